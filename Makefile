@@ -1,0 +1,71 @@
+# `make demo` and `make test` work on a fresh machine: they create .venv and install the pinned set first.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+# Data at hand beside the checkout is used when the user names no other folder; it is never required.
+ADVLEARN_DATA ?= $(wildcard $(CURDIR)/../shared/data)
+ifneq ($(strip $(ADVLEARN_DATA)),)
+export ADVLEARN_DATA
+endif
+export MPLBACKEND ?= Agg
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+# The type checker is pinned; word of a newer one is no news.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS ?= 1
+
+# Parallel test workers share the cores: more than one thread each makes all of them slower.
+test slow: export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test slow lint format types benchmarks clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## Create .venv and install the pinned set
+
+# torch comes alone and first, so that the pinned build is in place (or the one already there is kept) before
+# any package that depends on it is resolved.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,rl]'
+	@touch $@
+
+demo: $(READY) ## Train a small generator on digits; pictures and curves in runs/demo
+	$(BIN)/advlearn fit generate --objective wgan-gp --data digits --out runs/demo
+
+test: $(READY) ## Run the tests but the slow ones
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
+
+slow: $(READY) ## Run the learning tests (minutes)
+	@# pytest says 5 where it finds no test: a checkout without learning tests is not a failure.
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow || [ $$? -eq 5 ]
+
+lint: $(READY) ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## Mend style and format in place
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY) ## Check the types
+	$(BIN)/pyright --project pyproject.toml
+
+benchmarks: $(READY) ## Run every benchmark in full; results in benchmarks/results
+	@failed=; for file in benchmarks/[a-z]*.py; do \
+		[ -e "$$file" ] || continue; \
+		echo "== $$file"; $(BIN)/python "$$file" || failed="$$failed $$file"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+
+clean: ## Remove caches and build products; .venv and runs/ stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,286 @@
+"""The head that a user attaches to a model: a critic, its objective, its regularizers and its optimiser."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import contest as contests
+from advlearn.core import processes
+from advlearn.core.chain import FALLBACK, Chain
+from advlearn.core.contest import Contest, Samples
+from advlearn.core.health import Health, diagnose
+from advlearn.core.spec import Spec, resolve
+
+MakeOptimizer = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+Terms = dict[str, Tensor]
+
+
+@final
+class Adversary(nn.Module):
+    """A critic with everything that trains it: two verbs for any loop.
+
+    `update` makes one critic step; `loss` is what the critic tells the player, with the critic held fixed.
+
+    .. math:: \\min_\\phi C(\\theta, \\phi) + \\sum_k R_k(\\phi), \\qquad \\min_\\theta L(\\theta) + \\lambda P(\\theta, \\phi)
+
+    Args:
+        critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's `score` tag says; a tuple of
+            samples is unpacked into its arguments. Move it to its device first.
+        objective: A string such as ``"hinge + spectral_norm"``, an `Objective` or a `Chain`.
+        optimizer: Callable from a list of parameters to an optimiser; Adam with the chain's defaults if None.
+        lr: Adam's learning rate where `optimizer` is None; the chain's if None.
+        weight: The player's weight lambda of this adversary, used by the Trainer.
+        compile: Compile the losses, penalties included, with ``torch.compile``.
+
+    Raises:
+        ValueError: If the spec, the critic or a setting is refused.
+
+    Example:
+        >>> import torch
+        >>> from advlearn import Adversary
+        >>> adversary = Adversary(torch.nn.Linear(2, 1), "hinge + r1")
+        >>> real, fake = torch.randn(8, 2), torch.randn(8, 2, requires_grad=True)
+        >>> _ = adversary.update(real, fake)
+        >>> adversary.loss(real, fake).backward()
+        >>> fake.grad.shape
+        torch.Size([8, 2])
+    """
+
+    def __init__(
+        self,
+        critic: nn.Module,
+        objective: Spec = "nsgan",
+        *,
+        optimizer: MakeOptimizer | None = None,
+        lr: float | None = None,
+        weight: float = 1.0,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.chain: Chain = resolve(objective)
+        self.objective = self.chain.required_objective()
+        self.regularizers = nn.ModuleList(self.chain.regularizers)
+        self.defaults = self.chain.defaults.over(FALLBACK)
+        self.weight = weight
+        for regularizer in self.chain.regularizers:
+            critic = regularizer.wrap(critic)
+        self.critic = critic
+        parameters = [p for p in critic.parameters() if p.requires_grad]
+        self._parameters_of_critic = parameters if self.objective.trains_critic else []
+        self._apart = contests.mixes_samples(critic)
+        self.optimizer = self._make_optimizer(optimizer, lr) if self._parameters_of_critic else None
+        self.terms: Terms = {}
+        self._last: tuple[Samples, Samples] | None = None
+        self._checked = False
+        self._critic_terms = cast(Callable[..., Terms], torch.compile(self._score_critic) if compile else self._score_critic)
+        self._player_terms = cast(Callable[..., Terms], torch.compile(self._score_player) if compile else self._score_player)
+
+    def update(
+        self,
+        real: Samples,
+        fake: Samples,
+        *,
+        real_weights: Tensor | None = None,
+        fake_weights: Tensor | None = None,
+    ) -> Tensor:
+        """Make one step of the critic.
+
+        Args:
+            real: Real, expert or source samples (N, ...), or a tuple of such tensors; detached here.
+            fake: Fake, policy or target samples (M, ...), likewise.
+            real_weights: Weights of the real samples, (N,).
+            fake_weights: Weights of the fake samples, (M,).
+
+        Returns:
+            The critic's loss before the step, penalties included: a detached scalar on the device. Its parts are in
+            `terms`.
+        """
+        self._check(real, fake)
+        real, fake = contests.detach(real), contests.detach(fake)
+        self._last = (real, fake)
+        if self.optimizer is None:
+            return torch.zeros((), device=contests.as_tuple(real)[0].device)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms = self._critic_terms(real, fake, real_weights, fake_weights)
+        total = torch.stack(list(terms.values())).sum()
+        with torch.autocast(total.device.type, enabled=False):
+            total.backward()
+        processes.average_gradients(self._parameters_of_critic)
+        self.optimizer.step()
+        self._after_step()
+        self.terms.update({name: value.detach() for name, value in terms.items()})
+        return total.detach()
+
+    def loss(
+        self,
+        real: Samples,
+        fake: Samples,
+        *,
+        real_weights: Tensor | None = None,
+        fake_weights: Tensor | None = None,
+    ) -> Tensor:
+        """What the critic tells the player, with no gradient to the critic.
+
+        Args:
+            real: As for `update`; gradient flows into it where it carries one (adaptation, fairness).
+            fake: As for `update`; carries the player's gradient.
+            real_weights: Weights of the real samples, (N,).
+            fake_weights: Weights of the fake samples, (M,).
+
+        Returns:
+            The player's loss, penalties included: a scalar.
+        """
+        self._check(real, fake)
+        self._last = (contests.detach(real), contests.detach(fake))
+        with frozen(self.critic):
+            terms = self._player_terms(real, fake, real_weights, fake_weights)
+        self.terms.update({name: value.detach() for name, value in terms.items()})
+        return torch.stack(list(terms.values())).sum()
+
+    @torch.no_grad()
+    def score(self, x: Samples) -> Tensor:
+        """Scores of `x` in evaluation mode, without gradient: (N,), or as the critic gives them."""
+        with evaluating(self.critic):
+            return contests.score(self.critic, x)
+
+    @torch.no_grad()
+    def reward(self, x: Samples, real: Samples | None = None) -> Tensor:
+        """Reward of each sample of `x`, (N,): high where it passes for real.
+
+        Args:
+            x: Samples of the fake or policy side.
+            real: Samples of the real or expert side; needed by objectives that compare sets.
+        """
+        with evaluating(self.critic):
+            scores = contests.score(self.critic, x)
+            real_scores = None if real is None else contests.score(self.critic, real)
+        return self.objective.reward(Contest(self.critic, x if real is None else real, x, real_scores, scores))
+
+    def contest(self, real: Samples, fake: Samples) -> Contest:
+        """The two sides with their scores, as the objective and the regularizers see them."""
+        scores = contests.score_both(self.critic, real, fake, apart=self._apart)
+        return self._meet(real, fake, *scores, None, None)
+
+    def health(self) -> Health:
+        """What the last batch says about this adversary: alive, winning, at chance, saturated or collapsed.
+
+        Raises:
+            RuntimeError: Before the first `update` or `loss`.
+        """
+        if self._last is None:
+            raise RuntimeError("health: call update or loss first; there is no batch to look at yet")
+        return diagnose(self, *self._last)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The optimiser's state, so that a checkpoint of the head resumes exactly."""
+        return {"optimizer": None if self.optimizer is None else self.optimizer.state_dict()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore what `get_extra_state` gave."""
+        if self.optimizer is not None and state["optimizer"] is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
+
+    def extra_repr(self) -> str:
+        """The chain's spec, for the printed module."""
+        return repr(self.chain)
+
+    def _score_critic(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
+        scores = contests.score_both(self.critic, real, fake, apart=self._apart)
+        met = self._meet(real, fake, *scores, rw, fw)
+        terms = {"critic_loss": self.objective.critic_loss(met)}
+        for regularizer in self.chain.regularizers:
+            penalty = regularizer.penalty(met)
+            if penalty is not None:
+                terms[type(regularizer).__name__] = penalty
+        return terms
+
+    def _score_player(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
+        if self.objective.player_sees_real or contests.carries_gradient(real):
+            scores = contests.score_both(self.critic, real, fake, apart=self._apart)
+            met = self._meet(real, fake, *scores, rw, fw)
+        else:
+            met = self._meet(real, fake, None, contests.score(self.critic, fake), rw, fw)
+        terms = {"player_loss": self.objective.player_loss(met)}
+        for regularizer in self.chain.regularizers:
+            penalty = regularizer.player_penalty(met)
+            if penalty is not None:
+                terms[f"player_{type(regularizer).__name__}"] = penalty
+        return terms
+
+    def _meet(
+        self,
+        real: Samples,
+        fake: Samples,
+        real_scores: Tensor | None,
+        fake_scores: Tensor,
+        rw: Tensor | None,
+        fw: Tensor | None,
+    ) -> Contest:
+        """A contest; where a batch's loss is no mean over its parts, of the scores of all processes."""
+        if not self.objective.decomposable:
+            real_scores = None if real_scores is None else processes.gather(real_scores)
+            fake_scores = processes.gather(fake_scores)
+            rw = None if rw is None else processes.gather(rw)
+            fw = None if fw is None else processes.gather(fw)
+        return Contest(self.critic, real, fake, real_scores, fake_scores, rw, fw)
+
+    @torch.no_grad()
+    def _after_step(self) -> None:
+        self.objective.advance()
+        for regularizer in self.chain.regularizers:
+            regularizer.project(self.critic)
+
+    def _make_optimizer(self, make: MakeOptimizer | None, lr: float | None) -> torch.optim.Optimizer:
+        if make is not None:
+            return make(self._parameters_of_critic)
+        d = self.defaults
+        rate = lr if lr is not None else d.critic_lr if d.critic_lr is not None else d.lr
+        return adam(self._parameters_of_critic, lr=cast(float, rate), betas=cast(tuple[float, float], d.betas))
+
+    def _check(self, real: Samples, fake: Samples) -> None:
+        contests.check_sides(real, fake)
+        if self._checked:
+            return
+        with torch.no_grad(), evaluating(self.critic):
+            try:
+                scores = contests.score(self.critic, contests.detach(real))
+            except RuntimeError as error:
+                shapes = [tuple(p.shape) for p in contests.as_tuple(real)]
+                raise ValueError(f"critic: cannot score samples of shape {shapes}: {str(error).splitlines()[0]}") from None
+        if scores.shape[:1] != (contests.count(real),):
+            raise ValueError(f"critic: expected one score per sample, {contests.count(real)}, got {tuple(scores.shape)}")
+        self._checked = True
+
+
+def adam(parameters: list[nn.Parameter], *, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
+    """Adam in its fused form where the parameters allow it."""
+    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Hold a module's parameters fixed: gradients pass through it, none is computed for it."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for p in trained:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in trained:
+            p.requires_grad_(True)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode and every part of it back as it was."""
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training

@@ -1,0 +1,26 @@
+"""Checks of what a user gave, each one line that names the argument."""
+
+from typing import cast
+
+
+def parameter(name: str, value: float, *, low: float = float("-inf"), open_low: bool = False) -> float:
+    """Check a number a user gave: returns it, or raises one line that names it.
+
+    Args:
+        name: The argument's name.
+        value: What came.
+        low: The least allowed value.
+        open_low: Whether `low` itself is excluded.
+    """
+    wrong_type = isinstance(value, bool) or not isinstance(cast(object, value), int | float)
+    if wrong_type or not (value > low if open_low else value >= low) or value == float("inf"):
+        bound = "" if low == float("-inf") else f" {'above' if open_low else 'of at least'} {low:g}"
+        raise ValueError(f"{name}: expected a finite number{bound}, got {value!r}")
+    return value
+
+
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Check a name a user gave against those `allowed`: returns it, or raises one line that lists them."""
+    if value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+    return value

@@ -1,0 +1,32 @@
+"""The features a critic decides on: what goes into its last linear layer."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from advlearn.core.contest import Critic, Samples, as_tuple
+
+
+def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
+    """Name and module of the critic's last linear layer, or one line that says there is none."""
+    layers = [(n, m) for n, m in critic.named_modules() if isinstance(m, nn.Linear)] if _is_module(critic) else []
+    if not layers:
+        raise ValueError(f"critic: expected an nn.Module with a linear output layer, got {type(critic).__name__}")
+    return layers[-1]
+
+
+def penultimate(critic: Critic, samples: Samples) -> Tensor:
+    """Inputs of the critic's last linear layer for `samples`: (N, d), float."""
+    _, layer = last_linear(critic)
+    seen: list[Tensor] = []
+    with_hook: Callable[[nn.Module, tuple[Tensor, ...]], None] = lambda _, inputs: seen.append(inputs[0])  # noqa: E731
+    handle = layer.register_forward_pre_hook(with_hook)
+    try:
+        critic(*as_tuple(samples))
+    finally:
+        handle.remove()
+    return seen[-1].flatten(1).float()
+
+
+def _is_module(critic: Critic) -> bool:
+    return isinstance(critic, nn.Module)

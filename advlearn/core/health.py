@@ -1,0 +1,172 @@
+"""Is it working? What one batch says about a critic and about what it tells the player, in figures and in words."""
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor
+
+from advlearn.core import contest as contests
+from advlearn.core.contest import Contest, Samples, as_tuple
+from advlearn.core.objective import Objective, Setwise
+
+if TYPE_CHECKING:
+    from advlearn.core.adversary import Adversary
+
+# The gradient below which nothing moves the player, for data scaled to a spread of one.
+DEAD = 1e-6
+# The share of the data's spread below which the player's samples are nearly one point.
+COLLAPSED = 0.1
+PERMUTATIONS = 199
+LOOKED_AT = 256
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the last batch says.
+
+    Args:
+        player_gradient: Mean over the samples of the norm of the player's loss gradient at a sample, times the spread of
+            the real samples; zero means that the critic teaches nothing.
+        accuracy: Share of (real, fake) pairs that the critic ranks rightly; 0.5 is chance.
+        critic_loss: The critic's loss without penalties.
+        chance: The loss it would sit at if it could not tell the sides apart; NaN where there is no such constant.
+        estimate: The divergence the critic has found, ``chance - critic_loss`` or the set distance.
+        spread: Mean distance between fake samples over that between real ones; near zero means collapse.
+        p_value: Of an energy-distance permutation test between the sides, which needs no critic.
+        penalties: Value of each regularizer's penalty.
+        verdict: The same in words.
+    """
+
+    player_gradient: float
+    accuracy: float
+    critic_loss: float
+    chance: float
+    estimate: float
+    spread: float
+    p_value: float
+    penalties: dict[str, float] = field(default_factory=dict[str, float])
+    verdict: str = ""
+
+    def __str__(self) -> str:
+        return self.verdict
+
+
+def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
+    """Look at one batch without changing anything: evaluation mode, no buffer kept, random state restored."""
+    from advlearn.core.adversary import evaluating, frozen  # late: the adversary reports its health by this function
+
+    devices = [part.device for part in as_tuple(real) if part.device.type == "cuda"]
+    with torch.random.fork_rng(devices=devices), evaluating(adversary.critic), _kept(adversary):
+        with frozen(adversary.critic), torch.enable_grad():
+            gradient = _player_gradient(adversary, real, fake)
+        met = adversary.contest(real, fake)
+        penalties = {type(r).__name__: r.penalty(met) for r in adversary.chain.regularizers}
+        with torch.no_grad():
+            figures = {
+                "player_gradient": gradient * _spread(real),
+                "accuracy": float(_ranked(adversary.objective, met)),
+                "critic_loss": float(adversary.objective.critic_loss(met)),
+                "chance": adversary.objective.chance,
+                "estimate": float(adversary.objective.estimate(met)),
+                "spread": _spread(fake) / max(_spread(real), 1e-12),
+                "p_value": _two_sample_p_value(_points(real), _points(fake)),
+            }
+    shown = {name: float(value.detach()) for name, value in penalties.items() if value is not None}
+    return Health(**figures, penalties=shown, verdict=_words(adversary.objective, **figures))
+
+
+class _kept:  # noqa: N801  (a context manager)
+    """Put every buffer of the adversary back as it was: looking must not change what is looked at."""
+
+    def __init__(self, adversary: "Adversary") -> None:
+        self.before = [(b, b.clone()) for b in adversary.buffers()]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        with torch.no_grad():
+            for buffer, value in self.before:
+                buffer.copy_(value)
+
+
+def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> float:
+    parts = tuple(p.detach().clone().requires_grad_(p.is_floating_point()) for p in as_tuple(fake))
+    moving = [p for p in parts if p.requires_grad]
+    met = adversary.contest(real, parts if isinstance(fake, tuple) else parts[0])
+    loss = adversary.objective.player_loss(met)
+    if not loss.requires_grad:
+        return 0.0
+    gradients = torch.autograd.grad(loss, moving, allow_unused=True)
+    squares = [g.flatten(1).square().sum(1) for g in gradients if g is not None]
+    return float(torch.stack(squares).sum(0).sqrt().mean() * len(parts[0])) if squares else 0.0
+
+
+def _ranked(objective: Objective, met: Contest) -> Tensor:
+    """Share of pairs in which the real sample scores higher; ties count half."""
+    real, fake = met.scores
+    if isinstance(objective, Setwise):
+        real, fake = real.flatten(1) if real.ndim > 1 else real[:, None], fake.flatten(1) if fake.ndim > 1 else fake[:, None]
+        real, fake = objective.witness(real, real, fake), objective.witness(fake, real, fake)
+    elif real.ndim > 1:
+        real, fake = real.flatten(1).mean(1), fake.flatten(1).mean(1)
+    return (torch.sign(real[:, None] - fake[None, :]).mean() + 1) / 2
+
+
+def _points(samples: Samples) -> Tensor:
+    """The first floating-point part of the samples as points (n, d), at most `LOOKED_AT` of them."""
+    part = next(p for p in as_tuple(samples) if p.is_floating_point())
+    return part[:LOOKED_AT].detach().flatten(1).double()
+
+
+def _spread(samples: Samples) -> float:
+    points = _points(samples)
+    return float((points - points.roll(1, 0)).norm(dim=1).mean())
+
+
+def _two_sample_p_value(real: Tensor, fake: Tensor) -> float:
+    """Permutation p-value of the energy distance between two sets of points."""
+    joined = torch.cat([real, fake])
+    n, total = len(real), len(joined)
+    distances = torch.cdist(joined, joined)
+    generator = torch.Generator().manual_seed(0)
+    orders = [torch.arange(total), *(torch.randperm(total, generator=generator) for _ in range(PERMUTATIONS))]
+    signs = torch.empty(len(orders), total, dtype=distances.dtype)
+    for row, order in zip(signs, orders, strict=True):
+        row[order[:n]], row[order[n:]] = 1 / n, -1 / (total - n)
+    signs = signs.to(distances.device)
+    energies = -torch.einsum("ki,ij,kj->k", signs, distances, signs)
+    return float((energies >= energies[0] - 1e-12).double().mean())
+
+
+def _words(
+    objective: Objective,
+    player_gradient: float,
+    accuracy: float,
+    critic_loss: float,
+    chance: float,
+    estimate: float,
+    spread: float,
+    p_value: float,
+) -> str:
+    """The figures as one clause a person can act on, the most serious finding first."""
+    if not all(map(math.isfinite, (player_gradient, critic_loss, spread))):
+        return "not finite: the critic's loss or its gradient overflowed"
+    if player_gradient < DEAD:
+        state = "saturated" if accuracy > 0.9 else "dead"
+        return f"critic {state}: gradient to the player {player_gradient:.0e}"
+    if spread < COLLAPSED:
+        return f"player collapsed: its samples spread {spread:.0%} of the data's"
+    sits = f"loss {critic_loss:.3f}" + (f" of {chance:.3f} at chance" if math.isfinite(chance) and chance else "")
+    if abs(accuracy - 0.5) < 0.05:
+        if p_value < 0.01:
+            return f"critic blind: {sits}, yet a test on the samples tells them apart (p = {p_value:.3f})"
+        return f"matched: {sits}, and no test on this batch tells the sides apart (p = {p_value:.2f})"
+    if accuracy < 0.45:
+        return f"critic upside down: it ranks {accuracy:.0%} of pairs rightly, {sits}"
+    if accuracy > 0.98:
+        return f"critic winning: it ranks {accuracy:.0%} of pairs rightly, {sits}, gradient {player_gradient:.1e}"
+    return f"in balance: the critic ranks {accuracy:.0%} of pairs rightly, {sits}"

@@ -1,0 +1,35 @@
+"""A constraint on a critic, or on what a critic tells the player."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from advlearn.core.contest import Contest
+from advlearn.core.described import Described
+
+
+class Regularizer(Described):
+    """What keeps a critic smooth, bounded or honest. A subclass gives any of four methods; each does nothing by default.
+
+    Attributes:
+        decomposable: Whether the mean of a penalty over a batch is the mean over its parts.
+        reasons: Tag name to the reason why it is False.
+    """
+
+    decomposable: ClassVar[bool] = True
+    reasons: ClassVar[dict[str, str]] = {}
+
+    def wrap(self, critic: nn.Module) -> nn.Module:
+        """Return the critic with the constraint built in; called once, before the critic's optimiser is made."""
+        return critic
+
+    def penalty(self, contest: Contest) -> Tensor | None:  # noqa: ARG002
+        """A scalar added to the critic's loss, or None."""
+        return None
+
+    def player_penalty(self, contest: Contest) -> Tensor | None:  # noqa: ARG002
+        """A scalar added to the player's loss, or None."""
+        return None
+
+    def project(self, critic: nn.Module) -> None:
+        """Called without gradient after each step of the critic's optimiser: project weights, advance a schedule."""

@@ -1,0 +1,216 @@
+"""The schedule of a game: critic steps, then a player step, and three events around them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import processes
+from advlearn.core.adversary import Adversary, MakeOptimizer, adam
+from advlearn.core.callback import Callback
+from advlearn.core.chain import Schedule
+from advlearn.core.schedule import factor
+from advlearn.core.task import Batch, Round, Task
+
+
+class Stream(Protocol):
+    """Batches without end, whose place can be saved."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+    def __next__(self) -> Batch: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@final
+class NonFiniteError(RuntimeError):
+    """A loss or a penalty became infinite or not a number."""
+
+
+@final
+class Trainer:
+    """Alternate critic steps and player steps; callbacks do the rest.
+
+    The last critic step of a round and the player step share one batch and one forward pass of the player, as the DCGAN
+    reference does; earlier critic steps draw their own.
+
+    Args:
+        task: The player or players.
+        adversaries: One for each contest of the task, by name.
+        data: Batches without end, already on the device.
+        steps: Player steps in all.
+        optimizer: Callable from a list of parameters to the player's optimiser; Adam with the first adversary's
+            defaults if None.
+        lr: Adam's learning rate where `optimizer` is None.
+        schedule: Course of all learning rates; the first adversary's default if None.
+        callbacks: Called in this order.
+        autocast: Makes the context in which losses are computed, such as bf16 autocast.
+
+    Raises:
+        ValueError: If the adversaries' names are not those of the contests, or `steps` is not positive.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        adversaries: Mapping[str, Adversary],
+        data: Stream,
+        *,
+        steps: int,
+        optimizer: MakeOptimizer | None = None,
+        lr: float | None = None,
+        schedule: Schedule | None = None,
+        callbacks: Sequence[Callback] = (),
+        autocast: AbstractContextManager[object] | None = None,
+    ) -> None:
+        if steps < 1:
+            raise ValueError(f"steps: expected at least 1, got {steps}")
+        if not adversaries:
+            raise ValueError("adversaries: expected at least one, got none")
+        defaults = next(iter(adversaries.values())).defaults
+        self.task = task
+        self.adversaries = dict(adversaries)
+        self.data = data
+        self.steps = steps
+        self.schedule: Schedule = schedule or defaults.schedule or "constant"
+        self.callbacks = list(callbacks)
+        self.step = 0
+        self.stop_reason: str | None = None
+        self.last_checkpoint: str | None = None
+        self._players = [p for p in task.parameters() if p.requires_grad]
+        make = optimizer or (lambda ps: adam(ps, lr=cast(float, lr or defaults.lr), betas=cast(Any, defaults.betas)))
+        self.optimizer = make(self._players)
+        self.critic_steps = max(cast(int, a.defaults.critic_steps) for a in self.adversaries.values())
+        self._autocast = autocast or nullcontext()
+        critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
+        self._rates = [(g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups]
+        self._cooperative: Tensor | None = None
+        self._first_bad: Tensor | None = None
+
+    def run(self) -> None:
+        """Train to the last step, or until a callback sets `stop_reason`; Ctrl-C ends a run in good order.
+
+        Raises:
+            NonFiniteError: If a loss stopped being finite; the line names the step, the term and the last checkpoint.
+            KeyboardInterrupt: After Ctrl-C, when the callbacks have ended.
+        """
+        processes.broadcast(t for m in (self.task, *self.adversaries.values()) for t in m.state_dict().values() if torch.is_tensor(t))
+        self.task.train()
+        for callback in self.callbacks:
+            callback.on_start(self)
+        interrupted = None
+        try:
+            while self.step < self.steps and self.stop_reason is None:
+                self._play()
+                for callback in self.callbacks:
+                    callback.on_step(self)
+        except KeyboardInterrupt as error:
+            interrupted, self.stop_reason = error, "interrupted"
+        for callback in self.callbacks:
+            callback.on_end(self)
+        if interrupted is not None:
+            raise interrupted
+        self.check()
+
+    def _play(self) -> None:
+        """One player step, and the critic steps before it."""
+        self._set_rates()
+        for k in range(self.critic_steps - 1):
+            with torch.no_grad(), self._autocast:
+                round = self._round()
+            self._update_critics(round, k)
+        with self._autocast:
+            round = self._round()
+        self._update_critics(round, self.critic_steps - 1)
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._autocast:
+            losses = [a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items()]
+        if round.loss is not None:
+            self._cooperative = round.loss.detach()
+            losses.append(round.loss)
+        torch.stack(losses).sum().backward()
+        processes.average_gradients(self._players)
+        self.optimizer.step()
+        self.step += 1
+        self._note_non_finite()
+
+    def _round(self) -> Round:
+        round = cast(Round, self.task(next(self.data)))
+        if round.contests.keys() != self.adversaries.keys():
+            raise ValueError(f"adversaries: expected {sorted(round.contests)}, the contests, got {sorted(self.adversaries)}")
+        return round
+
+    def _update_critics(self, round: Round, k: int) -> None:
+        """Critic step k of a round, for the adversaries that make so many; the last one is everybody's."""
+        for name, adversary in self.adversaries.items():
+            if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps):
+                with self._autocast:
+                    adversary.update(*round.contests[name])
+
+    def _set_rates(self) -> None:
+        if self.schedule != "constant":
+            scale = factor(self.schedule, self.step / self.steps)
+            for group, rate in self._rates:
+                group["lr"] = rate * scale
+
+    def _latest(self) -> dict[str, Tensor]:
+        named = {f"{n}/{term}": v for n, a in self.adversaries.items() for term, v in a.terms.items()}
+        return named if self._cooperative is None else {**named, "cooperative": self._cooperative}
+
+    @torch.no_grad()
+    def _note_non_finite(self) -> None:
+        """Keep, on the device, the first step at which each term was not finite: looking at it now would wait."""
+        terms = torch.stack([t.double() for t in self._latest().values()])
+        if self._first_bad is None:
+            self._first_bad = torch.zeros_like(terms)
+        fresh = ~terms.isfinite() & (self._first_bad == 0)
+        self._first_bad.masked_fill_(fresh, float(self.step))
+
+    def check(self) -> None:
+        """Raise NonFiniteError if any term was not finite at any step so far; waits for the device."""
+        if self._first_bad is None:
+            return
+        bad = [(int(step), term) for step, term in zip(self._first_bad.tolist(), self._latest(), strict=True) if step]
+        if bad:
+            step, term = min(bad)
+            kept = self.last_checkpoint or "none was saved"
+            raise NonFiniteError(f"step {step}: {term} is not finite; last good checkpoint: {kept}")
+
+    def terms(self) -> dict[str, float]:
+        """The latest losses and penalties by "adversary/term"; waits for the device."""
+        latest = self._latest()
+        return dict(zip(latest, torch.stack([t.double() for t in latest.values()]).tolist(), strict=True)) if latest else {}
+
+    def describe(self) -> str:
+        """What is about to run, with every default that applies."""
+        lines = [f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()]
+        return "\n".join([*lines, f"{self.steps} player steps, {self.critic_steps} critic steps each, {self.schedule} rate"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a run needs to go on exactly, but for the random state: plain values and tensors."""
+        named = [(type(c).__name__, c.state_dict()) for c in self.callbacks]
+        return {
+            "step": self.step,
+            "task": self.task.state_dict(),
+            "adversaries": {name: a.state_dict() for name, a in self.adversaries.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "data": self.data.state_dict(),
+            "callbacks": [[name, state] for name, state in named if state],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave; callbacks are matched by their class, in order."""
+        self.step = state["step"]
+        self.task.load_state_dict(state["task"])
+        for name, adversary in self.adversaries.items():
+            adversary.load_state_dict(state["adversaries"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.data.load_state_dict(state["data"])
+        saved = list(state["callbacks"])
+        for callback in self.callbacks:
+            match = next((entry for entry in saved if entry[0] == type(callback).__name__), None)
+            if match is not None:
+                saved.remove(match)
+                callback.load_state_dict(match[1])

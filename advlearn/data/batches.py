@@ -1,0 +1,295 @@
+"""Infinite batches in a shuffled order that can be resumed bit for bit."""
+
+from collections.abc import Iterator
+from typing import Any, Self, cast, final
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from advlearn.data.lazy import Collate, LazySource, Samples
+from advlearn.data.source import Source
+
+Batch = tuple[Tensor] | tuple[Tensor, Tensor]
+
+
+def batches(
+    source: Source | LazySource,
+    batch_size: int | None = None,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+) -> "Batches | LazyBatches":
+    """Return `Batches` of a `Source`, or `LazyBatches` of a `LazySource`.
+
+    Args:
+        source: The data.
+        batch_size: Samples in the joint batch of all processes; None takes the size of the user's loader.
+        seed: Seed of the order.
+        device: Where batches are wanted.
+        rank: Index of this process.
+        world: Number of processes; divides `batch_size`.
+
+    Raises:
+        ValueError: No batch size, one larger than the data or not a multiple of `world`; a rank out of range.
+
+    Example:
+        >>> stream = batches(Source(torch.zeros(10, 2)), 4)
+        >>> next(stream)[0].shape
+        torch.Size([4, 2])
+    """
+    if isinstance(source, LazySource):
+        return LazyBatches(source, batch_size, seed=seed, device=device, rank=rank, world=world)
+    if batch_size is None:
+        raise ValueError("batch_size: expected an int for data in memory, got None")
+    return Batches(source, batch_size, seed=seed, device=device, rank=rank, world=world)
+
+
+@final
+class Order:
+    """The order in which samples are drawn: a new permutation each epoch, cut into joint batches.
+
+    Epoch e of seed s is one permutation from a private CPU generator, whatever was drawn before. What is
+    left at the end of an epoch, less than a batch, is dropped. Every process computes the same permutation
+    and takes its contiguous share of each joint batch.
+
+    Args:
+        samples: Number of samples N.
+        batch_size: Samples in the joint batch B.
+        seed: Seed of the permutations.
+        rank: Index of this process.
+        world: Number of processes W; divides B.
+        shuffle: False goes through the samples in order.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        shuffle: bool = True,
+    ) -> None:
+        if batch_size < 1 or world < 1 or batch_size % world:
+            raise ValueError(f"batch_size: expected a positive multiple of world={world}, got {batch_size}")
+        if batch_size > samples:
+            raise ValueError(f"batch_size: {batch_size} is larger than the {samples} samples of data")
+        if not 0 <= rank < world:
+            raise ValueError(f"rank: expected 0 to {world - 1} with world={world}, got {rank}")
+        self.samples = samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self.shuffle = shuffle
+        self.epoch = 0
+        self.position = 0
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one epoch."""
+        return self.samples // self.batch_size
+
+    def indices(self) -> Tensor:
+        """Return this process's sample indices of the current epoch, int64 (batches, B / W)."""
+        if self.shuffle:
+            # torch's CPU generator keeps 32 bits of a seed. With seed + epoch run s + 1 would repeat run s
+            # one epoch later; the large odd factor keeps the pairs (seed, epoch) of nearby seeds apart.
+            generator = torch.Generator().manual_seed((self.seed * 0x9E3779B1 + self.epoch) % 2**32)
+            order = torch.randperm(self.samples, generator=generator)
+        else:
+            order = torch.arange(self.samples)
+        share = self.batch_size // self.world
+        joint = order[: self.per_epoch * self.batch_size].view(self.per_epoch, self.batch_size)
+        return joint[:, self.rank * share : (self.rank + 1) * share].contiguous()
+
+    def start_epoch_if_done(self) -> bool:
+        """Go on to the next epoch where the last batch was drawn; return whether it did."""
+        if self.position < self.per_epoch:
+            return False
+        self.epoch, self.position = self.epoch + 1, 0
+        return True
+
+    def state_dict(self) -> dict[str, int]:
+        """Return what is needed to go on, and what must be equal for that: plain ints."""
+        keys = ("epoch", "position", "seed", "samples", "batch_size")
+        return {key: getattr(self, key) for key in keys}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a saved place.
+
+        Raises:
+            ValueError: The state is of other data or another batch size, or is incomplete.
+        """
+        missing = {"epoch", "position", "seed", "samples", "batch_size"} - state.keys()
+        if missing:
+            raise ValueError(
+                f"state: expected the keys of a data order, got none for {', '.join(sorted(missing))}"
+            )
+        for key in ("samples", "batch_size"):
+            if state[key] != getattr(self, key):
+                raise ValueError(
+                    f"state: expected {key}={getattr(self, key)} as in this run, got {state[key]}"
+                )
+        self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
+
+
+@final
+class Batches:
+    """Infinite batches of data that lies on the device.
+
+    The permutation goes to the device once an epoch; a batch is one `index_select`, and nothing waits for the
+    device. A run that goes on with another number of processes sees the same joint batches.
+
+    Args:
+        source: The data; moved to `device`.
+        batch_size: Samples in the joint batch of all processes.
+        seed: Seed of the order.
+        device: Where the data is held.
+        rank: Index of this process.
+        world: Number of processes; divides `batch_size`.
+
+    Raises:
+        ValueError: `batch_size` larger than the data or not a multiple of `world`; a rank out of range.
+
+    Example:
+        >>> stream = Batches(Source(torch.zeros(10, 2), torch.zeros(10, dtype=torch.int64), classes=1), 4)
+        >>> [part.shape for part in next(stream)]
+        [torch.Size([4, 2]), torch.Size([4])]
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.device = torch.device(device)
+        self.order = Order(len(source), batch_size, seed=seed, rank=rank, world=world)
+        self.source = source if source.x.device == self.device else source.to(self.device)
+        self._indices: Tensor | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one epoch."""
+        return self.order.per_epoch
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        if self.order.start_epoch_if_done() or self._indices is None:
+            self._indices = self.order.indices().to(self.device)
+        chosen = self._indices[self.order.position]
+        self.order.position += 1
+        x = self.source.x.index_select(0, chosen)
+        return (x,) if self.source.y is None else (x, self.source.y.index_select(0, chosen))
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the place in the order, as plain ints."""
+        return self.order.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a saved place; the next batch is the one that would have followed."""
+        self.order.load_state_dict(state)
+        self._indices = None
+
+
+@final
+class LazyBatches:
+    """Infinite batches of data that is drawn sample by sample, through a torch DataLoader.
+
+    The order of the samples resumes exactly; random transforms inside a user's data set are the user's own
+    and do not.
+
+    Args:
+        source: The data.
+        batch_size: Samples in the joint batch of all processes; None takes the size of the user's loader.
+        seed: Seed of the order.
+        device: Where batches are sent.
+        rank: Index of this process.
+        world: Number of processes; divides `batch_size`.
+
+    Raises:
+        ValueError: As `Batches`; no batch size where there is no user's loader.
+
+    Example:
+        >>> from advlearn.data import load
+        >>> loader = DataLoader(torch.utils.data.TensorDataset(torch.zeros(10, 2)), batch_size=5)
+        >>> next(LazyBatches(load(loader)))[0].shape
+        torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        source: LazySource,
+        batch_size: int | None = None,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        size = source.batch_size if batch_size is None else batch_size
+        if size is None:
+            raise ValueError("batch_size: expected an int for data without a DataLoader, got None")
+        self.source = source
+        self.device = torch.device(device)
+        self.order = Order(len(source), size, seed=seed, rank=rank, world=world, shuffle=source.shuffle)
+        self._rest: Iterator[Any] | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one epoch."""
+        return self.order.per_epoch
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        if self.order.start_epoch_if_done() or self._rest is None:
+            self._rest = iter(self._loader())
+        batch = next(self._rest)
+        self.order.position += 1
+        return cast(Batch, tuple(part.to(self.device, non_blocking=True) for part in batch))
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the place in the order, as plain ints."""
+        return self.order.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a saved place; the next batch holds the samples that would have followed."""
+        self.order.load_state_dict(state)
+        self._rest = None
+
+    def _loader(self) -> DataLoader[Any]:
+        """Build a loader of what is left of this epoch."""
+        theirs = self.source.loader
+        # The private generator seeds the workers, and keeps the loader off the global one.
+        generator = torch.Generator().manual_seed((self.order.seed + self.order.epoch) % 2**32)
+        rest = self.order.indices()[self.order.position :].tolist()
+        pin = self.device.type == "cuda"
+        if theirs is None:
+            return DataLoader(
+                Samples(self.source.dataset), batch_sampler=rest, generator=generator, pin_memory=pin
+            )
+        return DataLoader(
+            self.source.dataset,
+            batch_sampler=rest,
+            collate_fn=Collate(theirs.collate_fn),
+            num_workers=theirs.num_workers,
+            worker_init_fn=theirs.worker_init_fn,
+            multiprocessing_context=theirs.multiprocessing_context,
+            prefetch_factor=theirs.prefetch_factor,
+            timeout=theirs.timeout,
+            generator=generator,
+            pin_memory=pin or theirs.pin_memory,
+        )

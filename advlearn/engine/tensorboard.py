@@ -1,0 +1,79 @@
+"""Curves of a run for TensorBoard."""
+
+import math
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from advlearn.core import processes
+from advlearn.core.callback import Callback
+from advlearn.core.health import Health
+from advlearn.core.trainer import Trainer
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+
+@final
+class TensorBoard(Callback):
+    """Write losses, penalties, each critic's health and the speed as scalars.
+
+    The tags are those of ``trainer.terms()``, ``ADVERSARY/health/FIELD`` and ``steps_per_second``. A run that
+    goes on after a kill replaces what the killed one wrote beyond the checkpoint, so each step appears once.
+    Only the first process writes.
+
+    Args:
+        folder: Where the event files go.
+        every: Player steps between two points.
+
+    Raises:
+        ValueError: `every` is not positive.
+
+    Example:
+        >>> TensorBoard("runs/demo").every
+        100
+    """
+
+    def __init__(self, folder: str | Path, every: int = 100) -> None:
+        if every < 1:
+            raise ValueError(f"every: expected at least 1 step, got {every}")
+        self.folder = Path(folder)
+        self.every = every
+        self._writer: SummaryWriter | None = None
+        self._last = (0, 0.0)
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._last = (trainer.step, time.monotonic())
+        if processes.rank() == 0:
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1)
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every:
+            return
+        # Every process looks, since a look may need them all; the first one writes.
+        scalars = trainer.terms()
+        (before, then), now = self._last, time.monotonic()
+        self._last = (trainer.step, now)
+        scalars["steps_per_second"] = (trainer.step - before) / max(now - then, 1e-9)
+        for name, adversary in trainer.adversaries.items():
+            scalars.update({f"{name}/health/{key}": value for key, value in _figures(adversary.health())})
+        if self._writer is not None:
+            for tag, value in scalars.items():
+                self._writer.add_scalar(tag, value, trainer.step)
+            self._writer.flush()  # a kill loses nothing that was written
+
+    def on_end(self, trainer: Trainer) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _figures(health: Health) -> list[tuple[str, float]]:
+    """The figures of a health report; those that do not exist for the objective, NaN, are left out."""
+    plain = [(f.name, getattr(health, f.name)) for f in fields(health)]
+    figures = [(name, value) for name, value in plain if isinstance(value, float)]
+    figures += [(f"penalty/{name}", value) for name, value in health.penalties.items()]
+    return [(name, value) for name, value in figures if not math.isnan(value)]

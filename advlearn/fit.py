@@ -1,0 +1,140 @@
+"""One call: names in, a trained run out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from advlearn.core import discovery, processes
+from advlearn.core.adversary import Adversary
+from advlearn.core.callback import Callback
+from advlearn.core.chain import Chain
+from advlearn.core.spec import Spec, parse, resolve
+from advlearn.core.task import Task
+from advlearn.core.trainer import Trainer
+from advlearn.data import LazySource, Source, batches
+from advlearn.data import load as load_data
+from advlearn.engine import checkpoint, launch, rng
+from advlearn.engine import device as devices
+from advlearn.engine.average import Average
+from advlearn.engine.checkpoint import Checkpoint
+from advlearn.engine.progress import Progress
+from advlearn.engine.samples import SampleGrid
+from advlearn.engine.tensorboard import TensorBoard
+from advlearn.run import Run
+
+FILE = "checkpoint.pt"
+
+
+def fit(
+    task: str | Task = "generate",
+    objective: Spec = "nsgan",
+    data: Any = "digits",
+    *,
+    steps: int = 5000,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "fp32",
+    compile: bool = False,
+    out: str | Path | None = None,
+    callbacks: Sequence[Callback] | None = None,
+) -> Run:
+    """Train a task's player against its critics.
+
+    Args:
+        task: A task's name, with keywords if you like: ``"generate(conditional=True)"``; or a `Task` of your modules.
+        objective: A spec such as ``"wgan-gp"`` or ``"hinge + spectral_norm"``, or an object.
+        data: Whatever `advlearn.data.load` takes: a name, an array or tensor, (x, y), a Dataset, a DataLoader, a folder
+            of images.
+        steps: Player steps.
+        batch_size: Samples in a batch, over all processes; None: 64, or all of a smaller data set.
+        lr: Adam's learning rate of players and critics; None: the objective's.
+        seed: Controls the whole run; the global generators are left untouched.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
+        compile: Compile the critic's and the player's losses, penalties included.
+        out: Folder for checkpoint, pictures and TensorBoard log. The same call with the same folder goes on where a run
+            was stopped or killed. None writes nothing.
+        callbacks: Added to those that `out` brings; None also shows progress.
+
+    Returns:
+        The trained run.
+
+    Raises:
+        ValueError: If an argument is refused; one line names it, before any training.
+        NonFiniteError: If a loss stopped being finite.
+
+    Example:
+        >>> run = fit(data="digits", objective="hinge", steps=3, callbacks=())
+        >>> run.sample(4).shape
+        torch.Size([4, 1, 8, 8])
+    """
+    launch.start()
+    chain = resolve(objective)
+    chain.required_objective()
+    target = devices.pick(device)
+    with rng.isolated(seed), devices.precision(precision, target):
+        source = load_data(data)
+        game = (_named_task(task, source) if isinstance(task, str) else task).to(target)
+        critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
+        adversaries = {name: _adversary(critic, chain, lr, compile) for name, critic in critics.items()}
+        size = batch_size if batch_size is not None else min(64, len(source))
+        stream = batches(source, size, seed=seed, device=target, rank=processes.rank(), world=processes.world())
+        recipe = _recipe(game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source))
+        average = Average(cast(float, next(iter(adversaries.values())).defaults.ema))
+        chosen = [average, *_watchers(recipe, average, out, source), *(callbacks if callbacks is not None else (Progress(),))]
+        trainer = Trainer(game, adversaries, stream, steps=steps, lr=lr, callbacks=chosen)
+        folder = None if out is None else Path(out)
+        if folder is not None and (folder / FILE).exists():
+            _resume(folder / FILE, trainer, recipe)
+        trainer.run()
+    return Run(game, adversaries, average.module, recipe, trainer, folder)
+
+
+def _named_task(spec: str, source: Source | LazySource) -> Task:
+    terms = parse(spec)
+    known = discovery.tasks()
+    if len(terms) != 1 or terms[0].name not in known:
+        raise ValueError(f"task: {discovery.unknown('name', spec, sorted(known))}")
+    build = cast(Any, known[terms[0].name]).for_data
+    try:
+        return cast(Task, build(source, **terms[0].arguments))
+    except TypeError as error:
+        raise ValueError(f"task: {terms[0]}: {str(error).split('() ')[-1]}") from None
+
+
+def _adversary(critic: nn.Module, chain: Chain, lr: float | None, compile: bool) -> Adversary:
+    return Adversary(critic, chain, lr=lr, compile=compile)
+
+
+def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
+    names = {cls: name for name, cls in discovery.tasks().items()}
+    return {"task": names.get(type(task)), "parts": task.recipe(), "objective": repr(chain), "settings": settings}
+
+
+def _watchers(
+    recipe: dict[str, Any], average: Average, out: str | Path | None, source: Source | LazySource
+) -> list[Callback]:
+    if out is None:
+        return []
+    folder = Path(out)
+    watchers: list[Callback] = [TensorBoard(folder / "tensorboard"), Checkpoint(folder, recipe=recipe)]
+    draw = getattr(average, "draw", None)
+    return watchers if draw is None else [*watchers, SampleGrid(folder, draw=draw)]
+
+
+def _resume(path: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:
+    """Go on from a checkpoint, unless it is of another run."""
+    saved = cast(dict[str, Any], checkpoint.load(path, next(trainer.task.parameters()).device)["recipe"])
+    for key, ours in _flat(recipe).items():
+        theirs = _flat(saved).get(key)
+        if ours != theirs:
+            raise ValueError(f"out: {path.parent} holds a run with {key}={theirs!r}, got {ours!r}; choose another folder")
+    checkpoint.resume(path, trainer)
+
+
+def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in recipe.items() if k != "settings"}, **recipe["settings"]}

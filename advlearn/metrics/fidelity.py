@@ -1,0 +1,222 @@
+"""Scores of generated images from classifier outputs or features: inception score, Frechet distance, KID."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from advlearn.core.checks import choice
+from advlearn.metrics._checks import count, describe, pair, rows
+
+
+class MeanStd(NamedTuple):
+    """A score with its spread.
+
+    Attributes:
+        mean: Float64 scalar, the mean over splits or subsets.
+        std: Float64 scalar, their population standard deviation (divided by their number).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+
+def inception_score(
+    predictions: Tensor, splits: int = 10, kind: Literal["logits", "probabilities"] = "logits"
+) -> MeanStd:
+    r"""Inception score, exp(E_x KL(p(c | x) | p(c))), over consecutive splits of the samples.
+
+    Published values use the Inception-v3 of TensorFlow on 50 000 samples in 10 splits; other classifiers give
+    other, equally valid numbers that compare only among themselves.
+
+    Args:
+        predictions: Float (N, K), a classifier's outputs for N samples in random order, N at least `splits`.
+        splits: Number of parts, whose sizes differ by one at most.
+        kind: Whether rows are logits or probabilities.
+
+    Returns:
+        Mean and standard deviation over the splits; each score lies in [1, K].
+
+    Raises:
+        TypeError: Not a float tensor.
+        ValueError: A wrong shape, values that are not finite, too few samples, or rows that are no
+            distributions.
+
+    Example:
+        >>> score = inception_score(torch.eye(4), splits=1, kind="probabilities")
+        >>> round(score.mean.item(), 6)
+        4.0
+
+    Reference: Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 4.
+    """
+    choice("kind", kind, ("logits", "probabilities"))
+    values = rows("predictions", predictions, at_least=count("splits", splits), dims="(N, K)")
+    if kind == "probabilities":
+        sums = values.sum(dim=1)
+        if bool((values < 0).any()) or bool(((sums - 1.0).abs() > 1e-3).any()):
+            raise ValueError(
+                f"predictions: expected probabilities, got values from {float(values.min()):g} "
+                f"and row sums from {float(sums.min()):g} to {float(sums.max()):g}"
+            )
+    else:
+        values = values.softmax(dim=1)
+    scores = torch.stack([_inception_score(part) for part in values.tensor_split(splits)])
+    return MeanStd(scores.mean(), scores.std(correction=0))
+
+
+def _inception_score(p: Tensor) -> Tensor:
+    # KL = E sum p log p - sum m log m, with 0 log 0 = 0.
+    marginal = p.mean(dim=0)
+    return (torch.xlogy(p, p).sum(dim=1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
+    r"""Frechet distance between Gaussians fitted to two sets of features (FID where they are Inception's).
+
+    |mu_r - mu_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^{1/2}), the squared W2 of the two Gaussians. The
+    covariances divide by N - 1. The estimate is biased upwards, the more so the smaller N: compare only
+    values of equal N. With fewer samples than features the covariances are singular, and the value is still defined.
+
+    Args:
+        real: Float (N, d), features of real images.
+        fake: Float (M, d), features of generated images, on the device of `real`.
+
+    Returns:
+        Float64 scalar, at least 0. Carries no gradient.
+
+    Raises:
+        TypeError: Not float tensors.
+        ValueError: Wrong shapes, values that are not finite, or fewer than two samples.
+
+    Example:
+        >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> round(frechet_distance(x, x + 2.0).item(), 6)
+        8.0
+
+    Reference: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
+    Equilibrium", NeurIPS 2017, equation 6; Dowson and Landau, "The Frechet distance between multivariate
+    normal distributions", 1982.
+    """
+    first, second = pair(("real", "fake"), real, fake, at_least=2)
+    return frechet_from_moments(first.mean(0), _covariance(first), second.mean(0), _covariance(second))
+
+
+def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
+    r"""Frechet distance between two Gaussians given by their moments; see `frechet_distance`.
+
+    tr (C1 C2)^{1/2} is the sum of the roots of the eigenvalues of the symmetric C1^{1/2} C2 C1^{1/2}, which
+    are those of C1 C2. Negative ones, which only rounding makes, count as 0, so singular covariances need no
+    jitter.
+
+    Args:
+        mean1: Float (d,).
+        cov1: Float (d, d), symmetric, positive semi-definite.
+        mean2: Float (d,).
+        cov2: Float (d, d), symmetric, positive semi-definite.
+
+    Returns:
+        Float64 scalar, at least 0. Carries no gradient.
+
+    Raises:
+        TypeError: Not float tensors.
+        ValueError: Wrong shapes, values that are not finite, or a covariance that is not symmetric or has an
+            eigenvalue below 0 by more than rounding.
+
+    Example:
+        >>> zero, one = torch.zeros(2), torch.eye(2)
+        >>> frechet_from_moments(zero, one, zero + 1.0, 4.0 * one).item()
+        4.0
+
+    Reference: as `frechet_distance`.
+    """
+    m1, m2 = rows("mean1", mean1, dims="(d,)"), rows("mean2", mean2, dims="(d,)")
+    if m1.shape != m2.shape:
+        raise ValueError(f"mean2: expected shape {tuple(m1.shape)} as mean1, got {describe(mean2)}")
+    c1, c2 = _square("cov1", cov1, m1.shape[0]), _square("cov2", cov2, m1.shape[0])
+    root = _root("cov1", c1)
+    shared = torch.linalg.eigvalsh(_symmetric(root @ c2 @ root)).clamp_min(0.0).sqrt().sum()
+    return ((m1 - m2).square().sum() + c1.trace() + c2.trace() - 2.0 * shared).clamp_min(0.0)
+
+
+def _covariance(x: Tensor) -> Tensor:
+    centred = x - x.mean(dim=0)
+    return centred.T @ centred / (x.shape[0] - 1)
+
+
+def _symmetric(c: Tensor) -> Tensor:
+    return 0.5 * (c + c.T)
+
+
+def _square(name: str, value: Tensor, d: int) -> Tensor:
+    c = rows(name, value, dims="(d, d)")
+    if c.shape != (d, d):
+        raise ValueError(
+            f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe(value)}"
+        )
+    if not torch.allclose(c, c.T, rtol=1e-4, atol=1e-6 * float(c.abs().max())):
+        raise ValueError(
+            f"{name}: expected a symmetric matrix, got asymmetry up to {float((c - c.T).abs().max()):g}"
+        )
+    return _symmetric(c)
+
+
+def _root(name: str, c: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(c)
+    if float(values[0]) < -1e-4 * max(float(values[-1]), 1e-300):
+        raise ValueError(
+            f"{name}: expected a positive semi-definite matrix, got an eigenvalue of {float(values[0]):g}"
+        )
+    return (vectors * values.clamp_min(0.0).sqrt()) @ vectors.T
+
+
+def kid(
+    real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000, degree: int = 3, seed: int = 0
+) -> MeanStd:
+    r"""Kernel inception distance: unbiased squared MMD with k = (x y / d + 1)^degree, over random subsets.
+
+    Args:
+        real: Float (N, d), features of real images, N at least `subset_size`.
+        fake: Float (M, d), features of generated images, M at least `subset_size`, on the device of `real`.
+        subsets: Number of pairs of subsets, each drawn without replacement.
+        subset_size: Samples of each subset.
+        degree: Degree of the polynomial kernel.
+        seed: Seed of a private generator on the CPU, so every device gets the same subsets.
+
+    Returns:
+        Mean and standard deviation over the subsets; the mean is unbiased, so it can be negative.
+
+    Raises:
+        TypeError: Not float tensors.
+        ValueError: Wrong shapes, values that are not finite, fewer samples than `subset_size`, or a number
+            out of its range.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [1.0]])
+        >>> kid(x, x + 1.0, subsets=1, subset_size=2).mean.item()
+        9.5
+
+    Reference: Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section "Kernel Inception Distance".
+    """
+    count("degree", degree)
+    first, second = pair(("real", "fake"), real, fake, at_least=count("subset_size", subset_size, low=2))
+    generator = torch.Generator().manual_seed(seed)
+
+    def subset(x: Tensor) -> Tensor:
+        return x[torch.randperm(x.shape[0], generator=generator)[:subset_size].to(x.device)]
+
+    values = [
+        _polynomial_mmd(subset(first), subset(second), degree) for _ in range(count("subsets", subsets))
+    ]
+    return MeanStd(torch.stack(values).mean(), torch.stack(values).std(correction=0))
+
+
+def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
+    n, d = x.shape
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b.T / d + 1.0) ** degree
+
+    own = [kernel(z, z) for z in (x, y)]
+    return (
+        sum((k.sum() - k.trace() for k in own), x.new_zeros(())) / (n * (n - 1)) - 2.0 * kernel(x, y).mean()
+    )

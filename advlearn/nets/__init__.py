@@ -1,0 +1,59 @@
+"""Small reference networks, and the way to rebuild them from a checkpoint without pickles."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from advlearn.nets.autoencoder import AutoencoderCritic
+from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
+from advlearn.nets.identity import IdentityCritic
+from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
+from advlearn.nets.network import Network
+from advlearn.nets.sizing import critic_for, generator_for
+
+__all__ = [
+    "MLP",
+    "IdentityCritic",
+    "AutoencoderCritic",
+    "DCGANCritic",
+    "DCGANGenerator",
+    "MLPCritic",
+    "MLPGenerator",
+    "Network",
+    "build",
+    "critic_for",
+    "generator_for",
+]
+
+_NETWORKS: Mapping[str, type[Network]] = MappingProxyType(
+    {
+        net.__name__: net
+        for net in (MLP, MLPGenerator, MLPCritic, DCGANGenerator, DCGANCritic, AutoencoderCritic, IdentityCritic)
+    }
+)
+
+
+def build(recipe: Mapping[str, Any]) -> Network:
+    """Build the network that a recipe describes, with new weights.
+
+    Args:
+        recipe: What `recipe()` of a network returned: its class name under "net", and its parameters.
+
+    Returns:
+        A network of the same architecture; load its weights with `load_state_dict`.
+
+    Raises:
+        ValueError: "net" is no class of `advlearn.nets`, or the parameters are not those of its constructor.
+
+    Example:
+        >>> build({"net": "MLPCritic", "shape": [2], "hidden": [8]}).recipe()["classes"]
+        0
+    """
+    parameters = dict(recipe)
+    name = parameters.pop("net", None)
+    if name not in _NETWORKS:
+        raise ValueError(f"recipe: expected net to be one of {', '.join(_NETWORKS)}, got {name!r}")
+    try:
+        return _NETWORKS[name](**parameters)
+    except TypeError as error:
+        raise ValueError(f"recipe: {error}") from error

@@ -1,0 +1,86 @@
+"""A critic whose score is how well it reconstructs a sample."""
+
+from collections.abc import Sequence
+from typing import Literal, final
+
+from torch import Tensor, nn
+
+from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.nets.mlp import MLPCritic, MLPGenerator
+from advlearn.nets.network import Network, check_shape, positive, sizes
+
+
+@final
+class AutoencoderCritic(Network):
+    r"""An autoencoder as an energy critic: the negated reconstruction error, so that high means real.
+
+    score(x) = -1/D sum_d abs(AE(x)_d - x_d)^p, with p = 1 for "l1" and 2 for "l2".
+
+    Square images of a side that the DCGAN networks can be built for have a convolutional encoder and
+    decoder; all other samples have a multilayer perceptron with two hidden layers each way.
+
+    Args:
+        shape: Shape of one sample.
+        width: Channels at half the resolution of images; size of the hidden layers for vectors is 4 * width.
+        code: Size of the code.
+        classes: Number of classes; 0 for an unconditional critic, else the decoder sees the class beside the
+            code.
+        norm: "l1" or "l2".
+
+    Raises:
+        ValueError: A size below 1 or an unknown norm; in `forward` samples of another shape, or classes
+            missing.
+
+    Example:
+        >>> import torch
+        >>> AutoencoderCritic((2,), width=8, code=1)(torch.zeros(5, 2)).shape
+        torch.Size([5])
+
+    Reference: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Networks", 2017, section 2.3;
+        Berthelot,
+    Schumm, Metz, "BEGAN", 2017, equation 1 for "l1".
+
+    Deviations: the error is a mean over dimensions, not a norm, so that a margin means the same for all
+        shapes.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        width: int = 64,
+        code: int = 32,
+        classes: int = 0,
+        norm: Literal["l1", "l2"] = "l1",
+    ) -> None:
+        super().__init__()
+        positive(width=width, code=code)
+        if norm not in ("l1", "l2"):
+            raise ValueError(f"norm: expected l1 or l2, got {norm!r}")
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.code = code
+        self.classes = classes
+        self.norm: Literal["l1", "l2"] = norm
+        self.encoder, self.decoder = _halves(self.shape, width, code, classes)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes (N, code) of samples (N, *shape)."""
+        check_shape("x", x, self.shape)
+        return self.encoder(x).reshape(len(x), self.code)
+
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return AE(x), (N, *shape)."""
+        return self.decoder(self.encode(x), y)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Score samples (N, *shape): the negated error per dimension, (N,)."""
+        error = (self.reconstruct(x, y) - x).flatten(1)
+        return -(error.abs() if self.norm == "l1" else error.square()).mean(dim=1)
+
+
+def _halves(shape: tuple[int, ...], width: int, code: int, classes: int) -> tuple[nn.Module, nn.Module]:
+    if fits(shape):
+        decoder = DCGANGenerator(code, shape, width, classes, norm="none", bounded=False)
+        return DCGANCritic(shape, code, width), decoder
+    hidden = (4 * width, 4 * width)
+    return MLPCritic(shape, code, hidden), MLPGenerator(code, shape, hidden, classes)

@@ -1,0 +1,190 @@
+"""Convolutional generator and critic of square images, sized from the data."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, final
+
+from torch import Tensor, nn
+
+from advlearn.nets.network import (
+    EMBEDDING,
+    Network,
+    check_shape,
+    class_vectors,
+    embedding,
+    join,
+    positive,
+    sizes,
+    squeeze_score,
+)
+
+INIT_STD = 0.02
+"""Standard deviation of the initial weights (Radford et al. 2016, section 4)."""
+
+
+@final
+class DCGANGenerator(Network):
+    """A linear layer to a small grid, then transposed convolutions that double it, and tanh.
+
+    The grid starts at the side of the image halved while it is even and above 7 (4 for 8, 16, 32 and 64; 7
+    for 28), with twice as many channels for each doubling but the last.
+
+    Args:
+        latent: Size of the latent vector.
+        shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
+        width: Channels at half the full resolution.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the
+            latent.
+        norm: "batch" or "none" after each hidden layer.
+        bounded: End in tanh, for data in [-1, 1].
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+
+    Example:
+        >>> import torch
+        >>> DCGANGenerator(16, (3, 32, 32), width=4)(torch.zeros(2, 16)).shape
+        torch.Size([2, 3, 32, 32])
+
+    Reference: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional
+        Generative
+    Adversarial Networks", 2016, figure 1.
+
+    Deviations: the number of layers follows the image; the first layer is a Linear layer on the latent
+        vector.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        width: int = 64,
+        classes: int = 0,
+        norm: Literal["batch", "none"] = "batch",
+        bounded: bool = True,
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width)
+        if norm not in ("batch", "none"):
+            raise ValueError(f"norm: expected batch or none, got {norm!r}")
+        self.latent = latent
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.classes = classes
+        self.norm: Literal["batch", "none"] = norm
+        self.bounded = bounded
+        start, doublings = plan(self.shape)
+        channels = [width * 2**level for level in reversed(range(doublings))]
+        self.embedding = embedding(classes)
+        self.project = nn.Linear(latent + (EMBEDDING if classes else 0), channels[0] * start**2)
+        self.grid = (channels[0], start, start)
+        layers = self._after(channels[0])
+        for before, after in pairwise(channels):
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"), *self._after(after)]
+        layers.append(nn.ConvTranspose2d(channels[-1], self.shape[0], 4, 2, 1))
+        self.layers = nn.Sequential(*layers)
+        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.apply(_initialise)
+
+    def _after(self, channels: int) -> list[nn.Module]:
+        norm: list[nn.Module] = [nn.BatchNorm2d(channels)] if self.norm == "batch" else []
+        return [*norm, nn.ReLU()]
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        check_shape("z", z, (self.latent,))
+        grid = self.project(join(z, y, self.embedding)).unflatten(1, self.grid)
+        return self.output(self.layers(grid))
+
+
+@final
+class DCGANCritic(Network):
+    """Convolutions that halve the image, then one linear layer; conditional by projection. It has no norm.
+
+    For classes, score_f(x, y) = w_f . h(x) + v_f(y) . sum_{pixels} h(x), where h is the last grid of
+    features.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
+        out_features: Scores a sample.
+        width: Channels at half the full resolution; doubled with each halving.
+        classes: Number of classes; 0 for an unconditional critic.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+
+    Example:
+        >>> import torch
+        >>> DCGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+
+    Reference: Radford, Metz, Chintala 2016, section 3; Miyato and Koyama, "cGANs with Projection
+        Discriminator",
+    2018, equation 4 for the classes.
+
+    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0
+    ) -> None:
+        super().__init__()
+        positive(out_features=out_features, width=width)
+        self.shape = sizes("shape", shape)
+        self.out_features = out_features
+        self.width = width
+        self.classes = classes
+        end, halvings = plan(self.shape)
+        channels = [self.shape[0], *(width * 2**level for level in range(halvings))]
+        self.layers = nn.Sequential()
+        for before, after in pairwise(channels):
+            self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
+        self.embedding = embedding(classes, channels[-1] * out_features)
+        self.flatten = nn.Flatten()
+        self.head = nn.Linear(channels[-1] * end**2, out_features)
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        check_shape("x", x, self.shape)
+        grid = self.layers(x)
+        score = self.head(self.flatten(grid))
+        vectors = class_vectors(y, self.embedding)
+        if vectors is not None:
+            pooled = grid.sum(dim=(2, 3)).unsqueeze(1)
+            score = score + (vectors.unflatten(1, (self.out_features, -1)) * pooled).sum(dim=2)
+        return squeeze_score(score)
+
+
+def fits(shape: tuple[int, ...]) -> bool:
+    """Return whether the convolutional networks can be built for samples of this shape.
+
+    Example:
+        >>> fits((1, 28, 28)), fits((3, 30, 30)), fits((2,))
+        (True, False, False)
+    """
+    return len(shape) == 3 and shape[1] == shape[2] and shape[1] % 4 == 0 and 8 <= shape[1] <= 64
+
+
+def plan(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the side of the smallest grid and how often it is doubled up to the image.
+
+    Example:
+        >>> plan((1, 28, 28)), plan((3, 64, 64))
+        ((7, 2), (4, 4))
+    """
+    if not fits(shape):
+        raise ValueError(f"shape: expected (C, H, W) with H = W a multiple of 4 from 8 to 64, got {shape}")
+    side, doublings = shape[1], 0
+    while side % 2 == 0 and side > 7:
+        side, doublings = side // 2, doublings + 1
+    return side, doublings
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)):
+        nn.init.normal_(module.weight, 0.0, INIT_STD)
+        if not isinstance(module, nn.Embedding) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, INIT_STD)

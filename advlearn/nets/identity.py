@@ -1,0 +1,33 @@
+"""The critic that learns nothing: samples are compared as they are."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from advlearn.nets.network import Network
+
+
+@final
+class IdentityCritic(Network):
+    """Samples as points, with the class beside them where there is one.
+
+    Args:
+        classes: Number of classes; 0 for none.
+        scale: Distance, divided by sqrt(2), between samples that differ in class alone.
+
+    Example:
+        >>> IdentityCritic()(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 64])
+    """
+
+    def __init__(self, classes: int = 0, scale: float = 4.0) -> None:
+        super().__init__()
+        self.classes = classes
+        self.scale = scale
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Points (N, d) of samples `x` (N, ...) and classes `y` (N,)."""
+        points = x.flatten(1)
+        return points if y is None else torch.cat([points, self.scale * one_hot(y, self.classes).to(points)], 1)

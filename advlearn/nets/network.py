@@ -1,0 +1,86 @@
+"""What the reference networks share: a recipe to rebuild them, class conditioning, checks of input."""
+
+import inspect
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+EMBEDDING = 32
+"""Size of the learned embedding of a class where it is concatenated to another vector."""
+
+
+class Network(nn.Module, ABC):
+    """A network that knows the parameters of its constructor.
+
+    A subclass stores each constructor parameter under its own name.
+    """
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the class name and the constructor's parameters as plain values, for `advlearn.nets.build`.
+
+        Weights are not part of it; they are the state dict.
+        """
+        parameters = inspect.signature(type(self).__init__).parameters
+        values = {name: getattr(self, name) for name in parameters if name != "self"}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"net": type(self).__name__, **plain}
+
+
+def positive(**values: int) -> None:
+    """Raise a ValueError that names the first value below 1."""
+    for name, value in values.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}: expected an int of at least 1, got {value!r}")
+
+
+def sizes(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape or a list of widths as a tuple of ints.
+
+    Example:
+        >>> sizes("shape", [1, 8, 8])
+        (1, 8, 8)
+    """
+    result = tuple(values)
+    if not all(isinstance(value, int) and value >= 1 for value in result):
+        raise ValueError(f"{name}: expected ints of at least 1, got {values!r}")
+    return result
+
+
+def embedding(classes: int, width: int = EMBEDDING) -> nn.Embedding | None:
+    """Return a table of class vectors, or None for a network without classes."""
+    if classes < 0:
+        raise ValueError(f"classes: expected 0 (unconditional) or more, got {classes}")
+    return nn.Embedding(classes, width) if classes else None
+
+
+def join(x: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
+    """Concatenate the embedding of classes `y` (N,) to vectors `x` (N, D)."""
+    vectors = class_vectors(y, table)
+    return x if vectors is None else torch.cat([x, vectors], dim=1)
+
+
+def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None:
+    """Look up the vectors of classes `y` (N,); None for a network without classes."""
+    if table is None:
+        if y is not None:
+            raise ValueError("y: expected none, this network is unconditional (classes=0)")
+        return None
+    if y is None or y.is_floating_point() or y.ndim != 1:
+        got = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
+        raise ValueError(f"y: expected class indices (N,) below {table.num_embeddings}, got {got}")
+    return table(y)
+
+
+def check_shape(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise a ValueError unless `x` is a batch of samples of `shape`."""
+    if tuple(x.shape[1:]) != shape or x.ndim != len(shape) + 1:
+        expected = ", ".join(map(str, shape))
+        raise ValueError(f"{name}: expected shape (N, {expected}), got {tuple(x.shape)}")
+
+
+def squeeze_score(score: Tensor) -> Tensor:
+    """Return one score a sample as (N,), several as (N, F)."""
+    return score.squeeze(1) if score.shape[1] == 1 else score

@@ -1,0 +1,1 @@
+"""Objectives, one file per family: the tree is the table of contents."""

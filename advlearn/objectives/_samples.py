@@ -1,0 +1,48 @@
+"""What objectives do to sets of samples and scores: distances, pairs, means per sample."""
+
+import torch
+from torch import Tensor
+
+from advlearn.core.contest import Contest, Samples, as_tuple, weighted_mean
+from advlearn.regularizers.gradient_penalty import safe_sqrt
+
+# Up to this dimension differences are taken one by one: exact for near points, and still small in memory.
+_DIRECT = 8
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared Euclidean distances between `x` (N, d) and `y` (M, d): (N, M), never negative, twice differentiable."""
+    if x.shape[1] <= _DIRECT:
+        return (x[:, None] - y[None]).square().sum(2)
+    centre = y.detach().mean(0)  # a shift changes no distance, but the rounding of what cancels below
+    x, y = x - centre, y - centre
+    return (x.square().sum(1)[:, None] + y.square().sum(1)[None] - 2 * x @ y.T).clamp(min=0)
+
+
+def distances(squared: Tensor) -> Tensor:
+    """Distances from `squared` ones, with gradient zero, not infinite, where two points are the same."""
+    return safe_sqrt(squared)
+
+
+def flat(samples: Samples) -> Tensor:
+    """The floating-point parts of `samples` side by side, (N, d), in at least fp32; labels are left out."""
+    parts = [p.flatten(1) if p.ndim > 1 else p[:, None] for p in as_tuple(samples) if p.is_floating_point()]
+    return torch.cat([p if p.dtype == torch.float64 else p.float() for p in parts], 1)
+
+
+def per_sample(values: Tensor) -> Tensor:
+    """Mean of `values` (N, ...) over everything but the samples: (N,)."""
+    return values.flatten(1).mean(1) if values.ndim > 1 else values
+
+
+def pairs(contest: Contest) -> int:
+    """How many pairs the two sides make: the first min(N, M) samples of each meet in order."""
+    real_scores, fake_scores = contest.scores
+    return min(real_scores.shape[0], fake_scores.shape[0])
+
+
+def mean_over_pairs(contest: Contest, values: Tensor) -> Tensor:
+    """Mean of `values` (n, ...) over pairs; a pair weighs the product of its samples' weights."""
+    n = values.shape[0]
+    sides = [w[:n] for w in (contest.real_weights, contest.fake_weights) if w is not None]
+    return weighted_mean(values, torch.stack(sides).prod(0) if sides else None)

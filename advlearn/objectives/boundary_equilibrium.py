@@ -1,0 +1,102 @@
+"""BEGAN: an energy critic whose weight on fakes is steered to a chosen balance."""
+
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from advlearn.core import processes
+from advlearn.core.chain import Chain, Defaults
+from advlearn.core.checks import parameter
+from advlearn.core.contest import Contest
+from advlearn.core.described import Reference
+from advlearn.core.objective import Pointwise, Score
+
+REFERENCE = Reference(
+    "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
+    "Berthelot et al. 2017",
+    "section 3.4",
+    "https://arxiv.org/abs/1703.10717",
+)
+
+
+@final
+class BoundaryEquilibrium(Pointwise):
+    """Energies with a controller; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
+
+    .. math:: C = E_r[e] - k\\,E_f[e], \\qquad P = E_f[e], \\qquad
+        k \\leftarrow clip(k + \\lambda (\\gamma\\,E_r[e] - E_f[e]), 0, 1)
+
+    The controller holds ``E_f[e] = gamma E_r[e]``: a low `gamma` gives sharp samples of little diversity. The loss of a
+    critic at chance depends on k and on the energy's level, so `chance` and `estimate` are NaN; watch
+    `convergence_measure`.
+
+    Args:
+        gamma: Ratio of the mean energies at equilibrium, in (0, 1] for an auto-encoder.
+        k_lr: lambda, the controller's step for each step of the critic.
+
+    Attributes:
+        k: Buffer: the weight of fakes, from 0 to 1, starting at 0.
+
+    Raises:
+        ValueError: If a number is negative or not finite.
+
+    Example:
+        >>> import torch
+        >>> BoundaryEquilibrium().real(torch.tensor([-2.0]))
+        tensor([2.])
+
+    Reference:
+        Berthelot et al. 2017, section 3.4 (losses and controller) and 3.4.1 (convergence measure).
+
+    Deviations:
+        k moves with the losses of the critic's last step rather than with those of the step of the player.
+    """
+
+    score: ClassVar[Score] = "energy"
+    k: Tensor
+    imbalance: Tensor
+
+    def __init__(self, gamma: float = 0.5, k_lr: float = 1e-3) -> None:
+        super().__init__()
+        self.gamma = parameter("gamma", gamma, low=0)
+        self.k_lr = parameter("k_lr", k_lr, low=0)
+        self.register_buffer("k", torch.zeros(()))
+        self.register_buffer("imbalance", torch.zeros(()), persistent=False)
+
+    @property
+    def chance(self) -> float:
+        return float("nan")
+
+    def real(self, scores: Tensor) -> Tensor:
+        return -scores
+
+    def fake(self, scores: Tensor) -> Tensor:
+        return self.k * scores
+
+    def player(self, scores: Tensor) -> Tensor:
+        return -scores
+
+    def critic_loss(self, contest: Contest) -> Tensor:
+        self.imbalance.copy_(processes.mean(self._imbalance(contest)))
+        return super().critic_loss(contest)
+
+    def advance(self) -> None:
+        self.k.add_(self.k_lr * self.imbalance).clamp_(0, 1)
+
+    def convergence_measure(self, contest: Contest) -> Tensor:
+        """How far the game is from equilibrium: energy of real samples plus the imbalance's size, a scalar."""
+        real_scores, _ = contest.scores
+        return -contest.mean_real(real_scores) + self._imbalance(contest).abs()
+
+    def _imbalance(self, contest: Contest) -> Tensor:
+        real_scores, fake_scores = contest.scores
+        return contest.mean_fake(fake_scores) - self.gamma * contest.mean_real(real_scores)
+
+
+def began(gamma: float = 0.5) -> Chain:
+    """BEGAN with the paper's Adam (section 4)."""
+    return Chain(BoundaryEquilibrium(gamma), defaults=Defaults(lr=1e-4, betas=(0.5, 0.999)))
+
+
+ALIASES = {"began": began}

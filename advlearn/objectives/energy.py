@@ -1,0 +1,77 @@
+"""The energy-based GAN: a critic that gives low energy to real samples and a margin to fake ones."""
+
+from typing import ClassVar, final
+
+from torch import Tensor
+from torch.nn.functional import relu
+
+from advlearn.core.chain import Chain, Defaults
+from advlearn.core.checks import parameter
+from advlearn.core.described import Reference
+from advlearn.core.objective import Pointwise, Score
+from advlearn.regularizers.pulling_away import PullingAway
+
+REFERENCE = Reference(
+    "Energy-based Generative Adversarial Network", "Zhao et al. 2017", "eq. 1 and 2", "https://arxiv.org/abs/1609.03126"
+)
+
+
+@final
+class Energy(Pointwise):
+    """Margin loss on energies; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
+
+    .. math:: C = E_r[e] + E_f[\\max(0, m - e)], \\qquad P = E_f[e], \\qquad m - C^* = m\\,TV(p, q)
+
+    The energy must be bounded below by zero, as an auto-encoder's reconstruction error is: with a free score the critic
+    would lower the energy of real samples without end.
+
+    Args:
+        margin: m, in units of the energy.
+
+    Raises:
+        ValueError: If `margin` is not positive and finite.
+
+    Example:
+        >>> import torch
+        >>> Energy(margin=2.0).fake(torch.tensor([0.0, -3.0]))
+        tensor([2., 0.])
+
+    Reference:
+        Zhao et al. 2017, eq. 1 and 2; the optimum is theorem 1 with lemma 1.
+
+    Deviations:
+        None.
+    """
+
+    score: ClassVar[Score] = "energy"
+
+    def __init__(self, margin: float = 1.0) -> None:
+        super().__init__()
+        self.margin = parameter("margin", margin, low=0, open_low=True)
+
+    @property
+    def chance(self) -> float:
+        return self.margin
+
+    def real(self, scores: Tensor) -> Tensor:
+        return -scores
+
+    def fake(self, scores: Tensor) -> Tensor:
+        return relu(self.margin + scores)
+
+    def player(self, scores: Tensor) -> Tensor:
+        return -scores
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        return self.margin * (log_ratio.sign() - 1) / 2
+
+    def divergence(self, ratio: Tensor) -> Tensor:
+        return self.margin * (ratio - 1).abs() / 2
+
+
+def ebgan(margin: float = 1.0, weight: float = 0.1) -> Chain:
+    """EBGAN with the pulling-away term on the generator's features (the paper's EBGAN-PT, section 2.4)."""
+    return Chain(Energy(margin), (PullingAway(weight),), Defaults(lr=2e-4, betas=(0.5, 0.999)))
+
+
+ALIASES = {"ebgan": ebgan}

@@ -1,0 +1,74 @@
+"""The hinge loss, the margin classifier among critics: total variation at its optimum."""
+
+from typing import final
+
+from torch import Tensor
+from torch.nn.functional import relu
+
+from advlearn.core.chain import Chain, Defaults
+from advlearn.core.described import Reference
+from advlearn.core.objective import Pointwise
+from advlearn.objectives._references import cites
+from advlearn.regularizers.spectral_norm import SpectralNorm
+
+REFERENCE = Reference(
+    "Spectral Normalization for Generative Adversarial Networks",
+    "Miyato et al. 2018",
+    "eq. 16 and 17",
+    "https://arxiv.org/abs/1802.05957",
+)
+
+
+@final
+class Hinge(Pointwise):
+    """Scores beyond a margin of one cost the critic nothing more.
+
+    .. math:: C = E_r[\\max(0, 1 - s)] + E_f[\\max(0, 1 + s)], \\qquad 2 - C^* = 2\\,TV(p, q), \\qquad P = -E_f[s]
+
+    Example:
+        >>> import torch
+        >>> Hinge().real(torch.tensor([-1.0, 0.0, 2.0]))
+        tensor([2., 1., 0.])
+
+    Reference:
+        Miyato et al. 2018, eq. 16 and 17; first used for adversarial learning by Lim and Ye 2017 (geometric GAN) and Tran
+        et al. 2017.
+
+    Deviations:
+        None.
+    """
+
+    @property
+    def chance(self) -> float:
+        return 2.0
+
+    def real(self, scores: Tensor) -> Tensor:
+        return relu(1 - scores)
+
+    def fake(self, scores: Tensor) -> Tensor:
+        return relu(1 + scores)
+
+    def player(self, scores: Tensor) -> Tensor:
+        return -scores
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        return log_ratio.sign()
+
+    def divergence(self, ratio: Tensor) -> Tensor:
+        return (ratio - 1).abs()
+
+
+def sngan() -> Chain:
+    """Hinge loss with spectral normalisation, and the Adam of Miyato et al. 2018, section 4."""
+    return Chain(Hinge(), (SpectralNorm(),), Defaults(critic_steps=5, lr=2e-4, betas=(0.0, 0.9)))
+
+
+@cites(
+    Reference("Geometric GAN", "Lim and Ye 2017", "section 4", "https://arxiv.org/abs/1705.02894"),
+)
+def geometric_gan() -> Chain:
+    """The hinge loss alone, under the name of the paper that brought it from support vector machines."""
+    return Chain(Hinge())
+
+
+ALIASES = {"sngan": sngan, "geometric-gan": geometric_gan}

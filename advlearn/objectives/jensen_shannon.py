@@ -1,0 +1,82 @@
+"""The original adversarial loss: a classifier of real against fake, the Jensen-Shannon divergence at its optimum."""
+
+import math
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from advlearn.core.chain import Chain, Defaults
+from advlearn.core.checks import choice
+from advlearn.core.described import Reference
+from advlearn.core.objective import Pointwise
+
+REFERENCE = Reference(
+    "Generative Adversarial Nets", "Goodfellow et al. 2014", "eq. 1 and section 3", "https://arxiv.org/abs/1406.2661"
+)
+
+
+@final
+class JensenShannon(Pointwise):
+    """Cross-entropy of real against fake; the critic's score is a logit.
+
+    .. math:: C = E_r[softplus(-s)] + E_f[softplus(s)], \\qquad \\log 4 - C^* = 2\\,JSD(p \\| q)
+
+    The player minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). Minimax is kept for its theory: where
+    the critic wins, its gradient is sigmoid(s), near zero, so the player learns nothing just when it is worst. Use the
+    non-saturating form, the default.
+
+    Args:
+        generator: ``"nonsaturating"`` or ``"minimax"``.
+
+    Raises:
+        ValueError: If `generator` is neither.
+
+    Example:
+        >>> import torch
+        >>> JensenShannon().real(torch.zeros(1))
+        tensor([0.6931])
+
+    Reference:
+        Goodfellow et al. 2014, eq. 1; the non-saturating form is in section 3.
+
+    Deviations:
+        None.
+    """
+
+    def __init__(self, generator: Literal["nonsaturating", "minimax"] = "nonsaturating") -> None:
+        super().__init__()
+        self.generator = choice("generator", generator, ("nonsaturating", "minimax"))
+
+    @property
+    def chance(self) -> float:
+        return math.log(4)
+
+    def real(self, scores: Tensor) -> Tensor:
+        return softplus(-scores)
+
+    def fake(self, scores: Tensor) -> Tensor:
+        return softplus(scores)
+
+    def player(self, scores: Tensor) -> Tensor:
+        return softplus(-scores) if self.generator == "nonsaturating" else -softplus(scores)
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        return log_ratio
+
+    def divergence(self, ratio: Tensor) -> Tensor:
+        return torch.xlogy(ratio, ratio) - (ratio + 1) * ((ratio + 1) / 2).log()
+
+
+def gan() -> Chain:
+    """The minimax game as first written; it saturates: prefer ``nsgan``."""
+    return Chain(JensenShannon("minimax"))
+
+
+def nsgan() -> Chain:
+    """The non-saturating game, what most people mean by a GAN, with DCGAN's Adam (Radford et al. 2016)."""
+    return Chain(JensenShannon(), defaults=Defaults(lr=2e-4, betas=(0.5, 0.999)))
+
+
+ALIASES = {"gan": gan, "nsgan": nsgan}

@@ -1,0 +1,84 @@
+"""The least-squares loss: scores are regressed on one label per side."""
+
+from typing import final
+
+from torch import Tensor
+
+from advlearn.core.chain import Chain, Defaults
+from advlearn.core.checks import parameter
+from advlearn.core.described import Reference
+from advlearn.core.objective import Pointwise
+
+REFERENCE = Reference(
+    "Least Squares Generative Adversarial Networks", "Mao et al. 2017", "eq. 2", "https://arxiv.org/abs/1611.04076"
+)
+
+
+@final
+class LeastSquares(Pointwise):
+    """Regression of scores on a label for real and one for fake.
+
+    .. math:: C = \\tfrac12 E_r[(s - b)^2] + \\tfrac12 E_f[(s - a)^2], \\qquad P = \\tfrac12 E_f[(s - c)^2]
+
+    At the optimum ``s = (b p + a q) / (p + q)`` and
+
+    .. math:: \\frac{(b - a)^2}{4} - C^* = \\frac{(b - a)^2}{8} \\int \\frac{(p - q)^2}{p + q}
+
+    With ``a=-1, b=1, c=0`` the player's loss over both sides is half of Pearson's chi-squared of p + q from 2q. The
+    reward falls again where a score overshoots `c`.
+
+    Args:
+        a: Label of fake samples.
+        b: Label of real samples, above `a`.
+        c: What the player wants its samples to score, above `a`.
+
+    Raises:
+        ValueError: If a label is not finite, or `b` or `c` is not above `a`.
+
+    Example:
+        >>> import torch
+        >>> LeastSquares().real(torch.tensor([0.0, 1.0]))
+        tensor([0.5000, 0.0000])
+
+    Reference:
+        Mao et al. 2017, eq. 2; the divergence is in section 3.2.
+
+    Deviations:
+        Where the player makes the real side too, it pulls real scores to ``a + b - c``, the mirror image of c.
+    """
+
+    def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:
+        super().__init__()
+        self.a = parameter("a", a)
+        self.b = parameter("b", b, low=a, open_low=True)
+        self.c = parameter("c", c, low=a, open_low=True)
+
+    @property
+    def chance(self) -> float:
+        return (self.b - self.a) ** 2 / 4
+
+    def real(self, scores: Tensor) -> Tensor:
+        return (scores - self.b).square() / 2
+
+    def fake(self, scores: Tensor) -> Tensor:
+        return (scores - self.a).square() / 2
+
+    def player(self, scores: Tensor) -> Tensor:
+        return (scores - self.c).square() / 2
+
+    def player_real(self, scores: Tensor) -> Tensor:
+        return (scores - (self.a + self.b - self.c)).square() / 2
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        return self.a + (self.b - self.a) * log_ratio.sigmoid()
+
+    def divergence(self, ratio: Tensor) -> Tensor:
+        return (self.b - self.a) ** 2 / 8 * (ratio - 1).square() / (ratio + 1)
+
+
+def lsgan() -> Chain:
+    """LSGAN with labels 0 and 1, and Adam's beta of 0.5 as in the paper."""
+    return Chain(LeastSquares(), defaults=Defaults(betas=(0.5, 0.999)))
+
+
+ALIASES = {"lsgan": lsgan}

@@ -1,0 +1,61 @@
+"""The Wasserstein-1 distance through its Kantorovich-Rubinstein dual."""
+
+from typing import final
+
+from torch import Tensor
+
+from advlearn.core.chain import Chain, Defaults
+from advlearn.core.described import Reference
+from advlearn.core.objective import Pointwise
+from advlearn.regularizers.gradient_penalty import GradientPenalty
+from advlearn.regularizers.weight_clip import WeightClip
+
+REFERENCE = Reference("Wasserstein GAN", "Arjovsky et al. 2017", "eq. 2 and 3", "https://arxiv.org/abs/1701.07875")
+
+
+@final
+class Wasserstein(Pointwise):
+    """Difference of mean scores; with a 1-Lipschitz critic, the Wasserstein-1 distance.
+
+    .. math:: C = E_f[s] - E_r[s], \\qquad -C^* = W_1(p, q), \\qquad P = -E_f[s]
+
+    Alone it is unbounded: add a constraint, ``gradient_penalty`` or ``spectral_norm``. The paper's ``weight_clip`` biases
+    the critic towards very simple functions (its authors say so); it is kept for the record.
+
+    Example:
+        >>> import torch
+        >>> Wasserstein().fake(torch.ones(1))
+        tensor([1.])
+
+    Reference:
+        Arjovsky et al. 2017, eq. 2 and 3.
+
+    Deviations:
+        None.
+    """
+
+    @property
+    def chance(self) -> float:
+        return 0.0
+
+    def real(self, scores: Tensor) -> Tensor:
+        return -scores
+
+    def fake(self, scores: Tensor) -> Tensor:
+        return scores
+
+    def player(self, scores: Tensor) -> Tensor:
+        return -scores
+
+
+def wgan(limit: float = 0.01) -> Chain:
+    """WGAN with weight clipping, as published; its own authors advise against clipping: prefer ``wgan-gp``."""
+    return Chain(Wasserstein(), (WeightClip(limit),), Defaults(critic_steps=5, lr=5e-5, betas=(0.0, 0.9)))
+
+
+def wgan_gp(weight: float = 10.0) -> Chain:
+    """WGAN with the two-sided gradient penalty (Gulrajani et al. 2017, algorithm 1 and its Adam)."""
+    return Chain(Wasserstein(), (GradientPenalty(weight),), Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9)))
+
+
+ALIASES = {"wgan": wgan, "wgan-gp": wgan_gp}

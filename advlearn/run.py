@@ -1,0 +1,142 @@
+"""What `fit` returns: the trained player, ready to sample, to save and to be asked how it is."""
+
+from pathlib import Path
+from typing import Any, cast, final
+
+from torch import Tensor
+
+from advlearn.core import discovery
+from advlearn.core.adversary import Adversary
+from advlearn.core.health import Health
+from advlearn.core.spec import resolve
+from advlearn.core.task import Task
+from advlearn.core.trainer import Trainer
+from advlearn.engine import checkpoint, device, rng
+
+
+@final
+class Run:
+    """A task with its adversaries after training.
+
+    Args:
+        task: The task as trained.
+        adversaries: Its adversaries, by contest.
+        player: The task whose weights are used for samples: the average where there is one, else `task`.
+        recipe: What `load` builds the same run from.
+        trainer: The trainer, or None in a run that was loaded.
+        out: Folder of the run's files, or None.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        adversaries: dict[str, Adversary],
+        player: Task,
+        recipe: dict[str, Any],
+        trainer: Trainer | None = None,
+        out: Path | None = None,
+    ) -> None:
+        self.task = task
+        self.adversaries = adversaries
+        self.player = player
+        self.recipe = recipe
+        self.trainer = trainer
+        self.out = out
+
+    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None) -> Tensor:
+        """Draw samples of the player.
+
+        Args:
+            n: How many.
+            labels: Classes (n,) for a conditional task; drawn evenly if None.
+            seed: Seeds this draw alone; None draws from the global generator.
+
+        Returns:
+            Samples (n, *shape) on the task's device; images in [-1, 1].
+
+        Raises:
+            TypeError: If the task is not one that samples.
+        """
+        draw = getattr(self.player, "sample", None)
+        if draw is None:
+            raise TypeError(f"sample: expected a task that samples, got {type(self.task).__name__}")
+        if seed is None:
+            return cast(Tensor, draw(n, labels))
+        with rng.isolated(seed):
+            return cast(Tensor, draw(n, labels))
+
+    def health(self) -> dict[str, Health]:
+        """What the last batch says of each adversary; empty in a run that was loaded."""
+        return {name: a.health() for name, a in self.adversaries.items()} if self.trainer is not None else {}
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one file, to a temporary one first.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The file.
+
+        Raises:
+            OSError: If it cannot be written; an older file stays as it was.
+        """
+        trained = {"task": self.task.state_dict(), "player": self.player.state_dict()}
+        heads = {name: a.state_dict() for name, a in self.adversaries.items()}
+        return checkpoint.save(path, {"recipe": self.recipe, "trained": {**trained, "adversaries": heads}})
+
+
+def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> Run:
+    """Load a run that `Run.save`, or a checkpoint of `fit`, wrote.
+
+    Args:
+        path: The file, or the folder of a run that holds ``checkpoint.pt``.
+        task: A task built as the saved one was; needed where it holds modules of the user's own.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+
+    Returns:
+        The run, ready to sample.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated or foreign, or the task must be handed over.
+    """
+    target = _pick(device)
+    path = Path(path)
+    payload = checkpoint.load(path / "checkpoint.pt" if path.is_dir() else path, target)
+    recipe = cast(dict[str, Any], payload["recipe"])
+    trained = _trained(payload)
+    task = (task if task is not None else _rebuild(recipe, path)).to(target)
+    chain = resolve(cast(str, recipe["objective"]))
+    adversaries = {name: Adversary(c.to(target), chain) for name, c in task.critics(chain).items()}
+    try:
+        task.load_state_dict(trained["task"])
+        for name, adversary in adversaries.items():
+            adversary.load_state_dict(trained["adversaries"][name])
+    except RuntimeError as error:
+        raise ValueError(f"task: its weights are not those of {path}: {str(error).splitlines()[-1].strip()}") from None
+    player = _rebuild(recipe, path).to(target) if trained["player"] is not None and recipe["parts"] is not None else task
+    if trained["player"] is not None:
+        player.load_state_dict(trained["player"])
+    return Run(task, adversaries, player, recipe)
+
+
+_pick = device.pick
+
+
+def _trained(payload: dict[str, Any]) -> dict[str, Any]:
+    """The weights in a saved run, or in a checkpoint of one that was still training."""
+    if "trained" in payload:
+        return cast(dict[str, Any], payload["trained"])
+    state = cast(dict[str, Any], payload["trainer"])
+    averages = [entry[1] for entry in state["callbacks"] if entry[0] == "Average"]
+    return {**state, "player": averages[0]["module"] if averages else None}
+
+
+def _rebuild(recipe: dict[str, Any], path: Path) -> Task:
+    if recipe["parts"] is None:
+        raise ValueError(f"task: {path} holds modules of your own; build the task again and pass it as task=")
+    build = cast(Any, discovery.tasks()[recipe["task"]])
+    return cast(Task, build.from_recipe(recipe["parts"]))
+
+

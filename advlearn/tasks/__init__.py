@@ -1,0 +1,1 @@
+"""Tasks, one file each: where the two sets of samples come from, and what else the player wants."""

@@ -1,0 +1,136 @@
+"""What every benchmark shares: rows kept as they come, one result file, bars that can be checked, a table and its command."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+Row = dict[str, Any]
+
+
+class Result:
+    """A result file under construction: rows that are there already are not computed again.
+
+    Args:
+        name: Name of the benchmark, and of its file.
+        quick: Whether this is a quick run, kept in memory only.
+    """
+
+    def __init__(self, name: str, *, quick: bool) -> None:
+        self.name = name
+        self.quick = quick
+        self.path = RESULTS / f"{name}.json"
+        self.started = time.time()
+        old = json.loads(self.path.read_text()) if self.path.exists() and not quick else {}
+        self.rows: list[Row] = old.get("rows", [])
+        self.bars: list[Row] = []
+        self.seconds: float = old.get("seconds", 0.0)
+
+    def has(self, **key: Any) -> bool:
+        """Whether a row with these values is there."""
+        return any(all(row.get(k) == v for k, v in key.items()) for row in self.rows)
+
+    def add(self, row: Row) -> None:
+        """Keep a row, on disk too."""
+        self.rows.append(row)
+        self.save()
+
+    def bar(self, name: str, value: float, op: str, bar: float) -> None:
+        """State a bar of the issue and what was measured against it."""
+        self.bars.append({"name": name, "value": value, "op": op, "bar": bar, "met": met(value, op, bar)})
+
+    def save(self) -> None:
+        """Write the file, to a temporary one first."""
+        if self.quick:
+            return
+        self.seconds += time.time() - self.started
+        self.started = time.time()
+        RESULTS.mkdir(exist_ok=True)
+        content = {
+            "benchmark": self.name,
+            "command": f"python benchmarks/{self.name}.py",
+            "commit": _commit(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "versions": _versions(),
+            "seconds": round(self.seconds, 1),
+            "rows": self.rows,
+            "bars": self.bars,
+        }
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=True) + "\n")
+        temporary.replace(self.path)
+
+    def show(self, columns: list[str], rows: list[Row] | None = None) -> None:
+        """Print rows as a table, then the bars."""
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*columns, title=self.name)
+        for row in self.rows if rows is None else rows:
+            table.add_row(*(_shown(row.get(column, "")) for column in columns))
+        console = Console(width=160)
+        console.print(table)
+        for b in self.bars:
+            console.print(f"{'met  ' if b['met'] else 'SHORT'} {b['name']}: {_shown(b['value'])} {b['op']} {b['bar']}")
+
+
+def met(value: float, op: str, bar: float) -> bool:
+    """Whether a value meets a bar."""
+    return {">=": value >= bar, "<=": value <= bar, "==": value == bar}[op]
+
+
+def arguments(doc: str) -> argparse.ArgumentParser:
+    """The parser of every benchmark: `--quick` for the tests, `--jobs` for rows at once."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few steps, nothing written: for the tests")
+    parser.add_argument("--jobs", type=int, default=1, help="rows computed at once, each on one thread")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    return parser
+
+
+def compute(result: Result, work: Callable[..., Row], todo: list[Row], jobs: int) -> None:
+    """Compute the rows that are missing, `jobs` at once, each in a process of one thread; keep each as it comes."""
+    todo = [key for key in todo if not result.has(**key)]
+    if jobs == 1:
+        for key in todo:
+            result.add(work(**key))
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=one_thread) as pool:
+        futures = [pool.submit(work, **key) for key in todo]
+        for future in as_completed(futures):
+            row = future.result()
+            result.add(row)
+            print(json.dumps(row), flush=True)
+
+
+def one_thread() -> None:
+    """Give this process one thread, so that rows computed side by side do not disturb each other."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _commit() -> str:
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return git.stdout.strip() or "none"
+
+
+def _versions() -> dict[str, str]:
+    import torch
+
+    import advlearn
+
+    return {"advlearn": advlearn.__version__, "torch": torch.__version__, "python": sys.version.split()[0]}

@@ -1,0 +1,63 @@
+"""Several small runs as one: perceptrons with a leading axis of members, so that seeds step together.
+
+Members share no weight, and Adam works on each element alone, so a loss that is a mean over samples trains each member as
+it would be trained alone (up to Adam's epsilon, since the joint mean divides each member's gradient by their number).
+Losses that mix samples of a batch are not run this way.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from advlearn.core.task import Batch
+from advlearn.data import Batches
+
+
+class StackedMLP(nn.Module):
+    """Perceptrons side by side: inputs (members * n, inputs), member by member, to outputs (members * n, outputs)."""
+
+    def __init__(self, members: int, sizes: Sequence[int], seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.members = members
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        for rows, columns in zip(sizes[:-1], sizes[1:], strict=True):
+            bound = 1 / math.sqrt(rows)  # nn.Linear's initialisation
+            draws = [torch.rand(rows + 1, columns, generator=g) * 2 * bound - bound for g in generators]
+            joint = torch.stack(draws)
+            self.weights.append(nn.Parameter(joint[:, :rows].clone()))
+            self.biases.append(nn.Parameter(joint[:, rows:].clone()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of each member for its own rows."""
+        x = x.view(self.members, -1, x.shape[-1])
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x if i == 0 else leaky_relu(x, 0.2), weight)
+        return x.flatten(0, 1)
+
+
+class StackedBatches:
+    """One batch of each member's own data, one after the other."""
+
+    def __init__(self, streams: Sequence[Batches]) -> None:
+        self.streams = streams
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        return (torch.cat([next(s)[0] for s in self.streams]),)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Place of every stream."""
+        return {"streams": [s.state_dict() for s in self.streams]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the places."""
+        for stream, saved in zip(self.streams, state["streams"], strict=True):
+            stream.load_state_dict(saved)
