@@ -1,5 +1,7 @@
 """advlearn: adversarial learning for PyTorch, one game (players against critics) for every task."""
 
+from typing import TYPE_CHECKING, Any
+
 from advlearn.core.adversary import Adversary
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
@@ -7,5 +9,20 @@ from advlearn.core.spec import describe, resolve
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 
+if TYPE_CHECKING:
+    from advlearn.fitting import fit
+    from advlearn.run import Run, load
+
 __version__ = "0.1.0"
-__all__ = ["Adversary", "Objective", "Regularizer", "Task", "Trainer", "describe", "resolve"]
+__all__ = ["Adversary", "Objective", "Regularizer", "Run", "Task", "Trainer", "describe", "fit", "load", "resolve"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that `import advlearn` costs little more than `import torch`.
+    import importlib
+
+    if name in ("fit", "Run", "load"):
+        value = getattr(importlib.import_module("advlearn.fitting" if name == "fit" else "advlearn.run"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'advlearn' has no attribute {name!r}")

@@ -20,6 +20,9 @@ from advlearn.data import Batches
 class StackedMLP(nn.Module):
     """Perceptrons side by side: inputs (members * n, inputs), member by member, to outputs (members * n, outputs)."""
 
+    # Rows belong to members by their place, so real and fake must not be joined into one batch.
+    mixes_samples = True
+
     def __init__(self, members: int, sizes: Sequence[int], seeds: Sequence[int]) -> None:
         super().__init__()
         self.members = members

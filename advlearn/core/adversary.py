@@ -106,8 +106,7 @@ class Adversary(nn.Module):
         self.optimizer.zero_grad(set_to_none=True)
         terms = self._critic_terms(real, fake, real_weights, fake_weights)
         total = torch.stack(list(terms.values())).sum()
-        with torch.autocast(total.device.type, enabled=False):
-            total.backward()
+        backward(total)
         processes.average_gradients(self._parameters_of_critic)
         self.optimizer.step()
         self._after_step()
@@ -259,6 +258,12 @@ def adam(parameters: list[nn.Parameter], *, lr: float, betas: tuple[float, float
     """Adam in its fused form where the parameters allow it."""
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
+
+
+def backward(loss: Tensor) -> None:
+    """Backward pass outside of any autocast: only forward passes belong inside."""
+    with torch.autocast(loss.device.type, enabled=False):
+        loss.backward()
 
 
 @contextmanager

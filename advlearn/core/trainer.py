@@ -1,16 +1,16 @@
 """The schedule of a game: critic steps, then a player step, and three events around them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, cast, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from advlearn.core import processes
-from advlearn.core.adversary import Adversary, MakeOptimizer, adam
+from advlearn.core.adversary import Adversary, MakeOptimizer, adam, backward
 from advlearn.core.callback import Callback
 from advlearn.core.chain import Schedule
+from advlearn.core.interrupt import between_steps
 from advlearn.core.schedule import factor
 from advlearn.core.task import Batch, Round, Task
 
@@ -46,7 +46,6 @@ class Trainer:
         lr: Adam's learning rate where `optimizer` is None.
         schedule: Course of all learning rates; the first adversary's default if None.
         callbacks: Called in this order.
-        autocast: Makes the context in which losses are computed, such as bf16 autocast.
 
     Raises:
         ValueError: If the adversaries' names are not those of the contests, or `steps` is not positive.
@@ -63,7 +62,6 @@ class Trainer:
         lr: float | None = None,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
-        autocast: AbstractContextManager[object] | None = None,
     ) -> None:
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
@@ -83,7 +81,6 @@ class Trainer:
         make = optimizer or (lambda ps: adam(ps, lr=cast(float, lr or defaults.lr), betas=cast(Any, defaults.betas)))
         self.optimizer = make(self._players)
         self.critic_steps = max(cast(int, a.defaults.critic_steps) for a in self.adversaries.values())
-        self._autocast = autocast or nullcontext()
         critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
         self._rates = [(g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups]
         self._cooperative: Tensor | None = None
@@ -96,41 +93,41 @@ class Trainer:
             NonFiniteError: If a loss stopped being finite; the line names the step, the term and the last checkpoint.
             KeyboardInterrupt: After Ctrl-C, when the callbacks have ended.
         """
-        processes.broadcast(t for m in (self.task, *self.adversaries.values()) for t in m.state_dict().values() if torch.is_tensor(t))
+        self._share_weights()
         self.task.train()
         for callback in self.callbacks:
             callback.on_start(self)
-        interrupted = None
-        try:
-            while self.step < self.steps and self.stop_reason is None:
+        with between_steps() as interrupted:
+            while self.step < self.steps and self.stop_reason is None and not interrupted:
                 self._play()
                 for callback in self.callbacks:
                     callback.on_step(self)
-        except KeyboardInterrupt as error:
-            interrupted, self.stop_reason = error, "interrupted"
         for callback in self.callbacks:
             callback.on_end(self)
-        if interrupted is not None:
-            raise interrupted
         self.check()
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _share_weights(self) -> None:
+        """Start every process from the first one's weights and buffers."""
+        modules = (self.task, *self.adversaries.values())
+        processes.broadcast(t for m in modules for t in m.state_dict().values() if torch.is_tensor(t))
 
     def _play(self) -> None:
         """One player step, and the critic steps before it."""
         self._set_rates()
         for k in range(self.critic_steps - 1):
-            with torch.no_grad(), self._autocast:
+            with torch.no_grad():
                 round = self._round()
             self._update_critics(round, k)
-        with self._autocast:
-            round = self._round()
+        round = self._round()
         self._update_critics(round, self.critic_steps - 1)
         self.optimizer.zero_grad(set_to_none=True)
-        with self._autocast:
-            losses = [a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items()]
+        losses = [a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items()]
         if round.loss is not None:
             self._cooperative = round.loss.detach()
             losses.append(round.loss)
-        torch.stack(losses).sum().backward()
+        backward(torch.stack(losses).sum())
         processes.average_gradients(self._players)
         self.optimizer.step()
         self.step += 1
@@ -146,8 +143,7 @@ class Trainer:
         """Critic step k of a round, for the adversaries that make so many; the last one is everybody's."""
         for name, adversary in self.adversaries.items():
             if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps):
-                with self._autocast:
-                    adversary.update(*round.contests[name])
+                adversary.update(*round.contests[name])
 
     def _set_rates(self) -> None:
         if self.schedule != "constant":

@@ -29,25 +29,22 @@ def snapshot(trainer: Trainer, recipe: dict[str, Any] | None = None) -> dict[str
         recipe: Plain values from which the run is built again, for whoever loads the file.
 
     Returns:
-        ``{"format", "advlearn", "recipe", "trainer", "rng"}``: plain values and tensors.
+        ``{"recipe", "trainer", "rng"}``: plain values and tensors.
     """
-    import advlearn  # late: for its version alone, which a half-imported package does not have yet
-
-    return {
-        "format": FORMAT,
-        "advlearn": advlearn.__version__,
-        "recipe": recipe,
-        "trainer": trainer.state_dict(),
-        "rng": rng.get_state(),
-    }
+    return {"recipe": recipe, "trainer": trainer.state_dict(), "rng": rng.get_state()}
 
 
-def save(path: str | Path, payload: dict[str, Any]) -> None:
+def save(path: str | Path, payload: dict[str, Any]) -> Path:
     """Write a checkpoint; on any failure, the file that was there before stays.
+
+    The file's format and the version of advlearn that wrote it are added to the payload.
 
     Args:
         path: The file; its folder is made.
         payload: Plain values, lists, dicts and tensors, which `load` reads back without running any code.
+
+    Returns:
+        The file.
 
     Raises:
         TypeError: The payload holds something that could not be read back; the line names it.
@@ -55,19 +52,21 @@ def save(path: str | Path, payload: dict[str, Any]) -> None:
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "run.pt"
-        >>> save(path, {"format": 1, "trainer": {"step": 3}})
+        >>> path = save(Path(tempfile.mkdtemp()) / "run.pt", {"trainer": {"step": 3}})
         >>> load(path)["trainer"]
         {'step': 3}
     """
+    import advlearn  # late: for its version alone, which a half-imported package does not have yet
+
     path = Path(path)
     _require_plain(payload, "payload")
     try:
         with replacing(path) as file:
-            torch.save(payload, file)
+            torch.save({"format": FORMAT, "advlearn": advlearn.__version__, **payload}, file)
     except (OSError, RuntimeError) as error:
         kept = "; the earlier checkpoint is kept" if path.is_file() else ""
         raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{kept}") from error
+    return path
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from advlearn.core.callback import Callback
 from advlearn.core.trainer import Trainer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
+    from rich.live import Live
 
 
 @final
@@ -37,7 +37,7 @@ class Progress(Callback):
             raise ValueError(f"every_seconds: expected at least 0, got {every_seconds!r}")
         self.every_seconds = every_seconds
         self.stream = stream
-        self._bar: Bar | None = None
+        self._live: Live | None = None
         self._tenth = 0
         self._due = 0.0
         self._last = (0, 0.0)
@@ -50,16 +50,14 @@ class Progress(Callback):
         if trainer.step:
             self._print(f"goes on from step {trainer.step}")
         if processes.world() == 1 and self._out.isatty():
-            self._bar = _bar(self._out)
-            self._bar.add_task("", total=trainer.steps, completed=trainer.step, words="")
-            self._bar.start()
+            self._live = _live(self._out)
+            self._live.start()
             # An error elsewhere ends the run without a call to on_end; the cursor must not stay hidden then.
-            self._bar.console.show_cursor(True)
+            self._live.console.show_cursor(True)
 
     def on_step(self, trainer: Trainer) -> None:
         tenth = 10 * trainer.step // trainer.steps
-        # Clocks differ between processes, and a look may wait for the others: together they look by step
-        # alone.
+        # Clocks differ between processes and a look may wait for the others, so they look by step alone.
         timed = processes.world() == 1 and time.monotonic() >= self._due
         if not timed and tenth == self._tenth:
             return
@@ -78,25 +76,26 @@ class Progress(Callback):
 
     def _look(self, trainer: Trainer, new_tenth: bool) -> None:
         trainer.check()
-        if self._bar is None and not new_tenth:
+        if self._live is None and not new_tenth:
             return
-        words = f"{self._speed(trainer.step):,.0f} steps/s  {state_of(trainer)}"
-        if self._bar is None:
-            self._print(f"step {trainer.step}/{trainer.steps}  {words}")
-        else:
-            self._bar.update(self._bar.task_ids[0], completed=trainer.step, words=words)
-            self._bar.refresh()
+        speed = self._speed(trainer.step)
+        head, state = f"step {trainer.step}/{trainer.steps}  {speed:,.0f} steps/s", state_of(trainer)
+        if self._live is None:
+            self._print(f"{head}  {state}")
+            return
+        left = round((trainer.steps - trainer.step) / speed)
+        _show(self._live, f"{head}  {left // 60}:{left % 60:02d} left\n{state}", trainer.step / trainer.steps)
 
     def _speed(self, step: int) -> float:
         """Steps per second since the last call; the device has been waited for."""
         (before, then), now = self._last, time.monotonic()
         self._last = (step, now)
-        return (step - before) / max(now - then, 1e-9)
+        return max(step - before, 1) / max(now - then, 1e-9)
 
     def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     @property
     def _out(self) -> TextIO:
@@ -126,14 +125,18 @@ def state_of(trainer: Trainer) -> str:
     return "; ".join(parts)
 
 
-def _bar(stream: TextIO) -> "Bar":
+def _live(stream: TextIO) -> "Live":
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-    from rich.table import Column
+    from rich.live import Live
 
-    words = TextColumn(
-        "{task.fields[words]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
-    )
-    columns = (BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), words)
-    return Bar(*columns, console=Console(file=stream), auto_refresh=False)  # no thread beside the training
+    # No thread beside the training, and nothing of the user's taken over that an error would not give back.
+    console = Console(file=stream)
+    return Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+
+
+def _show(live: "Live", words: str, share: float) -> None:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    live.update(Group(Text(words), ProgressBar(1.0, share, width=60)), refresh=True)

@@ -79,7 +79,12 @@ class SampleGrid(Callback):
     """
 
     def __init__(
-        self, folder: str | Path, every: int, draw: Callable[[], Tensor], real: Tensor | None = None
+        self,
+        folder: str | Path,
+        every: int = 1000,
+        *,
+        draw: Callable[[], Tensor],
+        real: Tensor | None = None,
     ) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")

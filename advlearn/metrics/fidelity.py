@@ -75,7 +75,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
 
     |mu_r - mu_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^{1/2}), the squared W2 of the two Gaussians. The
     covariances divide by N - 1. The estimate is biased upwards, the more so the smaller N: compare only
-    values of equal N. With fewer samples than features the covariances are singular, and the value is still defined.
+    values of equal N. With fewer samples than features the covariances are singular; the value is still
+    defined.
 
     Args:
         real: Float (N, d), features of real images.

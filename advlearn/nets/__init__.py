@@ -13,10 +13,10 @@ from advlearn.nets.sizing import critic_for, generator_for
 
 __all__ = [
     "MLP",
-    "IdentityCritic",
     "AutoencoderCritic",
     "DCGANCritic",
     "DCGANGenerator",
+    "IdentityCritic",
     "MLPCritic",
     "MLPGenerator",
     "Network",
@@ -25,12 +25,16 @@ __all__ = [
     "generator_for",
 ]
 
-_NETWORKS: Mapping[str, type[Network]] = MappingProxyType(
-    {
-        net.__name__: net
-        for net in (MLP, MLPGenerator, MLPCritic, DCGANGenerator, DCGANCritic, AutoencoderCritic, IdentityCritic)
-    }
+_CLASSES: tuple[type[Network], ...] = (
+    MLP,
+    MLPGenerator,
+    MLPCritic,
+    DCGANGenerator,
+    DCGANCritic,
+    AutoencoderCritic,
+    IdentityCritic,
 )
+_NETWORKS: Mapping[str, type[Network]] = MappingProxyType({net.__name__: net for net in _CLASSES})
 
 
 def build(recipe: Mapping[str, Any]) -> Network:

@@ -11,7 +11,7 @@ _DIRECT = 8
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared Euclidean distances between `x` (N, d) and `y` (M, d): (N, M), never negative, twice differentiable."""
+    """Squared Euclidean distances of `x` (N, d) and `y` (M, d): (N, M), twice differentiable."""
     if x.shape[1] <= _DIRECT:
         return (x[:, None] - y[None]).square().sum(2)
     centre = y.detach().mean(0)  # a shift changes no distance, but the rounding of what cancels below

@@ -22,14 +22,14 @@ REFERENCE = Reference(
 
 @final
 class BoundaryEquilibrium(Pointwise):
-    """Energies with a controller; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
+    r"""Energies with a controller; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
 
-    .. math:: C = E_r[e] - k\\,E_f[e], \\qquad P = E_f[e], \\qquad
-        k \\leftarrow clip(k + \\lambda (\\gamma\\,E_r[e] - E_f[e]), 0, 1)
+    .. math:: C = E_r[e] - k\,E_f[e], \qquad P = E_f[e], \qquad
+        k \leftarrow clip(k + \lambda (\gamma\,E_r[e] - E_f[e]), 0, 1)
 
-    The controller holds ``E_f[e] = gamma E_r[e]``: a low `gamma` gives sharp samples of little diversity. The loss of a
-    critic at chance depends on k and on the energy's level, so `chance` and `estimate` are NaN; watch
-    `convergence_measure`.
+    The controller holds ``E_f[e] = gamma E_r[e]``: a low `gamma` gives sharp samples of little diversity. The
+    loss of a critic at chance depends on k and on the energy's level, so `chance` and `estimate` are NaN;
+    watch `convergence_measure`.
 
     Args:
         gamma: Ratio of the mean energies at equilibrium, in (0, 1] for an auto-encoder.
@@ -85,7 +85,7 @@ class BoundaryEquilibrium(Pointwise):
         self.k.add_(self.k_lr * self.imbalance).clamp_(0, 1)
 
     def convergence_measure(self, contest: Contest) -> Tensor:
-        """How far the game is from equilibrium: energy of real samples plus the imbalance's size, a scalar."""
+        """How far the game is from equilibrium: mean real energy plus the imbalance's size, a scalar."""
         real_scores, _ = contest.scores
         return -contest.mean_real(real_scores) + self._imbalance(contest).abs()
 

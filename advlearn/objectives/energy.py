@@ -12,18 +12,21 @@ from advlearn.core.objective import Pointwise, Score
 from advlearn.regularizers.pulling_away import PullingAway
 
 REFERENCE = Reference(
-    "Energy-based Generative Adversarial Network", "Zhao et al. 2017", "eq. 1 and 2", "https://arxiv.org/abs/1609.03126"
+    "Energy-based Generative Adversarial Network",
+    "Zhao et al. 2017",
+    "eq. 1 and 2",
+    "https://arxiv.org/abs/1609.03126",
 )
 
 
 @final
 class Energy(Pointwise):
-    """Margin loss on energies; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
+    r"""Margin loss on energies; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
 
-    .. math:: C = E_r[e] + E_f[\\max(0, m - e)], \\qquad P = E_f[e], \\qquad m - C^* = m\\,TV(p, q)
+    .. math:: C = E_r[e] + E_f[\max(0, m - e)], \qquad P = E_f[e], \qquad m - C^* = m\,TV(p, q)
 
-    The energy must be bounded below by zero, as an auto-encoder's reconstruction error is: with a free score the critic
-    would lower the energy of real samples without end.
+    The energy must be bounded below by zero, as an auto-encoder's reconstruction error is: with a free score
+    the critic would lower the energy of real samples without end.
 
     Args:
         margin: m, in units of the energy.

@@ -78,9 +78,9 @@ _TABLE: dict[str, _Row] = {
 
 @final
 class FDivergence(Pointwise):
-    """Variational lower bound of an f-divergence, tight at the optimal critic.
+    r"""Variational lower bound of an f-divergence, tight at the optimal critic.
 
-    .. math:: C = -E_r[g_f(s)] + E_f[f^*(g_f(s))], \\qquad -C^* = D_f(p \\| q) = E_q[f(p/q)]
+    .. math:: C = -E_r[g_f(s)] + E_f[f^*(g_f(s))], \qquad -C^* = D_f(p \| q) = E_q[f(p/q)]
 
     ================  =================================  ====================  ==================
     divergence        f(u)                               g_f(v)                f*(t)
@@ -93,9 +93,9 @@ class FDivergence(Pointwise):
     total-variation   abs(u - 1) / 2                     tanh(v) / 2           t
     ================  =================================  ====================  ==================
 
-    The player minimises ``-C`` (minimax) or ``-E_f[g_f(s)]`` (non-saturating). The
-    exponentials of kl, reverse-kl and hellinger are unbounded: bound the critic where its scores grow. All f-divergences
-    are constant on distributions that do not overlap, which is why a gradient penalty or instance noise is usual.
+    The player minimises ``-C`` (minimax) or ``-E_f[g_f(s)]`` (non-saturating). The exponentials of kl,
+    reverse-kl and hellinger are unbounded: bound the critic where its scores grow. All f-divergences are
+    constant on distributions that do not overlap, which is why a gradient penalty or instance noise is usual.
 
     Args:
         f: A row of the table, by the divergence's name.
@@ -110,13 +110,13 @@ class FDivergence(Pointwise):
         tensor([3.])
 
     Reference:
-        Nowozin et al. 2016, eq. 4 (the bound), 6 and 7 (the losses), tables 1 and 2; the non-saturating player is in
-        section 3.2.
+        Nowozin et al. 2016, eq. 4 (the bound), 6 and 7 (the losses), tables 1 and 2; the non-saturating
+        player is in section 3.2.
 
     Deviations:
         Where the player makes the real side too, the non-saturating form treats it as the mirror image,
-        ``E_r[f*(g_f(s))]``; the paper has only one player side. Jensen-Shannon here is twice the textbook value, as in the
-        paper's table.
+        ``E_r[f*(g_f(s))]``; the paper has only one player side. Jensen-Shannon here is twice the textbook
+        value, as in the paper's table.
     """
 
     def __init__(
@@ -149,9 +149,7 @@ class FDivergence(Pointwise):
         return _TABLE[self.f].f(ratio)
 
 
-def f_gan(
-    f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating"
-) -> Chain:
+def f_gan(f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating") -> Chain:
     """f-GAN for any row of the table."""
     return Chain(FDivergence(f, generator))
 

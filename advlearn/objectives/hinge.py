@@ -21,9 +21,9 @@ REFERENCE = Reference(
 
 @final
 class Hinge(Pointwise):
-    """Scores beyond a margin of one cost the critic nothing more.
+    r"""Scores beyond a margin of one cost the critic nothing more.
 
-    .. math:: C = E_r[\\max(0, 1 - s)] + E_f[\\max(0, 1 + s)], \\qquad 2 - C^* = 2\\,TV(p, q), \\qquad P = -E_f[s]
+    .. math:: C = E_r[\max(0, 1 - s)] + E_f[\max(0, 1 + s)], \qquad 2 - C^* = 2\,TV(p, q), \qquad P = -E_f[s]
 
     Example:
         >>> import torch
@@ -31,8 +31,8 @@ class Hinge(Pointwise):
         tensor([2., 1., 0.])
 
     Reference:
-        Miyato et al. 2018, eq. 16 and 17; first used for adversarial learning by Lim and Ye 2017 (geometric GAN) and Tran
-        et al. 2017.
+        Miyato et al. 2018, eq. 16 and 17; first used for adversarial learning by Lim and Ye 2017 (geometric
+        GAN) and Tran et al. 2017.
 
     Deviations:
         None.

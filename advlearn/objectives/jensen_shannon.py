@@ -1,4 +1,4 @@
-"""The original adversarial loss: a classifier of real against fake, the Jensen-Shannon divergence at its optimum."""
+"""The original adversarial loss: a classifier of real against fake, Jensen-Shannon at its optimum."""
 
 import math
 from typing import Literal, final
@@ -11,21 +11,27 @@ from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import choice
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
+from advlearn.objectives._references import cites
+from advlearn.regularizers.bottleneck import Bottleneck
+from advlearn.regularizers.dragan import Dragan
 
 REFERENCE = Reference(
-    "Generative Adversarial Nets", "Goodfellow et al. 2014", "eq. 1 and section 3", "https://arxiv.org/abs/1406.2661"
+    "Generative Adversarial Nets",
+    "Goodfellow et al. 2014",
+    "eq. 1 and section 3",
+    "https://arxiv.org/abs/1406.2661",
 )
 
 
 @final
 class JensenShannon(Pointwise):
-    """Cross-entropy of real against fake; the critic's score is a logit.
+    r"""Cross-entropy of real against fake; the critic's score is a logit.
 
-    .. math:: C = E_r[softplus(-s)] + E_f[softplus(s)], \\qquad \\log 4 - C^* = 2\\,JSD(p \\| q)
+    .. math:: C = E_r[softplus(-s)] + E_f[softplus(s)], \qquad \log 4 - C^* = 2\,JSD(p \| q)
 
-    The player minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). Minimax is kept for its theory: where
-    the critic wins, its gradient is sigmoid(s), near zero, so the player learns nothing just when it is worst. Use the
-    non-saturating form, the default.
+    The player minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). Minimax is kept for its
+    theory: where the critic wins, its gradient is sigmoid(s), near zero, so the player learns nothing just
+    when it is worst. Use the non-saturating form, the default.
 
     Args:
         generator: ``"nonsaturating"`` or ``"minimax"``.
@@ -79,4 +85,30 @@ def nsgan() -> Chain:
     return Chain(JensenShannon(), defaults=Defaults(lr=2e-4, betas=(0.5, 0.999)))
 
 
-ALIASES = {"gan": gan, "nsgan": nsgan}
+@cites(
+    Reference(
+        "On Convergence and Stability of GANs",
+        "Kodali et al. 2017",
+        "algorithm 1",
+        "https://arxiv.org/abs/1705.07215",
+    )
+)
+def dragan(weight: float = 10.0, scale: float = 0.5) -> Chain:
+    """The non-saturating game with the gradient held to one around real samples, with DCGAN's Adam."""
+    return Chain(JensenShannon(), (Dragan(weight, scale),), Defaults(lr=2e-4, betas=(0.5, 0.999)))
+
+
+@cites(
+    Reference(
+        "Variational Discriminator Bottleneck",
+        "Peng et al. 2019",
+        "eq. 9 and 10",
+        "https://arxiv.org/abs/1810.00821",
+    )
+)
+def vdb(i_c: float = 0.1) -> Chain:
+    """The non-saturating game with a bottleneck of `i_c` nats in the critic; its weight by dual ascent."""
+    return Chain(JensenShannon(), (Bottleneck(i_c),), Defaults(lr=1e-4, betas=(0.5, 0.999)))
+
+
+ALIASES = {"gan": gan, "nsgan": nsgan, "vdb": vdb}

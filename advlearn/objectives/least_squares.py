@@ -10,22 +10,25 @@ from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
 
 REFERENCE = Reference(
-    "Least Squares Generative Adversarial Networks", "Mao et al. 2017", "eq. 2", "https://arxiv.org/abs/1611.04076"
+    "Least Squares Generative Adversarial Networks",
+    "Mao et al. 2017",
+    "eq. 2",
+    "https://arxiv.org/abs/1611.04076",
 )
 
 
 @final
 class LeastSquares(Pointwise):
-    """Regression of scores on a label for real and one for fake.
+    r"""Regression of scores on a label for real and one for fake.
 
-    .. math:: C = \\tfrac12 E_r[(s - b)^2] + \\tfrac12 E_f[(s - a)^2], \\qquad P = \\tfrac12 E_f[(s - c)^2]
+    .. math:: C = \tfrac12 E_r[(s - b)^2] + \tfrac12 E_f[(s - a)^2], \qquad P = \tfrac12 E_f[(s - c)^2]
 
     At the optimum ``s = (b p + a q) / (p + q)`` and
 
-    .. math:: \\frac{(b - a)^2}{4} - C^* = \\frac{(b - a)^2}{8} \\int \\frac{(p - q)^2}{p + q}
+    .. math:: \frac{(b - a)^2}{4} - C^* = \frac{(b - a)^2}{8} \int \frac{(p - q)^2}{p + q}
 
-    With ``a=-1, b=1, c=0`` the player's loss over both sides is half of Pearson's chi-squared of p + q from 2q. The
-    reward falls again where a score overshoots `c`.
+    With ``a=-1, b=1, c=0`` the player's loss over both sides is half of Pearson's chi-squared of p + q from
+    2q. The reward falls again where a score overshoots `c`.
 
     Args:
         a: Label of fake samples.
@@ -44,7 +47,8 @@ class LeastSquares(Pointwise):
         Mao et al. 2017, eq. 2; the divergence is in section 3.2.
 
     Deviations:
-        Where the player makes the real side too, it pulls real scores to ``a + b - c``, the mirror image of c.
+        Where the player makes the real side too, it pulls real scores to ``a + b - c``, the mirror image of
+        c.
     """
 
     def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:

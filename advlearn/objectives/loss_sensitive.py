@@ -23,12 +23,12 @@ REFERENCE = Reference(
 
 @final
 class LossSensitive(Objective):
-    """A learnt loss ``l = -s`` whose margin between a real and a fake sample is their distance.
+    r"""A learnt loss ``l = -s`` whose margin between a real and a fake sample is their distance.
 
-    .. math:: C = E_r[l(x)] + w\\,E[\\max(0, m \\|x - x'\\| + l(x) - l(x'))], \\qquad P = E_f[l(x')]
+    .. math:: C = E_r[l(x)] + w\,E[\max(0, m \|x - x'\| + l(x) - l(x'))], \qquad P = E_f[l(x')]
 
-    Real x and fake x' meet in pairs, in order of the batch. Once a fake is as costly as its distance asks, the critic
-    leaves it alone. The loss l must be bounded below, as an auto-encoder's error is.
+    Real x and fake x' meet in pairs, in order of the batch. Once a fake is as costly as its distance asks,
+    the critic leaves it alone. The loss l must be bounded below, as an auto-encoder's error is.
 
     Not to be taken for least squares, whose short name LSGAN differs by a hyphen only.
 
@@ -48,12 +48,15 @@ class LossSensitive(Objective):
         Qi 2017, eq. 6 and 7.
 
     Deviations:
-        The paper's margin has no `margin_weight`; 1 is the paper. The Lipschitz regularity its theory assumes is not built
+        The paper's margin has no `margin_weight`; 1 is the paper. The Lipschitz regularity its theory assumes
+        is not built
         in: add a gradient penalty. Integer parts of a tuple take no part in the distance.
     """
 
     score: ClassVar[Score] = "energy"
-    reasons: ClassVar[dict[str, str]] = {"pointwise": "the margin belongs to a pair of a real and a fake sample"}
+    reasons: ClassVar[dict[str, str]] = {
+        "pointwise": "the margin belongs to a pair of a real and a fake sample"
+    }
 
     def __init__(
         self, weight: float = 1.0, margin_weight: float = 1.0, norm: Literal["l1", "l2"] = "l1"

@@ -10,17 +10,20 @@ from advlearn.core.objective import Pointwise
 from advlearn.regularizers.gradient_penalty import GradientPenalty
 from advlearn.regularizers.weight_clip import WeightClip
 
-REFERENCE = Reference("Wasserstein GAN", "Arjovsky et al. 2017", "eq. 2 and 3", "https://arxiv.org/abs/1701.07875")
+REFERENCE = Reference(
+    "Wasserstein GAN", "Arjovsky et al. 2017", "eq. 2 and 3", "https://arxiv.org/abs/1701.07875"
+)
 
 
 @final
 class Wasserstein(Pointwise):
-    """Difference of mean scores; with a 1-Lipschitz critic, the Wasserstein-1 distance.
+    r"""Difference of mean scores; with a 1-Lipschitz critic, the Wasserstein-1 distance.
 
-    .. math:: C = E_f[s] - E_r[s], \\qquad -C^* = W_1(p, q), \\qquad P = -E_f[s]
+    .. math:: C = E_f[s] - E_r[s], \qquad -C^* = W_1(p, q), \qquad P = -E_f[s]
 
-    Alone it is unbounded: add a constraint, ``gradient_penalty`` or ``spectral_norm``. The paper's ``weight_clip`` biases
-    the critic towards very simple functions (its authors say so); it is kept for the record.
+    Alone it is unbounded: add a constraint, ``gradient_penalty`` or ``spectral_norm``. The paper's
+    ``weight_clip`` biases the critic towards very simple functions (its authors say so); it is kept for the
+    record.
 
     Example:
         >>> import torch
@@ -49,13 +52,15 @@ class Wasserstein(Pointwise):
 
 
 def wgan(limit: float = 0.01) -> Chain:
-    """WGAN with weight clipping, as published; its own authors advise against clipping: prefer ``wgan-gp``."""
+    """WGAN with weight clipping as published; its authors advise against clipping: prefer ``wgan-gp``."""
     return Chain(Wasserstein(), (WeightClip(limit),), Defaults(critic_steps=5, lr=5e-5, betas=(0.0, 0.9)))
 
 
 def wgan_gp(weight: float = 10.0) -> Chain:
     """WGAN with the two-sided gradient penalty (Gulrajani et al. 2017, algorithm 1 and its Adam)."""
-    return Chain(Wasserstein(), (GradientPenalty(weight),), Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9)))
+    return Chain(
+        Wasserstein(), (GradientPenalty(weight),), Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9))
+    )
 
 
 ALIASES = {"wgan": wgan, "wgan-gp": wgan_gp}

@@ -137,6 +137,12 @@ def test_energy_is_the_negated_error_per_dimension(norm, power):
     assert (critic(x) <= 0).all() and critic.encode(x).shape == (4, 3)
 
 
+def test_an_autoencoder_of_vectors_has_two_hidden_layers_each_way():
+    critic = AutoencoderCritic((5,), width=3, code=2)
+    sizes = [(m.in_features, m.out_features) for m in critic.modules() if isinstance(m, torch.nn.Linear)]
+    assert sizes == [(5, 12), (12, 12), (12, 2), (2, 12), (12, 12), (12, 5)]
+
+
 def test_dcgan_starts_as_published():
     torch.manual_seed(0)
     net = DCGANGenerator(64, (3, 32, 32), width=16)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
-
 from advlearn.core import discovery, processes
 from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
@@ -24,7 +22,7 @@ from advlearn.engine.samples import SampleGrid
 from advlearn.engine.tensorboard import TensorBoard
 from advlearn.run import Run
 
-FILE = "checkpoint.pt"
+PICTURED = 64
 
 
 def fit(
@@ -72,26 +70,25 @@ def fit(
         >>> run.sample(4).shape
         torch.Size([4, 1, 8, 8])
     """
-    launch.start()
     chain = resolve(objective)
     chain.required_objective()
-    target = devices.pick(device)
-    with rng.isolated(seed), devices.precision(precision, target):
+    with launch.launched(device) as target, rng.isolated(seed), devices.precision(precision, target):
         source = load_data(data)
         game = (_named_task(task, source) if isinstance(task, str) else task).to(target)
         critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
-        adversaries = {name: _adversary(critic, chain, lr, compile) for name, critic in critics.items()}
+        adversaries = {n: Adversary(c, chain, lr=lr, compile=compile) for n, c in critics.items()}
         size = batch_size if batch_size is not None else min(64, len(source))
         stream = batches(source, size, seed=seed, device=target, rank=processes.rank(), world=processes.world())
         recipe = _recipe(game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source))
         average = Average(cast(float, next(iter(adversaries.values())).defaults.ema))
-        chosen = [average, *_watchers(recipe, average, out, source), *(callbacks if callbacks is not None else (Progress(),))]
-        trainer = Trainer(game, adversaries, stream, steps=steps, lr=lr, callbacks=chosen)
         folder = None if out is None else Path(out)
-        if folder is not None and (folder / FILE).exists():
-            _resume(folder / FILE, trainer, recipe)
+        watchers = [average, *(callbacks if callbacks is not None else (Progress(),))]
+        watchers += [] if folder is None else _writers(folder, recipe, average, source)
+        trainer = Trainer(game, adversaries, stream, steps=steps, lr=lr, callbacks=watchers)
+        if folder is not None and (folder / checkpoint.NAME).exists():
+            _resume(folder, trainer, recipe)
         trainer.run()
-    return Run(game, adversaries, average.module, recipe, trainer, folder)
+        return Run(game, adversaries, average.module, recipe, trainer, folder)
 
 
 def _named_task(spec: str, source: Source | LazySource) -> Task:
@@ -106,34 +103,27 @@ def _named_task(spec: str, source: Source | LazySource) -> Task:
         raise ValueError(f"task: {terms[0]}: {str(error).split('() ')[-1]}") from None
 
 
-def _adversary(critic: nn.Module, chain: Chain, lr: float | None, compile: bool) -> Adversary:
-    return Adversary(critic, chain, lr=lr, compile=compile)
-
-
 def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
     names = {cls: name for name, cls in discovery.tasks().items()}
     return {"task": names.get(type(task)), "parts": task.recipe(), "objective": repr(chain), "settings": settings}
 
 
-def _watchers(
-    recipe: dict[str, Any], average: Average, out: str | Path | None, source: Source | LazySource
+def _writers(
+    folder: Path, recipe: dict[str, Any], average: Average, source: Source | LazySource
 ) -> list[Callback]:
-    if out is None:
-        return []
-    folder = Path(out)
-    watchers: list[Callback] = [TensorBoard(folder / "tensorboard"), Checkpoint(folder, recipe=recipe)]
-    draw = getattr(average, "draw", None)
-    return watchers if draw is None else [*watchers, SampleGrid(folder, draw=draw)]
+    """What a run's folder brings; the checkpoint last, since it saves what the others know."""
+    real = source.x[:PICTURED] if isinstance(source, Source) else None
+    draw = SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real)
+    return [TensorBoard(folder / "tensorboard"), draw, Checkpoint(folder, recipe=recipe)]
 
 
-def _resume(path: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:
+def _resume(folder: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:
     """Go on from a checkpoint, unless it is of another run."""
-    saved = cast(dict[str, Any], checkpoint.load(path, next(trainer.task.parameters()).device)["recipe"])
+    saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["recipe"]))
     for key, ours in _flat(recipe).items():
-        theirs = _flat(saved).get(key)
-        if ours != theirs:
-            raise ValueError(f"out: {path.parent} holds a run with {key}={theirs!r}, got {ours!r}; choose another folder")
-    checkpoint.resume(path, trainer)
+        if ours != saved.get(key):
+            raise ValueError(f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {ours!r}; choose another folder")
+    checkpoint.resume(folder, trainer)
 
 
 def _flat(recipe: dict[str, Any]) -> dict[str, Any]:

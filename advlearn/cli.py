@@ -1,0 +1,130 @@
+"""The command line: the same calls, from a shell."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _names(incomplete: str) -> list[str]:
+    """Completion of objective names."""
+    from advlearn.core import discovery
+
+    return sorted(e.name for e in discovery.entries().values() if e.name.startswith(incomplete))
+
+
+def _data_names(incomplete: str) -> list[str]:
+    """Completion of data names."""
+    from advlearn.data import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+@app.command()
+def fit(
+    task: Annotated[str, typer.Argument(help="A task, with keywords if you like: 'generate(conditional=True)'.")] = "generate",
+    objective: Annotated[str, typer.Option(help="A spec; see `advlearn list`.", autocompletion=_names)] = "nsgan",
+    data: Annotated[str, typer.Option(help="A data set's name or a folder of images.", autocompletion=_data_names)] = "digits",
+    steps: Annotated[int, typer.Option(help="Player steps.")] = 5000,
+    batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Adam's learning rate; default: the objective's.")] = None,
+    seed: Annotated[int, typer.Option(help="Controls the whole run.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
+    compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")] = None,
+) -> None:
+    """Train. The same command with the same folder goes on where a run was stopped."""
+    from advlearn.fitting import fit as call
+    from advlearn.report import report
+
+    folder = out if out is not None else Path("runs") / _file_name(f"{task}-{objective}-{data}")
+    with _one_line_errors(folder):
+        run = call(
+            task,
+            objective,
+            data,
+            steps=steps,
+            batch_size=batch_size,
+            lr=lr,
+            seed=seed,
+            device=device,
+            precision=precision,
+            compile=compile,
+            out=folder,
+        )
+        report(run, data)
+
+
+@app.command()
+def describe(objective: Annotated[str, typer.Argument(help="A spec.", autocompletion=_names)]) -> None:
+    """Print what a spec stands for: expansion, formula, reference, defaults."""
+    from advlearn.core.spec import describe as call
+
+    with _one_line_errors(None):
+        typer.echo(call(objective))
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List tasks, objectives, regularizers, aliases and data sets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from advlearn.core import discovery
+    from advlearn.data import names
+
+    table = Table("kind", "name", "reference")
+    for task in discovery.tasks():
+        table.add_row("task", task, "")
+    for entry in sorted(discovery.entries().values(), key=lambda e: (e.kind, e.name)):
+        table.add_row(entry.kind, entry.name, f"{entry.reference.authors}, {entry.reference.equation}")
+    for name in names():
+        table.add_row("data", name, "")
+    Console().print(table)
+
+
+@app.command()
+def sample(
+    path: Annotated[Path, typer.Argument(help="A run's folder or file.")],
+    n: Annotated[int, typer.Option(help="How many.")] = 64,
+    seed: Annotated[int, typer.Option(help="Seeds the draw.")] = 0,
+    picture: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("samples.png"),
+) -> None:
+    """Draw samples of a saved run into a picture."""
+    from advlearn.engine.samples import picture as draw
+    from advlearn.run import load
+
+    with _one_line_errors(None):
+        draw(load(path).sample(n, seed=seed), picture)
+        typer.echo(f"{n} samples: {picture}")
+
+
+class _one_line_errors:  # noqa: N801  (a context manager)
+    """Turn what a user can mend into one line, and Ctrl-C into the way to go on."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        from advlearn.core.trainer import NonFiniteError
+
+        if isinstance(error, KeyboardInterrupt):
+            typer.echo(f"stopped; the same command goes on from {self.folder}", err=True)
+            sys.exit(130)
+        if isinstance(error, ValueError | TypeError | OSError | NonFiniteError):
+            typer.echo(f"advlearn: {error}", err=True)
+            sys.exit(1)
+
+
+def _file_name(text: str) -> str:
+    """The text with everything but letters, digits and dots as single hyphens."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")

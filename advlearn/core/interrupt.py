@@ -1,0 +1,31 @@
+"""Ctrl-C between steps: a run that is stopped in the middle of one could not go on exactly."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def between_steps() -> Iterator[list[int]]:
+    """Collect Ctrl-C instead of raising it; a second one raises at once.
+
+    Yields:
+        A list that is empty until Ctrl-C comes: look at it between steps.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may handle signals
+        return
+
+    def note(number: int, _: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)

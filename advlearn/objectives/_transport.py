@@ -1,0 +1,67 @@
+"""Entropic optimal transport between equally weighted samples, in the log domain."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def potentials(cost: Tensor, epsilon: Tensor | float, iterations: int) -> tuple[Tensor, Tensor]:
+    """Dual potentials (N,), (M,) of a `cost` (N, M).
+
+    The first half of the iterations lower the temperature from the mean cost to `epsilon`, which saves most
+    of those that a small epsilon needs from a cold start; the number is fixed, so that nothing waits for the
+    device.
+    """
+    f, g = cost.new_zeros(cost.shape[0]), cost.new_zeros(cost.shape[1])
+    heat = (cost.mean() / epsilon).clamp(min=1)
+    for k in range(iterations):
+        temperature = epsilon * heat ** max(0.0, 1 - 2 * k / iterations)
+        f = softmin(cost - g, temperature)
+        g = softmin(cost.T - f, temperature)
+    return f, g
+
+
+@torch.no_grad()
+def self_potential(cost: Tensor, epsilon: Tensor | float, iterations: int) -> Tensor:
+    """The potential (N,) of a set's `cost` (N, N) against itself; averaging makes it converge fast."""
+    f = cost.new_zeros(cost.shape[0])
+    heat = (cost.mean() / epsilon).clamp(min=1)
+    for k in range(iterations):
+        f = (f + softmin(cost - f, epsilon * heat ** max(0.0, 1 - 2 * k / iterations))) / 2
+    return f
+
+
+def softmin(rows: Tensor, temperature: Tensor | float) -> Tensor:
+    """Smooth minimum over each row of `rows` (N, M), relative to the mean: (N,)."""
+    return -temperature * torch.logsumexp(-rows / temperature - math.log(rows.shape[1]), 1)
+
+
+def value(cost: Tensor, f: Tensor, g: Tensor, epsilon: Tensor | float) -> Tensor:
+    """The regularised cost ``<plan, cost> + epsilon KL(plan | product)`` from its potentials: a scalar.
+
+    The potentials carry no gradient: at the optimum none is due through them (envelope theorem), so the
+    gradient is that of `cost` and `epsilon` with the plan held.
+    """
+    excess = ((f[:, None] + g[None] - cost) / epsilon).exp().mean() - 1
+    return f.mean() + g.mean() - epsilon * excess
+
+
+def debiased_witness(
+    to_real: Tensor,
+    to_fake: Tensor,
+    f: Tensor,
+    own: Tensor,
+    epsilon: Tensor | float,
+) -> Tensor:
+    """How much dearer points are to reach from the fake side than from the real one: (K,).
+
+    Args:
+        to_real: Cost of points against real samples, (K, N).
+        to_fake: Cost of points against fake samples, (K, M).
+        f: Potential of the real samples against the fake ones, (N,).
+        own: Potential of the fake samples against themselves, (M,).
+        epsilon: The temperature.
+    """
+    return softmin(to_fake - own, epsilon) - softmin(to_real - f, epsilon)

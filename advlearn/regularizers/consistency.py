@@ -1,0 +1,97 @@
+"""Consistency regularisation: a critic that scores a sample and its augmented copy alike."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from advlearn.core import processes
+from advlearn.core.checks import parameter
+from advlearn.core.contest import Contest, Samples, as_tuple, count, score
+from advlearn.core.described import Reference
+from advlearn.core.regularizer import Regularizer
+
+REFERENCE = Reference(
+    "Consistency Regularization for Generative Adversarial Networks",
+    "Zhang et al. 2020",
+    "eq. 5",
+    "https://arxiv.org/abs/1910.12027",
+)
+
+
+@final
+class Consistency(Regularizer):
+    r"""Penalise the change of a real sample's score under an augmentation T that keeps what the sample means.
+
+    .. math:: R = w\,E_r[(D(x) - D(T(x)))^2]
+
+    Images (N, C, H, W) are flipped left to right with probability 1/2 and shifted by whole pixels, at most
+    `shift` each way, the border repeated; all images of a tuple move together. Other floating-point samples
+    get Gaussian noise; integer parts (labels) stay.
+
+    Args:
+        weight: w.
+        shift: Largest shift of an image, in pixels.
+        noise: Standard deviation of the noise on vectors, in units of the samples.
+
+    Raises:
+        ValueError: If a number is negative or not finite.
+
+    Example:
+        >>> Consistency(shift=2)
+        Consistency(weight=10.0, shift=2, noise=0.05)
+
+    Reference:
+        Zhang et al. 2020, eq. 5.
+
+    Deviations:
+        Only the score is compared, no inner layer, as in the paper's experiments. Noise for samples that are
+        no images is ours.
+    """
+
+    def __init__(self, weight: float = 10.0, shift: int = 1, noise: float = 0.05) -> None:
+        super().__init__()
+        self.weight = parameter("weight", weight, low=0)
+        self.shift = int(parameter("shift", shift, low=0))
+        self.noise = parameter("noise", noise, low=0)
+
+    def penalty(self, contest: Contest) -> Tensor:
+        scores, _ = contest.scores
+        moved = score(contest.critic, self._augmented(contest.real))
+        if len(moved) != len(scores):  # the contest's scores were gathered from all processes
+            moved = processes.gather(moved)
+        changes = (scores - moved).square()
+        return self.weight * contest.mean_real(changes.flatten(1).sum(1) if changes.ndim > 1 else changes)
+
+    def _augmented(self, samples: Samples) -> Samples:
+        parts, n = as_tuple(samples), count(samples)
+        device = parts[0].device
+        flip = processes.randint(2, n, device=device).bool()
+        down, right = (processes.randint(2 * self.shift + 1, n, device=device) - self.shift for _ in range(2))
+        return tuple(self._moved(part.detach(), flip, down, right) for part in parts)
+
+    def _moved(self, x: Tensor, flip: Tensor, down: Tensor, right: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            return x
+        if x.ndim == 4:
+            return flipped_and_shifted(x, flip, down, right)
+        return x + self.noise * processes.randn(*x.shape, like=x)
+
+
+def flipped_and_shifted(images: Tensor, flip: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Move each image by its own flip and shift, the border repeated.
+
+    Args:
+        images: (N, C, H, W).
+        flip: Whether to mirror left to right, bool (N,).
+        down: Pixels to shift downwards, int64 (N,), after the flip.
+        right: Pixels to shift to the right, likewise.
+    """
+    n, channels, height, width = images.shape
+    device = images.device
+    rows = (torch.arange(height, device=device) - down[:, None]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=device) - right[:, None]).clamp(0, width - 1)
+    columns = torch.where(flip[:, None], width - 1 - columns, columns)
+    each = torch.arange(n, device=device)[:, None, None, None]
+    channel = torch.arange(channels, device=device)[None, :, None, None]
+    return images[each, channel, rows[:, None, :, None], columns[:, None, None, :]]

@@ -1,0 +1,80 @@
+"""The pulling-away term: the player is asked for samples whose representations point different ways."""
+
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import processes
+from advlearn.core.checks import parameter
+from advlearn.core.contest import Contest, Critic, Samples, as_tuple
+from advlearn.core.described import Reference
+from advlearn.core.features import penultimate
+from advlearn.core.regularizer import Regularizer
+from advlearn.regularizers.instance_noise import unwrapped
+
+REFERENCE = Reference(
+    "Energy-based Generative Adversarial Networks",
+    "Zhao et al. 2017",
+    "section 2.4",
+    "https://arxiv.org/abs/1609.03126",
+)
+
+
+@final
+class PullingAway(Regularizer):
+    r"""Push the representations S of fake samples apart: the mean squared cosine between pairs of them.
+
+    .. math:: P' = \frac{w}{N(N-1)} \sum_i \sum_{j \ne i} \left(\frac{S_i^T S_j}{\|S_i\| \|S_j\|}\right)^2
+
+    S is what the critic's method ``encode(x)`` returns where it has one (an autoencoder's code), else the
+    inputs of its last linear layer. ``encode`` is given the first part of a tuple. A representation of zeros
+    counts as perpendicular to all others. Over several processes all fakes meet.
+
+    Args:
+        weight: w.
+
+    Raises:
+        ValueError: If `weight` is negative or not finite; in `player_penalty`, if the critic has neither.
+
+    Example:
+        >>> PullingAway()
+        PullingAway(weight=0.1)
+
+    Reference:
+        Zhao et al. 2017, section 2.4.
+
+    Deviations:
+        None.
+    """
+
+    decomposable = False
+    reasons = {"decomposable": "a mean over pairs is no mean over parts of a batch"}  # noqa: RUF012
+
+    def __init__(self, weight: float = 0.1) -> None:
+        super().__init__()
+        self.weight = parameter("weight", weight, low=0)
+
+    def player_penalty(self, contest: Contest) -> Tensor:
+        codes = processes.gather(representation(contest.critic, contest.fake))
+        return self.weight * mean_squared_cosine(codes)
+
+
+def representation(critic: Critic, samples: Samples) -> Tensor:
+    """What the critic makes of `samples` before it scores them: (N, d), at least fp32."""
+    encode = getattr(unwrapped(cast(nn.Module, critic)), "encode", None)
+    if encode is None:
+        return penultimate(critic, samples)
+    codes = cast(Tensor, encode(as_tuple(samples)[0])).flatten(1)
+    return codes if codes.dtype == torch.float64 else codes.float()
+
+
+def mean_squared_cosine(codes: Tensor) -> Tensor:
+    """Mean over ordered pairs of different rows of `codes` (N, d) of their squared cosine; a scalar."""
+    n = codes.shape[0]
+    with torch.autocast(codes.device.type, enabled=False):
+        squares = codes.square().sum(1, keepdim=True)
+        positive = squares > 0
+        unit = codes * torch.where(positive, torch.where(positive, squares, 1.0).rsqrt(), 0.0)
+        cosines = unit @ unit.T
+        return (cosines - cosines.diag().diag()).square().sum() / max(n * (n - 1), 1)

@@ -1,0 +1,101 @@
+"""Spectral normalisation: every layer of the critic has a largest singular value of one."""
+
+from collections.abc import Iterator
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
+
+from advlearn.core.checks import parameter
+from advlearn.core.described import Reference
+from advlearn.core.regularizer import Regularizer
+
+REFERENCE = Reference(
+    "Spectral Normalization for Generative Adversarial Networks",
+    "Miyato et al. 2018",
+    "eq. 8 and algorithm 1",
+    "https://arxiv.org/abs/1802.05957",
+)
+
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+LINEAR_MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
+
+
+@final
+class SpectralNorm(Regularizer):
+    r"""Divide the weights of each layer by their largest singular value.
+
+    .. math:: W \leftarrow W / \sigma(W), \qquad \sigma(W) \approx u^T W v
+
+    Linear, convolution, transposed convolution and embedding layers are parametrised, in place, with
+    ``torch.nn.utils.parametrizations.spectral_norm``; those that already are, are left alone. A convolution's
+    weights count as a matrix of its output channels against the rest, an embedding's as that of a linear map
+    of one-hot vectors (as in projection critics). The vectors u and v are followed by power iteration in each
+    forward pass in training mode, and fixed in evaluation mode. Parameters outside such layers (gains of
+    norms, attention's stacked input projection, recurrent cells) are not normalised.
+
+    Args:
+        iterations: Steps of power iteration in each forward pass.
+
+    Raises:
+        ValueError: If `iterations` is below 1; in `wrap`, if the critic has no such layer, or one whose
+            weights are all zero and so have no direction.
+
+    Example:
+        >>> import torch
+        >>> critic = SpectralNorm().wrap(torch.nn.Linear(3, 1))
+        >>> round(float(torch.linalg.matrix_norm(critic.weight, ord=2)), 3)
+        1.0
+
+    Reference:
+        Miyato et al. 2018, eq. 8 and algorithm 1.
+
+    Deviations:
+        u and v start from 15 steps of power iteration, not from noise; they move in each forward pass, not
+        once in each critic step.
+    """
+
+    def __init__(self, iterations: int = 1) -> None:
+        super().__init__()
+        self.iterations = int(parameter("iterations", iterations, low=1))
+
+    def wrap(self, critic: nn.Module) -> nn.Module:
+        layers = [(n, m) for n, m in critic.named_modules() if isinstance(m, (*LINEAR_MAPS, nn.Embedding))]
+        if not layers:
+            raise ValueError(
+                f"critic: expected a linear or convolution layer to normalise, got {type(critic).__name__}"
+            )
+        for name, layer in layers:
+            if _is_normalised(layer):
+                continue
+            if not torch.any(cast(Tensor, layer.weight)):
+                raise ValueError(
+                    f"critic: expected weights other than zero in layer {name!r}, whose norm is divided by"
+                )
+            parametrizations.spectral_norm(
+                layer, n_power_iterations=self.iterations, dim=1 if isinstance(layer, TRANSPOSED) else 0
+            )
+        return critic
+
+
+def weight_matrices(critic: nn.Module) -> Iterator[Tensor]:
+    """The learned weights of each linear map as a matrix of its outputs against the rest."""
+    for layer in critic.modules():
+        if isinstance(layer, LINEAR_MAPS):
+            weight = _learned(layer)
+            yield (weight.transpose(0, 1) if isinstance(layer, TRANSPOSED) else weight).flatten(1)
+
+
+def _learned(layer: nn.Module) -> Tensor:
+    if parametrize.is_parametrized(layer, "weight"):
+        steps = cast(nn.ModuleDict, layer.parametrizations)["weight"]
+        return cast(Tensor, getattr(steps, "original", layer.weight))
+    return cast(Tensor, layer.weight)
+
+
+def _is_normalised(layer: nn.Module) -> bool:
+    if not parametrize.is_parametrized(layer, "weight"):
+        return False
+    steps = cast(nn.ModuleList, cast(nn.ModuleDict, layer.parametrizations)["weight"])
+    return any(isinstance(step, parametrizations._SpectralNorm) for step in steps)  # pyright: ignore[reportPrivateUsage]

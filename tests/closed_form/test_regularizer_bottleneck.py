@@ -1,0 +1,132 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from advlearn.core.adversary import frozen
+from advlearn.core.contest import mixes_samples
+from advlearn.core.features import penultimate
+from advlearn.regularizers.bottleneck import Bottleneck, Code
+from advlearn.regularizers.spectral_norm import SpectralNorm
+from tests.closed_form.regularizer_cases import Pair, check_compiled, check_gradients, meet, pairs, samples, smooth
+
+
+def divergence(critic: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """By torch.distributions, for each sample."""
+    code = critic[2]
+    features = critic[:2](x)
+    law = Normal(code.mean(features), (code.log_variance(features) / 2).exp())
+    return kl_divergence(law, Normal(torch.zeros_like(law.mean), torch.ones_like(law.mean))).sum(1)
+
+
+def test_penalty_is_beta_times_the_excess_divergence() -> None:
+    bottleneck = Bottleneck(i_c=0.2, beta=0.5, code=4)
+    critic = bottleneck.wrap(smooth())
+    real, fake = samples(3, 2), samples(5, 2, seed=1)
+    excess = (divergence(critic, real).mean() + divergence(critic, fake).mean()) / 2 - 0.2
+    torch.testing.assert_close(bottleneck.penalty(meet(critic, real, fake)), 0.5 * excess)
+
+
+def test_samples_count_by_their_weights() -> None:
+    bottleneck = Bottleneck(i_c=0, beta=1)
+    critic = bottleneck.wrap(smooth())
+    x, weights = samples(3, 2), torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64)
+    expected = (divergence(critic, x) * weights).sum() / 3
+    torch.testing.assert_close(bottleneck.penalty(meet(critic, x, x, weights)), expected)
+
+
+def test_dual_ascent_by_hand() -> None:
+    bottleneck = Bottleneck(i_c=0.2, beta=0.0, beta_lr=0.1)
+    critic = bottleneck.wrap(smooth(torch.float32))
+    x = samples(4, 2, dtype=torch.float32)
+    beta = 0.0
+    for scale in (1.0, 5.0, 0.0, 0.0):
+        with torch.no_grad():  # from a large divergence to none
+            for layer in (critic[2].mean, critic[2].log_variance):
+                layer.weight.mul_(scale)
+                layer.bias.mul_(scale)
+        found = divergence(critic, x).mean().item()
+        bottleneck.penalty(meet(critic, x, x))
+        with torch.no_grad():
+            bottleneck.project(critic)
+        beta = max(0.0, beta + 0.1 * (found - 0.2))
+        assert critic[2].beta.item() == pytest.approx(beta, rel=1e-5, abs=1e-7)
+    assert found == 0
+
+
+def test_beta_is_fixed_without_a_learning_rate() -> None:
+    bottleneck = Bottleneck(beta=0.25, beta_lr=0)
+    critic, x = bottleneck.wrap(smooth()), samples(4, 2)
+    bottleneck.penalty(meet(critic, x, x))
+    bottleneck.project(critic)
+    assert critic[2].beta == 0.25
+
+
+def test_code_is_drawn_while_the_critic_trains() -> None:
+    critic, x = Bottleneck(code=4).wrap(smooth()), samples(3, 2)
+    code, features = critic[2], critic[:2](x)
+    torch.manual_seed(1)
+    scores = critic(x)
+    torch.manual_seed(1)
+    deviation = (code.log_variance(features) / 2).exp()
+    z = code.mean(features) + deviation * torch.randn(3, 4, dtype=torch.float64)
+    torch.testing.assert_close(scores, code.output(z))
+
+
+def test_player_and_evaluation_see_the_mean() -> None:
+    critic, x = Bottleneck().wrap(smooth()), samples(3, 2)
+    expected = critic[2].output(critic[2].mean(critic[:2](x)))
+    with frozen(critic):
+        assert torch.equal(critic(x), expected)
+    assert torch.equal(critic.eval()(x), expected)
+
+
+def test_features_of_the_critic_are_the_code() -> None:
+    critic, x = Bottleneck(code=4).wrap(smooth(torch.float32)).eval(), samples(3, 2, dtype=torch.float32)
+    torch.testing.assert_close(penultimate(critic, x), critic[2].mean(critic[:2](x)))
+
+
+def test_sizes_bias_and_dtype_follow_the_layer_replaced() -> None:
+    code = Bottleneck().wrap(nn.Linear(6, 2, bias=False, dtype=torch.float64))
+    assert isinstance(code, Code)
+    assert (code.mean.out_features, code.output.out_features, code.output.bias) == (6, 2, None)
+    assert {p.dtype for p in code.parameters()} == {torch.float64}
+    assert mixes_samples(code)
+
+
+def test_named_layers_and_pairs_of_samples() -> None:
+    bottleneck = Bottleneck(beta=1)
+    critic = bottleneck.wrap(Pair())
+    assert isinstance(critic.head, Code)
+    assert torch.isfinite(bottleneck.penalty(meet(critic, pairs(), pairs())))
+
+
+def test_copies_and_state_dicts_carry_beta() -> None:
+    bottleneck = Bottleneck(beta=0.25)
+    critic, x = bottleneck.wrap(smooth()), samples(3, 2)
+    critic[2].beta.fill_(2.0)
+    fresh = Bottleneck().wrap(smooth())
+    fresh.load_state_dict(critic.state_dict())
+    expected = bottleneck.penalty(meet(critic, x, x))
+    assert torch.equal(bottleneck.penalty(meet(fresh, x, x)), expected)
+    assert torch.equal(bottleneck.penalty(meet(copy.deepcopy(critic), x, x)), expected)
+
+
+def test_misuse_is_refused() -> None:
+    x = samples(3, 2)
+    with pytest.raises(ValueError, match="put bottleneck first"):
+        Bottleneck().wrap(SpectralNorm().wrap(smooth()))
+    with pytest.raises(ValueError, match="critic: expected one wrapped by Bottleneck, got Sequential"):
+        Bottleneck().penalty(meet(smooth(), x, x))
+    with pytest.raises(ValueError, match="critic: expected an nn.Module with a linear output layer"):
+        Bottleneck().wrap(nn.Identity())
+
+
+def test_derivatives() -> None:
+    check_gradients(Bottleneck(beta=0.5))
+
+
+def test_compiled_equals_eager() -> None:
+    check_compiled(lambda: Bottleneck(beta=0.5))

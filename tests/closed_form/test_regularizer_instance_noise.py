@@ -1,0 +1,91 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advlearn.core.contest import mixes_samples
+from advlearn.regularizers.instance_noise import InstanceNoise, Noisy, unwrapped
+from tests.closed_form.regularizer_cases import check_compiled
+
+
+class Seen(nn.Module):
+    """A critic that returns what it was given."""
+
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        self.others = others
+        return x
+
+
+def test_deviation_falls_linearly_to_zero_and_stays() -> None:
+    noise = InstanceNoise(scale=0.5, steps=4)
+    critic = noise.wrap(Seen())
+    deviations = []
+    for _ in range(6):
+        deviations.append(critic.deviation().item())
+        noise.project(critic)
+    assert deviations == [0.5, 0.375, 0.25, 0.125, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_noise_is_the_joint_draw_times_the_deviation(dtype: torch.dtype) -> None:
+    noise = InstanceNoise(scale=0.5, steps=4)
+    critic = noise.wrap(Seen())
+    noise.project(critic)
+    x = torch.ones(3, 2, 2, dtype=dtype)
+    torch.manual_seed(1)
+    seen = critic(x)
+    torch.manual_seed(1)
+    torch.testing.assert_close(seen, x + 0.375 * torch.randn(3, 2, 2, dtype=dtype))
+
+
+def test_evaluation_mode_and_the_end_of_the_schedule_are_clean() -> None:
+    noise = InstanceNoise(scale=0.5, steps=1)
+    critic = noise.wrap(Seen())
+    x = torch.ones(3, 2)
+    assert torch.equal(critic.eval()(x), x)
+    noise.project(critic.train())
+    assert torch.equal(critic(x), x)
+
+
+def test_floating_parts_of_a_tuple_are_noised_and_labels_are_not() -> None:
+    critic = InstanceNoise().wrap(Seen())
+    x, y = torch.zeros(4, 2), torch.arange(4)
+    assert not torch.equal(critic(x, y, x), x)
+    labels, third = unwrapped(critic).others
+    assert torch.equal(labels, y)
+    assert not torch.equal(third, x)
+
+
+def test_project_finds_the_noise_under_other_wrappers_and_the_state_dict_carries_it() -> None:
+    noise = InstanceNoise(steps=10)
+    critic = nn.Sequential(noise.wrap(nn.Linear(2, 1)))
+    noise.project(critic)
+    fresh = nn.Sequential(InstanceNoise(steps=10).wrap(nn.Linear(2, 1)))
+    fresh.load_state_dict(critic.state_dict())
+    assert fresh[0].step == copy.deepcopy(critic)[0].step == 1
+
+
+def test_unwrapped_gives_the_critic_back() -> None:
+    critic = Seen()
+    assert unwrapped(InstanceNoise().wrap(InstanceNoise().wrap(critic))) is critic
+
+
+def test_sides_are_scored_apart_so_that_processes_share_one_draw() -> None:
+    assert mixes_samples(Noisy(nn.Linear(2, 1), 0.1, 10))
+
+
+def test_gradient_reaches_the_samples_unchanged() -> None:
+    critic = InstanceNoise().wrap(nn.Linear(2, 1, bias=False))
+    x = torch.randn(3, 2, requires_grad=True)
+    critic(x).sum().backward()
+    torch.testing.assert_close(x.grad, critic.critic.weight.detach().expand(3, 2))
+
+
+def test_a_schedule_of_no_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="steps: expected a finite number of at least 1, got 0"):
+        InstanceNoise(steps=0)
+
+
+def test_compiled_equals_eager() -> None:
+    check_compiled(InstanceNoise)
