@@ -77,7 +77,7 @@ def fit(
         game = (_named_task(task, source) if isinstance(task, str) else task).to(target)
         critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
         adversaries = {n: Adversary(c, chain, lr=lr, compile=compile) for n, c in critics.items()}
-        size = batch_size if batch_size is not None else min(64, len(source))
+        size = batch_size or (source.batch_size if isinstance(source, LazySource) else None) or min(64, len(source))
         stream = batches(source, size, seed=seed, device=target, rank=processes.rank(), world=processes.world())
         recipe = _recipe(game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source))
         average = Average(cast(float, next(iter(adversaries.values())).defaults.ema))

@@ -39,8 +39,15 @@ class Result:
         """Whether a row with these values is there."""
         return any(all(row.get(k) == v for k, v in key.items()) for row in self.rows)
 
+    def reload(self) -> None:
+        """Take over rows that another command has added to the file."""
+        if self.path.exists() and not self.quick:
+            theirs = json.loads(self.path.read_text())["rows"]
+            self.rows = theirs + [row for row in self.rows if row not in theirs]
+
     def add(self, row: Row) -> None:
         """Keep a row, on disk too."""
+        self.reload()
         self.rows.append(row)
         self.save()
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
 
-from advlearn.core.task import Batch
+from advlearn.core.chain import Chain
+from advlearn.core.task import Batch, Round, Task
 from advlearn.data import Batches
 
 
@@ -30,17 +30,16 @@ class StackedMLP(nn.Module):
         self.biases = nn.ParameterList()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         for rows, columns in zip(sizes[:-1], sizes[1:], strict=True):
-            bound = 1 / math.sqrt(rows)  # nn.Linear's initialisation
-            draws = [torch.rand(rows + 1, columns, generator=g) * 2 * bound - bound for g in generators]
-            joint = torch.stack(draws)
-            self.weights.append(nn.Parameter(joint[:, :rows].clone()))
-            self.biases.append(nn.Parameter(joint[:, rows:].clone()))
+            # He's initialisation: the default one of nn.Linear starts perceptrons of this depth nearly flat.
+            draws = [torch.randn(rows, columns, generator=g) * math.sqrt(2 / rows) for g in generators]
+            self.weights.append(nn.Parameter(torch.stack(draws)))
+            self.biases.append(nn.Parameter(torch.zeros(members, 1, columns)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of each member for its own rows."""
         x = x.view(self.members, -1, x.shape[-1])
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.baddbmm(bias, x if i == 0 else leaky_relu(x, 0.2), weight)
+            x = torch.baddbmm(bias, x if i == 0 else torch.relu(x), weight)
         return x.flatten(0, 1)
 
 
@@ -64,3 +63,31 @@ class StackedBatches:
         """Restore the places."""
         for stream, saved in zip(self.streams, state["streams"], strict=True):
             stream.load_state_dict(saved)
+
+
+class StackedGenerate(Task):
+    """The generate task for members side by side: the same latents, rows member by member.
+
+    Args:
+        generator: Stacked generator from z (members * n, latent).
+        latent: Size of z.
+    """
+
+    def __init__(self, generator: StackedMLP, latent: int) -> None:
+        super().__init__()
+        self.generator = generator
+        self.latent = latent
+
+    def forward(self, batch: Batch) -> Round:
+        """Fakes of all members against their own batches."""
+        return Round({"data": (batch[0], self.generator(torch.randn(len(batch[0]), self.latent)))})
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        """None to propose: the benchmark builds them."""
+        raise RuntimeError("critics: this task proposes none")
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """Samples of each member: (members, n, outputs)."""
+        members = self.generator.members
+        return self.generator(torch.randn(members * n, self.latent)).unflatten(0, (members, n))

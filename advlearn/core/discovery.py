@@ -47,7 +47,7 @@ class Entry:
 
 
 def key(name: str) -> str:
-    """The form in which names are compared: case, hyphens and underscores do not count."""
+    """The form in which names are compared: case, hyphens and underscores do not count unless they must."""
     return re.sub(r"[-_]", "", name).lower()
 
 
@@ -58,23 +58,31 @@ def snake(name: str) -> str:
 
 @cache
 def entries() -> dict[str, Entry]:
-    """Every name there is, by its compared form."""
+    """Every name there is, in lower case."""
     found: dict[str, Entry] = {}
     for package in PACKAGES:
         for entry in _walk(package):
-            other = found.setdefault(key(entry.name), entry)
-            if other is not entry and other.make is not entry.make:
-                raise RuntimeError(f"{entry.module}: the name {entry.name!r} is taken by {other.module}")
+            other = found.setdefault(entry.name.lower(), entry)
+            if other is not entry:
+                # A class and an alias of one name in one file are the same thing: the alias brings its defaults.
+                if other.module != entry.module:
+                    raise RuntimeError(f"{entry.module}: the name {entry.name!r} is taken by {other.module}")
+                found[entry.name.lower()] = entry
     return found
 
 
 def lookup(name: str) -> Entry:
     """The entry called `name`, or one line that suggests near ones."""
-    found = entries().get(key(name))
-    if found is None:
-        names = sorted(e.name for e in entries().values())
-        raise ValueError(f"objective: {unknown('name', name, names)}")
-    return found
+    exact = entries().get(name.lower())
+    if exact is not None:
+        return exact
+    # "lsgan" (least squares) and "ls-gan" (loss-sensitive) differ in a hyphen alone: then it counts.
+    loose = [e for e in entries().values() if key(e.name) == key(name)]
+    if len(loose) == 1:
+        return loose[0]
+    if loose:
+        raise ValueError(f"objective: {name!r} may be {' or '.join(repr(e.name) for e in loose)}; say which")
+    raise ValueError(f"objective: {unknown('name', name, sorted(e.name for e in entries().values()))}")
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

@@ -171,7 +171,6 @@ class Checkpoint(Callback):
             self._save(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
-        # Ctrl-C may come in the middle of a step. What was saved at this very step was saved between two.
         if self._saved != trainer.step:
             self._save(trainer)
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -62,31 +62,23 @@ def _cuda(chosen: torch.device) -> torch.device:
 
 
 @contextmanager
-def precision(
-    name: Precision = "fp32", device: str | torch.device = "cpu"
-) -> Iterator[AbstractContextManager[object]]:
+def precision(name: Precision = "fp32", device: str | torch.device = "cpu") -> Iterator[None]:
     """Set how precisely a run computes, and put everything back after it.
 
     ``fp32`` is exact: CUDA's TF32 is off, for convolutions too (torch leaves it on there). ``tf32`` turns it
-    on. ``bf16`` computes losses under autocast, and what autocast leaves in fp32 exactly; bf16 has the
-    exponent range of fp32, so no gradient scaler is needed. There is no fp16.
+    on. ``bf16`` computes under autocast, and exactly what autocast leaves in fp32; its exponents are those of
+    fp32, so no gradient scaler is needed. There is no fp16.
 
     Args:
         name: ``"fp32"``, ``"tf32"`` or ``"bf16"``.
         device: Where the run computes.
 
-    Yields:
-        A context for the computation of losses, to be entered once per step and left before the backward
-        pass: the Trainer's `autocast`. (Autocast keeps the weights it has cast until it is left, so one that
-        spans several steps would go on with the first step's weights.)
-
     Raises:
         ValueError: An unknown name, or TF32 on a device that has none.
 
     Example:
-        >>> with precision("bf16") as autocast:
-        ...     with autocast:
-        ...         print(torch.nn.Linear(2, 2)(torch.zeros(1, 2)).dtype)
+        >>> with precision("bf16"):
+        ...     torch.nn.Linear(2, 2)(torch.zeros(1, 2)).dtype
         torch.bfloat16
     """
     if name not in get_args(Precision):
@@ -94,8 +86,10 @@ def precision(
     kind = torch.device(device).type
     if name == "tf32" and kind != "cuda":
         raise ValueError(f"precision: tf32 exists on CUDA only, got device {kind}; use fp32 or bf16")
-    with _tf32(name == "tf32"):
-        yield torch.autocast(kind, torch.bfloat16) if name == "bf16" else nullcontext()
+    # Autocast's cache keeps the weights it has cast until it is left: over a run, those of the first step.
+    autocast = torch.autocast(kind, torch.bfloat16, cache_enabled=False) if name == "bf16" else nullcontext()
+    with _tf32(name == "tf32"), autocast:
+        yield
 
 
 @contextmanager

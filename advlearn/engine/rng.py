@@ -65,15 +65,15 @@ def seed_all(seed: int) -> None:
     """Seed every global generator.
 
     Args:
-        seed: An integer of at least 0.
+        seed: An integer from 0 to 2^32 - 1: numpy and torch's CPU generator tell no others apart.
 
     Raises:
         ValueError: Any other seed.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed: expected an integer of at least 0, got {seed!r}")
-    torch.manual_seed(seed % 2**63)  # CUDA and MPS as well
-    np.random.seed(seed % 2**32)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed: expected an integer from 0 to {2**32 - 1}, got {seed!r}")
+    torch.manual_seed(seed)  # CUDA and MPS as well
+    np.random.seed(seed)
     random.seed(seed)
 
 
@@ -84,7 +84,7 @@ def isolated(seed: int) -> Iterator[None]:
     Everything that is drawn inside is decided by the seed; nothing that is drawn outside notices the block.
 
     Args:
-        seed: An integer of at least 0.
+        seed: An integer from 0 to 2^32 - 1.
 
     Raises:
         ValueError: Any other seed.

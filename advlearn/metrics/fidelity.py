@@ -55,7 +55,7 @@ def inception_score(
         sums = values.sum(dim=1)
         if bool((values < 0).any()) or bool(((sums - 1.0).abs() > 1e-3).any()):
             raise ValueError(
-                f"predictions: expected probabilities, got values from {float(values.min()):g} "
+                f"predictions: expected probabilities, got values down to {float(values.min()):g} "
                 f"and row sums from {float(sums.min()):g} to {float(sums.max()):g}"
             )
     else:
@@ -134,8 +134,9 @@ def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tenso
     if m1.shape != m2.shape:
         raise ValueError(f"mean2: expected shape {tuple(m1.shape)} as mean1, got {describe(mean2)}")
     c1, c2 = _square("cov1", cov1, m1.shape[0]), _square("cov2", cov2, m1.shape[0])
-    root = _root("cov1", c1)
-    shared = torch.linalg.eigvalsh(_symmetric(root @ c2 @ root)).clamp_min(0.0).sqrt().sum()
+    values, vectors = torch.linalg.eigh(c1)
+    root = (vectors * _non_negative("cov1", values).sqrt()) @ vectors.T
+    shared = _non_negative("cov2", torch.linalg.eigvalsh(_symmetric(root @ c2 @ root))).sqrt().sum()
     return ((m1 - m2).square().sum() + c1.trace() + c2.trace() - 2.0 * shared).clamp_min(0.0)
 
 
@@ -161,13 +162,12 @@ def _square(name: str, value: Tensor, d: int) -> Tensor:
     return _symmetric(c)
 
 
-def _root(name: str, c: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(c)
-    if float(values[0]) < -1e-4 * max(float(values[-1]), 1e-300):
-        raise ValueError(
-            f"{name}: expected a positive semi-definite matrix, got an eigenvalue of {float(values[0]):g}"
-        )
-    return (vectors * values.clamp_min(0.0).sqrt()) @ vectors.T
+def _non_negative(name: str, eigenvalues: Tensor) -> Tensor:
+    """Eigenvalues, with those that rounding made negative set to 0; `name` answers for any others."""
+    least = float(eigenvalues.min())
+    if least < -1e-4 * float(eigenvalues.abs().max()):
+        raise ValueError(f"{name}: expected a positive semi-definite matrix, got an eigenvalue of {least:g}")
+    return eigenvalues.clamp_min(0.0)
 
 
 def kid(

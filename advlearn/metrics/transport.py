@@ -34,7 +34,8 @@ def sinkhorn_divergence(
         epsilon: Weight of the entropy, positive, in the units of the cost, the data's to the power p.
         p: Power of the Euclidean distance, at least 1. There is no factor 1/p.
         tolerance: Estimated error of a term, relative to (epsilon + mean cost), at which its iteration ends.
-        max_iterations: Most iterations at the final epsilon, for each of the three terms; at least 21 are needed.
+        max_iterations: Most iterations at the final epsilon, for each of the three terms; 21 are the fewest
+            that can settle.
 
     Returns:
         Float64 scalar. Carries no gradient.

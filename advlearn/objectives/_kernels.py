@@ -38,7 +38,7 @@ def scales(kernel: str, bandwidths: tuple[float, ...] | None, real: Tensor) -> l
     n = real.shape[0]
     rows, columns = torch.triu_indices(n, n, 1, device=real.device)
     median = distances(squared_distances(real, real)[rows, columns].median())
-    median = median.clamp(min=torch.finfo(real.dtype).tiny ** 0.5)
+    median = median.clamp(min=torch.finfo(real.dtype).eps)
     return [multiple * median for multiple in MULTIPLES]
 
 

@@ -16,7 +16,9 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
         return (x[:, None] - y[None]).square().sum(2)
     centre = y.detach().mean(0)  # a shift changes no distance, but the rounding of what cancels below
     x, y = x - centre, y - centre
-    return (x.square().sum(1)[:, None] + y.square().sum(1)[None] - 2 * x @ y.T).clamp(min=0)
+    with torch.autocast(x.device.type, enabled=False):  # what cancels must not be rounded to bf16
+        products = x @ y.T
+    return (x.square().sum(1)[:, None] + y.square().sum(1)[None] - 2 * products).clamp(min=0)
 
 
 def distances(squared: Tensor) -> Tensor:

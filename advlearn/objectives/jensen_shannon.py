@@ -13,7 +13,7 @@ from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
 from advlearn.objectives._references import cites
 from advlearn.regularizers.bottleneck import Bottleneck
-from advlearn.regularizers.dragan import Dragan
+from advlearn.regularizers.dragan import DraganPenalty
 
 REFERENCE = Reference(
     "Generative Adversarial Nets",
@@ -95,7 +95,7 @@ def nsgan() -> Chain:
 )
 def dragan(weight: float = 10.0, scale: float = 0.5) -> Chain:
     """The non-saturating game with the gradient held to one around real samples, with DCGAN's Adam."""
-    return Chain(JensenShannon(), (Dragan(weight, scale),), Defaults(lr=2e-4, betas=(0.5, 0.999)))
+    return Chain(JensenShannon(), (DraganPenalty(weight, scale),), Defaults(lr=2e-4, betas=(0.5, 0.999)))
 
 
 @cites(
@@ -111,4 +111,4 @@ def vdb(i_c: float = 0.1) -> Chain:
     return Chain(JensenShannon(), (Bottleneck(i_c),), Defaults(lr=1e-4, betas=(0.5, 0.999)))
 
 
-ALIASES = {"gan": gan, "nsgan": nsgan, "vdb": vdb}
+ALIASES = {"gan": gan, "nsgan": nsgan, "dragan": dragan, "vdb": vdb}

@@ -54,8 +54,10 @@ class LossSensitive(Objective):
     """
 
     score: ClassVar[Score] = "energy"
+    exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "the margin belongs to a pair of a real and a fake sample"
+        "pointwise": "the margin belongs to a pair of a real and a fake sample",
+        "exchangeable": "a real and a fake sample are paired by their place in the batch",
     }
 
     def __init__(
@@ -90,9 +92,9 @@ class LossSensitive(Objective):
         return self.margin_weight * distance
 
 
-def loss_sensitive_gan() -> Chain:
-    """LS-GAN, by its long name: the short one is read as least squares."""
+def ls_gan() -> Chain:
+    """LS-GAN, the loss-sensitive one; without the hyphen, ``lsgan`` is least squares."""
     return Chain(LossSensitive())
 
 
-ALIASES = {"loss-sensitive-gan": loss_sensitive_gan}
+ALIASES = {"ls-gan": ls_gan}

@@ -1,6 +1,6 @@
 """OT-GAN's minibatch energy distance: an energy distance between whole minibatches."""
 
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ class MinibatchEnergy(Setwise):
 
     Args:
         epsilon: The temperature of the entropic plans; the cost lies between 0 and 2.
-        iterations: How many, the first half of which lower the temperature.
+        iterations: How many, always all of them; a smaller `epsilon` needs more, in inverse proportion.
         embedding: What a task proposes as the critic: ``"learned"`` as published, or ``"identity"``.
 
     Raises:
@@ -55,9 +55,14 @@ class MinibatchEnergy(Setwise):
         for batches in the thousands.
     """
 
+    exchangeable: ClassVar[bool] = False
+    reasons: ClassVar[dict[str, str]] = Setwise.reasons | {
+        "exchangeable": "the first half of a batch is compared with the second"
+    }
+
     def __init__(
         self,
-        epsilon: float = 0.05,
+        epsilon: float = 0.1,
         iterations: int = 100,
         embedding: Literal["identity", "learned"] = "learned",
     ) -> None:
@@ -73,14 +78,14 @@ class MinibatchEnergy(Setwise):
         return across - 2 * self._transport(x, x2) - 2 * self._transport(y, y2)
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-        f, _ = transport.potentials(_cosine_cost(real, fake), self.epsilon, self.iterations)
         own = transport.self_potential(_cosine_cost(fake, fake), self.epsilon, self.iterations)
+        f, _ = transport.potentials(_cosine_cost(real, fake), self.epsilon, self.iterations, own)
         to_real, to_fake = _cosine_cost(points, real), _cosine_cost(points, fake)
         return transport.debiased_witness(to_real, to_fake, f, own, self.epsilon)
 
     def _transport(self, x: Tensor, y: Tensor) -> Tensor:
         cost = _cosine_cost(x, y)
-        f, g = transport.potentials(cost, self.epsilon, self.iterations)
+        f, g = transport.potentials(cost, self.epsilon, self.iterations, cost.new_zeros(y.shape[0]))
         return transport.value(cost, f, g, self.epsilon)
 
 
@@ -94,7 +99,8 @@ def _halves(name: str, side: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cosine_cost(x: Tensor, y: Tensor) -> Tensor:
-    return 1 - normalize(x, dim=1) @ normalize(y, dim=1).T
+    with torch.autocast(x.device.type, enabled=False):  # a product in bf16 is as coarse as a small epsilon
+        return 1 - normalize(x, dim=1) @ normalize(y, dim=1).T
 
 
 def ot_gan() -> Chain:

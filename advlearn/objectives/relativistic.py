@@ -60,8 +60,10 @@ class RelativisticPairing(Objective):
     """
 
     player_sees_real = True
+    exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "the loss is of a difference between a real and a fake score"
+        "pointwise": "the loss is of a difference between a real and a fake score",
+        "exchangeable": "a real and a fake sample are paired by their place in the batch",
     }
 
     def __init__(self, base: str | Pointwise = "JensenShannon()") -> None:

@@ -33,8 +33,7 @@ class Sinkhorn(Setwise):
 
     Args:
         epsilon: The temperature, in units of the mean cost between two real samples.
-        iterations: How many, the first half of which lower the temperature; raise it with a smaller
-            `epsilon`.
+        iterations: How many, always all of them; a smaller `epsilon` needs more, in inverse proportion.
         embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they are,
             ``"learned"`` trains an embedding to tell them apart, and needs a constraint such as
             ``spectral_norm``.
@@ -58,7 +57,7 @@ class Sinkhorn(Setwise):
 
     def __init__(
         self,
-        epsilon: float = 0.05,
+        epsilon: float = 0.1,
         iterations: int = 100,
         embedding: Literal["identity", "learned"] = "identity",
     ) -> None:
@@ -70,9 +69,9 @@ class Sinkhorn(Setwise):
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         across, of_real, of_fake = (squared_distances(*s) for s in ((real, fake), (real, real), (fake, fake)))
         epsilon = self._temperature(of_real)
-        f, g = transport.potentials(across, epsilon, self.iterations)
         own_real = transport.self_potential(of_real, epsilon, self.iterations)
         own_fake = transport.self_potential(of_fake, epsilon, self.iterations)
+        f, g = transport.potentials(across, epsilon, self.iterations, own_fake)
         return (
             transport.value(across, f, g, epsilon)
             - transport.value(of_real, own_real, own_real, epsilon) / 2
@@ -81,8 +80,8 @@ class Sinkhorn(Setwise):
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
         epsilon = self._temperature(squared_distances(real, real))
-        f, _ = transport.potentials(squared_distances(real, fake), epsilon, self.iterations)
         own = transport.self_potential(squared_distances(fake, fake), epsilon, self.iterations)
+        f, _ = transport.potentials(squared_distances(real, fake), epsilon, self.iterations, own)
         to_real, to_fake = squared_distances(points, real), squared_distances(points, fake)
         return transport.debiased_witness(to_real, to_fake, f, own, epsilon)
 

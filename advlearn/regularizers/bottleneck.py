@@ -8,10 +8,11 @@ from torch.nn.utils import parametrize
 
 from advlearn.core import processes
 from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, Samples, as_tuple
+from advlearn.core.contest import Contest, Samples
 from advlearn.core.described import Reference
 from advlearn.core.features import last_linear
 from advlearn.core.regularizer import Regularizer
+from advlearn.regularizers._features import full_precision, watch
 
 REFERENCE = Reference(
     "Variational Discriminator Bottleneck: Improving Imitation Learning, Inverse RL, and GANs by "
@@ -121,6 +122,7 @@ class Code(nn.Module):
         self.output = nn.Linear(code, layer.out_features, bias=layer.bias is not None, **like)
         self.register_buffer("beta", torch.tensor(float(beta), device=layer.weight.device))
         self.register_buffer("divergence", torch.zeros((), device=layer.weight.device), persistent=False)
+        watch(self)
 
     def forward(self, features: Tensor) -> Tensor:
         """Score features (N, ..., d) through a code: drawn while this layer learns, else its mean."""
@@ -132,9 +134,7 @@ class Code(nn.Module):
 
     def divergences(self, features: Tensor) -> Tensor:
         """KL divergence in nats of each code from the standard normal, for features (N, ..., d): (N, ...)."""
-        mean, log_variance = self.mean(features), self.log_variance(features)
-        if mean.dtype not in (torch.float32, torch.float64):
-            mean, log_variance = mean.float(), log_variance.float()
+        mean, log_variance = full_precision(self.mean(features)), full_precision(self.log_variance(features))
         return (mean.square() + log_variance.exp() - log_variance - 1).sum(-1) / 2
 
 
@@ -146,15 +146,5 @@ def _code_of(critic: nn.Module) -> Code:
 
 
 def _divergences(critic: nn.Module, code: Code, samples: Samples) -> Tensor:
-    """Divergence of each sample's code, (N, ...), read where the code meets the critic's features."""
-    seen: list[Tensor] = []
-
-    def read(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.append(code.divergences(inputs[0]))
-
-    handle = code.register_forward_pre_hook(read)
-    try:
-        critic(*as_tuple(samples))
-    finally:
-        handle.remove()
-    return seen[-1]
+    """Divergence of each sample's code, (N, ...)."""
+    return code.divergences(watch(code).read(critic, samples))

@@ -66,16 +66,21 @@ class Consistency(Regularizer):
     def _augmented(self, samples: Samples) -> Samples:
         parts, n = as_tuple(samples), count(samples)
         device = parts[0].device
-        flip = processes.randint(2, n, device=device).bool()
-        down, right = (processes.randint(2 * self.shift + 1, n, device=device) - self.shift for _ in range(2))
-        return tuple(self._moved(part.detach(), flip, down, right) for part in parts)
+        moves: tuple[Tensor, ...] = ()
+        if any(_is_image(part) for part in parts):
+            flip = processes.randint(2, n, device=device).bool()
+            shifts = (processes.randint(2 * self.shift + 1, n, device=device) - self.shift for _ in range(2))
+            moves = (flip, *shifts)
+        return tuple(self._moved(part.detach(), *moves) for part in parts)
 
-    def _moved(self, x: Tensor, flip: Tensor, down: Tensor, right: Tensor) -> Tensor:
-        if not x.is_floating_point():
-            return x
-        if x.ndim == 4:
-            return flipped_and_shifted(x, flip, down, right)
-        return x + self.noise * processes.randn(*x.shape, like=x)
+    def _moved(self, x: Tensor, *moves: Tensor) -> Tensor:
+        if _is_image(x):
+            return flipped_and_shifted(x, *moves)
+        return x + self.noise * processes.randn(*x.shape, like=x) if x.is_floating_point() else x
+
+
+def _is_image(x: Tensor) -> bool:
+    return x.ndim == 4 and x.is_floating_point()
 
 
 def flipped_and_shifted(images: Tensor, flip: Tensor, down: Tensor, right: Tensor) -> Tensor:

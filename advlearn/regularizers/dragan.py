@@ -21,7 +21,7 @@ REFERENCE = Reference(
 
 
 @final
-class Dragan(Regularizer):
+class DraganPenalty(Regularizer):
     r"""Pull the norm of the critic's input gradient to one in the neighbourhood of real samples.
 
     .. math:: R = w\,E_r[(\|\nabla D(\tilde x)\|_2 - 1)^2], \quad
@@ -38,8 +38,8 @@ class Dragan(Regularizer):
         ValueError: If a number is negative or not finite.
 
     Example:
-        >>> Dragan(weight=5)
-        Dragan(weight=5, scale=0.5)
+        >>> DraganPenalty(weight=5)
+        DraganPenalty(weight=5, scale=0.5)
 
     Reference:
         Kodali et al. 2017, algorithm 1.

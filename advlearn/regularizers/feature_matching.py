@@ -3,14 +3,15 @@
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advlearn.core import processes
 from advlearn.core.checks import parameter
 from advlearn.core.contest import Contest, Samples, carries_gradient, count
 from advlearn.core.described import Reference
-from advlearn.core.features import penultimate
+from advlearn.core.features import last_linear
 from advlearn.core.regularizer import Regularizer
+from advlearn.regularizers._features import features, watch
 
 REFERENCE = Reference(
     "Improved Techniques for Training GANs",
@@ -33,7 +34,7 @@ class FeatureMatching(Regularizer):
         weight: w.
 
     Raises:
-        ValueError: If `weight` is negative or not finite; in `player_penalty`, if the critic has no linear
+        ValueError: If `weight` is negative or not finite; in `wrap`, if the critic has no linear
             layer.
 
     Example:
@@ -55,6 +56,10 @@ class FeatureMatching(Regularizer):
         super().__init__()
         self.weight = parameter("weight", weight, low=0)
 
+    def wrap(self, critic: nn.Module) -> nn.Module:
+        watch(last_linear(critic)[1])
+        return critic
+
     def player_penalty(self, contest: Contest) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and carries_gradient(contest.real)):
             real = _mean_features(contest, contest.real, contest.real_weights)
@@ -64,9 +69,9 @@ class FeatureMatching(Regularizer):
 
 def _mean_features(contest: Contest, samples: Samples, weights: Tensor | None) -> Tensor:
     """Weighted mean of the features over the samples of all processes: (d,)."""
-    features = processes.gather(penultimate(contest.critic, samples))
+    rows = processes.gather(features(contest.critic, samples))
     if weights is None:
-        return features.mean(0)
+        return rows.mean(0)
     # An objective that is not decomposable has had the contest's weights gathered already.
     weights = processes.gather(weights) if len(weights) == count(samples) else weights
-    return (weights[:, None] * features).sum(0) / weights.sum()
+    return (weights[:, None] * rows).sum(0) / weights.sum()

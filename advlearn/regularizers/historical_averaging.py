@@ -25,7 +25,8 @@ class HistoricalAveraging(Regularizer):
     .. math:: R = w\,\|\phi - \frac{1}{t} \sum_{i=1}^t \phi_i\|_2^2
 
     The mean is kept in buffers of this object, made in `wrap` from the first values, so one object serves one
-    critic. In a chain it stands after regularizers that give the critic other parameters (``bottleneck``).
+    critic. In a chain it stands after regularizers that change the list of parameters (``bottleneck``,
+    ``spectral_norm``).
 
     Args:
         weight: w.

@@ -1,5 +1,6 @@
 """The pulling-away term: the player is asked for samples whose representations point different ways."""
 
+from collections.abc import Callable
 from typing import cast, final
 
 import torch
@@ -9,8 +10,9 @@ from advlearn.core import processes
 from advlearn.core.checks import parameter
 from advlearn.core.contest import Contest, Critic, Samples, as_tuple
 from advlearn.core.described import Reference
-from advlearn.core.features import penultimate
+from advlearn.core.features import last_linear
 from advlearn.core.regularizer import Regularizer
+from advlearn.regularizers._features import features, full_precision, watch
 from advlearn.regularizers.instance_noise import unwrapped
 
 REFERENCE = Reference(
@@ -35,7 +37,7 @@ class PullingAway(Regularizer):
         weight: w.
 
     Raises:
-        ValueError: If `weight` is negative or not finite; in `player_penalty`, if the critic has neither.
+        ValueError: If `weight` is negative or not finite; in `wrap`, if the critic has neither.
 
     Example:
         >>> PullingAway()
@@ -55,6 +57,11 @@ class PullingAway(Regularizer):
         super().__init__()
         self.weight = parameter("weight", weight, low=0)
 
+    def wrap(self, critic: nn.Module) -> nn.Module:
+        if _encoder(critic) is None:
+            watch(last_linear(critic)[1])
+        return critic
+
     def player_penalty(self, contest: Contest) -> Tensor:
         codes = processes.gather(representation(contest.critic, contest.fake))
         return self.weight * mean_squared_cosine(codes)
@@ -62,11 +69,14 @@ class PullingAway(Regularizer):
 
 def representation(critic: Critic, samples: Samples) -> Tensor:
     """What the critic makes of `samples` before it scores them: (N, d), at least fp32."""
-    encode = getattr(unwrapped(cast(nn.Module, critic)), "encode", None)
+    encode = _encoder(critic)
     if encode is None:
-        return penultimate(critic, samples)
-    codes = cast(Tensor, encode(as_tuple(samples)[0])).flatten(1)
-    return codes if codes.dtype == torch.float64 else codes.float()
+        return features(critic, samples)
+    return full_precision(encode(as_tuple(samples)[0]).flatten(1))
+
+
+def _encoder(critic: Critic) -> Callable[[Tensor], Tensor] | None:
+    return getattr(unwrapped(cast(nn.Module, critic)), "encode", None)
 
 
 def mean_squared_cosine(codes: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class Generate(Task):
     def for_data(cls, source: Source | LazySource, *, conditional: bool = False, latent: int = 64) -> Self:
         """A task sized from the data: convolutional networks for images from 16 pixels a side, perceptrons below."""
         classes = source.classes if conditional else 0
-        generator = generator_for(source.shape, latent, classes)
+        generator = generator_for(source.shape, latent, classes, bounded=_bounded(source))
         return cls(generator, latent=latent, shape=source.shape, classes=classes)
 
     @classmethod
@@ -132,6 +132,11 @@ class Generate(Task):
                 raise ValueError(f"generator: refused z of shape (2, {self.latent}): {str(error).splitlines()[0]}") from None
         if tuple(made.shape) != (2, *self.shape):
             raise ValueError(f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}")
+
+
+def _bounded(source: Source | LazySource) -> bool:
+    """Whether a tanh may end the generator: images in [-1, 1], not standardised ones."""
+    return source.kind == "image" and (not isinstance(source, Source) or source.bounded)
 
 
 TASK = Generate

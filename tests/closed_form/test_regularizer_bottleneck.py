@@ -10,7 +10,15 @@ from advlearn.core.contest import mixes_samples
 from advlearn.core.features import penultimate
 from advlearn.regularizers.bottleneck import Bottleneck, Code
 from advlearn.regularizers.spectral_norm import SpectralNorm
-from tests.closed_form.regularizer_cases import Pair, check_compiled, check_gradients, meet, pairs, samples, smooth
+from tests.closed_form.regularizer_cases import (
+    Pair,
+    check_compiled,
+    check_gradients,
+    meet,
+    pairs,
+    samples,
+    smooth,
+)
 
 
 def divergence(critic: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -34,7 +42,7 @@ def test_samples_count_by_their_weights() -> None:
     critic = bottleneck.wrap(smooth())
     x, weights = samples(3, 2), torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64)
     expected = (divergence(critic, x) * weights).sum() / 3
-    torch.testing.assert_close(bottleneck.penalty(meet(critic, x, x, weights)), expected)
+    torch.testing.assert_close(bottleneck.penalty(meet(critic, x, x, weights, weights)), expected)
 
 
 def test_dual_ascent_by_hand() -> None:
@@ -120,7 +128,7 @@ def test_misuse_is_refused() -> None:
         Bottleneck().wrap(SpectralNorm().wrap(smooth()))
     with pytest.raises(ValueError, match="critic: expected one wrapped by Bottleneck, got Sequential"):
         Bottleneck().penalty(meet(smooth(), x, x))
-    with pytest.raises(ValueError, match="critic: expected an nn.Module with a linear output layer"):
+    with pytest.raises(ValueError, match=r"critic: expected an nn\.Module with a linear output layer"):
         Bottleneck().wrap(nn.Identity())
 
 

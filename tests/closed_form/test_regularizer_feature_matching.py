@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from advlearn.regularizers.feature_matching import FeatureMatching
-from tests.closed_form.regularizer_cases import check_compiled, meet, player_term
+from tests.closed_form.regularizer_cases import check_compiled, check_gradients, meet, player_term
 
 
 def critic() -> nn.Module:
@@ -25,7 +25,7 @@ def test_value_by_hand() -> None:
 
 def test_samples_count_by_their_weights() -> None:
     weights = torch.tensor([1.0, 3.0])
-    contest = meet(critic(), REAL, FAKE[1:], weights)
+    contest = meet(critic(), REAL, FAKE[1:], weights, weights)
     expected = (2 * (1 + 9) / 4) ** 2 + (3 * (1 + 12) / 4) ** 2
     assert FeatureMatching().player_penalty(contest).item() == pytest.approx(expected)
 
@@ -44,8 +44,10 @@ def test_real_side_moves_where_a_player_stands_behind_it() -> None:
 
 
 def test_critic_without_a_linear_layer_is_refused() -> None:
-    with pytest.raises(ValueError, match="critic: expected an nn.Module with a linear output layer, got Identity"):
-        FeatureMatching().player_penalty(meet(nn.Identity(), REAL, FAKE))
+    with pytest.raises(
+        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
+    ):
+        FeatureMatching().wrap(nn.Identity())
 
 
 def test_second_derivative_by_hand() -> None:
@@ -54,6 +56,10 @@ def test_second_derivative_by_hand() -> None:
     (slope,) = torch.autograd.grad(value, fake, create_graph=True)
     (second,) = torch.autograd.grad(slope[0, 0], fake)
     torch.testing.assert_close(second, torch.tensor([[4 / 9, 0.0]]).expand(3, 2))
+
+
+def test_derivatives() -> None:
+    check_gradients(FeatureMatching(), player_term)
 
 
 def test_compiled_equals_eager() -> None:

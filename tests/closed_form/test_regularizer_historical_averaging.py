@@ -29,8 +29,11 @@ def test_penalty_is_the_squared_distance_from_the_mean_of_the_past() -> None:
     for _ in range(5):
         walk(critic)
         value = averaging.penalty(meet(critic, x, x))
-        assert value.item() == pytest.approx(0.3 * np.square(flat(critic) - np.mean(past, 0)).sum(), rel=1e-12)
-        averaging.project(critic)
+        assert value.item() == pytest.approx(
+            0.3 * np.square(flat(critic) - np.mean(past, 0)).sum(), rel=1e-12
+        )
+        with torch.no_grad():
+            averaging.project(critic)
         past.append(flat(critic))
 
 
@@ -52,7 +55,8 @@ def test_state_dict_and_copy_carry_the_history() -> None:
     averaging.wrap(critic)
     for _ in range(3):
         walk(critic)
-        averaging.project(critic)
+        with torch.no_grad():
+            averaging.project(critic)
     fresh, other = HistoricalAveraging(), smooth()
     fresh.wrap(other)
     fresh.load_state_dict(averaging.state_dict())
@@ -63,20 +67,24 @@ def test_state_dict_and_copy_carry_the_history() -> None:
     assert torch.equal(copy.deepcopy(averaging).penalty(meet(critic, x, x)), expected)
 
 
-@pytest.mark.parametrize("later", [SpectralNorm(), InstanceNoise()])
-def test_regularizers_that_keep_the_parameters_may_come_later(later: SpectralNorm | InstanceNoise) -> None:
-    averaging, x = HistoricalAveraging(), samples(2, 2)
-    critic = later.wrap(averaging.wrap(smooth()))
+def test_under_spectral_norm_and_other_wrappers_the_learned_weights_count() -> None:
+    averaging, x = HistoricalAveraging(weight=1), samples(2, 2)
+    critic = InstanceNoise().wrap(averaging.wrap(SpectralNorm().wrap(smooth())))
     assert averaging.penalty(meet(critic, x, x)).item() == 0
+    with torch.no_grad():
+        critic.critic[0].parametrizations.weight.original.add_(0.5)
+    assert averaging.penalty(meet(critic, x, x)).item() == pytest.approx(6 * 0.25)
 
 
 def test_misuse_is_refused() -> None:
     averaging, x = HistoricalAveraging(), samples(2, 2)
     with pytest.raises(ValueError, match="critic: expected the 0 parameters that wrap saw"):
         averaging.penalty(meet(smooth(), x, x))
-    critic = Bottleneck().wrap(averaging.wrap(smooth()))
-    with pytest.raises(ValueError, match="put historical_averaging last"):
-        averaging.penalty(meet(critic, x, x))
+    critic = averaging.wrap(smooth())
+    for later in (Bottleneck(), SpectralNorm()):
+        critic = later.wrap(critic)
+        with pytest.raises(ValueError, match="put historical_averaging last"):
+            averaging.penalty(meet(critic, x, x))
     with pytest.raises(ValueError, match="got a second"):
         averaging.wrap(smooth())
 

@@ -13,7 +13,9 @@ def value(critic: nn.Module, regularizer: Orthogonal) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("form", ["full", "off_diagonal"])
-@pytest.mark.parametrize("layer", [nn.Linear(5, 3), nn.Linear(4, 4), nn.Conv2d(2, 6, 3)], ids=["wide", "square", "conv"])
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(5, 3), nn.Linear(4, 4), nn.Conv2d(2, 6, 3)], ids=["wide", "square", "conv"]
+)
 def test_orthogonal_rows_cost_nothing(layer: nn.Module, form: str) -> None:
     nn.init.orthogonal_(layer.weight)
     assert value(layer, Orthogonal(1, form)).item() == pytest.approx(0, abs=1e-10)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.regularizers.instance_noise import InstanceNoise
 from advlearn.regularizers.pulling_away import PullingAway, mean_squared_cosine, representation
-from tests.closed_form.regularizer_cases import check_compiled, meet, player_term, samples
+from tests.closed_form.regularizer_cases import check_compiled, check_gradients, meet, player_term, samples
 
 
 class Encoding(nn.Module):
@@ -63,19 +63,27 @@ def test_representation_is_the_code_or_the_features() -> None:
     assert torch.equal(representation(autoencoder, (x, torch.zeros(4))), autoencoder.encode(x))
     plain = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1))
     assert torch.equal(representation(plain, x), plain[:2](x))
+    assert torch.equal(representation(PullingAway().wrap(plain), x), plain[:2](x))
 
 
 def test_critic_without_representation_is_refused() -> None:
-    x = samples(4, 2)
-    with pytest.raises(ValueError, match="critic: expected an nn.Module with a linear output layer, got Identity"):
-        PullingAway().player_penalty(meet(nn.Identity(), x, x))
+    with pytest.raises(
+        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
+    ):
+        PullingAway().wrap(nn.Identity())
 
 
 def test_derivatives() -> None:
     fake = samples(4, 3).requires_grad_()
     real = samples(2, 3)
     assert torch.autograd.gradcheck(lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake)
-    assert torch.autograd.gradgradcheck(lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake)
+    assert torch.autograd.gradgradcheck(
+        lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake
+    )
+
+
+def test_derivatives_through_the_critic() -> None:
+    check_gradients(PullingAway(), player_term)
 
 
 def test_compiled_equals_eager() -> None:

@@ -20,7 +20,9 @@ BOTH = pytest.mark.parametrize("cls", [R1, R2])
 
 @BOTH
 @pytest.mark.parametrize("shape", [(4,), (1, 2, 2)])
-def test_linear_critic_is_penalised_by_half_its_squared_slope(cls: type[R1 | R2], shape: tuple[int, ...]) -> None:
+def test_linear_critic_is_penalised_by_half_its_squared_slope(
+    cls: type[R1 | R2], shape: tuple[int, ...]
+) -> None:
     contest = meet(linear([1.0, 2.0, 2.0, 4.0]), samples(3, *shape), samples(5, *shape, seed=1))
     torch.testing.assert_close(cls(weight=3).penalty(contest).item(), 3 / 2 * 25.0)
 
@@ -35,7 +37,8 @@ def test_each_looks_at_its_own_side() -> None:
 @BOTH
 def test_samples_count_by_their_weights(cls: type[R1 | R2]) -> None:
     x, weights = samples(3, 2), torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64)
-    value = cls(weight=2).penalty(meet(Quadratic(), x, x, weights))
+    sides = (weights, None) if cls is R1 else (None, weights)
+    value = cls(weight=2).penalty(meet(Quadratic(), x, x, *sides))
     torch.testing.assert_close(value, (x.square().sum(1) * weights).sum() / 3)
 
 

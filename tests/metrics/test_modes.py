@@ -81,7 +81,7 @@ def test_class_report_against_a_target():
     labels, target = torch.tensor([0, 0, 1, 2]), torch.tensor([0.5, 0.25, 0.25])
     assert class_report(labels, 3, target).reverse_kl == 0.0
     assert class_report(labels, 3, target.flip(0)).reverse_kl == pytest.approx(0.25 * math.log(2), rel=1e-6)
-    # A class the real data do not have is infinitely far; one the samples do not have costs nothing by itself.
+    # A class that the real data lack is infinitely far; one that the samples lack is not.
     assert class_report(labels, 3, torch.tensor([0.5, 0.5, 0.0])).reverse_kl == math.inf
     assert class_report(labels[:2], 3, target).reverse_kl == pytest.approx(math.log(2), rel=1e-6)
 
@@ -94,9 +94,7 @@ def test_bad_input_is_named():
         mode_report(samples / 0, CENTRES, 0.1)
     with pytest.raises(ValueError, match="sigma: expected a finite number above 0, got 0"):
         mode_report(samples, CENTRES, 0)
-    with pytest.raises(
-        TypeError, match=r"labels: expected an integer tensor of shape \(N,\), got float32 \(3, 2\)"
-    ):
+    with pytest.raises(TypeError, match=r"labels: expected an integer tensor .* got float32 \(3, 2\)"):
         class_report(samples, 3)
     with pytest.raises(ValueError, match=r"labels: expected an integer tensor .* got int64 \(3, 2\)"):
         class_report(samples.long(), 3)

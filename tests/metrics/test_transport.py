@@ -38,7 +38,7 @@ def test_sinkhorn_divergence_agrees_with_pot(epsilon, p):
 
 
 def gaussian_entropic_cost(m: float, u: float, v: float, epsilon: float) -> float:
-    """OT of N(0, u) and N(m, v) on the line with cost r^2: theorem 1 of Janati et al. 2020, epsilon = 2 sigma^2."""
+    """OT of N(0, u) and N(m, v), cost r^2: theorem 1 of Janati et al. 2020 with epsilon = 2 sigma^2."""
     s2 = epsilon / 2
     root = math.sqrt(4 * u * v + s2**2)
     return m**2 + u + v - root + s2 * (1 - math.log(2 * s2)) + s2 * math.log(root + s2)
@@ -72,16 +72,14 @@ def test_a_large_epsilon_gives_half_the_energy_distance_for_p_of_one():
 
 def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_shift():
     x, y = draw(15, 2), draw(9, 2, seed=1)
-    assert sinkhorn_divergence(x, x.flip(0), 0.3).item() == pytest.approx(0.0, abs=1e-8)
-    assert sinkhorn_divergence(x, y, 0.3).item() == pytest.approx(
-        sinkhorn_divergence(y, x, 0.3).item(), rel=1e-8
-    )
+    assert sinkhorn_divergence(x, x.flip(0), 0.3).item() == pytest.approx(0.0, abs=1e-6)
+    there, back = sinkhorn_divergence(x, y, 0.3).item(), sinkhorn_divergence(y, x, 0.3).item()
+    assert there == pytest.approx(back, rel=1e-6)
     # With p = 2 a shift adds |m|^2 at any epsilon, for the cross term of the square is constant on couplings.
     shift = torch.tensor([3.0, 4.0], dtype=torch.float64)
-    assert sinkhorn_divergence(x, x + shift, 0.3).item() == pytest.approx(25.0, rel=1e-8)
-    assert sinkhorn_divergence(torch.zeros(3, 1), torch.zeros(2, 1), 0.1).item() == pytest.approx(
-        0.0, abs=1e-15
-    )
+    assert sinkhorn_divergence(x, x + shift, 0.3).item() == pytest.approx(25.0, rel=1e-6)
+    nothing = sinkhorn_divergence(torch.zeros(3, 1), torch.zeros(2, 1), 0.1).item()
+    assert nothing == pytest.approx(0.0, abs=1e-15)
 
 
 def test_an_iteration_that_does_not_settle_warns():
@@ -112,16 +110,15 @@ def test_sliced_wasserstein_agrees_with_pot_along_the_same_directions(p):
     x, y = draw(20, 4), 1.5 * draw(33, 4, seed=1) + 0.5
     directions = _directions(4, 50, seed=3)
     expected = _late.ot().sliced_wasserstein_distance(x, y, projections=directions.T, p=p)
-    assert sliced_wasserstein(x, y, projections=50, p=p, seed=3).item() == pytest.approx(
-        float(expected), rel=1e-10
-    )
+    value = sliced_wasserstein(x, y, projections=50, p=p, seed=3).item()
+    assert value == pytest.approx(float(expected), rel=1e-10)
 
 
 def test_sliced_wasserstein_of_a_shift_is_its_length_over_the_root_of_the_width():
     x, shift = draw(10, 3), torch.tensor([0.0, 3.0, 4.0], dtype=torch.float64)
-    # 5/sqrt(3), for the mean of (u m)^2 over the sphere is |m|^2 / d; 3 % is five standard errors of 20 000 draws.
+    # The mean of (u m)^2 over the sphere is |m|^2 / d; 1.6 % is five standard errors of 20 000 draws.
     value = sliced_wasserstein(x, x + shift, projections=20_000).item()
-    assert value == pytest.approx(5 / math.sqrt(3), rel=0.03)
+    assert value == pytest.approx(5 / math.sqrt(3), rel=0.016)
 
 
 def test_the_directions_have_length_one_come_from_the_seed_and_leave_the_global_generator_alone():
@@ -137,7 +134,7 @@ def test_bad_input_is_named():
     x = torch.zeros(4, 2)
     with pytest.raises(ValueError, match="epsilon: expected a finite number above 0, got 0"):
         sinkhorn_divergence(x, x, epsilon=0)
-    with pytest.raises(ValueError, match="p: expected a finite number of at least 1, got 0.5"):
+    with pytest.raises(ValueError, match=r"p: expected a finite number of at least 1, got 0\.5"):
         sinkhorn_divergence(x, x, epsilon=1, p=0.5)
     with pytest.raises(ValueError, match=r"x: expected a float tensor of shape \(N,\), got float32 \(4, 2\)"):
         wasserstein_1d(x, x[:, 0])

@@ -91,7 +91,7 @@ def test_the_median_heuristic_makes_the_value_independent_of_the_unit():
 
 
 def test_the_default_bandwidths_are_multiples_of_the_median_distance():
-    x, y = torch.tensor([[0.0], [0.0]]), torch.tensor([[3.0], [0.0]])  # positive distances: 3, 3, 3
+    x, y = torch.tensor([[0.0], [0.0]]), torch.tensor([[3.0], [3.0]])  # positive distances: all 3
     for kernel, lengths in (("rbf", [0.75, 1.5, 3.0, 6.0, 12.0]), ("rational-quadratic", [3.0])):
         assert mmd(x, y, kernel).item() == pytest.approx(mmd(x, y, kernel, lengths).item(), rel=1e-12)
 
@@ -142,15 +142,35 @@ def test_half_precision_and_gradients_are_accepted_and_dropped():
 @pytest.mark.parametrize(
     ("x", "y", "error", "message"),
     [
-        (torch.zeros(3), torch.zeros(3, 1), ValueError, r"x: expected a float tensor of shape \(N, d\), got float32 \(3,\)"),
-        (torch.zeros(3, 1), torch.zeros(3, 2), ValueError, r"y: expected 1 columns as in x, got float32 \(3, 2\)"),
-        (torch.zeros(3, 1), torch.zeros(1, 1), ValueError, r"y: expected at least 2 samples, got float32 \(1, 1\)"),
-        (torch.zeros(3, 1).long(), torch.zeros(3, 1), TypeError, r"x: expected a float tensor .* got int64 \(3, 1\)"),
+        (torch.zeros(3), torch.zeros(3, 1), ValueError, r"x: expected .* shape \(N, d\), got float32 \(3,\)"),
+        (
+            torch.zeros(2, 0),
+            torch.zeros(2, 0),
+            ValueError,
+            r"x: expected .* shape \(N, d\), got float32 \(2, 0\)",
+        ),
+        (torch.zeros(3, 1), torch.zeros(3, 2), ValueError, r"y: expected 1 columns as in x, got .* \(3, 2\)"),
+        (
+            torch.zeros(3, 1),
+            torch.zeros(1, 1),
+            ValueError,
+            r"y: expected at least 2 samples, got .* \(1, 1\)",
+        ),
+        (
+            torch.zeros(3, 1).long(),
+            torch.zeros(3, 1),
+            TypeError,
+            r"x: expected a float .* got int64 \(3, 1\)",
+        ),
         (torch.zeros(3, 1), [[1.0]], TypeError, r"y: expected a float tensor of shape \(N, d\), got list"),
-        (torch.tensor([[0.0], [math.nan]]), torch.zeros(2, 1), ValueError, r"x: expected finite values, got 1 NaN"),
-        (torch.zeros(2, 0), torch.zeros(2, 0), ValueError, r"x: expected a float tensor of shape \(N, d\), got"),
+        (
+            torch.tensor([[math.nan], [0.0]]),
+            torch.zeros(2, 1),
+            ValueError,
+            "x: expected finite values, got 1 NaN",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_samples_are_named_in_one_line(x, y, error, message):
     with pytest.raises(error, match=message) as caught:
         mmd(x, y)

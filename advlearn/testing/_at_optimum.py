@@ -1,0 +1,84 @@
+"""What is known of an objective without training: its value and its gradient at the best critic."""
+
+import math
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from advlearn.core.contest import Contest
+from advlearn.core.objective import Objective, Pointwise
+from advlearn.testing._material import close, critic, draw, hold, number, of_scores
+
+
+def at_rest(obj: Objective) -> None:
+    """At a critic that finds no difference, a player who makes both sides alike is left where it is."""
+    if obj.score in ("vector", "classes"):
+        return
+    level = _level(obj).requires_grad_()
+    (gradient,) = torch.autograd.grad(obj.player_loss(of_scores(level, level)), level)
+    what = f"equal sides at the optimal score still move the player by {number(gradient.abs().max()):.3g}"
+    hold(close(gradient, torch.zeros_like(gradient), 1e-12), "at_rest", obj, what)
+
+
+def chance(obj: Objective) -> None:
+    """`chance` is the critic's loss where all samples score what the best critic gives equal densities."""
+    hold(isinstance(cast(object, obj.chance), float), "chance", obj, f"chance is {obj.chance!r}, no float")
+    if math.isnan(obj.chance):
+        return
+    level = _level(obj)
+    loss = number(obj.critic_loss(of_scores(level, level)))
+    hold(
+        abs(loss - obj.chance) < 1e-9,
+        "chance",
+        obj,
+        f"chance is {obj.chance:.6g}, a critic at chance loses {loss:.6g}",
+    )
+
+
+def optimum(obj: Objective) -> None:
+    """The estimate at `optimal_score` is the mean of `divergence`; no other scores cost the critic less."""
+    if not isinstance(obj, Pointwise):
+        return
+    x = torch.linspace(-8, 8, 2001, dtype=torch.float64)
+    logs = [
+        torch.log_softmax(-(((x - mean) / scale) ** 2) / 2, 0) for mean, scale in ((0.0, 1.0), (1.0, 1.3))
+    ]
+    p, q = (log.exp() for log in logs)
+    best = obj.optimal_score(logs[0] - logs[1])
+    f = obj.divergence((logs[0] - logs[1]).exp())
+    if best is None:
+        return
+    met = Contest(critic(obj.score), x[:, None], x[:, None], best, best, p, q)
+    if f is not None:
+        found, known = number(obj.estimate(met)), number((q * f).sum())
+        off = abs(found - known) > 1e-6 * max(1.0, abs(known))
+        hold(
+            not off,
+            "optimum",
+            obj,
+            f"estimate at the optimal critic is {found:.8g}, the divergence {known:.8g}",
+        )
+    least = number(obj.critic_loss(met))
+    for k in range(1, 4):
+        other = best + 0.3 * torch.sin(k * x)
+        other = other.clamp(max=0) if obj.score == "energy" else other
+        loss = number(obj.critic_loss(replace(met, real_scores=other, fake_scores=other)))
+        hold(
+            loss >= least - 1e-9,
+            "optimum",
+            obj,
+            f"other scores than optimal_score lose less: {loss:.8g} < {least:.8g}",
+        )
+
+
+def _level(obj: Objective) -> Tensor:
+    """What an optimal critic gives to samples that it cannot tell apart."""
+    if obj.score in ("vector", "classes"):
+        return draw(1, 3).expand(6, 3).contiguous()
+    equal = torch.zeros(6, dtype=torch.float64)
+    best = obj.optimal_score(equal) if isinstance(obj, Pointwise) else None
+    if best is not None:
+        return best
+    return equal - 0.5 if obj.score == "energy" else equal

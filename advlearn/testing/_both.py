@@ -1,0 +1,45 @@
+"""What an objective and a regularizer are both asked: a printed form that reads back, tags with reasons."""
+
+import inspect
+from typing import cast
+
+from advlearn.core.described import Described, keywords
+from advlearn.testing._material import hold
+
+# A tag of this value takes something away, and owes a reason.
+LOSSES = {
+    "pointwise": False,
+    "decomposable": False,
+    "two_sided": False,
+    "trains_critic": False,
+    "exchangeable": False,
+    "host_sync": True,
+}
+
+
+def tags(part: Described) -> None:
+    """Every tag that takes something away has its reason in `reasons`."""
+    reasons = cast(dict[str, str], getattr(type(part), "reasons", {}))
+    for tag, lost in LOSSES.items():
+        if getattr(part, tag, not lost) is lost:
+            hold(
+                bool(reasons.get(tag)), "tags", part, f"{tag} is {lost} and reasons[{tag!r}] does not say why"
+            )
+
+
+def printed(part: Described) -> None:
+    """The constructor needs no argument and stores each under its name, so that the printed form says all."""
+    cls = type(part)
+    parameters = inspect.signature(cls).parameters
+    needed = [name for name in keywords(cls) if parameters[name].default is inspect.Parameter.empty]
+    hold(
+        not needed,
+        "printed",
+        part,
+        f"the constructor needs {', '.join(needed)}; give every parameter a default",
+    )
+    missing = [name for name in keywords(cls) if not hasattr(part, name)]
+    hold(not missing, "printed", part, f"the constructor does not store {', '.join(missing)} under that name")
+    again = cls(**{name: getattr(part, name) for name in keywords(cls)})
+    hold(repr(again) == repr(part), "printed", part, f"built again from what it prints, it is {again!r}")
+    hold(bool(inspect.getdoc(cls)), "printed", part, "the class has no docstring for `describe` to show")

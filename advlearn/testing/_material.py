@@ -1,0 +1,106 @@
+"""What the checks are made on: small smooth critics, samples and scores that are the same at every call."""
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core.contest import Contest, Samples, mixes_samples, score_both
+from advlearn.core.objective import Objective, Score
+
+N = 6
+CLASSES = 3
+
+
+def hold(condition: bool, name: str, subject: object, what: str) -> None:
+    """Raise the one line that says which property failed, of what, and how."""
+    if not condition:
+        raise AssertionError(f"{name}: {subject!r}: {what}")
+
+
+def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    """Whether two tensors differ by no more than `tolerance`, relative to the larger of one and `b`."""
+    return bool(((a - b).abs() <= tolerance * b.abs().clamp(min=1)).all())
+
+
+def number(x: Tensor) -> float:
+    """A scalar tensor's value, for words and comparisons."""
+    return float(x.detach())
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Normal numbers of a private generator."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def sides(dtype: torch.dtype = torch.float64, n: int = N) -> tuple[Tensor, Tensor]:
+    """Real and fake samples (n, 2) of two laws that overlap."""
+    return draw(n, 2, seed=1, dtype=dtype), draw(n, 2, seed=2, dtype=dtype) * 0.7 + 0.5
+
+
+def labelled(dtype: torch.dtype = torch.float64) -> tuple[Samples, Samples]:
+    """The same as pairs of a vector and a class."""
+    real, fake = sides(dtype)
+    y = torch.arange(N) % CLASSES
+    return (real, y), (fake, y.flip(0))
+
+
+def critic(score: Score = "logit", dtype: torch.dtype = torch.float64, *, classes: int = 0) -> nn.Module:
+    """A smooth critic of the samples of `sides`, or of `labelled`, with the score an objective asks for."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        width = 2 + (2 if classes else 0)
+        outputs = {"logit": 1, "energy": width, "vector": 3, "classes": 4}[score]
+        body = nn.Sequential(nn.Linear(width, 5), nn.Tanh(), nn.Linear(5, outputs))
+        return _Critic(body, nn.Embedding(classes, 2) if classes else None, score == "energy").to(dtype)
+
+
+def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
+    """A critic with one slope everywhere."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        return nn.Sequential(nn.Linear(2, 1)).to(dtype)
+
+
+def scores(
+    score: Score, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3
+) -> tuple[Tensor, Tensor]:
+    """Real and fake scores as a good critic gives them: the sides lie apart."""
+    u, v = draw(n, seed=5).sigmoid().to(dtype), draw(n, seed=6).sigmoid().to(dtype)
+    if score == "logit":
+        return 0.1 + 0.8 * u, -0.1 - 0.8 * v
+    if score == "energy":
+        return -0.1 - 0.3 * u, -0.5 - 0.4 * v
+    centres = 3 * torch.eye(width, dtype=dtype)[:2]
+    noise = 0.3 * draw(2, n, width, seed=7, dtype=dtype)
+    return centres[0] + noise[0], centres[1] + noise[1]
+
+
+def of_scores(real_scores: Tensor, fake_scores: Tensor) -> Contest:
+    """A contest of given scores, on samples that have nothing to do with them."""
+    real = draw(len(real_scores), 2, seed=1, dtype=real_scores.dtype)
+    fake = draw(len(fake_scores), 2, seed=2, dtype=real_scores.dtype) * 0.7 + 0.5
+    return Contest(linear(real_scores.dtype), real, fake, real_scores, fake_scores)
+
+
+def meet(critic: nn.Module, real: Samples, fake: Samples) -> Contest:
+    """A contest of a critic, scored as an adversary scores it."""
+    return Contest(critic, real, fake, *score_both(critic, real, fake, apart=mixes_samples(critic)))
+
+
+def played(objective: Objective, dtype: torch.dtype = torch.float64) -> Contest:
+    """A contest of a critic with the score that `objective` asks for."""
+    return meet(critic(objective.score, dtype), *sides(dtype))
+
+
+class _Critic(nn.Module):
+    """A body on samples, and a class beside them where there is one; as an energy, minus its error."""
+
+    def __init__(self, body: nn.Module, embedding: nn.Embedding | None, energy: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.embedding = embedding
+        self.energy = energy
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        x = x if self.embedding is None or y is None else torch.cat([x, self.embedding(y)], 1)
+        out = self.body(x)
+        return -(out - x).square().mean(1) if self.energy else out

@@ -1,0 +1,146 @@
+"""Several processes against one on the joined batch: the same gradients and the same state, case by case."""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, final
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+from advlearn.core import processes
+from advlearn.core.adversary import Adversary
+from advlearn.core.contest import Samples
+from advlearn.core.spec import resolve
+from advlearn.testing._material import CLASSES, critic, draw
+
+SAMPLES = 8
+UPDATES = 2
+Found = dict[str, Tensor]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A game to play in one process and in several.
+
+    Args:
+        spec: The objective with its regularizers, as a string.
+        dtype: ``"float64"`` or ``"float32"``.
+        labelled: Whether samples are pairs of a vector and a class.
+        weighted: Whether samples have weights, of another sum in each process.
+    """
+
+    spec: str
+    dtype: str = "float64"
+    labelled: bool = False
+    weighted: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far the processes are from one.
+
+    Args:
+        absolute: Largest difference of any gradient or buffer.
+        relative: The same over the largest gradient or buffer of that tensor; infinite where a value is not finite.
+        where: The tensor of the largest relative difference.
+        error: What was raised, or an empty string.
+    """
+
+    absolute: float
+    relative: float
+    where: str
+    error: str = ""
+
+
+def compare(cases: Sequence[Case], world: int = 2) -> dict[Case, Difference]:
+    """Play every case in `world` processes over gloo and in this one, and say how far they differ.
+
+    Compared are, after two critic steps, the critic's gradients and the adversary's whole state, and then the gradient
+    that each of two players gets: one behind the fake samples, one behind the real ones.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        context = mp.spawn(_worker, (world, folder, list(cases)), nprocs=world, join=False)
+        alone = {case: _attempt(case, 0, 1) for case in cases}
+        while not cast(mp.ProcessContext, context).join():
+            pass
+        files = [Path(folder) / f"{rank}.pt" for rank in range(world)]
+        each = [cast(list[Found | str], torch.load(file, weights_only=True)) for file in files]
+    return {
+        case: _difference(alone[case], [answers[i] for answers in each])
+        for i, case in enumerate(cases)
+    }
+
+
+def _worker(rank: int, world: int, folder: str, cases: list[Case]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    try:
+        torch.save([_attempt(case, rank, world) for case in cases], Path(folder) / f"{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+def _attempt(case: Case, rank: int, world: int) -> Found | str:
+    try:
+        return _play(case, rank, world)
+    except (RuntimeError, ValueError, TypeError) as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+
+
+def _play(case: Case, rank: int, world: int) -> Found:
+    """One process's part of the game: its rows of the joined batch."""
+    dtype = cast(torch.dtype, getattr(torch, case.dtype))
+    chain = resolve(case.spec)
+    rows = slice(rank * SAMPLES // world, (rank + 1) * SAMPLES // world)
+    x, z = (draw(SAMPLES, 2, seed=seed, dtype=dtype)[rows] for seed in (1, 2))
+    y = (torch.arange(SAMPLES) % CLASSES)[rows]
+    weights = [draw(SAMPLES, seed=seed, dtype=dtype).exp()[rows] if case.weighted else None for seed in (3, 4)]
+    named = dict(zip(("real_weights", "fake_weights"), weights, strict=True))
+    torch.manual_seed(11)
+    players = nn.ModuleDict({side: nn.Linear(2, 2, dtype=dtype) for side in ("real", "fake")})
+    judge = critic(chain.required_objective().score, dtype, classes=CLASSES if case.labelled else 0)
+    adversary = Adversary(judge, chain)
+
+    def side(points: Tensor) -> Samples:
+        return (points, y) if case.labelled else points
+
+    for _ in range(UPDATES):
+        adversary.update(side(x), side(players["fake"](z)), **named)
+    found = {f"critic gradient {n}": p.grad for n, p in adversary.critic.named_parameters() if p.grad is not None}
+    found |= {n: v.clone() for n, v in adversary.state_dict().items() if torch.is_tensor(v)}
+    for how, real in (("fakes", side(x)), ("both", side(players["real"](x)))):
+        players.zero_grad()
+        adversary.loss(real, side(players["fake"](z)), **named).backward()
+        processes.average_gradients(players.parameters())
+        found |= {
+            f"player gradient, {how} {n}": p.grad.clone()
+            for n, p in players.named_parameters()
+            if p.grad is not None and (how == "both" or n.startswith("fake"))
+        }
+    return found
+
+
+def _difference(alone: Found | str, together: list[Found | str]) -> Difference:
+    errors = [answer for answer in (alone, *together) if isinstance(answer, str)]
+    if errors:
+        return Difference(math.inf, math.inf, "", errors[0])
+    worst = Difference(0.0, 0.0, "")
+    one = cast(Found, alone)
+    for answer in cast(list[Found], together):
+        if answer.keys() != one.keys():
+            return Difference(math.inf, math.inf, "", f"other tensors: {sorted(answer.keys() ^ one.keys())}")
+        for name, value in one.items():
+            gap = (answer[name] - value).abs().max().double() if value.numel() else torch.zeros(())
+            absolute = float(gap) if gap.isfinite() else math.inf
+            relative = absolute / max(float(value.abs().max()) if value.numel() else 0.0, 1e-3)
+            if relative >= worst.relative:
+                worst = Difference(max(absolute, worst.absolute), relative, name)
+            worst = Difference(max(absolute, worst.absolute), worst.relative, worst.where)
+    return worst

@@ -1,0 +1,87 @@
+"""Find what would make a training step wait for the device, on a machine that has none."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self, cast, final
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# What Python does to a tensor without an operator that the dispatcher would see.
+COPIES_TO_HOST = (Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.__array__)
+WAITS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+
+
+@final
+class NoSync:
+    """A context in which anything that reads a tensor's values on the host raises.
+
+    ``.item()``, ``float(x)``, ``if x:``, ``.tolist()``, ``.cpu()``, ``.numpy()``, ``nonzero``, ``unique`` and
+    indexing by a boolean mask wait for the device on a GPU; inside a training step each costs more than most
+    kernels. The same calls are found on a CPU, the backward pass included. Copies by ``.to("cpu")`` are not
+    found on a CPU.
+
+    Raises:
+        AssertionError: At the call, which the line names.
+
+    Example:
+        >>> import torch
+        >>> with NoSync():
+        ...     float(torch.ones(()))
+        Traceback (most recent call last):
+        AssertionError: no_sync: aten._local_scalar_dense waits for the device
+    """
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        self._stack.enter_context(_Functions())
+        self._stack.enter_context(_Operators())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+@final
+class _Operators(TorchDispatchMode):
+    """Refuses operators whose result depends on values that only the device knows."""
+
+    def __torch_dispatch__(
+        self,
+        func: torch._ops.OpOverload,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if any(tag in func.tags for tag in WAITS) and not _indexes_by_numbers(func, args):
+            raise AssertionError(f"no_sync: {func.overloadpacket} waits for the device")
+        return func(*args, **(kwargs or {}))
+
+
+@final
+class _Functions(TorchFunctionMode):
+    """Refuses methods that copy a tensor to the host."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in COPIES_TO_HOST:
+            raise AssertionError(f"no_sync: Tensor.{func.__name__} copies to the host")
+        return func(*args, **(kwargs or {}))
+
+
+def _indexes_by_numbers(func: torch._ops.OpOverload, args: tuple[Any, ...]) -> bool:
+    """Whether this is indexing, whose shape is unknown only where an index is a mask."""
+    if func.overloadpacket is not torch.ops.aten.index:
+        return False
+    indices = cast(Sequence[Tensor | None], args[1])
+    return all(i is None or i.dtype not in (torch.bool, torch.uint8) for i in indices)

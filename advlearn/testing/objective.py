@@ -1,0 +1,299 @@
+"""Is an objective what the library takes it for?"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError, gradcheck
+
+from advlearn.core.adversary import Adversary
+from advlearn.core.contest import Contest
+from advlearn.core.objective import Objective
+from advlearn.testing import _both
+from advlearn.testing._at_optimum import at_rest, chance, optimum
+from advlearn.testing._material import (
+    close,
+    critic,
+    hold,
+    meet,
+    number,
+    of_scores,
+    played,
+    scores,
+    sides,
+)
+from advlearn.testing.no_sync import NoSync
+
+Check = Callable[[Objective], None]
+Loss = Callable[[Contest], Tensor]
+
+
+def check_objective(obj: Objective) -> None:
+    """Check everything that the library asks of an objective; a few seconds on one core.
+
+    The checks are `CHECKS` of this module, by name: finite in every precision, derivatives against finite
+    differences, high scores mean real, both sides move, the value at the analytic optimum is the divergence,
+    state survives, steps go down, nothing waits for the device. `obj` is copied, not changed.
+
+    Args:
+        obj: The objective, as its user would build it.
+
+    Raises:
+        TypeError: If `obj` is no `Objective`.
+        AssertionError: If a property fails; the line names it.
+
+    Example:
+        >>> from advlearn.objectives.hinge import Hinge
+        >>> check_objective(Hinge())
+    """
+    if not isinstance(cast(object, obj), Objective):
+        raise TypeError(f"obj: expected an Objective, got {type(obj).__name__}")
+    for check in CHECKS.values():
+        check(copy.deepcopy(obj))
+
+
+def finite(obj: Objective) -> None:
+    """Losses are finite scalars and rewards one number a sample, in fp32, fp64 and under bf16 autocast."""
+    for dtype, precision in (
+        (torch.float64, "fp64"),
+        (torch.float32, "fp32"),
+        (torch.float32, "bf16 autocast"),
+    ):
+        with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
+            met = played(obj, dtype)
+            losses = {name: loss(met).detach() for name, loss in _losses(obj).items()}
+            rewards = obj.reward(met)
+        for name, loss in losses.items():
+            hold(loss.shape == (), "finite", obj, f"{name} is no scalar, it has shape {tuple(loss.shape)}")
+            hold(bool(loss.isfinite()), "finite", obj, f"{name} in {precision} is {number(loss)}")
+            hold(loss.dtype == dtype, "finite", obj, f"{name} in {precision} is {loss.dtype}")
+        n = len(met.fake_scores)
+        hold(rewards.shape == (n,), "finite", obj, f"reward of {n} samples has shape {tuple(rewards.shape)}")
+        hold(bool(rewards.isfinite().all()), "finite", obj, f"reward in {precision} is not finite")
+
+
+def full_precision(obj: Objective) -> None:
+    """Scores in full precision give the same losses inside autocast as outside."""
+    met = of_scores(*scores(obj.score, torch.float32, width=16))
+    for name, loss in _losses(obj).items():
+        outside = loss(met)
+        with torch.autocast("cpu", torch.bfloat16):
+            inside = loss(met)
+        what = f"{name} is {number(outside):.6g}, inside bf16 autocast {number(inside):.6g}"
+        hold(close(inside, outside, 1e-5), "full_precision", obj, what)
+
+
+def order(obj: Objective) -> None:
+    """The order of each side does not count where it is `exchangeable`, else that of pairs in each half."""
+    met = of_scores(*scores(obj.score))
+    n = len(met.fake_scores)
+    flipped = torch.cat([torch.arange(n // 2).flip(0), torch.arange(n // 2, n).flip(0)])
+    shuffled = (torch.tensor([4, 2, 0, 5, 1, 3]), torch.arange(n))
+    free = getattr(obj, "exchangeable", True)
+    for rows in (shuffled, shuffled[::-1]) if free else ((flipped, flipped),):
+        moved = Contest(met.critic, *_rows((met.real, met.fake), rows), *_rows(met.scores, rows))
+        for name, loss in _losses(obj).items():
+            hold(
+                close(loss(moved), loss(met), 1e-10),
+                "order",
+                obj,
+                f"{name} changes with the order of the samples",
+            )
+
+
+def weights(obj: Objective) -> None:
+    """Equal weights change nothing, or are refused in one line that names them."""
+    met = of_scores(*scores(obj.score))
+    n = len(met.fake_scores)
+    weighted = replace(
+        met, real_weights=torch.full((n,), 2.0).double(), fake_weights=torch.full((n,), 3.0).double()
+    )
+    for name, loss in _losses(obj).items():
+        try:
+            value = loss(weighted)
+        except ValueError as error:
+            hold("weights" in str(error), "weights", obj, f"{name} refuses weights with the line {error}")
+        else:
+            hold(
+                close(value, loss(met), 1e-10),
+                "weights",
+                obj,
+                f"{name} changes where all samples get one weight",
+            )
+
+
+def parts(obj: Objective) -> None:
+    """Where it is `decomposable`, the losses of a batch are the means of the losses of its halves."""
+    if not obj.decomposable:
+        return
+    met = of_scores(*scores(obj.score))
+    half = torch.arange(len(met.fake_scores) // 2)
+    for name, loss in _losses(obj).items():
+        rows = ((half, half), (half + len(half), half + len(half)))
+        values = [
+            loss(Contest(met.critic, *_rows((met.real, met.fake), r), *_rows(met.scores, r))) for r in rows
+        ]
+        what = f"{name} is not the mean over two halves of a batch, yet decomposable is True"
+        hold(close(torch.stack(values).mean(), loss(met), 1e-10), "parts", obj, what)
+
+
+def gradients(obj: Objective) -> None:
+    """Derivatives of both losses by the scores agree with finite differences."""
+    real, fake = (s.requires_grad_() for s in scores(obj.score))
+    for name, loss in _losses(obj).items():
+
+        def of(r: Tensor, f: Tensor, loss: Loss = loss) -> Tensor:
+            return loss(of_scores(r, f))
+
+        try:
+            gradcheck(of, (real, fake), atol=1e-6, fast_mode=True)
+        except GradcheckError as error:
+            hold(False, "gradients", obj, f"{name}: {' '.join(str(error).split())}")
+
+
+def sign(obj: Objective) -> None:
+    """The player's step makes fake samples score more like real ones; their reward grows on the way."""
+    real, fake = scores(obj.score)
+    fake = fake.requires_grad_()
+    loss = obj.player_loss(of_scores(real, fake))
+    (gradient,) = torch.autograd.grad(loss, fake)
+    if fake.ndim == 1:
+        hold(bool((gradient < 0).all()), "sign", obj, "the player's step does not raise every fake score")
+        rising = fake.detach().sort().values
+        rewards = obj.reward(of_scores(real, rising))
+        hold(bool((rewards.diff() > 0).all()), "sign", obj, "the reward does not grow with the score")
+        return
+    towards = (real.mean(0) - fake.detach().mean(0)).flatten()
+    along = gradient.sum(0).flatten() @ towards
+    hold(number(along) < 0, "sign", obj, "the player's step does not move fake scores towards real ones")
+    among = torch.cat([real + 0.01, fake.detach()])
+    rewards = obj.reward(of_scores(real, among)).unflatten(0, (2, -1)).mean(1)
+    hold(
+        number(rewards[0]) > number(rewards[1]),
+        "sign",
+        obj,
+        "samples among the real ones earn less than those apart",
+    )
+
+
+def both_sides(obj: Objective) -> None:
+    """Where it is `two_sided`, the player moves the two sides in opposite directions."""
+    if not obj.two_sided:
+        return
+    real, fake = (s.requires_grad_() for s in scores(obj.score))
+    of_real, of_fake = torch.autograd.grad(
+        obj.player_loss(of_scores(real, fake)), (real, fake), allow_unused=True
+    )
+    hold(
+        of_real is not None,
+        "both_sides",
+        obj,
+        "the player's loss does not move the real side, yet two_sided is True",
+    )
+    assert of_real is not None and of_fake is not None
+    if real.ndim == 1:
+        one_way, other_way = of_real.sum(), of_fake.sum()
+    else:
+        apart = (real - fake).mean(0).detach()
+        one_way, other_way = (of_real.sum(0) * apart).sum(), (of_fake.sum(0) * apart).sum()
+    hold(
+        number(one_way) > 0 > number(other_way),
+        "both_sides",
+        obj,
+        "the player's loss does not bring the sides together",
+    )
+
+
+def state(obj: Objective) -> None:
+    """State dict and deep copy carry everything: the same losses afterwards, and nothing shared."""
+    first, second = of_scores(*scores(obj.score)), played(obj)
+    for met in (second, first):
+        obj.critic_loss(met)
+        with torch.no_grad():
+            obj.advance()
+    cls = cast(Callable[[], Objective], type(obj))
+    loaded = copy.deepcopy(obj) if repr(cls()) != repr(obj) else cls()
+    loaded.load_state_dict(obj.state_dict())
+    for how, other in (("state dict", loaded), ("deep copy", copy.deepcopy(obj))):
+        for name, loss in _losses(obj).items():
+            same = close(_losses(other)[name](second), loss(second), 0.0)
+            hold(same, "state", obj, f"{name} is another after a {how}")
+        shared = {b.data_ptr() for b in obj.buffers()} & {b.data_ptr() for b in other.buffers()}
+        hold(not shared, "state", obj, f"a {how} shares memory with the original")
+
+
+def steps(obj: Objective) -> None:
+    """A small step of the critic lowers its loss, a small step on fake samples the player's."""
+    judge, (real, fake) = critic(obj.score), sides()
+    if obj.trains_critic:
+        before, still = meet(judge, real, fake), copy.deepcopy(obj)
+        loss = still.critic_loss(before)
+        adversary = Adversary(judge, obj, optimizer=lambda ps: torch.optim.SGD(ps, lr=1e-3))
+        adversary.update(real, fake)
+        after = still.critic_loss(meet(judge, real, fake))
+        hold(
+            number(after) < number(loss),
+            "steps",
+            obj,
+            f"a critic step raises its loss by {number(after - loss):.3g}",
+        )
+    moving = fake.clone().requires_grad_()
+    loss = obj.player_loss(meet(judge, real, moving))
+    (gradient,) = torch.autograd.grad(loss, moving)
+    hold(bool(gradient.any()), "steps", obj, "no gradient reaches the fake samples")
+    after = obj.player_loss(meet(judge, real, fake - 1e-3 * gradient))
+    hold(
+        number(after) < number(loss),
+        "steps",
+        obj,
+        f"a player step raises its loss by {number(after - loss):.3g}",
+    )
+
+
+def host_sync(obj: Objective) -> None:
+    """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
+    if getattr(obj, "host_sync", False):
+        return
+    adversary = Adversary(critic(obj.score, torch.float32), obj)
+    real, fake = sides(torch.float32)
+    try:
+        with NoSync():
+            adversary.update(real, fake)
+            adversary.loss(real.requires_grad_(), fake.requires_grad_()).backward()
+    except AssertionError as error:
+        hold(False, "host_sync", obj, str(error))
+
+
+def _losses(obj: Objective) -> dict[str, Loss]:
+    return {"critic_loss": obj.critic_loss, "player_loss": obj.player_loss}
+
+
+def _rows(pair: tuple[object, object], rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The chosen rows of each side."""
+    return cast(Tensor, pair[0])[rows[0]], cast(Tensor, pair[1])[rows[1]]
+
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "tags": _both.tags,
+        "printed": _both.printed,
+        "finite": finite,
+        "full_precision": full_precision,
+        "order": order,
+        "weights": weights,
+        "parts": parts,
+        "gradients": gradients,
+        "sign": sign,
+        "both_sides": both_sides,
+        "at_rest": at_rest,
+        "chance": chance,
+        "optimum": optimum,
+        "state": state,
+        "steps": steps,
+        "host_sync": host_sync,
+    }
+)

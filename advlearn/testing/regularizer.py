@@ -1,0 +1,286 @@
+"""Is a regularizer what the library takes it for?"""
+
+import copy
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+
+from advlearn.core.adversary import Adversary
+from advlearn.core.chain import Chain
+from advlearn.core.contest import Contest, Samples, detach
+from advlearn.core.regularizer import Regularizer
+from advlearn.objectives.hinge import Hinge
+from advlearn.testing import _both
+from advlearn.testing._material import (
+    CLASSES,
+    N,
+    close,
+    critic,
+    hold,
+    labelled,
+    linear,
+    meet,
+    number,
+    sides,
+)
+from advlearn.testing.no_sync import NoSync
+
+Check = Callable[[Regularizer], None]
+Term = Callable[[Contest], Tensor | None]
+METHODS = ("wrap", "penalty", "player_penalty", "project")
+
+
+def check_regularizer(obj: Regularizer) -> None:
+    """Check everything that the library asks of a regularizer; a few seconds on one core.
+
+    The checks are `CHECKS` of this module, by name: finite in every precision, first and second derivatives
+    against finite differences, fakes held fixed in the critic's penalty, labels accepted, state survives,
+    steps go down, nothing waits for the device. `obj` is copied, not changed; it must not have wrapped a
+    critic yet.
+
+    Args:
+        obj: The regularizer, as its user would build it.
+
+    Raises:
+        TypeError: If `obj` is no `Regularizer`.
+        AssertionError: If a property fails; the line names it.
+
+    Example:
+        >>> from advlearn.regularizers.zero_centred import R1
+        >>> check_regularizer(R1(weight=5))
+    """
+    if not isinstance(cast(object, obj), Regularizer):
+        raise TypeError(f"obj: expected a Regularizer, got {type(obj).__name__}")
+    for check in CHECKS.values():
+        check(copy.deepcopy(obj))
+
+
+def acts(obj: Regularizer) -> None:
+    """It gives at least one of the four methods."""
+    given = [name for name in METHODS if getattr(type(obj), name) is not getattr(Regularizer, name)]
+    hold(bool(given), "acts", obj, f"it has none of {', '.join(METHODS)} of its own, so it does nothing")
+
+
+def wraps(obj: Regularizer) -> None:
+    """`wrap` returns a module that scores as many samples, with something left to train."""
+    before, (real, _) = critic(), sides()
+    shape = before(real).shape
+    after = obj.wrap(before)
+    hold(
+        isinstance(cast(object, after), nn.Module),
+        "wraps",
+        obj,
+        f"wrap returned {type(after).__name__}, no module",
+    )
+    found = after(real).shape
+    hold(
+        found == shape,
+        "wraps",
+        obj,
+        f"scores of {N} samples had shape {tuple(shape)}, wrapped {tuple(found)}",
+    )
+    trainable = any(p.requires_grad for p in after.parameters())
+    hold(trainable, "wraps", obj, "the wrapped critic has nothing left to train")
+
+
+def finite(obj: Regularizer) -> None:
+    """Penalties are None or finite scalars, on a linear and a curved critic, in fp32, fp64, bf16 autocast."""
+    for make in (linear, critic):
+        for dtype, precision in (
+            (torch.float64, "fp64"),
+            (torch.float32, "fp32"),
+            (torch.float32, "bf16 autocast"),
+        ):
+            own = copy.deepcopy(obj)
+            wrapped = own.wrap(make(dtype=dtype))
+            real, fake = sides(dtype)
+            with _seeded(), torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
+                met = meet(wrapped, real, fake.requires_grad_())
+                values = {name: term(met) for name, term in _terms(own).items()}
+            for name, value in values.items():
+                if value is None:
+                    continue
+                hold(
+                    value.shape == (),
+                    "finite",
+                    obj,
+                    f"{name} is no scalar, it has shape {tuple(value.shape)}",
+                )
+                hold(bool(value.isfinite()), "finite", obj, f"{name} in {precision} is {number(value)}")
+                hold(value.dtype == dtype, "finite", obj, f"{name} in {precision} is {value.dtype}")
+
+
+def gradients(obj: Regularizer) -> None:
+    """First and second derivatives, by critic parameters or fake samples, agree with finite differences."""
+    wrapped, (real, fake) = obj.wrap(critic()), sides()
+    with torch.no_grad(), _seeded():
+        for p in wrapped.parameters():  # away from where it began, which may be a minimum
+            p += 0.1 * torch.randn_like(p)
+    fake.requires_grad_()
+    for name, term in _terms(obj).items():
+        of_critic = name == "penalty"
+        wrapped.requires_grad_(of_critic)
+        inputs = tuple(wrapped.parameters()) if of_critic else (fake,)
+        if _evaluate(term, wrapped, real, fake, of_critic) is None:
+            continue
+
+        def value(*_: Tensor, term: Term = term, of_critic: bool = of_critic) -> Tensor:
+            result = _evaluate(term, wrapped, real, fake, of_critic)
+            return cast(Tensor, result) + 0 * (fake.sum() if not of_critic else _total(wrapped))
+
+        try:
+            gradcheck(value, inputs, atol=1e-6, fast_mode=True)
+            gradgradcheck(value, inputs, atol=1e-5, fast_mode=True)
+        except GradcheckError as error:
+            hold(False, "gradients", obj, f"{name}: {' '.join(str(error).split())}")
+
+
+def detached(obj: Regularizer) -> None:
+    """The critic's penalty holds fake samples fixed, whoever made them."""
+    wrapped, (real, fake) = obj.wrap(critic()), sides()
+    scored = meet(wrapped, real, fake)
+    live = fake.clone().requires_grad_()
+    penalty = obj.penalty(Contest(wrapped, real, live, *scored.scores))
+    if penalty is not None and penalty.requires_grad:
+        (gradient,) = torch.autograd.grad(penalty, live, allow_unused=True)
+        still = gradient is None or not bool(gradient.any())
+        hold(still, "detached", obj, "the critic's penalty has a gradient to the fake samples")
+
+
+def labels(obj: Regularizer) -> None:
+    """Samples that are pairs of a vector and an integer class are accepted in every method."""
+    real, fake = labelled(torch.float32)
+    head = _head(obj, critic(dtype=torch.float32, classes=CLASSES))
+    try:
+        head.update(real, fake)
+        head.loss(
+            real, (cast(tuple[Tensor, ...], fake)[0].requires_grad_(), cast(tuple[Tensor, ...], fake)[1])
+        ).backward()
+    except (RuntimeError, TypeError, IndexError) as error:
+        hold(False, "labels", obj, f"samples (x, y) with int64 y: {str(error).splitlines()[0]}")
+
+
+def state(obj: Regularizer) -> None:
+    """A head saved after a step goes on as if it had not been: by its state dict, and as a deep copy."""
+    real, fake = sides(torch.float32)
+    first = _head(copy.deepcopy(obj), critic(dtype=torch.float32))
+    for _ in range(2):
+        first.update(real, fake)
+    loaded = _head(copy.deepcopy(obj), critic(dtype=torch.float32))
+    loaded.load_state_dict(
+        copy.deepcopy(first.state_dict())
+    )  # as from a file: torch shares moments otherwise
+    heads = {"as it was": first, "after a state dict": loaded, "after a deep copy": copy.deepcopy(first)}
+    totals: dict[str, Tensor] = {}
+    for how, head in heads.items():
+        with _seeded():
+            head.update(real, fake)
+            totals[how] = head.update(real, fake)
+    for how, total in totals.items():
+        same = close(total, totals["as it was"], 0.0)
+        hold(
+            same,
+            "state",
+            obj,
+            f"two steps on, the loss is {number(total):.8g} {how}, {number(totals['as it was']):.8g} without",
+        )
+
+
+def steps(obj: Regularizer) -> None:
+    """A small step down the gradient lowers the critic's loss and penalty, and the player's with its own."""
+    wrapped, (real, fake) = obj.wrap(critic()), sides()
+    objective = Hinge()
+    fake.requires_grad_()
+
+    def total(loss: Term, term: Term, x: Tensor) -> Tensor:
+        with _seeded():
+            met = meet(wrapped, real, x)
+            penalty = term(met)
+        return cast(Tensor, loss(met)) + (0 if penalty is None else penalty)
+
+    parameters = [p for p in wrapped.parameters() if p.requires_grad]
+    before = total(objective.critic_loss, obj.penalty, fake.detach())
+    gradients = torch.autograd.grad(before, parameters, allow_unused=True)
+    with torch.no_grad():
+        for p, g in zip(parameters, gradients, strict=True):
+            p -= 1e-4 * (0 if g is None else g)
+    after = total(objective.critic_loss, obj.penalty, fake.detach())
+    hold(
+        number(after) < number(before),
+        "steps",
+        obj,
+        f"a critic step raises its loss by {number(after - before):.3g}",
+    )
+    before = total(objective.player_loss, obj.player_penalty, fake)
+    (gradient,) = torch.autograd.grad(before, fake)
+    after = total(objective.player_loss, obj.player_penalty, fake - 1e-4 * gradient)
+    hold(
+        number(after) < number(before),
+        "steps",
+        obj,
+        f"a player step raises its loss by {number(after - before):.3g}",
+    )
+
+
+def host_sync(obj: Regularizer) -> None:
+    """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
+    if getattr(obj, "host_sync", False):
+        return
+    real, fake = sides(torch.float32)
+    head = _head(obj, critic(dtype=torch.float32))
+    try:
+        with NoSync():
+            head.update(real, fake)
+            head.loss(real, fake.requires_grad_()).backward()
+    except AssertionError as error:
+        hold(False, "host_sync", obj, str(error))
+
+
+def _terms(obj: Regularizer) -> dict[str, Term]:
+    return {"penalty": obj.penalty, "player_penalty": obj.player_penalty}
+
+
+def _evaluate(term: Term, wrapped: nn.Module, real: Samples, fake: Samples, of_critic: bool) -> Tensor | None:
+    with _seeded():
+        return term(meet(wrapped, real, detach(fake) if of_critic else fake))
+
+
+def _total(module: nn.Module) -> Tensor:
+    """The sum of all parameters: a penalty need not depend on each of them."""
+    return torch.stack([p.sum() for p in module.parameters()]).sum()
+
+
+def _head(obj: Regularizer, judge: nn.Module) -> Adversary:
+    return Adversary(judge, Chain(Hinge(), (obj,)))
+
+
+class _seeded:
+    """The global generator at one place, and put back afterwards."""
+
+    def __enter__(self) -> None:
+        self.before = torch.get_rng_state()
+        torch.manual_seed(5)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_rng_state(self.before)
+
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "tags": _both.tags,
+        "printed": _both.printed,
+        "acts": acts,
+        "wraps": wraps,
+        "finite": finite,
+        "gradients": gradients,
+        "detached": detached,
+        "labels": labels,
+        "state": state,
+        "steps": steps,
+        "host_sync": host_sync,
+    }
+)

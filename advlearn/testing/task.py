@@ -1,0 +1,173 @@
+"""Is a task what the Trainer takes it for?"""
+
+import copy
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from advlearn.core import contest as contests
+from advlearn.core.adversary import Adversary
+from advlearn.core.contest import Samples
+from advlearn.core.spec import resolve
+from advlearn.core.task import Batch, Round, Task
+from advlearn.testing._material import hold, number
+from advlearn.testing.no_sync import NoSync
+
+Check = Callable[[Task, Batch], None]
+OBJECTIVE = "nsgan"
+
+
+def check_task(task: Task, batch: Batch) -> None:
+    """Check everything that the Trainer asks of a task.
+
+    The checks are `CHECKS` of this module, by name: a critic for each contest, sides that can meet, gradient
+    to every player, critics that are no part of the task, the same round from the same random state, state
+    that survives, nothing that waits for the device. `task` is copied, not changed.
+
+    Args:
+        task: The task, as its user would build it.
+        batch: A batch as the data will give it: a tuple of tensors (N, ...).
+
+    Raises:
+        TypeError: If `task` is no `Task` or `batch` no tuple of tensors.
+        AssertionError: If a property fails; the line names it.
+
+    Example:
+        >>> import torch
+        >>> from advlearn.tasks.generate import Generate
+        >>> check_task(Generate(torch.nn.Linear(3, 2), latent=3, shape=(2,)), (torch.zeros(4, 2),))
+    """
+    if not isinstance(cast(object, task), Task):
+        raise TypeError(f"task: expected a Task, got {type(task).__name__}")
+    if not isinstance(cast(object, batch), tuple) or not all(torch.is_tensor(part) for part in batch):
+        raise TypeError(f"batch: expected a tuple of tensors, got {type(batch).__name__}")
+    for check in CHECKS.values():
+        check(copy.deepcopy(task), batch)
+
+
+def rounds(task: Task, batch: Batch) -> None:
+    """A round has a contest for each critic, and a finite scalar for its cooperative loss or None."""
+    round = cast(object, task(batch))
+    hold(isinstance(round, Round), "rounds", task, f"forward returned {type(round).__name__}, no Round")
+    names, proposed = sorted(cast(Round, round).contests), sorted(task.critics(resolve(OBJECTIVE)))
+    hold(names == proposed, "rounds", task, f"contests are {names}, critics are for {proposed}")
+    loss = cast(Round, round).loss
+    if loss is not None:
+        hold(loss.shape == () and bool(loss.isfinite()), "rounds", task, f"loss is {loss}, no finite scalar")
+
+
+def meets(task: Task, batch: Batch) -> None:
+    """The sides of each contest fit each other and the critic, and their samples are finite."""
+    critics = task.critics(resolve(OBJECTIVE))
+    for name, (real, fake) in _play(task, batch).contests.items():
+        try:
+            contests.check_sides(real, fake)
+            scores = contests.score(critics[name], real)
+        except (ValueError, RuntimeError, TypeError) as error:
+            hold(False, "meets", task, f"contest {name}: {str(error).splitlines()[0]}")
+        else:
+            n = contests.count(real)
+            hold(
+                scores.shape == (n,),
+                "meets",
+                task,
+                f"critic {name} scores {n} samples as {tuple(scores.shape)}",
+            )
+        for side, samples in (("real", real), ("fake", fake)):
+            ok = all(bool(p.isfinite().all()) for p in contests.as_tuple(samples))
+            hold(ok, "meets", task, f"contest {name}: {side} samples are not finite")
+
+
+def moves(task: Task, batch: Batch) -> None:
+    """Every player parameter gets gradient from the contests or from the cooperative loss."""
+    named = {name: p for name, p in task.named_parameters() if p.requires_grad}
+    hold(bool(named), "moves", task, "it has no parameters: nothing to train")
+    round, critics = _play(task, batch), task.critics(resolve(OBJECTIVE))
+    for name, (real, fake) in round.contests.items():
+        moved = contests.carries_gradient(real) or contests.carries_gradient(fake)
+        hold(moved, "moves", task, f"contest {name}: neither side carries a player's gradient")
+    losses = [Adversary(critics[name], OBJECTIVE).loss(*sides) for name, sides in round.contests.items()]
+    losses += [] if round.loss is None else [round.loss]
+    gradients = torch.autograd.grad(torch.stack(losses).sum(), list(named.values()), allow_unused=True)
+    idle = [name for name, g in zip(named, gradients, strict=True) if g is None]
+    hold(not idle, "moves", task, f"no gradient reaches {', '.join(idle)}")
+
+
+def apart(task: Task, batch: Batch) -> None:
+    """Critics are proposed, not owned: their parameters are not among the player's."""
+    players = {id(p) for p in task.parameters()}
+    for name, critic in task.critics(resolve(OBJECTIVE)).items():
+        shared = any(id(p) in players for p in critic.parameters())
+        hold(
+            not shared,
+            "apart",
+            task,
+            f"parameters of critic {name} are the player's too; keep critics out of the task",
+        )
+
+
+def repeats(task: Task, batch: Batch) -> None:
+    """The same random state gives the same round, and the batch is left as it was."""
+    before = tuple(part.clone() for part in batch)
+    first, second = (_flat(_play(copy.deepcopy(task), batch)) for _ in range(2))
+    same = len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    hold(same, "repeats", task, "the same random state gives another round")
+    kept = all(torch.equal(a, b) for a, b in zip(before, batch, strict=True))
+    hold(kept, "repeats", task, "forward changed the batch in place")
+
+
+def state(task: Task, batch: Batch) -> None:
+    """A copy, and a task built again from its recipe with the state dict loaded, play the same round."""
+    others = {"deep copy": copy.deepcopy(task)}
+    recipe = task.recipe()
+    if recipe is not None:
+        rebuilt = cast(Task, cast(type, type(task)).from_recipe(recipe))
+        rebuilt.load_state_dict(task.state_dict())
+        others["state dict and recipe"] = rebuilt
+    for how, other in others.items():
+        first, second = _flat(_play(copy.deepcopy(task), batch)), _flat(_play(other, batch))
+        same = all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+        hold(same, "state", task, f"a {how} plays another round")
+
+
+def host_sync(task: Task, batch: Batch) -> None:
+    """Nothing in a round waits for the device, its backward pass included."""
+    critics = task.critics(resolve(OBJECTIVE))
+    heads = {name: Adversary(critic, OBJECTIVE) for name, critic in critics.items()}
+    try:
+        with NoSync():
+            round = _play(task, batch)
+            losses = [heads[name].loss(*sides) for name, sides in round.contests.items()]
+            losses += [] if round.loss is None else [round.loss]
+            torch.stack(losses).sum().backward()
+    except AssertionError as error:
+        hold(False, "host_sync", task, str(error))
+
+
+def _play(task: Task, batch: Batch) -> Round:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        return cast(Round, task(batch))
+
+
+def _flat(round: Round) -> list[Tensor]:
+    """Every tensor of a round, in order."""
+    sides: list[Samples] = [side for name in sorted(round.contests) for side in round.contests[name]]
+    parts = [part.detach() for side in sides for part in contests.as_tuple(side)]
+    return parts if round.loss is None else [*parts, torch.tensor(number(round.loss))]
+
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "rounds": rounds,
+        "meets": meets,
+        "moves": moves,
+        "apart": apart,
+        "repeats": repeats,
+        "state": state,
+        "host_sync": host_sync,
+    }
+)

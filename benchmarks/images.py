@@ -1,0 +1,200 @@
+"""DCGAN on MNIST and Fashion-MNIST with seven objectives, ten minutes of one CPU core each.
+
+A row is one training run, seed 0: the same generator and critic (DCGAN, width 16, no norm in the critic;
+BEGAN's auto-encoder of the same width; IMLE compares pixels and trains no critic), batch 64, samples of the
+player's moving average. Its budget is 600 s of CPU time of the training process on one thread; classifier and
+figures are outside of it. How many player steps that makes is in the row. It is estimated anew every 20
+steps from the time so far, so that a learning-rate schedule ends when the budget does. With `--device cuda` a
+row is 20,000 player steps whatever their time.
+
+Frechet distance, precision and recall (k = 3), density and coverage (k = 5) compare 10,000 samples with the
+10,000 test images in the 128 features before the last layer of a small convolutional classifier, which this
+file trains on the training images. Rows named `real` compare 10,000 training images with the test images:
+the floor.
+
+Nothing was tuned: every objective runs with the settings of its alias, which are its paper's.
+"""
+
+import time
+from functools import cache, partial
+from typing import Any
+
+import torch
+from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from advlearn.core.callback import Callback
+from advlearn.core.spec import resolve
+from advlearn.core.trainer import NonFiniteError, Trainer
+from advlearn.data import Batches, Source, load
+from advlearn.engine.rng import isolated
+from advlearn.engine.samples import picture
+from advlearn.fitting import fit
+from advlearn.metrics import density_coverage, features, frechet_distance, precision_recall
+from advlearn.nets import DCGANGenerator, IdentityCritic, critic_for
+from advlearn.tasks.generate import Generate
+
+SHAPE, LATENT, WIDTH, BATCH = (1, 28, 28), 64, 16, 64
+SECONDS, GPU_STEPS, SAMPLES, EPOCHS = 600.0, 20_000, 10_000, 4
+SPECS = {
+    "nsgan": "nsgan",
+    "wgan-gp": "wgan-gp",
+    "sngan": "sngan",
+    "r3gan": "r3gan",
+    "mmd-gan": "mmd-gan",
+    "began": "began",
+    "imle": "imle",
+}
+ACCURACY = {"mnist": 0.985, "fashion-mnist": 0.89}
+COLUMNS = [
+    "data",
+    "objective",
+    "device",
+    "steps",
+    "cpu_seconds",
+    "frechet",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "health",
+]
+
+
+class Budget(Callback):
+    """Ends a run after so much CPU time of this process, and tells the schedule how many steps that makes."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.spent = 0.0
+        self._started = 0.0
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._started = time.process_time()
+
+    def on_step(self, trainer: Trainer) -> None:
+        self.spent = time.process_time() - self._started
+        if self.spent >= self.seconds:
+            trainer.stop_reason = f"{self.seconds:g} s of CPU time are spent"
+        elif trainer.step % 20 == 0:
+            trainer.steps = trainer.step + max(1, round(trainer.step * (self.seconds / self.spent - 1)))
+
+
+class Watch(Callback):
+    """Notes the CPU time of a run that has no budget."""
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._started = time.process_time()
+
+    def on_end(self, trainer: Trainer) -> None:
+        self.spent = time.process_time() - self._started
+
+
+@cache
+def parts(data: str, quick: bool) -> tuple[Source, Source]:
+    """Training and test images."""
+    train, test = load(data), load(f"{data}-test")
+    if quick and train.y is not None and test.y is not None:
+        return Source(train.x[:500], train.y[:500], data, 10), Source(test.x[:100], test.y[:100], data, 10)
+    return train, test
+
+
+@cache
+def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
+    """A small convolutional classifier of the training images, and its accuracy on the others."""
+    train, test = parts(data, quick)
+    with isolated(0):
+        net = nn.Sequential(
+            *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Dropout(0.25), nn.Linear(32 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10)),
+        )
+        stream = Batches(train, 100)
+        steps = max(2, (not quick) * EPOCHS * stream.per_epoch)
+        optimizer = torch.optim.Adam(net.parameters())
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
+        for _ in range(steps):
+            x, y = next(stream)
+            optimizer.zero_grad()
+            cross_entropy(net(x), y).backward()
+            optimizer.step()
+            rate.step()
+    guess = features(net, test.x).argmax(1)
+    return net.eval(), float((guess == test.y).double().mean())
+
+
+def figures(data: str, images: Tensor, quick: bool) -> Row:
+    """How images compare with the evaluation ones in the classifier's features."""
+    net, accuracy = classifier(data, quick)
+    _, test = parts(data, quick)
+    real, fake = (features(net[:-1], x) for x in (test.x, images))
+    precision, recall = precision_recall(real, fake)
+    density, coverage = density_coverage(real, fake)
+    named = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
+    values = {"frechet": frechet_distance(real, fake), **named}
+    return {**{name: float(value) for name, value in values.items()}, "classifier": accuracy}
+
+
+def train(objective: str, data: str, device: str, seconds: float, quick: bool) -> Row:
+    """One row: train within the budget, draw samples, measure them."""
+    source, _ = parts(data, quick)
+    key = {"data": data, "objective": objective, "device": device}
+    if objective == "real":
+        shown = source.x[: 100 if quick else SAMPLES]
+        return {**key, "steps": 0, "cpu_seconds": 0.0, **figures(data, shown, quick), "health": ""}
+    spec = SPECS[objective]
+    with isolated(0):
+        compared = resolve(spec).required_objective()
+        fixed = getattr(compared, "embedding", "learned") == "identity"
+        critic = IdentityCritic() if fixed else critic_for(SHAPE, compared.score, width=WIDTH)
+        task = Generate(DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE, critic=critic)
+    watch, steps = (Budget(seconds), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
+    done = {**key, "spec": spec, "seed": 0}
+    steps = 3 if quick else steps
+    try:
+        run = fit(task, spec, source, steps=steps, batch_size=BATCH, device=device, callbacks=[watch])
+    except NonFiniteError as error:
+        return {**done, "health": str(error)}
+    samples = torch.cat([run.sample(100, seed=k).cpu() for k in range(1 if quick else SAMPLES // 100)])
+    if not quick:
+        suffix = "" if device == "cpu" else f"-{device}"
+        picture(samples[:64], RESULTS / "images" / f"{data}-{objective}{suffix}.png")
+    done |= {"steps": run.trainer.step if run.trainer else 0, "cpu_seconds": round(watch.spent, 1)}
+    return {**done, **figures(data, samples, quick), "health": run.health()["data"].verdict}
+
+
+def main() -> None:
+    """Train and measure the rows that are missing."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument(
+        "--trial",
+        type=float,
+        metavar="SECONDS",
+        help="train so long, on a part of the training images; nothing written",
+    )
+    parser.add_argument("--only", nargs="*", default=["real", *SPECS], help="objectives")
+    parser.add_argument("--data", nargs="*", default=list(ACCURACY), help="mnist, fashion-mnist")
+    options = parser.parse_args()
+    one_thread()
+    quick: bool = "quick" if options.quick else "full" if options.trial is None else "trial"
+    result = Result("images", quick=mode != "full")
+    todo: list[dict[str, Any]] = [
+        {"data": data, "objective": name, "device": options.device}
+        for data in options.data
+        for name in options.only
+    ]
+    fixed = {"seconds": options.trial or SECONDS, "mode": mode}
+    compute(result, partial(train, **fixed), todo, options.jobs)
+    for data in ACCURACY:
+        for row in [r for r in result.rows if r["data"] == data and "classifier" in r][:1]:
+            result.bar(f"classifier, {data}", row["classifier"], ">=", ACCURACY[data])
+    result.save()
+    result.show(COLUMNS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Sinkhorn, exact assignment and the minibatch energy distance against POT, SciPy and finite differences."""
+
+import numpy as np
+import ot
+import pytest
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from advlearn.core.spec import resolve
+from advlearn.objectives import _transport as transport
+from advlearn.objectives._samples import squared_distances
+from advlearn.objectives.assignment import Assignment
+from advlearn.objectives.minibatch_energy import MinibatchEnergy
+from advlearn.objectives.sinkhorn import Sinkhorn
+from tests.closed_form.objective_cases import met, normal
+
+REAL, FAKE = normal(9, 3), 0.7 * normal(7, 3, seed=1) + 0.5
+DISTANCES = [Sinkhorn(), Assignment(), MinibatchEnergy()]
+distances = pytest.mark.parametrize("objective", DISTANCES, ids=repr)
+
+
+def pot_plan(cost: np.ndarray, epsilon: float) -> np.ndarray:
+    return ot.bregman.sinkhorn_log([], [], cost, epsilon, numItermax=5000, stopThr=1e-12, warn=False)
+
+
+def regularised(cost: np.ndarray, epsilon: float) -> float:
+    plan = pot_plan(cost, epsilon)
+    return float((plan * cost).sum() + epsilon * (plan * np.log(plan * cost.size)).sum())
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 1.0])
+def test_sinkhorn_is_pots(epsilon: float) -> None:
+    objective = Sinkhorn(epsilon)
+    of_real = cdist(REAL, REAL, "sqeuclidean")
+    costs = cdist(REAL, FAKE, "sqeuclidean"), of_real, cdist(FAKE, FAKE, "sqeuclidean")
+    across, real, fake = (regularised(cost, epsilon * of_real.mean()) for cost in costs)
+    assert objective.distance(REAL, FAKE).item() == pytest.approx(across - real / 2 - fake / 2, abs=1e-8)
+
+
+def test_plans_are_those_of_pots_empirical_divergence() -> None:
+    # POT's divergence leaves the entropy out: <plan, cost>, debiased.
+    epsilon = 3.0
+    costs = []
+    for x, y in ((REAL, FAKE), (REAL, REAL), (FAKE, FAKE)):
+        cost = squared_distances(x, y)
+        f, g = transport.potentials(cost, epsilon, 300, cost.new_zeros(len(y)))
+        plan = ((f[:, None] + g - cost) / epsilon).exp() / cost.numel()
+        torch.testing.assert_close(plan.sum(1), torch.full_like(f, 1 / len(x)))
+        torch.testing.assert_close(plan.sum(0), torch.full_like(g, 1 / len(y)))
+        costs.append((plan * cost).sum().item())
+    pot = ot.bregman.empirical_sinkhorn_divergence(REAL.numpy(), FAKE.numpy(), epsilon, stopThr=1e-12)
+    assert costs[0] - costs[1] / 2 - costs[2] / 2 == pytest.approx(float(pot), abs=1e-7)
+
+
+def test_sinkhorn_of_a_shift_is_the_shift_squared() -> None:
+    # Exact at any temperature: the cost of a shift splits off its square and a term linear in the points.
+    shift = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    for epsilon in (0.3, 1.0):
+        distance = Sinkhorn(epsilon, iterations=200).distance(REAL, REAL + shift)
+        assert distance.item() == pytest.approx(shift.square().sum().item(), abs=1e-7)
+
+
+@distances
+def test_gradient_is_that_of_finite_differences(objective) -> None:
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    assert torch.autograd.gradcheck(objective.distance, (real, fake), fast_mode=True)
+
+
+@pytest.mark.parametrize("objective", [Sinkhorn(), Assignment()], ids=repr)
+def test_equal_sets_are_at_distance_zero_and_at_rest(objective) -> None:
+    fake = REAL.flip(0).requires_grad_()
+    distance = objective.distance(REAL, fake)
+    (gradient,) = torch.autograd.grad(distance, fake)
+    assert distance.item() == pytest.approx(0, abs=1e-9)
+    torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("n", [1, 8, 30])
+def test_assignment_is_scipys(n: int) -> None:
+    real, fake = normal(n, 4), normal(n, 4, seed=1)
+    cost = cdist(real, fake, "sqeuclidean")
+    rows, columns = linear_sum_assignment(cost)
+    fake.requires_grad_()
+    distance = Assignment().distance(real, fake)
+    distance.backward()
+    assert distance.item() == pytest.approx(cost[rows, columns].mean(), rel=1e-12)
+    matched = torch.empty_like(fake)
+    matched[columns] = real[rows]
+    torch.testing.assert_close(fake.grad, 2 * (fake.detach() - matched) / n)
+
+
+def test_assignment_between_sides_of_different_size() -> None:
+    real, fake = torch.tensor([[0.0], [1.0], [2.0], [3.0]]), torch.tensor([[0.0], [3.0]])
+    # 0 and 1 go to 0, 2 and 3 to 3: (0 + 1 + 1 + 0) / 4.
+    torch.testing.assert_close(Assignment().distance(real, fake), torch.tensor(0.5))
+
+
+def test_assignment_potential_is_dual_feasible_and_tight() -> None:
+    # The witness at a fake sample is minus its dual potential: sum of both potentials is the distance.
+    objective = Assignment()
+    cost = squared_distances(REAL, FAKE)
+    fake_potential = -objective.witness(FAKE, REAL, FAKE)
+    real_potential = (cost - fake_potential).min(1).values
+    assert (real_potential[:, None] + fake_potential <= cost + 1e-9).all()
+    total = real_potential.mean() + fake_potential.mean()
+    torch.testing.assert_close(total, objective.distance(REAL, FAKE))
+
+
+def test_assignment_says_that_it_waits_for_the_device() -> None:
+    assert Assignment.host_sync
+    assert "host" in Assignment.reasons["host_sync"]
+
+
+@distances
+def test_witness_is_high_near_real(objective) -> None:
+    angle = torch.linspace(0, 1, 12, dtype=torch.float64)
+    real, fake = (torch.stack([(angle + a).cos(), (angle + a).sin()], 1) for a in (0, 2.5))
+    at_real, at_fake = (objective.witness(s, real, fake).mean() for s in (real, fake))
+    assert at_real > at_fake
+    torch.testing.assert_close(objective.reward(met(real, fake)), objective.witness(fake, real, fake))
+
+
+def test_sinkhorn_player_climbs_the_witness() -> None:
+    # The gradient of the distance at a fake sample is that of the witness there, negated, times its mass.
+    objective, fake = Sinkhorn(0.3), FAKE.clone().requires_grad_()
+    (of_distance,) = torch.autograd.grad(objective.distance(REAL, fake), fake)
+    points = FAKE.clone().requires_grad_()
+    (of_witness,) = torch.autograd.grad(objective.witness(points, REAL, FAKE).sum(), points)
+    torch.testing.assert_close(of_distance, -of_witness / len(FAKE))
+
+
+def test_minibatch_energy_is_its_six_terms() -> None:
+    objective = MinibatchEnergy(epsilon=0.2, iterations=500)
+    x, x2, y, y2 = REAL[:4], REAL[4:], FAKE[:3], FAKE[3:]
+    cosine = lambda a, b: regularised(cdist(a, b, "cosine"), 0.2)  # noqa: E731
+    across = sum(cosine(a, b) for a in (x, x2) for b in (y, y2))
+    within = cosine(x, x2) + cosine(y, y2)
+    assert objective.distance(REAL, FAKE).item() == pytest.approx(across - 2 * within, abs=1e-7)
+
+
+def test_minibatch_energy_is_unbiased() -> None:
+    # Over all ways to deal four minibatches, the mean of an unbiased estimate of zero is zero.
+    objective = MinibatchEnergy(iterations=300)
+    quarters = normal(8, 3).split(2)
+    deals = [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))]
+    join = lambda pair: torch.cat([quarters[i] for i in pair])  # noqa: E731
+    total = sum(objective.distance(join(a), join(b)) for a, b in deals)
+    assert total.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_minibatch_energy_needs_halves() -> None:
+    with pytest.raises(
+        ValueError, match="real: the minibatch energy distance needs 2 or more samples, got 1"
+    ):
+        MinibatchEnergy().distance(REAL[:1], FAKE)
+
+
+def test_ot_gan_learns_its_embedding() -> None:
+    assert resolve("ot-gan").objective.embedding == "learned"
+    assert resolve("sinkhorn").objective.embedding == "identity"
