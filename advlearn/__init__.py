@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from advlearn.run import Run, load
 
 __version__ = "0.1.0"
-__all__ = ["Adversary", "Objective", "Regularizer", "Run", "Task", "Trainer", "describe", "fit", "load", "resolve"]
+__all__ = [
+    "Adversary",
+    "Objective",
+    "Regularizer",
+    "Run",
+    "Task",
+    "Trainer",
+    "describe",
+    "fit",
+    "load",
+    "resolve",
+]
 
 
 def __getattr__(name: str) -> Any:

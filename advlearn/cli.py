@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -25,9 +25,13 @@ def _data_names(incomplete: str) -> list[str]:
 
 @app.command()
 def fit(
-    task: Annotated[str, typer.Argument(help="A task, with keywords if you like: 'generate(conditional=True)'.")] = "generate",
+    task: Annotated[
+        str, typer.Argument(help="A task, with keywords if you like: 'generate(conditional=True)'.")
+    ] = "generate",
     objective: Annotated[str, typer.Option(help="A spec; see `advlearn list`.", autocompletion=_names)] = "nsgan",
-    data: Annotated[str, typer.Option(help="A data set's name or a folder of images.", autocompletion=_data_names)] = "digits",
+    data: Annotated[
+        str, typer.Option(help="A data set's name or a folder of images.", autocompletion=_data_names)
+    ] = "digits",
     steps: Annotated[int, typer.Option(help="Player steps.")] = 5000,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
     lr: Annotated[float | None, typer.Option(help="Adam's learning rate; default: the objective's.")] = None,
@@ -52,7 +56,7 @@ def fit(
             lr=lr,
             seed=seed,
             device=device,
-            precision=precision,
+            precision=cast(Any, precision),
             compile=compile,
             out=folder,
         )
@@ -103,7 +107,7 @@ def sample(
         typer.echo(f"{n} samples: {picture}")
 
 
-class _one_line_errors:  # noqa: N801  (a context manager)
+class _one_line_errors:
     """Turn what a user can mend into one line, and Ctrl-C into the way to go on."""
 
     def __init__(self, folder: Path | None) -> None:

@@ -17,6 +17,7 @@ from advlearn.engine import checkpoint, launch, rng
 from advlearn.engine import device as devices
 from advlearn.engine.average import Average
 from advlearn.engine.checkpoint import Checkpoint
+from advlearn.engine.device import Precision
 from advlearn.engine.progress import Progress
 from advlearn.engine.samples import SampleGrid
 from advlearn.engine.tensorboard import TensorBoard
@@ -35,7 +36,7 @@ def fit(
     lr: float | None = None,
     seed: int = 0,
     device: str = "auto",
-    precision: str = "fp32",
+    precision: Precision = "fp32",
     compile: bool = False,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] | None = None,
@@ -105,12 +106,15 @@ def _named_task(spec: str, source: Source | LazySource) -> Task:
 
 def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
     names = {cls: name for name, cls in discovery.tasks().items()}
-    return {"task": names.get(type(task)), "parts": task.recipe(), "objective": repr(chain), "settings": settings}
+    return {
+        "task": names.get(type(task)),
+        "parts": task.recipe(),
+        "objective": repr(chain),
+        "settings": settings,
+    }
 
 
-def _writers(
-    folder: Path, recipe: dict[str, Any], average: Average, source: Source | LazySource
-) -> list[Callback]:
+def _writers(folder: Path, recipe: dict[str, Any], average: Average, source: Source | LazySource) -> list[Callback]:
     """What a run's folder brings; the checkpoint last, since it saves what the others know."""
     real = source.x[:PICTURED] if isinstance(source, Source) else None
     draw = SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real)
@@ -122,7 +126,9 @@ def _resume(folder: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:
     saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["recipe"]))
     for key, ours in _flat(recipe).items():
         if ours != saved.get(key):
-            raise ValueError(f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {ours!r}; choose another folder")
+            raise ValueError(
+                f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {ours!r}; choose another folder"
+            )
     checkpoint.resume(folder, trainer)
 
 

@@ -115,7 +115,9 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
             adversary.load_state_dict(trained["adversaries"][name])
     except RuntimeError as error:
         raise ValueError(f"task: its weights are not those of {path}: {str(error).splitlines()[-1].strip()}") from None
-    player = _rebuild(recipe, path).to(target) if trained["player"] is not None and recipe["parts"] is not None else task
+    player = (
+        _rebuild(recipe, path).to(target) if trained["player"] is not None and recipe["parts"] is not None else task
+    )
     if trained["player"] is not None:
         player.load_state_dict(trained["player"])
     return Run(task, adversaries, player, recipe)
@@ -138,5 +140,3 @@ def _rebuild(recipe: dict[str, Any], path: Path) -> Task:
         raise ValueError(f"task: {path} holds modules of your own; build the task again and pass it as task=")
     build = cast(Any, discovery.tasks()[recipe["task"]])
     return cast(Task, build.from_recipe(recipe["parts"]))
-
-

@@ -1,14 +1,16 @@
-"""The smallest game: G(z) = w z + b against N(mu, sigma), with a linear critic and with a wider one; which objective finds what.
+"""The smallest game: G(z) = w z + b against N(mu, sigma), with a linear critic and with a wider one; which
+objective finds what.
 
-A linear critic, D(x) = v x + c, sees means alone: theory says that no objective can find sigma through it. The wider critic is
-a perceptron of 2 x 64. Objectives that compare samples directly have no critic. Found values are those of the player's average.
+A linear critic, D(x) = v x + c, sees means alone: theory says that no objective can find sigma through it. The
+wider critic is a perceptron of 2 x 64. Objectives that compare samples directly have no critic. Found values are
+those of the player's average.
 """
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
-import torch
 from harness import RESULTS, Result, Row, arguments, one_thread
 from modes_2d import BETAS, MAIN, SINGLE, STACKED
 from stacked import StackedBatches, StackedGenerate, StackedMLP
@@ -41,7 +43,7 @@ def critic(chain: Chain, width: str, seeds: list[int], stacked: bool) -> nn.Modu
     if stacked:
         return StackedMLP(len(seeds), sizes, [s + 1000 for s in seeds])
     layers: list[nn.Module] = []
-    for inputs, units in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, units in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, units), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -74,7 +76,13 @@ def train(family: str, spec: str, width: str, seeds: list[int], steps: int, stac
 def _found(w: float, b: float) -> dict[str, Any]:
     mu_error, sigma_error = abs(b - MU), abs(abs(w) - SIGMA)
     finds = " and ".join(n for n, e in (("mu", mu_error), ("sigma", sigma_error)) if e <= 0.05)
-    return {"mu": b, "sigma": abs(w), "mu_error": mu_error, "sigma_error": sigma_error, "finds": finds or "neither"}
+    return {
+        "mu": b,
+        "sigma": abs(w),
+        "mu_error": mu_error,
+        "sigma_error": sigma_error,
+        "finds": finds or "neither",
+    }
 
 
 def picture(result: Result, path: Path) -> None:
@@ -91,7 +99,13 @@ def picture(result: Result, path: Path) -> None:
                 marker = "osD^v<>PX*"[j // 10 % 3 * 3 + j % 3]
                 axes.plot([r["mu"] for r in rows], [r["sigma"] for r in rows], marker, label=family, alpha=0.7)
         axes.plot([MU], [SIGMA], "k+", markersize=24)
-        axes.set(title=f"{width} critic", xlabel="mu found (true: cross)", ylabel="sigma found", xlim=(0.5, 3.5), ylim=(-0.05, 2))
+        axes.set(
+            title=f"{width} critic",
+            xlabel="mu found (true: cross)",
+            ylabel="sigma found",
+            xlim=(0.5, 3.5),
+            ylim=(-0.05, 2),
+        )
         axes.legend(fontsize=6, ncols=2)
     figure.savefig(path, dpi=90)
 

@@ -1,4 +1,5 @@
-"""What every benchmark shares: rows kept as they come, one result file, bars that can be checked, a table and its command."""
+"""What every benchmark shares: rows kept as they come, one result file, bars that can be checked, a table and its
+command."""
 
 import argparse
 import json

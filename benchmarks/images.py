@@ -37,15 +37,7 @@ from advlearn.tasks.generate import Generate
 
 SHAPE, LATENT, WIDTH, BATCH = (1, 28, 28), 64, 16, 64
 SECONDS, GPU_STEPS, SAMPLES, EPOCHS = 600.0, 20_000, 10_000, 4
-SPECS = {
-    "nsgan": "nsgan",
-    "wgan-gp": "wgan-gp",
-    "sngan": "sngan",
-    "r3gan": "r3gan",
-    "mmd-gan": "mmd-gan",
-    "began": "began",
-    "imle": "imle",
-}
+OBJECTIVES = ("nsgan", "wgan-gp", "sngan", "r3gan", "mmd-gan", "began", "imle")
 ACCURACY = {"mnist": 0.985, "fashion-mnist": 0.89}
 COLUMNS = [
     "data",
@@ -105,7 +97,7 @@ def parts(data: str, quick: bool) -> tuple[Source, Source]:
 
 @cache
 def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
-    """A small convolutional classifier of the training images, and its accuracy on the others."""
+    """A small convolutional classifier of the training images, and its accuracy on the test images."""
     train, test = parts(data, quick)
     with isolated(0):
         net = nn.Sequential(
@@ -128,7 +120,7 @@ def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
 
 
 def figures(data: str, images: Tensor, quick: bool) -> Row:
-    """How images compare with the evaluation ones in the classifier's features."""
+    """How images compare with the test images in the classifier's features."""
     net, accuracy = classifier(data, quick)
     _, test = parts(data, quick)
     real, fake = (features(net[:-1], x) for x in (test.x, images))
@@ -139,24 +131,30 @@ def figures(data: str, images: Tensor, quick: bool) -> Row:
     return {**{name: float(value) for name, value in values.items()}, "classifier": accuracy}
 
 
-def train(objective: str, data: str, device: str, seconds: float, quick: bool) -> Row:
+def train(objective: str, data: str, device: str, quick: bool) -> Row:
     """One row: train within the budget, draw samples, measure them."""
     source, _ = parts(data, quick)
     key = {"data": data, "objective": objective, "device": device}
     if objective == "real":
         shown = source.x[: 100 if quick else SAMPLES]
         return {**key, "steps": 0, "cpu_seconds": 0.0, **figures(data, shown, quick), "health": ""}
-    spec = SPECS[objective]
     with isolated(0):
-        compared = resolve(spec).required_objective()
+        compared = resolve(objective).required_objective()
         fixed = getattr(compared, "embedding", "learned") == "identity"
         critic = IdentityCritic() if fixed else critic_for(SHAPE, compared.score, width=WIDTH)
         task = Generate(DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE, critic=critic)
-    watch, steps = (Budget(seconds), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
-    done = {**key, "spec": spec, "seed": 0}
-    steps = 3 if quick else steps
+    watch, steps = (Budget(SECONDS), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
+    done = {**key, "spec": repr(resolve(objective)), "seed": 0}
     try:
-        run = fit(task, spec, source, steps=steps, batch_size=BATCH, device=device, callbacks=[watch])
+        run = fit(
+            task,
+            objective,
+            source,
+            steps=3 if quick else steps,
+            batch_size=BATCH,
+            device=device,
+            callbacks=[watch],
+        )
     except NonFiniteError as error:
         return {**done, "health": str(error)}
     samples = torch.cat([run.sample(100, seed=k).cpu() for k in range(1 if quick else SAMPLES // 100)])
@@ -170,25 +168,17 @@ def train(objective: str, data: str, device: str, seconds: float, quick: bool) -
 def main() -> None:
     """Train and measure the rows that are missing."""
     parser = arguments(__doc__ or "")
-    parser.add_argument(
-        "--trial",
-        type=float,
-        metavar="SECONDS",
-        help="train so long, on a part of the training images; nothing written",
-    )
-    parser.add_argument("--only", nargs="*", default=["real", *SPECS], help="objectives")
+    parser.add_argument("--only", nargs="*", default=["real", *OBJECTIVES], help="objectives")
     parser.add_argument("--data", nargs="*", default=list(ACCURACY), help="mnist, fashion-mnist")
     options = parser.parse_args()
     one_thread()
-    quick: bool = "quick" if options.quick else "full" if options.trial is None else "trial"
-    result = Result("images", quick=mode != "full")
+    result = Result("images", quick=options.quick)
     todo: list[dict[str, Any]] = [
         {"data": data, "objective": name, "device": options.device}
-        for data in options.data
+        for data in (options.data[:1] if options.quick else options.data)
         for name in options.only
     ]
-    fixed = {"seconds": options.trial or SECONDS, "mode": mode}
-    compute(result, partial(train, **fixed), todo, options.jobs)
+    compute(result, partial(train, quick=options.quick), todo, options.jobs)
     for data in ACCURACY:
         for row in [r for r in result.rows if r["data"] == data and "classifier" in r][:1]:
             result.bar(f"classifier, {data}", row["classifier"], ">=", ACCURACY[data])

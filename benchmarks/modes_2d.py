@@ -1,10 +1,12 @@
-"""Which objectives recover the modes of two-dimensional mixtures: a ring of 8 and a grid of 25 Gaussians, all seeds shown.
+"""Which objectives recover the modes of two-dimensional mixtures: a ring of 8 and a grid of 25 Gaussians, all seeds
+shown.
 
-Protocol (PacGAN, section 4.1): ring of radius 1 with sigma 0.01, grid of spacing 2 with sigma 0.05, 100,000 points each;
-2,500 samples; high quality = within 3 sigma of a mode; a mode counts when one high-quality sample falls on it; reverse KL of
-the high-quality samples over modes against the uniform law. Every family has the same generator, batch and optimiser, and sees
-data divided by its standard deviation; what is measured is the last average of the player, and nothing is chosen by looking at it. Seeds of a loss that is a mean over
-samples step together as members of one stacked network (see stacked.py); the others run one by one.
+Protocol (PacGAN, section 4.1): ring of radius 1 with sigma 0.01, grid of spacing 2 with sigma 0.05, 100,000 points
+each; 2,500 samples; high quality = within 3 sigma of a mode; a mode counts when one high-quality sample falls on
+it; reverse KL of the high-quality samples over modes against the uniform law. Every family has the same generator,
+batch and optimiser, and sees data divided by its standard deviation; what is measured is the last average of the
+player, and nothing is chosen by looking at it. Seeds of a loss that is a mean over samples step together as members
+of one stacked network (see stacked.py); the others run one by one.
 """
 
 import dataclasses
@@ -61,7 +63,18 @@ SINGLE = {
     "assignment": "assignment",
     "ot-gan": "minibatch_energy(iterations=10)",
 }
-COLUMNS = ["family", "data", "seed", "modes", "reverse_kl", "high_quality", "steps", "seconds", "spec", "health"]
+COLUMNS = [
+    "family",
+    "data",
+    "seed",
+    "modes",
+    "reverse_kl",
+    "high_quality",
+    "steps",
+    "seconds",
+    "spec",
+    "health",
+]
 
 
 def critic(chain: Chain, seeds: list[int], stacked: bool) -> nn.Module:
@@ -76,7 +89,9 @@ def critic(chain: Chain, seeds: list[int], stacked: bool) -> nn.Module:
     return MLPCritic((2,), out_features=16 if objective.score == "vector" else 1, hidden=HIDDEN)
 
 
-def train(family: str, spec: str, data: str, seeds: list[int], steps: int, critic_steps: int, stacked: bool) -> list[Row]:
+def train(
+    family: str, spec: str, data: str, seeds: list[int], steps: int, critic_steps: int, stacked: bool
+) -> list[Row]:
     """Train one family on one data set from each of the seeds; a row for each."""
     began = time.process_time()
     toy = DATA[data]()
@@ -137,7 +152,13 @@ def jobs(quick: bool, main_steps: int, steps: int) -> list[dict[str, Any]]:
     five, three = ([0], [0]) if quick else ([0, 1, 2, 3, 4], [0, 1, 2])
     todo: list[dict[str, Any]] = []
     for family, (spec, critic_steps) in MAIN.items():
-        call = {"family": family, "spec": spec, "seeds": five, "steps": main_steps, "critic_steps": critic_steps}
+        call = {
+            "family": family,
+            "spec": spec,
+            "seeds": five,
+            "steps": main_steps,
+            "critic_steps": critic_steps,
+        }
         todo += [{**call, "data": data, "stacked": True} for data in ("grid", "ring")]
     for data in ("grid", "ring"):
         for family, spec in {**STACKED, **SINGLE}.items():
@@ -169,7 +190,9 @@ def main() -> None:
     """Compute the rows that are missing, one call of `train` at a time in each job."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--part", type=int, default=0, help="with --parts: compute every PARTS-th call, from this one")
-    parser.add_argument("--parts", type=int, default=1, help="how many commands share the calls, each with its own part")
+    parser.add_argument(
+        "--parts", type=int, default=1, help="how many commands share the calls, each with its own part"
+    )
     options = parser.parse_args()
     one_thread()
     result = Result("modes_2d", quick=options.quick)

@@ -85,7 +85,9 @@ def hand_written_nsgan(g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, 
     return step
 
 
-def cases(quick: bool) -> dict[str, tuple[str, nn.Module, nn.Module, tuple[int, ...], int, Callable[..., Callable[[], None]]]]:
+def cases(
+    quick: bool,
+) -> dict[str, tuple[str, nn.Module, nn.Module, tuple[int, ...], int, Callable[..., Callable[[], None]]]]:
     """Name to objective, generator, critic, shape of a sample, batch size and the hand-written step."""
     torch.manual_seed(0)
     wide, width = ((32,) * 3, 8) if quick else ((512,) * 3, 64)
@@ -128,7 +130,14 @@ def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     }
 
 
-def _same(trainer: Trainer, step: Callable[[], None], task: nn.Module, adversary: Adversary, g: nn.Module, d: nn.Module) -> float:
+def _same(
+    trainer: Trainer,
+    step: Callable[[], None],
+    task: nn.Module,
+    adversary: Adversary,
+    g: nn.Module,
+    d: nn.Module,
+) -> float:
     """Largest difference between the gradients of the two loops after one step from the same random state."""
     torch.manual_seed(1)
     trainer._play()
@@ -151,7 +160,17 @@ def main() -> None:
         result.bar(f"ratio, {row['case']}", row["ratio"], "<=", 1.05)
         result.bar(f"gradients, {row['case']}", row["largest_gradient_difference"], "<=", 1e-6)
     result.save()
-    result.show(["case", "trainer_ms", "hand_written_ms", "ratio", "ratio_low", "ratio_high", "largest_gradient_difference"])
+    result.show(
+        [
+            "case",
+            "trainer_ms",
+            "hand_written_ms",
+            "ratio",
+            "ratio_low",
+            "ratio_high",
+            "largest_gradient_difference",
+        ]
+    )
 
 
 if __name__ == "__main__":

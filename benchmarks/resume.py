@@ -47,7 +47,7 @@ class Say(Callback):
 
 
 def live(folder: Path, steps: int) -> None:
-    """One life of the run: go on from the folder's checkpoint if there is one; print the final state's hash."""
+    """One life of the run: go on from the folder's checkpoint if any; print the final state's hash."""
     one_thread()
     with rng.isolated(SEED):
         task = Generate(MLPGenerator(LATENT, SHAPE, HIDDEN), latent=LATENT, shape=SHAPE)

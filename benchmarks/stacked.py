@@ -1,10 +1,11 @@
 """Several small runs as one: perceptrons with a leading axis of members, so that seeds step together.
 
-Members share no weight, and Adam works on each element alone, so a loss that is a mean over samples trains each member as
-it would be trained alone (up to Adam's epsilon, since the joint mean divides each member's gradient by their number).
-Losses that mix samples of a batch are not run this way.
+Members share no weight, and Adam works on each element alone, so a loss that is a mean over samples trains each
+member as it would be trained alone (up to Adam's epsilon, since the joint mean divides each member's gradient by
+their number). Losses that mix samples of a batch are not run this way.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Self
@@ -29,7 +30,7 @@ class StackedMLP(nn.Module):
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        for rows, columns in zip(sizes[:-1], sizes[1:], strict=True):
+        for rows, columns in itertools.pairwise(sizes):
             # He's initialisation: the default one of nn.Linear starts perceptrons of this depth nearly flat.
             draws = [torch.randn(rows, columns, generator=g) * math.sqrt(2 / rows) for g in generators]
             self.weights.append(nn.Parameter(torch.stack(draws)))

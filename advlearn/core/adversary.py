@@ -1,6 +1,9 @@
 """The head that a user attaches to a model: a critic, its objective, its regularizers and its optimiser."""
 
-from collections.abc import Callable, Iterator
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast, final
 
@@ -20,15 +23,15 @@ Terms = dict[str, Tensor]
 
 @final
 class Adversary(nn.Module):
-    """A critic with everything that trains it: two verbs for any loop.
+    r"""A critic with everything that trains it: two verbs for any loop.
 
     `update` makes one critic step; `loss` is what the critic tells the player, with the critic held fixed.
 
-    .. math:: \\min_\\phi C(\\theta, \\phi) + \\sum_k R_k(\\phi), \\qquad \\min_\\theta L(\\theta) + \\lambda P(\\theta, \\phi)
+    .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) + \lambda P(\theta, \phi)
 
     Args:
-        critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's `score` tag says; a tuple of
-            samples is unpacked into its arguments. Move it to its device first.
+        critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's `score` tag says; a
+            tuple of samples is unpacked into its arguments. Move it to its device first.
         objective: A string such as ``"hinge + spectral_norm"``, an `Objective` or a `Chain`.
         optimizer: Callable from a list of parameters to an optimiser; Adam with the chain's defaults if None.
         lr: Adam's learning rate where `optimizer` is None; the chain's if None.
@@ -75,8 +78,12 @@ class Adversary(nn.Module):
         self.terms: Terms = {}
         self._last: tuple[Samples, Samples] | None = None
         self._checked = False
-        self._critic_terms = cast(Callable[..., Terms], torch.compile(self._score_critic) if compile else self._score_critic)
-        self._player_terms = cast(Callable[..., Terms], torch.compile(self._score_player) if compile else self._score_player)
+        self._critic_terms = cast(
+            Callable[..., Terms], torch.compile(self._score_critic) if compile else self._score_critic
+        )
+        self._player_terms = cast(
+            Callable[..., Terms], torch.compile(self._score_player) if compile else self._score_player
+        )
 
     def update(
         self,
@@ -99,7 +106,7 @@ class Adversary(nn.Module):
             `terms`.
         """
         self._check(real, fake)
-        real, fake = contests.detach(real), contests.detach(fake)
+        real, fake = contests.detach(real), contests.detach(contests.matched(fake, real))
         self._last = (real, fake)
         if self.optimizer is None:
             return torch.zeros((), device=contests.as_tuple(real)[0].device)
@@ -133,6 +140,7 @@ class Adversary(nn.Module):
             The player's loss, penalties included: a scalar.
         """
         self._check(real, fake)
+        fake = contests.matched(fake, real)
         self._last = (contests.detach(real), contests.detach(fake))
         with frozen(self.critic):
             terms = self._player_terms(real, fake, real_weights, fake_weights)
@@ -248,9 +256,13 @@ class Adversary(nn.Module):
                 scores = contests.score(self.critic, contests.detach(real))
             except RuntimeError as error:
                 shapes = [tuple(p.shape) for p in contests.as_tuple(real)]
-                raise ValueError(f"critic: cannot score samples of shape {shapes}: {str(error).splitlines()[0]}") from None
+                raise ValueError(
+                    f"critic: cannot score samples of shape {shapes}: {str(error).splitlines()[0]}"
+                ) from None
         if scores.shape[:1] != (contests.count(real),):
-            raise ValueError(f"critic: expected one score per sample, {contests.count(real)}, got {tuple(scores.shape)}")
+            raise ValueError(
+                f"critic: expected one score per sample, {contests.count(real)}, got {tuple(scores.shape)}"
+            )
         self._checked = True
 
 
@@ -267,7 +279,7 @@ def backward(loss: Tensor) -> None:
 
 
 @contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
+def frozen(module: nn.Module) -> Generator[None]:
     """Hold a module's parameters fixed: gradients pass through it, none is computed for it."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for p in trained:
@@ -280,7 +292,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Generator[None]:
     """Put a module into evaluation mode and every part of it back as it was."""
     modes = [(m, m.training) for m in module.modules()]
     module.eval()

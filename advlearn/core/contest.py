@@ -73,6 +73,13 @@ def detach(samples: Samples) -> Samples:
     return tuple(part.detach() for part in samples) if isinstance(samples, tuple) else samples.detach()
 
 
+def matched(samples: Samples, other: Samples) -> Samples:
+    """The same samples in the precision of `other`: a generator under autocast gives bf16, data is fp32."""
+    if isinstance(samples, tuple):
+        return tuple(s.to(o.dtype) for s, o in zip(samples, as_tuple(other), strict=True))
+    return samples.to(as_tuple(other)[0].dtype)
+
+
 def carries_gradient(samples: Samples) -> bool:
     """Whether a player stands behind these samples."""
     return any(part.requires_grad for part in as_tuple(samples))
@@ -118,8 +125,10 @@ def check_sides(real: Samples, fake: Samples) -> None:
             raise ValueError(f"{name}: expected one or more samples along dimension 0, got {_shapes(parts)}")
     for r, f in zip(reals, fakes, strict=True):
         if r.shape[1:] != f.shape[1:]:
-            raise ValueError(f"fake: expected samples of shape {tuple(r.shape[1:])} like real, got {tuple(f.shape[1:])}")
-        if r.dtype != f.dtype or r.device != f.device:
+            raise ValueError(
+                f"fake: expected samples of shape {tuple(r.shape[1:])} like real, got {tuple(f.shape[1:])}"
+            )
+        if r.is_floating_point() != f.is_floating_point() or r.device != f.device:
             raise ValueError(f"fake: expected {r.dtype} on {r.device} like real, got {f.dtype} on {f.device}")
 
 

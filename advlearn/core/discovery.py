@@ -96,7 +96,8 @@ def classes(base: type[Described]) -> list[type[Described]]:
     """All final classes of one kind, for tests that cross over them."""
     made = (cast(object, e.make) for e in entries().values())
     return sorted(
-        (m for m in made if isinstance(m, type) and issubclass(m, base)), key=lambda c: (c.__module__, c.__name__)
+        (m for m in made if isinstance(m, type) and issubclass(m, base)),
+        key=lambda c: (c.__module__, c.__name__),
     )
 
 

@@ -9,7 +9,8 @@ from advlearn.core.contest import Critic, Samples, as_tuple
 
 def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
     """Name and module of the critic's last linear layer, or one line that says there is none."""
-    layers = [(n, m) for n, m in critic.named_modules() if isinstance(m, nn.Linear)] if _is_module(critic) else []
+    modules: list[tuple[str, nn.Module]] = list(critic.named_modules()) if isinstance(critic, nn.Module) else []
+    layers = [(name, module) for name, module in modules if isinstance(module, nn.Linear)]
     if not layers:
         raise ValueError(f"critic: expected an nn.Module with a linear output layer, got {type(critic).__name__}")
     return layers[-1]
@@ -26,7 +27,3 @@ def penultimate(critic: Critic, samples: Samples) -> Tensor:
     finally:
         handle.remove()
     return seen[-1].flatten(1).float()
-
-
-def _is_module(critic: Critic) -> bool:
-    return isinstance(critic, nn.Module)

@@ -9,9 +9,9 @@ from advlearn.core.contest import Critic, Samples, as_tuple, score
 
 
 def input_gradient(critic: Critic, samples: Samples) -> tuple[Tensor, ...]:
-    """Gradient of each sample's summed score with respect to that sample.
+    r"""Gradient of each sample's summed score with respect to that sample.
 
-    .. math:: g_i = \\nabla_{x_i} \\sum_j D(x_i)_j
+    .. math:: g_i = \nabla_{x_i} \sum_j D(x_i)_j
 
     Computed in full precision under any autocast, since squares of bf16 gradients lose the penalty. In eager mode by
     ``torch.autograd.grad``, which is the faster one there; inside ``torch.compile``, which refuses double backward

@@ -1,13 +1,15 @@
 """Is it working? What one batch says about a critic and about what it tells the player, in figures and in words."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 import torch
 from torch import Tensor
 
-from advlearn.core import contest as contests
 from advlearn.core.contest import Contest, Samples, as_tuple
 from advlearn.core.objective import Objective, Setwise
 
@@ -28,8 +30,8 @@ class Health:
     """What the last batch says.
 
     Args:
-        player_gradient: Mean over the samples of the norm of the player's loss gradient at a sample, times the spread of
-            the real samples; zero means that the critic teaches nothing.
+        player_gradient: Mean over the samples of the norm of the player's loss gradient at a sample, times the
+            spread of the real samples; zero means that the critic teaches nothing.
         accuracy: Share of (real, fake) pairs that the critic ranks rightly; 0.5 is chance.
         critic_loss: The critic's loss without penalties.
         chance: The loss it would sit at if it could not tell the sides apart; NaN where there is no such constant.
@@ -56,7 +58,10 @@ class Health:
 
 def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
     """Look at one batch without changing anything: evaluation mode, no buffer kept, random state restored."""
-    from advlearn.core.adversary import evaluating, frozen  # late: the adversary reports its health by this function
+    from advlearn.core.adversary import (
+        evaluating,
+        frozen,
+    )  # late: the adversary reports its health by this function
 
     devices = [part.device for part in as_tuple(real) if part.device.type == "cuda"]
     with torch.random.fork_rng(devices=devices), evaluating(adversary.critic), _kept(adversary):
@@ -78,7 +83,7 @@ def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
     return Health(**figures, penalties=shown, verdict=_words(adversary.objective, **figures))
 
 
-class _kept:  # noqa: N801  (a context manager)
+class _kept:
     """Put every buffer of the adversary back as it was: looking must not change what is looked at."""
 
     def __init__(self, adversary: "Adversary") -> None:
@@ -101,7 +106,7 @@ def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> fl
     if not loss.requires_grad:
         return 0.0
     gradients = torch.autograd.grad(loss, moving, allow_unused=True)
-    squares = [g.flatten(1).square().sum(1) for g in gradients if g is not None]
+    squares = [g.flatten(1).square().sum(1) for g in gradients if cast(Tensor | None, g) is not None]
     return float(torch.stack(squares).sum(0).sqrt().mean() * len(parts[0])) if squares else 0.0
 
 
@@ -109,7 +114,10 @@ def _ranked(objective: Objective, met: Contest) -> Tensor:
     """Share of pairs in which the real sample scores higher; ties count half."""
     real, fake = met.scores
     if isinstance(objective, Setwise):
-        real, fake = real.flatten(1) if real.ndim > 1 else real[:, None], fake.flatten(1) if fake.ndim > 1 else fake[:, None]
+        real, fake = (
+            real.flatten(1) if real.ndim > 1 else real[:, None],
+            fake.flatten(1) if fake.ndim > 1 else fake[:, None],
+        )
         real, fake = objective.witness(real, real, fake), objective.witness(fake, real, fake)
     elif real.ndim > 1:
         real, fake = real.flatten(1).mean(1), fake.flatten(1).mean(1)

@@ -2,13 +2,13 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
 
 @contextmanager
-def between_steps() -> Iterator[list[int]]:
+def between_steps() -> Generator[list[int]]:
     """Collect Ctrl-C instead of raising it; a second one raises at once.
 
     Yields:

@@ -20,8 +20,8 @@ class Objective(Described, ABC):
     Class attributes are the capability tags. A tag that takes something away has its reason in `reasons`.
 
     Attributes:
-        score: What the critic returns: a ``"logit"`` (N,), an embedding ``"vector"`` (N, d), a negated ``"energy"`` (N,)
-            or ``"classes"`` (N, K).
+        score: What the critic returns: a ``"logit"`` (N,), an embedding ``"vector"`` (N, d), a negated ``"energy"``
+            (N,) or ``"classes"`` (N, K).
         pointwise: Whether the loss is a mean of a function of single scores.
         decomposable: Whether the mean over a batch is the mean of the means over its parts. Where it is not, several
             processes gather their scores first.
@@ -60,14 +60,14 @@ class Objective(Described, ABC):
         """The divergence between the sides that the critic has found so far: ``chance - critic_loss``, a scalar."""
         return self.chance - self.critic_loss(contest)
 
-    def advance(self) -> None:  # noqa: B027  (doing nothing is the common case)
+    def advance(self) -> None:
         """Called without gradient after each critic step: update state from what the last `critic_loss` saw."""
 
 
 class Pointwise(Objective):
-    """An objective that is a mean of a loss of each score.
+    r"""An objective that is a mean of a loss of each score.
 
-    .. math:: C = E_real[real(s)] + E_fake[fake(s)], \\quad P = E_fake[player(s)] + E_real[player\\_real(s)]
+    .. math:: C = E_real[real(s)] + E_fake[fake(s)], \quad P = E_fake[player(s)] + E_real[player\_real(s)]
 
     The real side enters P only where it carries gradient, as in adaptation.
     """
@@ -93,11 +93,11 @@ class Pointwise(Objective):
         """
         return self.player(-scores)
 
-    def optimal_score(self, log_ratio: Tensor) -> Tensor | None:  # noqa: ARG002
+    def optimal_score(self, log_ratio: Tensor) -> Tensor | None:
         """The score of the optimal critic where the log density ratio log(p/q) is `log_ratio`, or None if unknown."""
         return None
 
-    def divergence(self, ratio: Tensor) -> Tensor | None:  # noqa: ARG002
+    def divergence(self, ratio: Tensor) -> Tensor | None:
         """The convex f with ``estimate = E_q[f(p/q)]`` at the optimal critic, at p/q = `ratio`; None if unknown."""
         return None
 
@@ -117,9 +117,9 @@ class Pointwise(Objective):
 
 
 class Setwise(Objective):
-    """An objective that is a distance between two sets of scores; the critic, if it learns, is an embedding.
+    r"""An objective that is a distance between two sets of scores; the critic, if it learns, is an embedding.
 
-    .. math:: P = d(\\phi(real), \\phi(fake)), \\quad C = -P
+    .. math:: P = d(\phi(real), \phi(fake)), \quad C = -P
     """
 
     score: ClassVar[Score] = "vector"

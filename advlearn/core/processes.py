@@ -5,6 +5,9 @@ distributed wrapper gives wrong gradients, without an error, for a loss that is 
 that belong to samples are drawn for the joined batch in every process, which then takes its own rows.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
 from collections.abc import Iterable
 from typing import cast
 

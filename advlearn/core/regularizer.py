@@ -9,7 +9,10 @@ from advlearn.core.described import Described
 
 
 class Regularizer(Described):
-    """What keeps a critic smooth, bounded or honest. A subclass gives any of four methods; each does nothing by default.
+    """What keeps a critic smooth, bounded or honest.
+
+    A subclass gives any of four methods; each does nothing by
+    default.
 
     Attributes:
         decomposable: Whether the mean of a penalty over a batch is the mean over its parts.
@@ -23,11 +26,11 @@ class Regularizer(Described):
         """Return the critic with the constraint built in; called once, before the critic's optimiser is made."""
         return critic
 
-    def penalty(self, contest: Contest) -> Tensor | None:  # noqa: ARG002
+    def penalty(self, contest: Contest) -> Tensor | None:
         """A scalar added to the critic's loss, or None."""
         return None
 
-    def player_penalty(self, contest: Contest) -> Tensor | None:  # noqa: ARG002
+    def player_penalty(self, contest: Contest) -> Tensor | None:
         """A scalar added to the player's loss, or None."""
         return None
 

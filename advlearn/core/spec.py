@@ -5,16 +5,15 @@
     spec  := term ('+' term)*
     term  := name [ '(' key=literal, ... ')' ]
 
-Names are those of the files in ``objectives`` and ``regularizers``; case, ``-`` and ``_`` do not count in them. Literals
-are Python literals, parsed with `ast` and never evaluated.
+Names are those of the files in ``objectives`` and ``regularizers``; case, ``-`` and ``_`` do not count in them.
+Literals are Python literals, parsed with `ast` and never evaluated.
 """
 
 import ast
 import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast, final
+from typing import Any, final
 
 from advlearn.core import discovery
 from advlearn.core.chain import Chain
@@ -103,7 +102,11 @@ def describe(spec: Spec) -> str:
         for term in parse(spec):
             entry = discovery.lookup(term.name)
             if entry.kind == "alias":
-                lines += ["", f"{entry.name}: {inspect.getdoc(entry.make) or ''}", f"  Reference: {entry.reference}"]
+                lines += [
+                    "",
+                    f"{entry.name}: {inspect.getdoc(entry.make) or ''}",
+                    f"  Reference: {entry.reference}",
+                ]
     lines += ["", f"Defaults where you say nothing: {chain.defaults}"]
     return "\n".join(lines)
 
@@ -167,6 +170,6 @@ def _build(term: Term) -> Chain:
         if argument not in known:
             raise ValueError(f"objective: {term.name}: {discovery.unknown('argument', argument, known)}")
     try:
-        return Chain.of(cast(Callable[..., Described | Chain], entry.make)(**term.arguments))
+        return Chain.of(entry.make(**term.arguments))
     except (TypeError, ValueError) as error:
         raise ValueError(f"objective: {term}: {error}") from None

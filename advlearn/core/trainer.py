@@ -1,5 +1,8 @@
 """The schedule of a game: critic steps, then a player step, and three events around them."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast, final
 
@@ -78,8 +81,8 @@ class Trainer:
         self.stop_reason: str | None = None
         self.last_checkpoint: str | None = None
         self._players = [p for p in task.parameters() if p.requires_grad]
-        make = optimizer or (lambda ps: adam(ps, lr=cast(float, lr or defaults.lr), betas=cast(Any, defaults.betas)))
-        self.optimizer = make(self._players)
+        rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
+        self.optimizer = optimizer(self._players) if optimizer else adam(self._players, lr=rate, betas=betas)
         self.critic_steps = max(cast(int, a.defaults.critic_steps) for a in self.adversaries.values())
         critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
         self._rates = [(g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups]
@@ -136,7 +139,9 @@ class Trainer:
     def _round(self) -> Round:
         round = cast(Round, self.task(next(self.data)))
         if round.contests.keys() != self.adversaries.keys():
-            raise ValueError(f"adversaries: expected {sorted(round.contests)}, the contests, got {sorted(self.adversaries)}")
+            raise ValueError(
+                f"adversaries: expected {sorted(round.contests)}, the contests, got {sorted(self.adversaries)}"
+            )
         return round
 
     def _update_critics(self, round: Round, k: int) -> None:
@@ -177,12 +182,21 @@ class Trainer:
     def terms(self) -> dict[str, float]:
         """The latest losses and penalties by "adversary/term"; waits for the device."""
         latest = self._latest()
-        return dict(zip(latest, torch.stack([t.double() for t in latest.values()]).tolist(), strict=True)) if latest else {}
+        return (
+            dict(zip(latest, torch.stack([t.double() for t in latest.values()]).tolist(), strict=True))
+            if latest
+            else {}
+        )
 
     def describe(self) -> str:
         """What is about to run, with every default that applies."""
         lines = [f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()]
-        return "\n".join([*lines, f"{self.steps} player steps, {self.critic_steps} critic steps each, {self.schedule} rate"])
+        return "\n".join(
+            [
+                *lines,
+                f"{self.steps} player steps, {self.critic_steps} critic steps each, {self.schedule} rate",
+            ]
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a run needs to go on exactly, but for the random state: plain values and tensors."""

@@ -55,9 +55,7 @@ def _cuda(chosen: torch.device) -> torch.device:
         raise ValueError(f"device: {chosen} is not available ({why}); use cpu")
     index = torch.cuda.current_device() if chosen.index is None else chosen.index
     if index >= torch.cuda.device_count():
-        raise ValueError(
-            f"device: cuda:{index} is not available, this machine has {torch.cuda.device_count()}"
-        )
+        raise ValueError(f"device: cuda:{index} is not available, this machine has {torch.cuda.device_count()}")
     return torch.device("cuda", index)
 
 

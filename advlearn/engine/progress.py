@@ -119,9 +119,7 @@ def state_of(trainer: Trainer) -> str:
     for name, adversary in trainer.adversaries.items():
         health = adversary.health()
         label = f"{name}: " if len(trainer.adversaries) > 1 else ""
-        parts.append(
-            f"{label}critic loss {health.critic_loss:.3g}  estimate {health.estimate:.3g}  {health.verdict}"
-        )
+        parts.append(f"{label}critic loss {health.critic_loss:.3g}  estimate {health.estimate:.3g}  {health.verdict}")
     return "; ".join(parts)
 
 

@@ -46,9 +46,7 @@ def picture(samples: Tensor, path: str | Path, real: Tensor | None = None) -> No
     for name, side in zip(("samples", "real"), sides, strict=False):
         image = side.ndim == 4 and side.shape[1] in (1, 3)
         if not (image or side.ndim == 2) or side.ndim != samples.ndim or not side.numel():
-            raise ValueError(
-                f"{name}: expected images (N, 1 or 3, H, W) or vectors (N, D), got {tuple(side.shape)}"
-            )
+            raise ValueError(f"{name}: expected images (N, 1 or 3, H, W) or vectors (N, D), got {tuple(side.shape)}")
     arrays = [side.detach().float().cpu().numpy() for side in sides]
     if samples.ndim == 4:
         _draw_images([_grid(a) for a in arrays], Path(path))

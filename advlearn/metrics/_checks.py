@@ -54,9 +54,7 @@ def pair(names: tuple[str, str], x: Tensor, y: Tensor, *, at_least: int = 1) -> 
     if first.shape[1] != second.shape[1]:
         raise ValueError(f"{names[1]}: expected {first.shape[1]} columns as in {names[0]}, got {describe(y)}")
     if first.device != second.device:
-        raise ValueError(
-            f"{names[1]}: expected a tensor on {first.device} as {names[0]}, got one on {second.device}"
-        )
+        raise ValueError(f"{names[1]}: expected a tensor on {first.device} as {names[0]}, got one on {second.device}")
     return first, second
 
 

@@ -43,9 +43,7 @@ def features(
     if not isinstance(images, Tensor):
         raise TypeError(f"images: expected a tensor of shape (N, ...), got {describe(images)}")
     if images.ndim < 1 or images.shape[0] < 1:
-        raise ValueError(
-            f"images: expected a tensor of shape (N, ...) with N at least 1, got {describe(images)}"
-        )
+        raise ValueError(f"images: expected a tensor of shape (N, ...) with N at least 1, got {describe(images)}")
     parts = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [part.training for part in parts]
     where = _device(model, images) if device is None else torch.device(device)
@@ -68,7 +66,5 @@ def _rows(output: object, batch: Tensor) -> Tensor:
     if not isinstance(output, Tensor):
         raise TypeError(f"model: expected it to return one tensor (B, d), got {describe(output)}")
     if output.ndim < 2 or output.shape[0] != batch.shape[0]:
-        raise ValueError(
-            f"model: expected an output (B, d) with B = {batch.shape[0]}, got {describe(output)}"
-        )
+        raise ValueError(f"model: expected an output (B, d) with B = {batch.shape[0]}, got {describe(output)}")
     return output.flatten(1)

@@ -152,13 +152,9 @@ def _symmetric(c: Tensor) -> Tensor:
 def _square(name: str, value: Tensor, d: int) -> Tensor:
     c = rows(name, value, dims="(d, d)")
     if c.shape != (d, d):
-        raise ValueError(
-            f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe(value)}"
-        )
+        raise ValueError(f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe(value)}")
     if not torch.allclose(c, c.T, rtol=1e-4, atol=1e-6 * float(c.abs().max())):
-        raise ValueError(
-            f"{name}: expected a symmetric matrix, got asymmetry up to {float((c - c.T).abs().max()):g}"
-        )
+        raise ValueError(f"{name}: expected a symmetric matrix, got asymmetry up to {float((c - c.T).abs().max()):g}")
     return _symmetric(c)
 
 
@@ -205,9 +201,7 @@ def kid(
     def subset(x: Tensor) -> Tensor:
         return x[torch.randperm(x.shape[0], generator=generator)[:subset_size].to(x.device)]
 
-    values = [
-        _polynomial_mmd(subset(first), subset(second), degree) for _ in range(count("subsets", subsets))
-    ]
+    values = [_polynomial_mmd(subset(first), subset(second), degree) for _ in range(count("subsets", subsets))]
     return MeanStd(torch.stack(values).mean(), torch.stack(values).std(correction=0))
 
 
@@ -218,6 +212,4 @@ def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
         return (a @ b.T / d + 1.0) ** degree
 
     own = [kernel(z, z) for z in (x, y)]
-    return (
-        sum((k.sum() - k.trace() for k in own), x.new_zeros(())) / (n * (n - 1)) - 2.0 * kernel(x, y).mean()
-    )
+    return sum((k.sum() - k.trace() for k in own), x.new_zeros(())) / (n * (n - 1)) - 2.0 * kernel(x, y).mean()

@@ -42,9 +42,7 @@ def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tenso
     """
     centres, points = pair(("samples", "test"), samples, test)
     h = parameter("bandwidth", bandwidth, low=0.0, open_low=True)
-    log_sums = [
-        torch.logsumexp(r.square() / (-2.0 * h * h), dim=1) for _, r in distance_blocks(points, centres)
-    ]
+    log_sums = [torch.logsumexp(r.square() / (-2.0 * h * h), dim=1) for _, r in distance_blocks(points, centres)]
     constant = math.log(centres.shape[0]) + centres.shape[1] * (math.log(h) + 0.5 * math.log(2.0 * math.pi))
     return torch.cat(log_sums).mean() - constant
 

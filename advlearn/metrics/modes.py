@@ -127,9 +127,7 @@ def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
         raise TypeError(f"labels: expected an integer tensor of shape (N,), got {describe(labels)}")
     if labels.ndim != 1 or labels.numel() == 0:
-        raise ValueError(
-            f"labels: expected an integer tensor of shape (N,), N at least 1, got {describe(labels)}"
-        )
+        raise ValueError(f"labels: expected an integer tensor of shape (N,), N at least 1, got {describe(labels)}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= n_classes:
         raise ValueError(f"labels: expected classes in 0..{n_classes - 1}, got {low}..{high}")
@@ -141,13 +139,9 @@ def _target(target: Tensor | None, counts: Tensor) -> Tensor:
     if target is None:
         return torch.full_like(counts, 1, dtype=torch.float64) / counts.numel()
     if not isinstance(target, Tensor) or not target.is_floating_point():
-        raise TypeError(
-            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
-        )
+        raise TypeError(f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}")
     if target.shape != counts.shape:
-        raise ValueError(
-            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
-        )
+        raise ValueError(f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}")
     p = target.detach().to(counts.device, torch.float64)
     if not bool((p >= 0).all()) or abs(float(p.sum()) - 1.0) > 1e-4:
         raise ValueError(f"target: expected probabilities that sum to 1, got a sum of {float(p.sum()):g}")

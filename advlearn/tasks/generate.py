@@ -18,9 +18,9 @@ CONTEST = "data"
 
 @final
 class Generate(Task):
-    """A generator of samples against one critic that compares them with the data.
+    r"""A generator of samples against one critic that compares them with the data.
 
-    .. math:: fake = G(z)\\ or\\ G(z, y), \\qquad z \\sim N(0, I)
+    .. math:: fake = G(z)\ or\ G(z, y), \qquad z \sim N(0, I)
 
     With classes, real samples are pairs (x, y), fake ones (G(z, y), y) with the same labels.
 
@@ -129,7 +129,9 @@ class Generate(Task):
             try:
                 made = self.sample(2)
             except (RuntimeError, TypeError) as error:
-                raise ValueError(f"generator: refused z of shape (2, {self.latent}): {str(error).splitlines()[0]}") from None
+                raise ValueError(
+                    f"generator: refused z of shape (2, {self.latent}): {str(error).splitlines()[0]}"
+                ) from None
         if tuple(made.shape) != (2, *self.shape):
             raise ValueError(f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}")
 

@@ -106,7 +106,8 @@ def _play(case: Case, rank: int, world: int) -> Found:
     torch.manual_seed(11)
     players = nn.ModuleDict({side: nn.Linear(2, 2, dtype=dtype) for side in ("real", "fake")})
     judge = critic(chain.required_objective().score, dtype, classes=CLASSES if case.labelled else 0)
-    adversary = Adversary(judge, chain)
+    # Not Adam: it makes a step of full size out of the rounding of a gradient that is zero.
+    adversary = Adversary(judge, chain, optimizer=lambda ps: torch.optim.SGD(ps, lr=0.01))
 
     def side(points: Tensor) -> Samples:
         return (points, y) if case.labelled else points

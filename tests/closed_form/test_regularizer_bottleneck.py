@@ -46,10 +46,10 @@ def test_samples_count_by_their_weights() -> None:
 
 
 def test_dual_ascent_by_hand() -> None:
-    bottleneck = Bottleneck(i_c=0.2, beta=0.0, beta_lr=0.1)
+    bottleneck = Bottleneck(i_c=1.0, beta=0.0, beta_lr=0.1)
     critic = bottleneck.wrap(smooth(torch.float32))
     x = samples(4, 2, dtype=torch.float32)
-    beta = 0.0
+    beta, betas = 0.0, []
     for scale in (1.0, 5.0, 0.0, 0.0):
         with torch.no_grad():  # from a large divergence to none
             for layer in (critic[2].mean, critic[2].log_variance):
@@ -59,9 +59,10 @@ def test_dual_ascent_by_hand() -> None:
         bottleneck.penalty(meet(critic, x, x))
         with torch.no_grad():
             bottleneck.project(critic)
-        beta = max(0.0, beta + 0.1 * (found - 0.2))
+        beta = max(0.0, beta + 0.1 * (found - 1.0))
+        betas.append(beta)
         assert critic[2].beta.item() == pytest.approx(beta, rel=1e-5, abs=1e-7)
-    assert found == 0
+    assert betas[0] == 0 < betas[3] < betas[2] < betas[1]
 
 
 def test_beta_is_fixed_without_a_learning_rate() -> None:

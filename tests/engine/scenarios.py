@@ -41,9 +41,7 @@ class KillBeforeRename(Callback):
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step == 12:
-            sys.addaudithook(
-                lambda event, _: os.kill(os.getpid(), signal.SIGKILL) if event == "os.rename" else None
-            )
+            sys.addaudithook(lambda event, _: os.kill(os.getpid(), signal.SIGKILL) if event == "os.rename" else None)
 
 
 KILLS = {"training": KillWhileTraining, "writing": KillWhileWriting, "rename": KillBeforeRename}
@@ -87,10 +85,7 @@ def _refusal(act: "object", file: Path) -> list[object]:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)  # no thread yet: the process can be forked
     build()  # the first optimiser makes torch import much more, here once for all
-    ends = {
-        name: forked(lambda kill=kill, name=name: killed(kill(), folder / name))
-        for name, kill in KILLS.items()
-    }
+    ends = {name: forked(lambda kill=kill, name=name: killed(kill(), folder / name)) for name, kill in KILLS.items()}
     ends["full"] = forked(lambda: full_disk(folder / "full"))
     print(json.dumps(ends))
 

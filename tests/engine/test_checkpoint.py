@@ -75,9 +75,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_earlier_file(ended: tuple[Path, d
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        OSError, match=r"^checkpoint: cannot write .*file/run\.pt: (File exists|Not a directory)$"
-    ):
+    with pytest.raises(OSError, match=r"^checkpoint: cannot write .*file/run\.pt: (File exists|Not a directory)$"):
         save(tmp_path / "file" / "run.pt", PAYLOAD)
 
 
@@ -95,9 +93,7 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, share: float) -> None:
     path = save(tmp_path / "run.pt", PAYLOAD)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(
-        ValueError, match=r"^checkpoint: .*run\.pt is damaged or no checkpoint \(.+\)$"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"^checkpoint: .*run\.pt is damaged or no checkpoint \(.+\)$") as caught:
         load(path)
     assert "\n" not in str(caught.value)
 
@@ -211,9 +207,7 @@ def test_a_poisoned_state_is_never_saved(tmp_path: Path) -> None:
 
 
 def test_a_callback_whose_state_would_be_saved_too_early_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"^callbacks: expected Checkpoint after Average, EarlyStop, whose state"
-    ):
+    with pytest.raises(ValueError, match=r"^callbacks: expected Checkpoint after Average, EarlyStop, whose state"):
         build(2, [Checkpoint(tmp_path), Average(), EarlyStop(lambda trainer: 0.0, 1)]).run()
     assert not os.listdir(tmp_path)
 
@@ -224,9 +218,7 @@ def test_a_checkpoint_of_another_run_is_one_line(tmp_path: Path) -> None:
         trainer.run()
     other = build(3)
     other.task.generator[0] = torch.nn.Linear(5, 8)  # type: ignore[index]
-    with pytest.raises(
-        ValueError, match=r"^checkpoint: .* is of another run: size mismatch for generator"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"^checkpoint: .* is of another run: size mismatch for generator") as caught:
         resume(tmp_path, other)
     assert "\n" not in str(caught.value)
     other = build(3)

@@ -46,9 +46,7 @@ def test_two_processes_of_torchrun_train_together_with_every_watcher(tmp_path: P
     assert first["step"] == second["step"] == 6
     assert first["total"] == second["total"]
     assert not first["left"] and not second["left"]
-    assert (
-        first["files"] == ["checkpoint", "events", "step-00000005", "step-00000006"] and second["files"] == []
-    )
+    assert first["files"] == ["checkpoint", "events", "step-00000005", "step-00000006"] and second["files"] == []
     lines = (tmp_path / "progress-0").read_text().splitlines()
     assert [line.split()[1] for line in lines if line.startswith("step ")] == ["2/20", "4/20", "6/20"]
     assert (tmp_path / "progress-1").read_text() == ""

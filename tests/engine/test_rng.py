@@ -64,9 +64,7 @@ def test_state_goes_through_a_file_that_cannot_run_code() -> None:
 def test_a_state_from_a_machine_with_other_devices_is_taken_for_what_is_here() -> None:
     state = get_state()
     with isolated(1):
-        set_state(
-            {**state, "cuda": [torch.get_rng_state()[:16]] * 64 if not torch.cuda.is_available() else []}
-        )
+        set_state({**state, "cuda": [torch.get_rng_state()[:16]] * 64 if not torch.cuda.is_available() else []})
         assert torch.equal(torch.get_rng_state(), state["torch"])
 
 

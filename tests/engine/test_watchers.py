@@ -37,9 +37,7 @@ def test_progress_writes_the_spec_and_a_line_at_each_tenth() -> None:
     steps = [line.split()[1] for line in lines[len(start) :]]
     assert steps == [f"{step}/20" for step in range(2, 21, 2)]
     health = trainer.adversaries["data"].health()
-    assert lines[-1].endswith(
-        f"critic loss {health.critic_loss:.3g}  estimate {health.estimate:.3g}  {health.verdict}"
-    )
+    assert lines[-1].endswith(f"critic loss {health.critic_loss:.3g}  estimate {health.estimate:.3g}  {health.verdict}")
 
 
 def test_progress_of_a_run_that_goes_on_starts_where_it_is() -> None:
@@ -55,11 +53,7 @@ def test_progress_of_a_run_that_goes_on_starts_where_it_is() -> None:
 def test_progress_says_why_a_run_stopped() -> None:
     stream = io.StringIO()
     run(build(20, [EarlyStop(lambda trainer: 1.0, 1, patience=3), Progress(60.0, stream)]))
-    assert (
-        stream.getvalue()
-        .splitlines()[-1]
-        .startswith("stopped at step 4 of 20: no improvement in 3 looks, best 1 ")
-    )
+    assert stream.getvalue().splitlines()[-1].startswith("stopped at step 4 of 20: no improvement in 3 looks, best 1 ")
 
 
 class Terminal(io.StringIO):
@@ -71,11 +65,7 @@ def test_progress_on_a_terminal_draws_over_itself_and_leaves_the_cursor() -> Non
     stream = Terminal()
     trainer = run(build(5, [Progress(0.0, stream)]))
     text = stream.getvalue()
-    assert (
-        "step 1/5" in text
-        and "step 5/5" in text
-        and trainer.adversaries["data"].health().verdict[:20] in text
-    )
+    assert "step 1/5" in text and "step 5/5" in text and trainer.adversaries["data"].health().verdict[:20] in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     stream = Terminal()
     with pytest.raises(NonFiniteError):
@@ -119,9 +109,7 @@ def test_tensorboard_reads_back_what_the_trainer_said(tmp_path: Path) -> None:
     read = curves(tmp_path)
     for tag in ("data/critic_loss", "data/GradientPenalty", "data/player_loss"):
         assert [step for step, _ in read[tag]] == [3, 6, 9]
-        np.testing.assert_allclose(
-            [v for _, v in read[tag]], [terms.seen[s][tag] for s in (3, 6, 9)], rtol=1e-6
-        )
+        np.testing.assert_allclose([v for _, v in read[tag]], [terms.seen[s][tag] for s in (3, 6, 9)], rtol=1e-6)
     health = trainer.adversaries["data"].health()
     assert read["data/health/accuracy"][-1] == (9, pytest.approx(health.accuracy))
     assert "data/health/penalty/GradientPenalty" in read and "data/health/verdict" not in read
@@ -145,9 +133,7 @@ def test_tensorboard_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None
     points = curves(tmp_path / "log")["data/critic_loss"]
     assert [step for step, _ in points] == list(range(1, 11))
     seen = {**first.seen, **second.seen}
-    np.testing.assert_allclose(
-        [v for _, v in points], [seen[s]["data/critic_loss"] for s in range(1, 11)], rtol=1e-6
-    )
+    np.testing.assert_allclose([v for _, v in points], [seen[s]["data/critic_loss"] for s in range(1, 11)], rtol=1e-6)
     assert first.seen[7] != second.seen[7]
 
 
@@ -201,9 +187,7 @@ def test_vectors_are_drawn_over_the_real_ones(tmp_path: Path, dimension: int) ->
 
 @pytest.mark.parametrize("shape", [(3,), (0, 2), (4, 2, 8, 8), (2, 3, 4)])
 def test_samples_that_cannot_be_drawn_are_one_line(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    with pytest.raises(
-        ValueError, match=r"^samples: expected images \(N, 1 or 3, H, W\) or vectors \(N, D\), got "
-    ):
+    with pytest.raises(ValueError, match=r"^samples: expected images \(N, 1 or 3, H, W\) or vectors \(N, D\), got "):
         picture(torch.zeros(shape), tmp_path / "grid.png")
     with pytest.raises(ValueError, match=r"^real: "):
         picture(torch.zeros(4, 2), tmp_path / "grid.png", real=torch.zeros(4, 1, 8, 8))
@@ -254,9 +238,7 @@ def stopped_at(values: list[float], patience: int, higher_is_better: bool = Fals
         ([1, float("nan"), 0.5, float("inf"), 2], 2, False, 10),
     ],
 )
-def test_early_stop_stops_when_patience_ends(
-    values: list[float], patience: int, higher: bool, step: int
-) -> None:
+def test_early_stop_stops_when_patience_ends(values: list[float], patience: int, higher: bool, step: int) -> None:
     assert stopped_at(values, patience, higher) == step
 
 

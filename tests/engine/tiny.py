@@ -43,9 +43,7 @@ class Tiny(Task):
         return self.generator(torch.randn(n, 3))
 
 
-def build(
-    steps: int = 20, callbacks: Sequence[Callback] = (), poisoned: int | None = None, **streams: Any
-) -> Trainer:
+def build(steps: int = 20, callbacks: Sequence[Callback] = (), poisoned: int | None = None, **streams: Any) -> Trainer:
     """A trainer whose weights and data come from seed 0; what it draws comes from the global generators."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -58,14 +58,10 @@ def test_the_inception_score_of_splits_is_the_mean_and_population_deviation_of_i
 
 
 def test_the_inception_score_runs_from_one_to_the_number_of_classes():
-    assert inception_score(torch.eye(7), splits=1, kind="probabilities").mean.item() == pytest.approx(
-        7, rel=1e-12
-    )
+    assert inception_score(torch.eye(7), splits=1, kind="probabilities").mean.item() == pytest.approx(7, rel=1e-12)
     for same in (torch.ones(20, 7) / 7, torch.eye(7)[:1].repeat(20, 1)):
         score = inception_score(same, kind="probabilities")
-        assert score.mean.item() == pytest.approx(1, rel=1e-6) and score.std.item() == pytest.approx(
-            0, abs=1e-12
-        )
+        assert score.mean.item() == pytest.approx(1, rel=1e-6) and score.std.item() == pytest.approx(0, abs=1e-12)
 
 
 def test_logits_and_their_probabilities_have_one_score():
@@ -171,17 +167,11 @@ def test_bad_features_and_moments_are_named():
         frechet_distance(torch.tensor([[math.nan], [1.0]]), x[:, :1])
     with pytest.raises(ValueError, match=r"mean2: expected shape \(2,\) as mean1, got float32 \(3,\)"):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(3), one)
-    with pytest.raises(
-        ValueError, match=r"cov2: expected a float tensor of shape \(2, 2\) as the mean, got float32"
-    ):
+    with pytest.raises(ValueError, match=r"cov2: expected a float tensor of shape \(2, 2\) as the mean, got float32"):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(2), torch.eye(3))
     with pytest.raises(ValueError, match="cov1: expected a symmetric matrix, got asymmetry up to 1"):
-        frechet_from_moments(
-            torch.zeros(2), one + torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.zeros(2), one
-        )
-    with pytest.raises(
-        ValueError, match="cov2: expected a positive semi-definite matrix, got an eigenvalue of -1"
-    ):
+        frechet_from_moments(torch.zeros(2), one + torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.zeros(2), one)
+    with pytest.raises(ValueError, match="cov2: expected a positive semi-definite matrix, got an eigenvalue of -1"):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(2), -one)
     with pytest.raises(ValueError, match=r"real: expected at least 1000 samples, got float64 \(5, 2\)"):
         kid(x, x)

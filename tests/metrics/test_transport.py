@@ -65,9 +65,7 @@ def test_a_small_epsilon_gives_the_exact_transport_cost():
 def test_a_large_epsilon_gives_half_the_energy_distance_for_p_of_one():
     x, y = draw(8, 2), draw(11, 2, seed=1) + 1.0
     cross, own = torch.cdist(x, y).mean(), torch.cdist(x, x).mean() + torch.cdist(y, y).mean()
-    assert sinkhorn_divergence(x, y, epsilon=1e6, p=1).item() == pytest.approx(
-        (cross - own / 2).item(), rel=1e-4
-    )
+    assert sinkhorn_divergence(x, y, epsilon=1e6, p=1).item() == pytest.approx((cross - own / 2).item(), rel=1e-4)
 
 
 def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_shift():

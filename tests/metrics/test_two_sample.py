@@ -33,9 +33,7 @@ def brute_force(x: Tensor, y: Tensor, kernel: str, lengths: list[float], unbiase
         return float(np.mean([(1 + r**2 / (2 * a * s**2)) ** -a for s in lengths for a in alphas]))
 
     def within(z: Tensor) -> float:
-        return float(
-            np.mean([k(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j or not unbiased])
-        )
+        return float(np.mean([k(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j or not unbiased]))
 
     return within(x) + within(y) - 2 * float(np.mean([k(a, b) for a in x for b in y]))
 
@@ -58,9 +56,7 @@ def test_rbf_mmd_of_two_gaussians_has_its_closed_form(s):
         return s / math.sqrt(s**2 + v) * math.exp(-(m**2) / (2 * (s**2 + v)))
 
     expected = mean_kernel(0, 2) + mean_kernel(0, 2 * scale**2) - 2 * mean_kernel(shift, 1 + scale**2)
-    assert mmd(x, shift + scale * x, bandwidths=[s], unbiased=False).item() == pytest.approx(
-        expected, rel=5e-3
-    )
+    assert mmd(x, shift + scale * x, bandwidths=[s], unbiased=False).item() == pytest.approx(expected, rel=5e-3)
 
 
 def test_the_unbiased_mmd_has_mean_zero_between_equal_distributions_and_the_biased_one_has_not():
@@ -115,9 +111,7 @@ def test_wide_features_far_from_the_origin_keep_their_distances():
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.floats(-9, 9), min_size=1, max_size=12), st.lists(st.floats(-9, 9), min_size=1, max_size=12)
-)
+@given(st.lists(st.floats(-9, 9), min_size=1, max_size=12), st.lists(st.floats(-9, 9), min_size=1, max_size=12))
 def test_energy_distance_is_the_square_of_scipys(u, v):
     value = energy_distance(torch.tensor(u)[:, None].double(), torch.tensor(v)[:, None].double()).item()
     expected = stats.energy_distance(torch.tensor(u).numpy(), torch.tensor(v).numpy()) ** 2
@@ -179,9 +173,7 @@ def test_bad_samples_are_named_in_one_line(x, y, error, message):
 
 def test_bad_kernels_and_bandwidths_are_named():
     x = torch.zeros(3, 1)
-    with pytest.raises(
-        ValueError, match="kernel: expected one of rbf, rational-quadratic, energy, got 'cosine'"
-    ):
+    with pytest.raises(ValueError, match="kernel: expected one of rbf, rational-quadratic, energy, got 'cosine'"):
         mmd(x, x, kernel="cosine")
     with pytest.raises(ValueError, match="bandwidths: expected a finite number above 0, got 0"):
         mmd(x, x, bandwidths=[1.0, 0.0])

@@ -1,0 +1,72 @@
+"""Whether the results hold what was asked of them: every bar of an issue is there, and which ones fall short."""
+
+import json
+import sys
+from fnmatch import fnmatchcase
+
+from harness import RESULTS, met
+
+Bar = tuple[str, str, float]
+
+_MODES: list[Bar] = [
+    (f"{family}*, {data}: {name}", op, bar)
+    for family in ("wgan-gp", "r3gan")
+    for data in ("ring", "grid")
+    for name, op, bar in (
+        ("seeds with all modes", ">=", 5),
+        ("worst reverse KL", "<=", 0.04),
+        ("worst high quality", ">=", 0.9),
+        ("generator steps", "<=", 30_000),
+    )
+]
+# Name of a result file to the bars its issue asks for: name (a pattern), comparison, value.
+ASKED: dict[str, list[Bar]] = {
+    "modes_2d": [*_MODES, ("other families with all 25 modes on every seed", ">=", 8)],
+    "overhead": [
+        ("ratio, wgan-gp*", "<=", 1.05),
+        ("ratio, nsgan*", "<=", 1.05),
+        ("gradients, wgan-gp*", "<=", 1e-6),
+        ("gradients, nsgan*", "<=", 1e-6),
+    ],
+    "images": [("classifier, mnist", ">=", 0.985), ("classifier, fashion-mnist", ">=", 0.89)],
+    "resume": [("kills", "==", 20), ("identical", "==", 1)],
+    "compile_penalties": [
+        ("gradients, fp32", "<=", 1e-5),
+        ("gradients, bf16", "<=", 3e-2),
+        ("penalty on input gradients under bf16 against fp32", "<=", 1e-5),
+    ],
+    "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
+}
+
+
+def report(name: str) -> int:
+    """Print how one file stands; the number of bars that were asked for and are not in it."""
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        print(f"none    {name}: not run yet")
+        return 0
+    content = json.loads(path.read_text())
+    stated = {b["name"]: b for b in content["bars"]}
+    print(f"        {name}: {len(content['rows'])} rows, {content['seconds']:.0f} s, commit {content['commit']}")
+    for b in stated.values():
+        word = "met" if met(b["value"], b["op"], b["bar"]) else "SHORT"
+        print(f"{word:7} {name}: {b['name']}: {b['value']:.4g} {b['op']} {b['bar']:g}")
+    missing = [asked for asked in ASKED.get(name, []) if not _stated(asked, list(stated.values()))]
+    for pattern, op, bar in missing:
+        print(f"MISSING {name}: {pattern} {op} {bar:g}")
+    return len(missing)
+
+
+def _stated(asked: Bar, bars: list[dict[str, float | str]]) -> bool:
+    pattern, op, bar = asked
+    return any(fnmatchcase(str(b["name"]), pattern) and (b["op"], b["bar"]) == (op, bar) for b in bars)
+
+
+def main() -> None:
+    """Go through all files; fail if a bar is missing, not if one falls short: that is a finding."""
+    names = sorted({*ASKED, *(path.stem for path in RESULTS.glob("*.json"))})
+    sys.exit(1 if sum([report(name) for name in names]) else 0)
+
+
+if __name__ == "__main__":
+    main()

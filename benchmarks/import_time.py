@@ -1,0 +1,55 @@
+"""How long `import advlearn` takes against `import torch` alone, in pairs of fresh interpreters.
+
+Measured inside the interpreter, so its own start is not in it; wall-clock and CPU time, modules already in the
+file cache. `import advlearn` contains `import torch`, so the ratio is at least about one.
+"""
+
+import statistics
+import subprocess
+import sys
+
+from harness import Result, Row, arguments
+
+PAIRS, BAR = 15, 2.0
+PROGRAM = """
+import time
+wall, cpu = time.perf_counter(), time.process_time()
+import {module}
+print(time.perf_counter() - wall, time.process_time() - cpu)
+"""
+
+
+def seconds(module: str) -> tuple[float, float]:
+    """Wall-clock and CPU seconds of one import in a fresh interpreter."""
+    command = [sys.executable, "-c", PROGRAM.format(module=module)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    wall, cpu = map(float, done.stdout.split())
+    return wall, cpu
+
+
+def pair(k: int) -> Row:
+    """One import of each, in turn first."""
+    names = ("torch", "advlearn") if k % 2 else ("advlearn", "torch")
+    row: Row = {"pair": k}
+    for name in names:
+        row[f"{name}_s"], row[f"{name}_cpu_s"] = seconds(name)
+    return {**row, "ratio": row["advlearn_s"] / row["torch_s"], "cpu_ratio": row["advlearn_cpu_s"] / row["torch_cpu_s"]}
+
+
+def main() -> None:
+    """Time the pairs."""
+    options = arguments(__doc__ or "").parse_args()
+    result = Result("import_time", quick=options.quick)
+    result.rows, result.seconds = [], 0.0
+    for name in () if options.quick else ("torch", "advlearn"):
+        seconds(name)  # so that the files are in the cache
+    for k in range(1 if options.quick else PAIRS):
+        result.add(pair(k))
+    ratio = statistics.median(row["ratio"] for row in result.rows)
+    result.bar("import advlearn over import torch, median", ratio, "<=", BAR)
+    result.save()
+    result.show(list(result.rows[0]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Every objective there is against every property that the library asks of one."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from advlearn.core.objective import Objective, Setwise
+from advlearn.core.spec import resolve
+from advlearn.objectives.mmd import MMD
+from advlearn.testing.objective import CHECKS
+from tests.conformance import cases
+
+OBJECTIVES = cases.objectives()
+# The tag that takes a property away, and the value with which it does.
+EXCUSES = {"parts": ("decomposable", False), "both_sides": ("two_sided", False), "host_sync": ("host_sync", True)}
+
+
+def excuse(objective: Objective, check: str) -> str | None:
+    tag, lost = EXCUSES.get(check, ("", None))
+    if not tag or getattr(objective, tag, not lost) is not lost:
+        return None
+    return f"{tag} is {lost}: {type(objective).reasons[tag]}"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_property(objective: Objective, check: str) -> None:
+    reason = excuse(objective, check)
+    if reason is not None:
+        pytest.skip(reason)
+    CHECKS[check](copy.deepcopy(objective))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_the_printed_form_is_a_spec(objective: Objective) -> None:
+    assert repr(resolve(repr(objective)).objective) == repr(objective)
+
+
+@pytest.mark.parametrize("tag", ["decomposable", "exchangeable", "host_sync"])
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
+def test_no_tag_takes_away_what_holds(objective: Objective, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = tag == "host_sync"
+    if getattr(objective, tag, not lost) is not lost:
+        return
+    check = {"decomposable": "parts", "exchangeable": "order", "host_sync": "host_sync"}[tag]
+    monkeypatch.setattr(type(objective), tag, not lost, raising=False)
+    with pytest.raises(AssertionError, match=check):
+        CHECKS[check](copy.deepcopy(objective))
+
+
+SETWISE = [o for o in OBJECTIVES if isinstance(o, Setwise)]
+
+
+@pytest.mark.parametrize("objective", [*SETWISE, MMD(bandwidths=(0.5, 2.0))], ids=repr)
+def test_equal_laws_leave_the_player_at_rest(objective: Setwise) -> None:
+    """Zero gradient on equal samples; or, for unbiased estimates, zero in expectation over all pairs of batches."""
+    if getattr(objective, "kernel", "") == "rbf" and getattr(objective, "bandwidths", ()) is None:
+        pytest.skip("bandwidths is None: the kernel's scale is drawn with the real batch, so no expectation is zero")
+    atoms = torch.tensor([[0.0, 1.0], [2.0, -0.5], [-1.0, 0.3]], dtype=torch.float64)
+    on_equal_samples = gradient_of_fakes(objective, atoms, [tuple(range(3))], [tuple(range(3))])
+    draws = list(itertools.product(range(3), repeat=2))
+    expected = gradient_of_fakes(objective, atoms, draws, draws)
+    least = min(float(on_equal_samples.abs().max()), float(expected.abs().max()))
+    assert least < 1e-7, f"equal samples: {on_equal_samples}, expectation: {expected}"
+
+
+def gradient_of_fakes(
+    objective: Setwise, atoms: Tensor, real_draws: list[tuple[int, ...]], fake_draws: list[tuple[int, ...]]
+) -> Tensor:
+    """Gradient by the places of the fake law's atoms, at the real ones, of the mean distance over all draws."""
+    places = atoms.clone().requires_grad_()
+    distances = [
+        objective.distance(atoms[list(r)], places[list(f)]) for r, f in itertools.product(real_draws, fake_draws)
+    ]
+    (gradient,) = torch.autograd.grad(torch.stack(distances).mean(), places)
+    return gradient
