@@ -59,7 +59,7 @@ class Chain:
     Example:
         >>> from advlearn import resolve
         >>> resolve("hinge + spectral_norm")
-        Hinge() + SpectralNorm()
+        Hinge() + SpectralNorm(iterations=1)
     """
 
     objective: Objective | None = None

@@ -1,6 +1,9 @@
 """The features a critic decides on: what goes into its last linear layer."""
 
-from collections.abc import Callable
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -9,8 +12,9 @@ from advlearn.core.contest import Critic, Samples, as_tuple
 
 def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
     """Name and module of the critic's last linear layer, or one line that says there is none."""
-    modules: list[tuple[str, nn.Module]] = list(critic.named_modules()) if isinstance(critic, nn.Module) else []
-    layers = [(name, module) for name, module in modules if isinstance(module, nn.Linear)]
+    module = cast(object, critic)
+    parts = module.named_modules() if isinstance(module, nn.Module) else ()
+    layers = [(name, part) for name, part in parts if isinstance(part, nn.Linear)]
     if not layers:
         raise ValueError(f"critic: expected an nn.Module with a linear output layer, got {type(critic).__name__}")
     return layers[-1]
@@ -20,8 +24,11 @@ def penultimate(critic: Critic, samples: Samples) -> Tensor:
     """Inputs of the critic's last linear layer for `samples`: (N, d), float."""
     _, layer = last_linear(critic)
     seen: list[Tensor] = []
-    with_hook: Callable[[nn.Module, tuple[Tensor, ...]], None] = lambda _, inputs: seen.append(inputs[0])  # noqa: E731
-    handle = layer.register_forward_pre_hook(with_hook)
+
+    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(inputs[0])
+
+    handle = layer.register_forward_pre_hook(note)
     try:
         critic(*as_tuple(samples))
     finally:

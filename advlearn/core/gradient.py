@@ -26,9 +26,10 @@ def input_gradient(critic: Critic, samples: Samples) -> tuple[Tensor, ...]:
 
     Example:
         >>> import torch
-        >>> input_gradient(lambda x: 3 * x[:, 0], torch.zeros(2, 2))
-        (tensor([[3., 0.],
-                [3., 0.]], grad_fn=...),)
+        >>> (slope,) = input_gradient(lambda x: 3 * x[:, 0], torch.zeros(2, 2))
+        >>> slope
+        tensor([[3., 0.],
+                [3., 0.]])
     """
     parts = tuple(p.detach() for p in as_tuple(samples))
     moving = [i for i, p in enumerate(parts) if p.is_floating_point()]

@@ -62,9 +62,7 @@ def mean_within(kernel: str, mixture: list[float] | list[Tensor], x: Tensor) -> 
     return values(kernel, mixture, x, x).masked_fill(same, 0.0).sum() / (n * (n - 1))
 
 
-def witness(
-    kernel: str, mixture: list[float] | list[Tensor], points: Tensor, real: Tensor, fake: Tensor
-) -> Tensor:
+def witness(kernel: str, mixture: list[float] | list[Tensor], points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
     """Mean kernel to `real` less mean kernel to `fake`, at each of `points` (K, d): (K,)."""
     to_real = values(kernel, mixture, points, real).mean(1)
     return to_real - values(kernel, mixture, points, fake).mean(1)

@@ -119,9 +119,7 @@ class FDivergence(Pointwise):
         value, as in the paper's table.
     """
 
-    def __init__(
-        self, f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating"
-    ) -> None:
+    def __init__(self, f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating") -> None:
         super().__init__()
         self.f = choice("f", f, tuple(_TABLE))
         self.generator = choice("generator", generator, ("nonsaturating", "minimax"))

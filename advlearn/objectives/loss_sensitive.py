@@ -60,9 +60,7 @@ class LossSensitive(Objective):
         "exchangeable": "a real and a fake sample are paired by their place in the batch",
     }
 
-    def __init__(
-        self, weight: float = 1.0, margin_weight: float = 1.0, norm: Literal["l1", "l2"] = "l1"
-    ) -> None:
+    def __init__(self, weight: float = 1.0, margin_weight: float = 1.0, norm: Literal["l1", "l2"] = "l1") -> None:
         super().__init__()
         self.weight = parameter("weight", weight, low=0)
         self.margin_weight = parameter("margin_weight", margin_weight, low=0)

@@ -78,23 +78,23 @@ class MinibatchEnergy(Setwise):
         return across - 2 * self._transport(x, x2) - 2 * self._transport(y, y2)
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-        own = transport.self_potential(_cosine_cost(fake, fake), self.epsilon, self.iterations)
-        f, _ = transport.potentials(_cosine_cost(real, fake), self.epsilon, self.iterations, own)
+        epsilon = real.new_full((), self.epsilon)
+        own = transport.self_potential(_cosine_cost(fake, fake), epsilon, self.iterations)
+        f, _ = transport.potentials(_cosine_cost(real, fake), epsilon, self.iterations, own)
         to_real, to_fake = _cosine_cost(points, real), _cosine_cost(points, fake)
-        return transport.debiased_witness(to_real, to_fake, f, own, self.epsilon)
+        return transport.debiased_witness(to_real, to_fake, f, own, epsilon)
 
     def _transport(self, x: Tensor, y: Tensor) -> Tensor:
         cost = _cosine_cost(x, y)
-        f, g = transport.potentials(cost, self.epsilon, self.iterations, cost.new_zeros(y.shape[0]))
-        return transport.value(cost, f, g, self.epsilon)
+        epsilon = cost.new_full((), self.epsilon)
+        f, g = transport.potentials(cost, epsilon, self.iterations, cost.new_zeros(y.shape[0]))
+        return transport.value(cost, f, g, epsilon)
 
 
 def _halves(name: str, side: Tensor) -> tuple[Tensor, Tensor]:
     half = side.shape[0] // 2
     if half == 0:
-        raise ValueError(
-            f"{name}: the minibatch energy distance needs 2 or more samples, got {side.shape[0]}"
-        )
+        raise ValueError(f"{name}: the minibatch energy distance needs 2 or more samples, got {side.shape[0]}")
     return side[:half], side[half:]
 
 

@@ -77,9 +77,7 @@ class MMD(Setwise):
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         for name, side in (("real", real), ("fake", fake)):
             if side.shape[0] < 2:
-                raise ValueError(
-                    f"{name}: the unbiased estimate needs 2 or more samples, got {side.shape[0]}"
-                )
+                raise ValueError(f"{name}: the unbiased estimate needs 2 or more samples, got {side.shape[0]}")
         mixture = kernels.scales(self.kernel, self.bandwidths, real)
         within_real = kernels.mean_within(self.kernel, mixture, real)
         within_fake = kernels.mean_within(self.kernel, mixture, fake)

@@ -10,9 +10,7 @@ from advlearn.core.objective import Pointwise
 from advlearn.regularizers.gradient_penalty import GradientPenalty
 from advlearn.regularizers.weight_clip import WeightClip
 
-REFERENCE = Reference(
-    "Wasserstein GAN", "Arjovsky et al. 2017", "eq. 2 and 3", "https://arxiv.org/abs/1701.07875"
-)
+REFERENCE = Reference("Wasserstein GAN", "Arjovsky et al. 2017", "eq. 2 and 3", "https://arxiv.org/abs/1701.07875")
 
 
 @final
@@ -58,9 +56,7 @@ def wgan(limit: float = 0.01) -> Chain:
 
 def wgan_gp(weight: float = 10.0) -> Chain:
     """WGAN with the two-sided gradient penalty (Gulrajani et al. 2017, algorithm 1 and its Adam)."""
-    return Chain(
-        Wasserstein(), (GradientPenalty(weight),), Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9))
-    )
+    return Chain(Wasserstein(), (GradientPenalty(weight),), Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9)))
 
 
 ALIASES = {"wgan": wgan, "wgan-gp": wgan_gp}

@@ -44,5 +44,5 @@ class WeightClip(Regularizer):
 
     def project(self, critic: nn.Module) -> None:
         parameters = [p.data for p in critic.parameters()]
-        torch._foreach_clamp_min_(parameters, -self.limit)  # pyright: ignore[reportPrivateUsage]
-        torch._foreach_clamp_max_(parameters, self.limit)  # pyright: ignore[reportPrivateUsage]
+        torch._foreach_clamp_min_(parameters, -self.limit)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_clamp_max_(parameters, self.limit)  # pyright: ignore[reportPrivateImportUsage]

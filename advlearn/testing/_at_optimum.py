@@ -42,9 +42,7 @@ def optimum(obj: Objective) -> None:
     if not isinstance(obj, Pointwise):
         return
     x = torch.linspace(-8, 8, 2001, dtype=torch.float64)
-    logs = [
-        torch.log_softmax(-(((x - mean) / scale) ** 2) / 2, 0) for mean, scale in ((0.0, 1.0), (1.0, 1.3))
-    ]
+    logs = [torch.log_softmax(-(((x - mean) / scale) ** 2) / 2, 0) for mean, scale in ((0.0, 1.0), (1.0, 1.3))]
     p, q = (log.exp() for log in logs)
     best = obj.optimal_score(logs[0] - logs[1])
     f = obj.divergence((logs[0] - logs[1]).exp())
@@ -61,8 +59,7 @@ def optimum(obj: Objective) -> None:
             f"estimate at the optimal critic is {found:.8g}, the divergence {known:.8g}",
         )
     least = number(obj.critic_loss(met))
-    for k in range(1, 4):
-        other = best + 0.3 * torch.sin(k * x)
+    for other in (0.7 * best, 1.3 * best, best - 0.3, best + 0.3, best + 0.3 * torch.sin(2 * x)):
         other = other.clamp(max=0) if obj.score == "energy" else other
         loss = number(obj.critic_loss(replace(met, real_scores=other, fake_scores=other)))
         hold(

@@ -22,9 +22,7 @@ def tags(part: Described) -> None:
     reasons = cast(dict[str, str], getattr(type(part), "reasons", {}))
     for tag, lost in LOSSES.items():
         if getattr(part, tag, not lost) is lost:
-            hold(
-                bool(reasons.get(tag)), "tags", part, f"{tag} is {lost} and reasons[{tag!r}] does not say why"
-            )
+            hold(bool(reasons.get(tag)), "tags", part, f"{tag} is {lost} and reasons[{tag!r}] does not say why")
 
 
 def printed(part: Described) -> None:
@@ -32,14 +30,10 @@ def printed(part: Described) -> None:
     cls = type(part)
     parameters = inspect.signature(cls).parameters
     needed = [name for name in keywords(cls) if parameters[name].default is inspect.Parameter.empty]
-    hold(
-        not needed,
-        "printed",
-        part,
-        f"the constructor needs {', '.join(needed)}; give every parameter a default",
-    )
+    # The class and not the object in these two, which may not be able to print itself.
+    hold(not needed, "printed", cls, f"the constructor needs {', '.join(needed)}; give every parameter a default")
     missing = [name for name in keywords(cls) if not hasattr(part, name)]
-    hold(not missing, "printed", part, f"the constructor does not store {', '.join(missing)} under that name")
+    hold(not missing, "printed", cls, f"the constructor does not store {', '.join(missing)} under that name")
     again = cls(**{name: getattr(part, name) for name in keywords(cls)})
     hold(repr(again) == repr(part), "printed", part, f"built again from what it prints, it is {again!r}")
     hold(bool(inspect.getdoc(cls)), "printed", part, "the class has no docstring for `describe` to show")

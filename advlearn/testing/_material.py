@@ -60,9 +60,7 @@ def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
         return nn.Sequential(nn.Linear(2, 1)).to(dtype)
 
 
-def scores(
-    score: Score, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3
-) -> tuple[Tensor, Tensor]:
+def scores(score: Score, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3) -> tuple[Tensor, Tensor]:
     """Real and fake scores as a good critic gives them: the sides lie apart."""
     u, v = draw(n, seed=5).sigmoid().to(dtype), draw(n, seed=6).sigmoid().to(dtype)
     if score == "logit":

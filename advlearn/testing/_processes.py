@@ -9,8 +9,8 @@ from typing import cast, final
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import ProcessContext, spawn
 
 from advlearn.core import processes
 from advlearn.core.adversary import Adversary
@@ -66,16 +66,13 @@ def compare(cases: Sequence[Case], world: int = 2) -> dict[Case, Difference]:
     that each of two players gets: one behind the fake samples, one behind the real ones.
     """
     with tempfile.TemporaryDirectory() as folder:
-        context = mp.spawn(_worker, (world, folder, list(cases)), nprocs=world, join=False)
+        context = spawn(_worker, (world, folder, list(cases)), nprocs=world, join=False)
         alone = {case: _attempt(case, 0, 1) for case in cases}
-        while not cast(mp.ProcessContext, context).join():
+        while not cast(ProcessContext, context).join():
             pass
         files = [Path(folder) / f"{rank}.pt" for rank in range(world)]
         each = [cast(list[Found | str], torch.load(file, weights_only=True)) for file in files]
-    return {
-        case: _difference(alone[case], [answers[i] for answers in each])
-        for i, case in enumerate(cases)
-    }
+    return {case: _difference(alone[case], [answers[i] for answers in each]) for i, case in enumerate(cases)}
 
 
 def _worker(rank: int, world: int, folder: str, cases: list[Case]) -> None:

@@ -109,9 +109,7 @@ def weights(obj: Objective) -> None:
     """Equal weights change nothing, or are refused in one line that names them."""
     met = of_scores(*scores(obj.score))
     n = len(met.fake_scores)
-    weighted = replace(
-        met, real_weights=torch.full((n,), 2.0).double(), fake_weights=torch.full((n,), 3.0).double()
-    )
+    weighted = replace(met, real_weights=torch.full((n,), 2.0).double(), fake_weights=torch.full((n,), 3.0).double())
     for name, loss in _losses(obj).items():
         try:
             value = loss(weighted)
@@ -134,9 +132,7 @@ def parts(obj: Objective) -> None:
     half = torch.arange(len(met.fake_scores) // 2)
     for name, loss in _losses(obj).items():
         rows = ((half, half), (half + len(half), half + len(half)))
-        values = [
-            loss(Contest(met.critic, *_rows((met.real, met.fake), r), *_rows(met.scores, r))) for r in rows
-        ]
+        values = [loss(Contest(met.critic, *_rows((met.real, met.fake), r), *_rows(met.scores, r))) for r in rows]
         what = f"{name} is not the mean over two halves of a batch, yet decomposable is True"
         hold(close(torch.stack(values).mean(), loss(met), 1e-10), "parts", obj, what)
 
@@ -185,9 +181,7 @@ def both_sides(obj: Objective) -> None:
     if not obj.two_sided:
         return
     real, fake = (s.requires_grad_() for s in scores(obj.score))
-    of_real, of_fake = torch.autograd.grad(
-        obj.player_loss(of_scores(real, fake)), (real, fake), allow_unused=True
-    )
+    of_real, of_fake = torch.autograd.grad(obj.player_loss(of_scores(real, fake)), (real, fake), allow_unused=True)
     hold(
         of_real is not None,
         "both_sides",

@@ -171,9 +171,7 @@ def state(obj: Regularizer) -> None:
     for _ in range(2):
         first.update(real, fake)
     loaded = _head(copy.deepcopy(obj), critic(dtype=torch.float32))
-    loaded.load_state_dict(
-        copy.deepcopy(first.state_dict())
-    )  # as from a file: torch shares moments otherwise
+    loaded.load_state_dict(copy.deepcopy(first.state_dict()))  # as from a file: torch shares moments otherwise
     heads = {"as it was": first, "after a state dict": loaded, "after a deep copy": copy.deepcopy(first)}
     totals: dict[str, Tensor] = {}
     for how, head in heads.items():

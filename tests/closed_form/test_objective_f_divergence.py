@@ -50,9 +50,7 @@ def test_conjugate_is_the_supremum(name: str) -> None:
 def test_higher_scores_mean_real(name: str) -> None:
     objective = FDivergence(name)
     assert (activation(objective, SCORES).diff() > 0).all()
-    conjugate = objective.fake(
-        SCORES[SCORES > -2]
-    )  # Pearson's falls below t = -2, which no optimal critic has
+    conjugate = objective.fake(SCORES[SCORES > -2])  # Pearson's falls below t = -2, which no optimal critic has
     assert (conjugate.diff() > 0).all()
 
 

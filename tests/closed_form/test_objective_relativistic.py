@@ -24,9 +24,7 @@ def test_pairing_with_jensen_shannon_is_r3gans_loss() -> None:
 
 def test_pairing_takes_both_terms_of_an_asymmetric_base() -> None:
     objective = RelativisticPairing("least_squares")
-    expected = (
-        sum(0.5 * (r - f - 1) ** 2 + 0.5 * (f - r) ** 2 for r, f in zip(REAL[:5], FAKE, strict=True)) / 10
-    )
+    expected = sum(0.5 * (r - f - 1) ** 2 + 0.5 * (f - r) ** 2 for r, f in zip(REAL[:5], FAKE, strict=True)) / 10
     torch.testing.assert_close(objective.critic_loss(met(REAL, FAKE)), expected)
 
 

@@ -44,7 +44,7 @@ def test_plans_are_those_of_pots_empirical_divergence() -> None:
     costs = []
     for x, y in ((REAL, FAKE), (REAL, REAL), (FAKE, FAKE)):
         cost = squared_distances(x, y)
-        f, g = transport.potentials(cost, epsilon, 300, cost.new_zeros(len(y)))
+        f, g = transport.potentials(cost, cost.new_full((), epsilon), 300, cost.new_zeros(len(y)))
         plan = ((f[:, None] + g - cost) / epsilon).exp() / cost.numel()
         torch.testing.assert_close(plan.sum(1), torch.full_like(f, 1 / len(x)))
         torch.testing.assert_close(plan.sum(0), torch.full_like(g, 1 / len(y)))
@@ -150,9 +150,7 @@ def test_minibatch_energy_is_unbiased() -> None:
 
 
 def test_minibatch_energy_needs_halves() -> None:
-    with pytest.raises(
-        ValueError, match="real: the minibatch energy distance needs 2 or more samples, got 1"
-    ):
+    with pytest.raises(ValueError, match="real: the minibatch energy distance needs 2 or more samples, got 1"):
         MinibatchEnergy().distance(REAL[:1], FAKE)
 
 

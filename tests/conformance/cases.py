@@ -1,4 +1,4 @@
-"""Everything that discovery finds, each with every setting that its parameters name: a new file is tested by existing."""
+"""Everything that discovery finds, with every setting that its parameters name: a new file is tested by existing."""
 
 import inspect
 import typing

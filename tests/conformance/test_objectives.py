@@ -59,9 +59,9 @@ def test_equal_laws_leave_the_player_at_rest(objective: Setwise) -> None:
     """Zero gradient on equal samples; or, for unbiased estimates, zero in expectation over all pairs of batches."""
     if getattr(objective, "kernel", "") == "rbf" and getattr(objective, "bandwidths", ()) is None:
         pytest.skip("bandwidths is None: the kernel's scale is drawn with the real batch, so no expectation is zero")
-    atoms = torch.tensor([[0.0, 1.0], [2.0, -0.5], [-1.0, 0.3]], dtype=torch.float64)
-    on_equal_samples = gradient_of_fakes(objective, atoms, [tuple(range(3))], [tuple(range(3))])
-    draws = list(itertools.product(range(3), repeat=2))
+    atoms = torch.tensor([[0.3, 1.0], [2.0, -0.5]], dtype=torch.float64)
+    on_equal_samples = gradient_of_fakes(objective, atoms, [(0, 1)], [(0, 1)])
+    draws = list(itertools.product(range(2), repeat=2))
     expected = gradient_of_fakes(objective, atoms, draws, draws)
     least = min(float(on_equal_samples.abs().max()), float(expected.abs().max()))
     assert least < 1e-7, f"equal samples: {on_equal_samples}, expectation: {expected}"

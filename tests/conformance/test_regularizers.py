@@ -35,7 +35,9 @@ def test_the_compiled_critic_loss_has_the_eager_gradients(regularizer: Regulariz
     """The whole loss in one graph, which a second derivative through ``autograd.grad`` would break."""
 
     def gradients(compiled: bool) -> list[Tensor]:
-        adversary = Adversary(critic(dtype=torch.float32), Chain(resolve("nsgan").objective, (copy.deepcopy(regularizer),)))
+        adversary = Adversary(
+            critic(dtype=torch.float32), Chain(resolve("nsgan").objective, (copy.deepcopy(regularizer),))
+        )
         score = adversary._score_critic
         if compiled:
             score = torch.compile(score, backend="aot_eager", fullgraph=True)

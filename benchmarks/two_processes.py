@@ -1,0 +1,58 @@
+"""Do two processes compute what one does on the joined batch? Every objective, penalty and alias, in fp64 and fp32.
+
+After two critic steps in each of two gloo processes: the critic's gradients, the adversary's whole state, and the
+gradients of a player behind the fake samples and of one behind the real ones, against one process.
+"""
+
+import sys
+from pathlib import Path
+
+from harness import Result, arguments, one_thread
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.conformance.cases import chains
+
+from advlearn.core import discovery
+from advlearn.core.objective import Objective
+from advlearn.core.spec import resolve
+from advlearn.testing._processes import Case, compare
+
+QUICK = ("Wasserstein() + GradientPenalty()", "MMD()", "Sinkhorn()")
+BAR = 1e-6
+
+
+def main() -> None:
+    """Run all cases in one pair of processes."""
+    options = arguments(__doc__ or "").parse_args()
+    one_thread()
+    result = Result("two_processes", quick=options.quick)
+    result.rows, result.seconds = [], 0.0
+    cases = [Case(spec, dtype) for spec in (QUICK if options.quick else chains()) for dtype in ("float64", "float32")]
+    for case, found in compare(cases).items():
+        chain = resolve(case.spec)
+        gathers = not chain.required_objective().decomposable
+        row = {
+            "case": case.spec,
+            "dtype": case.dtype,
+            "gathers_scores": gathers,
+            "largest_difference": found.absolute,
+            "relative": found.relative,
+            "where": found.where,
+            "error": found.error,
+        }
+        result.rows.append(row)
+    for dtype in ("float64", "float32"):
+        for gathers, what in ((False, "decomposable"), (True, "set-wise, through the gather")):
+            rows = [r for r in result.rows if r["dtype"] == dtype and r["gathers_scores"] is gathers]
+            largest = max(r["largest_difference"] for r in rows)
+            result.bar(f"largest difference, {dtype}, {len(rows)} {what} games", largest, "<=", BAR)
+    if not options.quick:
+        missing = {c.__name__ for c in discovery.classes(Objective)} - {r["case"].split("(")[0] for r in result.rows}
+        result.bar("objectives left out", len(missing), "==", 0)
+    result.save()
+    result.show(["case", "dtype", "largest_difference", "relative", "where"])
+
+
+if __name__ == "__main__":
+    main()
