@@ -39,7 +39,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## Train a small generator on digits; pictures and curves in runs/demo
-	$(BIN)/advlearn fit generate --objective wgan-gp --data digits --out runs/demo
+	$(BIN)/advlearn fit generate --objective wgan-gp --data digits --steps 2000 --lr 5e-4 --out runs/demo
 
 test: $(READY) ## Run the tests but the slow ones
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"

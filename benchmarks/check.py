@@ -35,6 +35,11 @@ ASKED: dict[str, list[Bar]] = {
         ("gradients, bf16", "<=", 3e-2),
         ("penalty on input gradients under bf16 against fp32", "<=", 1e-5),
     ],
+    "two_processes": [
+        ("largest difference, float64, * decomposable games", "<=", 1e-6),
+        ("largest difference, float64, * set-wise, through the gather games", "<=", 1e-6),
+        ("objectives left out", "==", 0),
+    ],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }
 

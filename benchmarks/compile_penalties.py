@@ -31,7 +31,13 @@ from advlearn.core.spec import resolve
 FEATURES, SAMPLES, WIDTH = 12, 64, 16
 CRITICS = ("spectral_norm", "layer_norm", "attention")
 # Whose penalty is a function of input gradients alone.
-ISLANDS = ("gradient_penalty", "one_sided_gradient_penalty", "r1", "r2", "dragan")
+ISLANDS = ("gradient_penalty", "one_sided_gradient_penalty", "r1", "r2", "dragan_penalty")
+# Where the default leaves the penalty at zero on a critic that has not been trained.
+SETTINGS = {
+    "one_sided_gradient_penalty": "(target=0.01)",
+    "bottleneck": "(beta=0.5)",
+    "historical_averaging": "(weight=1.0)",
+}
 FP32, BF16 = 1e-5, 3e-2
 COLUMNS = [
     "regularizer",
@@ -77,7 +83,7 @@ def chain(regularizer: str, critic: str) -> Chain:
     """The regularizer on its objective, spectral normalisation where the documentation wants it."""
     kernel = regularizer == "witness_penalty"
     objective = "mmd(kernel='rational_quadratic', embedding='learned')" if kernel else "nsgan"
-    terms = [objective, regularizer]
+    terms = [objective, regularizer + SETTINGS.get(regularizer, "")]
     if critic == "spectral_norm":
         terms.insert(1 if regularizer == "historical_averaging" else 2, "spectral_norm")
     return resolve(" + ".join(terms))
@@ -106,6 +112,9 @@ class Side:
         )
         self.adversary = adversary.to(device)
         torch.manual_seed(1)
+        with torch.no_grad():  # away from the start, where historical averaging has nothing to say
+            for p in self.adversary.critic.parameters():
+                p.add_((0.1 * torch.randn(p.shape)).to(device))
         self.real = torch.randn(SAMPLES, FEATURES).to(device)
         self.fake = (0.5 * torch.randn(SAMPLES, FEATURES) + 0.3).to(device)
 
@@ -144,17 +153,25 @@ def compare(regularizer: str, critic: str, precision: str, device: str, pairs: i
     if _players(regularizer):
         players = (side.player_gradients(precision) for side in (eager, compiled))
         difference = max(difference, _difference(*players))
-    row: Row = {**key, "difference": difference}
+    name = _made(regularizer).__name__
+    terms = eager.adversary.terms
+    value = float(terms.get(name, terms.get(f"player_{name}", torch.zeros(()))))
+    if value == 0:
+        raise RuntimeError(f"{regularizer} on {critic}: the penalty is zero, so nothing is compared")
+    row: Row = {**key, "value": value, "difference": difference}
     if regularizer in ISLANDS:
         full.update("fp32")
-        name = type(full.adversary.chain.regularizers[0]).__name__
         row["penalty"] = _difference([full.adversary.terms[name]], [compiled.adversary.terms[name]])
     row["graph_breaks"] = sum(torch._dynamo.utils.counters["graph_break"].values())
     return {**row, **_times(eager, compiled, precision, device, pairs)}
 
 
+def _made(regularizer: str) -> type[Regularizer]:
+    return cast(type[Regularizer], discovery.lookup(regularizer).make)
+
+
 def _players(regularizer: str) -> bool:
-    return discovery.lookup(regularizer).make.player_penalty is not Regularizer.player_penalty  # pyright: ignore
+    return _made(regularizer).player_penalty is not Regularizer.player_penalty
 
 
 def _difference(ours: list[Tensor], theirs: list[Tensor]) -> float:

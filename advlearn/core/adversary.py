@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
+import copy
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast, final
@@ -63,7 +64,8 @@ class Adversary(nn.Module):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        self.chain: Chain = resolve(objective)
+        # A copy, since objectives and regularizers hold state: two heads of one chain must not share it.
+        self.chain: Chain = copy.deepcopy(resolve(objective))
         self.objective = self.chain.required_objective()
         self.regularizers = nn.ModuleList(self.chain.regularizers)
         self.defaults = self.chain.defaults.over(FALLBACK)
@@ -169,7 +171,7 @@ class Adversary(nn.Module):
     def contest(self, real: Samples, fake: Samples) -> Contest:
         """The two sides with their scores, as the objective and the regularizers see them."""
         scores = contests.score_both(self.critic, real, fake, apart=self._apart)
-        return self._meet(real, fake, *scores, None, None)
+        return Contest(self.critic, real, fake, *scores)
 
     def health(self) -> Health:
         """What the last batch says about this adversary: alive, winning, at chance, saturated or collapsed.
@@ -196,8 +198,8 @@ class Adversary(nn.Module):
 
     def _score_critic(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
         scores = contests.score_both(self.critic, real, fake, apart=self._apart)
-        met = self._meet(real, fake, *scores, rw, fw)
-        terms = {"critic_loss": self.objective.critic_loss(met)}
+        met = Contest(self.critic, real, fake, *scores, rw, fw)
+        terms = {"critic_loss": self.objective.critic_loss(self._joined(met))}
         for regularizer in self.chain.regularizers:
             penalty = regularizer.penalty(met)
             if penalty is not None:
@@ -207,32 +209,24 @@ class Adversary(nn.Module):
     def _score_player(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
         if self.objective.player_sees_real or contests.carries_gradient(real):
             scores = contests.score_both(self.critic, real, fake, apart=self._apart)
-            met = self._meet(real, fake, *scores, rw, fw)
+            met = Contest(self.critic, real, fake, *scores, rw, fw)
         else:
-            met = self._meet(real, fake, None, contests.score(self.critic, fake), rw, fw)
-        terms = {"player_loss": self.objective.player_loss(met)}
+            met = Contest(self.critic, real, fake, None, contests.score(self.critic, fake), rw, fw)
+        terms = {"player_loss": self.objective.player_loss(self._joined(met))}
         for regularizer in self.chain.regularizers:
             penalty = regularizer.player_penalty(met)
             if penalty is not None:
                 terms[f"player_{type(regularizer).__name__}"] = penalty
         return terms
 
-    def _meet(
-        self,
-        real: Samples,
-        fake: Samples,
-        real_scores: Tensor | None,
-        fake_scores: Tensor,
-        rw: Tensor | None,
-        fw: Tensor | None,
-    ) -> Contest:
-        """A contest; where a batch's loss is no mean over its parts, of the scores of all processes."""
-        if not self.objective.decomposable:
-            real_scores = None if real_scores is None else processes.gather(real_scores)
-            fake_scores = processes.gather(fake_scores)
-            rw = None if rw is None else processes.gather(rw)
-            fw = None if fw is None else processes.gather(fw)
-        return Contest(self.critic, real, fake, real_scores, fake_scores, rw, fw)
+    def _joined(self, met: Contest) -> Contest:
+        """The contest as the objective sees it: of all processes' scores where a mean over parts is not enough."""
+        if self.objective.decomposable or processes.world() == 1:
+            return met
+        real_scores = None if met.real_scores is None else processes.gather(met.real_scores)
+        rw = None if met.real_weights is None else processes.gather(met.real_weights)
+        fw = None if met.fake_weights is None else processes.gather(met.fake_weights)
+        return Contest(met.critic, met.real, met.fake, real_scores, processes.gather(met.fake_scores), rw, fw)
 
     @torch.no_grad()
     def _after_step(self) -> None:

@@ -7,6 +7,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import processes
+
 Samples = Tensor | tuple[Tensor, ...]
 Critic = Callable[..., Tensor]
 
@@ -55,7 +57,8 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     if weights is None:
         return values.mean()
     per_sample = values.flatten(1).mean(1) if values.ndim > 1 else values
-    return (per_sample * weights).sum() / weights.sum()
+    # Divided by the mean of the processes' sums, so that averaged gradients are those of the joined batch.
+    return (per_sample * weights).sum() / processes.mean(weights.sum())
 
 
 def as_tuple(samples: Samples) -> tuple[Tensor, ...]:

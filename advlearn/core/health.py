@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast, final
 import torch
 from torch import Tensor
 
+from advlearn.core import contest as contests
 from advlearn.core.contest import Contest, Samples, as_tuple
 from advlearn.core.objective import Objective, Setwise
 
@@ -80,7 +81,7 @@ def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
                 "p_value": _two_sample_p_value(_points(real), _points(fake)),
             }
     shown = {name: float(value.detach()) for name, value in penalties.items() if value is not None}
-    return Health(**figures, penalties=shown, verdict=_words(adversary.objective, **figures))
+    return Health(**figures, penalties=shown, verdict=_words(**figures, noise=_ranking_noise(real, fake)))
 
 
 class _kept:
@@ -150,8 +151,13 @@ def _two_sample_p_value(real: Tensor, fake: Tensor) -> float:
     return float((energies >= energies[0] - 1e-12).double().mean())
 
 
+def _ranking_noise(real: Samples, fake: Samples) -> float:
+    """Two standard errors of the share of rightly ranked pairs where the sides are alike (Mann-Whitney)."""
+    n, m = contests.count(real), contests.count(fake)
+    return 2 * math.sqrt((n + m + 1) / (12 * n * m))
+
+
 def _words(
-    objective: Objective,
     player_gradient: float,
     accuracy: float,
     critic_loss: float,
@@ -159,6 +165,7 @@ def _words(
     estimate: float,
     spread: float,
     p_value: float,
+    noise: float,
 ) -> str:
     """The figures as one clause a person can act on, the most serious finding first."""
     if not all(map(math.isfinite, (player_gradient, critic_loss, spread))):
@@ -169,11 +176,11 @@ def _words(
     if spread < COLLAPSED:
         return f"player collapsed: its samples spread {spread:.0%} of the data's"
     sits = f"loss {critic_loss:.3f}" + (f" of {chance:.3f} at chance" if math.isfinite(chance) and chance else "")
-    if abs(accuracy - 0.5) < 0.05:
+    if abs(accuracy - 0.5) < noise:
         if p_value < 0.01:
             return f"critic blind: {sits}, yet a test on the samples tells them apart (p = {p_value:.3f})"
         return f"matched: {sits}, and no test on this batch tells the sides apart (p = {p_value:.2f})"
-    if accuracy < 0.45:
+    if accuracy < 0.5:
         return f"critic upside down: it ranks {accuracy:.0%} of pairs rightly, {sits}"
     if accuracy > 0.98:
         return f"critic winning: it ranks {accuracy:.0%} of pairs rightly, {sits}, gradient {player_gradient:.1e}"

@@ -98,6 +98,7 @@ class Trainer:
         """
         self._share_weights()
         self.task.train()
+        self.stop_reason = None
         for callback in self.callbacks:
             callback.on_start(self)
         with between_steps() as interrupted:

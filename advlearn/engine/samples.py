@@ -128,7 +128,8 @@ def _draw_images(grids: list[np.ndarray[Any, Any]], path: Path) -> None:
     height, channels = max(g.shape[0] for g in grids), max(g.shape[2] for g in grids)
     parts = [np.pad(g, ((0, height - g.shape[0]), (0, 0), (0, 0)), constant_values=255) for g in grids]
     parts = [p.repeat(channels // p.shape[2], 2) for p in parts]
-    joined = np.concatenate(parts, 1)
+    band = np.full((height, 3 * _TILE // 4, channels), 255, np.uint8)  # between samples and real ones
+    joined = np.concatenate([piece for part in parts for piece in (band, part)][1:], 1)
     with replacing(path) as file:
         Image.fromarray(joined[:, :, 0] if channels == 1 else joined).save(file, format="PNG")
 

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, final
 
 from torch import Tensor
 
+from advlearn.core import processes
 from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import choice, parameter
 from advlearn.core.contest import Contest, score
@@ -32,7 +33,7 @@ class MMD(Setwise):
 
     Kernels, summed over the scales of a mixture:
 
-    - rbf: ``exp(-d^2 / (2 b^2))``; without `bandwidths`, 1/4, 1/2, 1, 2 and 4 times the median distance
+    - rbf: ``exp(-d^2 / (2 b^2))``; without `bandwidths`, 1/4, 1, 4 and 16 times the median distance
       between two real samples.
     - rational_quadratic: ``(1 + d^2 / (2 a))^-a``; without `bandwidths`, a = 0.2, 0.5, 1, 2, 5.
     - energy: ``-d``, which makes P the energy distance; it has no scale.
@@ -132,7 +133,8 @@ class WitnessPenalty(Regularizer):
         self.kernel, self.bandwidths = kernels.check(kernel, bandwidths)
 
     def penalty(self, contest: Contest) -> Tensor:
-        real, fake = (side.reshape(side.shape[0], -1) for side in contest.scores)
+        # The witness is a function of both whole sets: of all processes' scores.
+        real, fake = (processes.gather(side).reshape(processes.world() * side.shape[0], -1) for side in contest.scores)
         mixture = kernels.scales(self.kernel, self.bandwidths, real)
 
         def witness(*samples: Tensor) -> Tensor:

@@ -1,5 +1,9 @@
 """What the checks are made on: small smooth critics, samples and scores that are the same at every call."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +12,21 @@ from advlearn.core.objective import Objective, Score
 
 N = 6
 CLASSES = 3
+
+
+P = ParamSpec("P")
+
+
+def seeded(check: Callable[P, None]) -> Callable[P, None]:
+    """The check with random numbers of its own: the same every time, and none of the caller's."""
+
+    @wraps(check)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            check(*args, **kwargs)
+
+    return run
 
 
 def hold(condition: bool, name: str, subject: object, what: str) -> None:
@@ -49,7 +68,11 @@ def critic(score: Score = "logit", dtype: torch.dtype = torch.float64, *, classe
         torch.manual_seed(3)
         width = 2 + (2 if classes else 0)
         outputs = {"logit": 1, "energy": width, "vector": 3, "classes": 4}[score]
-        body = nn.Sequential(nn.Linear(width, 5), nn.Tanh(), nn.Linear(5, outputs))
+        first = nn.Linear(width, 5)
+        body = nn.Sequential(first, nn.Tanh(), nn.Linear(5, outputs))
+        if score != "energy":  # steep enough for penalties that leave a flat critic alone
+            with torch.no_grad():
+                first.weight.mul_(3)
         return _Critic(body, nn.Embedding(classes, 2) if classes else None, score == "energy").to(dtype)
 
 
@@ -57,7 +80,9 @@ def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
     """A critic with one slope everywhere."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
-        return nn.Sequential(nn.Linear(2, 1)).to(dtype)
+        layer = nn.Linear(2, 1)
+        nn.init.constant_(layer.weight, 1.5)
+        return nn.Sequential(layer).to(dtype)
 
 
 def scores(score: Score, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3) -> tuple[Tensor, Tensor]:

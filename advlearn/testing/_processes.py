@@ -48,7 +48,8 @@ class Difference:
 
     Args:
         absolute: Largest difference of any gradient or buffer.
-        relative: The same over the largest gradient or buffer of that tensor; infinite where a value is not finite.
+        relative: The largest over the largest value of its kind: the critic's gradients, a player's, state; infinite
+            where a value is not finite.
         where: The tensor of the largest relative difference.
         error: What was raised, or an empty string.
     """
@@ -129,16 +130,26 @@ def _difference(alone: Found | str, together: list[Found | str]) -> Difference:
     errors = [answer for answer in (alone, *together) if isinstance(answer, str)]
     if errors:
         return Difference(math.inf, math.inf, "", errors[0])
-    worst = Difference(0.0, 0.0, "")
     one = cast(Found, alone)
+    scales: dict[str, float] = {}
+    for name, value in one.items():
+        scales[_kind(name)] = max(scales.get(_kind(name), 0.0), _largest(value))
+    gaps: list[tuple[float, float, str]] = []
     for answer in cast(list[Found], together):
         if answer.keys() != one.keys():
             return Difference(math.inf, math.inf, "", f"other tensors: {sorted(answer.keys() ^ one.keys())}")
         for name, value in one.items():
-            gap = (answer[name] - value).abs().max().double() if value.numel() else torch.zeros(())
-            absolute = float(gap) if gap.isfinite() else math.inf
-            relative = absolute / max(float(value.abs().max()) if value.numel() else 0.0, 1e-3)
-            if relative >= worst.relative:
-                worst = Difference(max(absolute, worst.absolute), relative, name)
-            worst = Difference(max(absolute, worst.absolute), worst.relative, worst.where)
-    return worst
+            gap = _largest(answer[name] - value)
+            gaps.append((gap / max(scales[_kind(name)], 1e-6), gap, name))
+    relative, _, where = max(gaps)
+    return Difference(max(gap for _, gap, _ in gaps), relative, where)
+
+
+def _kind(name: str) -> str:
+    return name.split()[0] if " " in name else "state"
+
+
+def _largest(x: Tensor) -> float:
+    """Largest absolute value; infinite where one is not finite."""
+    largest = float(x.double().abs().max()) if x.numel() else 0.0
+    return largest if math.isfinite(largest) else math.inf

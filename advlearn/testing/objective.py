@@ -24,6 +24,7 @@ from advlearn.testing._material import (
     of_scores,
     played,
     scores,
+    seeded,
     sides,
 )
 from advlearn.testing.no_sync import NoSync
@@ -273,21 +274,24 @@ def _rows(pair: tuple[object, object], rows: Sequence[Tensor]) -> tuple[Tensor, 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "tags": _both.tags,
-        "printed": _both.printed,
-        "finite": finite,
-        "full_precision": full_precision,
-        "order": order,
-        "weights": weights,
-        "parts": parts,
-        "gradients": gradients,
-        "sign": sign,
-        "both_sides": both_sides,
-        "at_rest": at_rest,
-        "chance": chance,
-        "optimum": optimum,
-        "state": state,
-        "steps": steps,
-        "host_sync": host_sync,
+        check.__name__: seeded(check)
+        for check in (
+            _both.tags,
+            _both.printed,
+            finite,
+            full_precision,
+            order,
+            weights,
+            parts,
+            gradients,
+            sign,
+            both_sides,
+            at_rest,
+            chance,
+            optimum,
+            state,
+            steps,
+            host_sync,
+        )
     }
 )

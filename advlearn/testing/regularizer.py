@@ -25,6 +25,7 @@ from advlearn.testing._material import (
     linear,
     meet,
     number,
+    seeded,
     sides,
 )
 from advlearn.testing.no_sync import NoSync
@@ -269,16 +270,19 @@ class _seeded:
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "tags": _both.tags,
-        "printed": _both.printed,
-        "acts": acts,
-        "wraps": wraps,
-        "finite": finite,
-        "gradients": gradients,
-        "detached": detached,
-        "labels": labels,
-        "state": state,
-        "steps": steps,
-        "host_sync": host_sync,
+        check.__name__: seeded(check)
+        for check in (
+            _both.tags,
+            _both.printed,
+            acts,
+            wraps,
+            finite,
+            gradients,
+            detached,
+            labels,
+            state,
+            steps,
+            host_sync,
+        )
     }
 )

@@ -13,7 +13,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.contest import Samples
 from advlearn.core.spec import resolve
 from advlearn.core.task import Batch, Round, Task
-from advlearn.testing._material import hold, number
+from advlearn.testing._material import hold, number, seeded
 from advlearn.testing.no_sync import NoSync
 
 Check = Callable[[Task, Batch], None]
@@ -161,13 +161,5 @@ def _flat(round: Round) -> list[Tensor]:
 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
-    {
-        "rounds": rounds,
-        "meets": meets,
-        "moves": moves,
-        "apart": apart,
-        "repeats": repeats,
-        "state": state,
-        "host_sync": host_sync,
-    }
+    {check.__name__: seeded(check) for check in (rounds, meets, moves, apart, repeats, state, host_sync)}
 )

@@ -102,3 +102,10 @@ def test_r3gan() -> None:
     chain = resolve("r3gan(weight=0.5)")
     assert repr(chain).endswith(" + R1(weight=0.5) + R2(weight=0.5)")
     assert chain.defaults.betas == (0.0, 0.99)
+
+
+@both
+def test_gradient_flows_through_both_scores_of_a_difference(kind) -> None:
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    for loss in (kind().critic_loss, kind().player_loss):
+        assert torch.autograd.gradcheck(lambda r, f, loss=loss: loss(met(r, f)), (real, fake))

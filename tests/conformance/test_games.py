@@ -10,7 +10,7 @@ from advlearn.core.spec import describe, resolve
 from advlearn.data import Source
 from advlearn.fitting import fit
 from advlearn.testing import check_task
-from tests.conformance import cases
+from advlearn.testing._found import games
 
 POINTS = torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(16) % 2
@@ -22,7 +22,7 @@ REGULARIZERS = [f"nsgan + {e.name}" for e in discovery.entries().values() if e.k
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("objective", [*cases.games(), *REGULARIZERS])
+@pytest.mark.parametrize("objective", [*games(), *REGULARIZERS])
 def test_three_steps(objective: str, task: str) -> None:
     run = fit(task, objective, SOURCE, steps=3, batch_size=8, device="cpu", callbacks=())
     assert run.trainer is not None and run.trainer.step == 3

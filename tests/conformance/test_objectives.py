@@ -10,10 +10,10 @@ from torch import Tensor
 from advlearn.core.objective import Objective, Setwise
 from advlearn.core.spec import resolve
 from advlearn.objectives.mmd import MMD
+from advlearn.testing._found import objectives
 from advlearn.testing.objective import CHECKS
-from tests.conformance import cases
 
-OBJECTIVES = cases.objectives()
+OBJECTIVES = objectives()
 # The tag that takes a property away, and the value with which it does.
 EXCUSES = {"parts": ("decomposable", False), "both_sides": ("two_sided", False), "host_sync": ("host_sync", True)}
 

@@ -11,13 +11,17 @@ from advlearn.core.regularizer import Regularizer
 
 # It decides which critic a task proposes, not what the object computes.
 NOT_CROSSED = ("embedding",)
+# State that begins at zero, where it has no effect yet.
+UNDER_WAY = ("Hinge() + Bottleneck(beta=1.0, beta_lr=0.1)", "BoundaryEquilibrium(k_lr=0.5)")
 
 
 def objectives() -> list[Objective]:
+    """Every objective, with each setting of its parameters that names its choices."""
     return [typing.cast(Objective, o) for cls in discovery.classes(Objective) for o in _variants(cls)]
 
 
 def regularizers() -> list[Regularizer]:
+    """Every regularizer, likewise."""
     return [typing.cast(Regularizer, r) for cls in discovery.classes(Regularizer) for r in _variants(cls)]
 
 
@@ -30,7 +34,8 @@ def chains() -> list[str]:
     """Specs that between them hold every objective, regularizer and alias there is."""
     alone = [repr(o) for o in objectives()]
     with_penalty = [f"{_partner(type(r))} + {r!r}" for r in regularizers()]
-    return list(dict.fromkeys(alone + with_penalty + [repr(e.make()) for e in discovery.aliases()]))
+    aliases = [repr(e.make()) for e in discovery.aliases()]
+    return list(dict.fromkeys([*alone, *with_penalty, *aliases, *UNDER_WAY]))
 
 
 def _partner(cls: type[Regularizer]) -> str:

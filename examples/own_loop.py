@@ -1,0 +1,40 @@
+"""Attach an adversarial head to a loop of your own: two verbs, `update` and `loss`.
+
+A small network is taught a regression while its features are kept the same for two groups of inputs.
+
+python examples/own_loop.py [--steps 500] [--strength 1.0]
+"""
+
+import argparse
+
+import torch
+from torch import nn
+
+import advlearn
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=500)
+parser.add_argument("--strength", type=float, default=1.0)
+options = parser.parse_args()
+
+torch.manual_seed(0)
+encoder = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 8))
+head = nn.Linear(8, 1)
+adversary = advlearn.Adversary(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1)), "nsgan + r1")
+optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-3)
+
+for _ in range(options.steps):
+    x = torch.randn(128, 4)
+    group = x[:, 0] > 0  # what the features must not tell
+    y = x[:, 1:2] + 0.1 * torch.randn(128, 1)
+    features = encoder(x)
+    n = min(int(group.sum()), int((~group).sum()))
+    one, other = features[group][:n], features[~group][:n]
+    adversary.update(real=one, fake=other)  # a critic step; the features are detached inside
+    task_loss = nn.functional.mse_loss(head(features), y)
+    loss = task_loss + options.strength * adversary.loss(real=one, fake=other)  # moves both groups
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+print(f"task loss {task_loss:.3f}; {adversary.health()}")
