@@ -119,7 +119,7 @@ def main() -> None:
     specs = {name: spec for name, (spec, _) in MAIN.items()} | STACKED
     calls = [(family, spec, width, seeds, True) for family, spec in specs.items() for width in WIDTHS]
     calls += [(f, s, width, [seed], False) for f, s in SINGLE.items() for width in WIDTHS for seed in seeds]
-    for family, spec, width, members, stacked in calls:
+    for family, spec, width, members, stacked in [] if options.report else calls:
         if not result.has(family=family, critic=width, seed=members[0]):
             for row in train(family, spec, width, members, steps, stacked):
                 result.add(row)

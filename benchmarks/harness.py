@@ -101,6 +101,7 @@ def arguments(doc: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few steps, nothing written: for the tests")
     parser.add_argument("--jobs", type=int, default=1, help="rows computed at once, each on one thread")
+    parser.add_argument("--report", action="store_true", help="compute nothing: bars and picture of the rows at hand")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     return parser
 

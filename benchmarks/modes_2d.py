@@ -197,7 +197,7 @@ def main() -> None:
     one_thread()
     result = Result("modes_2d", quick=options.quick)
     todo = jobs(options.quick, *((3, 3) if options.quick else (30_000, 10_000)))
-    for job in todo[options.part :: options.parts]:
+    for job in [] if options.report else todo[options.part :: options.parts]:
         result.reload()
         if not result.has(family=job["family"], data=job["data"], seed=job["seeds"][0]):
             for row in train(**job):

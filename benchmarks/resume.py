@@ -155,14 +155,10 @@ def main() -> None:
         for k in range(1, kills + 1):
             result.add(kill_one(killed, steps, k, moments))
         got = Life(killed, steps).end()
-    lost = sum(
-        row["step"] - after["resumed_from"] for row, after in zip(result.rows, result.rows[1:], strict=False)
-    )
+    lost = sum(row["step"] - after["resumed_from"] for row, after in zip(result.rows, result.rows[1:], strict=False))
     saves = sum(row["during_save"] for row in result.rows)
     hashes = {"sha256": got, "sha256_uninterrupted": expected, "identical": int(got == expected)}
-    result.rows.append(
-        {"kill": "all", "steps": steps, "kills_during_save": saves, "steps_lost": lost, **hashes}
-    )
+    result.rows.append({"kill": "all", "steps": steps, "kills_during_save": saves, "steps_lost": lost, **hashes})
     result.bar("kills", kills, "==", KILLS)
     result.bar("identical", int(got == expected), "==", 1)
     result.save()

@@ -127,14 +127,10 @@ class Order:
         """
         missing = {"epoch", "position", "seed", "samples", "batch_size"} - state.keys()
         if missing:
-            raise ValueError(
-                f"state: expected the keys of a data order, got none for {', '.join(sorted(missing))}"
-            )
+            raise ValueError(f"state: expected the keys of a data order, got none for {', '.join(sorted(missing))}")
         for key in ("samples", "batch_size"):
             if state[key] != getattr(self, key):
-                raise ValueError(
-                    f"state: expected {key}={getattr(self, key)} as in this run, got {state[key]}"
-                )
+                raise ValueError(f"state: expected {key}={getattr(self, key)} as in this run, got {state[key]}")
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
 
 
@@ -278,9 +274,7 @@ class LazyBatches:
         rest = self.order.indices()[self.order.position :].tolist()
         pin = self.device.type == "cuda"
         if theirs is None:
-            return DataLoader(
-                Samples(self.source.dataset), batch_sampler=rest, generator=generator, pin_memory=pin
-            )
+            return DataLoader(Samples(self.source.dataset), batch_sampler=rest, generator=generator, pin_memory=pin)
         return DataLoader(
             self.source.dataset,
             batch_sampler=rest,

@@ -92,6 +92,4 @@ def _check_float_images(x: Tensor) -> None:
         return
     low, high = (float(value) for value in x.aminmax())
     if max(-low, high) > STANDARDISED_LIMIT:
-        raise ValueError(
-            f"data: expected images in [-1, 1], got values from {low:g} to {high:g}; scale or pass uint8"
-        )
+        raise ValueError(f"data: expected images in [-1, 1], got values from {low:g} to {high:g}; scale or pass uint8")

@@ -33,9 +33,7 @@ class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(f"data: expected a folder of images, got {str(self.folder)!r}")
-        inside = sorted(
-            path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-        )
+        inside = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         beside = list(_images(self.folder))
         if inside and beside:
             raise ValueError(
@@ -51,9 +49,7 @@ class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
             self.paths += found
             self.targets += [label] * len(found)
         if not self.paths:
-            raise ValueError(
-                f"data: expected images ({', '.join(SUFFIXES)}), got none in {str(self.folder)!r}"
-            )
+            raise ValueError(f"data: expected images ({', '.join(SUFFIXES)}), got none in {str(self.folder)!r}")
         self.mode = self._common_mode()
 
     def __len__(self) -> int:

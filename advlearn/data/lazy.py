@@ -163,9 +163,7 @@ def from_loader(loader: DataLoader[Any]) -> LazySource:
         plain = plain and not sampler.replacement and sampler.num_samples == size
     if not plain or loader.batch_size is None:
         odd = type(sampler if loader.batch_size else loader.batch_sampler).__name__
-        raise ValueError(
-            f"data: expected a DataLoader with a batch size, shuffled or in order, got sampler {odd}"
-        )
+        raise ValueError(f"data: expected a DataLoader with a batch size, shuffled or in order, got sampler {odd}")
     with untouched_rng():
         parts = Collate(loader.collate_fn)([loader.dataset[0]])
         shape = tuple(parts[0].shape[1:])
@@ -243,9 +241,7 @@ def _classes(dataset: Any, scan: bool) -> int:
 
 
 def _class_index(y: Any) -> int:
-    single = (
-        y.numel() == 1 if isinstance(y, Tensor) else isinstance(y, (np.ndarray, np.generic)) and y.size == 1
-    )
+    single = y.numel() == 1 if isinstance(y, Tensor) else isinstance(y, (np.ndarray, np.generic)) and y.size == 1
     value = y.item() if single else y
     if not isinstance(value, int):
         raise TypeError(f"labels: expected a class index (int) a sample, got {show(y)}")

@@ -86,9 +86,7 @@ def _download(name: str, dataset: str, train: bool) -> Any:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         where = " or ".join(map(str, folders()))
-        raise FileNotFoundError(
-            f"data: {name!r} is not in {where}, and downloading it failed ({reason})"
-        ) from error
+        raise FileNotFoundError(f"data: {name!r} is not in {where}, and downloading it failed ({reason})") from error
 
 
 def _digits() -> Source:
@@ -115,9 +113,7 @@ def _read_idx(path: Path) -> np.ndarray:
     """Read an idx file of bytes: two zeros, the type 8, the number of axes, then each length (big-endian)."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     axes = content[3] if len(content) > 3 else 0
-    shape = (
-        np.frombuffer(content, ">u4", count=axes, offset=4) if len(content) >= 4 + 4 * axes else np.zeros(1)
-    )
+    shape = np.frombuffer(content, ">u4", count=axes, offset=4) if len(content) >= 4 + 4 * axes else np.zeros(1)
     if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * axes + int(shape.prod()):
         raise ValueError(f"data: expected an idx file of bytes, got a damaged or other file {path.name!r}")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(tuple(map(int, shape)))

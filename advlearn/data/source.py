@@ -90,20 +90,14 @@ class Source:
 def _check_samples(x: Tensor) -> None:
     if not isinstance(x, Tensor) or x.dtype != torch.float32 or x.ndim < 2:
         problem = f"data: expected a float32 tensor of shape (N, ...), got {show(x)}"
-        raise (
-            ValueError(problem) if isinstance(x, Tensor) and x.dtype == torch.float32 else TypeError(problem)
-        )
+        raise (ValueError(problem) if isinstance(x, Tensor) and x.dtype == torch.float32 else TypeError(problem))
     if x.numel() == 0:
-        raise ValueError(
-            f"data: expected at least one sample and one value a sample, got shape {tuple(x.shape)}"
-        )
+        raise ValueError(f"data: expected at least one sample and one value a sample, got shape {tuple(x.shape)}")
     finite = torch.isfinite(x)
     if not finite.all():
         where = int((~finite).flatten(1).any(1).nonzero()[0])
         values = x[where].flatten()
-        raise ValueError(
-            f"data: expected finite values, got {float(values[~values.isfinite()][0])} in sample {where}"
-        )
+        raise ValueError(f"data: expected finite values, got {float(values[~values.isfinite()][0])} in sample {where}")
 
 
 def _check_labels(y: Tensor, samples: int, classes: int) -> None:

@@ -125,9 +125,7 @@ class DCGANCritic(Network):
     Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact.
     """
 
-    def __init__(
-        self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0
-    ) -> None:
+    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
         super().__init__()
         positive(out_features=out_features, width=width)
         self.shape = sizes("shape", shape)

@@ -48,9 +48,7 @@ class Bottleneck(Regularizer):
 
     Example:
         >>> import torch
-        >>> critic = Bottleneck(code=3).wrap(
-        ...     torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Linear(8, 1))
-        ... )
+        >>> critic = Bottleneck(code=3).wrap(torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Linear(8, 1)))
         >>> critic[1].output
         Linear(in_features=3, out_features=1, bias=True)
 
@@ -61,9 +59,7 @@ class Bottleneck(Regularizer):
         The KL term costs a second pass over the features.
     """
 
-    def __init__(
-        self, i_c: float = 0.1, beta: float = 0.0, beta_lr: float = 1e-5, code: int | None = None
-    ) -> None:
+    def __init__(self, i_c: float = 0.1, beta: float = 0.0, beta_lr: float = 1e-5, code: int | None = None) -> None:
         super().__init__()
         self.i_c = parameter("i_c", i_c, low=0)
         self.beta = parameter("beta", beta, low=0)
@@ -73,9 +69,7 @@ class Bottleneck(Regularizer):
     def wrap(self, critic: nn.Module) -> nn.Module:
         name, layer = last_linear(critic)
         if parametrize.is_parametrized(layer):
-            raise ValueError(
-                f"critic: expected a plain last layer, got a parametrised {name!r}; put bottleneck first"
-            )
+            raise ValueError(f"critic: expected a plain last layer, got a parametrised {name!r}; put bottleneck first")
         code = Code(layer, self.code or layer.in_features, self.beta)
         if not name:
             return code

@@ -19,12 +19,12 @@ REFERENCE = Reference(
 
 @final
 class GradientPenalty(Regularizer):
-    """Pull the norm of the critic's input gradient to a target, on lines between real and fake samples.
+    r"""Pull the norm of the critic's input gradient to a target, on lines between real and fake samples.
 
-    .. math:: R = w\\,E[(\\|\\nabla_x D(x)\\|_2 - t)^2], \\qquad x = u\\,x_r + (1 - u)\\,x_f,\\ u \\sim U[0, 1]
+    .. math:: R = w\,E[(\|\nabla_x D(x)\|_2 - t)^2], \qquad x = u\,x_r + (1 - u)\,x_f,\ u \sim U[0, 1]
 
-    One coefficient u for each pair, shared by the parts of a tuple; integer parts (labels) come from the real side. Where
-    the sides differ in size, the first min(N, M) samples of each are paired.
+    One coefficient u for each pair, shared by the parts of a tuple; integer parts (labels) come from the real side.
+    Where the sides differ in size, the first min(N, M) samples of each are paired.
 
     Args:
         weight: w.
@@ -56,9 +56,9 @@ class GradientPenalty(Regularizer):
 
 @final
 class OneSidedGradientPenalty(Regularizer):
-    """Penalise only norms above the target: a critic may be flatter than 1-Lipschitz, not steeper.
+    r"""Penalise only norms above the target: a critic may be flatter than 1-Lipschitz, not steeper.
 
-    .. math:: R = w\\,E[\\max(0, \\|\\nabla_x D(x)\\|_2 - t)^2]
+    .. math:: R = w\,E[\max(0, \|\nabla_x D(x)\|_2 - t)^2]
 
     Args:
         weight: w.

@@ -58,9 +58,7 @@ class Orthogonal(Regularizer):
     def penalty(self, contest: Contest) -> Tensor:
         matrices = list(weight_matrices(cast(nn.Module, contest.critic)))
         if not matrices:
-            raise ValueError(
-                f"critic: expected a linear or convolution layer, got {type(contest.critic).__name__}"
-            )
+            raise ValueError(f"critic: expected a linear or convolution layer, got {type(contest.critic).__name__}")
         with torch.autocast(matrices[0].device.type, enabled=False):
             return self.weight * torch.stack([self._distance(m) for m in matrices]).sum()
 

@@ -9,14 +9,16 @@ from advlearn.core.checks import parameter
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 
-REFERENCE = Reference("Wasserstein GAN", "Arjovsky et al. 2017", "algorithm 1, line 7", "https://arxiv.org/abs/1701.07875")
+REFERENCE = Reference(
+    "Wasserstein GAN", "Arjovsky et al. 2017", "algorithm 1, line 7", "https://arxiv.org/abs/1701.07875"
+)
 
 
 @final
 class WeightClip(Regularizer):
-    """Clip every parameter of the critic to a box after each step.
+    r"""Clip every parameter of the critic to a box after each step.
 
-    .. math:: \\phi \\leftarrow clip(\\phi, -c, c)
+    .. math:: \phi \leftarrow clip(\phi, -c, c)
 
     Its own authors advise against it: the critic collapses to very
     simple functions and gradients vanish or explode with depth. Use ``gradient_penalty`` or ``spectral_norm``.

@@ -96,9 +96,7 @@ def check_gradients(regularizer: Regularizer, term: Term = critic_term) -> None:
     assert torch.autograd.gradgradcheck(value, inputs)
 
 
-def check_compiled(
-    make: Callable[[], Regularizer], term: Term = critic_term, shape: tuple[int, ...] = (4,)
-) -> None:
+def check_compiled(make: Callable[[], Regularizer], term: Term = critic_term, shape: tuple[int, ...] = (4,)) -> None:
     """The loss compiled to one graph, its gradients and the buffers it leaves are the eager ones.
 
     The critic has layer norm and spectral norm. Scores of both sides enter the loss: the compiler drops what

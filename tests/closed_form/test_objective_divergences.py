@@ -63,10 +63,11 @@ CASES = [
     (Energy(margin=3.0), lambda: 3 * total_variation()),
     (EnergyModel(l2=0.25), lambda: 2 * triangular()),
 ]
-objectives = pytest.mark.parametrize("objective", [o for o, _ in CASES], ids=repr)
+IDS = [repr(o) for o, _ in CASES]
+objectives = pytest.mark.parametrize("objective", [o for o, _ in CASES], ids=IDS)
 
 
-@pytest.mark.parametrize(("objective", "divergence"), CASES, ids=repr)
+@pytest.mark.parametrize(("objective", "divergence"), CASES, ids=IDS)
 def test_estimate_at_the_optimal_critic_is_the_divergence(objective: Pointwise, divergence) -> None:
     scores = objective.optimal_score(LOG_RATIO)
     assert scores is not None

@@ -29,9 +29,7 @@ def test_penalty_is_the_squared_distance_from_the_mean_of_the_past() -> None:
     for _ in range(5):
         walk(critic)
         value = averaging.penalty(meet(critic, x, x))
-        assert value.item() == pytest.approx(
-            0.3 * np.square(flat(critic) - np.mean(past, 0)).sum(), rel=1e-12
-        )
+        assert value.item() == pytest.approx(0.3 * np.square(flat(critic) - np.mean(past, 0)).sum(), rel=1e-12)
         with torch.no_grad():
             averaging.project(critic)
         past.append(flat(critic))

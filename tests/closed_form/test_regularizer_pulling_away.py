@@ -67,9 +67,7 @@ def test_representation_is_the_code_or_the_features() -> None:
 
 
 def test_critic_without_representation_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
-    ):
+    with pytest.raises(ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"):
         PullingAway().wrap(nn.Identity())
 
 
@@ -77,9 +75,7 @@ def test_derivatives() -> None:
     fake = samples(4, 3).requires_grad_()
     real = samples(2, 3)
     assert torch.autograd.gradcheck(lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake)
-    assert torch.autograd.gradgradcheck(
-        lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake
-    )
+    assert torch.autograd.gradgradcheck(lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake)
 
 
 def test_derivatives_through_the_critic() -> None:

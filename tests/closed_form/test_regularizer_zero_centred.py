@@ -20,9 +20,7 @@ BOTH = pytest.mark.parametrize("cls", [R1, R2])
 
 @BOTH
 @pytest.mark.parametrize("shape", [(4,), (1, 2, 2)])
-def test_linear_critic_is_penalised_by_half_its_squared_slope(
-    cls: type[R1 | R2], shape: tuple[int, ...]
-) -> None:
+def test_linear_critic_is_penalised_by_half_its_squared_slope(cls: type[R1 | R2], shape: tuple[int, ...]) -> None:
     contest = meet(linear([1.0, 2.0, 2.0, 4.0]), samples(3, *shape), samples(5, *shape, seed=1))
     torch.testing.assert_close(cls(weight=3).penalty(contest).item(), 3 / 2 * 25.0)
 

@@ -67,12 +67,7 @@ def test_lazy_and_resident_data_come_in_the_same_order():
 
 
 def test_nearby_seeds_do_not_repeat_each_other():
-    epochs = [
-        flat(drawn(source, 4))
-        for seed in range(4)
-        for source in [stream("resident", seed=seed)]
-        for _ in "abc"
-    ]
+    epochs = [flat(drawn(source, 4)) for seed in range(4) for source in [stream("resident", seed=seed)] for _ in "abc"]
     assert len({tuple(epoch) for epoch in epochs}) == 12
 
 
@@ -98,11 +93,7 @@ def test_slices_of_all_ranks_are_the_joint_batch(kind):
         if kind == "resident":
             ranks = [Batches(numbered(), 6, seed=1, rank=rank, world=world) for rank in range(world)]
         else:
-            source = (
-                LazySource(Plain(), "plain", (2,), 4)
-                if kind == "lazy"
-                else load(DataLoader(Plain(), 6, True))
-            )
+            source = LazySource(Plain(), "plain", (2,), 4) if kind == "lazy" else load(DataLoader(Plain(), 6, True))
             ranks = [LazyBatches(source, **size, seed=1, rank=rank, world=world) for rank in range(world)]
         return [flat(parts) for parts in zip(*(drawn(rank, 5) for rank in ranks), strict=True)]
 

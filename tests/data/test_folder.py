@@ -45,9 +45,7 @@ def test_the_first_odd_file_is_named(tmp_path):
     picture(tmp_path / "a.png", 0)
     picture(tmp_path / "b.png", 0, size=(9, 8))
     picture(tmp_path / "c.png", 0, size=(7, 8))
-    with pytest.raises(
-        ValueError, match=r"data: expected images of 8x8 pixels like 'a.png', got 9x8 in '.*b.png'"
-    ):
+    with pytest.raises(ValueError, match=r"data: expected images of 8x8 pixels like 'a.png', got 9x8 in '.*b.png'"):
         load(tmp_path)
 
 

@@ -146,9 +146,7 @@ def test_a_loader_is_taken_over():
 
 
 def test_near_names_are_suggested():
-    with pytest.raises(
-        ValueError, match=r"no data set or folder 'mnsit'; did you mean 'mnist'.*there are digits, "
-    ):
+    with pytest.raises(ValueError, match=r"no data set or folder 'mnsit'; did you mean 'mnist'.*there are digits, "):
         load("mnsit")
 
 

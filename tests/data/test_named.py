@@ -58,9 +58,7 @@ def test_first_training_image_of_mnist():
 def test_cifar10_test_part():
     need("cifar10", "cifar10-jpeg.npz")
     source = load("cifar10-test")
-    assert (
-        len(source) == 10_000 and source.shape == (3, 32, 32) and source.y.bincount().tolist() == [1000] * 10
-    )
+    assert len(source) == 10_000 and source.shape == (3, 32, 32) and source.y.bincount().tolist() == [1000] * 10
 
 
 def test_usps_parts():

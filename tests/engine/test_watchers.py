@@ -162,9 +162,9 @@ def test_small_images_are_enlarged_by_a_whole_factor_and_colours_are_kept(tmp_pa
 
 def test_real_images_stand_to_the_right(tmp_path: Path) -> None:
     picture(-torch.ones(1, 1, 64, 64), tmp_path / "grid.png", real=torch.zeros(4, 1, 64, 64))
-    image = Image.open(tmp_path / "grid.png")
-    assert image.size == (68 + 134, 134)
-    assert (image.getpixel((30, 30)), image.getpixel((30, 100)), image.getpixel((100, 100))) == (0, 255, 128)
+    image = Image.open(tmp_path / "grid.png").copy()
+    assert image.size == (68 + 48 + 134, 134)
+    assert (image.getpixel((30, 30)), image.getpixel((30, 100)), image.getpixel((150, 100))) == (0, 255, 128)
 
 
 def colours(path: Path) -> tuple[int, int]:

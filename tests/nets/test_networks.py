@@ -146,9 +146,7 @@ def test_an_autoencoder_of_vectors_has_two_hidden_layers_each_way():
 def test_dcgan_starts_as_published():
     torch.manual_seed(0)
     net = DCGANGenerator(64, (3, 32, 32), width=16)
-    weights = torch.cat(
-        [m.weight.flatten() for m in net.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
-    )
+    weights = torch.cat([m.weight.flatten() for m in net.modules() if isinstance(m, torch.nn.ConvTranspose2d)])
     # Five standard errors of the two moments.
     assert weights.mean().abs() < 5 * 0.02 / len(weights) ** 0.5
     assert abs(weights.std() - 0.02) < 5 * 0.02 / (2 * len(weights)) ** 0.5
@@ -181,9 +179,7 @@ def test_mlp_is_its_layers(norm, activation):
     assert [m.out_features for m in linear] == [4, 5, 2]
 
 
-@pytest.mark.parametrize(
-    "net", [MLP(3, 2, (4,), "tanh", norm="layer"), *ALL_CRITICS, *ALL_GENERATORS], ids=label
-)
+@pytest.mark.parametrize("net", [MLP(3, 2, (4,), "tanh", norm="layer"), *ALL_CRITICS, *ALL_GENERATORS], ids=label)
 def test_a_recipe_rebuilds_the_network(net, tmp_path):
     torch.save({"recipe": net.recipe(), "state": net.state_dict()}, tmp_path / "net.pt")
     saved = torch.load(tmp_path / "net.pt", weights_only=True)

@@ -1,0 +1,114 @@
+"""The verdict in situations whose answer is known, and that asking for it changes nothing."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advlearn.core.adversary import Adversary
+from advlearn.core.health import Health
+
+N = 128
+
+
+def points(seed: int, shift: float = 0.0) -> Tensor:
+    x = torch.randn(N, 2, generator=torch.Generator().manual_seed(seed))
+    return x + torch.tensor([shift, 0.0])
+
+
+def linear(first: float, second: float = 0.0) -> nn.Module:
+    """D(x) = first x_0 + second x_1."""
+    layer = nn.Linear(2, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[first, second]]))
+        layer.bias.zero_()
+    return layer
+
+
+def looked_at(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "nsgan") -> Health:
+    adversary = Adversary(critic, objective)
+    adversary.loss(real, fake)
+    return adversary.health()
+
+
+def test_a_minimax_critic_that_wins_by_far_is_saturated() -> None:
+    health = looked_at(linear(1000.0), points(0, 5.0), points(1, -5.0), "gan")
+    assert health.verdict.startswith("critic saturated: gradient to the player")
+    assert health.player_gradient < 1e-6 and health.accuracy == 1.0
+
+
+def test_the_nonsaturating_player_still_learns_there() -> None:
+    health = looked_at(linear(1000.0), points(0, 5.0), points(1, -5.0), "nsgan")
+    assert health.verdict.startswith("critic winning")
+    assert health.player_gradient > 1.0
+
+
+def test_a_constant_critic_is_dead() -> None:
+    health = looked_at(linear(0.0), points(0, 1.0), points(1))
+    assert health.verdict.startswith("critic dead: gradient to the player")
+    assert health.accuracy == 0.5 and health.critic_loss == pytest.approx(health.chance)
+
+
+def test_samples_of_one_point_are_a_collapse() -> None:
+    health = looked_at(linear(1.0), points(0), 0.001 * points(1))
+    assert health.verdict.startswith("player collapsed: its samples spread 0% of the data's")
+    assert health.spread == pytest.approx(0.001, rel=0.3)
+
+
+def test_equal_sets_are_matched() -> None:
+    x = points(0)
+    health = looked_at(linear(1.0, 0.5), x, x.flip(0))
+    assert health.verdict.startswith("matched: loss ")
+    assert health.accuracy == pytest.approx(0.5) and health.p_value > 0.9 and health.spread == pytest.approx(1, rel=0.3)
+
+
+def test_a_critic_that_does_not_see_the_difference_is_blind() -> None:
+    x = points(0)
+    health = looked_at(linear(0.0, 1.0), x, x.flip(0) + torch.tensor([2.0, 0.0]))
+    assert health.verdict.startswith("critic blind: loss ")
+    assert health.accuracy == pytest.approx(0.5) and health.p_value < 0.01
+
+
+def test_a_critic_that_scores_fakes_higher_is_upside_down() -> None:
+    health = looked_at(linear(-1.0), points(0, 1.0), points(1, -1.0))
+    assert health.verdict.startswith("critic upside down: it ranks ")
+    assert health.accuracy < 0.2
+
+
+def test_a_game_under_way_is_in_balance() -> None:
+    health = looked_at(linear(1.0), points(0, 0.5), points(1, -0.5))
+    assert health.verdict.startswith("in balance: the critic ranks ")
+    assert 0.6 < health.accuracy < 0.9 and 0 < health.estimate < 1.3863
+
+
+def test_an_overflow_is_not_called_anything_else() -> None:
+    health = looked_at(linear(1e38), points(0, 50.0), points(1, -50.0), "lsgan")
+    assert health.verdict.startswith("not finite")
+
+
+def test_the_penalties_are_listed() -> None:
+    health = looked_at(linear(3.0), points(0), points(1, 1.0), "wgan + r1 + gradient_penalty")
+    assert health.penalties == pytest.approx({"R1": 4.5, "GradientPenalty": 40.0})  # slope 3: 9 / 2 and 10 (3 - 1)^2
+
+
+@pytest.mark.parametrize("objective", ["began", "nsgan + bottleneck + instance_noise", "r3gan", "mmd", "sngan"])
+def test_looking_changes_nothing(objective: str) -> None:
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
+    adversary = Adversary(critic, objective)
+    adversary.update(points(0), points(1, 1.0))
+    before, modes = copy.deepcopy(adversary.state_dict()), [m.training for m in adversary.modules()]
+    random = torch.get_rng_state()
+    first = adversary.health()
+    after = adversary.state_dict()
+    assert all(torch.equal(v, after[k]) for k, v in before.items() if torch.is_tensor(v))
+    assert modes == [m.training for m in adversary.modules()]
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(p.requires_grad for p in adversary.critic.parameters())
+    assert repr(adversary.health()) == repr(first)
+
+
+def test_there_is_no_verdict_before_the_first_batch() -> None:
+    with pytest.raises(RuntimeError, match=r"^health: call update or loss first"):
+        Adversary(linear(1.0)).health()

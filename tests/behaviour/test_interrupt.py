@@ -1,0 +1,68 @@
+"""Ctrl-C waits for the end of a step, saves, and the same call goes on exactly."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from advlearn.core.interrupt import between_steps
+from advlearn.data import Source
+from advlearn.engine.checkpoint import load
+from advlearn.fitting import fit
+
+STEPS, STOPPED = 9, 4
+SETTINGS = {"task": "generate(latent=2)", "objective": "wgan-gp", "steps": STEPS, "batch_size": 8, "device": "cpu"}
+POINTS = "torch.randn(24, 2, generator=torch.Generator().manual_seed(0))"
+SCRIPT = f"""
+import sys, torch
+from advlearn.core.callback import Callback
+from advlearn.data import Source
+from advlearn.fitting import fit
+
+class Wait(Callback):
+    def on_step(self, trainer):
+        if trainer.step == {STOPPED}:
+            print("waiting", flush=True)
+            sys.stdin.readline()
+
+fit(data=Source({POINTS}), out=sys.argv[1], callbacks=(Wait(),), **{SETTINGS!r})
+"""
+
+
+def source() -> Source:
+    return Source(torch.randn(24, 2, generator=torch.Generator().manual_seed(0)))
+
+
+def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    child = subprocess.Popen(command, **pipes, text=True, env=dict(os.environ))
+    assert child.stdout is not None
+    said = child.stdout.readline()
+    if said:
+        child.send_signal(signal.SIGINT)
+    _, complaint = child.communicate("\n", timeout=120)
+    assert said == "waiting\n", complaint
+    assert child.returncode in (130, -signal.SIGINT), complaint
+    assert load(tmp_path)["trainer"]["step"] == STOPPED
+    resumed = fit(data=source(), out=tmp_path, callbacks=(), **SETTINGS)
+    straight = fit(data=source(), callbacks=(), **SETTINGS)
+    assert resumed.trainer is not None and resumed.trainer.step == STEPS
+    for part, whole in ((resumed.task, straight.task), (resumed.player, straight.player)):
+        for name, value in whole.state_dict().items():
+            assert torch.equal(part.state_dict()[name], value), name
+    heads = (resumed.adversaries["data"].state_dict(), straight.adversaries["data"].state_dict())
+    assert all(torch.equal(heads[0][k], v) for k, v in heads[1].items() if torch.is_tensor(v))
+
+
+def test_a_second_ctrl_c_stops_at_once_and_the_handler_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), between_steps() as received:
+        signal.raise_signal(signal.SIGINT)
+        assert received == [signal.SIGINT]
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
