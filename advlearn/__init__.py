@@ -8,12 +8,13 @@ from advlearn.core.regularizer import Regularizer
 from advlearn.core.spec import describe, resolve
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
+from advlearn.core.version import VERSION
 
 if TYPE_CHECKING:
     from advlearn.fitting import fit
     from advlearn.run import Run, load
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "Adversary",
     "Objective",

@@ -179,7 +179,7 @@ def picture(result: Result, path: Path) -> None:
             axes = figure.add_subplot(1, 4, 2 * i + j + 1)
             rows = [r for r in result.rows if r["data"] == data]
             axes.plot([r[name] for r in rows], [families.index(r["family"]) for r in rows], "o", alpha=0.6)
-            axes.set_title(f"{data}: {label}")
+            axes.set(title=f"{data}: {label}", xlim=(-0.5, k + 0.5) if name == "modes" else (-0.03, 1.03))
             axes.set_yticks(range(len(families)), families if i + j == 0 else [""] * len(families))
             axes.set_ylim(len(families) - 0.5, -0.5)
             axes.grid(alpha=0.3)

@@ -190,7 +190,8 @@ class Adversary(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_extra_state` gave."""
         if self.optimizer is not None and state["optimizer"] is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
+            # A copy: the optimiser keeps the tensors it is given, and two heads must not share moments.
+            self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
 
     def extra_repr(self) -> str:
         """The chain's spec, for the printed module."""

@@ -150,6 +150,10 @@ def _term(piece: str, text: str) -> Term:
         raise ValueError(f"objective: expected {name}(key=value, ...), got {piece.strip()!r}") from None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
         raise ValueError(f"objective: arguments of {name} are written key=value, got {piece.strip()!r}")
+    given = [keyword.arg for keyword in call.keywords]
+    for argument in given:
+        if given.count(argument) > 1:
+            raise ValueError(f"objective: {name}: the argument {argument!r} is given {given.count(argument)} times")
     return Term(name, {k.arg or "**": _literal(k, name) for k in call.keywords})
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from advlearn.core import processes
 from advlearn.core.callback import Callback
 from advlearn.core.trainer import Trainer
+from advlearn.core.version import VERSION
 from advlearn.engine import rng
 from advlearn.engine.files import replacing
 
@@ -56,13 +57,11 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
         >>> load(path)["trainer"]
         {'step': 3}
     """
-    import advlearn  # late: for its version alone, which a half-imported package does not have yet
-
     path = Path(path)
     _require_plain(payload, "payload")
     try:
         with replacing(path) as file:
-            torch.save({"format": FORMAT, "advlearn": advlearn.__version__, **payload}, file)
+            torch.save({"format": FORMAT, "advlearn": VERSION, **payload}, file)
     except (OSError, RuntimeError) as error:
         kept = "; the earlier checkpoint is kept" if path.is_file() else ""
         raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{kept}") from error

@@ -77,7 +77,6 @@ def test_modes_and_batch_norm() -> None:
     assert modes == [m.training for m in module.modules()]
 
 
-@pytest.mark.xfail(reason="torch's Optimizer.load_state_dict keeps the tensors it is given: two heads share moments")
 def test_a_head_is_saved_with_its_optimiser() -> None:
     first, second = (Adversary(critic(), "began") for _ in range(2))
     for _ in range(3):
