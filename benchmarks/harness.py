@@ -44,7 +44,9 @@ class Result:
         """Take over rows that another command has added to the file."""
         if self.path.exists() and not self.quick:
             theirs = json.loads(self.path.read_text())["rows"]
-            self.rows = theirs + [row for row in self.rows if row not in theirs]
+            # Compared as written: a NaN, which a diverged run leaves, equals nothing else.
+            known = {json.dumps(row) for row in theirs}
+            self.rows = theirs + [row for row in self.rows if json.dumps(row) not in known]
 
     def add(self, row: Row) -> None:
         """Keep a row, on disk too."""

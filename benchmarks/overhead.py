@@ -109,7 +109,7 @@ def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     trainer = Trainer(task, {"data": adversary}, Batches(source, n), steps=10**9)
     step = hand_written(g, d, Batches(source, n))
     difference = _same(trainer, step, task, adversary, g, d)
-    rounds, repeats = (2, 2) if quick else (41, 3 if len(shape) == 3 else 10)
+    rounds, repeats = (2, 2) if quick else (41, 1)
     ours, theirs = list[float](), list[float]()
     for k in range(2 * rounds):
         times, call = ((ours, trainer._play), (theirs, step))[(k + k // 2) % 2]
