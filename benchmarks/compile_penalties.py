@@ -9,7 +9,8 @@ autocast, where inductor keeps some intermediate results in fp32 that eager mode
 rounding only; `penalty` is how far the compiled penalty is from the eager one without autocast: penalties on
 input gradients are computed in full precision under any autocast.
 
-Inductor draws its own random numbers unless `fallback_random` is set, as it is here, for the comparison only.
+Inductor draws its own random numbers unless `fallback_random` is set, and changes the order of draws to save
+memory unless `reorder_for_peak_memory` is not; both are as eager mode needs them, for the comparison only.
 Times are medians over pairs of one `update`, on tiny networks: they show the overhead and not the gain.
 """
 
@@ -148,6 +149,7 @@ def compare(regularizer: str, critic: str, precision: str, device: str, pairs: i
     torch.compiler.reset()
     torch._dynamo.utils.counters.clear()
     torch._inductor.config.fallback_random = True  # pyright: ignore
+    torch._inductor.config.reorder_for_peak_memory = False  # pyright: ignore
     eager, compiled, full = (Side(regularizer, critic, device, on) for on in (False, True, False))
     difference = _difference(eager.critic_gradients(precision), compiled.critic_gradients(precision))
     if _players(regularizer):

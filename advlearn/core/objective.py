@@ -28,7 +28,9 @@ class Objective(Described, ABC):
         two_sided: Whether the player's loss moves both sides where both carry gradient.
         trains_critic: Whether a critic with parameters is trained at all.
         player_sees_real: Whether the player's loss needs the scores of the real side even if no gradient goes there.
-        reasons: Tag name to the reason why it is False.
+        exchangeable: Whether the order of the samples of a side does not matter.
+        host_sync: Whether the loss waits for the device; only a solver that runs on the host may.
+        reasons: Tag name to the reason why it differs from the default.
     """
 
     score: ClassVar[Score] = "logit"
@@ -37,6 +39,8 @@ class Objective(Described, ABC):
     two_sided: ClassVar[bool] = True
     trains_critic: ClassVar[bool] = True
     player_sees_real: ClassVar[bool] = False
+    exchangeable: ClassVar[bool] = True
+    host_sync: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {}
 
     @property

@@ -121,10 +121,11 @@ def _indented(doc: str) -> list[str]:
 
 def _split(text: str) -> list[str]:
     """Split at each '+' that is in no bracket and no quotation."""
-    pieces, depth, quote, start = list[str](), 0, "", 0
+    pieces, depth, quote, start, escaped = list[str](), 0, "", 0, False
     for i, c in enumerate(text):
         if quote:
-            quote = "" if c == quote and text[i - 1] != "\\" else quote
+            quote = "" if c == quote and not escaped else quote
+            escaped = c == "\\" and not escaped
         elif c in "'\"":
             quote = c
         elif c in "([{":

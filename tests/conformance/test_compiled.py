@@ -1,0 +1,44 @@
+"""Losses of all objectives and regularizers, compiled in one graph, have the gradients of eager mode."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from advlearn.core.adversary import Adversary
+from advlearn.core.chain import Chain
+from advlearn.core.spec import resolve
+from advlearn.testing._found import objectives, regularizers
+from advlearn.testing._material import critic, sides
+
+CHAINS = [Chain.of(o) for o in objectives()] + [Chain(resolve("nsgan").objective, (r,)) for r in regularizers()]
+
+
+# After a break in the graph, Dynamo itself looks at the .grad of what it resumes with.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor:UserWarning")
+@pytest.mark.parametrize("loss", ["critic", "player"])
+@pytest.mark.parametrize("chain", CHAINS, ids=repr)
+def test_compiled_gradients_are_the_eager_ones(chain: Chain, loss: str) -> None:
+    """A second derivative through ``autograd.grad``, a hook or a branch on a value would break the graph."""
+
+    def gradients(compiled: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        objective = chain.required_objective()
+        adversary = Adversary(critic(objective.score, torch.float32), chain)
+        score = adversary._score_critic if loss == "critic" else adversary._score_player
+        if compiled:
+            # What runs on the host cannot be part of a graph.
+            whole = not getattr(objective, "host_sync", False)
+            score = torch.compile(score, backend="aot_eager", fullgraph=whole)
+        real, fake = (side.requires_grad_(loss == "player") for side in sides(torch.float32))
+        total = torch.stack(list(score(real, fake, None, None).values())).sum()
+        total.backward()
+        leaves = (real, fake, *adversary.critic.parameters())
+        return [total, *(x.grad for x in leaves if x.grad is not None), *adversary.buffers()]
+
+    try:
+        eager, compiled = gradients(False), gradients(True)
+    finally:
+        torch._dynamo.reset()
+    assert len(eager) == len(compiled) > 1
+    for a, b in zip(eager, compiled, strict=True):
+        torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-6)
