@@ -205,8 +205,8 @@ def main() -> None:
     cases += [(name, "attention", "bf16") for name in names if name not in ISLANDS]
     fixed: dict[str, Any] = {"device": options.device}
     todo = [{"regularizer": n, "critic": c, "precision": p, **fixed} for n, c, p in cases]
-    rows = [{**key} for key in (todo[:1] if options.quick else todo)]
-    compute(result, _Compare(2 if options.quick else 15), rows, options.jobs)
+    todo = [] if options.report else todo[:1] if options.quick else todo
+    compute(result, _Compare(2 if options.quick else 15), todo, options.jobs)
     bars(result)
     result.save()
     result.show(COLUMNS)
@@ -228,8 +228,9 @@ def bars(result: Result) -> None:
         found = [row["difference"] for row in result.rows if row["precision"] == precision]
         if found:
             result.bar(f"gradients, {precision}", max(found), "<=", bar)
-    islands = [row["penalty"] for row in result.rows if "penalty" in row]
-    result.bar("penalty on input gradients under bf16 against fp32", max(islands), "<=", FP32)
+    islands = [row["penalty"] for row in result.rows if "penalty" in row and row["precision"] == "bf16"]
+    if islands:
+        result.bar("penalty on input gradients under bf16 against fp32", max(islands), "<=", FP32)
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def main() -> None:
         for data in (options.data[:1] if options.quick else options.data)
         for name in options.only
     ]
-    compute(result, partial(train, quick=options.quick), todo, options.jobs)
+    compute(result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs)
     for data in ACCURACY:
         for row in [r for r in result.rows if r["data"] == data and "classifier" in r][:1]:
             result.bar(f"classifier, {data}", row["classifier"], ">=", ACCURACY[data])
