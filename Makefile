@@ -35,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt torch
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,rl]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,all]'
 	@touch $@
 
 demo: $(READY) ## Train a small generator on digits; pictures and curves in runs/demo

@@ -6,6 +6,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.spec import describe, resolve
+from advlearn.core.tap import attach
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.core.version import VERSION
@@ -22,6 +23,7 @@ __all__ = [
     "Run",
     "Task",
     "Trainer",
+    "attach",
     "describe",
     "fit",
     "load",

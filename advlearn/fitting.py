@@ -8,7 +8,7 @@ from advlearn.core import discovery, processes
 from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
 from advlearn.core.chain import Chain
-from advlearn.core.spec import Spec, parse, resolve
+from advlearn.core.spec import Spec, Term, parse, resolve
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.data import LazySource, Source, batches
@@ -74,8 +74,12 @@ def fit(
     chain = resolve(objective)
     chain.required_objective()
     with launch.launched(device) as target, rng.isolated(seed), devices.precision(precision, target):
-        source = load_data(data)
+        source = _open(task, data)
         game = (_named_task(task, source) if isinstance(task, str) else task).to(target)
+        refused = game.refuses(chain.required_objective())
+        if refused is not None:
+            raise ValueError(f"objective: {type(game).__name__.lower()} cannot use {chain.objective!r}: {refused}")
+        chain = game.chain(chain)
         critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
         adversaries = {n: Adversary(c, chain, lr=lr, compile=compile) for n, c in critics.items()}
         size = batch_size or (source.batch_size if isinstance(source, LazySource) else None) or min(64, len(source))
@@ -84,7 +88,7 @@ def fit(
         average = Average(cast(float, next(iter(adversaries.values())).defaults.ema))
         folder = None if out is None else Path(out)
         watchers = [average, *(callbacks if callbacks is not None else (Progress(),))]
-        watchers += [] if folder is None else _writers(folder, recipe, average, source)
+        watchers += [] if folder is None else _writers(folder, recipe, average, game, source)
         trainer = Trainer(game, adversaries, stream, steps=steps, lr=lr, callbacks=watchers)
         if folder is not None and (folder / checkpoint.NAME).exists():
             _resume(folder, trainer, recipe)
@@ -92,16 +96,27 @@ def fit(
         return Run(game, adversaries, average.module, recipe, trainer, folder)
 
 
-def _named_task(spec: str, source: Source | LazySource) -> Task:
+def _open(task: str | Task, data: Any) -> Any:
+    """The data as the task takes it: by its own door where it has one."""
+    cls = _named(task)[0] if isinstance(task, str) else type(task)
+    return getattr(cls, "open", load_data)(data)
+
+
+def _named(spec: str) -> tuple[type[Task], Term]:
     terms = parse(spec)
     known = discovery.tasks()
     if len(terms) != 1 or terms[0].name not in known:
         raise ValueError(f"task: {discovery.unknown('name', spec, sorted(known))}")
-    build = cast(Any, known[terms[0].name]).for_data
+    return known[terms[0].name], terms[0]
+
+
+def _named_task(spec: str, source: Any) -> Task:
+    cls, term = _named(spec)
+    build = cast(Any, cls).for_data
     try:
-        return cast(Task, build(source, **terms[0].arguments))
+        return cast(Task, build(source, **term.arguments))
     except TypeError as error:
-        raise ValueError(f"task: {terms[0]}: {str(error).split('() ')[-1]}") from None
+        raise ValueError(f"task: {term}: {str(error).split('() ')[-1]}") from None
 
 
 def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
@@ -114,11 +129,12 @@ def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
     }
 
 
-def _writers(folder: Path, recipe: dict[str, Any], average: Average, source: Source | LazySource) -> list[Callback]:
+def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task, source: Any) -> list[Callback]:
     """What a run's folder brings; the checkpoint last, since it saves what the others know."""
     real = source.x[:PICTURED] if isinstance(source, Source) else None
     draw = SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real)
-    return [TensorBoard(folder / "tensorboard"), draw, Checkpoint(folder, recipe=recipe)]
+    pictures = [draw] if hasattr(game, "sample") else []
+    return [TensorBoard(folder / "tensorboard"), *pictures, Checkpoint(folder, recipe=recipe)]
 
 
 def _resume(folder: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, cast, final
 
+import torch
 from torch import Tensor
 
 from advlearn.core import discovery
@@ -11,7 +12,8 @@ from advlearn.core.health import Health
 from advlearn.core.spec import resolve
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
-from advlearn.engine import checkpoint, device, rng
+from advlearn.engine import checkpoint, rng
+from advlearn.engine import device as devices
 
 
 @final
@@ -65,6 +67,23 @@ class Run:
         with rng.isolated(seed):
             return cast(Tensor, draw(n, labels))
 
+    def predict(self, x: Any) -> Tensor:
+        """Outputs of the player for samples.
+
+        Args:
+            x: Samples (N, ...), a tensor or an array, as the task's model takes them.
+
+        Returns:
+            Class logits (N, K), one logit (N,) or a number (N,), on the task's device.
+
+        Raises:
+            TypeError: If the task is not one that predicts.
+        """
+        answer = getattr(self.player, "predict", None)
+        if answer is None:
+            raise TypeError(f"predict: expected a task that predicts, got {type(self.task).__name__}")
+        return cast(Tensor, answer(torch.as_tensor(x, dtype=torch.float32)))
+
     def health(self) -> dict[str, Health]:
         """What the last batch says of each adversary; empty in a run that was loaded."""
         return {name: a.health() for name, a in self.adversaries.items()} if self.trainer is not None else {}
@@ -101,7 +120,7 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
         FileNotFoundError: If there is no such file.
         ValueError: If the file is truncated or foreign, or the task must be handed over.
     """
-    target = _pick(device)
+    target = devices.pick(device)
     path = Path(path)
     payload = checkpoint.load(path / "checkpoint.pt" if path.is_dir() else path, target)
     recipe = cast(dict[str, Any], payload["recipe"])
@@ -121,9 +140,6 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
     if trained["player"] is not None:
         player.load_state_dict(trained["player"])
     return Run(task, adversaries, player, recipe)
-
-
-_pick = device.pick
 
 
 def _trained(payload: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from harness import Result, arguments, one_thread
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from advlearn.core.adversary import Adversary, adam
+from advlearn.core.adversary import Adversary
+from advlearn.core.modes import adam
 from advlearn.core.trainer import Trainer
 from advlearn.data import Batches, Source
 from advlearn.nets import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
-from advlearn.core.task import Batch, Round, Task
+from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data import Batches
 
 
@@ -81,7 +81,7 @@ class StackedGenerate(Task):
 
     def forward(self, batch: Batch) -> Round:
         """Fakes of all members against their own batches."""
-        return Round({"data": (batch[0], self.generator(torch.randn(len(batch[0]), self.latent)))})
+        return Round({"data": Sides(batch[0], self.generator(torch.randn(len(batch[0]), self.latent)))})
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         """None to propose: the benchmark builds them."""

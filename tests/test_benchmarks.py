@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from advlearn.data.named import folders
+from advlearn.data import folders
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 QUICK = [path.stem for path in sorted(FOLDER.glob("*.py")) if "arguments(__doc__" in path.read_text()]

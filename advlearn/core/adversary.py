@@ -4,8 +4,7 @@
 # (PyTorch's own annotations are partial)
 
 import copy
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, cast, final
 
 import torch
@@ -16,6 +15,8 @@ from advlearn.core import processes
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.contest import Contest, Samples
 from advlearn.core.health import Health, diagnose
+from advlearn.core.modes import adam, backward, evaluating, frozen
+from advlearn.core.reversal import reverse
 from advlearn.core.spec import Spec, resolve
 
 MakeOptimizer = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
@@ -91,7 +92,6 @@ class Adversary(nn.Module):
         self,
         real: Samples,
         fake: Samples,
-        *,
         real_weights: Tensor | None = None,
         fake_weights: Tensor | None = None,
     ) -> Tensor:
@@ -114,19 +114,15 @@ class Adversary(nn.Module):
             return torch.zeros((), device=contests.as_tuple(real)[0].device)
         self.optimizer.zero_grad(set_to_none=True)
         terms = self._critic_terms(real, fake, real_weights, fake_weights)
-        total = torch.stack(list(terms.values())).sum()
+        total = self._noted(terms)
         backward(total)
-        processes.average_gradients(self._parameters_of_critic)
-        self.optimizer.step()
-        self._after_step()
-        self.terms.update({name: value.detach() for name, value in terms.items()})
+        self._step()
         return total.detach()
 
     def loss(
         self,
         real: Samples,
         fake: Samples,
-        *,
         real_weights: Tensor | None = None,
         fake_weights: Tensor | None = None,
     ) -> Tensor:
@@ -146,8 +142,47 @@ class Adversary(nn.Module):
         self._last = (contests.detach(real), contests.detach(fake))
         with frozen(self.critic):
             terms = self._player_terms(real, fake, real_weights, fake_weights)
-        self.terms.update({name: value.detach() for name, value in terms.items()})
-        return torch.stack(list(terms.values())).sum()
+        return self._noted(terms)
+
+    def joint_loss(
+        self,
+        real: Samples,
+        fake: Samples,
+        real_weights: Tensor | None = None,
+        fake_weights: Tensor | None = None,
+        *,
+        strength: float = 1.0,
+    ) -> Tensor:
+        r"""Both losses for one backward pass, by gradient reversal; `step` then moves the critic.
+
+        .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) - c\,C(\theta, \phi)
+
+        It is the zero-sum game, whatever player's loss the objective has of its own. With a critic that is not
+        trained there is nothing to reverse: it is ``strength * loss(real, fake)``.
+
+        Args:
+            real: As for `loss`.
+            fake: As for `loss`.
+            real_weights: Weights of the real samples, (N,).
+            fake_weights: Weights of the fake samples, (M,).
+            strength: c, what the gradient to the samples is multiplied by, beside its change of sign.
+
+        Returns:
+            The critic's loss, penalties included: a scalar to be added to the model's own loss.
+        """
+        if self.optimizer is None:
+            return strength * self.loss(real, fake, real_weights, fake_weights)
+        self._check(real, fake)
+        fake = contests.matched(fake, real)
+        self._last = (contests.detach(real), contests.detach(fake))
+        sides = reverse(real, strength), reverse(fake, strength)
+        return self._noted(self._critic_terms(*sides, real_weights, fake_weights))
+
+    def step(self) -> None:
+        """Move the critic by the gradients that a backward pass of `joint_loss` left, and clear them."""
+        if self.optimizer is not None:
+            self._step()
+            self.optimizer.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def score(self, x: Samples) -> Tensor:
@@ -201,6 +236,10 @@ class Adversary(nn.Module):
         scores = contests.score_both(self.critic, real, fake, apart=self._apart)
         met = Contest(self.critic, real, fake, *scores, rw, fw)
         terms = {"critic_loss": self.objective.critic_loss(self._joined(met))}
+        if self.chain.regularizers and (contests.carries_gradient(real) or contests.carries_gradient(fake)):
+            # Penalties are the critic's own business: a (reversed) gradient of theirs must not reach the samples.
+            sides = contests.detach(real), contests.detach(fake)
+            met = Contest(self.critic, *sides, *contests.score_both(self.critic, *sides, apart=self._apart), rw, fw)
         for regularizer in self.chain.regularizers:
             penalty = regularizer.penalty(met)
             if penalty is not None:
@@ -229,11 +268,18 @@ class Adversary(nn.Module):
         fw = None if met.fake_weights is None else processes.gather(met.fake_weights)
         return Contest(met.critic, met.real, met.fake, real_scores, processes.gather(met.fake_scores), rw, fw)
 
-    @torch.no_grad()
-    def _after_step(self) -> None:
-        self.objective.advance()
-        for regularizer in self.chain.regularizers:
-            regularizer.project(self.critic)
+    def _noted(self, terms: Terms) -> Tensor:
+        """The sum of the terms, which are kept for whoever watches."""
+        self.terms.update({name: value.detach() for name, value in terms.items()})
+        return torch.stack(list(terms.values())).sum()
+
+    def _step(self) -> None:
+        processes.average_gradients(self._parameters_of_critic)
+        cast(torch.optim.Optimizer, self.optimizer).step()
+        with torch.no_grad():
+            self.objective.advance()
+            for regularizer in self.chain.regularizers:
+                regularizer.project(self.critic)
 
     def _make_optimizer(self, make: MakeOptimizer | None, lr: float | None) -> torch.optim.Optimizer:
         if make is not None:
@@ -259,40 +305,3 @@ class Adversary(nn.Module):
                 f"critic: expected one score per sample, {contests.count(real)}, got {tuple(scores.shape)}"
             )
         self._checked = True
-
-
-def adam(parameters: list[nn.Parameter], *, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Adam in its fused form where the parameters allow it."""
-    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
-
-
-def backward(loss: Tensor) -> None:
-    """Backward pass outside of any autocast: only forward passes belong inside."""
-    with torch.autocast(loss.device.type, enabled=False):
-        loss.backward()
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Generator[None]:
-    """Hold a module's parameters fixed: gradients pass through it, none is computed for it."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    for p in trained:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in trained:
-            p.requires_grad_(True)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Generator[None]:
-    """Put a module into evaluation mode and every part of it back as it was."""
-    modes = [(m, m.training) for m in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training

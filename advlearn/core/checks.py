@@ -1,25 +1,31 @@
 """Checks of what a user gave, each one line that names the argument."""
 
-from typing import cast
+from typing import TypeVar, cast
+
+Name = TypeVar("Name", bound=str)
 
 
-def parameter(name: str, value: float, *, low: float = float("-inf"), open_low: bool = False) -> float:
+def parameter(
+    name: str, value: float, *, low: float = float("-inf"), high: float = float("inf"), open_low: bool = False
+) -> float:
     """Check a number a user gave: returns it, or raises one line that names it.
 
     Args:
         name: The argument's name.
         value: What came.
         low: The least allowed value.
+        high: The largest allowed value.
         open_low: Whether `low` itself is excluded.
     """
     wrong_type = isinstance(value, bool) or not isinstance(cast(object, value), int | float)
-    if wrong_type or not (value > low if open_low else value >= low) or value == float("inf"):
+    if wrong_type or not (value > low if open_low else value >= low) or value > high or value == float("inf"):
         bound = "" if low == float("-inf") else f" {'above' if open_low else 'of at least'} {low:g}"
+        bound += "" if high == float("inf") else f" and at most {high:g}"
         raise ValueError(f"{name}: expected a finite number{bound}, got {value!r}")
     return value
 
 
-def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+def choice(name: str, value: Name, allowed: tuple[str, ...]) -> Name:
     """Check a name a user gave against those `allowed`: returns it, or raises one line that lists them."""
     if value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")

@@ -1,13 +1,20 @@
-"""The features a critic decides on: what goes into its last linear layer."""
+"""The features a critic decides on: what goes into its last linear layer.
+
+Adding a hook inside a compiled function breaks its graph: who wants features there calls `watch` beforehand,
+when the critic is wrapped.
+"""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-from typing import cast
+from typing import cast, final
 
+import torch
 from torch import Tensor, nn
 
 from advlearn.core.contest import Critic, Samples, as_tuple
+
+_ATTRIBUTE = "advlearn_tap"
 
 
 def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
@@ -20,17 +27,47 @@ def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
     return layers[-1]
 
 
-def penultimate(critic: Critic, samples: Samples) -> Tensor:
-    """Inputs of the critic's last linear layer for `samples`: (N, d), float."""
+@final
+class InputTap:
+    """A forward pre-hook that keeps a layer's input while somebody asks for it."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] | None = None
+
+    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Keep the input of this call of the layer, if asked."""
+        if self.seen is not None:
+            self.seen.append(inputs[0])
+
+    def read(self, critic: Critic, samples: Samples) -> Tensor:
+        """Call the critic with `samples` and return what came into the layer, at its last call."""
+        self.seen = []
+        try:
+            critic(*as_tuple(samples))
+            return self.seen[-1]
+        finally:
+            self.seen = None
+
+
+def watch(layer: nn.Module) -> InputTap:
+    """Put a tap on a layer, or return the one it has. Copies of the layer have their own."""
+    tap = cast(InputTap | None, getattr(layer, _ATTRIBUTE, None))
+    if tap is None:
+        tap = InputTap()
+        setattr(layer, _ATTRIBUTE, tap)
+        layer.register_forward_pre_hook(tap)
+    return tap
+
+
+def features(critic: Critic, samples: Samples) -> Tensor:
+    """Inputs of the critic's last linear layer for `samples`: (N, d), at least fp32.
+
+    The layer keeps a tap, which does nothing until it is asked again.
+    """
     _, layer = last_linear(critic)
-    seen: list[Tensor] = []
+    return full_precision(watch(layer).read(critic, samples).flatten(1))
 
-    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.append(inputs[0])
 
-    handle = layer.register_forward_pre_hook(note)
-    try:
-        critic(*as_tuple(samples))
-    finally:
-        handle.remove()
-    return seen[-1].flatten(1).float()
+def full_precision(x: Tensor) -> Tensor:
+    """The same numbers in fp32, or in fp64 where they came so."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()

@@ -4,14 +4,18 @@
 # (PyTorch's own annotations are partial)
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast, final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from advlearn.core import contest as contests
 from advlearn.core.contest import Contest, Samples, as_tuple
+from advlearn.core.modes import evaluating, frozen
 from advlearn.core.objective import Objective, Setwise
 
 if TYPE_CHECKING:
@@ -59,11 +63,6 @@ class Health:
 
 def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
     """Look at one batch without changing anything: evaluation mode, no buffer kept, random state restored."""
-    from advlearn.core.adversary import (
-        evaluating,
-        frozen,
-    )  # late: the adversary reports its health by this function
-
     devices = [part.device for part in as_tuple(real) if part.device.type == "cuda"]
     with torch.random.fork_rng(devices=devices), evaluating(adversary.critic), _kept(adversary):
         with frozen(adversary.critic), torch.enable_grad():
@@ -78,24 +77,21 @@ def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
                 "chance": adversary.objective.chance,
                 "estimate": float(adversary.objective.estimate(met)),
                 "spread": _spread(fake) / max(_spread(real), 1e-12),
-                "p_value": _two_sample_p_value(_points(real), _points(fake)),
+                "p_value": _two_sample_p_value(_points(real, fake), _points(fake, real)),
             }
     shown = {name: float(value.detach()) for name, value in penalties.items() if value is not None}
     return Health(**figures, penalties=shown, verdict=_words(**figures, noise=_ranking_noise(real, fake)))
 
 
-class _kept:
+@contextmanager
+def _kept(adversary: "Adversary") -> Generator[None]:
     """Put every buffer of the adversary back as it was: looking must not change what is looked at."""
-
-    def __init__(self, adversary: "Adversary") -> None:
-        self.before = [(b, b.clone()) for b in adversary.buffers()]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
+    before = [(b, b.clone()) for b in adversary.buffers()]
+    try:
+        yield
+    finally:
         with torch.no_grad():
-            for buffer, value in self.before:
+            for buffer, value in before:
                 buffer.copy_(value)
 
 
@@ -125,14 +121,27 @@ def _ranked(objective: Objective, met: Contest) -> Tensor:
     return (torch.sign(real[:, None] - fake[None, :]).mean() + 1) / 2
 
 
-def _points(samples: Samples) -> Tensor:
-    """The first floating-point part of the samples as points (n, d), at most `LOOKED_AT` of them."""
-    part = next(p for p in as_tuple(samples) if p.is_floating_point())
-    return part[:LOOKED_AT].detach().flatten(1).double()
+def _points(samples: Samples, others: Samples) -> Tensor:
+    """All parts of the samples as points (n, d), at most `LOOKED_AT` of them; classes as one-hot vectors.
+
+    A class counts as much as all numbers together: where the sides differ in how the two go together, as in fairness,
+    neither alone would tell.
+    """
+    parts = [p[:LOOKED_AT].detach() for p in as_tuple(samples)]
+    numbers = torch.cat([p.flatten(1).double() for p in parts if p.is_floating_point()], 1)
+    scale = numbers.std(0).norm().nan_to_num().clamp(min=1e-12)
+    columns = [numbers]
+    for p, other in zip(parts, as_tuple(others), strict=True):
+        if not p.is_floating_point():
+            both = torch.cat([p.flatten(), other.flatten()])
+            low, classes = int(both.min()), int(both.max() - both.min()) + 1
+            columns.append(scale * one_hot(p - low, classes).double())
+    return torch.cat(columns, 1)
 
 
 def _spread(samples: Samples) -> float:
-    points = _points(samples)
+    part = next(p for p in as_tuple(samples) if p.is_floating_point())
+    points = part[:LOOKED_AT].detach().flatten(1).double()
     return float((points - points.roll(1, 0)).norm(dim=1).mean())
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from advlearn.core.contest import Contest
 from advlearn.core.described import Described
 
-Score = Literal["logit", "vector", "energy", "classes"]
+Score = Literal["logit", "vector", "energy", "classes", "density"]
 
 
 class Objective(Described, ABC):
@@ -21,7 +21,7 @@ class Objective(Described, ABC):
 
     Attributes:
         score: What the critic returns: a ``"logit"`` (N,), an embedding ``"vector"`` (N, d), a negated ``"energy"``
-            (N,) or ``"classes"`` (N, K).
+            (N,), ``"classes"`` (N, K), or the log ratio of two normalised ``"density"`` values (N,).
         pointwise: Whether the loss is a mean of a function of single scores.
         decomposable: Whether the mean over a batch is the mean of the means over its parts. Where it is not, several
             processes gather their scores first.
@@ -29,6 +29,7 @@ class Objective(Described, ABC):
         trains_critic: Whether a critic with parameters is trained at all.
         player_sees_real: Whether the player's loss needs the scores of the real side even if no gradient goes there.
         exchangeable: Whether the order of the samples of a side does not matter.
+        sees_shift: Whether moving all samples of a side by one vector changes the loss.
         host_sync: Whether the loss waits for the device; only a solver that runs on the host may.
         reasons: Tag name to the reason why it differs from the default.
     """
@@ -40,6 +41,7 @@ class Objective(Described, ABC):
     trains_critic: ClassVar[bool] = True
     player_sees_real: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = True
+    sees_shift: ClassVar[bool] = True
     host_sync: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {}
 

@@ -1,15 +1,28 @@
 """Where the two sets of samples come from, and what else the player wants."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
+import torch
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
 from advlearn.core.contest import Samples
+from advlearn.core.modes import backward
+from advlearn.core.objective import Objective
 
 Batch = tuple[Tensor, ...]
+
+
+class Sides(NamedTuple):
+    """The two sides of one contest, as `Adversary.update` and `Adversary.loss` take them."""
+
+    real: Samples
+    fake: Samples
+    real_weights: Tensor | None = None
+    fake_weights: Tensor | None = None
 
 
 @final
@@ -18,12 +31,12 @@ class Round:
     """What a task makes of one batch.
 
     Args:
-        contests: Name of an adversary to its (real, fake) samples; those a player makes carry gradient.
+        contests: Name of an adversary to its two sides; samples that a player makes carry gradient.
         loss: The cooperative loss L of the player, a scalar, or None.
         outputs: Anything else worth looking at, by name.
     """
 
-    contests: dict[str, tuple[Samples, Samples]]
+    contests: dict[str, Sides]
     loss: Tensor | None = None
     outputs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
@@ -31,7 +44,8 @@ class Round:
 class Task(nn.Module, ABC):
     """The player or players, as parameters of this module, and the game they are in.
 
-    Critics are not part of a task: it only proposes them, and an `Adversary` owns each.
+    Critics are not part of a task: it only proposes them, and an `Adversary` owns each. Where a critic is what the
+    user came for (a classifier), it may be a part that `players` leaves out.
     """
 
     @abstractmethod
@@ -41,6 +55,26 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         """A critic for each contest, by name, fit for the chain's objective."""
+
+    def players(self) -> list[nn.Parameter]:
+        """What the player's step trains: every parameter of the task, unless some belong to a critic."""
+        return [p for p in self.parameters() if p.requires_grad]
+
+    def chain(self, chain: Chain) -> Chain:
+        """The chain this task plays, given the user's: as it is, unless the task's critics ask for another form."""
+        return chain
+
+    def refuses(self, objective: Objective) -> str | None:
+        """Why this task cannot work with an objective; None where it can."""
+        return None
+
+    def strength(self, progress: float) -> float:
+        """What the player's losses of all adversaries are multiplied by after a share `progress` of the steps."""
+        return 1.0
+
+    def backward(self, loss: Tensor | None, adversarial: Tensor, players: Sequence[nn.Parameter]) -> None:
+        """Leave in `players` the gradient of a step, from the cooperative loss and the adversaries' weighted sum."""
+        backward(adversarial if loss is None else torch.stack([adversarial, loss]).sum())
 
     def recipe(self) -> dict[str, Any] | None:
         """Plain values from which `advlearn.load` builds the task again; None: the user must hand it over."""

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from advlearn.core import processes
-from advlearn.core.adversary import Adversary, MakeOptimizer, adam, backward
+from advlearn.core.adversary import Adversary, MakeOptimizer
 from advlearn.core.callback import Callback
 from advlearn.core.chain import Schedule
 from advlearn.core.interrupt import between_steps
+from advlearn.core.modes import adam
 from advlearn.core.schedule import factor
 from advlearn.core.task import Batch, Round, Task
 
@@ -80,7 +81,7 @@ class Trainer:
         self.step = 0
         self.stop_reason: str | None = None
         self.last_checkpoint: str | None = None
-        self._players = [p for p in task.parameters() if p.requires_grad]
+        self._players = task.players()
         rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
         self.optimizer = optimizer(self._players) if optimizer else adam(self._players, lr=rate, betas=betas)
         self.critic_steps = max(cast(int, a.defaults.critic_steps) for a in self.adversaries.values())
@@ -127,11 +128,11 @@ class Trainer:
         round = self._round()
         self._update_critics(round, self.critic_steps - 1)
         self.optimizer.zero_grad(set_to_none=True)
-        losses = [a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items()]
+        strength = self.task.strength(self.step / self.steps)
+        losses = [strength * a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items()]
         if round.loss is not None:
             self._cooperative = round.loss.detach()
-            losses.append(round.loss)
-        backward(torch.stack(losses).sum())
+        self.task.backward(round.loss, torch.stack(losses).sum(), self._players)
         processes.average_gradients(self._players)
         self.optimizer.step()
         self.step += 1

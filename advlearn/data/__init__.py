@@ -1,10 +1,14 @@
-"""Data: sources in memory or lazy, resumable batches, named data sets and toy distributions."""
+"""Data: sources in memory or lazy, resumable batches, named data sets, tables and toy distributions."""
 
 from advlearn.data.batches import Batch, Batches, LazyBatches, batches
+from advlearn.data.files import folders
 from advlearn.data.lazy import RESIDENT_BYTES, LazySource
 from advlearn.data.load import load
-from advlearn.data.named import folders, names
+from advlearn.data.mnist_m import mnist_m, photographs
+from advlearn.data.named import names
 from advlearn.data.source import Source
+from advlearn.data.table import Table
+from advlearn.data.tabular import adult, german_credit
 from advlearn.data.toy import Toy, gaussian, grid, moons, ring
 
 __all__ = [
@@ -14,13 +18,18 @@ __all__ = [
     "LazyBatches",
     "LazySource",
     "Source",
+    "Table",
     "Toy",
+    "adult",
     "batches",
     "folders",
     "gaussian",
+    "german_credit",
     "grid",
     "load",
+    "mnist_m",
     "moons",
     "names",
+    "photographs",
     "ring",
 ]

@@ -1,32 +1,41 @@
 """Infinite batches in a shuffled order that can be resumed bit for bit."""
 
 from collections.abc import Iterator
-from typing import Any, Self, cast, final
+from typing import Any, Protocol, Self, cast, final
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from advlearn.data.lazy import Collate, LazySource, Samples
-from advlearn.data.source import Source
+from advlearn.data.several import Domains, PartlyLabelled, Together
 
-Batch = tuple[Tensor] | tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]
+
+
+class Columns(Protocol):
+    """Data in memory: tensors with a row for each sample."""
+
+    @property
+    def columns(self) -> tuple[Tensor, ...]: ...
+    def __len__(self) -> int: ...
 
 
 def batches(
-    source: Source | LazySource,
+    source: Columns | LazySource | Domains | PartlyLabelled,
     batch_size: int | None = None,
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
     rank: int = 0,
     world: int = 1,
-) -> "Batches | LazyBatches":
-    """Return `Batches` of a `Source`, or `LazyBatches` of a `LazySource`.
+) -> "Batches | LazyBatches | Together":
+    """Return `Batches` of data in memory, `LazyBatches` of a `LazySource`, or `Together` those of several parts.
 
     Args:
         source: The data.
-        batch_size: Samples in the joint batch of all processes; None takes the size of the user's loader.
+        batch_size: Samples in the joint batch of all processes, of each part where there are several (all of a
+            smaller part); None takes the size of the user's loader.
         seed: Seed of the order.
         device: Where batches are wanted.
         rank: Index of this process.
@@ -36,10 +45,19 @@ def batches(
         ValueError: No batch size, one larger than the data or not a multiple of `world`; a rank out of range.
 
     Example:
+        >>> from advlearn.data import Source
         >>> stream = batches(Source(torch.zeros(10, 2)), 4)
         >>> next(stream)[0].shape
         torch.Size([4, 2])
     """
+    if isinstance(source, Domains | PartlyLabelled):
+        # Each part has an order of its own: equal ones would pair the same samples in every epoch.
+        places = {"device": device, "rank": rank, "world": world}
+        parts = source.parts()
+        sizes = [None if batch_size is None else min(batch_size, len(part) // world * world) for part in parts]
+        return Together(
+            [batches(p, n, seed=seed + 7919 * k, **places) for k, (p, n) in enumerate(zip(parts, sizes, strict=True))]
+        )
     if isinstance(source, LazySource):
         return LazyBatches(source, batch_size, seed=seed, device=device, rank=rank, world=world)
     if batch_size is None:
@@ -153,6 +171,7 @@ class Batches:
         ValueError: `batch_size` larger than the data or not a multiple of `world`; a rank out of range.
 
     Example:
+        >>> from advlearn.data import Source
         >>> stream = Batches(Source(torch.zeros(10, 2), torch.zeros(10, dtype=torch.int64), classes=1), 4)
         >>> [part.shape for part in next(stream)]
         [torch.Size([4, 2]), torch.Size([4])]
@@ -160,7 +179,7 @@ class Batches:
 
     def __init__(
         self,
-        source: Source,
+        source: Columns,
         batch_size: int,
         *,
         seed: int = 0,
@@ -170,7 +189,7 @@ class Batches:
     ) -> None:
         self.device = torch.device(device)
         self.order = Order(len(source), batch_size, seed=seed, rank=rank, world=world)
-        self.source = source if source.x.device == self.device else source.to(self.device)
+        self.columns = tuple(column.to(self.device) for column in source.columns)
         self._indices: Tensor | None = None
 
     @property
@@ -186,8 +205,7 @@ class Batches:
             self._indices = self.order.indices().to(self.device)
         chosen = self._indices[self.order.position]
         self.order.position += 1
-        x = self.source.x.index_select(0, chosen)
-        return (x,) if self.source.y is None else (x, self.source.y.index_select(0, chosen))
+        return tuple(column.index_select(0, chosen) for column in self.columns)
 
     def state_dict(self) -> dict[str, int]:
         """Return the place in the order, as plain ints."""

@@ -1,9 +1,8 @@
-"""Data sets that are known by name, and where their files are looked for."""
+"""Data sets that are known by name."""
 
 import difflib
 import gzip
 import io
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,10 @@ import numpy as np
 
 from advlearn.data import toy
 from advlearn.data.convert import labels, samples
+from advlearn.data.files import cache_folder, find, not_to_be_had
+from advlearn.data.mnist_m import mnist_m
 from advlearn.data.source import Source
+from advlearn.data.tabular import adult, german_credit
 
 
 def named(name: str) -> Source:
@@ -21,13 +23,15 @@ def named(name: str) -> Source:
 
     The files are looked for in the folder that the environment variable `ADVLEARN_DATA` names (in a checkout
     that leaves it unset: the folder `../shared/data`), then in the user's cache; last they are downloaded
-    into the cache by torchvision. `digits` ships with scikit-learn; the toy distributions are drawn.
+    into the cache by torchvision, the tables from the UCI repository. `digits` ships with scikit-learn; `mnist-m`
+    is made of MNIST by `mnist_m`; the toy distributions are drawn. Tables are features and labels alone here:
+    their sensitive attributes come with `adult` and `german_credit`.
 
     Args:
         name: One of `names()`.
 
     Returns:
-        The data, images scaled to [-1, 1].
+        The data, images scaled to [-1, 1], numbers of a table standardised.
 
     Raises:
         ValueError: No data set has this name.
@@ -56,37 +60,15 @@ def names() -> tuple[str, ...]:
     return tuple(_LOADERS)
 
 
-def folders() -> tuple[Path, ...]:
-    """Return the folders that are looked through for data files, first one first."""
-    return tuple(path for path in (_data_folder(), _cache_folder()) if path is not None)
-
-
-def _data_folder() -> Path | None:
-    if os.environ.get("ADVLEARN_DATA"):
-        return Path(os.environ["ADVLEARN_DATA"]).expanduser()
-    checkout = Path(__file__).parents[2]
-    return checkout.parent / "shared" / "data" if (checkout / "pyproject.toml").exists() else None
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "advlearn"
-
-
-def _find(*parts: str) -> Path | None:
-    return next((path for folder in folders() if (path := folder.joinpath(*parts)).exists()), None)
-
-
 def _download(name: str, dataset: str, train: bool) -> Any:
-    cache = _cache_folder()
+    cache = cache_folder()
     try:
         cache.mkdir(parents=True, exist_ok=True)
         from advlearn._late import torchvision
 
         return getattr(torchvision().datasets, dataset)(str(cache), train=train, download=True)
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        where = " or ".join(map(str, folders()))
-        raise FileNotFoundError(f"data: {name!r} is not in {where}, and downloading it failed ({reason})") from error
+        raise not_to_be_had(name, error) from error
 
 
 def _digits() -> Source:
@@ -101,10 +83,10 @@ def _digits() -> Source:
 def _mnist(name: str, dataset: str, train: bool) -> Source:
     part = "train" if train else "t10k"
     files = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
-    paths = [_find(dataset, "raw", file) or _find(dataset, "raw", file + ".gz") for file in files]
+    paths = [find(dataset, "raw", file) or find(dataset, "raw", file + ".gz") for file in files]
     if None in paths:
         _download(name, dataset, train)
-        paths = [_find(dataset, "raw", file) for file in files]
+        paths = [find(dataset, "raw", file) for file in files]
     images, classes = (_read_idx(path) for path in paths if path is not None)
     return Source(samples(images), labels(classes), name, classes=10)
 
@@ -120,7 +102,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def _cifar10(name: str, train: bool) -> Source:
-    path = _find("cifar10", "cifar10-jpeg.npz")
+    path = find("cifar10", "cifar10-jpeg.npz")
     if path is None:
         raw = _download(name, "CIFAR10", train)
         return Source(samples(raw.data), labels(raw.targets), name, classes=10)
@@ -136,7 +118,7 @@ def _cifar10(name: str, train: bool) -> Source:
 
 
 def _usps(name: str, train: bool) -> Source:
-    path = _find("usps", "usps.npz")
+    path = find("usps", "usps.npz")
     if path is None:
         raw = _download(name, "USPS", train)
         return Source(samples(raw.data), labels(raw.targets), name, classes=10)
@@ -150,12 +132,18 @@ _LOADERS: Mapping[str, Callable[[], Source]] = MappingProxyType(
         "digits": _digits,
         "mnist": lambda: _mnist("mnist", "MNIST", True),
         "mnist-test": lambda: _mnist("mnist-test", "MNIST", False),
+        "mnist-m": lambda: mnist_m(_mnist("mnist", "MNIST", True)),
+        "mnist-m-test": lambda: mnist_m(_mnist("mnist-test", "MNIST", False), "test"),
         "fashion-mnist": lambda: _mnist("fashion-mnist", "FashionMNIST", True),
         "fashion-mnist-test": lambda: _mnist("fashion-mnist-test", "FashionMNIST", False),
         "cifar10": lambda: _cifar10("cifar10", True),
         "cifar10-test": lambda: _cifar10("cifar10-test", False),
         "usps": lambda: _usps("usps", True),
         "usps-test": lambda: _usps("usps-test", False),
+        "adult": lambda: adult().source(),
+        "adult-test": lambda: adult("test").source(),
+        "german-credit": lambda: german_credit().source(),
+        "german-credit-test": lambda: german_credit("test").source(),
         "ring": lambda: toy.ring().source,
         "grid": lambda: toy.grid().source,
         "moons": lambda: toy.moons(),

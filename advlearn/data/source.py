@@ -77,6 +77,11 @@ class Source:
         return kind_of(self.shape)
 
     @property
+    def columns(self) -> tuple[Tensor, ...]:
+        """What a batch holds a part of: (x,), or (x, y) with labels."""
+        return (self.x,) if self.y is None else (self.x, self.y)
+
+    @property
     def bounded(self) -> bool:
         """Whether every value lies in [-1, 1], so that a generator that ends in tanh can reach it."""
         return bool((self.x.abs() <= 1).all())

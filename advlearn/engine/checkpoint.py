@@ -122,6 +122,9 @@ def resume(path: str | Path, trainer: Trainer) -> None:
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         missing = f"it has no {error}" if isinstance(error, KeyError) else _detail(error)
         raise ValueError(f"checkpoint: {path} is of another run: {missing}") from error
+    for callback in trainer.callbacks:
+        if isinstance(callback, Checkpoint):
+            callback.on_resume(trainer)
 
 
 @final
@@ -130,7 +133,8 @@ class Checkpoint(Callback):
 
     Each save checks first that no loss has become infinite or NaN, so a poisoned state never replaces a good
     one. A kill at any moment, also while saving, leaves a checkpoint that loads. Only the first process
-    writes. It comes after all callbacks that keep a state, so that it saves what they did in the same step.
+    writes. It comes after all callbacks that keep a state, so that it saves what they did in the same step. A run
+    that starts anew refuses a folder that holds a checkpoint.
 
     Args:
         folder: Where the file ``checkpoint.pt`` goes.
@@ -159,11 +163,20 @@ class Checkpoint(Callback):
         return self.folder / NAME
 
     def on_start(self, trainer: Trainer) -> None:
+        fresh = trainer.step == 0 and self._saved is None
+        if fresh and processes.rank() == 0 and self.path.exists():
+            raise ValueError(
+                f"folder: {self.folder} holds a checkpoint already; resume from it or choose another folder"
+            )
         after = trainer.callbacks[trainer.callbacks.index(self) + 1 :]
         late = [type(c).__name__ for c in after if type(c).state_dict is not Callback.state_dict]
         if late:
             raise ValueError(f"callbacks: expected Checkpoint after {', '.join(late)}, whose state it saves")
         self._save(trainer)
+
+    def on_resume(self, trainer: Trainer) -> None:
+        """Take it that the run's present state is on the disk: `resume` calls this."""
+        self._saved = trainer.step
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:

@@ -1,37 +1,74 @@
-"""Measures of generators and of two samples, as plain functions of tensors.
+"""Measures of generators, of two samples, of transfer and of fairness, as plain functions.
 
 Every image metric takes features (N, d), so any extractor works; `features` computes them in batches.
 Results are float64 and carry no gradient. Random parts use a private generator made from `seed`.
+Fairness takes predictions and groups of any usual form and gives floats.
 """
 
 from advlearn.metrics.coverage import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from advlearn.metrics.extract import features
+from advlearn.metrics.fairness import (
+    GroupReport,
+    demographic_parity_difference,
+    demographic_parity_ratio,
+    equal_opportunity_difference,
+    equal_opportunity_ratio,
+    equalized_odds_difference,
+    equalized_odds_ratio,
+    group_report,
+    mean_difference,
+    quantile_difference,
+)
 from advlearn.metrics.fidelity import MeanStd, frechet_distance, frechet_from_moments, inception_score, kid
 from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
 from advlearn.metrics.modes import ClassReport, ModeReport, class_report, mode_report
+from advlearn.metrics.transfer import (
+    accuracy,
+    information_maximisation,
+    per_class_accuracy,
+    proxy_a_distance,
+    reverse_validation,
+    soft_neighbourhood_density,
+)
 from advlearn.metrics.transport import sinkhorn_divergence, sliced_wasserstein, wasserstein_1d
 from advlearn.metrics.two_sample import energy_distance, mmd
 
 __all__ = [
     "ClassReport",
     "DensityCoverage",
+    "GroupReport",
     "MeanStd",
     "ModeReport",
     "PrecisionRecall",
+    "accuracy",
     "class_report",
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
     "density_coverage",
     "energy_distance",
+    "equal_opportunity_difference",
+    "equal_opportunity_ratio",
+    "equalized_odds_difference",
+    "equalized_odds_ratio",
     "features",
     "frechet_distance",
     "frechet_from_moments",
+    "group_report",
     "inception_score",
+    "information_maximisation",
     "kde_bandwidth",
     "kde_log_likelihood",
     "kid",
+    "mean_difference",
     "mmd",
     "mode_report",
+    "per_class_accuracy",
     "precision_recall",
+    "proxy_a_distance",
+    "quantile_difference",
+    "reverse_validation",
     "sinkhorn_divergence",
     "sliced_wasserstein",
+    "soft_neighbourhood_density",
     "wasserstein_1d",
 ]

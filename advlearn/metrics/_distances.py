@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 23  # float64 entries of one block of a distance matrix: 64 MiB
+_BLOCK = 1 << 20  # float64 entries of one block of a distance matrix: 8 MiB, which an allocator keeps for the next
 _WIDE = 64  # above this width the matrix-product form is several times faster, and exact enough in float64
 
 
@@ -24,6 +24,13 @@ def distance_blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     for start in range(0, x.shape[0], height):
         here = slice(start, min(start + height, x.shape[0]))
         yield here, distances(x[here], y)
+
+
+def own_distance_blocks(x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Distances within one set, half of them left out: pairs inside a block of rows, and theirs to all later rows."""
+    for start in range(0, x.shape[0], height := max(1, _BLOCK // x.shape[0])):
+        block = distances(x[start : start + height], x[start:])
+        yield block[:, :height], block[:, height:]
 
 
 def neighbour_radius(x: Tensor, k: int) -> Tensor:

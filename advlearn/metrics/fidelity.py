@@ -192,7 +192,7 @@ def kid(
         >>> kid(x, x + 1.0, subsets=1, subset_size=2).mean.item()
         9.5
 
-    Reference: Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section "Kernel Inception Distance".
+    Reference: Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4.
     """
     count("degree", degree)
     first, second = pair(("real", "fake"), real, fake, at_least=count("subset_size", subset_size, low=2))

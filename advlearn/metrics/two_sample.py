@@ -1,6 +1,6 @@
 """Distances between two sample sets by kernels: maximum mean discrepancy and energy distance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from advlearn.core.checks import choice, parameter
 from advlearn.metrics._checks import pair
-from advlearn.metrics._distances import distance_blocks, median_distance
+from advlearn.metrics._distances import distance_blocks, median_distance, own_distance_blocks
 
 Kernel = Literal["rbf", "rational-quadratic", "energy"]
 
@@ -115,20 +115,31 @@ def _kernel(kernel: Kernel, lengths: tuple[float, ...]) -> Callable[[Tensor], Te
     """The kernel as a function of a block of distances."""
 
     def rbf(r: Tensor) -> Tensor:
-        return sum((torch.exp(r.square() / (-2.0 * s * s)) for s in lengths), r.new_zeros(())) / len(lengths)
+        squares = r.square()
+        return _mean(squares.mul(-0.5 / s**2).exp_() for s in lengths)
 
     def rational_quadratic(r: Tensor) -> Tensor:
-        terms = ((1.0 + r.square() / (2.0 * a * s * s)) ** -a for s in lengths for a in _ALPHAS)
-        return sum(terms, r.new_zeros(())) / (len(lengths) * len(_ALPHAS))
+        squares = r.square()
+        return _mean(squares.div(2.0 * a * s**2).add_(1.0).pow_(-a) for s in lengths for a in _ALPHAS)
 
     return {"rbf": rbf, "rational-quadratic": rational_quadratic, "energy": torch.neg}[kernel]
 
 
+def _mean(terms: Iterator[Tensor]) -> Tensor:
+    """Mean of tensors of one shape; the first is overwritten."""
+    total, count = next(terms), 1
+    for term in terms:
+        total.add_(term)
+        count += 1
+    return total.div_(count)
+
+
 def _kernel_sum(x: Tensor, y: Tensor, values: Callable[[Tensor], Tensor]) -> Tensor:
-    return torch.stack([values(block).sum() for _, block in distance_blocks(x, y)]).sum()
+    return sum((values(block).sum() for _, block in distance_blocks(x, y)), x.new_zeros(()))
 
 
 def _within(x: Tensor, values: Callable[[Tensor], Tensor], self_value: float | None) -> Tensor:
     """Mean of the kernel over the pairs of one set; given its value at (x, x), without those pairs."""
-    n, total = x.shape[0], _kernel_sum(x, x, values)
+    halves = (values(inside).sum() + 2.0 * values(beyond).sum() for inside, beyond in own_distance_blocks(x))
+    n, total = x.shape[0], sum(halves, x.new_zeros(()))
     return total / (n * n) if self_value is None else (total - n * self_value) / (n * (n - 1))

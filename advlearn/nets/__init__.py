@@ -5,24 +5,34 @@ from types import MappingProxyType
 from typing import Any
 
 from advlearn.nets.autoencoder import AutoencoderCritic
+from advlearn.nets.classifier import ConvPredictor, MLPPredictor
 from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
+from advlearn.nets.density import GroupDensity, MixtureDensity
 from advlearn.nets.identity import IdentityCritic
+from advlearn.nets.joined import Joined, Multilinear
 from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
 from advlearn.nets.network import Network
-from advlearn.nets.sizing import critic_for, generator_for
+from advlearn.nets.sizing import critic_for, generator_for, predictor_for
 
 __all__ = [
     "MLP",
     "AutoencoderCritic",
+    "ConvPredictor",
     "DCGANCritic",
     "DCGANGenerator",
+    "GroupDensity",
     "IdentityCritic",
+    "Joined",
     "MLPCritic",
     "MLPGenerator",
+    "MLPPredictor",
+    "MixtureDensity",
+    "Multilinear",
     "Network",
     "build",
     "critic_for",
     "generator_for",
+    "predictor_for",
 ]
 
 _CLASSES: tuple[type[Network], ...] = (
@@ -33,6 +43,10 @@ _CLASSES: tuple[type[Network], ...] = (
     DCGANCritic,
     AutoencoderCritic,
     IdentityCritic,
+    MLPPredictor,
+    ConvPredictor,
+    GroupDensity,
+    MixtureDensity,
 )
 _NETWORKS: Mapping[str, type[Network]] = MappingProxyType({net.__name__: net for net in _CLASSES})
 

@@ -4,9 +4,8 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
-from advlearn.nets.network import Network
+from advlearn.nets.network import Network, indicators
 
 
 @final
@@ -30,4 +29,4 @@ class IdentityCritic(Network):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Points (N, d) of samples `x` (N, ...) and classes `y` (N,)."""
         points = x.flatten(1)
-        return points if y is None else torch.cat([points, self.scale * one_hot(y, self.classes).to(points)], 1)
+        return points if y is None else torch.cat([points, self.scale * indicators(y, self.classes, points)], 1)

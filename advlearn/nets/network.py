@@ -62,6 +62,14 @@ def join(x: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
     return x if vectors is None else torch.cat([x, vectors], dim=1)
 
 
+def indicators(y: Tensor, classes: int, like: Tensor) -> Tensor:
+    """One-hot vectors (N, classes) of `y` (N,), in the precision of `like`.
+
+    Unlike torch's own it does not look at the values, which on some devices means to wait.
+    """
+    return (y[:, None] == torch.arange(classes, device=y.device)).to(like)
+
+
 def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None:
     """Look up the vectors of classes `y` (N,); None for a network without classes."""
     if table is None:

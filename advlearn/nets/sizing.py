@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from advlearn.nets.autoencoder import AutoencoderCritic
+from advlearn.nets.classifier import ConvPredictor, MLPPredictor
 from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator, fits
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import sizes
@@ -46,7 +47,7 @@ def generator_for(
 
 def critic_for(
     shape: Sequence[int],
-    score: Literal["logit", "vector", "energy", "classes"] = "logit",
+    score: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
     classes: int = 0,
     out_features: int | None = None,
     width: int = 64,
@@ -76,6 +77,25 @@ def critic_for(
     if _convolutional(shape):
         return DCGANCritic(shape, features, width, classes)
     return MLPCritic(shape, features, _hidden(width), classes)
+
+
+def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPredictor:
+    """Return a classifier or regressor for samples of a shape.
+
+    Images from 16 pixels a side get `ConvPredictor`, everything else `MLPPredictor`.
+
+    Args:
+        shape: Shape of one sample.
+        outputs: Outputs a sample.
+
+    Example:
+        >>> type(predictor_for((3, 28, 28), 10)).__name__
+        'ConvPredictor'
+    """
+    shape = sizes("shape", shape)
+    if len(shape) == 3 and min(shape[1:]) >= SMALLEST_CONVOLUTIONAL:
+        return ConvPredictor(shape, outputs)
+    return MLPPredictor(shape, outputs)
 
 
 def _features(score: str, out_features: int | None) -> int:

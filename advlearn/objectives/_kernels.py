@@ -12,7 +12,7 @@ Kernel = Literal["rbf", "rational_quadratic", "energy"]
 KERNELS = ("rbf", "rational_quadratic", "energy")
 # Of the median distance: the wide ones still pull where fakes are far away, the narrow ones see detail.
 MULTIPLES = (0.25, 1.0, 4.0, 16.0)
-ALPHAS = (0.2, 0.5, 1.0, 2.0, 5.0)  # Binkowski et al. 2018, section 4
+ALPHAS = (0.2, 0.5, 1.0, 2.0, 5.0)  # Binkowski et al. 2018, section 5
 
 
 def check(kernel: str, bandwidths: tuple[float, ...] | None) -> tuple[str, tuple[float, ...] | None]:

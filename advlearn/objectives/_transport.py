@@ -1,16 +1,30 @@
-"""Entropic optimal transport between equally weighted samples, in the log domain."""
+"""Entropic optimal transport between equally weighted samples, stable at small temperatures.
+
+Potentials are logarithms, in units of the temperature. For a few iterations at a time they are absorbed in a
+kernel that the iterations only rescale: two products with the kernel each, and no exponentials of its size.
+This loses nothing. After the first iteration a potential moves by log n at most in an iteration, for n
+samples: a soft minimum is within log n of the minimum, and alternating minima stand still after the first.
+What underflows in a kernel, in fp64, is therefore far too small to matter before the next kernel is made.
+"""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import final
 
 import torch
 from torch import Tensor
 
 # Over-relaxation, which speeds up the slow last part of the iteration (Thibault et al. 2021).
 _RELAXATION = 1.5
+# Iterations with one kernel.
+_ABSORBED = 10
+# Bound of the logarithms that rescale a kernel: far outside what occurs, yet finite, for costs that break the rule
+# below or have no digits left in units of the temperature.
+_FINITE = 300.0
 
 
 def potentials(cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor) -> tuple[Tensor, Tensor]:
-    """Dual potentials (N,), (M,) of a `cost` (N, M), from a first guess `start` (M,) of the second one.
+    """Dual potentials (..., N), (..., M) of each `cost` (..., N, M), from a guess `start` of the second ones.
 
     The number of iterations is fixed, so that nothing waits for the device. Where both sides are the same
     set, its own potential is a start that is already the solution.
@@ -19,52 +33,108 @@ def potentials(cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor) ->
 
 
 def self_potential(cost: Tensor, epsilon: Tensor, iterations: int) -> Tensor:
-    """The potential (N,) of a set's `cost` (N, N) against itself; averaging makes it converge fast."""
+    """The potential (..., N) of a set's `cost` (..., N, N) against itself; averaging makes it converge fast.
+
+    No point may be nearer to another than to itself.
+    """
     return _self_potential(cost.detach(), epsilon.detach(), (iterations + 1) // 2)
+
+
+def together(solve: Callable[[Tensor], Tensor], costs: Sequence[Tensor]) -> list[Tensor]:
+    """What `solve` makes of each of `costs` (N, M); those of one shape are solved as one batch (K, N, M)."""
+    solved: dict[int, Tensor] = {}
+    for shape in {cost.shape: None for cost in costs}:
+        alike = [i for i, cost in enumerate(costs) if cost.shape == shape]
+        solved.update(zip(alike, solve(torch.stack([costs[i] for i in alike])).unbind(), strict=True))
+    return [solved[i] for i in range(len(costs))]
 
 
 # Operators of their own, for torch.compile to take whole: unrolled, their loops would be hundreds of nodes.
 @torch.library.custom_op("advlearn::transport_potentials", mutates_args=())
 def _potentials(cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor) -> tuple[Tensor, Tensor]:
-    f, g = cost.new_zeros(cost.shape[0]), start.clone()
-    for k in range(iterations):
-        step = _RELAXATION if iterations / 2 <= k < iterations - 1 else 1.0
-        f = f + step * (softmin(cost - g, epsilon) - f)
-        g = g + step * (softmin(cost.T - f, epsilon) - g)
-    return f, g
+    unit = epsilon.double()
+    gain = cost.double() / -unit
+    f = _softmin(gain + (start / unit).unsqueeze(-2))
+    g = _softmin(gain.mT + f.unsqueeze(-2))
+    kernel = _Kernel(gain)
+    for first in range(1, iterations, _ABSORBED):
+        kernel.absorb(f, g)
+        of_f, of_g = torch.ones_like(f), torch.ones_like(g)
+        for k in range(first, min(first + _ABSORBED, iterations)):
+            step = _RELAXATION if iterations / 2 <= k < iterations - 1 else 1.0
+            _rescale(of_f, kernel.row_means(of_g), step)
+            _rescale(of_g, kernel.column_means(of_f), step)
+        f, g = f + of_f.log(), g + of_g.log()
+    return (f * unit).to(cost.dtype), (g * unit).to(cost.dtype)
 
 
 @torch.library.custom_op("advlearn::transport_self_potential", mutates_args=())
 def _self_potential(cost: Tensor, epsilon: Tensor, iterations: int) -> Tensor:
-    f = cost.new_zeros(cost.shape[0])
-    for _ in range(iterations):
-        f = (f + softmin(cost - f, epsilon)) / 2
-    return f
+    unit = epsilon.double()
+    gain = cost.double() / -unit
+    f = _softmin(gain) / 2
+    kernel = _Kernel(gain)
+    for first in range(1, iterations, _ABSORBED):
+        kernel.absorb(f, f)
+        of_f = torch.ones_like(f)
+        for _ in range(first, min(first + _ABSORBED, iterations)):
+            _rescale(of_f, kernel.row_means(of_f), 0.5)
+        f = f + of_f.log()
+    return (f * unit).to(cost.dtype)
 
 
 @_potentials.register_fake
 def _(cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor) -> tuple[Tensor, Tensor]:
-    return cost.new_empty(cost.shape[0]), torch.empty_like(start)
+    return cost.new_empty(cost.shape[:-1]), cost.new_empty(start.shape)
 
 
 @_self_potential.register_fake
 def _(cost: Tensor, epsilon: Tensor, iterations: int) -> Tensor:
-    return cost.new_empty(cost.shape[0])
+    return cost.new_empty(cost.shape[:-1])
 
 
-def softmin(rows: Tensor, temperature: Tensor) -> Tensor:
-    """Smooth minimum over each row of `rows` (N, M), relative to the mean: (N,)."""
-    return -temperature * torch.logsumexp(-rows / temperature - math.log(rows.shape[1]), 1)
+@final
+class _Kernel:
+    """The plan's density at the potentials last absorbed, ``exp(gain + f + g)``, and its marginals."""
+
+    def __init__(self, gain: Tensor) -> None:
+        self.gain = gain
+        self.density = torch.empty_like(gain)
+
+    def absorb(self, f: Tensor, g: Tensor) -> None:
+        torch.add(self.gain, f.unsqueeze(-1), out=self.density).add_(g.unsqueeze(-2)).exp_()
+
+    def row_means(self, of_columns: Tensor) -> Tensor:
+        return self._sums(self.density, of_columns).mul_(1 / self.gain.shape[-1])
+
+    def column_means(self, of_rows: Tensor) -> Tensor:
+        return self._sums(self.density.mT, of_rows).mul_(1 / self.gain.shape[-2])
+
+    def _sums(self, density: Tensor, factors: Tensor) -> Tensor:
+        if density.ndim == 2:
+            return density @ factors
+        # Several products of a matrix and a vector: BLAS is slower at a batch of them than this.
+        return (density * factors.unsqueeze(-2)).sum(-1)
+
+
+def _rescale(factors: Tensor, means: Tensor, step: float) -> None:
+    """Move the logarithm of `factors` by `step` of the way to where the plan's marginal is right."""
+    factors.mul_(means.mul_(factors).pow_(-step)).clamp_(math.exp(-_FINITE), math.exp(_FINITE))
+
+
+def _softmin(gain: Tensor) -> Tensor:
+    """Smooth minimum over each row of ``-gain`` (..., N, M), in units of the temperature: (..., N)."""
+    return math.log(gain.shape[-1]) - torch.logsumexp(gain, -1)
 
 
 def value(cost: Tensor, f: Tensor, g: Tensor, epsilon: Tensor) -> Tensor:
-    """The regularised cost ``<plan, cost> + epsilon KL(plan | product)`` from its potentials: a scalar.
+    """The regularised cost ``<plan, cost> + epsilon KL(plan | product)`` of each `cost` (..., N, M): (...).
 
     The potentials carry no gradient: at the optimum none is due through them (envelope theorem), so the
     gradient is that of `cost` and `epsilon` with the plan held.
     """
-    excess = ((f[:, None] + g[None] - cost) / epsilon).exp().mean() - 1
-    return f.mean() + g.mean() - epsilon * excess
+    excess = ((f.unsqueeze(-1) + g.unsqueeze(-2) - cost) / epsilon).exp().mean((-2, -1)) - 1
+    return f.mean(-1) + g.mean(-1) - epsilon * excess
 
 
 def debiased_witness(to_real: Tensor, to_fake: Tensor, f: Tensor, own: Tensor, epsilon: Tensor) -> Tensor:
@@ -77,4 +147,4 @@ def debiased_witness(to_real: Tensor, to_fake: Tensor, f: Tensor, own: Tensor, e
         own: Potential of the fake samples against themselves, (M,).
         epsilon: The temperature, a scalar.
     """
-    return softmin(to_fake - own, epsilon) - softmin(to_real - f, epsilon)
+    return epsilon * (_softmin((own - to_fake) / epsilon) - _softmin((f - to_real) / epsilon))

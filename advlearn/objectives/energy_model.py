@@ -60,7 +60,7 @@ class EnergyModel(Pointwise):
 
     Reference:
         Kim and Bengio 2016, section 3 (the two losses); entropy: Kolchinsky and Tracey 2017, Estimating
-        mixture entropy with pairwise distances, eq. 10 with the Bhattacharyya distance; squares: Du and
+        mixture entropy with pairwise distances, its lower bound by the Bhattacharyya distance; squares: Du and
         Mordatch 2019.
 
     Deviations:

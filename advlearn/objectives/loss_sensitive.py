@@ -16,7 +16,7 @@ from advlearn.regularizers.gradient_penalty import safe_sqrt
 REFERENCE = Reference(
     "Loss-Sensitive Generative Adversarial Networks on Lipschitz Densities",
     "Qi 2017",
-    "eq. 6 and 7",
+    "the alternating objectives of critic and generator",
     "https://arxiv.org/abs/1701.06264",
 )
 
@@ -45,7 +45,7 @@ class LossSensitive(Objective):
         LossSensitive(weight=1.0, margin_weight=1.0, norm='l2')
 
     Reference:
-        Qi 2017, eq. 6 and 7.
+        Qi 2017, the alternating objectives of critic and generator.
 
     Deviations:
         The paper's margin has no `margin_weight`; 1 is the paper. The Lipschitz regularity its theory assumes

@@ -15,7 +15,7 @@ from advlearn.objectives import _transport as transport
 REFERENCE = Reference(
     "Improving GANs Using Optimal Transport",
     "Salimans et al. 2018",
-    "eq. 5 and algorithm 1",
+    "eq. 8 and algorithm 1",
     "https://arxiv.org/abs/1803.05573",
 )
 
@@ -47,7 +47,7 @@ class MinibatchEnergy(Setwise):
         tensor(8.)
 
     Reference:
-        Salimans et al. 2018, eq. 5 and 6, algorithm 1.
+        Salimans et al. 2018, eq. 5 (W) and 8, algorithm 1.
 
     Deviations:
         W includes the entropy of the plan: the gradient with the plan held, which the paper uses, is the
@@ -74,8 +74,9 @@ class MinibatchEnergy(Setwise):
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         x, x2 = _halves("real", real)
         y, y2 = _halves("fake", fake)
-        across = torch.stack([self._transport(a, b) for a in (x, x2) for b in (y, y2)]).sum()
-        return across - 2 * self._transport(x, x2) - 2 * self._transport(y, y2)
+        pairs = ((x, y), (x, y2), (x2, y), (x2, y2), (x, x2), (y, y2))
+        *across, of_real, of_fake = transport.together(self._transport, [_cosine_cost(*pair) for pair in pairs])
+        return torch.stack(across).sum() - 2 * of_real - 2 * of_fake
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
         epsilon = real.new_full((), self.epsilon)
@@ -84,11 +85,10 @@ class MinibatchEnergy(Setwise):
         to_real, to_fake = _cosine_cost(points, real), _cosine_cost(points, fake)
         return transport.debiased_witness(to_real, to_fake, f, own, epsilon)
 
-    def _transport(self, x: Tensor, y: Tensor) -> Tensor:
-        cost = _cosine_cost(x, y)
-        epsilon = cost.new_full((), self.epsilon)
-        f, g = transport.potentials(cost, epsilon, self.iterations, cost.new_zeros(y.shape[0]))
-        return transport.value(cost, f, g, epsilon)
+    def _transport(self, costs: Tensor) -> Tensor:
+        epsilon = costs.new_full((), self.epsilon)
+        f, g = transport.potentials(costs, epsilon, self.iterations, costs.new_zeros(costs[:, 0].shape))
+        return transport.value(costs, f, g, epsilon)
 
 
 def _halves(name: str, side: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ REFERENCE = Reference(
     "A Kernel Two-Sample Test", "Gretton et al. 2012", "eq. 3", "https://jmlr.org/papers/v13/gretton12a.html"
 )
 DEMYSTIFYING = Reference(
-    "Demystifying MMD GANs", "Binkowski et al. 2018", "sections 2 and 4", "https://arxiv.org/abs/1801.01401"
+    "Demystifying MMD GANs", "Binkowski et al. 2018", "sections 2 and 5", "https://arxiv.org/abs/1801.01401"
 )
 
 
@@ -112,7 +112,7 @@ class WitnessPenalty(Regularizer):
         WitnessPenalty(weight=1.0, kernel='rational_quadratic', bandwidths=None)
 
     Reference:
-        Binkowski et al. 2018, section 3.1 (gradient penalty on the witness of an MMD GAN).
+        Binkowski et al. 2018, section 2.2 (gradient penalty on the witness of an MMD GAN).
 
     Deviations:
         None.
@@ -170,7 +170,7 @@ def cramer_gan(weight: float = 10.0) -> Chain:
     """Energy distance of a learned embedding with the witness penalty.
 
     Deviation: the published critic loss drops one sample's term, which makes it blind to some differences
-    (Binkowski et al. 2018, section 4); this is the whole energy distance.
+    (Binkowski et al. 2018, section 2.3); this is the whole energy distance.
     """
     penalty = WitnessPenalty(weight, "energy")
     defaults = Defaults(critic_steps=5, lr=1e-4, betas=(0.5, 0.9))

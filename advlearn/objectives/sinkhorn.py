@@ -69,8 +69,9 @@ class Sinkhorn(Setwise):
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         across, of_real, of_fake = (squared_distances(*s) for s in ((real, fake), (real, real), (fake, fake)))
         epsilon = self._temperature(of_real)
-        own_real = transport.self_potential(of_real, epsilon, self.iterations)
-        own_fake = transport.self_potential(of_fake, epsilon, self.iterations)
+        own_real, own_fake = transport.together(
+            lambda costs: transport.self_potential(costs, epsilon, self.iterations), (of_real, of_fake)
+        )
         f, g = transport.potentials(across, epsilon, self.iterations, own_fake)
         return (
             transport.value(across, f, g, epsilon)

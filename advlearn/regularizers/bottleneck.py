@@ -10,15 +10,14 @@ from advlearn.core import processes
 from advlearn.core.checks import parameter
 from advlearn.core.contest import Contest, Samples
 from advlearn.core.described import Reference
-from advlearn.core.features import last_linear
+from advlearn.core.features import full_precision, last_linear, watch
 from advlearn.core.regularizer import Regularizer
-from advlearn.regularizers._features import full_precision, watch
 
 REFERENCE = Reference(
     "Variational Discriminator Bottleneck: Improving Imitation Learning, Inverse RL, and GANs by "
     "Constraining Information Flow",
     "Peng et al. 2019",
-    "eq. 7 to 9",
+    "eq. 7 to 9 and 11",
     "https://arxiv.org/abs/1810.00821",
 )
 
@@ -53,7 +52,7 @@ class Bottleneck(Regularizer):
         Linear(in_features=3, out_features=1, bias=True)
 
     Reference:
-        Peng et al. 2019, eq. 7 to 9.
+        Peng et al. 2019, eq. 7 to 9 (the constraint and its multiplier) and 11 (the player sees the mean).
 
     Deviations:
         The KL term costs a second pass over the features.

@@ -14,7 +14,7 @@ from advlearn.core.regularizer import Regularizer
 REFERENCE = Reference(
     "Consistency Regularization for Generative Adversarial Networks",
     "Zhang et al. 2020",
-    "eq. 5",
+    "the consistency loss L_cr",
     "https://arxiv.org/abs/1910.12027",
 )
 
@@ -42,7 +42,7 @@ class Consistency(Regularizer):
         Consistency(weight=10.0, shift=2, noise=0.05)
 
     Reference:
-        Zhang et al. 2020, eq. 5.
+        Zhang et al. 2020, the consistency loss L_cr.
 
     Deviations:
         Only the score is compared, no inner layer, as in the paper's experiments. Noise for samples that are

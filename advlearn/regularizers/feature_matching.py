@@ -9,9 +9,8 @@ from advlearn.core import processes
 from advlearn.core.checks import parameter
 from advlearn.core.contest import Contest, Samples, carries_gradient, count
 from advlearn.core.described import Reference
-from advlearn.core.features import last_linear
+from advlearn.core.features import features, last_linear, watch
 from advlearn.core.regularizer import Regularizer
-from advlearn.regularizers._features import features, watch
 
 REFERENCE = Reference(
     "Improved Techniques for Training GANs",

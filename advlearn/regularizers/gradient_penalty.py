@@ -72,14 +72,18 @@ class OneSidedGradientPenalty(Regularizer):
         OneSidedGradientPenalty(weight=10.0, target=1.0)
 
     Reference:
-        Petzka et al. 2018, On the regularization of Wasserstein GANs, eq. 6 (WGAN-LP); points as Gulrajani et al. 2017.
+        Petzka et al. 2018, On the regularization of Wasserstein GANs, the penalty of WGAN-LP; points as Gulrajani et
+        al. 2017.
 
     Deviations:
         None.
     """
 
     REFERENCE = Reference(
-        "On the regularization of Wasserstein GANs", "Petzka et al. 2018", "eq. 6", "https://arxiv.org/abs/1709.08894"
+        "On the regularization of Wasserstein GANs",
+        "Petzka et al. 2018",
+        "the penalty of WGAN-LP",
+        "https://arxiv.org/abs/1709.08894",
     )
 
     def __init__(self, weight: float = 10.0, target: float = 1.0) -> None:

@@ -10,9 +10,8 @@ from advlearn.core import processes
 from advlearn.core.checks import parameter
 from advlearn.core.contest import Contest, Critic, Samples, as_tuple
 from advlearn.core.described import Reference
-from advlearn.core.features import last_linear
+from advlearn.core.features import features, full_precision, last_linear, watch
 from advlearn.core.regularizer import Regularizer
-from advlearn.regularizers._features import features, full_precision, watch
 from advlearn.regularizers.instance_noise import unwrapped
 
 REFERENCE = Reference(

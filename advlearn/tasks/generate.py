@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import processes
-from advlearn.core.adversary import evaluating
 from advlearn.core.chain import Chain
-from advlearn.core.task import Batch, Round, Task
+from advlearn.core.modes import evaluating
+from advlearn.core.objective import Objective
+from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data.lazy import LazySource
 from advlearn.data.source import Source
 from advlearn.nets import IdentityCritic, Network, build, critic_for, generator_for
@@ -77,13 +78,20 @@ class Generate(Task):
         x = batch[0]
         z = processes.randn(x.shape[0], self.latent, like=x)
         if not self.classes:
-            return Round({CONTEST: (x, self.generator(z))})
+            return Round({CONTEST: Sides(x, self.generator(z))})
         y = batch[1]
-        return Round({CONTEST: ((x, y), (self.generator(z, y), y))})
+        return Round({CONTEST: Sides((x, y), (self.generator(z, y), y))})
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         given = self._critic[0]
         return {CONTEST: given if given is not None else self._propose(chain)}
+
+    def refuses(self, objective: Objective) -> str | None:
+        if objective.score in ("density", "classes"):
+            return (
+                f"its critic scores {objective.score!r}, and there is neither an attribute nor a class to predict here"
+            )
+        return None
 
     def recipe(self) -> dict[str, Any] | None:
         if not isinstance(self.generator, Network) or self._critic[0] is not None:

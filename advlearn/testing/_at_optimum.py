@@ -14,7 +14,7 @@ from advlearn.testing._material import close, critic, draw, hold, number, of_sco
 
 def at_rest(obj: Objective) -> None:
     """At a critic that finds no difference, a player who makes both sides alike is left where it is."""
-    if obj.score in ("vector", "classes"):
+    if obj.score in ("vector", "density"):  # a density is the critic's to normalise, not a score's to have alone
         return
     level = _level(obj).requires_grad_()
     (gradient,) = torch.autograd.grad(obj.player_loss(of_scores(level, level)), level)
@@ -58,6 +58,8 @@ def optimum(obj: Objective) -> None:
             obj,
             f"estimate at the optimal critic is {found:.8g}, the divergence {known:.8g}",
         )
+    if obj.score == "density":
+        return  # the scores below are of no normalised density
     least = number(obj.critic_loss(met))
     for other in (0.7 * best, 1.3 * best, best - 0.3, best + 0.3, best + 0.3 * torch.sin(2 * x)):
         other = other.clamp(max=0) if obj.score == "energy" else other
@@ -72,8 +74,10 @@ def optimum(obj: Objective) -> None:
 
 def _level(obj: Objective) -> Tensor:
     """What an optimal critic gives to samples that it cannot tell apart."""
-    if obj.score in ("vector", "classes"):
+    if obj.score == "vector":
         return draw(1, 3).expand(6, 3).contiguous()
+    if obj.score == "classes":  # the total of the classes equals the one more that stands for fake
+        return draw(1, 3).log_softmax(1).expand(6, 3).contiguous()
     equal = torch.zeros(6, dtype=torch.float64)
     best = obj.optimal_score(equal) if isinstance(obj, Pointwise) else None
     if best is not None:

@@ -1,10 +1,14 @@
-"""What an objective and a regularizer are both asked: a printed form that reads back, tags with reasons."""
+"""What an objective and a regularizer are both asked: a printed form, tags with reasons, no wait for the device."""
 
 import inspect
 from typing import cast
 
+import torch
+
+from advlearn.core.adversary import Adversary
 from advlearn.core.described import Described, keywords
-from advlearn.testing._material import hold
+from advlearn.testing._material import hold, sides
+from advlearn.testing.no_sync import NoSync
 
 # A tag of this value takes something away, and owes a reason.
 LOSSES = {
@@ -13,6 +17,7 @@ LOSSES = {
     "two_sided": False,
     "trains_critic": False,
     "exchangeable": False,
+    "sees_shift": False,
     "host_sync": True,
 }
 
@@ -37,3 +42,16 @@ def printed(part: Described) -> None:
     again = cls(**{name: getattr(part, name) for name in keywords(cls)})
     hold(repr(again) == repr(part), "printed", part, f"built again from what it prints, it is {again!r}")
     hold(bool(inspect.getdoc(cls)), "printed", part, "the class has no docstring for `describe` to show")
+
+
+def host_sync(part: Described, adversary: Adversary) -> None:
+    """Nothing in the update and the loss of an adversary with this part waits, unless the part says that it does."""
+    if getattr(part, "host_sync", False):
+        return
+    real, fake = sides(torch.float32)
+    try:
+        with NoSync():
+            adversary.update(real, fake)
+            adversary.loss(real.requires_grad_(), fake.requires_grad_()).backward()
+    except AssertionError as error:
+        hold(False, "host_sync", part, str(error))

@@ -67,6 +67,8 @@ def critic(score: Score = "logit", dtype: torch.dtype = torch.float64, *, classe
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         width = 2 + (2 if classes else 0)
+        if score == "density":
+            return _Conditional().to(dtype)
         outputs = {"logit": 1, "energy": width, "vector": 3, "classes": 4}[score]
         first = nn.Linear(width, 5)
         body = nn.Sequential(first, nn.Tanh(), nn.Linear(5, outputs))
@@ -88,11 +90,13 @@ def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
 def scores(score: Score, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3) -> tuple[Tensor, Tensor]:
     """Real and fake scores as a good critic gives them: the sides lie apart."""
     u, v = draw(n, seed=5).sigmoid().to(dtype), draw(n, seed=6).sigmoid().to(dtype)
-    if score == "logit":
+    if score in ("logit", "density"):
         return 0.1 + 0.8 * u, -0.1 - 0.8 * v
     if score == "energy":
         return -0.1 - 0.3 * u, -0.5 - 0.4 * v
-    centres = 3 * torch.eye(width, dtype=dtype)[:2]
+    # A vector lies near the corner of its side; class logits say "one of them" or "none of them".
+    corners = torch.eye(width, dtype=dtype)[:2]
+    centres = 3 * corners if score == "vector" else torch.stack([3 * corners[0], 0 * corners[0] - 2])
     noise = 0.3 * draw(2, n, width, seed=7, dtype=dtype)
     return centres[0] + noise[0], centres[1] + noise[1]
 
@@ -112,6 +116,17 @@ def meet(critic: nn.Module, real: Samples, fake: Samples) -> Contest:
 def played(objective: Objective, dtype: torch.dtype = torch.float64) -> Contest:
     """A contest of a critic with the score that `objective` asks for."""
     return meet(critic(objective.score, dtype), *sides(dtype))
+
+
+class _Conditional(nn.Module):
+    """The log ratio of two normal densities of a sample's second number, without and with its first one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return (x[:, 1] - self.slope * x[:, 0]).square() / 2 - x[:, 1].square() / 2
 
 
 class _Critic(nn.Module):

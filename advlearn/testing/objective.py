@@ -27,7 +27,6 @@ from advlearn.testing._material import (
     seeded,
     sides,
 )
-from advlearn.testing.no_sync import NoSync
 
 Check = Callable[[Objective], None]
 Loss = Callable[[Contest], Tensor]
@@ -251,16 +250,7 @@ def steps(obj: Objective) -> None:
 
 def host_sync(obj: Objective) -> None:
     """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
-    if getattr(obj, "host_sync", False):
-        return
-    adversary = Adversary(critic(obj.score, torch.float32), obj)
-    real, fake = sides(torch.float32)
-    try:
-        with NoSync():
-            adversary.update(real, fake)
-            adversary.loss(real.requires_grad_(), fake.requires_grad_()).backward()
-    except AssertionError as error:
-        hold(False, "host_sync", obj, str(error))
+    _both.host_sync(obj, Adversary(critic(obj.score, torch.float32), obj))
 
 
 def _losses(obj: Objective) -> dict[str, Loss]:

@@ -28,7 +28,6 @@ from advlearn.testing._material import (
     seeded,
     sides,
 )
-from advlearn.testing.no_sync import NoSync
 
 Check = Callable[[Regularizer], None]
 Term = Callable[[Contest], Tensor | None]
@@ -227,16 +226,7 @@ def steps(obj: Regularizer) -> None:
 
 def host_sync(obj: Regularizer) -> None:
     """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
-    if getattr(obj, "host_sync", False):
-        return
-    real, fake = sides(torch.float32)
-    head = _head(obj, critic(dtype=torch.float32))
-    try:
-        with NoSync():
-            head.update(real, fake)
-            head.loss(real, fake.requires_grad_()).backward()
-    except AssertionError as error:
-        hold(False, "host_sync", obj, str(error))
+    _both.host_sync(obj, _head(obj, critic(dtype=torch.float32)))
 
 
 def _terms(obj: Regularizer) -> dict[str, Term]:

@@ -6,10 +6,11 @@ from types import MappingProxyType
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advlearn.core import contest as contests
 from advlearn.core.adversary import Adversary
+from advlearn.core.chain import Chain
 from advlearn.core.contest import Samples
 from advlearn.core.spec import resolve
 from advlearn.core.task import Batch, Round, Task
@@ -52,7 +53,7 @@ def rounds(task: Task, batch: Batch) -> None:
     """A round has a contest for each critic, and a finite scalar for its cooperative loss or None."""
     round = cast(object, task(batch))
     hold(isinstance(round, Round), "rounds", task, f"forward returned {type(round).__name__}, no Round")
-    names, proposed = sorted(cast(Round, round).contests), sorted(task.critics(resolve(OBJECTIVE)))
+    names, proposed = sorted(cast(Round, round).contests), sorted(_critics(task))
     hold(names == proposed, "rounds", task, f"contests are {names}, critics are for {proposed}")
     loss = cast(Round, round).loss
     if loss is not None:
@@ -61,8 +62,8 @@ def rounds(task: Task, batch: Batch) -> None:
 
 def meets(task: Task, batch: Batch) -> None:
     """The sides of each contest fit each other and the critic, and their samples are finite."""
-    critics = task.critics(resolve(OBJECTIVE))
-    for name, (real, fake) in _play(task, batch).contests.items():
+    critics = _critics(task)
+    for name, (real, fake, *_) in _play(task, batch).contests.items():
         try:
             contests.check_sides(real, fake)
             scores = contests.score(critics[name], real)
@@ -71,7 +72,7 @@ def meets(task: Task, batch: Batch) -> None:
         else:
             n = contests.count(real)
             hold(
-                scores.shape == (n,),
+                scores.shape[:1] == (n,),
                 "meets",
                 task,
                 f"critic {name} scores {n} samples as {tuple(scores.shape)}",
@@ -83,13 +84,14 @@ def meets(task: Task, batch: Batch) -> None:
 
 def moves(task: Task, batch: Batch) -> None:
     """Every player parameter gets gradient from the contests or from the cooperative loss."""
-    named = {name: p for name, p in task.named_parameters() if p.requires_grad}
+    players = {id(p) for p in task.players()}
+    named = {name: p for name, p in task.named_parameters() if id(p) in players}
     hold(bool(named), "moves", task, "it has no parameters: nothing to train")
-    round, critics = _play(task, batch), task.critics(resolve(OBJECTIVE))
-    for name, (real, fake) in round.contests.items():
+    round, critics = _play(task, batch), _critics(task)
+    for name, (real, fake, *_) in round.contests.items():
         moved = contests.carries_gradient(real) or contests.carries_gradient(fake)
         hold(moved, "moves", task, f"contest {name}: neither side carries a player's gradient")
-    losses = [Adversary(critics[name], OBJECTIVE).loss(*sides) for name, sides in round.contests.items()]
+    losses = [Adversary(critics[name], _chain(task)).loss(*sides) for name, sides in round.contests.items()]
     losses += [] if round.loss is None else [round.loss]
     gradients = torch.autograd.grad(torch.stack(losses).sum(), list(named.values()), allow_unused=True)
     idle = [name for name, g in zip(named, gradients, strict=True) if g is None]
@@ -98,8 +100,8 @@ def moves(task: Task, batch: Batch) -> None:
 
 def apart(task: Task, batch: Batch) -> None:
     """Critics are proposed, not owned: their parameters are not among the player's."""
-    players = {id(p) for p in task.parameters()}
-    for name, critic in task.critics(resolve(OBJECTIVE)).items():
+    players = {id(p) for p in task.players()}
+    for name, critic in _critics(task).items():
         shared = any(id(p) in players for p in critic.parameters())
         hold(
             not shared,
@@ -135,8 +137,8 @@ def state(task: Task, batch: Batch) -> None:
 
 def host_sync(task: Task, batch: Batch) -> None:
     """Nothing in a round waits for the device, its backward pass included."""
-    critics = task.critics(resolve(OBJECTIVE))
-    heads = {name: Adversary(critic, OBJECTIVE) for name, critic in critics.items()}
+    critics = _critics(task)
+    heads = {name: Adversary(critic, _chain(task)) for name, critic in critics.items()}
     try:
         with NoSync():
             round = _play(task, batch)
@@ -147,6 +149,14 @@ def host_sync(task: Task, batch: Batch) -> None:
         hold(False, "host_sync", task, str(error))
 
 
+def _chain(task: Task) -> Chain:
+    return task.chain(resolve(OBJECTIVE))
+
+
+def _critics(task: Task) -> dict[str, nn.Module]:
+    return task.critics(_chain(task))
+
+
 def _play(task: Task, batch: Batch) -> Round:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
@@ -155,7 +165,9 @@ def _play(task: Task, batch: Batch) -> Round:
 
 def _flat(round: Round) -> list[Tensor]:
     """Every tensor of a round, in order."""
-    sides: list[Samples] = [side for name in sorted(round.contests) for side in round.contests[name]]
+    sides: list[Samples] = [
+        side for name in sorted(round.contests) for side in round.contests[name] if side is not None
+    ]
     parts = [part.detach() for side in sides for part in contests.as_tuple(side)]
     return parts if round.loss is None else [*parts, torch.tensor(number(round.loss))]
 

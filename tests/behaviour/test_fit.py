@@ -13,10 +13,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import advlearn
 from advlearn.core.adversary import Adversary
+from advlearn.core.task import Batch, Round
 from advlearn.data import Source
 from advlearn.fitting import fit
 from advlearn.run import Run, load
 from advlearn.tasks.generate import Generate
+from tests.engine.tiny import Tiny
 
 X = torch.randn(24, 2, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(24) % 3
@@ -45,6 +47,21 @@ def test_the_seed_decides_everything() -> None:
     again, other = weights(run(seed=3)), weights(run(seed=4))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True) if a.ndim > 1)
+
+
+def test_the_seed_decides_the_order_of_the_data() -> None:
+    class Recorder(Tiny):
+        def forward(self, batch: Batch) -> Round:
+            seen.append(batch[0])
+            return super().forward(batch)
+
+    orders = []
+    for seed in (3, 3, 4):
+        seen: list[Tensor] = []
+        run(task=Recorder(), seed=seed)
+        orders.append(torch.cat(seen))
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
 
 
 def test_global_generators_are_untouched() -> None:

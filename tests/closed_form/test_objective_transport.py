@@ -53,6 +53,70 @@ def test_plans_are_those_of_pots_empirical_divergence() -> None:
     assert costs[0] - costs[1] / 2 - costs[2] / 2 == pytest.approx(float(pot), abs=1e-7)
 
 
+def log_domain(cost: torch.Tensor, epsilon: float, iterations: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same iteration, each soft minimum by itself."""
+    softmin = lambda rows: -epsilon * ((-rows / epsilon).logsumexp(1) - np.log(rows.shape[1]))  # noqa: E731
+    f, g = cost.new_zeros(cost.shape[0]), cost.new_zeros(cost.shape[1])
+    for k in range(iterations):
+        step = 1.5 if iterations / 2 <= k < iterations - 1 else 1.0
+        f = f + step * (softmin(cost - g) - f)
+        g = g + step * (softmin(cost.T - f) - g)
+    return f, g
+
+
+@pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("iterations", [1, 12, 100])
+@pytest.mark.parametrize("far", [0.0, 100.0], ids=["near", "outlier"])
+def test_potentials_are_those_of_the_log_domain(epsilon: float, iterations: int, far: float) -> None:
+    # Also before convergence, and where the kernel of the first potentials is all but a few zeros.
+    x, y = normal(40, 2), normal(30, 2, seed=1) + 1
+    x[0] += far
+    cost = squared_distances(x, y)
+    cost = cost / cost.mean()
+    expected = log_domain(cost, epsilon, iterations)
+    for dtype, tolerance in ((torch.float64, 1e-11), (torch.float32, 2e-5)):
+        found = transport.potentials(
+            cost.to(dtype), torch.tensor(epsilon, dtype=dtype), iterations, cost[0].to(dtype) * 0
+        )
+        for potential, known in zip(found, expected, strict=True):
+            assert potential.dtype == dtype
+            torch.testing.assert_close(potential.double(), known, atol=tolerance, rtol=tolerance)
+
+
+def test_problems_of_one_shape_are_solved_together_and_apart_alike() -> None:
+    costs = [squared_distances(normal(n, 2, seed=n), normal(m, 2)) for n, m in ((5, 4), (4, 4), (6, 4), (4, 4))]
+    costs[3] = 2 * costs[3]
+    epsilon, calls = costs[0].new_full((), 0.1), []
+
+    def solve(cost: torch.Tensor) -> torch.Tensor:
+        calls.append(len(cost))
+        return transport.value(cost, *transport.potentials(cost, epsilon, 60, cost[:, 0] * 0), epsilon)
+
+    values = transport.together(solve, costs)
+    assert sorted(calls) == [1, 1, 2]
+    for value, cost in zip(values, costs, strict=True):
+        f, g = transport.potentials(cost, epsilon, 60, cost[0] * 0)
+        torch.testing.assert_close(value, transport.value(cost, f, g, epsilon))
+
+
+def test_self_potential_of_a_point_as_far_from_itself_as_from_others() -> None:
+    # Cosine cost of a zero vector: 1 to itself, too. Its potential is half of that, at any temperature.
+    cost = 1 - torch.eye(3)
+    cost[0, 0] = 1
+    for epsilon in (1e-2, 1e-4, 1e-8):
+        potential = transport.self_potential(cost, torch.tensor(epsilon), 100)
+        torch.testing.assert_close(potential, torch.tensor([0.5, 0.0, 0.0]), atol=3 * epsilon, rtol=0)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-16, 1e-30])
+def test_potentials_are_finite_at_any_temperature(epsilon: float) -> None:
+    # At the last ones, costs have no digits left in units of the temperature.
+    cost, unit = normal(7, 7).square(), torch.tensor(epsilon, dtype=torch.float64)
+    assert transport.self_potential(cost + cost.T, unit, 100).isfinite().all()
+    assert torch.stack(transport.potentials(cost, unit, 50, cost[0] * 0)).isfinite().all()
+    assert Sinkhorn().distance(torch.zeros(8, 2), 1e6 * normal(6, 2).float()).isfinite()
+
+
 def test_sinkhorn_of_a_shift_is_the_shift_squared() -> None:
     # Exact at any temperature: the cost of a shift splits off its square and a term linear in the points.
     shift = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)

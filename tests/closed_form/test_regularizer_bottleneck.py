@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from advlearn.core.adversary import frozen
 from advlearn.core.contest import mixes_samples
-from advlearn.core.features import penultimate
+from advlearn.core.features import features
+from advlearn.core.modes import frozen
 from advlearn.regularizers.bottleneck import Bottleneck, Code
 from advlearn.regularizers.spectral_norm import SpectralNorm
 from tests.closed_form.regularizer_cases import (
@@ -93,8 +93,8 @@ def test_player_and_evaluation_see_the_mean() -> None:
 
 
 def test_features_of_the_critic_are_the_code() -> None:
-    critic, x = Bottleneck(code=4).wrap(smooth(torch.float32)).eval(), samples(3, 2, dtype=torch.float32)
-    torch.testing.assert_close(penultimate(critic, x), critic[2].mean(critic[:2](x)))
+    critic, x = Bottleneck(code=4).wrap(smooth()).eval(), samples(3, 2)
+    torch.testing.assert_close(features(critic, x), critic[2].mean(critic[:2](x)))
 
 
 def test_sizes_bias_and_dtype_follow_the_layer_replaced() -> None:

@@ -4,15 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.regularizers.consistency import Consistency, flipped_and_shifted
-from tests.closed_form.regularizer_cases import (
-    Pair,
-    check_compiled,
-    check_gradients,
-    linear,
-    meet,
-    pairs,
-    samples,
-)
+from tests.closed_form.regularizer_cases import Pair, check_compiled, check_gradients, linear, meet, pairs, samples
 
 
 class Sum(nn.Module):

@@ -3,7 +3,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from advlearn.regularizers._features import features, full_precision, watch
+from advlearn.core.features import features, full_precision, watch
 
 
 def critic() -> nn.Sequential:

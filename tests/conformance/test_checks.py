@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from advlearn.core.contest import Contest
 from advlearn.core.objective import Pointwise, Setwise
 from advlearn.core.regularizer import Regularizer
-from advlearn.core.task import Batch, Round
+from advlearn.core.task import Batch, Round, Sides
 from advlearn.objectives.mmd import MMD
 from advlearn.regularizers.zero_centred import R1
 from advlearn.tasks.generate import Generate
@@ -300,7 +300,7 @@ class Game(Generate.__mro__[1]):  # type: ignore[misc]
         self.player = nn.Linear(2, 2)
 
     def forward(self, batch: Batch) -> Round:
-        return Round({"data": (batch[0], self.player(torch.randn_like(batch[0])))})
+        return Round({"data": Sides(batch[0], self.player(torch.randn_like(batch[0])))})
 
     def critics(self, chain: Any) -> dict[str, nn.Module]:
         return {"data": nn.Linear(2, 1)}
@@ -330,7 +330,7 @@ class Forgetful(Game):
         return {}
 
     def forward(self, batch: Batch) -> Round:
-        return Round({"data": (batch[0], self.scale * self.player(batch[0]))})
+        return Round({"data": Sides(batch[0], self.scale * self.player(batch[0]))})
 
 
 def peeking(self: Any, batch: Batch) -> Round:
@@ -339,11 +339,11 @@ def peeking(self: Any, batch: Batch) -> Round:
 
 
 def idle(self: Any, batch: Batch) -> Round:
-    return Round({"data": (batch[0], self.player(batch[0]).detach())})
+    return Round({"data": Sides(batch[0], self.player(batch[0]).detach())})
 
 
 def misfit(self: Any, batch: Batch) -> Round:
-    return Round({"data": (batch[0], self.player(batch[0])[:, :1])})
+    return Round({"data": Sides(batch[0], self.player(batch[0])[:, :1])})
 
 
 BROKEN_TASKS: dict[str, Callable[[], Any]] = {

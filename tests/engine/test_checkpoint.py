@@ -227,6 +227,26 @@ def test_a_checkpoint_of_another_run_is_one_line(tmp_path: Path) -> None:
         resume(tmp_path, other)
 
 
+def test_a_new_run_does_not_overwrite_a_checkpoint(tmp_path: Path) -> None:
+    with rng.isolated(0):
+        build(3, [Checkpoint(tmp_path)]).run()
+    with pytest.raises(ValueError, match=rf"^folder: {tmp_path} holds a checkpoint already; resume from it or choose"):
+        build(3, [Checkpoint(tmp_path)]).run()
+    assert load(tmp_path)["trainer"]["step"] == 3
+
+
+def test_a_run_resumed_at_its_start_may_write(tmp_path: Path) -> None:
+    trainer = build(3, [Checkpoint(tmp_path)])
+    with rng.isolated(0):
+        trainer.callbacks[0].on_start(trainer)
+    again = build(3, [Checkpoint(tmp_path)])
+    with rng.isolated(0):
+        resume(tmp_path, again)
+        assert again.step == 0
+        again.run()
+    assert load(tmp_path)["trainer"]["step"] == 3
+
+
 def test_an_interval_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^every: expected at least 1 step, got 0$"):
         Checkpoint("runs", every=0)

@@ -10,7 +10,7 @@ from advlearn.core import processes
 from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
 from advlearn.core.chain import Chain
-from advlearn.core.task import Batch, Round, Task
+from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.core.trainer import Trainer
 from advlearn.data.batches import Batches
 from advlearn.data.source import Source
@@ -33,7 +33,7 @@ class Tiny(Task):
         fake = self.generator(z).to(z.dtype)
         if self.rounds == self.poisoned:
             fake = fake * float("nan")
-        return Round({"data": (batch[0], fake)})
+        return Round({"data": Sides(batch[0], fake)})
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         return {"data": nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))}

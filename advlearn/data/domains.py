@@ -1,0 +1,73 @@
+"""One door for domains: names joined by an arrow, or a source and a target of any usual form."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from advlearn.data.lazy import LazySource
+from advlearn.data.load import load
+from advlearn.data.several import Domains, Part
+from advlearn.data.source import Source, show
+
+ARROW = "->"
+
+
+def open_domains(data: Any) -> Domains:
+    """Read source and target domains, and bring images of another size or without colour to one shape.
+
+    Args:
+        data: ``"mnist->usps"``, with several sources ``"mnist,usps->mnist-m"``; a tuple (source, target) or ((source,
+            source, ...), target) of whatever `load` takes; or `Domains`.
+
+    Returns:
+        The domains. Images in memory are resized to the largest side among them (bilinear), and grey ones repeated
+        over the channels where another domain has colour.
+
+    Raises:
+        ValueError: No target or no source, a source without labels, shapes that cannot be brought together.
+
+    Example:
+        >>> open_domains("digits->digits").name
+        'digits->digits'
+    """
+    if isinstance(data, Domains):
+        return data
+    if isinstance(data, str):
+        before, arrow, after = data.partition(ARROW)
+        if not arrow or not before.strip() or not after.strip():
+            raise ValueError(f"data: expected 'source->target', for instance 'mnist->usps', got {data!r}")
+        sources: list[Any] = [name.strip() for name in before.split(",")]
+        target: Any = after.strip()
+    elif isinstance(data, tuple) and len(data) == 2:
+        first, target = data
+        several = isinstance(first, tuple | list) and not _is_pair(first)
+        sources = list(first) if several else [first]
+    else:
+        raise ValueError(f"data: expected (source, target) or 'source->target', got {show(data)}")
+    parts = _alike([load(part) for part in (*sources, target)])
+    return Domains(tuple(parts[:-1]), parts[-1])
+
+
+def _is_pair(x: Any) -> bool:
+    """Whether this is one data set (x, y) and not several."""
+    return len(x) == 2 and hasattr(x[0], "shape") and getattr(x[1], "ndim", 0) == 1
+
+
+def _alike(parts: list[Source | LazySource]) -> list[Part]:
+    shapes = {part.shape for part in parts}
+    images = [part for part in parts if isinstance(part, Source) and part.kind == "image"]
+    if len(shapes) == 1 or len(images) < len(parts):
+        return list(parts)
+    channels = max(part.shape[0] for part in images)
+    side = max(max(part.shape[1:]) for part in images)
+    return [Source(_brought(part.x, channels, side), part.y, part.name, part.classes) for part in images]
+
+
+def _brought(x: Tensor, channels: int, side: int) -> Tensor:
+    if x.shape[1] not in (1, channels):
+        raise ValueError(f"data: images of {x.shape[1]} and of {channels} channels cannot be brought together")
+    if x.shape[2:] != (side, side):
+        x = torch.cat([interpolate(part, (side, side), mode="bilinear", antialias=True) for part in x.split(10_000)])
+    return x.expand(-1, channels, -1, -1).contiguous()

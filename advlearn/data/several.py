@@ -1,0 +1,198 @@
+"""Data in several parts: domains, or a few labelled samples beside many without."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, final
+
+import torch
+from torch import Tensor
+
+from advlearn.data.lazy import LazySource
+from advlearn.data.source import Source
+
+Part = Source | LazySource
+
+
+class Stream(Protocol):
+    """Batches without end, whose place can be saved."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]: ...
+    def __next__(self) -> tuple[Tensor, ...]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Domains:
+    """One or more labelled source domains and a target domain.
+
+    A batch is (x, y) of each source in turn, then (x, y) of the target, where y is -1 but for `known` samples. Other
+    labels of the target are for evaluation and never reach a batch.
+
+    Args:
+        sources: Labelled data of one shape and number of classes each.
+        target: Data of the same shape; labels are optional.
+        known: Indices of target samples whose label may be trained on, int64 (n,); None for none.
+
+    Raises:
+        ValueError: No source, a source without labels, shapes or classes that differ, a `known` index out of range.
+
+    Example:
+        >>> one = Source(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]), "one", 2)
+        >>> len(Domains((one,), Source(torch.ones(3, 2))))
+        3
+    """
+
+    sources: tuple[Part, ...]
+    target: Part
+    known: Tensor | None = None
+    name: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("data: expected one or more source domains and a target, got no source")
+        for source in self.sources:
+            if not source.classes:
+                raise ValueError(f"data: source domain {source.name!r} has no labels; expected a class for each sample")
+            if source.shape != self.target.shape:
+                raise ValueError(
+                    f"data: source {source.name!r} has shape {source.shape}, not the target's {self.shape}"
+                )
+            if source.classes != self.classes:
+                counts = f"{source.classes} classes, {self.sources[0].name!r} has {self.classes}"
+                raise ValueError(f"data: source {source.name!r} has {counts}")
+        if self.target.classes > self.classes:
+            raise ValueError(
+                f"data: the target has labels up to class {self.target.classes - 1}, the sources none above "
+                f"{self.classes - 1}"
+            )
+        if self.known is not None:
+            _check_known(self.known, self.target)
+        names = ",".join(s.name for s in self.sources)
+        object.__setattr__(self, "name", f"{names}->{self.target.name}")
+
+    def __len__(self) -> int:
+        return min(len(part) for part in (*self.sources, self.target))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self.target.shape
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.sources[0].classes
+
+    def parts(self) -> tuple[Any, ...]:
+        """What batches are drawn from, in order."""
+        return (*self.sources, _Unlabelled(self.target, self.known))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PartlyLabelled:
+    """A few samples with their class and many without.
+
+    A batch is (x, y) of the labelled samples, then (x,) of the others.
+
+    Args:
+        labelled: Data with labels.
+        unlabelled: Data of the same shape; its labels, if any, are left out.
+
+    Raises:
+        ValueError: If `labelled` has no labels, or the shapes differ.
+
+    Example:
+        >>> few = Source(torch.zeros(2, 3), torch.tensor([0, 1]), "few", 2)
+        >>> PartlyLabelled(few, Source(torch.zeros(9, 3))).classes
+        2
+    """
+
+    labelled: Part
+    unlabelled: Part
+
+    def __post_init__(self) -> None:
+        if not self.labelled.classes:
+            raise ValueError("data: expected labels in the labelled part, got none")
+        if self.labelled.shape != self.unlabelled.shape:
+            raise ValueError(
+                f"data: labelled samples have shape {self.labelled.shape}, the others {self.unlabelled.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.unlabelled)
+
+    @property
+    def name(self) -> str:
+        """Name of the labelled data, and how many samples it has."""
+        return f"{self.labelled.name}:{len(self.labelled)}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self.labelled.shape
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.labelled.classes
+
+    def parts(self) -> tuple[Any, ...]:
+        """What batches are drawn from, in order."""
+        others = self.unlabelled
+        return (self.labelled, Source(others.x, None, others.name) if isinstance(others, Source) else others)
+
+
+@final
+class Together:
+    """Batches of several streams, side by side.
+
+    Args:
+        streams: One for each part.
+    """
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        self.streams = list(streams)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> tuple[Tensor, ...]:
+        return tuple(tensor for stream in self.streams for tensor in next(stream))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the place in each stream."""
+        return {str(k): stream.state_dict() for k, stream in enumerate(self.streams)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved place."""
+        for k, stream in enumerate(self.streams):
+            stream.load_state_dict(state[str(k)])
+
+
+@final
+class _Unlabelled:
+    """A target domain as training sees it: -1 in the place of every label that is not known."""
+
+    def __init__(self, target: Part, known: Tensor | None) -> None:
+        self.target = target
+        if not isinstance(target, Source):
+            raise TypeError("data: expected a target domain in memory, got one that is drawn lazily")
+        y = torch.full((len(target),), -1)
+        if known is not None and target.y is not None:
+            y[known] = target.y[known]
+        self.columns = (target.x, y)
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def _check_known(known: Tensor, target: Part) -> None:
+    if not target.classes:
+        raise ValueError("known: the target has no labels to be known")
+    if known.dtype != torch.int64 or known.ndim != 1:
+        raise ValueError(f"known: expected int64 indices (n,), got {known.dtype} {tuple(known.shape)}")
+    if len(known) and (int(known.min()) < 0 or int(known.max()) >= len(target)):
+        raise ValueError(f"known: expected indices below {len(target)}, got {int(known.min())} to {int(known.max())}")

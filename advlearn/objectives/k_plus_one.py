@@ -1,0 +1,111 @@
+"""A classifier of K classes that is also the critic: what belongs to none of them is fake."""
+
+from dataclasses import replace
+from typing import ClassVar, final
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from advlearn.core import processes
+from advlearn.core.chain import Chain, Defaults
+from advlearn.core.checks import parameter
+from advlearn.core.contest import Contest
+from advlearn.core.described import Reference
+from advlearn.core.objective import Objective, Pointwise, Score
+from advlearn.core.spec import resolve
+from advlearn.regularizers.feature_matching import FeatureMatching
+
+REFERENCE = Reference(
+    "Improved Techniques for Training GANs",
+    "Salimans et al. 2016",
+    "section 5",
+    "https://arxiv.org/abs/1606.03498",
+)
+
+
+@final
+class KPlusOne(Objective):
+    r"""A pointwise game on the log-sum-exp of class logits, and the cross-entropy of the samples with a label.
+
+    .. math:: s(x) = \log \sum_k e^{l_k(x)}, \qquad
+        C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y], \qquad P = v\,P_{base}(s)
+
+    Real samples are pairs (x, y) with y = -1 where there is no label; without labels the second term is absent.
+
+    Args:
+        base: A pointwise objective of logits without state: a spec such as ``"hinge"``, or the object. Stored as
+            its spec.
+        supervised: w.
+        player: v; 0 leaves the player to a regularizer such as feature matching.
+
+    Attributes:
+        inner: The base as a module.
+
+    Raises:
+        ValueError: If `base` is of another kind or brings regularizers, or a weight is negative.
+
+    Example:
+        >>> KPlusOne("hinge")
+        KPlusOne(base='Hinge()', supervised=1.0, player=1.0)
+
+    Reference:
+        Salimans et al. 2016, section 5.
+
+    Deviations:
+        The fake class's logit is held at zero, as in the paper's code; any pointwise game may stand in the place of
+        the paper's Jensen-Shannon.
+    """
+
+    score: ClassVar[Score] = "classes"
+    reasons: ClassVar[dict[str, str]] = {"pointwise": "samples with a label add their cross-entropy"}
+
+    def __init__(self, base: str | Pointwise = "JensenShannon()", supervised: float = 1.0, player: float = 1.0) -> None:
+        super().__init__()
+        chain = resolve(base)
+        if not isinstance(chain.objective, Pointwise) or chain.objective.score != "logit" or chain.regularizers:
+            raise ValueError(f"base: expected a pointwise objective of logits and nothing added, got {base!r}")
+        self.inner = chain.objective
+        self.base = repr(self.inner)
+        self.supervised = parameter("supervised", supervised, low=0)
+        self.player = parameter("player", player, low=0)
+
+    @property
+    def chance(self) -> float:
+        return self.inner.chance
+
+    def critic_loss(self, contest: Contest) -> Tensor:
+        loss = self.inner.critic_loss(_totals(contest))
+        if not isinstance(contest.real, tuple) or contest.real[-1].is_floating_point():
+            return loss
+        return loss + self.supervised * _labelled_cross_entropy(contest.scores[0], contest.real[-1])
+
+    def player_loss(self, contest: Contest) -> Tensor:
+        return self.player * self.inner.player_loss(_totals(contest))
+
+    def reward(self, contest: Contest) -> Tensor:
+        return self.inner.reward(_totals(contest))
+
+    def estimate(self, contest: Contest) -> Tensor:
+        return self.inner.estimate(_totals(contest))
+
+
+def _totals(contest: Contest) -> Contest:
+    """The contest with one score a sample."""
+    real = None if contest.real_scores is None else contest.real_scores.logsumexp(1)
+    return replace(contest, real_scores=real, fake_scores=contest.fake_scores.logsumexp(1))
+
+
+def _labelled_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    labelled = (y >= 0).to(logits.dtype)
+    losses = cross_entropy(logits, y.clamp(min=0), reduction="none")
+    # Divided by the mean of the processes' counts, so that averaged gradients are those of the joined batch.
+    return (labelled * losses).sum() / processes.mean(labelled.sum()).clamp(min=1)
+
+
+def improved_gan(supervised: float = 2.0) -> Chain:
+    """The K+1 game of the paper: the player matches features and has no other loss."""
+    chain = Chain(KPlusOne(supervised=supervised, player=0.0), (FeatureMatching(),))
+    return chain + Chain(defaults=Defaults(lr=3e-3, betas=(0.5, 0.999)))
+
+
+ALIASES = {"improved-gan": improved_gan}

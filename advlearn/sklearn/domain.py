@@ -1,0 +1,117 @@
+"""A classifier adapted to a domain without labels."""
+
+import warnings
+from typing import Any, Self, cast, final
+
+import numpy as np
+import torch
+
+from advlearn.data.several import Domains
+from advlearn.data.source import Source
+from advlearn.engine import rng
+from advlearn.nets import MLPPredictor
+from advlearn.sklearn._base import Classifier
+from advlearn.tasks.adapt import Adapt
+
+
+@final
+class DomainAdversarialClassifier(Classifier):
+    """A classifier trained on labelled source domains for a target domain without labels.
+
+    Args:
+        objective: ``"nsgan"`` is DANN, ``"wgan-gp"`` WDGRL, ``"mmd"`` DAN, ``"coral"`` Deep CORAL, and so on.
+        beside: ``"nothing"``, ``"predictions"`` (CDAN) or ``"labels"`` (joint distribution); see `Adapt`.
+        strength: Weight of the adversary, reached along the ramp of the DANN paper.
+        hidden: Sizes of the hidden layers; the last one's output is what the domains are compared by.
+        steps: Training steps.
+        batch_size: Samples of each domain in a batch.
+        lr: Adam's learning rate.
+        random_state: Seed, generator or None.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Attributes:
+        classes_: Classes of the sources, sorted.
+        task_: The trained `Adapt` task.
+        health_: What each adversary's last batch says, in words.
+    """
+
+    def __init__(
+        self,
+        objective: Any = "nsgan",
+        *,
+        beside: str = "nothing",
+        strength: float = 1.0,
+        hidden: tuple[int, ...] = (64, 64),
+        steps: int = 1000,
+        batch_size: int = 64,
+        lr: float = 3e-3,
+        random_state: Any = None,
+        device: str = "auto",
+    ) -> None:
+        self.objective = objective
+        self.beside = beside
+        self.strength = strength
+        self.hidden = hidden
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any, sample_domain: Any = None) -> Self:
+        """Train.
+
+        Args:
+            X: Samples of all domains, (n, d).
+            y: Classes, (n,); those of target samples are not looked at.
+            sample_domain: Domain of each sample, integers (n,): a source is positive, the target negative. None takes
+                all samples for source and target both, with a warning.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: If one of the two kinds of domain is absent.
+        """
+        x, target = self._checked(X, y)
+        domains = _domains(sample_domain, len(x))
+        of_source = domains > 0
+        of_target = domains < 0 if sample_domain is not None else of_source
+        self.classes_, codes = np.unique(target[of_source], return_inverse=True)
+        y_of_source = torch.from_numpy(codes.astype(np.int64))
+        k = max(2, len(self.classes_))
+        sources = [
+            Source(
+                x[torch.from_numpy(domains == d)],
+                y_of_source[torch.from_numpy(domains[of_source] == d)],
+                f"domain {d}",
+                k,
+            )
+            for d in np.unique(domains[of_source])
+        ]
+        data = Domains(tuple(sources), Source(x[torch.from_numpy(of_target)], None, "target"))
+        with rng.isolated(self._seed()):
+            model = MLPPredictor(data.shape, k, self.hidden)
+        beside = cast(Any, self.beside)
+        self._train(Adapt(model, shape=data.shape, sources=len(sources), beside=beside, strength=self.strength), data)
+        return self
+
+
+def _domains(sample_domain: Any, n: int) -> np.ndarray:
+    """Domain of each sample, int64 (n,), all one source where none was given."""
+    if sample_domain is None:
+        warnings.warn(
+            "sample_domain: got none, so all samples are source and target both, and nothing is adapted",
+            UserWarning,
+            stacklevel=3,
+        )
+        return np.ones(n, dtype=np.int64)
+    domains = np.asarray(sample_domain)
+    if domains.shape != (n,) or domains.dtype.kind not in "iu":
+        raise ValueError(f"sample_domain: expected integers ({n},), one a sample, got {domains.dtype} {domains.shape}")
+    for kind, there in (("positive (source)", domains > 0), ("negative (target)", domains < 0)):
+        if not there.any():
+            raise ValueError(f"sample_domain: expected some {kind} domains, got {sorted(set(domains.tolist()))}")
+    if (domains == 0).any():
+        raise ValueError("sample_domain: expected positive (source) or negative (target) domains, got 0")
+    return domains.astype(np.int64)

@@ -1,0 +1,231 @@
+"""Fair classifiers and regressors."""
+
+import warnings
+from typing import Any, Self, cast, final
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from advlearn.data.attributes import attribute, columns_of
+from advlearn.data.table import Table
+from advlearn.engine import rng
+from advlearn.nets import MLPPredictor
+from advlearn.sklearn._base import Classifier, Estimator, tensor
+from advlearn.tasks.debias import Debias
+
+# Stands for an attribute where there is none to protect; its adversary has no weight.
+NONE = "none"
+
+
+class _Fair(Estimator):
+    """Sensitive features on the way into a table."""
+
+    criterion: Any
+    strength: float
+    combine: Any
+    balance: bool
+    hidden: tuple[int, ...]
+    warmup: float
+
+    def _table(self, x: Tensor, y: Tensor, classes: int, sensitive: Any) -> Table:
+        if sensitive is None:
+            warnings.warn(
+                "sensitive_features: got none, so nothing is protected and the plain model is trained",
+                UserWarning,
+                stacklevel=3,
+            )
+            return Table(x, y, {NONE: torch.arange(len(x)) % 2}, {NONE: ("0", "1")}, name="table", classes=classes)
+        columns = {name: attribute(name, values, len(x)) for name, values in columns_of(sensitive).items()}
+        names = {name: labels for name, (_, labels) in columns.items() if labels}
+        return Table(x, y, {name: codes for name, (codes, _) in columns.items()}, names, name="table", classes=classes)
+
+    def _task(self, table: Table) -> Debias:
+        with rng.isolated(self._seed()):
+            model = MLPPredictor(table.shape, table.classes if table.classes > 2 else 1, self.hidden)
+        protected = NONE not in table.sensitive
+        return Debias(
+            model, shape=table.shape, attributes=table.attributes, classes=table.classes, criterion=self.criterion,
+            combine=self.combine, balance=self.balance, strength=self.strength if protected else 0.0,
+            warmup=self.warmup,
+        )  # fmt: skip
+
+
+@final
+class AdversarialFairClassifier(Classifier, _Fair):
+    """A classifier whose decision an adversary cannot trace back to sensitive features.
+
+    Args:
+        objective: What the adversary plays: a spec such as ``"predictive"`` or ``"mmd"``, or an object.
+        criterion: ``"demographic_parity"``, ``"equalized_odds"`` or ``"equal_opportunity"`` (class 1 of `classes_`).
+        strength: Weight of the adversary; 0 is the plain model.
+        combine: ``"add"`` or ``"project"`` (Zhang et al. 2018).
+        balance: Let each group of each class count the same for the adversary.
+        hidden: Sizes of the hidden layers.
+        steps: Training steps of `fit`.
+        batch_size: Samples in a batch, at most as many as there are.
+        lr: Adam's learning rate.
+        warmup: Share of the steps before the adversary counts.
+        random_state: Seed, generator or None, as scikit-learn has it.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``; the fitted model is on the CPU.
+
+    Attributes:
+        classes_: Classes, sorted.
+        task_: The trained `Debias` task.
+        health_: What each adversary's last batch says, in words.
+
+    Example:
+        >>> import numpy as np
+        >>> X = np.random.default_rng(0).normal(size=(60, 3))
+        ... y = X[:, 0] > 0
+        ... sex = X[:, 1] > 0
+        >>> model = AdversarialFairClassifier(steps=5, random_state=0).fit(X, y, sensitive_features=sex)
+        >>> model.predict_proba(X).shape
+        (60, 2)
+    """
+
+    def __init__(
+        self,
+        objective: Any = "predictive",
+        *,
+        criterion: str = "demographic_parity",
+        strength: float = 1.0,
+        combine: str = "add",
+        balance: bool = False,
+        hidden: tuple[int, ...] = (64,),
+        steps: int = 1000,
+        batch_size: int = 512,
+        lr: float = 3e-3,
+        warmup: float = 0.1,
+        random_state: Any = None,
+        device: str = "auto",
+    ) -> None:
+        self.objective = objective
+        self.criterion = criterion
+        self.strength = strength
+        self.combine = combine
+        self.balance = balance
+        self.hidden = hidden
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.warmup = warmup
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
+        """Train.
+
+        Args:
+            X: Samples, (n, d).
+            y: Classes, (n,).
+            sensitive_features: One column (n,) or several: array, list, data frame or mapping; groups of any type, or
+                numbers. Not needed for predictions. None trains the plain model, with a warning.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: A column of another length, with one group alone or a missing value; the line names it.
+        """
+        x, target = self._checked(X, y)
+        self.classes_, codes = np.unique(target, return_inverse=True)
+        table = self._table(x, torch.from_numpy(codes.astype(np.int64)), max(2, len(self.classes_)), sensitive_features)
+        self._train(self._task(table), table)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sensitive_features: Any = None) -> Self:
+        """Train one more epoch on some samples.
+
+        Args:
+            X: Samples, (n, d).
+            y: Classes, (n,).
+            classes: All classes that will come; needed in the first call.
+            sensitive_features: As for `fit`, with the same groups in each call.
+
+        Returns:
+            The estimator.
+        """
+        first = not hasattr(self, "task_")
+        x, target = self._checked(X, y, reset=first)
+        if first:
+            if classes is None:
+                raise ValueError("classes: expected all classes in the first call of partial_fit, got None")
+            self.classes_ = unique_labels(classes)
+        unknown = np.setdiff1d(target, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y: class {unknown[0]} is not among those of the first call, {list(self.classes_)}")
+        codes = torch.from_numpy(np.searchsorted(self.classes_, target))
+        table = self._table(x, codes, max(2, len(self.classes_)), sensitive_features)
+        if first:
+            self.task_ = self._task(table)
+        self._train_on(table)
+        return self
+
+
+@final
+class AdversarialFairRegressor(RegressorMixin, _Fair):
+    """A regressor whose prediction an adversary cannot trace back to sensitive features.
+
+    Args:
+        objective: As for `AdversarialFairClassifier`, like all that follow.
+        strength: Weight of the adversary, against the squared error in units of the target's variance.
+        combine: ``"add"`` or ``"project"``.
+        balance: Let each group count the same for the adversary.
+        hidden: Sizes of the hidden layers.
+        steps: Training steps.
+        batch_size: Samples in a batch.
+        lr: Adam's learning rate.
+        warmup: Share of the steps before the adversary counts.
+        random_state: Seed, generator or None.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Attributes:
+        task_: The trained `Debias` task.
+        health_: What each adversary's last batch says, in words.
+    """
+
+    criterion = "demographic_parity"
+
+    def __init__(
+        self,
+        objective: Any = "predictive",
+        *,
+        strength: float = 1.0,
+        combine: str = "add",
+        balance: bool = False,
+        hidden: tuple[int, ...] = (64,),
+        steps: int = 1000,
+        batch_size: int = 512,
+        lr: float = 3e-3,
+        warmup: float = 0.1,
+        random_state: Any = None,
+        device: str = "auto",
+    ) -> None:
+        self.objective = objective
+        self.strength = strength
+        self.combine = combine
+        self.balance = balance
+        self.hidden = hidden
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.warmup = warmup
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
+        """Train; arguments as for `AdversarialFairClassifier.fit`, with numbers y (n,)."""
+        points, target = cast(Any, validate_data(self, X, y, dtype=np.float64, y_numeric=True))
+        self.mean_, self.scale_ = float(target.mean()), float(target.std()) or 1.0
+        y_scaled = torch.from_numpy(((target - self.mean_) / self.scale_).astype(np.float32))
+        table = self._table(tensor(points), y_scaled, 0, sensitive_features)
+        self._train(self._task(table), table)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Prediction for each sample, (n,)."""
+        return self._outputs(X) * self.scale_ + self.mean_

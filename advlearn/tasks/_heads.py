@@ -1,0 +1,53 @@
+"""What the tasks with a head on a predictor share: the tapped model, its features, a critic of them."""
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core.chain import Chain
+from advlearn.core.modes import evaluating
+from advlearn.core.objective import Objective
+from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, critic_for
+
+HIDDEN = (128, 128)
+
+
+def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") -> Tensor:
+    """What a model puts out for a blank batch of two, so that a misfit is a line here and no traceback later."""
+    parameter = next(model.parameters(), None)
+    blank = torch.zeros(2, *shape) if parameter is None else torch.zeros(2, *shape).to(parameter)
+    with torch.no_grad(), evaluating(model):
+        try:
+            output = model(blank)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{name}: refused samples of shape {shape}: {str(error).splitlines()[0]}") from None
+    if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 2:
+        raise ValueError(f"{name}: expected one output for each of 2 samples, got {_shape(output)}")
+    return output
+
+
+def learns_nothing(objective: Objective) -> bool:
+    """Whether samples are compared as they are."""
+    return getattr(objective, "embedding", "learned") == "identity"
+
+
+def critic_of(width: int, chain: Chain) -> nn.Module:
+    """A critic of vectors (N, width) with the score that the chain's objective asks for."""
+    objective = chain.required_objective()
+    if learns_nothing(objective):
+        return IdentityCritic()
+    if objective.score == "energy":
+        return AutoencoderCritic((width,), code=min(32, max(1, width // 2)))
+    if objective.score == "vector":
+        return critic_for((width,), "vector")
+    return MLPCritic((width,), hidden=HIDDEN)
+
+
+def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:
+    """Outputs of a model in evaluation mode, without graph, in batches that fit."""
+    device = next(model.parameters()).device
+    with torch.no_grad(), evaluating(model):
+        return torch.cat([model(part.to(device)) for part in x.split(batch_size)])
+
+
+def _shape(output: object) -> str:
+    return str(tuple(output.shape)) if isinstance(output, Tensor) else type(output).__name__

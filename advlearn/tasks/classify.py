@@ -1,0 +1,139 @@
+"""Classify with few labels: the classifier is the critic of a generator, and so learns from samples without a class."""
+
+from dataclasses import replace
+from typing import Any, Self, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import processes
+from advlearn.core.chain import Chain
+from advlearn.core.checks import parameter
+from advlearn.core.objective import Objective, Pointwise
+from advlearn.core.task import Batch, Round, Sides, Task
+from advlearn.data.partly import open_partly
+from advlearn.data.several import PartlyLabelled
+from advlearn.nets import Network, build, generator_for, predictor_for
+from advlearn.objectives.k_plus_one import KPlusOne
+from advlearn.tasks import _heads as heads
+
+CONTEST = "data"
+
+
+@final
+class Classify(Task):
+    r"""A classifier of K classes whose logits also tell real samples from a generator's.
+
+    .. math:: real = (x, y), \quad y = -1\ \text{without a label}, \qquad fake = (G(z), -1)
+
+    The player is the generator; the classifier is the critic, and its averaged weights make the predictions. A
+    pointwise objective of logits is played on the log-sum-exp of the class logits (see `KPlusOne`).
+
+    Args:
+        generator: Module from z (N, latent) to samples (N, *shape).
+        classifier: Module from samples (N, *shape) to class logits (N, K).
+        latent: Size of z.
+        shape: Shape of one sample.
+
+    Raises:
+        ValueError: If the modules do not fit `shape`.
+
+    Example:
+        >>> task = Classify(nn.Linear(3, 2), nn.Linear(2, 4), latent=3, shape=(2,))
+        >>> task.classes
+        4
+
+    Reference:
+        Salimans et al. 2016, section 5.
+
+    Deviations:
+        Labelled samples take part in the game of real against fake too.
+    """
+
+    def __init__(self, generator: nn.Module, classifier: nn.Module, *, latent: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.generator = generator
+        self.latent = int(parameter("latent", latent, low=1))
+        self.shape = tuple(shape)
+        self.classifier = classifier
+        made = heads.outputs_of(generator, (self.latent,), "generator")
+        if tuple(made.shape[1:]) != self.shape:
+            raise ValueError(f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}")
+        logits = heads.outputs_of(classifier, self.shape, "classifier")
+        if logits.ndim != 2:
+            raise ValueError(f"classifier: expected class logits (N, K), got {tuple(logits.shape)}")
+        self.classes = logits.shape[1]
+
+    @staticmethod
+    def open(data: Any) -> PartlyLabelled:
+        """Data from what `advlearn.data.open_partly` takes: ``"mnist:100"``, (x, y with -1), (labelled, unlabelled)."""
+        return open_partly(data)
+
+    @classmethod
+    def for_data(cls, data: PartlyLabelled, *, latent: int = 64) -> Self:
+        """A task with networks sized from the data."""
+        generator = generator_for(data.shape, latent, bounded=getattr(data.unlabelled, "bounded", False))
+        return cls(generator, predictor_for(data.shape, data.classes), latent=latent, shape=data.shape)
+
+    @classmethod
+    def from_recipe(cls, recipe: dict[str, Any]) -> Self:
+        """The task whose `recipe` this is, with fresh weights."""
+        nets = (build(recipe[name]) for name in ("generator", "classifier"))
+        return cls(*nets, latent=recipe["latent"], shape=tuple(recipe["shape"]))
+
+    def forward(self, batch: Batch) -> Round:
+        x, y, more = batch[0], batch[1], batch[2]
+        z = processes.randn(len(more), self.latent, like=more)
+        none = torch.full((len(more),), -1, device=more.device)
+        return Round({CONTEST: Sides((torch.cat([x, more]), torch.cat([y, none])), (self.generator(z), none))})
+
+    def players(self) -> list[nn.Parameter]:
+        return [p for p in self.generator.parameters() if p.requires_grad]
+
+    def chain(self, chain: Chain) -> Chain:
+        objective = chain.required_objective()
+        if isinstance(objective, Pointwise) and objective.score == "logit":
+            return replace(chain, objective=KPlusOne(objective))
+        return chain
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        return {CONTEST: _Classifier(self.classifier)}
+
+    def refuses(self, objective: Objective) -> str | None:
+        if objective.score == "classes" or (isinstance(objective, Pointwise) and objective.score == "logit"):
+            return None
+        if objective.score == "logit":
+            return "it compares scores of pairs or sets of samples, and a class total is a sample's own"
+        return f"its critic scores {objective.score!r}, and a classifier has class logits"
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        return heads.predict(self.classifier, x)
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        """Draw samples of the generator, (n, *shape), from the global random state."""
+        if labels is not None:
+            raise ValueError("labels: expected none, the generator has no classes")
+        return heads.predict(self.generator, torch.randn(n, self.latent))
+
+    def recipe(self) -> dict[str, Any] | None:
+        nets = {"generator": self.generator, "classifier": self.classifier}
+        if not all(isinstance(net, Network) for net in nets.values()):
+            return None
+        recipes = {name: cast(Network, net).recipe() for name, net in nets.items()}
+        return {**recipes, "latent": self.latent, "shape": list(self.shape)}
+
+
+class _Classifier(nn.Module):
+    """The classifier as a critic of pairs (x, y): the label is the objective's, not its."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Class logits (N, K)."""
+        return self.net(x)
+
+
+TASK = Classify

@@ -1,0 +1,248 @@
+"""Debias a classifier or regressor: predictions, or inner features, that say nothing of a sensitive attribute."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self, cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+
+from advlearn.core import combine as combined
+from advlearn.core import processes
+from advlearn.core.chain import Chain
+from advlearn.core.checks import choice, parameter
+from advlearn.core.objective import Objective
+from advlearn.core.tap import attach
+from advlearn.core.task import Batch, Round, Sides, Task
+from advlearn.data.attributes import open_table
+from advlearn.data.table import Table
+from advlearn.nets import GroupDensity, Joined, MixtureDensity, Network, build, predictor_for
+from advlearn.nets.network import indicators
+from advlearn.tasks import _heads as heads
+
+Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
+CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")
+# The class of those who get what there is to get.
+FAVOURED = 1
+
+
+@final
+class Debias(Task):
+    r"""A predictor whose output h is asked to be independent of each sensitive attribute a.
+
+    .. math:: L = E[loss(f(x), y)], \qquad fake = (h, a), \quad real = (h, a'), \quad a' \sim p(a)\ or\ p(a \mid y)
+
+    The real side holds the same outputs with the attribute drawn anew, within each class where the criterion is
+    conditional: the pairs as they would be if h and a were independent. So every objective measures a dependence
+    (with ``mmd`` it is HSIC, with ``energy-distance`` distance covariance), for two groups, many, or a number.
+
+    Args:
+        model: Module from samples (N, *shape) to one logit (N,), class logits (N, K) or, without classes, a number
+            (N,).
+        shape: Shape of one sample.
+        attributes: Name of each sensitive attribute, in the order of a batch, to its number of groups; 0 for a
+            number. The attribute is not seen by `model` unless it is part of the samples.
+        classes: Number of classes; 0 for a regressor.
+        criterion: ``"demographic_parity"``: h independent of a; ``"equalized_odds"``: given y; ``"equal_opportunity"``:
+            given y = 1.
+        protect: Names of the attributes to be protected; None for all.
+        layer: Name of the layer whose output is h; empty for the model's own output.
+        combine: ``"add"`` the gradients, or ``"project"`` away from the task's what helps the adversary.
+        balance: Let each group of each class take the same part in the contest, by drawing its samples more or less
+            often; without it a small group hardly counts.
+        strength: Weight of the adversaries in the player's loss.
+        warmup: Share of the steps before the adversaries count; their critics learn meanwhile.
+
+    Raises:
+        ValueError: If a setting is refused, the model does not fit, or there is no such layer or attribute.
+
+    Example:
+        >>> from advlearn.nets import MLPPredictor
+        >>> task = Debias(MLPPredictor((2,), 1), shape=(2,), attributes={"sex": 2})
+        >>> task.predict(torch.zeros(5, 2)).shape
+        torch.Size([5])
+
+    Reference:
+        Zhang et al. 2018, section 3 and eq. 1 (the two conditions, projection); Madras et al. 2018 (an inner layer);
+        Louppe et al. 2017 (numbers); Gretton et al. 2005 (HSIC).
+
+    Deviations:
+        Zhang et al. show the adversary the probability; here it sees the logit, which does not saturate.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        shape: tuple[int, ...],
+        attributes: Mapping[str, int],
+        classes: int = 2,
+        criterion: Criterion = "demographic_parity",
+        protect: Sequence[str] | None = None,
+        layer: str = "",
+        combine: Literal["add", "project"] = "add",
+        balance: bool = False,
+        strength: float = 1.0,
+        warmup: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.shape = tuple(shape)
+        self.attributes = dict(attributes)
+        self.classes = int(parameter("classes", classes, low=0))
+        self.criterion: Criterion = choice("criterion", criterion, CRITERIA)
+        self.protect = list(attributes) if protect is None else list(protect)
+        self.layer = layer
+        self.combine: Literal["add", "project"] = choice("combine", combine, ("add", "project"))
+        self.balance = balance
+        self.weight = parameter("strength", strength, low=0)
+        self.warmup = parameter("warmup", warmup, low=0, high=1)
+        self.tap = attach(model, layer)
+        output = heads.outputs_of(model, self.shape)
+        self.width = self.tap.value.reshape(2, -1).shape[1]
+        self._check(output)
+
+    @staticmethod
+    def open(data: Any) -> Table:
+        """A table from what `advlearn.data.open_table` takes: ``"adult"``, or (x, y, attributes)."""
+        return open_table(data)
+
+    @classmethod
+    def for_data(
+        cls,
+        data: Table,
+        *,
+        criterion: Criterion = "demographic_parity",
+        protect: str | Sequence[str] | None = None,
+        combine: Literal["add", "project"] = "add",
+        balance: bool = False,
+        strength: float = 1.0,
+        warmup: float = 0.0,
+    ) -> Self:
+        """A task with a network sized from the data: one logit for two classes, class logits, or a number."""
+        model = predictor_for(data.shape, data.classes if data.classes > 2 else 1)
+        settings: dict[str, Any] = {"criterion": criterion, "combine": combine, "balance": balance}
+        settings |= {"strength": strength, "warmup": warmup}
+        chosen = [protect] if isinstance(protect, str) else protect
+        return cls(
+            model, shape=data.shape, attributes=data.attributes, classes=data.classes, protect=chosen, **settings
+        )
+
+    @classmethod
+    def from_recipe(cls, recipe: dict[str, Any]) -> Self:
+        """The task whose `recipe` this is, with fresh weights."""
+        settings = {k: v for k, v in recipe.items() if k not in ("model", "shape")}
+        return cls(build(recipe["model"]), shape=tuple(recipe["shape"]), **settings)
+
+    def forward(self, batch: Batch) -> Round:
+        x, y, *columns = batch
+        output = self.model(x)
+        h = self.tap.value.reshape(len(x), -1)
+        contests = {
+            name: self._sides(h, a if self.attributes[name] else a.to(h)[:, None], y, self.attributes[name])
+            for name, a in zip(self.attributes, columns, strict=True)
+            if name in self.protect
+        }
+        return Round(contests, self._loss(output, y), {"output": output.detach()})
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        return {name: self._critic(chain, self.attributes[name]) for name in self.protect}
+
+    def refuses(self, objective: Objective) -> str | None:
+        if objective.score == "classes":
+            return "its critic is the classifier itself, and here the classifier is the player"
+        return None
+
+    def strength(self, progress: float) -> float:
+        return self.weight if progress >= self.warmup else 0.0
+
+    def backward(self, loss: Tensor | None, adversarial: Tensor, players: Sequence[nn.Parameter]) -> None:
+        if self.combine == "project" and loss is not None:
+            combined.project(loss, adversarial, players)
+        else:
+            super().backward(loss, adversarial, players)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Outputs of the model, (N,) or (N, K), for samples `x` (N, *shape), in evaluation mode."""
+        return heads.predict(self.model, x)
+
+    def recipe(self) -> dict[str, Any] | None:
+        if not isinstance(self.model, Network):
+            return None
+        names = ("attributes", "classes", "criterion", "protect", "layer", "combine", "balance", "warmup")
+        settings = {name: getattr(self, name) for name in names}
+        return {"model": self.model.recipe(), "shape": list(self.shape), "strength": self.weight, **settings}
+
+    def _loss(self, output: Tensor, y: Tensor) -> Tensor:
+        if not self.classes:
+            return mse_loss(output, y.to(output))
+        if output.ndim == 1:
+            return binary_cross_entropy_with_logits(output, y.to(output))
+        return cross_entropy(output, y)
+
+    def _sides(self, h: Tensor, a: Tensor, y: Tensor, groups: int) -> Sides:
+        if self.balance and groups:
+            drawn = _evenly(
+                h, a if self.criterion == "demographic_parity" else a + groups * y, groups * max(1, self.classes)
+            )
+            h, a, y = h[drawn], a[drawn], y[drawn]
+        if self.criterion == "demographic_parity":
+            return Sides((h, a[_shuffled(h)]), (h, a))
+        within = _shuffled_within(h, y)
+        if self.criterion == "equal_opportunity":
+            # Pairs of the other classes are the same on both sides, so that no divergence counts them.
+            within = torch.where(y == FAVOURED, within, torch.arange(len(y), device=y.device))
+        return Sides((h, a[within], y), (h, a, y))
+
+    def _critic(self, chain: Chain, groups: int) -> nn.Module:
+        objective = chain.required_objective()
+        classes = 0 if self.criterion == "demographic_parity" else self.classes
+        only = FAVOURED if self.criterion == "equal_opportunity" else -1
+        if objective.score == "density" and groups:
+            return GroupDensity(self.width, groups, classes, only=only)
+        if objective.score == "density":
+            return MixtureDensity(self.width, classes=classes, only=only)
+        sizes = tuple(size for size in (groups, classes) if size)
+        if heads.learns_nothing(objective):
+            return Joined(nn.Identity(), sizes)
+        return Joined(heads.critic_of(self.width + max(1, groups) + classes, chain), sizes)
+
+    def _check(self, output: Tensor) -> None:
+        wanted = "(N,)" if self.classes in (0, 2) else f"(N, {self.classes})"
+        fits = output.ndim == 1 if self.classes == 0 else output.ndim == 1 and self.classes == 2
+        if not fits and (self.classes == 0 or tuple(output.shape[1:]) != (self.classes,)):
+            got = "(N" + "".join(f", {n}" for n in output.shape[1:]) + ")"
+            raise ValueError(f"model: expected outputs {wanted} for {self.classes} classes, got {got}")
+        if self.criterion != "demographic_parity" and not self.classes:
+            raise ValueError(f"criterion: {self.criterion} compares within classes, and a regressor has none")
+        unknown = [name for name in self.protect if name not in self.attributes]
+        if unknown or not self.protect:
+            known = ", ".join(self.attributes)
+            raise ValueError(f"protect: expected attributes among {known}, got {', '.join(unknown) or 'none'}")
+        for name, groups in self.attributes.items():
+            if groups == 1:
+                raise ValueError(f"attributes: {name} has one group only, so there is nothing to be independent of")
+
+
+def _shuffled(like: Tensor) -> Tensor:
+    """A random order of the samples, int64 (N,)."""
+    return processes.rand(like.shape[0], like=like.detach()).argsort()
+
+
+def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
+    """Indices of as many samples, drawn with replacement so that each of the `cells` comes as often: int64 (N,)."""
+    counts = indicators(cell, cells, like.detach()).sum(0).clamp(min=1)
+    edges = (1 / counts)[cell].cumsum(0)
+    drawn = torch.searchsorted(edges, processes.rand(like.shape[0], like=like.detach()) * edges[-1])
+    return drawn.clamp(max=like.shape[0] - 1)
+
+
+def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
+    """For each sample the index of one of its own class, every one used once: int64 (N,)."""
+    # Two orders by class, random within each: the k-th of the one takes the attribute of the k-th of the other.
+    keys = [y + processes.rand(like.shape[0], like=like.detach()).double() * 0.999 for _ in range(2)]
+    places, taken = (cast(Tensor, key.argsort()) for key in keys)
+    return torch.empty_like(places).scatter_(0, places, taken)
+
+
+TASK = Debias

@@ -1,0 +1,147 @@
+"""Adapt: whose labels are used, what is compared, what moves."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from advlearn.core.spec import resolve
+from advlearn.data import Source, batches
+from advlearn.data.domains import open_domains
+from advlearn.data.several import Domains
+from advlearn.fitting import fit
+from advlearn.nets import MLPPredictor
+from advlearn.run import load
+from advlearn.tasks.adapt import Adapt
+
+
+def draw(n: int, seed: int, shift: float = 0.0) -> Tensor:
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+A = Source(draw(40, 0), torch.arange(40) % 3, "a", 3)
+B = Source(draw(30, 1, 1.0), torch.arange(30) % 3, "b", 3)
+T = Source(draw(50, 2, 2.0), torch.arange(50) % 3, "t", 3)
+
+
+def task(**settings: Any) -> Adapt:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = MLPPredictor((2,), 3, (8, 4))
+    return Adapt(model, shape=(2,), **settings)
+
+
+def test_labels_of_the_target_never_reach_a_batch() -> None:
+    for _ in range(3):
+        batch = next(batches(Domains((A,), T), 10))
+        assert (batch[3] == -1).all()
+
+
+def test_known_labels_of_the_target_do_and_are_trained_on() -> None:
+    known = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7])
+    x, y, xt, yt = next(batches(Domains((A,), T, known), 50 // 2))
+    labelled = yt >= 0
+    assert 0 < int(labelled.sum()) <= 8
+    adapting = task()
+    loss = adapting((x, y, xt, yt)).loss
+    net = adapting.model
+    expected = cross_entropy(net(x), y) + cross_entropy(net(xt)[labelled], yt[labelled])
+    torch.testing.assert_close(loss, expected)
+
+
+def test_each_source_has_an_adversary() -> None:
+    data = Domains((A, B), T)
+    run = fit("adapt", "nsgan", data, steps=2, batch_size=8, device="cpu", callbacks=())
+    assert list(run.adversaries) == ["domain0", "domain1"]
+    assert data.name == "a,b->t"
+
+
+def test_features_beside_predictions_are_multiplied_and_held() -> None:
+    x, y, xt, yt = next(batches(Domains((A,), T), 10))
+    conditional = task(beside="predictions", entropy=True)
+    h, p = conditional((x, y, xt, yt)).contests["domain"].real
+    assert h.requires_grad and not p.requires_grad
+    sides = conditional((x, y, xt, yt)).contests["domain"]
+    q = conditional.model(xt).softmax(1)
+    entropy = -(q * q.log()).sum(1)
+    torch.testing.assert_close(sides.fake_weights, (1 + (-entropy).exp()).detach())
+    critic = conditional.critics(resolve("nsgan"))["domain"]
+    product = (h[:, :, None] * p[:, None]).flatten(1)
+    torch.testing.assert_close(critic(h, p), critic.net(product))
+
+
+def test_labels_beside_features_are_true_on_the_source_and_guessed_on_the_target() -> None:
+    sides = task(beside="labels")(next(batches(Domains((A,), T), 10))).contests["domain"]
+    assert set(sides.real[1].unique().tolist()) == {0.0, 1.0}
+    assert sides.fake[1].requires_grad
+
+
+def test_with_a_fixed_source_only_the_features_of_the_target_move() -> None:
+    trained = task().model
+    adda = task(fixed=trained)
+    run = fit(adda, "nsgan", Domains((A,), T), steps=3, batch_size=8, device="cpu", callbacks=())
+    model = run.task.model  # type: ignore[union-attr]
+    for (name, before), after in zip(trained.named_parameters(), model.parameters(), strict=True):
+        assert torch.equal(before, after) == name.startswith("head"), name
+    for before, after in zip(trained.parameters(), run.task.fixed.parameters(), strict=True):  # type: ignore[union-attr]
+        assert torch.equal(before, after)
+
+
+def test_the_ramp_is_the_papers() -> None:
+    assert task(strength=3.0).strength(0.0) == 0
+    assert math.isclose(task(strength=3.0).strength(0.1), 3 * (2 / (1 + math.exp(-1)) - 1))
+    assert task(strength=3.0, ramp=False).strength(0.0) == 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"), [("predictive", "neither an attribute nor"), ("improved-gan", "'classes'")]
+)
+def test_an_objective_that_cannot_work_is_refused_with_the_reason(spec: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=r"^objective: adapt cannot use \w+\(.*\): ") as error:
+        fit("adapt", spec, Domains((A,), T), steps=1, batch_size=8, device="cpu", callbacks=())
+    assert reason in str(error.value)
+
+
+def test_an_objective_that_moves_one_side_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    hinge = resolve("hinge").required_objective()
+    monkeypatch.setattr(type(hinge), "two_sided", False)
+    monkeypatch.setattr(type(hinge), "reasons", {"two_sided": "made so"})
+    assert task().refuses(hinge) == "it moves one side alone (made so), and adaptation must move both"
+
+
+def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
+    run = fit("adapt(beside='labels')", "mmd", Domains((A,), T), steps=2, batch_size=8, device="cpu", callbacks=())
+    assert torch.equal(load(run.save(tmp_path / "run.pt")).predict(T.x), run.predict(T.x))
+
+
+def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
+    grey = Source(torch.rand(4, 1, 16, 16), torch.arange(4) % 2, "grey", 2)
+    colour = Source(torch.rand(5, 3, 28, 28), None, "colour")
+    data = open_domains((grey, colour))
+    assert data.sources[0].shape == data.target.shape == (3, 28, 28)
+    same = data.sources[0].x  # type: ignore[union-attr]
+    assert torch.equal(same[:, 0], same[:, 2])
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ("digits", r"^data: expected 'source->target', for instance 'mnist->usps', got 'digits'$"),
+        ("->digits", r"^data: expected 'source->target'"),
+        ("digit->digits", r"^data: no data set or folder 'digit'; did you mean 'digits'"),
+        ((Source(draw(4, 0)), T), r"^data: source domain 'data' has no labels"),
+        ((A, Source(draw(4, 0), torch.tensor([0, 1, 2, 3]), "t", 4)), r"^data: the target has labels up to class 3"),
+        ((A, Source(torch.zeros(4, 3))), r"^data: source 'a' has shape \(2,\), not the target's \(3,\)$"),
+    ],
+)
+def test_domains_that_do_not_fit_are_one_line(data: Any, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        open_domains(data)
+
+
+def test_a_model_without_class_logits_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^model: expected class logits \(N, K\), got \(2,\)$"):
+        Adapt(nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)), shape=(2,), layer="0")

@@ -1,0 +1,82 @@
+"""Classify with few labels: what reaches the classifier, who is trained by whom, what is refused."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from advlearn.core.spec import resolve
+from advlearn.data import Source, batches
+from advlearn.data.partly import open_partly
+from advlearn.data.several import PartlyLabelled
+from advlearn.fitting import fit
+from advlearn.run import load
+from advlearn.tasks.classify import Classify
+
+X = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+Y = (X[:, 0] > 0).long()
+FEW = PartlyLabelled(Source(X[:8], Y[:8], "few", 2), Source(X, Y, "all", 2))
+
+
+def test_a_batch_holds_labelled_and_unlabelled_samples() -> None:
+    x, y, more = next(batches(FEW, 8))
+    assert x.shape == more.shape == (8, 2)
+    assert set(y.tolist()) <= {0, 1}
+    task = Classify.for_data(FEW, latent=3)
+    real, fake, *_ = task((x, y, more)).contests["data"]
+    assert real[1].tolist() == [*y.tolist(), *[-1] * 8]
+    assert (fake[1] == -1).all()
+
+
+def test_generator_and_classifier_are_trained_by_their_own_side() -> None:
+    task = Classify(nn.Linear(3, 2), nn.Linear(2, 2), latent=3, shape=(2,))
+    before = {name: p.detach().clone() for name, p in task.named_parameters()}
+    run = fit(task, "improved-gan", FEW, steps=1, batch_size=8, device="cpu", callbacks=())
+    assert run.trainer is not None
+    assert {id(p) for p in task.players()} == {id(p) for p in task.generator.parameters()}
+    moved = {name for name, p in run.task.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == set(before)
+    averaged = run.player.classifier.weight  # type: ignore[union-attr]
+    assert not torch.equal(averaged, before["classifier.weight"])
+
+
+def test_objectives_without_class_totals_are_refused() -> None:
+    task = Classify.for_data(FEW, latent=3)
+    assert task.refuses(resolve("hinge").required_objective()) is None
+    for spec, reason in (("ragan", "pairs or sets"), ("mmd", "'vector'"), ("ebgan", "'energy'")):
+        assert reason in str(task.refuses(resolve(spec).required_objective()))
+
+
+def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
+    run = fit("classify(latent=2)", "improved-gan", FEW, steps=2, batch_size=8, device="cpu", callbacks=())
+    assert torch.equal(load(run.save(tmp_path / "run.pt")).predict(X), run.predict(X))
+
+
+def test_minus_one_is_no_label() -> None:
+    y = Y.clone()
+    y[6:] = -1
+    data = open_partly((X.numpy(), y.numpy()))
+    assert (len(data.labelled), len(data.unlabelled), data.classes) == (6, 60, 2)
+
+
+def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:
+    first, again, other = (open_partly("digits:30", seed=s).labelled for s in (0, 0, 1))
+    assert torch.bincount(first.y).tolist() == [3] * 10  # type: ignore[union-attr,arg-type]
+    assert torch.equal(first.x, again.x)  # type: ignore[union-attr]
+    assert not torch.equal(first.x, other.x)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ("digits", r"^data: expected a name and a number of labels such as 'mnist:100', got 'digits'$"),
+        ("digits:15", r"^data: expected a multiple of 10 labels, the classes, got 15$"),
+        ("digits:99990", r"^data: a class of 'digits' has 174 samples, too few for 99990 labels$"),
+        ((X, [-1] * 60), r"^labels: expected some samples with a class, got -1 \(unlabelled\) for all$"),
+        ((X, [0, 1]), r"^labels: expected shape \(60,\), one a sample, got \(2,\)$"),
+    ],
+)
+def test_data_that_is_refused_is_one_line(data: Any, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        open_partly(data)

@@ -1,0 +1,146 @@
+"""Debias: what is compared, that strength zero is the plain model, and that a dependence goes away."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advlearn.core.modes import adam
+from advlearn.core.spec import resolve
+from advlearn.data import batches
+from advlearn.data.attributes import open_table
+from advlearn.data.table import Table
+from advlearn.fitting import fit
+from advlearn.nets import MLPPredictor
+from advlearn.run import load
+from advlearn.tasks.debias import Debias
+
+N = 400
+
+
+def table() -> Table:
+    """A label that depends on one feature, a group that depends on the other and a little on the label."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(N, 3, generator=g)
+    y = (x[:, 0] + 0.3 * torch.randn(N, generator=g) > 0).long()
+    sex = (x[:, 1] + 0.8 * x[:, 0] > 0).long()
+    return Table(x, y, {"sex": sex, "age": x[:, 1] * 10 + 40}, {"sex": ("f", "m")}, name="made")
+
+
+def task(**settings: Any) -> Debias:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = MLPPredictor((3,), 1, (8,))
+    return Debias(model, shape=(3,), attributes={"sex": 2, "age": 0}, **settings)
+
+
+def sides(criterion: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
+    batch = next(batches(table(), 100))
+    round = task(criterion=criterion)(batch)
+    real, fake, *_ = round.contests["sex"]
+    return real, fake, batch[1]
+
+
+def counts(a: Tensor, y: Tensor) -> list[int]:
+    return torch.bincount(2 * y + a, minlength=4).tolist()
+
+
+def test_demographic_parity_draws_the_attribute_anew() -> None:
+    real, fake, _ = sides("demographic_parity")
+    assert torch.equal(real[0], fake[0])
+    assert not torch.equal(real[1], fake[1])
+    assert real[1].sum() == fake[1].sum()
+
+
+def test_equalized_odds_draws_it_within_each_class() -> None:
+    real, fake, y = sides("equalized_odds")
+    assert torch.equal(real[2], y) and torch.equal(fake[2], y)
+    assert not torch.equal(real[1], fake[1])
+    assert counts(real[1], y) == counts(fake[1], y)
+
+
+def test_equal_opportunity_leaves_the_other_class_alone() -> None:
+    real, fake, y = sides("equal_opportunity")
+    assert torch.equal(real[1][y == 0], fake[1][y == 0])
+    assert not torch.equal(real[1][y == 1], fake[1][y == 1])
+    assert counts(real[1], y) == counts(fake[1], y)
+
+
+def test_strength_zero_is_the_plain_model_bit_for_bit() -> None:
+    data = table()
+    run = fit(task(strength=0.0, protect=["sex"]), "predictive", data, steps=20, batch_size=50, lr=1e-2, device="cpu",
+              callbacks=())  # fmt: skip
+    plain = task().model
+    optimizer = adam(list(plain.parameters()), lr=1e-2, betas=(0.5, 0.999))
+    stream = batches(data, 50, seed=0)
+    for _ in range(20):
+        x, y, *_ = next(stream)
+        optimizer.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(plain(x), y.float()).backward()
+        optimizer.step()
+    for ours, theirs in zip(run.task.model.parameters(), plain.parameters(), strict=True):  # type: ignore[union-attr]
+        assert torch.equal(ours, theirs)
+
+
+def test_a_warm_up_keeps_the_adversary_out_of_it() -> None:
+    assert [task(strength=2.0, warmup=0.5).strength(p) for p in (0.0, 0.49, 0.5, 1.0)] == [0, 0, 2, 2]
+
+
+def test_an_inner_layer_can_be_what_is_compared() -> None:
+    inner = task(layer="features")
+    real, *_ = inner(next(batches(table(), 10))).contests["sex"]
+    assert real[0].shape == (10, 8)
+
+
+def test_a_regressor_is_debiased_too() -> None:
+    data = table()
+    of_numbers = Table(data.x, data.x[:, 0] * 3, data.sensitive, data.sensitive_names, name="numbers", classes=0)
+    run = fit("debias(protect='age')", "predictive", of_numbers, steps=3, batch_size=50, device="cpu", callbacks=())
+    assert run.predict(data.x).shape == (N,)
+
+
+def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
+    run = fit("debias(protect='sex', strength=2.0)", "predictive", table(), steps=3, batch_size=50, device="cpu",
+              callbacks=())  # fmt: skip
+    again = load(run.save(tmp_path / "run.pt"))
+    assert torch.equal(again.predict(table().x), run.predict(table().x))
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"protect": ["race"]}, r"^protect: expected attributes among sex, age, got race$"),
+        ({"criterion": "equal_odds"}, r"^criterion: expected one of demographic_parity, .*got 'equal_odds'$"),
+        ({"warmup": 1.5}, r"^warmup: expected a finite number of at least 0 and at most 1, got 1.5$"),
+        ({"layer": "feature"}, r"^layer: MLPPredictor has no layer 'feature'; did you mean 'features"),
+        ({"classes": 3}, r"^model: expected outputs \(N, 3\) for 3 classes, got \(N\)$"),
+        ({"classes": 0, "criterion": "equalized_odds"}, r"^criterion: equalized_odds compares within classes"),
+    ],
+)
+def test_a_setting_that_is_refused_is_one_line(settings: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        task(**settings)
+
+
+X, Y = torch.randn(6, 2).numpy(), [0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "line"),
+    [
+        ({"sex": ["f"] * 6}, r"^sex: expected two or more groups, got f alone$"),
+        ({"sex": ["f", "m"]}, r"^sex: expected one value for each of 6 samples, got shape \(2,\)$"),
+        ({"age": [1.0, 2.0, float("nan"), 4.0, 5.0, 6.0]}, r"^age: expected finite values, got nan"),
+        ({"sex": ["f", "m", None, "f", "m", "m"]}, r"^sex: expected a group for each sample, got None for 1 of them$"),
+        ({"sex": [1j] * 6}, r"^sex: expected groups or numbers, got complex128$"),
+    ],
+)
+def test_a_sensitive_column_that_is_refused_is_named(sensitive: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        open_table((X, torch.tensor(Y).numpy(), sensitive))
+
+
+def test_the_adversary_refuses_what_cannot_work() -> None:
+    reason = task().refuses(resolve("improved-gan").required_objective())
+    assert reason is not None and "the classifier is the player" in reason

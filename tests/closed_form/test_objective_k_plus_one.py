@@ -1,0 +1,39 @@
+import torch
+from torch.nn.functional import cross_entropy
+
+from advlearn.core.contest import Contest
+from advlearn.objectives.k_plus_one import KPlusOne
+from tests.closed_form.objective_cases import normal
+
+REAL, FAKE = normal(6, 4), normal(6, 4, seed=1)
+Y = torch.tensor([0, -1, 3, -1, 1, -1])
+
+
+def met(y: torch.Tensor | None = Y) -> Contest:
+    real = REAL if y is None else (REAL, y)
+    return Contest(torch.nn.Identity(), real, FAKE if y is None else (FAKE, y), REAL, FAKE)
+
+
+def with_fake_class(logits: torch.Tensor) -> torch.Tensor:
+    return torch.cat([logits, torch.zeros(len(logits), 1, dtype=logits.dtype)], 1)
+
+
+def test_it_is_the_cross_entropy_of_k_plus_one_classes() -> None:
+    fake = cross_entropy(with_fake_class(FAKE), torch.full((6,), 4))
+    p_fake = with_fake_class(REAL).softmax(1)[:, 4]
+    real = -torch.log1p(-p_fake).mean()
+    torch.testing.assert_close(KPlusOne().critic_loss(met(None)), real + fake)
+
+
+def test_labels_add_the_cross_entropy_of_the_labelled() -> None:
+    labelled = Y >= 0
+    expected = KPlusOne().critic_loss(met(None)) + 3 * cross_entropy(REAL[labelled], Y[labelled])
+    torch.testing.assert_close(KPlusOne(supervised=3).critic_loss(met()), expected)
+
+
+def test_without_any_label_it_is_the_game_alone() -> None:
+    torch.testing.assert_close(KPlusOne().critic_loss(met(torch.full((6,), -1))), KPlusOne().critic_loss(met(None)))
+
+
+def test_a_player_weight_of_zero_leaves_it_to_the_penalties() -> None:
+    assert KPlusOne(player=0).player_loss(met()) == 0

@@ -1,0 +1,143 @@
+"""The estimators as scikit-learn and its users take them."""
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from advlearn.sklearn import (
+    AdversarialFairClassifier,
+    AdversarialFairRegressor,
+    DomainAdversarialClassifier,
+    SemiSupervisedGANClassifier,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 3))
+Y = np.where(X[:, 0] + 0.2 * RNG.normal(size=120) > 0, "yes", "no")
+SEX = np.where(X[:, 1] + X[:, 0] > 0, "m", "f")
+QUICK: dict[str, Any] = {"steps": 60, "lr": 1e-2, "random_state": 0}
+ALL = [
+    AdversarialFairClassifier(**QUICK),
+    AdversarialFairRegressor(**QUICK),
+    DomainAdversarialClassifier(**QUICK),
+    SemiSupervisedGANClassifier(**QUICK),
+]
+
+
+def named(estimator: Any) -> str:
+    return type(estimator).__name__
+
+
+@pytest.mark.parametrize("estimator", ALL, ids=named)
+def test_scikit_learn_finds_nothing_wrong(estimator: Any) -> None:
+    with warnings.catch_warnings():
+        # Its checks know neither sensitive features nor domains, and leave them out.
+        warnings.filterwarnings("ignore", message="(sensitive_features|sample_domain): got none")
+        results = check_estimator(estimator, on_skip=None, on_fail=None)
+    failed = {r["check_name"]: str(r["exception"]) for r in results if r["status"] != "passed"}
+    # Array interfaces other than numpy's need a setting of the environment.
+    assert {name for name in failed if name != "check_array_api_input"} == set(), failed
+    assert len(results) > 40
+
+
+@pytest.mark.parametrize(
+    ("estimator", "extra"),
+    [
+        (ALL[0], {"sensitive_features": SEX}),
+        (ALL[1], {"sensitive_features": SEX}),
+        (ALL[2], {"sample_domain": np.where(X[:, 2] > 0, 1, -1)}),
+        (ALL[3], {}),
+    ],
+    ids=lambda p: named(p) if hasattr(p, "fit") else "",
+)
+def test_same_seed_same_model_and_a_pickle_keeps_it(estimator: Any, extra: dict[str, Any]) -> None:
+    y = (Y == "yes").astype(int)
+    one, other = (clone(estimator).set_params(steps=10).fit(X, y, **extra) for _ in range(2))
+    seeded = clone(estimator).set_params(steps=10, random_state=1).fit(X, y, **extra)
+    method = "predict_proba" if hasattr(one, "predict_proba") else "predict"
+    answers = [getattr(e, method)(X) for e in (one, other, seeded, pickle.loads(pickle.dumps(one)))]
+    assert np.array_equal(answers[0], answers[1]) and np.array_equal(answers[0], answers[3])
+    assert not np.array_equal(answers[0], answers[2])
+
+
+def test_sensitive_features_are_routed_through_pipeline_and_search() -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = AdversarialFairClassifier(steps=10, random_state=0).set_fit_request(sensitive_features=True)
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), model), {"adversarialfairclassifier__strength": [0.0, 1.0]}, cv=2
+        )
+        search.fit(X, Y, sensitive_features=SEX)
+    assert set(search.predict(X)) <= {"yes", "no"}
+
+
+def test_data_frames_and_several_attributes_come_in_and_prediction_needs_none() -> None:
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    sensitive = pd.DataFrame({"sex": SEX, "age": 40 + 10 * X[:, 1]})
+    model = AdversarialFairClassifier(steps=5, random_state=0).fit(frame, pd.Series(Y), sensitive_features=sensitive)
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    assert set(model.health_) == {"sex", "age"}
+    assert model.predict(frame).shape == (120,)
+
+
+def test_partial_fit_goes_on_and_refuses_a_new_class() -> None:
+    model = AdversarialFairClassifier(strength=0.0, random_state=0, batch_size=20)
+    with pytest.raises(ValueError, match=r"^classes: expected all classes in the first call of partial_fit, got None$"):
+        model.partial_fit(X, Y, sensitive_features=SEX)
+    model.partial_fit(X, Y, classes=["no", "yes"], sensitive_features=SEX)
+    before = model.predict_proba(X)
+    for _ in range(20):
+        model.partial_fit(X, Y, sensitive_features=SEX)
+    assert not np.array_equal(before, model.predict_proba(X))
+    assert (model.predict(X) == Y).mean() > 0.9
+    with pytest.raises(ValueError, match=r"^y: class maybe is not among those of the first call"):
+        model.partial_fit(X, np.where(Y == "yes", "maybe", Y), sensitive_features=SEX)
+
+
+def test_without_sensitive_features_there_is_a_warning_and_a_plain_model() -> None:
+    model = AdversarialFairClassifier(steps=20, random_state=0)
+    with pytest.warns(UserWarning, match="^sensitive_features: got none, so nothing is protected"):
+        plain = clone(model).fit(X, Y)
+    unweighted = clone(model).set_params(strength=0.0).fit(X, Y, sensitive_features=np.arange(120) % 2)
+    assert np.array_equal(plain.predict_proba(X), unweighted.predict_proba(X))
+
+
+def test_labels_of_the_target_are_not_looked_at() -> None:
+    domain = np.where(X[:, 2] > 0, 1, -1)
+    nonsense = np.where(domain < 0, "unheard", Y)
+    answers = [
+        DomainAdversarialClassifier(steps=10, random_state=0).fit(X, y, sample_domain=domain).predict_proba(X)
+        for y in (Y, nonsense)
+    ]
+    assert np.array_equal(*answers)
+
+
+@pytest.mark.parametrize(
+    ("domain", "line"),
+    [
+        (np.ones(120, int), r"^sample_domain: expected some negative \(target\) domains, got \[1\]$"),
+        (-np.ones(120, int), r"^sample_domain: expected some positive \(source\) domains, got \[-1\]$"),
+        (np.arange(120) - 5, r"^sample_domain: expected positive \(source\) or negative \(target\) domains, got 0$"),
+        (np.ones(3, int), r"^sample_domain: expected integers \(120,\), one a sample, got int64 \(3,\)$"),
+    ],
+)
+def test_domains_that_are_refused_are_one_line(domain: np.ndarray, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        DomainAdversarialClassifier(steps=1).fit(X, Y, sample_domain=domain)
+
+
+def test_unlabelled_samples_are_no_class() -> None:
+    y = (Y == "yes").astype(int)
+    y[20:] = -1
+    model = SemiSupervisedGANClassifier(**QUICK).fit(X, y)
+    assert list(model.classes_) == [0, 1]
+    assert ((model.predict(X) == 1) == (Y == "yes")).mean() > 0.8
