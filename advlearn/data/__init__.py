@@ -1,11 +1,15 @@
 """Data: sources in memory or lazy, resumable batches, named data sets, tables and toy distributions."""
 
+from advlearn.data.attributes import open_table
 from advlearn.data.batches import Batch, Batches, LazyBatches, batches
+from advlearn.data.domains import open_domains
 from advlearn.data.files import folders
 from advlearn.data.lazy import RESIDENT_BYTES, LazySource
 from advlearn.data.load import load
 from advlearn.data.mnist_m import mnist_m, photographs
 from advlearn.data.named import names
+from advlearn.data.partly import open_partly
+from advlearn.data.several import Domains, PartlyLabelled, Together
 from advlearn.data.source import Source
 from advlearn.data.table import Table
 from advlearn.data.tabular import adult, german_credit
@@ -15,10 +19,13 @@ __all__ = [
     "RESIDENT_BYTES",
     "Batch",
     "Batches",
+    "Domains",
     "LazyBatches",
     "LazySource",
+    "PartlyLabelled",
     "Source",
     "Table",
+    "Together",
     "Toy",
     "adult",
     "batches",
@@ -30,6 +37,9 @@ __all__ = [
     "mnist_m",
     "moons",
     "names",
+    "open_domains",
+    "open_partly",
+    "open_table",
     "photographs",
     "ring",
 ]

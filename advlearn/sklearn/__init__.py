@@ -3,10 +3,12 @@
 from advlearn.sklearn.domain import DomainAdversarialClassifier
 from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
 from advlearn.sklearn.few_labels import SemiSupervisedGANClassifier
+from advlearn.sklearn.frontier import frontier
 
 __all__ = [
     "AdversarialFairClassifier",
     "AdversarialFairRegressor",
     "DomainAdversarialClassifier",
     "SemiSupervisedGANClassifier",
+    "frontier",
 ]

@@ -66,7 +66,7 @@ class Estimator(BaseEstimator):
         check_is_fitted(self)
         points = cast(np.ndarray, validate_data(self, x, reset=False, dtype=np.float64))
         # In double precision, so that a sample's prediction does not depend on those beside it.
-        return copy.deepcopy(self.task_).double().predict(torch.from_numpy(points)).numpy()
+        return copy.deepcopy(self.task_).double().predict(torch.from_numpy(np.array(points))).numpy()
 
 
 class Classifier(ClassifierMixin, Estimator):
@@ -106,4 +106,5 @@ class Classifier(ClassifierMixin, Estimator):
 
 def tensor(points: np.ndarray) -> Tensor:
     """Samples as float32, the networks' precision."""
-    return torch.from_numpy(points.astype(np.float32))
+    # A copy: data frames hand out arrays that must not be written to.
+    return torch.from_numpy(np.array(points, dtype=np.float32))

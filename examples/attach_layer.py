@@ -1,0 +1,52 @@
+"""Attach an adversary to an inner layer of a model you already have: one backward pass, the reversal inside.
+
+A classifier is taught on one domain while its features are kept the same on another one, which has no labels. The
+model's code does not change, and the hook is gone when the block is left.
+
+python examples/attach_layer.py [--steps 500]
+"""
+
+import argparse
+import math
+
+import torch
+from torch import nn
+
+import advlearn
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=500)
+options = parser.parse_args()
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 2))
+adversary = advlearn.Adversary(nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1)), "gan", lr=1e-3)
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+
+def draw(n: int, turned: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two half moons, turned by an angle."""
+    y = torch.arange(n) % 2
+    t = math.pi * torch.rand(n)
+    x = torch.stack(
+        [torch.cos(t) + y - 0.5, torch.where(y == 0, torch.sin(t), -torch.sin(t)) + 0.25 - 0.5 * y + 0.0], 1
+    )
+    c, s = math.cos(turned), math.sin(turned)
+    return (x + 0.1 * torch.randn(n, 2)) @ torch.tensor([[c, s], [-s, c]]), y
+
+
+with advlearn.attach(model, "3") as features:
+    for step in range(options.steps):
+        (source, y), (target, _) = draw(128, 0.0), draw(128, 0.6)
+        logits = model(torch.cat([source, target]))
+        h_source, h_target = features.value.chunk(2)
+        strength = 2 / (1 + math.exp(-10 * step / options.steps)) - 1
+        loss = nn.functional.cross_entropy(logits[:128], y)
+        loss = loss + adversary.joint_loss(h_source, h_target, strength=strength)
+        optimizer.zero_grad()
+        loss.backward()  # the critic's gradient, and the reversed one of the features
+        optimizer.step()
+        adversary.step()
+
+x, y = draw(1000, 0.6)
+print(f"target accuracy {(model(x).argmax(1) == y).float().mean():.3f}; {adversary.health()}")

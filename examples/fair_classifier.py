@@ -1,0 +1,42 @@
+"""What does fairness cost? A classifier at several strengths of its adversary, with scikit-learn's verbs.
+
+With the UCI Adult files at hand (see `advlearn.data.adult`), on those; else on a small made-up population.
+
+python examples/fair_classifier.py [--steps 1000] [--criterion demographic_parity] [--picture frontier.png]
+"""
+
+import argparse
+
+import numpy as np
+
+from advlearn.data import adult
+from advlearn.data.files import find
+from advlearn.sklearn import AdversarialFairClassifier, frontier
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=1000)
+parser.add_argument("--criterion", default="demographic_parity")
+parser.add_argument("--picture", default="frontier.png")
+options = parser.parse_args()
+
+
+def made_up(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Applicants of two groups, one of which was favoured in the past."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 2, 2000)
+    skill = rng.normal(size=2000)
+    hired = (skill + 0.8 * group + 0.3 * rng.normal(size=2000) > 0.4).astype(int)
+    return np.stack([skill, group + 0.3 * rng.normal(size=2000), rng.normal(size=2000)], 1), hired, group
+
+
+if find("adult", "adult.data") is not None:
+    train, test = (adult(part).numpy() for part in ("train", "test"))
+    train, test = ((x, y, sensitive["sex"]) for x, y, sensitive in (train, test))
+else:
+    train, test = made_up(0), made_up(1)
+
+estimator = AdversarialFairClassifier(criterion=options.criterion, steps=options.steps, lr=1e-3, random_state=0)
+for point in frontier(estimator, train, test, (0.0, 1.0, 4.0), picture=options.picture):
+    words = "; ".join(point.estimator.health_.values())
+    print(f"strength {point.strength:g}: accuracy {point.accuracy:.3f}, difference {point.disparity:.3f}; {words}")
+print(f"picture: {options.picture}")
