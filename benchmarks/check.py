@@ -40,6 +40,17 @@ ASKED: dict[str, list[Bar]] = {
         ("largest difference, float64, * set-wise, through the gather games", "<=", 1e-6),
         ("objectives left out", "==", 0),
     ],
+    "fairness_adult": [
+        ("demographic parity*: accuracy", ">=", 0.84),
+        ("demographic parity*: parity difference", "<=", 0.04),
+        ("demographic parity*: accuracy", ">=", 0.83),
+        ("demographic parity*: parity difference", "<=", 0.02),
+        ("equalized odds*: accuracy", ">=", 0.85),
+        ("equalized odds*: odds difference", "<=", 0.055),
+        ("strengths with ordered mean disparities", ">=", 4),
+        ("strength zero equals the plain model bit for bit", "==", 1),
+        ("epoch with the head over the plain one, CPU time", "<=", 1.3),
+    ],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }
 

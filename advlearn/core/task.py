@@ -68,6 +68,11 @@ class Task(nn.Module, ABC):
         """Why this task cannot work with an objective; None where it can."""
         return None
 
+    @property
+    def reversal(self) -> bool:
+        """Whether critics and players move in one backward pass, by gradient reversal, instead of in turn."""
+        return False
+
     def strength(self, progress: float) -> float:
         """What the player's losses of all adversaries are multiplied by after a share `progress` of the steps."""
         return 1.0

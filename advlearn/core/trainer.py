@@ -126,17 +126,31 @@ class Trainer:
                 round = self._round()
             self._update_critics(round, k)
         round = self._round()
-        self._update_critics(round, self.critic_steps - 1)
+        if not self.task.reversal:
+            self._update_critics(round, self.critic_steps - 1)
         self.optimizer.zero_grad(set_to_none=True)
-        strength = self.task.strength(self.step / self.steps)
-        losses = [strength * a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items()]
         if round.loss is not None:
             self._cooperative = round.loss.detach()
-        self.task.backward(round.loss, torch.stack(losses).sum(), self._players)
+        self.task.backward(round.loss, self._adversarial(round), self._players)
         processes.average_gradients(self._players)
         self.optimizer.step()
+        if self.task.reversal:
+            for adversary in self.adversaries.values():
+                adversary.step()
         self.step += 1
         self._note_non_finite()
+
+    def _adversarial(self, round: Round) -> Tensor:
+        """What the adversaries add to the players' loss, their weights and the task's strength in it."""
+        strength = self.task.strength(self.step / self.steps)
+        if self.task.reversal:
+            played = (
+                a.joint_loss(*round.contests[name], strength=strength * a.weight)
+                for name, a in self.adversaries.items()
+            )
+        else:
+            played = (strength * a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items())
+        return torch.stack(list(played)).sum()
 
     def _round(self) -> Round:
         round = cast(Round, self.task(next(self.data)))

@@ -39,6 +39,8 @@ class Adapt(Task):
         beside: What is compared with h: ``"nothing"``; ``"predictions"``, held fixed (CDAN); ``"labels"`` of the
             source and predictions of the target, which move (DeepJDOT's joint distribution).
         entropy: Count each sample by how sure its prediction is (CDAN+E); needs ``beside="predictions"``.
+        reversal: Move critic and model in one backward pass, by gradient reversal, instead of in turn: faster, and the
+            zero-sum game whatever the objective's own player loss.
         strength: Weight of the adversaries in the player's loss.
         ramp: Let the weight grow from zero: ``2 / (1 + exp(-10 p)) - 1`` after a share p of the steps.
         fixed: A trained model that gives the source features and stays as it is (ADDA); then the target's features
@@ -58,7 +60,7 @@ class Adapt(Task):
         et al. 2017 (ADDA); Shen et al. 2018 (WDGRL); Long et al. 2015 (DAN); Damodaran et al. 2018 (DeepJDOT).
 
     Deviations:
-        Critic and player alternate on one batch and one forward pass, where the paper reverses the gradient;
+        Critic and player alternate on one batch and one forward pass unless `reversal` asks for the paper's way;
         ``"labels"`` compares labels by squared distance, DeepJDOT by cross-entropy; DAN compares one layer.
     """
 
@@ -71,6 +73,7 @@ class Adapt(Task):
         sources: int = 1,
         beside: Beside = "nothing",
         entropy: bool = False,
+        reversal: bool = False,
         strength: float = 1.0,
         ramp: bool = True,
         fixed: nn.Module | None = None,
@@ -84,6 +87,7 @@ class Adapt(Task):
         self.layer = layer
         self.sources = int(parameter("sources", sources, low=1))
         self.entropy = entropy
+        self._reversal = reversal
         self.weight = parameter("strength", strength, low=0)
         self.ramp = ramp
         self.tap = attach(model, layer)
@@ -109,12 +113,14 @@ class Adapt(Task):
         *,
         beside: Beside = "nothing",
         entropy: bool = False,
+        reversal: bool = False,
         strength: float = 1.0,
         ramp: bool = True,
     ) -> Self:
         """A task with a network sized from the data."""
         model = predictor_for(data.shape, data.classes)
-        settings: dict[str, Any] = {"beside": beside, "entropy": entropy, "strength": strength, "ramp": ramp}
+        settings: dict[str, Any] = {"beside": beside, "entropy": entropy, "reversal": reversal}
+        settings |= {"strength": strength, "ramp": ramp}
         return cls(model, shape=data.shape, sources=len(data.sources), **settings)
 
     @classmethod
@@ -158,6 +164,10 @@ class Adapt(Task):
             return f"it moves one side alone ({objective.reasons['two_sided']}), and adaptation must move both"
         return None
 
+    @property
+    def reversal(self) -> bool:
+        return self._reversal
+
     def strength(self, progress: float) -> float:
         return self.weight * (2 / (1 + math.exp(-10 * progress)) - 1 if self.ramp else 1.0)
 
@@ -168,7 +178,7 @@ class Adapt(Task):
     def recipe(self) -> dict[str, Any] | None:
         if not isinstance(self.model, Network) or self.fixed is not None:
             return None
-        names = ("layer", "sources", "beside", "entropy", "ramp")
+        names = ("layer", "sources", "beside", "entropy", "reversal", "ramp")
         settings = {name: getattr(self, name) for name in names}
         return {"model": self.model.recipe(), "shape": list(self.shape), "strength": self.weight, **settings}
 

@@ -50,6 +50,8 @@ class Debias(Task):
         combine: ``"add"`` the gradients, or ``"project"`` away from the task's what helps the adversary.
         balance: Let each group of each class take the same part in the contest, by drawing its samples more or less
             often; without it a small group hardly counts.
+        reversal: Move critic and model in one backward pass, by gradient reversal, instead of in turn: faster, and the
+            zero-sum game whatever the objective's own player loss.
         strength: Weight of the adversaries in the player's loss.
         warmup: Share of the steps before the adversaries count; their critics learn meanwhile.
 
@@ -82,6 +84,7 @@ class Debias(Task):
         layer: str = "",
         combine: Literal["add", "project"] = "add",
         balance: bool = False,
+        reversal: bool = False,
         strength: float = 1.0,
         warmup: float = 0.0,
     ) -> None:
@@ -95,6 +98,7 @@ class Debias(Task):
         self.layer = layer
         self.combine: Literal["add", "project"] = choice("combine", combine, ("add", "project"))
         self.balance = balance
+        self._reversal = reversal
         self.weight = parameter("strength", strength, low=0)
         self.warmup = parameter("warmup", warmup, low=0, high=1)
         self.tap = attach(model, layer)
@@ -116,12 +120,18 @@ class Debias(Task):
         protect: str | Sequence[str] | None = None,
         combine: Literal["add", "project"] = "add",
         balance: bool = False,
+        reversal: bool = False,
         strength: float = 1.0,
         warmup: float = 0.0,
     ) -> Self:
         """A task with a network sized from the data: one logit for two classes, class logits, or a number."""
         model = predictor_for(data.shape, data.classes if data.classes > 2 else 1)
-        settings: dict[str, Any] = {"criterion": criterion, "combine": combine, "balance": balance}
+        settings: dict[str, Any] = {
+            "criterion": criterion,
+            "combine": combine,
+            "balance": balance,
+            "reversal": reversal,
+        }
         settings |= {"strength": strength, "warmup": warmup}
         chosen = [protect] if isinstance(protect, str) else protect
         return cls(
@@ -153,6 +163,10 @@ class Debias(Task):
             return "its critic is the classifier itself, and here the classifier is the player"
         return None
 
+    @property
+    def reversal(self) -> bool:
+        return self._reversal
+
     def strength(self, progress: float) -> float:
         return self.weight if progress >= self.warmup else 0.0
 
@@ -169,7 +183,7 @@ class Debias(Task):
     def recipe(self) -> dict[str, Any] | None:
         if not isinstance(self.model, Network):
             return None
-        names = ("attributes", "classes", "criterion", "protect", "layer", "combine", "balance", "warmup")
+        names = ("attributes", "classes", "criterion", "protect", "layer", "combine", "balance", "reversal", "warmup")
         settings = {name: getattr(self, name) for name in names}
         return {"model": self.model.recipe(), "shape": list(self.shape), "strength": self.weight, **settings}
 
@@ -213,6 +227,8 @@ class Debias(Task):
         if not fits and (self.classes == 0 or tuple(output.shape[1:]) != (self.classes,)):
             got = "(N" + "".join(f", {n}" for n in output.shape[1:]) + ")"
             raise ValueError(f"model: expected outputs {wanted} for {self.classes} classes, got {got}")
+        if self._reversal and self.combine == "project":
+            raise ValueError("reversal: gradients that are projected are taken apart, and one backward pass joins them")
         if self.criterion != "demographic_parity" and not self.classes:
             raise ValueError(f"criterion: {self.criterion} compares within classes, and a regressor has none")
         unknown = [name for name in self.protect if name not in self.attributes]

@@ -31,11 +31,11 @@ DATA: dict[str, Any] = {
 # The keywords that each task is tried with; a task that is not here is tried as it is.
 FORMS = {
     "generate": ("generate(latent=2)", "generate(latent=2, conditional=True)"),
-    "adapt": ("adapt", "adapt(beside='predictions', entropy=True)", "adapt(beside='labels')"),
+    "adapt": ("adapt", "adapt(beside='predictions', entropy=True)", "adapt(beside='labels', reversal=True)"),
     "debias": (
         "debias",
         "debias(criterion='equalized_odds', combine='project')",
-        "debias(criterion='equal_opportunity', protect='sex', warmup=0.5)",
+        "debias(criterion='equal_opportunity', protect='sex', warmup=0.5, reversal=True, balance=True)",
     ),
     "classify": ("classify(latent=2)",),
 }
