@@ -12,7 +12,7 @@ from advlearn.data import folders
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 # What a benchmark reads from a data folder.
-NEEDS = {"images": ("MNIST/raw",), "fairness_adult": ("adult", "german-credit")}
+NEEDS = {"images": ("MNIST/raw",), "fairness_adult": ("adult", "german-credit"), "adapt_digits": ("MNIST/raw", "usps")}
 QUICK = [path.stem for path in sorted(FOLDER.glob("*.py")) if "arguments(__doc__" in path.read_text()]
 
 
