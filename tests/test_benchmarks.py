@@ -12,7 +12,12 @@ from advlearn.data import folders
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 # What a benchmark reads from a data folder.
-NEEDS = {"images": ("MNIST/raw",), "fairness_adult": ("adult", "german-credit"), "adapt_digits": ("MNIST/raw", "usps")}
+NEEDS = {
+    "images": ("MNIST/raw",),
+    "fairness_adult": ("adult", "german-credit"),
+    "adapt_digits": ("MNIST/raw", "usps"),
+    "objectives_by_task": ("usps", "german-credit"),
+}
 QUICK = [path.stem for path in sorted(FOLDER.glob("*.py")) if "arguments(__doc__" in path.read_text()]
 
 

@@ -100,6 +100,9 @@ def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> fl
     moving = [p for p in parts if p.requires_grad]
     met = adversary.contest(real, parts if isinstance(fake, tuple) else parts[0])
     loss = adversary.objective.player_loss(met)
+    # What a regularizer gives the player counts too: with feature matching it may be all there is.
+    penalties = [regularizer.player_penalty(met) for regularizer in adversary.chain.regularizers]
+    loss = loss + torch.stack([p for p in penalties if p is not None] or [torch.zeros_like(loss)]).sum()
     if not loss.requires_grad:
         return 0.0
     gradients = torch.autograd.grad(loss, moving, allow_unused=True)

@@ -10,6 +10,7 @@ from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
 from advlearn.nets.density import GroupDensity, MixtureDensity
 from advlearn.nets.identity import IdentityCritic
 from advlearn.nets.joined import Joined, Multilinear
+from advlearn.nets.layers import GaussianNoise, MinibatchDiscrimination, Referenced, VirtualBatchNorm
 from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
 from advlearn.nets.network import Network
 from advlearn.nets.sizing import critic_for, generator_for, predictor_for
@@ -20,15 +21,19 @@ __all__ = [
     "ConvPredictor",
     "DCGANCritic",
     "DCGANGenerator",
+    "GaussianNoise",
     "GroupDensity",
     "IdentityCritic",
     "Joined",
     "MLPCritic",
     "MLPGenerator",
     "MLPPredictor",
+    "MinibatchDiscrimination",
     "MixtureDensity",
     "Multilinear",
     "Network",
+    "Referenced",
+    "VirtualBatchNorm",
     "build",
     "critic_for",
     "generator_for",

@@ -112,3 +112,15 @@ def test_looking_changes_nothing(objective: str) -> None:
 def test_there_is_no_verdict_before_the_first_batch() -> None:
     with pytest.raises(RuntimeError, match=r"^health: call update or loss first"):
         Adversary(linear(1.0)).health()
+
+
+def test_what_a_penalty_gives_the_player_counts() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        critic = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
+    head = Adversary(critic, "improved-gan")
+    head.update(torch.randn(16, 2), torch.randn(16, 2) + 1)
+    assert head.health().player_gradient > 1e-3
+    silent = Adversary(critic, "k_plus_one(player=0)")
+    silent.update(torch.randn(16, 2), torch.randn(16, 2) + 1)
+    assert silent.health().player_gradient == 0

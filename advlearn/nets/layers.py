@@ -1,0 +1,150 @@
+"""Layers of "Improved Techniques for Training GANs": minibatch discrimination, virtual batch norm, noise.
+
+Weight normalisation, the fourth, is torch's own: ``torch.nn.utils.parametrizations.weight_norm(layer)``.
+"""
+
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.nets.network import check_shape, positive
+
+
+@final
+class MinibatchDiscrimination(nn.Module):
+    r"""Put beside each sample how close it is to the others of its batch, so that a critic sees a collapse.
+
+    .. math:: o(x_i)_b = \sum_{j \ne i} \exp(-\|M_{i,b} - M_{j,b}\|_1), \qquad M_i = x_i T
+
+    A score then depends on the batch: an adversary scores the two sides apart.
+
+    Args:
+        features: Size of a sample, d.
+        outputs: Numbers put beside it, B.
+        dimensions: Size of each comparison, C.
+
+    Example:
+        >>> MinibatchDiscrimination(4, outputs=3)(torch.zeros(5, 4)).shape
+        torch.Size([5, 7])
+
+    Reference: Salimans et al. 2016, section 3.2.
+
+    Deviations: the sum leaves out the sample itself, whose term is always one.
+    """
+
+    mixes_samples: ClassVar[bool] = True
+
+    def __init__(self, features: int, outputs: int = 50, dimensions: int = 5) -> None:
+        super().__init__()
+        positive(features=features, outputs=outputs, dimensions=dimensions)
+        self.features = features
+        self.outputs = outputs
+        self.dimensions = dimensions
+        self.weight = nn.Parameter(torch.randn(features, outputs * dimensions) / features**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map samples (N, d) to (N, d + B)."""
+        check_shape("x", x, (self.features,))
+        m = (x @ self.weight).unflatten(1, (self.outputs, self.dimensions))
+        apart = (m[:, None] - m[None]).abs().sum(3)
+        return torch.cat([x, (-apart).exp().sum(1) - 1], 1)
+
+
+@final
+class VirtualBatchNorm(nn.Module):
+    r"""Batch norm by a reference batch and the sample itself, so that no sample depends on its neighbours.
+
+    .. math:: \mu_i = \frac{n\,\mu_{ref} + x_i}{n + 1}, \qquad q_i = \frac{n\,q_{ref} + x_i^2}{n + 1}, \qquad
+        y_i = \gamma\,\frac{x_i - \mu_i}{\sqrt{q_i - \mu_i^2 + \epsilon}} + \beta
+
+    The first n samples that come in are the reference; `Referenced` puts them there. Places of an image count as
+    samples of its channel.
+
+    Args:
+        features: Channels, or size of a vector.
+        reference: Samples of the reference batch, n.
+        eps: Added to the variance.
+
+    Example:
+        >>> VirtualBatchNorm(4, reference=3)(torch.randn(5, 4)).shape
+        torch.Size([5, 4])
+
+    Reference: Salimans et al. 2016, section 3.5.
+    """
+
+    def __init__(self, features: int, reference: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        positive(features=features, reference=reference)
+        self.features = features
+        self.reference = reference
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (n + N, features, ...), the reference batch first; same shape."""
+        n = self.reference
+        if len(x) < n or x.shape[1] != self.features:
+            raise ValueError(
+                f"x: expected {n} reference samples of {self.features} features first, got {tuple(x.shape)}"
+            )
+        places = x.flatten(2) if x.ndim > 2 else x[:, :, None]
+        mean, square = places.mean(2), places.square().mean(2)
+        of_reference = mean[:n].mean(0, keepdim=True), square[:n].mean(0, keepdim=True)
+        own = ((n * ref + one[n:]) / (n + 1) for ref, one in zip(of_reference, (mean, square), strict=True))
+        centre, second = (torch.cat([ref.expand(n, -1), o]) for ref, o in zip(of_reference, own, strict=True))
+        shape = (len(x), self.features, *[1] * (x.ndim - 2))
+        scaled = (x - centre.view(shape)) * (second - centre.square() + self.eps).rsqrt().view(shape)
+        return scaled * self.weight.view(shape[1:]) + self.bias.view(shape[1:])
+
+
+@final
+class Referenced(nn.Module):
+    """A network with `VirtualBatchNorm` layers, and the reference batch that goes in with every batch.
+
+    Args:
+        net: The network.
+        reference: Reference samples (n, ...), chosen once; a buffer.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(2, 4), VirtualBatchNorm(4, reference=3))
+        >>> Referenced(net, torch.randn(3, 2))(torch.randn(5, 2)).shape
+        torch.Size([5, 4])
+    """
+
+    reference: Tensor
+
+    def __init__(self, net: nn.Module, reference: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("reference", reference.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of the network for `x` (N, ...) alone."""
+        return self.net(torch.cat([self.reference, x]))[len(self.reference) :]
+
+
+@final
+class GaussianNoise(nn.Module):
+    """Add noise while training.
+
+    Args:
+        sigma: Standard deviation.
+
+    Example:
+        >>> bool((GaussianNoise(0.5).eval()(torch.zeros(3)) == 0).all())
+        True
+
+    Reference: Salimans et al. 2016, section 5 (the classifier's layers).
+    """
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        if not sigma >= 0:
+            raise ValueError(f"sigma: expected a number of at least 0, got {sigma!r}")
+        self.sigma = sigma
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples of any shape; same shape."""
+        return x + self.sigma * torch.randn_like(x) if self.training and self.sigma else x
