@@ -16,6 +16,13 @@ def _names(incomplete: str) -> list[str]:
     return sorted(e.name for e in discovery.entries().values() if e.name.startswith(incomplete))
 
 
+def _tasks(incomplete: str) -> list[str]:
+    """Completion of task names."""
+    from advlearn.core import discovery
+
+    return [name for name in discovery.tasks() if name.startswith(incomplete)]
+
+
 def _data_names(incomplete: str) -> list[str]:
     """Completion of data names."""
     from advlearn.data import names
@@ -26,11 +33,16 @@ def _data_names(incomplete: str) -> list[str]:
 @app.command()
 def fit(
     task: Annotated[
-        str, typer.Argument(help="A task, with keywords if you like: 'generate(conditional=True)'.")
+        str,
+        typer.Argument(help="A task, with keywords if you like: 'generate(conditional=True)'.", autocompletion=_tasks),
     ] = "generate",
     objective: Annotated[str, typer.Option(help="A spec; see `advlearn list`.", autocompletion=_names)] = "nsgan",
     data: Annotated[
-        str, typer.Option(help="A data set's name or a folder of images.", autocompletion=_data_names)
+        str,
+        typer.Option(
+            help="A name or a folder of images; adapt: 'mnist->usps'; classify: 'mnist:100'; debias: 'adult'.",
+            autocompletion=_data_names,
+        ),
     ] = "digits",
     steps: Annotated[int, typer.Option(help="Player steps.")] = 5000,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,

@@ -1,11 +1,11 @@
 """What a run measured, printed as one table beside the same figures of real data."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from advlearn.data import Source
+from advlearn.data import Domains, LazySource, PartlyLabelled, Source, Table, names
 from advlearn.data import load as load_data
 from advlearn.run import Run
 
@@ -39,21 +39,19 @@ def measure(real: Tensor, fake: Tensor) -> dict[str, float]:
 
 
 def report(run: Run, data: Any) -> None:
-    """Print what `run` measured: samples against one half of the data, the other half beside them."""
+    """Print what `run` measured: samples beside real ones, predictions on the test part where there is one."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Printed
 
     console = Console()
-    source = load_data(data)
-    if isinstance(source, Source):
-        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(0))
-        half = min(COUNT, len(source) // 2)
-        one, other = source.x[order[:half]], source.x[order[half : 2 * half]]
-        ours = measure(one, run.sample(half, seed=0).cpu())
-        reals = measure(one, other)
-        table = Table("raw samples as vectors", "samples", "other real ones", title=f"{half} against {half} real ones")
-        for name in ours:
-            table.add_row(name, f"{ours[name]:.4f}", f"{reals[name]:.4f}")
+    opened = getattr(type(run.task), "open", load_data)(data)
+    if isinstance(opened, Source):
+        console.print(_samples(run, opened))
+    elif not isinstance(opened, LazySource):
+        figures = evaluate(run, _test_part(data, opened, getattr(type(run.task), "open", load_data)))
+        table = Printed("measured", "value", title=f"{opened.name}: predictions")
+        for name, value in figures.items():
+            table.add_row(name, f"{value:.4f}")
         console.print(table)
     for name, health in run.health().items():
         console.print(f"{name}: {health.verdict}", highlight=False)
@@ -61,3 +59,72 @@ def report(run: Run, data: Any) -> None:
         console.print(f"files: {run.out}", highlight=False)
         for path in sorted(run.out.iterdir()):
             console.print(f"  {path}", highlight=False)
+
+
+def evaluate(run: Run, data: Domains | Table | PartlyLabelled) -> dict[str, float]:
+    """How good the run's predictions are on labelled data of its own kind.
+
+    Args:
+        run: A run of `adapt`, `debias` or `classify`.
+        data: Domains with a labelled target, a table, or partly labelled data (whose labelled part counts).
+
+    Returns:
+        Accuracies, or for a regressor the root mean squared error, and differences between groups, by name.
+    """
+    if isinstance(data, Domains):
+        named = {f"accuracy on {part.name}": part for part in (*data.sources, data.target)}
+        return {name: _accuracy(run, part) for name, part in named.items() if isinstance(part, Source) and part.classes}
+    if isinstance(data, PartlyLabelled):
+        return {f"accuracy on {data.labelled.name}": _accuracy(run, data.labelled)}
+    return _fairness(run, data)
+
+
+def _fairness(run: Run, table: Table) -> dict[str, float]:
+    from advlearn import metrics
+
+    outputs = run.predict(table.x).cpu()
+    if not table.classes:
+        return {"root mean squared error": float((outputs - table.y).square().mean().sqrt())}
+    decided = outputs.argmax(1) if outputs.ndim > 1 else (outputs > 0).long()
+    figures = {"accuracy": metrics.accuracy(decided, table.y)}
+    for name, groups in table.attributes.items():
+        if groups and table.classes == 2:
+            by = table.sensitive[name]
+            figures[f"{name}: demographic parity difference"] = metrics.demographic_parity_difference(decided, by)
+            figures[f"{name}: equalized odds difference"] = metrics.equalized_odds_difference(table.y, decided, by)
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _accuracy(run: Run, part: Any) -> float:
+    from advlearn.metrics import accuracy
+
+    return accuracy(run.predict(part.x).cpu(), part.y)
+
+
+def _test_part(data: Any, opened: Any, open_: Any) -> Any:
+    """The test part of data that was named and has one; else the data itself."""
+    if not isinstance(data, str):
+        return opened
+    if isinstance(opened, PartlyLabelled):
+        name = f"{data.rpartition(':')[0]}-test"
+        return PartlyLabelled(cast(Source, load_data(name)), opened.unlabelled) if name in names() else opened
+    parts = [name.strip() for name in data.replace("->", ",").split(",")]
+    if not all(f"{part}-test" in names() for part in parts):
+        return opened
+    tests = [f"{part}-test" for part in parts]
+    return open_("->".join((",".join(tests[:-1]), tests[-1])) if isinstance(opened, Domains) else tests[0])
+
+
+def _samples(run: Run, source: Source) -> Any:
+    """Samples against one half of the data, the other half beside them."""
+    from rich.table import Table as Printed
+
+    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(0))
+    half = min(COUNT, len(source) // 2)
+    one, other = source.x[order[:half]], source.x[order[half : 2 * half]]
+    ours = measure(one, run.sample(half, seed=0).cpu())
+    reals = measure(one, other)
+    table = Printed("raw samples as vectors", "samples", "other real ones", title=f"{half} against {half} real ones")
+    for name in ours:
+        table.add_row(name, f"{ours[name]:.4f}", f"{reals[name]:.4f}")
+    return table

@@ -1,10 +1,10 @@
 """MNIST with few labels: the K+1 game with feature matching against the same classifier on its labels alone.
 
 The networks are those of Salimans et al. 2016 for this data: a classifier of five dense layers (1000, 500, 250, 250,
-250) with weight normalisation and Gaussian noise before each, a generator of two hidden layers of 500 with batch norm.
-Adam at 3e-3 (first moment 0.5) with a linear decay to zero, batch of 100 labelled, 100 unlabelled and 100 generated
-images, the moving average of the classifier. Labels are drawn evenly over the classes, another draw for each seed; nothing was
-chosen by the test images, and the last average is what is tested.
+250) with weight normalisation and Gaussian noise before each, a generator of two hidden layers of 500 with batch
+norm. Adam at 3e-3 (first moment 0.5) with a linear decay to zero, batch of 100 labelled, 100 unlabelled and 100
+generated images, the moving average of the classifier. Labels are drawn evenly over the classes, another draw for each
+seed; nothing was chosen by the test images, and the last average is what is tested.
 
 With `--device cuda` the paper's 300 epochs (180,000 steps); on a CPU as many as `--steps` says.
 """

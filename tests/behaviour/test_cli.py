@@ -1,0 +1,56 @@
+"""The commands as someone types them, mistypes included."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from advlearn.cli import app
+from advlearn.data.files import find
+
+
+def typed(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(words))
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize(
+    ("task", "data", "shown"),
+    [
+        ("generate(latent=2)", "digits", "frechet distance"),
+        ("adapt", "digits->digits", "accuracy on digits"),
+        ("classify(latent=4)", "digits:20", "accuracy on digits"),
+    ],
+)
+def test_a_task_is_fitted_measured_and_left_in_a_folder(task: str, data: str, shown: str, tmp_path: Path) -> None:
+    code, said = typed("fit", task, "--data", data, "--steps", "3", "--device", "cpu", "--out", str(tmp_path / "run"))
+    assert code == 0, said
+    assert shown in said
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_table_is_measured_on_its_test_part(tmp_path: Path) -> None:
+    if find("german-credit", "german.data") is None:
+        pytest.skip("needs german-credit in a data folder, and tests download nothing")
+    words = ("fit", "debias(protect='sex')", "--objective", "predictive", "--data", "german-credit", "--steps", "3")
+    code, said = typed(*words, "--device", "cpu", "--out", str(tmp_path / "run"))
+    assert code == 0, said
+    assert "sex: demographic parity difference" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("adopt",), "advlearn: task: unknown name 'adopt'; did you mean 'adapt'"),
+        (("adapt(beside='labelz')", "--data", "digits->digits"), "advlearn: beside: expected one of nothing"),
+        (("adapt(besides=1)", "--data", "digits->digits"), "advlearn: task: adapt"),
+        (("adapt", "--data", "digits"), "advlearn: data: expected 'source->target'"),
+        (("debias", "--data", "adults"), "advlearn: data: expected a table among adult"),
+        (("classify", "--data", "digits:20", "--objective", "mmd"), "advlearn: objective: classify cannot use MMD"),
+    ],
+)
+def test_a_mistype_is_one_line(words: tuple[str, ...], line: str, tmp_path: Path) -> None:
+    code, said = typed("fit", *words, "--steps", "3", "--device", "cpu", "--out", str(tmp_path / "run"))
+    assert code == 1
+    assert said.startswith(line), said
+    assert said.count("\n") == 1
