@@ -27,7 +27,8 @@ Terms = dict[str, Tensor]
 class Adversary(nn.Module):
     r"""A critic with everything that trains it: two verbs for any loop.
 
-    `update` makes one critic step; `loss` is what the critic tells the player, with the critic held fixed.
+    `update` makes one critic step; `loss` is what the critic tells the player, with the critic held fixed. Or both in
+    one backward pass: `joint_loss`, then `step`.
 
     .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) + \lambda P(\theta, \phi)
 
@@ -157,8 +158,9 @@ class Adversary(nn.Module):
 
         .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) - c\,C(\theta, \phi)
 
-        It is the zero-sum game, whatever player's loss the objective has of its own. With a critic that is not
-        trained there is nothing to reverse: it is ``strength * loss(real, fake)``.
+        It is the zero-sum game, whatever player's loss the objective has of its own; penalties on the player, such as
+        feature matching, are no part of it. With a critic that is not trained there is nothing to reverse: it is
+        ``strength * loss(real, fake)``.
 
         Args:
             real: As for `loss`.
@@ -233,8 +235,8 @@ class Adversary(nn.Module):
         return repr(self.chain)
 
     def _score_critic(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
-        scores = contests.score_both(self.critic, real, fake, apart=self._apart)
-        met = Contest(self.critic, real, fake, *scores, rw, fw)
+        needed = self.objective.critic_sees_real or bool(self.chain.regularizers)
+        met = Contest(self.critic, real, fake, *self._scores(real, fake, needed), rw, fw)
         terms = {"critic_loss": self.objective.critic_loss(self._joined(met))}
         if self.chain.regularizers and (contests.carries_gradient(real) or contests.carries_gradient(fake)):
             # Penalties are the critic's own business: a (reversed) gradient of theirs must not reach the samples.
@@ -247,17 +249,21 @@ class Adversary(nn.Module):
         return terms
 
     def _score_player(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
-        if self.objective.player_sees_real or contests.carries_gradient(real):
-            scores = contests.score_both(self.critic, real, fake, apart=self._apart)
-            met = Contest(self.critic, real, fake, *scores, rw, fw)
-        else:
-            met = Contest(self.critic, real, fake, None, contests.score(self.critic, fake), rw, fw)
+        moved = self.objective.two_sided and contests.carries_gradient(real)
+        scores = self._scores(real, fake, self.objective.player_sees_real or moved)
+        met = Contest(self.critic, real, fake, *scores, rw, fw)
         terms = {"player_loss": self.objective.player_loss(self._joined(met))}
         for regularizer in self.chain.regularizers:
             penalty = regularizer.player_penalty(met)
             if penalty is not None:
                 terms[f"player_{type(regularizer).__name__}"] = penalty
         return terms
+
+    def _scores(self, real: Samples, fake: Samples, needed: bool) -> tuple[Tensor | None, Tensor]:
+        """Scores of both sides, or of the fake one where the real one's are not needed."""
+        if needed:
+            return contests.score_both(self.critic, real, fake, apart=self._apart)
+        return None, contests.score(self.critic, fake)
 
     def _joined(self, met: Contest) -> Contest:
         """The contest as the objective sees it: of all processes' scores where a mean over parts is not enough."""

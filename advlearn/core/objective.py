@@ -27,6 +27,7 @@ class Objective(Described, ABC):
             processes gather their scores first.
         two_sided: Whether the player's loss moves both sides where both carry gradient.
         trains_critic: Whether a critic with parameters is trained at all.
+        critic_sees_real: Whether the critic's loss needs the scores of the real side.
         player_sees_real: Whether the player's loss needs the scores of the real side even if no gradient goes there.
         exchangeable: Whether the order of the samples of a side does not matter.
         sees_shift: Whether moving all samples of a side by one vector changes the loss.
@@ -39,6 +40,7 @@ class Objective(Described, ABC):
     decomposable: ClassVar[bool] = True
     two_sided: ClassVar[bool] = True
     trains_critic: ClassVar[bool] = True
+    critic_sees_real: ClassVar[bool] = True
     player_sees_real: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = True
     sees_shift: ClassVar[bool] = True
@@ -108,8 +110,10 @@ class Pointwise(Objective):
         return None
 
     def critic_loss(self, contest: Contest) -> Tensor:
-        real_scores, fake_scores = contest.scores
-        return contest.mean_real(self.real(real_scores)) + contest.mean_fake(self.fake(fake_scores))
+        of_fake = contest.mean_fake(self.fake(contest.fake_scores))
+        if not self.critic_sees_real:
+            return of_fake
+        return contest.mean_real(self.real(contest.scores[0])) + of_fake
 
     def player_loss(self, contest: Contest) -> Tensor:
         loss = contest.mean_fake(self.player(contest.fake_scores))

@@ -41,6 +41,7 @@ class Predictive(Pointwise):
     """
 
     score: ClassVar[Score] = "density"
+    critic_sees_real: ClassVar[bool] = False
     two_sided: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
         "two_sided": "the critic's densities are normalised, so the pairs as they are say everything",
