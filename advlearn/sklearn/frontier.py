@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from sklearn.base import clone
@@ -71,7 +71,7 @@ def frontier(
 
 def _point(estimator: Any, train: tuple[Any, Any, Any], test: tuple[Any, Any, Any], strength: float) -> Point:
     x, y, sensitive = train
-    fitted = clone(estimator).set_params(strength=strength).fit(x, y, sensitive_features=sensitive)
+    fitted = cast(Any, clone(estimator)).set_params(strength=strength).fit(x, y, sensitive_features=sensitive)
     if len(fitted.classes_) != 2:
         raise ValueError(f"y: a frontier is of two classes, got {len(fitted.classes_)}")
     x, y, sensitive = test
