@@ -118,10 +118,11 @@ def _play(case: Case, rank: int, world: int) -> Found:
         players.zero_grad()
         adversary.loss(real, side(players["fake"](z)), **named).backward()
         processes.average_gradients(players.parameters())
+        # No gradient and a gradient of zeros are one: averaging over processes makes the second of the first.
         found |= {
-            f"player gradient, {how} {n}": p.grad.clone()
+            f"player gradient, {how} {n}": torch.zeros_like(p) if p.grad is None else p.grad.clone()
             for n, p in players.named_parameters()
-            if p.grad is not None and (how == "both" or n.startswith("fake"))
+            if how == "both" or n.startswith("fake")
         }
     return found
 
