@@ -80,8 +80,8 @@ class AdversarialFairClassifier(Classifier, _Fair):
     Example:
         >>> import numpy as np
         >>> X = np.random.default_rng(0).normal(size=(60, 3))
-        ... y = X[:, 0] > 0
-        ... sex = X[:, 1] > 0
+        >>> y = X[:, 0] > 0
+        >>> sex = X[:, 1] > 0
         >>> model = AdversarialFairClassifier(steps=5, random_state=0).fit(X, y, sensitive_features=sex)
         >>> model.predict_proba(X).shape
         (60, 2)
