@@ -19,6 +19,7 @@ import os
 import subprocess
 import tempfile
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -82,14 +83,11 @@ def figures(test: Table, attribute: str, decided: Any) -> Row:
 def ours(data: str, attribute: str, method: str, strength: float, seed: int, quick: bool) -> Row:
     """One run of advlearn."""
     train, test = parts(data, attribute, quick)
-    criterion = "equalized_odds, balance=True" if method == "equalized odds" else "demographic_parity"
-    criterion = criterion.replace("equalized_odds", "'equalized_odds'").replace(
-        "demographic_parity", "'demographic_parity'"
-    )
+    odds = "criterion='equalized_odds', balance=True, " if method == "equalized odds" else ""
     steps, batch = (STEPS, BATCH) if data == "adult" else (300, 128)
     began = time.process_time()
     run = fit(
-        f"debias(criterion={criterion}, strength={strength}, warmup=0.1)",
+        f"debias({odds}strength={strength}, warmup=0.1)",
         "predictive",
         train,
         steps=3 if quick else steps,
@@ -119,6 +117,16 @@ def peer(method: str, seed: int, quick: bool) -> Row:
     return {**key, **figures(test, "sex", decided), **json.loads(said), "health": ""}
 
 
+def plain(model: torch.nn.Module, train: Table, steps: int) -> None:
+    """A hand-written loop without any adversary."""
+    optimizer, stream = adam(list(model.parameters()), lr=LR, betas=BETAS), batches(train, BATCH)
+    for _ in range(steps):
+        x, y, *_ = next(stream)
+        optimizer.zero_grad()
+        torch.nn.functional.binary_cross_entropy_with_logits(model(x), y.float()).backward()
+        optimizer.step()
+
+
 def plain_bit_for_bit(quick: bool) -> bool:
     """Whether strength zero gives the weights of a loop without any adversary."""
     train, _ = parts("adult", "sex", quick)
@@ -128,12 +136,7 @@ def plain_bit_for_bit(quick: bool) -> bool:
     )
     with isolated(0):
         model = predictor_for(train.shape, 1)
-    optimizer, stream = adam(list(model.parameters()), lr=LR, betas=BETAS), batches(train, BATCH)
-    for _ in range(steps):
-        x, y, *_ = next(stream)
-        optimizer.zero_grad()
-        torch.nn.functional.binary_cross_entropy_with_logits(model(x), y.float()).backward()
-        optimizer.step()
+    plain(model, train, steps)
     theirs = list(run.task.model.parameters())  # type: ignore[union-attr,operator]
     return all(torch.equal(a, b) for a, b in zip(model.parameters(), theirs, strict=True))
 
@@ -147,13 +150,7 @@ def epoch_ratio(quick: bool) -> float:
         began = time.process_time()
         fit("debias", "predictive", train, steps=steps, batch_size=BATCH, lr=LR, device="cpu", callbacks=())
         middle = time.process_time()
-        model = predictor_for(train.shape, 1)
-        optimizer, stream = adam(list(model.parameters()), lr=LR, betas=BETAS), batches(train, BATCH)
-        for _ in range(steps):
-            x, y, *_ = next(stream)
-            optimizer.zero_grad()
-            torch.nn.functional.binary_cross_entropy_with_logits(model(x), y.float()).backward()
-            optimizer.step()
+        plain(predictor_for(train.shape, 1), train, steps)
         ratios.append((middle - began) / (time.process_time() - middle))
     return float(np.median(ratios))
 
@@ -224,7 +221,7 @@ def main() -> None:
     names = ("data", "attribute", "method", "strength")
     todo = [{**dict(zip(names, call, strict=True)), "seed": s} for s in seeds for call in [*adult_calls, *german]]
     if not options.report:
-        compute(result, lambda **key: ours(**key, quick=quick), todo, 1)
+        compute(result, partial(ours, quick=quick), todo, options.jobs)
         if os.environ.get("ADVLEARN_PEERS") and not quick:
             for method in PEERS:
                 for seed in seeds:

@@ -13,8 +13,8 @@ file trains on the training images. Rows named `real` compare 10,000 training im
 the floor.
 
 Every objective runs with the settings of its alias, which are its paper's, but for one learning rate, 1e-3: the
-papers' rates are for runs of many hours. It was chosen among 2e-4 (Frechet distance 587), 5e-4 (248) and 1e-3 (194)
-by nsgan alone, 60 s each, against 5,000 training images; no test image took part.
+papers' rates are for runs of many hours. It was chosen against DCGAN's 2e-4 by nsgan alone, 60 s each, by the Frechet
+distance to 5,000 training images; no test image took part.
 """
 
 import time

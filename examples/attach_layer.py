@@ -28,9 +28,7 @@ def draw(n: int, turned: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Two half moons, turned by an angle."""
     y = torch.arange(n) % 2
     t = math.pi * torch.rand(n)
-    x = torch.stack(
-        [torch.cos(t) + y - 0.5, torch.where(y == 0, torch.sin(t), -torch.sin(t)) + 0.25 - 0.5 * y + 0.0], 1
-    )
+    x = torch.stack([torch.cos(t) + y - 0.5, (1 - 2 * y) * torch.sin(t) + 0.25 - 0.5 * y], 1)
     c, s = math.cos(turned), math.sin(turned)
     return (x + 0.1 * torch.randn(n, 2)) @ torch.tensor([[c, s], [-s, c]]), y
 

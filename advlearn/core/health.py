@@ -127,8 +127,8 @@ def _ranked(objective: Objective, met: Contest) -> Tensor:
 def _points(samples: Samples, others: Samples) -> Tensor:
     """All parts of the samples as points (n, d), at most `LOOKED_AT` of them; classes as one-hot vectors.
 
-    A class counts as much as all numbers together: where the sides differ in how the two go together, as in fairness,
-    neither alone would tell.
+    A class counts as much as all numbers together: where the sides differ only in how the two go together, neither
+    alone would tell.
     """
     parts = [p[:LOOKED_AT].detach() for p in as_tuple(samples)]
     numbers = torch.cat([p.flatten(1).double() for p in parts if p.is_floating_point()], 1)

@@ -46,7 +46,12 @@ class Task(nn.Module, ABC):
 
     Critics are not part of a task: it only proposes them, and an `Adversary` owns each. Where a critic is what the
     user came for (a classifier), it may be a part that `players` leaves out.
+
+    Attributes:
+        reversal: Whether critics and players move in one backward pass, by gradient reversal, instead of in turn.
     """
+
+    reversal: bool = False
 
     @abstractmethod
     def forward(self, batch: Batch) -> Round:
@@ -67,11 +72,6 @@ class Task(nn.Module, ABC):
     def refuses(self, objective: Objective) -> str | None:
         """Why this task cannot work with an objective; None where it can."""
         return None
-
-    @property
-    def reversal(self) -> bool:
-        """Whether critics and players move in one backward pass, by gradient reversal, instead of in turn."""
-        return False
 
     def strength(self, progress: float) -> float:
         """What the player's losses of all adversaries are multiplied by after a share `progress` of the steps."""

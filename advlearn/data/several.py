@@ -1,25 +1,17 @@
 """Data in several parts: domains, or a few labelled samples beside many without."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor
 
+from advlearn.core.trainer import Stream
 from advlearn.data.lazy import LazySource
 from advlearn.data.source import Source
 
 Part = Source | LazySource
-
-
-class Stream(Protocol):
-    """Batches without end, whose place can be saved."""
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]: ...
-    def __next__(self) -> tuple[Tensor, ...]: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 @final

@@ -87,7 +87,7 @@ class Adapt(Task):
         self.layer = layer
         self.sources = int(parameter("sources", sources, low=1))
         self.entropy = entropy
-        self._reversal = reversal
+        self.reversal = reversal
         self.weight = parameter("strength", strength, low=0)
         self.ramp = ramp
         self.tap = attach(model, layer)
@@ -163,10 +163,6 @@ class Adapt(Task):
         if not objective.two_sided:
             return f"it moves one side alone ({objective.reasons['two_sided']}), and adaptation must move both"
         return None
-
-    @property
-    def reversal(self) -> bool:
-        return self._reversal
 
     def strength(self, progress: float) -> float:
         return self.weight * (2 / (1 + math.exp(-10 * progress)) - 1 if self.ramp else 1.0)

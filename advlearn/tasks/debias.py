@@ -49,7 +49,7 @@ class Debias(Task):
         layer: Name of the layer whose output is h; empty for the model's own output.
         combine: ``"add"`` the gradients, or ``"project"`` away from the task's what helps the adversary.
         balance: Let each group of each class take the same part in the contest, by drawing its samples more or less
-            often; without it a small group hardly counts.
+            often; without it a small group hardly counts. An attribute of numbers is left as it is.
         reversal: Move critic and model in one backward pass, by gradient reversal, instead of in turn: faster, and the
             zero-sum game whatever the objective's own player loss.
         strength: Weight of the adversaries in the player's loss.
@@ -98,7 +98,7 @@ class Debias(Task):
         self.layer = layer
         self.combine: Literal["add", "project"] = choice("combine", combine, ("add", "project"))
         self.balance = balance
-        self._reversal = reversal
+        self.reversal = reversal
         self.weight = parameter("strength", strength, low=0)
         self.warmup = parameter("warmup", warmup, low=0, high=1)
         self.tap = attach(model, layer)
@@ -163,10 +163,6 @@ class Debias(Task):
             return "its critic is the classifier itself, and here the classifier is the player"
         return None
 
-    @property
-    def reversal(self) -> bool:
-        return self._reversal
-
     def strength(self, progress: float) -> float:
         return self.weight if progress >= self.warmup else 0.0
 
@@ -227,7 +223,7 @@ class Debias(Task):
         if not fits and (self.classes == 0 or tuple(output.shape[1:]) != (self.classes,)):
             got = "(N" + "".join(f", {n}" for n in output.shape[1:]) + ")"
             raise ValueError(f"model: expected outputs {wanted} for {self.classes} classes, got {got}")
-        if self._reversal and self.combine == "project":
+        if self.reversal and self.combine == "project":
             raise ValueError("reversal: gradients that are projected are taken apart, and one backward pass joins them")
         if self.criterion != "demographic_parity" and not self.classes:
             raise ValueError(f"criterion: {self.criterion} compares within classes, and a regressor has none")

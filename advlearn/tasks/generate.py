@@ -13,6 +13,7 @@ from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data.lazy import LazySource
 from advlearn.data.source import Source
 from advlearn.nets import IdentityCritic, Network, build, critic_for, generator_for
+from advlearn.tasks._heads import learns_nothing
 
 CONTEST = "data"
 
@@ -127,7 +128,7 @@ class Generate(Task):
 
     def _propose(self, chain: Chain) -> nn.Module:
         objective = chain.required_objective()
-        if getattr(objective, "embedding", "learned") == "identity":
+        if learns_nothing(objective):
             return IdentityCritic(self.classes)
         return critic_for(self.shape, objective.score, self.classes)
 
