@@ -48,6 +48,7 @@ class TensorBoard(Callback):
         if processes.rank() == 0:
             from torch.utils.tensorboard.writer import SummaryWriter
 
+            _wait_for_a_later_name(self.folder)
             self._writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1)
 
     def on_step(self, trainer: Trainer) -> None:
@@ -69,6 +70,17 @@ class TensorBoard(Callback):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Let the second pass in which a file of events was begun.
+
+    TensorBoard reads files in the order of their names, and a name starts with the second: of two that begin in the
+    same one, the older may be read last, and its points would not be replaced.
+    """
+    newest = max((int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")), default=0)
+    while int(time.time()) == newest:
+        time.sleep(0.01)
 
 
 def _figures(health: Health) -> list[tuple[str, float]]:

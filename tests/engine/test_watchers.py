@@ -130,6 +130,8 @@ def test_tensorboard_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None
         resume(tmp_path, trainer)
         torch.rand(1)  # so that the second try differs from the first
         trainer.run()
+    begun = [path.name.split(".")[3] for path in (tmp_path / "log").iterdir()]
+    assert len(set(begun)) == 2  # in one second, the order in which TensorBoard reads the two files would be open
     points = curves(tmp_path / "log")["data/critic_loss"]
     assert [step for step, _ in points] == list(range(1, 11))
     seen = {**first.seen, **second.seen}
