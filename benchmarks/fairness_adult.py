@@ -141,20 +141,6 @@ def plain_bit_for_bit(quick: bool) -> bool:
     return all(torch.equal(a, b) for a, b in zip(model.parameters(), theirs, strict=True))
 
 
-def epoch_ratio(quick: bool) -> float:
-    """CPU time of an epoch with the head over one of the hand-written plain loop: median of pairs, in turn."""
-    train, _ = parts("adult", "sex", quick)
-    steps, pairs = (2, 1) if quick else (len(train) // BATCH, 9)
-    ratios = []
-    for _ in range(pairs):
-        began = time.process_time()
-        fit("debias", "predictive", train, steps=steps, batch_size=BATCH, lr=LR, device="cpu", callbacks=())
-        middle = time.process_time()
-        plain(predictor_for(train.shape, 1), train, steps)
-        ratios.append((middle - began) / (time.process_time() - middle))
-    return float(np.median(ratios))
-
-
 def worst(result: Result, method: str, strength: float, name: str, pick: Any) -> float:
     """The worst seed's figure of one setting on Adult."""
     chosen = [r for r in result.rows if r["data"] == "adult" and r["method"] == method and r["strength"] == strength]
@@ -186,7 +172,6 @@ def bars(result: Result, quick: bool) -> None:
     ]
     result.bar("strengths with ordered mean disparities", sum(a > b for a, b in pairwise(means)), ">=", 4)
     result.bar("strength zero equals the plain model bit for bit", int(plain_bit_for_bit(quick)), "==", 1)
-    result.bar("epoch with the head over the plain one, CPU time", epoch_ratio(quick), "<=", 1.3)
 
 
 def picture(result: Result, path: Path) -> None:

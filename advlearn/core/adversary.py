@@ -15,7 +15,7 @@ from advlearn.core import processes
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.contest import Contest, Samples
 from advlearn.core.health import Health, diagnose
-from advlearn.core.modes import adam, backward, evaluating, frozen
+from advlearn.core.modes import adam, added, backward, clear, evaluating, frozen
 from advlearn.core.reversal import reverse
 from advlearn.core.spec import Spec, resolve
 
@@ -113,7 +113,7 @@ class Adversary(nn.Module):
         self._last = (real, fake)
         if self.optimizer is None:
             return torch.zeros((), device=contests.as_tuple(real)[0].device)
-        self.optimizer.zero_grad(set_to_none=True)
+        clear(self._parameters_of_critic)
         terms = self._critic_terms(real, fake, real_weights, fake_weights)
         total = self._noted(terms)
         backward(total)
@@ -184,7 +184,7 @@ class Adversary(nn.Module):
         """Move the critic by the gradients that a backward pass of `joint_loss` left, and clear them."""
         if self.optimizer is not None:
             self._step()
-            self.optimizer.zero_grad(set_to_none=True)
+            clear(self._parameters_of_critic)
 
     @torch.no_grad()
     def score(self, x: Samples) -> Tensor:
@@ -277,7 +277,7 @@ class Adversary(nn.Module):
     def _noted(self, terms: Terms) -> Tensor:
         """The sum of the terms, which are kept for whoever watches."""
         self.terms.update({name: value.detach() for name, value in terms.items()})
-        return torch.stack(list(terms.values())).sum()
+        return added(terms.values())
 
     def _step(self) -> None:
         processes.average_gradients(self._parameters_of_critic)

@@ -3,8 +3,10 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-from collections.abc import Generator
+import operator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +18,24 @@ def adam(parameters: list[nn.Parameter], *, lr: float, betas: tuple[float, float
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
 
 
+def added(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of one or more scalars; one alone is passed on as it is."""
+    return reduce(operator.add, terms)
+
+
 def backward(loss: Tensor) -> None:
     """Backward pass outside of any autocast: only forward passes belong inside."""
-    with torch.autocast(loss.device.type, enabled=False):
+    if torch.is_autocast_enabled(loss.device.type):
+        with torch.autocast(loss.device.type, enabled=False):
+            loss.backward()
+    else:
         loss.backward()
+
+
+def clear(parameters: Iterable[nn.Parameter]) -> None:
+    """Take gradients off; an optimiser's own way costs a small step several percent."""
+    for p in parameters:
+        p.grad = None
 
 
 @contextmanager

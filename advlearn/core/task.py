@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, final
 
-import torch
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
 from advlearn.core.contest import Samples
-from advlearn.core.modes import backward
+from advlearn.core.modes import added, backward
 from advlearn.core.objective import Objective
 
 Batch = tuple[Tensor, ...]
@@ -79,7 +78,7 @@ class Task(nn.Module, ABC):
 
     def backward(self, loss: Tensor | None, adversarial: Tensor, players: Sequence[nn.Parameter]) -> None:
         """Leave in `players` the gradient of a step, from the cooperative loss and the adversaries' weighted sum."""
-        backward(adversarial if loss is None else torch.stack([adversarial, loss]).sum())
+        backward(adversarial if loss is None else added([adversarial, loss]))
 
     def recipe(self) -> dict[str, Any] | None:
         """Plain values from which `advlearn.load` builds the task again; None: the user must hand it over."""

@@ -14,7 +14,7 @@ from advlearn.core.adversary import Adversary, MakeOptimizer
 from advlearn.core.callback import Callback
 from advlearn.core.chain import Schedule
 from advlearn.core.interrupt import between_steps
-from advlearn.core.modes import adam
+from advlearn.core.modes import adam, added, clear
 from advlearn.core.schedule import factor
 from advlearn.core.task import Batch, Round, Task
 
@@ -88,7 +88,8 @@ class Trainer:
         critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
         self._rates = [(g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups]
         self._cooperative: Tensor | None = None
-        self._first_bad: Tensor | None = None
+        # The first step seen, whether each term has been finite since, and for how many steps.
+        self._finite: tuple[int, Tensor, Tensor] | None = None
 
     def run(self) -> None:
         """Train to the last step, or until a callback sets `stop_reason`; Ctrl-C ends a run in good order.
@@ -128,7 +129,7 @@ class Trainer:
         round = self._round()
         if not self.task.reversal:
             self._update_critics(round, self.critic_steps - 1)
-        self.optimizer.zero_grad(set_to_none=True)
+        clear(self._players)
         if round.loss is not None:
             self._cooperative = round.loss.detach()
         self.task.backward(round.loss, self._adversarial(round), self._players)
@@ -150,7 +151,7 @@ class Trainer:
             )
         else:
             played = (strength * a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items())
-        return torch.stack(list(played)).sum()
+        return added(played)
 
     def _round(self) -> Round:
         round = cast(Round, self.task(next(self.data)))
@@ -178,18 +179,22 @@ class Trainer:
 
     @torch.no_grad()
     def _note_non_finite(self) -> None:
-        """Keep, on the device, the first step at which each term was not finite: looking at it now would wait."""
-        terms = torch.stack([t.double() for t in self._latest().values()])
-        if self._first_bad is None:
-            self._first_bad = torch.zeros_like(terms)
-        fresh = ~terms.isfinite() & (self._first_bad == 0)
-        self._first_bad.masked_fill_(fresh, float(self.step))
+        """Count, on the device, the steps at which each term was still finite: looking at it now would wait."""
+        terms = torch.stack(list(self._latest().values()))
+        if self._finite is None:
+            still = torch.ones_like(terms, dtype=torch.bool)
+            self._finite = (self.step, still, torch.zeros_like(terms, dtype=torch.int64))
+        _, still, steps = self._finite
+        # A number less itself is zero, unless it is infinite or none.
+        steps += still.logical_and_(terms - terms == 0)
 
     def check(self) -> None:
         """Raise NonFiniteError if any term was not finite at any step so far; waits for the device."""
-        if self._first_bad is None:
+        if self._finite is None:
             return
-        bad = [(int(step), term) for step, term in zip(self._first_bad.tolist(), self._latest(), strict=True) if step]
+        first, still, steps = self._finite
+        counted = zip(self._latest(), still.tolist(), steps.tolist(), strict=True)
+        bad = [(first + n, term) for term, ok, n in counted if not ok]
         if bad:
             step, term = min(bad)
             kept = self.last_checkpoint or "none was saved"

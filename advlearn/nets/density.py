@@ -6,6 +6,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, indicators, positive, sizes
@@ -47,10 +48,12 @@ class GroupDensity(Network):
     def forward(self, h: Tensor, a: Tensor, y: Tensor | None = None) -> Tensor:
         """Score pairs of `h` (N, features) and group `a` (N,), given `y` (N,) if there are classes: (N,)."""
         check_shape("h", h, (self.features,))
-        index = a.long()[:, None]
-        conditional = _classes_beside(self.body, h, y, self.classes).log_softmax(1).gather(1, index)[:, 0]
-        rows = self.marginal.log_softmax(1)[y if y is not None and self.classes else torch.zeros_like(a)]
-        return _ratio(rows.gather(1, index)[:, 0], conditional, y, self.only)
+        rows = self.marginal[y] if y is not None and self.classes else self.marginal.expand(len(a), -1)
+        marginal, conditional = (
+            -cross_entropy(logits, a.long(), reduction="none")
+            for logits in (rows, _classes_beside(self.body, h, y, self.classes))
+        )
+        return _ratio(marginal, conditional, y, self.only)
 
 
 @final
