@@ -71,8 +71,9 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     dist.all_reduce(flat)
     flat /= world()
     pieces = flat.split([g.numel() for g in gradients])
-    for p, piece in zip(with_gradient, pieces, strict=True):
-        p.grad = piece.view_as(p)
+    # In place, since a fused optimiser reads the memory of a gradient in the layout of its parameter.
+    for p, gradient, piece in zip(with_gradient, gradients, pieces, strict=True):
+        p.grad = gradient.copy_(piece.view_as(p))
 
 
 def broadcast(tensors: Iterable[Tensor]) -> None:

@@ -1,7 +1,13 @@
 """Two processes equal one on the joined batch, for everything there is."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+import torch
+import torch.distributed as dist
+from torch.multiprocessing.spawn import spawn
+
+from advlearn.core import processes
 from advlearn.testing._found import chains
 from advlearn.testing._processes import Case, Difference, compare
 
@@ -26,3 +32,20 @@ def test_two_processes_are_one(case: Case, differences: dict[Case, Difference]) 
 def test_weights_of_another_sum_in_each_process_count_alike(case: Case, differences: dict[Case, Difference]) -> None:
     found = differences[case]
     assert not found.error and found.relative < 1e-9, found
+
+
+def _averages_in_the_layout_of_the_parameter(rank: int, meet: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=2)
+    weight = torch.nn.Parameter(torch.zeros(4, 3, 5, 5).contiguous(memory_format=torch.channels_last))
+    mine = torch.arange(weight.numel()).view_as(weight).float() * (rank + 1)
+    weight.grad = mine.contiguous(memory_format=torch.channels_last)
+    processes.average_gradients([weight])
+    assert torch.equal(weight.grad, mine / (rank + 1) * 1.5)
+    assert weight.grad.stride() == weight.stride()
+    dist.destroy_process_group()
+
+
+def test_averaged_gradients_keep_the_layout_of_their_parameter(tmp_path: Path) -> None:
+    # A fused Adam on a CPU goes through memory as it lies: another layout would move the wrong weights, silently.
+    spawn(_averages_in_the_layout_of_the_parameter, (str(tmp_path / "meet"),), nprocs=2)
