@@ -1,0 +1,23 @@
+"""Adversarial imitation on stable-baselines3: install ``advlearn[rl]``."""
+
+from advlearn.imitation.cloning import clone_behaviour
+from advlearn.imitation.demonstrations import Demonstrations, load_demonstrations
+from advlearn.imitation.imitate import imitate
+from advlearn.imitation.imitation import Imitation
+from advlearn.imitation.learned_reward import LearnedReward
+from advlearn.imitation.methods import METHODS
+from advlearn.imitation.rewards import FORMS
+from advlearn.imitation.transitions import Encoder, Transitions
+
+__all__ = [
+    "FORMS",
+    "METHODS",
+    "Demonstrations",
+    "Encoder",
+    "Imitation",
+    "LearnedReward",
+    "Transitions",
+    "clone_behaviour",
+    "imitate",
+    "load_demonstrations",
+]

@@ -1,0 +1,72 @@
+"""The player of imitation: an algorithm of stable-baselines3, by name or as the user made it."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import stable_baselines3
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from advlearn.imitation.transitions import Transitions
+
+# Name to class, and number of environments where an id is given.
+NAMES = {
+    "ppo": ("PPO", 16),
+    "a2c": ("A2C", 16),
+    "trpo": ("TRPO", 16),
+    "sac": ("SAC", 1),
+    "td3": ("TD3", 1),
+    "dqn": ("DQN", 1),
+    "tqc": ("TQC", 1),
+}
+
+
+def build(algorithm: str | BaseAlgorithm, env: str | VecEnv | None, seed: int) -> BaseAlgorithm:
+    """The algorithm, with an environment.
+
+    Raises:
+        ValueError: An unknown name, an algorithm without environment, or no environment at all.
+        ImportError: One of sb3-contrib, which is not installed.
+    """
+    if isinstance(algorithm, BaseAlgorithm):
+        if algorithm.get_env() is None:
+            raise ValueError("algorithm: expected one with its environment, got none in it")
+        return algorithm
+    if algorithm not in NAMES:
+        raise ValueError(f"algorithm: expected one of {', '.join(NAMES)}, got {algorithm!r}")
+    if env is None:
+        raise ValueError("env: expected an environment id, got none here or in the demonstrations")
+    name, count = NAMES[algorithm]
+    venv = make_vec_env(env, n_envs=count, seed=seed) if isinstance(env, str) else env
+    # Shorter rollouts than theirs, from more environments, in eight batches.
+    settings = {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
+    return _class(name)("MlpPolicy", venv, seed=seed, device="cpu", **settings)
+
+
+def log_prob_of(player: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
+    """The log-probability (N,) that the algorithm's policy gives the actions of transitions."""
+    policy = cast(Any, player.policy)
+    normalise = player.get_vec_normalize_env()
+
+    @torch.no_grad()
+    def log_prob(steps: Transitions) -> Tensor:
+        observations = steps.observations
+        if normalise is not None:
+            observations = torch.as_tensor(normalise.normalize_obs(observations.cpu().numpy()))
+        found = policy.evaluate_actions(observations.to(policy.device), steps.actions.to(policy.device))[1]
+        return found.to(steps.observations)
+
+    return log_prob
+
+
+def _class(name: str) -> Any:
+    if hasattr(stable_baselines3, name):
+        return getattr(stable_baselines3, name)
+    try:
+        import sb3_contrib  # type: ignore[import-not-found]
+    except ImportError:
+        raise ImportError(f"algorithm: {name} is part of sb3-contrib, which is not installed") from None
+    return getattr(sb3_contrib, name)

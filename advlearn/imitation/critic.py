@@ -1,0 +1,56 @@
+"""The critic of adversarial inverse reinforcement learning."""
+
+from typing import final
+
+from torch import Tensor, nn
+
+from advlearn.nets.mlp import MLP
+
+
+@final
+class ShapedCritic(nn.Module):
+    r"""A reward and a potential, set against the policy.
+
+    .. math:: s = g(x) + \gamma\,h(o') - h(o) - \log \pi(a \mid o)
+
+    At the optimum g is the reward up to a constant, and h, the shaping, takes up what depends on the dynamics.
+
+    Args:
+        width: Size of the vectors x that the reward g sees.
+        state: Size of the vectors o, o' that the potential h sees.
+        gamma: Discount.
+        hidden: Sizes of the hidden layers of both.
+
+    Example:
+        >>> import torch
+        >>> critic = ShapedCritic(5, 3, gamma=0.9)
+        >>> x, o = torch.zeros(4, 5), torch.zeros(4, 3)
+        >>> critic(x, o, o, torch.ones(4), torch.zeros(4)).shape
+        torch.Size([4])
+
+    Reference:
+        Fu et al., "Learning Robust Rewards with Adversarial Inverse Reinforcement Learning", 2018, eq. 4 and 5.
+
+    Deviations:
+        Behind the end of an episode the potential is zero.
+    """
+
+    def __init__(self, width: int, state: int, gamma: float, hidden: tuple[int, ...] = (32, 32)) -> None:
+        super().__init__()
+        self.gamma = gamma
+        # The reward comes last, so that a bottleneck, which takes the last layer, bounds what it knows.
+        self.potential = MLP(state, 1, hidden, activation="relu")
+        self.reward = MLP(width, 1, hidden, activation="relu")
+
+    def forward(self, x: Tensor, o: Tensor, after: Tensor, goes_on: Tensor, log_prob: Tensor) -> Tensor:
+        """Logits (N,) of transitions.
+
+        Args:
+            x: What the reward sees, (N, width).
+            o: States, (N, state).
+            after: States after the step, (N, state).
+            goes_on: 0 where the episode terminated, else 1: float (N,).
+            log_prob: The policy's log-probability of the actions, (N,).
+        """
+        shaping = self.gamma * goes_on * self.potential(after)[:, 0] - self.potential(o)[:, 0]
+        return self.reward(x)[:, 0] + shaping - log_prob

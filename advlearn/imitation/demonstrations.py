@@ -1,0 +1,183 @@
+"""Expert demonstrations: episodes in flat arrays, checked when they are read."""
+
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from advlearn.data.files import find
+from advlearn.imitation.transitions import Transitions
+
+Array = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Demonstrations:
+    """Episodes of an expert, one after the other.
+
+    Args:
+        observations: Observations, (sum of (T_i + 1), ...); the last one of each episode is included.
+        actions: Actions, (sum of T_i, d) float, or (sum of T_i,) int.
+        lengths: Steps T_i of each episode, int64 (n,).
+        terminated: Whether the environment ended the episode, bool (n,); False where a time limit did.
+        env_id: The environment, for messages and as a default.
+        expert_return: The expert's mean return, NaN where it is not known.
+
+    Raises:
+        ValueError: Lengths that do not add up, one transition or none, numbers that are not finite.
+
+    Example:
+        >>> demos = Demonstrations(np.zeros((4, 2)), np.zeros(3, np.int64), np.array([3]), np.array([True]))
+        >>> len(demos), demos.episodes
+        (3, 1)
+    """
+
+    observations: Array
+    actions: Array
+    lengths: Array
+    terminated: Array
+    env_id: str = ""
+    expert_return: float = float("nan")
+
+    def __post_init__(self) -> None:
+        episodes, steps = len(self.lengths), int(np.sum(self.lengths))
+        if len(self.terminated) != episodes:
+            raise ValueError(f"terminated: expected {episodes} values, one an episode, got {len(self.terminated)}")
+        if episodes and int(np.min(self.lengths)) < 1:
+            raise ValueError(f"lengths: expected at least 1 step in every episode, got {int(np.min(self.lengths))}")
+        if steps < 2:
+            raise ValueError(f"demonstrations: expected at least 2 transitions, got {steps}")
+        for name, values, wanted in (
+            ("observations", self.observations, steps + episodes),
+            ("actions", self.actions, steps),
+        ):
+            if len(values) != wanted:
+                raise ValueError(f"{name}: expected {wanted} rows for {episodes} episodes, got {len(values)}")
+            bad = int((~np.isfinite(values.reshape(wanted, -1)).all(1)).sum())
+            if bad:
+                raise ValueError(f"{name}: expected finite numbers, got NaN or infinity in {bad} of {wanted} rows")
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes."""
+        return len(self.lengths)
+
+    def first(self, episodes: int) -> "Demonstrations":
+        """The first `episodes` of them.
+
+        Raises:
+            ValueError: If there are not so many.
+        """
+        if not 1 <= episodes <= self.episodes:
+            raise ValueError(f"episodes: expected 1 to {self.episodes}, got {episodes}")
+        steps = int(self.lengths[:episodes].sum())
+        return replace(
+            self,
+            observations=self.observations[: steps + episodes],
+            actions=self.actions[:steps],
+            lengths=self.lengths[:episodes],
+            terminated=self.terminated[:episodes],
+        )
+
+    def transitions(self, every: int = 1, *, seed: int = 0) -> Transitions:
+        """Pairs of all episodes, or every `every`-th of each, from a start drawn below it (Ho and Ermon 2016, B).
+
+        Args:
+            every: Distance between two pairs that are kept.
+            seed: Seeds the starts.
+
+        Returns:
+            Transitions of tensors on the CPU.
+        """
+        if every < 1:
+            raise ValueError(f"every: expected at least 1, got {every}")
+        draw = np.random.default_rng(seed)
+        ends = np.cumsum(self.lengths)
+        kept: list[Array] = []
+        for end, length in zip(ends, self.lengths, strict=True):
+            start = int(draw.integers(min(every, length)))
+            kept.append(np.arange(end - length + start, end, every))
+        # Episode i has one observation more than actions, so its rows lie i further on.
+        rows = np.concatenate(kept)
+        episode = np.searchsorted(ends, rows, side="right")
+        last = np.isin(rows, ends - 1)
+        return Transitions.of(
+            self.observations[rows + episode],
+            self.actions[rows],
+            self.observations[rows + episode + 1],
+            last & self.terminated[episode],
+        )
+
+
+def load_demonstrations(path: str | Path) -> Demonstrations:
+    """Read demonstrations from an npz file of flat arrays, without pickles.
+
+    Args:
+        path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of a file with
+            ``observations``, ``actions``, ``episode_lengths``, ``terminated`` and, optionally, ``env_id`` and
+            ``expert_return_mean``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is cut off, lacks an array, or holds what `Demonstrations` refuses.
+    """
+    name, path = str(path), Path(path)
+    path = (find("demos", f"{name}.npz") if not path.suffix else None) or path
+    if not path.is_file():
+        raise FileNotFoundError(f"demonstrations: there is no file {path}, and no demos/{name}.npz in a data folder")
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}") from None
+    missing = {"observations", "actions", "episode_lengths", "terminated"} - arrays.keys()
+    if missing:
+        raise ValueError(f"demonstrations: {path} lacks {', '.join(sorted(missing))}; it has {', '.join(arrays)}")
+    return Demonstrations(
+        arrays["observations"],
+        arrays["actions"],
+        arrays["episode_lengths"],
+        arrays["terminated"].astype(bool),
+        str(arrays.get("env_id", "")),
+        float(arrays.get("expert_return_mean", np.nan)),
+    )
+
+
+def fits(demonstrations: Demonstrations, observation_space: Any, action_space: Any) -> None:
+    """Raise a one-line error where demonstrations are not of an environment with these spaces.
+
+    Raises:
+        ValueError: Another shape, kind or range of observations or actions.
+        TypeError: A space that is not supported.
+    """
+    from gymnasium import spaces
+
+    where = f" of {demonstrations.env_id}" if demonstrations.env_id else ""
+    if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
+        raise TypeError(f"env: expected vectors as observations, got {observation_space}")
+    got = demonstrations.observations.shape[1:]
+    if got != observation_space.shape:
+        raise ValueError(f"demonstrations{where}: expected observations of shape {observation_space.shape}, got {got}")
+    actions = demonstrations.actions
+    if isinstance(action_space, spaces.Discrete):
+        low, high = int(action_space.start), int(action_space.start + action_space.n - 1)
+        if actions.dtype.kind not in "iu" or actions.ndim != 1:
+            raise ValueError(f"demonstrations{where}: expected int actions (N,), got {actions.dtype} {actions.shape}")
+    elif isinstance(action_space, spaces.Box):
+        low, high = action_space.low, action_space.high
+        if actions.shape[1:] != action_space.shape:
+            raise ValueError(
+                f"demonstrations{where}: expected actions of shape {action_space.shape}, got {actions.shape[1:]}"
+            )
+    else:
+        raise TypeError(f"env: expected Discrete or Box actions, got {action_space}")
+    if (actions < low).any() or (actions > high).any():
+        found = f"{actions.min():.4g} to {actions.max():.4g}"
+        raise ValueError(f"demonstrations{where}: actions from {found} leave the environment's range {action_space}")

@@ -1,0 +1,197 @@
+"""Adversarial imitation in one call: a stable-baselines3 algorithm learns what a critic cannot tell from the expert."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from torch import nn
+
+from advlearn.core.adversary import Adversary
+from advlearn.core.chain import Chain
+from advlearn.core.spec import Spec
+from advlearn.engine import rng
+from advlearn.imitation import algorithms
+from advlearn.imitation.critic import ShapedCritic
+from advlearn.imitation.demonstrations import Demonstrations, fits, load_demonstrations
+from advlearn.imitation.imitation import Imitation
+from advlearn.imitation.learned_reward import LearnedReward
+from advlearn.imitation.methods import Method, method
+from advlearn.imitation.off_policy import OffPolicyReward, Relabelled
+from advlearn.imitation.on_policy import OnPolicyReward
+from advlearn.imitation.recording import Recording
+from advlearn.imitation.rewards import Form, sign
+from advlearn.imitation.transitions import Encoder, Inputs, Transitions
+from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic
+
+
+def imitate(
+    demonstrations: Demonstrations | str | Path,
+    objective: Spec = "gail",
+    *,
+    steps: int,
+    env: str | VecEnv | None = None,
+    algorithm: str | BaseAlgorithm = "ppo",
+    every: int = 1,
+    inputs: Inputs = "state-action",
+    reward: Form | None = None,
+    absorbing: bool = False,
+    updates: int = 8,
+    batch_size: int = 256,
+    lr: float = 1e-3,
+    seed: int = 0,
+    quiet: bool = False,
+) -> Imitation:
+    """Train a policy to do what the demonstrations do.
+
+    Args:
+        demonstrations: Episodes, or what `load_demonstrations` takes.
+        objective: A method (``"gail"``, ``"vail"``, ``"airl"``, ...; see `methods.METHODS`) or any objective with
+            its own reward, such as ``"hinge + r1"``; more terms may follow a method: ``"gail + gradient_penalty"``.
+        steps: Environment steps in all.
+        env: Environment id or a vectorised environment; the demonstrations' if None. Not given with an algorithm.
+        algorithm: Name (``"ppo"``, ``"a2c"``, ``"trpo"``, ``"sac"``, ``"td3"``, ``"dqn"``, ``"tqc"``) or an algorithm
+            of stable-baselines3 with its environment, which is used as it is.
+        every: Keep every so-manieth pair of an episode.
+        inputs: What the critic sees.
+        reward: Form of the reward, a key of `rewards.FORMS`; the method's if None.
+        absorbing: Let ended episodes go on in an absorbing state, against the bias of a reward with one sign.
+        updates: Critic steps for each rollout; off-policy, environment steps between two of them.
+        batch_size: Transitions of each side in a critic step.
+        lr: The critic's learning rate.
+        seed: Seeds everything but an algorithm that is handed over.
+        quiet: Print nothing.
+
+    Returns:
+        The run: `policy` is the algorithm, an ordinary one.
+
+    Raises:
+        ValueError: An argument is refused, or the demonstrations do not fit the environment; before any training.
+        TypeError: An environment or algorithm that is not supported.
+
+    Reference: see `methods.METHODS`.
+    """
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    demos = load_demonstrations(demonstrations) if isinstance(demonstrations, str | Path) else demonstrations
+    chain, named = method(objective)
+    with rng.isolated(seed):
+        player = algorithms.build(algorithm, env or demos.env_id or None, seed)
+        fits(demos, player.observation_space, player.action_space)
+        expert = demos.transitions(every, seed=seed)
+        recording = _record(player)
+        learned = _learned(player, expert, chain, named, inputs, reward, absorbing, lr)
+        run = Imitation(player, learned, demos)
+        watch = _Watch(run, recording, steps, quiet)
+        _warn_of_bias(named.reward if reward is None else reward, demos, absorbing)
+        player.learn(steps, callback=_callback(player, learned, recording, updates, batch_size, watch))
+        return run
+
+
+def _record(player: BaseAlgorithm) -> Recording:
+    """Put the recording at the bottom of the algorithm's environments, below any normalisation."""
+    env: Any = player.get_env()
+    if isinstance(env, VecNormalize):
+        if isinstance(player, OffPolicyAlgorithm):
+            raise TypeError(
+                "env: replayed transitions are raw, and VecNormalize would hide that; expected none with it"
+            )
+        env.norm_reward = False
+        recording = Recording(cast(VecEnv, env.venv))
+        env.venv = recording
+        return recording
+    recording = Recording(env)
+    player.env = recording
+    return recording
+
+
+def _learned(
+    player: BaseAlgorithm,
+    expert: Transitions,
+    chain: Chain,
+    named: Method,
+    inputs: Inputs,
+    form: Form | None,
+    absorbing: bool,
+    lr: float,
+) -> LearnedReward:
+    space: Any = player.action_space
+    choices, first = (int(space.n), int(space.start)) if hasattr(space, "n") else (0, 0)
+    encoder = Encoder(expert, choices=choices, first=first, inputs=inputs)
+    gamma = float(cast(Any, player).gamma)
+    if named.shaped:
+        if not isinstance(player, OnPolicyAlgorithm):
+            raise TypeError("objective: AIRL's critic needs the policy's log-probability; expected PPO, A2C or TRPO")
+        critic: nn.Module = ShapedCritic(encoder.width, expert.observations.shape[1] + 1, gamma)
+    else:
+        critic = _critic(encoder.width, chain)
+    adversary = Adversary(critic, chain, lr=lr)
+    log_prob = algorithms.log_prob_of(player) if named.shaped else None
+    return LearnedReward(
+        adversary,
+        encoder,
+        expert,
+        form=named.reward if form is None else form,
+        gamma=gamma,
+        absorbing=absorbing,
+        log_prob=log_prob,
+    )
+
+
+def _critic(width: int, chain: Chain) -> nn.Module:
+    objective = chain.required_objective()
+    if getattr(objective, "embedding", "learned") == "identity":
+        return IdentityCritic()
+    if objective.score == "energy":
+        return AutoencoderCritic((width,), code=max(1, width // 2))
+    if objective.score in ("density", "classes"):
+        raise ValueError(f"objective: its critic scores {objective.score!r}, and transitions have neither")
+    outputs = 16 if objective.score == "vector" else 1
+    return MLPCritic((width,), out_features=outputs, hidden=(64, 64))
+
+
+def _callback(
+    player: BaseAlgorithm, learned: LearnedReward, recording: Recording, updates: int, batch_size: int, watch: "_Watch"
+) -> OnPolicyReward | OffPolicyReward:
+    if isinstance(player, OnPolicyAlgorithm):
+        return OnPolicyReward(learned, recording, updates=updates, batch_size=batch_size, look=watch)
+    replay = Relabelled(cast(Any, player).replay_buffer, learned, player.policy)
+    cast(Any, player).replay_buffer = replay
+    return OffPolicyReward(learned, recording, replay, every=updates, batch_size=batch_size, look=watch)
+
+
+def _warn_of_bias(form: str, demos: Demonstrations, absorbing: bool) -> None:
+    if sign(form) and not absorbing and len(np.unique(demos.lengths)) > 1:
+        what = "never negative: it pays for living on" if sign(form) > 0 else "never positive: it pays for ending early"
+        print(
+            f"reward: {form!r} is {what}, and the demonstrations differ in length; absorbing=True removes the bias",
+            file=sys.stderr,
+        )
+
+
+class _Watch:
+    """Keep a row of figures at each look, and print it at each tenth of the run."""
+
+    def __init__(self, run: Imitation, recording: Recording, steps: int, quiet: bool) -> None:
+        self.run, self.recording, self.steps, self.quiet = run, recording, steps, quiet
+        self.began, self.tenth = time.monotonic(), 0
+
+    def __call__(self) -> None:
+        player = self.run.policy
+        episodes = [float(e["r"]) for e in player.ep_info_buffer or ()]
+        found = float(np.mean(episodes)) if episodes else float("nan")
+        self.run.history.append({"steps": player.num_timesteps, "return": found, **self.run.reward.figures()})
+        tenth = 10 * player.num_timesteps // self.steps
+        if tenth > self.tenth and not self.quiet:
+            self.tenth = tenth
+            speed = player.num_timesteps / max(time.monotonic() - self.began, 1e-9)
+            words = self.run.reward.adversary.health().verdict
+            of = f" of {self.run.demonstrations.expert_return:.1f}"
+            print(
+                f"{player.num_timesteps} steps: return {found:.1f}{of}; {words}; {speed:.0f} steps/s", file=sys.stderr
+            )

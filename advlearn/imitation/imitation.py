@@ -1,0 +1,59 @@
+"""What `imitate` returns: the policy, the reward it learnt from, and how it went."""
+
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from advlearn.engine import checkpoint
+from advlearn.imitation.demonstrations import Demonstrations
+from advlearn.imitation.learned_reward import LearnedReward
+
+
+@final
+class Imitation:
+    """A policy after imitation.
+
+    Args:
+        policy: The algorithm of stable-baselines3, an ordinary one: ``policy.save`` and ``PPO.load`` are all it needs.
+        reward: The learned reward; called with arrays it gives the reward of transitions.
+        demonstrations: What was imitated.
+    """
+
+    def __init__(self, policy: BaseAlgorithm, reward: LearnedReward, demonstrations: Demonstrations) -> None:
+        self.policy = policy
+        self.reward = reward
+        self.demonstrations = demonstrations
+        self.history: list[dict[str, Any]] = []
+
+    def returns(self, env: str | VecEnv, episodes: int = 20, *, deterministic: bool = True, seed: int = 0) -> Any:
+        """True returns of whole episodes of the policy, float64 (episodes,).
+
+        Args:
+            env: Environment id or a vectorised environment.
+            episodes: How many.
+            deterministic: Take the policy's mode, else draw from it.
+            seed: Seeds an environment that is made here.
+        """
+        from stable_baselines3.common.env_util import make_vec_env
+        from stable_baselines3.common.evaluation import evaluate_policy
+
+        venv = make_vec_env(env, n_envs=1, seed=seed) if isinstance(env, str) else env
+        found, _ = evaluate_policy(
+            self.policy, venv, episodes, deterministic=deterministic, return_episode_rewards=True, warn=False
+        )
+        return np.array(found)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``policy.zip``, which stable-baselines3 loads alone, and ``reward.pt`` into a folder; return it."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.policy.save(folder / "policy.zip")
+        learned = self.reward
+        checkpoint.save(
+            folder / "reward.pt",
+            {"adversary": learned.adversary.state_dict(), "encoder": learned.encoder.state_dict()},
+        )
+        return folder

@@ -1,0 +1,134 @@
+"""The reward that an adversary gives for transitions, and the steps that train it."""
+
+from collections.abc import Callable
+from typing import Any, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from advlearn.core.adversary import Adversary
+from advlearn.core.contest import Samples
+from advlearn.imitation.critic import ShapedCritic
+from advlearn.imitation.rewards import FORMS, Form
+from advlearn.imitation.transitions import Encoder, Transitions
+
+LogProb = Callable[[Transitions], Tensor]
+
+
+@final
+class LearnedReward:
+    r"""An adversary of the expert's transitions against the policy's, as a reward.
+
+    With `absorbing`, an episode that the environment ends goes on for ever in an absorbing state, which experts and
+    policies may reach alike. Its reward r_a is the critic's like any other, and a last step is paid what follows it,
+
+    .. math:: r_T + \frac{\gamma}{1 - \gamma}\, r_a,
+
+    so that ending and living on are weighed by what the expert did, not by the sign of the reward.
+
+    Args:
+        adversary: The critic with its objective; of a `ShapedCritic` if `log_prob` is given.
+        encoder: What the critic sees of a transition.
+        demonstrations: The expert's transitions, on the critic's device.
+        form: Form of the reward, a key of `rewards.FORMS`, or ``"own"`` for the objective's.
+        gamma: Discount.
+        absorbing: Whether there is an absorbing state.
+        log_prob: The policy's log-probability of the actions of transitions; for AIRL.
+    Reference:
+        Kostrikov et al., "Discriminator-Actor-Critic", 2019, section 4.2.
+
+    Deviations:
+        The value of the absorbing state is written down, not learned; both sides hold one absorbing state for each end.
+    """
+
+    def __init__(
+        self,
+        adversary: Adversary,
+        encoder: Encoder,
+        demonstrations: Transitions,
+        *,
+        form: Form = "own",
+        gamma: float = 0.99,
+        absorbing: bool = False,
+        log_prob: LogProb | None = None,
+    ) -> None:
+        self.adversary = adversary
+        self.encoder = encoder
+        self.demonstrations = demonstrations
+        self.form: Form = form
+        self.gamma = gamma
+        self.absorbing = absorbing
+        self.log_prob = log_prob
+
+    def update(self, policy: Transitions, batch_size: int) -> Tensor:
+        """One step of the critic on as many transitions of the expert and of `policy`; returns its loss."""
+        expert = self.demonstrations.draw(batch_size)
+        return self.adversary.update(self.samples(expert), self.samples(policy.draw(batch_size)))
+
+    @torch.no_grad()
+    def of(self, steps: Transitions) -> Tensor:
+        """The reward of each transition, float32 (N,)."""
+        samples = self.samples(steps, ends=False)
+        if not self.absorbing:
+            return self._scored(samples)
+        # One call for both: an objective that compares sets would see a set of one absorbing state otherwise.
+        scored = self._scored(_joined(samples, self._beyond(1)))
+        return scored[:-1] + steps.terminated * (self.gamma / (1 - self.gamma)) * scored[-1]
+
+    def __call__(self, observations: Any, actions: Any, next_observations: Any, terminated: Any) -> NDArray[np.float32]:
+        """The reward of each transition of arrays of N rows, float32 (N,): for a loop that knows no tensors."""
+        steps = Transitions.of(observations, actions, next_observations, terminated)
+        return self.of(steps.to(self.demonstrations.observations.device)).cpu().numpy()
+
+    def figures(self) -> dict[str, float]:
+        """The latest losses and penalties of the critic, by name."""
+        return {name: float(value) for name, value in self.adversary.terms.items()}
+
+    def samples(self, steps: Transitions, *, ends: bool = True) -> Samples:
+        """What the critic sees of transitions; with `ends`, an absorbing state follows for each end among them."""
+        x = self.encoder(steps)
+        ended = ends and self.absorbing and bool(steps.terminated.any())
+        beyond = self._beyond(int(steps.terminated.sum())) if ended else None
+        if self.log_prob is None:
+            return x if beyond is None else _joined(x, beyond)
+        o, after = self.encoder.states(steps.observations), self.encoder.states(steps.next_observations)
+        goes_on = 1 - steps.terminated.to(x)
+        if self.absorbing:  # nothing ends then
+            after = torch.where(steps.terminated[:, None], self.encoder.absorbing_state(steps.size), after)
+            goes_on = torch.ones_like(goes_on)
+        seen = x, o, after, goes_on, self.log_prob(steps)
+        return seen if beyond is None else _joined(seen, beyond)
+
+    def _beyond(self, n: int) -> Samples:
+        """What the critic sees in the absorbing state, where there is nothing to choose."""
+        x = self.encoder.absorbing(n)
+        if self.log_prob is None:
+            return x
+        o = self.encoder.absorbing_state(n)
+        return x, o, o, x.new_ones(n), x.new_zeros(n)
+
+    def _scored(self, samples: Samples) -> Tensor:
+        if self.form != "own":
+            return FORMS[self.form](self.adversary.score(samples))
+        if self.adversary.objective.pointwise:
+            return self.adversary.reward(samples)
+        real = self.samples(self.demonstrations)
+        return self.adversary.reward(samples, real)
+
+
+def _joined(one: Samples, other: Samples) -> Samples:
+    if isinstance(one, Tensor):
+        return torch.cat([one, cast(Tensor, other)])
+    return tuple(torch.cat(parts) for parts in zip(one, other, strict=True))
+
+
+def states_only(critic: ShapedCritic, encoder: Encoder) -> Callable[[Transitions], Tensor]:
+    """AIRL's learned reward g alone, which can be taken to another environment."""
+
+    def reward(steps: Transitions) -> Tensor:
+        with torch.no_grad():
+            return cast(Tensor, critic.reward(encoder(steps)))[:, 0]
+
+    return reward

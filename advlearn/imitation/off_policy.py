@@ -1,0 +1,103 @@
+"""The adversary's part in SAC, TD3, DQN, TQC: replayed transitions get the reward of today's critic."""
+
+from typing import Any, cast, final
+
+import torch
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from torch import Tensor
+
+from advlearn.imitation.learned_reward import LearnedReward
+from advlearn.imitation.on_policy import Look
+from advlearn.imitation.recording import Recording
+from advlearn.imitation.transitions import Transitions
+
+
+@final
+class Relabelled:
+    """A replay buffer whose samples carry the learned reward, never one from when they were stored.
+
+    Args:
+        buffer: The algorithm's buffer.
+        reward: The learned reward.
+        policy: The algorithm's policy, which knows how stored actions are scaled.
+    """
+
+    def __init__(self, buffer: ReplayBuffer, reward: LearnedReward, policy: Any) -> None:
+        self.buffer = buffer
+        self.reward = reward
+        self.policy = policy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.buffer, name)
+
+    def sample(self, batch_size: int, env: Any = None) -> ReplayBufferSamples:
+        """A batch of transitions with rewards as the critic gives them now."""
+        drawn = self.buffer.sample(batch_size, env=env)
+        rewards = self.reward.of(self.transitions(drawn))
+        return drawn._replace(rewards=rewards.to(drawn.rewards)[:, None])
+
+    def draw(self, batch_size: int) -> Transitions:
+        """A batch of transitions for the critic."""
+        return self.transitions(self.buffer.sample(batch_size))
+
+    def transitions(self, drawn: ReplayBufferSamples) -> Transitions:
+        """The transitions of a batch, in the environment's units."""
+        before, after = (cast(Tensor, o).float() for o in (drawn.observations, drawn.next_observations))
+        discrete = not drawn.actions.is_floating_point()
+        actions = drawn.actions[:, 0].long() if discrete else self._unscaled(drawn.actions)
+        return Transitions(before, actions, after, drawn.dones[:, 0] > 0)
+
+    def _unscaled(self, actions: Tensor) -> Tensor:
+        space = self.policy.action_space
+        low, high = (torch.as_tensor(bound, device=actions.device) for bound in (space.low, space.high))
+        return low + 0.5 * (actions + 1) * (high - low)
+
+
+@final
+class OffPolicyReward(BaseCallback):
+    """Train the critic while the environment steps.
+
+    Args:
+        reward: The learned reward.
+        recording: The environment at the bottom of the algorithm's.
+        replay: The algorithm's buffer.
+        every: Environment steps between two critic steps.
+        batch_size: Transitions of each side in a critic step.
+        look: Called every `look_every` steps.
+        look_every: Environment steps between two looks.
+    """
+
+    def __init__(
+        self,
+        reward: LearnedReward,
+        recording: Recording,
+        replay: Relabelled,
+        *,
+        every: int,
+        batch_size: int,
+        look: Look | None = None,
+        look_every: int = 2000,
+    ) -> None:
+        super().__init__()
+        self.reward = reward
+        self.recording = recording
+        self.replay = replay
+        self.every = every
+        self.batch_size = batch_size
+        self.look = look
+        self.look_every = look_every
+        self._due = every
+        self._next_look = look_every
+
+    def _on_step(self) -> bool:
+        self.recording.forget()  # the replay buffer remembers for us
+        while self.num_timesteps >= self._due:
+            self._due += self.every
+            if self.replay.buffer.size() > 0 and self.num_timesteps > cast(Any, self.model).learning_starts:
+                self.reward.update(self.replay.draw(self.batch_size), self.batch_size)
+        if self.look is not None and self.num_timesteps >= self._next_look:
+            self._next_look += self.look_every
+            self.look()
+        return True

@@ -1,0 +1,70 @@
+"""The adversary's part in PPO, A2C, TRPO: new rewards for each rollout before the policy learns from it."""
+
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from advlearn.imitation.learned_reward import LearnedReward
+from advlearn.imitation.recording import Recording
+from advlearn.imitation.return_scale import ReturnScale
+from advlearn.imitation.transitions import Memory
+
+Look = Callable[[], None]
+
+
+@final
+class OnPolicyReward(BaseCallback):
+    """At the end of a rollout: train the critic, write rewards into the buffer, compute the advantages again.
+
+    The critic learns first, from the policy that has just acted, so no reward is stale. The recorded environment gave
+    zeros, so what the buffer holds is the value that stable-baselines3 adds where a time limit cut an episode;
+    rewards are added to it.
+
+    Args:
+        reward: The learned reward.
+        recording: The environment at the bottom of the algorithm's.
+        updates: Critic steps for each rollout.
+        batch_size: Transitions of each side in a critic step.
+        memory: Transitions of the policy that the critic learns from, the newest ones; 0 for those of the rollout.
+        look: Called after each rollout.
+    """
+
+    def __init__(
+        self,
+        reward: LearnedReward,
+        recording: Recording,
+        *,
+        updates: int,
+        batch_size: int,
+        memory: int = 0,
+        look: Look | None = None,
+    ) -> None:
+        super().__init__()
+        self.reward = reward
+        self.recording = recording
+        self.updates = updates
+        self.batch_size = batch_size
+        self.memory = Memory(memory) if memory else None
+        self.look = look
+        self.scale = ReturnScale(reward.gamma, recording.num_envs)
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
+        steps = self.recording.take().to(self.reward.demonstrations.observations.device)
+        if self.memory is not None:
+            self.memory.add(steps)
+        known = steps if self.memory is None or self.memory.held is None else self.memory.held
+        for _ in range(self.updates):
+            self.reward.update(known, self.batch_size)
+        rewards = self.reward.of(steps).cpu().numpy().reshape(buffer.rewards.shape)
+        # The buffer knows of starts: a step ended its episode where the next one starts one.
+        ended = np.concatenate([buffer.episode_starts[1:], self.locals["dones"][None]]).astype(bool)
+        buffer.rewards += self.scale(rewards, ended)
+        buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
+        if self.look is not None:
+            self.look()

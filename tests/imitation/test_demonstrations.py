@@ -1,0 +1,127 @@
+"""Demonstrations: which rows make a transition, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from gymnasium import spaces
+
+from advlearn.imitation import Demonstrations, load_demonstrations
+from advlearn.imitation.demonstrations import fits
+
+
+def counted(lengths: list[int], terminated: list[bool]) -> Demonstrations:
+    """Episode k counts its steps from 100 k; action t of an episode is its step."""
+    observations = [100 * k + np.arange(n + 1) for k, n in enumerate(lengths)]
+    actions = np.concatenate([np.arange(n) for n in lengths])
+    return Demonstrations(
+        np.concatenate(observations)[:, None].astype(np.float32), actions, np.array(lengths), np.array(terminated)
+    )
+
+
+def test_every_step_becomes_the_transition_it_was() -> None:
+    steps = counted([3, 2], [True, False]).transitions()
+    assert steps.observations[:, 0].tolist() == [0, 1, 2, 100, 101]
+    assert steps.next_observations[:, 0].tolist() == [1, 2, 3, 101, 102]
+    assert steps.actions.tolist() == [0, 1, 2, 0, 1]
+    assert steps.terminated.tolist() == [False, False, True, False, False]
+
+
+def test_every_third_step_keeps_its_own_next_observation() -> None:
+    starts = set()
+    for seed in range(20):
+        steps = counted([10, 7], [True, True]).transitions(3, seed=seed)
+        first = steps.observations[steps.observations[:, 0] < 100, 0]
+        assert (first.diff() == 3).all() and first[0] < 3
+        assert (steps.next_observations - steps.observations == 1).all()
+        starts.add(int(first[0]))
+    assert starts == {0, 1, 2}
+
+
+def test_the_first_episodes_are_whole() -> None:
+    one = counted([3, 2], [True, False]).first(1)
+    assert (len(one), one.episodes, len(one.observations)) == (3, 1, 4)
+    with pytest.raises(ValueError, match=r"episodes: expected 1 to 2, got 3"):
+        counted([3, 2], [True, False]).first(3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lengths": np.array([3, 3])}, "observations: expected 8 rows for 2 episodes, got 7"),
+        ({"terminated": np.array([True])}, "terminated: expected 2 values"),
+        ({"actions": np.zeros(4)}, "actions: expected 5 rows for 2 episodes, got 4"),
+        ({"observations": np.full((7, 1), np.nan)}, "observations: expected finite numbers, got NaN or infinity in 7"),
+        ({"lengths": np.array([5, 0])}, "lengths: expected at least 1 step in every episode, got 0"),
+    ],
+)
+def test_what_does_not_add_up_is_refused(change: dict[str, np.ndarray], message: str) -> None:
+    whole = {
+        "observations": np.zeros((7, 1)),
+        "actions": np.zeros(5),
+        "lengths": np.array([3, 2]),
+        "terminated": np.array([True, False]),
+    }
+    with pytest.raises(ValueError, match=message):
+        Demonstrations(**{**whole, **change})
+
+
+def test_one_transition_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 2 transitions, got 1"):
+        Demonstrations(np.zeros((2, 1)), np.zeros(1), np.array([1]), np.array([True]))
+
+
+def saved(path: Path, **arrays: np.ndarray) -> Path:
+    plain = {
+        "observations": np.zeros((4, 2), np.float32),
+        "actions": np.zeros(3, np.int64),
+        "episode_lengths": np.array([3]),
+        "terminated": np.array([1]),
+    }
+    np.savez(path, **{**plain, **arrays})
+    return path
+
+
+def test_a_file_is_read_back(tmp_path: Path) -> None:
+    demos = load_demonstrations(saved(tmp_path / "a.npz", env_id=np.array("X-v0"), expert_return_mean=np.array(7.5)))
+    assert (demos.env_id, demos.expert_return, len(demos)) == ("X-v0", 7.5, 3)
+    assert np.isnan(load_demonstrations(saved(tmp_path / "b.npz")).expert_return)
+
+
+def test_a_file_that_is_cut_off_or_pickled_or_lacks_an_array_is_named(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "a.npz")
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(whole.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"cut.npz is cut off"):
+        load_demonstrations(cut)
+    with pytest.raises(ValueError, match="no npz file of plain arrays"):
+        load_demonstrations(saved(tmp_path / "p.npz", actions=np.array([{}, {}, {}], dtype=object)))
+    np.savez(tmp_path / "few.npz", observations=np.zeros((4, 2)))
+    with pytest.raises(ValueError, match="lacks actions, episode_lengths, terminated"):
+        load_demonstrations(tmp_path / "few.npz")
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load_demonstrations(tmp_path / "none.npz")
+
+
+BOX = spaces.Box(-1, 1, (2,))
+
+
+@pytest.mark.parametrize(
+    ("observation_space", "action_space", "message"),
+    [
+        (spaces.Box(-1, 1, (3,)), spaces.Discrete(2), r"expected observations of shape \(3,\), got \(2,\)"),
+        (BOX, spaces.Discrete(1), "actions from 0 to 1 leave the environment's range Discrete"),
+        (BOX, spaces.Box(-1, 1, (1,)), r"expected actions of shape \(1,\), got \(\)"),
+        (spaces.Dict({"x": BOX}), spaces.Discrete(2), "env: expected vectors as observations"),
+        (BOX, spaces.MultiBinary(2), "env: expected Discrete or Box actions"),
+    ],
+)
+def test_demonstrations_of_another_environment_are_refused(
+    observation_space: spaces.Space, action_space: spaces.Space, message: str
+) -> None:
+    demos = Demonstrations(np.zeros((4, 2)), np.array([0, 1, 0]), np.array([3]), np.array([True]), "Other-v0")
+    with pytest.raises((ValueError, TypeError), match=message):
+        fits(demos, observation_space, action_space)

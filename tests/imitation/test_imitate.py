@@ -1,0 +1,234 @@
+"""Imitation on stable-baselines3: what lands in its buffers, and whole runs."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from stable_baselines3 import A2C, DQN, PPO, SAC
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from advlearn import Adversary
+from advlearn.imitation import Demonstrations, Encoder, LearnedReward, Transitions, clone_behaviour, imitate
+from advlearn.imitation.methods import METHODS
+from advlearn.imitation.on_policy import OnPolicyReward
+from advlearn.imitation.recording import Recording
+from advlearn.imitation.return_scale import ReturnScale
+
+
+class Counting(gym.Env[Any, Any]):
+    """A counter: action 1 goes on by two, 0 by one; terminates from 9 on, is cut after six steps."""
+
+    def __init__(self, continuous: bool = False) -> None:
+        self.observation_space = gym.spaces.Box(0, 20, (1,), np.float32)
+        self.action_space = gym.spaces.Box(-1, 1, (1,), np.float32) if continuous else gym.spaces.Discrete(2)
+        self.at, self.steps = 0.0, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.at, self.steps = 0.0, 0
+        return np.array([self.at], np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.at += 1 + (np.asarray(action).item() > 0)
+        self.steps += 1
+        ended = self.at >= 9
+        return np.array([self.at], np.float32), 5.0, ended, not ended and self.steps >= 6, {}
+
+
+def counting(n: int = 3, continuous: bool = False) -> DummyVecEnv:
+    return DummyVecEnv([lambda: Counting(continuous)] * n)
+
+
+def always_one(continuous: bool = False) -> Demonstrations:
+    """Two episodes of an expert that always goes on by two: 0, 2, 4, 6, 8, 10."""
+    observations = np.tile(np.arange(0, 12, 2, dtype=np.float32), 2)[:, None]
+    actions = np.ones((10, 1), np.float32) if continuous else np.ones(10, np.int64)
+    return Demonstrations(observations, actions, np.array([5, 5]), np.array([True, True]))
+
+
+def small(env: Any, **settings: Any) -> PPO:
+    return PPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=1, seed=0, device="cpu", **settings)
+
+
+def test_the_recording_hides_the_reward_and_keeps_the_last_observation() -> None:
+    env = Recording(counting(1))
+    assert env.reset()[0, 0] == 0
+    for action in (1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0):  # an end at 10, then a cut at 6
+        _, rewards, _, infos = env.step(np.array([action]))
+        assert rewards[0] == 0 and infos[0]["true_reward"] == 5
+    steps = env.take()
+    assert steps.observations[:, 0].tolist() == [0, 2, 4, 6, 8, 0, 1, 2, 3, 4, 5]
+    assert steps.next_observations[:, 0].tolist() == [2, 4, 6, 8, 10, 1, 2, 3, 4, 5, 6]
+    assert steps.terminated.tolist() == [False] * 4 + [True] + [False] * 6
+
+
+class Look(BaseCallback):
+    """Copies of the rollout buffer, before or after ours has written to it."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self.recording = recording
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
+        names = ("rewards", "values", "returns", "advantages", "episode_starts")
+        self.seen = {name: getattr(buffer, name).copy() for name in names}
+        self.steps = list(self.recording._steps)
+        self.last = self.locals["values"].numpy()[:, 0], self.locals["dones"].copy()
+
+
+def test_rewards_are_added_to_what_a_time_limit_left_and_advantages_follow() -> None:
+    player = small(counting())
+    recording = Recording(player.get_env())
+    player.env = recording
+    expert = always_one().transitions()
+    encoder = Encoder(expert, choices=2)
+    adversary = Adversary(torch.nn.Linear(encoder.width, 1), "gan")
+    learned = LearnedReward(adversary, encoder, expert, form="logit", gamma=player.gamma)
+    before, after = Look(recording), Look(recording)
+    player.learn(48, callback=[before, OnPolicyReward(learned, recording, updates=0, batch_size=8), after])
+    left, (last_values, dones) = before.seen["rewards"], before.last
+    assert (left != 0).any() and not (left != 0).all()  # the value that was added where episodes were cut
+    paid = [adversary.critic(encoder(Transitions.of(*step)))[:, 0].detach().numpy() for step in before.steps]
+    ends = np.concatenate([before.seen["episode_starts"][1:], dones[None]]).astype(bool)
+    rewards = left + ReturnScale(player.gamma, 3)(np.stack(paid), ends)
+    np.testing.assert_allclose(after.seen["rewards"], rewards, rtol=1e-4, atol=1e-5)
+    # Generalised advantages (Schulman et al. 2016, eq. 16) of these rewards, from the end.
+    values, advantage = after.seen["values"], np.zeros(3)
+    follow = [*values[1:], last_values]
+    for t in reversed(range(16)):
+        error = rewards[t] + player.gamma * ~ends[t] * follow[t] - values[t]
+        advantage = error + player.gamma * player.gae_lambda * ~ends[t] * advantage
+        np.testing.assert_allclose(after.seen["advantages"][t], advantage, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(after.seen["returns"], after.seen["advantages"] + values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", [*METHODS, "hinge + r1", "ebgan", "energy-distance"])
+def test_every_method_runs_on_ppo(objective: str) -> None:
+    run = imitate(always_one(), objective, steps=96, algorithm=small(counting()), absorbing=True, quiet=True)
+    assert run.policy.num_timesteps == 96 and len(run.history) == 2
+    steps = always_one().transitions()
+    rewards = run.reward(steps.observations, steps.actions, steps.next_observations, steps.terminated)
+    assert rewards.shape == (10,) and np.isfinite(rewards).all()
+
+
+@pytest.mark.parametrize("kind", ["a2c", "dqn", "sac"])
+def test_other_algorithms_run(kind: str) -> None:
+    if kind == "sac":
+        player: Any = SAC("MlpPolicy", counting(1, True), learning_starts=10, batch_size=8, seed=0, device="cpu")
+    elif kind == "dqn":
+        player = DQN("MlpPolicy", counting(1), learning_starts=10, batch_size=8, seed=0, device="cpu")
+    else:
+        player = A2C("MlpPolicy", counting(), seed=0, device="cpu")
+    run = imitate(always_one(kind == "sac"), steps=60, algorithm=player, updates=5, batch_size=8, quiet=True)
+    assert run.reward.adversary.terms
+
+
+def test_replayed_samples_carry_todays_reward_and_the_environments_actions() -> None:
+    env = counting(1, continuous=True)
+    env.action_space = gym.spaces.Box(-3, 5, (1,), np.float32)  # type: ignore[assignment]
+    env.envs[0].action_space = env.action_space
+    player: Any = SAC("MlpPolicy", env, learning_starts=10, batch_size=8, seed=0, device="cpu")
+    run = imitate(always_one(True), steps=40, algorithm=player, updates=5, batch_size=8, quiet=True)
+    drawn = player.replay_buffer.sample(16)
+    steps = player.replay_buffer.transitions(drawn)
+    assert torch.allclose(drawn.rewards[:, 0], run.reward.of(steps))
+    assert torch.allclose(steps.actions, 1 + 4 * drawn.actions, atol=1e-5)  # -1 .. 1 back to -3 .. 5
+    assert steps.next_observations.max() <= 11 and (steps.next_observations > steps.observations).all()
+
+
+def test_an_expert_in_sight_is_imitated() -> None:
+    """The expert always takes 1; what the policy does at the end is what it does, whatever the true reward says."""
+    player = small(counting(8), learning_rate=3e-3)
+    run = imitate(always_one(), "gail", steps=8 * 16 * 25, algorithm=player, reward="logit", absorbing=True, quiet=True)
+    states = np.arange(0, 10, 2, dtype=np.float32)[:, None]
+    chosen, _ = run.policy.predict(states, deterministic=True)
+    assert chosen.tolist() == [1] * 5
+
+
+def test_cloning_makes_the_experts_actions_the_likeliest() -> None:
+    player = small(counting())
+    loss = clone_behaviour(player, always_one().transitions(), steps=200, batch_size=16, lr=1e-2)
+    assert loss < 0.05
+    chosen, _ = player.predict(np.arange(0, 10, 2, dtype=np.float32)[:, None], deterministic=True)
+    assert chosen.tolist() == [1] * 5
+    with pytest.raises(TypeError, match="expected one with an actor-critic policy, got DQN"):
+        clone_behaviour(DQN("MlpPolicy", counting(1), device="cpu"), always_one().transitions())
+
+
+def test_a_seed_fixes_a_run_and_leaves_the_global_generators_alone() -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
+
+    def weights(seed: int) -> Any:
+        run = imitate(always_one(), steps=64, algorithm="a2c", env=counting(), seed=seed, quiet=True)
+        return torch.cat([p.detach().flatten() for p in run.policy.policy.parameters()])
+
+    one, same, other = weights(1), weights(1), weights(2)
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert (before[1] == np.random.get_state()[1]).all()  # type: ignore[index]
+
+
+def test_normalised_observations_are_recorded_raw() -> None:
+    env = VecNormalize(counting())
+    run = imitate(always_one(), "airl", steps=48, algorithm=small(env), quiet=True)
+    assert isinstance(env.venv, Recording) and run.history
+    with pytest.raises(TypeError, match="VecNormalize"):
+        sac = SAC("MlpPolicy", VecNormalize(counting(1, True)), device="cpu")
+        imitate(always_one(True), steps=10, algorithm=sac, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"algorithm": "ppoo"}, "algorithm: expected one of ppo"),
+        ({"algorithm": "ppo"}, "env: expected an environment id, got none"),
+        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"env": "CartPole-v1"}, r"expected observations of shape \(4,\), got \(1,\)"),
+        ({"objective": "gial"}, "gial"),
+        ({"objective": "predictive", "env": "counting"}, "transitions have neither"),
+        ({"inputs": "actions", "env": "counting"}, "inputs: expected one of state-action"),
+    ],
+)
+def test_bad_input_is_one_line_before_training(settings: dict[str, Any], message: str) -> None:
+    given = {"steps": 10, "quiet": True, **settings}
+    if given.get("env") == "counting":
+        given["env"] = counting()
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        imitate(always_one(), given.pop("objective", "gail"), **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reward_of_one_sign_with_episodes_of_many_lengths_is_remarked_on(capsys: Any) -> None:
+    demos = always_one()
+    ragged = Demonstrations(demos.observations[:10], demos.actions[:8], np.array([5, 3]), np.array([True, True]))
+    imitate(ragged, steps=48, algorithm=small(counting()), quiet=True)
+    assert "pays for living on" in capsys.readouterr().err
+    imitate(ragged, steps=48, algorithm=small(counting()), absorbing=True, quiet=True)
+    assert not capsys.readouterr().err
+
+
+def test_the_scale_is_the_spread_of_discounted_returns_over_everything_seen() -> None:
+    rng = np.random.default_rng(0)
+    rewards, ends = rng.normal(3, 2, (40, 2)), rng.random((40, 2)) < 0.1
+    scale = ReturnScale(0.9, 2)
+    scale(rewards[:25], ends[:25])
+    found = scale(rewards[25:], ends[25:])
+    returns, current = [], np.zeros(2)
+    for r, e in zip(rewards, ends, strict=True):
+        current = r + 0.9 * current
+        returns.append(current.copy())
+        current = current * ~e
+    np.testing.assert_allclose(found, rewards[25:] / np.std(returns), rtol=1e-9)
+    again = ReturnScale(0.9, 2)
+    again.load_state_dict(scale.state_dict())
+    np.testing.assert_array_equal(again(rewards, ends), scale(rewards, ends))

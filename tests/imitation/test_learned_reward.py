@@ -1,0 +1,138 @@
+"""What a critic sees and what its score pays, against the formulas."""
+
+import math
+
+import pytest
+import torch
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from torch import nn
+
+from advlearn import Adversary
+from advlearn.imitation import FORMS, Encoder, LearnedReward, Transitions
+from advlearn.imitation.critic import ShapedCritic
+from advlearn.imitation.methods import METHODS, method
+from advlearn.imitation.rewards import sign
+from advlearn.nets import IdentityCritic
+
+
+def steps(n: int, seed: int = 0, terminated: tuple[int, ...] = ()) -> Transitions:
+    generator = torch.Generator().manual_seed(seed)
+    before, after = (3 + 2 * torch.randn(n, 3, generator=generator) for _ in range(2))
+    ends = torch.zeros(n, dtype=torch.bool)
+    ends[list(terminated)] = True
+    return Transitions(before, torch.randint(2, (n,), generator=generator), after, ends)
+
+
+def test_vectors_are_standardised_by_the_demonstrations_and_a_constant_is_left() -> None:
+    expert = steps(500)
+    expert.observations[:, 2] = 7.0
+    x = Encoder(expert, choices=2)(expert)
+    assert torch.allclose(x[:, :2].mean(0), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(x[:, :2].std(0), torch.ones(2), atol=1e-5)
+    assert (x[:, 2] == 0).all() and (x[:, 3] == 0).all()
+    assert torch.equal(x[:, 4:].argmax(1), expert.actions) and (x[:, 4:].sum(1) == 1).all()
+
+
+@pytest.mark.parametrize("inputs", ["state-action", "state", "state-next", "state-action-next"])
+def test_the_absorbing_state_has_the_size_of_a_sample_and_its_flags(inputs: str) -> None:
+    some = steps(6, terminated=(5,))
+    encoder = Encoder(some, choices=2, inputs=inputs)  # type: ignore[arg-type]
+    x, beyond = encoder(some), encoder.absorbing(2)
+    assert x.shape[1] == beyond.shape[1] == encoder.width
+    assert beyond[0].sum() == (2 if "next" in inputs else 1)
+    if "next" in inputs:  # what follows an end is the absorbing state, whatever was seen last
+        assert x[5, -4:].tolist() == [0, 0, 0, 1] and (x[:5, -1] == 0).all()
+
+
+@pytest.mark.parametrize("s", [-3.0, 0.0, 2.0])
+def test_forms_are_their_formulas(s: float) -> None:
+    d = 1 / (1 + math.exp(-s))
+    expected = {
+        "positive": -math.log(1 - d),
+        "log": math.log(d),
+        "logit": math.log(d) - math.log(1 - d),
+        "fairl": -s * math.exp(s),
+        "clipped": max(0.0, 1 - 0.25 * (s - 1) ** 2),
+    }
+    assert expected.keys() == FORMS.keys()
+    for name, value in expected.items():
+        found = float(FORMS[name](torch.tensor(s, dtype=torch.float64)))
+        assert found == pytest.approx(value, abs=1e-9)
+        assert sign(name) * found >= 0
+
+
+def test_the_critic_of_airl_is_reward_and_shaping_less_the_log_probability() -> None:
+    torch.manual_seed(0)
+    critic = ShapedCritic(5, 3, gamma=0.9)
+    x, o, after, log_prob = torch.randn(7, 5), torch.randn(7, 3), torch.randn(7, 3), torch.randn(7)
+    goes_on = torch.tensor([1.0, 1, 0, 1, 0, 1, 1])
+    g, h, h_after = critic.reward(x)[:, 0], critic.potential(o)[:, 0], critic.potential(after)[:, 0]
+    expected = g + torch.where(goes_on > 0, 0.9 * h_after, 0.0) - h - log_prob
+    assert torch.allclose(critic(x, o, after, goes_on, log_prob), expected, atol=1e-6)
+
+
+def linear(encoder: Encoder) -> Adversary:
+    critic = nn.Linear(encoder.width, 1)
+    return Adversary(critic, "gan")
+
+
+def test_an_end_is_paid_the_absorbing_state_for_ever() -> None:
+    some = steps(6, terminated=(1, 4))
+    encoder = Encoder(some, choices=2)
+    adversary = linear(encoder)
+    plain, absorbing = (
+        LearnedReward(adversary, encoder, some, form="logit", gamma=0.9, absorbing=kind) for kind in (False, True)
+    )
+    beyond = adversary.critic(encoder.absorbing(1))[0, 0]
+    expected = plain.of(some) + torch.tensor([0.0, 9, 0, 0, 9, 0]) * beyond.detach()
+    assert torch.allclose(absorbing.of(some), expected, atol=1e-5)
+
+
+def test_the_critic_sees_one_absorbing_state_for_each_end() -> None:
+    some = steps(6, terminated=(1, 4))
+    encoder = Encoder(some, choices=2)
+    learned = LearnedReward(linear(encoder), encoder, some, absorbing=True)
+    seen = learned.samples(some)
+    assert isinstance(seen, torch.Tensor) and seen.shape[0] == 8
+    assert torch.equal(seen[6:], encoder.absorbing(2))
+    shaped = Adversary(ShapedCritic(encoder.width, 4, 0.9), "gan")
+    learned = LearnedReward(shaped, encoder, some, absorbing=True, log_prob=lambda s: torch.zeros(s.size))
+    x, o, after, goes_on, log_prob = learned.samples(some)
+    assert {len(part) for part in (x, o, after, goes_on, log_prob)} == {8} and (goes_on == 1).all()
+    assert torch.equal(after[[1, 4]], encoder.absorbing_state(2))
+
+
+def test_an_objective_of_sets_pays_its_witness() -> None:
+    expert, policy = steps(40), steps(30, seed=1)
+    encoder = Encoder(expert, choices=2)
+    chain, named = method("gmmil")
+    adversary = Adversary(IdentityCritic(), chain)
+    learned = LearnedReward(adversary, encoder, expert, form=named.reward)
+    real, fake = encoder(expert), encoder(policy)
+    witness = adversary.objective.witness(fake, real, fake)  # type: ignore[operator]
+    assert torch.allclose(learned.of(policy), witness, atol=1e-6)
+
+
+def test_a_trained_critic_pays_the_expert_more() -> None:
+    torch.manual_seed(0)
+    expert = steps(400)
+    policy = steps(400, seed=1)._replace(actions=1 - expert.actions)
+    policy = policy._replace(observations=expert.observations)
+    encoder = Encoder(expert, choices=2)
+    expert = expert._replace(actions=(expert.observations[:, 0] > 3).long())
+    policy = policy._replace(actions=(expert.observations[:, 0] <= 3).long())
+    learned = LearnedReward(Adversary(nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 1)), "gan", lr=1e-2),
+                            encoder, expert, form="positive")  # fmt: skip
+    for _ in range(200):
+        learned.update(policy, 128)
+    # The sides differ in their actions alone, so at the optimum D is 1 on one and 0 on the other.
+    assert learned.of(expert).median() > 2 > 0.2 > learned.of(policy).median()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_names_a_chain_a_form_and_its_paper(name: str) -> None:
+    chain, named = method(name)
+    assert named.reward in (*FORMS, "own") and named.paper
+    assert method(f"{name} + r1")[0].regularizers[: len(chain.regularizers)] is not None
