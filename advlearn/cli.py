@@ -6,21 +6,25 @@ from typing import Annotated, Any, cast
 
 import typer
 
+# Named here too, since completion must not import stable-baselines3.
+_METHODS = ("gail", "vail", "airl", "vairl", "wail", "fairl", "amp", "gmmil", "otil")
+
 app = typer.Typer(help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _names(incomplete: str) -> list[str]:
-    """Completion of objective names."""
+    """Completion of objective names, methods of imitation included."""
     from advlearn.core import discovery
 
-    return sorted(e.name for e in discovery.entries().values() if e.name.startswith(incomplete))
+    names = {*_METHODS, *(e.name for e in discovery.entries().values())}
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def _tasks(incomplete: str) -> list[str]:
     """Completion of task names."""
     from advlearn.core import discovery
 
-    return [name for name in discovery.tasks() if name.startswith(incomplete)]
+    return [name for name in (*discovery.tasks(), "imitate") if name.startswith(incomplete)]
 
 
 def _data_names(incomplete: str) -> list[str]:
@@ -36,7 +40,10 @@ def fit(
         str,
         typer.Argument(help="A task, with keywords if you like: 'generate(conditional=True)'.", autocompletion=_tasks),
     ] = "generate",
-    objective: Annotated[str, typer.Option(help="A spec; see `advlearn list`.", autocompletion=_names)] = "nsgan",
+    objective: Annotated[
+        str | None,
+        typer.Option(help="A spec; see `advlearn list`. Default nsgan; imitate: gail.", autocompletion=_names),
+    ] = None,
     data: Annotated[
         str,
         typer.Option(
@@ -52,11 +59,18 @@ def fit(
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")] = None,
+    demos: Annotated[str | None, typer.Option(help="imitate: an npz file, or a name such as 'cartpole'.")] = None,
+    env: Annotated[str | None, typer.Option(help="imitate: environment id; default: the demonstrations'.")] = None,
+    algorithm: Annotated[str, typer.Option(help="imitate: ppo, a2c, trpo, sac, td3, dqn or tqc.")] = "ppo",
 ) -> None:
-    """Train. The same command with the same folder goes on where a run was stopped."""
+    """Train. The same command with the same folder goes on where a run was stopped; imitate starts afresh."""
+    if task == "imitate" or demos is not None:
+        _imitate(task, objective or "gail", demos, env, algorithm, steps, batch_size, lr, seed, out)
+        return
     from advlearn.fitting import fit as call
     from advlearn.report import report
 
+    objective = objective or "nsgan"
     folder = out if out is not None else Path("runs") / _file_name(f"{task}-{objective}-{data}")
     with _one_line_errors(folder):
         run = call(
@@ -73,6 +87,37 @@ def fit(
             out=folder,
         )
         report(run, data)
+
+
+def _imitate(
+    task: str,
+    objective: str,
+    demos: str | None,
+    env: str | None,
+    algorithm: str,
+    steps: int,
+    batch_size: int | None,
+    lr: float | None,
+    seed: int,
+    out: Path | None,
+) -> None:
+    with _one_line_errors(None):
+        if task != "imitate" or demos is None:
+            raise ValueError(f"demos: belongs to the task imitate, and it needs one, got {demos!r} with {task!r}")
+        from advlearn.imitation import imitate, report
+
+        folder = out or Path("runs") / _file_name(f"{task}-{objective}-{env or Path(demos).stem}")
+        run = imitate(
+            demos,
+            objective,
+            steps=steps,
+            env=env,
+            algorithm=algorithm,
+            batch_size=batch_size or 256,
+            lr=lr or 1e-3,
+            seed=seed,
+        )
+        report(run, folder)
 
 
 @app.command()

@@ -9,9 +9,8 @@ import argparse
 
 import gymnasium
 import numpy as np
-from matplotlib.figure import Figure
 
-from advlearn.imitation import Demonstrations, imitate, load_demonstrations
+from advlearn.imitation import Demonstrations, draw, imitate, load_demonstrations
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=150_000)
@@ -38,13 +37,6 @@ def rule(seed: int = 0) -> Demonstrations:
 demos = load_demonstrations(options.demos) if options.demos else rule()
 run = imitate(demos, options.objective, steps=options.steps, env="CartPole-v1")
 
-figure = Figure(figsize=(6, 3.5), layout="constrained")
-axes = figure.add_subplot()
-axes.plot([row["steps"] for row in run.history], [row["return"] for row in run.history], label=options.objective)
-axes.axhline(demos.expert_return, color="k", linestyle="--", label="expert")
-axes.set(xlabel="environment steps", ylabel="return (never seen by the policy)")
-axes.legend()
-figure.savefig(options.picture, dpi=100)
-
-returns = run.returns("CartPole-v1", episodes=10)
+draw(run, options.picture)
+returns = run.returns(episodes=10)
 print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}")

@@ -6,6 +6,7 @@ from advlearn.imitation.imitate import imitate
 from advlearn.imitation.imitation import Imitation
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.methods import METHODS
+from advlearn.imitation.report import draw, report
 from advlearn.imitation.rewards import FORMS
 from advlearn.imitation.transitions import Encoder, Transitions
 
@@ -18,6 +19,8 @@ __all__ = [
     "LearnedReward",
     "Transitions",
     "clone_behaviour",
+    "draw",
     "imitate",
     "load_demonstrations",
+    "report",
 ]

@@ -86,7 +86,7 @@ def imitate(
         expert = demos.transitions(every, seed=seed)
         recording = _record(player)
         learned = _learned(player, expert, chain, named, inputs, reward, absorbing, lr)
-        run = Imitation(player, learned, demos)
+        run = Imitation(player, learned, demos, env if isinstance(env, str) else demos.env_id)
         watch = _Watch(run, recording, steps, quiet)
         _warn_of_bias(named.reward if reward is None else reward, demos, absorbing)
         player.learn(steps, callback=_callback(player, learned, recording, updates, batch_size, watch))

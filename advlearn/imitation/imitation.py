@@ -20,23 +20,35 @@ class Imitation:
         policy: The algorithm of stable-baselines3, an ordinary one: ``policy.save`` and ``PPO.load`` are all it needs.
         reward: The learned reward; called with arrays it gives the reward of transitions.
         demonstrations: What was imitated.
+        env_id: The environment, where it has an id.
     """
 
-    def __init__(self, policy: BaseAlgorithm, reward: LearnedReward, demonstrations: Demonstrations) -> None:
+    def __init__(
+        self, policy: BaseAlgorithm, reward: LearnedReward, demonstrations: Demonstrations, env_id: str = ""
+    ) -> None:
         self.policy = policy
         self.reward = reward
         self.demonstrations = demonstrations
+        self.env_id = env_id
         self.history: list[dict[str, Any]] = []
 
-    def returns(self, env: str | VecEnv, episodes: int = 20, *, deterministic: bool = True, seed: int = 0) -> Any:
+    def returns(
+        self, env: str | VecEnv | None = None, episodes: int = 20, *, deterministic: bool = True, seed: int = 0
+    ) -> Any:
         """True returns of whole episodes of the policy, float64 (episodes,).
 
         Args:
-            env: Environment id or a vectorised environment.
+            env: Environment id or a vectorised environment; a fresh one of `env_id` if None.
             episodes: How many.
             deterministic: Take the policy's mode, else draw from it.
             seed: Seeds an environment that is made here.
+
+        Raises:
+            ValueError: No environment, here or known by its id.
         """
+        env = env or self.env_id
+        if not env:
+            raise ValueError("env: expected an environment, got none, and the run's has no id")
         from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
