@@ -63,7 +63,7 @@ def fit(
     env: Annotated[str | None, typer.Option(help="imitate: environment id; default: the demonstrations'.")] = None,
     algorithm: Annotated[str, typer.Option(help="imitate: ppo, a2c, trpo, sac, td3, dqn or tqc.")] = "ppo",
 ) -> None:
-    """Train. The same command with the same folder goes on where a run was stopped; imitate starts afresh."""
+    """Train. The same command with the same folder goes on where a run was stopped."""
     if task == "imitate" or demos is not None:
         _imitate(task, objective or "gail", demos, env, algorithm, steps, batch_size, lr, seed, out)
         return
@@ -101,12 +101,12 @@ def _imitate(
     seed: int,
     out: Path | None,
 ) -> None:
-    with _one_line_errors(None):
+    folder = out or Path("runs") / _file_name(f"{task}-{objective}-{env or Path(demos or '').stem}")
+    with _one_line_errors(folder):
         if task != "imitate" or demos is None:
             raise ValueError(f"demos: belongs to the task imitate, and it needs one, got {demos!r} with {task!r}")
         from advlearn.imitation import imitate, report
 
-        folder = out or Path("runs") / _file_name(f"{task}-{objective}-{env or Path(demos).stem}")
         run = imitate(
             demos,
             objective,
@@ -116,6 +116,7 @@ def _imitate(
             batch_size=batch_size or 256,
             lr=lr or 1e-3,
             seed=seed,
+            out=folder if algorithm in ("ppo", "a2c", "trpo") else None,
         )
         report(run, folder)
 

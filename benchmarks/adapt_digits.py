@@ -103,7 +103,7 @@ def first(source: Any, n: int | None) -> Source:
     return Source(source.x[:n], source.y[:n], source.name, source.classes)
 
 
-def train(case: str, method: str, seed: int, quick: bool) -> Row:
+def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
     """One run."""
     data, source_test, target_test = case_data(case, quick)
     objective, task = METHODS[method]
@@ -112,14 +112,15 @@ def train(case: str, method: str, seed: int, quick: bool) -> Row:
     looks = Looks(Source(target.x[:2000]), target_test, max(1, steps // LOOKS))
     start = time.process_time()
     run = fit(
-        task, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed, device="cpu", callbacks=[looks]
+        task, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed, device=device, callbacks=[looks]
     )  # fmt: skip
     seconds = time.process_time() - start - looks.seconds
     player: Any = run.player
     with torch.no_grad():
-        h = [player.model.features(part.x[:1000]) for part in (source_test, target_test)]
+        h = [player.model.features(part.x[:1000].to(device)) for part in (source_test, target_test)]
     sure, right = np.array(looks.seen).T
     key = {"case": case, "method": method, "seed": seed, "objective": objective, "task": task, "steps": steps}
+    key |= {"device": device}
     return key | {
         "information": float(sure.max()),
         "accuracy": float(right[sure.argmax()]),
@@ -187,7 +188,7 @@ def main() -> None:
         {"case": case, "method": method, "seed": seed} for case in cases for method in CASES[case][1] for seed in seeds
     ]
     if not options.report:
-        compute(result, partial(train, quick=options.quick), todo, options.jobs)
+        compute(result, partial(train, device=options.device, quick=options.quick), todo, options.jobs)
         if os.environ.get("ADVLEARN_PEERS_DIGITS") and "small" in cases:
             compute(
                 result, peer, [{"case": "small", "method": m, "seed": s} for m in PEERS for s in seeds], options.jobs

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
@@ -17,6 +18,7 @@ from advlearn.core.chain import Chain
 from advlearn.core.spec import Spec
 from advlearn.engine import rng
 from advlearn.imitation import algorithms
+from advlearn.imitation.checkpoints import Checkpoints
 from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.demonstrations import Demonstrations, fits, load_demonstrations
 from advlearn.imitation.imitation import Imitation
@@ -45,6 +47,8 @@ def imitate(
     batch_size: int = 256,
     lr: float = 1e-3,
     seed: int = 0,
+    out: str | Path | None = None,
+    save_every: int = 20,
     quiet: bool = False,
 ) -> Imitation:
     """Train a policy to do what the demonstrations do.
@@ -65,6 +69,8 @@ def imitate(
         batch_size: Transitions of each side in a critic step.
         lr: The critic's learning rate.
         seed: Seeds everything but an algorithm that is handed over.
+        out: Folder for checkpoints; the same call goes on from the last one there, bit for bit. PPO, A2C and TRPO.
+        save_every: Rollouts between two checkpoints; at each, the environments are reset.
         quiet: Print nothing.
 
     Returns:
@@ -89,8 +95,26 @@ def imitate(
         run = Imitation(player, learned, demos, env if isinstance(env, str) else demos.env_id)
         watch = _Watch(run, recording, steps, quiet)
         _warn_of_bias(named.reward if reward is None else reward, demos, absorbing)
-        player.learn(steps, callback=_callback(player, learned, recording, updates, batch_size, watch))
+        ours = _callback(player, learned, recording, updates, batch_size, watch)
+        callbacks: list[BaseCallback] = [ours]
+        if out is not None:
+            if not isinstance(ours, OnPolicyReward):
+                raise TypeError("out: a run with a replay buffer cannot be resumed yet; expected PPO, A2C or TRPO")
+            recipe = _recipe(chain, player, demos, every=every, inputs=inputs, form=learned.form, absorbing=absorbing)
+            recipe |= {"updates": updates, "batch_size": batch_size, "lr": lr, "seed": seed, "save_every": save_every}
+            kept = Checkpoints(run, ours, Path(out), recipe, seed=seed, every=save_every)
+            kept.resume()
+            callbacks.append(kept)
+        done = player.num_timesteps if out is not None else 0
+        if done < steps:
+            player.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
         return run
+
+
+def _recipe(chain: Chain, player: BaseAlgorithm, demos: Demonstrations, **settings: Any) -> dict[str, Any]:
+    """What a run that is resumed must share with this one: plain values."""
+    shared = {"objective": repr(chain), "algorithm": type(player).__name__, "n_envs": player.n_envs}
+    return {**shared, "pairs": len(demos), **settings}
 
 
 def _record(player: BaseAlgorithm) -> Recording:

@@ -232,3 +232,41 @@ def test_the_scale_is_the_spread_of_discounted_returns_over_everything_seen() ->
     again = ReturnScale(0.9, 2)
     again.load_state_dict(scale.state_dict())
     np.testing.assert_array_equal(again(rewards, ends), scale(rewards, ends))
+
+
+def weights_of(run: Any) -> torch.Tensor:
+    parts = [*run.policy.policy.parameters(), *run.reward.adversary.parameters()]
+    return torch.cat([p.detach().flatten() for p in parts])
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("objective", ["gail", "vairl"])
+def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, normalised: bool, tmp_path: Any) -> None:
+    settings: dict[str, Any] = {"steps": 7 * 48, "seed": 3, "updates": 2, "batch_size": 8, "quiet": True}
+
+    def go(folder: str, break_at: int = -1) -> Any:
+        bare = counting()
+        original, taken = bare.step_wait, iter(range(break_at))
+
+        def break_off() -> Any:
+            if break_at >= 0 and next(taken, None) is None:
+                raise OSError("pulled the plug")
+            return original()
+
+        bare.step_wait = break_off  # type: ignore[method-assign]
+        player = small(VecNormalize(bare) if normalised else bare)
+        out = tmp_path / folder
+        return imitate(always_one(), objective, algorithm=player, out=out, save_every=2, **settings)
+
+    whole = go("whole")
+    with pytest.raises(OSError, match="pulled the plug"):
+        go("broken", break_at=5 * 16 + 3)
+    resumed = go("broken")
+    assert resumed.policy.num_timesteps == whole.policy.num_timesteps == 7 * 48
+    assert [row["steps"] for row in resumed.history] == list(range(48, 8 * 48, 48))
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    with pytest.raises(ValueError, match="holds a run with batch_size=8, got 16"):
+        settings["batch_size"] = 16
+        go("whole")
+    with pytest.raises(TypeError, match="replay buffer cannot be resumed yet"):
+        imitate(always_one(), steps=9, algorithm="dqn", env=counting(1), out=tmp_path / "dqn", quiet=True)
