@@ -7,7 +7,9 @@ from advlearn.imitation.imitation import Imitation
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.methods import METHODS
 from advlearn.imitation.report import draw, report
+from advlearn.imitation.rewarded import Rewarded
 from advlearn.imitation.rewards import FORMS
+from advlearn.imitation.sources import from_minari, from_trajectories, record, save_demonstrations
 from advlearn.imitation.transitions import Encoder, Transitions
 
 __all__ = [
@@ -17,10 +19,15 @@ __all__ = [
     "Encoder",
     "Imitation",
     "LearnedReward",
+    "Rewarded",
     "Transitions",
     "clone_behaviour",
     "draw",
+    "from_minari",
+    "from_trajectories",
     "imitate",
     "load_demonstrations",
+    "record",
     "report",
+    "save_demonstrations",
 ]

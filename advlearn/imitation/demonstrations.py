@@ -172,6 +172,8 @@ def fits(demonstrations: Demonstrations, observation_space: Any, action_space: A
             raise ValueError(f"demonstrations{where}: expected int actions (N,), got {actions.dtype} {actions.shape}")
     elif isinstance(action_space, spaces.Box):
         low, high = action_space.low, action_space.high
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise ValueError(f"env: expected actions with finite bounds, got {action_space}")
         if actions.shape[1:] != action_space.shape:
             raise ValueError(
                 f"demonstrations{where}: expected actions of shape {action_space.shape}, got {actions.shape[1:]}"

@@ -94,7 +94,9 @@ def imitate(
         learned = _learned(player, expert, chain, named, inputs, reward, absorbing, lr)
         run = Imitation(player, learned, demos, env if isinstance(env, str) else demos.env_id)
         watch = _Watch(run, recording, steps, quiet)
-        _warn_of_bias(named.reward if reward is None else reward, demos, absorbing)
+        _warn_of_bias(learned.form, demos, absorbing)
+        if isinstance(env, str) and demos.env_id and env != demos.env_id:
+            print(f"env: {env}, and the demonstrations are of {demos.env_id}", file=sys.stderr)
         ours = _callback(player, learned, recording, updates, batch_size, watch)
         callbacks: list[BaseCallback] = [ours]
         if out is not None:

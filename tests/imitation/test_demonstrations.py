@@ -115,6 +115,7 @@ BOX = spaces.Box(-1, 1, (2,))
         (spaces.Box(-1, 1, (3,)), spaces.Discrete(2), r"expected observations of shape \(3,\), got \(2,\)"),
         (BOX, spaces.Discrete(1), "actions from 0 to 1 leave the environment's range Discrete"),
         (BOX, spaces.Box(-1, 1, (1,)), r"expected actions of shape \(1,\), got \(\)"),
+        (BOX, spaces.Box(-np.inf, np.inf, (1,)), "env: expected actions with finite bounds"),
         (spaces.Dict({"x": BOX}), spaces.Discrete(2), "env: expected vectors as observations"),
         (BOX, spaces.MultiBinary(2), "env: expected Discrete or Box actions"),
     ],

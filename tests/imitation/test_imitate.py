@@ -9,9 +9,9 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from stable_baselines3 import A2C, DQN, PPO, SAC
+from stable_baselines3 import A2C, DQN, SAC
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecNormalize
 
 from advlearn import Adversary
 from advlearn.imitation import Demonstrations, Encoder, LearnedReward, Transitions, clone_behaviour, imitate
@@ -19,41 +19,7 @@ from advlearn.imitation.methods import METHODS
 from advlearn.imitation.on_policy import OnPolicyReward
 from advlearn.imitation.recording import Recording
 from advlearn.imitation.return_scale import ReturnScale
-
-
-class Counting(gym.Env[Any, Any]):
-    """A counter: action 1 goes on by two, 0 by one; terminates from 9 on, is cut after six steps."""
-
-    def __init__(self, continuous: bool = False) -> None:
-        self.observation_space = gym.spaces.Box(0, 20, (1,), np.float32)
-        self.action_space = gym.spaces.Box(-1, 1, (1,), np.float32) if continuous else gym.spaces.Discrete(2)
-        self.at, self.steps = 0.0, 0
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.at, self.steps = 0.0, 0
-        return np.array([self.at], np.float32), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        self.at += 1 + (np.asarray(action).item() > 0)
-        self.steps += 1
-        ended = self.at >= 9
-        return np.array([self.at], np.float32), 5.0, ended, not ended and self.steps >= 6, {}
-
-
-def counting(n: int = 3, continuous: bool = False) -> DummyVecEnv:
-    return DummyVecEnv([lambda: Counting(continuous)] * n)
-
-
-def always_one(continuous: bool = False) -> Demonstrations:
-    """Two episodes of an expert that always goes on by two: 0, 2, 4, 6, 8, 10."""
-    observations = np.tile(np.arange(0, 12, 2, dtype=np.float32), 2)[:, None]
-    actions = np.ones((10, 1), np.float32) if continuous else np.ones(10, np.int64)
-    return Demonstrations(observations, actions, np.array([5, 5]), np.array([True, True]))
-
-
-def small(env: Any, **settings: Any) -> PPO:
-    return PPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=1, seed=0, device="cpu", **settings)
+from tests.imitation.counting import always_one, counting, small
 
 
 def test_the_recording_hides_the_reward_and_keeps_the_last_observation() -> None:
