@@ -1,0 +1,75 @@
+"""Environments that step as one batch of tensors on a CPU or a GPU.
+
+`import advlearn_envs` registers the ids ``advlearn/...`` with gymnasium, where it is installed; it imports neither
+torch nor stable-baselines3. ``gymnasium.make("advlearn_envs:advlearn/CartPole-v1")`` needs no import at all.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from advlearn_envs.catalogue import make, register
+
+if TYPE_CHECKING:
+    from advlearn_envs.acrobot import Acrobot
+    from advlearn_envs.batched import BatchedEnv, Step
+    from advlearn_envs.cartpole import CartPole
+    from advlearn_envs.circles import Circles
+    from advlearn_envs.experts import record
+    from advlearn_envs.maze import CMaze, CMazeMirrored, SMaze, SMazeMirrored
+    from advlearn_envs.mountain_car import MountainCar, MountainCarContinuous
+    from advlearn_envs.pendulum import Pendulum
+    from advlearn_envs.sb3 import StableBaselinesVecEnv
+    from advlearn_envs.single import GymnasiumEnv
+    from advlearn_envs.vector import GymnasiumVectorEnv
+
+__all__ = [
+    "Acrobot",
+    "BatchedEnv",
+    "CMaze",
+    "CMazeMirrored",
+    "CartPole",
+    "Circles",
+    "GymnasiumEnv",
+    "GymnasiumVectorEnv",
+    "MountainCar",
+    "MountainCarContinuous",
+    "Pendulum",
+    "SMaze",
+    "SMazeMirrored",
+    "StableBaselinesVecEnv",
+    "Step",
+    "make",
+    "record",
+    "register",
+]
+
+_MODULES = {
+    "Acrobot": "acrobot",
+    "BatchedEnv": "batched",
+    "CMaze": "maze",
+    "CMazeMirrored": "maze",
+    "CartPole": "cartpole",
+    "Circles": "circles",
+    "GymnasiumEnv": "single",
+    "GymnasiumVectorEnv": "vector",
+    "MountainCar": "mountain_car",
+    "MountainCarContinuous": "mountain_car",
+    "Pendulum": "pendulum",
+    "SMaze": "maze",
+    "SMazeMirrored": "maze",
+    "StableBaselinesVecEnv": "sb3",
+    "Step": "batched",
+    "record": "experts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that naming the ids to gymnasium costs no import of torch.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'advlearn_envs' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"advlearn_envs.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+register()

@@ -1,0 +1,260 @@
+"""What every environment of this package is: N environments whose state is one tensor on a device."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+# No episode is as long: the single environments leave the limit to gymnasium's wrapper.
+NO_LIMIT = 2**31 - 1
+
+
+class Choice(NamedTuple):
+    """Discrete actions, int64 (N,) from 0 to n - 1.
+
+    Args:
+        n: Number of actions.
+    """
+
+    n: int
+
+
+class Range(NamedTuple):
+    """Continuous actions, float32 (N, A).
+
+    Args:
+        low: Lower bound of each component.
+        high: Upper bound of each component.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Step(NamedTuple):
+    """What one step of the batch returns; new tensors each time.
+
+    Args:
+        observations: (N, O) float32; of the new episode where one ended.
+        rewards: (N,) float32.
+        terminated: (N,) bool, the task ended the episode.
+        truncated: (N,) bool, the time limit ended it; both may be true, as in gymnasium.
+        final_observations: (N, O) float32, what the step led to before any reset. Where no episode ended it equals
+            `observations`, so it is the next observation of every transition.
+    """
+
+    observations: Tensor
+    rewards: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    final_observations: Tensor
+
+
+class BatchedEnv(ABC):
+    """N environments that step together; ended episodes start anew inside the same step.
+
+    A subclass states its constants and three pure functions of tensors: `_draw`, `_advance` and `_observe`. The state
+    is float64 (S, N): a row for each quantity, so that every operation runs over contiguous memory. Start states are
+    drawn for all N and blended in where an episode ended: what is computed never depends on values, so that no step
+    waits for the device. They are drawn anew every `SHORTEST` steps: no environment ends twice in between, so none
+    uses a start state twice.
+
+    Why float64: in float32 the pendulum is 3e-4 from gymnasium's within an episode and the acrobot 5e-4, which steps
+    10 to 25 % faster for it.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: Where the state lives; needs float64.
+        seed: Seed of the private generator; the global generators are never used.
+        time_limit: Steps after which an episode is cut off; None takes the environment's own.
+
+    Raises:
+        ValueError: No environment; a time limit below 1.
+    """
+
+    STATE: ClassVar[int]
+    LOW: tuple[float, ...]
+    HIGH: tuple[float, ...]
+    ACTIONS: ClassVar[Choice | Range]
+    TIME_LIMIT: ClassVar[int]
+    # Steps that an episode lasts at least, if it is not cut off.
+    SHORTEST: ClassVar[int] = 1
+    NAME: ClassVar[str]
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        time_limit: int | None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs: expected at least 1, got {num_envs}")
+        limit = self.TIME_LIMIT if time_limit is None else time_limit
+        if limit < 1:
+            raise ValueError(f"time_limit: expected at least 1 step, got {limit}")
+        self.num_envs = num_envs
+        self.time_limit = limit
+        self.generator = torch.Generator(device).manual_seed(seed)
+        # With its index where the user gave none, so that it can be compared with that of actions.
+        self.device = torch.empty(0, device=device).device
+        self._state: Tensor | None = None
+        self._starts = self._zeros(self.STATE)
+        self._starts_age = 0
+        self._elapsed = torch.zeros(num_envs, dtype=torch.int32, device=self.device)
+
+    @cached_property
+    def observation_space(self) -> "spaces.Box":
+        """Space of one observation, as gymnasium says it."""
+        return _box(self.LOW, self.HIGH)
+
+    @cached_property
+    def action_space(self) -> "spaces.Box | spaces.Discrete":
+        """Space of one action, as gymnasium says it."""
+        from gymnasium import spaces
+
+        return spaces.Discrete(self.ACTIONS.n) if isinstance(self.ACTIONS, Choice) else _box(*self.ACTIONS)
+
+    @property
+    def state(self) -> Tensor:
+        """The state of each environment, float64 (N, S), as a view that must not be written to."""
+        return self._running().T
+
+    @torch.no_grad()
+    def reset(self, seed: int | None = None) -> Tensor:
+        """Start a new episode in every environment.
+
+        Args:
+            seed: Seed to start the generator from; None lets it go on.
+
+        Returns:
+            Observations, float32 (N, O).
+        """
+        if seed is not None:
+            self.generator.manual_seed(seed)
+        self._state = self._draw()
+        self._starts_age = 0
+        self._elapsed = torch.zeros_like(self._elapsed)
+        return self._observe(self._state)
+
+    @torch.no_grad()
+    def step(self, actions: Tensor) -> Step:
+        """Move every environment one step; where an episode ends, start the next.
+
+        Args:
+            actions: int64 (N,) or float32 (N, A), on the environment's device. Values are not looked at, which
+                would make the device wait: continuous ones are clipped by the environment.
+
+        Returns:
+            What the step led to.
+
+        Raises:
+            ValueError: Actions of another shape, type or device.
+            RuntimeError: `reset` was never called.
+        """
+        self._check(actions)
+        state, rewards, terminated = self._advance(self._running(), actions)
+        self._elapsed += 1
+        truncated = self._elapsed >= self.time_limit
+        ended = terminated | truncated
+        final_observations = self._observe(state)
+        if self._starts_age == 0:
+            self._starts = self._draw()
+        self._starts_age = (self._starts_age + 1) % min(self.SHORTEST, self.time_limit)
+        self._state = torch.where(ended, self._starts, state)
+        self._elapsed.masked_fill_(ended, 0)
+        return Step(self._observe(self._state), rewards, terminated, truncated, final_observations)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what is needed to go on bit for bit: copies of plain tensors."""
+        return {
+            "state": self._running().clone(),
+            "elapsed": self._elapsed.clone(),
+            "starts": self._starts.clone(),
+            "starts_age": torch.tensor(self._starts_age),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from a saved state.
+
+        Args:
+            state: What `state_dict` returned: "state" and "starts" float64 (S, N), "elapsed" int32 (N,), "starts_age"
+                int64 (), "generator" uint8.
+
+        Raises:
+            ValueError: A tensor is missing, or is of another environment or number of environments.
+        """
+        missing = {"state", "elapsed", "starts", "starts_age", "generator"} - state.keys()
+        if missing:
+            raise ValueError(
+                f"state: expected the tensors of an environment, got none for {', '.join(sorted(missing))}"
+            )
+        shape = (self.STATE, self.num_envs)
+        if tuple(state["state"].shape) != shape:
+            raise ValueError(f"state: expected shape {shape} as in this batch, got {tuple(state['state'].shape)}")
+        self._state = state["state"].to(self.device, torch.float64, copy=True)
+        self._starts = state["starts"].to(self.device, torch.float64, copy=True)
+        self._starts_age = int(state["starts_age"])
+        self._elapsed = state["elapsed"].to(self.device, torch.int32, copy=True)
+        self.generator.set_state(state["generator"].cpu())
+
+    @abstractmethod
+    def _draw(self) -> Tensor:
+        """Draw N start states, float64 (S, N), from the private generator only."""
+
+    @abstractmethod
+    def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the next state (S, N), rewards (N,) float32 and where the task ended (N,) bool, all new tensors."""
+
+    @abstractmethod
+    def _observe(self, state: Tensor) -> Tensor:
+        """Return observations (N, O) float32 of a state (S, N), in memory of their own."""
+
+    @final
+    def _uniform(self, rows: int, low: float, high: float) -> Tensor:
+        """Draw (rows, N) float64 numbers, uniform from `low` to `high`."""
+        # Drawn as float32, which costs half as much: an observation shows no more of a start state.
+        drawn = torch.empty(rows, self.num_envs, device=self.device)
+        return drawn.uniform_(low, high, generator=self.generator).double()
+
+    @final
+    def _zeros(self, rows: int) -> Tensor:
+        return torch.zeros(rows, self.num_envs, dtype=torch.float64, device=self.device)
+
+    @final
+    def _running(self) -> Tensor:
+        if self._state is None:
+            raise RuntimeError("step: the environments were never reset, call reset first")
+        return self._state
+
+    @final
+    def _check(self, actions: Tensor) -> None:
+        """Compare what is known without a look at values."""
+        dtype = torch.int64 if isinstance(self.ACTIONS, Choice) else torch.float32
+        tail = () if isinstance(self.ACTIONS, Choice) else (len(self.ACTIONS.low),)
+        shape = (self.num_envs, *tail)
+        if tuple(actions.shape) != shape or actions.dtype != dtype or actions.device != self.device:
+            raise ValueError(
+                f"actions: expected {dtype} {shape} on {self.device}, "
+                f"got {actions.dtype} {tuple(actions.shape)} on {actions.device}"
+            )
+
+
+def observations_of(rows: Tensor) -> Tensor:
+    """Return rows (O, N) as observations, float32 (N, O), in memory of their own."""
+    observations = torch.empty(rows.shape[::-1], dtype=torch.float32, device=rows.device)
+    return observations.copy_(rows.T)
+
+
+def _box(low: tuple[float, ...], high: tuple[float, ...]) -> "spaces.Box":
+    import numpy as np
+    from gymnasium import spaces
+
+    return spaces.Box(np.array(low, np.float32), np.array(high, np.float32), dtype=np.float32)

@@ -1,0 +1,69 @@
+"""CartPole: a pole to keep upright on a cart that is pushed left or right."""
+
+import math
+from typing import final
+
+import torch
+from torch import Tensor
+
+from advlearn_envs.batched import BatchedEnv, Choice, observations_of
+
+GRAVITY, FORCE, SECONDS = 9.8, 10.0, 0.02
+POLE_MASS, TOTAL_MASS, HALF_LENGTH = 0.1, 1.1, 0.5
+MOMENT = POLE_MASS * HALF_LENGTH
+FURTHEST, STEEPEST = 2.4, 12 * 2 * math.pi / 360
+START = 0.05
+
+
+@final
+class CartPole(BatchedEnv):
+    """CartPole-v1 as gymnasium computes it: reward 1 a step, until the pole leans 12 degrees or the cart is 2.4 m off.
+
+    With force F = +-10 N, cart and pole of 1.1 kg together, T = (F + 0.05 w^2 sin a) / 1.1:
+    dw/dt = (9.8 sin a - T cos a) / (0.5 (4/3 - 0.1 cos^2 a / 1.1)), dv/dt = T - 0.05 dw/dt cos a / 1.1; Euler steps of
+    0.02 s. Observations: position (m), speed (m/s), angle (rad), angular speed (rad/s). Actions: 0 left, 1 right.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: Where the state lives.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 500.
+
+    Example:
+        >>> env = CartPole(2)
+        >>> _ = env.reset()
+        >>> env.step(torch.tensor([0, 1])).rewards
+        tensor([1., 1.])
+
+    Reference: Barto, Sutton and Anderson, "Neuronlike adaptive elements that can solve difficult learning control
+        problems", 1983, appendix; constants and order of operations as in gymnasium's `CartPole-v1`.
+
+    Deviations: the state is float64 as in gymnasium. A push that is not 1 or 0 is not refused.
+    """
+
+    STATE = 4
+    HIGH = (2 * FURTHEST, math.inf, 2 * STEEPEST, math.inf)
+    LOW = (-2 * FURTHEST, -math.inf, -2 * STEEPEST, -math.inf)
+    ACTIONS = Choice(2)
+    TIME_LIMIT = 500
+    # The pole turns by less than 18 rad/s^2, so from 0.05 rad and rad/s it is not at 12 degrees before the 7th step.
+    SHORTEST = 6
+    NAME = "CartPole-v1"
+
+    def _draw(self) -> Tensor:
+        return self._uniform(4, -START, START)
+
+    def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        _, speed, angle, spin = state.unbind()
+        sine, cosine = angle.sin(), angle.cos()
+        force = actions.to(torch.float64).mul_(2 * FORCE).sub_(FORCE)
+        push = spin.square().mul_(MOMENT).mul_(sine).add_(force).div_(TOTAL_MASS)
+        inertia = cosine.square().mul_(-POLE_MASS / TOTAL_MASS).add_(4 / 3).mul_(HALF_LENGTH)
+        turn = sine.mul_(GRAVITY).sub_(cosine * push).div_(inertia)
+        acceleration = push.sub_(cosine.mul_(turn).mul_(MOMENT / TOTAL_MASS))
+        after = torch.add(state, torch.stack((speed, acceleration, spin, turn)), alpha=SECONDS)
+        fallen = (after[0].abs() > FURTHEST).logical_or_(after[2].abs() > STEEPEST)
+        return after, torch.ones(self.num_envs, device=self.device), fallen
+
+    def _observe(self, state: Tensor) -> Tensor:
+        return observations_of(state)

@@ -1,0 +1,102 @@
+"""The environments by name, and their registration with gymnasium. Imports no torch: gymnasium needs only names."""
+
+import importlib
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+
+    from advlearn_envs.batched import BatchedEnv
+
+NAMESPACE = "advlearn"
+
+
+class Entry(NamedTuple):
+    """Where an environment is found, and what gymnasium wants to know of it without importing it.
+
+    Args:
+        module: Module of this package.
+        cls: Class in that module.
+        time_limit: Steps after which an episode is cut off.
+        solved: Mean return from which it counts as solved, None where nobody has said.
+    """
+
+    module: str
+    cls: str
+    time_limit: int
+    solved: float | None
+
+
+ENTRIES = {
+    "CartPole-v1": Entry("cartpole", "CartPole", 500, 475.0),
+    "Pendulum-v1": Entry("pendulum", "Pendulum", 200, None),
+    "MountainCar-v0": Entry("mountain_car", "MountainCar", 200, -110.0),
+    "MountainCarContinuous-v0": Entry("mountain_car", "MountainCarContinuous", 999, 90.0),
+    "Acrobot-v1": Entry("acrobot", "Acrobot", 500, -100.0),
+    "CMaze-v0": Entry("maze", "CMaze", 100, None),
+    "CMazeMirrored-v0": Entry("maze", "CMazeMirrored", 100, None),
+    "SMaze-v0": Entry("maze", "SMaze", 200, None),
+    "SMazeMirrored-v0": Entry("maze", "SMazeMirrored", 200, None),
+    "Circles-v0": Entry("circles", "Circles", 128, None),
+}
+
+
+def make(
+    name: str,
+    num_envs: int,
+    *,
+    device: "torch.device | str" = "cpu",
+    seed: int = 0,
+    time_limit: int | None = None,
+) -> "BatchedEnv":
+    """Return a batch of environments by name.
+
+    Args:
+        name: A name such as ``CartPole-v1``, with or without ``advlearn/``.
+        num_envs: Environments in the batch N.
+        device: Where the state lives.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes the environment's own.
+
+    Returns:
+        The environment, not yet reset.
+
+    Raises:
+        ValueError: An unknown name; an argument out of range.
+
+    Example:
+        >>> make("CartPole-v1", 3).reset().shape
+        torch.Size([3, 4])
+    """
+    entry = ENTRIES.get(name.removeprefix(f"{NAMESPACE}/"))
+    if entry is None:
+        raise ValueError(f"name: expected one of {', '.join(ENTRIES)}, got {name!r}")
+    cls = getattr(importlib.import_module(f"advlearn_envs.{entry.module}"), entry.cls)
+    env: BatchedEnv = cls(num_envs, device=device, seed=seed, time_limit=time_limit)
+    return env
+
+
+def register() -> None:
+    """Register every environment with gymnasium as ``advlearn/NAME``; nothing happens where it is not installed.
+
+    Example:
+        >>> import gymnasium
+        >>> register()
+        >>> gymnasium.spec("advlearn/Acrobot-v1").max_episode_steps
+        500
+    """
+    if find_spec("gymnasium") is None:
+        return
+    gymnasium: Any = importlib.import_module("gymnasium.envs.registration")
+    for name, entry in ENTRIES.items():
+        # Registering twice would warn.
+        if f"{NAMESPACE}/{name}" not in gymnasium.registry:
+            gymnasium.register(
+                f"{NAMESPACE}/{name}",
+                entry_point="advlearn_envs.single:make_single",
+                vector_entry_point="advlearn_envs.vector:make_vector",
+                max_episode_steps=entry.time_limit,
+                reward_threshold=entry.solved,
+                kwargs={"name": name},
+            )

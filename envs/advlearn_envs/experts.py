@@ -1,0 +1,161 @@
+"""Scripted experts, and demonstrations recorded from any policy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from advlearn_envs.batched import BatchedEnv
+from advlearn_envs.catalogue import NAMESPACE
+from advlearn_envs.circles import Circles, drive
+from advlearn_envs.maze import CLEAR, ORIGIN, Maze
+
+Policy = Callable[[Tensor], Tensor]
+Arrays = dict[str, NDArray[Any]]
+
+
+def maze_expert(env: Maze) -> Policy:
+    """Return a policy that goes round the end of each barrier in turn and then to the goal, at full force.
+
+    Args:
+        env: The maze.
+
+    Returns:
+        A map from observations (N, 2) to actions (N, 2).
+
+    Example:
+        >>> from advlearn_envs.maze import CMaze
+        >>> env = CMaze(1)
+        >>> maze_expert(env)(env.reset()).abs().max()
+        tensor(1.)
+    """
+
+    def policy(observations: Tensor) -> Tensor:
+        here = observations.double()
+        target = here.new_tensor(env.GOAL).expand_as(here)
+        # From the goal backwards, so that the first barrier not yet passed decides.
+        for barrier in reversed(env.BARRIERS):
+            end = barrier.right + CLEAR if barrier.left == ORIGIN else barrier.left - CLEAR
+            way = here.new_tensor((end, barrier.y + 0.01))
+            target = torch.where(here[:, 1:] < barrier.y, way, target)
+        gap = target - here
+        furthest = gap.abs().amax(1, keepdim=True)
+        # Full force along the straight line, softer over the last centimetres to the goal.
+        return (gap / furthest.clamp(min=0.1)).float()
+
+    return policy
+
+
+def circles_expert(env: Circles, *, noise: float = 0.1, seed: int = 0) -> tuple[Policy, Tensor]:
+    """Return a policy in which each environment drives one circle, all circles in turn.
+
+    Args:
+        env: The environment.
+        noise: Standard deviation of the direction, radians.
+        seed: Seed of the noise.
+
+    Returns:
+        A map from observations (N, 10) to actions (N, 2) of length 1, and the index (N,) int64 of each one's circle.
+
+    Example:
+        >>> env = Circles(4)
+        >>> policy, modes = circles_expert(env)
+        >>> modes
+        tensor([0, 1, 2, 0])
+        >>> policy(env.reset()).norm(dim=1)
+        tensor([1., 1., 1., 1.])
+    """
+    modes = torch.arange(env.num_envs, device=env.device) % len(env.radii)
+    radius = torch.tensor(env.radii, dtype=torch.float64, device=env.device)[modes]
+    generator = torch.Generator(env.device).manual_seed(seed)
+
+    def policy(observations: Tensor) -> Tensor:
+        shake = torch.randn(env.num_envs, generator=generator, device=env.device, dtype=torch.float64)
+        angle = drive(observations[:, -2:].double(), radius) + noise * shake
+        return torch.stack((angle.cos(), angle.sin()), dim=1).float()
+
+    return policy, modes
+
+
+def circles_demonstrations(
+    episodes: int, radii: tuple[float, ...] = (1.0, 0.5, -0.5), *, noise: float = 0.1, seed: int = 0
+) -> Arrays:
+    """Return demonstrations of `Circles` by its scripted expert, circle after circle.
+
+    Args:
+        episodes: Number of episodes n.
+        radii: Signed radii of the circles.
+        noise: Standard deviation of the direction, radians.
+        seed: Seed of the starts and of the noise.
+
+    Returns:
+        The arrays of `record`, and "modes" (n,) int64, the circle of each episode, for evaluation only.
+
+    Example:
+        >>> circles_demonstrations(3)["observations"].shape
+        (387, 10)
+    """
+    env = Circles(episodes, radii, seed=seed)
+    policy, modes = circles_expert(env, noise=noise, seed=seed)
+    return {**record(env, policy, source="advlearn_envs.experts.circles_expert"), "modes": modes.numpy()}
+
+
+@torch.no_grad()
+def record(env: BatchedEnv, policy: Policy, *, source: str) -> Arrays:
+    """Return one episode of each environment of a batch, as arrays that `numpy.savez` keeps without pickles.
+
+    Args:
+        env: A batch of n environments; it is reset first.
+        policy: Map from observations (n, O) to actions.
+        source: Where the policy comes from, in words.
+
+    Returns:
+        "observations" (sum(T_i + 1), O) float32 with the last of each episode, "actions" (sum T_i, A) float32 or
+        (sum T_i,) int64, "rewards" (sum T_i,) float32, "episode_lengths" (n,) int64, "terminated" (n,) bool,
+        "env_id", "expert_return_mean", "expert_return_std" and "source" of no dimension.
+
+    Example:
+        >>> from advlearn_envs.cartpole import CartPole
+        >>> arrays = record(CartPole(2), lambda x: (x[:, 2] > 0).long(), source="leans")
+        >>> len(arrays["observations"]) - len(arrays["actions"])
+        2
+    """
+    observations = env.reset()
+    running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
+    terminated = torch.zeros_like(running)
+    lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+    seen, taken, earned, led_to = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
+    while running.any():
+        actions = policy(observations)
+        step = env.step(actions)
+        seen.append(observations)
+        taken.append(actions)
+        earned.append(step.rewards)
+        led_to.append(step.final_observations)
+        lengths += running
+        terminated |= running & step.terminated
+        running &= ~(step.terminated | step.truncated)
+        observations = step.observations
+    table = [torch.stack(column, 1).cpu() for column in (seen, taken, earned, led_to)]
+    return _flat(table, lengths.cpu(), terminated.cpu(), env.NAME, source)
+
+
+def _flat(table: list[Tensor], lengths: Tensor, terminated: Tensor, name: str, source: str) -> Arrays:
+    """Join the first `lengths` steps of each row of (n, T, ...) columns into the arrays of `record`."""
+    seen, taken, earned, led_to = table
+    each = [(i, int(n)) for i, n in enumerate(lengths)]
+    returns = torch.stack([earned[i, :n].double().sum() for i, n in each])
+    return {
+        "observations": torch.cat([torch.cat((seen[i, :n], led_to[i, n - 1 : n])) for i, n in each]).numpy(),
+        "actions": torch.cat([taken[i, :n] for i, n in each]).numpy(),
+        "rewards": torch.cat([earned[i, :n] for i, n in each]).numpy(),
+        "episode_lengths": lengths.numpy(),
+        "terminated": terminated.numpy(),
+        "env_id": np.array(f"{NAMESPACE}/{name}"),
+        "expert_return_mean": returns.mean().numpy(),
+        "expert_return_std": returns.std(correction=0).numpy(),
+        "source": np.array(source),
+    }

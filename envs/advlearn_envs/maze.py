@@ -1,0 +1,231 @@
+"""Point-mass mazes for the transfer of learned rewards: C and S, each with its mirror."""
+
+import math
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from advlearn_envs.batched import NO_LIMIT, BatchedEnv, Range, observations_of
+
+# A sphere of 3 cm and 1000 kg/m^3 on sliders with damping 1 N s/m; five steps of 10 ms for each action.
+SECONDS, SUBSTEPS, DAMPING = 0.01, 5, 1.0
+RADIUS, WALL = 0.03, 0.02
+MASS = 4 / 3 * math.pi * RADIUS**3 * 1000
+# Nearest that the centre of the mass comes to the centre line of a wall.
+CLEAR = RADIUS + WALL
+ORIGIN, CONTROL, NEAR, NUDGE = -0.1, 0.001, 0.1, 0.01
+
+
+class Barrier(NamedTuple):
+    """The centre line of a horizontal wall inside the box, in metres.
+
+    Args:
+        y: Its height.
+        left: Where it begins.
+        right: Where it ends.
+    """
+
+    y: float
+    left: float
+    right: float
+
+
+class Maze(BatchedEnv):
+    """What the mazes share: a point mass in a closed box with barriers, pushed towards a goal by a force.
+
+    With the force F clipped to [-1, 1] N on each axis, m = 0.113 kg and c = 1 N s/m:
+    v' = (v + dt F / m) / (1 + dt c / m), x' = x + dt v', five times a step of 0.05 s, so the fastest is 1 m/s on an
+    axis. Walls are rigid, without friction, and take away the speed into them. Observations: the position (m). The
+    reward is that of the state before the step, less 0.001 |F|^2 of the force asked for. No state ends an episode.
+    Subclasses state the size of the box, the barriers from the start to the goal, and the reward of a distance.
+    """
+
+    STATE = 4
+    ACTIONS = Range((-1.0, -1.0), (1.0, 1.0))
+    SHORTEST = NO_LIMIT
+    SIZE: ClassVar[float]
+    GOAL: ClassVar[tuple[float, float]]
+    BARRIERS: ClassVar[tuple[Barrier, ...]]
+
+    @abstractmethod
+    def _reward(self, distance: Tensor) -> Tensor:
+        """Return rewards (N,) float64 at distances (N,) from the goal."""
+
+    def _draw(self) -> Tensor:
+        place = self._zeros(2)
+        place[0] = self.SIZE / 2
+        return torch.cat((place, self._uniform(2, -NUDGE, NUDGE)))
+
+    def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        force = actions.T.double()
+        distance = (state[0] - self.GOAL[0]).square_().add_((state[1] - self.GOAL[1]).square_()).sqrt_()
+        rewards = self._reward(distance).sub_(force.square().sum(0), alpha=CONTROL)
+        gain = force.clamp(-1.0, 1.0).mul_(SECONDS / MASS)
+        after = state.clone()
+        place, speed = after[:2], after[2:]
+        for _ in range(SUBSTEPS):
+            speed.add_(gain).div_(1 + SECONDS * DAMPING / MASS)
+            place.add_(speed, alpha=SECONDS)
+            for barrier in self.BARRIERS:
+                _push_out(place, speed, barrier)
+            _keep_inside(place, speed, ORIGIN + CLEAR, self.SIZE - CLEAR)
+        never = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        return after, rewards.to(torch.float32), never
+
+    def _observe(self, state: Tensor) -> Tensor:
+        return observations_of(state[:2])
+
+
+class CShaped(Maze):
+    """A box of 0.7 m with one barrier between start and goal; the reward is minus the distance to the goal."""
+
+    SIZE = 0.6
+    LOW, HIGH = (ORIGIN, ORIGIN), (0.6, 0.6)
+    GOAL = (0.3, 0.5)
+    TIME_LIMIT = 100
+
+    def _reward(self, distance: Tensor) -> Tensor:
+        return distance.neg()
+
+
+class SShaped(Maze):
+    """A box of 1.3 m with two barriers between start and goal; the reward is 1 within 0.1 m of the goal."""
+
+    SIZE = 1.2
+    LOW, HIGH = (ORIGIN, ORIGIN), (1.2, 1.2)
+    GOAL = (0.6, 1.1)
+    TIME_LIMIT = 200
+
+    def _reward(self, distance: Tensor) -> Tensor:
+        return (distance <= NEAR).double()
+
+
+@final
+class CMaze(CShaped):
+    """The C-maze: one barrier from the left wall, so the way leads round its right end.
+
+    The dynamics are those of `Maze`. The scripted expert gets -5.2; the paper's TRPO expert got -5.1.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: Where the state lives.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 100.
+
+    Example:
+        >>> env = CMaze(2)
+        >>> _ = env.reset()
+        >>> env.step(torch.zeros(2, 2)).rewards
+        tensor([-0.5000, -0.5000])
+
+    Reference: Peng et al., "Variational Discriminator Bottleneck", 2019, section 5.2, with the maze of Fu, Luo and
+        Levine, "Learning Robust Rewards with Adversarial Inverse Reinforcement Learning", 2018, section 7.1; its
+        numbers are those of the latter's published environment.
+
+    Deviations: MuJoCo's soft contacts are rigid here; the constant height is left out of the observation.
+    """
+
+    BARRIERS = (Barrier(0.3, ORIGIN, 0.4),)
+    NAME = "CMaze-v0"
+
+
+@final
+class CMazeMirrored(CShaped):
+    """The C-maze with its barrier on the other side: the way leads round its left end.
+
+    The dynamics are those of `Maze`. The scripted expert gets -5.2.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: Where the state lives.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 100.
+
+    Example:
+        >>> CMazeMirrored(2).reset()
+        tensor([[0.3000, 0.0000], [0.3000, 0.0000]])
+
+    Reference: as `CMaze`.
+
+    Deviations: as `CMaze`. As in the published environment the start is not in the middle of the box, so this gap is
+        wider than the other.
+    """
+
+    BARRIERS = (Barrier(0.3, 0.2, 0.6),)
+    NAME = "CMazeMirrored-v0"
+
+
+@final
+class SMaze(SShaped):
+    """The S-maze: round the right end of the lower barrier, then round the left end of the upper one.
+
+    The dynamics are those of `Maze`. The scripted expert gets 149.9; the paper's TRPO expert got 153.2.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: Where the state lives.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 200.
+
+    Example:
+        >>> env = SMaze(2)
+        >>> _ = env.reset()
+        >>> env.step(torch.zeros(2, 2)).rewards
+        tensor([0., 0.])
+
+    Reference: Peng et al., "Variational Discriminator Bottleneck", 2019, section 5.2 and figure 7.
+
+    Deviations: the paper gives no measures of this maze. Its returns (0 to 153, and slightly below 0 for failures)
+        point to 1 at the goal less the cost of the force over some 200 steps, which is taken here; the box is the
+        C-maze's at twice the size, and the barriers are placed so that an expert gets about what the paper's got.
+    """
+
+    BARRIERS = (Barrier(0.4, ORIGIN, 1.0), Barrier(0.8, 0.2, 1.2))
+    NAME = "SMaze-v0"
+
+
+@final
+class SMazeMirrored(SShaped):
+    """The S-maze with both barriers on the other side.
+
+    The dynamics are those of `Maze`. The scripted expert gets 149.9.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: Where the state lives.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 200.
+
+    Example:
+        >>> SMazeMirrored(2).reset()
+        tensor([[0.6000, 0.0000], [0.6000, 0.0000]])
+
+    Reference: as `SMaze`.
+
+    Deviations: as `SMaze`.
+    """
+
+    BARRIERS = (Barrier(0.4, 0.2, 1.2), Barrier(0.8, ORIGIN, 1.0))
+    NAME = "SMazeMirrored-v0"
+
+
+def _push_out(place: Tensor, speed: Tensor, barrier: Barrier) -> None:
+    """Move places (2, N) out of a barrier, and take away the speed (2, N) into it; both in place."""
+    # A step of 10 ms moves the mass 1.4 cm at most, so it never gets past the centre line.
+    across = place[0] - place[0].clamp(barrier.left, barrier.right)
+    up = place[1] - barrier.y
+    distance = across.square().add_(up.square()).sqrt_().clamp_(min=1e-9)
+    normal = torch.stack((across, up)).div_(distance)
+    depth = distance.neg_().add_(CLEAR).clamp_(min=0)
+    into = (speed * normal).sum(0).clamp_(max=0).mul_(depth > 0)
+    speed.sub_(normal * into)
+    place.add_(normal.mul_(depth))
+
+
+def _keep_inside(place: Tensor, speed: Tensor, low: float, high: float) -> None:
+    """Hold places (2, N) in the box, and take away the speed (2, N) into its walls; both in place."""
+    into = (place < low).logical_and_(speed < 0).logical_or_((place > high).logical_and_(speed > 0))
+    speed.masked_fill_(into, 0.0)
+    place.clamp_(low, high)

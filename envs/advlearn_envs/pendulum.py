@@ -1,0 +1,65 @@
+"""Pendulum: swing up and hold, with a torque too weak to lift it at once."""
+
+import math
+from typing import final
+
+import torch
+from torch import Tensor
+
+from advlearn_envs.batched import NO_LIMIT, BatchedEnv, Range, observations_of
+
+GRAVITY, SECONDS, STRONGEST, FASTEST = 10.0, 0.05, 2.0, 8.0
+
+
+@final
+class Pendulum(BatchedEnv):
+    """Pendulum-v1 as gymnasium computes it; no state ends an episode.
+
+    With torque u in [-2, 2] N m: w' = clip(w + (15 sin a + 3 u) 0.05, -8, 8), a' = a + 0.05 w'; reward
+    -(a^2 + 0.1 w^2 + 0.001 u^2) of the state before the step, a taken in [-pi, pi). Observations: cos a, sin a, w
+    (rad/s); the angle is 0 upright.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: Where the state lives.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 200.
+
+    Example:
+        >>> env = Pendulum(2)
+        >>> _ = env.reset()
+        >>> env.step(torch.zeros(2, 1)).observations.shape
+        torch.Size([2, 3])
+
+    Reference: gymnasium's `Pendulum-v1`, constants and order of operations.
+
+    Deviations: none in the numbers; gravity is not an argument.
+    """
+
+    STATE = 2
+    HIGH = (1.0, 1.0, FASTEST)
+    LOW = (-1.0, -1.0, -FASTEST)
+    ACTIONS = Range((-STRONGEST,), (STRONGEST,))
+    TIME_LIMIT = 200
+    SHORTEST = NO_LIMIT
+    NAME = "Pendulum-v1"
+
+    def _draw(self) -> Tensor:
+        scale = torch.tensor([[math.pi], [1.0]], dtype=torch.float64, device=self.device)
+        return self._uniform(2, -1.0, 1.0).mul_(scale)
+
+    def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        angle, speed = state.unbind()
+        # The torque and what follows from it alone stay float32, as an action is in gymnasium: the pendulum
+        # magnifies a difference in the last place.
+        torque = actions[:, 0].clamp(-STRONGEST, STRONGEST)
+        upright = torch.remainder(angle + math.pi, 2 * math.pi).sub_(math.pi)
+        cost = upright.square_().add_(speed.square(), alpha=0.1).add_(torque.square().mul_(0.001))
+        faster = angle.sin().mul_(3 * GRAVITY / 2).add_(3.0 * torque).mul_(SECONDS).add_(speed)
+        faster.clamp_(-FASTEST, FASTEST)
+        after = torch.stack((torch.add(angle, faster, alpha=SECONDS), faster))
+        never = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        return after, cost.neg_().to(torch.float32), never
+
+    def _observe(self, state: Tensor) -> Tensor:
+        return observations_of(torch.stack((state[0].cos(), state[0].sin(), state[1])))
