@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,6 +50,7 @@ def imitate(
     seed: int = 0,
     out: str | Path | None = None,
     save_every: int = 20,
+    callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
 ) -> Imitation:
     """Train a policy to do what the demonstrations do.
@@ -71,6 +73,7 @@ def imitate(
         seed: Seeds everything but an algorithm that is handed over.
         out: Folder for checkpoints; the same call goes on from the last one there, bit for bit. PPO, A2C and TRPO.
         save_every: Rollouts between two checkpoints; at each, the environments are reset.
+        callbacks: More callbacks of stable-baselines3, called after ours: an ``EvalCallback``, for example.
         quiet: Print nothing.
 
     Returns:
@@ -98,7 +101,7 @@ def imitate(
         if isinstance(env, str) and demos.env_id and env != demos.env_id:
             print(f"env: {env}, and the demonstrations are of {demos.env_id}", file=sys.stderr)
         ours = _callback(player, learned, recording, updates, batch_size, watch)
-        callbacks: list[BaseCallback] = [ours]
+        called: list[BaseCallback] = [ours]
         if out is not None:
             if not isinstance(ours, OnPolicyReward):
                 raise TypeError("out: a run with a replay buffer cannot be resumed yet; expected PPO, A2C or TRPO")
@@ -106,10 +109,10 @@ def imitate(
             recipe |= {"updates": updates, "batch_size": batch_size, "lr": lr, "seed": seed, "save_every": save_every}
             kept = Checkpoints(run, ours, Path(out), recipe, seed=seed, every=save_every)
             kept.resume()
-            callbacks.append(kept)
+            called.append(kept)
         done = player.num_timesteps if out is not None else 0
         if done < steps:
-            player.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
+            player.learn(steps - done, callback=[*called, *callbacks], reset_num_timesteps=not done)
         return run
 
 

@@ -70,6 +70,9 @@ def test_a_wall_takes_the_speed_into_it_and_no_other() -> None:
     x, y, across, up = env.state[0].tolist()
     assert y == pytest.approx(0.3 - CLEAR) and up == pytest.approx(0.0, abs=1e-9)
     assert across == pytest.approx(0.5) and x == pytest.approx(0.025)
+    env = placed(CMaze(1), [0.54, 0.0, 1.0, 0.5])
+    env.step(torch.tensor([[1.0, 0.5]]))
+    assert env.state[0].tolist() == pytest.approx([0.6 - CLEAR, 0.025, 0.0, 0.5])
 
 
 @pytest.mark.parametrize(("cls", "mirror"), [(CMaze, CMazeMirrored), (SMaze, SMazeMirrored)])

@@ -1,0 +1,203 @@
+"""GAIL on classic control: the paper's rows from one and ten episodes, and how long CartPole takes.
+
+- `paper`: CartPole-v1 from one episode, Acrobot-v1 and MountainCar-v0 from one and from ten, every so-manieth pair
+  kept as in the paper (10, 5 and 5), at most 1.5M environment steps (the paper's budget). The return is the mean of 50
+  episodes of the sampled policy on gymnasium's own environment, as the expert's is; `expert` is that of the
+  demonstrations.
+- `time`: CartPole from one whole episode: CPU seconds until a policy's mode reaches 475 in the mean of 20 episodes,
+  looked at every 8,192 steps (16,384 there); looking is not counted. The reference library beside it, its documented
+  quickstart on the same episode, at most 196,608 steps. It runs in an environment of its own, named by
+  ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1); without it its rows are left out.
+
+Training steps in 64 batched environments of advlearn_envs; settings are one for each environment and were chosen on the
+learning curve of seed 0.
+"""
+
+import json
+import os
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from advlearn_envs import make
+from advlearn_envs.sb3 import StableBaselinesVecEnv
+from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecMonitor
+
+from advlearn.data.files import find
+from advlearn.imitation import Imitation, imitate, load_demonstrations
+
+SEEDS = (0, 1, 2)
+# Name of the demonstrations to id, kept pairs, steps, settings of `imitate` and of PPO.
+GAMES: dict[str, tuple[str, int, int, dict[str, Any], dict[str, Any]]] = {
+    "cartpole": ("CartPole-v1", 10, 300_000, {"updates": 4}, {"gamma": 0.98, "gae_lambda": 0.8}),
+    "acrobot": ("Acrobot-v1", 5, 1_500_000, {"updates": 4, "reward": "log"}, {"gamma": 0.99, "gae_lambda": 0.95}),
+    "mountaincar": (
+        "MountainCar-v0",
+        5,
+        1_500_000,
+        {"updates": 4, "reward": "log"},
+        {"gamma": 0.99, "gae_lambda": 0.98},
+    ),
+}
+PAPER = [("cartpole", 1), ("acrobot", 1), ("acrobot", 10), ("mountaincar", 1), ("mountaincar", 10)]
+COLUMNS = ["part", "game", "method", "episodes", "seed", "return", "expert", "steps", "cpu_seconds", "steps_per_second"]
+
+
+def player(game: str, seed: int) -> PPO:
+    """PPO on 64 batched environments."""
+    env_id, _, _, _, settings = GAMES[game]
+    venv = VecMonitor(StableBaselinesVecEnv(make(env_id, 64)))
+    rollout: dict[str, Any] = {"n_steps": 32, "batch_size": 256, "n_epochs": 4, "learning_rate": 1e-3}
+    return PPO("MlpPolicy", venv, seed=seed, device="cpu", **rollout, **settings)
+
+
+class Until(BaseCallback):
+    """Stop when the mode of the policy reaches a return; note the CPU seconds until then."""
+
+    def __init__(self, env_id: str, wanted: float, every: int) -> None:
+        super().__init__()
+        self.venv = make_vec_env(env_id, n_envs=1, seed=10_000)
+        self.wanted, self.every, self.due = wanted, every, every
+        self.began, self.looking = time.process_time(), 0.0
+        self.seconds: float | None = None
+
+    def _on_step(self) -> bool:
+        return self.seconds is None
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps < self.due:
+            return
+        self.due += self.every
+        start = time.process_time()
+        found, _ = evaluate_policy(self.model, self.venv, 20, warn=False)
+        self.looking += time.process_time() - start
+        if float(np.mean(found)) >= self.wanted:  # type: ignore[arg-type]
+            self.seconds = time.process_time() - self.began - self.looking
+
+
+def paper(game: str, episodes: int, seed: int, quick: bool) -> Row:
+    """A row of the paper's table."""
+    env_id, every, steps, settings, _ = GAMES[game]
+    demos = load_demonstrations(game).first(episodes)
+    began = time.process_time()
+    run = imitate(
+        demos,
+        "gail",
+        steps=2048 if quick else steps,
+        algorithm=player(game, seed),
+        every=every,
+        seed=seed,
+        quiet=True,
+        **settings,
+    )
+    seconds = time.process_time() - began
+    returns = run.returns(env_id, 2 if quick else 50, deterministic=False, seed=1000 + seed)
+    key = {"part": "paper", "game": game, "method": "advlearn gail", "episodes": episodes, "seed": seed}
+    return {**key, "return": float(returns.mean()), "expert": demos.expert_return, **_cost(run, seconds)}
+
+
+def until(seed: int, quick: bool) -> Row:
+    """CartPole until 475."""
+    demos = load_demonstrations("cartpole").first(1)
+    watch = Until("CartPole-v1", 475, 8192)
+    settings = GAMES["cartpole"][3]
+    learner = player("cartpole", seed)
+    watch.began = time.process_time()
+    steps = 2048 if quick else 196_608
+    run = imitate(demos, "gail", steps=steps, algorithm=learner, seed=seed, callbacks=[watch], quiet=True, **settings)
+    seconds = watch.seconds or time.process_time() - watch.began - watch.looking
+    key = {"part": "time", "game": "cartpole", "method": "advlearn gail", "episodes": 1, "seed": seed}
+    returns = run.returns("CartPole-v1", 2 if quick else 20)
+    reached = {"reached": watch.seconds is not None, "return": float(returns.mean()), "expert": 500.0}
+    return {**key, **reached, **_cost(run, seconds)}
+
+
+def reference(seed: int) -> Row:
+    """The reference library on the same episode, in its own environment."""
+    script = Path(__file__).parent / "peers" / "imitation_cartpole.py"
+    file = str(find("demos", "cartpole.npz"))
+    command = [os.environ["ADVLEARN_PEERS_IMITATION"], str(script), file, str(seed)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    key = {"part": "time", "game": "cartpole", "method": "imitation 1.0.1 gail", "episodes": 1, "seed": seed}
+    return {**key, "expert": 500.0, **json.loads(said)}
+
+
+def _cost(run: Imitation, seconds: float) -> Row:
+    steps = run.policy.num_timesteps
+    return {"steps": steps, "cpu_seconds": round(seconds, 2), "steps_per_second": round(steps / seconds)}
+
+
+def bars(result: Result) -> None:
+    """The issue's bars, from the rows."""
+
+    def found(part: str, game: str, method: str, name: str) -> list[float]:
+        rows = [r for r in result.rows if (r["part"], r["game"], r["method"]) == (part, game, method)]
+        return [r[name] for r in rows]
+
+    for game, bar in (("cartpole", 475.0), ("acrobot", -79.0), ("mountaincar", -101.6)):
+        for episodes in sorted({e for g, e in PAPER if g == game}):
+            rows = [r for r in result.rows if r["part"] == "paper" and r["game"] == game and r["episodes"] == episodes]
+            if rows:
+                mean = float(np.mean([r["return"] for r in rows]))
+                result.bar(f"{game} from {episodes}: mean return of {len(rows)} seeds", mean, ">=", bar)
+    ours = found("time", "cartpole", "advlearn gail", "cpu_seconds")
+    theirs = found("time", "cartpole", "imitation 1.0.1 gail", "cpu_seconds")
+    if ours and theirs:
+        what = "cartpole: CPU seconds to 475 over the reference library's, which may not have reached it"
+        result.bar(what, float(np.mean(ours) / np.mean(theirs)), "<=", 0.1)
+
+
+def main() -> None:
+    """Compute the rows that are missing."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--parts", nargs="*", default=["time", "paper"], help="time, paper")
+    options = parser.parse_args()
+    one_thread()
+    quick, seeds = options.quick, SEEDS[:1] if options.quick else SEEDS
+    result = Result("imitation_classic", quick=quick)
+    if "time" in options.parts and not options.report:
+        for seed in seeds:
+            if not result.has(part="time", method="advlearn gail", seed=seed):
+                result.add(until(seed, quick))
+        for seed in seeds if os.environ.get("ADVLEARN_PEERS_IMITATION") and not quick else ():
+            if not result.has(part="time", method="imitation 1.0.1 gail", seed=seed):
+                result.add(reference(seed))
+    if "paper" in options.parts and not options.report:
+        games = PAPER[:1] if quick else PAPER
+        todo: list[dict[str, Any]] = [{"game": g, "episodes": n, "seed": seed} for g, n in games for seed in seeds]
+        compute(result, partial(paper, quick=quick), todo, options.jobs)
+    bars(result)
+    result.save()
+    if not quick:
+        picture(result)
+    result.show(COLUMNS)
+
+
+def picture(result: Result) -> None:
+    """Draw every seed's return as a share of the way from a poor one to the expert's, by game."""
+    from matplotlib.figure import Figure
+
+    poor = {"cartpole": 0.0, "acrobot": -500.0, "mountaincar": -200.0}
+    rows = [r for r in result.rows if r["part"] == "paper"]
+    names = list(dict.fromkeys(f"{r['game']}, {r['episodes']}" for r in rows))
+    figure = Figure(figsize=(6, 0.5 * len(names) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    for row in rows:
+        share = (row["return"] - poor[row["game"]]) / (row["expert"] - poor[row["game"]])
+        axes.plot([share], [names.index(f"{row['game']}, {row['episodes']}")], "o", color="tab:blue", alpha=0.7)
+    axes.axvline(1, color="k", linewidth=0.5)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="return as a share of the expert's", title="GAIL, episodes of the expert, every seed")
+    figure.savefig(RESULTS / "imitation_classic.png", dpi=90)
+
+
+if __name__ == "__main__":
+    main()
