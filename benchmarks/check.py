@@ -54,6 +54,28 @@ ASKED: dict[str, list[Bar]] = {
         ("domain head, samples a second over the hand-written loop", ">=", 0.95),
         ("fairness head, step over the plain one", "<=", 1.3),
     ],
+    "adapt_digits": [
+        ("small: DANN*, over source only, mean", ">=", 0.1),
+        ("small: range of DANN*", "<=", 0.05),
+        ("full: mean target accuracy of *", ">=", 0.77),
+        ("usps: mean target accuracy of *", ">=", 0.957),
+        ("mnist: mean target accuracy of *", ">=", 0.964),
+    ],
+    "semisup_mnist": [("errors of 10,000 with 100 labels*", "<=", 93)],
+    "objectives_by_task": [("cells with a figure or a reason, of all", "==", 1.0)],
+    "envs": [
+        ("CartPole, steps a second on one core", ">=", 1e6),
+        *(
+            (f"largest difference, {name}", "<=", 1e-5)
+            for name in ("CartPole-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1")
+        ),
+    ],
+    "imitation_classic": [
+        ("cartpole from 1: mean return*", ">=", 475.0),
+        *((f"acrobot from {n}: mean return*", ">=", -79.0) for n in (1, 10)),
+        *((f"mountaincar from {n}: mean return*", ">=", -101.6) for n in (1, 10)),
+        ("cartpole: CPU seconds to 475 over*", "<=", 0.1),
+    ],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.contest import Samples
-from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.rewards import FORMS, Form
 from advlearn.imitation.transitions import Encoder, Transitions
 
@@ -122,13 +121,3 @@ def _joined(one: Samples, other: Samples) -> Samples:
     if isinstance(one, Tensor):
         return torch.cat([one, cast(Tensor, other)])
     return tuple(torch.cat(parts) for parts in zip(one, other, strict=True))
-
-
-def states_only(critic: ShapedCritic, encoder: Encoder) -> Callable[[Transitions], Tensor]:
-    """AIRL's learned reward g alone, which can be taken to another environment."""
-
-    def reward(steps: Transitions) -> Tensor:
-        with torch.no_grad():
-            return cast(Tensor, critic.reward(encoder(steps)))[:, 0]
-
-    return reward
