@@ -43,14 +43,14 @@ class Checkpoints(BaseCallback):
         self.rollouts = 0
         self._behind_reset: tuple[rng.State, Any] | None = None
 
-    def resume(self) -> None:
-        """Take over the state of the folder's checkpoint, if there is one.
+    def resume(self) -> int:
+        """Take over the state of the folder's checkpoint, if there is one; return the environment steps made so far.
 
         Raises:
             ValueError: It is of another run.
         """
         if not (self.folder / checkpoint.NAME).exists():
-            return
+            return 0
         state = checkpoint.load(self.folder)
         for key, ours in self.recipe.items():
             saved = state["recipe"].get(key)
@@ -67,6 +67,7 @@ class Checkpoints(BaseCallback):
         self.rollouts = state["rollouts"]
         self._behind_reset = state["rng"], state["normalise"]
         cast(Any, player.env).seed(self._seed_at(player))
+        return player.num_timesteps
 
     def _on_training_start(self) -> None:
         if self._behind_reset is None:

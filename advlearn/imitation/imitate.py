@@ -1,12 +1,9 @@
 """Adversarial imitation in one call: a stable-baselines3 algorithm learns what a critic cannot tell from the expert."""
 
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -28,8 +25,9 @@ from advlearn.imitation.methods import Method, method
 from advlearn.imitation.off_policy import OffPolicyReward, Relabelled
 from advlearn.imitation.on_policy import OnPolicyReward
 from advlearn.imitation.recording import Recording
-from advlearn.imitation.rewards import Form, sign
+from advlearn.imitation.rewards import Form
 from advlearn.imitation.transitions import Encoder, Inputs, Transitions
+from advlearn.imitation.watch import Watch, remark
 from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic
 
 
@@ -96,21 +94,14 @@ def imitate(
         recording = _record(player)
         learned = _learned(player, expert, chain, named, inputs, reward, absorbing, lr)
         run = Imitation(player, learned, demos, env if isinstance(env, str) else demos.env_id)
-        watch = _Watch(run, recording, steps, quiet)
-        _warn_of_bias(learned.form, demos, absorbing)
-        if isinstance(env, str) and demos.env_id and env != demos.env_id:
-            print(f"env: {env}, and the demonstrations are of {demos.env_id}", file=sys.stderr)
-        ours = _callback(player, learned, recording, updates, batch_size, watch)
-        called: list[BaseCallback] = [ours]
+        remark(learned.form, absorbing, demos, run.env_id)
+        ours = _callback(player, learned, recording, updates, batch_size, Watch(run, steps, quiet=quiet))
+        called, done = [ours], 0
         if out is not None:
-            if not isinstance(ours, OnPolicyReward):
-                raise TypeError("out: a run with a replay buffer cannot be resumed yet; expected PPO, A2C or TRPO")
             recipe = _recipe(chain, player, demos, every=every, inputs=inputs, form=learned.form, absorbing=absorbing)
             recipe |= {"updates": updates, "batch_size": batch_size, "lr": lr, "seed": seed, "save_every": save_every}
-            kept = Checkpoints(run, ours, Path(out), recipe, seed=seed, every=save_every)
-            kept.resume()
-            called.append(kept)
-        done = player.num_timesteps if out is not None else 0
+            kept = _checkpoints(run, ours, Path(out), recipe)
+            called, done = [ours, kept], kept.resume()
         if done < steps:
             player.learn(steps - done, callback=[*called, *callbacks], reset_num_timesteps=not done)
         return run
@@ -120,6 +111,12 @@ def _recipe(chain: Chain, player: BaseAlgorithm, demos: Demonstrations, **settin
     """What a run that is resumed must share with this one: plain values."""
     shared = {"objective": repr(chain), "algorithm": type(player).__name__, "n_envs": player.n_envs}
     return {**shared, "pairs": len(demos), **settings}
+
+
+def _checkpoints(run: Imitation, ours: BaseCallback, folder: Path, recipe: dict[str, Any]) -> Checkpoints:
+    if not isinstance(ours, OnPolicyReward):
+        raise TypeError("out: a run with a replay buffer cannot be resumed yet; expected PPO, A2C or TRPO")
+    return Checkpoints(run, ours, folder, recipe, seed=recipe["seed"], every=recipe["save_every"])
 
 
 def _record(player: BaseAlgorithm) -> Recording:
@@ -185,42 +182,10 @@ def _critic(width: int, chain: Chain) -> nn.Module:
 
 
 def _callback(
-    player: BaseAlgorithm, learned: LearnedReward, recording: Recording, updates: int, batch_size: int, watch: "_Watch"
-) -> OnPolicyReward | OffPolicyReward:
+    player: BaseAlgorithm, learned: LearnedReward, recording: Recording, updates: int, batch_size: int, watch: Watch
+) -> BaseCallback:
     if isinstance(player, OnPolicyAlgorithm):
         return OnPolicyReward(learned, recording, updates=updates, batch_size=batch_size, look=watch)
     replay = Relabelled(cast(Any, player).replay_buffer, learned, player.policy)
     cast(Any, player).replay_buffer = replay
     return OffPolicyReward(learned, recording, replay, every=updates, batch_size=batch_size, look=watch)
-
-
-def _warn_of_bias(form: str, demos: Demonstrations, absorbing: bool) -> None:
-    if sign(form) and not absorbing and len(np.unique(demos.lengths)) > 1:
-        what = "never negative: it pays for living on" if sign(form) > 0 else "never positive: it pays for ending early"
-        print(
-            f"reward: {form!r} is {what}, and the demonstrations differ in length; absorbing=True removes the bias",
-            file=sys.stderr,
-        )
-
-
-class _Watch:
-    """Keep a row of figures at each look, and print it at each tenth of the run."""
-
-    def __init__(self, run: Imitation, recording: Recording, steps: int, quiet: bool) -> None:
-        self.run, self.recording, self.steps, self.quiet = run, recording, steps, quiet
-        self.began, self.tenth = time.monotonic(), 0
-
-    def __call__(self) -> None:
-        player = self.run.policy
-        episodes = [float(e["r"]) for e in player.ep_info_buffer or ()]
-        found = float(np.mean(episodes)) if episodes else float("nan")
-        self.run.history.append({"steps": player.num_timesteps, "return": found, **self.run.reward.figures()})
-        tenth = 10 * player.num_timesteps // self.steps
-        if tenth > self.tenth and not self.quiet:
-            self.tenth = tenth
-            speed = player.num_timesteps / max(time.monotonic() - self.began, 1e-9)
-            words = self.run.reward.adversary.health().verdict
-            of = f" of {self.run.demonstrations.expert_return:.1f}"
-            print(
-                f"{player.num_timesteps} steps: return {found:.1f}{of}; {words}; {speed:.0f} steps/s", file=sys.stderr
-            )
