@@ -178,7 +178,9 @@ class _one_line_errors:
         from advlearn.core.trainer import NonFiniteError
 
         if isinstance(error, KeyboardInterrupt):
-            typer.echo(f"stopped; the same command goes on from {self.folder}", err=True)
+            kept = self.folder is not None and (self.folder / "checkpoint.pt").exists()
+            way = f"; the same command goes on from {self.folder}" if kept else " before the first checkpoint"
+            typer.echo(f"stopped{way}", err=True)
             sys.exit(130)
         if isinstance(error, ValueError | TypeError | OSError | NonFiniteError):
             typer.echo(f"advlearn: {error}", err=True)

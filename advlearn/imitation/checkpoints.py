@@ -28,6 +28,10 @@ class Checkpoints(BaseCallback):
         recipe: Plain values that a resumed run must share.
         seed: The run's seed.
         every: Rollouts between two checkpoints.
+
+    Attributes:
+        interrupted: Whoever puts something in here stops the run at the next checkpoint.
+        stopped: Whether it was stopped so.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class Checkpoints(BaseCallback):
         self.seed = seed
         self.every = every
         self.rollouts = 0
+        self.interrupted: list[int] = []
+        self.stopped = False
         self._behind_reset: tuple[rng.State, Any] | None = None
 
     def resume(self) -> int:
@@ -84,11 +90,13 @@ class Checkpoints(BaseCallback):
         self._behind_reset = None
 
     def _on_step(self) -> bool:
-        return True
+        return not self.stopped
 
     def _on_rollout_start(self) -> None:
         if self.rollouts and self.rollouts % self.every == 0 and self._player().num_timesteps > self._began:
             self._save()
+            # Not earlier: a checkpoint resets the environments, and the unbroken run has none in between.
+            self.stopped = bool(self.interrupted)
         self.rollouts += 1
 
     @property

@@ -13,6 +13,7 @@ from torch import nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
+from advlearn.core.interrupt import between_steps
 from advlearn.core.spec import Spec
 from advlearn.engine import rng
 from advlearn.imitation import algorithms
@@ -47,7 +48,7 @@ def imitate(
     lr: float = 1e-3,
     seed: int = 0,
     out: str | Path | None = None,
-    save_every: int = 20,
+    save_every: int = 5,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
 ) -> Imitation:
@@ -70,7 +71,8 @@ def imitate(
         lr: The critic's learning rate.
         seed: Seeds everything but an algorithm that is handed over.
         out: Folder for checkpoints; the same call goes on from the last one there, bit for bit. PPO, A2C and TRPO.
-        save_every: Rollouts between two checkpoints; at each, the environments are reset.
+        save_every: Rollouts between two checkpoints; at each, the environments are reset. With `out`, Ctrl-C stops
+            at the next one, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after ours: an ``EvalCallback``, for example.
         quiet: Print nothing.
 
@@ -80,6 +82,7 @@ def imitate(
     Raises:
         ValueError: An argument is refused, or the demonstrations do not fit the environment; before any training.
         TypeError: An environment or algorithm that is not supported.
+        KeyboardInterrupt: After Ctrl-C, with `out` when a checkpoint is written.
 
     Reference: see `methods.METHODS`.
     """
@@ -96,15 +99,25 @@ def imitate(
         run = Imitation(player, learned, demos, env if isinstance(env, str) else demos.env_id)
         remark(learned.form, absorbing, demos, run.env_id)
         ours = _callback(player, learned, recording, updates, batch_size, Watch(run, steps, quiet=quiet))
-        called, done = [ours], 0
-        if out is not None:
+        if out is None:
+            player.learn(steps, callback=[ours, *callbacks])
+        else:
             recipe = _recipe(chain, player, demos, every=every, inputs=inputs, form=learned.form, absorbing=absorbing)
             recipe |= {"updates": updates, "batch_size": batch_size, "lr": lr, "seed": seed, "save_every": save_every}
             kept = _checkpoints(run, ours, Path(out), recipe)
-            called, done = [ours, kept], kept.resume()
-        if done < steps:
-            player.learn(steps - done, callback=[*called, *callbacks], reset_num_timesteps=not done)
+            _go_on(player, kept, [ours, kept, *callbacks], steps)
         return run
+
+
+def _go_on(player: BaseAlgorithm, kept: Checkpoints, callbacks: list[BaseCallback], steps: int) -> None:
+    """Train from the last checkpoint on; Ctrl-C stops at the next one, a second one at once."""
+    done = kept.resume()
+    with between_steps() as interrupted:
+        kept.interrupted = interrupted
+        if done < steps:
+            player.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
+    if kept.stopped:
+        raise KeyboardInterrupt
 
 
 def _recipe(chain: Chain, player: BaseAlgorithm, demos: Demonstrations, **settings: Any) -> dict[str, Any]:

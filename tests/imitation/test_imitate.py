@@ -1,5 +1,7 @@
 """Imitation on stable-baselines3: what lands in its buffers, and whole runs."""
 
+import os
+import signal
 from typing import Any
 
 import gymnasium as gym
@@ -14,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
 from advlearn import Adversary
+from advlearn.engine.checkpoint import load
 from advlearn.imitation import Demonstrations, Encoder, LearnedReward, Transitions, clone_behaviour, imitate
 from advlearn.imitation.methods import METHODS
 from advlearn.imitation.on_policy import OnPolicyReward
@@ -236,3 +239,21 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, no
         go("whole")
     with pytest.raises(TypeError, match="replay buffer cannot be resumed yet"):
         imitate(always_one(), steps=9, algorithm="dqn", env=counting(1), out=tmp_path / "dqn", quiet=True)
+
+
+def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unbroken_one_does(tmp_path: Any) -> None:
+    class Impatient(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps == 51:  # in the second rollout
+                os.kill(os.getpid(), signal.SIGINT)
+            return True
+
+    def go(folder: str, *callbacks: BaseCallback) -> Any:
+        settings: dict[str, Any] = {"updates": 1, "batch_size": 8, "out": tmp_path / folder, "save_every": 2}
+        player = small(counting())
+        return imitate(always_one(), steps=240, algorithm=player, callbacks=callbacks, quiet=True, **settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        go("broken", Impatient())
+    assert load(tmp_path / "broken")["steps"] == 96
+    assert torch.equal(weights_of(go("broken")), weights_of(go("whole")))
