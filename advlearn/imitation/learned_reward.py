@@ -35,6 +35,7 @@ class LearnedReward:
         gamma: Discount.
         absorbing: Whether there is an absorbing state.
         log_prob: The policy's log-probability of the actions of transitions; for AIRL.
+
     Reference:
         Kostrikov et al., "Discriminator-Actor-Critic", 2019, section 4.2.
 

@@ -54,4 +54,5 @@ def method(spec: Spec) -> tuple[Chain, Method]:
         if name.strip() in METHODS:
             named = METHODS[name.strip()]
             return resolve(f"{named.objective}{plus}{rest}"), named
-    return resolve(spec), Method(repr(resolve(spec)), "own")
+    chain = resolve(spec)
+    return chain, Method(repr(chain), "own")

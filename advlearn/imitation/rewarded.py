@@ -2,10 +2,10 @@
 
 from typing import Any, final
 
-import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from advlearn.imitation.learned_reward import LearnedReward
+from advlearn.imitation.recording import Recording
 
 
 @final
@@ -20,31 +20,16 @@ class Rewarded(VecEnvWrapper):
     """
 
     def __init__(self, venv: VecEnv, reward: LearnedReward) -> None:
-        super().__init__(venv)
+        self.recording = Recording(venv)
+        super().__init__(self.recording)
         self.reward = reward
-        self._before: Any = None
-        self._actions: Any = None
 
     def reset(self) -> Any:
         """Reset the environments."""
-        self._before = self.venv.reset()
-        return self._before
-
-    def step_async(self, actions: Any) -> None:
-        """Start a step."""
-        self._actions = np.array(actions)
-        self.venv.step_async(actions)
+        return self.venv.reset()
 
     def step_wait(self) -> Any:
         """End a step: observations, learned rewards, ends and what is known beside."""
-        observations, rewards, ends, infos = self.venv.step_wait()
-        after = np.array(observations)
-        terminated = np.array(ends, dtype=bool)
-        for i, info in enumerate(infos):
-            info["true_reward"] = float(rewards[i])
-            if ends[i]:
-                after[i] = info["terminal_observation"]
-                terminated[i] = not info.get("TimeLimit.truncated", False)
-        paid = self.reward(self._before, self._actions, after, terminated)
-        self._before = observations
-        return observations, paid, ends, infos
+        observations, _, ends, infos = self.venv.step_wait()
+        steps = self.recording.take().to(self.reward.demonstrations.observations.device)
+        return observations, self.reward.of(steps).cpu().numpy(), ends, infos
