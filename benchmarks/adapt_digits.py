@@ -47,6 +47,7 @@ METHODS = {
     "DANN, reversal": ("gan", "adapt(reversal=True)"),
     "CDAN": ("nsgan", "adapt(beside='predictions')"),
     "CDAN+E": ("nsgan", "adapt(beside='predictions', entropy=True)"),
+    "CDAN+E, bounded": ("hinge + spectral_norm", "adapt(beside='predictions', entropy=True)"),
     "WDGRL": ("wgan-gp", "adapt(strength=0.1)"),
     "DAN": ("mmd", "adapt"),
     "Deep CORAL": ("coral", "adapt"),
@@ -54,7 +55,7 @@ METHODS = {
     "DeepJDOT": ("assignment", "adapt(beside='labels', strength=0.01)"),
     "VIB": ("vdb", "adapt"),
 }
-FEW = ("source only", "DANN, in turn", "DANN, reversal", "CDAN+E", "DeepJDOT")
+FEW = ("source only", "DANN, reversal", "CDAN+E", "CDAN+E, bounded", "DeepJDOT")
 CASES = {"small": (1250, tuple(METHODS)), "full": (7500, FEW), "usps": (6000, FEW), "mnist": (6000, FEW)}
 # Name of a peer's method to the script in peers/ and the method that it is called with.
 PEERS = {

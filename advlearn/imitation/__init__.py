@@ -6,7 +6,8 @@ from advlearn.imitation.imitate import imitate
 from advlearn.imitation.imitation import Imitation
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.methods import METHODS
-from advlearn.imitation.report import draw, report
+from advlearn.imitation.report import draw, film, report
+from advlearn.imitation.resident import ResidentPPO
 from advlearn.imitation.rewarded import Rewarded
 from advlearn.imitation.rewards import FORMS
 from advlearn.imitation.sources import from_minari, from_trajectories, record, save_demonstrations
@@ -19,10 +20,12 @@ __all__ = [
     "Encoder",
     "Imitation",
     "LearnedReward",
+    "ResidentPPO",
     "Rewarded",
     "Transitions",
     "clone_behaviour",
     "draw",
+    "film",
     "from_minari",
     "from_trajectories",
     "imitate",

@@ -5,11 +5,14 @@ from typing import Any, cast
 
 import stable_baselines3
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from advlearn.imitation.layout import Layout
 from advlearn.imitation.transitions import Transitions
 
 # Name to class, and number of environments where an id is given.
@@ -43,23 +46,42 @@ def build(algorithm: str | BaseAlgorithm, env: str | VecEnv | None, seed: int) -
     venv = make_vec_env(env, n_envs=count, seed=seed) if isinstance(env, str) else env
     # Shorter rollouts than theirs, from more environments, in eight batches.
     settings = {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
-    return _class(name)("MlpPolicy", venv, seed=seed, device="cpu", **settings)
+    return _class(name)(_policy(venv.observation_space), venv, seed=seed, device="cpu", **settings)
 
 
 def log_prob_of(player: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
     """The log-probability (N,) that the algorithm's policy gives the actions of transitions."""
-    policy = cast(Any, player.policy)
-    normalise = player.get_vec_normalize_env()
+    policy, seen = cast(Any, player.policy), observed(player)
 
     @torch.no_grad()
     def log_prob(steps: Transitions) -> Tensor:
-        observations = steps.observations
-        if normalise is not None:
-            observations = torch.as_tensor(normalise.normalize_obs(observations.cpu().numpy()))
-        found = policy.evaluate_actions(observations.to(policy.device), steps.actions.to(policy.device))[1]
+        found = policy.evaluate_actions(seen(steps.observations), steps.actions.to(policy.device))[1]
         return found.to(steps.observations)
 
     return log_prob
+
+
+def observed(player: BaseAlgorithm) -> Callable[[Tensor], Any]:
+    """What a policy is shown of observations that are vectors (N, d): normalised, of its space, on its device."""
+    layout, device = Layout(player.observation_space), player.device
+    normalise: Any = player.get_vec_normalize_env()
+
+    def seen(vectors: Tensor) -> Any:
+        shown = layout.unflatten(vectors)
+        if normalise is not None:
+            arrays = {k: v.cpu().numpy() for k, v in shown.items()} if layout.dicts else shown.cpu().numpy()
+            shown = normalise.normalize_obs(arrays)
+        if not layout.dicts:
+            return torch.as_tensor(shown, device=device)
+        return {name: torch.as_tensor(part, device=device) for name, part in shown.items()}
+
+    return seen
+
+
+def _policy(space: Any) -> str:
+    if isinstance(space, spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(space) else "MlpPolicy"
 
 
 def _class(name: str) -> Any:

@@ -4,22 +4,26 @@ from pathlib import Path
 from typing import Any, cast, final
 
 import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from advlearn.engine import checkpoint, rng
 from advlearn.imitation.imitation import Imitation
+from advlearn.imitation.off_policy import OffPolicyReward
 from advlearn.imitation.on_policy import OnPolicyReward
-from advlearn.imitation.transitions import Transitions
+
+# What an algorithm counts or has computed, by attribute; each has some of them.
+COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
 
 
 @final
 class Checkpoints(BaseCallback):
     """Write everything a run needs to go on, between two rollouts.
 
-    The inside of an environment cannot be saved in general. So each checkpoint is a stated reset point: the
-    environments are seeded from the run's seed and the step, and reset, in the run that goes on as in the one that is
-    resumed. The advantage of the last step before is unharmed, since it ends in a value and not in an end.
+    The inside of an environment cannot be saved in general. So each checkpoint is a stated reset point: environments,
+    random actions and action noise are seeded from the run's seed and the step, and reset, in the run that goes on as
+    in the one that is resumed. The step before is unharmed: it ends in a value and not in an end.
 
     Args:
         run: The run.
@@ -27,7 +31,7 @@ class Checkpoints(BaseCallback):
         folder: Where ``checkpoint.pt`` goes.
         recipe: Plain values that a resumed run must share.
         seed: The run's seed.
-        every: Rollouts between two checkpoints.
+        every: Environment steps between two checkpoints; they wait for the end of a rollout.
 
     Attributes:
         interrupted: Whoever puts something in here stops the run at the next checkpoint.
@@ -35,7 +39,14 @@ class Checkpoints(BaseCallback):
     """
 
     def __init__(
-        self, run: Imitation, ours: OnPolicyReward, folder: Path, recipe: dict[str, Any], *, seed: int, every: int
+        self,
+        run: Imitation,
+        ours: OnPolicyReward | OffPolicyReward,
+        folder: Path,
+        recipe: dict[str, Any],
+        *,
+        seed: int,
+        every: int,
     ) -> None:
         super().__init__()
         self.run = run
@@ -44,10 +55,10 @@ class Checkpoints(BaseCallback):
         self.recipe = recipe
         self.seed = seed
         self.every = every
-        self.rollouts = 0
         self.interrupted: list[int] = []
         self.stopped = False
-        self._behind_reset: tuple[rng.State, Any] | None = None
+        self._behind_reset: dict[str, Any] | None = None
+        self._last = 0
 
     def resume(self) -> int:
         """Take over the state of the folder's checkpoint, if there is one; return the environment steps made so far.
@@ -62,78 +73,88 @@ class Checkpoints(BaseCallback):
             saved = state["recipe"].get(key)
             if saved != ours:
                 raise ValueError(f"out: {self.folder} holds a run with {key}={saved!r}, got {ours!r}; choose another")
-        player, learned = self._player(), self.run.reward
+        player, learned = self.run.policy, self.run.reward
         player.set_parameters(state["policy"])
-        player.num_timesteps, player._n_updates = state["steps"], state["updates"]
+        for name, values in state["variables"].items():
+            _variables(player)[name].data.copy_(values)
+        for name, value in state["counters"].items():
+            setattr(player, name, value)
         learned.adversary.load_state_dict(state["adversary"])
-        self.ours.scale.load_state_dict(state["scale"])
-        if self.ours.memory is not None and state["memory"] is not None:
-            self.ours.memory.held = Transitions(*state["memory"])
+        self.ours.load_state_dict(state["ours"])
         self.run.history[:] = state["history"]
-        self.rollouts = state["rollouts"]
-        self._behind_reset = state["rng"], state["normalise"]
-        cast(Any, player.env).seed(self._seed_at(player))
+        self._behind_reset = state
+        self._seed()
         return player.num_timesteps
 
     def _on_training_start(self) -> None:
+        player = self.run.policy
+        self._last = player.num_timesteps
         if self._behind_reset is None:
             return
         # After the reset that begins `learn`, which is the one that the checkpoint was written behind.
-        random, moments = self._behind_reset
-        player = self._player()
+        state, self._behind_reset = self._behind_reset, None
         normalise: Any = player.get_vec_normalize_env()
         if normalise is not None:
-            normalise.obs_rms.mean, normalise.obs_rms.var = (np.array(part) for part in moments[:2])
-            normalise.obs_rms.count = moments[2]
+            for name, moments in _moments(normalise).items():
+                mean, variance, count = state["normalise"][name]
+                moments.mean, moments.var, moments.count = np.array(mean), np.array(variance), count
             player._last_obs = normalise.normalize_obs(normalise.old_obs)
-        rng.set_state(random)
-        self._behind_reset = None
+        cast(Any, player.ep_info_buffer).extend(state["episodes"])
+        rng.set_state(state["rng"])
 
     def _on_step(self) -> bool:
         return not self.stopped
 
     def _on_rollout_start(self) -> None:
-        if self.rollouts and self.rollouts % self.every == 0 and self._player().num_timesteps > self._began:
+        steps = self.run.policy.num_timesteps
+        if steps // self.every > self._last // self.every:
             self._save()
             # Not earlier: a checkpoint resets the environments, and the unbroken run has none in between.
             self.stopped = bool(self.interrupted)
-        self.rollouts += 1
-
-    @property
-    def _began(self) -> int:
-        return self._player()._num_timesteps_at_start
+        self._last = steps
 
     def _save(self) -> None:
-        player, learned = self._player(), self.run.reward
-        env = cast(Any, player.env)
-        env.seed(self._seed_at(player))
-        player._last_obs = env.reset()
-        player._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+        player: Any = self.run.policy
+        self._seed()
+        player._last_obs = player.env.reset()
+        player._last_episode_starts = np.ones(player.env.num_envs, dtype=bool)
         normalise: Any = player.get_vec_normalize_env()
-        moments = None
-        if normalise is not None:
-            rms = normalise.obs_rms
-            moments = [rms.mean.tolist(), rms.var.tolist(), float(rms.count)]
-        memory = self.ours.memory.held if self.ours.memory is not None else None
+        moments = {} if normalise is None else _moments(normalise)
         checkpoint.save(
             self.folder / checkpoint.NAME,
             {
                 "recipe": self.recipe,
-                "policy": player.get_parameters(),
                 "steps": player.num_timesteps,
-                "updates": player._n_updates,
-                "normalise": moments,
-                "adversary": learned.adversary.state_dict(),
-                "scale": self.ours.scale.state_dict(),
-                "memory": None if memory is None else list(memory),
+                "policy": player.get_parameters(),
+                "variables": {name: variable.detach() for name, variable in _variables(player).items()},
+                "counters": {name: getattr(player, name) for name in COUNTERS if hasattr(player, name)},
+                "episodes": [{key: float(value) for key, value in info.items()} for info in player.ep_info_buffer],
+                "normalise": {
+                    name: [one.mean.tolist(), one.var.tolist(), float(one.count)] for name, one in moments.items()
+                },
+                "adversary": self.run.reward.adversary.state_dict(),
+                "ours": self.ours.state_dict(),
                 "history": self.run.history,
-                "rollouts": self.rollouts,
                 "rng": rng.get_state(),
             },
         )
 
-    def _seed_at(self, player: OnPolicyAlgorithm) -> int:
-        return (self.seed * 1_000_003 + player.num_timesteps) % 2**31
+    def _seed(self) -> None:
+        player: Any = self.run.policy
+        seed = (self.seed * 1_000_003 + player.num_timesteps) % 2**31
+        player.env.seed(seed)
+        player.action_space.seed(seed)
+        if getattr(player, "action_noise", None) is not None:
+            player.action_noise.reset()
 
-    def _player(self) -> OnPolicyAlgorithm:
-        return cast(OnPolicyAlgorithm, self.run.policy)
+
+def _variables(player: BaseAlgorithm) -> dict[str, torch.Tensor]:
+    """What an algorithm learns outside of its modules, such as SAC's temperature, by attribute."""
+    names = player._get_torch_save_params()[1]
+    return {name: getattr(player, name) for name in names if getattr(player, name) is not None}
+
+
+def _moments(normalise: Any) -> dict[str, Any]:
+    """The running moments of a `VecNormalize`, by the name of a part of a dict observation, or alone."""
+    moments = normalise.obs_rms
+    return moments if isinstance(moments, dict) else {"": moments}

@@ -7,6 +7,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from advlearn.core.modes import adam
+from advlearn.imitation.algorithms import observed
 from advlearn.imitation.transitions import Transitions
 
 
@@ -36,16 +37,13 @@ def clone_behaviour(
     if not isinstance(policy, ActorCriticPolicy):
         raise TypeError(f"algorithm: expected one with an actor-critic policy, got {type(algorithm).__name__}")
     pairs = demonstrations.to(policy.device)
-    normalise: Any = algorithm.get_vec_normalize_env()
-    observations = pairs.observations
-    if normalise is not None:
-        observations = torch.as_tensor(normalise.normalize_obs(observations.cpu().numpy())).to(policy.device)
+    seen = observed(algorithm)
     optimizer = adam([p for p in policy.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.999))
     policy.set_training_mode(True)
     loss = torch.zeros(())
     for _ in range(steps):
         rows = torch.randint(pairs.size, (batch_size,), device=policy.device)
-        _, log_prob, _ = policy.evaluate_actions(observations[rows], pairs.actions[rows])
+        _, log_prob, _ = policy.evaluate_actions(seen(pairs.observations[rows]), pairs.actions[rows])
         loss = -log_prob.mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -4,7 +4,8 @@ from typing import final
 
 from torch import Tensor, nn
 
-from advlearn.nets.mlp import MLP
+from advlearn.imitation.transitions import Images
+from advlearn.nets import MLP, PixelCritic
 
 
 @final
@@ -20,6 +21,8 @@ class ShapedCritic(nn.Module):
         state: Size of the vectors o, o' that the potential h sees.
         gamma: Discount.
         hidden: Sizes of the hidden layers of both.
+        images: Start and shape (C, H, W) of each image in x.
+        state_images: The same in o.
 
     Example:
         >>> import torch
@@ -35,12 +38,20 @@ class ShapedCritic(nn.Module):
         Behind the end of an episode the potential is zero.
     """
 
-    def __init__(self, width: int, state: int, gamma: float, hidden: tuple[int, ...] = (32, 32)) -> None:
+    def __init__(
+        self,
+        width: int,
+        state: int,
+        gamma: float,
+        hidden: tuple[int, ...] = (32, 32),
+        images: Images = (),
+        state_images: Images = (),
+    ) -> None:
         super().__init__()
         self.gamma = gamma
         # The reward comes last, so that a bottleneck, which takes the last layer, bounds what it knows.
-        self.potential = MLP(state, 1, hidden, activation="relu")
-        self.reward = MLP(width, 1, hidden, activation="relu")
+        self.potential = _scored(state, hidden, state_images)
+        self.reward = _scored(width, hidden, images)
 
     def forward(self, x: Tensor, o: Tensor, after: Tensor, goes_on: Tensor, log_prob: Tensor) -> Tensor:
         """Logits (N,) of transitions.
@@ -52,5 +63,11 @@ class ShapedCritic(nn.Module):
             goes_on: 0 where the episode terminated, else 1: float (N,).
             log_prob: The policy's log-probability of the actions, (N,).
         """
-        shaping = self.gamma * goes_on * self.potential(after)[:, 0] - self.potential(o)[:, 0]
-        return self.reward(x)[:, 0] + shaping - log_prob
+        shaping = self.gamma * goes_on * self.potential(after) - self.potential(o)
+        return self.reward(x) + shaping - log_prob
+
+
+def _scored(width: int, hidden: tuple[int, ...], images: Images) -> nn.Module:
+    if images:
+        return PixelCritic(width, images, hidden=hidden)
+    return nn.Sequential(MLP(width, 1, hidden, activation="relu"), nn.Flatten(0))

@@ -1,6 +1,7 @@
 """Expert demonstrations: episodes in flat arrays, checked when they are read."""
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from advlearn.data.files import find
+from advlearn.imitation.layout import flat
 from advlearn.imitation.transitions import Transitions
 
 Array = NDArray[Any]
@@ -20,7 +22,8 @@ class Demonstrations:
     """Episodes of an expert, one after the other.
 
     Args:
-        observations: Observations, (sum of (T_i + 1), ...); the last one of each episode is included.
+        observations: Observations, (sum of (T_i + 1), ...); the last one of each episode is included. Of a dict space,
+            a dict of such arrays.
         actions: Actions, (sum of T_i, d) float, or (sum of T_i,) int.
         lengths: Steps T_i of each episode, int64 (n,).
         terminated: Whether the environment ended the episode, bool (n,); False where a time limit did.
@@ -36,7 +39,7 @@ class Demonstrations:
         (3, 1)
     """
 
-    observations: Array
+    observations: Any
     actions: Array
     lengths: Array
     terminated: Array
@@ -51,10 +54,8 @@ class Demonstrations:
             raise ValueError(f"lengths: expected at least 1 step in every episode, got {int(np.min(self.lengths))}")
         if steps < 2:
             raise ValueError(f"demonstrations: expected at least 2 transitions, got {steps}")
-        for name, values, wanted in (
-            ("observations", self.observations, steps + episodes),
-            ("actions", self.actions, steps),
-        ):
+        seen = {f"observations{at}": (part, steps + episodes) for at, part in _parts(self.observations).items()}
+        for name, (values, wanted) in (seen | {"actions": (self.actions, steps)}).items():
             if len(values) != wanted:
                 raise ValueError(f"{name}: expected {wanted} rows for {episodes} episodes, got {len(values)}")
             bad = int((~np.isfinite(values.reshape(wanted, -1)).all(1)).sum())
@@ -80,7 +81,7 @@ class Demonstrations:
         steps = int(self.lengths[:episodes].sum())
         return replace(
             self,
-            observations=self.observations[: steps + episodes],
+            observations=_each(self.observations, lambda part: part[: steps + episodes]),
             actions=self.actions[:steps],
             lengths=self.lengths[:episodes],
             terminated=self.terminated[:episodes],
@@ -94,7 +95,7 @@ class Demonstrations:
             seed: Seeds the starts.
 
         Returns:
-            Transitions of tensors on the CPU.
+            Transitions of tensors on the CPU, each observation as one vector.
         """
         if every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
@@ -109,9 +110,9 @@ class Demonstrations:
         episode = np.searchsorted(ends, rows, side="right")
         last = np.isin(rows, ends - 1)
         return Transitions.of(
-            self.observations[rows + episode],
+            flat(_each(self.observations, lambda part: part[rows + episode])),
             self.actions[rows],
-            self.observations[rows + episode + 1],
+            flat(_each(self.observations, lambda part: part[rows + episode + 1])),
             last & self.terminated[episode],
         )
 
@@ -122,7 +123,7 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     Args:
         path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of a file with
             ``observations``, ``actions``, ``episode_lengths``, ``terminated`` and, optionally, ``env_id`` and
-            ``expert_return_mean``.
+            ``expert_return_mean``; of a dict space ``observations/name`` for each part.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -137,6 +138,9 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}") from None
+    seen: Any = {name.partition("/")[2]: arrays[name] for name in arrays if name.startswith("observations/")}
+    if seen:
+        arrays["observations"] = seen
     missing = {"observations", "actions", "episode_lengths", "terminated"} - arrays.keys()
     if missing:
         raise ValueError(f"demonstrations: {path} lacks {', '.join(sorted(missing))}; it has {', '.join(arrays)}")
@@ -150,36 +154,14 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     )
 
 
-def fits(demonstrations: Demonstrations, observation_space: Any, action_space: Any) -> None:
-    """Raise a one-line error where demonstrations are not of an environment with these spaces.
+def _parts(observations: Array | dict[str, Array]) -> dict[str, Array]:
+    """The arrays of observations, by how a message names them."""
+    if isinstance(observations, dict):
+        return {f"[{name!r}]": part for name, part in observations.items()}
+    return {"": observations}
 
-    Raises:
-        ValueError: Another shape, kind or range of observations or actions.
-        TypeError: A space that is not supported.
-    """
-    from gymnasium import spaces
 
-    where = f" of {demonstrations.env_id}" if demonstrations.env_id else ""
-    if not isinstance(observation_space, spaces.Box) or len(observation_space.shape) != 1:
-        raise TypeError(f"env: expected vectors as observations, got {observation_space}")
-    got = demonstrations.observations.shape[1:]
-    if got != observation_space.shape:
-        raise ValueError(f"demonstrations{where}: expected observations of shape {observation_space.shape}, got {got}")
-    actions = demonstrations.actions
-    if isinstance(action_space, spaces.Discrete):
-        low, high = int(action_space.start), int(action_space.start + action_space.n - 1)
-        if actions.dtype.kind not in "iu" or actions.ndim != 1:
-            raise ValueError(f"demonstrations{where}: expected int actions (N,), got {actions.dtype} {actions.shape}")
-    elif isinstance(action_space, spaces.Box):
-        low, high = action_space.low, action_space.high
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ValueError(f"env: expected actions with finite bounds, got {action_space}")
-        if actions.shape[1:] != action_space.shape:
-            raise ValueError(
-                f"demonstrations{where}: expected actions of shape {action_space.shape}, got {actions.shape[1:]}"
-            )
-    else:
-        raise TypeError(f"env: expected Discrete or Box actions, got {action_space}")
-    if (actions < low).any() or (actions > high).any():
-        found = f"{actions.min():.4g} to {actions.max():.4g}"
-        raise ValueError(f"demonstrations{where}: actions from {found} leave the environment's range {action_space}")
+def _each(observations: Array | dict[str, Array], change: Callable[[Array], Array]) -> Array | dict[str, Array]:
+    if isinstance(observations, dict):
+        return {name: change(part) for name, part in observations.items()}
+    return change(observations)

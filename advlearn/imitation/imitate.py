@@ -19,17 +19,23 @@ from advlearn.engine import rng
 from advlearn.imitation import algorithms
 from advlearn.imitation.checkpoints import Checkpoints
 from advlearn.imitation.critic import ShapedCritic
-from advlearn.imitation.demonstrations import Demonstrations, fits, load_demonstrations
+from advlearn.imitation.demonstrations import Demonstrations, load_demonstrations
+from advlearn.imitation.fitted import fitted
 from advlearn.imitation.imitation import Imitation
+from advlearn.imitation.layout import Layout
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.methods import Method, method
 from advlearn.imitation.off_policy import OffPolicyReward, Relabelled
 from advlearn.imitation.on_policy import OnPolicyReward
 from advlearn.imitation.recording import Recording
+from advlearn.imitation.resident import ResidentPPO
+from advlearn.imitation.resident_env import ResidentRecording
 from advlearn.imitation.rewards import Form
-from advlearn.imitation.transitions import Encoder, Inputs, Transitions
+from advlearn.imitation.transitions import Encoder, Images, Inputs, Transitions
 from advlearn.imitation.watch import Watch, remark
-from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic
+from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, PixelCritic
+
+Ours = OnPolicyReward | OffPolicyReward
 
 
 def imitate(
@@ -48,7 +54,7 @@ def imitate(
     lr: float = 1e-3,
     seed: int = 0,
     out: str | Path | None = None,
-    save_every: int = 5,
+    save_every: int = 10_000,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
 ) -> Imitation:
@@ -61,7 +67,8 @@ def imitate(
         steps: Environment steps in all.
         env: Environment id or a vectorised environment; the demonstrations' if None. Not given with an algorithm.
         algorithm: Name (``"ppo"``, ``"a2c"``, ``"trpo"``, ``"sac"``, ``"td3"``, ``"dqn"``, ``"tqc"``) or an algorithm
-            of stable-baselines3 with its environment, which is used as it is.
+            of stable-baselines3 with its environment, which is used as it is. With `ResidentPPO` the critic, its
+            rewards and all that is recorded stay on the device too.
         every: Keep every so-manieth pair of an episode.
         inputs: What the critic sees.
         reward: Form of the reward, a key of `rewards.FORMS`; the method's if None.
@@ -70,9 +77,9 @@ def imitate(
         batch_size: Transitions of each side in a critic step.
         lr: The critic's learning rate.
         seed: Seeds everything but an algorithm that is handed over.
-        out: Folder for checkpoints; the same call goes on from the last one there, bit for bit. PPO, A2C and TRPO.
-        save_every: Rollouts between two checkpoints; at each, the environments are reset. With `out`, Ctrl-C stops
-            at the next one, a second Ctrl-C at once.
+        out: Folder for checkpoints; the same call goes on from the last one there, bit for bit.
+        save_every: Environment steps between two checkpoints; at each, the environments are reset. With `out`, Ctrl-C
+            stops at the next one, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after ours: an ``EvalCallback``, for example.
         quiet: Print nothing.
 
@@ -92,8 +99,8 @@ def imitate(
     chain, named = method(objective)
     with rng.isolated(seed):
         player = algorithms.build(algorithm, env or demos.env_id or None, seed)
-        fits(demos, player.observation_space, player.action_space)
-        expert = demos.transitions(every, seed=seed)
+        demos = fitted(demos, player.observation_space, player.action_space)
+        expert = demos.transitions(every, seed=seed).to(player.device)
         recording = _record(player)
         learned = _learned(player, expert, chain, named, inputs, reward, absorbing, lr)
         run = Imitation(player, learned, demos, env if isinstance(env, str) else demos.env_id)
@@ -126,14 +133,16 @@ def _recipe(chain: Chain, player: BaseAlgorithm, demos: Demonstrations, **settin
     return {**shared, "pairs": len(demos), **settings}
 
 
-def _checkpoints(run: Imitation, ours: BaseCallback, folder: Path, recipe: dict[str, Any]) -> Checkpoints:
-    if not isinstance(ours, OnPolicyReward):
-        raise TypeError("out: a run with a replay buffer cannot be resumed yet; expected PPO, A2C or TRPO")
+def _checkpoints(run: Imitation, ours: Ours, folder: Path, recipe: dict[str, Any]) -> Checkpoints:
+    if getattr(run.policy, "optimize_memory_usage", False):
+        raise ValueError("out: with optimize_memory_usage a reset would change a stored step; expected it False")
     return Checkpoints(run, ours, folder, recipe, seed=recipe["seed"], every=recipe["save_every"])
 
 
-def _record(player: BaseAlgorithm) -> Recording:
+def _record(player: BaseAlgorithm) -> Recording | ResidentRecording:
     """Put the recording at the bottom of the algorithm's environments, below any normalisation."""
+    if isinstance(player, ResidentPPO):
+        return player.record()
     env: Any = player.get_env()
     if isinstance(env, VecNormalize):
         if isinstance(player, OffPolicyAlgorithm):
@@ -161,15 +170,22 @@ def _learned(
 ) -> LearnedReward:
     space: Any = player.action_space
     choices, first = (int(space.n), int(space.start)) if hasattr(space, "n") else (0, 0)
-    encoder = Encoder(expert, choices=choices, first=first, inputs=inputs)
+    images = Layout(player.observation_space).images
+    encoder = Encoder(expert, choices=choices, first=first, inputs=inputs, images=images)
     gamma = float(cast(Any, player).gamma)
     if named.shaped:
         if not isinstance(player, OnPolicyAlgorithm):
             raise TypeError("objective: AIRL's critic needs the policy's log-probability; expected PPO, A2C or TRPO")
-        critic: nn.Module = ShapedCritic(encoder.width, expert.observations.shape[1] + 1, gamma)
+        critic: nn.Module = ShapedCritic(
+            encoder.width,
+            expert.observations.shape[1] + 1,
+            gamma,
+            images=encoder.images,
+            state_images=encoder.state_images,
+        )
     else:
-        critic = _critic(encoder.width, chain)
-    adversary = Adversary(critic, chain, lr=lr)
+        critic = _critic(encoder.width, encoder.images, chain)
+    adversary = Adversary(critic.to(player.device), chain, lr=lr)
     log_prob = algorithms.log_prob_of(player) if named.shaped else None
     return LearnedReward(
         adversary,
@@ -182,7 +198,7 @@ def _learned(
     )
 
 
-def _critic(width: int, chain: Chain) -> nn.Module:
+def _critic(width: int, images: Images, chain: Chain) -> nn.Module:
     objective = chain.required_objective()
     if getattr(objective, "embedding", "learned") == "identity":
         return IdentityCritic()
@@ -191,14 +207,22 @@ def _critic(width: int, chain: Chain) -> nn.Module:
     if objective.score in ("density", "classes"):
         raise ValueError(f"objective: its critic scores {objective.score!r}, and transitions have neither")
     outputs = 16 if objective.score == "vector" else 1
+    if images:
+        return PixelCritic(width, images, outputs)
     return MLPCritic((width,), out_features=outputs, hidden=(64, 64))
 
 
 def _callback(
-    player: BaseAlgorithm, learned: LearnedReward, recording: Recording, updates: int, batch_size: int, watch: Watch
-) -> BaseCallback:
+    player: BaseAlgorithm,
+    learned: LearnedReward,
+    recording: Recording | ResidentRecording,
+    updates: int,
+    batch_size: int,
+    watch: Watch,
+) -> Ours:
     if isinstance(player, OnPolicyAlgorithm):
         return OnPolicyReward(learned, recording, updates=updates, batch_size=batch_size, look=watch)
     replay = Relabelled(cast(Any, player).replay_buffer, learned, player.policy)
     cast(Any, player).replay_buffer = replay
-    return OffPolicyReward(learned, recording, replay, every=updates, batch_size=batch_size, look=watch)
+    bottom = cast(Recording, recording)
+    return OffPolicyReward(learned, bottom, replay, every=updates, batch_size=batch_size, look=watch)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.contest import Samples
+from advlearn.imitation.layout import flat
 from advlearn.imitation.rewards import FORMS, Form
 from advlearn.imitation.transitions import Encoder, Transitions
 
@@ -40,7 +41,8 @@ class LearnedReward:
         Kostrikov et al., "Discriminator-Actor-Critic", 2019, section 4.2.
 
     Deviations:
-        The value of the absorbing state is written down, not learned; both sides hold one absorbing state for each end.
+        The value of the absorbing state is written down, not learned; both sides hold one absorbing state for each end;
+        its flag is 10 standard deviations from everything, not 1.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class LearnedReward:
 
     def __call__(self, observations: Any, actions: Any, next_observations: Any, terminated: Any) -> NDArray[np.float32]:
         """The reward of each transition of arrays of N rows, float32 (N,): for a loop that knows no tensors."""
-        steps = Transitions.of(observations, actions, next_observations, terminated)
+        steps = Transitions.of(flat(observations), actions, flat(next_observations), terminated)
         return self.of(steps.to(self.demonstrations.observations.device)).cpu().numpy()
 
     def figures(self) -> dict[str, float]:

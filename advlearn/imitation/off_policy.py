@@ -8,10 +8,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import Tensor
 
+from advlearn.imitation.layout import Layout
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.on_policy import Look
 from advlearn.imitation.recording import Recording
 from advlearn.imitation.transitions import Transitions
+
+# What a replay buffer of stable-baselines3 stores.
+ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 @final
@@ -28,6 +32,7 @@ class Relabelled:
         self.buffer = buffer
         self.reward = reward
         self.policy = policy
+        self.layout = Layout(policy.observation_space)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.buffer, name)
@@ -38,16 +43,28 @@ class Relabelled:
         rewards = self.reward.of(self.transitions(drawn))
         return drawn._replace(rewards=rewards.to(drawn.rewards)[:, None])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is stored, as tensors; of dict observations, a dict."""
+        rows = self.buffer.buffer_size if self.buffer.full else self.buffer.pos
+        arrays = {name: _tensors(getattr(self.buffer, name), rows) for name in ARRAYS}
+        return {"arrays": arrays, "position": self.buffer.pos, "full": self.buffer.full}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        for name, values in state["arrays"].items():
+            _write(getattr(self.buffer, name), values)
+        self.buffer.pos, self.buffer.full = state["position"], state["full"]
+
     def draw(self, batch_size: int) -> Transitions:
         """A batch of transitions for the critic."""
         return self.transitions(self.buffer.sample(batch_size))
 
     def transitions(self, drawn: ReplayBufferSamples) -> Transitions:
         """The transitions of a batch, in the environment's units."""
-        before, after = (cast(Tensor, o).float() for o in (drawn.observations, drawn.next_observations))
+        before, after = (self.layout.flatten(seen) for seen in (drawn.observations, drawn.next_observations))
         discrete = not drawn.actions.is_floating_point()
         actions = drawn.actions[:, 0].long() if discrete else self._unscaled(drawn.actions)
-        return Transitions(before, actions, after, drawn.dones[:, 0] > 0)
+        return Transitions.of(before, actions, after, drawn.dones[:, 0] > 0)
 
     def _unscaled(self, actions: Tensor) -> Tensor:
         space = self.policy.action_space
@@ -91,6 +108,15 @@ class OffPolicyReward(BaseCallback):
         self._due = every
         self._next_look = look_every
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on: plain numbers and tensors."""
+        return {"due": self._due, "next_look": self._next_look, "replay": self.replay.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self._due, self._next_look = state["due"], state["next_look"]
+        self.replay.load_state_dict(state["replay"])
+
     def _on_step(self) -> bool:
         self.recording.forget()  # the replay buffer remembers for us
         while self.num_timesteps >= self._due:
@@ -101,3 +127,17 @@ class OffPolicyReward(BaseCallback):
             self._next_look += self.look_every
             self.look()
         return True
+
+
+def _tensors(stored: Any, rows: int) -> Any:
+    if isinstance(stored, dict):
+        return {name: _tensors(part, rows) for name, part in stored.items()}
+    return torch.from_numpy(stored[:rows])
+
+
+def _write(stored: Any, values: Any) -> None:
+    if isinstance(stored, dict):
+        for name, part in stored.items():
+            _write(part, values[name])
+    else:
+        stored[: len(values)] = values.numpy()

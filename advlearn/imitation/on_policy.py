@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any, final
 
-import numpy as np
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.recording import Recording
+from advlearn.imitation.resident_env import ResidentRecording
 from advlearn.imitation.return_scale import ReturnScale
-from advlearn.imitation.transitions import Memory
+from advlearn.imitation.transitions import Memory, Transitions
 
 Look = Callable[[], None]
 
@@ -20,7 +21,7 @@ class OnPolicyReward(BaseCallback):
 
     The critic learns first, from the policy that has just acted, so no reward is stale. The recorded environment gave
     zeros, so what the buffer holds is the value that stable-baselines3 adds where a time limit cut an episode;
-    rewards are added to it.
+    rewards are added to it. Everything is computed on the critic's device; a buffer of tensors there stays there.
 
     Args:
         reward: The learned reward.
@@ -34,7 +35,7 @@ class OnPolicyReward(BaseCallback):
     def __init__(
         self,
         reward: LearnedReward,
-        recording: Recording,
+        recording: Recording | ResidentRecording,
         *,
         updates: int,
         batch_size: int,
@@ -48,23 +49,39 @@ class OnPolicyReward(BaseCallback):
         self.batch_size = batch_size
         self.memory = Memory(memory) if memory else None
         self.look = look
-        self.scale = ReturnScale(reward.gamma, recording.num_envs)
+        self.scale = ReturnScale(reward.gamma, recording.num_envs, self._device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on: plain numbers and tensors."""
+        held = None if self.memory is None or self.memory.held is None else list(self.memory.held)
+        return {"scale": self.scale.state_dict(), "memory": held}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.scale.load_state_dict(state["scale"])
+        if self.memory is not None and state["memory"] is not None:
+            self.memory.held = Transitions(*state["memory"]).to(self._device)
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
         buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
-        steps = self.recording.take().to(self.reward.demonstrations.observations.device)
+        steps = self.recording.take().to(self._device)
         if self.memory is not None:
             self.memory.add(steps)
         known = steps if self.memory is None or self.memory.held is None else self.memory.held
         for _ in range(self.updates):
             self.reward.update(known, self.batch_size)
-        rewards = self.reward.of(steps).cpu().numpy().reshape(buffer.rewards.shape)
+        # Of numpy or of tensors: this shares the buffer's memory either way.
+        held, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
         # The buffer knows of starts: a step ended its episode where the next one starts one.
-        ended = np.concatenate([buffer.episode_starts[1:], self.locals["dones"][None]]).astype(bool)
-        buffer.rewards += self.scale(rewards, ended)
+        ended = torch.cat([starts[1:] > 0, torch.as_tensor(self.locals["dones"])[None]]).to(self._device)
+        held += self.scale(self.reward.of(steps).reshape(held.shape), ended).to(held)
         buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
         if self.look is not None:
             self.look()
+
+    @property
+    def _device(self) -> torch.device:
+        return self.reward.demonstrations.observations.device

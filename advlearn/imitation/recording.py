@@ -5,6 +5,7 @@ from typing import Any, final
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
+from advlearn.imitation.layout import Layout
 from advlearn.imitation.transitions import Transitions
 
 
@@ -21,14 +22,16 @@ class Recording(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
+        self.layout = Layout(venv.observation_space)
         self._before: Any = None
         self._actions: Any = None
         self._steps: list[tuple[Any, Any, Any, Any]] = []
 
     def reset(self) -> Any:
         """Reset the environments; what was recorded stays."""
-        self._before = self.venv.reset()
-        return self._before
+        observations = self.venv.reset()
+        self._before = self._flat(observations)
+        return observations
 
     def step_async(self, actions: Any) -> None:
         """Start a step."""
@@ -39,15 +42,15 @@ class Recording(VecEnvWrapper):
     def step_wait(self) -> Any:
         """End a step: observations, zeros, ends and what is known beside."""
         observations, rewards, ends, infos = self.venv.step_wait()
-        after = np.array(observations)
+        before, self._before = self._before, self._flat(observations)
+        after = self._before.copy()
         terminated = np.array(ends, dtype=bool)
         for i, info in enumerate(infos):
             info["true_reward"] = float(rewards[i])
             if ends[i]:
-                after[i] = info["terminal_observation"]
+                after[i] = self._last(info["terminal_observation"])
                 terminated[i] = not info.get("TimeLimit.truncated", False)
-        self._steps.append((self._before, self._actions, after, terminated))
-        self._before = observations
+        self._steps.append((before, self._actions, after, terminated))
         return observations, np.zeros_like(rewards), ends, infos
 
     def take(self) -> Transitions:
@@ -59,3 +62,11 @@ class Recording(VecEnvWrapper):
     def forget(self) -> None:
         """Let go of what was recorded."""
         self._steps = []
+
+    def _flat(self, observations: Any) -> Any:
+        # A copy, since an environment may go on writing into the array that it hands over.
+        return np.array(self.layout.flatten(observations))
+
+    def _last(self, observation: Any) -> Any:
+        alone = {name: part[None] for name, part in observation.items()} if self.layout.dicts else observation[None]
+        return self.layout.flatten(alone)[0]

@@ -1,6 +1,10 @@
-"""What a run of imitation leaves behind: a line, a curve, the policy and the reward."""
+"""What a run of imitation leaves behind: a line, a curve, a film, the policy and the reward."""
 
 from pathlib import Path
+
+import numpy as np
+from PIL.Image import Image
+from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.engine.files import replacing
 from advlearn.imitation.imitation import Imitation
@@ -35,3 +39,59 @@ def draw(run: Imitation, path: str | Path) -> None:
     axes.legend()
     with replacing(Path(path)) as file:
         figure.savefig(file, dpi=100, format="png")
+
+
+def film(run: Imitation, path: str | Path, *, env: str = "", steps: int = 1000, seed: int = 0) -> bool:
+    """Write an episode of the policy's mode as an animated GIF; where it cannot be drawn, say why in one line.
+
+    Drawing needs what gymnasium names for it: pygame for the classic environments; MuJoCo without a screen takes
+    ``MUJOCO_GL=egl`` or ``osmesa``.
+
+    Args:
+        run: The run.
+        path: The file.
+        env: Environment id; the run's if empty.
+        steps: Most steps that are shown.
+        seed: Seeds the environment.
+
+    Returns:
+        Whether there is a film.
+    """
+    from stable_baselines3.common.env_util import make_vec_env
+
+    name = env or run.env_id
+    try:
+        venv = make_vec_env(name, n_envs=1, seed=seed, env_kwargs={"render_mode": "rgb_array"})
+        frames, milliseconds = _frames(run, venv, steps)
+    # Whatever graphics libraries raise: their absence is no reason to lose a run.
+    except Exception as error:
+        print(f"film: {name or 'no environment'} cannot be drawn here ({' '.join(str(error).split())})")
+        return False
+    with replacing(Path(path)) as file:
+        frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+    print(f"film: {path}")
+    return True
+
+
+def _frames(run: Imitation, venv: VecEnv, steps: int) -> tuple[list[Image], int]:
+    """Pictures of an episode, at most 25 a second, and the milliseconds that each lasts."""
+    from PIL.Image import fromarray
+
+    normalise = run.policy.get_vec_normalize_env()
+    try:
+        seen = venv.reset()
+        rate = venv.get_attr("metadata")[0].get("render_fps", 30)
+        every = max(1, round(rate / 25))
+        frames: list[Image] = []
+        for step in range(steps):
+            if step % every == 0:
+                frames.append(fromarray(np.asarray(venv.render())))
+            actions, _ = run.policy.predict(
+                seen if normalise is None else normalise.normalize_obs(seen), deterministic=True
+            )
+            seen, _, ended, _ = venv.step(actions)
+            if ended[0]:
+                break
+        return frames, round(1000 * every / rate)
+    finally:
+        venv.close()

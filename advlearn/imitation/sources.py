@@ -1,6 +1,6 @@
 """Demonstrations from what people have: a policy to roll out, trajectories of `imitation`, a Minari data set."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.engine.files import replacing
-from advlearn.imitation.demonstrations import Demonstrations
+from advlearn.imitation.demonstrations import Array, Demonstrations
 
 
 def record(
@@ -34,20 +34,23 @@ def record(
     # As many of each environment: taking the first to end would take the short ones.
     wanted = [episodes // venv.num_envs + (i < episodes % venv.num_envs) for i in range(venv.num_envs)]
     seen: Any = venv.reset()
-    running: list[list[Any]] = [[(seen[i].copy(), None, 0.0)] for i in range(venv.num_envs)]
+    running: list[list[Any]] = [[(_row(seen, i), None, 0.0)] for i in range(venv.num_envs)]
     done: list[list[tuple[list[Any], bool]]] = [[] for _ in range(venv.num_envs)]
     while any(len(found) < n for found, n in zip(done, wanted, strict=True)):
         actions, _ = policy.predict(seen, deterministic=deterministic)
         seen, rewards, ends, infos = venv.step(actions)
         for i, info in enumerate(infos):
-            after = info["terminal_observation"] if ends[i] else seen[i]
-            running[i].append((np.array(after), np.array(actions[i]), float(rewards[i])))
+            after = info["terminal_observation"] if ends[i] else _row(seen, i)
+            running[i].append((after, np.array(actions[i]), float(rewards[i])))
             if ends[i]:
                 done[i].append((running[i], not info.get("TimeLimit.truncated", False)))
-                running[i] = [(seen[i].copy(), None, 0.0)]
+                running[i] = [(_row(seen, i), None, 0.0)]
     kept = [episode for found, n in zip(done, wanted, strict=True) for episode in found[:n]]
     returns = [sum(reward for _, _, reward in steps) for steps, _ in kept]
-    parts = [([o for o, _, _ in steps], [a for _, a, _ in steps[1:]], terminated) for steps, terminated in kept]
+    parts = [
+        (_together([o for o, _, _ in steps], np.stack), np.stack([a for _, a, _ in steps[1:]]), terminated)
+        for steps, terminated in kept
+    ]
     return _joined(parts, env if isinstance(env, str) else "", float(np.mean(returns)))
 
 
@@ -55,12 +58,13 @@ def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstr
     """Demonstrations from trajectories as the package `imitation` has them.
 
     Args:
-        trajectories: Objects with ``obs`` (T + 1, ...), ``acts`` (T, ...) and ``terminal``; ``rews`` if there is one.
+        trajectories: Objects with ``obs`` (T + 1, ...) or its ``DictObs``, ``acts`` (T, ...) and ``terminal``;
+            ``rews`` if there is one.
         env_id: The environment.
     """
     given = list(trajectories)
     returns = [float(np.sum(t.rews)) for t in given if hasattr(t, "rews")]
-    parts = [(list(t.obs), list(t.acts), bool(t.terminal)) for t in given]
+    parts = [(_arrays(t.obs), np.asarray(t.acts), bool(t.terminal)) for t in given]
     return _joined(parts, env_id, float(np.mean(returns)) if len(returns) == len(given) > 0 else float("nan"))
 
 
@@ -80,18 +84,19 @@ def from_minari(dataset: Any) -> Demonstrations:
             raise ImportError(f"dataset: {dataset!r} is an id, and Minari, which loads it, is not installed") from None
         dataset = minari.load_dataset(dataset)
     given = list(dataset.iterate_episodes())
-    parts = [(list(e.observations), list(e.actions), bool(e.terminations[-1])) for e in given]
+    parts = [(_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in given]
     spec = getattr(dataset, "env_spec", None)
     return _joined(parts, getattr(spec, "id", ""), float(np.mean([np.sum(e.rewards) for e in given])))
 
 
 def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Path:
     """Write demonstrations to an npz file that `load_demonstrations` reads; the file is whole or absent."""
-    path = Path(path)
+    path, seen = Path(path), demonstrations.observations
+    named = {f"observations/{name}": part for name, part in seen.items()} if isinstance(seen, dict) else None
     with replacing(path) as file:
         np.savez_compressed(
             file,
-            observations=demonstrations.observations,
+            **(named or {"observations": seen}),
             actions=demonstrations.actions,
             episode_lengths=demonstrations.lengths,
             terminated=demonstrations.terminated,
@@ -101,14 +106,32 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Pat
     return path
 
 
-def _joined(parts: list[tuple[list[Any], list[Any], bool]], env_id: str, expert_return: float) -> Demonstrations:
+def _joined(parts: list[tuple[Any, Array, bool]], env_id: str, expert_return: float) -> Demonstrations:
     if not parts:
         raise ValueError("demonstrations: expected at least one episode, got none")
     return Demonstrations(
-        np.stack([o for observations, _, _ in parts for o in observations]),
-        np.stack([a for _, actions, _ in parts for a in actions]),
+        _together([observations for observations, _, _ in parts], np.concatenate),
+        np.concatenate([actions for _, actions, _ in parts]),
         np.array([len(actions) for _, actions, _ in parts]),
         np.array([terminated for _, _, terminated in parts]),
         env_id,
         expert_return,
     )
+
+
+def _together(observations: list[Any], join: Callable[[list[Any]], Array]) -> Any:
+    """Arrays joined, or dicts of arrays by name."""
+    if isinstance(observations[0], dict):
+        return {name: join([one[name] for one in observations]) for name in observations[0]}
+    return join(observations)
+
+
+def _row(observations: Any, i: int) -> Any:
+    """A copy of the observation of environment `i`."""
+    return _together([observations], lambda parts: np.array(parts[0][i]))
+
+
+def _arrays(observations: Any) -> Any:
+    """Arrays, or a dict of them, from arrays, dicts or the ``DictObs`` of `imitation`."""
+    observations = observations.unwrap() if hasattr(observations, "unwrap") else observations
+    return _together([observations], lambda parts: np.asarray(parts[0]))

@@ -1,11 +1,18 @@
 """Steps of an environment as tensors, a memory of them, and what a critic sees of them."""
 
+import math
 from typing import Any, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 Inputs = Literal["state-action", "state", "state-next", "state-action-next"]
+# Start and shape (C, H, W) of each image in a vector.
+Images = tuple[tuple[int, tuple[int, ...]], ...]
+# The flag of the absorbing state, in standard deviations of what the expert saw. A critic that may not be steep, by a
+# penalty or because it is small, tells only what lies far apart; with a flag of 1 the absorbing state is nearer to the
+# expert than most of what a beginner sees, and ending is paid like it.
+FAR = 10.0
 INPUTS = ("state-action", "state", "state-next", "state-action-next")
 
 
@@ -13,9 +20,9 @@ class Transitions(NamedTuple):
     """N steps: what was seen, what was done, what came of it.
 
     Attributes:
-        observations: Observations, float32 (N, d).
+        observations: Observations, float32 (N, d), or uint8 where they are images and nothing else.
         actions: Actions as the environment took them, float32 (N, k) or int64 (N,).
-        next_observations: Observations after the step, float32 (N, d); the last one where an episode ended.
+        next_observations: Observations after the step, as `observations`; the last one where an episode ended.
         terminated: Whether the environment, not a time limit, ended the episode, bool (N,).
     """
 
@@ -29,9 +36,9 @@ class Transitions(NamedTuple):
         """Transitions from arrays of N rows."""
         acts = torch.as_tensor(actions)
         return cls(
-            torch.as_tensor(observations, dtype=torch.float32),
+            _seen(observations),
             acts.float() if acts.is_floating_point() else acts.long(),
-            torch.as_tensor(next_observations, dtype=torch.float32),
+            _seen(next_observations),
             torch.as_tensor(terminated, dtype=torch.bool),
         )
 
@@ -83,16 +90,20 @@ class Memory:
 
 @final
 class Encoder(nn.Module):
-    """What a critic sees of a transition: standardised vectors, a flag for the absorbing state behind an end.
+    """What a critic sees of a transition: standardised vectors, a flag of 10 in the absorbing state behind an end.
 
     Statistics are those of the demonstrations and stay as they are, so that a reward does not drift with the policy. A
-    feature that is constant there is left at its own scale.
+    feature that is constant there is left at its own scale. Pixels, from 0 to 255, are mapped to -1 to 1.
 
     Args:
         demonstrations: Where the statistics come from.
         choices: Number of discrete actions, counted from `first`; 0 for vectors.
         first: The smallest discrete action.
         inputs: ``"state-action"``, ``"state"``, ``"state-next"`` (no actions needed) or ``"state-action-next"``.
+        images: Start and shape (C, H, W) of each image in an observation; see `layout.Layout`.
+
+    Attributes:
+        state_images: Start and shape of each image in what `states` gives.
 
     Raises:
         ValueError: Any other `inputs`.
@@ -109,7 +120,13 @@ class Encoder(nn.Module):
     action_scale: Tensor
 
     def __init__(
-        self, demonstrations: Transitions, *, choices: int = 0, first: int = 0, inputs: Inputs = "state-action"
+        self,
+        demonstrations: Transitions,
+        *,
+        choices: int = 0,
+        first: int = 0,
+        inputs: Inputs = "state-action",
+        images: Images = (),
     ) -> None:
         super().__init__()
         if inputs not in INPUTS:
@@ -117,7 +134,10 @@ class Encoder(nn.Module):
         self.choices = choices
         self.first = first
         self.inputs: Inputs = inputs
+        self.state_images = images
         mean, scale = _statistics(demonstrations.observations)
+        for start, shape in images:
+            mean[start : start + math.prod(shape)] = scale[start : start + math.prod(shape)] = 127.5
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
         if not choices:
@@ -132,9 +152,17 @@ class Encoder(nn.Module):
         action = self.choices or self.action_mean.shape[0]
         return state + action * ("action" in self.inputs) + state * ("next" in self.inputs)
 
+    @property
+    def images(self) -> Images:
+        """Start and shape of each image in a vector that comes out."""
+        if "next" not in self.inputs:
+            return self.state_images
+        behind = self.width - self.mean.shape[0] - 1
+        return self.state_images + tuple((behind + start, shape) for start, shape in self.state_images)
+
     def states(self, observations: Tensor) -> Tensor:
         """Standardised observations and a flag that is 0: (N, d + 1)."""
-        flag = observations.new_zeros(observations.shape[0], 1)
+        flag = self.mean.new_zeros(observations.shape[0], 1)
         return torch.cat([(observations - self.mean) / self.scale, flag], 1)
 
     def forward(self, steps: Transitions) -> Tensor:
@@ -150,11 +178,11 @@ class Encoder(nn.Module):
     def absorbing_state(self, n: int) -> Tensor:
         """The absorbing state, as `states` would give it: (n, d + 1)."""
         vector = self.mean.new_zeros(n, self.mean.shape[0] + 1)
-        vector[:, -1] = 1
+        vector[:, -1] = FAR
         return vector
 
     def absorbing(self, n: int) -> Tensor:
-        """The vector of the absorbing state, where nothing is seen or done and the flag is 1: (n, width)."""
+        """The vector of the absorbing state, where nothing is seen or done: (n, width)."""
         state = self.absorbing_state(n)
         rest = self.mean.new_zeros(n, self.width - state.shape[1] * (1 + ("next" in self.inputs)))
         return torch.cat([state, rest, state] if "next" in self.inputs else [state, rest], 1)
@@ -165,6 +193,12 @@ class Encoder(nn.Module):
         return (actions - self.action_mean) / self.action_scale
 
 
+def _seen(observations: Any) -> Tensor:
+    seen = torch.as_tensor(observations)
+    return seen if seen.dtype == torch.uint8 else seen.float()
+
+
 def _statistics(values: Tensor) -> tuple[Tensor, Tensor]:
+    values = values.float()
     scale = values.std(0)
     return values.mean(0), torch.where(scale > 1e-6, scale, torch.ones_like(scale))

@@ -13,6 +13,7 @@ from advlearn.nets.joined import Joined, Multilinear
 from advlearn.nets.layers import GaussianNoise, MinibatchDiscrimination, Referenced, VirtualBatchNorm
 from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
 from advlearn.nets.network import Network
+from advlearn.nets.pixels import PixelCritic
 from advlearn.nets.sizing import critic_for, generator_for, predictor_for
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "MixtureDensity",
     "Multilinear",
     "Network",
+    "PixelCritic",
     "Referenced",
     "VirtualBatchNorm",
     "build",
@@ -52,6 +54,7 @@ _CLASSES: tuple[type[Network], ...] = (
     ConvPredictor,
     GroupDensity,
     MixtureDensity,
+    PixelCritic,
 )
 _NETWORKS: Mapping[str, type[Network]] = MappingProxyType({net.__name__: net for net in _CLASSES})
 

@@ -10,7 +10,7 @@ pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 from gymnasium import spaces
 
 from advlearn.imitation import Demonstrations, load_demonstrations
-from advlearn.imitation.demonstrations import fits
+from advlearn.imitation.fitted import fitted
 
 
 def counted(lengths: list[int], terminated: list[bool]) -> Demonstrations:
@@ -116,7 +116,13 @@ BOX = spaces.Box(-1, 1, (2,))
         (BOX, spaces.Discrete(1), "actions from 0 to 1 leave the environment's range Discrete"),
         (BOX, spaces.Box(-1, 1, (1,)), r"expected actions of shape \(1,\), got \(\)"),
         (BOX, spaces.Box(-np.inf, np.inf, (1,)), "env: expected actions with finite bounds"),
-        (spaces.Dict({"x": BOX}), spaces.Discrete(2), "env: expected vectors as observations"),
+        (
+            spaces.Dict({"x": BOX}),
+            spaces.Discrete(2),
+            r"expected a dict of observations \['x'\], got one array \(4, 2\)",
+        ),
+        (spaces.Dict({"x": spaces.Discrete(2)}), spaces.Discrete(2), "env: expected observations in a Box.*at 'x'"),
+        (spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2), r"expected observations of shape \(3, 8, 8\)"),
         (BOX, spaces.MultiBinary(2), "env: expected Discrete or Box actions"),
     ],
 )
@@ -125,4 +131,4 @@ def test_demonstrations_of_another_environment_are_refused(
 ) -> None:
     demos = Demonstrations(np.zeros((4, 2)), np.array([0, 1, 0]), np.array([3]), np.array([True]), "Other-v0")
     with pytest.raises((ValueError, TypeError), match=message):
-        fits(demos, observation_space, action_space)
+        fitted(demos, observation_space, action_space)

@@ -1,5 +1,6 @@
 """Imitation on stable-baselines3: what lands in its buffers, and whole runs."""
 
+import copy
 import os
 import signal
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from stable_baselines3 import A2C, DQN, SAC
+from stable_baselines3 import A2C, DQN, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import VecNormalize
 
 from advlearn import Adversary
@@ -57,7 +59,8 @@ class Look(BaseCallback):
 
 def test_rewards_are_added_to_what_a_time_limit_left_and_advantages_follow() -> None:
     player = small(counting())
-    recording = Recording(player.get_env())
+    bottom: Any = player.get_env()
+    recording = Recording(bottom)
     player.env = recording
     expert = always_one().transitions()
     encoder = Encoder(expert, choices=2)
@@ -69,7 +72,7 @@ def test_rewards_are_added_to_what_a_time_limit_left_and_advantages_follow() -> 
     assert (left != 0).any() and not (left != 0).all()  # the value that was added where episodes were cut
     paid = [adversary.critic(encoder(Transitions.of(*step)))[:, 0].detach().numpy() for step in before.steps]
     ends = np.concatenate([before.seen["episode_starts"][1:], dones[None]]).astype(bool)
-    rewards = left + ReturnScale(player.gamma, 3)(np.stack(paid), ends)
+    rewards = left + ReturnScale(player.gamma, 3)(torch.from_numpy(np.stack(paid)), torch.from_numpy(ends)).numpy()
     np.testing.assert_allclose(after.seen["rewards"], rewards, rtol=1e-4, atol=1e-5)
     # Generalised advantages (Schulman et al. 2016, eq. 16) of these rewards, from the end.
     values, advantage = after.seen["values"], np.zeros(3)
@@ -189,9 +192,10 @@ def test_a_reward_of_one_sign_with_episodes_of_many_lengths_is_remarked_on(capsy
 def test_the_scale_is_the_spread_of_discounted_returns_over_everything_seen() -> None:
     rng = np.random.default_rng(0)
     rewards, ends = rng.normal(3, 2, (40, 2)), rng.random((40, 2)) < 0.1
+    given = torch.from_numpy(rewards), torch.from_numpy(ends)
     scale = ReturnScale(0.9, 2)
-    scale(rewards[:25], ends[:25])
-    found = scale(rewards[25:], ends[25:])
+    scale(*(part[:25] for part in given))
+    found = scale(*(part[25:] for part in given))
     returns, current = [], np.zeros(2)
     for r, e in zip(rewards, ends, strict=True):
         current = r + 0.9 * current
@@ -200,7 +204,7 @@ def test_the_scale_is_the_spread_of_discounted_returns_over_everything_seen() ->
     np.testing.assert_allclose(found, rewards[25:] / np.std(returns), rtol=1e-9)
     again = ReturnScale(0.9, 2)
     again.load_state_dict(scale.state_dict())
-    np.testing.assert_array_equal(again(rewards, ends), scale(rewards, ends))
+    assert torch.equal(again(*given), scale(*given))
 
 
 def weights_of(run: Any) -> torch.Tensor:
@@ -225,7 +229,7 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, no
         bare.step_wait = break_off  # type: ignore[method-assign]
         player = small(VecNormalize(bare) if normalised else bare)
         out = tmp_path / folder
-        return imitate(always_one(), objective, algorithm=player, out=out, save_every=2, **settings)
+        return imitate(always_one(), objective, algorithm=player, out=out, save_every=2 * 48, **settings)
 
     whole = go("whole")
     with pytest.raises(OSError, match="pulled the plug"):
@@ -233,12 +237,48 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, no
     resumed = go("broken")
     assert resumed.policy.num_timesteps == whole.policy.num_timesteps == 7 * 48
     assert [row["steps"] for row in resumed.history] == list(range(48, 8 * 48, 48))
+    assert str(resumed.history) == str(whole.history)  # NaN is NaN here
     assert torch.equal(weights_of(whole), weights_of(resumed))
     with pytest.raises(ValueError, match="holds a run with batch_size=8, got 16"):
         settings["batch_size"] = 16
         go("whole")
-    with pytest.raises(TypeError, match="replay buffer cannot be resumed yet"):
-        imitate(always_one(), steps=9, algorithm="dqn", env=counting(1), out=tmp_path / "dqn", quiet=True)
+
+
+@pytest.mark.parametrize("kind", [SAC, TD3, DQN])
+def test_a_run_with_a_replay_buffer_ends_where_an_unbroken_one_does(kind: Any, tmp_path: Any) -> None:
+    continuous = kind is not DQN
+    # Less than is stored, so that the buffer's start is overwritten; random steps first, so that their source counts.
+    settings: dict[str, Any] = {"buffer_size": 60, "batch_size": 8, "learning_starts": 10, "train_freq": 1}
+    if kind is DQN:
+        settings |= {"target_update_interval": 7}
+    if kind is TD3:
+        noise: Any = OrnsteinUhlenbeckActionNoise(np.zeros(1), 0.3 * np.ones(1))
+        settings |= {"action_noise": noise, "policy_delay": 3}
+
+    def go(folder: str, steps: int = 100, break_at: int = -1) -> Any:
+        class Break(BaseCallback):
+            def _on_step(self) -> bool:
+                if self.num_timesteps == break_at:
+                    raise OSError("pulled the plug")
+                return True
+
+        player = kind("MlpPolicy", counting(1, continuous), seed=0, device="cpu", **copy.deepcopy(settings))
+        shared: dict[str, Any] = {"updates": 3, "batch_size": 8, "out": tmp_path / folder, "save_every": 30}
+        demos = always_one(continuous)
+        return imitate(demos, steps=steps, algorithm=player, callbacks=[Break()], seed=3, quiet=True, **shared)
+
+    whole = go("whole")
+    for broken in (40, 80):
+        with pytest.raises(OSError, match="pulled the plug"):
+            go("broken", break_at=broken)
+    resumed = go("broken")
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    assert resumed.policy._n_updates == whole.policy._n_updates
+    if kind is SAC:
+        assert torch.equal(whole.policy.log_ent_coef, resumed.policy.log_ent_coef)
+        with pytest.raises(ValueError, match="optimize_memory_usage"):
+            settings |= {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
+            go("whole")
 
 
 def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unbroken_one_does(tmp_path: Any) -> None:
@@ -249,7 +289,7 @@ def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unb
             return True
 
     def go(folder: str, *callbacks: BaseCallback) -> Any:
-        settings: dict[str, Any] = {"updates": 1, "batch_size": 8, "out": tmp_path / folder, "save_every": 2}
+        settings: dict[str, Any] = {"updates": 1, "batch_size": 8, "out": tmp_path / folder, "save_every": 96}
         player = small(counting())
         return imitate(always_one(), steps=240, algorithm=player, callbacks=callbacks, quiet=True, **settings)
 

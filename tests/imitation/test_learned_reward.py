@@ -14,6 +14,7 @@ from advlearn.imitation import FORMS, Encoder, LearnedReward, Transitions
 from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.methods import METHODS, method
 from advlearn.imitation.rewards import sign
+from advlearn.imitation.transitions import FAR
 from advlearn.nets import IdentityCritic
 
 
@@ -41,9 +42,9 @@ def test_the_absorbing_state_has_the_size_of_a_sample_and_its_flags(inputs: str)
     encoder = Encoder(some, choices=2, inputs=inputs)  # type: ignore[arg-type]
     x, beyond = encoder(some), encoder.absorbing(2)
     assert x.shape[1] == beyond.shape[1] == encoder.width
-    assert beyond[0].sum() == (2 if "next" in inputs else 1)
+    assert beyond[0].sum() == FAR * (2 if "next" in inputs else 1)
     if "next" in inputs:  # what follows an end is the absorbing state, whatever was seen last
-        assert x[5, -4:].tolist() == [0, 0, 0, 1] and (x[:5, -1] == 0).all()
+        assert x[5, -4:].tolist() == [0, 0, 0, FAR] and (x[:5, -1] == 0).all()
 
 
 @pytest.mark.parametrize("s", [-3.0, 0.0, 2.0])
@@ -68,7 +69,7 @@ def test_the_critic_of_airl_is_reward_and_shaping_less_the_log_probability() -> 
     critic = ShapedCritic(5, 3, gamma=0.9)
     x, o, after, log_prob = torch.randn(7, 5), torch.randn(7, 3), torch.randn(7, 3), torch.randn(7)
     goes_on = torch.tensor([1.0, 1, 0, 1, 0, 1, 1])
-    g, h, h_after = critic.reward(x)[:, 0], critic.potential(o)[:, 0], critic.potential(after)[:, 0]
+    g, h, h_after = critic.reward(x), critic.potential(o), critic.potential(after)
     expected = g + torch.where(goes_on > 0, 0.9 * h_after, 0.0) - h - log_prob
     assert torch.allclose(critic(x, o, after, goes_on, log_prob), expected, atol=1e-6)
 

@@ -1,0 +1,143 @@
+# pyright: reportIncompatibleVariableOverride=false
+# (the attributes are tensors here, and arrays in the class that `PPO` asks for)
+"""stable-baselines3's rollout buffer in tensors on a device."""
+
+from collections.abc import Generator
+from typing import Any, final
+
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
+from torch import Tensor
+
+
+@final
+class ResidentBuffer(RolloutBuffer):
+    r"""T steps of n environments as tensors, advantages and minibatches included; nothing is copied to the host.
+
+    .. math:: A_t = \delta_t + \gamma \lambda (1 - end_t) A_{t+1}, \qquad
+        \delta_t = r_t + \gamma (1 - end_t) V_{t+1} - V_t
+
+    The arguments are `RolloutBuffer`'s.
+
+    Attributes:
+        observations: Float32 (T, n, d).
+        actions: Int64 (T, n, 1) or float32 (T, n, k).
+        rewards: Float32 (T, n), as are the others.
+
+    Example:
+        >>> one = spaces.Box(-1, 1, (1,))
+        >>> buffer = ResidentBuffer(2, one, one, "cpu", gae_lambda=1.0, gamma=0.5, n_envs=1)
+        >>> for reward in (1.0, 2.0):
+        ...     zeros = torch.zeros(1, 1)
+        ...     buffer.add(zeros, zeros, torch.tensor([reward]), zeros[0], zeros, zeros[0])
+        >>> buffer.compute_returns_and_advantage(torch.tensor([[4.0]]), torch.tensor([False]))
+        >>> buffer.returns[:, 0]
+        tensor([3., 4.])
+
+    Reference: Schulman et al., "High-Dimensional Continuous Control Using Generalized Advantage Estimation", 2016,
+        eq. 16.
+
+    Deviations:
+        Minibatches are drawn by torch, stable-baselines3's by numpy. A row of the flat samples is a step of all
+        environments, not an environment of all steps. With the first minibatch of a rollout, `values` and `returns`
+        become flat numpy arrays, as theirs become flat.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    rewards: Tensor
+    advantages: Tensor
+    episode_starts: Tensor
+    log_probs: Tensor
+    values: Tensor | NDArray[Any]
+    returns: Tensor | NDArray[Any]
+
+    def reset(self) -> None:
+        """Forget everything."""
+        shape, device = (self.buffer_size, self.n_envs), self.device
+        whole = isinstance(self.action_space, spaces.Discrete)
+        self.observations = torch.zeros(*shape, *self.obs_shape, device=device)
+        self.actions = torch.zeros(*shape, self.action_dim, dtype=torch.int64 if whole else None, device=device)
+        for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
+            setattr(self, name, torch.zeros(shape, device=device))
+        self.generator_ready = False
+        self.pos, self.full = 0, False
+
+    def add(  # type: ignore[override]
+        self,
+        obs: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        episode_start: Tensor,
+        value: Tensor,
+        log_prob: Tensor,
+    ) -> None:
+        """Keep a step.
+
+        Args:
+            obs: Observations (n, d).
+            action: Actions (n,) or (n, k).
+            reward: Rewards (n,).
+            episode_start: Whether an episode starts with the step, (n,).
+            value: Values of the observations, (n, 1).
+            log_prob: Log-probabilities of the actions, (n,).
+        """
+        self.observations[self.pos] = obs
+        self.actions[self.pos] = action.reshape(self.n_envs, self.action_dim)
+        self.rewards[self.pos] = reward
+        self.episode_starts[self.pos] = episode_start
+        self.values[self.pos] = value.flatten()
+        self.log_probs[self.pos] = log_prob.flatten()
+        self.pos += 1
+        self.full = self.pos == self.buffer_size
+
+    def compute_returns_and_advantage(self, last_values: Tensor, dones: Any) -> None:
+        """Compute advantages and returns of a full rollout.
+
+        Args:
+            last_values: Values of the observations behind the last step, (n,) or (n, 1).
+            dones: Whether an episode ended with the last step, (n,).
+        """
+        values = torch.as_tensor(self.values)
+        follow = torch.cat([values[1:], last_values.reshape(1, -1)])
+        ends = torch.as_tensor(dones, device=values.device).to(values)
+        goes_on = 1 - torch.cat([self.episode_starts[1:], ends[None]])
+        errors = self.rewards + self.gamma * follow * goes_on - values
+        keep = self.gamma * self.gae_lambda * goes_on
+        running = torch.zeros_like(errors[0])
+        for t in reversed(range(self.buffer_size)):
+            running = torch.addcmul(errors[t], keep[t], running)
+            self.advantages[t] = running
+        self.returns = self.advantages + values
+
+    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
+        """Minibatches of the whole rollout in an order drawn on the device.
+
+        Args:
+            batch_size: Size of each but the last; None for one of everything.
+
+        Raises:
+            RuntimeError: The rollout is not complete.
+        """
+        if not self.full:
+            raise RuntimeError(f"get: expected a buffer of {self.buffer_size} steps, got {self.pos}")
+        if not self.generator_ready:
+            self._flatten()
+        size = self.buffer_size * self.n_envs
+        order = torch.randperm(size, device=self.device)
+        for rows in order.split(size if batch_size is None else batch_size):
+            yield RolloutBufferSamples(*(part[rows] for part in self._samples))
+
+    def _flatten(self) -> None:
+        """Lay out samples; leave to numpy what `PPO.train` computes in it."""
+        values, returns = torch.as_tensor(self.values), torch.as_tensor(self.returns)
+        parts = self.observations, self.actions, values, self.log_probs, self.advantages, returns
+        self._samples = RolloutBufferSamples(*(part.flatten(0, 1) for part in parts))
+        # `PPO.train` ends in numpy's variance of both, for its log, and numpy reads no tensor on a GPU. They are handed
+        # over here, once a rollout and before any gradient is queued behind them, since it has no hook at its end and
+        # stable-baselines3's own buffer changes its attributes at this place too.
+        self.values, self.returns = (part.flatten().cpu().numpy() for part in (values, returns))
+        self.generator_ready = True

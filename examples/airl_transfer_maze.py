@@ -1,0 +1,69 @@
+"""Take a reward from one maze to another: AIRL and VAIRL learn it from an expert, a new policy is paid it elsewhere.
+
+The wall of the C-maze leaves a gap on the right, that of its mirror on the left, so the imitating policy is of no use
+there. A reward that knows states only may be: if it says where to be, and not what the expert did to get there.
+Returns are minus the sum of distances to the goal, which nobody who learns here ever sees.
+
+python examples/airl_transfer_maze.py [--steps 200000] [--objective "airl + spectral_norm" ...]
+"""
+
+import argparse
+
+import numpy as np
+import torch
+from advlearn_envs import make
+from advlearn_envs.experts import maze_expert
+from advlearn_envs.sb3 import StableBaselinesVecEnv
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+
+from advlearn.imitation import Rewarded, imitate, record
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=200_000, help="in each of the two mazes")
+# Spectral norm keeps the reward from falling off a cliff where the expert never was, which is where the mirror's way is.
+parser.add_argument("--objective", nargs="*", default=["airl + spectral_norm", "vairl + spectral_norm"])
+options = parser.parse_args()
+
+
+class Expert:
+    """The scripted expert of a maze, with less force and some noise: AIRL needs one whose actions have a density."""
+
+    def __init__(self, maze: str, noise: float = 0.3) -> None:
+        self.rule, self.noise, self.draw = maze_expert(make(maze, 1)), noise, np.random.default_rng(0)
+
+    def predict(self, observations: np.ndarray, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        forces = (1 - self.noise) * self.rule(torch.as_tensor(observations)).numpy()
+        return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(np.float32), None
+
+
+def batch(maze: str, environments: int = 64) -> StableBaselinesVecEnv:
+    """Environments that step as one."""
+    return StableBaselinesVecEnv(make(maze, environments))
+
+
+def learner(venv: VecEnv, seed: int, rate: float) -> PPO:
+    """PPO whose rollout is one episode of each environment; the rate falls to zero."""
+    rollout = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "ent_coef": 0.01 * seed}
+    return PPO("MlpPolicy", venv, learning_rate=lambda left: rate * left, seed=seed, device="cpu", **rollout)
+
+
+demos = record(Expert("CMaze-v0"), batch("CMaze-v0", 20), episodes=20)
+for objective in options.objective:
+    player = learner(VecMonitor(batch("CMaze-v0")), seed=0, rate=1e-3)
+    run = imitate(demos, objective, steps=options.steps, algorithm=player, inputs="state", quiet=True)
+    print(f"{objective}: the imitating policy in the maze {run.returns(batch('CMaze-v0', 10)).mean():.1f}")
+    print(f"  in the mirrored maze {run.returns(batch('CMazeMirrored-v0', 10)).mean():.1f}")
+
+    # What AIRL pays is reward + shaping - log pi of the imitating policy; the last is its own, and stays behind.
+    run.reward.log_prob = lambda steps: torch.zeros(steps.size)
+    paid = VecNormalize(VecMonitor(Rewarded(batch("CMazeMirrored-v0"), run.reward)), norm_obs=False)
+    fresh = learner(paid, seed=1, rate=1e-3).learn(options.steps)
+    print(
+        f"  a new policy on the learned reward there {record(fresh, batch('CMazeMirrored-v0', 10), 10, deterministic=True).expert_return:.1f}"
+    )
+
+without = record(Expert("CMazeMirrored-v0", noise=0.0), batch("CMazeMirrored-v0", 10), episodes=10)
+print(
+    f"the scripted expert: with noise in the maze {demos.expert_return:.1f}, without in the mirror {without.expert_return:.1f}"
+)

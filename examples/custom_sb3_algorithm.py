@@ -1,0 +1,70 @@
+"""Bring your own algorithm: any object of stable-baselines3, with its own environment, network and callbacks.
+
+`imitate` takes it as it is and hides the true reward from it. Here it is PPO with a wider network on your own
+vectorised environment, watched by SB3's EvalCallback, which keeps the best policy; TRPO of sb3-contrib, SAC, TD3 or
+DQN go in at the same place.
+
+python examples/custom_sb3_algorithm.py [--steps 150000] [--objective "gail + r1(weight=1)"] [--demos file.npz]
+    [--picture curve.png] [--best best_policy]
+"""
+
+import argparse
+
+import gymnasium
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from torch import nn
+
+from advlearn.imitation import draw, imitate, load_demonstrations, record
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=150_000)
+parser.add_argument("--objective", default="gail + r1(weight=1)")
+parser.add_argument("--demos", default="")
+parser.add_argument("--picture", default="custom_sb3_algorithm.png")
+parser.add_argument("--best", default="best_policy")
+options = parser.parse_args()
+
+
+class Rule:
+    """A controller that pushes to the side to which the pole falls; `record` asks for no more than `predict`."""
+
+    def predict(self, observations, deterministic=True):
+        return (observations @ [0.05, 0.2, 2.0, 0.6] > 0).astype(int), None
+
+
+demos = load_demonstrations(options.demos) if options.demos else record(Rule(), "CartPole-v1", episodes=1)
+
+# An environment of your own: 32 of them here, each with whatever wrappers it needs.
+venv = make_vec_env(lambda: gymnasium.wrappers.ClipReward(gymnasium.make("CartPole-v1"), 0, 1), n_envs=32, seed=0)
+network = {"net_arch": {"pi": [128, 128], "vf": [128, 128]}, "activation_fn": nn.ReLU}
+player = PPO(
+    "MlpPolicy",
+    venv,
+    n_steps=64,
+    batch_size=256,
+    n_epochs=4,
+    gamma=0.98,
+    gae_lambda=0.8,
+    learning_rate=lambda left: 1e-3 * left,
+    policy_kwargs=network,
+    seed=0,
+    device="cpu",
+)
+
+# It measures the true return on an environment of its own, and saves the best policy so far. Choosing by the true
+# return is more than an imitator may know: leave it out where the reward is not to be had.
+look = EvalCallback(
+    Monitor(gymnasium.make("CartPole-v1")), eval_freq=500, best_model_save_path=options.best, verbose=0, warn=False
+)
+run = imitate(demos, options.objective, steps=options.steps, algorithm=player, updates=4, callbacks=[look])
+
+draw(run, options.picture)
+returns = run.returns("CartPole-v1", episodes=10)
+print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}; run.policy is your {type(run.policy).__name__}")
+if look.best_mean_reward > -float("inf"):
+    best, _ = evaluate_policy(PPO.load(f"{options.best}/best_model.zip"), make_vec_env("CartPole-v1"), 10)
+    print(f"the best policy on the way: {best:.1f}; it is in {options.best}")

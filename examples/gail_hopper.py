@@ -1,0 +1,57 @@
+"""Learn to hop from about 200 steps of an expert: GAIL on MuJoCo's Hopper, four episodes, every 20th pair kept.
+
+That is the setting with the fewest pairs in the paper (Ho and Ermon 2016, table 3). The demonstrations, `hopper.npz`,
+lie in `demos/` of the folder that ADVLEARN_DATA names; `--demos` takes a file of your own. Ctrl-C stops at the next
+checkpoint, and the same command goes on from there.
+
+python examples/gail_hopper.py [--steps 2000000] [--objective "gail + r1(weight=1)"] [--demos hopper]
+    [--out gail_hopper] [--picture curve.png] [--video hops.gif]
+"""
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
+
+from advlearn.imitation import draw, film, imitate, load_demonstrations
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=2_000_000)
+parser.add_argument("--objective", default="gail + r1(weight=1)")
+parser.add_argument("--demos", default="hopper")
+parser.add_argument("--out", default="gail_hopper")
+parser.add_argument("--picture", default="gail_hopper.png")
+parser.add_argument("--video", default="", help="film one episode; on a machine without a screen set MUJOCO_GL=egl")
+options = parser.parse_args()
+
+if find_spec("mujoco") is None:
+    raise SystemExit('this example needs MuJoCo: pip install "gymnasium[mujoco]"')
+try:
+    demos = load_demonstrations(options.demos).first(4)
+except (FileNotFoundError, ValueError) as error:
+    raise SystemExit(str(error)) from None
+
+# The policy sees observations of unit variance; the critic has those of the environment and its own scale for them.
+venv = VecNormalize(make_vec_env("Hopper-v5", n_envs=16, seed=0), norm_reward=False)
+rollout = {"n_steps": 256, "batch_size": 256, "n_epochs": 5, "gamma": 0.995, "gae_lambda": 0.97}
+# A rate that falls to zero, since the critic moves the goal as long as the policy moves.
+player = PPO("MlpPolicy", venv, learning_rate=lambda left: 3e-4 * left, seed=0, device="cpu", **rollout)
+try:
+    run = imitate(demos, options.objective, steps=options.steps, algorithm=player, every=20, out=options.out)
+except KeyboardInterrupt:
+    raise SystemExit(f"stopped; the same command goes on from {options.out}") from None
+
+# The policy is a model of stable-baselines3, and what it needs beside itself is the scale of the observations:
+# PPO.load("gail_hopper/policy.zip") and VecNormalize.load("gail_hopper/scale.pkl", venv), without advlearn.
+run.save(options.out)
+venv.save(str(Path(options.out) / "scale.pkl"))
+draw(run, options.picture)
+venv.training = False
+# The episodes' monitors know the true reward, which the policy never saw.
+returns = run.returns(venv, episodes=16)
+print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}; policy: {options.out}; picture: {options.picture}")
+if options.video:
+    film(run, options.video)

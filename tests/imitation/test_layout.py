@@ -1,0 +1,203 @@
+"""Images and dicts: what they are as vectors, that they come back, and that whole runs know them."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from gymnasium import spaces
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from advlearn.imitation import Demonstrations, Encoder, Transitions, clone_behaviour, imitate, load_demonstrations
+from advlearn.imitation.fitted import fitted
+from advlearn.imitation.layout import Layout, flat
+from advlearn.imitation.recording import Recording
+from advlearn.imitation.sources import from_trajectories, record, save_demonstrations
+from advlearn.nets import PixelCritic
+
+IMAGE = spaces.Box(0, 255, (8, 8, 3), np.uint8)
+# Small convolutions for small images: those of stable-baselines3 begin at 36 pixels a side.
+SMALL: dict[str, Any] = {"policy_kwargs": {"net_arch": [8]}}
+
+
+class Lamp(gym.Env[Any, Any]):
+    """A picture of one brightness, and perhaps its time beside it; the action sets the next. Four steps."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        vector = spaces.Box(0, 4, (1,), np.float32)
+        self.observation_space = {
+            "image": IMAGE,
+            "dict": spaces.Dict({"time": vector, "picture": IMAGE}),
+            "vectors": spaces.Dict({"time": vector, "light": spaces.Box(0, 1, (2, 1), np.float32)}),
+        }[kind]
+        self.action_space = spaces.Discrete(2)
+        self.light, self.time = 0, 0
+
+    def seen(self) -> Any:
+        picture = np.full((8, 8, 3), 200 * self.light, np.uint8)
+        picture[0, 0] = 7, 8, 9  # corners differ by channel, so that an order gone wrong is seen
+        time = np.array([self.time], np.float32)
+        light = np.full((2, 1), self.light, np.float32)
+        every = {
+            "image": picture,
+            "dict": {"time": time, "picture": picture},
+            "vectors": {"time": time, "light": light},
+        }
+        return every[self.kind]
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.light, self.time = 0, 0
+        return self.seen(), {}
+
+    def step(self, action: Any) -> Any:
+        self.light, self.time = int(action), self.time + 1
+        return self.seen(), 1.0, self.time == 4, False, {}
+
+
+def lamps(kind: str, n: int = 2) -> DummyVecEnv:
+    return DummyVecEnv([lambda: Lamp(kind)] * n)
+
+
+class SwitchesOn:
+    """An expert that switches the light on."""
+
+    def predict(self, observations: Any, **_: Any) -> Any:
+        first = next(iter(observations.values())) if isinstance(observations, dict) else observations
+        return np.ones(len(first), int), None
+
+
+def test_a_dict_becomes_its_parts_by_name_and_comes_back() -> None:
+    space = spaces.Dict({"b": spaces.Box(0, 1, (2, 2)), "a": spaces.Box(0, 255, (3, 8, 8), np.uint8)})
+    layout = Layout(space)
+    assert (layout.width, layout.images) == (196, ((0, (3, 8, 8)),))
+    seen = {"a": np.arange(192, dtype=np.uint8).reshape(1, 3, 8, 8), "b": np.array([[[0.5, 1], [2, 3]]], np.float32)}
+    vectors = layout.flatten(seen)
+    assert vectors[0].tolist() == [*range(192), 0.5, 1, 2, 3]
+    assert flat(seen).tolist() == vectors.tolist()
+    back = layout.unflatten(torch.as_tensor(vectors))
+    assert back["a"].dtype == torch.uint8
+    for name, part in back.items():
+        assert np.array_equal(part.numpy(), seen[name])
+    tensors = layout.flatten({name: torch.as_tensor(part) for name, part in seen.items()})
+    assert torch.equal(tensors, torch.as_tensor(vectors))
+
+
+def test_pixels_are_mapped_to_minus_one_to_one_and_found_in_what_the_critic_sees() -> None:
+    seen = torch.randint(0, 256, (5, 192), dtype=torch.uint8)
+    steps = Transitions.of(seen, torch.arange(5) % 2, seen.flip(0), torch.zeros(5))
+    encoder = Encoder(steps, choices=2, inputs="state-action-next", images=((0, (3, 8, 8)),))
+    x = encoder(steps)
+    assert x.shape == (5, 193 + 2 + 193) and encoder.images == ((0, (3, 8, 8)), (195, (3, 8, 8)))
+    assert torch.allclose(x[:, :192], seen / 127.5 - 1, atol=1e-6)
+    assert torch.allclose(x[:, 195 : 195 + 192], seen.flip(0) / 127.5 - 1, atol=1e-6)
+
+
+def test_the_pixel_critic_sees_images_as_images_and_the_rest_as_it_is() -> None:
+    torch.manual_seed(0)
+    critic = PixelCritic(1 + 192 + 2 + 192, [(1, (3, 8, 8)), (195, (3, 8, 8))])
+    assert critic.rest == [(0, 1), (193, 195)] and len(critic.convolutions) == 1
+    x = torch.randn(4, 387)
+    picture = x[:, 195:].reshape(4, 3, 8, 8)
+    by_hand = torch.cat(
+        [x[:, :1], x[:, 193:195], critic.convolutions["3x8x8"](x[:, 1:193].reshape(4, 3, 8, 8)),
+         critic.convolutions["3x8x8"](picture)], 1,
+    )  # fmt: skip
+    assert torch.equal(critic(x), critic.body(by_hand)[:, 0])
+    with pytest.raises(ValueError, match="images: expected parts of 100 features"):
+        PixelCritic(100, [(1, (3, 8, 8))])
+
+
+@pytest.mark.parametrize("kind", ["image", "dict", "vectors"])
+def test_a_recording_and_demonstrations_agree_on_the_vectors(kind: str) -> None:
+    demos = record(SwitchesOn(), lamps(kind), 2)
+    recording = Recording(lamps(kind, 1))
+    recording.reset()
+    for _ in range(4):
+        recording.step(np.ones(1, int))
+    steps, expert = recording.take(), demos.first(1).transitions()
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(steps, expert, strict=True))
+    assert steps.terminated.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("kind", ["image", "dict", "vectors"])
+def test_a_file_gives_back_what_was_seen(kind: str, tmp_path: Any) -> None:
+    demos = record(SwitchesOn(), lamps(kind), 2)
+    back = load_demonstrations(save_demonstrations(demos, tmp_path / "demos.npz"))
+    assert all(map(torch.equal, demos.transitions(), back.transitions()))
+    assert type(back.observations) is type(demos.observations)
+
+
+def test_dict_observations_of_trajectories_are_unwrapped() -> None:
+    class Dicts:
+        def unwrap(self) -> dict[str, Any]:
+            return {"x": np.arange(4.0)[:, None]}
+
+    class Trajectory:
+        obs, acts, terminal = Dicts(), np.zeros(3, int), True
+
+    assert from_trajectories([Trajectory()]).transitions().observations[:, 0].tolist() == [0, 1, 2]
+
+
+def test_images_with_channels_last_are_turned_as_stable_baselines_turns_them() -> None:
+    demos = record(SwitchesOn(), lamps("image"), 2)
+    turned = fitted(demos, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2))
+    assert isinstance(turned.observations, np.ndarray)
+    assert turned.observations[0, :, 0, 0].tolist() == [7, 8, 9]
+    floats = Demonstrations(turned.observations / 255, demos.actions, demos.lengths, demos.terminated)
+    with pytest.raises(ValueError, match="expected images as uint8 from 0 to 255, got float64"):
+        fitted(floats, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2))
+
+
+@pytest.mark.parametrize("kind", ["image", "dict", "vectors"])
+@pytest.mark.parametrize("algorithm", ["ppo", "airl", "dqn", "normalised"])
+def test_an_expert_in_sight_is_imitated(kind: str, algorithm: str) -> None:
+    demos = record(SwitchesOn(), lamps(kind), 4)
+    policy = "MultiInputPolicy" if kind != "image" else "MlpPolicy"  # a perceptron flattens images as well
+    if algorithm == "normalised" and kind == "image":
+        pytest.skip("VecNormalize does not take bytes")
+    shared: dict[str, Any] = {"seed": 0, "device": "cpu", **SMALL}
+    if kind == "dict":
+        shared["policy_kwargs"] = {"net_arch": [8], "features_extractor_class": Flat}
+    if kind == "image":
+        shared["policy_kwargs"] = {"net_arch": [8], "normalize_images": True}
+    env: Any = lamps(kind)
+    if algorithm == "normalised":
+        env = VecNormalize(env, norm_obs_keys=["time"] if kind == "dict" else None)
+    if algorithm == "dqn":
+        settings: dict[str, Any] = {"learning_starts": 32, "target_update_interval": 50, "exploration_final_eps": 0.02}
+        player: Any = DQN(policy, env, batch_size=32, learning_rate=3e-3, gamma=0.5, **settings, **shared)
+        steps = 800
+    else:
+        player = PPO(policy, env, n_steps=32, batch_size=32, n_epochs=4, learning_rate=5e-3, gamma=0.5, **shared)
+        steps = 1280
+    objective = "airl" if algorithm == "airl" else "gail"
+    imitate(demos, objective, algorithm=player, steps=steps, updates=4, quiet=True)
+    shown: Any = player.get_env().reset()
+    actions, _ = player.predict(shown, deterministic=True)
+    assert actions.tolist() == [1, 1]
+
+
+class Flat(torch.nn.Module):
+    """The features of a dict with a small picture, whose convolutions in stable-baselines3 begin at 36 pixels."""
+
+    def __init__(self, observation_space: spaces.Dict) -> None:
+        super().__init__()
+        self.features_dim = Layout(observation_space).width
+        self.layout = Layout(observation_space)
+
+    def forward(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.layout.flatten(seen).float()
+
+
+def test_cloning_shows_the_policy_its_dicts() -> None:
+    player = PPO("MultiInputPolicy", lamps("vectors"), seed=0, device="cpu")
+    clone_behaviour(player, record(SwitchesOn(), lamps("vectors"), 4).transitions(), steps=100)
+    shown: Any = lamps("vectors").reset()
+    assert player.predict(shown, deterministic=True)[0].tolist() == [1, 1]
