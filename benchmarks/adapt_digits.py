@@ -4,8 +4,10 @@
 - `full`: the same with all 60,000, 8 epochs (7,500 steps).
 - `usps`, `mnist`: MNIST to USPS and back, all training images of both, 6,000 steps; USPS is resized to 28 pixels.
 
-All are tested on the whole test part of the target. The network is that of the DANN paper (two convolutions, three
-dense layers), Adam at 1e-3, the moving average of the weights; a method differs in its objective and task alone.
+All are tested on the whole test part of the target. The network for MNIST-M is that of the DANN paper (convolutions,
+then dense layers), that for USPS a LeNet with dropout, as in CDAN's protocol; Adam at 1e-3, the moving average of the
+weights; a method differs in its objective and task alone. LeNet was chosen for USPS on seed 0 at 1,500 steps, where the
+information of CDAN+E was 2.02 with it, and at most 1.93 with DANN's network under four settings.
 
 A run is looked at ten times. `information` is the information maximisation on 2,000 target TRAINING images, without a
 label, of the look where it is largest, and `accuracy` the accuracy of that look; `last` is that of the last look,
@@ -30,13 +32,16 @@ from typing import Any
 import numpy as np
 import torch
 from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from torch import Tensor, nn
 
 from advlearn.core.callback import Callback
+from advlearn.core.spec import parse
 from advlearn.core.trainer import Trainer
 from advlearn.data import Domains, Source, load, open_domains
 from advlearn.engine.average import Average
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, information_maximisation, proxy_a_distance
+from advlearn.tasks.adapt import Adapt
 
 SEEDS = (0, 1, 2)
 BATCH, LR, LOOKS = 64, 1e-3, 10
@@ -65,6 +70,23 @@ PEERS = {
 }
 COLUMNS = ["case", "method", "seed", "information", "accuracy", "last", "oracle", "source", "a_distance"]
 COLUMNS += ["cpu_seconds", "health"]
+
+
+class LeNet(nn.Module):
+    """Two convolutions and a dense layer with dropout as features, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.ReLU()),
+            *(nn.Conv2d(20, 50, 5), nn.Dropout2d(0.5), nn.MaxPool2d(2), nn.ReLU()),
+            *(nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Dropout(0.5)),
+        )
+        self.head = nn.Linear(500, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, 10) of images (N, 1, 28, 28)."""
+        return self.head(self.features(x))
 
 
 class Looks(Callback):
@@ -108,12 +130,16 @@ def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
     """One run."""
     data, source_test, target_test = case_data(case, quick)
     objective, task = METHODS[method]
+    played: Any = task
+    if case in ("usps", "mnist"):
+        torch.manual_seed(seed)
+        played = Adapt(LeNet(), shape=data.shape, **parse(task)[0].arguments)
     steps = 10 if quick else CASES[case][0]
     target: Any = data.target
     looks = Looks(Source(target.x[:2000]), target_test, max(1, steps // LOOKS))
     start = time.process_time()
     run = fit(
-        task, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed, device=device, callbacks=[looks]
+        played, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed, device=device, callbacks=[looks]
     )  # fmt: skip
     seconds = time.process_time() - start - looks.seconds
     player: Any = run.player

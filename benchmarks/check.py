@@ -76,6 +76,18 @@ ASKED: dict[str, list[Bar]] = {
         *((f"mountaincar from {n}: mean return*", ">=", -101.6) for n in (1, 10)),
         ("cartpole: CPU seconds to 475 over*", "<=", 0.1),
     ],
+    "imitation_mujoco": [
+        ("hopper: mean ratio to the expert, *", ">=", 0.95),
+        ("halfcheetah: mean ratio to the expert, *", ">=", 0.9),
+        ("walker2d: mean ratio to the expert, *", ">=", 0.9),
+        ("hopper: mean ratio to the expert, off-policy, 300k steps", ">=", 0.9),
+    ],
+    "imitation_speed": [
+        ("share that the adversary adds to PPO's time", "<=", 0.15),
+        ("our settings, over the reference library", ">=", 3.0),
+        ("its settings, over the reference library", ">=", 1.3),
+    ],
+    "imitation_horizon": [("CartPole, *, absorbing: distance from the random policy", "<=", 20.0)],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }
 

@@ -9,6 +9,7 @@ python examples/custom_sb3_algorithm.py [--steps 150000] [--objective "gail + r1
 """
 
 import argparse
+import warnings
 
 import gymnasium
 from stable_baselines3 import PPO
@@ -57,6 +58,7 @@ player = PPO(
 
 # It measures the true return on an environment of its own, and saves the best policy so far. Choosing by the true
 # return is more than an imitator may know: leave it out where the reward is not to be had.
+warnings.filterwarnings("ignore", "Training and eval env are not of the same type")  # the reward is hidden in one
 look = EvalCallback(
     Monitor(gymnasium.make("CartPole-v1")), eval_freq=500, best_model_save_path=options.best, verbose=0, warn=False
 )

@@ -39,8 +39,10 @@ venv = VecNormalize(make_vec_env("Hopper-v5", n_envs=16, seed=0), norm_reward=Fa
 rollout = {"n_steps": 256, "batch_size": 256, "n_epochs": 5, "gamma": 0.995, "gae_lambda": 0.97}
 # A rate that falls to zero, since the critic moves the goal as long as the policy moves.
 player = PPO("MlpPolicy", venv, learning_rate=lambda left: 3e-4 * left, seed=0, device="cpu", **rollout)
+# Each checkpoint resets the environments, so it comes after several whole episodes of 1,000 steps in each of the 16.
+kept = {"out": options.out, "save_every": 100_000}
 try:
-    run = imitate(demos, options.objective, steps=options.steps, algorithm=player, every=20, out=options.out)
+    run = imitate(demos, options.objective, steps=options.steps, algorithm=player, every=20, **kept)
 except KeyboardInterrupt:
     raise SystemExit(f"stopped; the same command goes on from {options.out}") from None
 

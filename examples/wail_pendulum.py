@@ -1,9 +1,9 @@
-"""Swing a pendulum up by the Wasserstein distance to an expert: WAIL with PPO on 64 environments that step as one batch.
+"""Swing a pendulum up by the Wasserstein distance to an expert: WAIL with PPO on 64 environments in one batch.
 
 Pendulum has no way to end early, so a reward of either sign is safe; where episodes may end, WAIL's may pay for dying.
 The demonstrations, `pendulum.npz`, lie in `demos/` of the folder that ADVLEARN_DATA names; `--demos` takes yours.
 
-python examples/wail_pendulum.py [--steps 600000] [--objective wail] [--demos pendulum] [--picture curve.png]
+python examples/wail_pendulum.py [--steps 400000] [--objective wail] [--demos pendulum] [--picture curve.png]
 """
 
 import argparse
@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 from advlearn.imitation import draw, imitate, load_demonstrations
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=600_000)
+parser.add_argument("--steps", type=int, default=400_000)
 parser.add_argument("--objective", default="wail")
 parser.add_argument("--demos", default="pendulum")
 parser.add_argument("--picture", default="wail_pendulum.png")

@@ -3,7 +3,7 @@
 Any object with `predict`, as the models of stable-baselines3 have it, can be recorded; here it is a rule on CartPole.
 Behaviour cloning comes first: as the baseline to beat, and as the start of the adversary's policy.
 
-python examples/your_own_demos.py [--steps 100000] [--objective "gail + r1(weight=1)"] [--demos my_demos.npz]
+python examples/your_own_demos.py [--steps 200000] [--objective "gail + r1(weight=1)"] [--demos my_demos.npz]
     [--picture curve.png]
 """
 
@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 from advlearn.imitation import clone_behaviour, draw, imitate, load_demonstrations, record, save_demonstrations
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=100_000)
+parser.add_argument("--steps", type=int, default=200_000)
 parser.add_argument("--objective", default="gail + r1(weight=1)")
 parser.add_argument("--demos", default="my_demos.npz", help="where the recording goes")
 parser.add_argument("--picture", default="your_own_demos.png")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from advlearn.data.files import find
+
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
@@ -14,13 +16,22 @@ def test_there_are_examples() -> None:
 
 
 # Examples for packages that are no dependency of this one.
-GUESTS = {"accelerate_head": "accelerate", "lightning_head": "lightning"}
+GUESTS = {
+    "accelerate_head": "accelerate",
+    "lightning_head": "lightning",
+    "gail_hopper": "mujoco",
+    "vail_halfcheetah": "mujoco",
+}
+# Examples that imitate an expert's recording, which must be at hand.
+DEMOS = {"gail_hopper": "hopper.npz", "vail_halfcheetah": "halfcheetah.npz", "wail_pendulum": "pendulum.npz"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
 def test_example_runs(example: Path, tmp_path: Path) -> None:
     if example.stem in GUESTS:
         pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is no dependency")
+    if example.stem in DEMOS and find("demos", DEMOS[example.stem]) is None:
+        pytest.skip(f"demos/{DEMOS[example.stem]} is in no data folder")
     command = [sys.executable, str(example), "--steps", "3"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr

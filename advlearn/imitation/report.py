@@ -1,6 +1,7 @@
 """What a run of imitation leaves behind: a line, a curve, a film, the policy and the reward."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL.Image import Image
@@ -41,7 +42,7 @@ def draw(run: Imitation, path: str | Path) -> None:
         figure.savefig(file, dpi=100, format="png")
 
 
-def film(run: Imitation, path: str | Path, *, env: str = "", steps: int = 1000, seed: int = 0) -> bool:
+def film(run: Imitation, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0) -> bool:
     """Write an episode of the policy's mode as an animated GIF; where it cannot be drawn, say why in one line.
 
     Drawing needs what gymnasium names for it: pygame for the classic environments; MuJoCo without a screen takes
@@ -51,7 +52,7 @@ def film(run: Imitation, path: str | Path, *, env: str = "", steps: int = 1000, 
         run: The run.
         path: The file.
         env: Environment id; the run's if empty.
-        steps: Most steps that are shown.
+        seconds: Longest film, at the environment's own pace.
         seed: Seeds the environment.
 
     Returns:
@@ -62,7 +63,7 @@ def film(run: Imitation, path: str | Path, *, env: str = "", steps: int = 1000, 
     name = env or run.env_id
     try:
         venv = make_vec_env(name, n_envs=1, seed=seed, env_kwargs={"render_mode": "rgb_array"})
-        frames, milliseconds = _frames(run, venv, steps)
+        frames, milliseconds = _frames(run, venv, seconds)
     # Whatever graphics libraries raise: their absence is no reason to lose a run.
     except Exception as error:
         print(f"film: {name or 'no environment'} cannot be drawn here ({' '.join(str(error).split())})")
@@ -73,17 +74,17 @@ def film(run: Imitation, path: str | Path, *, env: str = "", steps: int = 1000, 
     return True
 
 
-def _frames(run: Imitation, venv: VecEnv, steps: int) -> tuple[list[Image], int]:
+def _frames(run: Imitation, venv: VecEnv, seconds: float) -> tuple[list[Image], int]:
     """Pictures of an episode, at most 25 a second, and the milliseconds that each lasts."""
     from PIL.Image import fromarray
 
     normalise = run.policy.get_vec_normalize_env()
     try:
-        seen = venv.reset()
+        seen: Any = venv.reset()
         rate = venv.get_attr("metadata")[0].get("render_fps", 30)
         every = max(1, round(rate / 25))
         frames: list[Image] = []
-        for step in range(steps):
+        for step in range(max(1, round(seconds * rate))):
             if step % every == 0:
                 frames.append(fromarray(np.asarray(venv.render())))
             actions, _ = run.policy.predict(

@@ -1,0 +1,179 @@
+"""Imitation on MuJoCo by the paper's protocol: four trajectories, eleven for Walker2d, every twentieth pair.
+
+- `on-policy`: GAIL with PPO in 16 environments, 2M steps (the bar allows 5M; the paper spent 25M, with TRPO).
+- `off-policy`: GAIL with SAC and absorbing states, 300,000 steps.
+- `cloning`: behaviour cloning on the same pairs with the policy of PPO, 10,000 steps of Adam.
+
+`ratio` is the mean return of 50 episodes in gymnasium's own environment over the expert's. Actions are drawn where the
+expert's were (Hopper, HalfCheetah) and the mode where the expert's were modes (Walker2d); `mode` is the return with
+modes in any case. The policy that counts is the one at the end of a run. A run keeps checkpoints in the folder that
+`--runs` names and goes on from them. PPO's observations have the scale of the demonstrations, all kept pairs.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+
+from advlearn.imitation import Demonstrations, clone_behaviour, imitate, load_demonstrations
+
+SEEDS = (0, 1, 2)
+EVERY = 20
+# Name of the demonstrations to id, trajectories, whether actions are drawn.
+GAMES = {
+    "hopper": ("Hopper-v5", 4, True),
+    "halfcheetah": ("HalfCheetah-v5", 4, True),
+    "walker2d": ("Walker2d-v4", 11, False),
+}
+STEPS = {"on-policy": 2_000_000, "off-policy": 300_000}
+OBJECTIVE = "gail + r1(weight=1)"
+ROLLOUT: dict[str, Any] = {"n_steps": 256, "batch_size": 256, "n_epochs": 5, "gamma": 0.995, "gae_lambda": 0.97}
+COLUMNS = ["game", "method", "seed", "ratio", "return", "mode", "expert", "steps", "cpu_seconds"]
+
+
+class Standardised(BaseFeaturesExtractor):
+    """Observations on a fixed scale: a policy with it is one file, where running moments would be a second."""
+
+    def __init__(self, observation_space: gym.spaces.Box, mean: Any, scale: Any) -> None:
+        super().__init__(observation_space, int(observation_space.shape[0]))
+        self.register_buffer("mean", torch.as_tensor(mean))
+        self.register_buffer("scale", torch.as_tensor(scale))
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """Scale observations (N, d)."""
+        return ((observations - self.mean) / self.scale).clamp(-10, 10)
+
+
+def environments(env_id: str, n: int) -> VecEnv:
+    """Environments that step as one batch where `advlearn_envs` has them, else one after the other."""
+    try:
+        from advlearn_envs import make
+        from advlearn_envs.sb3 import StableBaselinesVecEnv
+
+        return VecMonitor(StableBaselinesVecEnv(make(env_id, n)))
+    except (ImportError, ValueError):
+        return make_vec_env(env_id, n_envs=n)
+
+
+def ppo(demos: Demonstrations, env_id: str, seed: int, rate: float = 3e-4) -> PPO:
+    """PPO whose rate falls to zero."""
+    seen = demos.transitions(EVERY, seed=seed).observations
+    kept = {"mean": seen.mean(0).numpy(), "scale": seen.std(0).clamp(min=1e-3).numpy()}
+    policy = {"features_extractor_class": Standardised, "features_extractor_kwargs": kept}
+    return PPO(
+        "MlpPolicy",
+        environments(env_id, 16),
+        learning_rate=lambda left: rate * left,
+        seed=seed,
+        device="cpu",
+        policy_kwargs=policy,
+        **ROLLOUT,
+    )
+
+
+def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
+    """One run."""
+    import time
+
+    env_id, trajectories, drawn = GAMES[game]
+    demos = load_demonstrations(game).first(trajectories)
+    began = time.process_time()
+    # Beyond one rollout of PPO, and the steps after which SAC begins to learn.
+    steps = {"on-policy": 4096, "off-policy": 1050}.get(method, 0) if quick else STEPS.get(method, 0)
+    out = None if quick else str(Path(runs) / f"{game}-{method}-{seed}")
+    if method == "cloning":
+        player: BaseAlgorithm = ppo(demos, env_id, seed)
+        torch.manual_seed(seed)
+        clone_behaviour(player, demos.transitions(EVERY, seed=seed), steps=10 if quick else 10_000)
+    elif method == "on-policy":
+        player = ppo(demos, env_id, seed)
+        shared: dict[str, Any] = {"every": EVERY, "seed": seed, "out": out, "save_every": 100_000, "quiet": True}
+        imitate(demos, OBJECTIVE, algorithm=player, steps=steps, **shared)
+    else:
+        player = SAC("MlpPolicy", environments(env_id, 1), seed=seed, device="cpu", learning_starts=1000)
+        shared = {"every": EVERY, "seed": seed, "out": out, "save_every": 20_000, "quiet": True}
+        imitate(demos, OBJECTIVE, algorithm=player, steps=steps, absorbing=True, reward="logit", updates=1, **shared)
+    seconds = time.process_time() - began
+    found = {mode: mean_return(player, env_id, mode, 2 if quick else 50, seed) for mode in (True, False)}
+    key: Row = {"game": game, "method": method, "seed": seed, "objective": OBJECTIVE, "steps": player.num_timesteps}
+    returned = found[not drawn]
+    scores = {"ratio": returned / demos.expert_return, "return": returned, "mode": found[True]}
+    return {**key, **scores, "expert": demos.expert_return, "pairs": trajectories, "cpu_seconds": round(seconds, 1)}
+
+
+def mean_return(player: BaseAlgorithm, env_id: str, mode: bool, episodes: int, seed: int) -> float:
+    """Mean return of whole episodes in gymnasium's environment."""
+    venv = make_vec_env(env_id, n_envs=1, seed=1000 + seed)
+    found = evaluate_policy(player, venv, episodes, deterministic=mode, warn=False)[0]
+    return float(np.mean(found))  # type: ignore[arg-type]
+
+
+def bars(result: Result) -> None:
+    """The issue's bars: the best that either way of training reaches, each in the mean of its seeds."""
+
+    def means(game: str, *methods: str) -> dict[str, float]:
+        rows = [r for r in result.rows if r["game"] == game and r["method"] in methods]
+        return {m: float(np.mean([r["ratio"] for r in rows if r["method"] == m])) for m in {r["method"] for r in rows}}
+
+    for game, bar in (("hopper", 0.95), ("halfcheetah", 0.9), ("walker2d", 0.9)):
+        found = means(game, "on-policy", "off-policy")
+        if found:
+            best = max(found, key=lambda m: found[m])
+            result.bar(f"{game}: mean ratio to the expert, {best}", found[best], ">=", bar)
+    off = means("hopper", "off-policy")
+    if off:
+        result.bar("hopper: mean ratio to the expert, off-policy, 300k steps", off["off-policy"], ">=", 0.9)
+
+
+def picture(result: Result) -> None:
+    """Draw every seed's ratio by method, a panel for each game."""
+    from matplotlib.figure import Figure
+
+    games = [game for game in GAMES if any(r["game"] == game for r in result.rows)]
+    methods = ["cloning", "on-policy", "off-policy"]
+    figure = Figure(figsize=(3.4 * len(games) + 1, 2.6), layout="constrained")
+    for place, game in enumerate(games):
+        axes = figure.add_subplot(1, len(games), place + 1)
+        rows = [r for r in result.rows if r["game"] == game]
+        axes.plot([r["ratio"] for r in rows], [methods.index(r["method"]) for r in rows], "o", alpha=0.7)
+        axes.axvline(1, color="k", linestyle="--")
+        axes.set_yticks(range(len(methods)), methods)
+        axes.set(title=GAMES[game][0], xlabel="return over the expert's")
+    figure.savefig(RESULTS / "imitation_mujoco.png", dpi=90)
+
+
+def main() -> None:
+    """Compute the rows that are missing."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--games", nargs="*", default=list(GAMES), help="hopper, halfcheetah, walker2d")
+    parser.add_argument("--methods", nargs="*", default=["cloning", "on-policy", "off-policy"])
+    parser.add_argument("--runs", default="runs/imitation_mujoco", help="folder of the checkpoints")
+    options = parser.parse_args()
+    one_thread()
+    result = Result("imitation_mujoco", quick=options.quick)
+    games, seeds = (["hopper"], SEEDS[:1]) if options.quick else (options.games, SEEDS)
+    todo: list[dict[str, Any]] = [
+        {"game": game, "method": method, "seed": seed}
+        for game in games for method in options.methods for seed in seeds
+    ]  # fmt: skip
+    if not options.report:
+        compute(result, partial(train, runs=options.runs, quick=options.quick), todo, options.jobs)
+    bars(result)
+    result.save()
+    if not options.quick:
+        picture(result)
+    result.show(COLUMNS)
+
+
+if __name__ == "__main__":
+    main()

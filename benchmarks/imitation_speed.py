@@ -1,0 +1,124 @@
+"""What the adversary costs: whole training, steps a CPU second, against PPO alone and against the reference library.
+
+Hopper-v5, ten demonstrations, one thread; environments, policy, critic and optimisers all count, since they run in one
+process. Pairs of runs, one after the other, so that a slow minute of the machine hits both; the ratio is the median of
+the pairs' ratios.
+
+- `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO; our default settings.
+- `reference`: imitation 1.0.1 with the hyper-parameters of its quickstart (8 environments, rollouts of 2,048 steps,
+  batches of 64, five epochs, eight critic steps of 1,024 a rollout), `imitate` with the same, and with our defaults. It
+  runs in an environment of its own, named by ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1 and
+  mujoco), on Hopper-v4, since its gymnasium has no v5. Without it the part is left out.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import Result, Row, arguments, compute, one_thread
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv
+
+from advlearn.data.files import find
+from advlearn.imitation import Demonstrations, imitate, load_demonstrations
+
+PAIRS = 5
+# One rollout and its critic steps before the clock starts, then whole rollouts of either setting.
+STEPS = 49_152
+# Environments, and arguments of PPO; the first are those of `imitate` by name.
+OURS: tuple[int, dict[str, Any]] = (16, {"n_steps": 128, "batch_size": 256})
+THEIRS: tuple[int, dict[str, Any]] = (
+    8,
+    {"batch_size": 64, "ent_coef": 0.0, "learning_rate": 0.0004, "gamma": 0.95, "n_epochs": 5},
+)
+METHODS = {
+    "alone": ("PPO, true reward", "GAIL, our settings"),
+    "reference": ("imitation 1.0.1", "GAIL, its settings", "GAIL, our settings"),
+}
+COLUMNS = ["part", "pair", "method", "steps", "cpu_seconds", "steps_per_second"]
+
+
+def hopper(quick: bool) -> tuple[Demonstrations, str]:
+    """Demonstrations and their environment; CartPole in the quick form, which needs no MuJoCo and no file."""
+    if not quick:
+        return load_demonstrations("hopper").first(10), "Hopper-v5"
+    states = np.random.default_rng(0).normal(size=(21, 4)).astype(np.float32)
+    return Demonstrations(states, np.arange(20) % 2, np.array([20]), np.array([False]), "CartPole-v1"), "CartPole-v1"
+
+
+def player(venv: VecEnv, settings: dict[str, Any], seed: int) -> PPO:
+    """PPO with these settings."""
+    return PPO("MlpPolicy", venv, seed=seed, device="cpu", **settings)
+
+
+def train(part: str, method: str, pair: int, quick: bool) -> Row:
+    """Train and take the time."""
+    key = {"part": part, "method": method, "pair": pair}
+    steps = 4096 if quick else STEPS
+    if method == "imitation 1.0.1":
+        script = str(Path(__file__).parent / "peers" / "imitation_hopper.py")
+        command = [os.environ["ADVLEARN_PEERS_IMITATION"], script, str(find("demos", "hopper.npz")), str(pair)]
+        said = subprocess.run([*command, str(steps)], check=True, capture_output=True, text=True).stdout
+        return {**key, **json.loads(said.splitlines()[-1])}
+    demos, env_id = hopper(quick)
+    envs, settings = THEIRS if method == "GAIL, its settings" else OURS
+    learner = player(make_vec_env(env_id, n_envs=envs, seed=pair), settings, pair)
+    critic: dict[str, Any] = {"batch_size": 1024} if method == "GAIL, its settings" else {}
+    began = time.process_time()
+    if method == "PPO, true reward":
+        learner.learn(steps)
+    else:
+        imitate(demos, "gail", algorithm=learner, steps=steps, seed=pair, quiet=True, **critic)
+    seconds = time.process_time() - began
+    done = learner.num_timesteps
+    return {**key, "steps": done, "cpu_seconds": round(seconds, 2), "steps_per_second": round(done / seconds)}
+
+
+def ratio(result: Result, part: str, above: str, below: str) -> float:
+    """Median over pairs of the speeds' ratio."""
+    speeds = {(r["method"], r["pair"]): r["steps_per_second"] for r in result.rows if r["part"] == part}
+    pairs = [p for m, p in speeds if m == above and (below, p) in speeds]
+    return statistics.median(speeds[above, p] / speeds[below, p] for p in pairs) if pairs else float("nan")
+
+
+def bars(result: Result) -> None:
+    """The issue's bars, from the rows."""
+    parts = {r["part"] for r in result.rows}
+    if "alone" in parts:
+        cost = 1 / ratio(result, "alone", "GAIL, our settings", "PPO, true reward") - 1
+        result.bar("share that the adversary adds to PPO's time", cost, "<=", 0.15)
+    if "reference" in parts:
+        ours = ratio(result, "reference", "GAIL, our settings", "imitation 1.0.1")
+        result.bar("our settings, over the reference library", ours, ">=", 3.0)
+        its = ratio(result, "reference", "GAIL, its settings", "imitation 1.0.1")
+        result.bar("its settings, over the reference library", its, ">=", 1.3)
+
+
+def main() -> None:
+    """Compute the rows that are missing."""
+    options = arguments(__doc__ or "").parse_args()
+    one_thread()
+    result = Result("imitation_speed", quick=options.quick)
+    parts = [part for part in METHODS if part == "alone" or (os.environ.get("ADVLEARN_PEERS_IMITATION"))]
+    if options.quick:
+        parts = parts[:1]
+    todo: list[dict[str, Any]] = [
+        {"part": part, "method": method, "pair": pair}
+        for part in parts for pair in range(1 if options.quick else PAIRS) for method in METHODS[part]
+    ]  # fmt: skip
+    if not options.report:
+        compute(result, partial(train, quick=options.quick), todo, jobs=1)
+    bars(result)
+    result.save()
+    result.show(COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
