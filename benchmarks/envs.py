@@ -1,7 +1,9 @@
 """Steps a second of the batched environments on one core, and how far the classic ones are from gymnasium's.
 
 The batches, gymnasium's own vectorised CartPole and one of its environments in a loop are timed in turns in one run, in
-CPU seconds (seconds on the clock on a GPU). Actions are drawn beforehand; resets are a part of the steps.
+CPU seconds (seconds on the clock on a GPU). Actions are drawn beforehand; resets are a part of the steps. The MuJoCo
+environments, where it is installed, are timed in batches of 16 and 64 against what stable-baselines3 makes of
+gymnasium's: a `DummyVecEnv` of environments in a `Monitor`.
 """
 
 import statistics
@@ -14,11 +16,13 @@ import numpy as np
 import torch
 from advlearn_envs import GymnasiumVectorEnv, StableBaselinesVecEnv, make
 from advlearn_envs.batched import BatchedEnv, Choice
-from advlearn_envs.catalogue import ENTRIES
+from advlearn_envs.catalogue import ENTRIES, available
 from harness import Result, Row, arguments, one_thread
+from stable_baselines3.common.env_util import make_vec_env
 from torch import Tensor
 
 CLASSIC = ("CartPole-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1")
+MUJOCO = [name for name in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5") if name in available()]
 Call = Callable[[], Any]
 
 
@@ -56,6 +60,16 @@ def through(adapter: str, envs: int, device: str) -> Call:
     return lambda: vector.step(actions[next(turn) % 16])
 
 
+def through_sb3(way: str, name: str, envs: int) -> Call:
+    """One step of an environment with continuous actions through SB3's interface: ours, or gymnasium's one by one."""
+    env = make(name, envs)
+    venv = make_vec_env(name, envs, seed=0) if way == "gymnasium, SB3 DummyVecEnv" else StableBaselinesVecEnv(env)
+    venv.reset()
+    actions = list(drawn(env, 64).numpy())
+    turn = iter(range(10**9))
+    return lambda: venv.step(actions[next(turn) % 64])
+
+
 def seconds(call: Call, repeats: int, device: str) -> float:
     """Seconds of one call: of this process on a CPU, on the clock on a GPU."""
     if device == "cpu":
@@ -73,12 +87,26 @@ def seconds(call: Call, repeats: int, device: str) -> float:
 
 def speeds(envs: int, device: str, rounds: int, budget: float) -> list[Row]:
     """A row for each environment and each way of stepping CartPole, timed in turns."""
-    calls: dict[tuple[str, str], Call] = {("advlearn batch", name): batch(name, envs, device) for name in ENTRIES}
+    names = [name for name, entry in ENTRIES.items() if entry.needs is None]
+    calls: dict[tuple[str, str], Call] = {("advlearn batch", name): batch(name, envs, device) for name in names}
     for way in ("advlearn as gymnasium VectorEnv", "advlearn as SB3 VecEnv"):
         calls[way, "CartPole-v1"] = through(way, envs, device)
     if device == "cpu":
         for way in ("gymnasium, vectorised", "gymnasium, SyncVectorEnv"):
             calls[way, "CartPole-v1"] = through(way, envs, device)
+    return timed(calls, envs, device, rounds, budget)
+
+
+def mujoco_speeds(envs: int, rounds: int, budget: float) -> list[Row]:
+    """A row for each MuJoCo environment and each way of stepping it on a CPU, timed in turns."""
+    calls: dict[tuple[str, str], Call] = {("advlearn batch", name): batch(name, envs, "cpu") for name in MUJOCO}
+    for way in ("advlearn as SB3 VecEnv", "gymnasium, SB3 DummyVecEnv"):
+        calls |= {(way, name): through_sb3(way, name, envs) for name in MUJOCO}
+    return timed(calls, envs, "cpu", rounds, budget)
+
+
+def timed(calls: dict[tuple[str, str], Call], envs: int, device: str, rounds: int, budget: float) -> list[Row]:
+    """A row for each way and environment."""
     # Warmed up, and repeated until each round takes about as long for all.
     repeats = {key: max(1, int(budget / (seconds(call, 2, device) + 1e-9))) for key, call in calls.items()}
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
@@ -166,6 +194,8 @@ def main() -> None:
     if not options.report:
         rows = speeds(32 if options.quick else 4096, options.device, *((1, 1e-4) if options.quick else (5, 0.4)))
         if options.device == "cpu":
+            for envs in (2,) if options.quick else (16, 64):
+                rows += mujoco_speeds(envs, *((1, 1e-4) if options.quick else (5, 0.4)))
             steps = 30 if options.quick else 10_000
             rows += [difference(name, steps, every) for every in (True, False) for name in CLASSIC]
         result.rows = [row for row in result.rows if row["device"] != options.device] + rows

@@ -97,11 +97,11 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
         clone_behaviour(player, demos.transitions(EVERY, seed=seed), steps=10 if quick else 10_000)
     elif method == "on-policy":
         player = ppo(demos, env_id, seed)
-        shared: dict[str, Any] = {"every": EVERY, "seed": seed, "out": out, "save_every": 100_000, "quiet": True}
+        shared: dict[str, Any] = {"every": EVERY, "seed": seed, "out": out, "quiet": True}
         imitate(demos, OBJECTIVE, algorithm=player, steps=steps, **shared)
     else:
         player = SAC("MlpPolicy", environments(env_id, 1), seed=seed, device="cpu", learning_starts=1000)
-        shared = {"every": EVERY, "seed": seed, "out": out, "save_every": 20_000, "quiet": True}
+        shared = {"every": EVERY, "seed": seed, "out": out, "quiet": True}
         imitate(demos, OBJECTIVE, algorithm=player, steps=steps, absorbing=True, reward="logit", updates=1, **shared)
     seconds = time.process_time() - began
     found = {mode: mean_return(player, env_id, mode, 2 if quick else 50, seed) for mode in (True, False)}

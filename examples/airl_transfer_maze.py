@@ -11,8 +11,9 @@ import argparse
 
 import numpy as np
 import torch
-from advlearn_envs import make
+from advlearn_envs import CMaze, CMazeMirrored
 from advlearn_envs.experts import maze_expert
+from advlearn_envs.maze import Maze
 from advlearn_envs.sb3 import StableBaselinesVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
@@ -29,17 +30,17 @@ options = parser.parse_args()
 class Expert:
     """The scripted expert of a maze, with less force and some noise: AIRL needs one whose actions have a density."""
 
-    def __init__(self, maze: str, noise: float = 0.3) -> None:
-        self.rule, self.noise, self.draw = maze_expert(make(maze, 1)), noise, np.random.default_rng(0)
+    def __init__(self, maze: type[Maze], noise: float = 0.3) -> None:
+        self.rule, self.noise, self.draw = maze_expert(maze(1)), noise, np.random.default_rng(0)
 
     def predict(self, observations: np.ndarray, deterministic: bool = True) -> tuple[np.ndarray, None]:
         forces = (1 - self.noise) * self.rule(torch.as_tensor(observations)).numpy()
         return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(np.float32), None
 
 
-def batch(maze: str, environments: int = 64) -> StableBaselinesVecEnv:
+def batch(maze: type[Maze], environments: int = 64) -> StableBaselinesVecEnv:
     """Environments that step as one."""
-    return StableBaselinesVecEnv(make(maze, environments))
+    return StableBaselinesVecEnv(maze(environments))
 
 
 def learner(venv: VecEnv, seed: int, entropy: float = 0.0) -> PPO:
@@ -48,19 +49,18 @@ def learner(venv: VecEnv, seed: int, entropy: float = 0.0) -> PPO:
     return PPO("MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=seed, device="cpu", **rollout)
 
 
-demos = record(Expert("CMaze-v0"), batch("CMaze-v0", 20), episodes=20)
+demos = record(Expert(CMaze), batch(CMaze, 20), episodes=20)
 for objective in options.objective:
-    player = learner(VecMonitor(batch("CMaze-v0")), seed=0)
-    run = imitate(demos, objective, steps=options.steps, algorithm=player, inputs="state", quiet=True)
-    print(f"{objective}: the imitating policy in the maze {run.returns(batch('CMaze-v0', 10)).mean():.1f}")
-    print(f"  in the mirrored maze {run.returns(batch('CMazeMirrored-v0', 10)).mean():.1f}")
+    player = learner(VecMonitor(batch(CMaze)), seed=0)
+    run = imitate(demos, objective, steps=options.steps, algorithm=player, inputs="state")
+    print(f"{objective}: the imitating policy in the maze {run.returns(batch(CMaze, 10)).mean():.1f}")
+    print(f"  in the mirrored maze {run.returns(batch(CMazeMirrored, 10)).mean():.1f}")
 
-    # What AIRL pays is reward + shaping - log pi of the imitating policy; the last is its own, and stays behind.
-    run.reward.log_prob = lambda steps: torch.zeros(steps.size)
-    paid = VecNormalize(VecMonitor(Rewarded(batch("CMazeMirrored-v0"), run.reward)), norm_obs=False)
+    # AIRL's critic is reward + shaping - log pi of the imitating policy; `Rewarded` pays the reward alone.
+    paid = VecNormalize(VecMonitor(Rewarded(batch(CMazeMirrored), run.reward)), norm_obs=False)
     fresh = learner(paid, seed=1, entropy=0.01).learn(options.steps)
-    there = record(fresh, batch("CMazeMirrored-v0", 10), episodes=10, deterministic=True).expert_return
+    there = record(fresh, batch(CMazeMirrored, 10), episodes=10, deterministic=True).expert_return
     print(f"  a new policy on the learned reward there {there:.1f}")
 
-there = record(Expert("CMazeMirrored-v0", noise=0.0), batch("CMazeMirrored-v0", 10), episodes=10).expert_return
+there = record(Expert(CMazeMirrored, noise=0.0), batch(CMazeMirrored, 10), episodes=10).expert_return
 print(f"the scripted expert: in the maze, with noise, {demos.expert_return:.1f}; in its mirror, without, {there:.1f}")

@@ -10,7 +10,6 @@ python examples/gail_hopper.py [--steps 2000000] [--objective "gail + r1(weight=
 
 import argparse
 from importlib.util import find_spec
-from pathlib import Path
 
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
@@ -39,21 +38,16 @@ venv = VecNormalize(make_vec_env("Hopper-v5", n_envs=16, seed=0), norm_reward=Fa
 rollout = {"n_steps": 256, "batch_size": 256, "n_epochs": 5, "gamma": 0.995, "gae_lambda": 0.97}
 # A rate that falls to zero, since the critic moves the goal as long as the policy moves.
 player = PPO("MlpPolicy", venv, learning_rate=lambda left: 3e-4 * left, seed=0, device="cpu", **rollout)
-# Each checkpoint resets the environments, so it comes after several whole episodes of 1,000 steps in each of the 16.
-kept = {"out": options.out, "save_every": 100_000}
 try:
-    run = imitate(demos, options.objective, steps=options.steps, algorithm=player, every=20, **kept)
+    run = imitate(demos, options.objective, steps=options.steps, algorithm=player, every=20, out=options.out)
 except KeyboardInterrupt:
     raise SystemExit(f"stopped; the same command goes on from {options.out}") from None
 
-# The policy is a model of stable-baselines3, and what it needs beside itself is the scale of the observations:
-# PPO.load("gail_hopper/policy.zip") and VecNormalize.load("gail_hopper/scale.pkl", venv), without advlearn.
+# Models of stable-baselines3, which loads them without advlearn: PPO.load("gail_hopper/policy.zip"), and the scale of
+# its observations by VecNormalize.load("gail_hopper/vecnormalize.pkl", venv).
 run.save(options.out)
-venv.save(str(Path(options.out) / "scale.pkl"))
 draw(run, options.picture)
-venv.training = False
-# The episodes' monitors know the true reward, which the policy never saw.
-returns = run.returns(venv, episodes=16)
+returns = run.returns(episodes=16)
 print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}; policy: {options.out}; picture: {options.picture}")
 if options.video:
     film(run, options.video)

@@ -66,6 +66,17 @@ def as_tuple(samples: Samples) -> tuple[Tensor, ...]:
     return samples if isinstance(samples, tuple) else (samples,)
 
 
+def rows(values: Tensor) -> Tensor:
+    """Values (N, ...), or one number a sample (N,), as vectors (N, d).
+
+    Example:
+        >>> import torch
+        >>> rows(torch.zeros(3)).shape, rows(torch.zeros(3, 2, 2)).shape
+        (torch.Size([3, 1]), torch.Size([3, 4]))
+    """
+    return values.reshape(len(values), -1)
+
+
 def count(samples: Samples) -> int:
     """How many samples there are."""
     return as_tuple(samples)[0].shape[0]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from advlearn.core.contest import Critic, Samples, as_tuple, score
+from advlearn.core.contest import Critic, Samples, as_tuple, rows, score
 
 
 def input_gradient(critic: Critic, samples: Samples) -> tuple[Tensor, ...]:
@@ -56,4 +56,4 @@ def _compiled(total: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> tuple
 
 def squared_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     """Squared Euclidean norm of each sample's gradient over all its dimensions and all parts: (N,)."""
-    return torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0)
+    return torch.stack([rows(g).square().sum(1) for g in gradients]).sum(0)

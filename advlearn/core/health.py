@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from advlearn.core import contest as contests
-from advlearn.core.contest import Contest, Samples, as_tuple
+from advlearn.core.contest import Contest, Samples, as_tuple, rows
 from advlearn.core.modes import evaluating, frozen
 from advlearn.core.objective import Objective, Setwise
 
@@ -106,7 +106,7 @@ def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> fl
     if not loss.requires_grad:
         return 0.0
     gradients = torch.autograd.grad(loss, moving, allow_unused=True)
-    squares = [g.flatten(1).square().sum(1) for g in gradients if cast(Tensor | None, g) is not None]
+    squares = [rows(g).square().sum(1) for g in gradients if cast(Tensor | None, g) is not None]
     return float(torch.stack(squares).sum(0).sqrt().mean() * len(parts[0])) if squares else 0.0
 
 
@@ -114,10 +114,7 @@ def _ranked(objective: Objective, met: Contest) -> Tensor:
     """Share of pairs in which the real sample scores higher; ties count half."""
     real, fake = met.scores
     if isinstance(objective, Setwise):
-        real, fake = (
-            real.flatten(1) if real.ndim > 1 else real[:, None],
-            fake.flatten(1) if fake.ndim > 1 else fake[:, None],
-        )
+        real, fake = rows(real), rows(fake)
         real, fake = objective.witness(real, real, fake), objective.witness(fake, real, fake)
     elif real.ndim > 1:
         real, fake = real.flatten(1).mean(1), fake.flatten(1).mean(1)
@@ -131,7 +128,7 @@ def _points(samples: Samples, others: Samples) -> Tensor:
     alone would tell.
     """
     parts = [p[:LOOKED_AT].detach() for p in as_tuple(samples)]
-    numbers = torch.cat([p.flatten(1).double() for p in parts if p.is_floating_point()], 1)
+    numbers = torch.cat([rows(p).double() for p in parts if p.is_floating_point()], 1)
     scale = numbers.std(0).norm().nan_to_num().clamp(min=1e-12)
     columns = [numbers]
     for p, other in zip(parts, as_tuple(others), strict=True):
@@ -144,7 +141,7 @@ def _points(samples: Samples, others: Samples) -> Tensor:
 
 def _spread(samples: Samples) -> float:
     part = next(p for p in as_tuple(samples) if p.is_floating_point())
-    points = part[:LOOKED_AT].detach().flatten(1).double()
+    points = rows(part[:LOOKED_AT].detach()).double()
     return float((points - points.roll(1, 0)).norm(dim=1).mean())
 
 

@@ -10,6 +10,7 @@ from advlearn.imitation.report import draw, film, report
 from advlearn.imitation.resident import ResidentPPO
 from advlearn.imitation.rewarded import Rewarded
 from advlearn.imitation.rewards import FORMS
+from advlearn.imitation.saved import load_reward, save_reward
 from advlearn.imitation.sources import from_minari, from_trajectories, record, save_demonstrations
 from advlearn.imitation.transitions import Encoder, Transitions
 
@@ -30,7 +31,9 @@ __all__ = [
     "from_trajectories",
     "imitate",
     "load_demonstrations",
+    "load_reward",
     "record",
     "report",
     "save_demonstrations",
+    "save_reward",
 ]

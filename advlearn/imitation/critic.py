@@ -5,11 +5,11 @@ from typing import final
 from torch import Tensor, nn
 
 from advlearn.imitation.transitions import Images
-from advlearn.nets import MLP, PixelCritic
+from advlearn.nets import MLP, Network, PixelCritic
 
 
 @final
-class ShapedCritic(nn.Module):
+class ShapedCritic(Network):
     r"""A reward and a potential, set against the policy.
 
     .. math:: s = g(x) + \gamma\,h(o') - h(o) - \log \pi(a \mid o)
@@ -48,10 +48,12 @@ class ShapedCritic(nn.Module):
         state_images: Images = (),
     ) -> None:
         super().__init__()
-        self.gamma = gamma
+        self.width, self.state, self.gamma, self.hidden = width, state, gamma, tuple(hidden)
+        self.images = tuple((start, tuple(shape)) for start, shape in images)
+        self.state_images = tuple((start, tuple(shape)) for start, shape in state_images)
         # The reward comes last, so that a bottleneck, which takes the last layer, bounds what it knows.
-        self.potential = _scored(state, hidden, state_images)
-        self.reward = _scored(width, hidden, images)
+        self.potential = _scored(state, self.hidden, self.state_images)
+        self.reward = _scored(width, self.hidden, self.images)
 
     def forward(self, x: Tensor, o: Tensor, after: Tensor, goes_on: Tensor, log_prob: Tensor) -> Tensor:
         """Logits (N,) of transitions.

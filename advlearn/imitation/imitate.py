@@ -78,8 +78,8 @@ def imitate(
         lr: The critic's learning rate.
         seed: Seeds everything but an algorithm that is handed over.
         out: Folder for checkpoints; the same call goes on from the last one there, bit for bit.
-        save_every: Environment steps between two checkpoints; at each, the environments are reset. With `out`, Ctrl-C
-            stops at the next one, a second Ctrl-C at once.
+        save_every: Steps of each environment between two checkpoints, at which they are reset: many episodes' worth.
+            With `out`, Ctrl-C stops at the next one, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after ours: an ``EvalCallback``, for example.
         quiet: Print nothing.
 
@@ -136,7 +136,8 @@ def _recipe(chain: Chain, player: BaseAlgorithm, demos: Demonstrations, **settin
 def _checkpoints(run: Imitation, ours: Ours, folder: Path, recipe: dict[str, Any]) -> Checkpoints:
     if getattr(run.policy, "optimize_memory_usage", False):
         raise ValueError("out: with optimize_memory_usage a reset would change a stored step; expected it False")
-    return Checkpoints(run, ours, folder, recipe, seed=recipe["seed"], every=recipe["save_every"])
+    every = recipe["save_every"] * run.policy.n_envs
+    return Checkpoints(run, ours, folder, recipe, seed=recipe["seed"], every=every)
 
 
 def _record(player: BaseAlgorithm) -> Recording | ResidentRecording:

@@ -1,15 +1,18 @@
 """What `imitate` returns: the policy, the reward it learnt from, and how it went."""
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from advlearn.engine import checkpoint
+from advlearn.engine.files import replacing
 from advlearn.imitation.demonstrations import Demonstrations
 from advlearn.imitation.learned_reward import LearnedReward
+from advlearn.imitation.saved import save_reward
 
 
 @final
@@ -38,7 +41,8 @@ class Imitation:
         """True returns of whole episodes of the policy, float64 (episodes,).
 
         Args:
-            env: Environment id or a vectorised environment; a fresh one of `env_id` if None.
+            env: Environment id or a vectorised environment; a fresh one of `env_id` if None. One that is made here
+                has the policy's scale of observations, where it has one.
             episodes: How many.
             deterministic: Take the policy's mode, else draw from it.
             seed: Seeds an environment that is made here.
@@ -52,20 +56,37 @@ class Imitation:
         from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
-        venv = make_vec_env(env, n_envs=1, seed=seed) if isinstance(env, str) else env
+        venv = self._scaled(make_vec_env(env, n_envs=1, seed=seed)) if isinstance(env, str) else env
         found, _ = evaluate_policy(
             self.policy, venv, episodes, deterministic=deterministic, return_episode_rewards=True, warn=False
         )
         return np.array(found)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``policy.zip``, which stable-baselines3 loads alone, and ``reward.pt`` into a folder; return it."""
+        """Write ``policy.zip`` and ``reward.pt`` into a folder; return it.
+
+        stable-baselines3 loads the policy alone, `load_reward` the reward.
+
+        Where observations are normalised, ``vecnormalize.pkl`` is their scale, for ``VecNormalize.load``.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.policy.save(folder / "policy.zip")
-        learned = self.reward
-        checkpoint.save(
-            folder / "reward.pt",
-            {"adversary": learned.adversary.state_dict(), "encoder": learned.encoder.state_dict()},
-        )
+        normalise = self.policy.get_vec_normalize_env()
+        if normalise is not None:
+            with replacing(folder / "vecnormalize.pkl") as file:
+                pickle.dump(normalise, file)  # as its own `save` does, but whole or not at all
+        save_reward(self.reward, folder / "reward.pt")
         return folder
+
+    def _scaled(self, venv: VecEnv) -> VecEnv:
+        """The environment with the policy's scale of observations, as it is now."""
+        normalise = self.policy.get_vec_normalize_env()
+        if normalise is None:
+            return venv
+        scaled = copy.deepcopy(normalise.__getstate__())
+        fresh = VecNormalize.__new__(VecNormalize)
+        fresh.__setstate__(scaled)
+        fresh.set_venv(venv)
+        fresh.training, fresh.norm_reward = False, False
+        return fresh

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.contest import Samples
+from advlearn.core.modes import evaluating
+from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.layout import flat
 from advlearn.imitation.rewards import FORMS, Form
 from advlearn.imitation.transitions import Encoder, Transitions
@@ -71,18 +73,37 @@ class LearnedReward:
 
     @torch.no_grad()
     def of(self, steps: Transitions) -> Tensor:
-        """The reward of each transition, float32 (N,)."""
-        samples = self.samples(steps, ends=False)
+        """The reward of each transition, float32 (N,), for the policy that is training against the critic."""
+        return self._paid(self.samples(steps, ends=False), steps, self._scored)
+
+    @torch.no_grad()
+    def recovered(self, steps: Transitions) -> Tensor:
+        """The reward of each transition, float32 (N,), for any other policy.
+
+        AIRL's critic is a reward, a shaping and the log-probability of the policy it was trained against; the reward
+        alone is what goes on to other policies and dynamics. Every other critic gives the same as `of`.
+
+        Reference: Fu et al. 2018, section 6 (disentangled rewards).
+        """
+        critic = self.adversary.critic
+        shaped = next((part for part in critic.modules() if isinstance(part, ShapedCritic)), None)
+        if shaped is None:
+            return self.of(steps)
+        with evaluating(critic):
+            return self._paid(self.encoder(steps), steps, lambda x: shaped.reward(cast(Tensor, x)))
+
+    def _paid(self, samples: Samples, steps: Transitions, scored_by: Callable[[Samples], Tensor]) -> Tensor:
         if not self.absorbing:
-            return self._scored(samples)
+            return scored_by(samples)
+        beyond = self._beyond(1) if isinstance(samples, tuple) else self.encoder.absorbing(1)
         # One call for both: an objective that compares sets would see a set of one absorbing state otherwise.
-        scored = self._scored(_joined(samples, self._beyond(1)))
+        scored = scored_by(_joined(samples, beyond))
         return scored[:-1] + steps.terminated * (self.gamma / (1 - self.gamma)) * scored[-1]
 
     def __call__(self, observations: Any, actions: Any, next_observations: Any, terminated: Any) -> NDArray[np.float32]:
-        """The reward of each transition of arrays of N rows, float32 (N,): for a loop that knows no tensors."""
+        """The recovered reward of arrays of N rows, float32 (N,): for a loop that knows no tensors."""
         steps = Transitions.of(flat(observations), actions, flat(next_observations), terminated)
-        return self.of(steps.to(self.demonstrations.observations.device)).cpu().numpy()
+        return self.recovered(steps.to(self.demonstrations.observations.device)).cpu().numpy()
 
     def figures(self) -> dict[str, float]:
         """The latest losses and penalties of the critic, by name."""

@@ -10,7 +10,7 @@ from advlearn.imitation.recording import Recording
 
 @final
 class Rewarded(VecEnvWrapper):
-    """Pay the learned reward of each step in place of the true one, which is in ``info["true_reward"]``.
+    """Pay the recovered reward of each step in place of the true one, which is in ``info["true_reward"]``.
 
     Args:
         venv: Vectorised environment that resets itself.
@@ -32,4 +32,4 @@ class Rewarded(VecEnvWrapper):
         """End a step: observations, learned rewards, ends and what is known beside."""
         observations, _, ends, infos = self.venv.step_wait()
         steps = self.recording.take().to(self.reward.demonstrations.observations.device)
-        return observations, self.reward.of(steps).cpu().numpy(), ends, infos
+        return observations, self.reward.recovered(steps).cpu().numpy(), ends, infos

@@ -6,11 +6,11 @@ import pytest
 import torch
 from advlearn_envs import make
 from advlearn_envs.batched import BatchedEnv, Choice, Step
-from advlearn_envs.catalogue import ENTRIES
+from advlearn_envs.catalogue import ENTRIES, available
 
 from advlearn.testing.no_sync import NoSync
 
-NAMES = list(ENTRIES)
+NAMES = list(available())
 
 
 def random_actions(env: BatchedEnv, seed: int) -> torch.Tensor:

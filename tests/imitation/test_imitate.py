@@ -229,7 +229,7 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, no
         bare.step_wait = break_off  # type: ignore[method-assign]
         player = small(VecNormalize(bare) if normalised else bare)
         out = tmp_path / folder
-        return imitate(always_one(), objective, algorithm=player, out=out, save_every=2 * 48, **settings)
+        return imitate(always_one(), objective, algorithm=player, out=out, save_every=32, **settings)
 
     whole = go("whole")
     with pytest.raises(OSError, match="pulled the plug"):
@@ -289,7 +289,7 @@ def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unb
             return True
 
     def go(folder: str, *callbacks: BaseCallback) -> Any:
-        settings: dict[str, Any] = {"updates": 1, "batch_size": 8, "out": tmp_path / folder, "save_every": 96}
+        settings: dict[str, Any] = {"updates": 1, "batch_size": 8, "out": tmp_path / folder, "save_every": 32}
         player = small(counting())
         return imitate(always_one(), steps=240, algorithm=player, callbacks=callbacks, quiet=True, **settings)
 

@@ -1,0 +1,78 @@
+"""What a run leaves: a reward that comes back the same, a scale, the part of AIRL's critic that goes on."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
+
+from advlearn import Adversary
+from advlearn.imitation import Encoder, Imitation, LearnedReward, Transitions, imitate, load_reward, save_reward
+from advlearn.imitation.critic import ShapedCritic
+from tests.imitation.counting import always_one, counting, small
+
+
+def trained(objective: str, **settings: Any) -> Any:
+    return imitate(always_one(), objective, steps=96, algorithm=small(counting()), **{"quiet": True, **settings})
+
+
+def some() -> Transitions:
+    o = torch.arange(6.0)[:, None]
+    return Transitions.of(o, torch.arange(6) % 2, o + 1, torch.arange(6) == 5)
+
+
+@pytest.mark.parametrize("objective", ["gail", "vail", "airl", "vairl", "gmmil", "gail + instance_noise", "ebgan"])
+@pytest.mark.parametrize("absorbing", [False, True])
+def test_a_reward_comes_back_the_same(objective: str, absorbing: bool, tmp_path: Any) -> None:
+    run = trained(objective, absorbing=absorbing, inputs="state-next")
+    run.save(tmp_path)
+    back = load_reward(tmp_path)
+    assert torch.equal(back.recovered(some()), run.reward.recovered(some()))
+    assert (back.form, back.gamma, back.absorbing) == (run.reward.form, run.reward.gamma, absorbing)
+
+
+def test_a_critic_of_another_kind_is_refused(tmp_path: Any) -> None:
+    expert = always_one().transitions()
+    encoder = Encoder(expert, choices=2)
+    reward = LearnedReward(Adversary(torch.nn.Linear(encoder.width, 1), "gan"), encoder, expert)
+    with pytest.raises(TypeError, match="reward: expected a network of advlearn, got Linear"):
+        save_reward(reward, tmp_path / "reward.pt")
+
+
+@pytest.mark.parametrize("objective", ["airl", "vairl", "airl + instance_noise"])
+def test_what_airl_recovers_is_the_reward_without_shaping_and_policy(objective: str) -> None:
+    run = trained(objective)
+    critic = next(m for m in run.reward.adversary.critic.modules() if isinstance(m, ShapedCritic))
+    critic.eval()
+    with torch.no_grad():
+        expected = critic.reward(run.reward.encoder(some()))
+    assert torch.equal(run.reward.recovered(some()), expected)
+    assert not torch.allclose(run.reward.of(some()), expected)
+
+
+@pytest.mark.parametrize("objective", ["airl + r1", "vairl", "airl + gradient_penalty"])
+def test_the_health_of_airl_is_told_and_its_critic_may_be_penalised(objective: str, capsys: Any) -> None:
+    trained(objective, quiet=False)
+    assert "steps: return" in capsys.readouterr().err
+
+
+def test_a_fresh_environment_has_the_policys_scale_and_the_scale_is_saved(tmp_path: Any) -> None:
+    venv = VecNormalize(make_vec_env("CartPole-v1", n_envs=2, seed=0), norm_reward=False)
+    player = small(venv)
+    player.learn(64)
+    run = Imitation(player, None, always_one())  # type: ignore[arg-type]
+    fresh = run._scaled(make_vec_env("CartPole-v1", n_envs=1, seed=5))
+    raw: Any = make_vec_env("CartPole-v1", n_envs=1, seed=5).reset()
+    before = venv.obs_rms.mean.copy()  # type: ignore[union-attr]
+    np.testing.assert_array_equal(fresh.reset(), venv.normalize_obs(raw))
+    np.testing.assert_array_equal(before, venv.obs_rms.mean)  # type: ignore[union-attr]
+    normalised = imitate(always_one(), steps=48, algorithm=small(VecNormalize(counting())), quiet=True)
+    normalised.save(tmp_path)
+    again = VecNormalize.load(str(tmp_path / "vecnormalize.pkl"), counting())
+    scale: Any = normalised.policy.get_vec_normalize_env()
+    np.testing.assert_array_equal(again.obs_rms.mean, scale.obs_rms.mean)  # type: ignore[union-attr]
