@@ -116,7 +116,7 @@ def _imitate(
             batch_size=batch_size or 256,
             lr=lr or 1e-3,
             seed=seed,
-            out=folder if algorithm in ("ppo", "a2c", "trpo") else None,
+            out=folder,
         )
         report(run, folder)
 

@@ -43,8 +43,8 @@ try:
 except KeyboardInterrupt:
     raise SystemExit(f"stopped; the same command goes on from {options.out}") from None
 
-# Models of stable-baselines3, which loads them without advlearn: PPO.load("vail_halfcheetah/policy.zip"), and the scale of
-# its observations by VecNormalize.load("vail_halfcheetah/vecnormalize.pkl", venv).
+# Models of stable-baselines3, which loads them without advlearn: PPO.load("vail_halfcheetah/policy.zip"), and the
+# scale of its observations by VecNormalize.load("vail_halfcheetah/vecnormalize.pkl", venv).
 run.save(options.out)
 draw(run, options.picture)
 returns = run.returns(episodes=16)

@@ -19,7 +19,7 @@ COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "explorat
 
 @final
 class Checkpoints(BaseCallback):
-    """Write everything a run needs to go on, between two rollouts.
+    """Write everything a run needs to go on, between two rollouts and at the end.
 
     The inside of an environment cannot be saved in general. So each checkpoint is a stated reset point: environments,
     random actions and action noise are seeded from the run's seed and the step, and reset, in the run that goes on as
@@ -112,6 +112,11 @@ class Checkpoints(BaseCallback):
             # Not earlier: a checkpoint resets the environments, and the unbroken run has none in between.
             self.stopped = bool(self.interrupted)
         self._last = steps
+
+    def _on_training_end(self) -> None:
+        # The same call finds its work done, and one with more steps goes on.
+        if not self.stopped:
+            self._save()
 
     def _save(self) -> None:
         player: Any = self.run.policy

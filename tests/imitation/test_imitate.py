@@ -239,6 +239,9 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, no
     assert [row["steps"] for row in resumed.history] == list(range(48, 8 * 48, 48))
     assert str(resumed.history) == str(whole.history)  # NaN is NaN here
     assert torch.equal(weights_of(whole), weights_of(resumed))
+    again = go("broken")
+    assert again.policy.num_timesteps == 7 * 48 and str(again.history) == str(whole.history)
+    assert torch.equal(weights_of(whole), weights_of(again))
     with pytest.raises(ValueError, match="holds a run with batch_size=8, got 16"):
         settings["batch_size"] = 16
         go("whole")
