@@ -23,9 +23,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from advlearn.imitation import Demonstrations, clone_behaviour, imitate, load_demonstrations
+from advlearn.imitation.algorithms import environments
 
 SEEDS = (0, 1, 2)
 EVERY = 20
@@ -54,17 +54,6 @@ class Standardised(BaseFeaturesExtractor):
         return ((observations - self.mean) / self.scale).clamp(-10, 10)
 
 
-def environments(env_id: str, n: int) -> VecEnv:
-    """Environments that step as one batch where `advlearn_envs` has them, else one after the other."""
-    try:
-        from advlearn_envs import make
-        from advlearn_envs.sb3 import StableBaselinesVecEnv
-
-        return VecMonitor(StableBaselinesVecEnv(make(env_id, n)))
-    except (ImportError, ValueError):
-        return make_vec_env(env_id, n_envs=n)
-
-
 def ppo(demos: Demonstrations, env_id: str, seed: int, rate: float = 3e-4) -> PPO:
     """PPO whose rate falls to zero."""
     seen = demos.transitions(EVERY, seed=seed).observations
@@ -72,7 +61,7 @@ def ppo(demos: Demonstrations, env_id: str, seed: int, rate: float = 3e-4) -> PP
     policy = {"features_extractor_class": Standardised, "features_extractor_kwargs": kept}
     return PPO(
         "MlpPolicy",
-        environments(env_id, 16),
+        environments(env_id, 16, seed),
         learning_rate=lambda left: rate * left,
         seed=seed,
         device="cpu",
@@ -100,7 +89,7 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
         shared: dict[str, Any] = {"every": EVERY, "seed": seed, "out": out, "quiet": True}
         imitate(demos, OBJECTIVE, algorithm=player, steps=steps, **shared)
     else:
-        player = SAC("MlpPolicy", environments(env_id, 1), seed=seed, device="cpu", learning_starts=1000)
+        player = SAC("MlpPolicy", environments(env_id, 1, seed), seed=seed, device="cpu", learning_starts=1000)
         shared = {"every": EVERY, "seed": seed, "out": out, "quiet": True}
         imitate(demos, OBJECTIVE, algorithm=player, steps=steps, absorbing=True, reward="logit", updates=1, **shared)
     seconds = time.process_time() - began

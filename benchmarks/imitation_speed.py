@@ -1,8 +1,8 @@
 """What the adversary costs: whole training, steps a CPU second, against PPO alone and against the reference library.
 
 Hopper-v5, ten demonstrations, one thread; environments, policy, critic and optimisers all count, since they run in one
-process. Pairs of runs, one after the other, so that a slow minute of the machine hits both; the ratio is the median of
-the pairs' ratios.
+process. Ours are a batch of advlearn_envs, which is gymnasium's Hopper step for step. Pairs of runs, one after the
+other, so that a slow minute of the machine hits both; the ratio is the median of the pairs' ratios.
 
 - `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO; our default settings.
 - `reference`: imitation 1.0.1 with the hyper-parameters of its quickstart (8 environments, rollouts of 2,048 steps,
@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 from harness import Result, Row, arguments, compute, one_thread
 from stable_baselines3 import PPO
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.data.files import find
 from advlearn.imitation import Demonstrations, imitate, load_demonstrations
+from advlearn.imitation.algorithms import environments
 
-PAIRS = 5
+PAIRS = 3
 # One rollout and its critic steps before the clock starts, then whole rollouts of either setting.
 STEPS = 49_152
 # Environments, and arguments of PPO; the first are those of `imitate` by name.
-OURS: tuple[int, dict[str, Any]] = (16, {"n_steps": 128, "batch_size": 256})
+OURS: tuple[int, dict[str, Any]] = (16, {"n_steps": 128, "batch_size": 256, "n_epochs": 5})
 THEIRS: tuple[int, dict[str, Any]] = (
     8,
     {"batch_size": 64, "ent_coef": 0.0, "learning_rate": 0.0004, "gamma": 0.95, "n_epochs": 5},
@@ -69,7 +69,7 @@ def train(part: str, method: str, pair: int, quick: bool) -> Row:
         return {**key, **json.loads(said.splitlines()[-1])}
     demos, env_id = hopper(quick)
     envs, settings = THEIRS if method == "GAIL, its settings" else OURS
-    learner = player(make_vec_env(env_id, n_envs=envs, seed=pair), settings, pair)
+    learner = player(environments(env_id, envs, pair), settings, pair)
     critic: dict[str, Any] = {"batch_size": 1024} if method == "GAIL, its settings" else {}
     began = time.process_time()
     if method == "PPO, true reward":

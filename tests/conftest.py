@@ -1,0 +1,18 @@
+"""Every test draws the same numbers, whatever ran before it and whoever forgot a seed."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+# For what is drawn while tests are collected, such as the parameters of a case.
+torch.manual_seed(0)
+np.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
