@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from advlearn_envs.cartpole import CartPole
     from advlearn_envs.circles import Circles
     from advlearn_envs.experts import record
+    from advlearn_envs.half_cheetah import HalfCheetah, HalfCheetahV4
+    from advlearn_envs.hopper import Hopper, HopperV4
     from advlearn_envs.maze import CMaze, CMazeMirrored, SMaze, SMazeMirrored
     from advlearn_envs.mountain_car import MountainCar, MountainCarContinuous
     from advlearn_envs.pendulum import Pendulum
     from advlearn_envs.sb3 import StableBaselinesVecEnv
     from advlearn_envs.single import GymnasiumEnv
     from advlearn_envs.vector import GymnasiumVectorEnv
+    from advlearn_envs.walker2d import Walker2d, Walker2dV4
 
 __all__ = [
     "Acrobot",
@@ -31,6 +34,10 @@ __all__ = [
     "Circles",
     "GymnasiumEnv",
     "GymnasiumVectorEnv",
+    "HalfCheetah",
+    "HalfCheetahV4",
+    "Hopper",
+    "HopperV4",
     "MountainCar",
     "MountainCarContinuous",
     "Pendulum",
@@ -38,6 +45,8 @@ __all__ = [
     "SMazeMirrored",
     "StableBaselinesVecEnv",
     "Step",
+    "Walker2d",
+    "Walker2dV4",
     "make",
     "record",
     "register",
@@ -52,6 +61,10 @@ _MODULES = {
     "Circles": "circles",
     "GymnasiumEnv": "single",
     "GymnasiumVectorEnv": "vector",
+    "HalfCheetah": "half_cheetah",
+    "HalfCheetahV4": "half_cheetah",
+    "Hopper": "hopper",
+    "HopperV4": "hopper",
     "MountainCar": "mountain_car",
     "MountainCarContinuous": "mountain_car",
     "Pendulum": "pendulum",
@@ -59,6 +72,8 @@ _MODULES = {
     "SMazeMirrored": "maze",
     "StableBaselinesVecEnv": "sb3",
     "Step": "batched",
+    "Walker2d": "walker2d",
+    "Walker2dV4": "walker2d",
     "record": "experts",
 }
 

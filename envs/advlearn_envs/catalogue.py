@@ -20,12 +20,14 @@ class Entry(NamedTuple):
         cls: Class in that module.
         time_limit: Steps after which an episode is cut off.
         solved: Mean return from which it counts as solved, None where nobody has said.
+        needs: Package without which it cannot be made, None for none but torch.
     """
 
     module: str
     cls: str
     time_limit: int
     solved: float | None
+    needs: str | None = None
 
 
 ENTRIES = {
@@ -39,7 +41,23 @@ ENTRIES = {
     "SMaze-v0": Entry("maze", "SMaze", 200, None),
     "SMazeMirrored-v0": Entry("maze", "SMazeMirrored", 200, None),
     "Circles-v0": Entry("circles", "Circles", 128, None),
+    "Hopper-v5": Entry("hopper", "Hopper", 1000, 3800.0, "mujoco"),
+    "Hopper-v4": Entry("hopper", "HopperV4", 1000, 3800.0, "mujoco"),
+    "HalfCheetah-v5": Entry("half_cheetah", "HalfCheetah", 1000, 4800.0, "mujoco"),
+    "HalfCheetah-v4": Entry("half_cheetah", "HalfCheetahV4", 1000, 4800.0, "mujoco"),
+    "Walker2d-v5": Entry("walker2d", "Walker2d", 1000, None, "mujoco"),
+    "Walker2d-v4": Entry("walker2d", "Walker2dV4", 1000, None, "mujoco"),
 }
+
+
+def available() -> dict[str, Entry]:
+    """Return the entries whose packages are installed; none is imported for it.
+
+    Example:
+        >>> available()["CartPole-v1"].time_limit
+        500
+    """
+    return {name: entry for name, entry in ENTRIES.items() if entry.needs is None or find_spec(entry.needs)}
 
 
 def make(
@@ -63,6 +81,7 @@ def make(
         The environment, not yet reset.
 
     Raises:
+        ImportError: The environment needs a package that is not installed.
         ValueError: An unknown name; an argument out of range.
 
     Example:
@@ -78,7 +97,7 @@ def make(
 
 
 def register() -> None:
-    """Register every environment with gymnasium as ``advlearn/NAME``; nothing happens where it is not installed.
+    """Register every available environment with gymnasium as ``advlearn/NAME``, where gymnasium is installed.
 
     Example:
         >>> import gymnasium
@@ -89,7 +108,7 @@ def register() -> None:
     if find_spec("gymnasium") is None:
         return
     gymnasium: Any = importlib.import_module("gymnasium.envs.registration")
-    for name, entry in ENTRIES.items():
+    for name, entry in available().items():
         # Registering twice would warn.
         if f"{NAMESPACE}/{name}" not in gymnasium.registry:
             gymnasium.register(

@@ -1,0 +1,79 @@
+"""HalfCheetah: two legs of a cheetah that run forward; nothing ends an episode."""
+
+import math
+from typing import final
+
+import torch
+from torch import Tensor
+
+from advlearn_envs.batched import NO_LIMIT, Range
+from advlearn_envs.locomotion import Locomotion
+
+
+class Running(Locomotion):
+    """What the versions share, which is all but the name; velocities start from a normal distribution."""
+
+    STATE = 28
+    LOW, HIGH = (-math.inf,) * 17, (math.inf,) * 17
+    ACTIONS = Range((-1.0,) * 6, (1.0,) * 6)
+    SHORTEST = NO_LIMIT
+    XML = "half_cheetah.xml"
+    FRAME_SKIP = 5
+    JOINTS = 9
+    BOUNDS = ()
+    HEALTHY, FALLEN = 0.0, 0.0
+    COST = 0.1
+    NOISE = 0.1
+    FASTEST = math.inf
+
+    def _speeds(self) -> Tensor:
+        drawn = torch.empty(self.JOINTS, self.num_envs, device=self.device)
+        return drawn.normal_(0.0, self.NOISE, generator=self.generator).double()
+
+
+@final
+class HalfCheetah(Running):
+    """HalfCheetah-v5 as gymnasium computes it.
+
+    Rewards, observations and starts are those of `Locomotion`; the action costs 0.1 |a|^2, and standing earns nothing.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: A CPU, or an NVIDIA GPU with MuJoCo Warp.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 1000.
+
+    Example:
+        >>> env = HalfCheetah(2)
+        >>> _ = env.reset()
+        >>> env.step(torch.zeros(2, 6)).observations.shape
+        torch.Size([2, 17])
+
+    Reference: gymnasium's `HalfCheetah-v5`, model, constants and order of operations.
+
+    Deviations: observations are float32 instead of float64. Start states are drawn by another generator, in float32.
+    """
+
+    NAME = "HalfCheetah-v5"
+
+
+@final
+class HalfCheetahV4(Running):
+    """HalfCheetah-v4: the numbers of `HalfCheetah`.
+
+    Args:
+        num_envs: Environments in the batch N.
+        device: A CPU, or an NVIDIA GPU with MuJoCo Warp.
+        seed: Seed of the private generator.
+        time_limit: Steps after which an episode is cut off; None takes 1000.
+
+    Example:
+        >>> HalfCheetahV4(2).reset().shape
+        torch.Size([2, 17])
+
+    Reference: gymnasium's `HalfCheetah-v4`.
+
+    Deviations: as `HalfCheetah`.
+    """
+
+    NAME = "HalfCheetah-v4"

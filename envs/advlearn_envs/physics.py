@@ -1,0 +1,166 @@
+"""MuJoCo for a batch: N copies of one of gymnasium's models move together, on a CPU or on a GPU."""
+
+from abc import ABC, abstractmethod
+from importlib import import_module
+from importlib.resources import files
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Physics(ABC):
+    """N copies of a model, whose state comes with every call and is kept nowhere else.
+
+    A state is float64 (S, N): the time (s), positions, velocities, and the accelerations that the constraint solver
+    starts from, which are those of the step before and 0 in a new episode. Without them the solver would stop at
+    other numbers, within its tolerance, and an episode would leave gymnasium's path.
+
+    Args:
+        model: MuJoCo's `MjModel`.
+        frame_skip: Steps of the model for one step of the environment, under the same control.
+    """
+
+    def __init__(self, model: Any, frame_skip: int) -> None:
+        self.frame_skip = frame_skip
+        # Rounded as gymnasium rounds it.
+        self.seconds: float = model.opt.timestep * frame_skip
+        self.rest: tuple[float, ...] = tuple(model.qpos0.tolist())
+
+    @abstractmethod
+    def advance(self, state: Tensor, actions: Tensor) -> Tensor:
+        """Return the states (S, N) that states (S, N) come to under actions (N, A), in memory of their own."""
+
+
+@final
+class HostPhysics(Physics):
+    """MuJoCo's C library on one thread: the numbers of gymnasium's environments, bit for bit.
+
+    Three short calls for each environment, on one `MjData` that stays in the cache: `mujoco.rollout` is one call for
+    all, but does not return the accelerations that the next step starts from. It is no faster: of a step of some
+    50 to 150 us the three calls and their copies take 2.
+
+    Args:
+        model: MuJoCo's `MjModel`.
+        frame_skip: Steps of the model for one step of the environment.
+        num_envs: Copies of the model N.
+    """
+
+    def __init__(self, model: Any, frame_skip: int, num_envs: int) -> None:
+        super().__init__(model, frame_skip)
+        self._mujoco: Any = import_module("mujoco")
+        part = self._mujoco.mjtState
+        parts = (part.mjSTATE_TIME, part.mjSTATE_QPOS, part.mjSTATE_QVEL, part.mjSTATE_WARMSTART)
+        self._kept = sum(map(int, parts))
+        self._given = self._kept + int(part.mjSTATE_CTRL)
+        self._model, self._data = model, self._mujoco.MjData(model)
+        self._before = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._given)))
+        self._after = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._kept)))
+
+    def advance(self, state: Tensor, actions: Tensor) -> Tensor:
+        before, after = torch.as_tensor(self._before), torch.as_tensor(self._after)
+        before[:, : len(state)].copy_(state.T)
+        before[:, len(state) :].copy_(actions)
+        write, step, read = self._mujoco.mj_setState, self._mujoco.mj_step, self._mujoco.mj_getState
+        for row, moved in zip(self._before, self._after, strict=True):
+            write(self._model, self._data, row, self._given)
+            step(self._model, self._data, self.frame_skip)
+            read(self._model, self._data, moved, self._kept)
+        # A plain copy of one environment's row would share its memory.
+        return after.T.clone(memory_format=torch.contiguous_format)
+
+
+@final
+class WarpPhysics(Physics):
+    """MuJoCo Warp on an NVIDIA GPU: all environments in one CUDA graph, nothing leaves the device.
+
+    It has not been run on a GPU yet; on Warp's CPU device it was. It computes in float32, with a solver of its own,
+    so that its numbers are near gymnasium's only at first, and it does not put a diverged model back at rest.
+
+    Args:
+        model: MuJoCo's `MjModel`.
+        frame_skip: Steps of the model for one step of the environment.
+        num_envs: Copies of the model N.
+        device: The GPU.
+
+    Raises:
+        ImportError: mujoco-warp is not installed.
+    """
+
+    def __init__(self, model: Any, frame_skip: int, num_envs: int, device: torch.device) -> None:
+        super().__init__(model, frame_skip)
+        try:
+            self._mujoco_warp: Any = import_module("mujoco_warp")
+            self._warp: Any = import_module("warp")
+        except ImportError as error:
+            raise ImportError("device: MuJoCo on a GPU needs MuJoCo Warp: pip install mujoco-warp") from error
+        self._device, self._place = device, self._warp.get_device(str(device))
+        self._graph: Any = None
+        with self._warp.ScopedDevice(self._place):
+            self._model = self._mujoco_warp.put_model(model)
+            self._data = self._mujoco_warp.make_data(model, nworld=num_envs)
+            # Once at large: kernels cannot be loaded while a graph is recorded. The state comes with every call.
+            self._steps()
+            if device.type == "cuda":
+                with self._warp.ScopedCapture() as capture:
+                    self._steps()
+                self._graph = capture.graph
+            # Warp's stream made these; torch's uses them.
+            self._warp.synchronize_device()
+        data, view = self._data, self._warp.to_torch
+        self._parts = [view(data.time)[:, None], view(data.qpos), view(data.qvel), view(data.qacc_warmstart)]
+        self._control = view(data.ctrl)
+
+    def advance(self, state: Tensor, actions: Tensor) -> Tensor:
+        row = 0
+        for part in self._parts:
+            part.copy_(state[row : row + part.shape[1]].T)
+            row += part.shape[1]
+        self._control.copy_(actions)
+        if self._graph is None:
+            with self._warp.ScopedDevice(self._place):
+                self._steps()
+        else:
+            stream = self._warp.stream_from_torch(torch.cuda.current_stream(self._device))
+            self._warp.capture_launch(self._graph, stream=stream)
+        return torch.cat([part.T for part in self._parts]).double()
+
+    def _steps(self) -> None:
+        for _ in range(self.frame_skip):
+            self._mujoco_warp.step(self._model, self._data)
+
+
+def physics_on(device: torch.device, xml: str, frame_skip: int, num_envs: int, name: str) -> Physics:
+    """Return the physics of a device for one of gymnasium's models.
+
+    Args:
+        device: A CPU or an NVIDIA GPU.
+        xml: File of the model among those that come with gymnasium.
+        frame_skip: Steps of the model for one step of the environment.
+        num_envs: Copies of the model N.
+        name: The environment, for messages.
+
+    Returns:
+        N copies of the model.
+
+    Raises:
+        ImportError: MuJoCo or gymnasium is not installed; on a GPU, MuJoCo Warp.
+        ValueError: A device of another kind.
+
+    Example:
+        >>> physics_on(torch.device("cpu"), "hopper.xml", 4, 2, "Hopper-v5").rest
+        (0.0, 1.25, 0.0, 0.0, 0.0, 0.0)
+    """
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device: {name} runs on cpu or cuda, got {device}")
+    try:
+        mujoco: Any = import_module("mujoco")
+        path = files("gymnasium") / "envs" / "mujoco" / "assets" / xml
+    except ImportError as error:
+        message = f'name: {name} needs MuJoCo and the models of gymnasium: pip install "advlearn[mujoco]"'
+        raise ImportError(message) from error
+    model = mujoco.MjModel.from_xml_path(str(path))
+    if device.type == "cuda":
+        return WarpPhysics(model, frame_skip, num_envs, device)
+    return HostPhysics(model, frame_skip, num_envs)
