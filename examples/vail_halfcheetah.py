@@ -47,7 +47,7 @@ except KeyboardInterrupt:
 # scale of its observations by VecNormalize.load("vail_halfcheetah/vecnormalize.pkl", venv).
 run.save(options.out)
 draw(run, options.picture)
-returns = run.returns(episodes=16)
+returns = run.returns(episodes=5)
 print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}; policy: {options.out}; picture: {options.picture}")
 if options.video:
     film(run, options.video)
