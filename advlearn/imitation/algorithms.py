@@ -17,6 +17,8 @@ from torch import Tensor
 from advlearn.imitation.layout import Layout
 from advlearn.imitation.transitions import Transitions
 
+# Adam as the actor-critic policies of stable-baselines3 set it, in one kernel for all weights.
+ADAM = {"eps": 1e-5, "fused": True}
 # Name to class, and number of environments where an id is given.
 NAMES = {
     "ppo": ("PPO", 16),
@@ -48,8 +50,8 @@ def build(algorithm: str | BaseAlgorithm, env: str | VecEnv | None, seed: int) -
     venv = environments(env, count, seed) if isinstance(env, str) else env
     # Shorter rollouts than theirs, from more environments, in eight batches; and half the passes, since the critic has
     # moved on by the next rollout.
-    settings = {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
-    settings |= {"n_epochs": 5} if name == "PPO" else {}
+    settings: dict[str, Any] = {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
+    settings |= {"n_epochs": 5, "policy_kwargs": {"optimizer_kwargs": ADAM}} if name == "PPO" else {}
     return _class(name)(_policy(venv.observation_space), venv, seed=seed, device="cpu", **settings)
 
 
