@@ -252,7 +252,7 @@ def picture(result: Result) -> None:
         axes = figure.add_subplot(1, len(cases), place + 1)
         axes.plot([r["accuracy"] for r in rows], [names.index(r["method"]) for r in rows], "o", alpha=0.7)
         axes.set_yticks(range(len(names)), names)
-        axes.set(title=case, xlabel="target accuracy")
+        axes.set(title=case, xlabel="target accuracy", xlim=(0.4, 1.0))
         axes.grid(alpha=0.3)
     figure.savefig(RESULTS / "adapt_digits.png", dpi=90)
 
