@@ -10,6 +10,7 @@ modes in any case. The policy that counts is the one at the end of a run. A run 
 `--runs` names and goes on from them. PPO's observations have the scale of the demonstrations, all kept pairs.
 """
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,6 @@ def ppo(demos: Demonstrations, env_id: str, seed: int, rate: float = 3e-4) -> PP
 
 def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
     """One run."""
-    import time
-
     env_id, trajectories, drawn = GAMES[game]
     demos = load_demonstrations(game).first(trajectories)
     began = time.process_time()
@@ -97,7 +96,13 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
     key: Row = {"game": game, "method": method, "seed": seed, "objective": OBJECTIVE, "steps": player.num_timesteps}
     returned = found[not drawn]
     scores = {"ratio": returned / demos.expert_return, "return": returned, "mode": found[True]}
-    return {**key, **scores, "expert": demos.expert_return, "pairs": trajectories, "cpu_seconds": round(seconds, 1)}
+    return {
+        **key,
+        **scores,
+        "expert": demos.expert_return,
+        "trajectories": trajectories,
+        "cpu_seconds": round(seconds, 1),
+    }
 
 
 def mean_return(player: BaseAlgorithm, env_id: str, mode: bool, episodes: int, seed: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.engine.files import replacing
 from advlearn.imitation.demonstrations import Demonstrations
@@ -56,7 +56,7 @@ class Imitation:
         from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
-        venv = self._scaled(make_vec_env(env, n_envs=1, seed=seed)) if isinstance(env, str) else env
+        venv = scaled(make_vec_env(env, n_envs=1, seed=seed), self.policy) if isinstance(env, str) else env
         found, _ = evaluate_policy(
             self.policy, venv, episodes, deterministic=deterministic, return_episode_rewards=True, warn=False
         )
@@ -65,9 +65,8 @@ class Imitation:
     def save(self, folder: str | Path) -> Path:
         """Write ``policy.zip`` and ``reward.pt`` into a folder; return it.
 
-        stable-baselines3 loads the policy alone, `load_reward` the reward.
-
-        Where observations are normalised, ``vecnormalize.pkl`` is their scale, for ``VecNormalize.load``.
+        stable-baselines3 loads the policy alone, `load_reward` the reward. Where observations are
+        normalised, ``vecnormalize.pkl`` is their scale, for ``VecNormalize.load``.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,14 +78,13 @@ class Imitation:
         save_reward(self.reward, folder / "reward.pt")
         return folder
 
-    def _scaled(self, venv: VecEnv) -> VecEnv:
-        """The environment with the policy's scale of observations, as it is now."""
-        normalise = self.policy.get_vec_normalize_env()
-        if normalise is None:
-            return venv
-        scaled = copy.deepcopy(normalise.__getstate__())
-        fresh = VecNormalize.__new__(VecNormalize)
-        fresh.__setstate__(scaled)
-        fresh.set_venv(venv)
-        fresh.training, fresh.norm_reward = False, False
-        return fresh
+
+def scaled(venv: VecEnv, policy: BaseAlgorithm) -> VecEnv:
+    """The environment with a policy's scale of observations as it is now, or as it is where there is none."""
+    normalise = policy.get_vec_normalize_env()
+    if normalise is None:
+        return venv
+    fresh = copy.deepcopy(normalise)  # without its environment, which it leaves out of copies
+    fresh.set_venv(venv)
+    fresh.training, fresh.norm_reward = False, False
+    return fresh

@@ -7,7 +7,6 @@ from typing import Any, final
 import numpy as np
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3.common.preprocessing import is_image_space
 from torch import Tensor
 
@@ -30,8 +29,8 @@ class Layout:
 
     Example:
         >>> seen = Layout(spaces.Dict({"x": spaces.Box(0, 1, (2,)), "a": spaces.Box(0, 1, (3, 1))}))
-        >>> seen.flatten({"x": np.ones((4, 2)), "a": np.zeros((4, 3, 1))})[0]
-        array([0., 0., 0., 1., 1.])
+        >>> seen.unflatten(torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0]]))["x"]
+        tensor([[1., 1.]])
     """
 
     def __init__(self, space: spaces.Space[Any]) -> None:
@@ -49,13 +48,6 @@ class Layout:
                 self.images += ((self.width, part.shape),)
             self.width += math.prod(part.shape)
 
-    def flatten(self, observations: Any) -> Any:
-        """Vectors (N, width) of observations (N, ...), an array or a tensor as they are; images keep their bytes."""
-        if not self.dicts:
-            return observations.reshape(len(observations), -1)
-        parts = [observations[name].reshape(len(observations[name]), -1) for name in self.parts]
-        return torch.cat(parts, 1) if isinstance(parts[0], Tensor) else np.concatenate(parts, 1)
-
     def unflatten(self, vectors: Tensor) -> Any:
         """Observations (N, ...) of vectors (N, width), in the types of the space."""
         found: dict[str, Tensor] = {}
@@ -68,8 +60,10 @@ class Layout:
         return found if self.dicts else found[""]
 
 
-def flat(observations: Any) -> NDArray[Any]:
-    """Vectors (N, width) of arrays or of a dict of arrays, without their space: its parts follow each other by name.
+def flat(observations: Any) -> Any:
+    """Vectors (N, width) of arrays, tensors or a dict of them, whose parts follow each other by name as in `Layout`.
+
+    Images alone keep their bytes.
 
     Example:
         >>> flat({"b": np.zeros((2, 1)), "a": np.ones((2, 2))})
@@ -78,4 +72,5 @@ def flat(observations: Any) -> NDArray[Any]:
     """
     named: Any = observations if isinstance(observations, Mapping) else {"": observations}
     parts = [named[name] for name in sorted(named)]
-    return np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
+    vectors = [part.reshape(len(part), -1) for part in parts]
+    return torch.cat(vectors, 1) if isinstance(vectors[0], Tensor) else np.concatenate(vectors, 1)

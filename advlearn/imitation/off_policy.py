@@ -8,7 +8,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import Tensor
 
-from advlearn.imitation.layout import Layout
+from advlearn.imitation.layout import flat
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.on_policy import Look
 from advlearn.imitation.recording import Recording
@@ -32,7 +32,6 @@ class Relabelled:
         self.buffer = buffer
         self.reward = reward
         self.policy = policy
-        self.layout = Layout(policy.observation_space)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.buffer, name)
@@ -61,7 +60,7 @@ class Relabelled:
 
     def transitions(self, drawn: ReplayBufferSamples) -> Transitions:
         """The transitions of a batch, in the environment's units."""
-        before, after = (self.layout.flatten(seen) for seen in (drawn.observations, drawn.next_observations))
+        before, after = (flat(seen) for seen in (drawn.observations, drawn.next_observations))
         discrete = not drawn.actions.is_floating_point()
         actions = drawn.actions[:, 0].long() if discrete else self._unscaled(drawn.actions)
         return Transitions.of(before, actions, after, drawn.dones[:, 0] > 0)

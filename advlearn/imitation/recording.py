@@ -5,7 +5,7 @@ from typing import Any, final
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from advlearn.imitation.layout import Layout
+from advlearn.imitation.layout import flat
 from advlearn.imitation.transitions import Transitions
 
 
@@ -22,7 +22,6 @@ class Recording(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
-        self.layout = Layout(venv.observation_space)
         self._before: Any = None
         self._actions: Any = None
         self._steps: list[tuple[Any, Any, Any, Any]] = []
@@ -65,8 +64,8 @@ class Recording(VecEnvWrapper):
 
     def _flat(self, observations: Any) -> Any:
         # A copy, since an environment may go on writing into the array that it hands over.
-        return np.array(self.layout.flatten(observations))
+        return np.array(flat(observations))
 
     def _last(self, observation: Any) -> Any:
-        alone = {name: part[None] for name, part in observation.items()} if self.layout.dicts else observation[None]
-        return self.layout.flatten(alone)[0]
+        dicts = isinstance(observation, dict)
+        return flat({name: part[None] for name, part in observation.items()} if dicts else observation[None])[0]

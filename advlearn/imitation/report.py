@@ -8,7 +8,7 @@ from PIL.Image import Image
 from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.engine.files import replacing
-from advlearn.imitation.imitation import Imitation
+from advlearn.imitation.imitation import Imitation, scaled
 
 
 def report(run: Imitation, folder: str | Path, episodes: int = 20) -> None:
@@ -63,7 +63,7 @@ def film(run: Imitation, path: str | Path, *, env: str = "", seconds: float = 10
     name = env or run.env_id
     try:
         venv = make_vec_env(name, n_envs=1, seed=seed, env_kwargs={"render_mode": "rgb_array"})
-        frames, milliseconds = _frames(run, venv, seconds)
+        frames, milliseconds = _frames(run, scaled(venv, run.policy), seconds)
     # Whatever graphics libraries raise: their absence is no reason to lose a run.
     except Exception as error:
         print(f"film: {name or 'no environment'} cannot be drawn here ({' '.join(str(error).split())})")
@@ -78,7 +78,6 @@ def _frames(run: Imitation, venv: VecEnv, seconds: float) -> tuple[list[Image], 
     """Pictures of an episode, at most 25 a second, and the milliseconds that each lasts."""
     from PIL.Image import fromarray
 
-    normalise = run.policy.get_vec_normalize_env()
     try:
         seen: Any = venv.reset()
         rate = venv.get_attr("metadata")[0].get("render_fps", 30)
@@ -87,9 +86,7 @@ def _frames(run: Imitation, venv: VecEnv, seconds: float) -> tuple[list[Image], 
         for step in range(max(1, round(seconds * rate))):
             if step % every == 0:
                 frames.append(fromarray(np.asarray(venv.render())))
-            actions, _ = run.policy.predict(
-                seen if normalise is None else normalise.normalize_obs(seen), deterministic=True
-            )
+            actions, _ = run.policy.predict(seen, deterministic=True)
             seen, _, ended, _ = venv.step(actions)
             if ended[0]:
                 break

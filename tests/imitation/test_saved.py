@@ -12,8 +12,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 from advlearn import Adversary
-from advlearn.imitation import Encoder, Imitation, LearnedReward, Transitions, imitate, load_reward, save_reward
+from advlearn.imitation import Encoder, LearnedReward, Transitions, imitate, load_reward, save_reward
 from advlearn.imitation.critic import ShapedCritic
+from advlearn.imitation.imitation import scaled
 from tests.imitation.counting import always_one, counting, small
 
 
@@ -65,8 +66,7 @@ def test_a_fresh_environment_has_the_policys_scale_and_the_scale_is_saved(tmp_pa
     venv = VecNormalize(make_vec_env("CartPole-v1", n_envs=2, seed=0), norm_reward=False)
     player = small(venv)
     player.learn(64)
-    run = Imitation(player, None, always_one())  # type: ignore[arg-type]
-    fresh = run._scaled(make_vec_env("CartPole-v1", n_envs=1, seed=5))
+    fresh = scaled(make_vec_env("CartPole-v1", n_envs=1, seed=5), player)
     raw: Any = make_vec_env("CartPole-v1", n_envs=1, seed=5).reset()
     before = venv.obs_rms.mean.copy()  # type: ignore[union-attr]
     np.testing.assert_array_equal(fresh.reset(), venv.normalize_obs(raw))
