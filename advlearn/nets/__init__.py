@@ -1,13 +1,13 @@
 """Small reference networks, and the way to rebuild them from a checkpoint without pickles."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import ConvPredictor, MLPPredictor
 from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
 from advlearn.nets.density import GroupDensity, MixtureDensity
+from advlearn.nets.family import Family, families, family, networks
 from advlearn.nets.identity import IdentityCritic
 from advlearn.nets.joined import Joined, Multilinear
 from advlearn.nets.layers import GaussianNoise, MinibatchDiscrimination, Referenced, VirtualBatchNorm
@@ -22,6 +22,7 @@ __all__ = [
     "ConvPredictor",
     "DCGANCritic",
     "DCGANGenerator",
+    "Family",
     "GaussianNoise",
     "GroupDensity",
     "IdentityCritic",
@@ -38,25 +39,11 @@ __all__ = [
     "VirtualBatchNorm",
     "build",
     "critic_for",
+    "families",
+    "family",
     "generator_for",
     "predictor_for",
 ]
-
-_CLASSES: tuple[type[Network], ...] = (
-    MLP,
-    MLPGenerator,
-    MLPCritic,
-    DCGANGenerator,
-    DCGANCritic,
-    AutoencoderCritic,
-    IdentityCritic,
-    MLPPredictor,
-    ConvPredictor,
-    GroupDensity,
-    MixtureDensity,
-    PixelCritic,
-)
-_NETWORKS: Mapping[str, type[Network]] = MappingProxyType({net.__name__: net for net in _CLASSES})
 
 
 def build(recipe: Mapping[str, Any]) -> Network:
@@ -77,9 +64,10 @@ def build(recipe: Mapping[str, Any]) -> Network:
     """
     parameters = dict(recipe)
     name = parameters.pop("net", None)
-    if name not in _NETWORKS:
-        raise ValueError(f"recipe: expected net to be one of {', '.join(_NETWORKS)}, got {name!r}")
+    known = networks()
+    if name not in known:
+        raise ValueError(f"recipe: expected net to be one of {', '.join(known)}, got {name!r}")
     try:
-        return _NETWORKS[name](**parameters)
+        return known[name](**parameters)
     except TypeError as error:
         raise ValueError(f"recipe: {error}") from error

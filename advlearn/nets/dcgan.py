@@ -6,6 +6,7 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
+from advlearn.nets.family import Family
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -186,3 +187,6 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, INIT_STD)
+
+
+FAMILY = Family(DCGANGenerator, DCGANCritic, tuple(range(8, 65, 4)))

@@ -12,7 +12,8 @@ from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data.lazy import LazySource
 from advlearn.data.source import Source
-from advlearn.nets import IdentityCritic, Network, build, critic_for, generator_for
+from advlearn.nets import IdentityCritic, Network, build, critic_for, family, generator_for
+from advlearn.nets.sizing import EMBEDDED
 from advlearn.tasks._heads import learns_nothing
 
 CONTEST = "data"
@@ -32,6 +33,8 @@ class Generate(Task):
         shape: Shape of one sample.
         classes: Number of classes to condition on; 0 for none.
         critic: The user's critic; None for a network sized from `shape` and the objective.
+        nets: Name of the family (`advlearn.nets.families`) that critic is of; None chooses by `shape`.
+        width: Channels at half resolution of the critic that is proposed.
 
     Raises:
         ValueError: If a size is below its least value, or the generator's samples are not of `shape`.
@@ -50,6 +53,8 @@ class Generate(Task):
         shape: tuple[int, ...],
         classes: int = 0,
         critic: nn.Module | None = None,
+        nets: str | None = None,
+        width: int = 64,
     ) -> None:
         super().__init__()
         if latent < 1:
@@ -58,22 +63,37 @@ class Generate(Task):
         self.latent = latent
         self.shape = tuple(shape)
         self.classes = classes
+        self.nets = nets
+        self.width = width
         # In a tuple, so that the critic's parameters are not taken for the player's.
         self._critic = (critic,)
         self._check()
 
     @classmethod
-    def for_data(cls, source: Source | LazySource, *, conditional: bool = False, latent: int = 64) -> Self:
+    def for_data(
+        cls,
+        source: Source | LazySource,
+        *,
+        conditional: bool = False,
+        latent: int = 64,
+        nets: str | None = None,
+        width: int = 64,
+    ) -> Self:
         """A task sized from the data: convolutional networks for images from 16 pixels a side, perceptrons below."""
         classes = source.classes if conditional else 0
-        generator = generator_for(source.shape, latent, classes, bounded=_bounded(source))
-        return cls(generator, latent=latent, shape=source.shape, classes=classes)
+        bounded = _bounded(source)
+        if nets is None:
+            generator: nn.Module = generator_for(source.shape, latent, classes, width, bounded=bounded)
+        else:
+            made = family(nets, source.shape).generator
+            generator = made(latent, source.shape, width=width, classes=classes, bounded=bounded)
+        return cls(generator, latent=latent, shape=source.shape, classes=classes, nets=nets, width=width)
 
     @classmethod
     def from_recipe(cls, recipe: dict[str, Any]) -> Self:
         """The task whose `recipe` this is, with fresh weights."""
-        generator = build(recipe["generator"])
-        return cls(generator, latent=recipe["latent"], shape=tuple(recipe["shape"]), classes=recipe["classes"])
+        sizes = {name: recipe[name] for name in ("latent", "classes", "nets", "width") if name in recipe}
+        return cls(build(recipe["generator"]), shape=tuple(recipe["shape"]), **sizes)
 
     def forward(self, batch: Batch) -> Round:
         x = batch[0]
@@ -97,8 +117,8 @@ class Generate(Task):
     def recipe(self) -> dict[str, Any] | None:
         if not isinstance(self.generator, Network) or self._critic[0] is not None:
             return None
-        net = self.generator.recipe()
-        return {"generator": net, "latent": self.latent, "shape": list(self.shape), "classes": self.classes}
+        sizes = {"latent": self.latent, "classes": self.classes, "nets": self.nets, "width": self.width}
+        return {"generator": self.generator.recipe(), "shape": list(self.shape), **sizes}
 
     @torch.no_grad()
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
@@ -130,7 +150,10 @@ class Generate(Task):
         objective = chain.required_objective()
         if learns_nothing(objective):
             return IdentityCritic(self.classes)
-        return critic_for(self.shape, objective.score, self.classes)
+        if self.nets is None or objective.score == "energy":
+            return critic_for(self.shape, objective.score, self.classes, width=self.width)
+        scores = EMBEDDED if objective.score == "vector" else 1
+        return family(self.nets, self.shape).critic(self.shape, scores, width=self.width, classes=self.classes)
 
     def _check(self) -> None:
         """Try the generator once, so that a misfit is a line here and not a traceback in the first step."""

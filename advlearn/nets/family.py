@@ -1,0 +1,104 @@
+"""Architectures by name: the generator and the critic of one paper stand in one file and are found there."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from types import ModuleType
+from typing import NamedTuple, Protocol
+
+from advlearn.nets.network import Network, sizes
+
+PACKAGE = "advlearn.nets"
+
+
+class GeneratorOf(Protocol):
+    """How the generator of a family is built."""
+
+    def __call__(
+        self, latent: int, shape: Sequence[int], *, width: int = ..., classes: int = ..., bounded: bool = ...
+    ) -> Network: ...
+
+
+class CriticOf(Protocol):
+    """How the critic of a family is built."""
+
+    def __call__(
+        self, shape: Sequence[int], out_features: int = ..., *, width: int = ..., classes: int = ...
+    ) -> Network: ...
+
+
+class Family(NamedTuple):
+    """A generator and a critic that were published together; a file of `advlearn.nets` names its own ``FAMILY``.
+
+    Args:
+        generator: Class of the generator.
+        critic: Class of the critic; its scores are (N,) or (N, out_features).
+        sides: Sides of the square images that both can be built for.
+    """
+
+    generator: GeneratorOf
+    critic: CriticOf
+    sides: tuple[int, ...]
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Return whether the networks can be built for samples of this shape."""
+        return len(shape) == 3 and shape[1] == shape[2] and shape[1] in self.sides
+
+
+def families() -> dict[str, Family]:
+    """Return every family by the name of its file.
+
+    Example:
+        >>> "dcgan" in families()
+        True
+    """
+    found = {name: getattr(module, "FAMILY", None) for name, module in _modules().items()}
+    return {name: family for name, family in found.items() if family is not None}
+
+
+def family(name: str, shape: Sequence[int]) -> Family:
+    """Return a family, if it can be built for samples of a shape.
+
+    Args:
+        name: Name of the file it stands in.
+        shape: Shape of one sample.
+
+    Raises:
+        ValueError: An unknown name, or a shape that the family has no networks for.
+
+    Example:
+        >>> family("dcgan", (1, 28, 28)).generator.__name__
+        'DCGANGenerator'
+    """
+    known = families()
+    if name not in known:
+        near = get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+        raise ValueError(f"nets: unknown family {name!r}; {hint}")
+    found = known[name]
+    shape = sizes("shape", shape)
+    if not found.fits(shape):
+        sides = ", ".join(map(str, found.sides))
+        raise ValueError(f"nets: {name} is for square images (C, H, W) with a side of {sides}, got {shape}")
+    return found
+
+
+@cache
+def networks() -> dict[str, type[Network]]:
+    """Return every network that a recipe may name."""
+    return {
+        name: cls
+        for module in _modules().values()
+        for name, cls in inspect.getmembers(module, inspect.isclass)
+        if cls.__module__ == module.__name__ and issubclass(cls, Network) and cls is not Network
+    }
+
+
+@cache
+def _modules() -> dict[str, ModuleType]:
+    root = importlib.import_module(PACKAGE)
+    names = sorted(info.name for info in pkgutil.iter_modules(root.__path__))
+    return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in names}

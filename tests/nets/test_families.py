@@ -1,0 +1,126 @@
+"""Every family of networks: what `fit` asks of a generator and a critic, at every side, with and without classes."""
+
+import copy
+
+import pytest
+import torch
+
+from advlearn.core.contest import mixes_samples
+from advlearn.data import Source
+from advlearn.fitting import fit
+from advlearn.nets import build, families, family
+
+CASES = [(name, side, classes) for name, f in families().items() for side in f.sides for classes in (0, 3)]
+SMALLEST = [(name, min(f.sides), classes) for name, f in families().items() for classes in (0, 3)]
+LATENT, WIDTH, CHANNELS = 8, 4, 3
+
+
+def pair(name: str, side: int, classes: int, out_features: int = 1):
+    torch.manual_seed(0)
+    shape = (CHANNELS, side, side)
+    found = family(name, shape)
+    generator = found.generator(LATENT, shape, width=WIDTH, classes=classes, bounded=True)
+    return generator, found.critic(shape, out_features, width=WIDTH, classes=classes)
+
+
+def labels(classes: int, n: int = 4):
+    return (torch.arange(n) % classes,) if classes else ()
+
+
+@pytest.mark.parametrize(("name", "side", "classes"), CASES)
+def test_shapes_at_every_side(name, side, classes):
+    generator, critic = pair(name, side, classes)
+    with torch.no_grad():
+        x = generator(torch.randn(4, LATENT), *labels(classes))
+        assert x.shape == (4, CHANNELS, side, side) and x.isfinite().all() and x.abs().max() <= 1
+        score = critic(x, *labels(classes))
+        assert score.shape[0] == 4 and score.isfinite().all()
+        assert pair(name, side, classes, 5)[1](x, *labels(classes)).shape == (4, 5)
+
+
+@pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)
+def test_a_player_step_reaches_every_weight_of_the_generator(name, side, classes):
+    generator, critic = pair(name, side, classes)
+    for net in (generator, critic):
+        # Whatever starts at zero on purpose (a gate, a last layer) lets nothing through on the first step.
+        for p in net.parameters():
+            if not p.any():
+                torch.nn.init.normal_(p, std=0.1)
+    # Every latent that a network may draw for itself is drawn more than once, so that chance misses none.
+    for _ in range(3):
+        (critic(generator(torch.randn(4, LATENT), *labels(classes)), *labels(classes)) ** 2).sum().backward()
+    for which, net in (("generator", generator), ("critic", critic)):
+        missed = [n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+        assert not missed, f"{which}: {missed}"
+
+
+@pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)
+def test_a_recipe_and_the_weights_are_the_network(name, side, classes):
+    z, y = torch.randn(4, LATENT), labels(classes)
+    generator, critic = pair(name, side, classes)
+    x = torch.rand(4, CHANNELS, side, side)
+    for net, of in ((generator, z), (critic, x)):
+        twin = build(net.recipe())
+        twin.load_state_dict(net.state_dict())
+        for one in (twin, copy.deepcopy(net)):
+            torch.manual_seed(1)
+            expected = net.eval()(of, *y)
+            torch.manual_seed(1)
+            assert torch.equal(one.eval()(of, *y), expected)
+
+
+@pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)
+def test_a_critic_scores_each_sample_alone_or_says_so(name, side, classes):
+    critic = pair(name, side, classes)[1].eval()
+    if mixes_samples(critic):
+        return
+    x, y = torch.rand(4, CHANNELS, side, side), labels(classes)
+    torch.testing.assert_close(critic(x, *y)[:2], critic(x[:2], *(part[:2] for part in y)), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", families())
+def test_classes_matter_and_are_asked_for(name):
+    side = min(families()[name].sides)
+    generator, critic = pair(name, side, 3)
+    for p in (*generator.parameters(), *critic.parameters()):
+        if not p.any():
+            torch.nn.init.normal_(p, std=0.1)
+    z, x = torch.randn(4, LATENT), torch.rand(4, CHANNELS, side, side)
+    with torch.no_grad():
+        for net, of in ((generator.eval(), z), (critic.eval(), x)):
+            outputs = []
+            for c in (0, 1):
+                torch.manual_seed(0)
+                outputs.append(net(of, torch.full((4,), c)))
+            assert not torch.equal(*outputs)
+            with pytest.raises(ValueError, match="y: expected class indices"):
+                net(of)
+    plain = pair(name, side, 0)
+    for net, of in zip(plain, (z, x), strict=True):
+        with pytest.raises(ValueError, match="unconditional"):
+            net(of, torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", families())
+def test_bad_input_is_one_line(name):
+    side = min(families()[name].sides)
+    generator, critic = pair(name, side, 0)
+    with pytest.raises(ValueError, match="z: expected shape"):
+        generator(torch.zeros(2, LATENT + 1))
+    with pytest.raises(ValueError, match="x: expected shape"):
+        critic(torch.zeros(2, CHANNELS + 1, side, side))
+    with pytest.raises(ValueError, match="width: expected an int of at least 1"):
+        family(name, (CHANNELS, side, side)).generator(LATENT, (CHANNELS, side, side), width=0)
+    with pytest.raises(ValueError, match="for square images"):
+        family(name, (CHANNELS, side, side + 1))
+
+
+@pytest.mark.parametrize("name", families())
+@pytest.mark.parametrize("objective", ["r3gan", "mmd-gan", "hinge + spectral_norm"])
+def test_fit_takes_it(name, objective):
+    side = min(families()[name].sides)
+    data = Source(torch.rand(8, 1, side, side) * 2 - 1, torch.arange(8) % 2, "few", classes=2)
+    task = f"generate(latent={LATENT}, nets={name!r}, width={WIDTH}, conditional=True)"
+    run = fit(task, objective, data, steps=2, batch_size=4, device="cpu", callbacks=())
+    assert run.sample(2).shape == (2, 1, side, side)
+    assert all(p.isfinite().all() for p in run.task.parameters())
