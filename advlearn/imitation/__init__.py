@@ -1,7 +1,7 @@
 """Adversarial imitation on stable-baselines3: install ``advlearn[rl]``."""
 
 from advlearn.imitation.cloning import clone_behaviour
-from advlearn.imitation.demonstrations import Demonstrations, load_demonstrations
+from advlearn.imitation.demonstrations import Demonstrations, from_arrays, load_demonstrations
 from advlearn.imitation.imitate import imitate
 from advlearn.imitation.imitation import Imitation
 from advlearn.imitation.learned_reward import LearnedReward
@@ -27,6 +27,7 @@ __all__ = [
     "clone_behaviour",
     "draw",
     "film",
+    "from_arrays",
     "from_minari",
     "from_trajectories",
     "imitate",

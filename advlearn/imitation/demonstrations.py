@@ -1,7 +1,7 @@
 """Expert demonstrations: episodes in flat arrays, checked when they are read."""
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -138,19 +138,39 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}") from None
-    seen: Any = {name.partition("/")[2]: arrays[name] for name in arrays if name.startswith("observations/")}
+    return from_arrays(arrays, str(path))
+
+
+def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrations:
+    """Demonstrations of flat arrays by name, as a file holds them and `advlearn_envs.experts.record` returns them.
+
+    Args:
+        arrays: What `load_demonstrations` names.
+        source: Where they are from, for what is said of them.
+
+    Raises:
+        ValueError: An array is missing, or is one that `Demonstrations` refuses.
+
+    Example:
+        >>> states, actions = np.zeros((4, 2), np.float32), np.array([0, 1, 0])
+        >>> ends = {"episode_lengths": np.array([3]), "terminated": np.array([False])}
+        >>> len(from_arrays({"observations": states, "actions": actions, **ends}))
+        3
+    """
+    given = dict(arrays)
+    seen: Any = {name.partition("/")[2]: given[name] for name in given if name.startswith("observations/")}
     if seen:
-        arrays["observations"] = seen
-    missing = {"observations", "actions", "episode_lengths", "terminated"} - arrays.keys()
+        given["observations"] = seen
+    missing = {"observations", "actions", "episode_lengths", "terminated"} - given.keys()
     if missing:
-        raise ValueError(f"demonstrations: {path} lacks {', '.join(sorted(missing))}; it has {', '.join(arrays)}")
+        raise ValueError(f"demonstrations: {source} lacks {', '.join(sorted(missing))}; it has {', '.join(given)}")
     return Demonstrations(
-        arrays["observations"],
-        arrays["actions"],
-        arrays["episode_lengths"],
-        arrays["terminated"].astype(bool),
-        str(arrays.get("env_id", "")),
-        float(arrays.get("expert_return_mean", np.nan)),
+        given["observations"],
+        given["actions"],
+        given["episode_lengths"],
+        np.asarray(given["terminated"]).astype(bool),
+        str(given.get("env_id", "")),
+        float(given.get("expert_return_mean", np.nan)),
     )
 
 

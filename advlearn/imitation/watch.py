@@ -35,16 +35,20 @@ class Watch:
         found = float(np.mean(episodes)) if episodes else float("nan")
         self.run.history.append({"steps": player.num_timesteps, "return": found, **self.run.reward.figures()})
         tenth = 10 * player.num_timesteps // self.steps
-        if self._began is None:
-            self._began = time.monotonic(), player.num_timesteps
         if tenth > self._tenth and not self.quiet:
-            (then, before), self._tenth = self._began, tenth
-            speed = (player.num_timesteps - before) / max(time.monotonic() - then, 1e-9)
+            self._tenth = tenth
             words = self.run.reward.adversary.health().verdict
             of = f" of {self.run.demonstrations.expert_return:.1f}"
-            print(
-                f"{player.num_timesteps} steps: return {found:.1f}{of}; {words}; {speed:.0f} steps/s", file=sys.stderr
-            )
+            print(f"{player.num_timesteps} steps: return {found:.1f}{of}; {words}{self._speed()}", file=sys.stderr)
+        if self._began is None:
+            self._began = time.monotonic(), player.num_timesteps
+
+    def _speed(self) -> str:
+        """Steps a second since the first look, which has none to tell: a run that goes on begins at any step."""
+        if self._began is None:
+            return ""
+        then, before = self._began
+        return f"; {(self.run.policy.num_timesteps - before) / max(time.monotonic() - then, 1e-9):.0f} steps/s"
 
 
 def remark(form: Form, absorbing: bool, demonstrations: Demonstrations, env_id: str) -> None:

@@ -13,6 +13,7 @@ from stable_baselines3 import PPO
 
 from advlearn.imitation import (
     Rewarded,
+    from_arrays,
     from_minari,
     from_trajectories,
     imitate,
@@ -95,3 +96,15 @@ def test_a_new_policy_learns_from_a_reward_that_was_learnt() -> None:
     assert all(info["true_reward"] == 5 for info in infos)
     policy = PPO("MlpPolicy", env, n_steps=16, batch_size=32, learning_rate=3e-3, seed=1, device="cpu")
     assert policy.learn(256).num_timesteps == 256
+
+
+def test_what_the_experts_of_the_environments_record_is_taken_as_it_is():
+    from advlearn_envs.cartpole import CartPole
+    from advlearn_envs.experts import record as recorded
+
+    arrays = recorded(CartPole(3), lambda x: (x[:, 2] > 0).long(), source="leans")
+    demos = from_arrays(arrays)
+    assert demos.episodes == 3 and demos.env_id == "advlearn/CartPole-v1"
+    assert len(demos) == int(arrays["episode_lengths"].sum())
+    with pytest.raises(ValueError, match="demonstrations: arrays lacks terminated"):
+        from_arrays({name: part for name, part in arrays.items() if name != "terminated"})

@@ -1,0 +1,207 @@
+"""What holds the critic of GAIL, at equal budget; and whose reward carries to a mirrored maze, AIRL's or VAIRL's.
+
+- `objectives`: GAIL alone, with instance noise, with a gradient penalty; VAIL with the rate of beta of the paper, with
+  a faster one, and at three fixed betas; WAIL, GMMIL and optimal transport. Hopper-v5 and HalfCheetah-v5, one and four
+  trajectories, every twentieth pair, five seeds at most, all with the PPO of `imitation_mujoco.py` and `--steps`
+  environment steps (default 200,000, on a GPU 2M). `ratio` is the mean return of 20 episodes of the sampled policy over
+  the expert's.
+- `score`: by method, the interquartile mean of the ratios over both games, both numbers of trajectories and all seeds,
+  and its 95 % interval from 2,000 bootstrap samples that draw seeds within each game and number of trajectories
+  (Agarwal et al. 2021, section 4).
+- `mazes`: the paper's C- and S-maze. The reward of a state is learned from 20 episodes of a noisy scripted expert, then
+  a new policy is paid it in the mirrored maze, where `transfer` is the mean return of ten episodes of its mode, and
+  `expert` that of the scripted expert there. 200,000 steps in each, by the PPO of `examples/airl_transfer_maze.py`.
+  `imitation` is the return of the imitating policy in the first maze.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from advlearn_envs import CMaze, CMazeMirrored, SMaze, SMazeMirrored
+from advlearn_envs.experts import maze_expert
+from advlearn_envs.maze import Maze
+from advlearn_envs.sb3 import StableBaselinesVecEnv
+from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from imitation_mujoco import EVERY, GAMES, mean_return, ppo
+from scipy.stats import trim_mean
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+
+from advlearn.imitation import Demonstrations, Rewarded, imitate, load_demonstrations, record
+
+SEEDS = (0, 1, 2, 3, 4)
+# Name of a method to its objective.
+METHODS = {
+    "GAIL": "gail",
+    "GAIL + instance noise": "gail + instance_noise",
+    "GAIL + gradient penalty": "gail + gradient_penalty",
+    "GAIL + R1": "gail + r1(weight=1)",
+    "VAIL": "vail",
+    "VAIL, fast beta": "gail + bottleneck(i_c=0.5, beta_lr=0.001)",
+    "VAIL, beta 0": "gail + bottleneck(i_c=0.5, beta_lr=0)",
+    "VAIL, beta 0.01": "gail + bottleneck(i_c=0.5, beta=0.01, beta_lr=0)",
+    "VAIL, beta 0.1": "gail + bottleneck(i_c=0.5, beta=0.1, beta_lr=0)",
+    "WAIL": "wail",
+    "GMMIL": "gmmil",
+    "OT": "otil",
+}
+PLACES = [("hopper", 1), ("hopper", 4), ("halfcheetah", 1), ("halfcheetah", 4)]
+STEPS_CPU, STEPS_GPU, MAZE_STEPS = 200_000, 2_000_000, 200_000
+MAZES = {"C": (CMaze, CMazeMirrored), "S": (SMaze, SMazeMirrored)}
+LEARNERS = {
+    "AIRL": "airl",
+    "VAIRL": "vairl",
+    "AIRL + gradient penalty": "airl + gradient_penalty",
+    "VAIRL + gradient penalty": "vairl + gradient_penalty",
+    "AIRL + spectral norm": "airl + spectral_norm",
+    "VAIRL + spectral norm": "vairl + spectral_norm",
+}
+COLUMNS = ["part", "game", "method", "trajectories", "seed", "ratio", "low", "high", "imitation", "transfer", "expert"]
+
+
+def train(game: str, trajectories: int, method: str, seed: int, steps: int) -> Row:
+    """One run of the ablation."""
+    env_id = GAMES[game][0]
+    demos = load_demonstrations(game).first(trajectories)
+    player = ppo(demos, env_id, seed)
+    imitate(demos, METHODS[method], algorithm=player, steps=steps, every=EVERY, seed=seed, quiet=True)
+    returned = mean_return(player, env_id, False, 20 if steps > 5000 else 1, seed)
+    key: Row = {"part": "objectives", "game": game, "trajectories": trajectories, "method": method, "seed": seed}
+    scores = {"ratio": returned / demos.expert_return, "return": returned, "expert": demos.expert_return}
+    return {**key, "steps": steps, **scores, "objective": METHODS[method]}
+
+
+class Noisy:
+    """The scripted expert of a maze, with less force and some noise: AIRL needs one whose actions have a density."""
+
+    def __init__(self, maze: type[Maze], noise: float, seed: int) -> None:
+        self.rule, self.noise, self.draw = maze_expert(maze(1)), noise, np.random.default_rng(seed)
+
+    def predict(self, observations: np.ndarray, deterministic: bool = True) -> tuple[np.ndarray, None]:
+        """Forces for positions, in the form of a stable-baselines3 policy."""
+        forces = (1 - self.noise) * self.rule(torch.as_tensor(observations)).numpy()
+        return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(np.float32), None
+
+
+def maze_ppo(venv: VecEnv, seed: int, entropy: float = 0.0) -> PPO:
+    """PPO whose rollout is one episode of each environment; its rate falls to zero."""
+    rollout: dict[str, Any] = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "ent_coef": entropy}
+    return PPO("MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=seed, device="cpu", **rollout)
+
+
+def batch(maze: type[Maze], environments: int) -> StableBaselinesVecEnv:
+    """Environments that step as one."""
+    return StableBaselinesVecEnv(maze(environments))
+
+
+def shown(player: Any, maze: type[Maze]) -> float:
+    """Mean return of ten episodes of a policy's mode."""
+    episodes: Demonstrations = record(player, batch(maze, 10), episodes=10, deterministic=True)
+    return float(episodes.expert_return or np.nan)
+
+
+def transfer(maze: str, method: str, seed: int, steps: int) -> Row:
+    """A reward from a maze to its mirror."""
+    here, there = MAZES[maze]
+    demos = record(Noisy(here, 0.3, seed), batch(here, 20), episodes=20)
+    player = maze_ppo(VecMonitor(batch(here, 64)), seed)
+    run = imitate(demos, LEARNERS[method], steps=steps, algorithm=player, inputs="state", seed=seed, quiet=True)
+    paid = VecNormalize(VecMonitor(Rewarded(batch(there, 64), run.reward)), norm_obs=False)
+    fresh = maze_ppo(paid, seed + 100, entropy=0.01).learn(steps)
+    found = {"imitation": shown(player, here), "unchanged": shown(player, there), "transfer": shown(fresh, there)}
+    key: Row = {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": steps}
+    return {**key, **found, "expert": shown(Noisy(there, 0.0, 0), there), "shown": demos.expert_return}
+
+
+def scores(result: Result) -> list[Row]:
+    """Interquartile means with their intervals, by method."""
+    draw, found = np.random.default_rng(0), list[Row]()
+    for method in METHODS:
+        rows = [r for r in result.rows if r["part"] == "objectives" and r["method"] == method]
+        strata = [
+            np.array([r["ratio"] for r in rows if (r["game"], r["trajectories"]) == place])
+            for place in dict.fromkeys((r["game"], r["trajectories"]) for r in rows)
+        ]
+        if not strata:
+            continue
+        drawn = [np.concatenate([draw.choice(s, len(s)) for s in strata]) for _ in range(2000)]
+        low, high = np.percentile([trim_mean(d, 0.25) for d in drawn], (2.5, 97.5))
+        middle = float(trim_mean(np.concatenate(strata), 0.25))
+        runs = sum(map(len, strata))
+        found.append({"part": "score", "method": method, "ratio": middle, "low": low, "high": high, "runs": runs})
+    return found
+
+
+def bars(result: Result) -> None:
+    """The paper's figure for the S-maze."""
+    rows = [r for r in result.rows if r["part"] == "mazes" and r["game"] == "S"]
+    by = {m: [r["transfer"] for r in rows if r["method"] == m] for m in LEARNERS}
+    ours = {m: float(np.mean(v)) for m, v in by.items() if m.startswith("VAIRL") and v}
+    if ours:
+        best = max(ours, key=lambda m: ours[m])
+        result.bar(f"S-maze, mirrored: mean return on the reward of {best}", ours[best], ">=", 74.0)
+
+
+def picture(result: Result) -> None:
+    """Draw the scores with their intervals, and every transfer."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    axes = figure.add_subplot(1, 3, 1)
+    rows = [r for r in result.rows if r["part"] == "score"]
+    for place, row in enumerate(rows):
+        axes.plot([row["low"], row["high"]], [place, place], "-", color="tab:blue")
+        axes.plot([row["ratio"]], [place], "o", color="tab:blue")
+    axes.set_yticks(range(len(rows)), [r["method"] for r in rows])
+    axes.set(xlabel="return over the expert's", title="interquartile mean, 95 % interval")
+    for place, maze in enumerate(MAZES):
+        panel = figure.add_subplot(1, 3, place + 2)
+        runs = [r for r in result.rows if r["part"] == "mazes" and r["game"] == maze]
+        names = list(LEARNERS)
+        panel.plot([r["transfer"] for r in runs], [names.index(r["method"]) for r in runs], "o", alpha=0.7)
+        if runs:
+            panel.axvline(runs[0]["expert"], color="k", linestyle="--")
+        panel.set_yticks(range(len(names)), names)
+        panel.set(xlabel="return in the mirrored maze", title=f"{maze}-maze")
+    figure.savefig(RESULTS / "imitation_ablation.png", dpi=90)
+
+
+def main() -> None:
+    """Compute the rows that are missing."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--parts", nargs="*", default=["mazes", "objectives"], help="mazes, objectives")
+    parser.add_argument("--steps", type=int, default=None, help="environment steps of the ablation")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many seeds")
+    options = parser.parse_args()
+    one_thread()
+    quick, seeds = options.quick, SEEDS[: 1 if options.quick else options.seeds]
+    result = Result("imitation_ablation", quick=quick)
+    steps = 4096 if quick else options.steps or (STEPS_CPU if options.device == "cpu" else STEPS_GPU)
+    few = 1 if quick else None
+    # Seed by seed, so that a table that is not finished is even.
+    runs: list[dict[str, Any]] = [
+        {"game": game, "trajectories": n, "method": method, "seed": seed, "steps": steps}
+        for seed in seeds for game, n in PLACES[:few] for method in list(METHODS)[:few]
+    ]  # fmt: skip
+    mazes: list[dict[str, Any]] = [
+        {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": 6400 if quick else MAZE_STEPS}
+        for seed in seeds for maze in MAZES for method in list(LEARNERS)[:few]
+    ]  # fmt: skip
+    if not options.report:
+        compute(result, _maze, mazes if "mazes" in options.parts else [], options.jobs)
+        compute(result, train, runs if "objectives" in options.parts else [], options.jobs)
+    result.rows = [r for r in result.rows if r["part"] != "score"] + scores(result)
+    bars(result)
+    result.save()
+    if not quick:
+        picture(result)
+    result.show(COLUMNS)
+
+
+def _maze(part: str, game: str, method: str, seed: int, steps: int) -> Row:
+    return transfer(game, method, seed, steps)
+
+
+if __name__ == "__main__":
+    main()
