@@ -45,6 +45,9 @@ COLUMNS = ["game", "method", "seed", "ratio", "return", "mode", "expert", "steps
 class Standardised(BaseFeaturesExtractor):
     """Observations on a fixed scale: a policy with it is one file, where running moments would be a second."""
 
+    mean: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, observation_space: gym.spaces.Box, mean: Any, scale: Any) -> None:
         super().__init__(observation_space, int(observation_space.shape[0]))
         self.register_buffer("mean", torch.as_tensor(mean))
@@ -55,18 +58,22 @@ class Standardised(BaseFeaturesExtractor):
         return ((observations - self.mean) / self.scale).clamp(-10, 10)
 
 
+def standardised(demos: Demonstrations, every: int, seed: int) -> dict[str, Any]:
+    """Arguments of a policy that sees observations on the scale of the pairs that are kept."""
+    seen = demos.transitions(every, seed=seed).observations
+    kept = {"mean": seen.mean(0).numpy(), "scale": seen.std(0).clamp(min=1e-3).numpy()}
+    return {"features_extractor_class": Standardised, "features_extractor_kwargs": kept}
+
+
 def ppo(demos: Demonstrations, env_id: str, seed: int, rate: float = 3e-4) -> PPO:
     """PPO whose rate falls to zero."""
-    seen = demos.transitions(EVERY, seed=seed).observations
-    kept = {"mean": seen.mean(0).numpy(), "scale": seen.std(0).clamp(min=1e-3).numpy()}
-    policy = {"features_extractor_class": Standardised, "features_extractor_kwargs": kept}
     return PPO(
         "MlpPolicy",
         environments(env_id, 16, seed),
         learning_rate=lambda left: rate * left,
         seed=seed,
         device="cpu",
-        policy_kwargs=policy,
+        policy_kwargs=standardised(demos, EVERY, seed),
         **ROLLOUT,
     )
 
