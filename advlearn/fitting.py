@@ -7,7 +7,7 @@ from typing import Any, cast
 from advlearn.core import discovery, processes
 from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
-from advlearn.core.chain import Chain
+from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.spec import Spec, Term, parse, resolve
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
@@ -85,7 +85,7 @@ def fit(
         size = batch_size or (source.batch_size if isinstance(source, LazySource) else None) or min(64, len(source))
         stream = batches(source, size, seed=seed, device=target, rank=processes.rank(), world=processes.world())
         recipe = _recipe(game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source))
-        average = Average(cast(float, next(iter(adversaries.values())).defaults.ema))
+        average = Average(cast(float, chain.defaults.over(FALLBACK).ema))
         folder = None if out is None else Path(out)
         watchers = [average, *(callbacks if callbacks is not None else (Progress(),))]
         watchers += [] if folder is None else _writers(folder, recipe, average, game, source)

@@ -114,6 +114,8 @@ class Adversary(nn.Module):
         if self.optimizer is None:
             return torch.zeros((), device=contests.as_tuple(real)[0].device)
         clear(self._parameters_of_critic)
+        for regularizer in self.chain.regularizers:
+            fake, fake_weights = regularizer.shown(fake, fake_weights)
         terms = self._critic_terms(real, fake, real_weights, fake_weights)
         total = self._noted(terms)
         backward(total)

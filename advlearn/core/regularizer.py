@@ -4,14 +4,14 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from advlearn.core.contest import Contest
+from advlearn.core.contest import Contest, Samples
 from advlearn.core.described import Described
 
 
 class Regularizer(Described):
     """What keeps a critic smooth, bounded or honest.
 
-    A subclass gives any of four methods; each does nothing by
+    A subclass gives any of five methods; each does nothing by
     default.
 
     Attributes:
@@ -25,6 +25,10 @@ class Regularizer(Described):
     def wrap(self, critic: nn.Module) -> nn.Module:
         """Return the critic with the constraint built in; called once, before the critic's optimiser is made."""
         return critic
+
+    def shown(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
+        """The fake samples, without graph, that a step of the critic alone is made on, and their weights (N,)."""
+        return fake, weights
 
     def penalty(self, contest: Contest) -> Tensor | None:
         """A scalar added to the critic's loss, or None."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from advlearn.core import processes
 from advlearn.core.adversary import Adversary, MakeOptimizer
 from advlearn.core.callback import Callback
-from advlearn.core.chain import Schedule
+from advlearn.core.chain import FALLBACK, Schedule
 from advlearn.core.interrupt import between_steps
 from advlearn.core.modes import adam, added, clear
 from advlearn.core.schedule import factor
@@ -42,7 +42,7 @@ class Trainer:
 
     Args:
         task: The player or players.
-        adversaries: One for each contest of the task, by name.
+        adversaries: One for each contest of the task, by name; none for a task that plays for its own loss alone.
         data: Batches without end, already on the device.
         steps: Player steps in all.
         optimizer: Callable from a list of parameters to the player's optimiser; Adam with the first adversary's
@@ -69,9 +69,7 @@ class Trainer:
     ) -> None:
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
-        if not adversaries:
-            raise ValueError("adversaries: expected at least one, got none")
-        defaults = next(iter(adversaries.values())).defaults
+        defaults = next((a.defaults for a in adversaries.values()), FALLBACK)
         self.task = task
         self.adversaries = dict(adversaries)
         self.data = data
@@ -84,7 +82,7 @@ class Trainer:
         self._players = task.players()
         rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
         self.optimizer = optimizer(self._players) if optimizer else adam(self._players, lr=rate, betas=betas)
-        self.critic_steps = max(cast(int, a.defaults.critic_steps) for a in self.adversaries.values())
+        self.critic_steps = max((cast(int, a.defaults.critic_steps) for a in self.adversaries.values()), default=1)
         critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
         self._rates = [(g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups]
         self._cooperative: Tensor | None = None
@@ -143,6 +141,8 @@ class Trainer:
 
     def _adversarial(self, round: Round) -> Tensor:
         """What the adversaries add to the players' loss, their weights and the task's strength in it."""
+        if not self.adversaries:
+            return cast(Tensor, round.loss).new_zeros(())
         strength = self.task.strength(self.step / self.steps)
         if self.task.reversal:
             played = (
@@ -159,6 +159,8 @@ class Trainer:
             raise ValueError(
                 f"adversaries: expected {sorted(round.contests)}, the contests, got {sorted(self.adversaries)}"
             )
+        if not round.contests and round.loss is None:
+            raise ValueError("task: expected a contest or a loss, got neither")
         return round
 
     def _update_critics(self, round: Round, k: int) -> None:

@@ -31,7 +31,7 @@ from advlearn.testing._material import (
 
 Check = Callable[[Regularizer], None]
 Term = Callable[[Contest], Tensor | None]
-METHODS = ("wrap", "penalty", "player_penalty", "project")
+METHODS = ("wrap", "shown", "penalty", "player_penalty", "project")
 
 
 def check_regularizer(obj: Regularizer) -> None:
@@ -60,7 +60,7 @@ def check_regularizer(obj: Regularizer) -> None:
 
 
 def acts(obj: Regularizer) -> None:
-    """It gives at least one of the four methods."""
+    """It gives at least one of the five methods."""
     given = [name for name in METHODS if getattr(type(obj), name) is not getattr(Regularizer, name)]
     hold(bool(given), "acts", obj, f"it has none of {', '.join(METHODS)} of its own, so it does nothing")
 
@@ -85,6 +85,19 @@ def wraps(obj: Regularizer) -> None:
     )
     trainable = any(p.requires_grad for p in after.parameters())
     hold(trainable, "wraps", obj, "the wrapped critic has nothing left to train")
+
+
+def shows(obj: Regularizer) -> None:
+    """`shown` returns as many fake samples of the same kind, finite, without graph, from the first step on."""
+    _, fake = labelled()
+    given, weights = cast(tuple[Tensor, ...], fake), torch.ones(N)
+    for _ in range(3):
+        found, weighed = obj.shown(fake, weights)
+        parts = cast(tuple[Tensor, ...], found)
+        alike = [(p.shape, p.dtype, p.requires_grad) for p in parts] == [(p.shape, p.dtype, False) for p in given]
+        hold(alike, "shows", obj, "the samples it shows are of another shape or dtype, or carry a graph")
+        hold(weighed is not None and weighed.shape == (N,), "shows", obj, "a weight for each sample is missing")
+        hold(all(bool(p.isfinite().all()) for p in parts), "shows", obj, "the samples it shows are not finite")
 
 
 def finite(obj: Regularizer) -> None:
@@ -266,6 +279,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             _both.printed,
             acts,
             wraps,
+            shows,
             finite,
             gradients,
             detached,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from advlearn.core.contest import Contest
+from advlearn.core.contest import Contest, Samples
 from advlearn.core.objective import Pointwise, Setwise
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.task import Batch, Round, Sides
@@ -210,6 +210,14 @@ class Swallowing(Regularizer):
         return First()
 
 
+class Halving(Regularizer):
+    """Shows the first half of the fakes alone."""
+
+    def shown(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
+        assert isinstance(fake, tuple)
+        return tuple(part[: len(part) // 2] for part in fake), weights
+
+
 class Norm(Regularizer):
     """The gradient's norm without care at zero, and per batch."""
 
@@ -276,6 +284,7 @@ BROKEN_REGULARIZERS: dict[str, Callable[[], Regularizer]] = {
     "printed": lambda: type("Needy", (R1.__mro__[1],), {"__init__": lambda self, w: None})(1.0),
     "acts": Idle,
     "wraps": Swallowing,
+    "shows": Halving,
     "finite": Norm,
     "gradients": OnceDifferentiable,
     "detached": Leaking,
