@@ -88,6 +88,8 @@ ASKED: dict[str, list[Bar]] = {
         ("its settings, over the reference library", ">=", 1.3),
     ],
     "imitation_horizon": [("CartPole, *, absorbing: distance from the random policy", "<=", 20.0)],
+    "imitation_ablation": [("S-maze, mirrored: mean return on the reward of *", ">=", 74.0)],
+    "stacked_mnist": [("modes of 1,000: best system, *", ">=", 990), ("KL to uniform: best system, *", "<=", 0.1)],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }
 

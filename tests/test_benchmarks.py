@@ -14,6 +14,9 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 # What a benchmark reads from a data folder.
 NEEDS = {
     "images": ("MNIST/raw",),
+    "encode": ("MNIST/raw",),
+    "images_conditional": ("FashionMNIST/raw",),
+    "stacked_mnist": ("MNIST/raw",),
     "fairness_adult": ("adult", "german-credit"),
     "adapt_digits": ("MNIST/raw", "usps"),
     "objectives_by_task": ("usps", "german-credit"),

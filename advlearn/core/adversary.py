@@ -101,8 +101,8 @@ class Adversary(nn.Module):
         Args:
             real: Real, expert or source samples (N, ...), or a tuple of such tensors; detached here.
             fake: Fake, policy or target samples (M, ...), likewise.
-            real_weights: Weights of the real samples, (N,).
-            fake_weights: Weights of the fake samples, (M,).
+            real_weights: Weights of the real samples, (N,); detached here.
+            fake_weights: Weights of the fake samples, (M,), likewise.
 
         Returns:
             The critic's loss before the step, penalties included: a detached scalar on the device. Its parts are in
@@ -110,6 +110,8 @@ class Adversary(nn.Module):
         """
         self._check(real, fake)
         real, fake = contests.detach(real), contests.detach(contests.matched(fake, real))
+        # Weights, too, may be a player's: a policy gradient moves it through them.
+        real_weights, fake_weights = (None if w is None else w.detach() for w in (real_weights, fake_weights))
         self._last = (real, fake)
         if self.optimizer is None:
             return torch.zeros((), device=contests.as_tuple(real)[0].device)

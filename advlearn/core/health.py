@@ -133,7 +133,7 @@ def _points(samples: Samples, others: Samples) -> Tensor:
     columns = [numbers]
     for p, other in zip(parts, as_tuple(others), strict=True):
         if not p.is_floating_point():
-            both = torch.cat([p.flatten(), other.flatten()])
+            both = torch.cat([p.flatten(), other[:LOOKED_AT].flatten()])
             low, classes = int(both.min()), int(both.max() - both.min()) + 1
             columns.append(scale * one_hot(p - low, classes).double())
     return torch.cat(columns, 1)

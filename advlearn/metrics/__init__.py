@@ -20,6 +20,8 @@ from advlearn.metrics.fairness import (
     quantile_difference,
 )
 from advlearn.metrics.fidelity import MeanStd, frechet_distance, frechet_from_moments, inception_score, kid
+from advlearn.metrics.image_report import ImageReport, image_report, per_class_frechet
+from advlearn.metrics.inception import Inception
 from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
 from advlearn.metrics.modes import ClassReport, ModeReport, class_report, mode_report
 from advlearn.metrics.transfer import (
@@ -37,6 +39,8 @@ __all__ = [
     "ClassReport",
     "DensityCoverage",
     "GroupReport",
+    "ImageReport",
+    "Inception",
     "MeanStd",
     "ModeReport",
     "PrecisionRecall",
@@ -54,6 +58,7 @@ __all__ = [
     "frechet_distance",
     "frechet_from_moments",
     "group_report",
+    "image_report",
     "inception_score",
     "information_maximisation",
     "kde_bandwidth",
@@ -63,6 +68,7 @@ __all__ = [
     "mmd",
     "mode_report",
     "per_class_accuracy",
+    "per_class_frechet",
     "precision_recall",
     "proxy_a_distance",
     "quantile_difference",

@@ -13,6 +13,7 @@ from advlearn.nets.joined import Joined, Multilinear
 from advlearn.nets.layers import GaussianNoise, MinibatchDiscrimination, Referenced, VirtualBatchNorm
 from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
 from advlearn.nets.network import Network
+from advlearn.nets.packed import Packed
 from advlearn.nets.pixels import PixelCritic
 from advlearn.nets.sizing import critic_for, generator_for, predictor_for
 
@@ -34,6 +35,7 @@ __all__ = [
     "MixtureDensity",
     "Multilinear",
     "Network",
+    "Packed",
     "PixelCritic",
     "Referenced",
     "VirtualBatchNorm",

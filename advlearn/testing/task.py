@@ -88,8 +88,9 @@ def moves(task: Task, batch: Batch) -> None:
     named = {name: p for name, p in task.named_parameters() if id(p) in players}
     hold(bool(named), "moves", task, "it has no parameters: nothing to train")
     round, critics = _play(task, batch), _critics(task)
-    for name, (real, fake, *_) in round.contests.items():
+    for name, (real, fake, *weights) in round.contests.items():
         moved = contests.carries_gradient(real) or contests.carries_gradient(fake)
+        moved = moved or any(w is not None and w.requires_grad for w in weights)
         hold(moved, "moves", task, f"contest {name}: neither side carries a player's gradient")
     losses = [Adversary(critics[name], _chain(task)).loss(*sides) for name, sides in round.contests.items()]
     losses += [] if round.loss is None else [round.loss]

@@ -1,0 +1,216 @@
+"""All measures of generated images at once, with the protocol they were taken under."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from advlearn.metrics._checks import count, describe, pair
+from advlearn.metrics.coverage import density_coverage, precision_recall
+from advlearn.metrics.extract import features
+from advlearn.metrics.fidelity import frechet_distance, inception_score, kid
+
+PRECISION_K, DENSITY_K = 3, 5
+SUBSETS, SUBSET_SIZE, SPLITS = 100, 1000, 10
+CAVEATS = (
+    "it never looks at the real images, cannot see a lack of variety within a class or copies of training images, "
+    "rises with samples that fool the classifier, and compares only with scores of the same classifier and splits"
+)
+
+Extractor = nn.Module | Callable[[Tensor], Tensor]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ImageReport:
+    """Measures of one set of generated images against one of real images; printed with their protocol.
+
+    Attributes:
+        frechet: Frechet distance in the extractor's features.
+        kid: Kernel distance, mean over random subsets.
+        kid_std: Its standard deviation over the subsets.
+        precision: Share of generated images within the real manifold, k = 3.
+        recall: Share of real images within the generated manifold, k = 3.
+        density: As `density_coverage`, k = 5.
+        coverage: As `density_coverage`, k = 5.
+        per_class: Frechet distance of each class; NaN where a side has fewer than two images of it; empty without
+            labels.
+        inception: Inception score, mean over splits; None without a classifier.
+        inception_std: Its standard deviation over the splits.
+        samples: Number of generated images.
+        real: Number of real images.
+        split: Which part of the data the real images are.
+        extractor: Name of the network whose features were compared.
+        dimensions: Number of its features.
+        resized: What was done to the images before the extractor.
+        subset_size: Images in each of the kernel distance's subsets.
+    """
+
+    frechet: float
+    kid: float
+    kid_std: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    per_class: tuple[float, ...]
+    inception: float | None
+    inception_std: float | None
+    samples: int
+    real: int
+    split: str
+    extractor: str
+    dimensions: int
+    resized: str
+    subset_size: int
+
+    def __str__(self) -> str:
+        lines = [
+            f"Frechet distance  {self.frechet:.4g}",
+            f"KID               {self.kid:.4g} +- {self.kid_std:.2g} ({SUBSETS} subsets of {self.subset_size})",
+            f"precision, recall {self.precision:.3f}, {self.recall:.3f} (k = {PRECISION_K})",
+            f"density, coverage {self.density:.3f}, {self.coverage:.3f} (k = {DENSITY_K})",
+        ]
+        if self.per_class:
+            lines.append(f"Frechet by class  {', '.join(f'{value:.4g}' for value in self.per_class)}")
+        if self.inception is not None:
+            lines.append(f"inception score   {self.inception:.4g} +- {self.inception_std:.2g} ({SPLITS} splits)")
+            lines.append(f"                  mind: {CAVEATS}")
+        lines.append(
+            f"protocol          {self.samples} samples against {self.real} real images, split {self.split}; "
+            f"{self.dimensions} features of {self.extractor}; {self.resized}"
+        )
+        return "\n".join(lines)
+
+
+def image_report(
+    samples: Tensor,
+    real: Tensor,
+    extractor: Extractor,
+    *,
+    name: str | None = None,
+    split: str = "not stated",
+    side: int | None = None,
+    labels: tuple[Tensor, Tensor] | None = None,
+    classifier: Extractor | None = None,
+    batch_size: int = 256,
+) -> ImageReport:
+    """Every measure of fidelity and variety that features allow, and the protocol in the same object.
+
+    Args:
+        samples: Generated images (N, C, H, W), N above 5, scaled as the extractor expects.
+        real: Real images (M, C, H, W), M above 5.
+        extractor: Module or callable from images to features (B, d): a classifier without its last layer,
+            `advlearn.metrics.Inception`, any network.
+        name: What to call the extractor; its class by default.
+        split: Which part of the data the real images are, such as ``"test"``.
+        side: Resize images to side x side (bilinear, antialiased) before the extractor; None leaves them.
+        labels: Classes of the samples and of the real images, int64 (N,) and (M,), for a distance by class.
+        classifier: From features (B, d) to class logits (B, K), for the inception score; None leaves it out.
+        batch_size: Images per call of the extractor.
+
+    Returns:
+        The report.
+
+    Raises:
+        TypeError: Images or labels of another type.
+        ValueError: Wrong shapes, or too few images.
+
+    Example:
+        >>> x = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+        >>> report = image_report(x, x, nn.Flatten(), name="pixels", split="all")
+        >>> report.recall, report.coverage
+        (1.0, 1.0)
+        >>> print(str(report).splitlines()[-1])
+        protocol          20 samples against 20 real images, split all; 16 features of pixels; not resized
+    """
+    made, true = (_features(n, x, extractor, side, batch_size) for n, x in (("samples", samples), ("real", real)))
+    size = min(SUBSET_SIZE, len(made), len(true))
+    kernel = kid(true, made, SUBSETS, size)
+    manifold, density = precision_recall(true, made, PRECISION_K), density_coverage(true, made, DENSITY_K)
+    score = None if classifier is None else inception_score(features(classifier, made, batch_size), SPLITS)
+    return ImageReport(
+        frechet=float(frechet_distance(true, made)),
+        kid=float(kernel.mean),
+        kid_std=float(kernel.std),
+        precision=float(manifold.precision),
+        recall=float(manifold.recall),
+        density=float(density.density),
+        coverage=float(density.coverage),
+        per_class=() if labels is None else tuple(per_class_frechet(true, made, labels[1], labels[0]).tolist()),
+        inception=None if score is None else float(score.mean),
+        inception_std=None if score is None else float(score.std),
+        samples=len(made),
+        real=len(true),
+        split=split,
+        extractor=name or getattr(extractor, "__name__", type(extractor).__name__),
+        dimensions=made.shape[1],
+        resized="not resized" if side is None else f"resized to {side} x {side}, bilinear, antialiased",
+        subset_size=size,
+    )
+
+
+def per_class_frechet(real: Tensor, fake: Tensor, real_labels: Tensor, fake_labels: Tensor) -> Tensor:
+    """Frechet distance between the real and the generated samples of each class.
+
+    It sees what the distance over all classes cannot: a class whose samples are another's.
+
+    Args:
+        real: Float (N, d), features of real images.
+        fake: Float (M, d), features of generated images, on the device of `real`.
+        real_labels: Classes of the real images, integer (N,).
+        fake_labels: Classes that the generated ones were made as, integer (M,).
+
+    Returns:
+        Float64 (K,), K one more than the largest class; NaN where a side has fewer than two samples of a class.
+
+    Raises:
+        TypeError: Not float features or integer labels.
+        ValueError: Wrong shapes, or values that are not finite.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0], [2.0], [5.0], [7.0]]), torch.tensor([0, 0, 1, 1])
+        >>> per_class_frechet(x, x, y, y.flip(0)).tolist()
+        [25.0, 25.0]
+
+    Reference: `frechet_distance`, within classes as the intra-class FID of Miyato and Koyama, "cGANs with Projection
+    Discriminator", 2018, section 4.
+    """
+    first, second = pair(("real", "fake"), real, fake)
+    for name, y, x in (("real_labels", real_labels, real), ("fake_labels", fake_labels, fake)):
+        if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype == torch.bool:
+            raise TypeError(f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}")
+        if y.shape != (len(x),):
+            raise ValueError(f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}")
+    distances = first.new_full((1 + int(max(real_labels.max(), fake_labels.max())),), float("nan"))
+    for k in range(len(distances)):
+        ours, theirs = first[real_labels.to(first.device) == k], second[fake_labels.to(first.device) == k]
+        if min(len(ours), len(theirs)) > 1:
+            distances[k] = frechet_distance(ours, theirs)
+    return distances
+
+
+def _features(name: str, images: Tensor, extractor: Extractor, side: int | None, batch_size: int) -> Tensor:
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        raise TypeError(f"{name}: expected float images (N, C, H, W), got {describe(images)}")
+    if images.ndim != 4 or len(images) <= DENSITY_K:
+        raise ValueError(f"{name}: expected more than {DENSITY_K} images (N, C, H, W), got {describe(images)}")
+    model = extractor if side is None else _Resized(extractor, count("side", side))
+    return features(model, images, batch_size)
+
+
+@final
+class _Resized(nn.Module):
+    """An extractor of images of another size."""
+
+    def __init__(self, extractor: Extractor, side: int) -> None:
+        super().__init__()
+        self.extractor = extractor
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of the resized images."""
+        return self.extractor(interpolate(x, (self.side, self.side), mode="bilinear", antialias=True))

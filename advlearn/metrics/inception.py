@@ -1,0 +1,75 @@
+"""Inception-v3 as a feature extractor, from torchvision and its ImageNet weights."""
+
+from pathlib import Path
+from typing import Any, cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from advlearn import _late
+from advlearn.metrics._checks import describe
+
+SIDE = 299
+FEATURES = 2048
+
+
+@final
+class Inception(nn.Module):
+    """Images to the 2048 features before the last layer of Inception-v3, in evaluation mode.
+
+    Images are resized to 299 x 299 (bilinear, antialiased) and grey ones repeated over the three channels.
+
+    Args:
+        weights: File of a state dict of ``torchvision.models.inception_v3``; None takes torchvision's own ImageNet
+            weights, from its cache or by a download.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or the weights cannot be had.
+        ValueError: If the file holds something else.
+
+    Reference: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
+
+    Deviations: published Frechet distances (FID) and inception scores are of TensorFlow's Inception of 2015 with
+        another resizing, so numbers compare only with numbers of this class.
+    """
+
+    def __init__(self, weights: str | Path | None = None) -> None:
+        super().__init__()
+        models = _late.torchvision().models
+        # Its own transformation is from ImageNet's scale to [-1, 1], where our images are already.
+        net = models.inception_v3(weights=None, transform_input=False, init_weights=False)
+        try:
+            net.load_state_dict(_state(weights, models))
+        except (RuntimeError, AttributeError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"weights: expected a state dict of inception_v3 in {weights}: {reason}") from None
+        self.head = net.fc
+        net.fc = nn.Identity()
+        net.AuxLogits = None
+        self.net = net.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (N, 2048) of images (N, 1 or 3, H, W) in [-1, 1]."""
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise ValueError(f"images: expected (N, 1 or 3, H, W) in [-1, 1], got {describe(images)}")
+        large = interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
+        return self.net(large.expand(-1, 3, -1, -1))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits (N, 1000) of ImageNet's classes, from features (N, 2048): what the inception score takes."""
+        return self.head(features)
+
+
+def _state(weights: str | Path | None, models: Any) -> dict[str, Tensor]:
+    if weights is not None:
+        if not Path(weights).is_file():
+            raise FileNotFoundError(f"weights: expected a file with Inception's weights, got {str(weights)!r}")
+        return cast(dict[str, Tensor], torch.load(weights, map_location="cpu", weights_only=True))
+    try:
+        return models.Inception_V3_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise FileNotFoundError(
+            f"weights: torchvision's Inception-v3 is not at hand and cannot be downloaded ({reason}); pass a file"
+        ) from None

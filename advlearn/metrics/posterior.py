@@ -1,0 +1,97 @@
+"""How well the codes of an encoder fill their prior, and nothing else."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from advlearn.metrics._checks import count, pair, rows
+from advlearn.metrics._distances import median_distance
+from advlearn.metrics.coverage import precision_recall
+from advlearn.metrics.two_sample import mmd
+
+
+class PosteriorReport(NamedTuple):
+    """The aggregated posterior against the prior.
+
+    Attributes:
+        mmd: Float64 scalar, unbiased estimate of the squared maximum mean discrepancy; may be negative.
+        holes: Float64 scalar in [0, 1], share of the prior's mass that is far from every code.
+        strays: Float64 scalar in [0, 1], share of the codes that are far from the prior's mass.
+    """
+
+    mmd: Tensor
+    holes: Tensor
+    strays: Tensor
+
+
+def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorReport:
+    r"""Compare codes of data with draws of the prior.
+
+    A hole is where the prior says that a code may be and no sample has one: what is decoded there was never trained.
+    A draw lies in one if it is within no ball that reaches from a code to its k-th nearest other code; for strays the
+    two sets change places. So they are one less the recall and the precision of Kynkaanniemi et al. 2019, with the
+    prior as the real side. Two equal laws do not give zero: put two sets of draws of the prior in for the floor.
+
+    Args:
+        codes: Float (N, d), draws of q(z | x) for N samples x, N above k.
+        prior: Float (M, d), draws of the prior, M above k, on the device of `codes`; M = N is usual.
+        k: Neighbour that sets the radius. Values depend on k and N: compare at equal ones.
+
+    Returns:
+        Squared MMD (rbf mixture, bandwidths from the prior's median distance), holes and strays.
+
+    Raises:
+        TypeError: Not float tensors.
+        ValueError: Wrong shapes, values that are not finite, or not more than `k` samples.
+
+    Example:
+        >>> prior = torch.tensor([[0.0], [1.0], [2.0], [10.0]])
+        >>> report = posterior_report(prior[:3], prior, k=1)
+        >>> report.holes.item(), report.strays.item()
+        (0.25, 0.0)
+
+    Reference: Makhzani et al., "Adversarial Autoencoders", 2016, figure 2 (holes, by eye); Tolstikhin et al.,
+    "Wasserstein Auto-Encoders", 2018, section 3 (MMD of the aggregated posterior).
+    """
+    first, second = pair(("codes", "prior"), codes, prior, at_least=count("k", k) + 1)
+    within = precision_recall(second, first, k)
+    return PosteriorReport(mmd(first, second, bandwidths=_lengths(second)), 1 - within.recall, 1 - within.precision)
+
+
+def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
+    r"""Mutual information of a discrete code with the class, from the posteriors of labelled samples.
+
+    .. math:: I = \sum_{c, y} p(c, y) \log \frac{p(c, y)}{p(c)\,p(y)}, \qquad p(c, y) = \frac1N \sum_{y_n = y} q(c|x_n)
+
+    Args:
+        posterior: Float (N, C), probabilities q(c | x_n) of the codes; each row sums to one.
+        labels: Int64 (N,), class of each sample.
+
+    Returns:
+        Float64 scalar in nats, from 0 to the entropy of the classes.
+
+    Raises:
+        TypeError: `posterior` is no float tensor.
+        ValueError: Wrong shapes, rows that are no probabilities, or labels of another length.
+
+    Example:
+        >>> round(mutual_information(torch.eye(4), torch.tensor([0, 0, 1, 1])).item(), 4)
+        0.6931
+    """
+    p = rows("posterior", posterior, dims="(N, C)")
+    if bool((p < 0).any()) or not torch.allclose(p.sum(1), torch.ones_like(p[:, 0]), atol=1e-4):
+        raise ValueError("posterior: expected rows of probabilities that sum to 1")
+    if labels.shape != p.shape[:1] or labels.is_floating_point():
+        raise ValueError(f"labels: expected {len(p)} integers, got {tuple(labels.shape)} {labels.dtype}")
+    classes, place = labels.unique(return_inverse=True)
+    joint = p.new_zeros(len(classes), p.shape[1]).index_add_(0, place, p) / len(p)
+    independent = joint.sum(1, keepdim=True) * joint.sum(0)
+    return torch.where(joint > 0, joint * (joint / independent).log(), 0.0).sum()
+
+
+def _lengths(prior: Tensor) -> list[float]:
+    """Bandwidths from the prior alone, so that the distances of two encoders from it compare."""
+    half = len(prior) // 2
+    median = median_distance(prior[:half], prior[half:])
+    return [median * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]

@@ -1,0 +1,63 @@
+"""What the tasks with a generator of samples share: networks sized from the data, checks, labels to sample by."""
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core.chain import Chain
+from advlearn.core.modes import evaluating
+from advlearn.core.objective import Objective
+from advlearn.data.lazy import LazySource
+from advlearn.data.source import Source
+from advlearn.nets import IdentityCritic, critic_for, family, generator_for
+from advlearn.nets.sizing import EMBEDDED
+from advlearn.tasks._heads import learns_nothing
+
+
+def propose_generator(
+    source: Source | LazySource, latent: int, *, classes: int = 0, nets: str | None = None, width: int = 64
+) -> nn.Module:
+    """A generator sized from the data: of the family `nets`, or chosen by the shape of a sample."""
+    # A tanh may end it where images lie in [-1, 1], not where they are standardised.
+    bounded = source.kind == "image" and (not isinstance(source, Source) or source.bounded)
+    if nets is None:
+        return generator_for(source.shape, latent, classes, width, bounded=bounded)
+    made = family(nets, source.shape).generator
+    return made(latent, source.shape, width=width, classes=classes, bounded=bounded)
+
+
+def propose_critic(
+    shape: tuple[int, ...], chain: Chain, *, classes: int = 0, nets: str | None = None, width: int = 64
+) -> nn.Module:
+    """A critic of samples, and classes where there are some, with the score that the chain's objective asks for."""
+    objective = chain.required_objective()
+    if learns_nothing(objective):
+        return IdentityCritic(classes)
+    if nets is None or objective.score == "energy":
+        return critic_for(shape, objective.score, classes, width=width)
+    scores = EMBEDDED if objective.score == "vector" else 1
+    return family(nets, shape).critic(shape, scores, width=width, classes=classes)
+
+
+def refusal(objective: Objective) -> str | None:
+    """Why a critic of samples cannot play an objective; None where it can."""
+    if objective.score in ("density", "classes"):
+        return f"its critic scores {objective.score!r}, and there is neither an attribute nor a class to predict here"
+    return None
+
+
+def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tensor) -> None:
+    """Raise one line unless the generator makes samples of `shape` from `inputs`."""
+    with torch.no_grad(), evaluating(generator):
+        try:
+            made = generator(*inputs)
+        except (RuntimeError, TypeError, ValueError) as error:
+            size = tuple(inputs[0].shape)
+            raise ValueError(f"generator: refused z of shape {size}: {str(error).splitlines()[0]}") from None
+    if tuple(made.shape[1:]) != tuple(shape):
+        raise ValueError(f"generator: expected samples of shape {tuple(shape)}, got {tuple(made.shape[1:])}")
+
+
+def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
+    """The loss, and what the generator's own method ``penalty()`` adds to it, if it has one."""
+    penalty = getattr(generator, "penalty", None)
+    return loss if penalty is None else loss + penalty()

@@ -1,0 +1,166 @@
+"""Retrieve documents for a query: a retriever draws documents, a critic tells them from relevant ones. IRGAN."""
+
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+
+from advlearn.core import processes
+from advlearn.core.chain import Chain
+from advlearn.core.checks import parameter
+from advlearn.core.objective import Objective
+from advlearn.core.task import Batch, Round, Sides, Task
+from advlearn.data.lazy import LazySource
+from advlearn.data.source import Source
+from advlearn.nets import Network, build, critic_for, predictor_for
+from advlearn.tasks import _heads as heads
+
+CONTEST = "data"
+
+
+@final
+class Retrieve(Task):
+    r"""A generative retriever of documents against a critic of pairs of a query and a document.
+
+    .. math:: real = (q, d), \qquad fake = (q, d'), \quad d' \sim p_\theta(d \mid q) = softmax(g_\theta(q))_d
+
+    A document that is drawn carries no gradient, so the retriever moves by the policy gradient of its own expected
+    loss, with l the objective's player loss of a pair, which is the negated reward, and a baseline b that the other
+    draws of the same query make:
+
+    .. math:: \nabla P = E[(l(q, d') - b)\,\nabla \log p_\theta(d' \mid q)]
+
+    The loss is not needed for that: each draw has a weight of value one whose gradient is the one above (see
+    `score_weights`).
+
+    Args:
+        retriever: Module from queries (N, *shape) to scores (N, D) of the documents.
+        shape: Shape of one query.
+        draws: Documents drawn for each query, at least 2.
+        critic: The user's critic of queries (N, *shape) and documents, int64 (N,); None for a network sized from
+            `shape`, `documents` and the objective.
+        width: Size of the critic that is proposed, as `advlearn.nets.critic_for` has it.
+
+    Raises:
+        ValueError: If a size is out of range, or the retriever does not fit.
+
+    Example:
+        >>> task = Retrieve(nn.Linear(3, 7), shape=(3,))
+        >>> task.documents, task.retrieve(torch.zeros(5, 3), k=2).shape
+        (7, torch.Size([5, 2]))
+
+    Reference:
+        Wang et al. 2017, IRGAN, section 2.1, eq. 3 to 5; the baseline: Kool, van Hoof, Welling 2019.
+
+    Deviations:
+        The baseline is the mean loss of the query's other draws, which leaves the gradient without bias, where the
+        paper subtracts a constant; a critic of documents by their number, which the user's own replaces where
+        documents have features; any pointwise objective in the place of the paper's Jensen-Shannon.
+    """
+
+    def __init__(
+        self,
+        retriever: nn.Module,
+        *,
+        shape: tuple[int, ...],
+        draws: int = 8,
+        critic: nn.Module | None = None,
+        width: int = 64,
+    ) -> None:
+        super().__init__()
+        self.retriever = retriever
+        self.shape = tuple(shape)
+        self.draws = int(parameter("draws", draws, low=2))
+        self.width = width
+        # In a tuple, so that the critic's parameters are not taken for the player's.
+        self._critic = (critic,)
+        scores = heads.outputs_of(retriever, self.shape, "retriever")
+        if scores.ndim != 2 or scores.shape[1] < 2:
+            raise ValueError(f"retriever: expected scores (N, D) of two or more documents, got {tuple(scores.shape)}")
+        self.documents = scores.shape[1]
+
+    @classmethod
+    def for_data(cls, source: Source | LazySource, *, draws: int = 8, width: int = 64) -> Self:
+        """A task with networks sized from the data: queries, with the number of a relevant document as their label."""
+        if source.classes < 2:
+            raise ValueError(f"data: expected the number of a relevant document as label, got none in {source.name!r}")
+        return cls(predictor_for(source.shape, source.classes), shape=source.shape, draws=draws, width=width)
+
+    @classmethod
+    def from_recipe(cls, recipe: dict[str, Any]) -> Self:
+        """The task whose `recipe` this is, with fresh weights."""
+        settings = {name: recipe[name] for name in ("draws", "width")}
+        return cls(build(recipe["retriever"]), shape=tuple(recipe["shape"]), **settings)
+
+    def forward(self, batch: Batch) -> Round:
+        x, relevant = batch[0], batch[1]
+        log_p = log_softmax(self.retriever(x), 1)
+        drawn = self._drawn(log_p.detach().exp())
+        weights = score_weights(log_p.gather(1, drawn))
+        fake = (x.repeat_interleave(self.draws, 0), drawn.flatten())
+        return Round({CONTEST: Sides((x, relevant), fake, None, weights.flatten())})
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        given, score = self._critic[0], chain.required_objective().score
+        return {CONTEST: critic_for(self.shape, score, self.documents, width=self.width) if given is None else given}
+
+    def refuses(self, objective: Objective) -> str | None:
+        if not objective.pointwise:
+            return "a policy gradient weighs each draw's own loss, and this one is of pairs or sets"
+        if objective.score not in ("logit", "energy"):
+            return f"its critic scores {objective.score!r}, and a pair of query and document has one score"
+        return None
+
+    def recipe(self) -> dict[str, Any] | None:
+        if not isinstance(self.retriever, Network) or self._critic[0] is not None:
+            return None
+        return {
+            "retriever": self.retriever.recipe(),
+            "shape": list(self.shape),
+            "draws": self.draws,
+            "width": self.width,
+        }
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Scores (N, D) of the documents for queries `x` (N, *shape), in evaluation mode."""
+        return heads.predict(self.retriever, x)
+
+    def retrieve(self, x: Tensor, k: int = 10) -> Tensor:
+        """Numbers of the k likeliest documents for queries `x` (N, *shape), best first: int64 (N, k)."""
+        if not 1 <= k <= self.documents:
+            raise ValueError(f"k: expected 1 to {self.documents}, the documents, got {k}")
+        return self.predict(x).topk(k, 1).indices
+
+    def _drawn(self, p: Tensor) -> Tensor:
+        """Documents drawn from each row of `p` (N, D), with replacement: int64 (N, draws)."""
+        edges = p.cumsum(1)
+        # Up to the last edge, which rounding keeps from being one.
+        u = processes.rand(len(p), self.draws, like=p) * edges[:, -1:]
+        return torch.searchsorted(edges, u, right=True).clamp(max=self.documents - 1)
+
+
+def score_weights(log_p: Tensor) -> Tensor:
+    r"""Weights of value one that make a weighted mean of losses a policy gradient with a leave-one-out baseline.
+
+    .. math:: w_i = 1 + s_i - sg(s_i), \quad s_i = \log p_i - \frac{1}{K - 1} \sum_{j \ne i} \log p_j, \qquad
+        \sum_i l_i\,\nabla w_i = \sum_i \Big(l_i - \frac{1}{K - 1} \sum_{j \ne i} l_j\Big) \nabla \log p_i
+
+    Args:
+        log_p: Log-probabilities (N, K) of K independent draws in each row, with the player's gradient.
+
+    Returns:
+        Weights (N, K).
+
+    Example:
+        >>> log_p = torch.tensor([[-1.0, -2.0]], requires_grad=True)
+        >>> (torch.tensor([[5.0, 3.0]]) * score_weights(log_p)).sum().backward()
+        >>> log_p.grad
+        tensor([[ 2., -2.]])
+    """
+    others = (log_p.sum(1, keepdim=True) - log_p) / (log_p.shape[1] - 1)
+    signal = log_p - others
+    return 1 + (signal - signal.detach())
+
+
+TASK = Retrieve

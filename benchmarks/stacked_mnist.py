@@ -1,0 +1,204 @@
+"""Stacked MNIST: how many of 1,000 modes does a generator find, in five minutes of one CPU core?
+
+An image is three MNIST training digits, drawn with replacement and stacked as its colour channels; its mode is the
+three digits, one of 1,000, all equally likely up to the digits' shares. Triples are drawn on the fly, batch 64.
+
+A row is one training run. The generator is DCGAN's, width 16 and latent 64; the critic DCGAN's without norm of the same
+width. What differs:
+
+- dcgan: the non-saturating game, nothing added.
+- minibatch: minibatch discrimination (50 comparisons of 5 numbers) before the critic's last layer.
+- packed: the critic sees pairs (PacGAN, m = 2).
+- wgan-gp, r3gan, mmd-gan: the objective, with the settings of its alias but for the learning rate.
+- r3gan-resnet: r3gan on R3GAN's own residual networks, width 16, without any normalisation; with `--device cuda` only,
+  since a CPU core makes one step in two seconds.
+
+The learning rate is 1e-3 for all, as in `images.py`. The budget of a row is 300 s of CPU time of the training process
+on one thread (`--seconds`), so that two seeds of the six systems take an hour; with `--device cuda` a row is 20,000
+player steps whatever their time.
+
+Measured are 26,000 samples of the player's moving average (the protocol of PacGAN, section 4.2): a convolutional
+classifier of single digits, trained on the MNIST training images and tested on the test images, labels each channel.
+`modes` counts the triples that occur, `kl` is the reverse Kullback-Leibler divergence of their shares from 1 / 1,000
+each; 26,000 samples of the uniform law itself have about 0.019. The classifier gives every image some label, so `sure`
+says which share of the digits it gives a probability above 0.9. The rows named `real` are 26,000 triples of test
+digits. Published: DCGAN 99 modes and KL 3.40, PacGAN (m = 2) 1,000 and 0.06, R3GAN's small ResNet 1,000 and 0.078.
+
+The bars are of the best system: the one whose worst seed has the smallest KL.
+"""
+
+from functools import cache, partial
+from typing import Any, Self, cast
+
+import torch
+from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from images import Budget, Watch, classifier, parts
+from torch import Tensor, nn
+
+from advlearn.core.adversary import Adversary
+from advlearn.core.spec import resolve
+from advlearn.core.trainer import NonFiniteError, Trainer
+from advlearn.engine.average import Average
+from advlearn.engine.rng import isolated
+from advlearn.engine.samples import picture
+from advlearn.metrics import class_report, features
+from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, family
+from advlearn.nets.packed import Packed
+from advlearn.nets.sizing import EMBEDDED
+from advlearn.tasks.generate import Generate
+
+SHAPE, LATENT, WIDTH, BATCH, LR = (3, 28, 28), 64, 16, 64, 1e-3
+SECONDS, GPU_STEPS, SAMPLES, SEEDS = 300.0, 20_000, 26_000, 2
+FEATURES = 128
+# System to the game it plays.
+SYSTEMS = {
+    "dcgan": "nsgan",
+    "minibatch": "nsgan",
+    "packed": "nsgan",
+    "wgan-gp": "wgan-gp",
+    "r3gan": "r3gan",
+    "r3gan-resnet": "r3gan",
+    "mmd-gan": "mmd-gan",
+}
+GPU_ONLY = "r3gan-resnet"
+COLUMNS = ["system", "seed", "device", "steps", "cpu_seconds", "modes", "kl", "sure", "health"]
+
+
+class Triples:
+    """Stacked digits without end, drawn by a generator of its own.
+
+    Args:
+        digits: Images (N, 1, 28, 28).
+        seed: Seed of the draws.
+        device: Where batches are wanted.
+    """
+
+    def __init__(self, digits: Tensor, seed: int, device: str = "cpu") -> None:
+        self.digits = digits[:, 0].to(device)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> tuple[Tensor, ...]:
+        return (self.draw(BATCH),)
+
+    def draw(self, n: int) -> Tensor:
+        """Stacked digits (n, 3, 28, 28)."""
+        chosen = torch.randint(len(self.digits), (n, 3), generator=self.generator)
+        return self.digits[chosen.to(self.digits.device)]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.set_state(state["generator"])
+
+
+def networks(system: str) -> tuple[nn.Module, nn.Module]:
+    """Generator and critic of a system."""
+    if system == GPU_ONLY:
+        made = family("r3gan", SHAPE)
+        return made.generator(LATENT, SHAPE, width=WIDTH), made.critic(SHAPE, width=WIDTH)
+    generator = DCGANGenerator(LATENT, SHAPE, WIDTH)
+    if system == "minibatch":
+        last = MinibatchDiscrimination(FEATURES, outputs=50, dimensions=5)
+        head = nn.Linear(FEATURES + last.outputs, 1)
+        return generator, nn.Sequential(DCGANCritic(SHAPE, FEATURES, WIDTH), nn.LeakyReLU(0.2), last, head)
+    if system == "packed":
+        return generator, Packed(DCGANCritic((2 * SHAPE[0], *SHAPE[1:]), 1, WIDTH), 2)
+    return generator, DCGANCritic(SHAPE, EMBEDDED if system == "mmd-gan" else 1, WIDTH)
+
+
+@cache
+def judge(quick: bool) -> nn.Module:
+    """The classifier of single digits."""
+    return classifier("mnist", quick)[0]
+
+
+def figures(images: Tensor, quick: bool) -> Row:
+    """Modes, divergence and how sure the classifier is, of stacked digits (N, 3, 28, 28)."""
+    if not images.isfinite().all():
+        return {"modes": 0, "kl": float("inf"), "sure": 0.0}
+    probabilities = features(judge(quick), images.flatten(0, 1)[:, None]).softmax(1)
+    sure, digit = probabilities.max(1)
+    report = class_report(digit.view(-1, 3) @ torch.tensor([100, 10, 1]), 1000)
+    return {"modes": report.modes, "kl": report.reverse_kl, "sure": float((sure > 0.9).double().mean())}
+
+
+def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> Row:
+    """One row: train within the budget, draw samples, count their modes."""
+    train, test = parts("mnist", quick)
+    count = 200 if quick else SAMPLES
+    key: Row = {"system": system, "seed": seed, "device": device, "seconds": seconds}
+    if system == "real":
+        return {
+            **key,
+            "steps": 0,
+            "cpu_seconds": 0.0,
+            **figures(Triples(test.x, seed).draw(count), quick),
+            "health": "",
+        }
+    chain = resolve(SYSTEMS[system])
+    with isolated(seed):
+        generator, critic = networks(system)
+        task = Generate(generator, latent=LATENT, shape=SHAPE, critic=critic).to(device)
+        adversary = Adversary(critic.to(device), chain, lr=LR)
+        average = Average(cast(float, adversary.defaults.ema))
+        watch, steps = (Budget(seconds), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
+        stream, callbacks = Triples(train.x, seed, device), [average, watch]
+        trainer = Trainer(task, {"data": adversary}, stream, steps=3 if quick else steps, lr=LR, callbacks=callbacks)
+        done = {**key, "spec": repr(chain)}
+        try:
+            trainer.run()
+        except NonFiniteError as error:
+            return {**done, "modes": 0, "kl": float("inf"), "health": str(error)}
+        samples = torch.cat([cast(Generate, average.module).sample(100).cpu() for _ in range(count // 100)])
+    if not quick and seed == 0:
+        picture(samples[:64], RESULTS / "stacked_mnist" / f"{system}-{device}.png")
+    done |= {"steps": trainer.step, "cpu_seconds": round(watch.spent, 1)}
+    return {**done, **figures(samples, quick), "health": adversary.health().verdict}
+
+
+def bars(result: Result) -> None:
+    """The issue's bars, of the best system on all of its seeds."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in result.rows:
+        if row["system"] in SYSTEMS and row["seconds"] == SECONDS:
+            groups.setdefault((row["system"], row["device"]), []).append(row)
+    whole = {key: rows for key, rows in groups.items() if len(rows) >= SEEDS}
+    if not whole:
+        return
+    (system, device), best = min(whole.items(), key=lambda item: max(r["kl"] for r in item[1]))
+    modes, kl = min(r["modes"] for r in best), max(r["kl"] for r in best)
+    name = f"{system} on {device}, worst of {len(best)} seeds"
+    result.bar(f"modes of 1,000: best system, {name}", modes, ">=", 990)
+    result.bar(f"KL to uniform: best system, {name}", kl, "<=", 0.1)
+    result.bar(f"stretch, modes of 1,000: best system, {name}", modes, ">=", 1000)
+    result.bar(f"stretch, KL to uniform: best system, {name}", kl, "<=", 0.078)
+
+
+def main() -> None:
+    """Train and measure the rows that are missing."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--only", nargs="*", help="systems")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of each system")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="CPU time of a row")
+    options = parser.parse_args()
+    one_thread()
+    fitting = ["real", *(name for name in SYSTEMS if options.device == "cuda" or name != GPU_ONLY)]
+    result = Result("stacked_mnist", quick=options.quick)
+    shared = {"device": options.device, "seconds": options.seconds}
+    todo: list[dict[str, Any]] = [
+        {"system": system, "seed": seed, **shared}
+        for seed in range(1 if options.quick else options.seeds)
+        for system in options.only or fitting
+    ]
+    compute(result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs)
+    bars(result)
+    result.save()
+    result.show(COLUMNS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Retrieve images for an image by policy gradient (IRGAN): which of 200 digits belong to a query?
+
+A document is relevant where it shows the query's digit; training shows four relevant documents for each query. Both
+retrievers that come out are tested on new queries: the generative one, which drew documents, and the critic, which
+judged them; beside them a retriever of the same form that was trained by likelihood alone.
+
+python examples/irgan.py [--steps 3000] [--objective nsgan] [--picture irgan.png]
+"""
+
+import argparse
+
+import torch
+from torch.nn.functional import cross_entropy
+
+import advlearn
+from advlearn.data import Batches, Source, load
+from advlearn.nets import predictor_for
+from advlearn.pictures.table import table
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=3000)
+parser.add_argument("--objective", default="nsgan")
+parser.add_argument("--picture", default="irgan.png")
+options = parser.parse_args()
+
+DOCUMENTS, SHOWN = 200, 4
+digits = load("digits")
+documents, shown = digits.x[:DOCUMENTS], digits.y[:DOCUMENTS]
+queries, asked = digits.x[DOCUMENTS:1400], digits.y[DOCUMENTS:1400]
+new, truth = digits.x[1400:], digits.y[1400:]
+
+torch.manual_seed(0)
+relevant = (asked[:, None] == shown).float().multinomial(SHOWN)
+data = Source(queries.repeat_interleave(SHOWN, 0), relevant.flatten(), "digits by digits", DOCUMENTS)
+run = advlearn.fit(
+    "retrieve",
+    options.objective,
+    data,
+    steps=options.steps,
+    batch_size=64,
+    lr=1e-3,
+    device="cpu",
+    callbacks=(),
+)
+
+plain = predictor_for(digits.shape, DOCUMENTS)
+optimizer = torch.optim.Adam(plain.parameters(), 1e-3)
+stream = Batches(data, 64)
+for _ in range(options.steps):
+    x, d = next(stream)
+    optimizer.zero_grad()
+    cross_entropy(plain(x), d).backward()
+    optimizer.step()
+
+numbers = torch.arange(DOCUMENTS).repeat(len(new))
+judged = run.adversaries["data"].score((new.repeat_interleave(DOCUMENTS, 0), numbers)).unflatten(0, (-1, DOCUMENTS))
+with torch.no_grad():
+    ranked = {"generative": run.predict(new), "critic": judged, "likelihood": plain(new)}
+for name, scores in ranked.items():
+    hits = shown[scores.topk(5, 1).indices] == truth[:, None]
+    print(f"{name}: {float(hits.float().mean()):.1%} of the first five documents are relevant")
+print(f"by chance: {float((truth[:, None] == shown).float().mean()):.1%}; {run.health()['data']}")
+
+best = run.player.retrieve(new[:8], k=8)
+rows = torch.cat([new[:8, None], documents[best]], 1)
+table(rows, options.picture, columns=["query", *(str(k + 1) for k in range(8))])
+print(f"picture: {options.picture}")

@@ -1,0 +1,73 @@
+"""Tag images with words: word vectors are generated from an image, and the words nearest to them are its tags.
+
+The images are handwritten digits, seen as their 16 principal components. Each has five tags: its name, whether it is
+even or odd, low or high, prime or not, with a loop or without. No trained word vectors are needed: those of the 18
+words are made of how often two words tag the same training image (the leading directions of their pointwise mutual
+information). Training shows one tag of an image at a time; the generator's noise has to choose among them.
+
+python examples/retrieve_tags.py [--steps 3000] [--objective nsgan] [--picture retrieve_tags.png]
+"""
+
+import argparse
+
+import torch
+from matplotlib.figure import Figure
+from torch.nn.functional import normalize
+
+import advlearn
+from advlearn.data import load
+from advlearn.data.pairs import Pairs
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=3000)
+parser.add_argument("--objective", default="nsgan")
+parser.add_argument("--picture", default="retrieve_tags.png")
+options = parser.parse_args()
+
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+TRAITS = {"even": {0, 2, 4, 6, 8}, "low": {0, 1, 2, 3, 4}, "prime": {2, 3, 5, 7}, "loop": {0, 6, 8, 9}}
+OTHERWISE = {"even": "odd", "low": "high", "prime": "not prime", "loop": "open"}
+WORDS = [*NAMES, *TRAITS, *OTHERWISE.values()]
+
+
+def tags(digit: int) -> list[int]:
+    """Numbers of a digit's words: its name and four traits."""
+    traits = [trait if digit in members else OTHERWISE[trait] for trait, members in TRAITS.items()]
+    return [WORDS.index(word) for word in (NAMES[digit], *traits)]
+
+
+digits = load("digits")
+TAGS = torch.tensor([tags(d) for d in range(10)])
+learn, test = slice(0, 1400), slice(1400, None)
+pixels = digits.x.flatten(1) - digits.x[learn].flatten(1).mean(0)
+torch.manual_seed(0)
+directions = torch.pca_lowrank(pixels[learn], 16, center=False)[2]
+features = pixels @ directions
+features = features / features[learn].std()
+
+together = torch.zeros(len(WORDS), len(WORDS))
+for row in TAGS[digits.y[learn]]:
+    together[row[:, None], row] += 1
+alone = together.sum(1)
+information = (together * alone.sum() / (alone[:, None] * alone)).clamp(min=1).log()
+left, scale, _ = torch.linalg.svd(information)
+vocabulary = normalize(left[:, :12] * scale[:12].sqrt(), dim=1)
+
+pairs = Pairs(features[learn].repeat_interleave(5, 0), vocabulary[TAGS[digits.y[learn]].flatten()], "digits with tags")
+run = advlearn.fit("tag", options.objective, pairs, steps=options.steps, lr=5e-4, device="cpu", callbacks=())
+
+torch.manual_seed(0)
+found = run.player.retrieve(features[test], vocabulary, k=5, nearest=1)
+true = torch.zeros(len(found), len(WORDS)).scatter_(1, TAGS[digits.y[test]], 1.0)
+commonest = torch.bincount(TAGS[digits.y[learn]].flatten(), minlength=len(WORDS)).topk(5).indices
+print(f"tags that are right, of five an image: {float(true.gather(1, found).mean()):.1%}")
+print(f"by the five commonest words: {float(true[:, commonest].mean()):.1%}; {run.health()['data']}")
+
+figure = Figure(figsize=(10, 6), layout="constrained")
+for place in range(15):
+    axes = figure.add_subplot(3, 5, place + 1)
+    axes.imshow(digits.x[test][place, 0], cmap="gray_r")
+    axes.set(xticks=[], yticks=[])
+    axes.set_title("\n".join(", ".join(WORDS[w] for w in part) for part in found[place].split([3, 2])), fontsize=8)
+figure.savefig(options.picture, dpi=100)
+print(f"picture: {options.picture}")

@@ -1,0 +1,100 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advlearn.metrics import density_coverage, frechet_distance, inception_score, kid, precision_recall
+from advlearn.metrics.image_report import CAVEATS, image_report, per_class_frechet
+
+
+def images(n: int, seed: int = 0, shift: float = 0.0) -> Tensor:
+    return torch.randn(n, 1, 4, 4, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+def halves(x: Tensor) -> Tensor:
+    return x.flatten(1)[:, :8]
+
+
+def test_every_number_is_that_of_its_own_function():
+    fake, real = images(40), images(30, 1, 0.5)
+    report = image_report(fake, real, halves)
+    a, b = halves(real), halves(fake)
+    assert report.frechet == frechet_distance(a, b).item()
+    assert (report.kid, report.kid_std) == tuple(v.item() for v in kid(a, b, 100, 30))
+    assert (report.precision, report.recall) == tuple(v.item() for v in precision_recall(a, b))
+    assert (report.density, report.coverage) == tuple(v.item() for v in density_coverage(a, b))
+    assert report.per_class == () and report.inception is None
+
+
+def test_the_protocol_is_printed_with_the_numbers():
+    shown = str(image_report(images(40), images(30, 1), halves, split="test", side=6))
+    assert "40 samples against 30 real images, split test" in shown
+    assert "8 features of halves; resized to 6 x 6, bilinear, antialiased" in shown
+    assert "100 subsets of 30" in shown and "inception" not in shown
+    assert "split not stated; 16 features of Flatten; not resized" in str(
+        image_report(images(9), images(9), nn.Flatten())
+    )
+
+
+def test_the_inception_score_comes_with_its_caveats():
+    classifier = nn.Linear(16, 5)
+    report = image_report(images(40), images(30, 1), nn.Flatten(), classifier=classifier)
+    expected = inception_score(classifier(images(40).flatten(1)), 10)
+    assert report.inception == pytest.approx(expected.mean.item()) and report.inception_std == expected.std.item()
+    assert CAVEATS in str(report)
+
+
+def test_images_are_resized_before_the_extractor():
+    seen = []
+
+    def extractor(x: Tensor) -> Tensor:
+        seen.append(tuple(x.shape[1:]))
+        return x.flatten(1)
+
+    # A constant image is the same at every size.
+    flat = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 4, 4)
+    report = image_report(flat, flat, extractor, side=3)
+    assert set(seen) == {(1, 3, 3)} and report.frechet == pytest.approx(0, abs=1e-9) and report.dimensions == 9
+
+
+def test_a_module_is_run_in_evaluation_mode_and_left_as_it_was():
+    model = nn.Sequential(nn.Dropout(), nn.Flatten())
+    report = image_report(images(20), images(20), model, side=4)
+    assert report.frechet == pytest.approx(0, abs=1e-9)
+    assert model.training and model[0].training
+
+
+def test_by_class_it_is_the_distance_of_the_subsets():
+    real, fake = halves(images(40)).double(), halves(images(60, 1, 1.0)).double()
+    y, z = torch.arange(40) % 3, torch.arange(60) % 4
+    found = per_class_frechet(real, fake, y, z)
+    assert found.shape == (4,)
+    for k in range(3):
+        assert found[k] == frechet_distance(real[y == k], fake[z == k])
+    assert math.isnan(found[3])  # no real image is of the fourth class
+    report = image_report(images(60, 1, 1.0), images(40), halves, labels=(z, y))
+    torch.testing.assert_close(torch.tensor(report.per_class), found.float(), equal_nan=True)
+    assert "Frechet by class" in str(report)
+
+
+def test_classes_that_were_mixed_up_are_seen_by_class_alone():
+    x = torch.cat([halves(images(50)), halves(images(50, 1, 4.0))])
+    y = torch.arange(100) // 50
+    assert frechet_distance(x, x).item() == pytest.approx(0, abs=1e-6)
+    assert per_class_frechet(x, x, y, y).max() < 1e-6
+    assert per_class_frechet(x, x, y, 1 - y).min() > 50
+
+
+def test_bad_input_is_one_line():
+    with pytest.raises(ValueError, match=r"^samples: expected more than 5 images \(N, C, H, W\), got float32 \(5, 1"):
+        image_report(images(5), images(9), halves)
+    with pytest.raises(TypeError, match=r"^real: expected float images \(N, C, H, W\), got uint8"):
+        image_report(images(9), images(9).byte(), halves)
+    with pytest.raises(ValueError, match=r"^side: expected a whole number of at least 1, got 0$"):
+        image_report(images(9), images(9), halves, side=0)
+    x, y = torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)
+    with pytest.raises(TypeError, match=r"^fake_labels: expected an integer tensor of shape \(3,\), got float32"):
+        per_class_frechet(x, x, y, y.float())
+    with pytest.raises(ValueError, match=r"^real_labels: expected an integer tensor of shape \(3,\), got int64 \(2,\)"):
+        per_class_frechet(x, x, y[:2], y)

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from advlearn import _late
+from advlearn.metrics import features
+from advlearn.metrics.inception import FEATURES, Inception
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state dict in the form of torchvision's, with small random weights."""
+    net = _late.torchvision().models.inception_v3(weights=None, transform_input=True, init_weights=False)
+    path = tmp_path_factory.mktemp("weights") / "inception.pt"
+    torch.save(net.state_dict(), path)
+    return path
+
+
+def theirs(file: Path, x: Tensor) -> Tensor:
+    """Logits of torchvision's own network, built as its weights ask for, for images normalised as they ask for."""
+    models = _late.torchvision().models
+    net = models.inception_v3(weights=None, transform_input=True, init_weights=False)
+    net.load_state_dict(torch.load(file, weights_only=True))
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normalised = ((x + 1) / 2 - mean[:, None, None]) / std[:, None, None]
+    with torch.no_grad():
+        return net.eval()(normalised)
+
+
+def test_it_is_torchvisions_network_up_to_the_last_layer(file: Path) -> None:
+    x = 2 * torch.rand(2, 3, 299, 299) - 1
+    net = Inception(file)
+    found = features(net, x)
+    assert found.shape == (2, FEATURES) and not found.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(net.logits(found), theirs(file, x), rtol=1e-3, atol=1e-4)
+
+
+def test_small_and_grey_images_are_brought_to_its_form(file: Path) -> None:
+    net, grey = Inception(file), 2 * torch.rand(2, 1, 28, 28) - 1
+    torch.testing.assert_close(features(net, grey), features(net, grey.expand(-1, 3, -1, -1)))
+
+
+def test_what_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"^weights: expected a file with Inception's weights, got '.*none.pt'$"
+    ):
+        Inception(tmp_path / "none.pt")
+    torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=r"^weights: expected a state dict of inception_v3 in .*other.pt: .*") as error:
+        Inception(tmp_path / "other.pt")
+    assert "\n" not in str(error.value)
+    # A cache that is a file can hold nothing: torch fails before it asks the network.
+    (tmp_path / "cache").write_text("")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    with pytest.raises(
+        FileNotFoundError, match=r"^weights: torchvision's Inception-v3 is not at hand .*; pass a file$"
+    ):
+        Inception()
+
+
+def test_images_of_another_form_are_one_line(file: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"^images: expected \(N, 1 or 3, H, W\) in \[-1, 1\], got float32 \(2, 4, 8, 8\)"
+    ):
+        Inception(file)(torch.zeros(2, 4, 8, 8))
