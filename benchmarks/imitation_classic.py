@@ -2,8 +2,8 @@
 
 - `paper`: CartPole-v1 from one episode, Acrobot-v1 and MountainCar-v0 from one and from ten, every so-manieth pair
   kept as in the paper (10, 5 and 5), at most 1.5M environment steps (the paper's budget). The return is the mean of 50
-  episodes (MountainCar: 500, whose episodes differ by ten) of the sampled policy on gymnasium's own environment; `expert` is that of the
-  demonstrations.
+  episodes (MountainCar: 500, whose episodes differ by ten) of the sampled policy on gymnasium's own environment;
+  `expert` is that of the demonstrations.
 - `time`: CartPole from one whole episode: CPU seconds until a policy's mode reaches 475 in the mean of 20 episodes,
   looked at every 8,192 steps (16,384 there); looking is not counted. The reference library beside it, its documented
   quickstart on the same episode, at most 196,608 steps. It runs in an environment of its own, named by
