@@ -1,5 +1,7 @@
 """What `fit` returns: the trained player, ready to sample, to save and to be asked how it is."""
 
+import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -45,23 +47,31 @@ class Run:
         self.trainer = trainer
         self.out = out
 
-    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None) -> Tensor:
+    def sample(
+        self, n: int, labels: Tensor | None = None, *, seed: int | None = None, truncation: float | None = None
+    ) -> Tensor:
         """Draw samples of the player.
 
         Args:
             n: How many.
             labels: Classes (n,) for a conditional task; drawn evenly if None.
             seed: Seeds this draw alone; None draws from the global generator.
+            truncation: What fidelity is bought with at the cost of variety, as the task's own `sample` has it; None for
+                none.
 
         Returns:
             Samples (n, *shape) on the task's device; images in [-1, 1].
 
         Raises:
-            TypeError: If the task is not one that samples.
+            TypeError: If the task is not one that samples, or none that truncates.
         """
         draw = getattr(self.player, "sample", None)
         if draw is None:
             raise TypeError(f"sample: expected a task that samples, got {type(self.task).__name__}")
+        if truncation is not None:
+            if "truncation" not in inspect.signature(draw).parameters:
+                raise TypeError(f"truncation: expected None, {type(self.task).__name__.lower()} has none")
+            draw = partial(draw, truncation=truncation)
         if seed is None:
             return cast(Tensor, draw(n, labels))
         with rng.isolated(seed):

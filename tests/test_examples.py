@@ -25,6 +25,17 @@ GUESTS = {
 # Examples that imitate an expert's recording, which must be at hand.
 DEMOS = {"gail_hopper": "hopper.npz", "vail_halfcheetah": "halfcheetah.npz", "wail_pendulum": "pendulum.npz"}
 
+# Examples on images that no package brings, which must be at hand too.
+IMAGES = {
+    "conditional_images": "FashionMNIST/raw",
+    "style_mixing": "FashionMNIST/raw",
+    "pix2pix_edges": "FashionMNIST/raw",
+    "colourise": "cifar10",
+    "super_resolution": "cifar10",
+    "cycle_digits": "usps",
+    "next_frame": "MNIST/raw",
+}
+
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
 def test_example_runs(example: Path, tmp_path: Path) -> None:
@@ -32,6 +43,8 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
         pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is no dependency")
     if example.stem in DEMOS and find("demos", DEMOS[example.stem]) is None:
         pytest.skip(f"demos/{DEMOS[example.stem]} is in no data folder")
+    if example.stem in IMAGES and find(IMAGES[example.stem]) is None:
+        pytest.skip(f"{IMAGES[example.stem]} is in no data folder")
     command = [sys.executable, str(example), "--steps", "3"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr

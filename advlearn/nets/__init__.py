@@ -1,4 +1,7 @@
-"""Small reference networks, and the way to rebuild them from a checkpoint without pickles."""
+"""Small reference networks, and the way to rebuild them from a checkpoint without pickles.
+
+The networks of a paper stand in a file of its name and are found there by `families`; import their classes from it.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -72,14 +72,18 @@ def indicators(y: Tensor, classes: int, like: Tensor) -> Tensor:
 
 def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None:
     """Look up the vectors of classes `y` (N,); None for a network without classes."""
-    if table is None:
+    check_classes(y, 0 if table is None else table.num_embeddings)
+    return None if table is None else table(y)
+
+
+def check_classes(y: Tensor | None, classes: int) -> None:
+    """Raise a ValueError unless `y` is what a network with so many classes takes: indices (N,), or None for 0."""
+    if not classes:
         if y is not None:
             raise ValueError("y: expected none, this network is unconditional (classes=0)")
-        return None
-    if y is None or y.is_floating_point() or y.ndim != 1:
+    elif y is None or y.is_floating_point() or y.ndim != 1:
         got = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
-        raise ValueError(f"y: expected class indices (N,) below {table.num_embeddings}, got {got}")
-    return table(y)
+        raise ValueError(f"y: expected class indices (N,) below {classes}, got {got}")
 
 
 def check_shape(name: str, x: Tensor, shape: tuple[int, ...]) -> None:

@@ -1,20 +1,21 @@
 """Generate samples like the data: vectors or images, by class where there are labels."""
 
+from math import erf
 from typing import Any, Self, cast, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, erfinv, nn
 
 from advlearn.core import processes
 from advlearn.core.chain import Chain
+from advlearn.core.checks import parameter as checked
 from advlearn.core.modes import evaluating
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data.lazy import LazySource
 from advlearn.data.source import Source
-from advlearn.nets import IdentityCritic, Network, build, critic_for, family, generator_for
-from advlearn.nets.sizing import EMBEDDED
-from advlearn.tasks._heads import learns_nothing
+from advlearn.nets import Network, build
+from advlearn.tasks import _sampling as sampling
 
 CONTEST = "data"
 
@@ -25,7 +26,8 @@ class Generate(Task):
 
     .. math:: fake = G(z)\ or\ G(z, y), \qquad z \sim N(0, I)
 
-    With classes, real samples are pairs (x, y), fake ones (G(z, y), y) with the same labels.
+    With classes, real samples are pairs (x, y), fake ones (G(z, y), y) with the same labels. What a generator's method
+    ``penalty()`` returns, if it has one, is added to the player's loss.
 
     Args:
         generator: Module from z (N, latent), and y (N,) with classes, to samples (N, *shape).
@@ -81,12 +83,7 @@ class Generate(Task):
     ) -> Self:
         """A task sized from the data: convolutional networks for images from 16 pixels a side, perceptrons below."""
         classes = source.classes if conditional else 0
-        bounded = _bounded(source)
-        if nets is None:
-            generator: nn.Module = generator_for(source.shape, latent, classes, width, bounded=bounded)
-        else:
-            made = family(nets, source.shape).generator
-            generator = made(latent, source.shape, width=width, classes=classes, bounded=bounded)
+        generator = sampling.propose_generator(source, latent, classes=classes, nets=nets, width=width)
         return cls(generator, latent=latent, shape=source.shape, classes=classes, nets=nets, width=width)
 
     @classmethod
@@ -99,20 +96,21 @@ class Generate(Task):
         x = batch[0]
         z = processes.randn(x.shape[0], self.latent, like=x)
         if not self.classes:
-            return Round({CONTEST: Sides(x, self.generator(z))})
-        y = batch[1]
-        return Round({CONTEST: Sides((x, y), (self.generator(z, y), y))})
+            sides = Sides(x, self.generator(z))
+        else:
+            y = batch[1]
+            sides = Sides((x, y), (self.generator(z, y), y))
+        penalty = getattr(self.generator, "penalty", None)
+        return Round({CONTEST: sides}, loss=None if penalty is None else penalty())
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        given = self._critic[0]
-        return {CONTEST: given if given is not None else self._propose(chain)}
+        if self._critic[0] is not None:
+            return {CONTEST: self._critic[0]}
+        sizes = {"classes": self.classes, "width": self.width}
+        return {CONTEST: sampling.propose_critic(self.shape, chain, nets=self.nets, **sizes)}
 
     def refuses(self, objective: Objective) -> str | None:
-        if objective.score in ("density", "classes"):
-            return (
-                f"its critic scores {objective.score!r}, and there is neither an attribute nor a class to predict here"
-            )
-        return None
+        return sampling.refusal(objective)
 
     def recipe(self) -> dict[str, Any] | None:
         if not isinstance(self.generator, Network) or self._critic[0] is not None:
@@ -121,39 +119,50 @@ class Generate(Task):
         return {"generator": self.generator.recipe(), "shape": list(self.shape), **sizes}
 
     @torch.no_grad()
-    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+    def sample(self, n: int, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
         """Draw samples in evaluation mode, from the global generator.
 
         Args:
             n: How many.
             labels: Classes (n,), int64, for a conditional task; drawn evenly if None.
+            truncation: What fidelity is bought with at the cost of variety: 0 gives one sample (for each class), more
+                gives more variety. A generator that has a method ``truncated(z, y, truncation)`` is asked for it; for
+                any other each number of z is drawn from a normal law cut off at plus and minus this bound. None: z
+                as in training.
 
         Returns:
             Samples (n, *shape).
 
         Raises:
-            ValueError: If labels are given to an unconditional task, of another length, or out of range.
-        """
-        parameter = next(self.generator.parameters())
-        z = torch.randn(n, self.latent, device=parameter.device)
-        with evaluating(self.generator):
-            if not self.classes:
-                if labels is not None:
-                    raise ValueError("labels: expected none, this task is unconditional (classes=0)")
-                return cast(Tensor, self.generator(z))
-            y = torch.arange(n) % self.classes if labels is None else labels
-            if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= self.classes:
-                raise ValueError(f"labels: expected {n} integers below {self.classes}, got {tuple(y.shape)} {y.dtype}")
-            return cast(Tensor, self.generator(z, y.to(parameter.device)))
+            ValueError: If labels are given to an unconditional task, of another length, or out of range; if
+                `truncation` is negative or not finite.
 
-    def _propose(self, chain: Chain) -> nn.Module:
-        objective = chain.required_objective()
-        if learns_nothing(objective):
-            return IdentityCritic(self.classes)
-        if self.nets is None or objective.score == "energy":
-            return critic_for(self.shape, objective.score, self.classes, width=self.width)
-        scores = EMBEDDED if objective.score == "vector" else 1
-        return family(self.nets, self.shape).critic(self.shape, scores, width=self.width, classes=self.classes)
+        Reference:
+            Brock et al. 2019, section 3.1 (truncated normal); Karras et al. 2019, appendix B (a generator's own).
+        """
+        bound = None if truncation is None else checked("truncation", truncation, low=0)
+        device = next(self.generator.parameters()).device
+        own = getattr(self.generator, "truncated", None)
+        if bound is None or own is not None:
+            z = torch.randn(n, self.latent, device=device)
+        else:
+            z = truncated_normal(n, self.latent, bound, device)
+        y = self._classes_of(n, labels, device)
+        with evaluating(self.generator):
+            if bound is not None and own is not None:
+                return cast(Tensor, own(z, y, bound))
+            return cast(Tensor, self.generator(z) if y is None else self.generator(z, y))
+
+    def _classes_of(self, n: int, labels: Tensor | None, device: torch.device) -> Tensor | None:
+        """The classes of `n` samples on the device, or None for an unconditional task."""
+        if not self.classes:
+            if labels is not None:
+                raise ValueError("labels: expected none, this task is unconditional (classes=0)")
+            return None
+        y = torch.arange(n) % self.classes if labels is None else labels
+        if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= self.classes:
+            raise ValueError(f"labels: expected {n} integers below {self.classes}, got {tuple(y.shape)} {y.dtype}")
+        return y.to(device)
 
     def _check(self) -> None:
         """Try the generator once, so that a misfit is a line here and not a traceback in the first step."""
@@ -168,9 +177,30 @@ class Generate(Task):
             raise ValueError(f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}")
 
 
-def _bounded(source: Source | LazySource) -> bool:
-    """Whether a tanh may end the generator: images in [-1, 1], not standardised ones."""
-    return source.kind == "image" and (not isinstance(source, Source) or source.bounded)
+def truncated_normal(n: int, size: int, bound: float, device: torch.device | None = None) -> Tensor:
+    r"""Draw standard normal numbers that lie within a bound, from the global generator.
+
+    .. math:: z = \Phi^{-1}(u), \qquad u \sim U(\Phi(-t), \Phi(t))
+
+    It is what drawing anew until a number is within the bound gives, in one pass.
+
+    Args:
+        n: How many vectors.
+        size: Size of each.
+        bound: t, at least 0.
+        device: Where they are drawn.
+
+    Returns:
+        Float vectors (n, size).
+
+    Example:
+        >>> bool((truncated_normal(100, 8, bound=0.5).abs() <= 0.5).all())
+        True
+    """
+    # erf maps the bound to the probability of the interval, and a uniform number of that spread back to z.
+    uniform = 2 * torch.rand(n, size, device=device) - 1
+    z = erfinv(uniform * erf(bound / 2**0.5)) * 2**0.5
+    return z.clamp(-bound, bound)
 
 
 TASK = Generate

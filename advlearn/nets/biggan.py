@@ -1,0 +1,182 @@
+"""BigGAN: the latent enters every block, classes share one embedding, weights start orthogonal and are kept near it."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.family import Family
+from advlearn.nets.network import EMBEDDING, Network, check_shape, join, positive, sizes, squeeze_score
+from advlearn.nets.network import embedding as table_of
+from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, grids, normalise
+
+LARGEST = 64
+"""The largest grid with attention (Brock et al. 2019, appendix B)."""
+
+
+@final
+class BigGANGenerator(Network):
+    r"""`SAGANGenerator` with hierarchical latents: each block's norms are conditional on a part of z beside the class.
+
+    .. math:: z = (z_0, \dots, z_n), \qquad x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z_0, [z_1, e(y)]) \dots,
+        [z_n, e(y)]))))
+
+    The player's loss has a term more (`penalty`), which makes truncation work.
+
+    Args:
+        latent: Size of the latent vector, at least one number for each block and one more.
+        shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
+        width: As for `SNGANGenerator` (96 in the paper).
+        classes: Number of classes; 0 for an unconditional generator.
+        bounded: End in tanh, for data in [-1, 1].
+        spectral: Normalise each convolution and linear layer by its largest singular value.
+        orthogonal: Weight of `penalty`.
+
+    Raises:
+        ValueError: A size that does not fit; in `forward` latents of another size, or classes missing.
+
+    Example:
+        >>> BigGANGenerator(16, (3, 32, 32), width=2)(torch.zeros(2, 16)).shape
+        torch.Size([2, 3, 32, 32])
+
+    Reference: Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
+        2019, sections 3 and 3.1, equation 3, appendix B.
+
+    Deviations: the parts of z differ by one in size where `latent` is no multiple; the maps inside the conditional
+        norms are orthogonal at the start and not normalised; statistics of batch norm are those of training also for
+        truncated latents; images below 128 pixels have the attention at half their side, as those have.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        width: int = 64,
+        classes: int = 0,
+        bounded: bool = True,
+        spectral: bool = True,
+        orthogonal: float = 1e-4,
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width)
+        self.latent = latent
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.classes = classes
+        self.bounded = bounded
+        self.spectral = spectral
+        if not orthogonal >= 0:
+            raise ValueError(f"orthogonal: expected a number of at least 0, got {orthogonal!r}")
+        self.orthogonal = orthogonal
+        self.parts = parts(latent, len(grids(self.shape)))
+        self.embedding = table_of(classes)
+        conditions = [part + (EMBEDDING if classes else 0) for part in self.parts[1:]]
+        self.trunk = UpTrunk(self.parts[0], self.shape, width, conditions, attended(self.shape), bounded)
+        self.apply(_initialise)
+        if spectral:
+            normalise(self)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        check_shape("z", z, (self.latent,))
+        first, *others = z.split(self.parts, dim=1)
+        return self.trunk(first, [join(part, y, self.embedding) for part in others])
+
+    def penalty(self) -> Tensor:
+        r"""The generator's own term of the player's loss: rows of a weight matrix shall be perpendicular.
+
+        .. math:: w \sum_l \|W_l W_l^T \odot (1 - I)\|_F^2
+
+        Over all weights but the class embedding, before spectral normalisation; each as a matrix of its outputs
+        against the rest.
+
+        Returns:
+            A scalar.
+        """
+        layers = [m for m in self.trunk.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+        with torch.autocast(self.trunk.project.weight.device.type, enabled=False):
+            return self.orthogonal * torch.stack([_overlap(_learned(layer).flatten(1)) for layer in layers]).sum()
+
+
+@final
+class BigGANCritic(Network):
+    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 64, and orthogonal weights at the start.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
+        out_features: Scores a sample.
+        width: As for `SNGANCritic` (96 in the paper).
+        classes: Number of classes; 0 for an unconditional critic.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+
+    Example:
+        >>> BigGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+
+    Reference: Brock et al. 2019, section 3, appendix B.
+
+    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge + spectral_norm"``.
+    """
+
+    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+        super().__init__()
+        positive(out_features=out_features, width=width)
+        self.shape = sizes("shape", shape)
+        self.out_features = out_features
+        self.width = width
+        self.classes = classes
+        self.trunk = DownTrunk(self.shape, width, attended(self.shape))
+        self.head = ProjectionHead(self.trunk.features, out_features, classes)
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        h = self.trunk(x)
+        return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
+
+
+def parts(latent: int, count: int) -> list[int]:
+    """Return the sizes of the `count` parts of a latent vector, which differ by at most one.
+
+    Example:
+        >>> parts(16, 3)
+        [6, 5, 5]
+    """
+    if latent < count:
+        raise ValueError(f"latent: expected at least {count}, one for each block and one more, got {latent}")
+    return [latent // count + (k < latent % count) for k in range(count)]
+
+
+def attended(shape: tuple[int, ...]) -> int:
+    """Return the side of the grid with attention.
+
+    Example:
+        >>> attended((3, 32, 32)), attended((3, 128, 128))
+        (16, 64)
+    """
+    return min(grids(shape)[-2], LARGEST)
+
+
+def _overlap(matrix: Tensor) -> Tensor:
+    products = matrix @ matrix.T
+    return (products - products.diag().diag()).square().sum()
+
+
+def _learned(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    """The parameter behind a layer's weight, which normalisation may stand before."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        return layer.weight
+    return layer.get_parameter("parametrizations.weight.original")
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv2d, nn.Linear, nn.Embedding)):
+        nn.init.orthogonal_(module.weight)
+
+
+FAMILY = Family(BigGANGenerator, BigGANCritic, SIDES)

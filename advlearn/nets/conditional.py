@@ -1,0 +1,123 @@
+"""Conditioning of grids and of scores by a vector: the indicator of a class, an embedding, a part of the latent."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.nets.network import check_classes, check_shape, indicators, positive
+
+
+@final
+class ConditionalBatchNorm(nn.Module):
+    r"""Batch norm whose gain and bias are linear in a vector c.
+
+    .. math:: y = (1 + W c)\,\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + V c
+
+    W and V start at zero, the layer as batch norm without gain and bias. Where c indicates a class, the columns of
+    W and V are the gains and biases of the classes.
+
+    Args:
+        channels: Channels of the grid.
+        condition: Size of c; 0 for a plain batch norm, with a gain and a bias of its own.
+
+    Raises:
+        ValueError: A size out of range; in `forward` a vector of another size, or one where none is expected.
+
+    Example:
+        >>> ConditionalBatchNorm(4, condition=3)(torch.randn(2, 4, 8, 8), torch.eye(3)[:2]).shape
+        torch.Size([2, 4, 8, 8])
+
+    Reference: de Vries et al., "Modulating early visual processing by language", 2017, section 3.1 (any vector);
+        Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic Style", 2017, equation 5 (classes).
+    """
+
+    def __init__(self, channels: int, condition: int = 0) -> None:
+        super().__init__()
+        positive(channels=channels)
+        _counted(condition)
+        self.condition = condition
+        self.norm = nn.BatchNorm2d(channels, affine=not condition)
+        self.gain = nn.Linear(condition, channels, bias=False) if condition else None
+        self.bias = nn.Linear(condition, channels, bias=False) if condition else None
+        for layer in (self.gain, self.bias):
+            if layer is not None:
+                nn.init.zeros_(layer.weight)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Normalise grids (N, channels, H, W), by vectors (N, condition) if conditional; same shape."""
+        c = _checked(c, self.condition)
+        if c is None or self.gain is None or self.bias is None:
+            return self.norm(x)
+        gain, bias = (layer(c)[:, :, None, None] for layer in (self.gain, self.bias))
+        return torch.addcmul(bias, self.norm(x), 1 + gain)
+
+
+@final
+class ProjectionHead(nn.Module):
+    r"""Scores of features h, conditional on a vector c by projection.
+
+    .. math:: score_f(h, c) = w_f \cdot h + b_f + (V_f c) \cdot h
+
+    Where c indicates a class, the columns of V_f are the class embeddings.
+
+    Args:
+        features: Size of h.
+        out_features: Scores a sample.
+        condition: Size of c; 0 for scores of h alone.
+
+    Raises:
+        ValueError: A size out of range; in `forward` a vector of another size, or one where none is expected.
+
+    Example:
+        >>> ProjectionHead(8, condition=3)(torch.randn(5, 8), torch.randn(5, 3)).shape
+        torch.Size([5, 1])
+
+    Reference: Miyato and Koyama, "cGANs with Projection Discriminator", 2018, equations 3 and 4.
+    """
+
+    def __init__(self, features: int, out_features: int = 1, condition: int = 0) -> None:
+        super().__init__()
+        positive(features=features, out_features=out_features)
+        _counted(condition)
+        self.condition = condition
+        self.linear = nn.Linear(features, out_features)
+        self.projection = nn.Linear(condition, out_features * features, bias=False) if condition else None
+        for layer in (self.linear, self.projection):
+            if layer is not None:
+                nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
+        """Score features (N, features), with vectors (N, condition) if conditional: (N, out_features)."""
+        score = self.linear(h)
+        c = _checked(c, self.condition)
+        if c is None or self.projection is None:
+            return score
+        vectors = self.projection(c).unflatten(1, (-1, h.shape[1]))
+        return score + (vectors * h[:, None]).sum(2)
+
+
+def class_indicators(y: Tensor | None, classes: int, like: Tensor) -> Tensor | None:
+    """One-hot vectors (N, classes) of class indices `y` (N,), or None for a network without classes.
+
+    Raises:
+        ValueError: If `y` is not what a network with so many classes takes.
+    """
+    check_classes(y, classes)
+    return None if y is None else indicators(y, classes, like)
+
+
+def _counted(condition: int) -> None:
+    if condition < 0:
+        raise ValueError(f"condition: expected 0 (unconditional) or more, got {condition}")
+
+
+def _checked(c: Tensor | None, condition: int) -> Tensor | None:
+    if c is None and condition:
+        raise ValueError(f"c: expected vectors (N, {condition}), got None")
+    if c is not None:
+        if not condition:
+            raise ValueError("c: expected none, this layer is unconditional (condition=0)")
+        check_shape("c", c, (condition,))
+    return c

@@ -1,0 +1,248 @@
+"""R3GAN's residual networks: no normalisation, grouped convolutions between wide 1 x 1 ones, bilinear resampling."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import gcd, prod
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, interpolate, leaky_relu, pad
+
+from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.family import Family
+from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes, squeeze_score
+from advlearn.nets.residual import SIDES, grids
+
+SLOPE = 0.2
+GAIN = (2 / (1 + SLOPE**2)) ** 0.5
+"""What keeps the variance through a leaky ReLU."""
+EXPANSION = 2
+"""Times as many channels inside a block as outside (inverted bottleneck)."""
+WIDEST = 8
+"""Most channels of a grid, in those of the image's (Huang et al. 2024, the networks for 256 pixels)."""
+GROUP = 16
+"""Channels of a group of the 3 x 3 convolution."""
+SMALL = 1e-3
+"""Scale of a block's last weights at the start."""
+
+
+@final
+class InvertedBlock(nn.Module):
+    r"""Residual block: 1 x 1 to twice the channels, grouped 3 x 3, 1 x 1 back; it starts next to the identity.
+
+    .. math:: y = x + W_3 \rho(W_2 \rho(W_1 x + b_1) + b_2)
+
+    Args:
+        channels: Channels of the grid.
+        depth: Residual blocks of the whole network; its weights start smaller by its fourth root.
+
+    Example:
+        >>> InvertedBlock(8, depth=4)(torch.randn(2, 8, 4, 4)).shape
+        torch.Size([2, 8, 4, 4])
+
+    Reference: Huang et al. 2024, section 3.2 and figure 4; Zhang, Dauphin, Ma, "Fixup Initialization", 2019, for the
+        scale.
+
+    Deviations: the last weights start at a thousandth of their usual scale, not at zero, since zero has no direction
+        for ``spectral_norm`` to keep.
+    """
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        positive(channels=channels, depth=depth)
+        inner = EXPANSION * channels
+        self.conv1 = nn.Conv2d(channels, inner, 1)
+        self.conv2 = nn.Conv2d(inner, inner, 3, padding=1, groups=gcd(inner, max(1, inner // GROUP)))
+        self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
+        for layer, gain in ((self.conv1, depth**-0.25), (self.conv2, depth**-0.25), (self.conv3, SMALL)):
+            _initialise(layer, GAIN * gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map grids (N, channels, H, W) to grids of the same shape."""
+        return x + self.conv3(leaky_relu(self.conv2(leaky_relu(self.conv1(x), SLOPE)), SLOPE))
+
+
+@final
+class R3GANGenerator(Network):
+    """A learned small grid weighted by the latent, then residual blocks at each side, and a 1 x 1 convolution.
+
+    Args:
+        latent: Size of the latent vector.
+        shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
+        width: Channels of the image's grid, doubled with each halving up to eight times as many (96 in the paper).
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the
+            latent.
+        bounded: End in tanh, for data in [-1, 1].
+        blocks: Residual blocks at each side.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+
+    Example:
+        >>> R3GANGenerator(16, (3, 32, 32), width=2)(torch.zeros(2, 16)).shape
+        torch.Size([2, 3, 32, 32])
+
+    Reference: Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern GAN Baseline",
+        2024, section 3 and figure 4.
+
+    Deviations: as of `InvertedBlock`; tanh at the end, where the paper has nothing; channels are doubled whatever the
+        image's size, where the paper's networks for 32 and 64 pixels are equally wide throughout, which costs more.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        width: int = 64,
+        classes: int = 0,
+        bounded: bool = True,
+        blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width, blocks=blocks)
+        self.latent = latent
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.classes = classes
+        self.bounded = bounded
+        self.blocks = blocks
+        start, channels = grids(self.shape)[0], channels_of(self.shape, width)
+        depth = blocks * len(channels)
+        self.embedding = embedding(classes)
+        self.weigh = nn.Linear(latent + (EMBEDDING if classes else 0), channels[0], bias=False)
+        self.basis = nn.Parameter(torch.randn(channels[0], start, start))
+        self.layers = nn.Sequential(*_blocks(channels[0], blocks, depth))
+        for before, after in pairwise(channels):
+            self.layers.extend([_widened(before, after), Doubled(), *_blocks(after, blocks, depth)])
+        self.last = nn.Conv2d(channels[-1], self.shape[0], 1, bias=False)
+        self.output = nn.Tanh() if bounded else nn.Identity()
+        _initialise(self.weigh)
+        _initialise(self.last)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        check_shape("z", z, (self.latent,))
+        grid = self.basis * self.weigh(join(z, y, self.embedding))[:, :, None, None]
+        return self.output(self.last(self.layers(grid)))
+
+
+@final
+class R3GANCritic(Network):
+    """The generator's mirror: a 1 x 1 convolution, residual blocks at each side, one weight for each place left.
+
+    For classes, the scores are conditional by projection.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
+        out_features: Scores a sample.
+        width: Channels of the image's grid, doubled with each halving up to eight times as many (96 in the paper).
+        classes: Number of classes; 0 for an unconditional critic.
+        blocks: Residual blocks at each side.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+
+    Example:
+        >>> R3GANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+
+    Reference: Huang et al. 2024, section 3 and figure 4; Miyato and Koyama 2018 for the classes.
+
+    Deviations: as of `InvertedBlock` and `R3GANGenerator`; a score has an unconditional part beside the projection.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0, blocks: int = 2
+    ) -> None:
+        super().__init__()
+        positive(out_features=out_features, width=width, blocks=blocks)
+        self.shape = sizes("shape", shape)
+        self.out_features = out_features
+        self.width = width
+        self.classes = classes
+        self.blocks = blocks
+        end, channels = grids(self.shape)[0], channels_of(self.shape, width)[::-1]
+        depth, last = blocks * len(channels), channels[-1]
+        self.first = nn.Conv2d(self.shape[0], channels[0], 1, bias=False)
+        self.layers = nn.Sequential(*_blocks(channels[0], blocks, depth))
+        for before, after in pairwise(channels):
+            self.layers.extend([Halved(), _widened(before, after), *_blocks(after, blocks, depth)])
+        self.places = nn.Conv2d(last, last, end, groups=last, bias=False)
+        self.head = ProjectionHead(last, out_features, classes)
+        _initialise(self.first)
+        _initialise(self.places)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        check_shape("x", x, self.shape)
+        h = self.places(self.layers(self.first(x))).flatten(1)
+        return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
+
+
+@final
+class Doubled(nn.Module):
+    """Bilinear interpolation of a grid to twice its sides.
+
+    Example:
+        >>> Doubled()(torch.tensor([[[[0.0, 4.0]]]]))[0, 0, 0]
+        tensor([0., 1., 3., 4.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map grids (N, C, H, W) to (N, C, 2H, 2W)."""
+        return interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+@final
+class Halved(nn.Module):
+    """A grid at half its sides, smoothed by the weights of bilinear interpolation, (1, 3, 3, 1) / 8 each way.
+
+    Example:
+        >>> Halved()(torch.arange(8.0).expand(1, 1, 8, 8))[0, 0, 1]
+        tensor([0.6250, 2.5000, 4.5000, 6.3750])
+    """
+
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        self.register_buffer("weight", torch.outer(line, line)[None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map grids (N, C, H, W) of even sides to (N, C, H/2, W/2)."""
+        weight = self.weight.to(x.dtype).expand(x.shape[1], 1, 4, 4)
+        return conv2d(pad(x, (1, 1, 1, 1), mode="replicate"), weight, stride=2, groups=x.shape[1])
+
+
+def channels_of(shape: tuple[int, ...], width: int) -> list[int]:
+    """Channels of the grids from the smallest to the image's.
+
+    Example:
+        >>> channels_of((3, 32, 32), 16), channels_of((3, 128, 128), 16)
+        ([128, 64, 32, 16], [128, 128, 128, 64, 32, 16])
+    """
+    return [width * min(2**level, WIDEST) for level in reversed(range(len(grids(shape))))]
+
+
+def _blocks(channels: int, count: int, depth: int) -> list[InvertedBlock]:
+    return [InvertedBlock(channels, depth) for _ in range(count)]
+
+
+def _widened(before: int, after: int) -> nn.Module:
+    """A 1 x 1 convolution where the channels differ."""
+    if before == after:
+        return nn.Identity()
+    layer = nn.Conv2d(before, after, 1, bias=False)
+    _initialise(layer)
+    return layer
+
+
+def _initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+    nn.init.normal_(layer.weight, std=gain / prod(layer.weight.shape[1:]) ** 0.5)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+FAMILY = Family(R3GANGenerator, R3GANCritic, SIDES)

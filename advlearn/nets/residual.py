@@ -1,0 +1,257 @@
+"""Residual blocks that double or halve a grid, and the two trunks that SNGAN, SAGAN and BigGAN have in common."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import final
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, relu
+from torch.nn.utils import parametrizations
+
+from advlearn.nets.attention import SelfAttention
+from advlearn.nets.conditional import ConditionalBatchNorm
+from advlearn.nets.network import check_shape, positive
+
+SIDES = (16, 28, 32, 64, 128)
+"""Sides of the square images that the trunks are built for."""
+
+
+@final
+class UpBlock(nn.Module):
+    r"""Residual block of a generator that doubles the sides of a grid.
+
+    .. math:: y = up(W_s x) + W_2 \rho(N_2(W_1\, up(\rho(N_1(x, c))), c))
+
+    W_1 and W_2 are 3 x 3 convolutions, W_s a 1 x 1 one, up repeats each value, rho is ReLU, N are batch norms,
+    conditional on c where there is one. A bias before a norm has no effect, so that there is none.
+
+    Args:
+        before: Channels that come in.
+        after: Channels that go out.
+        condition: Size of c; 0 for none.
+
+    Example:
+        >>> import torch
+        >>> UpBlock(8, 4)(torch.randn(2, 8, 4, 4)).shape
+        torch.Size([2, 4, 8, 8])
+
+    Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", figure 8 (right).
+    """
+
+    def __init__(self, before: int, after: int, condition: int = 0) -> None:
+        super().__init__()
+        self.norm1 = ConditionalBatchNorm(before, condition)
+        self.conv1 = _convolution(before, after, bias=False)
+        self.norm2 = ConditionalBatchNorm(after, condition)
+        self.conv2 = _convolution(after, after, bias=False)
+        self.shortcut = _shortcut(before, after, bias=False)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map grids (N, before, H, W), and vectors (N, condition) if conditional, to (N, after, 2H, 2W)."""
+        branch = self.conv1(_doubled(relu(self.norm1(x, c))))
+        # The 1 x 1 convolution commutes with the doubling and is four times cheaper before it.
+        return _doubled(self.shortcut(x)) + self.conv2(relu(self.norm2(branch, c)))
+
+
+@final
+class DownBlock(nn.Module):
+    r"""Residual block of a critic, without norms.
+
+    .. math:: y = W_s\, down(x) + down(W_2 \rho(W_1 \rho(x)))
+
+    Args:
+        before: Channels that come in.
+        after: Channels that go out.
+        halves: Average 2 x 2 places (down), or leave the grid as it is.
+        first: Take x as it is, since it is an image: leave out the inner rho.
+
+    Example:
+        >>> import torch
+        >>> DownBlock(3, 8, first=True)(torch.randn(2, 3, 8, 8)).shape
+        torch.Size([2, 8, 4, 4])
+
+    Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", figure 8 (left and
+        middle).
+    """
+
+    def __init__(self, before: int, after: int, *, halves: bool = True, first: bool = False) -> None:
+        super().__init__()
+        self.enter = nn.Identity() if first else nn.ReLU()
+        self.conv1 = _convolution(before, after)
+        self.conv2 = _convolution(after, after)
+        self.shortcut = _shortcut(before, after) if halves or before != after else nn.Identity()
+        self.down = nn.AvgPool2d(2) if halves else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map grids (N, before, H, W) to (N, after, H/2, W/2), or of the same sides."""
+        return self.shortcut(self.down(x)) + self.down(self.conv2(relu(self.conv1(self.enter(x)))))
+
+
+@final
+class UpTrunk(nn.Module):
+    """From a vector to an image: a linear layer to a small grid, `UpBlock`s, a norm, ReLU, a convolution, tanh.
+
+    Args:
+        latent: Size of the vector.
+        shape: Shape (C, H, W) of an image; H = W, one of `SIDES`.
+        width: As for `up_channels`.
+        conditions: Size of the vector that conditions each block, one for each; 0 for none.
+        attention: Side of the grid behind whose block `SelfAttention` stands; None for none.
+        bounded: End in tanh.
+
+    Example:
+        >>> import torch
+        >>> UpTrunk(8, (3, 16, 16), 2, (0, 0))(torch.randn(2, 8), (None, None)).shape
+        torch.Size([2, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: tuple[int, ...],
+        width: int,
+        conditions: Sequence[int],
+        attention: int | None = None,
+        bounded: bool = True,
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width)
+        sides, channels = grids(shape), up_channels(shape, width)
+        self.grid = (channels[0], sides[0], sides[0])
+        self.project = nn.Linear(latent, channels[0] * sides[0] ** 2)
+        blocks = [UpBlock(*pair, c) for pair, c in zip(pairwise(channels), conditions, strict=True)]
+        self.blocks = nn.ModuleList(blocks)
+        self.attention = SelfAttention(channels[sides.index(attention)]) if attention is not None else None
+        self.attended = attention
+        self.norm = ConditionalBatchNorm(channels[-1])
+        self.last = _convolution(channels[-1], shape[0], gain=1.0)
+        self.output = nn.Tanh() if bounded else nn.Identity()
+        nn.init.xavier_uniform_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, z: Tensor, conditions: Sequence[Tensor | None]) -> Tensor:
+        """Map vectors (N, latent) and one condition (N, its size) or None for each block to images (N, C, H, W)."""
+        x = self.project(z).unflatten(1, self.grid)
+        for block, c in zip(self.blocks, conditions, strict=True):
+            x = block(x, c)
+            if self.attention is not None and x.shape[2] == self.attended:
+                x = self.attention(x)
+        return self.output(self.last(relu(self.norm(x))))
+
+
+@final
+class DownTrunk(nn.Module):
+    """From an image to a vector: `DownBlock`s, ReLU, the sum over all places.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W, one of `SIDES`.
+        width: As for `down_channels`.
+        attention: Side of the grid behind whose block `SelfAttention` stands; None for none.
+
+    Attributes:
+        features: Size of the vector.
+
+    Example:
+        >>> import torch
+        >>> DownTrunk((3, 16, 16), 2)(torch.randn(5, 3, 16, 16)).shape
+        torch.Size([5, 2])
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int, attention: int | None = None) -> None:
+        super().__init__()
+        positive(width=width)
+        side, layers = shape[1], list[nn.Module]()
+        for k, (before, after, halves) in enumerate(down_channels(shape, width)):
+            layers.append(DownBlock(before, after, halves=halves, first=k == 0))
+            side = side // 2 if halves else side
+            if halves and side == attention:
+                layers.append(SelfAttention(after))
+            self.features = after
+        self.layers = nn.Sequential(*layers)
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to vectors (N, features)."""
+        check_shape("x", x, self.shape)
+        return relu(self.layers(x)).sum(dim=(2, 3))
+
+
+def grids(shape: tuple[int, ...]) -> list[int]:
+    """Sides of the grids from the smallest to the image's.
+
+    Example:
+        >>> grids((1, 28, 28)), grids((3, 32, 32))
+        ([7, 14, 28], [4, 8, 16, 32])
+    """
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIDES:
+        raise ValueError(f"shape: expected (C, H, W) with H = W of {', '.join(map(str, SIDES))}, got {shape}")
+    sides = [shape[1]]
+    while sides[0] % 2 == 0 and sides[0] > 7:
+        sides.insert(0, sides[0] // 2)
+    return sides
+
+
+def up_channels(shape: tuple[int, ...], width: int) -> list[int]:
+    """Channels of a generator's grids: one width up to 32 pixels, else that at the image and doubled before.
+
+    Example:
+        >>> up_channels((3, 32, 32), 256), up_channels((3, 128, 128), 64)
+        ([256, 256, 256, 256], [1024, 1024, 512, 256, 128, 64])
+    """
+    sides = grids(shape)
+    if shape[1] <= 32:
+        return [width] * len(sides)
+    after = [width * 2**level for level in reversed(range(len(sides) - 1))]
+    return [after[0], *after]
+
+
+def down_channels(shape: tuple[int, ...], width: int) -> list[tuple[int, int, bool]]:
+    """Channels before and after each block of a critic, and whether it halves the grid.
+
+    Up to 32 pixels two blocks that halve and two that do not, all of one width; else a width that is doubled with
+    each halving, and one block more.
+
+    Example:
+        >>> down_channels((3, 32, 32), 128)
+        [(3, 128, True), (128, 128, True), (128, 128, False), (128, 128, False)]
+        >>> [after for _, after, _ in down_channels((3, 128, 128), 64)]
+        [64, 128, 256, 512, 1024, 1024]
+    """
+    halvings = len(grids(shape)) - 1
+    if shape[1] <= 32:
+        after, halves = [width] * 4, [True, True, False, False]
+    else:
+        after = [width * 2**level for level in range(halvings)]
+        after, halves = [*after, after[-1]], [True] * halvings + [False]
+    return list(zip([shape[0], *after[:-1]], after, halves, strict=True))
+
+
+def normalise(generator: nn.Module) -> None:
+    """Put spectral normalisation on each convolution and linear layer, but for the maps inside conditional norms.
+
+    Those start at zero, which has no direction.
+    """
+    inside = {id(m) for norm in generator.modules() if isinstance(norm, ConditionalBatchNorm) for m in norm.modules()}
+    for layer in list(generator.modules()):
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and id(layer) not in inside:
+            parametrizations.spectral_norm(layer)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _convolution(before: int, after: int, *, bias: bool = True, gain: float = 2**0.5) -> nn.Conv2d:
+    layer = nn.Conv2d(before, after, 3, padding=1, bias=bias)
+    nn.init.xavier_uniform_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _shortcut(before: int, after: int, *, bias: bool = True) -> nn.Conv2d:
+    layer = nn.Conv2d(before, after, 1, bias=bias)
+    nn.init.xavier_uniform_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

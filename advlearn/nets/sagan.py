@@ -1,0 +1,121 @@
+"""SAGAN: SNGAN's networks with self-attention in the middle, and spectral normalisation of the generator too."""
+
+from collections.abc import Sequence
+from typing import final
+
+from torch import Tensor
+
+from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.family import Family
+from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
+from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, grids, normalise
+
+LARGEST = 32
+"""The largest grid with attention (Zhang et al. 2019, table 1: the best of those tried)."""
+
+
+@final
+class SAGANGenerator(Network):
+    """`SNGANGenerator` with `SelfAttention` at half the image's side, at most 32, and spectral normalisation.
+
+    Args:
+        latent: Size of the latent vector.
+        shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
+        width: As for `SNGANGenerator`.
+        classes: Number of classes; 0 for an unconditional generator.
+        bounded: End in tanh, for data in [-1, 1].
+        spectral: Normalise each convolution and linear layer by its largest singular value.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+
+    Example:
+        >>> import torch
+        >>> SAGANGenerator(16, (3, 32, 32), width=2)(torch.zeros(2, 16)).shape
+        torch.Size([2, 3, 32, 32])
+
+    Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks", 2019,
+        sections 3 and 4.
+
+    Deviations: the gains and biases of the conditional norms are not normalised; images below 64 pixels, which the
+        paper has none of, have the attention at half their side.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        width: int = 64,
+        classes: int = 0,
+        bounded: bool = True,
+        spectral: bool = True,
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width)
+        self.latent = latent
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.classes = classes
+        self.bounded = bounded
+        self.spectral = spectral
+        self.blocks = len(grids(self.shape)) - 1
+        self.trunk = UpTrunk(latent, self.shape, width, [classes] * self.blocks, attended(self.shape), bounded)
+        if spectral:
+            normalise(self)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        check_shape("z", z, (self.latent,))
+        return self.trunk(z, [class_indicators(y, self.classes, like=z)] * self.blocks)
+
+
+@final
+class SAGANCritic(Network):
+    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 32.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
+        out_features: Scores a sample.
+        width: As for `SNGANCritic`.
+        classes: Number of classes; 0 for an unconditional critic.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+
+    Example:
+        >>> import torch
+        >>> SAGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+
+    Reference: Zhang et al. 2019, sections 3 and 4.
+
+    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge + spectral_norm"``.
+    """
+
+    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+        super().__init__()
+        positive(out_features=out_features, width=width)
+        self.shape = sizes("shape", shape)
+        self.out_features = out_features
+        self.width = width
+        self.classes = classes
+        self.trunk = DownTrunk(self.shape, width, attended(self.shape))
+        self.head = ProjectionHead(self.trunk.features, out_features, classes)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        h = self.trunk(x)
+        return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
+
+
+def attended(shape: tuple[int, ...]) -> int:
+    """Return the side of the grid with attention.
+
+    Example:
+        >>> attended((3, 32, 32)), attended((3, 128, 128))
+        (16, 32)
+    """
+    return min(grids(shape)[-2], LARGEST)
+
+
+FAMILY = Family(SAGANGenerator, SAGANCritic, SIDES)
