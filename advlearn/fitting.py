@@ -21,6 +21,7 @@ from advlearn.engine.device import Precision
 from advlearn.engine.progress import Progress
 from advlearn.engine.samples import SampleGrid
 from advlearn.engine.tensorboard import TensorBoard
+from advlearn.pictures.stages import Stages
 from advlearn.run import Run
 
 PICTURED = 64
@@ -133,7 +134,9 @@ def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task,
     """What a run's folder brings; the checkpoint last, since it saves what the others know."""
     real = source.x[:PICTURED] if isinstance(source, Source) else None
     draw = SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real)
-    pictures = [draw] if hasattr(game, "sample") else []
+    pictures: list[Callback] = [draw] if hasattr(game, "sample") else []
+    if hasattr(game, "before_after") and len(source.shape) == 3:
+        pictures.append(Stages(folder, columns=lambda: cast(Any, average.module).before_after(source)))
     return [TensorBoard(folder / "tensorboard"), *pictures, Checkpoint(folder, recipe=recipe)]
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from advlearn.data import Domains, LazySource, PartlyLabelled, Source, Table, names
+from advlearn.data import Domains, LazySource, Pairs, PartlyLabelled, Source, Table, Unpaired, names
 from advlearn.data import load as load_data
 from advlearn.run import Run
 
@@ -45,7 +45,7 @@ def report(run: Run, data: Any) -> None:
 
     console = Console()
     opened = getattr(type(run.task), "open", load_data)(data)
-    if isinstance(opened, Source):
+    if isinstance(opened, Source) and hasattr(run.player, "sample"):
         console.print(_samples(run, opened))
     elif not isinstance(opened, LazySource):
         figures = evaluate(run, _test_part(data, opened, getattr(type(run.task), "open", load_data)))
@@ -61,22 +61,42 @@ def report(run: Run, data: Any) -> None:
             console.print(f"  {path}", highlight=False)
 
 
-def evaluate(run: Run, data: Domains | Table | PartlyLabelled) -> dict[str, float]:
-    """How good the run's predictions are on labelled data of its own kind.
+def evaluate(run: Run, data: Domains | Table | PartlyLabelled | Pairs | Unpaired | Source) -> dict[str, float]:
+    """How good the run's predictions are on data of its own kind.
 
     Args:
-        run: A run of `adapt`, `debias` or `classify`.
-        data: Domains with a labelled target, a table, or partly labelled data (whose labelled part counts).
+        run: A run of a task that predicts or translates.
+        data: Domains with a labelled target, a table, partly labelled data (whose labelled part counts), pairs, two
+            unpaired sets, or samples with the number of what belongs to each.
 
     Returns:
-        Accuracies, or for a regressor the root mean squared error, and differences between groups, by name.
+        Accuracies, or for a regressor the root mean squared error, and differences between groups, by name; of
+        translations the mean absolute difference from the target, or from what went there and back.
     """
+    if isinstance(data, Pairs):
+        found = getattr(run.player, "vectors", run.predict)(data.x[:COUNT]).cpu()
+        return {"mean absolute difference": float((found - data.y[:COUNT]).abs().mean())}
+    if isinstance(data, Unpaired):
+        return _there_and_back(run, data)
+    if isinstance(data, Source):
+        return {f"accuracy on {data.name}": _accuracy(run, data)}
     if isinstance(data, Domains):
         named = {f"accuracy on {part.name}": part for part in (*data.sources, data.target)}
         return {name: _accuracy(run, part) for name, part in named.items() if isinstance(part, Source) and part.classes}
     if isinstance(data, PartlyLabelled):
         return {f"accuracy on {data.labelled.name}": _accuracy(run, data.labelled)}
     return _fairness(run, data)
+
+
+def _there_and_back(run: Run, data: Unpaired) -> dict[str, float]:
+    """How far what went through both translations lies from where it began."""
+    player, figures = cast(Any, run.player), dict[str, float]()
+    for part, there, back in ((data.a, "b", "a"), (data.b, "a", "b")):
+        if isinstance(part, Source):
+            x = part.x[:COUNT]
+            found = player.predict(player.predict(x, there), back).cpu()
+            figures[f"there and back, {part.name}: mean absolute difference"] = float((found - x).abs().mean())
+    return figures
 
 
 def _fairness(run: Run, table: Table) -> dict[str, float]:
@@ -108,6 +128,12 @@ def _test_part(data: Any, opened: Any, open_: Any) -> Any:
     if isinstance(opened, PartlyLabelled):
         name = f"{data.rpartition(':')[0]}-test"
         return PartlyLabelled(cast(Source, load_data(name)), opened.unlabelled) if name in names() else opened
+    if isinstance(opened, Pairs):
+        kind, _, name = data.partition(":")
+        return open_(f"{kind}:{name}-test") if f"{name}-test" in names() else opened
+    if isinstance(opened, Unpaired):
+        tests = [f"{name.strip()}-test" for name in data.split("<->")]
+        return open_(" <-> ".join(tests)) if all(name in names() for name in tests) else opened
     parts = [name.strip() for name in data.replace("->", ",").split(",")]
     if not all(f"{part}-test" in names() for part in parts):
         return opened

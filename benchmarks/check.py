@@ -90,6 +90,17 @@ ASKED: dict[str, list[Bar]] = {
     "imitation_horizon": [("CartPole, *, absorbing: distance from the random policy", "<=", 20.0)],
     "imitation_ablation": [("S-maze, mirrored: mean return on the reward of *", ">=", 74.0)],
     "stacked_mnist": [("modes of 1,000: best system, *", ">=", 990), ("KL to uniform: best system, *", "<=", 0.1)],
+    "encode": [
+        ("latent *: mmd of AAE less that of VAE", "<=", 0.0),
+        ("ten-component mixture: MMD of AAE", "<=", 0.01),
+        ("probe: BiGAN's features less the autoencoder's", ">=", 0.0),
+        ("InfoGAN: information with the digit, nats", ">=", 1.15),
+    ],
+    "translate": [
+        *((f"{case}: {what}*", ">=", 0.0) for case in ("edges", "grey") for what in ("Frechet", "sharpness")),
+        ("usps to mnist*", ">=", 0.12),
+        ("mnist to usps*", ">=", 0.11),
+    ],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }
 

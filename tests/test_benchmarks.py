@@ -17,6 +17,7 @@ NEEDS = {
     "encode": ("MNIST/raw",),
     "images_conditional": ("FashionMNIST/raw",),
     "stacked_mnist": ("MNIST/raw",),
+    "translate": ("FashionMNIST/raw", "MNIST/raw", "usps", "cifar10"),
     "fairness_adult": ("adult", "german-credit"),
     "adapt_digits": ("MNIST/raw", "usps"),
     "objectives_by_task": ("usps", "german-credit"),

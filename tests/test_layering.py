@@ -21,8 +21,10 @@ ALLOWED = {
     "nets": {"core"},
     "data": {"core", "_late"},
     # `classify` plays every game on the totals of a classifier's logits, which is an objective of its own.
-    "tasks": {"core", "nets", "data", "objectives", "_late"},
+    # `cycle` puts a history of fakes beside every objective.
+    "tasks": {"core", "nets", "data", "objectives", "regularizers", "_late"},
     "engine": {"core", "data", "_late", "__version__"},
+    "pictures": {"core", "engine", "data", "metrics"},
     "imitation": {"core", "nets", "engine", "data"},
 }
 LONGEST, LONGEST_TRAINER = 350, 300

@@ -7,7 +7,9 @@ from advlearn.data.files import folders
 from advlearn.data.lazy import RESIDENT_BYTES, LazySource
 from advlearn.data.load import load
 from advlearn.data.mnist_m import mnist_m, photographs
+from advlearn.data.moving_digits import moving_digits
 from advlearn.data.named import names
+from advlearn.data.pairs import Pairs, Unpaired, edges, grey, open_pairs, open_unpaired, pairs_of, small
 from advlearn.data.partly import open_partly
 from advlearn.data.several import Domains, PartlyLabelled, Together
 from advlearn.data.source import Source
@@ -22,24 +24,33 @@ __all__ = [
     "Domains",
     "LazyBatches",
     "LazySource",
+    "Pairs",
     "PartlyLabelled",
     "Source",
     "Table",
     "Together",
     "Toy",
+    "Unpaired",
     "adult",
     "batches",
+    "edges",
     "folders",
     "gaussian",
     "german_credit",
+    "grey",
     "grid",
     "load",
     "mnist_m",
     "moons",
+    "moving_digits",
     "names",
     "open_domains",
+    "open_pairs",
     "open_partly",
     "open_table",
+    "open_unpaired",
+    "pairs_of",
     "photographs",
     "ring",
+    "small",
 ]

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from advlearn.data.lazy import Collate, LazySource, Samples
+from advlearn.data.pairs import Unpaired
 from advlearn.data.several import Domains, PartlyLabelled, Together
 
 Batch = tuple[Tensor, ...]
@@ -22,7 +23,7 @@ class Columns(Protocol):
 
 
 def batches(
-    source: Columns | LazySource | Domains | PartlyLabelled,
+    source: Columns | LazySource | Domains | PartlyLabelled | Unpaired,
     batch_size: int | None = None,
     *,
     seed: int = 0,
@@ -50,7 +51,7 @@ def batches(
         >>> next(stream)[0].shape
         torch.Size([4, 2])
     """
-    if isinstance(source, Domains | PartlyLabelled):
+    if isinstance(source, Domains | PartlyLabelled | Unpaired):
         # Each part has an order of its own: equal ones would pair the same samples in every epoch.
         places = {"device": device, "rank": rank, "world": world}
         parts = source.parts()

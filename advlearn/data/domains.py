@@ -46,7 +46,7 @@ def open_domains(data: Any) -> Domains:
         sources = list(first) if several else [first]
     else:
         raise ValueError(f"data: expected (source, target) or 'source->target', got {show(data)}")
-    parts = _alike([load(part) for part in (*sources, target)])
+    parts = alike([load(part) for part in (*sources, target)])
     return Domains(tuple(parts[:-1]), parts[-1])
 
 
@@ -55,7 +55,8 @@ def _is_pair(x: Any) -> bool:
     return len(x) == 2 and hasattr(x[0], "shape") and getattr(x[1], "ndim", 0) == 1
 
 
-def _alike(parts: list[Source | LazySource]) -> list[Part]:
+def alike(parts: list[Source | LazySource]) -> list[Part]:
+    """Bring images in memory to one side and number of channels; leave everything else as it is."""
     shapes = {part.shape for part in parts}
     images = [part for part in parts if isinstance(part, Source) and part.kind == "image"]
     if len(shapes) == 1 or len(images) < len(parts):

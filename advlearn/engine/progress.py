@@ -113,8 +113,11 @@ def state_of(trainer: Trainer) -> str:
         trainer: A run that has made a step.
 
     Returns:
-        Critic loss, estimated divergence and the verdict in words; with several adversaries, after its name.
+        Critic loss, estimated divergence and the verdict in words; with several adversaries, after its name. Without
+        an adversary, the player's own loss.
     """
+    if not trainer.adversaries:
+        return "  ".join(f"{name} {value:.3g}" for name, value in trainer.terms().items())
     parts: list[str] = []
     for name, adversary in trainer.adversaries.items():
         health = adversary.health()

@@ -23,7 +23,9 @@ from advlearn.metrics.fidelity import MeanStd, frechet_distance, frechet_from_mo
 from advlearn.metrics.image_report import ImageReport, image_report, per_class_frechet
 from advlearn.metrics.inception import Inception
 from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
+from advlearn.metrics.memorisation import Memorisation, memorisation, nearest
 from advlearn.metrics.modes import ClassReport, ModeReport, class_report, mode_report
+from advlearn.metrics.posterior import PosteriorReport, mutual_information, posterior_report
 from advlearn.metrics.transfer import (
     accuracy,
     information_maximisation,
@@ -42,7 +44,9 @@ __all__ = [
     "ImageReport",
     "Inception",
     "MeanStd",
+    "Memorisation",
     "ModeReport",
+    "PosteriorReport",
     "PrecisionRecall",
     "accuracy",
     "class_report",
@@ -65,10 +69,14 @@ __all__ = [
     "kde_log_likelihood",
     "kid",
     "mean_difference",
+    "memorisation",
     "mmd",
     "mode_report",
+    "mutual_information",
+    "nearest",
     "per_class_accuracy",
     "per_class_frechet",
+    "posterior_report",
     "precision_recall",
     "proxy_a_distance",
     "quantile_difference",

@@ -57,8 +57,14 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
         tensor([1, 2])
     """
     first, second = pair(("samples", "train"), samples, train)
-    found = [block.min(1) for _, block in distance_blocks(first, second)]
-    return Nearest(torch.cat([f.values for f in found]), torch.cat([f.indices for f in found]))
+    best = first.new_full((len(first),), torch.inf)
+    place = torch.zeros(len(first), dtype=torch.int64, device=first.device)
+    # Blocks of the training set, the larger one as a rule, so that a block's preparation is of the smaller.
+    for here, block in distance_blocks(second, first):
+        least = block.min(0)
+        place = torch.where(least.values < best, least.indices + here.start, place)
+        best = torch.minimum(best, least.values)
+    return Nearest(best, place)
 
 
 def memorisation(samples: Tensor, train: Tensor, held_out: Tensor, level: float = 0.01) -> Memorisation:

@@ -23,7 +23,7 @@ REFERENCE = Reference(
 class FakeHistory(Regularizer):
     r"""Show the critic fakes of earlier steps beside those of this one, so that it does not forget what it refused.
 
-    .. math:: shown = \{x'_{k+1}, \dots, x'_n\} \cup \{k\ \text{of the history}\}, \quad k = \min(\lfloor n/2 \rfloor, B)
+    .. math:: shown = \{x'_{k+1}, \dots, x'_n\} \cup \{k\ \text{of the history}\}, \ k = \min(\lfloor n/2 \rfloor, B)
 
     The k fakes that are held back take the places in the history of those that are shown, which are drawn anew at each
     step. Until the history holds B fakes it takes in what it is shown and gives nothing. The player always sees its

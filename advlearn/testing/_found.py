@@ -12,7 +12,11 @@ from advlearn.core.regularizer import Regularizer
 # It decides which critic a task proposes, not what the object computes.
 NOT_CROSSED = ("embedding",)
 # State that begins at zero, where it has no effect yet.
-UNDER_WAY = ("Hinge() + Bottleneck(beta=1.0, beta_lr=0.1)", "BoundaryEquilibrium(k_lr=0.5)")
+UNDER_WAY = (
+    "Hinge() + Bottleneck(beta=1.0, beta_lr=0.1)",
+    "Hinge() + FakeHistory(size=8)",
+    "BoundaryEquilibrium(k_lr=0.5)",
+)
 
 
 def objectives() -> list[Objective]:

@@ -20,6 +20,10 @@ def typed(*words: str) -> tuple[int, str]:
         ("generate(latent=2)", "digits", "frechet distance"),
         ("adapt", "digits->digits", "accuracy on digits"),
         ("classify(latent=4)", "digits:20", "accuracy on digits"),
+        ("encode(latent=2, method='vae')", "digits", "frechet distance"),
+        ("translate(width=4)", "edges:digits", "mean absolute difference"),
+        ("cycle(width=4)", "digits <-> digits", "there and back, digits"),
+        ("retrieve(draws=2)", "digits", "accuracy on digits"),
     ],
 )
 def test_a_task_is_fitted_measured_and_left_in_a_folder(task: str, data: str, shown: str, tmp_path: Path) -> None:

@@ -91,5 +91,5 @@ def test_the_critic_is_shown_old_fakes_and_the_player_its_own() -> None:
 
 
 def test_a_negative_size_is_one_line() -> None:
-    with pytest.raises(ValueError, match="^size: expected a finite number of at least 0, got -1$"):
+    with pytest.raises(ValueError, match=r"^size: expected a finite number of at least 0, got -1$"):
         FakeHistory(size=-1)

@@ -10,7 +10,7 @@ from advlearn.core import discovery
 from advlearn.core.objective import Setwise
 from advlearn.core.spec import describe, parse, resolve
 from advlearn.core.task import Task
-from advlearn.data import Source, batches
+from advlearn.data import Pairs, Source, Unpaired, batches
 from advlearn.data.several import Domains, PartlyLabelled
 from advlearn.data.table import Table
 from advlearn.fitting import fit
@@ -27,6 +27,14 @@ DATA: dict[str, Any] = {
     "adapt": Domains((SOURCE,), Source(POINTS + 1, LABELS, "moved", classes=2)),
     "debias": TABLE,
     "classify": PartlyLabelled(SOURCE, Source(POINTS, None, "more")),
+    "encode": SOURCE,
+    "pyramid": Source(POINTS.repeat(1, 8).view(16, 1, 4, 4).tanh(), LABELS, "tiny", classes=2),
+    "disentangle": SOURCE,
+    "auxiliary": SOURCE,
+    "retrieve": SOURCE,
+    "tag": Pairs(POINTS, POINTS.flip(1)),
+    "translate": Pairs(torch.rand(16, 1, 8, 8), torch.rand(16, 2, 8, 8)),
+    "cycle": Unpaired(SOURCE, Source(POINTS[:9] + 1, None, "moved")),
 }
 # The keywords that each task is tried with; a task that is not here is tried as it is.
 FORMS = {
@@ -38,6 +46,26 @@ FORMS = {
         "debias(criterion='equal_opportunity', protect='sex', warmup=0.5, reversal=True, balance=True)",
     ),
     "classify": ("classify(latent=2)",),
+    "encode": (
+        "encode(latent=2, width=8)",
+        "encode(latent=2, width=8, method='ali', prior='ring')",
+        "encode(latent=2, width=8, method='bigbigan')",
+        "encode(latent=2, width=8, method='aae', prior='mixture', labels=True)",
+        "encode(latent=2, width=8, method='vae-gan')",
+        "encode(latent=2, width=8, method='alpha-gan')",
+        "encode(latent=2, width=8, method='vae')",
+    ),
+    "auxiliary": ("auxiliary(latent=2)",),
+    "pyramid": ("pyramid(latent=2, width=2)", "pyramid(latent=2, width=2, conditional=True)"),
+    "translate": (
+        "translate(width=4)",
+        "translate(width=4, conditional=False, norm='l2')",
+        "translate(width=4, strength=0.0)",
+    ),
+    "cycle": ("cycle(width=4)", "cycle(width=4, method='discogan')"),
+    "retrieve": ("retrieve(draws=2)",),
+    "tag": ("tag(latent=2)",),
+    "disentangle": ("disentangle(codes=(3,), continuous=1, noise=2)", "disentangle(codes=(), continuous=1, noise=2)"),
 }
 TASKS = [form for name in discovery.tasks() for form in FORMS.get(name, (name,))]
 REGULARIZERS = [f"nsgan + {e.name}" for e in discovery.entries().values() if e.kind == "regularizer"]

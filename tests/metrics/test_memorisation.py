@@ -21,6 +21,12 @@ def test_the_nearest_are_those_of_scikit_learn(d, monkeypatch):
         torch.testing.assert_close(found.distances, torch.from_numpy(distances[:, 0]))
 
 
+def test_of_equally_near_training_samples_the_first_is_given(monkeypatch):
+    monkeypatch.setattr("advlearn.metrics._distances._BLOCK", 2)
+    train = torch.tensor([[9.0], [0.0], [2.0], [0.0], [2.0]])
+    assert nearest(torch.tensor([[1.0]]), train).indices.tolist() == [1]
+
+
 def test_copies_are_found_out():
     train, held_out = draw(400), draw(300, seed=1)
     copied = memorisation(train[:100] + 1e-6, train, held_out)

@@ -1,0 +1,217 @@
+"""Encoders of samples into codes, and critics of pairs of a sample and a code, sized from the data."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.nets.autoencoder import AutoencoderCritic
+from advlearn.nets.classifier import MLPPredictor
+from advlearn.nets.dcgan import INIT_STD, fits, plan
+from advlearn.nets.family import family
+from advlearn.nets.joined import Joined
+from advlearn.nets.mlp import MLP
+from advlearn.nets.network import Network, check_shape, positive, sizes
+from advlearn.nets.sizing import EMBEDDED, SMALLEST_CONVOLUTIONAL, critic_for
+
+
+@final
+class ConvEncoder(Network):
+    """The mirror image of `DCGANGenerator`: convolutions that halve the image as `features`, then a linear `head`.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
+        outputs: Numbers an image: the size of the code, or twice that for means and log-variances.
+        width: Channels at half the full resolution; doubled with each halving.
+        norm: "batch" or "none" after each convolution but the first.
+
+    Raises:
+        ValueError: A shape that does not fit, or an unknown norm; in `forward` images of another shape.
+
+    Example:
+        >>> ConvEncoder((1, 28, 28), 16, width=4)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 16])
+
+    Reference: Donahue, Krahenbuhl, Darrell, "Adversarial Feature Learning", 2017, appendix C (the encoder is the
+        discriminator of Radford et al. 2016 up to its last layer).
+
+    Deviations: the number of layers follows the image; the last layer sees the whole grid.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], outputs: int, width: int = 64, norm: Literal["batch", "none"] = "batch"
+    ) -> None:
+        super().__init__()
+        positive(outputs=outputs, width=width)
+        if norm not in ("batch", "none"):
+            raise ValueError(f"norm: expected batch or none, got {norm!r}")
+        self.shape = sizes("shape", shape)
+        self.outputs = outputs
+        self.width = width
+        self.norm: Literal["batch", "none"] = norm
+        end, halvings = plan(self.shape)
+        channels = [self.shape[0], *(width * 2**level for level in range(halvings))]
+        layers: list[nn.Module] = []
+        for level, (before, after) in enumerate(pairwise(channels)):
+            normed = norm == "batch" and level > 0
+            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=not normed))
+            layers += [nn.BatchNorm2d(after)] if normed else []
+            layers.append(nn.LeakyReLU(0.2))
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Linear(channels[-1] * end**2, outputs)
+        self.features.apply(_initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to (N, outputs)."""
+        check_shape("x", x, self.shape)
+        return self.head(self.features(x))
+
+
+@final
+class MLPEncoder(Network):
+    """A perceptron of samples of any shape, flattened: `features`, all layers but the last, then a linear `head`.
+
+    Args:
+        shape: Shape of one sample.
+        outputs: Numbers a sample: the size of the code, or twice that for means and log-variances.
+        hidden: Sizes of the hidden layers.
+
+    Raises:
+        ValueError: A size below 1; in `forward` samples of another shape.
+
+    Example:
+        >>> MLPEncoder((2,), 3, hidden=(8,))(torch.zeros(5, 2)).shape
+        torch.Size([5, 3])
+    """
+
+    def __init__(self, shape: Sequence[int], outputs: int, hidden: Sequence[int] = (256, 256, 256)) -> None:
+        super().__init__()
+        self.shape = sizes("shape", shape)
+        self.outputs = outputs
+        self.hidden = sizes("hidden", hidden)
+        body = MLPPredictor(self.shape, outputs, self.hidden)
+        self.features, self.head = body.features, body.head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map samples (N, *shape) to (N, outputs)."""
+        check_shape("x", x, self.shape)
+        return self.head(self.features(x))
+
+
+@final
+class PairCritic(nn.Module):
+    r"""A critic of pairs: features of a sample and features of a code, joined, then a perceptron.
+
+    .. math:: s(x, z) = J(F(x), H(z)), \qquad \text{unary terms}\ s(x) = w \cdot F(x),\quad s(z) = v \cdot H(z)
+
+    Args:
+        net: F: module from samples to (N, features).
+        features: Size of F(x), and of H(z).
+        latent: Size of a code.
+        out_features: Scores of a pair.
+        unary: Score the sample and the code by themselves too: three times as many scores.
+
+    Raises:
+        ValueError: A size below 1; in `forward` codes of another size.
+
+    Example:
+        >>> critic = PairCritic(nn.Linear(2, 8), 8, latent=3, unary=True)
+        >>> critic(torch.zeros(5, 2), torch.zeros(5, 3)).shape
+        torch.Size([5, 3])
+
+    Reference: Dumoulin et al., "Adversarially Learned Inference", 2017, tables 4 to 6; Donahue and Simonyan, "Large
+        Scale Adversarial Representation Learning", 2019, section 2 (the unary terms).
+
+    Deviations: H and J are perceptrons of one hidden layer; no dropout and no maxout.
+    """
+
+    def __init__(self, net: nn.Module, features: int, latent: int, out_features: int = 1, unary: bool = False) -> None:
+        super().__init__()
+        positive(features=features, latent=latent, out_features=out_features)
+        self.latent = latent
+        self.out_features = out_features
+        self.of_sample = nn.Sequential(net, nn.LeakyReLU(0.2))
+        self.of_code = nn.Sequential(MLP(latent, features, (features,)), nn.LeakyReLU(0.2))
+        self.unary = nn.ModuleList(nn.Linear(features, out_features) for _ in range(2 if unary else 0))
+        self.pair = MLP(2 * features, out_features, (features,))
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """Score samples `x` (N, ...) with codes `z` (N, latent): (N, out_features), or three times as many."""
+        check_shape("z", z, (self.latent,))
+        parts = self.of_sample(x), self.of_code(z)
+        alone = [score(part) for score, part in zip(self.unary, parts, strict=False)]
+        return torch.cat([self.pair(torch.cat(parts, 1)), *alone], 1)
+
+
+def encoder_for(shape: Sequence[int], outputs: int, width: int = 64) -> ConvEncoder | MLPEncoder:
+    """Return an encoder for samples of a shape.
+
+    Square images from 16 pixels a side that fit get `ConvEncoder`, everything else `MLPEncoder`.
+
+    Args:
+        shape: Shape of one sample.
+        outputs: Numbers a sample.
+        width: Channels at half resolution; a perceptron has three hidden layers of 4 * width.
+
+    Raises:
+        ValueError: A size below 1.
+
+    Example:
+        >>> type(encoder_for((1, 28, 28), 8)).__name__, type(encoder_for((2,), 8)).__name__
+        ('ConvEncoder', 'MLPEncoder')
+    """
+    shape = sizes("shape", shape)
+    positive(width=width)
+    if fits(shape) and shape[1] >= SMALLEST_CONVOLUTIONAL:
+        return ConvEncoder(shape, outputs, width)
+    return MLPEncoder(shape, outputs, (4 * width,) * 3)
+
+
+def pair_critic_for(
+    shape: Sequence[int],
+    latent: int,
+    score: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
+    *,
+    unary: bool = False,
+    nets: str | None = None,
+    width: int = 64,
+) -> nn.Module:
+    """Return a critic of pairs of a sample and a code, with the score that an objective asks for.
+
+    Args:
+        shape: Shape of one sample.
+        latent: Size of a code.
+        score: "logit", "vector" (an embedding of 16 numbers) or "energy" (an autoencoder of both side by side).
+        unary: Whether sample and code are scored alone too; not for "energy".
+        nets: Name of the family whose critic reads the sample; None chooses by `shape`.
+        width: Channels at half resolution; the features of sample and code, and the hidden layers of perceptrons,
+            are of 4 * width.
+
+    Raises:
+        ValueError: A size below 1, or unary terms of an energy.
+
+    Example:
+        >>> critic = pair_critic_for((2,), 3, "vector", width=4)
+        >>> critic(torch.zeros(5, 2), torch.zeros(5, 3)).shape
+        torch.Size([5, 16])
+    """
+    shape = sizes("shape", shape)
+    if score == "energy":
+        if unary:
+            raise ValueError("unary: an energy is of the pair as a whole, it has no unary terms")
+        size = torch.Size(shape).numel() + latent
+        return Joined(AutoencoderCritic((size,), width, min(32, max(1, size // 2))))
+    if nets is None:
+        net: nn.Module = critic_for(shape, "vector", out_features=4 * width, width=width)
+    else:
+        net = family(nets, shape).critic(shape, 4 * width, width=width)
+    return PairCritic(net, 4 * width, latent, EMBEDDED if score == "vector" else 1, unary)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, 0.0, INIT_STD)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, INIT_STD)

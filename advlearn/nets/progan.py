@@ -1,0 +1,274 @@
+"""Progressive growing: generator and critic that begin with small images and take up one resolution after another."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+from advlearn.nets.dcgan import plan
+from advlearn.nets.equalised import MinibatchDeviation, PixelNorm, equalised
+from advlearn.nets.family import Family
+from advlearn.nets.network import (
+    EMBEDDING,
+    Network,
+    check_shape,
+    class_vectors,
+    embedding,
+    join,
+    positive,
+    sizes,
+    squeeze_score,
+)
+
+SLOPE = 0.2
+"""Slope of the rectifiers below zero."""
+SIDES = (8, 16, 28, 32, 64)
+
+
+@final
+class Growth(nn.Module):
+    """How far a network has grown: the resolution it works at, and how much of the newest one shows.
+
+    A level counts doublings of the smallest grid; the part beyond a whole number is the share of the next resolution
+    that shows already. A network picks its layers by the level, a number of Python's, so that larger layers cost
+    nothing before their time, and blends by `alpha`, a tensor that is set without a wait for the device.
+
+    Args:
+        doublings: The level of a grown network, which is the one it begins with.
+
+    Raises:
+        ValueError: In `grow`, a level out of range.
+
+    Example:
+        >>> growth = Growth(3)
+        >>> growth.grow(1.25)
+        >>> growth.newest, growth.fading, growth.alpha
+        (2, True, tensor(0.2500))
+
+    Reference: Karras et al. 2018, figure 2.
+    """
+
+    alpha: Tensor
+
+    def __init__(self, doublings: int) -> None:
+        super().__init__()
+        self.doublings = doublings
+        # The level stands in the state dict, and alpha follows from it.
+        self.register_buffer("alpha", torch.ones(()), persistent=False)
+        self.grow(doublings)
+
+    def grow(self, level: float) -> None:
+        """Go to a level from 0 to `doublings`."""
+        if not 0 <= level <= self.doublings:
+            raise ValueError(f"level: expected a number from 0 to {self.doublings}, got {level!r}")
+        self.level = float(level)
+        self.newest = math.ceil(level)
+        self.fading = self.newest != level
+        self.alpha.fill_(level - self.newest + 1)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The level, so that weights are loaded at the resolution they were saved at."""
+        return {"level": self.level}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore what `get_extra_state` gave."""
+        self.grow(state["level"])
+
+
+@final
+class ProGANGenerator(Network):
+    r"""Two convolutions at each resolution, pixel norm after each, equalised learning rates; grown to the full image.
+
+    .. math:: x = (1 - \alpha)\,up(image_{k-1}(h_{k-1})) + \alpha\,image_k(h_k), \qquad h_k = block_k(h_{k-1})
+
+    `advlearn.engine.growing.Growing` grows it along a run. At a lower level the image is that of the lower resolution,
+    enlarged pixel for pixel to the full size, and layers beyond it are not computed.
+
+    Args:
+        latent: Size of the latent vector.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        width: Channels at half the full resolution; doubled with each halving, half as many at the full one.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the latent.
+        bounded: End in tanh, for data in [-1, 1].
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+
+    Example:
+        >>> import torch
+        >>> generator = ProGANGenerator(16, (3, 32, 32), width=4)
+        >>> generator.grow(0.5)
+        >>> generator(torch.zeros(2, 16)).shape
+        torch.Size([2, 3, 32, 32])
+
+    Reference: Karras, Aila, Laine, Lehtinen, "Progressive Growing of GANs for Improved Quality, Stability, and
+        Variation", 2018, section 2 and table 2.
+
+    Deviations: tanh where `bounded`; the smallest grid and the number of channels follow the image; classes by an
+        embedding.
+    """
+
+    def __init__(
+        self, latent: int, shape: Sequence[int], width: int = 64, classes: int = 0, bounded: bool = True
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width)
+        self.latent = latent
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.classes = classes
+        self.bounded = bounded
+        start, doublings = plan(self.shape)
+        channels = channels_by_level(width, doublings)
+        self.growth = Growth(doublings)
+        self.embedding = embedding(classes)
+        self.norm = PixelNorm()
+        inputs = latent + (EMBEDDING if classes else 0)
+        project = equalised(nn.Linear(inputs, channels[0] * start**2))
+        grid = nn.Unflatten(1, (channels[0], start, start))
+        self.first = nn.Sequential(project, grid, *_rectified(), *_normalised(channels[0], channels[0]))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Upsample(scale_factor=2), *_normalised(before, after), *_normalised(after, after))
+            for before, after in pairwise(channels)
+        )
+        self.images = nn.ModuleList(equalised(nn.Conv2d(c, self.shape[0], 1), gain=1.0) for c in channels)
+        self.output = nn.Tanh() if bounded else nn.Identity()
+
+    @property
+    def doublings(self) -> int:
+        """The level of the grown network."""
+        return self.growth.doublings
+
+    def grow(self, level: float) -> None:
+        """Go to a level from 0, the smallest image, to `doublings`, the full one; see `Growth`."""
+        self.growth.grow(level)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        check_shape("z", z, (self.latent,))
+        newest = self.growth.newest
+        before = x = self.first(join(self.norm(z), y, self.embedding))
+        for block in self.blocks[:newest]:
+            before, x = x, block(x)
+        image = self.images[newest](x)
+        if self.growth.fading:
+            image = torch.lerp(_enlarged(self.images[newest - 1](before), 1), image, self.growth.alpha)
+        return self.output(_enlarged(image, self.doublings - newest))
+
+
+@final
+class ProGANCritic(Network):
+    r"""The generator's mirror image, with the deviation of its batch beside the last grid; conditional by projection.
+
+    .. math:: h_{k-1} = (1 - \alpha)\,features_{k-1}(half(x)) + \alpha\,block_k(features_k(x))
+
+    Below the full level an image is averaged down to the resolution reached, which for the generator's own is exactly
+    the small image that it made. A score depends on the batch: an adversary scores the two sides apart.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W, as for the generator.
+        out_features: Scores a sample.
+        width: Channels at half the full resolution, as for the generator.
+        classes: Number of classes; 0 for an unconditional critic.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+
+    Example:
+        >>> import torch
+        >>> ProGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+
+    Reference: Karras et al. 2018, section 2, section 3 and table 2; Miyato and Koyama, "cGANs with Projection
+        Discriminator", 2018, equation 4 for the classes.
+
+    Deviations: while a resolution fades in, real images are shown as they are, not blended with their small version.
+    """
+
+    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+        super().__init__()
+        positive(out_features=out_features, width=width)
+        self.shape = sizes("shape", shape)
+        self.out_features = out_features
+        self.width = width
+        self.classes = classes
+        end, halvings = plan(self.shape)
+        channels = channels_by_level(width, halvings)
+        self.growth = Growth(halvings)
+        self.features = nn.ModuleList(
+            nn.Sequential(equalised(nn.Conv2d(self.shape[0], c, 1)), *_rectified()) for c in channels
+        )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*_convolved(after, after), *_convolved(after, before), nn.AvgPool2d(2))
+            for before, after in pairwise(channels)
+        )
+        deep = channels[0]
+        flat = equalised(nn.Linear(deep * end**2, deep))
+        self.last = nn.Sequential(MinibatchDeviation(), *_convolved(deep + 1, deep), nn.Flatten(), flat, *_rectified())
+        self.head = equalised(nn.Linear(deep, out_features), gain=1.0)
+        self.embedding = embedding(classes, deep * out_features)
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=deep**-0.5)
+
+    @property
+    def doublings(self) -> int:
+        """The level of the grown network."""
+        return self.growth.doublings
+
+    def grow(self, level: float) -> None:
+        """Go to a level from 0, the smallest image, to `doublings`, the full one; see `Growth`."""
+        self.growth.grow(level)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        check_shape("x", x, self.shape)
+        newest = self.growth.newest
+        image = _halved(x, self.doublings - newest)
+        h = self.features[newest](image)
+        for level in range(newest, 0, -1):
+            h = self.blocks[level - 1](h)
+            if level == newest and self.growth.fading:
+                h = torch.lerp(self.features[level - 1](_halved(image, 1)), h, self.growth.alpha)
+        h = self.last(h)
+        score = self.head(h)
+        vectors = class_vectors(y, self.embedding)
+        if vectors is not None:
+            score = score + (vectors.unflatten(1, (self.out_features, -1)) * h.unsqueeze(1)).sum(dim=2)
+        return squeeze_score(score)
+
+
+def channels_by_level(width: int, doublings: int) -> list[int]:
+    """Channels from the smallest grid to the full image: `width` at half of it, doubled with each halving.
+
+    Example:
+        >>> channels_by_level(16, 3)
+        [64, 32, 16, 8]
+    """
+    return [max(1, width * 2**level // 2) for level in reversed(range(doublings + 1))]
+
+
+def _rectified() -> list[nn.Module]:
+    return [nn.LeakyReLU(SLOPE)]
+
+
+def _convolved(before: int, after: int) -> list[nn.Module]:
+    return [equalised(nn.Conv2d(before, after, 3, padding=1)), *_rectified()]
+
+
+def _normalised(before: int, after: int) -> list[nn.Module]:
+    return [*_convolved(before, after), PixelNorm()]
+
+
+def _enlarged(x: Tensor, doublings: int) -> Tensor:
+    return interpolate(x, scale_factor=2**doublings, mode="nearest") if doublings else x
+
+
+def _halved(x: Tensor, halvings: int) -> Tensor:
+    return avg_pool2d(x, 2**halvings) if halvings else x
+
+
+FAMILY = Family(ProGANGenerator, ProGANCritic, SIDES)

@@ -1,0 +1,194 @@
+"""A generator of textures of any size: its latent is a grid of noise, and every place of it is like every other."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import processes
+from advlearn.nets.dcgan import plan
+from advlearn.nets.family import Family
+from advlearn.nets.network import (
+    EMBEDDING,
+    Network,
+    check_shape,
+    class_vectors,
+    embedding,
+    join,
+    positive,
+    sizes,
+    squeeze_score,
+)
+
+SIDES = (8, 16, 28, 32, 64)
+
+MARGIN = 1
+"""Cells of the grid beyond each edge of the image; see `PSGANGenerator`."""
+
+
+@final
+class PSGANGenerator(Network):
+    r"""Transposed convolutions of a grid that holds a texture's latent, noise of its own at each place, and waves.
+
+    .. math:: Z_{ij} = \big(z,\ u_{ij},\ \sin(k_1(z)\,i + k_2(z)\,j + \phi)\big), \qquad
+        u_{ij} \sim U[-1, 1], \quad \phi \sim U[0, 2\pi)
+
+    z says which texture; u is what differs from place to place; the waves carry what repeats over any distance, and
+    their wave numbers k follow from z. Nothing knows its place: the grid reaches one cell beyond the image, which is as
+    far as the edge of the grid is felt through any number of doublings, and what lies beyond is cut off.
+
+    Args:
+        latent: Size of z.
+        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        width: Channels at half the full resolution; doubled with each halving.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside z.
+        bounded: End in tanh, for data in [-1, 1].
+        local: Numbers of u at each place.
+        waves: Number of waves.
+
+    Raises:
+        ValueError: A shape that does not fit, a size below 1; in `forward` latents of another size, or classes missing;
+            in `texture` sides that the grid does not divide.
+
+    Example:
+        >>> generator = PSGANGenerator(8, (3, 32, 32), width=4)
+        >>> generator(torch.zeros(2, 8)).shape, generator.texture(torch.zeros(1, 8), 64, 96).shape
+        (torch.Size([2, 3, 32, 32]), torch.Size([1, 3, 64, 96]))
+
+    Reference: Bergmann, Jetchev, Vollgraf, "Learning Texture Manifolds with the Periodic Spatial GAN", 2017, section 3
+        and equation 5.
+
+    Deviations: z and u are given apart, z being normal as in every task here; no edge of the grid is ever seen, where
+        the paper pads with zeros; kernels of 4 in place of 5.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        width: int = 64,
+        classes: int = 0,
+        bounded: bool = True,
+        local: int = 16,
+        waves: int = 4,
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width, local=local, waves=waves)
+        self.latent = latent
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.classes = classes
+        self.bounded = bounded
+        self.local = local
+        self.waves = waves
+        doublings = plan(self.shape)[1]
+        self.cell = 2**doublings
+        channels = [width * 2**level for level in reversed(range(doublings))]
+        self.embedding = embedding(classes)
+        which = latent + (EMBEDDING if classes else 0)
+        self.numbers = nn.Sequential(nn.Linear(which, 64), nn.ReLU(), nn.Linear(64, 2 * waves))
+        layers: list[nn.Module] = [nn.Conv2d(which + local + waves, channels[0], 1, bias=False)]
+        for before, after in pairwise([*channels, self.shape[0]]):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+        self.layers = nn.Sequential(*layers)
+        self.bias = nn.Parameter(torch.zeros(self.shape[0], 1, 1))
+        self.output = nn.Tanh() if bounded else nn.Identity()
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        return self.texture(z, self.shape[1], self.shape[2], y)
+
+    def texture(self, z: Tensor, height: int, width: int, y: Tensor | None = None) -> Tensor:
+        """Draw textures of any size.
+
+        Args:
+            z: Latents (N, latent).
+            height: In pixels; a multiple of the pixels of a cell, `cell`.
+            width: Likewise.
+            y: Classes int64 (N,) if conditional.
+
+        Returns:
+            Images (N, C, height, width).
+        """
+        check_shape("z", z, (self.latent,))
+        for name, side in (("height", height), ("width", width)):
+            if side < 1 or side % self.cell:
+                raise ValueError(f"{name}: expected a multiple of {self.cell} pixels, got {side!r}")
+        rows, columns = height // self.cell + 2 * MARGIN, width // self.cell + 2 * MARGIN
+        return self.paint(self.grid(join(z, y, self.embedding), rows, columns))
+
+    def grid(self, which: Tensor, rows: int, columns: int) -> Tensor:
+        """The grid Z (N, D, rows, columns) of latents with their classes, noise and phases drawn anew."""
+        n = len(which)
+        noise = 2 * processes.rand(n, self.local, rows, columns, like=which) - 1
+        phase = 2 * math.pi * processes.rand(n, self.waves, 1, 1, like=which)
+        down, right = self.numbers(which)[:, :, None, None].chunk(2, 1)
+        i = torch.arange(rows, device=which.device, dtype=which.dtype)[:, None]
+        j = torch.arange(columns, device=which.device, dtype=which.dtype)
+        waves = torch.sin(down * i + right * j + phase)
+        return torch.cat([which[:, :, None, None].expand(-1, -1, rows, columns), noise, waves], 1)
+
+    def paint(self, grid: Tensor) -> Tensor:
+        """Images of a grid (N, D, rows, columns), without the cells of its edge."""
+        edge = MARGIN * self.cell
+        return self.output(self.layers(grid)[:, :, edge:-edge, edge:-edge] + self.bias)
+
+
+@final
+class PSGANCritic(Network):
+    """Convolutions that halve the image, and a score for each place of the last grid; conditional by projection.
+
+    Each score sees a patch, 3 * 2^k - 2 pixels a side after k halvings, and no more of the image: textures have nothing
+    else to judge. An objective takes the mean over all of them.
+
+    Args:
+        shape: Shape (C, H, W) of an image; H = W, as for the generator.
+        out_features: Scores a sample; above 1 each is the mean over all places.
+        width: Channels at half the full resolution; doubled with each halving.
+        classes: Number of classes; 0 for an unconditional critic.
+
+    Raises:
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+
+    Example:
+        >>> PSGANCritic((3, 32, 32), width=4)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 16])
+
+    Reference: Bergmann et al. 2017, section 3.1; Miyato and Koyama, "cGANs with Projection Discriminator", 2018,
+        equation 4 for the classes.
+
+    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact.
+    """
+
+    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+        super().__init__()
+        positive(out_features=out_features, width=width)
+        self.shape = sizes("shape", shape)
+        self.out_features = out_features
+        self.width = width
+        self.classes = classes
+        halvings = plan(self.shape)[1]
+        channels = [self.shape[0], *(width * 2**level for level in range(halvings))]
+        self.layers = nn.Sequential()
+        for before, after in pairwise(channels):
+            self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
+        self.head = nn.Conv2d(channels[-1], out_features, 1)
+        self.embedding = embedding(classes, channels[-1] * out_features)
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=channels[-1] ** -0.5)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Score images (N, C, H, W): (N, places) for one score a place, else (N, out_features)."""
+        check_shape("x", x, self.shape)
+        grid = self.layers(x)
+        score = self.head(grid)
+        vectors = class_vectors(y, self.embedding)
+        if vectors is not None:
+            score = score + torch.einsum("nfc,nchw->nfhw", vectors.unflatten(1, (self.out_features, -1)), grid)
+        return squeeze_score(score.flatten(1) if self.out_features == 1 else score.mean((2, 3)))
+
+
+FAMILY = Family(PSGANGenerator, PSGANCritic, SIDES)

@@ -1,0 +1,264 @@
+"""A generator whose latent sets the style of each layer, with noise of its own at every pixel."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import instance_norm, leaky_relu
+
+from advlearn.core import processes
+from advlearn.nets.dcgan import plan
+from advlearn.nets.equalised import PixelNorm, equalised
+from advlearn.nets.family import Family
+from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes
+from advlearn.nets.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
+
+MAPPING_RATE = 0.01
+"""The mapping network's share of the learning rate (Karras et al. 2019, appendix C)."""
+
+MEAN_DECAY = 0.995
+"""How slowly the running mean of w forgets."""
+
+
+@final
+class AdaIN(nn.Module):
+    r"""Give each channel of a grid the spread and the mean that a style asks for.
+
+    .. math:: AdaIN(x_c, w) = (1 + a_c(w))\,\frac{x_c - \mu(x_c)}{\sigma(x_c)} + b_c(w)
+
+    Mean and deviation are over the places of one channel of one sample; a and b are linear in w.
+
+    Args:
+        channels: Channels of the grid.
+        style: Size of w.
+
+    Example:
+        >>> AdaIN(3, 8)(torch.randn(2, 3, 4, 4), torch.zeros(2, 8)).mean().abs() < 1e-6
+        tensor(True)
+
+    Reference: Huang and Belongie 2017, equation 8; Karras et al. 2019, equation 1.
+    """
+
+    def __init__(self, channels: int, style: int) -> None:
+        super().__init__()
+        self.affine = equalised(nn.Linear(style, 2 * channels), gain=1.0)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Grids (N, C, H, W) and styles (N, style) to grids of the same shape."""
+        scale, shift = self.affine(w)[:, :, None, None].chunk(2, 1)
+        return instance_norm(x) * (1 + scale) + shift
+
+
+@final
+class PixelNoise(nn.Module):
+    """Add noise, one number for each place, with a learned strength for each channel that begins at zero.
+
+    Args:
+        channels: Channels of the grid.
+
+    Example:
+        >>> bool((PixelNoise(3)(torch.ones(2, 3, 4, 4)) == 1).all())
+        True
+
+    Reference: Karras et al. 2019, figure 1b.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Grids (N, C, H, W); same shape."""
+        return x + self.strength * processes.randn(len(x), 1, *x.shape[2:], like=x)
+
+
+@final
+class StyleLayer(nn.Module):
+    """Convolution, noise, rectifier, style; the first layer of all has no convolution, the next resolution's enlarges.
+
+    Args:
+        source: The convolution and what comes before it.
+        channels: Channels that the source puts out.
+        style: Size of w.
+
+    Example:
+        >>> StyleLayer(nn.Identity(), 3, style=8)(torch.randn(2, 3, 4, 4), torch.zeros(2, 8)).shape
+        torch.Size([2, 3, 4, 4])
+    """
+
+    def __init__(self, source: nn.Module, channels: int, style: int) -> None:
+        super().__init__()
+        self.source = source
+        self.noise = PixelNoise(channels)
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.style = AdaIN(channels, style)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Grids (N, C, H, W) and styles (N, style) to grids."""
+        return self.style(leaky_relu(self.noise(self.source(x)) + self.bias, SLOPE), w)
+
+
+@final
+class StyleGANGenerator(Network):
+    r"""A mapping network from z to a style w, and a synthesis network from a constant, styled by w at every layer.
+
+    .. math:: w = f(z), \qquad x = g(w_1, \dots, w_L), \qquad w_l = w \ \text{or, mixed,}\ w_l = w'\ \text{for}\ l > k
+
+    In training a share of the samples takes the style of a second latent from a random layer k on, so that layers
+    cannot lean on each other's style. A running mean of w serves truncation.
+
+    Args:
+        latent: Size of the latent vector z.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        width: Channels at half the full resolution; doubled with each halving, half as many at the full one.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the latent.
+        bounded: End in tanh, for data in [-1, 1].
+        style: Size of w.
+        depth: Layers of the mapping network.
+        mixing: Share of the samples of two styles in training, from 0 to 1.
+
+    Raises:
+        ValueError: A shape that does not fit, a size below 1, a share out of range; in `forward` latents of another
+            size, or classes missing.
+
+    Example:
+        >>> StyleGANGenerator(16, (3, 32, 32), width=4)(torch.zeros(2, 16)).shape
+        torch.Size([2, 3, 32, 32])
+
+    Reference: Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
+        figure 1b, section 3.1 (mixing), appendix B (truncation).
+
+    Deviations: the critic is progressive growing's as there, but nothing is grown unless a run asks for it; a mixing
+        layer is drawn for each sample, not for each batch; truncation acts on all layers; tanh where `bounded`.
+    """
+
+    mean_w: Tensor
+
+    def __init__(
+        self,
+        latent: int,
+        shape: Sequence[int],
+        width: int = 64,
+        classes: int = 0,
+        bounded: bool = True,
+        style: int = 128,
+        depth: int = 8,
+        mixing: float = 0.9,
+    ) -> None:
+        super().__init__()
+        positive(latent=latent, width=width, style=style, depth=depth)
+        if not 0 <= mixing <= 1:
+            raise ValueError(f"mixing: expected a share from 0 to 1, got {mixing!r}")
+        self.latent = latent
+        self.shape = sizes("shape", shape)
+        self.width = width
+        self.classes = classes
+        self.bounded = bounded
+        self.style = style
+        self.depth = depth
+        self.mixing = mixing
+        start, doublings = plan(self.shape)
+        channels = channels_by_level(width, doublings)
+        self.embedding = embedding(classes)
+        widths = [latent + (EMBEDDING if classes else 0), *[style] * depth]
+        self.mapping = nn.Sequential(PixelNorm())
+        for before, after in pairwise(widths):
+            self.mapping.append(equalised(nn.Linear(before, after), rate=MAPPING_RATE)).append(nn.LeakyReLU(SLOPE))
+        self.constant = nn.Parameter(torch.ones(1, channels[0], start, start))
+        self.layers = nn.ModuleList(StyleLayer(s, c, style) for s, c in _sources(channels))
+        self.image = equalised(nn.Conv2d(channels[-1], self.shape[0], 1), gain=1.0)
+        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.register_buffer("mean_w", torch.zeros(style))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        w = self.styles(z, y)
+        if not self.training:
+            return self.synthesise(w)
+        with torch.no_grad():
+            self.mean_w.lerp_(processes.mean(w.mean(0)).to(self.mean_w), 1 - MEAN_DECAY)
+        if not self.mixing:
+            return self.synthesise(w)
+        other = self.styles(processes.randn(*z.shape, like=z), y)
+        # No layer at all from the other one is what a crossover beyond the last layer means.
+        layers, n = len(self.layers), len(z)
+        crossover = processes.randint(layers - 1, n, device=z.device) + 1
+        crossover = torch.where(processes.rand(n, like=z) < self.mixing, crossover, layers)
+        return self.synthesise(_crossed(w, other, crossover, layers))
+
+    def styles(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The mapping network: styles w (N, style) of latents (N, latent)."""
+        check_shape("z", z, (self.latent,))
+        return self.mapping(join(z, y, self.embedding))
+
+    def synthesise(self, w: Tensor) -> Tensor:
+        """The synthesis network: images from styles (N, style), or (N, layers, style), one for each layer."""
+        each = w[:, None].expand(-1, len(self.layers), -1) if w.ndim == 2 else w
+        x = self.constant.expand(len(w), -1, -1, -1)
+        for layer, of_layer in zip(self.layers, each.unbind(1), strict=True):
+            x = layer(x, of_layer)
+        return self.output(self.image(x))
+
+    def truncated(self, z: Tensor, y: Tensor | None = None, psi: float = 0.7) -> Tensor:
+        r"""Images with styles drawn towards their mean, which trades variety for likeness.
+
+        .. math:: w' = \bar w + \psi\,(w - \bar w)
+
+        Args:
+            z: Latents (N, latent).
+            y: Classes int64 (N,) if conditional.
+            psi: 1 changes nothing, 0 gives the image of the mean style.
+
+        Returns:
+            Images (N, C, H, W).
+        """
+        return self.synthesise(torch.lerp(self.mean_w, self.styles(z, y), psi))
+
+    def mixed(self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None) -> Tensor:
+        """Images with the style of one latent in the first layers and of another in the rest.
+
+        Args:
+            coarse: Latents (N, latent) of the first `crossover` layers; each resolution has two.
+            fine: Latents (N, latent) of the others.
+            crossover: From 0, all fine, to the number of layers, all coarse.
+            y: Classes int64 (N,) of both if conditional.
+
+        Returns:
+            Images (N, C, H, W).
+
+        Raises:
+            ValueError: If the crossover is out of range.
+        """
+        layers = len(self.layers)
+        if not 0 <= crossover <= layers:
+            raise ValueError(f"crossover: expected a number of layers from 0 to {layers}, got {crossover!r}")
+        at = torch.full((len(coarse),), crossover, device=coarse.device)
+        return self.synthesise(_crossed(self.styles(coarse, y), self.styles(fine, y), at, layers))
+
+
+def _crossed(first: Tensor, second: Tensor, crossover: Tensor, layers: int) -> Tensor:
+    """Styles (N, layers, style): the first one's in the layers before each sample's crossover (N,)."""
+    before = torch.arange(layers, device=crossover.device) < crossover[:, None]
+    return torch.where(before[:, :, None], first[:, None], second[:, None])
+
+
+def _sources(channels: list[int]) -> list[tuple[nn.Module, int]]:
+    """What stands before each layer's noise, and its channels: two layers a resolution, the first from the constant."""
+    found: list[tuple[nn.Module, int]] = [
+        (nn.Identity(), channels[0]),
+        (_convolution(channels[0], channels[0]), channels[0]),
+    ]
+    for before, after in pairwise(channels):
+        # Bilinear weights are those of doubling each pixel and blurring it by (1, 2, 1) / 4.
+        enlarged = nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), _convolution(before, after))
+        found += [(enlarged, after), (_convolution(after, after), after)]
+    return found
+
+
+def _convolution(before: int, after: int) -> nn.Conv2d:
+    return equalised(nn.Conv2d(before, after, 3, padding=1, bias=False))
+
+
+FAMILY = Family(StyleGANGenerator, ProGANCritic, SIDES)

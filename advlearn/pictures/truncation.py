@@ -1,0 +1,35 @@
+"""What truncation trades: the same latents, nearer and nearer to the mean."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from advlearn.pictures.table import table
+
+
+@torch.no_grad()
+def truncation(sample: Callable[[Tensor, float], Tensor], z: Tensor, values: Sequence[float], path: str | Path) -> Path:
+    """Draw one row for each latent and one column for each truncation.
+
+    Args:
+        sample: From latents (N, d) and a truncation to images (N, 1 or 3, H, W) in [-1, 1].
+        z: Latents (R, d).
+        values: Truncations, in the order of the columns.
+        path: The PNG file.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: As for `table`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "sweep.png"
+        >>> truncation(lambda z, psi: (psi * z).view(-1, 1, 2, 2), torch.rand(3, 4), (0.0, 0.5, 1.0), path).name
+        'sweep.png'
+    """
+    images = torch.stack([sample(z, value) for value in values], 1)
+    return table(images, path, columns=[f"{value:g}" for value in values])

@@ -1,0 +1,255 @@
+"""Image to image: what the adversarial term buys beside a distance, paired; what it does alone, unpaired.
+
+A row is one training run of one seed, on training images; its figures are of 5,000 test inputs (all 2,007 of USPS).
+
+- `edges`: line drawings to Fashion-MNIST, `grey`: grey to colour CIFAR-10 (the copy re-encoded as JPEG where
+  ADVLEARN_DATA holds it), `frames`: four frames of a moving digit to the fifth. One U-Net of width 16, 16 pairs a
+  batch, Adam at 1e-3 for player and critic, the moving average of the weights. `distance` is the task without its
+  adversary (strength 0) by mean absolute difference (L1), squared for `frames` (L2); `gan` adds PatchGAN by lsgan,
+  where the distance weighs 10, `gan-100` the same at the paper's weight of 100. 10 was chosen on seed 0 at 800 steps
+  by the Frechet distance to 2,000 training images that were held out (edges: 6.9 at 10, 14.1 at 100, 17.1 without;
+  grey: 8.6, 10.7, 11.2); no test image took part.
+- `small`: CIFAR-10 at 8 pixels a side to 32 (SRGAN's generator, width 24, 6 blocks), by L2. `bicubic` learns nothing.
+  The distance weighs 20, chosen on seed 0 at 500 steps in the same way (22.1 at 20, 44.0 at 100, 55.1 without).
+- `digits`: USPS <-> MNIST without pairs, both at 16 pixels: CycleGAN and DiscoGAN (width 8, 3 blocks, 16 + 16 a batch).
+  A classifier that never saw a translation, trained on the training images of the set translated into, reads the
+  translated test images of the other one: `usps to mnist` and `mnist to usps` are its accuracies. Chance is 0.1; `as
+  they are` reads the images untranslated; `in domain` reads the test images of its own set: the bound. Both sets draw
+  all their training images, whose labels take no part.
+
+`frechet` compares outputs with the true targets of the same inputs, in the 128 features before the last layer of a
+small classifier of the targets' training images, which this file trains (`classifier` is its test accuracy); so 0 is
+perfect. The rows `truth` compare one half of the test targets with the other: what different images of one law come to.
+Films have no classifier. `l1`, `mse` and `psnr` (in dB, of levels from -1 to 1) are against the true target.
+`sharpness` is the mean gradient magnitude over the true targets' (1 is as sharp as the truth, below is blur), `chroma`
+the mean distance of a colour from its own grey, likewise.
+
+Budget: the steps of an experiment are in STEPS; on one core of a CPU all rows together take about 70 minutes. With
+`--device cuda` a row makes GPU_TIMES as many steps.
+"""
+
+import time
+from functools import cache, partial
+from typing import Any
+
+import torch
+from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate
+
+from advlearn.data import Batches, Pairs, Source, Unpaired, load, pairs_of
+from advlearn.engine.rng import isolated
+from advlearn.fitting import fit
+from advlearn.metrics import accuracy, features, frechet_distance
+from advlearn.nets.translators import enlarged
+from advlearn.pictures.before_after import before_after
+
+SEEDS = (0, 1, 2)
+STEPS = {"edges": 2500, "grey": 2500, "frames": 1500, "small": 2000, "digits": 3000}
+GPU_TIMES = 8
+BATCH, LR, TESTED, SIDE, EPOCHS = 16, 1e-3, 5000, 16, 3
+DATA = {"edges": "fashion-mnist", "grey": "cifar10", "small": "cifar10", "frames": "mnist"}
+SPECS = {
+    "edges": {"distance": "width=16, strength=0.0", "gan": "width=16, weight=10.0", "gan-100": "width=16"},
+    "grey": {"distance": "width=16, strength=0.0", "gan": "width=16, weight=10.0", "gan-100": "width=16"},
+    "frames": {"distance": "width=16, norm='l2', strength=0.0", "gan": "width=16, norm='l2', weight=10.0"},
+    "small": {
+        "distance": "width=24, norm='l2', strength=0.0",
+        "gan": "width=24, norm='l2', weight=20.0, conditional=False",
+    },
+}
+CYCLES = {"cyclegan": "cycle(width=8, blocks=3)", "discogan": "cycle(width=8, blocks=3, method='discogan')"}
+# Rows that learn nothing, and those of one seed: their figures are no bars.
+FIXED = {"edges": ["truth"], "grey": ["truth"], "frames": [], "small": ["truth", "bicubic"], "digits": ["as they are"]}
+ONE_SEED = (("edges", "gan-100"), ("grey", "gan-100"), ("small", "*"), ("frames", "*"), ("digits", "discogan"))
+COLUMNS = ["data", "method", "seed", "steps", "frechet", "l1", "psnr", "sharpness", "chroma"]
+COLUMNS += ["usps to mnist", "mnist to usps", "in domain, mnist", "in domain, usps"]
+
+
+@cache
+def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]:
+    """A small convolutional classifier of the training images at a side, and its accuracy on the test images."""
+    train, test = (sized(load(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test"))
+    channels = train.shape[0]
+    with isolated(0):
+        net = nn.Sequential(
+            *(nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Dropout(0.25), nn.Linear(32 * (side // 4) ** 2, 128), nn.ReLU(), nn.Linear(128, 10)),
+        )
+        stream = Batches(train, 100)
+        # As many steps for the few images of USPS as for 20,000.
+        steps = 2 if quick else EPOCHS * max(stream.per_epoch, 200)
+        optimizer = torch.optim.Adam(net.parameters())
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
+        for _ in range(steps):
+            x, y = next(stream)
+            optimizer.zero_grad()
+            cross_entropy(net(x), y).backward()
+            optimizer.step()
+            rate.step()
+    net.eval()
+    return net, 0.0 if test.y is None else accuracy(features(net, test.x), test.y)
+
+
+def sized(source: Any, side: int, quick: bool) -> Source:
+    """Images at a side, a few of them in a quick run."""
+    x, y = (column[:300] if quick else column for column in (source.x, source.y))
+    if x.shape[-1] != side:
+        x = interpolate(x, (side, side), mode="bilinear", antialias=True)
+    return Source(x.contiguous(), y, source.name, source.classes)
+
+
+@cache
+def pairs(data: str, part: str, quick: bool) -> Pairs:
+    """The pairs of an experiment, at most `TESTED` for the test."""
+    images = load(f"{DATA[data]}{'-test' if quick else part}").x
+    return pairs_of(data, images[: 200 if quick else TESTED if part else None])
+
+
+@cache
+def digits(part: str, quick: bool) -> Unpaired:
+    """USPS and MNIST at one side."""
+    return Unpaired(*(sized(load(f"{name}{'-test' if quick else part}"), SIDE, quick) for name in ("usps", "mnist")))
+
+
+def slope(images: Tensor) -> Tensor:
+    """Mean magnitude of the differences between neighbours."""
+    right, down = images[..., :-1, 1:] - images[..., :-1, :-1], images[..., 1:, :-1] - images[..., :-1, :-1]
+    return torch.hypot(right, down).double().mean()
+
+
+def chroma(images: Tensor) -> Tensor:
+    """Mean distance of colours from their own grey."""
+    return (images - images.mean(1, keepdim=True)).norm(dim=1).double().mean()
+
+
+def figures(data: str, made: Tensor, truth: Tensor, quick: bool) -> Row:
+    """How outputs compare with the true targets."""
+    gap = (made - truth).double()
+    row = {"l1": gap.abs().mean(), "mse": gap.square().mean(), "sharpness": slope(made) / slope(truth)}
+    row["psnr"] = 10 * torch.log10(4 / row["mse"])
+    if truth.shape[1] == 3:
+        row["chroma"] = chroma(made) / chroma(truth)
+    named = {name: float(value) for name, value in row.items()}
+    return named if data == "frames" else {**named, **distances(data, made, truth, quick)}
+
+
+def distances(data: str, made: Tensor, truth: Tensor, quick: bool) -> Row:
+    """Frechet distance in the features of the classifier of the targets."""
+    net, right = classifier(DATA[data], truth.shape[-1], quick)
+    fakes, reals = (features(net[:-1], x) for x in (made, truth))
+    return {"frechet": float(frechet_distance(reals, fakes)), "classifier": right}
+
+
+def paired(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
+    """One row of an experiment with pairs."""
+    test = pairs(data, "-test", quick)
+    if method == "truth":
+        half = len(test) // 2
+        return {"steps": 0, "cpu_seconds": 0.0, **distances(data, test.y[:half], test.y[half:], quick)}
+    if method == "bicubic":
+        return {"steps": 0, "cpu_seconds": 0.0, **figures(data, enlarged(test.x, 4).clamp(-1, 1), test.y, quick)}
+    run, row = trained(f"translate({SPECS[data][method]})", pairs(data, "", quick), data, seed, device, quick)
+    made = run.predict(test.x).cpu().clamp(-1, 1)
+    if seed == 0 and not quick:
+        draw(run, test, f"{data}-{method}", device)
+    return {**row, **figures(data, made, test.y, quick)}
+
+
+def cycled(method: str, seed: int, device: str, quick: bool) -> Row:
+    """One row of digits without pairs."""
+    test = digits("-test", quick)
+    a, b = test.a, test.b
+    row: Row = {"steps": 0, "cpu_seconds": 0.0}
+    to_b, to_a = a.x, b.x
+    if method != "as they are":
+        run, row = trained(CYCLES[method], digits("", quick), "digits", seed, device, quick)
+        to_b, to_a = run.player.predict(a.x, "b").cpu(), run.player.predict(b.x, "a").cpu()
+        if seed == 0 and not quick:
+            draw(run, test, f"digits-{method}", device)
+    for (net, bound), images, source, way in (
+        (classifier("mnist", SIDE, quick), to_b, a, ("usps to mnist", "mnist")),
+        (classifier("usps", SIDE, quick), to_a, b, ("mnist to usps", "usps")),
+    ):
+        row |= {way[0]: accuracy(features(net, images), source.y), f"in domain, {way[1]}": bound}
+    return row
+
+
+def draw(run: Any, test: Any, name: str, device: str) -> None:
+    """Ten test inputs and what becomes of them."""
+    suffix = "" if device == "cpu" else f"-{device}"
+    before_after(run.player.before_after(test, 10), RESULTS / "translate" / f"{name}{suffix}.png")
+
+
+def trained(spec: str, source: Any, data: str, seed: int, device: str, quick: bool) -> tuple[Any, Row]:
+    """A run, and what it took."""
+    steps = 3 if quick else STEPS[data] * (1 if device == "cpu" else GPU_TIMES)
+    began = time.process_time()
+    settings: dict[str, Any] = {"steps": steps, "batch_size": BATCH, "lr": LR, "seed": seed, "device": device}
+    run = fit(spec, "lsgan", source, callbacks=(), **settings)
+    spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
+    verdicts = {name: health.verdict for name, health in run.health().items()}
+    return run, {"steps": steps, **spent, "health": verdicts}
+
+
+def row(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
+    """One row."""
+    key = {"data": data, "method": method, "seed": seed, "device": device}
+    done = cycled(method, seed, device, quick) if data == "digits" else paired(data, method, seed, device, quick)
+    return {**key, **done}
+
+
+def todo(names: list[str], device: str) -> list[Row]:
+    """The rows of some experiments, those that learn nothing first."""
+    keys: list[Row] = []
+    for data in names:
+        keys += [{"data": data, "method": m, "seed": 0, "device": device} for m in FIXED[data]]
+        for method in CYCLES if data == "digits" else SPECS[data]:
+            one = (data, method) in ONE_SEED or (data, "*") in ONE_SEED
+            keys += [
+                {"data": data, "method": method, "seed": s, "device": device} for s in (SEEDS[:1] if one else SEEDS)
+            ]
+    return keys
+
+
+def bars(result: Result, device: str) -> None:
+    """What the issue asks for."""
+    rows = [r for r in result.rows if r["device"] == device]
+    for data in ("edges", "grey"):
+        by = {(r["method"], r["seed"]): r for r in rows if r["data"] == data}
+        seeds = [s for s in SEEDS if ("gan", s) in by and ("distance", s) in by]
+        if seeds:
+            gains = [by["distance", s]["frechet"] - by["gan", s]["frechet"] for s in seeds]
+            result.bar(
+                f"{data}: Frechet distance of L1 alone less pix2pix's, least of {len(seeds)} seeds", min(gains), ">=", 0
+            )
+            sharp = [by["gan", s]["sharpness"] - by["distance", s]["sharpness"] for s in seeds]
+            result.bar(
+                f"{data}: sharpness of pix2pix less that of L1 alone, least of {len(seeds)} seeds", min(sharp), ">=", 0
+            )
+    for way, chance in (("usps to mnist", 0.12), ("mnist to usps", 0.11)):
+        found = [r[way] for r in rows if r["method"] == "cyclegan"]
+        if found:
+            # Chance and three standard errors of it.
+            result.bar(f"{way}: accuracy after translation, least of {len(found)} seeds", min(found), ">=", chance)
+
+
+def main() -> None:
+    """Train and measure the rows that are missing."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--only", nargs="*", default=list(STEPS), choices=list(STEPS), help="experiments")
+    options = parser.parse_args()
+    one_thread()
+    result = Result("translate", quick=options.quick)
+    wanted = todo(options.only, options.device)
+    if options.quick:
+        wanted = [k for k in wanted if k["seed"] == 0]
+    compute(result, partial(row, quick=options.quick), [] if options.report else wanted, options.jobs)
+    bars(result, options.device)
+    result.save()
+    result.show(COLUMNS)
+
+
+if __name__ == "__main__":
+    main()

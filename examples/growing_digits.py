@@ -1,0 +1,48 @@
+"""Train a generator of digits that grows with its critic from 7 to 28 pixels; draw what it made of the same latents.
+
+A row of the picture is the moving average at the end of a stage: its resolution is trained on, then the next fades in.
+
+python examples/growing_digits.py [--steps 3000] [--data mnist] [--picture growing_digits.png]
+"""
+
+import argparse
+
+import torch
+
+import advlearn
+from advlearn.core.callback import Callback
+from advlearn.core.trainer import Trainer
+from advlearn.engine.growing import Growing
+from advlearn.engine.progress import Progress
+from advlearn.pictures import table
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=3000)
+parser.add_argument("--data", default="mnist")
+parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
+parser.add_argument("--picture", default="growing_digits.png")
+options = parser.parse_args()
+
+
+class Stages(Callback):
+    """Draws from the average where a resolution has had its time, and at the end."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, torch.Tensor] = {}
+        self.z = torch.randn(10, 64, generator=torch.Generator().manual_seed(0))
+
+    def on_step(self, trainer: Trainer) -> None:
+        generator = trainer.callbacks[0].module.generator
+        growth = generator.growth
+        if not growth.fading and (trainer.step % 20 == 0 or trainer.step == trainer.steps):
+            side = generator.shape[1] // 2 ** (growth.doublings - growth.newest)
+            self.rows[f"{side} pixels"] = generator(self.z)
+
+
+stages = Stages()
+task = "generate(latent=64, nets='progan', width=16)"
+callbacks = (Growing(), stages, Progress())
+settings = {"steps": options.steps, "batch_size": 32, "lr": 1e-3, "device": "cpu"}
+run = advlearn.fit(task, options.objective, options.data, callbacks=callbacks, **settings)
+table(torch.stack(list(stages.rows.values())), options.picture, rows=list(stages.rows))
+print(f"{run.health()['data']}; picture: {options.picture}")

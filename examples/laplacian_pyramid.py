@@ -1,0 +1,31 @@
+"""Train a Laplacian pyramid of generators and draw how its samples come about, from coarse to fine.
+
+Each column is one sample: the small image, what the next level made of it, and the full one.
+
+python examples/laplacian_pyramid.py [--steps 6000] [--data fashion-mnist] [--picture laplacian_pyramid.png]
+"""
+
+import argparse
+
+import torch
+from torch.nn.functional import interpolate
+
+import advlearn
+from advlearn.pictures import table
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=6000)
+parser.add_argument("--data", default="fashion-mnist")
+parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
+parser.add_argument("--picture", default="laplacian_pyramid.png")
+options = parser.parse_args()
+
+task = "pyramid(conditional=True, width=16)"
+run = advlearn.fit(task, options.objective, options.data, steps=options.steps, lr=1e-3, device="cpu")
+torch.manual_seed(0)
+images = run.player.stages(10)
+side = images[-1].shape[-1]
+rows = torch.stack([interpolate(x, size=(side, side), mode="nearest") for x in images])
+table(rows, options.picture, rows=[f"{x.shape[-1]} pixels" for x in images])
+print("; ".join(f"{name}: {health}" for name, health in run.health().items()))
+print(f"picture: {options.picture}")

@@ -1,0 +1,51 @@
+"""Predict the next frame of a film of a moving digit, which bounces off walls at random.
+
+By squared difference alone the prediction blurs where the future is open; a critic of films asks for one sharp digit.
+
+python examples/next_frame.py [--steps 800] [--objective lsgan] [--picture next_frame.png]
+"""
+
+import argparse
+
+import torch
+
+import advlearn
+from advlearn.data import load, pairs_of
+from advlearn.pictures.before_after import before_after
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--steps", type=int, default=800)
+parser.add_argument("--objective", default="lsgan")
+parser.add_argument("--picture", default="next_frame.png")
+options = parser.parse_args()
+
+# `data="frames:mnist"` makes as many films, none of which is kept back for the picture.
+films = pairs_of("frames", load("mnist").x[:5000])
+last, following = films.x[-10:], films.y[-10:]
+settings = {
+    "data": (films.x[:-10], films.y[:-10]),
+    "steps": options.steps,
+    "batch_size": 16,
+    "lr": 1e-3,
+    "callbacks": (),
+}
+task = "translate(width=16, norm='l2', weight=10.0, strength={})"
+squared = advlearn.fit(task.format(0.0), options.objective, **settings)
+adversarial = advlearn.fit(task.format(1.0), options.objective, **settings)
+
+columns = {f"frame {k + 1}": last[:, k : k + 1] for k in range(last.shape[1])}
+columns |= {name: run.predict(last).cpu() for name, run in (("squared", squared), ("with critic", adversarial))}
+columns["truth"] = following
+
+
+def steepness(x: torch.Tensor) -> float:
+    """Mean absolute difference between neighbours."""
+    return float(x.diff(dim=3).abs().mean() + x.diff(dim=2).abs().mean())
+
+
+print(f"picture: {before_after(columns, options.picture)}")
+for name in ("squared", "with critic"):
+    error = float((columns[name] - following).square().mean())
+    sharp = steepness(columns[name]) / steepness(following)
+    print(f"{name}: squared error {error:.4f}, {sharp:.2f} times as sharp as the truth")
+print(adversarial.health()["pairs"])

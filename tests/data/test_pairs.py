@@ -1,0 +1,143 @@
+"""Pairs for translation: what is made of images, what is refused, and films that move as they say."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from advlearn.data import Pairs, Source, Unpaired, batches, edges, grey, load, moving_digits, open_pairs, open_unpaired
+from advlearn.data import small as smaller
+from advlearn.data.moving_digits import FASTEST
+
+
+def test_an_edge_is_one_pixel_wide_whichever_way_it_runs() -> None:
+    x = -torch.ones(1, 1, 12, 12)
+    x[..., 6:] = 1
+    line = edges(x)
+    assert (line.sum(3) == -10).all() and set(line.unique().tolist()) == {-1.0, 1.0}
+    torch.testing.assert_close(edges(x.mT), line.mT)
+    i, j = torch.meshgrid(torch.arange(12), torch.arange(12), indexing="ij")
+    rising = edges(torch.where(i + j < 12, -1.0, 1.0)[None, None])[0, 0] == 1
+    inside = rising[1:-1, 1:-1]
+    assert inside.diagonal().sum() <= 1 and (inside == inside.mT).all() and inside.flip(1).diagonal().sum() >= 8
+
+
+def test_nothing_is_drawn_where_nothing_changes() -> None:
+    assert (edges(torch.full((2, 3, 8, 8), 0.4)) == -1).all()
+
+
+def test_a_threshold_leaves_the_faint_edge_out() -> None:
+    x = -torch.ones(1, 1, 8, 16)
+    x[..., 4:8], x[..., 8:12] = 1, 0.8
+    counted = [int((edges(x, threshold)[0, 0, 4] == 1).sum()) for threshold in (0.05, 0.3)]
+    assert counted == [3, 2]
+
+
+def test_grey_is_the_weighted_sum_of_the_colours() -> None:
+    x = torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(grey(x)[:, 0], 0.299 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2])
+    assert torch.equal(grey(x[:, :1]), x[:, :1])
+
+
+def test_a_small_image_is_of_means() -> None:
+    x = torch.arange(64.0).view(1, 1, 8, 8)
+    assert smaller(x)[0, 0, 0, 1] == x[0, 0, :4, 4:].mean()
+    with pytest.raises(ValueError, match=r"^images: expected .* that 4 divides, got \(1, 1, 6, 8\)$"):
+        smaller(x[:, :, :6])
+
+
+@pytest.mark.parametrize(("kind", "into"), [("edges", (1, 8, 8)), ("small", (1, 2, 2))])
+def test_pairs_are_opened_by_kind_and_name(kind: str, into: tuple[int, ...]) -> None:
+    pairs = open_pairs(f"{kind}:digits")
+    assert pairs.shape == into and pairs.target_shape == (1, 8, 8) and pairs.name == f"{kind}:digits"
+    assert torch.equal(pairs.y, load("digits").x) and pairs.bounded
+
+
+def test_inputs_stay_with_their_targets_in_every_batch() -> None:
+    x = torch.arange(10.0)[:, None]
+    for part in (next(batches(open_pairs((x, 2 * x)), 4)) for _ in range(3)):
+        assert torch.equal(part[1], 2 * part[0])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("digits", "expected 'KIND:NAME', KIND one of edges, grey, small, frames"),
+        ("egdes:digits", "expected 'KIND:NAME'"),
+        ("grey:digits", "'grey' needs colour images"),
+        ("edges:moons", r"'edges' needs images \(N, C, H, W\), got samples of shape \(2,\)"),
+        (torch.zeros(3, 2), "expected 'KIND:NAME' or \\(x, y\\)"),
+        ((torch.zeros(3, 2), torch.zeros(2, 2)), "expected one target for each of 3 inputs, got 2"),
+    ],
+)
+def test_what_is_no_data_of_pairs_is_one_line(data: object, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^data: {words}") as error:
+        open_pairs(data)
+    assert "\n" not in str(error.value)
+
+
+def test_the_next_frame_is_the_shift_of_the_last_where_no_wall_is_met() -> None:
+    digits = torch.rand(200, 1, 12, 12).add(0.1)
+    films = moving_digits(digits, frames=6, side=32)
+    places = [[_corner(frame) for frame in film] for film in films]
+    straight = 0
+    for film, path in zip(films, places, strict=True):
+        steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(path)]
+        assert all(1 <= abs(s) <= FASTEST for step in steps for s in step)
+        for k in range(1, len(steps)):
+            ahead = path[k][0] + steps[k - 1][0], path[k][1] + steps[k - 1][1]
+            for axis in (0, 1):
+                if 0 <= ahead[axis] <= 32 - 6:
+                    assert steps[k][axis] == steps[k - 1][axis]
+                else:
+                    assert steps[k][axis] * steps[k - 1][axis] < 0
+            if all(0 <= p <= 26 for p in ahead):
+                straight += 1
+                assert torch.equal(film[k + 1], film[k].roll(steps[k - 1], (0, 1)))
+    assert straight > 200
+
+
+def _corner(frame: torch.Tensor) -> tuple[int, int]:
+    seen = (frame > -1).nonzero()
+    top, left = (int(v) for v in seen.min(0).values)
+    return top, left
+
+
+def test_films_are_the_same_for_a_seed_and_hold_the_halved_image() -> None:
+    digits = torch.rand(3, 1, 8, 8)
+    films = moving_digits(digits, 2, 16, seed=4)
+    assert torch.equal(films, moving_digits(digits, 2, 16, seed=4))
+    assert not torch.equal(films, moving_digits(digits, 2, 16, seed=5))
+    top, left = _corner(films[1, 0])
+    expected = torch.nn.functional.avg_pool2d(digits[1, 0][None], 2)[0]
+    assert torch.equal(films[1, 0, top : top + 4, left : left + 4], expected)
+    with pytest.raises(ValueError, match=r"^side: expected room"):
+        moving_digits(digits, 2, 6)
+
+
+def test_unpaired_sets_have_orders_of_their_own_and_no_labels() -> None:
+    a = Source(torch.arange(12.0)[:, None], torch.arange(12) % 2, "a", 2)
+    data = open_unpaired((a, Source(a.x + 100, None, "b")))
+    assert data.name == "a <-> b" and len(data) == 12
+    stream = batches(data, 6)
+    drawn = [next(stream) for _ in range(4)]
+    assert all(len(batch) == 2 and (batch[1] >= 100).all() for batch in drawn)
+    assert not all(torch.equal(one, other - 100) for one, other in drawn)
+
+
+def test_images_of_other_sizes_are_brought_together() -> None:
+    assert open_unpaired((torch.zeros(4, 1, 8, 8), torch.zeros(5, 3, 16, 16))).shape == (3, 16, 16)
+    assert open_unpaired("digits <-> digits").shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("data", ["digits", "digits <->", "a <-> b <-> c", (torch.zeros(2, 2),), 3])
+def test_what_is_no_two_sets_is_one_line(data: object) -> None:
+    with pytest.raises(ValueError, match=r"^data: expected 'A <-> B'"):
+        open_unpaired(data)
+
+
+def test_sets_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^data: samples of 'data' have shape \(2,\), the others \(3,\)$"):
+        Unpaired(Source(torch.zeros(2, 2)), Source(torch.zeros(2, 3)))
+    with pytest.raises(TypeError, match="float32"):
+        Pairs(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.int64))
