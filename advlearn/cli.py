@@ -1,5 +1,6 @@
 """The command line: the same calls, from a shell."""
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -132,21 +133,28 @@ def describe(objective: Annotated[str, typer.Argument(help="A spec.", autocomple
 
 @app.command(name="list")
 def list_() -> None:
-    """List tasks, objectives, regularizers, aliases and data sets."""
+    """List tasks, networks, objectives, regularizers, aliases and data sets."""
     from rich.console import Console
     from rich.table import Table
 
     from advlearn.core import discovery
     from advlearn.data import names
+    from advlearn.nets import families
 
-    table = Table("kind", "name", "reference")
-    for task in discovery.tasks():
-        table.add_row("task", task, "")
+    table = Table("kind", "name", "what, or where it is from")
+    for name, task in discovery.tasks().items():
+        table.add_row("task", name, _first_line(task))
+    for name, family in families().items():
+        table.add_row("nets", name, _first_line(family.generator))
     for entry in sorted(discovery.entries().values(), key=lambda e: (e.kind, e.name)):
         table.add_row(entry.kind, entry.name, f"{entry.reference.authors}, {entry.reference.equation}")
     for name in names():
         table.add_row("data", name, "")
     Console().print(table)
+
+
+def _first_line(described: object) -> str:
+    return (inspect.getdoc(described) or "").partition("\n")[0]
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 Each column is one sample: the small image, what the next level made of it, and the full one.
 
-python examples/laplacian_pyramid.py [--steps 6000] [--data fashion-mnist] [--picture laplacian_pyramid.png]
+python examples/laplacian_pyramid.py [--steps 4000] [--data fashion-mnist] [--picture laplacian_pyramid.png]
 """
 
 import argparse
@@ -14,14 +14,15 @@ import advlearn
 from advlearn.pictures import table
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=6000)
+parser.add_argument("--steps", type=int, default=4000)
 parser.add_argument("--data", default="fashion-mnist")
 parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
 parser.add_argument("--picture", default="laplacian_pyramid.png")
 options = parser.parse_args()
 
 task = "pyramid(conditional=True, width=16)"
-run = advlearn.fit(task, options.objective, options.data, steps=options.steps, lr=1e-3, device="cpu")
+settings = {"steps": options.steps, "batch_size": 32, "lr": 1e-3, "device": "cpu"}
+run = advlearn.fit(task, options.objective, options.data, **settings)
 torch.manual_seed(0)
 images = run.player.stages(10)
 side = images[-1].shape[-1]

@@ -130,8 +130,9 @@ class StyleGANGenerator(Network):
     Reference: Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
         figure 1b, section 3.1 (mixing), appendix B (truncation).
 
-    Deviations: the critic is progressive growing's as there, but nothing is grown unless a run asks for it; a mixing
-        layer is drawn for each sample, not for each batch; truncation acts on all layers; tanh where `bounded`.
+    Deviations: the critic is progressive growing's as there, but nothing is grown unless a run asks for it; two mapping
+        layers, not eight, through which different latents get ever more alike before anything is learnt; a mixing layer
+        is drawn for each sample, not for each batch; truncation acts on all layers; tanh where `bounded`.
     """
 
     mean_w: Tensor
@@ -144,7 +145,7 @@ class StyleGANGenerator(Network):
         classes: int = 0,
         bounded: bool = True,
         style: int = 128,
-        depth: int = 8,
+        depth: int = 2,
         mixing: float = 0.9,
     ) -> None:
         super().__init__()
