@@ -41,8 +41,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Train a small generator on digits; pictures and curves in runs/demo
 	$(BIN)/advlearn fit generate --objective wgan-gp --data digits --steps 2000 --lr 5e-4 --out runs/demo
 
+# Stealing, since examples and benchmarks are long and stand together: else one worker ends minutes after the other.
 test: $(READY) ## Run the tests but the slow ones
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow"
 
 slow: $(READY) ## Run the learning tests (minutes)
 	@# pytest says 5 where it finds no test: a checkout without learning tests is not a failure.
