@@ -34,6 +34,9 @@ IMAGES = {
     "super_resolution": "cifar10",
     "cycle_digits": "usps",
     "next_frame": "MNIST/raw",
+    "growing_digits": "MNIST/raw",
+    "drawing": "MNIST/raw",
+    "laplacian_pyramid": "FashionMNIST/raw",
 }
 
 
