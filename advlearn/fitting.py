@@ -135,7 +135,7 @@ def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task,
     real = source.x[:PICTURED] if isinstance(source, Source) else None
     draw = SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real)
     pictures: list[Callback] = [draw] if hasattr(game, "sample") else []
-    if hasattr(game, "before_after") and len(source.shape) == 3:
+    if hasattr(game, "before_after") and len(source.shape) == 3 and getattr(source, "resident", True):
         pictures.append(Stages(folder, columns=lambda: cast(Any, average.module).before_after(source)))
     return [TensorBoard(folder / "tensorboard"), *pictures, Checkpoint(folder, recipe=recipe)]
 

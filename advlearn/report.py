@@ -47,7 +47,7 @@ def report(run: Run, data: Any) -> None:
     opened = getattr(type(run.task), "open", load_data)(data)
     if isinstance(opened, Source) and hasattr(run.player, "sample"):
         console.print(_samples(run, opened))
-    elif not isinstance(opened, LazySource):
+    elif not isinstance(opened, LazySource) and hasattr(run.player, "predict"):
         figures = evaluate(run, _test_part(data, opened, getattr(type(run.task), "open", load_data)))
         table = Printed("measured", "value", title=f"{opened.name}: predictions")
         for name, value in figures.items():
@@ -74,7 +74,7 @@ def evaluate(run: Run, data: Domains | Table | PartlyLabelled | Pairs | Unpaired
         translations the mean absolute difference from the target, or from what went there and back.
     """
     if isinstance(data, Pairs):
-        found = getattr(run.player, "vectors", run.predict)(data.x[:COUNT]).cpu()
+        found = run.predict(data.x[:COUNT]).cpu()
         return {"mean absolute difference": float((found - data.y[:COUNT]).abs().mean())}
     if isinstance(data, Unpaired):
         return _there_and_back(run, data)

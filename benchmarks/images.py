@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from judge import teach
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from advlearn.core.callback import Callback
 from advlearn.core.spec import resolve
@@ -110,16 +110,9 @@ def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
         )
         stream = Batches(train, 100)
         steps = max(2, (not quick) * EPOCHS * stream.per_epoch)
-        optimizer = torch.optim.Adam(net.parameters())
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-        for _ in range(steps):
-            x, y = next(stream)
-            optimizer.zero_grad()
-            cross_entropy(net(x), y).backward()
-            optimizer.step()
-            rate.step()
+        teach(net, stream, steps)
     guess = features(net, test.x).argmax(1)
-    return net.eval(), float((guess == test.y).double().mean())
+    return net, float((guess == test.y).double().mean())
 
 
 def figures(data: str, images: Tensor, quick: bool) -> Row:

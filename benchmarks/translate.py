@@ -34,8 +34,9 @@ from typing import Any
 
 import torch
 from harness import RESULTS, Result, Row, arguments, compute, one_thread
+from judge import teach
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import interpolate
 
 from advlearn.data import Batches, Pairs, Source, Unpaired, load, pairs_of
 from advlearn.engine.rng import isolated
@@ -80,15 +81,7 @@ def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]
         stream = Batches(train, 100)
         # As many steps for the few images of USPS as for 20,000.
         steps = 2 if quick else EPOCHS * max(stream.per_epoch, 200)
-        optimizer = torch.optim.Adam(net.parameters())
-        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-        for _ in range(steps):
-            x, y = next(stream)
-            optimizer.zero_grad()
-            cross_entropy(net(x), y).backward()
-            optimizer.step()
-            rate.step()
-    net.eval()
+        teach(net, stream, steps)
     return net, 0.0 if test.y is None else accuracy(features(net, test.x), test.y)
 
 

@@ -123,6 +123,11 @@ class Unpaired:
         """Whether every value lies in [-1, 1], as far as it is known."""
         return all(part.bounded if isinstance(part, Source) else part.kind == "image" for part in (self.a, self.b))
 
+    @property
+    def resident(self) -> bool:
+        """Whether both sets are in memory, so that there are first samples to show."""
+        return isinstance(self.a, Source) and isinstance(self.b, Source)
+
     def parts(self) -> tuple[Part, Part]:
         """What batches are drawn from, in order."""
         a, b = (Source(p.x, None, p.name) if isinstance(p, Source) else p for p in (self.a, self.b))

@@ -106,13 +106,18 @@ class SampleGrid(Callback):
             picture(samples, self.folder / f"step-{step:08d}.png", self.real)
 
 
+def grey_levels(images: np.ndarray[Any, Any], zoom: int = 1) -> np.ndarray[Any, Any]:
+    """Images (..., H, W) in [-1, 1] as uint8 from 0 to 255, each pixel `zoom` times as wide and high."""
+    # NaN, too, has to become some grey, without a warning
+    levels = np.nan_to_num(np.clip(images, -1, 1) * 127.5 + 127.5, nan=127.0).round().astype(np.uint8)
+    return levels.repeat(zoom, -2).repeat(zoom, -1)
+
+
 def _grid(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Images (N, C, H, W) in [-1, 1] as one image (rows, columns, C), uint8, nearly square."""
     n, channels, height, width = images.shape
-    # NaN, too, has to become some grey, without a warning
-    levels = np.nan_to_num(np.clip(images, -1, 1) * 127.5 + 127.5).round().astype(np.uint8)
     zoom = max(1, _TILE // max(height, width))
-    levels = levels.repeat(zoom, 2).repeat(zoom, 3)
+    levels = grey_levels(images, zoom)
     height, width = height * zoom + _GAP, width * zoom + _GAP
     columns = ceil(sqrt(n))
     canvas = np.full((ceil(n / columns) * height + _GAP, columns * width + _GAP, channels), 255, np.uint8)

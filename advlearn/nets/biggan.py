@@ -11,7 +11,7 @@ from advlearn.nets.conditional import ProjectionHead, class_indicators
 from advlearn.nets.family import Family
 from advlearn.nets.network import EMBEDDING, Network, check_shape, join, positive, sizes, squeeze_score
 from advlearn.nets.network import embedding as table_of
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, grids, normalise
+from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 
 LARGEST = 64
 """The largest grid with attention (Brock et al. 2019, appendix B)."""
@@ -74,7 +74,7 @@ class BigGANGenerator(Network):
         self.parts = parts(latent, len(grids(self.shape)))
         self.embedding = table_of(classes)
         conditions = [part + (EMBEDDING if classes else 0) for part in self.parts[1:]]
-        self.trunk = UpTrunk(self.parts[0], self.shape, width, conditions, attended(self.shape), bounded)
+        self.trunk = UpTrunk(self.parts[0], self.shape, width, conditions, attended(self.shape, LARGEST), bounded)
         self.apply(_initialise)
         if spectral:
             normalise(self)
@@ -130,7 +130,7 @@ class BigGANCritic(Network):
         self.out_features = out_features
         self.width = width
         self.classes = classes
-        self.trunk = DownTrunk(self.shape, width, attended(self.shape))
+        self.trunk = DownTrunk(self.shape, width, attended(self.shape, LARGEST))
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
         self.apply(_initialise)
 
@@ -150,16 +150,6 @@ def parts(latent: int, count: int) -> list[int]:
     if latent < count:
         raise ValueError(f"latent: expected at least {count}, one for each block and one more, got {latent}")
     return [latent // count + (k < latent % count) for k in range(count)]
-
-
-def attended(shape: tuple[int, ...]) -> int:
-    """Return the side of the grid with attention.
-
-    Example:
-        >>> attended((3, 32, 32)), attended((3, 128, 128))
-        (16, 64)
-    """
-    return min(grids(shape)[-2], LARGEST)
 
 
 def _overlap(matrix: Tensor) -> Tensor:

@@ -191,6 +191,16 @@ def grids(shape: tuple[int, ...]) -> list[int]:
     return sides
 
 
+def attended(shape: tuple[int, ...], largest: int) -> int:
+    """Return the side of the grid with attention: half the image's, at most `largest`.
+
+    Example:
+        >>> attended((3, 32, 32), 32), attended((3, 128, 128), 64)
+        (16, 64)
+    """
+    return min(grids(shape)[-2], largest)
+
+
 def up_channels(shape: tuple[int, ...], width: int) -> list[int]:
     """Channels of a generator's grids: one width up to 32 pixels, else that at the image and doubled before.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from advlearn.nets.conditional import ProjectionHead, class_indicators
 from advlearn.nets.family import Family
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, grids, normalise
+from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 
 LARGEST = 32
 """The largest grid with attention (Zhang et al. 2019, table 1: the best of those tried)."""
@@ -59,7 +59,7 @@ class SAGANGenerator(Network):
         self.bounded = bounded
         self.spectral = spectral
         self.blocks = len(grids(self.shape)) - 1
-        self.trunk = UpTrunk(latent, self.shape, width, [classes] * self.blocks, attended(self.shape), bounded)
+        self.trunk = UpTrunk(latent, self.shape, width, [classes] * self.blocks, attended(self.shape, LARGEST), bounded)
         if spectral:
             normalise(self)
 
@@ -99,23 +99,13 @@ class SAGANCritic(Network):
         self.out_features = out_features
         self.width = width
         self.classes = classes
-        self.trunk = DownTrunk(self.shape, width, attended(self.shape))
+        self.trunk = DownTrunk(self.shape, width, attended(self.shape, LARGEST))
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
         h = self.trunk(x)
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
-
-
-def attended(shape: tuple[int, ...]) -> int:
-    """Return the side of the grid with attention.
-
-    Example:
-        >>> attended((3, 32, 32)), attended((3, 128, 128))
-        (16, 32)
-    """
-    return min(grids(shape)[-2], LARGEST)
 
 
 FAMILY = Family(SAGANGenerator, SAGANCritic, SIDES)

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from advlearn.engine.files import replacing
+from advlearn.engine.samples import grey_levels
 
 # Small images are enlarged by a whole factor until their longer side has about so many pixels.
 TILE = 64
@@ -84,11 +85,9 @@ def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()
 def _cells(images: Tensor) -> Pixels:
     """Images as uint8 (R, C, H, W, 3), enlarged."""
     values = images.detach().float().cpu().numpy()
-    # NaN, too, has to become some grey, without a warning
-    levels = np.nan_to_num(np.clip(values, -1, 1) * 127.5 + 127.5, nan=127.0).round().astype(np.uint8)
     # At least as high as a word.
-    zoom = max(1, TILE // max(levels.shape[3:]), -(-(LETTERS + 2 * GAP) // levels.shape[3]))
-    levels = levels.repeat(zoom, 3).repeat(zoom, 4)
+    zoom = max(1, TILE // max(values.shape[3:]), -(-(LETTERS + 2 * GAP) // values.shape[3]))
+    levels = grey_levels(values, zoom)
     return levels.repeat(3 // levels.shape[2], 2).transpose(0, 1, 3, 4, 2)
 
 

@@ -57,7 +57,29 @@ def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tenso
         raise ValueError(f"generator: expected samples of shape {tuple(shape)}, got {tuple(made.shape[1:])}")
 
 
-def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
-    """The loss, and what the generator's own method ``penalty()`` adds to it, if it has one."""
+def own_penalty(generator: nn.Module) -> Tensor | None:
+    """What a generator's own method ``penalty()`` adds to the player's loss; None where it has none."""
     penalty = getattr(generator, "penalty", None)
-    return loss if penalty is None else loss + penalty()
+    return None if penalty is None else penalty()
+
+
+def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
+    """The loss, and the generator's own penalty, if it has one."""
+    penalty = own_penalty(generator)
+    return loss if penalty is None else loss + penalty
+
+
+def classes_of(n: int, labels: Tensor | None, classes: int, device: torch.device) -> tuple[Tensor, ...]:
+    """The classes (n,) of samples on the device, drawn evenly if None are given; nothing where there are no classes.
+
+    Raises:
+        ValueError: Labels for an unconditional generator, of another length, or out of range.
+    """
+    if not classes:
+        if labels is not None:
+            raise ValueError("labels: expected none, this task is unconditional (classes=0)")
+        return ()
+    y = torch.arange(n) % classes if labels is None else labels
+    if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= classes:
+        raise ValueError(f"labels: expected {n} integers below {classes}, got {tuple(y.shape)} {y.dtype}")
+    return (y.to(device),)

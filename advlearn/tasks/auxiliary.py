@@ -119,9 +119,9 @@ class Auxiliary(Task):
         return Round({CONTEST: Sides(x, fake)}, loss, told)
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        given = self._critic[0]
-        proposed = sampling.propose_critic(self.shape, chain, nets=self.nets, width=self.width)
-        return {CONTEST: proposed if given is None else given}
+        if self._critic[0] is not None:
+            return {CONTEST: self._critic[0]}
+        return {CONTEST: sampling.propose_critic(self.shape, chain, nets=self.nets, width=self.width)}
 
     def refuses(self, objective: Objective) -> str | None:
         return sampling.refusal(objective)
@@ -147,12 +147,9 @@ class Auxiliary(Task):
         Raises:
             ValueError: If the labels are of another length, or out of range.
         """
-        y = torch.arange(n) % self.classes if labels is None else labels
-        if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= self.classes:
-            raise ValueError(f"labels: expected {n} integers below {self.classes}, got {tuple(y.shape)} {y.dtype}")
         z = processes.randn(n, self.latent, like=next(self.generator.parameters()))
         with evaluating(self.generator):
-            return cast(Tensor, self.generator(z, y.to(z.device)))
+            return cast(Tensor, self.generator(z, *sampling.classes_of(n, labels, self.classes, z.device)))
 
     def predict(self, x: Tensor) -> Tensor:
         """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""

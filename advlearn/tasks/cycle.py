@@ -17,7 +17,8 @@ from advlearn.nets import MLPGenerator, Network, build
 from advlearn.nets.translators import ResidualTranslator
 from advlearn.regularizers.fake_history import FakeHistory
 from advlearn.tasks import _heads as heads
-from advlearn.tasks.translate import SMALLEST, Norm, critic_of, distance, refusal
+from advlearn.tasks import _sampling as sampling
+from advlearn.tasks.translate import SMALLEST, Norm, critic_of, distance
 
 
 class Method(NamedTuple):
@@ -142,7 +143,7 @@ class Cycle(Task):
         return {name: critic_of((self.shape,), chain, self.width) for name in ("a", "b")}
 
     def refuses(self, objective: Objective) -> str | None:
-        return refusal(objective)
+        return sampling.refusal(objective)
 
     def predict(self, x: Tensor, to: Literal["a", "b"] = "b") -> Tensor:
         """Samples `x` (N, *shape) of the one set as the other would have them, in evaluation mode."""

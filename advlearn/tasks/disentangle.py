@@ -163,9 +163,9 @@ class Disentangle(Task):
         return Round({CONTEST: Sides(x, fake)}, loss, {"log_likelihood": found.detach()})
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        given = self._critic[0]
-        proposed = sampling.propose_critic(self.shape, chain, nets=self.nets, width=self.width)
-        return {CONTEST: proposed if given is None else given}
+        if self._critic[0] is not None:
+            return {CONTEST: self._critic[0]}
+        return {CONTEST: sampling.propose_critic(self.shape, chain, nets=self.nets, width=self.width)}
 
     def refuses(self, objective: Objective) -> str | None:
         return sampling.refusal(objective)

@@ -69,7 +69,9 @@ class Generate(Task):
         self.width = width
         # In a tuple, so that the critic's parameters are not taken for the player's.
         self._critic = (critic,)
-        self._check()
+        z = next(generator.parameters()).new_zeros(2, latent)
+        y = (torch.zeros(2, dtype=torch.int64, device=z.device),) if classes else ()
+        sampling.check_generator(generator, self.shape, z, *y)
 
     @classmethod
     def for_data(
@@ -100,8 +102,7 @@ class Generate(Task):
         else:
             y = batch[1]
             sides = Sides((x, y), (self.generator(z, y), y))
-        penalty = getattr(self.generator, "penalty", None)
-        return Round({CONTEST: sides}, loss=None if penalty is None else penalty())
+        return Round({CONTEST: sides}, loss=sampling.own_penalty(self.generator))
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         if self._critic[0] is not None:
@@ -147,34 +148,11 @@ class Generate(Task):
             z = torch.randn(n, self.latent, device=device)
         else:
             z = truncated_normal(n, self.latent, bound, device)
-        y = self._classes_of(n, labels, device)
+        y = sampling.classes_of(n, labels, self.classes, device)
         with evaluating(self.generator):
             if bound is not None and own is not None:
-                return cast(Tensor, own(z, y, bound))
-            return cast(Tensor, self.generator(z) if y is None else self.generator(z, y))
-
-    def _classes_of(self, n: int, labels: Tensor | None, device: torch.device) -> Tensor | None:
-        """The classes of `n` samples on the device, or None for an unconditional task."""
-        if not self.classes:
-            if labels is not None:
-                raise ValueError("labels: expected none, this task is unconditional (classes=0)")
-            return None
-        y = torch.arange(n) % self.classes if labels is None else labels
-        if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= self.classes:
-            raise ValueError(f"labels: expected {n} integers below {self.classes}, got {tuple(y.shape)} {y.dtype}")
-        return y.to(device)
-
-    def _check(self) -> None:
-        """Try the generator once, so that a misfit is a line here and not a traceback in the first step."""
-        with torch.random.fork_rng(devices=[]):
-            try:
-                made = self.sample(2)
-            except (RuntimeError, TypeError) as error:
-                raise ValueError(
-                    f"generator: refused z of shape (2, {self.latent}): {str(error).splitlines()[0]}"
-                ) from None
-        if tuple(made.shape) != (2, *self.shape):
-            raise ValueError(f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}")
+                return cast(Tensor, own(z, *(y or (None,)), bound))
+            return cast(Tensor, self.generator(z, *y))
 
 
 def truncated_normal(n: int, size: int, bound: float, device: torch.device | None = None) -> Tensor:

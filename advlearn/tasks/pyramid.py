@@ -12,7 +12,7 @@ from advlearn.core.modes import evaluating
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data.lazy import LazySource
-from advlearn.data.source import Source, show
+from advlearn.data.source import Source
 from advlearn.nets import Network, build
 from advlearn.nets.lapgan import LAPGANCritic, LAPGANGenerator
 from advlearn.nets.pyramid import composed, doubled, laplacian
@@ -161,23 +161,13 @@ class Pyramid(Task):
             ValueError: If labels are given to an unconditional task, of another length, or out of range.
         """
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
-        y = self._labels(n, labels, device)
+        y = sampling.classes_of(n, labels, self.classes, device)
         with evaluating(self):
             made = [self.coarsest(torch.randn(n, self.latent, device=device), *y)]
             for net, shape in zip(reversed(self.residuals), self.shapes[-2::-1], strict=True):
                 coarse = doubled(made[-1])
                 made.append(composed([net(torch.randn(n, 1, *shape[1:], device=device), coarse, *y), made[-1]]))
         return [x.clamp(-1, 1) for x in made] if self.bounded else made
-
-    def _labels(self, n: int, labels: Tensor | None, device: torch.device) -> tuple[Tensor, ...]:
-        if not self.classes:
-            if labels is not None:
-                raise ValueError("labels: expected none, this task is unconditional (classes=0)")
-            return ()
-        y = torch.arange(n) % self.classes if labels is None else labels
-        if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= self.classes:
-            raise ValueError(f"labels: expected {n} integers below {self.classes}, got {show(y)}")
-        return (y.to(device),)
 
     def _critic(self, shape: tuple[int, ...], chain: Chain) -> nn.Module:
         objective = chain.required_objective()

@@ -18,6 +18,7 @@ from advlearn.nets.stacked import Stacked
 from advlearn.nets.translators import SRGANGenerator
 from advlearn.nets.unet import UNetGenerator
 from advlearn.tasks import _heads as heads
+from advlearn.tasks import _sampling as sampling
 
 CONTEST = "pairs"
 Norm = Literal["l1", "l2"]
@@ -139,7 +140,7 @@ class Translate(Task):
         return {CONTEST: given if given is not None else critic_of(shapes, chain, self.width)}
 
     def refuses(self, objective: Objective) -> str | None:
-        return refusal(objective)
+        return sampling.refusal(objective)
 
     def strength(self, progress: float) -> float:
         return self.adversarial
@@ -171,13 +172,6 @@ def distance(made: Tensor, wanted: Tensor, norm: Norm) -> Tensor:
     """Mean absolute ("l1") or squared ("l2") difference over everything, a scalar."""
     gap = made - wanted
     return gap.abs().mean() if norm == "l1" else gap.square().mean()
-
-
-def refusal(objective: Objective) -> str | None:
-    """Why translations cannot be judged by an objective; None where they can."""
-    if objective.score in ("density", "classes"):
-        return f"its critic scores {objective.score!r}, and there is neither an attribute nor a class to predict here"
-    return None
 
 
 def translator_for(shape: Shape, target_shape: Shape, width: int, *, bounded: bool) -> Network:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import advlearn
 from advlearn.core.spec import resolve
-from advlearn.data import Source, Unpaired
+from advlearn.data import LazySource, Source, Unpaired
 from advlearn.fitting import fit
 from advlearn.nets.translators import ResidualTranslator
 from advlearn.regularizers.fake_history import FakeHistory
@@ -105,6 +106,15 @@ def test_images_have_residual_translators_and_a_picture() -> None:
     columns = task.before_after(data)
     assert list(columns) == ["a", "a to b", "and back", "b", "b to a", "and back to b"]
     assert all(images.shape == (6, 1, 8, 8) for images in columns.values())
+
+
+def test_sets_drawn_sample_by_sample_train_without_a_picture(tmp_path: Path) -> None:
+    drawn = LazySource(TensorDataset(torch.rand(6, 1, 8, 8)), "drawn", (1, 8, 8))
+    data = Unpaired(drawn, Source(torch.rand(9, 1, 8, 8), None, "b"))
+    run = fit("cycle(width=4, blocks=1)", "lsgan", data, steps=2, batch_size=2, device="cpu", out=tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    assert not list((tmp_path / "run").glob("*.png"))
+    assert run.trainer.step == 2
 
 
 def test_it_finds_a_shift_that_nobody_paired() -> None:

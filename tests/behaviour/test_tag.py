@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from advlearn.data.pairs import Pairs
 from advlearn.fitting import fit
+from advlearn.report import report
 from advlearn.run import load
 from advlearn.tasks.tag import Tag
 
@@ -55,6 +56,13 @@ def test_draws_of_one_sample_differ_by_their_noise() -> None:
     drawn = task(loud=1.0).vectors(F, draws=3)
     assert drawn.shape == (24, 3, 2)
     assert torch.equal(drawn[:, 0, 0], F[:, 0]) and not torch.equal(drawn[:, 0, 1], drawn[:, 1, 1])
+
+
+def test_a_report_has_no_prediction_to_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit("tag(latent=2)", "nsgan", Pairs(F, V), steps=2, batch_size=8, device="cpu", callbacks=())
+    report(run, Pairs(F, V))
+    shown = capsys.readouterr().out
+    assert "data: " in shown and "difference" not in shown
 
 
 def test_features_of_any_shape_and_a_saved_run(tmp_path: Any) -> None:

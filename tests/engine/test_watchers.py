@@ -197,7 +197,7 @@ def test_samples_that_cannot_be_drawn_are_one_line(tmp_path: Path, shape: tuple[
 
 def test_not_a_number_is_drawn_and_no_warning(tmp_path: Path) -> None:
     picture(torch.full((1, 1, 64, 64), float("nan")), tmp_path / "grid.png")
-    assert Image.open(tmp_path / "grid.png").getpixel((30, 30)) == 0
+    assert Image.open(tmp_path / "grid.png").getpixel((30, 30)) == 127
 
 
 def test_pictures_come_on_time_and_do_not_change_the_run(tmp_path: Path) -> None:
