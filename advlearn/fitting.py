@@ -22,6 +22,7 @@ from advlearn.engine.progress import Progress
 from advlearn.engine.samples import SampleGrid
 from advlearn.engine.tensorboard import TensorBoard
 from advlearn.pictures.stages import Stages
+from advlearn.pictures.tables import Tables, tables
 from advlearn.run import Run
 
 PICTURED = 64
@@ -133,11 +134,15 @@ def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
 def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task, source: Any) -> list[Callback]:
     """What a run's folder brings; the checkpoint last, since it saves what the others know."""
     real = source.x[:PICTURED] if isinstance(source, Source) else None
-    draw = SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real)
-    pictures: list[Callback] = [draw] if hasattr(game, "sample") else []
-    if hasattr(game, "before_after") and len(source.shape) == 3 and getattr(source, "resident", True):
+    image = len(source.shape) == 3 and source.shape[0] in (1, 3)
+    pictures: list[Callback] = []
+    if hasattr(game, "sample") and (image or len(source.shape) == 1):
+        pictures.append(SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real))
+    if hasattr(game, "before_after") and image and getattr(source, "resident", True):
         pictures.append(Stages(folder, columns=lambda: cast(Any, average.module).before_after(source)))
-    return [TensorBoard(folder / "tensorboard"), *pictures, Checkpoint(folder, recipe=recipe)]
+    if image:
+        pictures.append(Tables(folder, tables=lambda: tables(average.module, real)))
+    return [*pictures, TensorBoard(folder / "tensorboard", pictures=folder), Checkpoint(folder, recipe=recipe)]
 
 
 def _resume(folder: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:

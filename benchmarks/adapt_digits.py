@@ -2,14 +2,15 @@
 
 - `small`: MNIST to MNIST-M, the first 10,000 training images of each, 8 epochs of 64 + 64 (1,250 steps).
 - `full`: the same with all 60,000, 8 epochs (7,500 steps).
-- `usps`, `mnist`: MNIST to USPS and back, all training images of both, 6,000 steps; USPS is resized to 28 pixels.
+- `usps`, `mnist`: MNIST to USPS and back, all training images of both, 6,000 steps. As a target USPS is padded from 16
+  to 28 pixels, as DeepJDOT's authors have it, whose figure is the bar; as a source it is resized to 28.
 
 All are tested on the whole test part of the target. The network for MNIST-M is that of the DANN paper (convolutions,
 then dense layers), that for USPS a LeNet with dropout, as in CDAN's protocol; Adam at 1e-3, the moving average of the
 weights; a method differs in its objective and task alone. LeNet was chosen for USPS on seed 0 at 1,500 steps, where the
-information of CDAN+E was 2.02 with it, and at most 1.93 with DANN's network under four settings. To USPS the training
-images of both domains are distorted a little (`Distorted`), as USPS fills its frame and MNIST does not: then it is
-2.07. Without it CDAN+E ended at 0.886 on seed 0.
+information of CDAN+E was 2.02 with it, and at most 1.93 with DANN's network under four settings, USPS then being
+resized; padded it is 2.15 after as many. Resized, CDAN+E ended at 0.886 on seed 0, and at 0.943 to 0.947 on three seeds
+with images of both domains distorted while training.
 
 A run is looked at ten times. `information` is the information maximisation on 2,000 target TRAINING images, without a
 label, of the look where it is largest, and `accuracy` the accuracy of that look; `last` is that of the last look,
@@ -24,7 +25,6 @@ choose none; skada makes the 1,248 steps of 8 epochs of whole batches. Without i
 """
 
 import json
-import math
 import os
 import subprocess
 import tempfile
@@ -37,9 +37,8 @@ import numpy as np
 import torch
 from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import pad
 
-from advlearn.core import processes
 from advlearn.core.callback import Callback
 from advlearn.core.spec import parse
 from advlearn.core.trainer import Trainer
@@ -51,6 +50,7 @@ from advlearn.tasks.adapt import Adapt
 
 SEEDS = (0, 1, 2)
 BATCH, LR, LOOKS = 64, 1e-3, 10
+BACKGROUND = -1.0
 # Name of a method to its objective and the task it is played in.
 METHODS = {
     "target labels": ("nsgan", "adapt(strength=0.0)"),
@@ -81,30 +81,12 @@ COLUMNS = ["case", "method", "seed", "information", "accuracy", "last", "oracle"
 COLUMNS += ["cpu_seconds", "health"]
 
 
-class Distorted(nn.Module):
-    """Images turned, sheared, moved and scaled a little at random while training, each by a draw of its own."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Distort images (N, C, H, W)."""
-        if not self.training:
-            return x
-        turn, scale_x, scale_y, move_x, move_y, shear = (2 * processes.rand(len(x), 6, like=x) - 1).unbind(1)
-        angle = math.radians(15) * turn
-        c, s, k = angle.cos(), angle.sin(), 0.2 * shear
-        wide, high = (0.25 * scale_x).exp(), (0.25 * scale_y).exp()
-        top = torch.stack([c / wide, (k * c - s) / wide, 0.2 * move_x], 1)
-        bottom = torch.stack([s / high, (c + k * s) / high, 0.2 * move_y], 1)
-        grid = affine_grid(torch.stack([top, bottom], 1), list(x.shape), align_corners=False)
-        return grid_sample(x, grid, padding_mode="border", align_corners=False)
-
-
 class LeNet(nn.Module):
     """Two convolutions and a dense layer with dropout as features, and a linear layer."""
 
-    def __init__(self, first: nn.Module) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            first,
             *(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.ReLU()),
             *(nn.Conv2d(20, 50, 5), nn.Dropout2d(0.5), nn.MaxPool2d(2), nn.ReLU()),
             *(nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Dropout(0.5)),
@@ -139,8 +121,8 @@ class Looks(Callback):
 def case_data(case: str, quick: bool) -> tuple[Domains, Source, Source]:
     """Training domains, and test parts of source and target."""
     names = {"usps": ("mnist", "usps"), "mnist": ("usps", "mnist")}.get(case, ("mnist", "mnist-m"))
-    train = [load(name) for name in names]
-    tests = [load(f"{name}-test") for name in names]
+    train = [framed(case, name) for name in names]
+    tests = [framed(case, f"{name}-test") for name in names]
     most = 100 if quick else 10_000 if case == "small" else None
     test_most = 50 if quick else None
     both = open_domains(tuple(first(part, most) for part in train))
@@ -150,7 +132,15 @@ def case_data(case: str, quick: bool) -> tuple[Domains, Source, Source]:
 
 def labelled_target(case: str) -> Any:
     """The target's training images with their labels."""
-    return load({"usps": "usps", "mnist": "mnist"}.get(case, "mnist-m"))
+    return framed(case, {"usps": "usps", "mnist": "mnist"}.get(case, "mnist-m"))
+
+
+def framed(case: str, name: str) -> Any:
+    """A data set, in MNIST's frame where it is USPS as a target: six pixels of background around 16."""
+    source: Any = load(name)
+    if case == "usps" and name.startswith("usps"):
+        return Source(pad(source.x, (6, 6, 6, 6), value=BACKGROUND), source.y, source.name, source.classes)
+    return source
 
 
 def first(source: Any, n: int | None) -> Source:
@@ -165,9 +155,7 @@ def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
     played: Any = task
     if case in ("usps", "mnist"):
         torch.manual_seed(seed)
-        played = Adapt(
-            LeNet(Distorted() if case == "usps" else nn.Identity()), shape=data.shape, **parse(task)[0].arguments
-        )
+        played = Adapt(LeNet(), shape=data.shape, **parse(task)[0].arguments)
     steps = 10 if quick else CASES[case][0]
     target: Any = data.target
     if method == "target labels":

@@ -1,4 +1,4 @@
-"""Curves of a run for TensorBoard."""
+"""Curves and pictures of a run for TensorBoard."""
 
 import math
 import time
@@ -23,9 +23,13 @@ class TensorBoard(Callback):
     goes on after a kill replaces what the killed one wrote beyond the checkpoint, so each step appears once.
     Only the first process writes.
 
+    Pictures that callbacks before this one leave are shown as well: ``step-00001000.png`` as ``pictures/step`` of that
+    step, any other by its name and the step at which it is seen.
+
     Args:
         folder: Where the event files go.
         every: Player steps between two points.
+        pictures: The folder whose PNG files are shown; None for none.
 
     Raises:
         ValueError: `every` is not positive.
@@ -35,11 +39,13 @@ class TensorBoard(Callback):
         100
     """
 
-    def __init__(self, folder: str | Path, every: int = 100) -> None:
+    def __init__(self, folder: str | Path, every: int = 100, *, pictures: str | Path | None = None) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")
         self.folder = Path(folder)
         self.every = every
+        self.pictures = None if pictures is None else Path(pictures)
+        self._seen: dict[Path, int] = {}
         self._writer: SummaryWriter | None = None
         self._last = (0, 0.0)
 
@@ -50,6 +56,8 @@ class TensorBoard(Callback):
 
             _wait_for_a_later_name(self.folder)
             self._writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1)
+            # Those of an earlier run up to the checkpoint have been shown.
+            self._seen = self._written()
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
@@ -64,12 +72,33 @@ class TensorBoard(Callback):
         if self._writer is not None:
             for tag, value in scalars.items():
                 self._writer.add_scalar(tag, value, trainer.step)
+            self._show(self._writer, trainer.step)
             self._writer.flush()  # a kill loses nothing that was written
 
     def on_end(self, trainer: Trainer) -> None:
         if self._writer is not None:
+            self._show(self._writer, trainer.step)
             self._writer.close()
             self._writer = None
+
+    def _written(self) -> dict[Path, int]:
+        """The pictures, and when each was written."""
+        files = [] if self.pictures is None else sorted(self.pictures.glob("*.png"))
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    def _show(self, writer: "SummaryWriter", step: int) -> None:
+        import numpy as np
+        from PIL import Image
+
+        written = self._written()
+        for path in (path for path, when in written.items() if self._seen.get(path) != when):
+            name, _, number = path.stem.partition("-")
+            numbered = name == "step" and number.isdecimal()
+            with Image.open(path) as image:
+                levels = np.asarray(image.convert("RGB"))
+            tag = f"pictures/{name if numbered else path.stem}"
+            writer.add_image(tag, levels, int(number) if numbered else step, dataformats="HWC")
+        self._seen = written
 
 
 def _wait_for_a_later_name(folder: Path) -> None:

@@ -161,8 +161,8 @@ class Encode(Task):
             terms.append(self.reconstruction / 2 * error.mean())
         if self.kl:
             terms.append(self.kl * divergence(mean, cast(Tensor, log_variance)).mean())
-        penalty = getattr(self.generator, "penalty", None)
-        terms += [] if penalty is None else [penalty()]
+        penalty = sampling.own_penalty(self.generator)
+        terms += [] if penalty is None else [penalty]
         return Round(sides, sum(terms[1:], terms[0]) if terms else None, {"codes": codes.detach()})
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:

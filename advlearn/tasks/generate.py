@@ -149,10 +149,26 @@ class Generate(Task):
         else:
             z = truncated_normal(n, self.latent, bound, device)
         y = sampling.classes_of(n, labels, self.classes, device)
+        if bound is None or own is None:
+            return self.decode(z, *y)
         with evaluating(self.generator):
-            if bound is not None and own is not None:
-                return cast(Tensor, own(z, *(y or (None,)), bound))
-            return cast(Tensor, self.generator(z, *y))
+            return cast(Tensor, own(z, *(y or (None,)), bound))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples (N, *shape) of latents `z` (N, latent) in evaluation mode.
+
+        Args:
+            z: The latents.
+            labels: Classes (N,), int64, for a conditional task; spread evenly if None.
+
+        Raises:
+            ValueError: As for `sample`, if the labels do not fit.
+        """
+        device = next(self.generator.parameters()).device
+        y = sampling.classes_of(len(z), labels, self.classes, device)
+        with evaluating(self.generator):
+            return cast(Tensor, self.generator(z.to(device), *y))
 
 
 def truncated_normal(n: int, size: int, bound: float, device: torch.device | None = None) -> Tensor:

@@ -1,0 +1,137 @@
+"""The tables a player can fill by what it offers, again and again while a run trains."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from advlearn.core import processes
+from advlearn.core.callback import Callback
+from advlearn.core.trainer import Trainer
+from advlearn.engine.rng import isolated
+from advlearn.pictures.before_after import before_after
+from advlearn.pictures.interpolation import spherical
+
+ROWS, COLUMNS = 6, 8
+TRUNCATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+Columns = dict[str, Tensor]
+
+
+def tables(player: Any, real: Tensor | None = None) -> dict[str, Columns]:
+    """Fill tables by the methods that a player of images has.
+
+    - ``traverse``: a table for each code, from its first value to its last.
+    - ``interpolate`` and ``reconstruct``: real samples and what their codes are decoded to, and the way between two.
+    - ``decode`` of `latent` numbers, without an encoder: the arc between two latents, and a sweep of the truncation.
+    - ``generator.mixed``: coarse styles of one latent (rows) with fine styles of another (columns).
+
+    Args:
+        player: A player in evaluation mode, on any device.
+        real: Real samples (N, C, H, W), at least two for what encodes.
+
+    Returns:
+        Name of a table to its columns: heading to images (R, C, H, W); nothing for a player without such a method.
+
+    Example:
+        >>> from advlearn.tasks.generate import Generate
+        >>> from advlearn.nets import DCGANGenerator
+        >>> player = Generate(DCGANGenerator(4, (1, 16, 16), width=4), latent=4, shape=(1, 16, 16))
+        >>> {name: list(columns) for name, columns in tables(player).items()}["truncation"]
+        ['0.0', '0.25', '0.5', '0.75', '1.0']
+    """
+    found: dict[str, Columns] = {}
+    if hasattr(player, "traverse"):
+        for code in range(len(player.sizes) + player.continuous):
+            found[f"code-{code}"] = _numbered(player.traverse(code, rows=ROWS))
+    if hasattr(player, "interpolate") and real is not None and len(real) > 1:
+        x0, x1 = real[: 2 * ROWS].chunk(2)
+        found["reconstruction"] = {"real": x0, "reconstructed": player.reconstruct(x0)}
+        found["interpolation"] = _numbered(player.interpolate(x0[: len(x1)], x1, COLUMNS))
+    elif hasattr(player, "decode") and isinstance(getattr(player, "latent", None), int):
+        found |= _of_latents(player)
+    return found
+
+
+def _of_latents(player: Any) -> dict[str, Columns]:
+    rows = torch.arange(ROWS) % player.classes if player.classes else None
+
+    def classes(columns: int) -> Tensor | None:
+        return None if rows is None else rows.repeat_interleave(columns)
+
+    z = spherical(torch.randn(ROWS, player.latent), torch.randn(ROWS, player.latent), COLUMNS)
+    between = player.decode(z.flatten(0, 1), classes(COLUMNS)).unflatten(0, (ROWS, COLUMNS))
+    sweep = {str(t): _redrawn(lambda t=t: player.sample(ROWS, rows, t)) for t in TRUNCATIONS}
+    found = {"interpolation": _numbered(between), "truncation": sweep}
+    if hasattr(player.generator, "mixed"):
+        found["mixing"] = _mixed(player, rows, classes(COLUMNS))
+    return found
+
+
+def _mixed(player: Any, rows: Tensor | None, classes: Tensor | None) -> Columns:
+    """A table whose first column has the coarse sources themselves."""
+    like = next(player.generator.parameters())
+    coarse, fine = torch.randn(ROWS, player.latent).to(like), torch.randn(COLUMNS, player.latent).to(like)
+    layers = len(player.generator.layers) - 2
+    labels = None if classes is None else classes.to(like.device)
+    every = (coarse.repeat_interleave(COLUMNS, 0), fine.repeat(ROWS, 1))
+    mixed = player.generator.mixed(*every, layers, labels).unflatten(0, (ROWS, COLUMNS))
+    return {"coarse": player.decode(coarse, rows), **_numbered(mixed)}
+
+
+def _redrawn(draw: Callable[[], Tensor]) -> Tensor:
+    # The same random numbers for each column, so that a row is one sample.
+    with isolated(0):
+        return draw()
+
+
+def _numbered(images: Tensor) -> Columns:
+    """Images (R, C, ...) as columns under their numbers."""
+    return {str(i + 1): column for i, column in enumerate(images.unbind(1))}
+
+
+@final
+class Tables(Callback):
+    """Tables every so many steps and at the end, each in a file of its name that is replaced: ``interpolation.png``.
+
+    Each is filled from the same random numbers, so that pictures compare, and the run's own are left alone. Only the
+    first process draws.
+
+    Args:
+        folder: Where the pictures go.
+        every: Player steps between two drawings.
+        tables: Returns name to columns as `before_after` takes them.
+
+    Raises:
+        ValueError: `every` is not positive.
+
+    Example:
+        >>> Tables("runs/demo", 500, tables=lambda: {"pair": {"input": torch.zeros(2, 1, 8, 8)}}).every
+        500
+    """
+
+    def __init__(
+        self, folder: str | Path, every: int = 1000, *, tables: Callable[[], Mapping[str, Mapping[str, Tensor]]]
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"every: expected at least 1 step, got {every}")
+        self.folder = Path(folder)
+        self.every = every
+        self.tables = tables
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0:
+            self._save()
+
+    def on_end(self, trainer: Trainer) -> None:
+        if trainer.step % self.every:
+            self._save()
+
+    def _save(self) -> None:
+        if processes.rank() == 0:
+            with isolated(0), torch.no_grad():
+                found = self.tables()
+            for name, columns in found.items():
+                before_after(columns, self.folder / f"{name}.png")

@@ -1,0 +1,107 @@
+"""Which tables a run's player fills, with what, and where they are shown."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor, nn
+
+from advlearn.data import Source
+from advlearn.fitting import fit
+from advlearn.pictures import spherical, tables
+from advlearn.tasks.generate import Generate
+
+X = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+DATA = Source(X, torch.arange(20) % 3, "patterns", 3)
+
+
+class Shown(nn.Module):
+    """A generator that shows a latent of four as an image, times the class plus one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(()))
+        self.layers = [0] * 6
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return (self.one * z * (1 if y is None else y[:, None] + 1)).view(-1, 1, 2, 2)
+
+    def mixed(self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None) -> Tensor:
+        assert crossover == 4
+        return self(torch.cat([coarse[:, :2], fine[:, 2:]], 1), y)
+
+
+def filled(classes: int = 0) -> dict[str, dict[str, Tensor]]:
+    return tables(Generate(Shown(), latent=4, shape=(1, 2, 2), classes=classes))
+
+
+def test_an_interpolation_is_an_arc_from_latent_to_latent() -> None:
+    torch.manual_seed(0)
+    expected = spherical(torch.randn(6, 4), torch.randn(6, 4), 8)
+    columns = tables_with_seed(0)["interpolation"]
+    assert list(columns) == ["1", "2", "3", "4", "5", "6", "7", "8"]
+    assert torch.equal(torch.stack(list(columns.values()), 1).flatten(2), expected)
+
+
+def test_truncation_starts_where_all_rows_are_one_and_widens_row_by_row() -> None:
+    columns = list(filled()["truncation"].values())
+    assert torch.equal(columns[0], torch.zeros(6, 1, 2, 2))
+    for before, after in pairwise(columns[1:]):
+        assert torch.equal(before.sign(), after.sign())
+        assert (after.abs() > before.abs()).all()
+
+
+def test_a_mix_has_the_row_s_coarse_half_and_the_column_s_fine_half() -> None:
+    columns = filled()["mixing"]
+    coarse, first, second = (columns[name].flatten(1) for name in ("coarse", "1", "2"))
+    assert torch.equal(first[:, :2], coarse[:, :2]) and torch.equal(second[:, :2], coarse[:, :2])
+    assert torch.equal(first[:, 2:], first[:1, 2:].expand(6, 2)) and not torch.equal(first[0, 2:], second[0, 2:])
+
+
+def test_a_row_of_a_conditional_player_is_of_one_class() -> None:
+    plain, conditional = (tables_with_seed(classes) for classes in (0, 3))
+    for name in ("interpolation", "truncation"):
+        for heading, column in plain[name].items():
+            scale = (torch.arange(6) % 3 + 1).view(6, 1, 1, 1)
+            torch.testing.assert_close(conditional[name][heading], column * scale)
+
+
+def tables_with_seed(classes: int) -> dict[str, dict[str, Tensor]]:
+    torch.manual_seed(0)
+    return filled(classes)
+
+
+def test_a_player_without_such_methods_has_none() -> None:
+    assert tables(nn.Linear(2, 2)) == {}
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        ("generate(latent=4, width=4)", ["interpolation", "truncation"]),
+        ("generate(latent=4, width=4, conditional=True, nets='stylegan')", ["interpolation", "mixing", "truncation"]),
+        ("encode(latent=4, width=4)", ["interpolation", "reconstruction"]),
+        ("disentangle(width=4, codes=(3,), continuous=1, noise=4)", ["code-0", "code-1"]),
+    ],
+)
+def test_a_run_leaves_them_beside_its_samples_and_in_tensorboard(task: str, names: list[str], tmp_path: Path) -> None:
+    fit(task, "nsgan", DATA, steps=2, batch_size=8, device="cpu", out=tmp_path, callbacks=())
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == sorted([*names, "step-00000002"])
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    shown: Any = events.Tags()["images"]
+    assert sorted(shown) == sorted(f"pictures/{name}" for name in [*names, "step"])
+    for name in names:
+        (image,) = events.Images(f"pictures/{name}")
+        with Image.open(tmp_path / f"{name}.png") as drawn:
+            assert (image.step, image.width, image.height) == (2, *drawn.size)
+
+
+def test_images_of_two_channels_train_without_a_picture(tmp_path: Path) -> None:
+    fit("generate(latent=4, width=4)", "nsgan", X.repeat(1, 2, 1, 1), steps=2, device="cpu", out=tmp_path, callbacks=())
+    assert not list(tmp_path.glob("*.png"))
+    assert (tmp_path / "checkpoint.pt").exists()
