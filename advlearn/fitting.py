@@ -137,7 +137,7 @@ def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task,
     image = len(source.shape) == 3 and source.shape[0] in (1, 3)
     pictures: list[Callback] = []
     if hasattr(game, "sample") and (image or len(source.shape) == 1):
-        pictures.append(SampleGrid(folder, draw=lambda: cast(Any, average.module).sample(PICTURED), real=real))
+        pictures.append(SampleGrid(folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real))
     if hasattr(game, "before_after") and image and getattr(source, "resident", True):
         pictures.append(Stages(folder, columns=lambda: cast(Any, average.module).before_after(source)))
     if image:

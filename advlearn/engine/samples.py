@@ -6,14 +6,10 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.engine.drawing import Drawing
 from advlearn.engine.files import replacing
-from advlearn.engine.rng import isolated
 
 # Small images are enlarged by whole factors until their longer side has about so many pixels.
 _TILE = 64
@@ -36,7 +32,7 @@ def picture(samples: Tensor, path: str | Path, real: Tensor | None = None) -> No
         OSError: The file cannot be written.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> path = Path(tempfile.mkdtemp()) / "grid.png"
         >>> picture(torch.rand(16, 1, 8, 8) * 2 - 1, path)
         >>> path.read_bytes()[1:4]
@@ -55,55 +51,34 @@ def picture(samples: Tensor, path: str | Path, real: Tensor | None = None) -> No
 
 
 @final
-class SampleGrid(Callback):
-    """A picture every so many steps and at the end: ``step-00001000.png`` and so on.
-
-    Each is drawn from the same random numbers, so that pictures compare, and drawing leaves the run's own
-    random numbers
-    alone: a run is the same with pictures and without. Only the first process draws.
+class SampleGrid(Drawing):
+    """A picture of samples every so many steps and at the end: ``step-00001000.png`` and so on.
 
     Args:
         folder: Where the pictures go.
         every: Player steps between two pictures.
-        draw: Returns samples as `picture` takes them.
+        samples: Returns samples as `picture` takes them.
         real: Samples to compare with, as `picture` takes them.
 
     Raises:
         ValueError: `every` is not positive.
 
     Example:
-        >>> SampleGrid("runs/demo", 500, draw=lambda: torch.rand(16, 1, 8, 8)).every
+        >>> import torch
+        >>> SampleGrid("runs/demo", 500, samples=lambda: torch.rand(16, 1, 8, 8)).every
         500
     """
 
     def __init__(
-        self,
-        folder: str | Path,
-        every: int = 1000,
-        *,
-        draw: Callable[[], Tensor],
-        real: Tensor | None = None,
+        self, folder: str | Path, every: int = 1000, *, samples: Callable[[], Tensor], real: Tensor | None = None
     ) -> None:
-        if every < 1:
-            raise ValueError(f"every: expected at least 1 step, got {every}")
-        self.folder = Path(folder)
-        self.every = every
-        self.draw = draw
+        super().__init__(folder, every)
+        self.samples = samples
         self.real = real
 
-    def on_step(self, trainer: Trainer) -> None:
-        if trainer.step % self.every == 0:
-            self._save(trainer.step)
-
-    def on_end(self, trainer: Trainer) -> None:
-        if trainer.step % self.every:
-            self._save(trainer.step)
-
-    def _save(self, step: int) -> None:
-        if processes.rank() == 0:
-            with isolated(0), torch.no_grad():
-                samples = self.draw()
-            picture(samples, self.folder / f"step-{step:08d}.png", self.real)
+    def draw(self, step: int) -> None:
+        """Write the samples."""
+        picture(self.samples(), self.folder / f"step-{step:08d}.png", self.real)
 
 
 def grey_levels(images: np.ndarray[Any, Any], zoom: int = 1) -> np.ndarray[Any, Any]:

@@ -7,9 +7,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.engine.drawing import Drawing
 from advlearn.engine.rng import isolated
 from advlearn.pictures.before_after import before_after
 from advlearn.pictures.interpolation import spherical
@@ -93,11 +91,8 @@ def _numbered(images: Tensor) -> Columns:
 
 
 @final
-class Tables(Callback):
+class Tables(Drawing):
     """Tables every so many steps and at the end, each in a file of its name that is replaced: ``interpolation.png``.
-
-    Each is filled from the same random numbers, so that pictures compare, and the run's own are left alone. Only the
-    first process draws.
 
     Args:
         folder: Where the pictures go.
@@ -115,23 +110,10 @@ class Tables(Callback):
     def __init__(
         self, folder: str | Path, every: int = 1000, *, tables: Callable[[], Mapping[str, Mapping[str, Tensor]]]
     ) -> None:
-        if every < 1:
-            raise ValueError(f"every: expected at least 1 step, got {every}")
-        self.folder = Path(folder)
-        self.every = every
+        super().__init__(folder, every)
         self.tables = tables
 
-    def on_step(self, trainer: Trainer) -> None:
-        if trainer.step % self.every == 0:
-            self._save()
-
-    def on_end(self, trainer: Trainer) -> None:
-        if trainer.step % self.every:
-            self._save()
-
-    def _save(self) -> None:
-        if processes.rank() == 0:
-            with isolated(0), torch.no_grad():
-                found = self.tables()
-            for name, columns in found.items():
-                before_after(columns, self.folder / f"{name}.png")
+    def draw(self, step: int) -> None:
+        """Write every table."""
+        for name, columns in self.tables().items():
+            before_after(columns, self.folder / f"{name}.png")

@@ -204,8 +204,8 @@ def test_pictures_come_on_time_and_do_not_change_the_run(tmp_path: Path) -> None
     plain = run(build(10))
     watched = build(10)
     watched.callbacks = [
-        SampleGrid(tmp_path / "a", 4, draw=lambda: watched.task.generator(torch.randn(32, 3))),  # type: ignore[operator]
-        SampleGrid(tmp_path / "b", 4, draw=lambda: torch.randn(32, 2)),
+        SampleGrid(tmp_path / "a", 4, samples=lambda: watched.task.generator(torch.randn(32, 3))),  # type: ignore[operator]
+        SampleGrid(tmp_path / "b", 4, samples=lambda: torch.randn(32, 2)),
         EarlyStop(lambda trainer: -float(trainer.step) + float(torch.rand(())), 2),
     ]
     watched.task.generator[1].momentum = 0.0  # type: ignore[index]
@@ -267,7 +267,7 @@ def test_early_stop_goes_on_counting_after_a_resume(tmp_path: Path) -> None:
         (lambda: Progress(-1), "every_seconds: expected at least 0, got -1"),
         (lambda: TensorBoard("x", 0), "every: expected at least 1 step, got 0"),
         (
-            lambda: SampleGrid("x", 0, draw=lambda: torch.zeros(1, 2)),
+            lambda: SampleGrid("x", 0, samples=lambda: torch.zeros(1, 2)),
             "every: expected at least 1 step, got 0",
         ),
         (lambda: EarlyStop(lambda trainer: 0.0, 0), "every: expected at least 1, got 0"),

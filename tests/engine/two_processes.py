@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
             EarlyStop(lambda trainer: float(rank * trainer.step), every=2, patience=2),
             Progress(0.0, (folder / f"progress-{rank}").open("w")),
             TensorBoard(own, every=2),
-            SampleGrid(own, 5, draw=lambda: torch.rand(4, 1, 8, 8)),
+            SampleGrid(own, 5, samples=lambda: torch.rand(4, 1, 8, 8)),
             Checkpoint(own, every=4),
         ]
         trainer = build(20, callbacks, rank=rank, world=world)
