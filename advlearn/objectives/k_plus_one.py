@@ -14,6 +14,8 @@ from advlearn.core.described import Reference
 from advlearn.core.objective import Objective, Pointwise, Score
 from advlearn.core.spec import resolve
 from advlearn.regularizers.feature_matching import FeatureMatching
+from advlearn.regularizers.low_density import LowDensity
+from advlearn.regularizers.pulling_away import PullingAway
 
 REFERENCE = Reference(
     "Improved Techniques for Training GANs",
@@ -28,15 +30,18 @@ class KPlusOne(Objective):
     r"""A pointwise game on the log-sum-exp of class logits, and the cross-entropy of the samples with a label.
 
     .. math:: s(x) = \log \sum_k e^{l_k(x)}, \qquad
-        C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y], \qquad P = v\,P_{base}(s)
+        C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y] + e\,E_{unlabelled}[H(softmax(l))], \qquad
+        P = v\,P_{base}(s)
 
-    Real samples are pairs (x, y) with y = -1 where there is no label; without labels the second term is absent.
+    Real samples are pairs (x, y) with y = -1 where there is no label; without labels the second term is absent, and
+    the third, the entropy of the classes, is over all real samples.
 
     Args:
         base: A pointwise objective of logits without state: a spec such as ``"hinge"``, or the object. Stored as
             its spec.
         supervised: w.
         player: v; 0 leaves the player to a regularizer such as feature matching.
+        entropy: e; above 0 the classifier is asked to decide for one of its classes.
 
     Attributes:
         inner: The base as a module.
@@ -46,10 +51,10 @@ class KPlusOne(Objective):
 
     Example:
         >>> KPlusOne("hinge")
-        KPlusOne(base='Hinge()', supervised=1.0, player=1.0)
+        KPlusOne(base='Hinge()', supervised=1.0, player=1.0, entropy=0.0)
 
     Reference:
-        Salimans et al. 2016, section 5.
+        Salimans et al. 2016, section 5; the entropy: Dai et al. 2017, section 5.4.
 
     Deviations:
         The fake class's logit is held at zero, as in the paper's code; any pointwise game may stand in the place of
@@ -59,7 +64,13 @@ class KPlusOne(Objective):
     score: ClassVar[Score] = "classes"
     reasons: ClassVar[dict[str, str]] = {"pointwise": "samples with a label add their cross-entropy"}
 
-    def __init__(self, base: str | Pointwise = "JensenShannon()", supervised: float = 1.0, player: float = 1.0) -> None:
+    def __init__(
+        self,
+        base: str | Pointwise = "JensenShannon()",
+        supervised: float = 1.0,
+        player: float = 1.0,
+        entropy: float = 0.0,
+    ) -> None:
         super().__init__()
         chain = resolve(base)
         if not isinstance(chain.objective, Pointwise) or chain.objective.score != "logit" or chain.regularizers:
@@ -68,6 +79,7 @@ class KPlusOne(Objective):
         self.base = repr(self.inner)
         self.supervised = parameter("supervised", supervised, low=0)
         self.player = parameter("player", player, low=0)
+        self.entropy = parameter("entropy", entropy, low=0)
 
     @property
     def chance(self) -> float:
@@ -75,9 +87,11 @@ class KPlusOne(Objective):
 
     def critic_loss(self, contest: Contest) -> Tensor:
         loss = self.inner.critic_loss(_totals(contest))
-        if not isinstance(contest.real, tuple) or contest.real[-1].is_floating_point():
-            return loss
-        return loss + self.supervised * _labelled_cross_entropy(contest.scores[0], contest.real[-1])
+        labels = isinstance(contest.real, tuple) and not contest.real[-1].is_floating_point()
+        y = contest.real[-1] if labels else None
+        if y is not None:
+            loss = loss + self.supervised * _labelled_cross_entropy(contest.scores[0], y)
+        return loss + self.entropy * _unlabelled_entropy(contest.scores[0], y) if self.entropy else loss
 
     def player_loss(self, contest: Contest) -> Tensor:
         return self.player * self.inner.player_loss(_totals(contest))
@@ -102,10 +116,26 @@ def _labelled_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return (labelled * losses).sum() / processes.mean(labelled.sum()).clamp(min=1)
 
 
+def _unlabelled_entropy(logits: Tensor, y: Tensor | None) -> Tensor:
+    logarithms = logits.log_softmax(1)
+    entropies = -(logarithms.exp() * logarithms).sum(1)
+    if y is None:
+        return entropies.mean()
+    unlabelled = (y < 0).to(logits.dtype)
+    return (unlabelled * entropies).sum() / processes.mean(unlabelled.sum()).clamp(min=1)
+
+
 def improved_gan(supervised: float = 2.0) -> Chain:
     """The K+1 game of the paper: the player matches features and has no other loss."""
     chain = Chain(KPlusOne(supervised=supervised, player=0.0), (FeatureMatching(),))
     return chain + Chain(defaults=Defaults(lr=3e-3, betas=(0.5, 0.999)))
 
 
-ALIASES = {"improved-gan": improved_gan}
+def bad_gan(supervised: float = 2.0, entropy: float = 0.1, pulling: float = 0.8, density: float = 0.1) -> Chain:
+    """A generator of what the data are not (Dai et al. 2017, section 5): spread out, and where the data are thin."""
+    objective = KPlusOne(supervised=supervised, player=0.0, entropy=entropy)
+    chain = Chain(objective, (FeatureMatching(), PullingAway(weight=pulling), LowDensity(weight=density)))
+    return chain + Chain(defaults=Defaults(lr=3e-3, betas=(0.5, 0.999)))
+
+
+ALIASES = {"improved-gan": improved_gan, "bad-gan": bad_gan}

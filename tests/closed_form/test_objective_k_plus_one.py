@@ -37,3 +37,12 @@ def test_without_any_label_it_is_the_game_alone() -> None:
 
 def test_a_player_weight_of_zero_leaves_it_to_the_penalties() -> None:
     assert KPlusOne(player=0).player_loss(met()) == 0
+
+
+def test_entropy_is_that_of_the_samples_without_a_label() -> None:
+    unlabelled = Y < 0
+    entropy = torch.distributions.Categorical(logits=REAL[unlabelled]).entropy().mean()
+    torch.testing.assert_close(KPlusOne(entropy=2).critic_loss(met()), KPlusOne().critic_loss(met()) + 2 * entropy)
+    everyone = torch.distributions.Categorical(logits=REAL).entropy().mean()
+    expected = KPlusOne().critic_loss(met(None)) + everyone
+    torch.testing.assert_close(KPlusOne(entropy=1).critic_loss(met(None)), expected)

@@ -1,0 +1,91 @@
+"""The complement generator: the player is asked for samples where the data are thin."""
+
+from math import log
+from typing import final
+
+import torch
+from torch import Tensor
+
+from advlearn.core import processes
+from advlearn.core.checks import parameter
+from advlearn.core.contest import Contest, Samples, as_tuple, weighted_mean
+from advlearn.core.described import Reference
+from advlearn.core.features import full_precision
+from advlearn.core.regularizer import Regularizer
+
+REFERENCE = Reference(
+    "Good Semi-supervised Learning that Requires a Bad GAN",
+    "Dai et al. 2017",
+    "section 5.2",
+    "https://arxiv.org/abs/1705.09783",
+)
+
+
+@final
+class LowDensity(Regularizer):
+    r"""Push fake samples out of where the data are dense, and leave alone those that lie where they are thin.
+
+    .. math:: P' = w\,E_f[\max(0,\ \log p(x) - \log \epsilon)], \qquad
+        p(x) = \frac{1}{N} \sum_j e^{-\|x - r_j\|^2 / 2 h^2}
+
+    p is a kernel estimate, up to a constant, on the real samples r of the batch; h is `bandwidth` times the median
+    distance of a real sample to the nearest other one, and epsilon the `quantile` of p at the real samples, each
+    without its own kernel. Samples are compared as they are: the first part of a tuple, flattened. A batch of one
+    real sample has no density, and no penalty.
+
+    Args:
+        weight: w.
+        quantile: Share of the real samples that lie where p is below epsilon, in [0, 1].
+        bandwidth: h in nearest distances.
+
+    Raises:
+        ValueError: A weight that is negative, a quantile out of range, a bandwidth that is not positive.
+
+    Example:
+        >>> LowDensity()
+        LowDensity(weight=0.1, quantile=0.1, bandwidth=1.0)
+
+    Reference:
+        Dai et al. 2017, section 5.2.
+
+    Deviations:
+        p is a kernel estimate on the batch, where the paper's is a PixelCNN++ that was trained beforehand. As in the
+        paper's code, but not in its text, the penalty is continuous at epsilon.
+    """
+
+    decomposable = False
+    reasons = {"decomposable": "the density is that of the whole batch"}  # noqa: RUF012
+
+    def __init__(self, weight: float = 0.1, quantile: float = 0.1, bandwidth: float = 1.0) -> None:
+        super().__init__()
+        self.weight = parameter("weight", weight, low=0)
+        self.quantile = parameter("quantile", quantile, low=0, high=1)
+        self.bandwidth = parameter("bandwidth", bandwidth, low=0, open_low=True)
+
+    def player_penalty(self, contest: Contest) -> Tensor | None:
+        real = processes.gather(_rows(contest.real).detach())
+        n = len(real)
+        if n < 2:
+            return None
+        between = _squared_distances(real, real)
+        own = torch.eye(n, dtype=torch.bool, device=real.device)
+        nearest = between.masked_fill(own, torch.inf).amin(1).median()
+        scale = 2 * self.bandwidth**2 * nearest.clamp(min=torch.finfo(real.dtype).tiny ** 0.5)
+        # Without its own kernel, which says of every sample that the data are dense where it is.
+        others = (-between / scale).masked_fill(own, -torch.inf).logsumexp(1) - log(n - 1)
+        density = (-_squared_distances(_rows(contest.fake), real) / scale).logsumexp(1) - log(n)
+        excess = (density - others.quantile(self.quantile)).relu()
+        return self.weight * weighted_mean(excess, contest.fake_weights)
+
+
+def _rows(samples: Samples) -> Tensor:
+    return full_precision(as_tuple(samples)[0].flatten(1))
+
+
+def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared distances (N, M) of rows (N, d) and (M, d), accurate to the rounding of their lengths."""
+    centre = y.mean(0)  # a shift changes no distance, but the rounding of what cancels below
+    x, y = x - centre, y - centre
+    with torch.autocast(x.device.type, enabled=False):
+        products = x @ y.T
+    return (x.square().sum(1)[:, None] + y.square().sum(1)[None] - 2 * products).clamp(min=0)
