@@ -134,9 +134,11 @@ def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
 def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task, source: Any) -> list[Callback]:
     """What a run's folder brings; the checkpoint last, since it saves what the others know."""
     real = source.x[:PICTURED] if isinstance(source, Source) else None
-    image = len(source.shape) == 3 and source.shape[0] in (1, 3)
+    # Of pairs it is the target that is made, and so drawn.
+    shape = getattr(source, "target_shape", source.shape)
+    image = len(shape) == 3 and shape[0] in (1, 3)
     pictures: list[Callback] = []
-    if hasattr(game, "sample") and (image or len(source.shape) == 1):
+    if hasattr(game, "sample") and (image or len(shape) == 1):
         pictures.append(SampleGrid(folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real))
     if hasattr(game, "before_after") and image and getattr(source, "resident", True):
         pictures.append(Stages(folder, columns=lambda: cast(Any, average.module).before_after(source)))

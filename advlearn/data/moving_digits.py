@@ -43,7 +43,8 @@ def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int 
         raise ValueError(f"images: expected grey images (N, 1, H, W) with even sides, got {tuple(images.shape)}")
     small = avg_pool2d(images, 2)[:, 0]
     room = torch.tensor([side - small.shape[1], side - small.shape[2]])
-    if int(room.min()) < FASTEST:
+    # From within a step of one wall, the step away from it must not leave by the other.
+    if int(room.min()) < 2 * FASTEST - 1:
         raise ValueError(f"side: expected room for images of {tuple(small.shape[1:])} to move, got {side}")
     places = _paths(len(small), frames, room, torch.Generator().manual_seed(seed))
     return torch.stack([_drawn(small, place, side) for place in places], 1)

@@ -36,7 +36,7 @@ class Growing(Callback):
         until: Share of the steps after which the networks are grown, in (0, 1].
 
     Raises:
-        ValueError: `until` out of range; at the start of a run, nothing in it that grows.
+        ValueError: `until` out of range; at the start of a run, no player or no critic in it that grows.
 
     Example:
         >>> Growing(0.5).level(0.0, 2), Growing(0.5).level(0.1875, 2), Growing(0.5).level(0.7, 2)
@@ -62,8 +62,10 @@ class Growing(Callback):
 
     def on_start(self, trainer: Trainer) -> None:
         # An average that has not started yet copies the player; one that has is grown with the first step.
-        if not self._grow(trainer, trainer.task, *trainer.adversaries.values()):
-            raise ValueError("callbacks: Growing expects networks that grow, such as nets='progan', got none")
+        sides = {"player": [trainer.task], "critic": list(trainer.adversaries.values())}
+        for side, modules in sides.items():
+            if not self._grow(trainer, *modules):
+                raise ValueError(f"callbacks: Growing expects networks that grow, as nets='progan', got no such {side}")
 
     def on_step(self, trainer: Trainer) -> None:
         averages = [c.module for c in trainer.callbacks if isinstance(c, Average)]

@@ -81,8 +81,9 @@ class ProjectionHead(nn.Module):
         positive(features=features, out_features=out_features)
         _counted(condition)
         self.condition = condition
-        self.linear = nn.Linear(features, out_features)
         self.projection = nn.Linear(condition, out_features * features, bias=False) if condition else None
+        # The last linear layer of a critic is the one whose inputs are its features.
+        self.linear = nn.Linear(features, out_features)
         for layer in (self.linear, self.projection):
             if layer is not None:
                 nn.init.xavier_uniform_(layer.weight)

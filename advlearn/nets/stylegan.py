@@ -12,7 +12,7 @@ from advlearn.core import processes
 from advlearn.nets.dcgan import plan
 from advlearn.nets.equalised import PixelNorm, equalised
 from advlearn.nets.family import Family
-from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes
+from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, indicators, join, positive, sizes
 from advlearn.nets.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 
 MAPPING_RATE = 0.01
@@ -107,7 +107,7 @@ class StyleGANGenerator(Network):
     .. math:: w = f(z), \qquad x = g(w_1, \dots, w_L), \qquad w_l = w \ \text{or, mixed,}\ w_l = w'\ \text{for}\ l > k
 
     In training a share of the samples takes the style of a second latent from a random layer k on, so that layers
-    cannot lean on each other's style. A running mean of w serves truncation.
+    cannot lean on each other's style. A running mean of w, of each class, serves truncation.
 
     Args:
         latent: Size of the latent vector z.
@@ -171,15 +171,14 @@ class StyleGANGenerator(Network):
         self.layers = nn.ModuleList(StyleLayer(s, c, style) for s, c in _sources(channels))
         self.image = equalised(nn.Conv2d(channels[-1], self.shape[0], 1), gain=1.0)
         self.output = nn.Tanh() if bounded else nn.Identity()
-        self.register_buffer("mean_w", torch.zeros(style))
+        self.register_buffer("mean_w", torch.zeros(max(classes, 1), style))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
         w = self.styles(z, y)
         if not self.training:
             return self.synthesise(w)
-        with torch.no_grad():
-            self.mean_w.lerp_(processes.mean(w.mean(0)).to(self.mean_w), 1 - MEAN_DECAY)
+        self._follow(w, y)
         if not self.mixing:
             return self.synthesise(w)
         other = self.styles(processes.randn(*z.shape, like=z), y)
@@ -188,6 +187,14 @@ class StyleGANGenerator(Network):
         crossover = processes.randint(layers - 1, n, device=z.device) + 1
         crossover = torch.where(processes.rand(n, like=z) < self.mixing, crossover, layers)
         return self.synthesise(_crossed(w, other, crossover, layers))
+
+    @torch.no_grad()
+    def _follow(self, w: Tensor, y: Tensor | None) -> None:
+        """Move the running mean of w, of each class that has samples here."""
+        own = w.new_ones(len(w), 1) if y is None else indicators(y, self.classes, w)
+        counts = processes.mean(own.sum(0))[:, None]
+        means = processes.mean(own.T @ w) / counts.clamp(min=1e-6)
+        self.mean_w.lerp_(means.to(self.mean_w), (1 - MEAN_DECAY) * (counts > 0).to(self.mean_w))
 
     def styles(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The mapping network: styles w (N, style) of latents (N, latent)."""
@@ -203,9 +210,9 @@ class StyleGANGenerator(Network):
         return self.output(self.image(x))
 
     def truncated(self, z: Tensor, y: Tensor | None = None, psi: float = 0.7) -> Tensor:
-        r"""Images with styles drawn towards their mean, which trades variety for likeness.
+        r"""Images with styles drawn towards their mean, that of their class, which trades variety for likeness.
 
-        .. math:: w' = \bar w + \psi\,(w - \bar w)
+        .. math:: w' = \bar w_y + \psi\,(w - \bar w_y)
 
         Args:
             z: Latents (N, latent).
@@ -215,7 +222,8 @@ class StyleGANGenerator(Network):
         Returns:
             Images (N, C, H, W).
         """
-        return self.synthesise(torch.lerp(self.mean_w, self.styles(z, y), psi))
+        mean = self.mean_w if y is None else self.mean_w[y]
+        return self.synthesise(torch.lerp(mean, self.styles(z, y), psi))
 
     def mixed(self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None) -> Tensor:
         """Images with the style of one latent in the first layers and of another in the rest.

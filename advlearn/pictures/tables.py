@@ -24,7 +24,7 @@ def tables(player: Any, real: Tensor | None = None) -> dict[str, Columns]:
     - ``traverse``: a table for each code, from its first value to its last.
     - ``interpolate`` and ``reconstruct``: real samples and what their codes are decoded to, and the way between two.
     - ``decode`` of `latent` numbers, without an encoder: the arc between two latents, and a sweep of the truncation.
-    - ``generator.mixed``: coarse styles of one latent (rows) with fine styles of another (columns).
+    - ``generator.mixed``: coarse styles of one latent (rows) with fine styles of another (columns), at three scales.
 
     Args:
         player: A player in evaluation mode, on any device.
@@ -44,17 +44,25 @@ def tables(player: Any, real: Tensor | None = None) -> dict[str, Columns]:
     if hasattr(player, "traverse"):
         for code in range(len(player.sizes) + player.continuous):
             found[f"code-{code}"] = _numbered(player.traverse(code, rows=ROWS))
-    if hasattr(player, "interpolate") and real is not None and len(real) > 1:
-        x0, x1 = real[: 2 * ROWS].chunk(2)
-        found["reconstruction"] = {"real": x0, "reconstructed": player.reconstruct(x0)}
-        found["interpolation"] = _numbered(player.interpolate(x0[: len(x1)], x1, COLUMNS))
+    if hasattr(player, "interpolate"):
+        found |= {} if real is None or len(real) < 2 else _of_codes(player, real)
     elif hasattr(player, "decode") and isinstance(getattr(player, "latent", None), int):
         found |= _of_latents(player)
     return found
 
 
+def _of_codes(player: Any, real: Tensor) -> dict[str, Columns]:
+    x0, x1 = real[: 2 * ROWS].chunk(2)
+    between = player.interpolate(x0[: len(x1)], x1, COLUMNS)
+    return {
+        "reconstruction": {"real": x0, "reconstructed": player.reconstruct(x0)},
+        "interpolation": _numbered(between),
+    }
+
+
 def _of_latents(player: Any) -> dict[str, Columns]:
-    rows = torch.arange(ROWS) % player.classes if player.classes else None
+    # Spread over all classes, where there are more than rows.
+    rows = torch.arange(ROWS) * max(player.classes, ROWS) // ROWS % player.classes if player.classes else None
 
     def classes(columns: int) -> Tensor | None:
         return None if rows is None else rows.repeat_interleave(columns)
@@ -64,19 +72,21 @@ def _of_latents(player: Any) -> dict[str, Columns]:
     sweep = {str(t): _redrawn(lambda t=t: player.sample(ROWS, rows, t)) for t in TRUNCATIONS}
     found = {"interpolation": _numbered(between), "truncation": sweep}
     if hasattr(player.generator, "mixed"):
-        found["mixing"] = _mixed(player, rows, classes(COLUMNS))
+        found |= _mixed(player, rows, classes(COLUMNS))
     return found
 
 
-def _mixed(player: Any, rows: Tensor | None, classes: Tensor | None) -> Columns:
-    """A table whose first column has the coarse sources themselves."""
+def _mixed(player: Any, rows: Tensor | None, classes: Tensor | None) -> dict[str, Columns]:
+    """A table for each scale up to which the coarse style goes; its first column has the coarse sources themselves."""
     like = next(player.generator.parameters())
     coarse, fine = torch.randn(ROWS, player.latent).to(like), torch.randn(COLUMNS, player.latent).to(like)
-    layers = len(player.generator.layers) - 2
     labels = None if classes is None else classes.to(like.device)
     every = (coarse.repeat_interleave(COLUMNS, 0), fine.repeat(ROWS, 1))
-    mixed = player.generator.mixed(*every, layers, labels).unflatten(0, (ROWS, COLUMNS))
-    return {"coarse": player.decode(coarse, rows), **_numbered(mixed)}
+    layers, found = len(player.generator.layers), dict[str, Columns]()
+    for crossover in sorted({2, layers // 2, layers - 2}):
+        mixed = player.generator.mixed(*every, crossover, labels).unflatten(0, (ROWS, COLUMNS))
+        found[f"mixing-{crossover}"] = {"coarse": player.decode(coarse, rows), **_numbered(mixed)}
+    return found
 
 
 def _redrawn(draw: Callable[[], Tensor]) -> Tensor:

@@ -76,6 +76,16 @@ def test_what_is_no_data_of_pairs_is_one_line(data: object, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_in_the_smallest_room_no_digit_leaves_the_field() -> None:
+    least = 2 * FASTEST - 1
+    films = moving_digits(torch.ones(300, 1, 12, 12), frames=9, side=6 + least)
+    for frame in films.flatten(0, 1)[:500]:
+        top, left = _corner(frame)
+        assert (frame[top : top + 6, left : left + 6] > 0).all() and (frame > 0).sum() == 36
+    with pytest.raises(ValueError, match=r"^side: expected room"):
+        moving_digits(torch.ones(3, 1, 12, 12), side=5 + least)
+
+
 def test_the_next_frame_is_the_shift_of_the_last_where_no_wall_is_met() -> None:
     digits = torch.rand(200, 1, 12, 12).add(0.1)
     films = moving_digits(digits, frames=6, side=32)

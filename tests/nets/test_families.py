@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from advlearn.core.contest import mixes_samples
+from advlearn.core.features import features
 from advlearn.data import Source
 from advlearn.fitting import fit
 from advlearn.nets import build, families, family
@@ -45,6 +46,16 @@ def test_shapes_at_every_side(name, side, classes):
         score = critic(x, *labels(classes))
         assert score.shape[0] == 4 and score.isfinite().all()
         assert pair(name, side, classes, 5)[1](x, *labels(classes)).shape == (4, 5)
+
+
+@pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)
+def test_the_features_of_a_critic_are_of_the_image(name, side, classes):
+    _, critic = pair(name, side, classes)
+    if not any(isinstance(module, torch.nn.Linear) for module in critic.modules()):
+        pytest.skip("this critic scores patches, and has no linear layer whose inputs are features")
+    x = torch.randn(4, CHANNELS, side, side, requires_grad=True)
+    features(critic, (x, *labels(classes))).square().sum().backward()
+    assert x.grad is not None and x.grad.flatten(1).any(1).all()
 
 
 @pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)

@@ -49,15 +49,28 @@ def test_truncation_1_changes_nothing_and_0_is_one_image_for_all():
         torch.testing.assert_close(net.truncated(z, None, 0.5), half)
 
 
+def test_truncation_draws_to_the_mean_style_of_the_class():
+    net = StyleGANGenerator(LATENT, (1, 16, 16), width=4, classes=3)
+    z, y = torch.randn(64, LATENT), torch.arange(64) % 2
+    net.train()(z, y)
+    means = torch.stack([net.styles(z, y)[y == k].mean(0) for k in range(2)])
+    torch.testing.assert_close(net.mean_w[:2], 0.005 * means)
+    assert not net.mean_w[2].any(), "no sample of that class yet"
+    with torch.no_grad(), evaluating(net):
+        shown = net.truncated(z[:4], y[:4], 0.0)
+    torch.testing.assert_close(shown[0], shown[2])
+    assert not torch.equal(shown[0], shown[1])
+
+
 def test_the_mean_style_is_followed_in_training_alone():
     net, z = generator(), torch.randn(64, LATENT)
     net.eval()(z)
     assert not net.mean_w.any()
     net.train()(z)
     mean = net.styles(z).mean(0)
-    torch.testing.assert_close(net.mean_w, 0.005 * mean)
+    torch.testing.assert_close(net.mean_w[0], 0.005 * mean)
     net(z)
-    torch.testing.assert_close(net.mean_w, (1 - 0.995**2) * mean)
+    torch.testing.assert_close(net.mean_w[0], (1 - 0.995**2) * mean)
 
 
 def test_crossed_styles_are_the_first_ones_before_the_layer():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from advlearn.data import Source
 from advlearn.fitting import fit
 from advlearn.pictures import spherical, tables
+from advlearn.tasks.encode import Encode
 from advlearn.tasks.generate import Generate
 
 X = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -31,8 +32,7 @@ class Shown(nn.Module):
         return (self.one * z * (1 if y is None else y[:, None] + 1)).view(-1, 1, 2, 2)
 
     def mixed(self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None) -> Tensor:
-        assert crossover == 4
-        return self(torch.cat([coarse[:, :2], fine[:, 2:]], 1), y)
+        return self(torch.cat([coarse[:, :crossover], fine[:, crossover:]], 1), y)
 
 
 def filled(classes: int = 0) -> dict[str, dict[str, Tensor]]:
@@ -56,8 +56,10 @@ def test_truncation_starts_where_all_rows_are_one_and_widens_row_by_row() -> Non
 
 
 def test_a_mix_has_the_row_s_coarse_half_and_the_column_s_fine_half() -> None:
-    columns = filled()["mixing"]
-    coarse, first, second = (columns[name].flatten(1) for name in ("coarse", "1", "2"))
+    found = filled()
+    assert [name for name in found if "mixing" in name] == ["mixing-2", "mixing-3", "mixing-4"]
+    coarse, first, second = (found["mixing-2"][name].flatten(1) for name in ("coarse", "1", "2"))
+    assert torch.equal(found["mixing-3"]["1"].flatten(1)[:, :3], coarse[:, :3])
     assert torch.equal(first[:, :2], coarse[:, :2]) and torch.equal(second[:, :2], coarse[:, :2])
     assert torch.equal(first[:, 2:], first[:1, 2:].expand(6, 2)) and not torch.equal(first[0, 2:], second[0, 2:])
 
@@ -75,6 +77,17 @@ def tables_with_seed(classes: int) -> dict[str, dict[str, Tensor]]:
     return filled(classes)
 
 
+def test_more_classes_than_rows_are_spread_and_fewer_take_turns() -> None:
+    for classes, expected in ((3, [0, 1, 2, 0, 1, 2]), (10, [0, 1, 3, 5, 6, 8])):
+        zero, whole = (tables_with_seed(c)["interpolation"]["1"].flatten(1) for c in (0, classes))
+        assert (whole / zero).mean(1).round().long().tolist() == [k + 1 for k in expected]
+
+
+def test_an_encoder_without_real_samples_has_none() -> None:
+    player = Encode(nn.Linear(3, 2), nn.Linear(2, 3), latent=2, shape=(3,))
+    assert tables(player) == {}
+
+
 def test_a_player_without_such_methods_has_none() -> None:
     assert tables(nn.Linear(2, 2)) == {}
 
@@ -83,7 +96,10 @@ def test_a_player_without_such_methods_has_none() -> None:
     ("task", "names"),
     [
         ("generate(latent=4, width=4)", ["interpolation", "truncation"]),
-        ("generate(latent=4, width=4, conditional=True, nets='stylegan')", ["interpolation", "mixing", "truncation"]),
+        (
+            "generate(latent=4, width=4, conditional=True, nets='stylegan')",
+            ["interpolation", "mixing-2", "mixing-3", "mixing-4", "truncation"],
+        ),
         ("encode(latent=4, width=4)", ["interpolation", "reconstruction"]),
         ("disentangle(width=4, codes=(3,), continuous=1, noise=4)", ["code-0", "code-1"]),
     ],
