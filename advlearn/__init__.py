@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.objective import Objective
+from advlearn.core.ramp import ramp
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.spec import describe, resolve
 from advlearn.core.tap import attach
@@ -27,6 +28,7 @@ __all__ = [
     "describe",
     "fit",
     "load",
+    "ramp",
     "resolve",
 ]
 

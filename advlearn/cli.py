@@ -56,17 +56,41 @@ def fit(
     batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
     lr: Annotated[float | None, typer.Option(help="Adam's learning rate; default: the objective's.")] = None,
     seed: Annotated[int, typer.Option(help="Controls the whole run.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; imitate: auto is cpu.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")] = None,
-    demos: Annotated[str | None, typer.Option(help="imitate: an npz file, or a name such as 'cartpole'.")] = None,
+    demos: Annotated[
+        str | None, typer.Option(help="imitate: an npz file, a name such as 'cartpole', minari:ID or hf:NAME.")
+    ] = None,
     env: Annotated[str | None, typer.Option(help="imitate: environment id; default: the demonstrations'.")] = None,
-    algorithm: Annotated[str, typer.Option(help="imitate: ppo, a2c, trpo, sac, td3, dqn or tqc.")] = "ppo",
+    algorithm: Annotated[
+        str | None, typer.Option(help="imitate: ppo, a2c, trpo, sac, td3, dqn or tqc; default ppo.")
+    ] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help="imitate: state-action, state, state-next or state-action-next.")
+    ] = None,
+    reward: Annotated[
+        str | None, typer.Option(help="imitate: own, positive, log, logit, fairl or clipped; default: the method's.")
+    ] = None,
+    absorbing: Annotated[bool, typer.Option(help="imitate: ended episodes go on in an absorbing state.")] = False,
+    every: Annotated[int | None, typer.Option(help="imitate: keep every so-manieth pair of an episode.")] = None,
+    updates: Annotated[
+        int | None, typer.Option(help="imitate: critic steps a rollout; off-policy, steps between two of them.")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(help="imitate: the policy's newest transitions that the critic learns from.")
+    ] = None,
+    entropy: Annotated[float | None, typer.Option(help="imitate: weight of the policy's entropy.")] = None,
+    clone: Annotated[int | None, typer.Option(help="imitate: steps of behaviour cloning to begin with.")] = None,
 ) -> None:
     """Train. The same command with the same folder goes on where a run was stopped."""
-    if task == "imitate" or demos is not None:
-        _imitate(task, objective or "gail", demos, env, algorithm, steps, batch_size, lr, seed, out)
+    theirs = {"demos": demos, "env": env, "algorithm": algorithm, "inputs": inputs, "reward": reward}
+    theirs |= {"absorbing": absorbing or None, "every": every, "updates": updates, "memory": memory}
+    theirs |= {"entropy": entropy, "clone": clone}
+    if task == "imitate":
+        shared = {"batch_size": batch_size, "lr": lr, "device": None if device == "auto" else device}
+        _imitate(objective or "gail", out, {"steps": steps, "seed": seed, **_typed(shared | theirs)})
         return
     from advlearn.fitting import fit as call
     from advlearn.report import report
@@ -74,6 +98,8 @@ def fit(
     objective = objective or "nsgan"
     folder = out if out is not None else Path("runs") / _file_name(f"{task}-{objective}-{data}")
     with _one_line_errors(folder):
+        if _typed(theirs):
+            raise ValueError(f"{', '.join(_typed(theirs))}: for the task imitate alone, got {task!r}")
         run = call(
             task,
             objective,
@@ -90,35 +116,23 @@ def fit(
         report(run, data)
 
 
-def _imitate(
-    task: str,
-    objective: str,
-    demos: str | None,
-    env: str | None,
-    algorithm: str,
-    steps: int,
-    batch_size: int | None,
-    lr: float | None,
-    seed: int,
-    out: Path | None,
-) -> None:
-    folder = out or Path("runs") / _file_name(f"{task}-{objective}-{env or Path(demos or '').stem}")
-    with _one_line_errors(folder):
-        if task != "imitate" or demos is None:
-            raise ValueError(f"demos: belongs to the task imitate, and it needs one, got {demos!r} with {task!r}")
-        from advlearn.imitation import imitate, report
+def _typed(options: dict[str, Any]) -> dict[str, Any]:
+    """Without what was not typed: that is the function's own default."""
+    return {name: value for name, value in options.items() if value is not None}
 
-        run = imitate(
-            demos,
-            objective,
-            steps=steps,
-            env=env,
-            algorithm=algorithm,
-            batch_size=batch_size or 256,
-            lr=lr or 1e-3,
-            seed=seed,
-            out=folder,
-        )
+
+def _imitate(objective: str, out: Path | None, typed: dict[str, Any]) -> None:
+    demos = typed.pop("demos", None)
+    folder = out or Path("runs") / _file_name(f"imitate-{objective}-{typed.get('env') or Path(demos or '').stem}")
+    with _one_line_errors(folder):
+        if demos is None:
+            raise ValueError("demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate, got None")
+        try:
+            from advlearn.imitation import imitate, report
+        except ImportError as error:
+            raise ImportError(f'task: imitate needs more: pip install "advlearn[rl]" ({error})') from None
+
+        run = imitate(demos, objective, out=folder, **typed)
         report(run, folder)
 
 
@@ -183,16 +197,23 @@ class _one_line_errors:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        from advlearn.core.trainer import NonFiniteError
-
         if isinstance(error, KeyboardInterrupt):
             kept = self.folder is not None and (self.folder / "checkpoint.pt").exists()
             way = f"; the same command goes on from {self.folder}" if kept else " before the first checkpoint"
             typer.echo(f"stopped{way}", err=True)
             sys.exit(130)
-        if isinstance(error, ValueError | TypeError | OSError | NonFiniteError):
-            typer.echo(f"advlearn: {error}", err=True)
+        if isinstance(error, _mendable()):
+            typer.echo(f"advlearn: {' '.join(str(error).split()) or type(error).__name__}", err=True)
             sys.exit(1)
+
+
+def _mendable() -> tuple[type[BaseException], ...]:
+    """What a user can mend: an argument, a file, a missing package, what gymnasium or stable-baselines3 refuses."""
+    from advlearn.core.trainer import NonFiniteError
+
+    kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
+    gymnasium: Any = sys.modules.get("gymnasium")  # whoever has made an environment has imported it
+    return kinds if gymnasium is None else (*kinds, gymnasium.error.Error)
 
 
 def _file_name(text: str) -> str:

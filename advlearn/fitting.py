@@ -21,6 +21,7 @@ from advlearn.engine.device import Precision
 from advlearn.engine.progress import Progress
 from advlearn.engine.samples import SampleGrid
 from advlearn.engine.tensorboard import TensorBoard
+from advlearn.pictures.embedding import Embeddings
 from advlearn.pictures.stages import Stages
 from advlearn.pictures.tables import Tables, tables
 from advlearn.run import Run
@@ -142,6 +143,8 @@ def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task,
         pictures.append(SampleGrid(folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real))
     if hasattr(game, "before_after") and image and getattr(source, "resident", True):
         pictures.append(Stages(folder, columns=lambda: cast(Any, average.module).before_after(source)))
+    if hasattr(game, "embedding"):
+        pictures.append(Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source)))
     if image:
         pictures.append(Tables(folder, tables=lambda: tables(average.module, real)))
     return [*pictures, TensorBoard(folder / "tensorboard", pictures=folder), Checkpoint(folder, recipe=recipe)]

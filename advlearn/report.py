@@ -48,8 +48,10 @@ def report(run: Run, data: Any) -> None:
     if isinstance(opened, Source) and hasattr(run.player, "sample"):
         console.print(_samples(run, opened))
     elif not isinstance(opened, LazySource) and hasattr(run.player, "predict"):
-        figures = evaluate(run, _test_part(data, opened, getattr(type(run.task), "open", load_data)))
-        table = Printed("measured", "value", title=f"{opened.name}: predictions")
+        tested = _test_part(data, opened, getattr(type(run.task), "open", load_data))
+        figures = evaluate(run, tested)
+        where = " on the training data" if tested is opened else ""
+        table = Printed("measured", "value", title=f"{tested.name}: predictions{where}")
         for name, value in figures.items():
             table.add_row(name, f"{value:.4f}")
         console.print(table)
@@ -66,11 +68,12 @@ def evaluate(run: Run, data: Domains | Table | PartlyLabelled | Pairs | Unpaired
 
     Args:
         run: A run of a task that predicts or translates.
-        data: Domains with a labelled target, a table, partly labelled data (whose labelled part counts), pairs, two
-            unpaired sets, or samples with the number of what belongs to each.
+        data: Domains with a labelled target, a table, partly labelled data (whose labelled part counts: what it was
+            trained on), pairs, two unpaired sets, or samples with the number of what belongs to each.
 
     Returns:
-        Accuracies, or for a regressor the root mean squared error, and differences between groups, by name; of
+        Accuracies, or for a regressor the root mean squared error, and differences between groups, or tenths of the
+        samples by an attribute of numbers, by name (for many classes that of the class that differs most); of
         translations the mean absolute difference from the target, or from what went there and back.
     """
     if isinstance(data, Pairs):
@@ -84,7 +87,8 @@ def evaluate(run: Run, data: Domains | Table | PartlyLabelled | Pairs | Unpaired
         named = {f"accuracy on {part.name}": part for part in (*data.sources, data.target)}
         return {name: _accuracy(run, part) for name, part in named.items() if isinstance(part, Source) and part.classes}
     if isinstance(data, PartlyLabelled):
-        return {f"accuracy on {data.labelled.name}": _accuracy(run, data.labelled)}
+        few = data.labelled
+        return {f"accuracy on {few.name}, the {len(few)} labels trained on": _accuracy(run, few)}
     return _fairness(run, data)
 
 
@@ -103,16 +107,24 @@ def _fairness(run: Run, table: Table) -> dict[str, float]:
     from advlearn import metrics
 
     outputs = run.predict(table.x).cpu()
-    if not table.classes:
-        return {"root mean squared error": float((outputs - table.y).square().mean().sqrt())}
     decided = outputs.argmax(1) if outputs.ndim > 1 else (outputs > 0).long()
-    figures = {"accuracy": metrics.accuracy(decided, table.y)}
+    if table.classes:
+        figures, kind = {"accuracy": metrics.accuracy(decided, table.y)}, "demographic parity"
+        shown = [decided == k for k in range(table.classes)]
+    else:
+        error = (outputs - table.y).square().mean().sqrt()
+        figures, kind, shown = {"root mean squared error": float(error)}, "mean", [outputs]
     for name, groups in table.attributes.items():
-        if groups and table.classes == 2:
-            by = table.sensitive[name]
-            figures[f"{name}: demographic parity difference"] = metrics.demographic_parity_difference(decided, by)
-            figures[f"{name}: equalized odds difference"] = metrics.equalized_odds_difference(table.y, decided, by)
-    return {name: float(value) for name, value in figures.items()}
+        by = table.sensitive[name]
+        # A part of the data may have one group, or one tenth, alone.
+        if groups and len(by.unique()) > 1:
+            figures[f"{name}: {kind} difference"] = max(metrics.mean_difference(part, by) for part in shown)
+            if table.classes == 2:
+                figures[f"{name}: equalized odds difference"] = metrics.equalized_odds_difference(table.y, decided, by)
+        elif not groups and bool((by > by.quantile(0.1)).any()):
+            differences = [metrics.quantile_difference(part, by) for part in shown]
+            figures[f"{name}: {kind} difference between tenths"] = max(differences)
+    return figures
 
 
 def _accuracy(run: Run, part: Any) -> float:
@@ -122,12 +134,14 @@ def _accuracy(run: Run, part: Any) -> float:
 
 
 def _test_part(data: Any, opened: Any, open_: Any) -> Any:
-    """The test part of data that was named and has one; else the data itself."""
+    """The test part of data that was named and has one; samples whose labels were left out; else the data itself."""
+    if isinstance(opened, PartlyLabelled):
+        name = data.rpartition(":")[0] if isinstance(data, str) else ""
+        if f"{name}-test" in names():
+            return load_data(f"{name}-test")
+        return _left_out(opened.labelled, load_data(name) if name else opened.unlabelled) or opened
     if not isinstance(data, str):
         return opened
-    if isinstance(opened, PartlyLabelled):
-        name = f"{data.rpartition(':')[0]}-test"
-        return PartlyLabelled(cast(Source, load_data(name)), opened.unlabelled) if name in names() else opened
     if isinstance(opened, Pairs):
         kind, _, name = data.partition(":")
         return open_(f"{kind}:{name}-test") if f"{name}-test" in names() else opened
@@ -139,6 +153,18 @@ def _test_part(data: Any, opened: Any, open_: Any) -> Any:
         return opened
     tests = [f"{part}-test" for part in parts]
     return open_("->".join((",".join(tests[:-1]), tests[-1])) if isinstance(opened, Domains) else tests[0])
+
+
+def _left_out(labelled: Any, whole: Any) -> Source | None:
+    """The samples of labelled data that are not among those whose labels were trained on; None where there are none."""
+    if not isinstance(labelled, Source) or not isinstance(whole, Source) or whole.y is None:
+        return None
+    taken = {row.numpy().tobytes() for row in labelled.x}
+    others = torch.tensor([row.numpy().tobytes() not in taken for row in whole.x])
+    if not others.any():
+        return None
+    name = f"{whole.name}, {int(others.sum())} samples whose labels were not seen"
+    return Source(whole.x[others], whole.y[others], name, whole.classes)
 
 
 def _samples(run: Run, source: Source) -> Any:

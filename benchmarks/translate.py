@@ -8,14 +8,16 @@ A row is one training run of one seed, on training images; its figures are of 5,
   adversary (strength 0) by mean absolute difference (L1), squared for `frames` (L2); `gan` adds PatchGAN by lsgan,
   where the distance weighs 10, `gan-100` the same at the paper's weight of 100. 10 was chosen on seed 0 at 800 steps
   by the Frechet distance to 2,000 training images that were held out (edges: 6.9 at 10, 14.1 at 100, 17.1 without;
-  grey: 8.6, 10.7, 11.2); no test image took part.
+  grey: 8.6, 10.7, 11.2); no test image took part. `last frame` of `frames` learns nothing: the next frame is the last.
 - `small`: CIFAR-10 at 8 pixels a side to 32 (SRGAN's generator, width 24, 6 blocks), by L2. `bicubic` learns nothing.
   The distance weighs 20, chosen on seed 0 at 500 steps in the same way (22.1 at 20, 44.0 at 100, 55.1 without).
 - `digits`: USPS <-> MNIST without pairs, both at 16 pixels: CycleGAN and DiscoGAN (width 8, 3 blocks, 16 + 16 a batch).
   A classifier that never saw a translation, trained on the training images of the set translated into, reads the
   translated test images of the other one: `usps to mnist` and `mnist to usps` are its accuracies. Chance is 0.1; `as
-  they are` reads the images untranslated; `in domain` reads the test images of its own set: the bound. Both sets draw
-  all their training images, whose labels take no part.
+  they are` reads the images untranslated: what an identity reaches. `in domain` reads the test images of its own set.
+  Both sets draw all their training images, whose labels take no part but in one row: `paired` is the bound that pairs
+  would give, the same generators and steps in `translate` (L1 at weight 10, PatchGAN), once each way, on each training
+  image with the nearest training image of its class in the other set.
 
 `frechet` compares outputs with the true targets of the same inputs, in the 128 features before the last layer of a
 small classifier of the targets' training images, which this file trains (`classifier` is its test accuracy); so 0 is
@@ -24,8 +26,8 @@ Films have no classifier. `l1`, `mse` and `psnr` (in dB, of levels from -1 to 1)
 `sharpness` is the mean gradient magnitude over the true targets' (1 is as sharp as the truth, below is blur), `chroma`
 the mean distance of a colour from its own grey, likewise.
 
-Budget: the steps of an experiment are in STEPS; on one core of a CPU all rows together take about 70 minutes. With
-`--device cuda` a row makes GPU_TIMES as many steps.
+Budget: the steps of an experiment are in STEPS; on one core of a CPU all rows together take about 75 minutes. With
+`--device cuda` a row makes GPU_TIMES as many steps. Bars are stated for each device that has rows.
 """
 
 import time
@@ -42,8 +44,9 @@ from advlearn.data import Batches, Pairs, Source, Unpaired, load, pairs_of
 from advlearn.engine.rng import isolated
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, features, frechet_distance
-from advlearn.nets.translators import enlarged
+from advlearn.nets.translators import ResidualTranslator, enlarged
 from advlearn.pictures.before_after import before_after
+from advlearn.tasks.translate import Translate
 
 SEEDS = (0, 1, 2)
 STEPS = {"edges": 2500, "grey": 2500, "frames": 1500, "small": 2000, "digits": 3000}
@@ -61,8 +64,19 @@ SPECS = {
 }
 CYCLES = {"cyclegan": "cycle(width=8, blocks=3)", "discogan": "cycle(width=8, blocks=3, method='discogan')"}
 # Rows that learn nothing, and those of one seed: their figures are no bars.
-FIXED = {"edges": ["truth"], "grey": ["truth"], "frames": [], "small": ["truth", "bicubic"], "digits": ["as they are"]}
-ONE_SEED = (("edges", "gan-100"), ("grey", "gan-100"), ("small", "*"), ("frames", "*"), ("digits", "discogan"))
+FIXED = {
+    "edges": ["truth"],
+    "grey": ["truth"],
+    "frames": ["last frame"],
+    "small": ["truth", "bicubic"],
+    "digits": ["as they are"],
+}
+ONE_SEED = (
+    *(("edges", "gan-100"), ("grey", "gan-100"), ("small", "*"), ("frames", "*")),
+    *(("digits", "discogan"), ("digits", "paired")),
+)
+# What a digit is read as by chance, and three standard errors of it.
+CHANCE = {"usps to mnist": 0.12, "mnist to usps": 0.11}
 COLUMNS = ["data", "method", "seed", "steps", "frechet", "l1", "psnr", "sharpness", "chroma"]
 COLUMNS += ["usps to mnist", "mnist to usps", "in domain, mnist", "in domain, usps"]
 
@@ -143,6 +157,8 @@ def paired(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
         return {"steps": 0, "cpu_seconds": 0.0, **distances(data, test.y[:half], test.y[half:], quick)}
     if method == "bicubic":
         return {"steps": 0, "cpu_seconds": 0.0, **figures(data, enlarged(test.x, 4).clamp(-1, 1), test.y, quick)}
+    if method == "last frame":
+        return {"steps": 0, "cpu_seconds": 0.0, **figures(data, test.x[:, -1:], test.y, quick)}
     run, row = trained(f"translate({SPECS[data][method]})", pairs(data, "", quick), data, seed, device, quick)
     made = run.predict(test.x).cpu().clamp(-1, 1)
     if seed == 0 and not quick:
@@ -156,7 +172,10 @@ def cycled(method: str, seed: int, device: str, quick: bool) -> Row:
     a, b = test.a, test.b
     row: Row = {"steps": 0, "cpu_seconds": 0.0}
     to_b, to_a = a.x, b.x
-    if method != "as they are":
+    if method == "paired":
+        (to_b, row), (to_a, other) = (from_pairs(way, seed, device, quick) for way in ("ab", "ba"))
+        row["cpu_seconds"] += other["cpu_seconds"]
+    elif method != "as they are":
         run, row = trained(CYCLES[method], digits("", quick), "digits", seed, device, quick)
         to_b, to_a = run.player.predict(a.x, "b").cpu(), run.player.predict(b.x, "a").cpu()
         if seed == 0 and not quick:
@@ -169,18 +188,39 @@ def cycled(method: str, seed: int, device: str, quick: bool) -> Row:
     return row
 
 
+def from_pairs(way: str, seed: int, device: str, quick: bool) -> tuple[Tensor, Row]:
+    """Test digits of one set as the other one's, learnt from pairs of one class, and what that took."""
+    train, test = digits("", quick), digits("-test", quick)
+    (x, y), images = ((train.a, train.b), test.a) if way == "ab" else ((train.b, train.a), test.b)
+    with isolated(seed):
+        net = ResidualTranslator(train.shape, 1, width=8, blocks=3)
+        task = Translate(net, shape=train.shape, target_shape=train.shape, weight=10.0, width=8)
+    run, row = trained(task, Pairs(x.x, nearest_of_class(x, y)), "digits", seed, device, quick)
+    return run.predict(images.x).cpu(), row
+
+
+def nearest_of_class(x: Any, y: Any) -> Tensor:
+    """For each image of one set the nearest of its class in the other."""
+    found = torch.empty_like(x.x)
+    for label in x.y.unique():
+        mine, theirs = (part.x[part.y == label] for part in (x, y))
+        found[x.y == label] = theirs[torch.cdist(mine.flatten(1), theirs.flatten(1)).argmin(1)]
+    return found
+
+
 def draw(run: Any, test: Any, name: str, device: str) -> None:
     """Ten test inputs and what becomes of them."""
     suffix = "" if device == "cpu" else f"-{device}"
     before_after(run.player.before_after(test, 10), RESULTS / "translate" / f"{name}{suffix}.png")
 
 
-def trained(spec: str, source: Any, data: str, seed: int, device: str, quick: bool) -> tuple[Any, Row]:
+def trained(game: str | Translate, source: Any, data: str, seed: int, device: str, quick: bool) -> tuple[Any, Row]:
     """A run, and what it took."""
     steps = 3 if quick else STEPS[data] * (1 if device == "cpu" else GPU_TIMES)
     began = time.process_time()
     settings: dict[str, Any] = {"steps": steps, "batch_size": BATCH, "lr": LR, "seed": seed, "device": device}
-    run = fit(spec, "lsgan", source, callbacks=(), **settings)
+    run = fit(game, "lsgan", source, callbacks=(), **settings)
+    spec = game if isinstance(game, str) else f"translate(weight={game.weight}, width={game.width})"
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
     verdicts = {name: health.verdict for name, health in run.health().items()}
     return run, {"steps": steps, **spent, "health": verdicts}
@@ -198,7 +238,7 @@ def todo(names: list[str], device: str) -> list[Row]:
     keys: list[Row] = []
     for data in names:
         keys += [{"data": data, "method": m, "seed": 0, "device": device} for m in FIXED[data]]
-        for method in CYCLES if data == "digits" else SPECS[data]:
+        for method in (*CYCLES, "paired") if data == "digits" else SPECS[data]:
             one = (data, method) in ONE_SEED or (data, "*") in ONE_SEED
             keys += [
                 {"data": data, "method": method, "seed": s, "device": device} for s in (SEEDS[:1] if one else SEEDS)
@@ -206,26 +246,48 @@ def todo(names: list[str], device: str) -> list[Row]:
     return keys
 
 
-def bars(result: Result, device: str) -> None:
-    """What the issue asks for."""
-    rows = [r for r in result.rows if r["device"] == device]
-    for data in ("edges", "grey"):
-        by = {(r["method"], r["seed"]): r for r in rows if r["data"] == data}
-        seeds = [s for s in SEEDS if ("gan", s) in by and ("distance", s) in by]
-        if seeds:
-            gains = [by["distance", s]["frechet"] - by["gan", s]["frechet"] for s in seeds]
-            result.bar(
-                f"{data}: Frechet distance of L1 alone less pix2pix's, least of {len(seeds)} seeds", min(gains), ">=", 0
-            )
-            sharp = [by["gan", s]["sharpness"] - by["distance", s]["sharpness"] for s in seeds]
-            result.bar(
-                f"{data}: sharpness of pix2pix less that of L1 alone, least of {len(seeds)} seeds", min(sharp), ">=", 0
-            )
-    for way, chance in (("usps to mnist", 0.12), ("mnist to usps", 0.11)):
-        found = [r[way] for r in rows if r["method"] == "cyclegan"]
-        if found:
-            # Chance and three standard errors of it.
-            result.bar(f"{way}: accuracy after translation, least of {len(found)} seeds", min(found), ">=", chance)
+def bars(result: Result) -> None:
+    """What the issue asks for, of each device."""
+    for device in sorted({r["device"] for r in result.rows}):
+        rows = [r for r in result.rows if r["device"] == device]
+        suffix = "" if device == "cpu" else f", {device}"
+        for data in SPECS:
+            bars_of_pairs(result, data, [r for r in rows if r["data"] == data], suffix)
+        for way in CHANCE:
+            bars_of_digits(result, way, [r for r in rows if r["data"] == "digits"], suffix)
+
+
+def bars_of_pairs(result: Result, data: str, rows: list[Row], suffix: str) -> None:
+    """What the adversary buys, and what learning does over copying."""
+    by = {(r["method"], r["seed"]): r for r in rows}
+    both = [(by["distance", s], by["gan", s]) for s in SEEDS if ("gan", s) in by and ("distance", s) in by]
+    if not both:
+        return
+    least = f"without the adversary less that with it, least of {len(both)} seeds{suffix}"
+    blur = [abs(1 - plain["sharpness"]) - abs(1 - gan["sharpness"]) for plain, gan in both]
+    result.bar(f"{data}: error of sharpness {least}", min(blur), ">=", 0)
+    if data != "frames":
+        gains = [plain["frechet"] - gan["frechet"] for plain, gan in both]
+        result.bar(f"{data}: Frechet distance {least}", min(gains), ">=", 0)
+    elif ("last frame", 0) in by:
+        gain = by["last frame", 0]["mse"] - max(plain["mse"] for plain, _ in both)
+        result.bar(f"{data}: squared error of the last frame less that of the predicted one{suffix}", gain, ">=", 0)
+
+
+def bars_of_digits(result: Result, way: str, rows: list[Row], suffix: str) -> None:
+    """What CycleGAN's translations are read as, against chance, an identity and pairs."""
+    found = {m: [r[way] for r in rows if r["method"] == m] for m in ("cyclegan", "as they are", "paired")}
+    if not found["cyclegan"]:
+        return
+    reached, least = min(found["cyclegan"]), f"least of {len(found['cyclegan'])} seeds{suffix}"
+    result.bar(f"{way}: accuracy after translation, {least}", reached, ">=", CHANCE[way])
+    if not found["as they are"]:
+        return
+    plain = found["as they are"][0]
+    result.bar(f"{way}: accuracy over that of the images as they are, {least}", reached - plain, ">=", 0.1)
+    if found["paired"] and found["paired"][0] > plain:
+        share = (reached - plain) / (found["paired"][0] - plain)
+        result.bar(f"{way}: share of what pairs gain over the images as they are, {least}", share, ">=", 0.5)
 
 
 def main() -> None:
@@ -239,7 +301,7 @@ def main() -> None:
     if options.quick:
         wanted = [k for k in wanted if k["seed"] == 0]
     compute(result, partial(row, quick=options.quick), [] if options.report else wanted, options.jobs)
-    bars(result, options.device)
+    bars(result)
     result.save()
     result.show(COLUMNS)
 

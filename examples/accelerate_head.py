@@ -1,7 +1,7 @@
 """An adversarial head in a loop that Accelerate runs.
 
 The model is Accelerate's to prepare; the head keeps its critic and optimiser to itself, and several processes share its
-gradients without a wrapper.
+gradients without a wrapper. Registered, it is part of what `accelerator.save_state` writes and `load_state` reads.
 
 python examples/accelerate_head.py [--steps 300]
 """
@@ -25,6 +25,7 @@ critic = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)).to(accele
 adversary = advlearn.Adversary(critic, "nsgan", lr=1e-3)
 tap = advlearn.attach(model, "1")
 model, optimizer = accelerator.prepare(model, torch.optim.Adam(model.parameters(), lr=1e-3))
+accelerator.register_for_checkpointing(adversary)
 
 for _ in range(options.steps):
     source = torch.randn(64, 4, device=accelerator.device)

@@ -2,9 +2,10 @@
 
 The wall of the C-maze leaves a gap on the right, that of its mirror on the left, so the imitating policy is of no use
 there. A reward that knows states only may be: if it says where to be, and not what the expert did to get there.
-Returns are minus the sum of distances to the goal, which nobody who learns here ever sees.
+Returns are minus the sum of distances to the goal, which nobody who learns here ever sees. The picture shows the
+mirror: the reward that each objective has learned, bright where it is high, and the way of the policy that is paid it.
 
-python examples/airl_transfer_maze.py [--steps 200000] [--objective "airl + spectral_norm" ...]
+python examples/airl_transfer_maze.py [--steps 200000] [--objective "airl + spectral_norm" ...] [--picture mazes.png]
 """
 
 import argparse
@@ -15,15 +16,18 @@ from advlearn_envs import CMaze, CMazeMirrored
 from advlearn_envs.experts import maze_expert
 from advlearn_envs.maze import Maze
 from advlearn_envs.sb3 import StableBaselinesVecEnv
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
-from advlearn.imitation import Rewarded, imitate, record
+from advlearn.imitation import LearnedReward, Rewarded, imitate, record
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=200_000, help="in each of the two mazes")
 # Spectral norm: without it the reward falls off a cliff where the expert never was, and there the mirror's way leads.
 parser.add_argument("--objective", nargs="*", default=["airl + spectral_norm", "vairl + spectral_norm"])
+parser.add_argument("--picture", default="airl_transfer_maze.png")
 options = parser.parse_args()
 
 
@@ -49,8 +53,24 @@ def learner(venv: VecEnv, seed: int, entropy: float = 0.0) -> PPO:
     return PPO("MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=seed, device="cpu", **rollout)
 
 
+def show(axes: Axes, title: str, reward: LearnedReward, way: np.ndarray) -> None:
+    """The mirror with its wall and goal: the reward of each place, and a way (T, 2) through it."""
+    low, high = CMazeMirrored.LOW[0], CMazeMirrored.HIGH[0]
+    x, y = np.meshgrid(*[np.linspace(low, high, 71, dtype=np.float32)] * 2)
+    places = np.stack([x.ravel(), y.ravel()], 1)
+    paid = reward(places, np.zeros_like(places), places, np.zeros(len(places), bool))
+    axes.imshow(paid.reshape(x.shape), origin="lower", extent=(low, high, low, high))
+    for wall in CMazeMirrored.BARRIERS:
+        axes.plot([wall.left, wall.right], [wall.y, wall.y], "k", linewidth=5)
+    axes.plot(*way.T, "w")
+    axes.plot(*CMazeMirrored.GOAL, "r*", markersize=12)
+    axes.set_title(title, fontsize="medium")
+
+
 demos = record(Expert(CMaze), batch(CMaze, 20), episodes=20)
-for objective in options.objective:
+figure = Figure(figsize=(4 * len(options.objective), 4), layout="constrained")
+panels = figure.subplots(1, len(options.objective), squeeze=False)[0]
+for axes, objective in zip(panels, options.objective, strict=True):
     player = learner(VecMonitor(batch(CMaze)), seed=0)
     run = imitate(demos, objective, steps=options.steps, algorithm=player, inputs="state")
     print(f"{objective}: the imitating policy in the maze {run.returns(batch(CMaze, 10)).mean():.1f}")
@@ -59,8 +79,11 @@ for objective in options.objective:
     # AIRL's critic is reward + shaping - log pi of the imitating policy; `Rewarded` pays the reward alone.
     paid = VecNormalize(VecMonitor(Rewarded(batch(CMazeMirrored), run.reward)), norm_obs=False)
     fresh = learner(paid, seed=1, entropy=0.01).learn(options.steps)
-    there = record(fresh, batch(CMazeMirrored, 10), episodes=10, deterministic=True).expert_return
-    print(f"  a new policy on the learned reward there {there:.1f}")
+    there = record(fresh, batch(CMazeMirrored, 10), episodes=10, deterministic=True)
+    print(f"  a new policy on the learned reward there {there.expert_return:.1f}")
+    show(axes, f"{objective}: {there.expert_return:.1f}", run.reward, there.first(1).observations)
 
 there = record(Expert(CMazeMirrored, noise=0.0), batch(CMazeMirrored, 10), episodes=10).expert_return
 print(f"the scripted expert: in the maze, with noise, {demos.expert_return:.1f}; in its mirror, without, {there:.1f}")
+figure.savefig(options.picture)
+print(f"picture: {options.picture}")

@@ -38,7 +38,7 @@ with advlearn.attach(model, "3") as features:
         (source, y), (target, _) = draw(128, 0.0), draw(128, 0.6)
         logits = model(torch.cat([source, target]))
         h_source, h_target = features.value.chunk(2)
-        strength = 2 / (1 + math.exp(-10 * step / options.steps)) - 1
+        strength = advlearn.ramp(step / options.steps)
         loss = nn.functional.cross_entropy(logits[:128], y)
         loss = loss + adversary.joint_loss(h_source, h_target, strength=strength)
         optimizer.zero_grad()

@@ -5,7 +5,7 @@ vectorised environment, watched by SB3's EvalCallback, which keeps the best poli
 DQN go in at the same place.
 
 python examples/custom_sb3_algorithm.py [--steps 150000] [--objective "gail + r1(weight=1)"] [--demos file.npz]
-    [--picture curve.png] [--best best_policy]
+    [--picture curve.png] [--best best_policy] [--video balance.gif]
 """
 
 import argparse
@@ -19,13 +19,14 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from torch import nn
 
-from advlearn.imitation import draw, imitate, load_demonstrations, record
+from advlearn.imitation import draw, film, imitate, load_demonstrations, record
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=150_000)
 parser.add_argument("--objective", default="gail + r1(weight=1)")
 parser.add_argument("--demos", default="")
 parser.add_argument("--picture", default="custom_sb3_algorithm.png")
+parser.add_argument("--video", default="", help="film one episode as a GIF; needs pygame")
 parser.add_argument("--best", default="best_policy")
 options = parser.parse_args()
 
@@ -70,3 +71,5 @@ print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}; run.policy is 
 if look.best_mean_reward > -float("inf"):
     best, _ = evaluate_policy(PPO.load(f"{options.best}/best_model.zip"), make_vec_env("CartPole-v1"), 10)
     print(f"the best policy on the way: {best:.1f}; it is in {options.best}")
+if options.video:
+    film(run, options.video, env="CartPole-v1")

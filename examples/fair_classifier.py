@@ -38,5 +38,5 @@ else:
 estimator = AdversarialFairClassifier(criterion=options.criterion, steps=options.steps, lr=1e-3, random_state=0)
 for point in frontier(estimator, train, test, (0.0, 1.0, 4.0), picture=options.picture):
     words = "; ".join(point.estimator.health_.values())
-    print(f"strength {point.strength:g}: accuracy {point.accuracy:.3f}, difference {point.disparity:.3f}; {words}")
+    print(f"strength {point.strength:g}: accuracy {point.score:.3f}, difference {point.disparity:.3f}; {words}")
 print(f"picture: {options.picture}")

@@ -3,6 +3,7 @@
 The expert is a rule of three numbers here, so that nothing has to be at hand; `--demos` takes a file of your own.
 
 python examples/gail_cartpole.py [--steps 150000] [--objective gail] [--demos episodes.npz] [--picture curve.png]
+    [--video balance.gif]
 """
 
 import argparse
@@ -10,13 +11,14 @@ import argparse
 import gymnasium
 import numpy as np
 
-from advlearn.imitation import Demonstrations, draw, imitate, load_demonstrations
+from advlearn.imitation import Demonstrations, draw, film, imitate, load_demonstrations
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=150_000)
 parser.add_argument("--objective", default="gail")
 parser.add_argument("--demos", default="")
 parser.add_argument("--picture", default="gail_cartpole.png")
+parser.add_argument("--video", default="", help="film one episode as a GIF; needs pygame")
 options = parser.parse_args()
 
 
@@ -40,3 +42,5 @@ run = imitate(demos, options.objective, steps=options.steps, env="CartPole-v1")
 draw(run, options.picture)
 returns = run.returns(episodes=10)
 print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}")
+if options.video:
+    film(run, options.video)

@@ -52,12 +52,16 @@ for _ in range(options.steps):
     cross_entropy(plain(x), d).backward()
     optimizer.step()
 
-numbers = torch.arange(DOCUMENTS).repeat(len(new))
-judged = run.adversaries["data"].score((new.repeat_interleave(DOCUMENTS, 0), numbers)).unflatten(0, (-1, DOCUMENTS))
 with torch.no_grad():
-    ranked = {"generative": run.predict(new), "critic": judged, "likelihood": plain(new)}
-for name, scores in ranked.items():
-    hits = shown[scores.topk(5, 1).indices] == truth[:, None]
+    by_likelihood = plain(new).topk(5, 1).indices
+critic = run.adversaries["data"].critic
+found = {
+    "generative": run.player.retrieve(new, 5),
+    "critic": run.player.rank(new, critic, 5),
+    "likelihood": by_likelihood,
+}
+for name, numbers in found.items():
+    hits = shown[numbers] == truth[:, None]
     print(f"{name}: {float(hits.float().mean()):.1%} of the first five documents are relevant")
 print(f"by chance: {float((truth[:, None] == shown).float().mean()):.1%}; {run.health()['data']}")
 

@@ -1,12 +1,14 @@
 """An adversarial head in a Lightning module.
 
 The head is a plain attribute outside of Lightning's optimisers: `update` makes the critic's step, `loss` is a term of
-the training loss.
+the training loss. Two hooks put the critic and its optimiser into Lightning's checkpoints, and `fit(ckpt_path=...)`
+takes them from there.
 
 python examples/lightning_head.py [--steps 300]
 """
 
 import argparse
+from typing import Any
 
 import lightning
 import torch
@@ -27,12 +29,23 @@ class Adapted(lightning.LightningModule):
         super().__init__()
         self.model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 2))
         self.tap = advlearn.attach(self.model, "1")
+        self.saved: dict[str, Any] | None = None
 
-    def on_fit_start(self) -> None:
-        """Build the head when the device is known."""
+    def on_train_start(self) -> None:
+        """Build the head when the device is known and any checkpoint has been read."""
         critic = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)).to(self.device)
         # In a list, so that the critic's parameters are not taken for the model's.
         self.heads = [advlearn.Adversary(critic, "nsgan", lr=1e-3)]
+        if self.saved is not None:
+            self.heads[0].load_state_dict(self.saved)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save what Lightning does not see: the critic, its optimiser, the objective's state."""
+        checkpoint["adversary"] = self.heads[0].state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep it until there is a head."""
+        self.saved = checkpoint["adversary"]
 
     def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
         """The classifier's loss on the source, and what the critic says of both domains."""

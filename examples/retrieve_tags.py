@@ -1,8 +1,8 @@
 """Tag images with words: word vectors are generated from an image, and the words nearest to them are its tags.
 
-The images are handwritten digits, seen as their 16 principal components. Each has five tags: its name, whether it is
-even or odd, low or high, prime or not, with a loop or without. No trained word vectors are needed: those of the 18
-words are made of how often two words tag the same training image (the leading directions of their pointwise mutual
+The images are handwritten digits, seen by the features of a classifier of digits. Each has five tags: its name, whether
+it is even or odd, low or high, prime or not, with a loop or without. No trained word vectors are needed: those of the
+18 words are made of how often two words tag the same training image (the leading directions of their pointwise mutual
 information). Training shows one tag of an image at a time; the generator's noise has to choose among them.
 
 python examples/retrieve_tags.py [--steps 3000] [--objective nsgan] [--picture retrieve_tags.png]
@@ -12,11 +12,13 @@ import argparse
 
 import torch
 from matplotlib.figure import Figure
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize
 
 import advlearn
-from advlearn.data import load
+from advlearn.core.features import features
+from advlearn.data import Batches, Source, load
 from advlearn.data.pairs import Pairs
+from advlearn.nets import predictor_for
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
@@ -39,11 +41,18 @@ def tags(digit: int) -> list[int]:
 digits = load("digits")
 TAGS = torch.tensor([tags(d) for d in range(10)])
 learn, test = slice(0, 1400), slice(1400, None)
-pixels = digits.x.flatten(1) - digits.x[learn].flatten(1).mean(0)
 torch.manual_seed(0)
-directions = torch.pca_lowrank(pixels[learn], 16, center=False)[2]
-features = pixels @ directions
-features = features / features[learn].std()
+classifier = predictor_for(digits.shape, digits.classes)
+optimizer = torch.optim.Adam(classifier.parameters(), 1e-3)
+stream = Batches(Source(digits.x[learn], digits.y[learn], "digits", digits.classes), 64)
+for _ in range(500):
+    x, y = next(stream)
+    optimizer.zero_grad()
+    cross_entropy(classifier(x), y).backward()
+    optimizer.step()
+with torch.no_grad():
+    seen = features(classifier.eval(), digits.x)
+seen = (seen - seen[learn].mean(0)) / seen[learn].std()
 
 together = torch.zeros(len(WORDS), len(WORDS))
 for row in TAGS[digits.y[learn]]:
@@ -53,11 +62,11 @@ information = (together * alone.sum() / (alone[:, None] * alone)).clamp(min=1).l
 left, scale, _ = torch.linalg.svd(information)
 vocabulary = normalize(left[:, :12] * scale[:12].sqrt(), dim=1)
 
-pairs = Pairs(features[learn].repeat_interleave(5, 0), vocabulary[TAGS[digits.y[learn]].flatten()], "digits with tags")
+pairs = Pairs(seen[learn].repeat_interleave(5, 0), vocabulary[TAGS[digits.y[learn]].flatten()], "digits with tags")
 run = advlearn.fit("tag", options.objective, pairs, steps=options.steps, lr=5e-4, device="cpu", callbacks=())
 
 torch.manual_seed(0)
-found = run.player.retrieve(features[test], vocabulary, k=5, nearest=1)
+found = run.player.retrieve(seen[test], vocabulary, k=5, nearest=1)
 true = torch.zeros(len(found), len(WORDS)).scatter_(1, TAGS[digits.y[test]], 1.0)
 commonest = torch.bincount(TAGS[digits.y[learn]].flatten(), minlength=len(WORDS)).topk(5).indices
 print(f"tags that are right, of five an image: {float(true.gather(1, found).mean()):.1%}")

@@ -1,9 +1,10 @@
 """Imitate from what an expert saw, without knowing what it did: the critic compares pairs of successive states.
 
-To show that the actions are not used, they are all replaced by zero here before anything learns. The expert is a rule
-of four numbers on CartPole; `--demos` takes a file of your own, whose actions may be of no use at all.
+The demonstrations have no actions: those of the recording are dropped before anything learns. The expert is a rule of
+four numbers on CartPole; `--demos` takes a file of your own, with actions or without.
 
 python examples/state_only.py [--steps 150000] [--objective "gail + r1(weight=1)"] [--demos file.npz] [--picture c.png]
+    [--video balance.gif]
 """
 
 import argparse
@@ -15,13 +16,14 @@ from advlearn_envs.sb3 import StableBaselinesVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
-from advlearn.imitation import draw, imitate, load_demonstrations, record
+from advlearn.imitation import draw, film, imitate, load_demonstrations, record
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=150_000)
 parser.add_argument("--objective", default="gail + r1(weight=1)")
 parser.add_argument("--demos", default="")
 parser.add_argument("--picture", default="state_only.png")
+parser.add_argument("--video", default="", help="film one episode as a GIF; needs pygame")
 options = parser.parse_args()
 
 
@@ -33,7 +35,7 @@ class Rule:
 
 
 seen = load_demonstrations(options.demos) if options.demos else record(Rule(), "CartPole-v1", episodes=1)
-demos = replace(seen, actions=np.zeros_like(seen.actions))
+demos = replace(seen, actions=None)
 
 # The demonstrations' environment, 64 times in one batch.
 venv = VecMonitor(StableBaselinesVecEnv(make(demos.env_id, 64)))
@@ -43,5 +45,7 @@ run = imitate(demos, options.objective, steps=options.steps, algorithm=player, i
 
 draw(run, options.picture)
 returns = run.returns(episodes=10)
-print(f"actions in the demonstrations: {np.unique(demos.actions)}")
+print(f"actions in the demonstrations: {demos.actions}")
 print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}")
+if options.video:
+    film(run, options.video, env=demos.env_id)

@@ -4,6 +4,7 @@ Pendulum has no way to end early, so a reward of either sign is safe; where epis
 The demonstrations, `pendulum.npz`, lie in `demos/` of the folder that ADVLEARN_DATA names; `--demos` takes yours.
 
 python examples/wail_pendulum.py [--steps 400000] [--objective wail] [--demos pendulum] [--picture curve.png]
+    [--video swing.gif]
 """
 
 import argparse
@@ -13,13 +14,14 @@ from advlearn_envs.sb3 import StableBaselinesVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
-from advlearn.imitation import draw, imitate, load_demonstrations
+from advlearn.imitation import draw, film, imitate, load_demonstrations
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=400_000)
 parser.add_argument("--objective", default="wail")
 parser.add_argument("--demos", default="pendulum")
 parser.add_argument("--picture", default="wail_pendulum.png")
+parser.add_argument("--video", default="", help="film one episode as a GIF; needs pygame")
 options = parser.parse_args()
 
 try:
@@ -39,3 +41,5 @@ draw(run, options.picture)
 # Measured on gymnasium's own environment, which the batched one agrees with.
 returns = run.returns("Pendulum-v1", episodes=20)
 print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}")
+if options.video:
+    film(run, options.video, env="Pendulum-v1")

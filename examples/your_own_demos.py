@@ -4,7 +4,7 @@ Any object with `predict`, as the models of stable-baselines3 have it, can be re
 Behaviour cloning comes first: as the baseline to beat, and as the start of the adversary's policy.
 
 python examples/your_own_demos.py [--steps 200000] [--objective "gail + r1(weight=1)"] [--demos my_demos.npz]
-    [--picture curve.png]
+    [--picture curve.png] [--video balance.gif]
 """
 
 import argparse
@@ -17,13 +17,14 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
 
-from advlearn.imitation import clone_behaviour, draw, imitate, load_demonstrations, record, save_demonstrations
+from advlearn.imitation import clone_behaviour, draw, film, imitate, load_demonstrations, record, save_demonstrations
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=200_000)
 parser.add_argument("--objective", default="gail + r1(weight=1)")
 parser.add_argument("--demos", default="my_demos.npz", help="where the recording goes")
 parser.add_argument("--picture", default="your_own_demos.png")
+parser.add_argument("--video", default="", help="film one episode as a GIF; needs pygame")
 options = parser.parse_args()
 
 
@@ -63,3 +64,5 @@ print(f"behaviour cloning: return {cloned:.1f}")
 run = imitate(demos, options.objective, steps=options.steps, algorithm=player, every=every, updates=4)
 draw(run, options.picture)
 print(f"then the adversary: {run.returns(episodes=10).mean():.1f} of {demos.expert_return:.1f}; {options.picture}")
+if options.video:
+    film(run, options.video, env=demos.env_id)

@@ -1,10 +1,13 @@
 """Every benchmark runs from start to end in its quick form, and writes nothing."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +51,69 @@ def test_quick_form_runs_and_writes_nothing(name: str, copied: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert name in done.stdout
     assert {path.name for path in copied.iterdir()} - {"__pycache__"} == {p.name for p in FOLDER.glob("*.py")}
+
+
+def rows_of(name: str, device: str) -> list[dict[str, Any]]:
+    """Rows as a whole run leaves them, with figures that mean nothing."""
+    if name == "stacked_mnist":
+        figures = {"seconds": 300.0, "modes": 990, "kl": 0.1, "judge": 0.99}
+        return [{"system": "dcgan", "seed": seed, "device": device, **figures} for seed in (0, 1)]
+    if name == "encode":
+        named = [f"{method}, {size}" for method in ("vae", "aae") for size in (2, 8)]
+        named += ["aae, mixture", "aae, mixture by label", "bigan", "autoencoder", "infogan"]
+        figures = dict.fromkeys(("mmd", "holes", "strays", "mse", "told", "features", "nats"), 0.5)
+        return [{"row": row, "seed": 0, "device": device, **figures} for row in named]
+    if name == "translate":
+        methods = dict.fromkeys(("edges", "grey", "frames", "small"), ("distance", "gan", "last frame"))
+        methods["digits"] = ("cyclegan", "as they are", "paired")
+        read = {"cyclegan": 0.7, "as they are": 0.5, "paired": 0.9}
+        figures = {"frechet": 1.0, "sharpness": 1.0, "mse": 1.0}
+        return [
+            {"data": data, "method": method, "seed": 0, "device": device, **figures}
+            | {way: read.get(method) for way in ("usps to mnist", "mnist to usps")}
+            for data, these in methods.items()
+            for method in these
+        ]
+    command = [sys.executable, "-c", "from images_conditional import CASES; print(*CASES, sep=chr(10))"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, check=True)
+    figures = {"seed": 0, "device": device, "classifier": 0.9}
+    return [
+        # Two of them diverged.
+        {"data": data, "name": row, **figures, **({} if row in ("sngan", "sagan") else {"frechet": 2.0})}
+        for data in ("fashion-mnist", "cifar10")
+        for row in done.stdout.splitlines()
+    ]
+
+
+# Some of the bars that those rows have.
+STATED = {
+    "encode": {"latent 8: holes of AAE less that of VAE": 0.0},
+    "images_conditional": {
+        "worth of dcgan over dcgan unconditional, cifar10, cpu": 1.0,
+        "worth of sagan over sngan, cifar10, cpu, diverged: sagan and sngan": inf,
+        "worth of biggan over sagan, cifar10, cpu, diverged: sagan": 0.0,
+    },
+    "stacked_mnist": {"judge: accuracy on single digits": 0.99},
+    "translate": {
+        "usps to mnist: accuracy over that of the images as they are, least of 1 seeds": pytest.approx(0.2),
+        "usps to mnist: share of what pairs gain over the images as they are, least of 1 seeds": pytest.approx(0.5),
+    },
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_whole_results_of_two_devices_hold_every_bar_that_is_asked_for(name: str, copied: Path) -> None:
+    path = copied / "results" / f"{name}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"rows": [*rows_of(name, "cpu"), *rows_of(name, "cuda")]}))
+    done = run(copied, name, "--report")
+    assert done.returncode == 0, done.stderr[-2000:]
+    bars = {bar["name"]: bar["value"] for bar in json.loads(path.read_text())["bars"]}
+    assert {bar: bars.get(bar) for bar in STATED[name]} == STATED[name]
+    assert f"MISSING {name}" not in run(copied, "check").stdout
+    if name != "stacked_mnist":  # whose bars are of the best system, wherever it ran
+        others = [bar for bar in bars if not bar.startswith("classifier")]
+        assert len([bar for bar in others if "cuda" in bar]) * 2 == len(others)
 
 
 def test_check_fails_when_a_bar_is_missing_and_not_when_one_falls_short(copied: Path) -> None:

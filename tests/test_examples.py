@@ -1,5 +1,6 @@
-"""Every example runs as it stands, for three steps."""
+"""Every example runs as it stands, for three steps, and leaves the picture it speaks of."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,12 @@ import pytest
 from advlearn.data.files import find
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+# What else an example offers by name.
+VARIANTS = [
+    *(("conditional_images", "--nets", name) for name in ("cgan", "r3gan", "stylegan")),
+    *(("bigan_digits", "--method", name) for name in ("ali", "bigbigan")),
+    ("cycle_digits", "--method", "discogan"),
+]
 
 
 def test_there_are_examples() -> None:
@@ -42,13 +49,25 @@ IMAGES = {
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
 def test_example_runs(example: Path, tmp_path: Path) -> None:
+    run(example, tmp_path)
+    for name in re.findall(r'"--picture", default="(.+?)"', example.read_text()):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG"), name
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids="-".join)
+def test_variant_runs(variant: tuple[str, str, str], tmp_path: Path) -> None:
+    name, *options = variant
+    run(next(example for example in EXAMPLES if example.stem == name), tmp_path, *options)
+
+
+def run(example: Path, folder: Path, *options: str) -> None:
     if example.stem in GUESTS:
         pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is no dependency")
     if example.stem in DEMOS and find("demos", DEMOS[example.stem]) is None:
         pytest.skip(f"demos/{DEMOS[example.stem]} is in no data folder")
     if example.stem in IMAGES and find(IMAGES[example.stem]) is None:
         pytest.skip(f"{IMAGES[example.stem]} is in no data folder")
-    command = [sys.executable, str(example), "--steps", "3"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    command = [sys.executable, str(example), "--steps", "3", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -80,6 +81,25 @@ def test_sensitive_features_are_routed_through_pipeline_and_search() -> None:
     assert set(search.predict(X)) <= {"yes", "no"}
 
 
+def test_domains_are_routed_through_pipeline_and_search() -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = DomainAdversarialClassifier(steps=10, random_state=0).set_fit_request(sample_domain=True)
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), model), {"domainadversarialclassifier__strength": [0.0, 1.0]}, cv=2
+        )
+        # The first two source domains and the target take turns, so that each fold has all of them.
+        search.fit(X, Y, sample_domain=np.resize([1, 2, -1], 120))
+    assert set(search.best_estimator_[-1].health_) == {"domain0", "domain1"}
+    assert set(search.predict(X)) <= {"yes", "no"}
+
+
+def test_each_source_domain_has_an_adversary_and_labels_of_its_own() -> None:
+    domain = np.resize([1, 2, -1], 120)
+    model = DomainAdversarialClassifier(**QUICK).fit(X, np.where(domain < 0, "unheard", Y), sample_domain=domain)
+    assert set(model.health_) == {"domain0", "domain1"} and list(model.classes_) == ["no", "yes"]
+    assert (model.predict(X[domain < 0]) == Y[domain < 0]).mean() > 0.8
+
+
 def test_data_frames_and_several_attributes_come_in_and_prediction_needs_none() -> None:
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     sensitive = pd.DataFrame({"sex": SEX, "age": 40 + 10 * X[:, 1]})
@@ -103,6 +123,75 @@ def test_partial_fit_goes_on_and_refuses_a_new_class() -> None:
         model.partial_fit(X, np.where(Y == "yes", "maybe", Y), sensitive_features=SEX)
 
 
+def test_the_adversary_counts_in_partial_fit_of_one_batch() -> None:
+    answers = []
+    for strength in (0.0, 10.0):
+        model = AdversarialFairClassifier(strength=strength, lr=1e-2, random_state=0)
+        for _ in range(40):
+            model.partial_fit(X, Y, classes=["no", "yes"], sensitive_features=SEX)
+        assert set(model.health_) == {"sensitive"} and model.health_["sensitive"]
+        answers.append(model.predict_proba(X)[:, 1])
+    gaps = [abs(p[SEX == "m"].mean() - p[SEX == "f"].mean()) for p in answers]
+    assert gaps[1] < 0.5 * gaps[0], gaps
+
+
+def test_partial_fit_after_fit_has_no_warm_up_either() -> None:
+    answers = []
+    for strength in (0.0, 10.0):
+        model = AdversarialFairClassifier(strength=strength, warmup=1.0, steps=3, random_state=0)
+        model.fit(X, Y, sensitive_features=SEX)
+        answers.append([model.predict_proba(X), model.partial_fit(X, Y, sensitive_features=SEX).predict_proba(X)])
+    (one, one_on), (other, other_on) = answers
+    assert np.array_equal(one, other) and not np.array_equal(one_on, other_on)
+
+
+def test_partial_fit_reads_groups_and_numbers_as_the_first_call_did() -> None:
+    race, age = np.resize(["a", "b", "c"], 120), 40 + 10 * X[:, 1]
+    model = AdversarialFairClassifier(random_state=0)
+    model.partial_fit(X, Y, classes=["no", "yes"], sensitive_features={"race": race, "age": age})
+    assert model.groups_ == {"race": ("a", "b", "c"), "age": ()}
+    # Fifteen rows of numbers are no groups now, and c is c where there is no a.
+    few = np.flatnonzero(race != "a")[:15]
+    more = {"age": age[few], "race": race[few]}
+    table = model._table(torch.zeros(15, 3), torch.zeros(15, dtype=torch.int64), 2, more, first=False)
+    assert list(table.sensitive) == ["race", "age"]
+    assert table.groups("race").tolist() == race[few].tolist()
+    assert np.array_equal(table.groups("age"), age[few].astype(np.float32))
+    model.partial_fit(X[few], Y[few], sensitive_features=more)
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "line"),
+    [
+        ({"race": ["d"] * 120}, r"^race: expected one of the groups there were before, f, m, got d$"),
+        ({"sex": SEX}, r"^sensitive_features: expected the columns of the first call, race, got sex$"),
+        (None, r"^sensitive_features: expected the columns of the first call, race, got none$"),
+        ({"race": SEX[:3]}, r"^race: expected one value for each of 120 samples, got shape \(3,\)$"),
+    ],
+)
+def test_sensitive_features_that_change_between_calls_are_one_line(sensitive: Any, line: str) -> None:
+    model = AdversarialFairClassifier(random_state=0)
+    model.partial_fit(X, Y, classes=["no", "yes"], sensitive_features={"race": SEX})
+    with pytest.raises(ValueError, match=line):
+        model.partial_fit(X, Y, sensitive_features=sensitive)
+
+
+def test_a_regressor_goes_on_too_in_the_units_of_its_first_call() -> None:
+    model = AdversarialFairRegressor(strength=0.0, lr=1e-2, batch_size=12, random_state=0)
+    y = 100 + 5 * X[:, 0]
+    for _ in range(20):
+        model.partial_fit(X, y, sensitive_features=SEX)
+    assert model.score(X, y) > 0.9
+    scale = model.scale_
+    model.partial_fit(X, 10 * y, sensitive_features=SEX)
+    assert model.scale_ == scale
+
+
+def test_partial_fit_refuses_an_objective_that_the_task_cannot_play() -> None:
+    with pytest.raises(ValueError, match=r"^objective: AdversarialFairClassifier cannot use .*: its critic is"):
+        AdversarialFairClassifier("improved-gan").partial_fit(X, Y, ["no", "yes"], sensitive_features=SEX)
+
+
 def test_without_sensitive_features_there_is_a_warning_and_a_plain_model() -> None:
     model = AdversarialFairClassifier(steps=20, random_state=0)
     with pytest.warns(UserWarning, match="^sensitive_features: got none, so nothing is protected"):
@@ -119,6 +208,32 @@ def test_labels_of_the_target_are_not_looked_at() -> None:
         for y in (Y, nonsense)
     ]
     assert np.array_equal(*answers)
+
+
+def test_known_labels_of_the_target_are_trained_on() -> None:
+    # The two domains label the same samples the other way round, so that only a target label can say so.
+    x, domain = np.concatenate([X, X + 8]), np.repeat([1, -1], 120)
+    y = np.concatenate([Y, np.where(Y == "yes", "no", "yes")])
+    known = np.arange(240) % 4 == 0
+    masked = np.where(known | (domain > 0), y, "unheard")
+    model = DomainAdversarialClassifier(strength=0.0, **{**QUICK, "steps": 200})
+    plain = clone(model).fit(x, y, sample_domain=domain)
+    told = clone(model).fit(x, masked, sample_domain=domain, known=known)
+    assert (plain.predict(x[120:]) == y[120:]).mean() < 0.6 < 0.8 < (told.predict(x[120:]) == y[120:]).mean()
+
+
+@pytest.mark.parametrize(
+    ("known", "line"),
+    [
+        (np.ones(120, int), r"^known: expected booleans \(120,\), one a sample, got int64 \(120,\)$"),
+        (np.ones(3, bool), r"^known: expected booleans \(120,\), one a sample, got bool \(3,\)$"),
+        (np.ones(120, bool), r"^known: expected classes of the sources on the target, got 'unheard'$"),
+    ],
+)
+def test_known_labels_that_are_refused_are_one_line(known: np.ndarray, line: str) -> None:
+    domain = np.where(X[:, 2] > 0, 1, -1)
+    with pytest.raises(ValueError, match=line):
+        DomainAdversarialClassifier(steps=1).fit(X, np.where(domain < 0, "unheard", Y), domain, known)
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,16 @@ def test_an_aliass_defaults_come_with_it_and_the_first_wins() -> None:
     chain = resolve("wgan-gp(weight=5)")
     assert chain.defaults.critic_steps == 5 and chain.defaults.betas == (0.0, 0.9)
     assert resolve("hinge + r1").defaults.critic_steps is None
+
+
+@pytest.mark.parametrize(
+    ("name", "authors"),
+    [
+        ("improved-gan", "Salimans et al. 2016"),
+        ("bad-gan", "Dai et al. 2017"),
+        ("wgan", "Arjovsky et al. 2017"),
+        ("wgan-gp", "Gulrajani et al. 2017"),
+    ],
+)
+def test_an_alias_names_the_paper_that_its_recipe_is_from(name: str, authors: str) -> None:
+    assert discovery.lookup(name).reference.authors == authors

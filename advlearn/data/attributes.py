@@ -34,7 +34,7 @@ def open_table(data: Any) -> Table:
         The table.
 
     Raises:
-        ValueError: An unknown name, or a column that is refused; the line names it.
+        ValueError: An unknown name, a column that is refused, or a group without a sample; the line names it.
 
     Example:
         >>> table = open_table((np.zeros((3, 2)), np.array([0, 1, 1]), {"sex": ["f", "m", "m"]}))
@@ -42,6 +42,8 @@ def open_table(data: Any) -> Table:
         ({'sex': 2}, [0, 1, 1])
     """
     if isinstance(data, Table):
+        for name in data.attributes:
+            _check_groups(name, data)
         return data
     if isinstance(data, str):
         if data not in NAMED:
@@ -73,14 +75,8 @@ def columns_of(sensitive: Any) -> dict[str, Any]:
 
 def attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
     """Codes int64 (n,) of groups with their names, or float32 (n,) numbers without; one line for a column refused."""
-    array = np.asarray(values)
-    if array.shape != (n,):
-        raise ValueError(f"{name}: expected one value for each of {n} samples, got shape {array.shape}")
+    array = _column(name, values, n)
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise ValueError(
-                f"{name}: expected finite values, got {array[~np.isfinite(array)][0]} in a sensitive column"
-            )
         if len(np.unique(array)) > MOST_GROUPS:
             return torch.from_numpy(array.astype(np.float32)), ()
     elif array.dtype.kind not in "iubOUS":
@@ -94,6 +90,42 @@ def attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
     if len(labels) < 2:
         raise ValueError(f"{name}: expected two or more groups, got {labels[0]!s} alone")
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, labels))
+
+
+def attribute_as(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Tensor:
+    """More of a column that `attribute` has read before: codes (n,) by its names of groups, or numbers without."""
+    array = _column(name, values, n)
+    if not labels:
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name}: expected numbers as before, got {array.dtype}")
+        return torch.from_numpy(array.astype(np.float32))
+    groups = np.array([str(value) for value in array])
+    unseen = sorted(set(groups.tolist()) - set(labels))
+    if unseen:
+        raise ValueError(f"{name}: expected one of the groups there were before, {', '.join(labels)}, got {unseen[0]}")
+    return torch.tensor([labels.index(group) for group in groups.tolist()])
+
+
+def _column(name: str, values: Any, n: int) -> np.ndarray:
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise ValueError(f"{name}: expected one value for each of {n} samples, got shape {array.shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite values, got {array[~np.isfinite(array)][0]} in a sensitive column")
+    return array
+
+
+def _check_groups(name: str, table: Table) -> None:
+    """Refuse an attribute with a group that no sample is of, or with one group alone."""
+    groups, labels = table.attributes[name], table.sensitive_names.get(name)
+    if groups == 1:
+        raise ValueError(f"{name}: expected two or more groups, got {labels[0] if labels else 0} alone")
+    if groups:
+        counts = torch.bincount(table.sensitive[name], minlength=groups)
+        empty = (counts == 0).nonzero()
+        if len(empty):
+            group = labels[int(empty[0])] if labels else int(empty[0])
+            raise ValueError(f"{name}: expected samples of each of {groups} groups, got none of {group!r}")
 
 
 def _target(y: Any) -> tuple[Tensor, int]:

@@ -42,16 +42,16 @@ def samples(data: Any) -> Tensor:
     return x.to(torch.float32)
 
 
-def labels(values: Any) -> Tensor:
-    """Convert class indices (a tensor, an array or a list of ints) to int64.
+def labels(values: Any, argument: str = "labels") -> Tensor:
+    """Convert class indices (a tensor, an array or a list of ints) to int64; errors name the `argument`.
 
     Example:
         >>> labels([0, 2, 1])
         tensor([0, 2, 1])
     """
-    y = _tensor(np.asarray(values) if isinstance(values, (list, tuple)) else values, "labels").detach()
+    y = _tensor(np.asarray(values) if isinstance(values, (list, tuple)) else values, argument).detach()
     if y.is_floating_point() or y.is_complex() or y.ndim != 1:
-        raise TypeError(f"labels: expected integers of shape (N,), got {show(y)}")
+        raise TypeError(f"{argument}: expected integers of shape (N,), got {show(y)}")
     return y.to(torch.int64)
 
 

@@ -1,11 +1,12 @@
 """One door for domains: names joined by an arrow, or a source and a target of any usual form."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from advlearn.data.convert import labels
 from advlearn.data.lazy import LazySource
 from advlearn.data.load import load
 from advlearn.data.several import Domains, Part
@@ -19,14 +20,17 @@ def open_domains(data: Any) -> Domains:
 
     Args:
         data: ``"mnist->usps"``, with several sources ``"mnist,usps->mnist-m"``; a tuple (source, target) or ((source,
-            source, ...), target) of whatever `load` takes; or `Domains`.
+            source, ...), target) of whatever `load` takes, with known classes of target samples as a third part, -1
+            where unknown; or `Domains`.
 
     Returns:
         The domains. Images in memory are resized to the largest side among them (bilinear), and grey ones repeated
         over the channels where another domain has colour.
 
     Raises:
-        ValueError: No target or no source, a source without labels, shapes that cannot be brought together.
+        TypeError: A target that is drawn lazily.
+        ValueError: No target or no source, a source without labels, shapes that cannot be brought together, known
+            classes of another length or that no source has.
 
     Example:
         >>> open_domains("digits->digits").name
@@ -34,20 +38,23 @@ def open_domains(data: Any) -> Domains:
     """
     if isinstance(data, Domains):
         return data
+    known: Any = None
     if isinstance(data, str):
         before, arrow, after = data.partition(ARROW)
         if not arrow or not before.strip() or not after.strip():
             raise ValueError(f"data: expected 'source->target', for instance 'mnist->usps', got {data!r}")
         sources: list[Any] = [name.strip() for name in before.split(",")]
         target: Any = after.strip()
-    elif isinstance(data, tuple) and len(data) == 2:
-        first, target = data
+    elif isinstance(data, tuple) and len(data) in (2, 3):
+        first, target, known = data if len(data) == 3 else (*data, None)
         several = isinstance(first, tuple | list) and not _is_pair(first)
         sources = list(first) if several else [first]
     else:
-        raise ValueError(f"data: expected (source, target) or 'source->target', got {show(data)}")
+        expected = "(source, target), (source, target, known) or 'source->target'"
+        raise ValueError(f"data: expected {expected}, got {show(data)}")
     parts = alike([load(part) for part in (*sources, target)])
-    return Domains(tuple(parts[:-1]), parts[-1])
+    # `Domains` itself refuses a target that is not in memory.
+    return Domains(tuple(parts[:-1]), cast(Source, parts[-1]), None if known is None else labels(known, "known"))
 
 
 def _is_pair(x: Any) -> bool:

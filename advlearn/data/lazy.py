@@ -173,10 +173,12 @@ def from_loader(loader: DataLoader[Any]) -> LazySource:
 
 
 def from_tensors(x: Any, y: Any, name: str) -> Source:
-    """Make a `Source` of samples and class indices that are in memory already."""
+    """Make a `Source` of samples, and class indices or vectors (N, d) beside them, that are in memory already."""
     converted = samples(x)
     if y is None:
         return Source(converted, None, name)
+    if getattr(y, "ndim", 1) == 2 and "float" in str(y.dtype):
+        return Source(converted, samples(y), name)
     classes = labels(y)
     return Source(converted, classes, name, int(classes.max()) + 1 if len(classes) else 0)
 

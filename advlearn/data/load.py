@@ -34,7 +34,7 @@ def load(data: Any, labels: Any = None) -> Source | LazySource:
             a map-style torch Dataset with items x or (x, y);
             a DataLoader over one, whose batch size, collation, workers and shuffling are kept;
             a Toy, a Source or a LazySource.
-        labels: Class indices (N,), only beside a tensor or an array.
+        labels: Class indices (N,), or float vectors (N, d), only beside a tensor or an array.
 
     Returns:
         `Source` for data in memory, else `LazySource`; give either to `batches`.

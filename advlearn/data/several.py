@@ -9,7 +9,7 @@ from torch import Tensor
 
 from advlearn.core.trainer import Stream
 from advlearn.data.lazy import LazySource
-from advlearn.data.source import Source
+from advlearn.data.source import Source, show
 
 Part = Source | LazySource
 
@@ -19,16 +19,18 @@ Part = Source | LazySource
 class Domains:
     """One or more labelled source domains and a target domain.
 
-    A batch is (x, y) of each source in turn, then (x, y) of the target, where y is -1 but for `known` samples. Other
-    labels of the target are for evaluation and never reach a batch.
+    A batch is (x, y) of each source in turn, then (x, y) of the target, where y is what is `known`. The target's own
+    labels are for evaluation and never reach a batch.
 
     Args:
         sources: Labelled data of one shape and number of classes each.
-        target: Data of the same shape; labels are optional.
-        known: Indices of target samples whose label may be trained on, int64 (n,); None for none.
+        target: Data of the same shape, in memory; labels are optional.
+        known: Classes of the target samples that may be trained on, int64 (M,), -1 where unknown; None where all are.
 
     Raises:
-        ValueError: No source, a source without labels, shapes or classes that differ, a `known` index out of range.
+        TypeError: A target that is drawn lazily.
+        ValueError: No source, a source without labels, shapes or classes that differ, `known` of another length or
+            with a class that no source has.
 
     Example:
         >>> one = Source(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]), "one", 2)
@@ -37,13 +39,15 @@ class Domains:
     """
 
     sources: tuple[Part, ...]
-    target: Part
+    target: Source
     known: Tensor | None = None
     name: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("data: expected one or more source domains and a target, got no source")
+        if not isinstance(self.target, Source):
+            raise TypeError("data: expected a target domain in memory, got one that is drawn lazily")
         for source in self.sources:
             if not source.classes:
                 raise ValueError(f"data: source domain {source.name!r} has no labels; expected a class for each sample")
@@ -60,7 +64,7 @@ class Domains:
                 f"{self.classes - 1}"
             )
         if self.known is not None:
-            _check_known(self.known, self.target)
+            _check_known(self.known, len(self.target), self.classes)
         names = ",".join(s.name for s in self.sources)
         object.__setattr__(self, "name", f"{names}->{self.target.name}")
 
@@ -168,23 +172,18 @@ class Together:
 class _Unlabelled:
     """A target domain as training sees it: -1 in the place of every label that is not known."""
 
-    def __init__(self, target: Part, known: Tensor | None) -> None:
-        self.target = target
-        if not isinstance(target, Source):
-            raise TypeError("data: expected a target domain in memory, got one that is drawn lazily")
-        y = torch.full((len(target),), -1)
-        if known is not None and target.y is not None:
-            y[known] = target.y[known]
-        self.columns = (target.x, y)
+    def __init__(self, target: Source, known: Tensor | None) -> None:
+        self.columns = (target.x, torch.full((len(target),), -1) if known is None else known)
 
     def __len__(self) -> int:
-        return len(self.target)
+        return len(self.columns[0])
 
 
-def _check_known(known: Tensor, target: Part) -> None:
-    if not target.classes:
-        raise ValueError("known: the target has no labels to be known")
-    if known.dtype != torch.int64 or known.ndim != 1:
-        raise ValueError(f"known: expected int64 indices (n,), got {known.dtype} {tuple(known.shape)}")
-    if len(known) and (int(known.min()) < 0 or int(known.max()) >= len(target)):
-        raise ValueError(f"known: expected indices below {len(target)}, got {int(known.min())} to {int(known.max())}")
+def _check_known(known: Tensor, samples: int, classes: int) -> None:
+    if known.dtype != torch.int64 or known.shape != (samples,):
+        expected = f"int64 ({samples},), a class or -1 for each target sample"
+        raise ValueError(f"known: expected {expected}, got {show(known)}")
+    low, high = (int(value) for value in known.aminmax())
+    if low < -1 or high >= classes:
+        odd = low if low < -1 else high
+        raise ValueError(f"known: expected classes of the sources, [0, {classes}), or -1, got {odd}")

@@ -1,5 +1,6 @@
 """A data set held in memory as one tensor of samples and one of labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -36,12 +37,12 @@ class Source:
 
     Args:
         x: Samples, float32 (N, ...). Images are channel-first (N, C, H, W) and scaled to [-1, 1].
-        y: Class of each sample, int64 (N,), in [0, classes); None without labels.
+        y: Class of each sample, int64 (N,), in [0, classes), or a vector for each, float32 (N, d); None without labels.
         name: What the data is called in logs and file names.
-        classes: Number of classes; 0 without labels.
+        classes: Number of classes; 0 without labels, or with vectors.
 
     Raises:
-        TypeError: `x` is not a float32 tensor, or `y` not an int64 one.
+        TypeError: `x` is not a float32 tensor, or `y` neither an int64 nor a float32 one.
         ValueError: No samples, a value that is not finite, labels of another length or out of range.
 
     Example:
@@ -56,10 +57,13 @@ class Source:
     classes: int = 0
 
     def __post_init__(self) -> None:
-        _check_samples(self.x)
-        if self.y is None:
+        check_samples(self.x)
+        if self.y is None or self.vectors:
             if self.classes != 0:
-                raise ValueError(f"classes: expected 0 without labels, got {self.classes}")
+                without = "without labels" if self.y is None else "with vectors"
+                raise ValueError(f"classes: expected 0 {without}, got {self.classes}")
+            if self.y is not None:
+                _check_vectors(self.y, len(self.x))
         else:
             _check_labels(self.y, len(self.x), self.classes)
 
@@ -77,6 +81,12 @@ class Source:
         return kind_of(self.shape)
 
     @property
+    def vectors(self) -> int:
+        """Size of the vector that goes with each sample; 0 for classes, or without labels."""
+        y = self.y
+        return y.shape[1] if isinstance(y, Tensor) and y.is_floating_point() and y.ndim == 2 else 0
+
+    @property
     def columns(self) -> tuple[Tensor, ...]:
         """What a batch holds a part of: (x,), or (x, y) with labels."""
         return (self.x,) if self.y is None else (self.x, self.y)
@@ -92,7 +102,8 @@ class Source:
         return Source(self.x.to(device), y, self.name, self.classes)
 
 
-def _check_samples(x: Tensor) -> None:
+def check_samples(x: Tensor, names: Sequence[str] = ()) -> None:
+    """Refuse samples that are no finite float32 in one line; of vectors it names the column, where it has a name."""
     if not isinstance(x, Tensor) or x.dtype != torch.float32 or x.ndim < 2:
         problem = f"data: expected a float32 tensor of shape (N, ...), got {show(x)}"
         raise (ValueError(problem) if isinstance(x, Tensor) and x.dtype == torch.float32 else TypeError(problem))
@@ -100,9 +111,19 @@ def _check_samples(x: Tensor) -> None:
         raise ValueError(f"data: expected at least one sample and one value a sample, got shape {tuple(x.shape)}")
     finite = torch.isfinite(x)
     if not finite.all():
-        where = int((~finite).flatten(1).any(1).nonzero()[0])
-        values = x[where].flatten()
-        raise ValueError(f"data: expected finite values, got {float(values[~values.isfinite()][0])} in sample {where}")
+        where, column = (int(index) for index in (~finite).flatten(1).nonzero()[0])
+        place = "" if x.ndim > 2 else f", column {column}" + (f" ({names[column]!r})" if column < len(names) else "")
+        odd = float(x[where].flatten()[column])
+        raise ValueError(f"data: expected finite values, got {odd} in sample {where}{place}")
+
+
+def _check_vectors(y: Tensor, samples: int) -> None:
+    if y.dtype != torch.float32:
+        raise TypeError(f"labels: expected float32 vectors ({samples}, d), got {show(y)}")
+    if len(y) != samples:
+        raise ValueError(f"labels: expected {samples} vectors, one a sample, got {len(y)}")
+    if not torch.isfinite(y).all():
+        raise ValueError("labels: expected finite vectors, got a value that is not")
 
 
 def _check_labels(y: Tensor, samples: int, classes: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.data.source import Source, show
+from advlearn.data.source import Source, check_samples, show
 
 
 @final
@@ -26,8 +26,9 @@ class Table:
         classes: Number of classes; 0 where y is a number.
 
     Raises:
-        TypeError: As `Source`.
-        ValueError: As `Source`; names that do not fit the features, or an attribute of another length.
+        TypeError: As `Source`; an attribute that is neither int64 nor float32.
+        ValueError: As `Source`; names that do not fit the features, or an attribute of another length, with a code
+            that is negative or has no name, or with a number that is not finite.
 
     Example:
         >>> x, y = torch.zeros(3, 1), torch.tensor([0, 1, 1])
@@ -45,16 +46,16 @@ class Table:
     classes: int = 2
 
     def __post_init__(self) -> None:
+        check_samples(self.x, self.feature_names)
+        given, wanted = len(self.feature_names), self.x.shape[1]
+        if given not in (0, wanted):
+            raise ValueError(f"feature_names: expected {wanted} names, one a feature, got {given}")
         if self.classes:
             self.source()
         elif self.y.dtype != torch.float32 or self.y.shape != (len(Source(self.x)),) or not self.y.isfinite().all():
             raise ValueError(f"y: expected finite float32 numbers ({len(self.x)},) without classes, got {show(self.y)}")
-        given, wanted = len(self.feature_names), self.x.shape[1]
-        if given not in (0, wanted):
-            raise ValueError(f"feature_names: expected {wanted} names, one a feature, got {given}")
         for attribute, values in self.sensitive.items():
-            if values.shape != (len(self.x),):
-                raise ValueError(f"sensitive[{attribute!r}]: expected shape ({len(self.x)},), got {show(values)}")
+            _check_attribute(f"sensitive[{attribute!r}]", values, len(self.x), self.sensitive_names.get(attribute))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -94,6 +95,22 @@ class Table:
         values = self.sensitive[attribute].numpy()
         names = self.sensitive_names.get(attribute)
         return values if names is None else np.array(names)[values]
+
+
+def _check_attribute(what: str, values: Tensor, samples: int, names: Sequence[str] | None) -> None:
+    if not isinstance(values, Tensor) or values.dtype not in (torch.int64, torch.float32):
+        raise TypeError(f"{what}: expected int64 codes or float32 numbers ({samples},), got {show(values)}")
+    if values.shape != (samples,):
+        raise ValueError(f"{what}: expected shape ({samples},), got {show(values)}")
+    if values.is_floating_point():
+        odd = (~values.isfinite()).nonzero()
+        if len(odd):
+            raise ValueError(f"{what}: expected finite numbers, got {float(values[odd[0]])} in sample {int(odd[0])}")
+        return
+    low, high = (int(value) for value in values.aminmax())
+    if low < 0 or (names is not None and high >= len(names)):
+        wanted = "codes of 0 or more" if names is None else f"codes in [0, {len(names)}), one for each name"
+        raise ValueError(f"{what}: expected {wanted}, got {low if low < 0 else high}")
 
 
 Rows = Sequence[Sequence[str]]

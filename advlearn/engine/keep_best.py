@@ -17,8 +17,9 @@ from advlearn.engine.rng import isolated
 class KeepBest(Callback):
     """Look at the averaged player every so often, and end the run with the one that measured best.
 
-    In adaptation the measure must do without target labels: `advlearn.metrics.information_maximisation` of the
-    predictions on the target, or `reverse_validation`. It is taken from the same random numbers each time, apart from
+    Handed to `fit` as one of its callbacks, it decides what `Run.player`, and so `predict`, is. In adaptation the
+    measure must do without target labels: `advlearn.metrics.information_maximisation` of the predictions on the target,
+    or `reverse_validation`. It is taken from the same random numbers each time, apart from
     the run's own. NaN is never the best.
 
     Args:
@@ -30,7 +31,13 @@ class KeepBest(Callback):
         ValueError: If `every` is not positive; at the start of a run without an `Average` before this callback.
 
     Example:
-        >>> KeepBest(lambda task: 0.0, every=100).best is None
+        >>> import advlearn
+        >>> from advlearn.data import load
+        >>> from advlearn.metrics import information_maximisation
+        >>> target = load("digits").x[:100]
+        >>> best = KeepBest(lambda player: information_maximisation(player.predict(target)), every=2)
+        >>> run = advlearn.fit("adapt", data="digits->digits", steps=4, device="cpu", callbacks=[best])
+        >>> information_maximisation(run.predict(target)) == best.best
         True
     """
 
@@ -65,7 +72,8 @@ class KeepBest(Callback):
         return {"best": self.best, "best_step": self.best_step, "player": self._state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.best_step, self._state = state["best"], state["best_step"], state["player"]
+        if state:  # a checkpoint of a run's start is from before the first look
+            self.best, self.best_step, self._state = state["best"], state["best_step"], state["player"]
 
     def _look(self, trainer: Trainer) -> None:
         player = _averaged(trainer)

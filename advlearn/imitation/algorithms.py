@@ -14,6 +14,8 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
 
+from advlearn.engine.device import pick
+from advlearn.imitation.environment import bounded
 from advlearn.imitation.layout import Layout
 from advlearn.imitation.transitions import Transitions
 
@@ -31,14 +33,34 @@ NAMES = {
 }
 
 
-def build(algorithm: str | BaseAlgorithm, env: str | VecEnv | None, seed: int) -> BaseAlgorithm:
+def build(
+    algorithm: str | BaseAlgorithm,
+    env: str | VecEnv | None,
+    seed: int,
+    *,
+    entropy: float | None = None,
+    device: torch.device | str | None = None,
+) -> BaseAlgorithm:
     """The algorithm, with an environment.
 
+    Args:
+        algorithm: A name, or the algorithm itself.
+        env: What one that is named steps in.
+        seed: Seeds one that is named, and its environments.
+        entropy: Weight of the entropy bonus of PPO or A2C by name; None for theirs.
+        device: Device of one that is named; None for the CPU, which its small networks are fastest on.
+
     Raises:
-        ValueError: An unknown name, an algorithm without environment, or no environment at all.
+        ValueError: An unknown name, an algorithm without environment, no environment at all or one that the algorithm
+            cannot step in, or an argument that is the algorithm's own.
         ImportError: One of sb3-contrib, which is not installed.
     """
     if isinstance(algorithm, BaseAlgorithm):
+        for argument, value, its in (("entropy", entropy, "ent_coef"), ("device", device, "device")):
+            if value is not None:
+                raise ValueError(
+                    f"{argument}: expected none with an algorithm that is made, got {value}; set its {its}"
+                )
         if algorithm.get_env() is None:
             raise ValueError("algorithm: expected one with its environment, got none in it")
         return algorithm
@@ -47,12 +69,20 @@ def build(algorithm: str | BaseAlgorithm, env: str | VecEnv | None, seed: int) -
     if env is None:
         raise ValueError("env: expected an environment id, got none here or in the demonstrations")
     name, count = NAMES[algorithm]
+    if entropy is not None and name not in ("PPO", "A2C"):
+        raise ValueError(f"entropy: expected none with {algorithm}, which has no such bonus, got {entropy}")
+    chosen = pick("cpu" if device is None else device)
     venv = environments(env, count, seed) if isinstance(env, str) else env
+    bounded(venv.action_space)
     # Shorter rollouts than theirs, from more environments, in eight batches; and half the passes, since the critic has
     # moved on by the next rollout.
     settings: dict[str, Any] = {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
     settings |= {"n_epochs": 5, "policy_kwargs": {"optimizer_kwargs": ADAM}} if name == "PPO" else {}
-    return _class(name)(_policy(venv.observation_space), venv, seed=seed, device="cpu", **settings)
+    settings |= {} if entropy is None else {"ent_coef": entropy}
+    try:
+        return named(algorithm)(_policy(venv.observation_space), venv, seed=seed, device=chosen, **settings)
+    except AssertionError as error:  # how stable-baselines3 says that actions are of the wrong kind
+        raise ValueError(f"algorithm: {algorithm} and {venv.action_space} do not go together: {error}") from None
 
 
 def environments(env_id: str, count: int, seed: int) -> VecEnv:
@@ -61,10 +91,11 @@ def environments(env_id: str, count: int, seed: int) -> VecEnv:
     Such a batch does what gymnasium's environments do, step for step, and leaves more of the time to learning. One
     alone is gymnasium's in any case.
     """
-    if count > 1 and find_spec("advlearn_envs") is not None:
-        envs: Any = import_module("advlearn_envs")
-        if env_id in import_module("advlearn_envs.catalogue").available():
-            return VecMonitor(envs.StableBaselinesVecEnv(envs.make(env_id, count, seed=seed)))
+    if find_spec("advlearn_envs") is not None:
+        envs: Any = import_module("advlearn_envs")  # which also names its ids to gymnasium
+        name = env_id.removeprefix("advlearn_envs:").removeprefix("advlearn/")
+        if count > 1 and name in import_module("advlearn_envs.catalogue").available():
+            return VecMonitor(envs.StableBaselinesVecEnv(envs.make(name, count, seed=seed)))
     return make_vec_env(env_id, n_envs=count, seed=seed)
 
 
@@ -103,7 +134,9 @@ def _policy(space: Any) -> str:
     return "CnnPolicy" if is_image_space(space) else "MlpPolicy"
 
 
-def _class(name: str) -> Any:
+def named(algorithm: str) -> Any:
+    """The class of a name in `NAMES`."""
+    name = NAMES[algorithm][0]
     if hasattr(stable_baselines3, name):
         return getattr(stable_baselines3, name)
     try:

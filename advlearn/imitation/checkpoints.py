@@ -83,6 +83,8 @@ class Checkpoints(BaseCallback):
         self.ours.load_state_dict(state["ours"])
         self.run.history[:] = state["history"]
         self._behind_reset = state
+        # An algorithm that has been used before is reset like a fresh one.
+        player._last_obs, player.ep_info_buffer = None, None
         self._seed()
         return player.num_timesteps
 
@@ -95,9 +97,9 @@ class Checkpoints(BaseCallback):
         state, self._behind_reset = self._behind_reset, None
         normalise: Any = player.get_vec_normalize_env()
         if normalise is not None:
-            for name, moments in _moments(normalise).items():
+            for name, one in moments(normalise).items():
                 mean, variance, count = state["normalise"][name]
-                moments.mean, moments.var, moments.count = np.array(mean), np.array(variance), count
+                one.mean, one.var, one.count = np.array(mean), np.array(variance), count
             player._last_obs = normalise.normalize_obs(normalise.old_obs)
         cast(Any, player.ep_info_buffer).extend(state["episodes"])
         rng.set_state(state["rng"])
@@ -124,7 +126,7 @@ class Checkpoints(BaseCallback):
         player._last_obs = player.env.reset()
         player._last_episode_starts = np.ones(player.env.num_envs, dtype=bool)
         normalise: Any = player.get_vec_normalize_env()
-        moments = {} if normalise is None else _moments(normalise)
+        scales = {} if normalise is None else moments(normalise)
         checkpoint.save(
             self.folder / checkpoint.NAME,
             {
@@ -135,7 +137,7 @@ class Checkpoints(BaseCallback):
                 "counters": {name: getattr(player, name) for name in COUNTERS if hasattr(player, name)},
                 "episodes": [{key: float(value) for key, value in info.items()} for info in player.ep_info_buffer],
                 "normalise": {
-                    name: [one.mean.tolist(), one.var.tolist(), float(one.count)] for name, one in moments.items()
+                    name: [one.mean.tolist(), one.var.tolist(), float(one.count)] for name, one in scales.items()
                 },
                 "adversary": self.run.reward.adversary.state_dict(),
                 "ours": self.ours.state_dict(),
@@ -159,7 +161,7 @@ def _variables(player: BaseAlgorithm) -> dict[str, torch.Tensor]:
     return {name: getattr(player, name) for name in names if getattr(player, name) is not None}
 
 
-def _moments(normalise: Any) -> dict[str, Any]:
+def moments(normalise: Any) -> dict[str, Any]:
     """The running moments of a `VecNormalize`, by the name of a part of a dict observation, or alone."""
-    moments = normalise.obs_rms
-    return moments if isinstance(moments, dict) else {"": moments}
+    found = normalise.obs_rms if normalise.norm_obs else {}
+    return found if isinstance(found, dict) else {"": found}

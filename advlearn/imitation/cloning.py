@@ -30,12 +30,15 @@ def clone_behaviour(
 
     Raises:
         TypeError: If the policy gives no log-probability of an action.
+        ValueError: If the demonstrations have no actions.
 
     Reference: Pomerleau 1991; as the baseline of Ho and Ermon 2016, section 6.
     """
     policy: Any = algorithm.policy
     if not isinstance(policy, ActorCriticPolicy):
         raise TypeError(f"algorithm: expected one with an actor-critic policy, got {type(algorithm).__name__}")
+    if not demonstrations.has_actions:
+        raise ValueError("demonstrations: expected some with actions to clone, got observations alone")
     pairs = demonstrations.to(policy.device)
     seen = observed(algorithm)
     optimizer = adam([p for p in policy.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.999))

@@ -24,7 +24,8 @@ class Demonstrations:
     Args:
         observations: Observations, (sum of (T_i + 1), ...); the last one of each episode is included. Of a dict space,
             a dict of such arrays.
-        actions: Actions, (sum of T_i, d) float, or (sum of T_i,) int.
+        actions: Actions, (sum of T_i, d) float, or (sum of T_i,) int; None where nobody noted them: then a critic may
+            see states only, and nothing is cloned.
         lengths: Steps T_i of each episode, int64 (n,).
         terminated: Whether the environment ended the episode, bool (n,); False where a time limit did.
         env_id: The environment, for messages and as a default.
@@ -40,7 +41,7 @@ class Demonstrations:
     """
 
     observations: Any
-    actions: Array
+    actions: Array | None
     lengths: Array
     terminated: Array
     env_id: str = ""
@@ -55,7 +56,8 @@ class Demonstrations:
         if steps < 2:
             raise ValueError(f"demonstrations: expected at least 2 transitions, got {steps}")
         seen = {f"observations{at}": (part, steps + episodes) for at, part in _parts(self.observations).items()}
-        for name, (values, wanted) in (seen | {"actions": (self.actions, steps)}).items():
+        seen |= {} if self.actions is None else {"actions": (self.actions, steps)}
+        for name, (values, wanted) in seen.items():
             if len(values) != wanted:
                 raise ValueError(f"{name}: expected {wanted} rows for {episodes} episodes, got {len(values)}")
             bad = int((~np.isfinite(values.reshape(wanted, -1)).all(1)).sum())
@@ -63,7 +65,7 @@ class Demonstrations:
                 raise ValueError(f"{name}: expected finite numbers, got NaN or infinity in {bad} of {wanted} rows")
 
     def __len__(self) -> int:
-        return len(self.actions)
+        return int(np.sum(self.lengths))
 
     @property
     def episodes(self) -> int:
@@ -82,7 +84,7 @@ class Demonstrations:
         return replace(
             self,
             observations=_each(self.observations, lambda part: part[: steps + episodes]),
-            actions=self.actions[:steps],
+            actions=None if self.actions is None else self.actions[:steps],
             lengths=self.lengths[:episodes],
             terminated=self.terminated[:episodes],
         )
@@ -95,7 +97,8 @@ class Demonstrations:
             seed: Seeds the starts.
 
         Returns:
-            Transitions of tensors on the CPU, each observation as one vector.
+            Transitions of tensors on the CPU, each observation as one vector; actions are (N, 0) where there are
+            none.
         """
         if every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
@@ -111,25 +114,32 @@ class Demonstrations:
         last = np.isin(rows, ends - 1)
         return Transitions.of(
             flat(_each(self.observations, lambda part: part[rows + episode])),
-            self.actions[rows],
+            np.zeros((len(rows), 0), np.float32) if self.actions is None else self.actions[rows],
             flat(_each(self.observations, lambda part: part[rows + episode + 1])),
             last & self.terminated[episode],
         )
 
 
 def load_demonstrations(path: str | Path) -> Demonstrations:
-    """Read demonstrations from an npz file of flat arrays, without pickles.
+    """Read demonstrations from an npz file of flat arrays, or from a data set by its name; without pickles.
 
     Args:
         path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of a file with
-            ``observations``, ``actions``, ``episode_lengths``, ``terminated`` and, optionally, ``env_id`` and
-            ``expert_return_mean``; of a dict space ``observations/name`` for each part.
+            ``observations``, ``episode_lengths``, ``terminated`` and, optionally, ``actions``, ``env_id`` and
+            ``expert_return_mean``; of a dict space ``observations/name`` for each part. Or ``"minari:ID"`` and
+            ``"hf:NAME"``, for what `from_minari` and `from_huggingface` take.
 
     Raises:
         FileNotFoundError: There is no such file.
+        ImportError: A data set, and the package that loads it is not installed.
         ValueError: It is cut off, lacks an array, or holds what `Demonstrations` refuses.
     """
     name, path = str(path), Path(path)
+    origin, _, dataset = name.partition(":")
+    if origin in ("minari", "hf"):
+        from advlearn.imitation import sources  # late, since it builds on this file
+
+        return sources.from_minari(dataset) if origin == "minari" else sources.from_huggingface(dataset)
     path = (find("demos", f"{name}.npz") if not path.suffix else None) or path
     if not path.is_file():
         raise FileNotFoundError(f"demonstrations: there is no file {path}, and no demos/{name}.npz in a data folder")
@@ -161,12 +171,12 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrat
     seen: Any = {name.partition("/")[2]: given[name] for name in given if name.startswith("observations/")}
     if seen:
         given["observations"] = seen
-    missing = {"observations", "actions", "episode_lengths", "terminated"} - given.keys()
+    missing = {"observations", "episode_lengths", "terminated"} - given.keys()
     if missing:
         raise ValueError(f"demonstrations: {source} lacks {', '.join(sorted(missing))}; it has {', '.join(given)}")
     return Demonstrations(
         given["observations"],
-        given["actions"],
+        given.get("actions"),
         given["episode_lengths"],
         np.asarray(given["terminated"]).astype(bool),
         str(given.get("env_id", "")),

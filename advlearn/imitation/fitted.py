@@ -53,19 +53,19 @@ def _oriented(seen: Array, space: Any, where: str) -> Array:
     return seen
 
 
-def _actions(actions: Array, space: Any, where: str) -> None:
+def _actions(actions: Array | None, space: Any, where: str) -> None:
     if isinstance(space, spaces.Discrete):
         low, high = int(space.start), int(space.start + space.n - 1)
-        if actions.dtype.kind not in "iu" or actions.ndim != 1:
+        if actions is not None and (actions.dtype.kind not in "iu" or actions.ndim != 1):
             raise ValueError(f"demonstrations{where}: expected int actions (N,), got {actions.dtype} {actions.shape}")
     elif isinstance(space, spaces.Box):
         low, high = space.low, space.high
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise ValueError(f"env: expected actions with finite bounds, got {space}")
-        if actions.shape[1:] != space.shape:
+        if actions is not None and actions.shape[1:] != space.shape:
             raise ValueError(f"demonstrations{where}: expected actions of shape {space.shape}, got {actions.shape[1:]}")
     else:
         raise TypeError(f"env: expected Discrete or Box actions, got {space}")
-    if (actions < low).any() or (actions > high).any():
+    if actions is not None and ((actions < low).any() or (actions > high).any()):
         found = f"{actions.min():.4g} to {actions.max():.4g}"
         raise ValueError(f"demonstrations{where}: actions from {found} leave the environment's range {space}")

@@ -23,7 +23,7 @@ class Imitation:
         policy: The algorithm of stable-baselines3, an ordinary one: ``policy.save`` and ``PPO.load`` are all it needs.
         reward: The learned reward; called with arrays it gives the reward of transitions.
         demonstrations: What was imitated.
-        env_id: The environment, where it has an id.
+        env_id: The environment that the policy trained in, where it has an id.
     """
 
     def __init__(
@@ -34,6 +34,11 @@ class Imitation:
         self.demonstrations = demonstrations
         self.env_id = env_id
         self.history: list[dict[str, Any]] = []
+
+    @property
+    def reward_fn(self) -> LearnedReward:
+        """The learned reward as a function of arrays: `reward` by another name."""
+        return self.reward
 
     def returns(
         self, env: str | VecEnv | None = None, episodes: int = 20, *, deterministic: bool = True, seed: int = 0

@@ -39,6 +39,9 @@ class LearnedReward:
         absorbing: Whether there is an absorbing state.
         log_prob: The policy's log-probability of the actions of transitions; for AIRL.
 
+    Raises:
+        ValueError: An unknown form, or a `log_prob` where the demonstrations have no actions.
+
     Reference:
         Kostrikov et al., "Discriminator-Actor-Critic", 2019, section 4.2.
 
@@ -58,6 +61,10 @@ class LearnedReward:
         absorbing: bool = False,
         log_prob: LogProb | None = None,
     ) -> None:
+        if form != "own" and form not in FORMS:
+            raise ValueError(f"reward: expected one of own, {', '.join(FORMS)}, got {form!r}")
+        if log_prob is not None and not demonstrations.has_actions:
+            raise ValueError("objective: AIRL weighs what the expert did, and the demonstrations have no actions")
         self.adversary = adversary
         self.encoder = encoder
         self.demonstrations = demonstrations

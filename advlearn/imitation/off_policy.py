@@ -1,7 +1,9 @@
 """The adversary's part in SAC, TD3, DQN, TQC: replayed transitions get the reward of today's critic."""
 
+import copy
 from typing import Any, cast, final
 
+import numpy as np
 import torch
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -22,25 +24,49 @@ ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "t
 class Relabelled:
     """A replay buffer whose samples carry the learned reward, never one from when they were stored.
 
+    What is stored is the true reward, which nothing reads here: behind the run the buffer is an ordinary one, and so
+    it is when it is pickled.
+
     Args:
         buffer: The algorithm's buffer.
         reward: The learned reward.
         policy: The algorithm's policy, which knows how stored actions are scaled.
+
+    Attributes:
+        paid: The rewards of the last sample, float32 (N,); empty before the first.
+
+    Raises:
+        ValueError: A buffer of returns over several steps, whose samples are no transitions.
     """
 
     def __init__(self, buffer: ReplayBuffer, reward: LearnedReward, policy: Any) -> None:
+        several = getattr(buffer, "n_steps", 1)
+        if several > 1:
+            raise ValueError(f"n_steps: expected 1, since rewards are learned for single steps, got {several}")
         self.buffer = buffer
         self.reward = reward
         self.policy = policy
+        self.paid = torch.zeros(0)
 
     def __getattr__(self, name: str) -> Any:
+        # Copies ask for names such as __setstate__ before there is a buffer to ask.
+        if name.startswith("__") or name == "buffer":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.buffer, name)
+
+    def __reduce__(self) -> Any:
+        return copy.copy, (self.buffer,)
+
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: list[dict[str, Any]]) -> None:
+        """Store a step of each environment, with the reward that the recording hides."""
+        true = np.array([info["true_reward"] for info in infos], dtype=reward.dtype)
+        self.buffer.add(obs, next_obs, action, true, done, infos)
 
     def sample(self, batch_size: int, env: Any = None) -> ReplayBufferSamples:
         """A batch of transitions with rewards as the critic gives them now."""
         drawn = self.buffer.sample(batch_size, env=env)
-        rewards = self.reward.of(self.transitions(drawn))
-        return drawn._replace(rewards=rewards.to(drawn.rewards)[:, None])
+        self.paid = self.reward.of(self.transitions(drawn))
+        return drawn._replace(rewards=self.paid.to(drawn.rewards)[:, None])
 
     def state_dict(self) -> dict[str, Any]:
         """What is stored, as tensors; of dict observations, a dict."""
@@ -124,7 +150,7 @@ class OffPolicyReward(BaseCallback):
                 self.reward.update(self.replay.draw(self.batch_size), self.batch_size)
         if self.look is not None and self.num_timesteps >= self._next_look:
             self._next_look += self.look_every
-            self.look()
+            self.look(self.replay.paid)
         return True
 
 

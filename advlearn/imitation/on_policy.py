@@ -5,6 +5,7 @@ from typing import Any, final
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
 
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.recording import Recording
@@ -12,7 +13,8 @@ from advlearn.imitation.resident_env import ResidentRecording
 from advlearn.imitation.return_scale import ReturnScale
 from advlearn.imitation.transitions import Memory, Transitions
 
-Look = Callable[[], None]
+# Told the rewards that were paid last, before they are scaled.
+Look = Callable[[Tensor], None]
 
 
 @final
@@ -77,10 +79,11 @@ class OnPolicyReward(BaseCallback):
         held, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
         # The buffer knows of starts: a step ended its episode where the next one starts one.
         ended = torch.cat([starts[1:] > 0, torch.as_tensor(self.locals["dones"])[None]]).to(self._device)
-        held += self.scale(self.reward.of(steps).reshape(held.shape), ended).to(held)
+        paid = self.reward.of(steps)
+        held += self.scale(paid.reshape(held.shape), ended).to(held)
         buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
         if self.look is not None:
-            self.look()
+            self.look(paid)
 
     @property
     def _device(self) -> torch.device:

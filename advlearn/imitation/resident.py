@@ -143,6 +143,10 @@ class ResidentPPO(PPO):
         cast(Any, self.env).env = recording
         return recording
 
+    def unrecord(self) -> None:
+        """Pay the environments' own rewards again, and remember nothing."""
+        cast(Any, self.env).env = self._counted
+
     def set_env(self, env: Batch | VecEnv, force_reset: bool = True) -> None:  # type: ignore[override]
         """Go on with another batch of as many environments.
 

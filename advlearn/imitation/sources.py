@@ -1,8 +1,8 @@
-"""Demonstrations from what people have: a policy to roll out, trajectories of `imitation`, a Minari data set."""
+"""Demonstrations from what people have: a policy to roll out, trajectories of `imitation`, Minari, Hugging Face."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
@@ -58,14 +58,52 @@ def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstr
     """Demonstrations from trajectories as the package `imitation` has them.
 
     Args:
-        trajectories: Objects with ``obs`` (T + 1, ...) or its ``DictObs``, ``acts`` (T, ...) and ``terminal``;
-            ``rews`` if there is one.
+        trajectories: Objects, or mappings, with ``obs`` (T + 1, ...) or its ``DictObs``, ``acts`` (T, ...) and
+            ``terminal``; ``rews`` if there is one, and all without ``acts`` where nobody noted them. They are taken one
+            by one, so they may be streamed.
         env_id: The environment.
+
+    Raises:
+        ValueError: None at all, one without ``obs`` or ``terminal``, or what `Demonstrations` refuses.
+
+    Example:
+        >>> row = {"obs": [[0.0], [1.0], [2.0]], "acts": [1, 1], "rews": [1.0, 1.0], "terminal": True}
+        >>> demos = from_trajectories([row, row])
+        >>> len(demos), demos.episodes, demos.expert_return
+        (4, 2, 2.0)
     """
-    given = list(trajectories)
-    returns = [float(np.sum(t.rews)) for t in given if hasattr(t, "rews")]
-    parts = [(_arrays(t.obs), np.asarray(t.acts), bool(t.terminal)) for t in given]
-    return _joined(parts, env_id, float(np.mean(returns)) if len(returns) == len(given) > 0 else float("nan"))
+    parts: list[tuple[Any, Array | None, bool]] = []
+    returns: list[float] = []
+    for trajectory in trajectories:
+        t = _fields(trajectory)
+        lacking = [name for name in ("obs", "terminal") if t.get(name) is None]
+        if lacking:
+            raise ValueError(f"trajectories: number {len(parts)} lacks {', '.join(lacking)}; it has {', '.join(t)}")
+        acts = t.get("acts")
+        parts.append((_arrays(t["obs"]), None if acts is None else np.asarray(acts), bool(t["terminal"])))
+        returns.append(float("nan") if t.get("rews") is None else float(np.sum(t["rews"])))
+    return _joined(parts, env_id, float(np.mean(returns)) if returns else float("nan"))
+
+
+def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
+    """Demonstrations from a Hugging Face data set in the layout of the package `imitation`, one episode a row.
+
+    Args:
+        dataset: A ``datasets.Dataset``, or its name, whose split ``train`` is streamed. Rows have ``obs``, ``acts``,
+            ``rews`` and ``terminal``; ``infos``, which are pickled as text, are left alone.
+        env_id: The environment, which such a data set does not name.
+
+    Raises:
+        ImportError: A name, and `datasets` is not installed.
+        ValueError: A row lacks something; see `from_trajectories`.
+    """
+    if isinstance(dataset, str):
+        try:
+            import datasets  # type: ignore[import-not-found]
+        except ImportError:
+            raise ImportError(f"dataset: {dataset!r} is a name; to load it: pip install datasets") from None
+        dataset = datasets.load_dataset(dataset, split="train", streaming=True)
+    return from_trajectories(dataset, env_id)
 
 
 def from_minari(dataset: Any) -> Demonstrations:
@@ -91,13 +129,13 @@ def from_minari(dataset: Any) -> Demonstrations:
 
 def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Path:
     """Write demonstrations to an npz file that `load_demonstrations` reads; the file is whole or absent."""
-    path, seen = Path(path), demonstrations.observations
-    named = {f"observations/{name}": part for name, part in seen.items()} if isinstance(seen, dict) else None
+    path, seen, actions = Path(path), demonstrations.observations, demonstrations.actions
+    named: dict[str, Any] = {} if actions is None else {"actions": actions}
+    named |= {f"observations/{n}": p for n, p in seen.items()} if isinstance(seen, dict) else {"observations": seen}
     with replacing(path) as file:
         np.savez_compressed(
             file,
-            **(named or {"observations": seen}),
-            actions=demonstrations.actions,
+            **named,
             episode_lengths=demonstrations.lengths,
             terminated=demonstrations.terminated,
             env_id=np.array(demonstrations.env_id),
@@ -106,13 +144,24 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Pat
     return path
 
 
-def _joined(parts: list[tuple[Any, Array, bool]], env_id: str, expert_return: float) -> Demonstrations:
+def _fields(trajectory: Any) -> Mapping[str, Any]:
+    if isinstance(trajectory, Mapping):
+        return cast(Mapping[str, Any], trajectory)
+    names = ("obs", "acts", "rews", "terminal")
+    return {name: getattr(trajectory, name) for name in names if hasattr(trajectory, name)}
+
+
+def _joined(parts: Sequence[tuple[Any, Array | None, bool]], env_id: str, expert_return: float) -> Demonstrations:
     if not parts:
         raise ValueError("demonstrations: expected at least one episode, got none")
+    acted = [actions for _, actions, _ in parts if actions is not None]
+    if len(acted) not in (0, len(parts)):
+        raise ValueError(f"actions: expected in every episode or in none, got them in {len(acted)} of {len(parts)}")
+    lengths = [len(actions) for actions in acted] or [_steps(observations) for observations, _, _ in parts]
     return Demonstrations(
         _together([observations for observations, _, _ in parts], np.concatenate),
-        np.concatenate([actions for _, actions, _ in parts]),
-        np.array([len(actions) for _, actions, _ in parts]),
+        np.concatenate(acted) if acted else None,
+        np.array(lengths),
         np.array([terminated for _, _, terminated in parts]),
         env_id,
         expert_return,
@@ -124,6 +173,11 @@ def _together(observations: list[Any], join: Callable[[list[Any]], Array]) -> An
     if isinstance(observations[0], dict):
         return {name: join([one[name] for one in observations]) for name in observations[0]}
     return join(observations)
+
+
+def _steps(observations: Any) -> int:
+    """Steps of an episode whose last observation is included."""
+    return len(next(iter(observations.values())) if isinstance(observations, dict) else observations) - 1
 
 
 def _row(observations: Any, i: int) -> Any:

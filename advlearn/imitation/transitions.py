@@ -21,7 +21,7 @@ class Transitions(NamedTuple):
 
     Attributes:
         observations: Observations, float32 (N, d), or uint8 where they are images and nothing else.
-        actions: Actions as the environment took them, float32 (N, k) or int64 (N,).
+        actions: Actions as the environment took them, float32 (N, k) or int64 (N,); (N, 0) where they are not known.
         next_observations: Observations after the step, as `observations`; the last one where an episode ended.
         terminated: Whether the environment, not a time limit, ended the episode, bool (N,).
     """
@@ -46,6 +46,11 @@ class Transitions(NamedTuple):
     def size(self) -> int:
         """Number of steps N."""
         return self.observations.shape[0]
+
+    @property
+    def has_actions(self) -> bool:
+        """Whether it is known what was done."""
+        return self.actions.shape[1:] != (0,)
 
     def at(self, rows: Tensor | slice) -> "Transitions":
         """The transitions with these row numbers."""
@@ -106,7 +111,7 @@ class Encoder(nn.Module):
         state_images: Start and shape of each image in what `states` gives.
 
     Raises:
-        ValueError: Any other `inputs`.
+        ValueError: Any other `inputs`, or one with actions where the demonstrations have none.
 
     Example:
         >>> steps = Transitions.of(torch.randn(9, 3), torch.arange(9) % 2, torch.randn(9, 3), torch.zeros(9))
@@ -131,6 +136,10 @@ class Encoder(nn.Module):
         super().__init__()
         if inputs not in INPUTS:
             raise ValueError(f"inputs: expected one of {', '.join(INPUTS)}, got {inputs!r}")
+        if "action" in inputs and not demonstrations.has_actions:
+            raise ValueError(
+                f"inputs: the demonstrations have no actions; expected 'state' or 'state-next', got {inputs!r}"
+            )
         self.choices = choices
         self.first = first
         self.inputs: Inputs = inputs

@@ -5,10 +5,10 @@ import time
 from typing import final
 
 import numpy as np
+from torch import Tensor
 
-from advlearn.imitation.demonstrations import Demonstrations
 from advlearn.imitation.imitation import Imitation
-from advlearn.imitation.rewards import Form, sign
+from advlearn.imitation.rewards import sign
 
 
 @final
@@ -27,10 +27,15 @@ class Watch:
         self.quiet = quiet
         self._began: tuple[float, int] | None = None
         self._tenth = 0
+        self._judged = False
 
-    def __call__(self) -> None:
-        """Look at the policy's last episodes and at the critic."""
+    def __call__(self, paid: Tensor) -> None:
+        """Look at the policy's last episodes, at the critic and, the first time, at the sign of what it paid."""
         player = self.run.policy
+        if not self._judged and len(paid):
+            self._judged = True
+            lengths = {int(episode["l"]) for episode in player.ep_info_buffer or ()}
+            remark_on_sign(self.run, float(paid.min()), float(paid.max()), lengths)
         episodes = [float(episode["r"]) for episode in player.ep_info_buffer or ()]
         found = float(np.mean(episodes)) if episodes else float("nan")
         self.run.history.append({"steps": player.num_timesteps, "return": found, **self.run.reward.figures()})
@@ -51,11 +56,21 @@ class Watch:
         return f"; {(self.run.policy.num_timesteps - before) / max(time.monotonic() - then, 1e-9):.0f} steps/s"
 
 
-def remark(form: Form, absorbing: bool, demonstrations: Demonstrations, env_id: str) -> None:
-    """Say what may surprise: a reward of one sign where lengths vary, demonstrations of another environment."""
-    if sign(form) and not absorbing and len(np.unique(demonstrations.lengths)) > 1:
-        what = "never negative: it pays for living on" if sign(form) > 0 else "never positive: it pays for ending early"
-        line = f"{what}, and the demonstrations differ in length; absorbing=True removes the bias"
-        print(f"reward: {form!r} is {line}", file=sys.stderr)
-    if demonstrations.env_id and env_id != demonstrations.env_id:
-        print(f"env: {env_id}, and the demonstrations are of {demonstrations.env_id}", file=sys.stderr)
+def remark_on_sign(run: Imitation, lowest: float, highest: float, lengths: set[int]) -> None:
+    """Say that a reward has one sign where episodes differ in length, which moves a policy whatever the expert did.
+
+    Args:
+        run: The run, after its first rollout.
+        lowest: The smallest reward of the rollout.
+        highest: The largest.
+        lengths: Steps of the policy's episodes.
+    """
+    form, absorbing = run.reward.form, run.reward.absorbing
+    one_sign = sign(form) if form != "own" else int(lowest >= 0) - int(highest <= 0)
+    everywhere = lengths | {int(length) for length in run.demonstrations.lengths}
+    if not one_sign or absorbing or len(everywhere) == 1:
+        return
+    bias = "living on" if one_sign > 0 else "ending early"
+    seen = f"{form!r} paid {lowest:.3g} to {highest:.3g} at first"
+    line = f"of one sign, it pays for {bias} where episodes last {min(everywhere)} to {max(everywhere)} steps"
+    print(f"reward: {seen}; {line}; absorbing=True removes the bias", file=sys.stderr)

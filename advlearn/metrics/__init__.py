@@ -20,10 +20,10 @@ from advlearn.metrics.fairness import (
     quantile_difference,
 )
 from advlearn.metrics.fidelity import MeanStd, frechet_distance, frechet_from_moments, inception_score, kid
-from advlearn.metrics.image_report import ImageReport, image_report, per_class_frechet
+from advlearn.metrics.image_report import ImageReport, image_report, per_class_frechet, sampled_report
 from advlearn.metrics.inception import Inception
 from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
-from advlearn.metrics.memorisation import Memorisation, memorisation, nearest
+from advlearn.metrics.memorisation import Memorisation, memorisation, nearest, nearest_k
 from advlearn.metrics.modes import ClassReport, ModeReport, class_report, mode_report
 from advlearn.metrics.posterior import PosteriorReport, mutual_information, posterior_report
 from advlearn.metrics.transfer import (
@@ -74,6 +74,7 @@ __all__ = [
     "mode_report",
     "mutual_information",
     "nearest",
+    "nearest_k",
     "per_class_accuracy",
     "per_class_frechet",
     "posterior_report",
@@ -81,6 +82,7 @@ __all__ = [
     "proxy_a_distance",
     "quantile_difference",
     "reverse_validation",
+    "sampled_report",
     "sinkhorn_divergence",
     "sliced_wasserstein",
     "soft_neighbourhood_density",

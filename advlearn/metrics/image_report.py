@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from advlearn.data.source import Source
 from advlearn.metrics._checks import count, describe, pair
 from advlearn.metrics.coverage import density_coverage, precision_recall
 from advlearn.metrics.extract import features
 from advlearn.metrics.fidelity import frechet_distance, inception_score, kid
+from advlearn.metrics.memorisation import memorisation
 
 PRECISION_K, DENSITY_K = 3, 5
 SUBSETS, SUBSET_SIZE, SPLITS = 100, 1000, 10
+REAL, TRAIN = 1000, 10_000
 CAVEATS = (
     "it never looks at the real images, cannot see a lack of variety within a class or copies of training images, "
     "rises with samples that fool the classifier, and compares only with scores of the same classifier and splits"
@@ -40,8 +43,12 @@ class ImageReport:
             labels.
         inception: Inception score, mean over splits; None without a classifier.
         inception_std: Its standard deviation over the splits.
+        copies: Share of generated images nearer to a training image than 99% of the real ones are; None without
+            training images.
+        nearer: How often a generated image is nearer to the training images than a real one is; None likewise.
         samples: Number of generated images.
         real: Number of real images.
+        train: Number of training images; 0 for none.
         split: Which part of the data the real images are.
         extractor: Name of the network whose features were compared.
         dimensions: Number of its features.
@@ -59,8 +66,11 @@ class ImageReport:
     per_class: tuple[float, ...]
     inception: float | None
     inception_std: float | None
+    copies: float | None
+    nearer: float | None
     samples: int
     real: int
+    train: int
     split: str
     extractor: str
     dimensions: int
@@ -79,8 +89,11 @@ class ImageReport:
         if self.inception is not None:
             lines.append(f"inception score   {self.inception:.4g} +- {self.inception_std:.2g} ({SPLITS} splits)")
             lines.append(f"                  mind: {CAVEATS}")
+        if self.train:
+            lines.append(f"copies, nearer    {self.copies:.3f}, {self.nearer:.3f} (0.01, 0.5 where nothing was copied)")
+        nearest = f", nearest of {self.train} training images" if self.train else ""
         lines.append(
-            f"protocol          {self.samples} samples against {self.real} real images, split {self.split}; "
+            f"protocol          {self.samples} samples against {self.real} real images, split {self.split}{nearest}; "
             f"{self.dimensions} features of {self.extractor}; {self.resized}"
         )
         return "\n".join(lines)
@@ -96,6 +109,7 @@ def image_report(
     side: int | None = None,
     labels: tuple[Tensor, Tensor] | None = None,
     classifier: Extractor | None = None,
+    train: Tensor | None = None,
     batch_size: int = 256,
 ) -> ImageReport:
     """Every measure of fidelity and variety that features allow, and the protocol in the same object.
@@ -104,12 +118,14 @@ def image_report(
         samples: Generated images (N, C, H, W), N above 5, scaled as the extractor expects.
         real: Real images (M, C, H, W), M above 5.
         extractor: Module or callable from images to features (B, d): a classifier without its last layer,
-            `advlearn.metrics.Inception`, any network.
+            `advlearn.metrics.Inception`, any network. One that resizes images itself says how in ``resized``.
         name: What to call the extractor; its class by default.
         split: Which part of the data the real images are, such as ``"test"``.
         side: Resize images to side x side (bilinear, antialiased) before the extractor; None leaves them.
         labels: Classes of the samples and of the real images, int64 (N,) and (M,), for a distance by class.
         classifier: From features (B, d) to class logits (B, K), for the inception score; None leaves it out.
+        train: Training images (T, C, H, W), for `memorisation` in the extractor's features; the real images are then
+            held-out ones. None leaves it out.
         batch_size: Images per call of the extractor.
 
     Returns:
@@ -132,6 +148,9 @@ def image_report(
     kernel = kid(true, made, SUBSETS, size)
     manifold, density = precision_recall(true, made, PRECISION_K), density_coverage(true, made, DENSITY_K)
     score = None if classifier is None else inception_score(features(classifier, made, batch_size), SPLITS)
+    copied = None
+    if train is not None:
+        copied = memorisation(made, _features("train", train, extractor, side, batch_size), true)
     return ImageReport(
         frechet=float(frechet_distance(true, made)),
         kid=float(kernel.mean),
@@ -143,13 +162,51 @@ def image_report(
         per_class=() if labels is None else tuple(per_class_frechet(true, made, labels[1], labels[0]).tolist()),
         inception=None if score is None else float(score.mean),
         inception_std=None if score is None else float(score.std),
+        copies=None if copied is None else float(copied.copies),
+        nearer=None if copied is None else float(copied.nearer),
         samples=len(made),
         real=len(true),
+        train=0 if train is None else len(train),
         split=split,
         extractor=name or getattr(extractor, "__name__", type(extractor).__name__),
         dimensions=made.shape[1],
-        resized="not resized" if side is None else f"resized to {side} x {side}, bilinear, antialiased",
+        resized=_resizing(extractor, side),
         subset_size=size,
+    )
+
+
+def sampled_report(
+    samples: Tensor, train: Source, test: Source | None = None, extractor: Extractor | None = None
+) -> ImageReport:
+    """The report of a run's samples, with a protocol chosen by what is at hand.
+
+    Args:
+        samples: Generated images (N, C, H, W), N above 5.
+        train: What was trained on.
+        test: Its test part: 1000 of its images, drawn once for all, are the real ones, and 10000 training images those
+            that a copy is looked for in. None takes the real images of the training part, and says so.
+        extractor: As for `image_report`; None compares pixels.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: As for `image_report`.
+
+    Example:
+        >>> data = Source(torch.rand(20, 1, 4, 4), None, "noise")
+        >>> report = sampled_report(torch.rand(9, 1, 4, 4), data)
+        >>> report.real, report.split, report.extractor
+        (20, 'training part of noise', 'pixels')
+    """
+    held = train if test is None else test
+    return image_report(
+        samples.cpu(),
+        _some(held.x, REAL),
+        nn.Flatten() if extractor is None else extractor,
+        name="pixels" if extractor is None else None,
+        split=f"training part of {held.name}" if test is None else held.name,
+        train=None if test is None else _some(train.x, TRAIN),
     )
 
 
@@ -191,6 +248,18 @@ def per_class_frechet(real: Tensor, fake: Tensor, real_labels: Tensor, fake_labe
         if min(len(ours), len(theirs)) > 1:
             distances[k] = frechet_distance(ours, theirs)
     return distances
+
+
+def _some(x: Tensor, n: int) -> Tensor:
+    """At most n of the rows, always the same."""
+    return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n]].cpu()
+
+
+def _resizing(extractor: Extractor, side: int | None) -> str:
+    """What happens to an image before its features are taken, here and in the extractor itself."""
+    here = [] if side is None else [f"resized to {side} x {side}, bilinear, antialiased"]
+    own = getattr(extractor, "resized", None)
+    return ", then ".join([*here, *([] if own is None else [own])]) or "not resized"
 
 
 def _features(name: str, images: Tensor, extractor: Extractor, side: int | None, batch_size: int) -> Tensor:

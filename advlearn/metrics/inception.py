@@ -1,7 +1,7 @@
 """Inception-v3 as a feature extractor, from torchvision and its ImageNet weights."""
 
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, ClassVar, Final, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 from advlearn import _late
 from advlearn.metrics._checks import describe
 
-SIDE = 299
+SIDE: Final = 299
 FEATURES = 2048
 
 
@@ -33,6 +33,8 @@ class Inception(nn.Module):
     Deviations: published Frechet distances (FID) and inception scores are of TensorFlow's Inception of 2015 with
         another resizing, so numbers compare only with numbers of this class.
     """
+
+    resized: ClassVar[str] = f"resized to {SIDE} x {SIDE}, bilinear, antialiased"
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()

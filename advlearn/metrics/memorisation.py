@@ -11,11 +11,11 @@ from advlearn.metrics._distances import distance_blocks
 
 
 class Nearest(NamedTuple):
-    """The nearest row of another set.
+    """The nearest row of another set, or the k nearest.
 
     Attributes:
-        distances: Float64 (N,), Euclidean, in the units of the features.
-        indices: Int64 (N,), place of that row in the other set.
+        distances: Float64 (N,) or (N, k), Euclidean, in the units of the features.
+        indices: Int64 (N,) or (N, k), place of that row in the other set.
     """
 
     distances: Tensor
@@ -64,6 +64,38 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
         least = block.min(0)
         place = torch.where(least.values < best, least.indices + here.start, place)
         best = torch.minimum(best, least.values)
+    return Nearest(best, place)
+
+
+def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
+    """Find the k nearest training samples of each sample, the nearest first.
+
+    Args:
+        samples: Float (N, d), features of samples, or the samples as vectors.
+        train: Float (M, d), the training set likewise, on the device of `samples`.
+        k: How many, at most M.
+
+    Returns:
+        Distances and places, (N, k).
+
+    Raises:
+        TypeError: Not float tensors.
+        ValueError: Wrong shapes, values that are not finite, or fewer than k training samples.
+
+    Example:
+        >>> nearest_k(torch.tensor([[0.9], [4.0]]), torch.tensor([[0.0], [1.0], [2.0]]), k=2).indices
+        tensor([[1, 0],
+                [2, 1]])
+    """
+    first, second = pair(("samples", "train"), samples, train)
+    if not 1 <= k <= len(second):
+        raise ValueError(f"k: expected from 1 to the {len(second)} training samples, got {k}")
+    best, place = first.new_empty(len(first), 0), torch.empty(len(first), 0, dtype=torch.int64, device=first.device)
+    for here, block in distance_blocks(second, first):
+        places = torch.arange(here.start, here.stop, device=first.device).expand(len(first), -1)
+        both, their = torch.cat([best, block.T], 1), torch.cat([place, places], 1)
+        best, kept = both.topk(min(k, both.shape[1]), 1, largest=False)
+        place = their.gather(1, kept)
     return Nearest(best, place)
 
 

@@ -35,8 +35,8 @@ class SelfAttention(nn.Module):
     Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks", 2019,
         section 3, equations 1 to 3.
 
-    Deviations: keys and values are max-pooled 2 x 2, as in the authors' later code, which divides the cost by
-        four.
+    Deviations: as in the authors' code, and not in the paper, keys and values are max-pooled 2 x 2, which divides the
+        cost by four, and values have C/2 channels, where the paper's have C/8.
     """
 
     def __init__(self, channels: int) -> None:

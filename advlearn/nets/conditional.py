@@ -100,7 +100,7 @@ class ProjectionHead(nn.Module):
 
 
 def class_indicators(y: Tensor | None, classes: int, like: Tensor) -> Tensor | None:
-    """One-hot vectors (N, classes) of class indices `y` (N,), or None for a network without classes.
+    """One-hot vectors (N, classes) of class indices `y` (N,), vectors as they are; None for a network without classes.
 
     Raises:
         ValueError: If `y` is not what a network with so many classes takes.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, final
 
+import torch
 from torch import Tensor, nn
 
 from advlearn.nets.family import Family
@@ -14,6 +15,7 @@ from advlearn.nets.network import (
     class_vectors,
     embedding,
     join,
+    plane,
     positive,
     sizes,
     squeeze_score,
@@ -43,7 +45,6 @@ class DCGANGenerator(Network):
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
 
     Example:
-        >>> import torch
         >>> DCGANGenerator(16, (3, 32, 32), width=4)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
@@ -100,45 +101,57 @@ class DCGANGenerator(Network):
 
 @final
 class DCGANCritic(Network):
-    """Convolutions that halve the image, then one linear layer; conditional by projection. It has no norm.
+    """Convolutions that halve the image, then one linear layer; conditional by projection or concatenation; no norm.
 
     For classes, score_f(x, y) = w_f . h(x) + v_f(y) . sum_{pixels} h(x), where h is the last grid of
-    features.
+    features; or score_f(x, y) = w_f . h([x, p(y)]), where p(y) is a learned plane beside the image.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
         out_features: Scores a sample.
         width: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional critic.
+        conditioning: "projection" or "concat"; without classes it has no meaning.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
 
     Example:
-        >>> import torch
         >>> DCGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
     Reference: Radford, Metz, Chintala 2016, section 3; Miyato and Koyama, "cGANs with Projection
         Discriminator",
-    2018, equation 4 for the classes.
+    2018, equation 4 for the classes; Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014,
+    section 3.2 for their concatenation.
 
     Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact.
     """
 
-    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        out_features: int = 1,
+        width: int = 64,
+        classes: int = 0,
+        conditioning: Literal["projection", "concat"] = "projection",
+    ) -> None:
         super().__init__()
         positive(out_features=out_features, width=width)
+        if conditioning not in ("projection", "concat"):
+            raise ValueError(f"conditioning: expected projection or concat, got {conditioning!r}")
         self.shape = sizes("shape", shape)
         self.out_features = out_features
         self.width = width
         self.classes = classes
+        self.conditioning: Literal["projection", "concat"] = conditioning
         end, halvings = plan(self.shape)
-        channels = [self.shape[0], *(width * 2**level for level in range(halvings))]
+        beside = classes > 0 and conditioning == "concat"
+        channels = [self.shape[0] + beside, *(width * 2**level for level in range(halvings))]
         self.layers = nn.Sequential()
         for before, after in pairwise(channels):
             self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
-        self.embedding = embedding(classes, channels[-1] * out_features)
+        self.embedding = embedding(classes, self.shape[1] ** 2 if beside else channels[-1] * out_features)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(channels[-1] * end**2, out_features)
         self.apply(_initialise)
@@ -146,6 +159,8 @@ class DCGANCritic(Network):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
         check_shape("x", x, self.shape)
+        if self.conditioning == "concat":
+            return squeeze_score(self.head(self.flatten(self.layers(torch.cat([x, *plane(y, self.embedding, x)], 1)))))
         grid = self.layers(x)
         score = self.head(self.flatten(grid))
         vectors = class_vectors(y, self.embedding)

@@ -33,6 +33,8 @@ class CriticOf(Protocol):
 class Family(NamedTuple):
     """A generator and a critic that were published together; a file of `advlearn.nets` names its own ``FAMILY``.
 
+    With classes both take y beside their input: class indices int64 (N,), or vectors float (N, classes).
+
     Args:
         generator: Class of the generator.
         critic: Class of the critic; its scores are (N,) or (N, out_features).

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.network import Network, check_shape, class_vectors, embedding, positive, sizes, squeeze_score
+from advlearn.nets.network import Network, check_shape, embedding, plane, positive, sizes, squeeze_score
 
 
 @final
@@ -54,7 +54,7 @@ class LAPGANGenerator(Network):
         """Map noise (N, 1, H, W), enlarged images (N, C, H, W), and classes (N,) if conditional, to residuals."""
         check_shape("z", z, (1, *self.shape[1:]))
         check_shape("coarse", coarse, self.shape)
-        return self.layers(torch.cat([coarse, z, *_plane(y, self.planes, coarse)], 1))
+        return self.layers(torch.cat([coarse, z, *plane(y, self.planes, coarse)], 1))
 
 
 @final
@@ -104,10 +104,4 @@ class LAPGANCritic(Network):
         """Score residuals and enlarged images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
         check_shape("residual", residual, self.shape)
         check_shape("coarse", coarse, self.shape)
-        return squeeze_score(self.layers(torch.cat([residual + coarse, *_plane(y, self.planes, coarse)], 1)))
-
-
-def _plane(y: Tensor | None, planes: nn.Embedding | None, like: Tensor) -> list[Tensor]:
-    """The plane (N, 1, H, W) of each class, if there are any."""
-    vectors = class_vectors(y, planes)
-    return [] if vectors is None else [vectors.view(-1, 1, *like.shape[2:])]
+        return squeeze_score(self.layers(torch.cat([residual + coarse, *plane(y, self.planes, coarse)], 1)))

@@ -1,4 +1,9 @@
-"""What the reference networks share: a recipe to rebuild them, class conditioning, checks of input."""
+"""What the reference networks share: a recipe to rebuild them, conditioning, checks of input.
+
+A network of K classes takes a class, int64 (N,), or any vectors in its place, float (N, K): word vectors, features, a
+mixture of classes. Where a class has a learned vector, those take their sums by these weights, so that the vector that
+indicates a class is that class.
+"""
 
 import inspect
 from abc import ABC
@@ -57,33 +62,46 @@ def embedding(classes: int, width: int = EMBEDDING) -> nn.Embedding | None:
 
 
 def join(x: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
-    """Concatenate the embedding of classes `y` (N,) to vectors `x` (N, D)."""
+    """Concatenate the embedding of classes `y` (N,), or of vectors (N, classes), to vectors `x` (N, D)."""
     vectors = class_vectors(y, table)
     return x if vectors is None else torch.cat([x, vectors], dim=1)
 
 
 def indicators(y: Tensor, classes: int, like: Tensor) -> Tensor:
-    """One-hot vectors (N, classes) of `y` (N,), in the precision of `like`.
+    """One-hot vectors (N, classes) of `y` (N,), in the precision of `like`; float vectors (N, classes) as they are.
 
     Unlike torch's own it does not look at the values, which on some devices means to wait.
     """
+    if y.is_floating_point():
+        return y.to(like)
     return (y[:, None] == torch.arange(classes, device=y.device)).to(like)
 
 
 def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None:
-    """Look up the vectors of classes `y` (N,); None for a network without classes."""
+    """Look up the vectors of classes `y` (N,), or sum them by weights (N, classes); None without classes."""
     check_classes(y, 0 if table is None else table.num_embeddings)
-    return None if table is None else table(y)
+    if table is None or y is None:
+        return None
+    return y.to(table.weight) @ table.weight if y.is_floating_point() else table(y)
+
+
+def plane(y: Tensor | None, table: nn.Embedding | None, like: Tensor) -> list[Tensor]:
+    """The learned planes (N, 1, H, W) of classes, to stand beside images `like` (N, C, H, W); none without classes."""
+    vectors = class_vectors(y, table)
+    return [] if vectors is None else [vectors.view(-1, 1, *like.shape[2:])]
 
 
 def check_classes(y: Tensor | None, classes: int) -> None:
-    """Raise a ValueError unless `y` is what a network with so many classes takes: indices (N,), or None for 0."""
+    """Raise a ValueError unless `y` is what a network with so many classes takes.
+
+    That is indices (N,) or vectors (N, classes), and None for 0.
+    """
     if not classes:
         if y is not None:
             raise ValueError("y: expected none, this network is unconditional (classes=0)")
-    elif y is None or y.is_floating_point() or y.ndim != 1:
+    elif y is None or not (y.shape[1:] == (classes,) if y.is_floating_point() else y.ndim == 1):
         got = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
-        raise ValueError(f"y: expected class indices (N,) below {classes}, got {got}")
+        raise ValueError(f"y: expected class indices (N,) below {classes} or vectors (N, {classes}), got {got}")
 
 
 def check_shape(name: str, x: Tensor, shape: tuple[int, ...]) -> None:

@@ -26,6 +26,9 @@ class Packed(nn.Module):
         torch.Size([12, 1])
 
     Reference: Lin et al., "PacGAN: The power of two samples in generative adversarial networks", 2018, section 3.
+
+    Deviations: a pack's score is repeated for each of its samples, so that weights and counts stay those of samples; a
+        mean over scores is the same.
     """
 
     mixes_samples: ClassVar[bool] = True

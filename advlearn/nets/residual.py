@@ -36,6 +36,9 @@ class UpBlock(nn.Module):
         torch.Size([2, 4, 8, 8])
 
     Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", figure 8 (right).
+
+    Deviations: no convolution has a bias, where the authors' code has one in each. What it adds is one number a
+        channel, which every norm behind it takes off again; only self-attention in between could see it.
     """
 
     def __init__(self, before: int, after: int, condition: int = 0) -> None:

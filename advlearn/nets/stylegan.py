@@ -191,7 +191,8 @@ class StyleGANGenerator(Network):
     @torch.no_grad()
     def _follow(self, w: Tensor, y: Tensor | None) -> None:
         """Move the running mean of w, of each class that has samples here."""
-        own = w.new_ones(len(w), 1) if y is None else indicators(y, self.classes, w)
+        # A vector is of no one class: all classes follow the mean of all samples then.
+        own = w.new_ones(len(w), 1) if y is None or y.is_floating_point() else indicators(y, self.classes, w)
         counts = processes.mean(own.sum(0))[:, None]
         means = processes.mean(own.T @ w) / counts.clamp(min=1e-6)
         self.mean_w.lerp_(means.to(self.mean_w), (1 - MEAN_DECAY) * (counts > 0).to(self.mean_w))
@@ -222,7 +223,7 @@ class StyleGANGenerator(Network):
         Returns:
             Images (N, C, H, W).
         """
-        mean = self.mean_w if y is None else self.mean_w[y]
+        mean = self.mean_w[:1] if y is None or y.is_floating_point() else self.mean_w[y]
         return self.synthesise(torch.lerp(mean, self.styles(z, y), psi))
 
     def mixed(self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None) -> Tensor:

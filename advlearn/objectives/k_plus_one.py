@@ -13,7 +13,9 @@ from advlearn.core.contest import Contest
 from advlearn.core.described import Reference
 from advlearn.core.objective import Objective, Pointwise, Score
 from advlearn.core.spec import resolve
+from advlearn.objectives._references import cites
 from advlearn.regularizers.feature_matching import FeatureMatching
+from advlearn.regularizers.low_density import REFERENCE as BAD_GAN
 from advlearn.regularizers.low_density import LowDensity
 from advlearn.regularizers.pulling_away import PullingAway
 
@@ -134,6 +136,7 @@ def improved_gan(supervised: float = 2.0) -> Chain:
     return chain + Chain(defaults=Defaults(lr=3e-3, betas=(0.5, 0.999)))
 
 
+@cites(replace(BAD_GAN, equation="section 5"))
 def bad_gan(supervised: float = 2.0, entropy: float = 0.1, pulling: float = 0.8, density: float = 0.1) -> Chain:
     """A generator of what the data are not (Dai et al. 2017, section 5): spread out, and where the data are thin."""
     objective = KPlusOne(supervised=supervised, player=0.0, entropy=entropy)

@@ -7,6 +7,8 @@ from torch import Tensor
 from advlearn.core.chain import Chain, Defaults
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
+from advlearn.objectives._references import cites
+from advlearn.regularizers.gradient_penalty import REFERENCE as IMPROVED
 from advlearn.regularizers.gradient_penalty import GradientPenalty
 from advlearn.regularizers.weight_clip import WeightClip
 
@@ -54,6 +56,7 @@ def wgan(limit: float = 0.01) -> Chain:
     return Chain(Wasserstein(), (WeightClip(limit),), Defaults(critic_steps=5, lr=5e-5, betas=(0.0, 0.9)))
 
 
+@cites(IMPROVED)
 def wgan_gp(weight: float = 10.0) -> Chain:
     """WGAN with the two-sided gradient penalty (Gulrajani et al. 2017, algorithm 1 and its Adam)."""
     return Chain(Wasserstein(), (GradientPenalty(weight),), Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9)))

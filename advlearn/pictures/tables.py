@@ -1,5 +1,6 @@
 """The tables a player can fill by what it offers, again and again while a run trains."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -23,7 +24,9 @@ def tables(player: Any, real: Tensor | None = None) -> dict[str, Columns]:
 
     - ``traverse``: a table for each code, from its first value to its last.
     - ``interpolate`` and ``reconstruct``: real samples and what their codes are decoded to, and the way between two.
-    - ``decode`` of `latent` numbers, without an encoder: the arc between two latents, and a sweep of the truncation.
+    - ``decode`` of `latent` (or `noise`) numbers, without an encoder: the arc between two of them, and a sweep of the
+      truncation, where ``sample`` has one.
+    - ``stages``: how an image comes about from coarse to fine.
     - ``generator.mixed``: coarse styles of one latent (rows) with fine styles of another (columns), at three scales.
 
     Args:
@@ -46,8 +49,10 @@ def tables(player: Any, real: Tensor | None = None) -> dict[str, Columns]:
             found[f"code-{code}"] = _numbered(player.traverse(code, rows=ROWS))
     if hasattr(player, "interpolate"):
         found |= {} if real is None or len(real) < 2 else _of_codes(player, real)
-    elif hasattr(player, "decode") and isinstance(getattr(player, "latent", None), int):
+    elif hasattr(player, "decode"):
         found |= _of_latents(player)
+    if hasattr(player, "stages"):
+        found["stages"] = {"x".join(map(str, made.shape[2:])): made for made in player.stages(ROWS)}
     return found
 
 
@@ -61,19 +66,27 @@ def _of_codes(player: Any, real: Tensor) -> dict[str, Columns]:
 
 
 def _of_latents(player: Any) -> dict[str, Columns]:
-    # Spread over all classes, where there are more than rows.
-    rows = torch.arange(ROWS) * max(player.classes, ROWS) // ROWS % player.classes if player.classes else None
+    rows, size = _conditions(player), getattr(player, "latent", getattr(player, "noise", 0))
 
     def classes(columns: int) -> Tensor | None:
-        return None if rows is None else rows.repeat_interleave(columns)
+        return None if rows is None else rows.repeat_interleave(columns, 0)
 
-    z = spherical(torch.randn(ROWS, player.latent), torch.randn(ROWS, player.latent), COLUMNS)
+    z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
     between = player.decode(z.flatten(0, 1), classes(COLUMNS)).unflatten(0, (ROWS, COLUMNS))
-    sweep = {str(t): _redrawn(lambda t=t: player.sample(ROWS, rows, t)) for t in TRUNCATIONS}
-    found = {"interpolation": _numbered(between), "truncation": sweep}
-    if hasattr(player.generator, "mixed"):
+    found = {"interpolation": _numbered(between)}
+    if "truncation" in inspect.signature(player.sample).parameters:
+        found["truncation"] = {str(t): _redrawn(lambda t=t: player.sample(ROWS, rows, t)) for t in TRUNCATIONS}
+    if hasattr(getattr(player, "generator", None), "mixed"):
         found |= _mixed(player, rows, classes(COLUMNS))
     return found
+
+
+def _conditions(player: Any) -> Tensor | None:
+    """What each row is conditional on: classes, spread over all of them where there are more than rows, or vectors."""
+    vectors, classes = getattr(player, "vectors", None), getattr(player, "classes", 0)
+    if vectors is not None:
+        return vectors[torch.arange(ROWS) % len(vectors)]
+    return torch.arange(ROWS) * max(classes, ROWS) // ROWS % classes if classes else None
 
 
 def _mixed(player: Any, rows: Tensor | None, classes: Tensor | None) -> dict[str, Columns]:

@@ -51,13 +51,18 @@ class Estimator(BaseEstimator):
         with rng.isolated(seed):
             if not hasattr(self, "adversaries_"):
                 self.task_.requires_grad_(True)  # after `fit`, what is kept is a frozen average
-                chain = self.task_.chain(resolve(self.objective))
+                chain = resolve(self.objective)
+                refused = self.task_.refuses(chain.required_objective())
+                if refused is not None:
+                    raise ValueError(f"objective: {type(self).__name__} cannot use {chain.objective!r}: {refused}")
+                chain = self.task_.chain(chain)
                 critics = self.task_.critics(chain)
                 self.adversaries_ = {name: Adversary(critic, chain, lr=self.lr) for name, critic in critics.items()}
                 self.optimizer_ = adam(self.task_.players(), lr=self.lr, betas=(0.9, 0.999))
             stream = batches(data, size, seed=seed)
             steps = max(1, len(data) // size)
             Trainer(self.task_, self.adversaries_, stream, steps=steps, optimizer=lambda _: self.optimizer_).run()
+            self.health_ = {name: adversary.health().verdict for name, adversary in self.adversaries_.items()}
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -18,6 +18,9 @@ from advlearn.tasks.adapt import Adapt
 class DomainAdversarialClassifier(Classifier):
     """A classifier trained on labelled source domains for a target domain without labels.
 
+    There is no `partial_fit`: each part of the data would have to hold all domains, and the adversary's weight grows
+    over a whole run.
+
     Args:
         objective: ``"nsgan"`` is DANN, ``"wgan-gp"`` WDGRL, ``"mmd"`` DAN, ``"coral"`` Deep CORAL, and so on.
         beside: ``"nothing"``, ``"predictions"`` (CDAN) or ``"labels"`` (joint distribution); see `Adapt`.
@@ -58,20 +61,23 @@ class DomainAdversarialClassifier(Classifier):
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X: Any, y: Any, sample_domain: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_domain: Any = None, known: Any = None) -> Self:
         """Train.
 
         Args:
             X: Samples of all domains, (n, d).
-            y: Classes, (n,); those of target samples are not looked at.
+            y: Classes, (n,); those of target samples are not looked at, but for the `known`.
             sample_domain: Domain of each sample, integers (n,): a source is positive, the target negative. None takes
                 all samples for source and target both, with a warning.
+            known: Which target samples' classes may be trained on, booleans (n,); what it says of sources does not
+                matter. None for no target sample: y may then hold all classes of the target, as a score needs them.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: If one of the two kinds of domain is absent.
+            ValueError: If one of the two kinds of domain is absent, or `known` of another length or type or given
+                without domains, or a known class is none of the sources'.
         """
         x, target = self._checked(X, y)
         domains = _domains(sample_domain, len(x))
@@ -89,12 +95,28 @@ class DomainAdversarialClassifier(Classifier):
             )
             for d in np.unique(domains[of_source])
         ]
-        data = Domains(tuple(sources), Source(x[torch.from_numpy(of_target)], None, "target"))
+        named = None if known is None else self._known(known, target, domains)
+        data = Domains(tuple(sources), Source(x[torch.from_numpy(of_target)], None, "target"), named)
         with rng.isolated(self._seed()):
             model = MLPPredictor(data.shape, k, self.hidden)
         beside = cast(Any, self.beside)
         self._train(Adapt(model, shape=data.shape, sources=len(sources), beside=beside, strength=self.strength), data)
         return self
+
+    def _known(self, known: Any, y: np.ndarray, domains: np.ndarray) -> torch.Tensor:
+        """Codes of the target's known classes, -1 for the others."""
+        chosen = np.asarray(known)
+        if chosen.shape != y.shape or chosen.dtype.kind != "b":
+            raise ValueError(f"known: expected booleans {y.shape}, one a sample, got {chosen.dtype} {chosen.shape}")
+        if not (domains < 0).any():
+            raise ValueError("known: expected sample_domain beside it, to say which samples are of the target")
+        chosen, labels = chosen[domains < 0], y[domains < 0]
+        unheard = sorted(set(labels[chosen].tolist()) - set(self.classes_.tolist()))
+        if unheard:
+            raise ValueError(f"known: expected classes of the sources on the target, got {unheard[0]!r}")
+        codes = np.full(len(labels), -1, dtype=np.int64)
+        codes[chosen] = np.searchsorted(self.classes_, labels[chosen])
+        return torch.from_numpy(codes)
 
 
 def _domains(sample_domain: Any, n: int) -> np.ndarray:

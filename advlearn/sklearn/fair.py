@@ -10,14 +10,14 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from advlearn.data.attributes import attribute, columns_of
+from advlearn.data.attributes import attribute, attribute_as, columns_of
 from advlearn.data.table import Table
 from advlearn.engine import rng
 from advlearn.nets import MLPPredictor
 from advlearn.sklearn._base import Classifier, Estimator, tensor
 from advlearn.tasks.debias import Debias
 
-# Stands for an attribute where there is none to protect; its adversary has no weight.
+# Stands for an attribute where there is none to protect: numbers, whose adversary has no weight.
 NONE = "none"
 
 
@@ -30,28 +30,49 @@ class _Fair(Estimator):
     balance: bool
     hidden: tuple[int, ...]
     warmup: float
+    groups_: dict[str, tuple[str, ...]]
 
-    def _table(self, x: Tensor, y: Tensor, classes: int, sensitive: Any) -> Table:
+    def _table(self, x: Tensor, y: Tensor, classes: int, sensitive: Any, *, first: bool = True) -> Table:
+        columns = {} if sensitive is None else columns_of(sensitive)
+        if not first and columns.keys() != self.groups_.keys():
+            there, got = (", ".join(names) or "none" for names in (self.groups_, columns))
+            raise ValueError(f"sensitive_features: expected the columns of the first call, {there}, got {got}")
         if sensitive is None:
             warnings.warn(
                 "sensitive_features: got none, so nothing is protected and the plain model is trained",
                 UserWarning,
                 stacklevel=3,
             )
-            return Table(x, y, {NONE: torch.arange(len(x)) % 2}, {NONE: ("0", "1")}, name="table", classes=classes)
-        columns = {name: attribute(name, values, len(x)) for name, values in columns_of(sensitive).items()}
-        names = {name: labels for name, (_, labels) in columns.items() if labels}
-        return Table(x, y, {name: codes for name, (codes, _) in columns.items()}, names, name="table", classes=classes)
+            self.groups_ = {}
+            return Table(x, y, {NONE: torch.linspace(0, 1, len(x))}, name="table", classes=classes)
+        if not columns:
+            raise ValueError("sensitive_features: expected one or more columns, got none")
+        if first:
+            read = {name: attribute(name, values, len(x)) for name, values in columns.items()}
+            self.groups_ = {name: labels for name, (_, labels) in read.items()}
+            encoded = {name: codes for name, (codes, _) in read.items()}
+        else:
+            known = self.groups_.items()
+            encoded = {name: attribute_as(name, columns[name], len(x), labels) for name, labels in known}
+        names = {name: labels for name, labels in self.groups_.items() if labels}
+        return Table(x, y, encoded, names, name="table", classes=classes)
 
     def _task(self, table: Table) -> Debias:
         with rng.isolated(self._seed()):
             model = MLPPredictor(table.shape, table.classes if table.classes > 2 else 1, self.hidden)
-        protected = NONE not in table.sensitive
         return Debias(
             model, shape=table.shape, attributes=table.attributes, classes=table.classes, criterion=self.criterion,
-            combine=self.combine, balance=self.balance, strength=self.strength if protected else 0.0,
+            combine=self.combine, balance=self.balance, strength=self.strength if self.groups_ else 0.0,
             warmup=self.warmup,
         )  # fmt: skip
+
+    def _go_on(self, table: Table) -> None:
+        """Train on one more part of the data, in the first call on a model of its own."""
+        if not hasattr(self, "task_"):
+            self.task_ = self._task(table)
+        # A share of a call's few steps is no warm-up: the adversary would never count.
+        self.task_.warmup = 0.0
+        self._train_on(table)
 
 
 @final
@@ -68,12 +89,13 @@ class AdversarialFairClassifier(Classifier, _Fair):
         steps: Training steps of `fit`.
         batch_size: Samples in a batch, at most as many as there are.
         lr: Adam's learning rate.
-        warmup: Share of the steps before the adversary counts.
+        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no warm-up.
         random_state: Seed, generator or None, as scikit-learn has it.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``; the fitted model is on the CPU.
 
     Attributes:
         classes_: Classes, sorted.
+        groups_: Each sensitive feature to the names of its groups, () for numbers; those of the first `partial_fit`.
         task_: The trained `Debias` task.
         health_: What each adversary's last batch says, in words.
 
@@ -144,10 +166,14 @@ class AdversarialFairClassifier(Classifier, _Fair):
             X: Samples, (n, d).
             y: Classes, (n,).
             classes: All classes that will come; needed in the first call.
-            sensitive_features: As for `fit`, with the same groups in each call.
+            sensitive_features: As for `fit`. The first call says which columns there are, and what is a group: later
+                ones may lack groups, and may not have others.
 
         Returns:
             The estimator.
+
+        Raises:
+            ValueError: As `fit`; a class, a column or a group that the first call does not have.
         """
         first = not hasattr(self, "task_")
         x, target = self._checked(X, y, reset=first)
@@ -159,10 +185,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
         if len(unknown):
             raise ValueError(f"y: class {unknown[0]} is not among those of the first call, {list(self.classes_)}")
         codes = torch.from_numpy(np.searchsorted(self.classes_, target))
-        table = self._table(x, codes, max(2, len(self.classes_)), sensitive_features)
-        if first:
-            self.task_ = self._task(table)
-        self._train_on(table)
+        self._go_on(self._table(x, codes, max(2, len(self.classes_)), sensitive_features, first=first))
         return self
 
 
@@ -179,11 +202,12 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         steps: Training steps.
         batch_size: Samples in a batch.
         lr: Adam's learning rate.
-        warmup: Share of the steps before the adversary counts.
+        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no warm-up.
         random_state: Seed, generator or None.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
+        groups_: As of `AdversarialFairClassifier`.
         task_: The trained `Debias` task.
         health_: What each adversary's last batch says, in words.
     """
@@ -219,12 +243,24 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
 
     def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
         """Train; arguments as for `AdversarialFairClassifier.fit`, with numbers y (n,)."""
-        points, target = cast(Any, validate_data(self, X, y, dtype=np.float64, y_numeric=True))
-        self.mean_, self.scale_ = float(target.mean()), float(target.std()) or 1.0
-        y_scaled = torch.from_numpy(((target - self.mean_) / self.scale_).astype(np.float32))
-        table = self._table(tensor(points), y_scaled, 0, sensitive_features)
+        table = self._of_numbers(X, y, sensitive_features, first=True)
         self._train(self._task(table), table)
         return self
+
+    def partial_fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
+        """Train one more epoch on some samples; arguments as for `AdversarialFairClassifier.partial_fit`.
+
+        The first call's numbers y say what their mean and spread are.
+        """
+        self._go_on(self._of_numbers(X, y, sensitive_features, first=not hasattr(self, "task_")))
+        return self
+
+    def _of_numbers(self, X: Any, y: Any, sensitive: Any, *, first: bool) -> Table:
+        points, target = cast(Any, validate_data(self, X, y, reset=first, dtype=np.float64, y_numeric=True))
+        if first:
+            self.mean_, self.scale_ = float(target.mean()), float(target.std()) or 1.0
+        y_scaled = torch.from_numpy(((target - self.mean_) / self.scale_).astype(np.float32))
+        return self._table(tensor(points), y_scaled, 0, sensitive, first=first)
 
     def predict(self, X: Any) -> np.ndarray:
         """Prediction for each sample, (n,)."""

@@ -19,6 +19,9 @@ UNLABELLED = -1
 class SemiSupervisedGANClassifier(Classifier):
     """A classifier that is also the critic of a generator, and so learns from samples without a class.
 
+    There is no `partial_fit`: predictions are those of weights averaged over a whole run, and a part of the data may
+    hold no label at all.
+
     Args:
         objective: A pointwise objective of logits, such as ``"nsgan"``, or ``"improved-gan"`` with feature matching.
         latent: Size of the generator's latent vector.

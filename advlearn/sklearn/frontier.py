@@ -1,4 +1,4 @@
-"""What fairness costs: the same estimator at several strengths, accuracy against disparity."""
+"""What fairness costs: the same estimator at several strengths, its score against disparity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,17 @@ from typing import Any, cast, final
 import numpy as np
 from sklearn.base import clone
 
-from advlearn.metrics import demographic_parity_difference, equal_opportunity_difference, equalized_odds_difference
+from advlearn.core.checks import parameter
+from advlearn.data.attributes import columns_of
+from advlearn.engine.files import replacing
+from advlearn.metrics import (
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+    mean_difference,
+    quantile_difference,
+)
+from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
 
 
 @final
@@ -18,14 +28,15 @@ class Point:
 
     Args:
         strength: Weight of the adversary.
-        accuracy: Share of test samples classified rightly.
-        disparity: Difference between groups by the estimator's own criterion; the larger one of several attributes'
-            joint groups.
+        score: What the estimator's `score` gives on test samples: accuracy, or R^2 of a regressor.
+        disparity: Difference between groups by the estimator's own criterion, of several attributes' joint groups; of a
+            regressor the difference of mean predictions, in units of y. An attribute of numbers counts by the
+            differences between tenths of the samples; the largest of all is taken.
         estimator: The fitted estimator.
     """
 
     strength: float
-    accuracy: float
+    score: float
     disparity: float
     estimator: Any
 
@@ -38,20 +49,23 @@ def frontier(
     *,
     picture: str | Path | None = None,
 ) -> list[Point]:
-    """Fit an `AdversarialFairClassifier` at several strengths and measure each.
+    """Fit a fair classifier or regressor at several strengths and measure each.
 
     Args:
-        estimator: The estimator; a clone of it is fitted for each strength.
+        estimator: An `AdversarialFairClassifier` or `AdversarialFairRegressor`; a clone of it is fitted for each
+            strength.
         train: (X, y, sensitive_features) to fit on.
         test: (X, y, sensitive_features) to measure on.
         strengths: Weights of the adversary.
-        picture: PNG to draw accuracy against disparity into; None draws nothing.
+        picture: PNG to draw score against disparity into; None draws nothing.
 
     Returns:
         A point for each strength, in the order given.
 
     Raises:
-        ValueError: If there is no strength, or the classes are not two.
+        TypeError: If the estimator is another one.
+        ValueError: If there is no strength or one is negative, a classifier's classes are not two, or the test
+            samples have other attributes than the training samples.
 
     Example:
         >>> from advlearn.sklearn import AdversarialFairClassifier
@@ -61,40 +75,68 @@ def frontier(
         >>> [point.strength for point in points]
         [0.0, 1.0]
     """
+    if not isinstance(estimator, AdversarialFairClassifier | AdversarialFairRegressor):
+        raise TypeError(f"estimator: expected a fair classifier or regressor, got {type(estimator).__name__}")
     if not len(strengths):
         raise ValueError("strengths: expected one or more numbers, got none")
-    points = [_point(estimator, train, test, float(strength)) for strength in strengths]
+    weights = [parameter("strengths", float(strength), low=0) for strength in strengths]
+    if isinstance(estimator, AdversarialFairClassifier) and len(np.unique(train[1])) != 2:
+        raise ValueError(f"y: a frontier is of two classes, got {len(np.unique(train[1]))}")
+    for name, part in (("train", train), ("test", test)):
+        if part[2] is None:
+            raise ValueError(f"{name}: expected sensitive features, got none")
+    columns, others = (", ".join(columns_of(part[2])) for part in (train, test))
+    if columns != others:
+        raise ValueError(f"test: expected the sensitive features of train, {columns}, got {others}")
+    points = [_point(estimator, train, test, strength) for strength in weights]
     if picture is not None:
-        _draw(points, estimator.criterion, Path(picture))
+        _draw(points, Path(picture))
     return points
 
 
 def _point(estimator: Any, train: tuple[Any, Any, Any], test: tuple[Any, Any, Any], strength: float) -> Point:
     x, y, sensitive = train
     fitted = cast(Any, clone(estimator)).set_params(strength=strength).fit(x, y, sensitive_features=sensitive)
-    if len(fitted.classes_) != 2:
-        raise ValueError(f"y: a frontier is of two classes, got {len(fitted.classes_)}")
     x, y, sensitive = test
-    favoured = fitted.classes_[1]
-    decided, wanted = (np.asarray(values) == favoured for values in (fitted.predict(x), y))
-    disparity = {
-        "demographic_parity": lambda: demographic_parity_difference(decided.astype(int), sensitive),
-        "equalized_odds": lambda: equalized_odds_difference(wanted.astype(int), decided.astype(int), sensitive),
-        "equal_opportunity": lambda: equal_opportunity_difference(wanted.astype(int), decided.astype(int), sensitive),
+    disparity = _disparity(fitted, fitted.predict(x), np.asarray(y), columns_of(sensitive))
+    return Point(strength, float(fitted.score(x, y)), disparity, fitted)
+
+
+def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[str, Any]) -> float:
+    groups = {name: values for name, values in columns.items() if fitted.groups_[name]}
+    numbers = [np.asarray(values) for name, values in columns.items() if not fitted.groups_[name]]
+    if isinstance(fitted, AdversarialFairRegressor):
+        found = [quantile_difference(predicted, values) for values in numbers]
+        return max([*found, *([mean_difference(predicted, groups)] if groups else [])])
+    decided, wanted = (values == fitted.classes_[1] for values in (predicted, y))
+    among = {
+        "demographic_parity": [np.ones_like(wanted)],
+        "equalized_odds": [wanted, ~wanted],
+        "equal_opportunity": [wanted],
     }[fitted.criterion]
-    return Point(strength, float((decided == wanted).mean()), float(disparity()), fitted)
+    found = [quantile_difference(decided[part], values[part]) for values in numbers for part in among]
+    if groups:
+        by_groups = {
+            "demographic_parity": lambda: demographic_parity_difference(decided, groups),
+            "equalized_odds": lambda: equalized_odds_difference(wanted, decided, groups),
+            "equal_opportunity": lambda: equal_opportunity_difference(wanted, decided, groups),
+        }
+        found.append(by_groups[fitted.criterion]())
+    return max(found)
 
 
-def _draw(points: list[Point], criterion: str, path: Path) -> None:
+def _draw(points: list[Point], path: Path) -> None:
     from matplotlib.figure import Figure
 
+    fitted = points[0].estimator
+    of_classes = isinstance(fitted, AdversarialFairClassifier)
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([p.disparity for p in points], [p.accuracy for p in points], "o-")
+    axes.plot([p.disparity for p in points], [p.score for p in points], "o-")
     for p in points:
-        axes.annotate(f"{p.strength:g}", (p.disparity, p.accuracy), textcoords="offset points", xytext=(5, 5))
-    axes.set(xlabel=f"{criterion.replace('_', ' ')} difference", ylabel="accuracy", title="what each strength costs")
+        axes.annotate(f"{p.strength:g}", (p.disparity, p.score), textcoords="offset points", xytext=(5, 5))
+    across = f"{fitted.criterion.replace('_', ' ')} difference" if of_classes else "difference of mean predictions"
+    axes.set(xlabel=across, ylabel="accuracy" if of_classes else "R^2", title="what each strength costs")
     axes.grid(alpha=0.3)
-    temporary = path.with_name(f".{path.name}.tmp.png")
-    figure.savefig(temporary, dpi=100)
-    temporary.replace(path)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=100, format="png")

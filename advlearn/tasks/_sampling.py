@@ -83,3 +83,15 @@ def classes_of(n: int, labels: Tensor | None, classes: int, device: torch.device
     if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= classes:
         raise ValueError(f"labels: expected {n} integers below {classes}, got {tuple(y.shape)} {y.dtype}")
     return (y.to(device),)
+
+
+def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
+    """The vectors (n, d) that samples are conditional on, where `known` (K, d) is; its own in turn if None are given.
+
+    Raises:
+        ValueError: Vectors of another number or size, or classes in their place.
+    """
+    c = known[torch.arange(n, device=known.device) % len(known)] if given is None else given
+    if c.shape != (n, known.shape[1]) or not c.is_floating_point():
+        raise ValueError(f"labels: expected {n} float vectors of size {known.shape[1]}, got {c.dtype} {tuple(c.shape)}")
+    return (c.to(known),)

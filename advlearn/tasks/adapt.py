@@ -1,8 +1,7 @@
 """Adapt a classifier to a domain without labels: features of source and target that no critic tells apart."""
 
 import copy
-import math
-from typing import Any, Literal, Self, final
+from typing import Any, Literal, Self, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +9,14 @@ from torch.nn.functional import cross_entropy
 
 from advlearn.core.chain import Chain
 from advlearn.core.checks import choice, parameter
+from advlearn.core.modes import evaluating
 from advlearn.core.objective import Objective
-from advlearn.core.tap import attach
+from advlearn.core.ramp import ramp as grown
+from advlearn.core.tap import Tap, attach
 from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data.domains import open_domains
 from advlearn.data.several import Domains
+from advlearn.data.source import Source
 from advlearn.nets import Joined, Multilinear, Network, build, predictor_for
 from advlearn.nets.network import indicators
 from advlearn.tasks import _heads as heads
@@ -42,9 +44,9 @@ class Adapt(Task):
         reversal: Move critic and model in one backward pass, by gradient reversal, instead of in turn: faster, and the
             zero-sum game whatever the objective's own player loss.
         strength: Weight of the adversaries in the player's loss.
-        ramp: Let the weight grow from zero: ``2 / (1 + exp(-10 p)) - 1`` after a share p of the steps.
+        ramp: Let the weight grow from zero as `advlearn.ramp` has it.
         fixed: A trained model that gives the source features and stays as it is (ADDA); then the target's features
-            alone are trained, from `model`'s weights, without L.
+            alone are trained, from `model`'s weights, without L. `adda` puts it here.
 
     Raises:
         ValueError: If a setting is refused, the model does not fit `shape`, or there is no such layer.
@@ -62,6 +64,8 @@ class Adapt(Task):
     Deviations:
         Critic and player alternate on one batch and one forward pass unless `reversal` asks for the paper's way;
         ``"labels"`` compares labels by squared distance, DeepJDOT by cross-entropy; DAN compares one layer.
+        A player's loss that its paper gives to fakes alone, as that of the loss-sensitive GAN, has the source's scores
+        with the other sign beside it wherever the source moves too, as here; so none is refused for being one-sided.
     """
 
     def __init__(
@@ -103,7 +107,7 @@ class Adapt(Task):
 
     @staticmethod
     def open(data: Any) -> Domains:
-        """Domains from what `advlearn.data.open_domains` takes: ``"mnist->usps"``, or (source, target)."""
+        """Domains from what `advlearn.data.open_domains` takes: ``"mnist->usps"``, (source, target[, known])."""
         return open_domains(data)
 
     @classmethod
@@ -126,8 +130,33 @@ class Adapt(Task):
     @classmethod
     def from_recipe(cls, recipe: dict[str, Any]) -> Self:
         """The task whose `recipe` this is, with fresh weights."""
-        settings = {k: v for k, v in recipe.items() if k not in ("model", "shape")}
+        settings = {k: v for k, v in recipe.items() if k not in ("model", "shape", "fixed")}
+        fixed = recipe.get("fixed")
+        settings["fixed"] = None if fixed is None else build(fixed)
         return cls(build(recipe["model"]), shape=tuple(recipe["shape"]), **settings)
+
+    def adda(self, *, strength: float = 1.0, ramp: bool = True) -> "Adapt":
+        """The second stage of ADDA, with this task, trained on the source, as the first.
+
+        Args:
+            strength: Weight of the adversaries, as for the task.
+            ramp: Whether it grows from zero, likewise.
+
+        Returns:
+            A task whose source features are this task's and stay so; those of the target start as a copy of them.
+
+        Example:
+            >>> import advlearn
+            >>> settings = {"data": "digits->digits", "steps": 2, "device": "cpu", "callbacks": ()}
+            >>> first = advlearn.fit("adapt(strength=0.0)", **settings)
+            >>> advlearn.fit(first.player.adda(), "nsgan", **settings).predict(torch.zeros(1, 1, 8, 8)).shape
+            torch.Size([1, 10])
+        """
+        model = copy.deepcopy(self.model)
+        if not any(p.requires_grad for p in model.parameters()):
+            model.requires_grad_(True)  # an averaged player is frozen
+        settings: dict[str, Any] = {"strength": strength, "ramp": ramp, "fixed": self.model}
+        return Adapt(model, shape=self.shape, layer=self.layer, sources=self.sources, **settings)
 
     def forward(self, batch: Batch) -> Round:
         xs, ys = batch[0 : 2 * self.sources : 2], batch[1 : 2 * self.sources : 2]
@@ -165,18 +194,31 @@ class Adapt(Task):
         return None
 
     def strength(self, progress: float) -> float:
-        return self.weight * (2 / (1 + math.exp(-10 * progress)) - 1 if self.ramp else 1.0)
+        return self.weight * (grown(progress) if self.ramp else 1.0)
 
     def predict(self, x: Tensor) -> Tensor:
         """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.model, x)
 
+    def embedding(self, data: Domains, n: int = 500) -> dict[str, Tensor]:
+        """Features (n, width) of samples of each domain in memory, evenly taken, by its name: points of a picture."""
+        source = (self.model, self.tap) if self.fixed is None else (self.fixed, cast(Tap, self.fixed_tap))
+        named = [(f"source {part.name}", part, *source) for part in data.sources]
+        named.append((f"target {data.target.name}", data.target, self.model, self.tap))
+        return {
+            name: _features(model, tap, part.x[:: -(-len(part) // n)])
+            for name, part, model, tap in named
+            if isinstance(part, Source)
+        }
+
     def recipe(self) -> dict[str, Any] | None:
-        if not isinstance(self.model, Network) or self.fixed is not None:
+        fixed = self.fixed
+        if not isinstance(self.model, Network) or not isinstance(fixed, Network | None):
             return None
         names = ("layer", "sources", "beside", "entropy", "reversal", "ramp")
         settings = {name: getattr(self, name) for name in names}
-        return {"model": self.model.recipe(), "shape": list(self.shape), "strength": self.weight, **settings}
+        settings |= {"strength": self.weight, "fixed": None if fixed is None else fixed.recipe()}
+        return {"model": self.model.recipe(), "shape": list(self.shape), **settings}
 
     def _names(self) -> list[str]:
         return ["domain"] if self.sources == 1 else [f"domain{k}" for k in range(self.sources)]
@@ -211,6 +253,13 @@ def _certainty(logits: Tensor) -> Tensor:
     """1 + exp(-entropy) of each prediction, (N,), without graph: contests divide by the sum."""
     log_p = logits.detach().log_softmax(1)
     return 1 + (log_p.exp() * log_p).sum(1).exp()
+
+
+def _features(model: nn.Module, tap: Tap, x: Tensor) -> Tensor:
+    """What passes a tapped layer for samples `x`, (n, width), in evaluation mode."""
+    with torch.no_grad(), evaluating(model):
+        model(x.to(next(model.parameters()).device))
+    return tap.value.flatten(1).cpu()
 
 
 def _still(model: nn.Module) -> nn.Module:

@@ -147,9 +147,14 @@ class Auxiliary(Task):
         Raises:
             ValueError: If the labels are of another length, or out of range.
         """
-        z = processes.randn(n, self.latent, like=next(self.generator.parameters()))
+        return self.decode(processes.randn(n, self.latent, like=next(self.generator.parameters())), labels)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples (N, *shape) of latents `z` (N, latent) in evaluation mode; labels as for `sample`."""
+        z = z.to(next(self.generator.parameters()))
         with evaluating(self.generator):
-            return cast(Tensor, self.generator(z, *sampling.classes_of(n, labels, self.classes, z.device)))
+            return cast(Tensor, self.generator(z, *sampling.classes_of(len(z), labels, self.classes, z.device)))
 
     def predict(self, x: Tensor) -> Tensor:
         """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""

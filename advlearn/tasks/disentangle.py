@@ -198,6 +198,22 @@ class Disentangle(Task):
             classes, values = self._given(codes.to(z), n)
         return self._made(z, classes, values)
 
+    @torch.no_grad()
+    def decode(self, z: Tensor, codes: Tensor | None = None) -> Tensor:
+        """Samples (N, *shape) of noise `z` (N, noise) in evaluation mode.
+
+        Args:
+            z: The noise.
+            codes: As for `sample`; the first class of each discrete code and the middle of each continuous one if None,
+                so that samples differ in their noise alone.
+
+        Raises:
+            ValueError: As for `sample`.
+        """
+        z = z.to(self._blank(1))
+        held = z.new_zeros(len(z), len(self.sizes) + self.continuous) if codes is None else codes.to(z)
+        return self._made(z, *self._given(held, len(z)))
+
     def codes(self, x: Tensor) -> Posterior:
         """The recogniser's posterior of the codes of samples `x` (N, *shape), in evaluation mode."""
         return self._posterior(heads.predict(self.recogniser, x))

@@ -6,6 +6,7 @@ from typing import Any, Self, cast, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import processes
 from advlearn.core.chain import Chain
 from advlearn.core.checks import choice, parameter
 from advlearn.core.objective import Objective
@@ -44,6 +45,8 @@ class Encode(Task):
         kl: k; needs a stochastic encoder and a Gaussian prior.
         prior: ``"gaussian"``, ``"ring"``, ``"mixture"``, or a `Prior`.
         classes: Number of classes that tell the component of a code; 0 for codes that know no labels.
+        unknown: Whether the last class is that of the samples without a label: their component is drawn, and the critic
+            sees the class (partly labelled data).
         nets: Name of the family whose critic reads samples; None chooses by `shape`.
         width: Channels at half resolution of the critics that are proposed.
 
@@ -56,7 +59,7 @@ class Encode(Task):
         torch.Size([5, 2])
 
     Reference:
-        The papers of `METHODS`.
+        The papers of `METHODS`; Makhzani et al. 2016, section 2.3 (labels, and the extra class where there is none).
 
     Deviations:
         The reconstruction is of the samples; VAE-GAN's is of a layer of its critic. One optimiser and one step for all
@@ -77,6 +80,7 @@ class Encode(Task):
         kl: float = 0.0,
         prior: str | Prior = "gaussian",
         classes: int = 0,
+        unknown: bool = False,
         nets: str | None = None,
         width: int = 64,
     ) -> None:
@@ -91,7 +95,8 @@ class Encode(Task):
         self.kl = parameter("kl", kl, low=0)
         self.classes = int(parameter("classes", classes, low=0))
         self.prior = prior
-        self.law = law_of(prior, self.latent, self.classes)
+        self.unknown = unknown
+        self.law = law_of(prior, self.latent, self.classes - unknown if self.classes else 0)
         self.nets = nets
         self.width = width
         self.stochastic = self._fitted()
@@ -106,6 +111,7 @@ class Encode(Task):
         latent: int = 32,
         prior: str = "gaussian",
         labels: bool = False,
+        unknown: bool = False,
         reconstruction: float | None = None,
         kl: float | None = None,
         nets: str | None = None,
@@ -119,6 +125,7 @@ class Encode(Task):
             latent: Size of a code.
             prior: Law of the codes.
             labels: Whether the classes of the data tell the components of the prior.
+            unknown: Whether the last of these classes says that the class of a sample is not known.
             reconstruction: Weight of the reconstruction.
             kl: Weight of the KL divergence.
             nets: Name of a family for the generator and for what reads samples in the critics.
@@ -138,6 +145,7 @@ class Encode(Task):
             kl=named.kl if kl is None else kl,
             prior=prior,
             classes=source.classes if labels else 0,
+            unknown=unknown,
             nets=nets,
             width=width,
         )
@@ -153,7 +161,7 @@ class Encode(Task):
         x, y = batch[0], batch[1] if self.classes else None
         mean, log_variance = self.posterior(x)
         codes = drawn(mean, log_variance)
-        z = self.law.draw(len(x), x, y)
+        z = self.law.draw(len(x), x, self._component(y))
         sides = {name: self._sides(name, x, y, codes, z) for name in self.contests}
         terms: list[Tensor] = []
         if self.reconstruction:
@@ -231,10 +239,16 @@ class Encode(Task):
             return None
         if not isinstance(self.prior, str):
             return None
-        names = ("latent", "unary", "reconstruction", "kl", "prior", "classes", "nets", "width")
+        names = ("latent", "unary", "reconstruction", "kl", "prior", "classes", "unknown", "nets", "width")
         settings = {name: getattr(self, name) for name in names}
         nets = {"encoder": self.encoder.recipe(), "generator": self.generator.recipe()}
         return {**nets, "shape": list(self.shape), "contests": list(self.contests), **settings}
+
+    def _component(self, y: Tensor | None) -> Tensor | None:
+        """The components of codes whose classes are `y`; drawn where the class is not known."""
+        if y is None or not self.unknown:
+            return y
+        return torch.where(y < self.law.components, y, processes.randint(self.law.components, len(y), device=y.device))
 
     def _sides(self, name: str, x: Tensor, y: Tensor | None, codes: Tensor, z: Tensor) -> Sides:
         if name == "joint":
@@ -274,10 +288,11 @@ class Encode(Task):
             raise ValueError("unary: expected the contest 'joint', whose critic has the unary terms")
         if self.kl and not (self.stochastic and isinstance(self.law, Gaussian)):
             raise ValueError(f"kl: expected 0 unless the encoder is stochastic and the prior gaussian, got {self.kl}")
-        if self.classes and not ("codes" in self.contests and self.law.components == self.classes):
-            raise ValueError(
-                f"classes: expected the contest 'codes' and a prior of {self.classes} components, got {self.law}"
-            )
+        known = self.classes - self.unknown
+        if self.unknown and known < 1:
+            raise ValueError(f"unknown: expected classes beside the one that is not known, got {self.classes} in all")
+        if self.classes and not ("codes" in self.contests and self.law.components == known):
+            raise ValueError(f"classes: expected the contest 'codes' and a prior of {known} components, got {self.law}")
 
 
 TASK = Encode

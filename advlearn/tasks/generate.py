@@ -1,4 +1,4 @@
-"""Generate samples like the data: vectors or images, by class where there are labels."""
+"""Generate samples like the data: vectors or images, by class or by any vector where there are labels."""
 
 from math import erf
 from typing import Any, Self, cast, final
@@ -18,6 +18,8 @@ from advlearn.nets import Network, build
 from advlearn.tasks import _sampling as sampling
 
 CONTEST = "data"
+KEPT = 64
+"""Vectors of the data that a task keeps, to draw samples by where none are given."""
 
 
 @final
@@ -26,26 +28,33 @@ class Generate(Task):
 
     .. math:: fake = G(z)\ or\ G(z, y), \qquad z \sim N(0, I)
 
-    With classes, real samples are pairs (x, y), fake ones (G(z, y), y) with the same labels. What a generator's method
-    ``penalty()`` returns, if it has one, is added to the player's loss.
+    With classes or vectors, real samples are pairs (x, y), fake ones (G(z, y), y) with the same y. What a generator's
+    method ``penalty()`` returns, if it has one, is added to the player's loss.
 
     Args:
-        generator: Module from z (N, latent), and y (N,) with classes, to samples (N, *shape).
+        generator: Module from z (N, latent), and y (N,) with classes or (N, d) with vectors, to samples (N, *shape).
         latent: Size of z.
         shape: Shape of one sample.
         classes: Number of classes to condition on; 0 for none.
+        vectors: In the place of classes, some of the vectors to condition on, float (K, d): features, word vectors, an
+            embedding. They say how long one is, and `sample` takes them in turn where none are given; a buffer.
         critic: The user's critic; None for a network sized from `shape` and the objective.
         nets: Name of the family (`advlearn.nets.families`) that critic is of; None chooses by `shape`.
         width: Channels at half resolution of the critic that is proposed.
 
     Raises:
-        ValueError: If a size is below its least value, or the generator's samples are not of `shape`.
+        ValueError: If a size is below its least value, the generator's samples are not of `shape`, or there are both
+            classes and vectors.
 
     Example:
         >>> task = Generate(torch.nn.Linear(3, 2), latent=3, shape=(2,))
         >>> task.sample(5).shape
         torch.Size([5, 2])
+
+    Reference: Goodfellow et al. 2014, equation 1; Mirza and Osindero 2014, equation 2, conditional on any y.
     """
+
+    vectors: Tensor | None
 
     def __init__(
         self,
@@ -54,6 +63,7 @@ class Generate(Task):
         latent: int,
         shape: tuple[int, ...],
         classes: int = 0,
+        vectors: Tensor | None = None,
         critic: nn.Module | None = None,
         nets: str | None = None,
         width: int = 64,
@@ -61,6 +71,9 @@ class Generate(Task):
         super().__init__()
         if latent < 1:
             raise ValueError(f"latent: expected at least 1, got {latent}")
+        if vectors is not None and (classes or vectors.ndim != 2 or not vectors.is_floating_point()):
+            got = f"{vectors.dtype} {tuple(vectors.shape)} and {classes} classes"
+            raise ValueError(f"vectors: expected floats (K, d) and no classes beside them, got {got}")
         self.generator = generator
         self.latent = latent
         self.shape = tuple(shape)
@@ -70,8 +83,8 @@ class Generate(Task):
         # In a tuple, so that the critic's parameters are not taken for the player's.
         self._critic = (critic,)
         z = next(generator.parameters()).new_zeros(2, latent)
-        y = (torch.zeros(2, dtype=torch.int64, device=z.device),) if classes else ()
-        sampling.check_generator(generator, self.shape, z, *y)
+        self.register_buffer("vectors", None if vectors is None else vectors.to(z, copy=True))
+        sampling.check_generator(generator, self.shape, z, *self._given(2, None))
 
     @classmethod
     def for_data(
@@ -85,19 +98,25 @@ class Generate(Task):
     ) -> Self:
         """A task sized from the data: convolutional networks for images from 16 pixels a side, perceptrons below."""
         classes = source.classes if conditional else 0
-        generator = sampling.propose_generator(source, latent, classes=classes, nets=nets, width=width)
-        return cls(generator, latent=latent, shape=source.shape, classes=classes, nets=nets, width=width)
+        y = source.y if conditional and isinstance(source, Source) and source.vectors else None
+        vectors = None if y is None else y[:KEPT]
+        size = classes if vectors is None else vectors.shape[1]
+        generator = sampling.propose_generator(source, latent, classes=size, nets=nets, width=width)
+        sizes = {"latent": latent, "shape": source.shape, "classes": classes, "nets": nets, "width": width}
+        return cls(generator, vectors=vectors, **sizes)
 
     @classmethod
     def from_recipe(cls, recipe: dict[str, Any]) -> Self:
         """The task whose `recipe` this is, with fresh weights."""
         sizes = {name: recipe[name] for name in ("latent", "classes", "nets", "width") if name in recipe}
-        return cls(build(recipe["generator"]), shape=tuple(recipe["shape"]), **sizes)
+        # The vectors themselves are weights, which follow.
+        vectors = torch.zeros(recipe["vectors"]) if recipe.get("vectors") else None
+        return cls(build(recipe["generator"]), shape=tuple(recipe["shape"]), vectors=vectors, **sizes)
 
     def forward(self, batch: Batch) -> Round:
         x = batch[0]
         z = processes.randn(x.shape[0], self.latent, like=x)
-        if not self.classes:
+        if not self._condition:
             sides = Sides(x, self.generator(z))
         else:
             y = batch[1]
@@ -107,7 +126,7 @@ class Generate(Task):
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         if self._critic[0] is not None:
             return {CONTEST: self._critic[0]}
-        sizes = {"classes": self.classes, "width": self.width}
+        sizes = {"classes": self._condition, "width": self.width}
         return {CONTEST: sampling.propose_critic(self.shape, chain, nets=self.nets, **sizes)}
 
     def refuses(self, objective: Objective) -> str | None:
@@ -117,7 +136,8 @@ class Generate(Task):
         if not isinstance(self.generator, Network) or self._critic[0] is not None:
             return None
         sizes = {"latent": self.latent, "classes": self.classes, "nets": self.nets, "width": self.width}
-        return {"generator": self.generator.recipe(), "shape": list(self.shape), **sizes}
+        vectors = None if self.vectors is None else list(self.vectors.shape)
+        return {"generator": self.generator.recipe(), "shape": list(self.shape), "vectors": vectors, **sizes}
 
     @torch.no_grad()
     def sample(self, n: int, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
@@ -125,7 +145,7 @@ class Generate(Task):
 
         Args:
             n: How many.
-            labels: Classes (n,), int64, for a conditional task; drawn evenly if None.
+            labels: Classes (n,), int64, or vectors (n, d), float, for a conditional task; drawn evenly if None.
             truncation: What fidelity is bought with at the cost of variety: 0 gives one sample (for each class), more
                 gives more variety. A generator that has a method ``truncated(z, y, truncation)`` is asked for it; for
                 any other each number of z is drawn from a normal law cut off at plus and minus this bound. None: z
@@ -148,7 +168,7 @@ class Generate(Task):
             z = torch.randn(n, self.latent, device=device)
         else:
             z = truncated_normal(n, self.latent, bound, device)
-        y = sampling.classes_of(n, labels, self.classes, device)
+        y = self._given(n, labels)
         if bound is None or own is None:
             return self.decode(z, *y)
         with evaluating(self.generator):
@@ -160,15 +180,26 @@ class Generate(Task):
 
         Args:
             z: The latents.
-            labels: Classes (N,), int64, for a conditional task; spread evenly if None.
+            labels: Classes (N,), int64, or vectors (N, d), float, for a conditional task; spread evenly if None.
 
         Raises:
             ValueError: As for `sample`, if the labels do not fit.
         """
         device = next(self.generator.parameters()).device
-        y = sampling.classes_of(len(z), labels, self.classes, device)
+        y = self._given(len(z), labels)
         with evaluating(self.generator):
             return cast(Tensor, self.generator(z.to(device), *y))
+
+    @property
+    def _condition(self) -> int:
+        """Size of what is conditioned on, as networks take it for their number of classes."""
+        return self.classes if self.vectors is None else self.vectors.shape[1]
+
+    def _given(self, n: int, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """What n samples are conditional on, if on anything."""
+        if self.vectors is not None:
+            return sampling.vectors_of(n, labels, self.vectors)
+        return sampling.classes_of(n, labels, self.classes, next(self.generator.parameters()).device)
 
 
 def truncated_normal(n: int, size: int, bound: float, device: torch.device | None = None) -> Tensor:

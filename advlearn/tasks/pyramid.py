@@ -160,14 +160,34 @@ class Pyramid(Task):
         Raises:
             ValueError: If labels are given to an unconditional task, of another length, or out of range.
         """
-        device = next((p.device for p in self.parameters()), torch.device("cpu"))
-        y = sampling.classes_of(n, labels, self.classes, device)
+        z = torch.randn(n, self.latent, device=self._device())
+        return self._stages(
+            z, [torch.randn(n, 1, *shape[1:], device=z.device) for shape in self.shapes[-2::-1]], labels
+        )
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) of latents `z` (N, latent) in evaluation mode; labels as for `stages`.
+
+        The noise of the finer levels is drawn once for all of them, so that images differ in `z` alone.
+        """
+        z = z.to(self._device())
+        noise = [
+            torch.randn(1, 1, *shape[1:], device=z.device).expand(len(z), -1, -1, -1) for shape in self.shapes[-2::-1]
+        ]
+        return self._stages(z, noise, labels)[-1]
+
+    def _stages(self, z: Tensor, noise: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:
+        """The images of each level, of noise for each level but the coarsest."""
+        y = sampling.classes_of(len(z), labels, self.classes, z.device)
         with evaluating(self):
-            made = [self.coarsest(torch.randn(n, self.latent, device=device), *y)]
-            for net, shape in zip(reversed(self.residuals), self.shapes[-2::-1], strict=True):
-                coarse = doubled(made[-1])
-                made.append(composed([net(torch.randn(n, 1, *shape[1:], device=device), coarse, *y), made[-1]]))
+            made = [self.coarsest(z, *y)]
+            for net, plane in zip(reversed(self.residuals), noise, strict=True):
+                made.append(composed([net(plane, doubled(made[-1]), *y), made[-1]]))
         return [x.clamp(-1, 1) for x in made] if self.bounded else made
+
+    def _device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def _critic(self, shape: tuple[int, ...], chain: Chain) -> nn.Module:
         objective = chain.required_objective()

@@ -1,5 +1,6 @@
 """Retrieve documents for a query: a retriever draws documents, a critic tells them from relevant ones. IRGAN."""
 
+from collections.abc import Callable
 from typing import Any, Self, final
 
 import torch
@@ -9,6 +10,7 @@ from torch.nn.functional import log_softmax
 from advlearn.core import processes
 from advlearn.core.chain import Chain
 from advlearn.core.checks import parameter
+from advlearn.core.modes import evaluating
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, Round, Sides, Task
 from advlearn.data.lazy import LazySource
@@ -17,6 +19,8 @@ from advlearn.nets import Network, build, critic_for, predictor_for
 from advlearn.tasks import _heads as heads
 
 CONTEST = "data"
+JUDGED = 20_000
+"""Pairs of a query and a document that a critic is shown at once."""
 
 
 @final
@@ -128,9 +132,50 @@ class Retrieve(Task):
 
     def retrieve(self, x: Tensor, k: int = 10) -> Tensor:
         """Numbers of the k likeliest documents for queries `x` (N, *shape), best first: int64 (N, k)."""
+        return self._best(self.predict(x), k)
+
+    @torch.no_grad()
+    def judge(self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Scores (N, D) of all documents for queries `x` (N, *shape), by a critic of pairs in evaluation mode.
+
+        Args:
+            x: Queries.
+            critic: From queries (M, *shape) and documents, int64 (M,), to scores (M,):
+                ``run.adversaries["data"].critic``.
+        """
+        device = next(self.retriever.parameters()).device
+        numbers = torch.arange(self.documents, device=device)
+        at_once = max(1, JUDGED // self.documents)
+        with evaluating(critic if isinstance(critic, nn.Module) else self):
+            parts = [
+                critic(part.repeat_interleave(self.documents, 0), numbers.repeat(len(part)))
+                for part in x.to(device).split(at_once)
+            ]
+        return torch.cat(parts).view(len(x), self.documents)
+
+    def rank(self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor], k: int = 10) -> Tensor:
+        """Numbers of the k documents that a critic scores highest for queries `x`: the discriminative retriever.
+
+        Args:
+            x: Queries (N, *shape).
+            critic: As for `judge`.
+            k: How many documents.
+
+        Returns:
+            Int64 (N, k), best first.
+
+        Raises:
+            ValueError: Fewer than k documents.
+
+        Reference:
+            Wang et al. 2017, section 2.1 (discriminative retrieval: by the score f(d, q) of the critic).
+        """
+        return self._best(self.judge(x, critic), k)
+
+    def _best(self, scores: Tensor, k: int) -> Tensor:
         if not 1 <= k <= self.documents:
             raise ValueError(f"k: expected 1 to {self.documents}, the documents, got {k}")
-        return self.predict(x).topk(k, 1).indices
+        return scores.topk(k, 1).indices
 
     def _drawn(self, p: Tensor) -> Tensor:
         """Documents drawn from each row of `p` (N, D), with replacement: int64 (N, draws)."""

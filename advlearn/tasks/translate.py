@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
 from advlearn.core.checks import choice, parameter
+from advlearn.core.modes import evaluating
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.task import Batch, Round, Sides, Task
@@ -48,6 +49,8 @@ class Translate(Task):
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
         conditional: Let the critic see the input beside the output; else it sees the output alone.
         strength: Weight of the adversary in the player's loss; 0 is the distance alone, without any critic.
+        perceptual: A trained network from outputs to features, in which the distance is then taken (SRGAN's content
+            loss); it is held fixed, and saved with the task. None compares the values themselves.
         critic: The user's critic of (x, y), or of y where it is not conditional; None for a network sized from the
             shapes and the objective.
         width: Channels of the first layer of the critic that is proposed.
@@ -65,8 +68,8 @@ class Translate(Task):
         (video).
 
     Deviations:
-        The generator has no noise of its own unless its network brings dropout. SRGAN's distance in the features of a
-        trained network is one of pixels here, as in the paper's SRResNet.
+        The generator has no noise of its own unless its network brings dropout. Without `perceptual`, SRGAN's distance
+        is one of pixels, as in the paper's SRResNet.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Translate(Task):
         norm: Norm = "l1",
         conditional: bool = True,
         strength: float = 1.0,
+        perceptual: nn.Module | None = None,
         critic: nn.Module | None = None,
         width: int = 64,
     ) -> None:
@@ -90,6 +94,7 @@ class Translate(Task):
         self.norm: Norm = choice("norm", norm, ("l1", "l2"))
         self.conditional = conditional
         self.adversarial = parameter("strength", strength, low=0)
+        self.perceptual = None if perceptual is None else perceptual.requires_grad_(False)
         self.width = int(parameter("width", width, low=1))
         # In a tuple, so that the critic's parameters are not taken for the player's.
         self._critic = (critic,)
@@ -128,9 +133,16 @@ class Translate(Task):
     def forward(self, batch: Batch) -> Round:
         x, y = batch[0], batch[1]
         made = self.generator(x)
-        loss = self.weight * distance(made, y, self.norm)
+        loss = self.weight * self._apart(made, y)
         sides = Sides((x, y), (x, made)) if self.conditional else Sides(y, made)
         return Round({CONTEST: sides} if self.adversarial else {}, loss)
+
+    def _apart(self, made: Tensor, y: Tensor) -> Tensor:
+        """How far outputs are from their targets, in the features of a network where there is one."""
+        if self.perceptual is None:
+            return distance(made, y, self.norm)
+        with evaluating(self.perceptual):
+            return distance(self.perceptual(made), self.perceptual(y), self.norm)
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         if not self.adversarial:
@@ -161,7 +173,8 @@ class Translate(Task):
         return {**stages, "output": self.predict(x).cpu(), "truth": y}
 
     def recipe(self) -> dict[str, Any] | None:
-        if not isinstance(self.generator, Network) or self._critic[0] is not None:
+        own = self._critic[0] is not None or self.perceptual is not None
+        if own or not isinstance(self.generator, Network):
             return None
         settings = {name: getattr(self, name) for name in ("weight", "norm", "conditional", "width")}
         shapes = {"shape": list(self.shape), "target_shape": list(self.target_shape)}

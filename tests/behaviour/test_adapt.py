@@ -7,12 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
 
+import advlearn
 from advlearn.core.spec import resolve
 from advlearn.data import Source, batches
 from advlearn.data.domains import open_domains
 from advlearn.data.several import Domains
 from advlearn.fitting import fit
+from advlearn.metrics import accuracy
 from advlearn.nets import MLPPredictor
 from advlearn.run import load
 from advlearn.tasks.adapt import Adapt
@@ -41,10 +44,13 @@ def test_labels_of_the_target_never_reach_a_batch() -> None:
 
 
 def test_known_labels_of_the_target_do_and_are_trained_on() -> None:
-    known = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7])
-    x, y, xt, yt = next(batches(Domains((A,), T, known), 50 // 2))
+    known = torch.where(torch.arange(50) < 8, 2 - T.y, -1)  # type: ignore[operator]
+    data = open_domains((A, (T.x, T.y), known.numpy()))
+    x, y, xt, yt = next(batches(data, 50 // 2))
     labelled = yt >= 0
     assert 0 < int(labelled.sum()) <= 8
+    places = [T.x.tolist().index(row) for row in xt.tolist()]
+    assert torch.equal(yt, known[places])
     adapting = task()
     loss = adapting((x, y, xt, yt)).loss
     net = adapting.model
@@ -90,10 +96,57 @@ def test_with_a_fixed_source_only_the_features_of_the_target_move() -> None:
         assert torch.equal(before, after)
 
 
+def test_the_second_stage_of_adda_saves_and_loads(tmp_path: Any) -> None:
+    settings: dict[str, Any] = {"data": Domains((A,), T), "batch_size": 8, "device": "cpu", "callbacks": ()}
+    first = fit("adapt(strength=0.0)", "nsgan", steps=3, **settings)
+    # A player's average is frozen; its features are to be trained all the same.
+    second = fit(first.player.adda(), "nsgan", steps=3, **settings)  # type: ignore[operator]
+    assert torch.equal(second.task.fixed(A.x), first.predict(A.x))  # type: ignore[operator]
+    assert not torch.equal(second.predict(T.x), first.predict(T.x))
+    loaded = load(second.save(tmp_path / "run.pt"))
+    assert torch.equal(loaded.predict(T.x), second.predict(T.x))
+    assert torch.equal(loaded.task.fixed(A.x), first.predict(A.x))  # type: ignore[operator]
+
+
+def test_an_embedding_has_each_domain_s_features_by_its_own_model() -> None:
+    trained = task().model
+    plain, adda = task(), task(fixed=trained)
+    with torch.no_grad():
+        for p in adda.model.parameters():
+            p.add_(1)
+    data = Domains((A, B), T)
+    found = plain.embedding(data)
+    assert list(found) == ["source a", "source b", "target t"]
+    torch.testing.assert_close(found["source b"], plain.model.features(B.x).detach())  # type: ignore[operator]
+    found = adda.embedding(Domains((A,), T), n=10)
+    torch.testing.assert_close(found["source a"], trained.features(A.x[::4]).detach())  # type: ignore[operator]
+    torch.testing.assert_close(found["target t"], adda.model.features(T.x[::5]).detach())  # type: ignore[operator]
+
+
+def test_a_run_s_folder_has_pictures_of_both_domains(tmp_path: Any) -> None:
+    fit("adapt", "nsgan", Domains((A,), T), steps=3, batch_size=8, device="cpu", callbacks=(), out=tmp_path)
+    assert [path.name for path in tmp_path.glob("*.png")] == ["step-00000003.png"]
+
+
 def test_the_ramp_is_the_papers() -> None:
     assert task(strength=3.0).strength(0.0) == 0
     assert math.isclose(task(strength=3.0).strength(0.1), 3 * (2 / (1 + math.exp(-1)) - 1))
+    assert task(strength=3.0).strength(0.1) == 3 * advlearn.ramp(0.1)
     assert task(strength=3.0, ramp=False).strength(0.0) == 3
+
+
+def test_a_shift_that_misleads_the_source_s_classifier_is_undone() -> None:
+    # Classes of unequal size, so that only one way of matching the domains fits.
+    y = (torch.arange(400) % 4 == 0).long()
+    x, target = (torch.stack([torch.randn(400), 3.0 * y - 1.5 + 0.3 * torch.randn(400)], 1) for _ in range(2))
+    target[:, 1] += 2.0
+    found = []
+    for strength in (0.0, 1.0):
+        torch.manual_seed(0)
+        game = Adapt(MLPPredictor((2,), 2, (16, 8)), shape=(2,), strength=strength)
+        run = fit(game, "nsgan", ((x, y), target), steps=300, lr=3e-3, device="cpu", callbacks=())
+        found.append(accuracy(run.predict(target), y))
+    assert found[0] < 0.8 and found[1] > 0.95, found
 
 
 @pytest.mark.parametrize(
@@ -135,11 +188,28 @@ def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
         ((Source(draw(4, 0)), T), r"^data: source domain 'data' has no labels"),
         ((A, Source(draw(4, 0), torch.tensor([0, 1, 2, 3]), "t", 4)), r"^data: the target has labels up to class 3"),
         ((A, Source(torch.zeros(4, 3))), r"^data: source 'a' has shape \(2,\), not the target's \(3,\)$"),
+        ((A,), r"^data: expected \(source, target\), \(source, target, known\) or 'source->target', got tuple$"),
+        ((A, T, [0, -1]), r"^known: expected int64 \(50,\), a class or -1 for each target sample, got int64 \(2,\)$"),
+        ((A, T, [3] + [-1] * 49), r"^known: expected classes of the sources, \[0, 3\), or -1, got 3$"),
+        ((A, T, [0] + [-2] * 49), r"^known: expected classes of the sources, \[0, 3\), or -1, got -2$"),
     ],
 )
 def test_domains_that_do_not_fit_are_one_line(data: Any, line: str) -> None:
     with pytest.raises(ValueError, match=line):
         open_domains(data)
+
+
+def test_known_labels_of_another_type_are_one_line() -> None:
+    with pytest.raises(TypeError, match=r"^known: expected integers of shape \(N,\), got float32 \(50,\)$"):
+        open_domains((A, T, torch.zeros(50)))
+
+
+def test_a_target_that_is_drawn_lazily_is_refused_at_the_door_and_a_source_is_not() -> None:
+    lazy = DataLoader(TensorDataset(A.x, torch.arange(40) % 3), batch_size=8, shuffle=True)
+    with pytest.raises(TypeError, match=r"^data: expected a target domain in memory, got one that is drawn lazily$"):
+        open_domains((A, lazy))
+    run = fit("adapt", "nsgan", (lazy, T), steps=2, batch_size=8, device="cpu", callbacks=())
+    assert run.predict(T.x).shape == (50, 3)
 
 
 def test_a_model_without_class_logits_is_refused() -> None:

@@ -47,6 +47,12 @@ def test_the_loss_is_both_cross_entropies_with_the_labels_of_the_batch() -> None
     assert torch.equal(cast(Tensor, real), x) and torch.equal(cast(Tensor, fake), CENTRES[y])
 
 
+def test_latents_are_decoded_by_class() -> None:
+    y = torch.tensor([2, 0, 1, 1])
+    assert torch.equal(task().decode(torch.randn(4, 1), y), CENTRES[y])
+    assert torch.equal(task().decode(torch.randn(4, 1)), CENTRES[[0, 1, 2, 0]])
+
+
 def test_a_classifier_that_knows_nothing_costs_twice_the_entropy_of_the_classes() -> None:
     made = task()
     for p in made.classifier.parameters():

@@ -1,18 +1,39 @@
 """Classify with few labels: what reaches the classifier, who is trained by whom, what is refused."""
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from sklearn.datasets import make_moons
 from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from advlearn.core.spec import resolve
 from advlearn.data import Source, batches
 from advlearn.data.partly import open_partly
 from advlearn.data.several import PartlyLabelled
 from advlearn.fitting import fit
+from advlearn.metrics import accuracy
+from advlearn.nets import MLPPredictor
 from advlearn.run import load
 from advlearn.tasks.classify import Classify
+
+
+class Endless(IterableDataset[Any]):
+    """Samples without end."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from X
+
+
+def doubled(items: list[Any]) -> Any:
+    """A collation of the user's own."""
+    x, *y = default_collate(items)
+    return (2 * x, *y)
+
 
 X = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long()
@@ -58,6 +79,41 @@ def test_minus_one_is_no_label() -> None:
     y[6:] = -1
     data = open_partly((X.numpy(), y.numpy()))
     assert (len(data.labelled), len(data.unlabelled), data.classes) == (6, 60, 2)
+
+
+def test_a_loader_is_a_stream_of_unlabelled_samples() -> None:
+    labelled = Source(X[:8], Y[:8], "few", 2)
+    for others in (TensorDataset(X), TensorDataset(X, Y)):
+        loader = DataLoader(others, batch_size=4, shuffle=True, collate_fn=doubled)
+        data = open_partly((labelled, loader))
+        more = next(batches(data, 8))[2]
+        rows = (2 * X).tolist()
+        assert more.shape == (8, 2) and all(row in rows for row in more.tolist())
+        run = fit("classify(latent=2)", "improved-gan", (labelled, loader), steps=2, device="cpu", callbacks=())
+        assert run.predict(X).shape == (60, 2)
+
+
+def test_a_stream_without_a_length_is_refused_since_its_order_cannot_be_resumed() -> None:
+    with pytest.raises(TypeError, match=r"^data: expected a map-style data set .*, got Endless$"):
+        open_partly((Source(X[:8], Y[:8], "few", 2), DataLoader(Endless(), batch_size=4)))
+
+
+def test_samples_without_a_label_help() -> None:
+    x, y = (torch.from_numpy(part) for part in make_moons(1000, noise=0.1, random_state=0))
+    x = x.float()
+    few = torch.cat([(y == k).nonzero()[:3, 0] for k in (0, 1)])
+    net = MLPPredictor((2,), 2, (64, 64))
+    alone = copy.deepcopy(net)
+    optimizer = torch.optim.Adam(alone.parameters(), 5e-3)
+    for _ in range(300):
+        optimizer.zero_grad()
+        cross_entropy(alone(x[few]), y[few]).backward()
+        optimizer.step()
+    generator = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2))
+    game = Classify(generator, net, latent=8, shape=(2,))
+    run = fit(game, "improved-gan", ((x[few], y[few]), x), steps=800, lr=5e-3, device="cpu", callbacks=())
+    found = accuracy(alone(x), y), accuracy(run.predict(x), y)
+    assert found[0] < 0.9 and found[1] > 0.94, found
 
 
 def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:

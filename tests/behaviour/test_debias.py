@@ -12,7 +12,9 @@ from advlearn.data import batches
 from advlearn.data.attributes import open_table
 from advlearn.data.table import Table
 from advlearn.fitting import fit
+from advlearn.metrics import equalized_odds_difference
 from advlearn.nets import MLPPredictor
+from advlearn.report import evaluate
 from advlearn.run import load
 from advlearn.tasks.debias import Debias
 
@@ -85,6 +87,72 @@ def test_strength_zero_is_the_plain_model_bit_for_bit() -> None:
 
 def test_a_warm_up_keeps_the_adversary_out_of_it() -> None:
     assert [task(strength=2.0, warmup=0.5).strength(p) for p in (0.0, 0.49, 0.5, 1.0)] == [0, 0, 2, 2]
+
+
+def test_projection_takes_from_the_gradient_what_helps_the_adversary() -> None:
+    projecting, added = (task(combine=way, protect=["sex"]) for way in ("project", "add"))
+    batch = next(batches(table(), 100))
+    flat = dict[str, Tensor]()
+    for name, game in (("project", projecting), ("add", added)):
+        players = game.players()
+        loss = game(batch).loss
+        # What the adversary wants: the mean output as high as can be.
+        against = -0.7 * game.tap.value.mean()
+        for key, value in (("task", loss), ("against", against)):
+            flat[key] = torch.cat([g.flatten() for g in torch.autograd.grad(value, players, retain_graph=True)])
+        game.backward(loss, against, players)
+        flat[name] = torch.cat([p.grad.flatten() for p in players])  # type: ignore[union-attr]
+    towards, against = flat["task"], flat["against"]
+    torch.testing.assert_close(flat["add"], towards + against)
+    share = (towards @ against) / (against @ against)
+    assert abs(float(share)) > 1e-3
+    torch.testing.assert_close(flat["project"], towards - share * against + against)
+
+
+def test_balance_lets_each_cell_come_as_often() -> None:
+    # 5 % of the samples are of group 1, one in ten of them with class 1.
+    n = torch.arange(4000)
+    sex, y = (n % 20 == 0).long(), ((n % 200 == 0) | (n % 4 == 1)).long()
+    x = torch.randn(4000, 3)
+    for criterion, cells, wanted in (("demographic_parity", 2, 2000), ("equalized_odds", 4, 1000)):
+        game = task(criterion=criterion, balance=True, protect=["sex"])
+        _, fake, *_ = game((x, y, sex, x[:, 0])).contests["sex"]
+        counted = fake[1] if cells == 2 else fake[1] + 2 * fake[2]
+        # Six standard deviations of a draw of 4,000.
+        assert all(abs(count - wanted) < 200 for count in torch.bincount(counted, minlength=cells).tolist())
+    _, plain, *_ = task(protect=["sex"])((x, y, sex, x[:, 0])).contests["sex"]
+    assert torch.equal(plain[1], sex)
+
+
+def test_three_groups_are_trained_and_measured() -> None:
+    data = table()
+    race = torch.bucketize(data.x[:, 1].contiguous(), torch.tensor([-0.5, 0.5]))
+    three = Table(data.x, data.y, {"race": race}, {"race": ("a", "b", "c")})
+    assert three.attributes == {"race": 3}
+    for objective in ("predictive", "mmd", "wgan-gp"):
+        run = fit("debias(criterion='equalized_odds', balance=True)", objective, three, steps=3, batch_size=50,
+                  device="cpu", callbacks=())  # fmt: skip
+        figures = evaluate(run, three)
+        decided = (run.predict(three.x) > 0).long()
+        rates = [float(decided[race == k].float().mean()) for k in range(3)]
+        assert figures["race: demographic parity difference"] == pytest.approx(max(rates) - min(rates))
+        assert figures["race: equalized odds difference"] == equalized_odds_difference(three.y, decided, race)
+
+
+def test_a_dependence_goes_away_as_the_adversary_grows() -> None:
+    g = torch.Generator().manual_seed(0)
+    sex, skill = torch.arange(1000) % 2, torch.randn(1000, generator=g)
+    x = torch.stack([skill, sex - 0.5 + 0.1 * torch.randn(1000, generator=g)], 1)
+    y = (skill + 2 * (sex - 0.5) > 0).long()
+    data = Table(x, y, {"sex": sex}, {"sex": ("f", "m")})
+    found = []
+    for strength in (0.0, 0.3, 3.0):
+        game = Debias(MLPPredictor((2,), 1, ()), shape=(2,), attributes={"sex": 2}, strength=strength)
+        run = fit(game, "predictive", data, steps=300, batch_size=100, lr=2e-2, device="cpu", callbacks=())
+        found.append(evaluate(run, data))
+    differences = [figures["sex: demographic parity difference"] for figures in found]
+    assert differences[0] > 0.4 and differences[2] < 0.5 * differences[0]
+    assert differences[0] > differences[1] + 0.05 > differences[2] + 0.1
 
 
 def test_an_inner_layer_can_be_what_is_compared() -> None:

@@ -96,6 +96,15 @@ def test_given_codes_are_used_and_drawn_ones_are_uniform() -> None:
     assert x[:, -1].abs().max() <= 1 and x[:, -1].min() < -0.9 and x[:, -1].max() > 0.9
 
 
+def test_noise_is_decoded_with_given_codes_or_with_held_ones() -> None:
+    z = torch.randn(2, NOISE)
+    held = torch.tensor([1.0, 0, 0, 1, 0, 0, 0, 0])
+    assert torch.equal(task().decode(z), torch.cat([z, held.expand(2, -1)], 1))
+    asked = torch.tensor([[2.0, 0.0, 0.25], [0.0, 3.0, -1.0]])
+    expected = torch.tensor([[0, 0, 1, 1, 0, 0, 0, 0.25], [1, 0, 0, 0, 0, 0, 1, -1.0]])
+    assert torch.equal(task().decode(z, asked), torch.cat([z, expected], 1))
+
+
 def test_a_traversal_moves_its_code_and_nothing_else() -> None:
     made = task()
     classes = made.traverse(1, rows=3)

@@ -142,6 +142,25 @@ def test_labels_choose_the_component_and_go_to_the_critic() -> None:
     assert task.sample(3, torch.arange(3)).shape == (3, 2)
 
 
+def test_where_the_class_is_not_known_the_component_is_drawn_and_the_critic_sees_an_extra_class() -> None:
+    law = Mixture(2, 3, along=1e-4, across=1e-4)
+    task = vectors(contests=("codes",), reconstruction=1.0, prior=law, classes=4, unknown=True)
+    x, y = X.repeat(10, 1), torch.cat([Y.repeat(5), torch.full((200,), 3)])
+    (z, shown), (_, same) = task((x, y)).contests["codes"][:2]
+    assert torch.equal(shown, y) and torch.equal(same, y)
+    component = torch.round(torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi / 3)).long() % 3
+    assert torch.equal(component[:200], y[:200])
+    # Five standard deviations of a share of 200 draws.
+    assert (torch.bincount(component[200:], minlength=3) / 200 - 1 / 3).abs().max() < 5 * (2 / 9 / 200) ** 0.5
+    critic: Any = task.critics(resolve("nsgan"))["codes"]
+    assert critic.classes == 4
+    form = "encode(method='aae', prior='mixture', labels=True, unknown=True, latent=2, width=4)"
+    again = short(form, data=Source(IMAGES.x, torch.arange(16) % 4, "partly", 4)).task
+    assert again.law.components == 3 and Encode.from_recipe(again.recipe()).law.components == 3
+    with pytest.raises(ValueError, match="unknown: expected classes beside"):
+        vectors(contests=("codes",), reconstruction=1.0, unknown=True)
+
+
 def test_unary_terms_are_scores_of_the_sample_and_of_the_code_alone() -> None:
     task = Encode.for_data(DATA, method="bigbigan", latent=3, width=4)
     critic = task.critics(resolve("hinge"))["joint"]

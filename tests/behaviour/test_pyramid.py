@@ -94,6 +94,18 @@ def test_a_sample_is_composed_of_what_the_levels_make():
     assert [tuple(x.shape) for x in task.stages(4)] == [(4, 2, 4, 3), (4, 2, 8, 6), (4, 2, 16, 12)]
 
 
+def test_decoded_images_differ_in_their_latents_alone():
+    task = pyramid()
+    z = torch.randn(3, 3)
+    first, second, third = task.decode(torch.stack([z[0], z[0], z[1]]))
+    torch.testing.assert_close(first, second)
+    assert not torch.allclose(first, third, atol=1e-4)
+    # The noise of the finer levels is there, and drawn anew at each call.
+    assert not torch.equal(task.decode(z), task.decode(z))
+    with pytest.raises(ValueError, match="labels: expected none"):
+        task.decode(z, torch.zeros(3, dtype=torch.int64))
+
+
 def test_samples_are_cut_to_the_range_of_the_data():
     loud = [Constant(torch.full((1, 4, 4), 5.0))]
     small = Constant(torch.zeros(1, 2, 2))

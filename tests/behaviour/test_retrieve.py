@@ -108,6 +108,24 @@ def test_health_where_a_rare_document_lies_beyond_what_is_looked_at() -> None:
     assert adversary.health().verdict
 
 
+def test_the_critic_ranks_documents_by_its_score_of_each_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pair(nn.Module):
+        def forward(self, x: Tensor, d: Tensor) -> Tensor:
+            return x[:, 0] * d - self.training * 100 * d
+
+    monkeypatch.setattr("advlearn.tasks.retrieve.JUDGED", 7)
+    task, critic = Retrieve(nn.Linear(2, DOCUMENTS), shape=(2,)), Pair()
+    torch.testing.assert_close(task.judge(X, critic), X[:, :1] * torch.arange(3))
+    rising = [2, 1, 0]
+    expected = [rising if x > 0 else rising[::-1] for x in X[:, 0].tolist()]
+    assert task.rank(X, critic, 3).tolist() == expected and task.rank(X, critic, 1).shape == (24, 1)
+    assert critic.training
+    given = task.critics(resolve("nsgan"))["data"]
+    torch.testing.assert_close(task.judge(X, given)[5], given(X[5].expand(3, 2), torch.arange(3)).detach())
+    with pytest.raises(ValueError, match=r"^k: expected 1 to 3, the documents, got 4$"):
+        task.rank(X, critic, 4)
+
+
 def test_a_saved_run_retrieves_the_same(tmp_path: Any) -> None:
     run = fit("retrieve(draws=3)", "nsgan", QUERIES, steps=3, batch_size=8, device="cpu", callbacks=())
     again = load(run.save(tmp_path / "run.pt"))

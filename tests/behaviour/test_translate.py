@@ -44,6 +44,21 @@ def test_the_loss_is_the_weighted_distance_and_its_gradient_the_sign() -> None:
         torch.testing.assert_close(net.level.grad, torch.tensor(10 * slope))
 
 
+def test_the_distance_may_be_one_of_features_that_nothing_moves() -> None:
+    features = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.9))
+    net, y = Constant(), torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
+    task = Translate(net, shape=(3,), target_shape=(2,), weight=10, norm="l2", perceptual=features)
+    assert [id(p) for p in task.players()] == [id(net.level)] and task.recipe() is None
+    loss = task.train()((torch.zeros(2, 3), y)).loss
+    assert loss is not None
+    loss.backward()
+    gap = -y @ features[0].weight.T
+    torch.testing.assert_close(loss.detach(), 10 * gap.square().mean())
+    slope = 10 * (2 * gap * features[0].weight.sum(1)).mean()
+    torch.testing.assert_close(net.level.grad, slope)
+    assert features[1].training and all(p.grad is None for p in features.parameters())
+
+
 def test_the_critic_sees_the_input_beside_the_output_or_not() -> None:
     task = Translate.for_data(IMAGES, width=4)
     real, fake, *_ = task((X, Y)).contests["pairs"]

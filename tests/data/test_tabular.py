@@ -1,10 +1,12 @@
 import hashlib
+import math
 
 import numpy as np
 import pytest
 import torch
 
 from advlearn.data import Table, adult, german_credit, load, names
+from advlearn.data.attributes import open_table
 from advlearn.data.files import find_or_download
 from advlearn.data.table import encode
 from advlearn.metrics import group_report
@@ -178,6 +180,57 @@ def test_a_table_refuses_what_does_not_fit():
         Table(x, y, {"sex": torch.tensor([0, 1, 1])})
     with pytest.raises(ValueError, match=r"labels: expected class indices in \[0, 2\), got 2"):
         Table(x, torch.tensor([0, 2]))
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ([0, 1], TypeError, r"sensitive\['sex'\]: expected int64 codes or float32 numbers \(2,\), got list"),
+        (torch.tensor([0, 1]).int(), TypeError, r"sensitive\['sex'\]: expected int64 codes .*, got int32 \(2,\)"),
+        (torch.tensor([0.0, 1.0]).double(), TypeError, r"sensitive\['sex'\]: .* got float64 \(2,\)"),
+        (torch.tensor([1, -1]), ValueError, r"sensitive\['sex'\]: expected codes in \[0, 2\), .*, got -1"),
+        (torch.tensor([1, 2]), ValueError, r"sensitive\['sex'\]: expected codes in \[0, 2\), .*, got 2"),
+        (
+            torch.tensor([1.0, math.nan]),
+            ValueError,
+            r"sensitive\['sex'\]: expected finite numbers, got nan in sample 1",
+        ),
+    ],
+)
+def test_a_sensitive_column_of_another_kind_is_one_line(values, error, message):
+    with pytest.raises(error, match=f"^{message}") as caught:
+        Table(torch.zeros(2, 3), torch.tensor([0, 1]), {"sex": values}, {"sex": ("f", "m")})
+    assert "\n" not in str(caught.value)
+
+
+def test_codes_without_names_are_not_negative():
+    with pytest.raises(ValueError, match=r"sensitive\['sex'\]: expected codes of 0 or more, got -1"):
+        Table(torch.zeros(2, 3), torch.tensor([0, 1]), {"sex": torch.tensor([-1, 1])})
+
+
+@pytest.mark.parametrize(
+    ("codes", "names", "line"),
+    [
+        ([0, 0], {"sex": ("f", "m")}, "^sex: expected samples of each of 2 groups, got none of 'm'$"),
+        ([0, 2], {}, "^sex: expected samples of each of 3 groups, got none of 1$"),
+        ([0, 0], {}, "^sex: expected two or more groups, got 0 alone$"),
+    ],
+)
+def test_a_group_without_samples_is_refused_where_a_table_is_trained_on(codes, names, line):
+    x, y = torch.zeros(2, 3), torch.tensor([0, 1])
+    # A table itself may be a part of a larger one.
+    table = Table(x, y, {"sex": torch.tensor(codes)}, names)
+    with pytest.raises(ValueError, match=line):
+        open_table(table)
+
+
+def test_a_value_that_is_not_finite_is_named_by_sample_and_column():
+    x, y = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])
+    x[2, 1] = math.nan
+    with pytest.raises(ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1 \('pay'\)$"):
+        Table(x, y, feature_names=("age", "pay", "debt"))
+    with pytest.raises(ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1$"):
+        Table(x, y)
 
 
 def test_encode_agrees_with_scikit_learn():

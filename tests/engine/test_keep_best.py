@@ -1,8 +1,16 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+from advlearn.engine import checkpoint
 from advlearn.engine.average import Average
+from advlearn.engine.checkpoint import Checkpoint
 from advlearn.engine.keep_best import KeepBest
+from advlearn.fitting import fit
+from advlearn.metrics import information_maximisation
+from advlearn.run import load
 from tests.engine.tiny import build
 
 
@@ -27,6 +35,36 @@ def test_what_is_best_survives_a_checkpoint() -> None:
     again.load_state_dict(best.state_dict())
     build(4, [Average(0.9), again]).run()
     assert (again.best, again.best_step) == (1.0, 2)
+
+
+def test_a_checkpoint_from_before_the_first_look_goes_on(tmp_path: Path) -> None:
+    folder = Checkpoint(tmp_path / "run")
+    run = build(4, [Average(0.9), KeepBest(lambda _: 1.0, every=2), folder])
+    folder.on_start(run)
+    best = KeepBest(lambda _: 0.0, every=2)
+    again = build(4, [Average(0.9), best, Checkpoint(tmp_path / "run")])
+    checkpoint.resume(tmp_path / "run", again)
+    again.run()
+    assert (best.best, best.best_step) == (0.0, 2)
+
+
+def test_a_run_predicts_with_the_player_that_a_validator_without_labels_chose(tmp_path: Path) -> None:
+    x = torch.randn(60, 2)
+    seen: list[torch.Tensor] = []
+
+    def sure(player: Any) -> float:
+        seen.append(player.predict(x + 1))
+        # The sign makes it the first look that counts, not the last.
+        return -information_maximisation(seen[-1])
+
+    best = KeepBest(sure, every=10)
+    data = ((x, (x[:, 0] > 0).long()), x + 1)
+    settings = {"steps": 30, "lr": 0.01, "batch_size": 20, "device": "cpu"}
+    run = fit("adapt", "nsgan", data, callbacks=[best], out=tmp_path / "run", **settings)
+    assert len(seen) == 3 and best.best_step == 10
+    assert torch.equal(run.predict(x + 1), seen[0])
+    assert torch.equal(load(tmp_path / "run").predict(x + 1), seen[0])
+    assert not torch.equal(seen[0], seen[-1])
 
 
 def test_it_needs_an_average_before_it() -> None:

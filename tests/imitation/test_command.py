@@ -1,9 +1,12 @@
 """`advlearn fit imitate` as someone types it, mistypes included."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
@@ -11,7 +14,10 @@ from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from advlearn.cli import _METHODS, app
-from advlearn.imitation import METHODS
+from advlearn.engine.checkpoint import load
+from advlearn.imitation import FORMS, METHODS
+from advlearn.imitation.algorithms import NAMES
+from advlearn.imitation.transitions import INPUTS
 
 
 @pytest.fixture
@@ -45,26 +51,56 @@ def test_a_policy_is_left_that_stable_baselines_loads_alone(demos: str, tmp_path
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("imitate",), "advlearn: demos: belongs to the task imitate, and it needs one, got None"),
-        (("adapt", "--demos", "x"), "advlearn: demos: belongs to the task imitate"),
+        (("imitate",), "advlearn: demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate"),
+        (("adapt", "--demos", "x"), "advlearn: demos: for the task imitate alone, got 'adapt'"),
+        (("generate", "--env", "X-v0", "--every", "3"), "advlearn: env, every: for the task imitate alone"),
+        (("imitate", "--demos", "hf:me/x"), "advlearn: dataset: 'me/x' is a name; to load it: pip install datasets"),
+        (("imitate", "--demos", "minari:me/x"), "advlearn: dataset: 'me/x' is an id, and Minari, which loads it"),
         (("imitate", "--demos", "none"), "advlearn: demonstrations: there is no file none"),
     ],
 )
-def test_a_mistype_is_one_line(words: tuple[str, ...], line: str) -> None:
+def test_a_mistype_is_one_line(words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("datasets", "minari"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     code, said = typed(*words, "--steps", "3")
     assert code == 1
     assert said.startswith(line), said
     assert said.count("\n") == 1
 
 
-def test_a_mistyped_method_or_environment_is_one_line(demos: str) -> None:
+def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path) -> None:
     for words, part in (
         (("--objective", "gial"), "gial"),
-        (("--env", "Pendulum-v1"), "expected observations of shape"),
+        (("--env", "Pendulum-v1"), "Pendulum-v1"),
+        (("--env", "CartPol-v1"), "Did you mean: `CartPole`?"),
+        (("--env", "nopackage:X-v0"), "No module named 'nopackage'"),
+        (("--algorithm", "sac"), "Discrete(2)"),
+        (("--inputs", "actions"), "inputs: expected one of state-action, state,"),
+        (("--reward", "postive"), "reward: expected one of own, positive,"),
+        (("--every", "0"), "every: expected at least 1, got 0"),
+        (("--batch-size", "0"), "batch_size: expected at least 1, got 0"),
+        (("--updates", "0"), "updates: expected at least 1, got 0"),
+        (("--device", "gpu"), "gpu"),
+        (("--entropy", "0.1", "--algorithm", "dqn"), "entropy: expected none with dqn"),
     ):
-        code, said = typed("imitate", "--demos", demos, "--steps", "3", *words)
+        code, said = typed("imitate", "--demos", demos, "--steps", "3", "--out", str(tmp_path / "run"), *words)
         assert (code, said.count("\n")) == (1, 1) and part in said, said
 
 
-def test_completion_knows_every_method() -> None:
+def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
+    options = {"inputs": "state", "every": 2, "updates": 3, "memory": 4096, "clone": 2, "batch_size": 32, "lr": 0.01}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words += ["--reward", "log", "--absorbing", "--entropy", "0.25", "--device", "cpu", "--out", str(tmp_path / "run")]
+    code, said = typed("imitate", "--demos", demos, "--steps", "2048", *words)
+    assert code == 0, said
+    recipe = load(tmp_path / "run")["recipe"]
+    assert {name: recipe[name] for name in options} == options
+    assert (recipe["form"], recipe["absorbing"], recipe["PPO.ent_coef"]) == ("log", True, 0.25)
+
+
+def test_completion_and_help_know_every_name() -> None:
     assert set(_METHODS) == set(METHODS)
+    command: Any = typer.main.get_command(app)
+    told = {option.name: option.help for option in command.commands["fit"].params if hasattr(option, "help")}
+    for option, names in {"reward": FORMS, "inputs": INPUTS, "algorithm": NAMES}.items():
+        assert all(name in told[option] for name in names)

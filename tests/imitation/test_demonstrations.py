@@ -69,6 +69,18 @@ def test_what_does_not_add_up_is_refused(change: dict[str, np.ndarray], message:
         Demonstrations(**{**whole, **change})
 
 
+def test_without_actions_there_are_the_same_states() -> None:
+    whole = counted([3, 2], [True, False])
+    seen = Demonstrations(whole.observations, None, whole.lengths, whole.terminated)
+    assert (len(seen), len(seen.first(1)), seen.first(1).actions) == (5, 3, None)
+    steps, known = seen.transitions(2, seed=1), whole.transitions(2, seed=1)
+    assert steps.observations.equal(known.observations) and steps.next_observations.equal(known.next_observations)
+    assert steps.actions.shape == (steps.size, 0) and not steps.has_actions and known.has_actions
+    assert fitted(seen, spaces.Box(0, 200, (1,)), spaces.Discrete(2)).actions is None
+    with pytest.raises(TypeError, match="env: expected Discrete or Box actions"):
+        fitted(seen, spaces.Box(0, 200, (1,)), spaces.MultiBinary(2))
+
+
 def test_one_transition_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2 transitions, got 1"):
         Demonstrations(np.zeros((2, 1)), np.zeros(1), np.array([1]), np.array([True]))
@@ -100,7 +112,7 @@ def test_a_file_that_is_cut_off_or_pickled_or_lacks_an_array_is_named(tmp_path: 
     with pytest.raises(ValueError, match="no npz file of plain arrays"):
         load_demonstrations(saved(tmp_path / "p.npz", actions=np.array([{}, {}, {}], dtype=object)))
     np.savez(tmp_path / "few.npz", observations=np.zeros((4, 2)))
-    with pytest.raises(ValueError, match="lacks actions, episode_lengths, terminated"):
+    with pytest.raises(ValueError, match="lacks episode_lengths, terminated"):
         load_demonstrations(tmp_path / "few.npz")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         load_demonstrations(tmp_path / "none.npz")

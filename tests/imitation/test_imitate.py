@@ -12,15 +12,24 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from stable_baselines3 import A2C, DQN, SAC, TD3
+from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from advlearn import Adversary
 from advlearn.engine.checkpoint import load
-from advlearn.imitation import Demonstrations, Encoder, LearnedReward, Transitions, clone_behaviour, imitate
+from advlearn.imitation import (
+    Demonstrations,
+    Encoder,
+    LearnedReward,
+    Transitions,
+    algorithms,
+    clone_behaviour,
+    imitate,
+)
 from advlearn.imitation.methods import METHODS
+from advlearn.imitation.off_policy import Relabelled
 from advlearn.imitation.on_policy import OnPolicyReward
 from advlearn.imitation.recording import Recording
 from advlearn.imitation.return_scale import ReturnScale
@@ -93,16 +102,22 @@ def test_every_method_runs_on_ppo(objective: str) -> None:
     assert rewards.shape == (10,) and np.isfinite(rewards).all()
 
 
-@pytest.mark.parametrize("kind", ["a2c", "dqn", "sac"])
+@pytest.mark.parametrize("kind", ["a2c", "trpo", "dqn", "sac", "tqc"])
 def test_other_algorithms_run(kind: str) -> None:
-    if kind == "sac":
-        player: Any = SAC("MlpPolicy", counting(1, True), learning_starts=10, batch_size=8, seed=0, device="cpu")
-    elif kind == "dqn":
-        player = DQN("MlpPolicy", counting(1), learning_starts=10, batch_size=8, seed=0, device="cpu")
+    continuous = kind in ("sac", "tqc")
+    shared: dict[str, Any] = {"seed": 0, "device": "cpu"}
+    if kind in ("trpo", "tqc"):
+        pytest.importorskip("sb3_contrib", reason="TRPO and TQC are part of sb3-contrib")
+    if kind in ("a2c", "trpo"):
+        shared |= {"n_steps": 16, "batch_size": 16} if kind == "trpo" else {}
+        player: Any = algorithms.named(kind)("MlpPolicy", counting(), **shared)
     else:
-        player = A2C("MlpPolicy", counting(), seed=0, device="cpu")
-    run = imitate(always_one(kind == "sac"), steps=60, algorithm=player, updates=5, batch_size=8, quiet=True)
-    assert run.reward.adversary.terms
+        shared |= {"learning_starts": 10, "batch_size": 8}
+        player = algorithms.named(kind)("MlpPolicy", counting(1, continuous), **shared)
+    before = [p.clone() for p in player.policy.parameters()]
+    run = imitate(always_one(continuous), steps=60, algorithm=player, updates=5, batch_size=8, quiet=True)
+    assert run.reward.adversary.terms and run.reward_fn is run.reward
+    assert not all(torch.equal(a, b) for a, b in zip(before, player.policy.parameters(), strict=True))
 
 
 def test_replayed_samples_carry_todays_reward_and_the_environments_actions() -> None:
@@ -110,9 +125,11 @@ def test_replayed_samples_carry_todays_reward_and_the_environments_actions() -> 
     env.action_space = gym.spaces.Box(-3, 5, (1,), np.float32)  # type: ignore[assignment]
     env.envs[0].action_space = env.action_space
     player: Any = SAC("MlpPolicy", env, learning_starts=10, batch_size=8, seed=0, device="cpu")
+    buffer = player.replay_buffer
     run = imitate(always_one(True), steps=40, algorithm=player, updates=5, batch_size=8, quiet=True)
-    drawn = player.replay_buffer.sample(16)
-    steps = player.replay_buffer.transitions(drawn)
+    relabelled = Relabelled(buffer, run.reward, player.policy)
+    drawn = relabelled.sample(16)
+    steps = relabelled.transitions(drawn)
     assert torch.allclose(drawn.rewards[:, 0], run.reward.of(steps))
     assert torch.allclose(steps.actions, 1 + 4 * drawn.actions, atol=1e-5)  # -1 .. 1 back to -3 .. 5
     assert steps.next_observations.max() <= 11 and (steps.next_observations > steps.observations).all()
@@ -150,15 +167,6 @@ def test_a_seed_fixes_a_run_and_leaves_the_global_generators_alone() -> None:
     assert (before[1] == np.random.get_state()[1]).all()  # type: ignore[index]
 
 
-def test_normalised_observations_are_recorded_raw() -> None:
-    env = VecNormalize(counting())
-    run = imitate(always_one(), "airl", steps=48, algorithm=small(env), quiet=True)
-    assert isinstance(env.venv, Recording) and run.history
-    with pytest.raises(TypeError, match="VecNormalize"):
-        sac = SAC("MlpPolicy", VecNormalize(counting(1, True)), device="cpu")
-        imitate(always_one(True), steps=10, algorithm=sac, quiet=True)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -184,8 +192,16 @@ def test_a_reward_of_one_sign_with_episodes_of_many_lengths_is_remarked_on(capsy
     demos = always_one()
     ragged = Demonstrations(demos.observations[:10], demos.actions[:8], np.array([5, 3]), np.array([True, True]))
     imitate(ragged, steps=48, algorithm=small(counting()), quiet=True)
-    assert "pays for living on" in capsys.readouterr().err
+    assert "it pays for living on where episodes last 3 to 5 steps" in capsys.readouterr().err
     imitate(ragged, steps=48, algorithm=small(counting()), absorbing=True, quiet=True)
+    assert not capsys.readouterr().err
+    # Alike in length, but the policy's episodes are not; and a form that does not tell its sign.
+    for objective, words in (("gan", "living on"), ("nsgan", "ending early"), ("lsgan", "ending early")):
+        imitate(demos, objective, steps=48, algorithm=small(VecMonitor(counting())), quiet=True)
+        assert "'own' paid" in (said := capsys.readouterr().err) and f"it pays for {words} where" in said
+        imitate(demos, objective, steps=48, algorithm=small(counting()), quiet=True)
+        assert not capsys.readouterr().err
+    imitate(demos, "gail", reward="logit", steps=48, algorithm=small(VecMonitor(counting())), quiet=True)
     assert not capsys.readouterr().err
 
 

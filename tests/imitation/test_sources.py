@@ -1,6 +1,7 @@
-"""Demonstrations from a policy, from trajectories, from Minari; and an environment that pays a learned reward."""
+"""Demonstrations from a policy, from trajectories and data sets; and an environment that pays a learned reward."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from stable_baselines3 import PPO
 
 from advlearn.imitation import (
     Rewarded,
+    clone_behaviour,
     from_arrays,
+    from_huggingface,
     from_minari,
     from_trajectories,
     imitate,
     load_demonstrations,
+    load_reward,
     record,
     save_demonstrations,
 )
@@ -82,6 +86,64 @@ def test_trajectories_and_minari_episodes_mean_the_same() -> None:
     assert one.env_id == "X-v0" and other.env_id == ""
     with pytest.raises(ValueError, match="expected at least one episode, got none"):
         from_trajectories([])
+
+
+def rows(*without: str) -> Any:
+    """Two rows of a Hugging Face data set, which can be read once, as a stream."""
+    one = {"obs": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]], "acts": [0, 1, 0], "rews": [1.0, 2.0, 3.0]}
+    one |= {"infos": ["{}"] * 3, "terminal": True}
+    return ({name: part for name, part in row.items() if name not in without} for row in (one, one))
+
+
+def test_rows_of_a_data_set_are_trajectories() -> None:
+    demos = from_huggingface(rows(), "X-v0")
+    assert (demos.episodes, len(demos), demos.expert_return, demos.env_id) == (2, 6, 6.0, "X-v0")
+    assert np.array_equal(demos.observations[4:], np.arange(8.0).reshape(4, 2)) and demos.terminated.all()
+    assert demos.actions is not None and demos.actions.dtype.kind == "i" and demos.actions.tolist() == [0, 1, 0] * 2
+    states = from_huggingface(rows("acts", "rews"))
+    assert states.actions is None and states.lengths.tolist() == [3, 3] and np.isnan(states.expert_return)
+    with pytest.raises(ValueError, match=r"trajectories: number 0 lacks terminal; it has obs, acts, rews, infos$"):
+        from_huggingface(rows("terminal"))
+    with pytest.raises(ValueError, match="actions: expected in every episode or in none, got them in 2 of 4"):
+        from_trajectories([*rows(), *rows("acts")])
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "line"),
+    [
+        ("hf:someone/ppo-CartPole-v1", "datasets", "dataset: 'someone/ppo-CartPole-v1' is a name.*install datasets$"),
+        ("minari:D4RL/door/human-v2", "minari", "dataset: 'D4RL/door/human-v2' is an id, and Minari.*not installed$"),
+    ],
+)
+def test_a_data_set_by_name_needs_its_package(name: str, package: str, line: str, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    with pytest.raises(ImportError, match=line):
+        load_demonstrations(name)
+
+
+def test_states_alone_are_saved_and_imitated_by_who_sees_states(tmp_path: Path) -> None:
+    states = replace(always_one(), actions=None)
+    again = load_demonstrations(save_demonstrations(states, tmp_path / "states.npz"))
+    assert again.actions is None and np.array_equal(again.observations, states.observations)
+    run = imitate(again, steps=96, algorithm=small(counting()), inputs="state-next", quiet=True)
+    assert np.isfinite([row["critic_loss"] for row in run.history]).all()
+    run.save(tmp_path)
+    assert np.isfinite(
+        load_reward(tmp_path)(*(np.zeros((2, 1)), np.zeros(2, int), np.zeros((2, 1)), np.zeros(2)))
+    ).all()
+    for objective, inputs, message in (
+        ("gail", "state-action", "inputs: the demonstrations have no actions; expected 'state' or 'state-next'"),
+        ("airl", "state", "objective: AIRL weighs what the expert did, and the demonstrations have no actions"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            imitate(states, objective, steps=48, algorithm=small(counting()), inputs=inputs, quiet=True)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="demonstrations: expected some with actions to clone"):
+        clone_behaviour(small(counting()), states.transitions())
+
+
+def test_an_unknown_form_of_the_reward_is_refused_before_training() -> None:
+    with pytest.raises(ValueError, match=r"reward: expected one of own, positive, .*, got 'postive'"):
+        imitate(always_one(), steps=48, algorithm=small(counting()), reward="postive", quiet=True)  # type: ignore[arg-type]
 
 
 def test_a_new_policy_learns_from_a_reward_that_was_learnt() -> None:

@@ -41,6 +41,7 @@ def test_it_is_torchvisions_network_up_to_the_last_layer(file: Path) -> None:
 def test_small_and_grey_images_are_brought_to_its_form(file: Path) -> None:
     net, grey = Inception(file), 2 * torch.rand(2, 1, 28, 28) - 1
     torch.testing.assert_close(features(net, grey), features(net, grey.expand(-1, 3, -1, -1)))
+    assert net.resized == "resized to 299 x 299, bilinear, antialiased"
 
 
 def test_what_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ import torch
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
-from advlearn.metrics.memorisation import memorisation, nearest
+from advlearn.metrics.memorisation import memorisation, nearest, nearest_k
 
 
 def draw(n: int, d: int = 3, seed: int = 0):
@@ -19,6 +19,18 @@ def test_the_nearest_are_those_of_scikit_learn(d, monkeypatch):
         found = nearest(samples, train)
         assert found.indices.tolist() == indices[:, 0].tolist()
         torch.testing.assert_close(found.distances, torch.from_numpy(distances[:, 0]))
+
+
+@pytest.mark.parametrize("block", [1 << 20, 500])
+def test_the_k_nearest_are_those_of_scikit_learn(block, monkeypatch):
+    monkeypatch.setattr("advlearn.metrics._distances._BLOCK", block)
+    samples, train = draw(30), draw(70, seed=1)
+    distances, indices = NearestNeighbors(n_neighbors=5).fit(train.numpy()).kneighbors(samples.numpy())
+    found = nearest_k(samples, train, 5)
+    assert found.indices.tolist() == indices.tolist()
+    torch.testing.assert_close(found.distances, torch.from_numpy(distances))
+    with pytest.raises(ValueError, match="k: expected from 1 to the 70 training samples, got 71"):
+        nearest_k(samples, train, 71)
 
 
 def test_of_equally_near_training_samples_the_first_is_given(monkeypatch):

@@ -123,6 +123,24 @@ def test_classes_matter_and_are_asked_for(name):
 
 
 @pytest.mark.parametrize("name", families())
+def test_a_vector_takes_the_place_of_a_class_and_one_that_indicates_it_is_that_class(name):
+    side = min(families()[name].sides)
+    y = torch.tensor([2, 0, 1, 2])
+    for net, of in zip(pair(name, side, 3), (torch.randn(4, LATENT), torch.rand(4, CHANNELS, side, side)), strict=True):
+        for p in net.parameters():
+            if not p.any():
+                torch.nn.init.normal_(p, std=0.1)
+        outputs = []
+        for given in (y, torch.eye(3)[y], torch.randn(4, 3)):
+            torch.manual_seed(0)
+            outputs.append(net.eval()(of, given))
+        torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(outputs[2], outputs[0], rtol=1e-4, atol=1e-5)
+        with pytest.raises(ValueError, match=r"y: expected class indices .* or vectors \(N, 3\)"):
+            net(of, torch.randn(4, 5))
+
+
+@pytest.mark.parametrize("name", families())
 def test_bad_input_is_one_line(name):
     side = min(families()[name].sides)
     generator, critic = pair(name, side, 0)

@@ -128,6 +128,24 @@ def test_projection_is_the_formula():
     torch.testing.assert_close(critic(x, y), expected)
 
 
+def test_concatenation_is_a_plane_of_the_class_beside_the_image():
+    critic = DCGANCritic((1, 16, 16), 2, width=4, classes=3, conditioning="concat").double()
+    x, y = torch.rand(5, 1, 16, 16, dtype=torch.float64), torch.tensor([0, 2, 1, 1, 0])
+    assert critic.embedding is not None
+    planes = critic.embedding.weight[y].reshape(5, 1, 16, 16)
+    expected = critic.head(critic.layers(torch.cat([x, planes], 1)).flatten(1))
+    torch.testing.assert_close(critic(x, y), expected)
+    assert build(critic.recipe()).conditioning == "concat"
+
+
+def test_a_vector_weighs_the_vectors_of_the_classes():
+    critic = MLPCritic((2,), hidden=(8,), classes=3).double()
+    x, c = torch.rand(5, 2, dtype=torch.float64), torch.randn(5, 3)
+    assert critic.embedding is not None
+    expected = critic.body(torch.cat([x, c.double() @ critic.embedding.weight], 1)).squeeze(1)
+    torch.testing.assert_close(critic(x, c), expected)
+
+
 @pytest.mark.parametrize(("norm", "power"), [("l1", 1), ("l2", 2)])
 def test_energy_is_the_negated_error_per_dimension(norm, power):
     critic = AutoencoderCritic((1, 16, 16), width=4, code=3, norm=norm)
@@ -238,13 +256,17 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
         ),
         (
             lambda: MLPCritic((2,), classes=3)(torch.zeros(4, 2)),
-            r"y: expected class indices \(N,\) below 3, got None",
+            r"y: expected class indices \(N,\) below 3 or vectors \(N, 3\), got None",
         ),
         (lambda: MLPCritic((2,), classes=3)(torch.zeros(4, 2), torch.zeros(4)), r"y: .*got float32 \(4,\)"),
         (lambda: MLPGenerator(4, (2,))(torch.zeros(4, 3)), r"z: expected shape \(N, 4\), got \(4, 3\)"),
         (
             lambda: DCGANGenerator(4, (1, 30, 30)),
             r"shape: expected \(C, H, W\) with H = W.*got \(1, 30, 30\)",
+        ),
+        (
+            lambda: DCGANCritic((1, 8, 8), conditioning="sum"),
+            "conditioning: expected projection or concat, got 'sum'",
         ),
         (lambda: DCGANCritic((1, 68, 68)), r"shape: expected .*got \(1, 68, 68\)"),
         (lambda: DCGANGenerator(4, (1, 8, 8), norm="layer"), "norm: expected batch or none, got 'layer'"),

@@ -11,6 +11,7 @@ from advlearn.pictures import (
     before_after,
     interpolation,
     mixing,
+    neighbours,
     pixels,
     spherical,
     table,
@@ -113,6 +114,20 @@ def test_a_traversal_varies_one_code_and_holds_the_rest(tmp_path):
     assert torch.equal(z[:, :, 0], latents[:, :1].expand(2, 2)) and torch.equal(z[0, :, 1], torch.tensor([-0.2, 0.2]))
     path = traversal(lambda z: flat(z.sum(1)), latents, [1], torch.tensor([[-0.2], [0.2]]), tmp_path / "c.png")
     assert np.allclose(greys(path, 2, 2), [[-0.1, 0.3], [0.3, 0.7]], atol=0.01)
+
+
+def test_each_sample_stands_beside_its_nearest_images(tmp_path):
+    real = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
+    path = neighbours(flat(torch.tensor([0.9, -0.8])), flat(real), tmp_path / "n.png", count=3)
+    expected = [[0.9, 1.0, 0.5, 0.0], [-0.8, -1.0, -0.5, 0.0]]
+    np.testing.assert_allclose(greys(path, 2, 4), expected, atol=0.01)
+    # Features that know no sign find what pixels do not.
+    grey, two = flat(torch.tensor([0.5])), flat(torch.tensor([-0.5, 1.0]))
+    for represent, nearest in ((None, 1.0), (torch.abs, -0.5)):
+        path = neighbours(grey, two, tmp_path / "n.png", 1, represent)
+        assert greys(path, 1, 2)[0, 1] == pytest.approx(nearest, abs=0.01)
+    with pytest.raises(ValueError, match="samples: expected images"):
+        neighbours(torch.rand(2, 1, 8, 8), flat(real), tmp_path / "n.png")
 
 
 def test_grey_and_small_stages_stand_beside_the_others(tmp_path):

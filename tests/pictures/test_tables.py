@@ -15,6 +15,7 @@ from advlearn.fitting import fit
 from advlearn.pictures import spherical, tables
 from advlearn.tasks.encode import Encode
 from advlearn.tasks.generate import Generate
+from advlearn.tasks.pyramid import Pyramid
 
 X = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
 DATA = Source(X, torch.arange(20) % 3, "patterns", 3)
@@ -77,6 +78,37 @@ def tables_with_seed(classes: int) -> dict[str, dict[str, Tensor]]:
     return filled(classes)
 
 
+def test_a_row_of_a_player_of_vectors_is_of_one_vector() -> None:
+    vectors = torch.tensor([[2.0], [5.0]])
+    torch.manual_seed(0)
+    found = tables(Generate(Scaled(), latent=4, shape=(1, 2, 2), vectors=vectors))
+    plain = tables_with_seed(0)
+    for name in ("interpolation", "truncation"):
+        for heading, column in plain[name].items():
+            torch.testing.assert_close(found[name][heading], column * vectors.repeat(3, 1).view(6, 1, 1, 1))
+
+
+class Scaled(nn.Module):
+    """A generator that shows a latent of four as an image, times the vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(()))
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        return (self.one * z * c).view(-1, 1, 2, 2)
+
+
+def test_a_pyramid_shows_its_levels_from_coarse_to_fine() -> None:
+    player = Pyramid.for_data(DATA, latent=4, width=4, levels=2)
+    found = tables(player)
+    assert {name: tuple(x.shape) for name, x in found["stages"].items()} == {
+        "4x4": (6, 1, 4, 4),
+        "8x8": (6, 1, 8, 8),
+        "16x16": (6, 1, 16, 16),
+    }
+
+
 def test_more_classes_than_rows_are_spread_and_fewer_take_turns() -> None:
     for classes, expected in ((3, [0, 1, 2, 0, 1, 2]), (10, [0, 1, 3, 5, 6, 8])):
         zero, whole = (tables_with_seed(c)["interpolation"]["1"].flatten(1) for c in (0, classes))
@@ -101,7 +133,9 @@ def test_a_player_without_such_methods_has_none() -> None:
             ["interpolation", "mixing-2", "mixing-3", "mixing-4", "truncation"],
         ),
         ("encode(latent=4, width=4)", ["interpolation", "reconstruction"]),
-        ("disentangle(width=4, codes=(3,), continuous=1, noise=4)", ["code-0", "code-1"]),
+        ("disentangle(width=4, codes=(3,), continuous=1, noise=4)", ["code-0", "code-1", "interpolation"]),
+        ("auxiliary(width=4, latent=4)", ["interpolation"]),
+        ("pyramid(width=4, latent=4)", ["interpolation", "stages"]),
     ],
 )
 def test_a_run_leaves_them_beside_its_samples_and_in_tensorboard(task: str, names: list[str], tmp_path: Path) -> None:

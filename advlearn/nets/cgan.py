@@ -1,0 +1,37 @@
+"""CGAN on images: what a sample is conditional on stands beside the input of both networks."""
+
+from collections.abc import Sequence
+
+from advlearn.nets.dcgan import FAMILY as DCGAN
+from advlearn.nets.dcgan import DCGANCritic
+from advlearn.nets.family import Family
+
+
+def critic(shape: Sequence[int], out_features: int = 1, *, width: int = 64, classes: int = 0) -> DCGANCritic:
+    """`DCGANCritic` that sees the class as a plane beside the image.
+
+    Args:
+        shape: Shape (C, H, W) of an image, as for `DCGANCritic`.
+        out_features: Scores a sample.
+        width: Channels at half the full resolution.
+        classes: Number of classes; 0 for an unconditional critic.
+
+    Returns:
+        The critic.
+
+    Raises:
+        ValueError: As for `DCGANCritic`.
+
+    Example:
+        >>> critic((1, 28, 28), width=4, classes=10).conditioning
+        'concat'
+
+    Reference: Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2 and figure 1; the plane as
+        in Denton et al. 2015, section 3.2 (class conditional LAPGAN).
+
+    Deviations: DCGAN's convolutions in the place of maxout and linear layers.
+    """
+    return DCGANCritic(shape, out_features, width, classes, conditioning="concat")
+
+
+FAMILY = Family(DCGAN.generator, critic, DCGAN.sides)

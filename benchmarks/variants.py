@@ -1,0 +1,84 @@
+"""Networks of the families with one part left out or put otherwise, for the rows that say what the part is worth."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.nets.biggan import BigGANCritic, BigGANGenerator
+from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
+from advlearn.nets.progan import ProGANCritic
+from advlearn.nets.residual import grids, normalise
+from advlearn.nets.sagan import SAGANCritic, SAGANGenerator
+from advlearn.nets.sngan import SNGANCritic, SNGANGenerator
+from advlearn.nets.stylegan import StyleGANGenerator
+
+LATENT, CLASSES = 64, 10
+Shape = tuple[int, ...]
+Nets = tuple[nn.Module, nn.Module]
+
+
+def without_attention(shape: Shape, width: int) -> Nets:
+    """SAGAN's networks without attention, which are SNGAN's with spectral norm in the generator."""
+    generator = SNGANGenerator(LATENT, shape, width, CLASSES)
+    normalise(generator)
+    return generator, SNGANCritic(shape, width=width, classes=CLASSES)
+
+
+def without_spectral_norm(shape: Shape, width: int) -> Nets:
+    """SAGAN's networks without spectral norm in the generator."""
+    critic = SAGANCritic(shape, width=width, classes=CLASSES)
+    return SAGANGenerator(LATENT, shape, width, CLASSES, spectral=False), critic
+
+
+def without_hierarchy(shape: Shape, width: int) -> Nets:
+    """BigGAN's networks, the latent of which enters the first layer alone."""
+    return FirstLayerOnly(shape, width), BigGANCritic(shape, width=width, classes=CLASSES)
+
+
+def without_orthogonal_term(shape: Shape, width: int) -> Nets:
+    """BigGAN's networks without the term that keeps weights orthogonal; they start so all the same."""
+    critic = BigGANCritic(shape, width=width, classes=CLASSES)
+    return BigGANGenerator(LATENT, shape, width, CLASSES, orthogonal=0.0), critic
+
+
+def without_mixing(shape: Shape, width: int) -> Nets:
+    """StyleGAN's networks, each sample of one style."""
+    critic = ProGANCritic(shape, width=width, classes=CLASSES)
+    return StyleGANGenerator(LATENT, shape, width, CLASSES, mixing=0.0), critic
+
+
+def concatenated(shape: Shape, width: int) -> Nets:
+    """DCGAN's networks, whose critic has the class as a plane beside the image, as CGAN's has."""
+    critic = DCGANCritic(shape, width=width, classes=CLASSES, conditioning="concat")
+    return DCGANGenerator(LATENT, shape, width, CLASSES), critic
+
+
+class FirstLayerOnly(nn.Module):
+    """BigGAN's generator with a latent of `LATENT` numbers in its first part and nothing in those of the blocks."""
+
+    def __init__(self, shape: Shape, width: int) -> None:
+        super().__init__()
+        self.empty = LATENT * (len(grids(shape)) - 1)
+        self.net = BigGANGenerator(LATENT + self.empty, shape, width, CLASSES)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """Latents (N, LATENT) and classes (N,) to images."""
+        return self.net(torch.cat([z, z.new_zeros(len(z), self.empty)], 1), y)
+
+    def penalty(self) -> Tensor:
+        """BigGAN's own."""
+        return self.net.penalty()
+
+
+VARIANTS: Mapping[str, Callable[[Shape, int], Nets]] = MappingProxyType(
+    {
+        "sagan without attention": without_attention,
+        "sagan without generator's spectral norm": without_spectral_norm,
+        "biggan without hierarchy": without_hierarchy,
+        "biggan without orthogonal term": without_orthogonal_term,
+        "stylegan without mixing": without_mixing,
+        "dcgan, class concatenated": concatenated,
+    }
+)

@@ -1,0 +1,140 @@
+"""What imitation puts around an algorithm's environments and buffer, and that it takes it away again."""
+
+import copy
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from advlearn_envs import CartPole
+from stable_baselines3 import DQN, SAC
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
+
+from advlearn.imitation import Demonstrations, ResidentPPO, imitate
+from advlearn.imitation.off_policy import Relabelled
+from advlearn.imitation.recorded import recorded
+from advlearn.imitation.recording import Recording
+from tests.imitation.counting import always_one, counting, small
+
+
+class During(BaseCallback):
+    """What is where while the algorithm imitates, and the rewards that it is paid."""
+
+    def __init__(self, stop: bool = False) -> None:
+        super().__init__()
+        self.stop = stop
+        self.rewards: list[float] = []
+
+    def _on_step(self) -> bool:
+        if self.stop:
+            raise OSError("pulled the plug")
+        self.env: Any = self.model.env
+        self.rewards.extend(self.locals["rewards"])
+        self.buffer = getattr(self.model, "replay_buffer", None)
+        return True
+
+
+@pytest.mark.parametrize("monitored", [False, True])
+def test_normalised_observations_are_recorded_raw_whatever_lies_above(monitored: bool, capsys: Any) -> None:
+    scale = VecNormalize(counting())
+    during = During()
+    player = small(VecMonitor(scale) if monitored else scale)
+    with recorded(player) as recording:
+        assert scale.venv is recording and player.env is not recording
+        player.learn(48, callback=during)
+        steps = recording.take()
+    assert {*steps.observations[:, 0].tolist()} <= {*map(float, range(11))} and set(during.rewards) == {0.0}
+    assert isinstance(recording, Recording) and scale.venv is recording.venv
+    assert ("the returns of a VecMonitor above VecNormalize are zero" in capsys.readouterr().err) == monitored
+
+
+@pytest.mark.parametrize("monitored", [False, True])
+def test_a_replay_buffer_below_a_scale_is_refused(monitored: bool) -> None:
+    scale = VecNormalize(counting(1, True))
+    player = SAC("MlpPolicy", VecMonitor(scale) if monitored else scale, device="cpu")
+    with pytest.raises(TypeError, match=r"^env: replayed transitions are raw, and VecNormalize would hide that"):
+        imitate(always_one(True), steps=10, algorithm=player, quiet=True)
+    assert not isinstance(scale.venv, Recording)
+
+
+def test_what_reshapes_observations_above_a_scale_is_refused() -> None:
+    player = small(VecFrameStack(VecNormalize(counting()), 2))
+    wide = always_one().observations.repeat(2, 1)
+    demos = Demonstrations(wide, always_one().actions, np.array([5, 5]), np.array([True, True]))
+    with pytest.raises(TypeError, match=r"^env: expected VecNormalize above .*, got VecFrameStack, VecNormalize"):
+        imitate(demos, steps=48, algorithm=player, quiet=True)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_behind_a_run_the_algorithm_is_paid_the_true_reward_again(stop: bool) -> None:
+    scale = VecNormalize(counting())
+    for env in (counting(), scale):
+        player = small(env)
+        before = player.env
+        for _ in range(2):
+            during = During(stop)
+            try:
+                imitate(always_one(), steps=48, algorithm=player, callbacks=[during], quiet=True)
+            except OSError:
+                assert stop
+            assert player.env is before and not isinstance(getattr(before, "venv", None), Recording)
+            if not stop and env is not scale:
+                assert isinstance(during.env, Recording) and not isinstance(during.env.venv, Recording)
+            # The zeros of imitation are none of the rewards that a scale has seen.
+            assert scale.ret_rms.count < 1 and (scale.returns == 0).all()
+        after = During()
+        player.learn(48, callback=after)
+        assert set(after.rewards) == {5.0} if env is not scale else min(after.rewards) > 0
+    assert scale.norm_reward
+
+
+def test_a_resident_algorithm_is_paid_again_too() -> None:
+    player = ResidentPPO("MlpPolicy", CartPole(4), n_steps=16, batch_size=64, n_epochs=1, seed=0)
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(12, 4)).astype(np.float32)
+    demos = Demonstrations(seen, rng.integers(0, 2, 10), np.array([5, 5]), np.array([True, False]))
+    for _ in range(2):
+        imitate(demos, steps=64, algorithm=player, reward="logit", quiet=True)
+        assert player.batch is player._counted
+    after = During()
+    player.learn(64, callback=after)
+    assert {float(reward) for reward in after.rewards} == {1.0}
+
+
+class Uneven(gym.RewardWrapper[Any, Any]):
+    """Rewards that differ from each other."""
+
+    def reward(self, reward: Any) -> Any:
+        return reward + self.unwrapped.at  # type: ignore[attr-defined]
+
+
+def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp_path: Any) -> None:
+    env = counting(1)
+    env.envs = [Uneven(env.envs[0])]
+    player: Any = DQN("MlpPolicy", env, learning_starts=10, batch_size=8, seed=0, device="cpu")
+    buffer, during = player.replay_buffer, During()
+    imitate(always_one(), steps=40, algorithm=player, updates=5, batch_size=8, callbacks=[during], quiet=True)
+    assert isinstance(during.buffer, Relabelled) and player.replay_buffer is buffer and buffer.size() == 40
+    np.testing.assert_array_equal(buffer.rewards[:40, 0], 5 + buffer.next_observations[:40, 0, 0])
+    assert set(during.rewards) == {0.0}
+    # As a callback that saves in between has it.
+    player.replay_buffer = during.buffer
+    player.save_replay_buffer(tmp_path / "buffer.pkl")
+    player.load_replay_buffer(tmp_path / "buffer.pkl")
+    assert type(player.replay_buffer) is ReplayBuffer and player.replay_buffer.size() == 40
+    assert isinstance(copy.deepcopy(during.buffer), ReplayBuffer)
+    with pytest.raises(AttributeError, match="'Relabelled' object has no attribute 'buffer'"):
+        _ = object.__new__(Relabelled).size
+
+
+def test_returns_over_several_steps_are_refused() -> None:
+    player = DQN("MlpPolicy", counting(1), n_steps=3, device="cpu")
+    before = player.env
+    with pytest.raises(ValueError, match=r"^n_steps: expected 1, since rewards are learned for single steps, got 3$"):
+        imitate(always_one(), steps=10, algorithm=player, quiet=True)
+    assert player.env is before
