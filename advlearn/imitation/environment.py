@@ -57,7 +57,7 @@ def examine(venv: VecEnv) -> None:
     for name in ("observation_space", "action_space"):
         try:
             found = venv.get_attr(name)
-        except (AttributeError, NotImplementedError):
+        except (AttributeError, NotImplementedError):  # a batch has one space, not one for each environment
             return
         for i, space in enumerate(found):
             if space != found[0]:
@@ -67,7 +67,7 @@ def examine(venv: VecEnv) -> None:
         return
     try:
         resets = venv.env_method("reset")
-    except (AttributeError, NotImplementedError):
+    except (AttributeError, NotImplementedError):  # nothing here is an environment that could be reset alone
         return
     space, action = venv.get_attr("observation_space", 0)[0], deepcopy(venv.get_attr("action_space", 0)[0])
     action.seed(0)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from advlearn.core.checks import choice, parameter
-from advlearn.objectives._samples import distances, squared_distances
+from advlearn.objectives._samples import distances
+from advlearn.regularizers._distances import squared_distances
 
 Kernel = Literal["rbf", "rational_quadratic", "energy"]
 KERNELS = ("rbf", "rational_quadratic", "energy")

@@ -10,7 +10,7 @@ from advlearn import _late
 from advlearn.core.checks import choice
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
-from advlearn.objectives._samples import squared_distances
+from advlearn.regularizers._distances import squared_distances
 
 REFERENCE = Reference(
     "Computational Optimal Transport", "Peyre and Cuturi 2019", "eq. 2.11", "https://arxiv.org/abs/1803.00567"

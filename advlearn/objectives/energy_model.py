@@ -12,7 +12,8 @@ from advlearn.core.checks import parameter
 from advlearn.core.contest import Contest
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
-from advlearn.objectives._samples import flat, squared_distances
+from advlearn.objectives._samples import flat
+from advlearn.regularizers._distances import squared_distances
 from advlearn.regularizers.zero_centred import R1
 
 REFERENCE = Reference(

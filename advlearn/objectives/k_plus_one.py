@@ -115,19 +115,19 @@ def _totals(contest: Contest) -> Contest:
 
 
 def _labelled_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    labelled = (y >= 0).to(logits.dtype)
-    losses = cross_entropy(logits, y.clamp(min=0), reduction="none")
-    # Divided by the mean of the processes' counts, so that averaged gradients are those of the joined batch.
-    return (labelled * losses).sum() / processes.mean(labelled.sum()).clamp(min=1)
+    return _mean_where(y >= 0, cross_entropy(logits, y.clamp(min=0), reduction="none"))
 
 
 def _unlabelled_entropy(logits: Tensor, y: Tensor | None) -> Tensor:
     logarithms = logits.log_softmax(1)
     entropies = -(logarithms.exp() * logarithms).sum(1)
-    if y is None:
-        return entropies.mean()
-    unlabelled = (y < 0).to(logits.dtype)
-    return (unlabelled * entropies).sum() / processes.mean(unlabelled.sum()).clamp(min=1)
+    return entropies.mean() if y is None else _mean_where(y < 0, entropies)
+
+
+def _mean_where(chosen: Tensor, values: Tensor) -> Tensor:
+    chosen = chosen.to(values.dtype)
+    # Divided by the mean of the processes' counts, so that averaged gradients are those of the joined batch.
+    return (chosen * values).sum() / processes.mean(chosen.sum()).clamp(min=1)
 
 
 def improved_gan(supervised: float = 2.0) -> Chain:

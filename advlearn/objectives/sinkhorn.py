@@ -9,7 +9,7 @@ from advlearn.core.checks import choice, parameter
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 from advlearn.objectives import _transport as transport
-from advlearn.objectives._samples import squared_distances
+from advlearn.regularizers._distances import squared_distances
 
 REFERENCE = Reference(
     "Interpolating between Optimal Transport and MMD using Sinkhorn Divergences",

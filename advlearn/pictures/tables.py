@@ -49,7 +49,7 @@ def tables(player: Any, real: Tensor | None = None) -> dict[str, Columns]:
             found[f"code-{code}"] = _numbered(player.traverse(code, rows=ROWS))
     if hasattr(player, "interpolate"):
         found |= {} if real is None or len(real) < 2 else _of_codes(player, real)
-    elif hasattr(player, "decode"):
+    elif hasattr(player, "decode") and isinstance(_latents(player), int):
         found |= _of_latents(player)
     if hasattr(player, "stages"):
         found["stages"] = {"x".join(map(str, made.shape[2:])): made for made in player.stages(ROWS)}
@@ -65,8 +65,13 @@ def _of_codes(player: Any, real: Tensor) -> dict[str, Columns]:
     }
 
 
+def _latents(player: Any) -> Any:
+    """How many numbers `decode` takes; None where a player of somebody's own does not say."""
+    return getattr(player, "latent", getattr(player, "noise", None))
+
+
 def _of_latents(player: Any) -> dict[str, Columns]:
-    rows, size = _conditions(player), getattr(player, "latent", getattr(player, "noise", 0))
+    rows, size = _conditions(player), _latents(player)
 
     def classes(columns: int) -> Tensor | None:
         return None if rows is None else rows.repeat_interleave(columns, 0)
@@ -74,7 +79,7 @@ def _of_latents(player: Any) -> dict[str, Columns]:
     z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
     between = player.decode(z.flatten(0, 1), classes(COLUMNS)).unflatten(0, (ROWS, COLUMNS))
     found = {"interpolation": _numbered(between)}
-    if "truncation" in inspect.signature(player.sample).parameters:
+    if hasattr(player, "sample") and "truncation" in inspect.signature(player.sample).parameters:
         found["truncation"] = {str(t): _redrawn(lambda t=t: player.sample(ROWS, rows, t)) for t in TRUNCATIONS}
     if hasattr(getattr(player, "generator", None), "mixed"):
         found |= _mixed(player, rows, classes(COLUMNS))

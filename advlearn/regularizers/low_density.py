@@ -12,6 +12,7 @@ from advlearn.core.contest import Contest, Samples, as_tuple, weighted_mean
 from advlearn.core.described import Reference
 from advlearn.core.features import full_precision
 from advlearn.core.regularizer import Regularizer
+from advlearn.regularizers._distances import squared_distances
 
 REFERENCE = Reference(
     "Good Semi-supervised Learning that Requires a Bad GAN",
@@ -67,25 +68,16 @@ class LowDensity(Regularizer):
         n = len(real)
         if n < 2:
             return None
-        between = _squared_distances(real, real)
+        between = squared_distances(real, real)
         own = torch.eye(n, dtype=torch.bool, device=real.device)
         nearest = between.masked_fill(own, torch.inf).amin(1).median()
         scale = 2 * self.bandwidth**2 * nearest.clamp(min=torch.finfo(real.dtype).tiny ** 0.5)
         # Without its own kernel, which says of every sample that the data are dense where it is.
         others = (-between / scale).masked_fill(own, -torch.inf).logsumexp(1) - log(n - 1)
-        density = (-_squared_distances(_rows(contest.fake), real) / scale).logsumexp(1) - log(n)
+        density = (-squared_distances(_rows(contest.fake), real) / scale).logsumexp(1) - log(n)
         excess = (density - others.quantile(self.quantile)).relu()
         return self.weight * weighted_mean(excess, contest.fake_weights)
 
 
 def _rows(samples: Samples) -> Tensor:
     return full_precision(as_tuple(samples)[0].flatten(1))
-
-
-def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared distances (N, M) of rows (N, d) and (M, d), accurate to the rounding of their lengths."""
-    centre = y.mean(0)  # a shift changes no distance, but the rounding of what cancels below
-    x, y = x - centre, y - centre
-    with torch.autocast(x.device.type, enabled=False):
-        products = x @ y.T
-    return (x.square().sum(1)[:, None] + y.square().sum(1)[None] - 2 * products).clamp(min=0)

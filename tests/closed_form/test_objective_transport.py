@@ -9,10 +9,10 @@ from scipy.spatial.distance import cdist
 
 from advlearn.core.spec import resolve
 from advlearn.objectives import _transport as transport
-from advlearn.objectives._samples import squared_distances
 from advlearn.objectives.assignment import Assignment
 from advlearn.objectives.minibatch_energy import MinibatchEnergy
 from advlearn.objectives.sinkhorn import Sinkhorn
+from advlearn.regularizers._distances import squared_distances
 from tests.closed_form.objective_cases import met, normal
 
 REAL, FAKE = normal(9, 3), 0.7 * normal(7, 3, seed=1) + 0.5

@@ -124,6 +124,14 @@ def test_a_player_without_such_methods_has_none() -> None:
     assert tables(nn.Linear(2, 2)) == {}
 
 
+def test_a_decode_of_who_knows_what_is_left_alone() -> None:
+    class Own(nn.Module):
+        def decode(self, text: str) -> str:
+            return text
+
+    assert tables(Own()) == {}
+
+
 @pytest.mark.parametrize(
     ("task", "names"),
     [
