@@ -26,7 +26,7 @@ from advlearn.data import Batches, PartlyLabelled, batches, load, open_partly
 from advlearn.engine.average import Average
 from advlearn.engine.rng import isolated
 from advlearn.metrics import accuracy
-from advlearn.nets import GaussianNoise
+from advlearn.nets import GaussianNoise, data_dependent_init
 from advlearn.tasks.classify import Classify
 
 LABELS, DRAWS = (100, 20, 50, 200), (0, 1, 2)
@@ -37,12 +37,21 @@ COLUMNS = ["labels", "method", "draw", "errors", "steps", "device", "health"]
 
 def classifier() -> nn.Sequential:
     """The paper's classifier of flattened images."""
-    layers: list[nn.Module] = [nn.Flatten(), GaussianNoise(0.3)]
+    # The paper's noise is 0.3 for images in [0, 1].
+    layers: list[nn.Module] = [nn.Flatten(), GaussianNoise(0.6)]
     before = 784
     for width in HIDDEN:
         layers += [weight_norm(nn.Linear(before, width)), nn.ReLU(), GaussianNoise(0.5)]
         before = width
     return nn.Sequential(*layers, weight_norm(nn.Linear(before, 10)))
+
+
+def begin(net: nn.Sequential, images: torch.Tensor) -> None:
+    """Initialise by images, and leave the scales of the hidden layers as they then are: both as in the paper's code."""
+    data_dependent_init(net, images)
+    for layer in list(net)[:-1]:
+        if isinstance(layer, nn.Linear):
+            layer.parametrizations.weight.original0.requires_grad_(False)  # type: ignore[union-attr]
 
 
 def generator() -> nn.Sequential:
@@ -56,6 +65,7 @@ def with_generator(data: PartlyLabelled, seed: int, steps: int, device: str) -> 
     """The averaged task after the game, and what the adversary says."""
     with isolated(seed):
         task = Classify(generator(), classifier(), latent=LATENT, shape=(1, 28, 28)).to(device)
+        begin(task.classifier, data.unlabelled.x[:500].to(device))
         chain = task.chain(resolve("improved-gan"))
         adversary = Adversary(task.critics(chain)["data"], chain, lr=LR)
         stream = batches(data, BATCH, seed=seed, device=device)
@@ -70,6 +80,7 @@ def alone(data: PartlyLabelled, seed: int, steps: int, device: str) -> nn.Module
     few: Any = data.labelled
     with isolated(seed):
         net = classifier().to(device)
+        begin(net, data.unlabelled.x[:500].to(device))
         optimizer = adam(list(net.parameters()), lr=LR / 3, betas=(0.5, 0.999))
         stream = Batches(few, min(BATCH, len(few)), seed=seed, device=device)
         for _ in range(max(1, steps // 10)):

@@ -19,6 +19,7 @@ from advlearn.nets.network import Network
 from advlearn.nets.packed import Packed
 from advlearn.nets.pixels import PixelCritic
 from advlearn.nets.sizing import critic_for, generator_for, predictor_for
+from advlearn.nets.weight_norm import data_dependent_init
 
 __all__ = [
     "MLP",
@@ -44,6 +45,7 @@ __all__ = [
     "VirtualBatchNorm",
     "build",
     "critic_for",
+    "data_dependent_init",
     "families",
     "family",
     "generator_for",

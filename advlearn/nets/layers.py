@@ -1,6 +1,6 @@
 """Layers of "Improved Techniques for Training GANs": minibatch discrimination, virtual batch norm, noise.
 
-Weight normalisation, the fourth, is torch's own: ``torch.nn.utils.parametrizations.weight_norm(layer)``.
+Weight normalisation, the fourth, is in `weight_norm`.
 """
 
 from typing import ClassVar, final

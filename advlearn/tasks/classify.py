@@ -26,8 +26,10 @@ class Classify(Task):
 
     .. math:: real = (x, y), \quad y = -1\ \text{without a label}, \qquad fake = (G(z), -1)
 
-    The player is the generator; the classifier is the critic, and its averaged weights make the predictions. A
-    pointwise objective of logits is played on the log-sum-exp of the class logits (see `KPlusOne`).
+    In the game of real against fake the unlabelled samples stand for the data; the labelled ones have weight 0 there
+    and bring their cross-entropy. The player is the generator; the classifier is the critic, and its averaged weights
+    make the predictions. A pointwise objective of logits is played on the log-sum-exp of the class logits (see
+    `KPlusOne`).
 
     Args:
         generator: Module from z (N, latent) to samples (N, *shape).
@@ -45,9 +47,6 @@ class Classify(Task):
 
     Reference:
         Salimans et al. 2016, section 5.
-
-    Deviations:
-        Labelled samples take part in the game of real against fake too.
     """
 
     def __init__(self, generator: nn.Module, classifier: nn.Module, *, latent: int, shape: tuple[int, ...]) -> None:
@@ -85,7 +84,10 @@ class Classify(Task):
         x, y, more = batch[0], batch[1], batch[2]
         z = processes.randn(len(more), self.latent, like=more)
         none = torch.full((len(more),), -1, device=more.device)
-        return Round({CONTEST: Sides((torch.cat([x, more]), torch.cat([y, none])), (self.generator(z), none))})
+        labels = torch.cat([y, none])
+        # The others hold the labelled ones too: counted here as well, a hundred images would be half of the data.
+        weights = (labels < 0).to(more.dtype)
+        return Round({CONTEST: Sides((torch.cat([x, more]), labels), (self.generator(z), none), weights)})
 
     def players(self) -> list[nn.Parameter]:
         return [p for p in self.generator.parameters() if p.requires_grad]

@@ -45,8 +45,9 @@ def test_a_batch_holds_labelled_and_unlabelled_samples() -> None:
     assert x.shape == more.shape == (8, 2)
     assert set(y.tolist()) <= {0, 1}
     task = Classify.for_data(FEW, latent=3)
-    real, fake, *_ = task((x, y, more)).contests["data"]
+    real, fake, weights, _ = task((x, y, more)).contests["data"]
     assert real[1].tolist() == [*y.tolist(), *[-1] * 8]
+    assert weights is not None and weights.tolist() == [0] * 8 + [1] * 8
     assert (fake[1] == -1).all()
 
 
