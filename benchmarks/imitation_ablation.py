@@ -3,15 +3,17 @@
 - `objectives`: GAIL alone, with instance noise, with a gradient penalty; VAIL with the rate of beta of the paper, with
   a faster one, and at three fixed betas; WAIL, GMMIL and optimal transport. Hopper-v5 and HalfCheetah-v5, one and four
   trajectories, every twentieth pair, five seeds at most, all with the PPO of `imitation_mujoco.py` and `--steps`
-  environment steps (default 200,000, on a GPU 2M). `ratio` is the mean return of 20 episodes of the sampled policy over
-  the expert's.
+  environment steps (default 200,000, on a GPU 2M). WAIL's, GMMIL's and optimal transport's rewards have either sign,
+  and where Hopper ends early that matters: these three have absorbing states (0.001 for the first two without).
+  `ratio` is the mean return of 20 episodes of the sampled policy over the expert's.
 - `score`: by method, the interquartile mean of the ratios over both games, both numbers of trajectories and all seeds,
   and its 95 % interval from 2,000 bootstrap samples that draw seeds within each game and number of trajectories
   (Agarwal et al. 2021, section 4).
 - `mazes`: the paper's C- and S-maze. The reward of a state is learned from 20 episodes of a noisy scripted expert, then
   a new policy is paid it in the mirrored maze, where `transfer` is the mean return of ten episodes of its mode, and
-  `expert` that of the scripted expert there. 200,000 steps in each, by the PPO of `examples/airl_transfer_maze.py`.
-  `imitation` is the return of the imitating policy in the first maze.
+  `expert` that of the scripted expert there. The PPO of `examples/airl_transfer_maze.py` with positions on the scale of
+  the box, 200,000 steps in each C-maze and 2M in each S-maze, where 200,000 do not imitate and 2M do; the new
+  policy explores by gSDE. `imitation` is the return of the imitating policy in the first maze.
 """
 
 from typing import Any
@@ -23,7 +25,7 @@ from advlearn_envs.experts import maze_expert
 from advlearn_envs.maze import Maze
 from advlearn_envs.sb3 import StableBaselinesVecEnv
 from harness import RESULTS, Result, Row, arguments, compute, one_thread
-from imitation_mujoco import EVERY, GAMES, mean_return, ppo
+from imitation_mujoco import EVERY, GAMES, Standardised, mean_return, ppo
 from scipy.stats import trim_mean
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
@@ -46,9 +48,15 @@ METHODS = {
     "GMMIL": "gmmil",
     "OT": "otil",
 }
+# Whose reward has either sign.
+ABSORBING = ("WAIL", "GMMIL", "OT")
 PLACES = [("hopper", 1), ("hopper", 4), ("halfcheetah", 1), ("halfcheetah", 4)]
-STEPS_CPU, STEPS_GPU, MAZE_STEPS = 200_000, 2_000_000, 200_000
+STEPS_CPU, STEPS_GPU = 200_000, 2_000_000
+MAZE_STEPS = {"C": 200_000, "S": 2_000_000}
 MAZES = {"C": (CMaze, CMazeMirrored), "S": (SMaze, SMazeMirrored)}
+# Of the new policy alone, which nobody shows the way: with noise drawn anew at every step it stays below the second
+# barrier of the S-maze, right under the goal.
+EXPLORING = {"use_sde": True, "sde_sample_freq": 10, "gamma": 0.998, "gae_lambda": 0.98, "ent_coef": 0.01}
 LEARNERS = {
     "AIRL": "airl",
     "VAIRL": "vairl",
@@ -65,7 +73,8 @@ def train(game: str, trajectories: int, method: str, seed: int, steps: int) -> R
     env_id = GAMES[game][0]
     demos = load_demonstrations(game).first(trajectories)
     player = ppo(demos, env_id, seed)
-    imitate(demos, METHODS[method], algorithm=player, steps=steps, every=EVERY, seed=seed, quiet=True)
+    shared: dict[str, Any] = {"every": EVERY, "seed": seed, "absorbing": method in ABSORBING, "quiet": True}
+    imitate(demos, METHODS[method], algorithm=player, steps=steps, **shared)
     returned = mean_return(player, env_id, False, 20 if steps > 5000 else 1, seed)
     key: Row = {"part": "objectives", "game": game, "trajectories": trajectories, "method": method, "seed": seed}
     scores = {"ratio": returned / demos.expert_return, "return": returned, "expert": demos.expert_return}
@@ -84,10 +93,14 @@ class Noisy:
         return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(np.float32), None
 
 
-def maze_ppo(venv: VecEnv, seed: int, entropy: float = 0.0) -> PPO:
-    """PPO whose rollout is one episode of each environment; its rate falls to zero."""
-    rollout: dict[str, Any] = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "ent_coef": entropy}
-    return PPO("MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=seed, device="cpu", **rollout)
+def maze_ppo(venv: VecEnv, maze: type[Maze], seed: int, exploring: dict[str, Any] | None = None) -> PPO:
+    """PPO of 100 steps a rollout, with positions from -4 to 4; its rate falls to zero."""
+    low, high = np.array(maze.LOW, np.float32), np.array(maze.HIGH, np.float32)
+    scale = {"mean": (low + high) / 2, "scale": (high - low) / 8}
+    seen = {"features_extractor_class": Standardised, "features_extractor_kwargs": scale}
+    rollout: dict[str, Any] = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "seed": seed, "device": "cpu"}
+    learning = {"learning_rate": lambda left: 1e-3 * left, **(exploring or {})}
+    return PPO("MlpPolicy", venv, policy_kwargs=seen, **learning, **rollout)
 
 
 def batch(maze: type[Maze], environments: int) -> StableBaselinesVecEnv:
@@ -105,10 +118,10 @@ def transfer(maze: str, method: str, seed: int, steps: int) -> Row:
     """A reward from a maze to its mirror."""
     here, there = MAZES[maze]
     demos = record(Noisy(here, 0.3, seed), batch(here, 20), episodes=20)
-    player = maze_ppo(VecMonitor(batch(here, 64)), seed)
+    player = maze_ppo(VecMonitor(batch(here, 64)), here, seed)
     run = imitate(demos, LEARNERS[method], steps=steps, algorithm=player, inputs="state", seed=seed, quiet=True)
-    paid = VecNormalize(VecMonitor(Rewarded(batch(there, 64), run.reward)), norm_obs=False)
-    fresh = maze_ppo(paid, seed + 100, entropy=0.01).learn(steps)
+    paid = VecNormalize(VecMonitor(Rewarded(batch(there, 64), run.reward)), norm_obs=False, gamma=EXPLORING["gamma"])
+    fresh = maze_ppo(paid, there, seed + 100, EXPLORING).learn(steps)
     found = {"imitation": shown(player, here), "unchanged": shown(player, there), "transfer": shown(fresh, there)}
     key: Row = {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": steps}
     return {**key, **found, "expert": shown(Noisy(there, 0.0, 0), there), "shown": demos.expert_return}
@@ -185,7 +198,7 @@ def main() -> None:
         for seed in seeds for game, n in PLACES[:few] for method in list(METHODS)[:few]
     ]  # fmt: skip
     mazes: list[dict[str, Any]] = [
-        {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": 6400 if quick else MAZE_STEPS}
+        {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": 6400 if quick else MAZE_STEPS[maze]}
         for seed in seeds for maze in MAZES for method in list(LEARNERS)[:few]
     ]  # fmt: skip
     if not options.report:

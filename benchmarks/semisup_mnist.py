@@ -41,9 +41,16 @@ def classifier() -> nn.Sequential:
     layers: list[nn.Module] = [nn.Flatten(), GaussianNoise(0.6)]
     before = 784
     for width in HIDDEN:
-        layers += [weight_norm(nn.Linear(before, width)), nn.ReLU(), GaussianNoise(0.5)]
+        layers += [direction(before, width), nn.ReLU(), GaussianNoise(0.5)]
         before = width
-    return nn.Sequential(*layers, weight_norm(nn.Linear(before, 10)))
+    return nn.Sequential(*layers, direction(before, 10))
+
+
+def direction(before: int, after: int) -> nn.Linear:
+    """A weight-normalised layer, drawn as in the paper's code: a shorter v turns faster at the same rate of Adam."""
+    layer = nn.Linear(before, after)
+    nn.init.normal_(layer.weight, std=0.1)
+    return weight_norm(layer)
 
 
 def begin(net: nn.Sequential, images: torch.Tensor) -> None:

@@ -47,7 +47,8 @@ class LearnedReward:
 
     Deviations:
         The value of the absorbing state is written down, not learned; both sides hold one absorbing state for each end;
-        its flag is 10 standard deviations from everything, not 1.
+        its flag is 10 standard deviations from everything, not 1. To an objective that compares sets, such as GMMIL's,
+        an end is thus one state of many, and its witness there small: such a policy may still prefer to end.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class LearnedReward:
     @torch.no_grad()
     def of(self, steps: Transitions) -> Tensor:
         """The reward of each transition, float32 (N,), for the policy that is training against the critic."""
-        return self._paid(self.samples(steps, ends=False), steps, self._scored)
+        return self._paid(self._scored(self.samples(steps)), steps)
 
     @torch.no_grad()
     def recovered(self, steps: Transitions) -> Tensor:
@@ -97,15 +98,15 @@ class LearnedReward:
         if shaped is None:
             return self.of(steps)
         with evaluating(critic):
-            return self._paid(self.encoder(steps), steps, lambda x: shaped.reward(cast(Tensor, x)))
+            x = self.encoder(steps)
+            return self._paid(shaped.reward(torch.cat([x, self.encoder.absorbing(1)]) if self.absorbing else x), steps)
 
-    def _paid(self, samples: Samples, steps: Transitions, scored_by: Callable[[Samples], Tensor]) -> Tensor:
-        if not self.absorbing:
-            return scored_by(samples)
-        beyond = self._beyond(1) if isinstance(samples, tuple) else self.encoder.absorbing(1)
-        # One call for both: an objective that compares sets would see a set of one absorbing state otherwise.
-        scored = scored_by(_joined(samples, beyond))
-        return scored[:-1] + steps.terminated * (self.gamma / (1 - self.gamma)) * scored[-1]
+    def _paid(self, scored: Tensor, steps: Transitions) -> Tensor:
+        """Scores of transitions, and of the absorbing states behind them if any, as the reward of each transition."""
+        scored, absorbed = scored[: steps.size], scored[steps.size :]
+        if not len(absorbed):
+            return scored
+        return scored + steps.terminated * (self.gamma / (1 - self.gamma)) * absorbed.mean()
 
     def __call__(self, observations: Any, actions: Any, next_observations: Any, terminated: Any) -> NDArray[np.float32]:
         """The recovered reward of arrays of N rows, float32 (N,): for a loop that knows no tensors."""
@@ -116,10 +117,10 @@ class LearnedReward:
         """The latest losses and penalties of the critic, by name."""
         return {name: float(value) for name, value in self.adversary.terms.items()}
 
-    def samples(self, steps: Transitions, *, ends: bool = True) -> Samples:
-        """What the critic sees of transitions; with `ends`, an absorbing state follows for each end among them."""
+    def samples(self, steps: Transitions) -> Samples:
+        """What the critic sees of transitions, and of an absorbing state for each end among them."""
         x = self.encoder(steps)
-        ended = ends and self.absorbing and bool(steps.terminated.any())
+        ended = self.absorbing and bool(steps.terminated.any())
         beyond = self._beyond(int(steps.terminated.sum())) if ended else None
         if self.log_prob is None:
             return x if beyond is None else _joined(x, beyond)

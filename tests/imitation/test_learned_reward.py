@@ -116,6 +116,17 @@ def test_an_objective_of_sets_pays_its_witness() -> None:
     assert torch.allclose(learned.of(policy), witness, atol=1e-6)
 
 
+def test_an_objective_of_sets_sees_an_absorbing_state_for_each_end() -> None:
+    expert, policy = steps(40), steps(30, seed=1, terminated=(3, 9, 20))
+    encoder = Encoder(expert, choices=2)
+    chain, named = method("gmmil")
+    adversary = Adversary(IdentityCritic(), chain)
+    learned = LearnedReward(adversary, encoder, expert, form=named.reward, gamma=0.9, absorbing=True)
+    real, fake = encoder(expert), torch.cat([encoder(policy), encoder.absorbing(3)])
+    witness = adversary.objective.witness(fake, real, fake)  # type: ignore[operator]
+    assert torch.allclose(learned.of(policy), witness[:30] + policy.terminated * 9 * witness[-1], atol=1e-5)
+
+
 def test_a_trained_critic_pays_the_expert_more() -> None:
     torch.manual_seed(0)
     expert = steps(400)
