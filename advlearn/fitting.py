@@ -18,6 +18,7 @@ from advlearn.engine import device as devices
 from advlearn.engine.average import Average
 from advlearn.engine.checkpoint import Checkpoint
 from advlearn.engine.device import Precision
+from advlearn.engine.growing import Growing, grows
 from advlearn.engine.progress import Progress
 from advlearn.engine.samples import SampleGrid
 from advlearn.engine.tensorboard import TensorBoard
@@ -60,7 +61,8 @@ def fit(
         compile: Compile the critic's and the player's losses, penalties included.
         out: Folder for checkpoint, pictures and TensorBoard log. The same call with the same folder goes on where a run
             was stopped or killed. None writes nothing.
-        callbacks: Added to those that `out` brings; None also shows progress.
+        callbacks: Added to those that `out` brings; None also shows progress. Players and critics that grow get
+            `Growing` unless it is among them.
 
     Returns:
         The trained run.
@@ -90,7 +92,8 @@ def fit(
         recipe = _recipe(game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source))
         average = Average(cast(float, chain.defaults.over(FALLBACK).ema))
         folder = None if out is None else Path(out)
-        watchers = [average, *(callbacks if callbacks is not None else (Progress(),))]
+        theirs: Sequence[Callback] = (Progress(),) if callbacks is None else callbacks
+        watchers = [average, *_growing(theirs, game, adversaries), *theirs]
         watchers += [] if folder is None else _writers(folder, recipe, average, game, source)
         trainer = Trainer(game, adversaries, stream, steps=steps, lr=lr, callbacks=watchers)
         if folder is not None and (folder / checkpoint.NAME).exists():
@@ -130,6 +133,12 @@ def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
         "objective": repr(chain),
         "settings": settings,
     }
+
+
+def _growing(given: Sequence[Callback], game: Task, adversaries: dict[str, Adversary]) -> list[Callback]:
+    """The course of networks that grow, unless the caller brought one."""
+    brought = any(isinstance(callback, Growing) for callback in given)
+    return [Growing()] if not brought and grows(game) and grows(*adversaries.values()) else []
 
 
 def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task, source: Any) -> list[Callback]:

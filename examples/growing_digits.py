@@ -12,7 +12,6 @@ import torch
 import advlearn
 from advlearn.core.callback import Callback
 from advlearn.core.trainer import Trainer
-from advlearn.engine.growing import Growing
 from advlearn.engine.progress import Progress
 from advlearn.pictures import table
 
@@ -41,7 +40,7 @@ class Stages(Callback):
 
 stages = Stages()
 task = "generate(latent=64, nets='progan', width=16)"
-callbacks = (Growing(), stages, Progress())
+callbacks = (stages, Progress())  # the networks grow along the run by themselves
 settings = {"steps": options.steps, "batch_size": 32, "lr": 1e-3, "device": "cpu"}
 run = advlearn.fit(task, options.objective, options.data, callbacks=callbacks, **settings)
 table(torch.stack(list(stages.rows.values())), options.picture, rows=list(stages.rows))

@@ -79,6 +79,11 @@ class Growing(Callback):
         return len(nets)
 
 
+def grows(*modules: nn.Module) -> bool:
+    """Whether some network of the modules grows."""
+    return any(True for module in modules for _ in _outermost(module))
+
+
 def _outermost(module: nn.Module) -> Iterator[Grows]:
     """Every network in a module that grows, but none that is a part of another."""
     if hasattr(module, "grow") and hasattr(module, "doublings"):

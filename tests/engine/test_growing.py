@@ -48,6 +48,13 @@ def test_players_critics_and_the_average_grow_together():
     assert made.sample(2).shape == (2, 1, 16, 16)
 
 
+def test_fit_grows_what_grows_by_itself():
+    watch = Watch()
+    run(10, watch)
+    course = [Growing().level(step / 10, 2) for step in range(1, 11)]
+    assert [levels[0] for levels in watch.seen] == pytest.approx(course) and course[0] == 0
+
+
 def test_a_run_that_stops_goes_on_at_its_level(tmp_path):
     """Bit for bit, with the layers that have not been trained yet."""
     whole = run(8, Growing(1.0), out=tmp_path / "whole")
