@@ -12,8 +12,8 @@
 - `mazes`: the paper's C- and S-maze. The reward of a state is learned from 20 episodes of a noisy scripted expert, then
   a new policy is paid it in the mirrored maze, where `transfer` is the mean return of ten episodes of its mode, and
   `expert` that of the scripted expert there. The PPO of `examples/airl_transfer_maze.py` with positions on the scale of
-  the box, 200,000 steps in each C-maze and 2M in each S-maze, where 200,000 do not imitate and 2M do; the new
-  policy explores by gSDE. `imitation` is the return of the imitating policy in the first maze.
+  the box, 1M steps in each C-maze and 2M in each S-maze, where 200,000 do not imitate and 2M do; the new policy
+  explores by gSDE. `imitation` is the return of the imitating policy in the first maze.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ METHODS = {
 ABSORBING = ("WAIL", "GMMIL", "OT")
 PLACES = [("hopper", 1), ("hopper", 4), ("halfcheetah", 1), ("halfcheetah", 4)]
 STEPS_CPU, STEPS_GPU = 200_000, 2_000_000
-MAZE_STEPS = {"C": 200_000, "S": 2_000_000}
+MAZE_STEPS = {"C": 1_000_000, "S": 2_000_000}
 MAZES = {"C": (CMaze, CMazeMirrored), "S": (SMaze, SMazeMirrored)}
 # Of the new policy alone, which nobody shows the way: with noise drawn anew at every step it stays below the second
 # barrier of the S-maze, right under the goal.

@@ -1,8 +1,9 @@
-"""Classify digits with a few labels: the classifier is the critic of a generator, and so learns from all digits.
+"""Classify MNIST with a hundred labels: the classifier is the critic of a generator, and so learns from all digits.
 
-The picture has the generator's samples, and the accuracy beside that of the same network taught by its labels alone.
+The picture has the generator's samples, and the accuracy on the test images beside that of the same network taught by
+its labels alone.
 
-python examples/few_labels.py [--steps 2000] [--labels 50] [--objective improved-gan] [--picture few_labels.png]
+python examples/few_labels.py [--steps 600] [--labels 100] [--objective improved-gan] [--picture few_labels.png]
 
 With ``--objective bad-gan`` the generator makes what the data are not.
 """
@@ -14,36 +15,29 @@ from matplotlib.figure import Figure
 from torch.nn.functional import cross_entropy
 
 import advlearn
-from advlearn.data import PartlyLabelled, Source, load
+from advlearn.data import load, open_partly
 from advlearn.metrics import accuracy
 from advlearn.nets import predictor_for
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=2000)
-parser.add_argument("--labels", type=int, default=50)
+parser.add_argument("--steps", type=int, default=600)
+parser.add_argument("--labels", type=int, default=100)
 parser.add_argument("--objective", default="improved-gan")
 parser.add_argument("--picture", default="few_labels.png")
 options = parser.parse_args()
 
-digits = load("digits")
-order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
-train, test = order[:1400], order[1400:]
-few = train[: options.labels]
-data = PartlyLabelled(
-    Source(digits.x[few], digits.y[few], "digits", 10),
-    Source(digits.x[train], None, "unlabelled"),
-)
-run = advlearn.fit("classify", options.objective, data, steps=options.steps, device="cpu", callbacks=())
+data, test = open_partly(f"mnist:{options.labels}"), load("mnist-test")
+run = advlearn.fit("classify", options.objective, data, steps=options.steps, device="cpu")
 
 torch.manual_seed(0)
-alone = predictor_for(data.shape, data.classes)
+alone, few = predictor_for(data.shape, data.classes), data.labelled
 optimizer = torch.optim.Adam(alone.parameters(), lr=1e-3)
 for _ in range(min(options.steps, 300)):  # it has learnt its labels by heart long before
     optimizer.zero_grad()
-    cross_entropy(alone(digits.x[few]), digits.y[few]).backward()
+    cross_entropy(alone(few.x), few.y).backward()
     optimizer.step()
-logits = {"labels alone": alone.eval()(digits.x[test]).detach(), options.objective: run.predict(digits.x[test])}
-found = {name: accuracy(scores, digits.y[test]) for name, scores in logits.items()}
+logits = {"labels alone": alone.eval()(test.x).detach(), options.objective: run.predict(test.x)}
+found = {name: accuracy(scores, test.y) for name, scores in logits.items()}
 
 figure = Figure(figsize=(8, 3.6), layout="constrained")
 left, right = figure.subplots(1, 2)
@@ -56,5 +50,5 @@ right.set(title=f"accuracy with {options.labels} labels", ylim=(0, 1))
 figure.savefig(options.picture, dpi=100)
 
 for name, value in found.items():
-    print(f"{name}: accuracy {value:.3f} with {options.labels} labels on {len(test)} others")
+    print(f"{name}: accuracy {value:.3f} with {options.labels} labels on {len(test)} test images")
 print(f"{run.health()['data']}; picture: {options.picture}")
