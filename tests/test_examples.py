@@ -41,6 +41,7 @@ IMAGES = {
     "super_resolution": "cifar10",
     "cycle_digits": "usps",
     "next_frame": "MNIST/raw",
+    "few_labels": "MNIST/raw",
     "growing_digits": "MNIST/raw",
     "drawing": "MNIST/raw",
     "laplacian_pyramid": "FashionMNIST/raw",

@@ -116,8 +116,8 @@ def _ranked(objective: Objective, met: Contest) -> Tensor:
     if isinstance(objective, Setwise):
         real, fake = rows(real), rows(fake)
         real, fake = objective.witness(real, real, fake), objective.witness(fake, real, fake)
-    elif real.ndim > 1:
-        real, fake = real.flatten(1).mean(1), fake.flatten(1).mean(1)
+    else:
+        real, fake = objective.ranking(real), objective.ranking(fake)
     return (torch.sign(real[:, None] - fake[None, :]).mean() + 1) / 2
 
 

@@ -68,6 +68,10 @@ class Objective(Described, ABC):
         """The divergence between the sides that the critic has found so far: ``chance - critic_loss``, a scalar."""
         return self.chance - self.critic_loss(contest)
 
+    def ranking(self, scores: Tensor) -> Tensor:
+        """One number a sample, (N,), from its scores (N,) or (N, ...): higher the more real the critic takes it for."""
+        return scores.flatten(1).mean(1) if scores.ndim > 1 else scores
+
     def advance(self) -> None:
         """Called without gradient after each critic step: update state from what the last `critic_loss` saw."""
 

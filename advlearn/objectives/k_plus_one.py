@@ -107,6 +107,9 @@ class KPlusOne(Objective):
     def estimate(self, contest: Contest) -> Tensor:
         return self.inner.estimate(_totals(contest))
 
+    def ranking(self, scores: Tensor) -> Tensor:
+        return scores.logsumexp(1)
+
 
 def _totals(contest: Contest) -> Contest:
     """The contest with one score a sample."""

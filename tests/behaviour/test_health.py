@@ -80,6 +80,15 @@ def test_a_game_under_way_is_in_balance() -> None:
     assert 0.6 < health.accuracy < 0.9 and 0 < health.estimate < 1.3863
 
 
+def test_classes_are_ranked_by_their_total() -> None:
+    """Logits (x, -x) have the mean 0 everywhere: what tells is how large the larger one is."""
+    critic = nn.Linear(2, 2)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([[5.0, 0.0], [-5.0, 0.0]]))
+        critic.bias.zero_()
+    assert looked_at(critic, 3 * points(0).sign(), 0.1 * points(1), "improved-gan").accuracy == 1.0
+
+
 def test_an_overflow_is_not_called_anything_else() -> None:
     health = looked_at(linear(1e38), points(0, 50.0), points(1, -50.0), "lsgan")
     assert health.verdict.startswith("not finite")
