@@ -41,7 +41,7 @@ def named(name: str) -> Source:
         >>> len(named("digits")), named("digits").shape
         (1797, (1, 8, 8))
 
-    Deviations: `cifar10` read from `ADVLEARN_DATA` is re-encoded as JPEG and so slightly lossy.
+    Deviations: `cifar10` read from `ADVLEARN_DATA` is re-encoded as JPEG (slightly lossy), in an order of its own.
     """
     if name not in _LOADERS:
         near = difflib.get_close_matches(name, _LOADERS, n=3)
@@ -110,7 +110,8 @@ def _cifar10(name: str, train: bool) -> Source:
 
     with np.load(path) as file:
         jpeg, offsets, classes = file["jpeg"], file["offsets"], file["labels"]
-        chosen = np.flatnonzero(file["is_test"] != train)
+        # The copy is sorted by class: unshuffled, the first images, which pictures and figures take, would be of one.
+        chosen = np.random.default_rng(0).permutation(np.flatnonzero(file["is_test"] != train))
     images = np.empty((len(chosen), 32, 32, 3), np.uint8)
     for row, index in enumerate(chosen):
         images[row] = np.asarray(Image.open(io.BytesIO(jpeg[offsets[index] : offsets[index + 1]].tobytes())))
