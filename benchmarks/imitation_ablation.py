@@ -4,7 +4,7 @@
   a faster one, and at three fixed betas; WAIL, GMMIL and optimal transport. Hopper-v5 and HalfCheetah-v5, one and four
   trajectories, every twentieth pair, five seeds at most, all with the PPO of `imitation_mujoco.py` and `--steps`
   environment steps (default 200,000, on a GPU 2M). WAIL's, GMMIL's and optimal transport's rewards have either sign,
-  and where Hopper ends early that matters: these three have absorbing states (0.001 for the first two without).
+  and where Hopper ends early that matters: these three have absorbing states.
   `ratio` is the mean return of 20 episodes of the sampled policy over the expert's.
 - `score`: by method, the interquartile mean of the ratios over both games, both numbers of trajectories and all seeds,
   and its 95 % interval from 2,000 bootstrap samples that draw seeds within each game and number of trajectories

@@ -1,7 +1,7 @@
 """Imitation on MuJoCo by the paper's protocol: four trajectories, eleven for Walker2d, every twentieth pair.
 
-- `on-policy`: GAIL with PPO in 16 environments, 2M steps, 4M on Walker2d, which is at 0.85 after 2M (the bar allows 5M;
-  the paper spent 25M, with TRPO).
+- `on-policy`: GAIL with PPO in 16 environments, 2M steps, 4M on Walker2d (its row of seed 0 is still one of
+  2M, at 0.85; `steps` says so). The bar allows 5M; the paper spent 25M, with TRPO.
 - `off-policy`: GAIL with SAC and absorbing states, 300,000 steps.
 - `cloning`: behaviour cloning on the same pairs with the policy of PPO, 10,000 steps of Adam.
 

@@ -36,7 +36,8 @@ for _ in range(min(options.steps, 300)):  # it has learnt its labels by heart lo
     optimizer.zero_grad()
     cross_entropy(alone(few.x), few.y).backward()
     optimizer.step()
-logits = {"labels alone": alone.eval()(test.x).detach(), options.objective: run.predict(test.x)}
+with torch.no_grad():
+    logits = {"labels alone": alone.eval()(test.x), options.objective: run.predict(test.x)}
 found = {name: accuracy(scores, test.y) for name, scores in logits.items()}
 
 figure = Figure(figsize=(8, 3.6), layout="constrained")

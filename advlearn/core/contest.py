@@ -56,9 +56,13 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     """Mean of `values` (N, ...) over everything, each sample counted `weights` (N,) times."""
     if weights is None:
         return values.mean()
-    per_sample = values.flatten(1).mean(1) if values.ndim > 1 else values
     # Divided by the mean of the processes' sums, so that averaged gradients are those of the joined batch.
-    return (per_sample * weights).sum() / processes.mean(weights.sum())
+    return (per_sample(values) * weights).sum() / processes.mean(weights.sum())
+
+
+def per_sample(values: Tensor) -> Tensor:
+    """Mean of `values` (N, ...) over everything but the samples: (N,)."""
+    return values.flatten(1).mean(1) if values.ndim > 1 else values
 
 
 def as_tuple(samples: Samples) -> tuple[Tensor, ...]:

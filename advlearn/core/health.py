@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 from advlearn.core import contest as contests
 from advlearn.core.contest import Contest, Samples, as_tuple, rows
 from advlearn.core.modes import evaluating, frozen
-from advlearn.core.objective import Objective, Setwise
+from advlearn.core.objective import Objective
 
 if TYPE_CHECKING:
     from advlearn.core.adversary import Adversary
@@ -112,12 +112,7 @@ def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> fl
 
 def _ranked(objective: Objective, met: Contest) -> Tensor:
     """Share of pairs in which the real sample scores higher; ties count half."""
-    real, fake = met.scores
-    if isinstance(objective, Setwise):
-        real, fake = rows(real), rows(fake)
-        real, fake = objective.witness(real, real, fake), objective.witness(fake, real, fake)
-    else:
-        real, fake = objective.ranking(real), objective.ranking(fake)
+    real, fake = objective.ranking(met)
     return (torch.sign(real[:, None] - fake[None, :]).mean() + 1) / 2
 
 

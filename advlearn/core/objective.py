@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from advlearn.core.contest import Contest
+from advlearn.core.contest import Contest, per_sample, rows
 from advlearn.core.described import Described
 
 Score = Literal["logit", "vector", "energy", "classes", "density"]
@@ -68,9 +68,10 @@ class Objective(Described, ABC):
         """The divergence between the sides that the critic has found so far: ``chance - critic_loss``, a scalar."""
         return self.chance - self.critic_loss(contest)
 
-    def ranking(self, scores: Tensor) -> Tensor:
-        """One number a sample, (N,), from its scores (N,) or (N, ...): higher the more real the critic takes it for."""
-        return scores.flatten(1).mean(1) if scores.ndim > 1 else scores
+    def ranking(self, contest: Contest) -> tuple[Tensor, Tensor]:
+        """One number a sample, real (N,) and fake (M,): higher the more real the critic takes it for."""
+        real, fake = contest.scores
+        return per_sample(real), per_sample(fake)
 
     def advance(self) -> None:
         """Called without gradient after each critic step: update state from what the last `critic_loss` saw."""
@@ -126,8 +127,7 @@ class Pointwise(Objective):
         return loss + contest.mean_real(self.player_real(contest.real_scores))
 
     def reward(self, contest: Contest) -> Tensor:
-        rewards = -self.player(contest.fake_scores)
-        return rewards.flatten(1).mean(1) if rewards.ndim > 1 else rewards
+        return per_sample(-self.player(contest.fake_scores))
 
 
 class Setwise(Objective):
@@ -165,6 +165,10 @@ class Setwise(Objective):
     def reward(self, contest: Contest) -> Tensor:
         real, fake = self._points(contest)
         return self.witness(fake, real, fake)
+
+    def ranking(self, contest: Contest) -> tuple[Tensor, Tensor]:
+        real, fake = map(rows, contest.scores)
+        return self.witness(real, real, fake), self.witness(fake, real, fake)
 
     def _distance(self, contest: Contest) -> Tensor:
         return self.distance(*self._points(contest))

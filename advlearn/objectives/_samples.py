@@ -1,4 +1,4 @@
-"""What objectives do to sets of samples and scores: distances, pairs, means per sample."""
+"""What objectives do to sets of samples and scores: distances, pairs."""
 
 import torch
 from torch import Tensor
@@ -16,11 +16,6 @@ def flat(samples: Samples) -> Tensor:
     """The floating-point parts of `samples` side by side, (N, d), in at least fp32; labels are left out."""
     parts = [p.flatten(1) if p.ndim > 1 else p[:, None] for p in as_tuple(samples) if p.is_floating_point()]
     return torch.cat([p if p.dtype == torch.float64 else p.float() for p in parts], 1)
-
-
-def per_sample(values: Tensor) -> Tensor:
-    """Mean of `values` (N, ...) over everything but the samples: (N,)."""
-    return values.flatten(1).mean(1) if values.ndim > 1 else values
 
 
 def pairs(contest: Contest) -> int:

@@ -107,8 +107,8 @@ class KPlusOne(Objective):
     def estimate(self, contest: Contest) -> Tensor:
         return self.inner.estimate(_totals(contest))
 
-    def ranking(self, scores: Tensor) -> Tensor:
-        return scores.logsumexp(1)
+    def ranking(self, contest: Contest) -> tuple[Tensor, Tensor]:
+        return _totals(contest).scores
 
 
 def _totals(contest: Contest) -> Contest:

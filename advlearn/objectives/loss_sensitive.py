@@ -7,10 +7,10 @@ from torch.nn.functional import relu
 
 from advlearn.core.chain import Chain
 from advlearn.core.checks import choice, parameter
-from advlearn.core.contest import Contest
+from advlearn.core.contest import Contest, per_sample
 from advlearn.core.described import Reference
 from advlearn.core.objective import Objective, Score
-from advlearn.objectives._samples import flat, mean_over_pairs, pairs, per_sample
+from advlearn.objectives._samples import flat, mean_over_pairs, pairs
 from advlearn.regularizers.gradient_penalty import safe_sqrt
 
 REFERENCE = Reference(

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.contest import Contest, weighted_mean
+from advlearn.core.contest import Contest, per_sample, weighted_mean
 from advlearn.core.described import Reference
 from advlearn.core.objective import Objective, Pointwise
 from advlearn.core.spec import resolve
 from advlearn.objectives._references import cites
-from advlearn.objectives._samples import mean_over_pairs, pairs, per_sample
+from advlearn.objectives._samples import mean_over_pairs, pairs
 from advlearn.regularizers.zero_centred import R1, R2
 
 REFERENCE = Reference(
