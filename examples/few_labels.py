@@ -47,7 +47,7 @@ left.imshow(samples.transpose(1, 2).flatten(2).flatten(0, 1), cmap="gray", vmin=
 left.set(title="samples", xticks=[], yticks=[])
 bars = right.bar(list(found), list(found.values()), color=["tab:gray", "tab:orange"])
 right.bar_label(bars, fmt="%.3f")
-right.set(title=f"accuracy with {options.labels} labels", ylim=(0, 1))
+right.set(title=f"accuracy with {options.labels} labels", ylim=(0, 1.1))
 figure.savefig(options.picture, dpi=100)
 
 for name, value in found.items():
