@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.contest import Samples
+from advlearn.core.contest import Samples, count, rows
 from advlearn.core.modes import evaluating
+from advlearn.core.objective import Setwise
 from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.layout import flat
 from advlearn.imitation.rewards import FORMS, Form
@@ -47,8 +48,9 @@ class LearnedReward:
 
     Deviations:
         The value of the absorbing state is written down, not learned; both sides hold one absorbing state for each end;
-        its flag is 10 standard deviations from everything, not 1. To an objective that compares sets, such as GMMIL's,
-        an end is thus one state of many, and its witness there small: such a policy may still prefer to end.
+        its flag is 10 standard deviations from everything, not 1. A critic that learns a ratio finds the same one
+        however often both sides show a state. The witness of an objective that compares sets grows with the share of a
+        state instead, so there an end counts as the gamma / (1 - gamma) discounted steps that it lasts.
     """
 
     def __init__(
@@ -77,12 +79,12 @@ class LearnedReward:
     def update(self, policy: Transitions, batch_size: int) -> Tensor:
         """One step of the critic on as many transitions of the expert and of `policy`; returns its loss."""
         expert = self.demonstrations.draw(batch_size)
-        return self.adversary.update(self.samples(expert), self.samples(policy.draw(batch_size)))
+        return self.adversary.update(self._compared(expert), self._compared(policy.draw(batch_size)))
 
     @torch.no_grad()
     def of(self, steps: Transitions) -> Tensor:
         """The reward of each transition, float32 (N,), for the policy that is training against the critic."""
-        return self._paid(self._scored(self.samples(steps)), steps)
+        return self._paid(self._scored(steps), steps)
 
     @torch.no_grad()
     def recovered(self, steps: Transitions) -> Tensor:
@@ -140,13 +142,29 @@ class LearnedReward:
         o = self.encoder.absorbing_state(n)
         return x, o, o, x.new_ones(n), x.new_zeros(n)
 
-    def _scored(self, samples: Samples) -> Tensor:
+    def _scored(self, steps: Transitions) -> Tensor:
+        """The reward at each transition, and at the absorbing state behind each end."""
+        samples, objective = self.samples(steps), self.adversary.objective
         if self.form != "own":
             return FORMS[self.form](self.adversary.score(samples))
-        if self.adversary.objective.pointwise:
+        if objective.pointwise:
             return self.adversary.reward(samples)
-        real = self.samples(self.demonstrations)
+        real, fake = self._compared(self.demonstrations), self._compared(steps)
+        if isinstance(objective, Setwise):
+            return objective.witness(*(rows(self.adversary.score(side)) for side in (samples, real, fake)))
         return self.adversary.reward(samples, real)
+
+    def _compared(self, steps: Transitions) -> Samples:
+        """What the critic is shown of transitions; to compare sets, as many states, each as often as it is visited."""
+        samples = self.samples(steps)
+        beyond = count(samples) - steps.size
+        if not (beyond and isinstance(self.adversary.objective, Setwise)):
+            return samples
+        lasting = beyond * self.gamma / (1 - self.gamma)
+        kept = max(1, round(steps.size * steps.size / (steps.size + lasting)))
+        shown = torch.full((steps.size,), steps.size, device=steps.terminated.device)  # the first absorbing state
+        shown[:kept] = torch.linspace(0, steps.size - 1, kept).round().long()
+        return samples[shown] if isinstance(samples, Tensor) else tuple(part[shown] for part in samples)
 
 
 def _joined(one: Samples, other: Samples) -> Samples:
