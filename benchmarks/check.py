@@ -43,6 +43,7 @@ ASKED: dict[str, list[Bar]] = {
         ("gradients, nsgan*", "<=", 1e-6),
     ],
     "images": [("classifier, mnist", ">=", 0.985), ("classifier, fashion-mnist", ">=", 0.89)],
+    "pictures": [("commands without a picture", "<=", 0), ("longest, seconds", "<=", 600)],
     "resume": [("kills", "==", 20), ("identical", "==", 1)],
     "compile_penalties": [
         ("gradients, fp32", "<=", 1e-5),

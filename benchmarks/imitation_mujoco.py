@@ -11,8 +11,8 @@ modes in any case. The policy that counts is the one at the end of a run. A run 
 `--runs` names and goes on from them. PPO's observations have the scale of the demonstrations, all kept pairs. Its
 actions begin with a standard deviation of 0.37: chosen by the ratio of seed 0, which was 0.82 on HalfCheetah and 0.81
 on Walker2d with 1, where at the end actions still had 0.34 to 0.55. Hopper had 0.96, 0.94 and 0.89 with 1 and 2M steps,
-and with modes 0.99, 0.97 and 0.93: noise again. Walker2d had 0.85 after 2M steps. Off-policy, GAIL with its logit as the
-reward was at 0.19 on Hopper after 120,000 steps: that of the absorbing state, far below zero, counts a hundredfold.
+and 0.99, 0.97 and 0.93 with modes: noise again. Walker2d had 0.85 after 2M steps. Off-policy, GAIL with its logit as
+the reward was at 0.19 on Hopper after 120,000 steps: that of the absorbing state, far below zero, counts a hundredfold.
 """
 
 import time

@@ -1,0 +1,69 @@
+"""Whether every command of `docs/pictures.md` draws its picture on two cores in ten minutes.
+
+Each runs as it stands, in an empty folder, with the threads that PyTorch takes by itself; `seconds` is the wall-clock
+time from its start to its end, whatever else the machine does, so that it is a bound from above. `pictures` are the
+files it leaves, `said` is its last line.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import Result, Row, arguments
+
+import advlearn
+
+ROOT = Path(advlearn.__file__).parents[1]
+BAR = 600.0
+COLUMNS = ["system", "command", "seconds", "pictures", "said"]
+
+
+def commands() -> dict[str, str]:
+    """System to command, as the table of the page has them."""
+    lines = (ROOT / "docs" / "pictures.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "`python examples/" in line]
+    return {system: command.strip("`") for system, command, _ in (row for row in cells if len(row) == 3)}
+
+
+def draw(system: str, command: str, quick: bool) -> Row:
+    """Run one command."""
+    _, script, *options = command.split()
+    more = ["--steps", "3"] if quick else []
+    environment = {name: value for name, value in os.environ.items() if quick or name != "OMP_NUM_THREADS"}
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.time()
+        done = subprocess.run(
+            [sys.executable, str(ROOT / script), *options, *more],
+            cwd=folder, capture_output=True, text=True, env=environment, check=False,
+        )  # fmt: skip
+        seconds = time.time() - began
+        drawn = sorted(path.name for path in Path(folder).glob("*.png"))
+    if done.returncode:
+        raise SystemExit(f"{command}: {done.stderr.strip().splitlines()[-1]}")
+    said = done.stdout.strip().splitlines()[-1]
+    return {"system": system, "command": command, "seconds": round(seconds, 1), "pictures": drawn, "said": said}
+
+
+def main() -> None:
+    """Run the commands that have no row."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--systems", nargs="*", default=None, help="first column of the table; all if not given")
+    options = parser.parse_args()
+    result = Result("pictures", quick=options.quick)
+    listed = commands()
+    asked = list(listed)[:1] if options.quick else options.systems or list(listed)
+    for system in [] if options.report else asked:
+        if not result.has(system=system, command=listed[system]):
+            result.add(draw(system, listed[system], options.quick))
+    drawn = [row["system"] for row in result.rows if row["pictures"] and row["command"] == listed.get(row["system"])]
+    result.bar("commands without a picture", len(set(listed) - set(drawn)), "<=", 0)
+    result.bar("longest, seconds", max(row["seconds"] for row in result.rows), "<=", BAR)
+    result.save()
+    result.show(COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
