@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.engine.rng import isolated
 from advlearn.pictures.table import table
 
 
@@ -54,6 +55,17 @@ def spherical(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
     return first * z0[:, None] + second * z1[:, None]
 
 
+def redrawn(draw: Callable[[], Tensor]) -> Tensor:
+    """What `draw` returns, with the same random numbers at each call: noise in a generator then moves no image.
+
+    Example:
+        >>> bool((redrawn(lambda: torch.randn(3)) == redrawn(lambda: torch.randn(3))).all())
+        True
+    """
+    with isolated(0):
+        return draw()
+
+
 @torch.no_grad()
 def interpolation(
     sample: Callable[[Tensor], Tensor], z0: Tensor, z1: Tensor, steps: int, path: str | Path, rows: tuple[str, ...] = ()
@@ -80,5 +92,5 @@ def interpolation(
         >>> interpolation(lambda z: z.view(-1, 1, 2, 2), torch.rand(3, 4), torch.rand(3, 4), 5, path).name
         'between.png'
     """
-    z = spherical(z0, z1, steps)
-    return table(sample(z.flatten(0, 1)).unflatten(0, z.shape[:2]), path, rows=rows)
+    between = [redrawn(lambda z=z: sample(z)) for z in spherical(z0, z1, steps).unbind(1)]
+    return table(torch.stack(between, 1), path, rows=rows)

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.pictures.interpolation import redrawn
 from advlearn.pictures.table import table
 
 
@@ -32,9 +33,8 @@ def mixing(mixed: Callable[[Tensor, Tensor], Tensor], coarse: Tensor, fine: Tens
         >>> mixing(lambda a, b: (a + b).view(-1, 1, 2, 2) / 2, torch.rand(3, 4), torch.rand(2, 4), path).name
         'mixed.png'
     """
-    rows, columns = mixed(coarse, coarse), mixed(fine, fine)
-    pairs = coarse.repeat_interleave(len(fine), 0), fine.repeat(len(coarse), 1)
-    body = mixed(*pairs).unflatten(0, (len(coarse), len(fine)))
+    rows, columns = redrawn(lambda: mixed(coarse, coarse)), redrawn(lambda: mixed(fine, fine))
+    body = torch.stack([redrawn(lambda one=one: mixed(coarse, one.expand_as(coarse))) for one in fine], 1)
     corner = torch.ones_like(rows[:1])
     head = torch.cat([corner, columns])[None]
     return table(torch.cat([head, torch.cat([rows[:, None], body], 1)]), path)

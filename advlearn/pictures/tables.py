@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from advlearn.engine.drawing import Drawing
-from advlearn.engine.rng import isolated
 from advlearn.pictures.before_after import before_after
-from advlearn.pictures.interpolation import spherical
+from advlearn.pictures.interpolation import redrawn, spherical
 
 ROWS, COLUMNS = 6, 8
 TRUNCATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -72,17 +71,12 @@ def _latents(player: Any) -> Any:
 
 def _of_latents(player: Any) -> dict[str, Columns]:
     rows, size = _conditions(player), _latents(player)
-
-    def classes(columns: int) -> Tensor | None:
-        return None if rows is None else rows.repeat_interleave(columns, 0)
-
     z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
-    between = player.decode(z.flatten(0, 1), classes(COLUMNS)).unflatten(0, (ROWS, COLUMNS))
-    found = {"interpolation": _numbered(between)}
+    found = {"interpolation": _columns(lambda k: player.decode(z[:, k], rows))}
     if hasattr(player, "sample") and "truncation" in inspect.signature(player.sample).parameters:
-        found["truncation"] = {str(t): _redrawn(lambda t=t: player.sample(ROWS, rows, t)) for t in TRUNCATIONS}
+        found["truncation"] = {str(t): redrawn(lambda t=t: player.sample(ROWS, rows, t)) for t in TRUNCATIONS}
     if hasattr(getattr(player, "generator", None), "mixed"):
-        found |= _mixed(player, rows, classes(COLUMNS))
+        found |= _mixed(player, rows)
     return found
 
 
@@ -94,23 +88,23 @@ def _conditions(player: Any) -> Tensor | None:
     return torch.arange(ROWS) * max(classes, ROWS) // ROWS % classes if classes else None
 
 
-def _mixed(player: Any, rows: Tensor | None, classes: Tensor | None) -> dict[str, Columns]:
+def _mixed(player: Any, rows: Tensor | None) -> dict[str, Columns]:
     """A table for each scale up to which the coarse style goes; its first column has the coarse sources themselves."""
     like = next(player.generator.parameters())
     coarse, fine = torch.randn(ROWS, player.latent).to(like), torch.randn(COLUMNS, player.latent).to(like)
-    labels = None if classes is None else classes.to(like.device)
-    every = (coarse.repeat_interleave(COLUMNS, 0), fine.repeat(ROWS, 1))
+    labels = None if rows is None else rows.to(like.device)
     layers, found = len(player.generator.layers), dict[str, Columns]()
     for crossover in sorted({2, layers // 2, layers - 2}):
-        mixed = player.generator.mixed(*every, crossover, labels).unflatten(0, (ROWS, COLUMNS))
-        found[f"mixing-{crossover}"] = {"coarse": player.decode(coarse, rows), **_numbered(mixed)}
+        sources = {"coarse": redrawn(lambda: player.decode(coarse, rows))}
+        found[f"mixing-{crossover}"] = sources | _columns(
+            lambda k, crossover=crossover: player.generator.mixed(coarse, fine[k].expand_as(coarse), crossover, labels)
+        )
     return found
 
 
-def _redrawn(draw: Callable[[], Tensor]) -> Tensor:
-    # The same random numbers for each column, so that a row is one sample.
-    with isolated(0):
-        return draw()
+def _columns(draw: Callable[[int], Tensor]) -> Columns:
+    """What is drawn for each column number, under that number."""
+    return {str(k + 1): redrawn(lambda k=k: draw(k)) for k in range(COLUMNS)}
 
 
 def _numbered(images: Tensor) -> Columns:

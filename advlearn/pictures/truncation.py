@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.pictures.interpolation import redrawn
 from advlearn.pictures.table import table
 
 
@@ -31,5 +32,5 @@ def truncation(sample: Callable[[Tensor, float], Tensor], z: Tensor, values: Seq
         >>> truncation(lambda z, psi: (psi * z).view(-1, 1, 2, 2), torch.rand(3, 4), (0.0, 0.5, 1.0), path).name
         'sweep.png'
     """
-    images = torch.stack([sample(z, value) for value in values], 1)
+    images = torch.stack([redrawn(lambda v=value: sample(z, v)) for value in values], 1)
     return table(images, path, columns=[f"{value:g}" for value in values])

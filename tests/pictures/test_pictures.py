@@ -108,6 +108,22 @@ def test_a_mixing_table_has_its_sources_on_the_margins(tmp_path):
     assert np.allclose(greys(path, 3, 4), expected, atol=0.01)
 
 
+def test_noise_of_a_generator_s_own_is_the_same_along_a_row(tmp_path):
+    def noisy(*_):
+        return flat(torch.rand(2) - 0.5)
+
+    before, ends = torch.get_rng_state(), torch.ones(2, 1)
+    paths = [
+        interpolation(noisy, ends, -ends, 3, tmp_path / "i.png"),
+        truncation(noisy, ends, (0, 1, 2), tmp_path / "t.png"),
+    ]
+    for path in paths:
+        shown = greys(path, 2, 3)
+        assert (shown == shown[:, :1]).all() and shown[0, 0] != shown[1, 0]
+    assert (greys(mixing(noisy, ends, ends, tmp_path / "m.png"), 3, 3)[1:, 1:] == shown[:, 1:]).all()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_traversal_varies_one_code_and_holds_the_rest(tmp_path):
     latents = torch.tensor([[0.1, 9.0], [0.5, 9.0]])
     z = varied(latents, [1], torch.tensor([[-0.2], [0.2]]))

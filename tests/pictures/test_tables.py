@@ -48,6 +48,16 @@ def test_an_interpolation_is_an_arc_from_latent_to_latent() -> None:
     assert torch.equal(torch.stack(list(columns.values()), 1).flatten(2), expected)
 
 
+def test_noise_of_a_generator_s_own_is_the_same_along_a_row() -> None:
+    class Noisy(Shown):
+        def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+            return super().forward(torch.randn_like(z))
+
+    for name, columns in tables(Generate(Noisy(), latent=4, shape=(1, 2, 2))).items():
+        first, *others = columns.values()
+        assert first.unique(dim=0).shape[0] == 6 and all(torch.equal(first, column) for column in others), name
+
+
 def test_truncation_starts_where_all_rows_are_one_and_widens_row_by_row() -> None:
     columns = list(filled()["truncation"].values())
     assert torch.equal(columns[0], torch.zeros(6, 1, 2, 2))
