@@ -157,7 +157,10 @@ def picture(result: Result) -> None:
         rows = [r for r in result.rows if r["method"] == method]
         axes.plot([r["labels"] for r in rows], [r["errors"] for r in rows], "o", label=method, alpha=0.7)
     axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="errors of 10,000", title="MNIST, every draw")
-    axes.grid(alpha=0.3, which="both")
+    axes.set_xticks(sorted(LABELS), map(str, sorted(LABELS)))
+    axes.minorticks_off()
+    axes.set_yticks([300, 500, 1000, 2000, 5000], ["300", "500", "1,000", "2,000", "5,000"])
+    axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(RESULTS / "semisup_mnist.png", dpi=90)
 
