@@ -86,16 +86,17 @@ def alone(data: PartlyLabelled, seed: int, steps: int, device: str) -> nn.Module
     """The classifier on the labelled images, a tenth of the steps: it has long learnt them by heart.
 
     The rate falls to zero here too: with a constant one, Adam's steps grow when gradients have been tiny for long, and
-    one of twelve baselines threw away all it knew in its last steps.
+    one baseline threw away all it knew in its last steps.
     """
     few: Any = data.labelled
+    steps = max(1, steps // 10)
     with isolated(seed):
         net = classifier().to(device)
         begin(net, data.unlabelled.x[:500].to(device))
         optimizer = adam(list(net.parameters()), lr=LR / 3, betas=(0.5, 0.999))
         stream = Batches(few, min(BATCH, len(few)), seed=seed, device=device)
-        falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, max(1, steps // 10))
-        for _ in range(max(1, steps // 10)):
+        falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
+        for _ in range(steps):
             x, y = next(stream)
             optimizer.zero_grad()
             cross_entropy(net(x), y).backward()

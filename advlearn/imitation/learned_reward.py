@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.contest import Samples, count, rows
+from advlearn.core.contest import Samples, rows
 from advlearn.core.modes import evaluating
 from advlearn.core.objective import Setwise
 from advlearn.imitation.critic import ShapedCritic
@@ -149,22 +149,26 @@ class LearnedReward:
             return FORMS[self.form](self.adversary.score(samples))
         if objective.pointwise:
             return self.adversary.reward(samples)
-        real, fake = self._compared(self.demonstrations), self._compared(steps)
-        if isinstance(objective, Setwise):
-            return objective.witness(*(rows(self.adversary.score(side)) for side in (samples, real, fake)))
-        return self.adversary.reward(samples, real)
+        real = self._compared(self.demonstrations)
+        if not isinstance(objective, Setwise):
+            return self.adversary.reward(samples, real)
+        points = rows(self.adversary.score(samples))
+        return objective.witness(points, rows(self.adversary.score(real)), points[self._visits(steps, len(points))])
 
     def _compared(self, steps: Transitions) -> Samples:
-        """What the critic is shown of transitions; to compare sets, as many states, each as often as it is visited."""
+        """What the critic is shown of transitions; of sets, each state as often as it is visited."""
         samples = self.samples(steps)
-        beyond = count(samples) - steps.size
-        if not (beyond and isinstance(self.adversary.objective, Setwise)):
-            return samples
-        lasting = beyond * self.gamma / (1 - self.gamma)
+        sets = isinstance(samples, Tensor) and isinstance(self.adversary.objective, Setwise)
+        return samples[self._visits(steps, len(samples))] if sets else samples
+
+    def _visits(self, steps: Transitions, seen: int) -> Tensor:
+        """As many indices as transitions into the `seen` states, the absorbing ones last, each as often as visited."""
+        lasting = (seen - steps.size) * self.gamma / (1 - self.gamma)
         kept = max(1, round(steps.size * steps.size / (steps.size + lasting)))
-        shown = torch.full((steps.size,), steps.size, device=steps.terminated.device)  # the first absorbing state
-        shown[:kept] = torch.linspace(0, steps.size - 1, kept).round().long()
-        return samples[shown] if isinstance(samples, Tensor) else tuple(part[shown] for part in samples)
+        device = steps.terminated.device
+        shown = torch.full((steps.size,), steps.size, device=device)  # the first absorbing state
+        shown[:kept] = torch.linspace(0, steps.size - 1, kept, dtype=torch.float64, device=device).round().long()
+        return shown
 
 
 def _joined(one: Samples, other: Samples) -> Samples:

@@ -72,6 +72,8 @@ def interpolation(
 ) -> Path:
     """Draw one row for each pair of latents: from the first to the second along the arc that joins them.
 
+    Noise that the generator draws itself is the same along a row.
+
     Args:
         sample: From latents (N, d) to images (N, 1 or 3, H, W) in [-1, 1], such as a generator in evaluation mode.
         z0: Where the rows begin, (R, d).

@@ -14,6 +14,8 @@ from advlearn.pictures.table import table
 def mixing(mixed: Callable[[Tensor, Tensor], Tensor], coarse: Tensor, fine: Tensor, path: str | Path) -> Path:
     """Draw the table of every coarse source (rows) with every fine source (columns), the sources on the margins.
 
+    Noise that the generator draws itself is the same along a row.
+
     Args:
         mixed: From coarse and fine latents, (N, d) each, to images (N, 1 or 3, H, W) in [-1, 1]; a source on the margin
             is what it makes of a latent with itself.

@@ -94,8 +94,8 @@ def _mixed(player: Any, rows: Tensor | None) -> dict[str, Columns]:
     coarse, fine = torch.randn(ROWS, player.latent).to(like), torch.randn(COLUMNS, player.latent).to(like)
     labels = None if rows is None else rows.to(like.device)
     layers, found = len(player.generator.layers), dict[str, Columns]()
+    sources = {"coarse": redrawn(lambda: player.decode(coarse, rows))}
     for crossover in sorted({2, layers // 2, layers - 2}):
-        sources = {"coarse": redrawn(lambda: player.decode(coarse, rows))}
         found[f"mixing-{crossover}"] = sources | _columns(
             lambda k, crossover=crossover: player.generator.mixed(coarse, fine[k].expand_as(coarse), crossover, labels)
         )

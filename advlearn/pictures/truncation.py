@@ -14,6 +14,8 @@ from advlearn.pictures.table import table
 def truncation(sample: Callable[[Tensor, float], Tensor], z: Tensor, values: Sequence[float], path: str | Path) -> Path:
     """Draw one row for each latent and one column for each truncation.
 
+    Noise that the generator draws itself is the same along a row.
+
     Args:
         sample: From latents (N, d) and a truncation to images (N, 1 or 3, H, W) in [-1, 1].
         z: Latents (R, d).
