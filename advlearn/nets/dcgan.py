@@ -103,8 +103,8 @@ class DCGANGenerator(Network):
 class DCGANCritic(Network):
     """Convolutions that halve the image, then one linear layer; conditional by projection or concatenation; no norm.
 
-    For classes, score_f(x, y) = w_f . h(x) + v_f(y) . sum_{pixels} h(x), where h is the last grid of
-    features; or score_f(x, y) = w_f . h([x, p(y)]), where p(y) is a learned plane beside the image.
+    For classes, score_f(x, y) = (w_f + v_f(y)) . h(x), where h is the last grid of features; or
+    score_f(x, y) = w_f . h([x, p(y)]), where p(y) is a learned plane beside the image.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
@@ -125,7 +125,9 @@ class DCGANCritic(Network):
     2018, equation 4 for the classes; Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014,
     section 3.2 for their concatenation.
 
-    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact.
+    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact. The
+        projection takes the whole grid, as the head does, and not its sum over the pixels: that sum is as much larger
+        as there are pixels, and the critic told classes apart and little else.
     """
 
     def __init__(
@@ -151,9 +153,10 @@ class DCGANCritic(Network):
         self.layers = nn.Sequential()
         for before, after in pairwise(channels):
             self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
-        self.embedding = embedding(classes, self.shape[1] ** 2 if beside else channels[-1] * out_features)
+        features = channels[-1] * end**2
+        self.embedding = embedding(classes, self.shape[1] ** 2 if beside else features * out_features)
         self.flatten = nn.Flatten()
-        self.head = nn.Linear(channels[-1] * end**2, out_features)
+        self.head = nn.Linear(features, out_features)
         self.apply(_initialise)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -161,12 +164,11 @@ class DCGANCritic(Network):
         check_shape("x", x, self.shape)
         if self.conditioning == "concat":
             return squeeze_score(self.head(self.flatten(self.layers(torch.cat([x, *plane(y, self.embedding, x)], 1)))))
-        grid = self.layers(x)
-        score = self.head(self.flatten(grid))
+        h = self.flatten(self.layers(x))
+        score = self.head(h)
         vectors = class_vectors(y, self.embedding)
         if vectors is not None:
-            pooled = grid.sum(dim=(2, 3)).unsqueeze(1)
-            score = score + (vectors.unflatten(1, (self.out_features, -1)) * pooled).sum(dim=2)
+            score = score + (vectors.unflatten(1, (self.out_features, -1)) * h.unsqueeze(1)).sum(dim=2)
         return squeeze_score(score)
 
 

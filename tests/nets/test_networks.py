@@ -121,10 +121,10 @@ def test_the_class_matters(net):
 def test_projection_is_the_formula():
     critic = DCGANCritic((1, 16, 16), 2, width=4, classes=3).double()
     x, y = torch.rand(5, 1, 16, 16, dtype=torch.float64), torch.tensor([0, 1, 2, 1, 0])
-    grid = critic.layers(x)
+    h = critic.layers(x).flatten(1)
     assert critic.embedding is not None
-    v = critic.embedding.weight[y].reshape(5, 2, grid.shape[1])
-    expected = critic.head(grid.flatten(1)) + torch.einsum("nfc,nchw->nf", v, grid)
+    v = critic.embedding.weight[y].reshape(5, 2, h.shape[1])
+    expected = critic.head(h) + torch.einsum("nfd,nd->nf", v, h)
     torch.testing.assert_close(critic(x, y), expected)
 
 
