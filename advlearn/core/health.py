@@ -41,7 +41,8 @@ class Health:
         critic_loss: The critic's loss without penalties.
         chance: The loss it would sit at if it could not tell the sides apart; NaN where there is no such constant.
         estimate: The divergence the critic has found, ``chance - critic_loss`` or the set distance.
-        spread: Mean distance between fake samples over that between real ones; near zero means collapse.
+        spread: Mean distance between fake samples over that between real ones, of one class where there are classes;
+            near zero means collapse.
         p_value: Of an energy-distance permutation test between the sides, which needs no critic.
         penalties: Value of each regularizer's penalty.
         verdict: The same in words.
@@ -76,11 +77,13 @@ def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
                 "critic_loss": float(adversary.objective.critic_loss(met)),
                 "chance": adversary.objective.chance,
                 "estimate": float(adversary.objective.estimate(met)),
-                "spread": _spread(fake) / max(_spread(real), 1e-12),
+                "spread": _spread_within(fake) / max(_spread_within(real), 1e-12),
                 "p_value": _two_sample_p_value(_points(real, fake), _points(fake, real)),
             }
     shown = {name: float(value.detach()) for name, value in penalties.items() if value is not None}
-    return Health(**figures, penalties=shown, verdict=_words(**figures, noise=_ranking_noise(real, fake)))
+    of_class = "" if all(part.is_floating_point() for part in as_tuple(real)) else ", class by class"
+    words = _words(**figures, noise=_ranking_noise(real, fake), of_class=of_class)
+    return Health(**figures, penalties=shown, verdict=words)
 
 
 @contextmanager
@@ -140,6 +143,18 @@ def _spread(samples: Samples) -> float:
     return float((points - points.roll(1, 0)).norm(dim=1).mean())
 
 
+def _spread_within(samples: Samples) -> float:
+    """Mean distance between samples of one class; of all, where there are no classes or no two of one."""
+    parts = [rows(p[:LOOKED_AT].detach()) for p in as_tuple(samples)]
+    labels = [p.long() for p in parts if not p.is_floating_point()]
+    if not labels:
+        return _spread(samples)
+    label, order = torch.unique(torch.cat(labels, 1), dim=0, return_inverse=True)[1].sort(stable=True)
+    points = next(p for p in parts if p.is_floating_point())[order].double()
+    gaps = (points[1:] - points[:-1]).norm(dim=1)[label[1:] == label[:-1]]
+    return float(gaps.mean()) if len(gaps) else _spread(samples)
+
+
 def _two_sample_p_value(real: Tensor, fake: Tensor) -> float:
     """Permutation p-value of the energy distance between two sets of points."""
     joined = torch.cat([real, fake])
@@ -170,6 +185,7 @@ def _words(
     spread: float,
     p_value: float,
     noise: float,
+    of_class: str,
 ) -> str:
     """The figures as one clause a person can act on, the most serious finding first."""
     if not all(map(math.isfinite, (player_gradient, critic_loss, spread))):
@@ -178,7 +194,7 @@ def _words(
         state = "saturated" if accuracy > 0.9 else "dead"
         return f"critic {state}: gradient to the player {player_gradient:.0e}"
     if spread < COLLAPSED:
-        return f"player collapsed: its samples spread {spread:.0%} of the data's"
+        return f"player collapsed: its samples spread {spread:.0%} of the data's{of_class}"
     sits = f"loss {critic_loss:.3f}" + (f" of {chance:.3f} at chance" if math.isfinite(chance) and chance else "")
     if abs(accuracy - 0.5) < noise:
         if p_value < 0.01:

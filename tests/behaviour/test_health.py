@@ -54,6 +54,21 @@ def test_samples_of_one_point_are_a_collapse() -> None:
     assert health.spread == pytest.approx(0.001, rel=0.3)
 
 
+def test_one_sample_a_class_is_a_collapse() -> None:
+    # Far apart as all fakes are, those of one class are one point.
+    class OnNumbersAlone(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return x[:, 0]
+
+    y = torch.arange(N) % 4
+    centres = 9 * points(2)[:4]
+    adversary = Adversary(OnNumbersAlone(), "nsgan")
+    adversary.loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
+    health = adversary.health()
+    assert health.verdict.startswith("player collapsed: its samples spread 1% of the data's")
+    assert health.spread == pytest.approx(0.01, rel=0.3)
+
+
 def test_equal_sets_are_matched() -> None:
     x = points(0)
     health = looked_at(linear(1.0, 0.5), x, x.flip(0))
