@@ -7,9 +7,9 @@
   GMMIL's and optimal transport's rewards have either sign, and where Hopper ends early that matters: these three have
   absorbing states.
   `ratio` is the mean return of 20 episodes of the sampled policy over the expert's.
-- `score`: by method, the interquartile mean of the ratios over both games, both numbers of trajectories and all seeds,
-  and its 95 % interval from 2,000 bootstrap samples that draw seeds within each game and number of trajectories
-  (Agarwal et al. 2021, section 4).
+- `score`: by method, the interquartile mean of the ratios over both games, both numbers of trajectories and all seeds
+  that every method has, and its 95 % interval from 2,000 bootstrap samples that draw seeds within each game and number
+  of trajectories (Agarwal et al. 2021, section 4).
 - `mazes`: the paper's C- and S-maze. The reward of a state is learned from 20 episodes of a noisy scripted expert, then
   a new policy is paid it in the mirrored maze, where `transfer` is the mean return of ten episodes of its mode, and
   `expert` that of the scripted expert there. The PPO of `examples/airl_transfer_maze.py` with positions on the scale of
@@ -129,10 +129,13 @@ def transfer(maze: str, method: str, seed: int, steps: int) -> Row:
 
 
 def scores(result: Result) -> list[Row]:
-    """Interquartile means with their intervals, by method."""
+    """Interquartile means with their intervals, by method, of the runs that every method has."""
     draw, found = np.random.default_rng(0), list[Row]()
+    done = [r for r in result.rows if r["part"] == "objectives"]
+    made = {m: {_run(r) for r in done if r["method"] == m} for m in METHODS}
+    even = set.intersection(*(runs for runs in made.values() if runs)) if done else set[Any]()
     for method in METHODS:
-        rows = [r for r in result.rows if r["part"] == "objectives" and r["method"] == method]
+        rows = [r for r in done if r["method"] == method and _run(r) in even]
         strata = [
             np.array([r["ratio"] for r in rows if (r["game"], r["trajectories"]) == place])
             for place in dict.fromkeys((r["game"], r["trajectories"]) for r in rows)
@@ -145,6 +148,10 @@ def scores(result: Result) -> list[Row]:
         runs = sum(map(len, strata))
         found.append({"part": "score", "method": method, "ratio": middle, "low": low, "high": high, "runs": runs})
     return found
+
+
+def _run(row: Row) -> tuple[Any, ...]:
+    return row["game"], row["trajectories"], row["seed"]
 
 
 def bars(result: Result) -> None:
