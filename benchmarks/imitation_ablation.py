@@ -3,9 +3,9 @@
 - `objectives`: GAIL alone, with instance noise, with a gradient penalty; VAIL with the rate of beta of the paper, with
   a faster one, and at three fixed betas; WAIL, GMMIL and optimal transport. Hopper-v5 and HalfCheetah-v5, one and four
   trajectories, every twentieth pair, five seeds at most, all with the PPO of `imitation_mujoco.py` and `--steps`
-  environment steps (default 400,000, on a GPU 2M; after 200,000 no method was above 0.08 on HalfCheetah). WAIL's,
-  GMMIL's and optimal transport's rewards have either sign, and where Hopper ends early that matters: these three have
-  absorbing states.
+  environment steps (default 400,000, on a GPU 2M; 200,000 with a larger standard deviation, in
+  `results/imitation_ablation_tried.json`, left all of them below 0.08 on HalfCheetah). WAIL's, GMMIL's and optimal
+  transport's rewards have either sign, and where Hopper ends early that matters: these three have absorbing states.
   `ratio` is the mean return of 20 episodes of the sampled policy over the expert's.
 - `score`: by method, the interquartile mean of the ratios over both games, both numbers of trajectories and all seeds
   that every method has, and its 95 % interval from 2,000 bootstrap samples that draw seeds within each game and number

@@ -168,7 +168,7 @@ def picture(result: Result) -> None:
         axes.plot([r["ratio"] for r in rows], [methods.index(r["method"]) for r in rows], "o", alpha=0.7)
         axes.axvline(1, color="k", linestyle="--")
         axes.set_yticks(range(len(methods)), methods)
-        axes.set(title=GAMES[game][0], xlabel="return over the expert's", ylim=(-0.5, 2.5), xlim=(0, 1.1))
+        axes.set(title=GAMES[game][0], xlabel="return over the expert's", ylim=(-0.5, 2.5), xlim=(-0.1, 1.1))
     figure.savefig(RESULTS / "imitation_mujoco.png", dpi=90)
 
 

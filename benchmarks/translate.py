@@ -8,7 +8,8 @@ A row is one training run of one seed, on training images; its figures are of 5,
   adversary (strength 0) by mean absolute difference (L1), squared for `frames` (L2); `gan` adds PatchGAN by lsgan,
   where the distance weighs 10, `gan-100` the same at the paper's weight of 100. 10 was chosen on seed 0 at 800 steps
   by the Frechet distance to 2,000 training images that were held out (edges: 6.9 at 10, 14.1 at 100, 17.1 without;
-  grey: 7.6, 9.2, 10.1); no test image took part. `last frame` of `frames` learns nothing: the next frame is the last.
+  grey: 7.6, 9.2, 10.1, in `results/translate_tried.json`, as those of `small`); no test image took part. `last frame`
+  of `frames` learns nothing: the next frame is the last.
 - `small`: CIFAR-10 at 8 pixels a side to 32 (SRGAN's generator, width 24, 6 blocks), by L2. `bicubic` learns nothing.
   The distance weighs 20, chosen on seed 0 at 500 steps in the same way (13.5 at 20, 26.6 at 100, 37.2 without).
 - `digits`: USPS <-> MNIST without pairs, both at 16 pixels: CycleGAN and DiscoGAN (width 8, 3 blocks, 16 + 16 a batch).

@@ -85,6 +85,12 @@ def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None
     return y.to(table.weight) @ table.weight if y.is_floating_point() else table(y)
 
 
+def projected(score: Tensor, h: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
+    """Scores (N, F) of features h (N, D), and v_f(y) . h by a table of F * D numbers a class; without classes alone."""
+    vectors = class_vectors(y, table)
+    return score if vectors is None else score + (vectors.unflatten(1, (score.shape[1], -1)) * h.unsqueeze(1)).sum(2)
+
+
 def plane(y: Tensor | None, table: nn.Embedding | None, like: Tensor) -> list[Tensor]:
     """The learned planes (N, 1, H, W) of classes, to stand beside images `like` (N, C, H, W); none without classes."""
     vectors = class_vectors(y, table)

@@ -16,10 +16,10 @@ from advlearn.nets.network import (
     EMBEDDING,
     Network,
     check_shape,
-    class_vectors,
     embedding,
     join,
     positive,
+    projected,
     sizes,
     squeeze_score,
 )
@@ -234,11 +234,7 @@ class ProGANCritic(Network):
             if level == newest and self.growth.fading:
                 h = torch.lerp(self.features[level - 1](_halved(image, 1)), h, self.growth.alpha)
         h = self.last(h)
-        score = self.head(h)
-        vectors = class_vectors(y, self.embedding)
-        if vectors is not None:
-            score = score + (vectors.unflatten(1, (self.out_features, -1)) * h.unsqueeze(1)).sum(dim=2)
-        return squeeze_score(score)
+        return squeeze_score(projected(self.head(h), h, y, self.embedding))
 
 
 def channels_by_level(width: int, doublings: int) -> list[int]:
