@@ -1,6 +1,7 @@
 """MuJoCo for a batch: N copies of one of gymnasium's models move together, on a CPU or on a GPU."""
 
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.resources import files
 from typing import Any, final
@@ -35,40 +36,56 @@ class Physics(ABC):
 
 @final
 class HostPhysics(Physics):
-    """MuJoCo's C library on one thread: the numbers of gymnasium's environments, bit for bit.
+    """MuJoCo's C library: the numbers of gymnasium's environments, bit for bit.
 
-    Three short calls for each environment, on one `MjData` that stays in the cache: `mujoco.rollout` is one call for
-    all, but does not return the accelerations that the next step starts from. It is no faster: of a step of some
-    50 to 150 us the three calls and their copies take 2.
+    Three short calls for each environment, on one `MjData` a thread that stays in the cache: `mujoco.rollout` is one
+    call for all, but does not return the accelerations that the next step starts from. It is no faster: of a step of
+    some 50 to 150 us the three calls and their copies take 2. The step leaves Python's lock to others, so that threads
+    share the environments out; which of them moves one does not change its numbers.
 
     Args:
         model: MuJoCo's `MjModel`.
         frame_skip: Steps of the model for one step of the environment.
         num_envs: Copies of the model N.
+        threads: Threads at most; each has `SHARE` environments at least, since waking it takes as long as one step.
     """
 
-    def __init__(self, model: Any, frame_skip: int, num_envs: int) -> None:
+    SHARE = 4
+
+    def __init__(self, model: Any, frame_skip: int, num_envs: int, threads: int = 1) -> None:
         super().__init__(model, frame_skip)
         self._mujoco: Any = import_module("mujoco")
         part = self._mujoco.mjtState
         parts = (part.mjSTATE_TIME, part.mjSTATE_QPOS, part.mjSTATE_QVEL, part.mjSTATE_WARMSTART)
         self._kept = sum(map(int, parts))
         self._given = self._kept + int(part.mjSTATE_CTRL)
-        self._model, self._data = model, self._mujoco.MjData(model)
+        self._model = model
         self._before = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._given)))
         self._after = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._kept)))
+        count = max(1, min(threads, num_envs // self.SHARE))
+        rows = zip(np.array_split(self._before, count), np.array_split(self._after, count), strict=True)
+        self._shares = [(self._mujoco.MjData(model), before, after) for before, after in rows]
+        self._pool = ThreadPoolExecutor(count - 1, "physics") if count > 1 else None
 
     def advance(self, state: Tensor, actions: Tensor) -> Tensor:
         before, after = torch.as_tensor(self._before), torch.as_tensor(self._after)
         before[:, : len(state)].copy_(state.T)
         before[:, len(state) :].copy_(actions)
-        write, step, read = self._mujoco.mj_setState, self._mujoco.mj_step, self._mujoco.mj_getState
-        for row, moved in zip(self._before, self._after, strict=True):
-            write(self._model, self._data, row, self._given)
-            step(self._model, self._data, self.frame_skip)
-            read(self._model, self._data, moved, self._kept)
+        # This thread takes the first share, which saves it a wait.
+        others = [self._pool.submit(self._move, *share) for share in self._shares[1:]] if self._pool else []
+        self._move(*self._shares[0])
+        for other in others:
+            other.result()
         # A plain copy of one environment's row would share its memory.
         return after.T.clone(memory_format=torch.contiguous_format)
+
+    def _move(self, data: Any, before: Any, after: Any) -> None:
+        """Move a share of the environments, whose states are rows of `before`, to `after`."""
+        write, step, read = self._mujoco.mj_setState, self._mujoco.mj_step, self._mujoco.mj_getState
+        for row, moved in zip(before, after, strict=True):
+            write(self._model, data, row, self._given)
+            step(self._model, data, self.frame_skip)
+            read(self._model, data, moved, self._kept)
 
 
 @final
@@ -142,7 +159,7 @@ def physics_on(device: torch.device, xml: str, frame_skip: int, num_envs: int, n
         name: The environment, for messages.
 
     Returns:
-        N copies of the model.
+        N copies of the model; on a CPU they share as many threads as PyTorch has now.
 
     Raises:
         ImportError: MuJoCo or gymnasium is not installed; on a GPU, MuJoCo Warp.
@@ -163,4 +180,4 @@ def physics_on(device: torch.device, xml: str, frame_skip: int, num_envs: int, n
     model = mujoco.MjModel.from_xml_path(str(path))
     if device.type == "cuda":
         return WarpPhysics(model, frame_skip, num_envs, device)
-    return HostPhysics(model, frame_skip, num_envs)
+    return HostPhysics(model, frame_skip, num_envs, torch.get_num_threads())

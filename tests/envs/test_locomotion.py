@@ -243,6 +243,21 @@ def test_a_device_that_mujoco_does_not_run_on_is_refused(monkeypatch: pytest.Mon
         physics_on(torch.device("cuda"), "hopper.xml", 4, 1, "Hopper-v5")
 
 
+@pytest.mark.parametrize("threads", [2, 3, 64])
+def test_threads_change_no_number(threads: int) -> None:
+    """Shares of different sizes, and more threads than there is work for."""
+    env = make("Hopper-v5", 14)
+    env.reset()
+    model = gymnasium.make("Hopper-v5").unwrapped.model
+    alone, shared = HostPhysics(model, env.FRAME_SKIP, 14), HostPhysics(model, env.FRAME_SKIP, 14, threads)
+    assert len(alone._shares) == 1 and len(shared._shares) == min(threads, 3)
+    state = env.state.T.contiguous()
+    for actions in random_actions(env, 30):
+        expected = alone.advance(state, actions)
+        assert torch.equal(shared.advance(state, actions), expected)
+        state = expected
+
+
 @pytest.mark.parametrize("name", ["Hopper-v5", "HalfCheetah-v5"])
 def test_warp_comes_near_in_float32(name: str) -> None:
     """On the GPU where there is one, else on Warp's CPU device."""
