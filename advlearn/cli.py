@@ -43,7 +43,9 @@ def fit(
     ] = "generate",
     objective: Annotated[
         str | None,
-        typer.Option(help="A spec; see `advlearn list`. Default nsgan; imitate: gail.", autocompletion=_names),
+        typer.Option(
+            help="A spec; see `advlearn list`. Default nsgan; imitate: gail + r1(weight=1).", autocompletion=_names
+        ),
     ] = None,
     data: Annotated[
         str,
@@ -90,7 +92,7 @@ def fit(
     theirs |= {"entropy": entropy, "clone": clone}
     if task == "imitate":
         shared = {"batch_size": batch_size, "lr": lr, "device": None if device == "auto" else device}
-        _imitate(objective or "gail", out, {"steps": steps, "seed": seed, **_typed(shared | theirs)})
+        _imitate(objective, out, {"steps": steps, "seed": seed, **_typed(shared | theirs)})
         return
     from advlearn.fitting import fit as call
     from advlearn.report import report
@@ -121,9 +123,10 @@ def _typed(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _imitate(objective: str, out: Path | None, typed: dict[str, Any]) -> None:
+def _imitate(objective: str | None, out: Path | None, typed: dict[str, Any]) -> None:
     demos = typed.pop("demos", None)
-    folder = out or Path("runs") / _file_name(f"imitate-{objective}-{typed.get('env') or Path(demos or '').stem}")
+    said = [objective] if objective else []
+    folder = out or Path("runs") / _file_name("-".join(["imitate", *said, typed.get("env") or Path(demos or "").stem]))
     with _one_line_errors(folder):
         if demos is None:
             raise ValueError("demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate, got None")
@@ -132,7 +135,7 @@ def _imitate(objective: str, out: Path | None, typed: dict[str, Any]) -> None:
         except ImportError as error:
             raise ImportError(f'task: imitate needs more: pip install "advlearn[rl]" ({error})') from None
 
-        run = imitate(demos, objective, out=folder, **typed)
+        run = imitate(demos, *said, out=folder, **typed)
         report(run, folder)
 
 

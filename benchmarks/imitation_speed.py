@@ -5,7 +5,8 @@ process. Ours are a batch of advlearn_envs, which is gymnasium's Hopper step for
 too. Pairs of runs, one after the other, so that a slow minute of the machine hits both; the ratio is the median of the
 pairs' ratios.
 
-- `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO; our default settings.
+- `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO; our default settings, which are
+  GAIL with R1.
 - `reference`: imitation 1.0.1 with the hyper-parameters of its quickstart (8 environments, rollouts of 2,048 steps,
   batches of 64, five epochs, eight critic steps of 1,024 a rollout), `imitate` with the same, and with our defaults. It
   runs in an environment of its own, named by ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1 and
@@ -30,7 +31,7 @@ from advlearn.data.files import find
 from advlearn.imitation import Demonstrations, imitate, load_demonstrations
 from advlearn.imitation.algorithms import ADAM, environments
 
-PAIRS = 3
+PAIRS = 5
 # One rollout and its critic steps before the clock starts, then whole rollouts of either setting.
 STEPS = 49_152
 # Environments, and arguments of PPO; the first are those of `imitate` by name.
@@ -71,12 +72,12 @@ def train(part: str, method: str, pair: int, quick: bool) -> Row:
     demos, env_id = hopper(quick)
     envs, settings = THEIRS if method == "GAIL, its settings" else OURS
     learner = player(environments(env_id, envs, pair), settings, pair)
-    critic: dict[str, Any] = {"batch_size": 1024} if method == "GAIL, its settings" else {}
+    critic: dict[str, Any] = {"objective": "gail", "batch_size": 1024} if method == "GAIL, its settings" else {}
     began = time.process_time()
     if method == "PPO, true reward":
         learner.learn(steps)
     else:
-        imitate(demos, "gail", algorithm=learner, steps=steps, seed=pair, quiet=True, **critic)
+        imitate(demos, algorithm=learner, steps=steps, seed=pair, quiet=True, **critic)
     seconds = time.process_time() - began
     done = learner.num_timesteps
     return {**key, "steps": done, "cpu_seconds": round(seconds, 2), "steps_per_second": round(done / seconds)}

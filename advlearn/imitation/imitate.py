@@ -44,7 +44,7 @@ Ours = OnPolicyReward | OffPolicyReward
 
 def imitate(
     demonstrations: Demonstrations | str | Path,
-    objective: Spec = "gail",
+    objective: Spec = "gail + r1(weight=1)",
     *,
     steps: int,
     env: str | VecEnv | None = None,
@@ -79,7 +79,8 @@ def imitate(
     Args:
         demonstrations: Episodes, or what `load_demonstrations` takes.
         objective: A method (``"gail"``, ``"vail"``, ``"airl"``, ...; see `methods.METHODS`) or any objective with
-            its own reward, such as ``"hinge + r1"``; more terms may follow a method: ``"gail + gradient_penalty"``.
+            its own reward, such as ``"hinge + r1"``; more terms may follow a method: ``"gail + gradient_penalty"``. The
+            default is GAIL with R1, without which its critic soon tells everything apart and the reward teaches little.
         steps: Environment steps in all.
         env: Environment id or a vectorised environment; the demonstrations' if None. Not given with an algorithm.
         algorithm: Name (``"ppo"``, ``"a2c"``, ``"trpo"``, ``"sac"``, ``"td3"``, ``"dqn"``, ``"tqc"``) or an algorithm

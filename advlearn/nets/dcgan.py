@@ -120,10 +120,9 @@ class DCGANCritic(Network):
         >>> DCGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
-    Reference: Radford, Metz, Chintala 2016, section 3; Miyato and Koyama, "cGANs with Projection
-        Discriminator",
-    2018, equation 4 for the classes; Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014,
-    section 3.2 for their concatenation.
+    Reference: Radford, Metz, Chintala 2016, section 3; Miyato and Koyama, "cGANs with Projection Discriminator", 2018,
+        equation 4 for the classes; Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2 for
+        their concatenation.
 
     Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact. The
         projection takes the whole grid, as the head does, and not its sum over the pixels: with that sum, as
