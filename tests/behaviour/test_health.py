@@ -1,9 +1,14 @@
 """The verdict in situations whose answer is known, and that asking for it changes nothing."""
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import health as module
 from advlearn.core.adversary import Adversary
 from advlearn.core.health import Health
 
@@ -148,3 +153,12 @@ def test_what_a_penalty_gives_the_player_counts() -> None:
     silent = Adversary(critic, "k_plus_one(player=0)")
     silent.update(torch.randn(16, 2), torch.randn(16, 2) + 1)
     assert silent.health().player_gradient == 0
+
+
+def test_the_page_has_a_row_for_every_verdict() -> None:
+    code = inspect.getsource(module)
+    said = set(re.findall(r'return f?"(not finite|matched|in balance|critic [a-z ]+|player [a-z]+)', code))
+    # "critic {state}" in the code.
+    said |= {f"critic {state}" for state in re.findall(r'"(saturated|dead)"', code)}
+    page = Path(__file__).parents[2] / "docs" / "health.md"
+    assert set(re.findall(r"^\| `(.+?)` \|", page.read_text(), re.MULTILINE)) == said
