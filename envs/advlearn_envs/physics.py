@@ -47,10 +47,10 @@ class HostPhysics(Physics):
         model: MuJoCo's `MjModel`.
         frame_skip: Steps of the model for one step of the environment.
         num_envs: Copies of the model N.
-        threads: Threads at most; each has `SHARE` environments at least, since waking it takes as long as one step.
+        threads: Threads at most; each has `SHARE` environments at least, since waking one takes as long as some steps.
     """
 
-    SHARE = 4
+    SHARE = 8
 
     def __init__(self, model: Any, frame_skip: int, num_envs: int, threads: int = 1) -> None:
         super().__init__(model, frame_skip)

@@ -246,10 +246,10 @@ def test_a_device_that_mujoco_does_not_run_on_is_refused(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("threads", [2, 3, 64])
 def test_threads_change_no_number(threads: int) -> None:
     """Shares of different sizes, and more threads than there is work for."""
-    env = make("Hopper-v5", 14)
+    env = make("Hopper-v5", 26)
     env.reset()
     model = gymnasium.make("Hopper-v5").unwrapped.model
-    alone, shared = HostPhysics(model, env.FRAME_SKIP, 14), HostPhysics(model, env.FRAME_SKIP, 14, threads)
+    alone, shared = HostPhysics(model, env.FRAME_SKIP, 26), HostPhysics(model, env.FRAME_SKIP, 26, threads)
     assert len(alone._shares) == 1 and len(shared._shares) == min(threads, 3)
     state = env.state.T.contiguous()
     for actions in random_actions(env, 30):
