@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from advlearn.core.chain import Chain
+from advlearn.core.discovery import entries, unknown
 from advlearn.core.spec import Spec, resolve
 from advlearn.imitation.rewards import Form
 
@@ -48,11 +49,22 @@ def method(spec: Spec) -> tuple[Chain, Method]:
         'positive'
         >>> method("hinge + r1")[1].reward
         'own'
+
+    Raises:
+        ValueError: What `resolve` refuses; for an unknown name the near methods are named too.
     """
-    if isinstance(spec, str):
-        name, plus, rest = spec.partition("+")
-        if name.strip() in METHODS:
-            named = METHODS[name.strip()]
-            return resolve(f"{named.objective}{plus}{rest}"), named
-    chain = resolve(spec)
+    if not isinstance(spec, str):
+        chain = resolve(spec)
+        return chain, Method(repr(chain), "own")
+    name, plus, rest = spec.partition("+")
+    if name.strip() in METHODS:
+        named = METHODS[name.strip()]
+        return resolve(f"{named.objective}{plus}{rest}"), named
+    try:
+        chain = resolve(spec)
+    except ValueError as error:
+        if str(error).startswith(f"objective: unknown name {name.strip()!r}"):
+            known = [*METHODS, *(entry.name for entry in entries().values())]
+            raise ValueError(f"objective: {unknown('name', name.strip(), known)}") from None
+        raise
     return chain, Method(repr(chain), "own")

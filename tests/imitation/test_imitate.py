@@ -174,7 +174,7 @@ def test_a_seed_fixes_a_run_and_leaves_the_global_generators_alone() -> None:
         ({"algorithm": "ppo"}, "env: expected an environment id, got none"),
         ({"steps": 0}, "steps: expected at least 1, got 0"),
         ({"env": "CartPole-v1"}, r"expected observations of shape \(4,\), got \(1,\)"),
-        ({"objective": "gial"}, "gial"),
+        ({"objective": "gial + r1"}, "objective: unknown name 'gial'; did you mean 'gail' or 'gmmil'"),
         ({"objective": "predictive", "env": "counting"}, "transitions have neither"),
         ({"inputs": "actions", "env": "counting"}, "inputs: expected one of state-action"),
     ],
