@@ -24,6 +24,7 @@ from torch import Tensor
 CLASSIC = ("CartPole-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1")
 MUJOCO = [name for name in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5") if name in available()]
 Call = Callable[[], Any]
+Clock = Callable[[], float]
 
 
 def drawn(env: BatchedEnv, steps: int, seed: int = 0) -> Tensor:
@@ -70,13 +71,13 @@ def through_sb3(way: str, name: str, envs: int) -> Call:
     return lambda: venv.step(actions[next(turn) % 64])
 
 
-def seconds(call: Call, repeats: int, device: str) -> float:
-    """Seconds of one call: of this process on a CPU, on the clock on a GPU."""
+def seconds(call: Call, repeats: int, device: str, clock: Clock = time.process_time) -> float:
+    """Seconds of one call: by `clock` on a CPU, on the clock on a GPU."""
     if device == "cpu":
-        start = time.process_time()
+        start = clock()
         for _ in range(repeats):
             call()
-        return (time.process_time() - start) / repeats
+        return (clock() - start) / repeats
     torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(repeats):
@@ -105,14 +106,21 @@ def mujoco_speeds(envs: int, rounds: int, budget: float) -> list[Row]:
     return timed(calls, envs, "cpu", rounds, budget)
 
 
-def timed(calls: dict[tuple[str, str], Call], envs: int, device: str, rounds: int, budget: float) -> list[Row]:
+def timed(
+    calls: dict[tuple[str, str], Call],
+    envs: int,
+    device: str,
+    rounds: int,
+    budget: float,
+    clock: Clock = time.process_time,
+) -> list[Row]:
     """A row for each way and environment."""
     # Warmed up, and repeated until each round takes about as long for all.
-    repeats = {key: max(1, int(budget / (seconds(call, 2, device) + 1e-9))) for key, call in calls.items()}
+    repeats = {key: max(1, int(budget / (seconds(call, 2, device, clock) + 1e-9))) for key, call in calls.items()}
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for _ in range(rounds):
         for key, call in calls.items():
-            times[key].append(seconds(call, repeats[key], device))
+            times[key].append(seconds(call, repeats[key], device, clock))
     return [
         {
             "measure": "speed",

@@ -10,7 +10,7 @@ pairs' ratios.
 - `reference`: imitation 1.0.1 with the hyper-parameters of its quickstart (8 environments, rollouts of 2,048 steps,
   batches of 64, five epochs, eight critic steps of 1,024 a rollout), `imitate` with the same, and with our defaults. It
   runs in an environment of its own, named by ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1 and
-  mujoco), on Hopper-v4, since its gymnasium has no v5. Without it the part is left out.
+  the same MuJoCo), on Hopper-v4, since its gymnasium has no v5. Without it the part is left out.
 """
 
 import json
@@ -19,6 +19,8 @@ import statistics
 import subprocess
 import time
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +74,16 @@ def train(part: str, method: str, pair: int, quick: bool) -> Row:
     demos, env_id = hopper(quick)
     envs, settings = THEIRS if method == "GAIL, its settings" else OURS
     learner = player(environments(env_id, envs, pair), settings, pair)
-    critic: dict[str, Any] = {"objective": "gail", "batch_size": 1024} if method == "GAIL, its settings" else {}
+    given: dict[str, Any] = {"objective": "gail", "batch_size": 1024} if method == "GAIL, its settings" else {}
     began = time.process_time()
     if method == "PPO, true reward":
         learner.learn(steps)
     else:
-        imitate(demos, algorithm=learner, steps=steps, seed=pair, quiet=True, **critic)
+        imitate(demos, algorithm=learner, steps=steps, seed=pair, quiet=True, **given)
     seconds = time.process_time() - began
     done = learner.num_timesteps
-    return {**key, "steps": done, "cpu_seconds": round(seconds, 2), "steps_per_second": round(done / seconds)}
+    figures = {"steps": done, "cpu_seconds": round(seconds, 2), "steps_per_second": round(done / seconds)}
+    return {**key, **figures, "mujoco": version("mujoco") if find_spec("mujoco") else ""}
 
 
 def ratio(result: Result, part: str, above: str, below: str) -> float:

@@ -71,6 +71,19 @@ def entries() -> dict[str, Entry]:
     return found
 
 
+class UnknownNameError(ValueError):
+    """A name that nothing has.
+
+    Args:
+        name: The name.
+        known: What it could have been.
+    """
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"objective: {unknown('name', name, known)}")
+        self.name, self.known = name, known
+
+
 def lookup(name: str) -> Entry:
     """The entry called `name`, or one line that suggests near ones."""
     exact = entries().get(name.lower())
@@ -82,7 +95,7 @@ def lookup(name: str) -> Entry:
         return loose[0]
     if loose:
         raise ValueError(f"objective: {name!r} may be {' or '.join(repr(e.name) for e in loose)}; say which")
-    raise ValueError(f"objective: {unknown('name', name, sorted(e.name for e in entries().values()))}")
+    raise UnknownNameError(name, sorted(e.name for e in entries().values()))
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

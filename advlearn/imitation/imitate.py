@@ -80,7 +80,7 @@ def imitate(
         demonstrations: Episodes, or what `load_demonstrations` takes.
         objective: A method (``"gail"``, ``"vail"``, ``"airl"``, ...; see `methods.METHODS`) or any objective with
             its own reward, such as ``"hinge + r1"``; more terms may follow a method: ``"gail + gradient_penalty"``. The
-            default is GAIL with R1, without which its critic soon tells everything apart and the reward teaches little.
+            default is GAIL with R1, which learns far more from as many steps (`imitation_ablation.json`).
         steps: Environment steps in all.
         env: Environment id or a vectorised environment; the demonstrations' if None. Not given with an algorithm.
         algorithm: Name (``"ppo"``, ``"a2c"``, ``"trpo"``, ``"sac"``, ``"td3"``, ``"dqn"``, ``"tqc"``) or an algorithm

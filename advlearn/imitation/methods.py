@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from advlearn.core.chain import Chain
-from advlearn.core.discovery import entries, unknown
+from advlearn.core.discovery import UnknownNameError
 from advlearn.core.spec import Spec, resolve
 from advlearn.imitation.rewards import Form
 
@@ -53,18 +53,14 @@ def method(spec: Spec) -> tuple[Chain, Method]:
     Raises:
         ValueError: What `resolve` refuses; for an unknown name the near methods are named too.
     """
-    if not isinstance(spec, str):
-        chain = resolve(spec)
-        return chain, Method(repr(chain), "own")
-    name, plus, rest = spec.partition("+")
+    name, plus, rest = spec.partition("+") if isinstance(spec, str) else ("", "", "")
     if name.strip() in METHODS:
         named = METHODS[name.strip()]
         return resolve(f"{named.objective}{plus}{rest}"), named
     try:
         chain = resolve(spec)
-    except ValueError as error:
-        if str(error).startswith(f"objective: unknown name {name.strip()!r}"):
-            known = [*METHODS, *(entry.name for entry in entries().values())]
-            raise ValueError(f"objective: {unknown('name', name.strip(), known)}") from None
-        raise
+    except UnknownNameError as error:
+        # A method comes first; further on it would be no term.
+        more = list(METHODS) if error.name == name.strip() else []
+        raise UnknownNameError(error.name, [*more, *error.known]) from None
     return chain, Method(repr(chain), "own")

@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ def main() -> None:
     began = time.process_time()
     trainer.train(steps)
     seconds = time.process_time() - began
-    print(json.dumps({"steps": steps, "cpu_seconds": round(seconds, 2), "steps_per_second": round(steps / seconds)}))
+    figures = {"steps": steps, "cpu_seconds": round(seconds, 2), "steps_per_second": round(steps / seconds)}
+    print(json.dumps({**figures, "mujoco": version("mujoco")}))
 
 
 if __name__ == "__main__":
