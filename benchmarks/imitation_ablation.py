@@ -137,8 +137,7 @@ def scores(result: Result) -> list[Row]:
     for method in METHODS:
         rows = [r for r in done if r["method"] == method and _run(r) in even]
         strata = [
-            np.array([r["ratio"] for r in rows if (r["game"], r["trajectories"]) == place])
-            for place in dict.fromkeys((r["game"], r["trajectories"]) for r in rows)
+            np.array([r["ratio"] for r in rows if _place(r) == place]) for place in dict.fromkeys(map(_place, rows))
         ]
         if not strata:
             continue
@@ -150,8 +149,12 @@ def scores(result: Result) -> list[Row]:
     return found
 
 
+def _place(row: Row) -> tuple[Any, ...]:
+    return row["game"], row["trajectories"], row["steps"]
+
+
 def _run(row: Row) -> tuple[Any, ...]:
-    return row["game"], row["trajectories"], row["seed"]
+    return *_place(row), row["seed"]
 
 
 def bars(result: Result) -> None:

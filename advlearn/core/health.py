@@ -71,17 +71,17 @@ def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
         met = adversary.contest(real, fake)
         penalties = {type(r).__name__: r.penalty(met) for r in adversary.chain.regularizers}
         with torch.no_grad():
+            spread, of_class = _relative_spread(real, fake)
             figures = {
                 "player_gradient": gradient * _spread(real),
                 "accuracy": float(_ranked(adversary.objective, met)),
                 "critic_loss": float(adversary.objective.critic_loss(met)),
                 "chance": adversary.objective.chance,
                 "estimate": float(adversary.objective.estimate(met)),
-                "spread": _spread_within(fake) / max(_spread_within(real), 1e-12),
+                "spread": spread,
                 "p_value": _two_sample_p_value(_points(real, fake), _points(fake, real)),
             }
     shown = {name: float(value.detach()) for name, value in penalties.items() if value is not None}
-    of_class = "" if all(part.is_floating_point() for part in as_tuple(real)) else ", class by class"
     words = _words(**figures, noise=_ranking_noise(real, fake), of_class=of_class)
     return Health(**figures, penalties=shown, verdict=words)
 
@@ -143,16 +143,27 @@ def _spread(samples: Samples) -> float:
     return float((points - points.roll(1, 0)).norm(dim=1).mean())
 
 
-def _spread_within(samples: Samples) -> float:
-    """Mean distance between samples of one class; of all, where there are no classes or no two of one."""
+def _relative_spread(real: Samples, fake: Samples) -> tuple[float, str]:
+    """How far the fakes spread, of how far the data do, and how that was seen.
+
+    Compared are samples of one class where both sides have two of one, else any samples.
+    """
+    ours, theirs = _gaps_within(fake), _gaps_within(real)
+    if len(ours) and len(theirs):
+        return float(ours.mean()) / max(float(theirs.mean()), 1e-12), ", class by class"
+    return _spread(fake) / max(_spread(real), 1e-12), ""
+
+
+def _gaps_within(samples: Samples) -> Tensor:
+    """Distances between samples of one class; none without classes."""
     parts = [rows(p[:LOOKED_AT].detach()) for p in as_tuple(samples)]
+    points = next(p for p in parts if p.is_floating_point()).double()
     labels = [p.long() for p in parts if not p.is_floating_point()]
     if not labels:
-        return _spread(samples)
+        return points.new_empty(0)
     label, order = torch.unique(torch.cat(labels, 1), dim=0, return_inverse=True)[1].sort(stable=True)
-    points = next(p for p in parts if p.is_floating_point())[order].double()
-    gaps = (points[1:] - points[:-1]).norm(dim=1)[label[1:] == label[:-1]]
-    return float(gaps.mean()) if len(gaps) else _spread(samples)
+    points = points[order]
+    return (points[1:] - points[:-1]).norm(dim=1)[label[1:] == label[:-1]]
 
 
 def _two_sample_p_value(real: Tensor, fake: Tensor) -> float:

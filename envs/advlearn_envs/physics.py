@@ -59,6 +59,8 @@ class HostPhysics(Physics):
         parts = (part.mjSTATE_TIME, part.mjSTATE_QPOS, part.mjSTATE_QVEL, part.mjSTATE_WARMSTART)
         self._kept = sum(map(int, parts))
         self._given = self._kept + int(part.mjSTATE_CTRL)
+        # A model of one tree is one island: looking for more at each step costs time and changes no number.
+        model.opt.disableflags |= int(getattr(self._mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
         self._model = model
         self._before = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._given)))
         self._after = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._kept)))

@@ -59,12 +59,15 @@ def test_samples_of_one_point_are_a_collapse() -> None:
     assert health.spread == pytest.approx(0.001, rel=0.3)
 
 
+class OnNumbersAlone(nn.Module):
+    """A critic that is shown classes and scores the numbers."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x[:, 0]
+
+
 def test_one_sample_a_class_is_a_collapse() -> None:
     # Far apart as all fakes are, those of one class are one point.
-    class OnNumbersAlone(nn.Module):
-        def forward(self, x: Tensor, y: Tensor) -> Tensor:
-            return x[:, 0]
-
     y = torch.arange(N) % 4
     centres = 9 * points(2)[:4]
     adversary = Adversary(OnNumbersAlone(), "nsgan")
@@ -72,6 +75,17 @@ def test_one_sample_a_class_is_a_collapse() -> None:
     health = adversary.health()
     assert health.verdict == "player collapsed: its samples spread 1% of the data's, class by class"
     assert health.spread == pytest.approx(0.01, rel=0.3)
+
+
+def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
+    adversary = Adversary(OnNumbersAlone(), "nsgan")
+    # The data's classes are narrow and far apart: within one of them the fakes would seem to spread widely.
+    y = torch.arange(N) % 4
+    real = 9 * points(2)[:4][y] + 0.01 * points(0)
+    adversary.loss((real, y), (0.01 * points(1), torch.arange(N)))
+    health = adversary.health()
+    assert health.spread < 0.01
+    assert health.verdict == "player collapsed: its samples spread 0% of the data's"
 
 
 def test_equal_sets_are_matched() -> None:
