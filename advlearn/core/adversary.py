@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from advlearn.core import contest as contests
 from advlearn.core import processes
-from advlearn.core.chain import FALLBACK, Chain
+from advlearn.core.chain import FALLBACK, Chain, Defaults
 from advlearn.core.contest import Contest, Samples
 from advlearn.core.health import Health, diagnose
 from advlearn.core.modes import adam, added, backward, clear, evaluating, frozen
@@ -38,6 +38,7 @@ class Adversary(nn.Module):
         objective: A string such as ``"hinge + spectral_norm"``, an `Objective` or a `Chain`.
         optimizer: Callable from a list of parameters to an optimiser; Adam with the chain's defaults if None.
         lr: Adam's learning rate where `optimizer` is None; the chain's if None.
+        critic_steps: Critic steps that a Trainer makes for each player step; the chain's if None.
         weight: The player's weight lambda of this adversary, used by the Trainer.
         compile: Compile the losses, penalties included, with ``torch.compile``.
 
@@ -62,15 +63,18 @@ class Adversary(nn.Module):
         *,
         optimizer: MakeOptimizer | None = None,
         lr: float | None = None,
+        critic_steps: int | None = None,
         weight: float = 1.0,
         compile: bool = False,
     ) -> None:
+        if critic_steps is not None and critic_steps < 1:
+            raise ValueError(f"critic_steps: expected at least 1, got {critic_steps}")
         super().__init__()
         # A copy, since objectives and regularizers hold state: two heads of one chain must not share it.
         self.chain: Chain = copy.deepcopy(resolve(objective))
         self.objective = self.chain.required_objective()
         self.regularizers = nn.ModuleList(self.chain.regularizers)
-        self.defaults = self.chain.defaults.over(FALLBACK)
+        self.defaults = Defaults(critic_steps=critic_steps).over(self.chain.defaults).over(FALLBACK)
         self.weight = weight
         for regularizer in self.chain.regularizers:
             critic = regularizer.wrap(critic)
