@@ -152,16 +152,25 @@ def _imitate(objective: str | None, out: Path | None, typed: dict[str, Any], oth
 
 @app.command()
 def describe(objective: Annotated[str, typer.Argument(help="A spec.", autocompletion=_names)]) -> None:
-    """Print what a spec stands for: expansion, formula, reference, defaults."""
+    """Print what a spec or a method of imitation stands for: expansion, formula, reference, defaults."""
+    from advlearn.core.discovery import UnknownNameError
     from advlearn.core.spec import describe as call
 
     with _one_line_errors(None):
-        typer.echo(call(objective))
+        try:
+            said = call(objective)
+        except UnknownNameError as error:
+            try:
+                from advlearn.imitation.methods import describe as of_imitation
+            except ImportError:
+                raise error from None
+            said = of_imitation(objective)
+        typer.echo(said)
 
 
 @app.command(name="list")
 def list_() -> None:
-    """List tasks, networks, objectives, regularizers, aliases and data sets."""
+    """List tasks, networks, objectives, regularizers, aliases, what imitation adds, and data sets."""
     from rich.console import Console
     from rich.table import Table
 
@@ -176,9 +185,25 @@ def list_() -> None:
         table.add_row("nets", name, _first_line(family.generator))
     for entry in sorted(discovery.entries().values(), key=lambda e: (e.kind, e.name)):
         table.add_row(entry.kind, entry.name, f"{entry.reference.authors}, {entry.reference.equation}")
+    for row in _of_imitation():
+        table.add_row(*row)
     for name in names():
         table.add_row("data", name, "")
     Console().print(table)
+
+
+def _of_imitation() -> list[tuple[str, str, str]]:
+    """Rows of the task imitate, its methods and its forms of the reward."""
+    try:
+        from advlearn.imitation import FORMS, METHODS, imitate
+    except ImportError:
+        return [("task", "imitate", 'needs more: pip install "advlearn[rl]"')]
+    methods = [("method", n, f"{p.authors}, {p.equation}") for n, m in METHODS.items() if (p := m.paper)]
+    return [
+        ("task", "imitate", _first_line(imitate)),
+        *methods,
+        *(("reward", k, _first_line(f)) for k, f in FORMS.items()),
+    ]
 
 
 def _first_line(described: object) -> str:

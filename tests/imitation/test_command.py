@@ -17,6 +17,7 @@ from advlearn.cli import _METHODS, app
 from advlearn.engine.checkpoint import load
 from advlearn.imitation import FORMS, METHODS
 from advlearn.imitation.algorithms import NAMES
+from advlearn.imitation.methods import method
 from advlearn.imitation.transitions import INPUTS
 
 
@@ -105,3 +106,30 @@ def test_completion_and_help_know_every_name() -> None:
     told = {option.name: option.help for option in command.commands["fit"].params if hasattr(option, "help")}
     for option, names in {"reward": FORMS, "inputs": INPUTS, "algorithm": NAMES}.items():
         assert all(name in told[option] for name in names)
+
+
+def test_the_list_has_every_method_and_every_form_of_the_reward() -> None:
+    done = CliRunner().invoke(app, ["list"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
+    by_kind = {kind: {row[1] for row in cells if row and row[0] == kind} for kind in ("task", "method", "reward")}
+    assert by_kind["method"] == set(METHODS) and by_kind["reward"] == set(FORMS) and "imitate" in by_kind["task"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_describe_says_what_a_method_is(name: str) -> None:
+    done = CliRunner().invoke(app, ["describe", f"{name} + instance_noise"])
+    assert done.exit_code == 0, done.output
+    chain, named = method(f"{name} + instance_noise")
+    assert done.stdout.startswith(f"{name} + instance_noise = {chain!r}\nReference: {named.paper}\n")
+    assert f'\nReward "{named.reward}": ' in done.stdout and "\nDefaults where you say nothing: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [("gial", "unknown name 'gial'; did you mean 'gail'"), ("hinge + r11", "unknown name 'r11'; did you mean 'r1'")],
+)
+def test_describe_names_what_is_near_a_mistyped_name(spec: str, line: str) -> None:
+    done = CliRunner().invoke(app, ["describe", spec])
+    assert done.exit_code == 1 and done.stderr.startswith(f"advlearn: objective: {line}")
+    assert done.stderr.count("\n") == 1
