@@ -1,0 +1,47 @@
+"""docs/imitation.md says what the code has, and its Python runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+
+from advlearn.data.files import find
+from advlearn.imitation import FORMS, METHODS
+from advlearn.imitation.rewards import sign
+from advlearn.imitation.transitions import INPUTS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "imitation.md").read_text()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    lines = [line for line in PAGE.partition(f"## {heading}")[2].partition("\n## ")[0].splitlines() if "|" in line]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def test_it_has_every_method_with_its_reward() -> None:
+    assert {name.strip("`"): form.strip("`") for name, _, form, _ in rows("Which method")} == {
+        name: method.reward for name, method in METHODS.items()
+    }
+
+
+def test_it_has_every_form_of_the_reward_with_its_sign() -> None:
+    told = {form.strip("`"): words.partition(":")[0] for form, _, words in rows("The form of the reward")}
+    words = {1: "never negative", -1: "never positive", 0: "either"}
+    assert told == {form: words[sign(form)] for form in (*FORMS, "own")}
+
+
+def test_it_names_all_inputs() -> None:
+    assert set(re.findall(r'"([a-z-]+)"', PAGE.partition("## What the critic sees")[2].partition("\n## ")[0])) == set(
+        INPUTS
+    )
+
+
+@pytest.mark.skipif(find("demos", "cartpole.npz") is None, reason="no demonstrations of CartPole at hand")
+def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec("\n".join(blocks), {})
+    assert {path.name for path in tmp_path.iterdir()} == {"policy.zip", "reward.pt"}
