@@ -113,6 +113,10 @@ def test_the_critic_makes_the_steps_that_are_asked_for(tmp_path: Path, given: di
         run(objective="wgan-gp", steps=2, out=tmp_path, critic_steps=7)
 
 
+def test_without_a_critic_there_are_no_rounds_for_it() -> None:
+    assert run(objective="mmd", steps=2, critic_steps=3).trainer.critic_steps == 1
+
+
 def test_modules_of_the_users_own(tmp_path: Path) -> None:
     def own() -> Generate:
         generator = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
