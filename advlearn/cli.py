@@ -57,9 +57,6 @@ def fit(
     steps: Annotated[int, typer.Option(help="Player steps.")] = 5000,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
     lr: Annotated[float | None, typer.Option(help="Adam's learning rate; default: the objective's.")] = None,
-    critic_steps: Annotated[
-        int | None, typer.Option(help="Critic steps for each player step; default: the objective's.")
-    ] = None,
     seed: Annotated[int, typer.Option(help="Controls the whole run.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; imitate: auto is cpu.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
@@ -95,8 +92,8 @@ def fit(
     theirs |= {"entropy": entropy, "clone": clone}
     if task == "imitate":
         shared = {"batch_size": batch_size, "lr": lr, "device": None if device == "auto" else device}
-        others = {"data": None if data == "digits" else data, "critic_steps": critic_steps, "compile": compile or None}
-        others["precision"] = None if precision == "fp32" else precision
+        others = {"data": None if data == "digits" else data, "precision": None if precision == "fp32" else precision}
+        others |= {"compile": compile or None}
         _imitate(objective, out, {"steps": steps, "seed": seed, **_typed(shared | theirs)}, _typed(others))
         return
     from advlearn.fitting import fit as call
@@ -114,7 +111,6 @@ def fit(
             steps=steps,
             batch_size=batch_size,
             lr=lr,
-            critic_steps=critic_steps,
             seed=seed,
             device=device,
             precision=cast(Any, precision),
@@ -135,10 +131,7 @@ def _imitate(objective: str | None, out: Path | None, typed: dict[str, Any], oth
     folder = out or Path("runs") / _file_name("-".join(["imitate", *said, typed.get("env") or Path(demos or "").stem]))
     with _one_line_errors(folder):
         if others:
-            raise ValueError(
-                f"{', '.join(others)}: not for the task imitate, whose data are demos and whose critic "
-                "steps are updates"
-            )
+            raise ValueError(f"{', '.join(others)}: not for the task imitate, whose data are demos")
         if demos is None:
             raise ValueError("demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate, got None")
         try:

@@ -38,7 +38,6 @@ def fit(
     steps: int = 5000,
     batch_size: int | None = None,
     lr: float | None = None,
-    critic_steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: Precision = "fp32",
@@ -56,7 +55,6 @@ def fit(
         steps: Player steps.
         batch_size: Samples in a batch, over all processes; None: 64, or all of a smaller data set.
         lr: Adam's learning rate of players and critics; None: the objective's.
-        critic_steps: Critic steps for each player step; None: the objective's.
         seed: Controls the whole run; the global generators are left untouched.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
@@ -88,11 +86,10 @@ def fit(
             raise ValueError(f"objective: {type(game).__name__.lower()} cannot use {chain.objective!r}: {refused}")
         chain = game.chain(chain)
         critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
-        given: dict[str, Any] = {"lr": lr, "critic_steps": critic_steps}
-        adversaries = {n: Adversary(c, chain, **given, compile=compile) for n, c in critics.items()}
+        adversaries = {n: Adversary(c, chain, lr=lr, compile=compile) for n, c in critics.items()}
         size = batch_size or (source.batch_size if isinstance(source, LazySource) else None) or min(64, len(source))
         stream = batches(source, size, seed=seed, device=target, rank=processes.rank(), world=processes.world())
-        recipe = _recipe(game, chain, batch_size=size, seed=seed, data=source.name, count=len(source), **given)
+        recipe = _recipe(game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source))
         average = Average(cast(float, chain.defaults.over(FALLBACK).ema))
         folder = None if out is None else Path(out)
         theirs: Sequence[Callback] = (Progress(),) if callbacks is None else callbacks

@@ -104,19 +104,6 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
         run(out=tmp_path, objective="hinge")
 
 
-@pytest.mark.parametrize(("given", "steps"), [({}, 5), ({"critic_steps": 1}, 1), ({"critic_steps": 3}, 3)])
-def test_the_critic_makes_the_steps_that_are_asked_for(tmp_path: Path, given: dict[str, int], steps: int) -> None:
-    trained = run(objective="wgan-gp", steps=2, out=tmp_path, **given)
-    adam: Any = trained.adversaries["data"].optimizer
-    assert {int(state["step"]) for state in adam.state.values()} == {2 * steps}
-    with pytest.raises(ValueError, match=rf"holds a run with critic_steps={given.get('critic_steps')}, got 7;"):
-        run(objective="wgan-gp", steps=2, out=tmp_path, critic_steps=7)
-
-
-def test_without_a_critic_there_are_no_rounds_for_it() -> None:
-    assert run(objective="mmd", steps=2, critic_steps=3).trainer.critic_steps == 1
-
-
 def test_modules_of_the_users_own(tmp_path: Path) -> None:
     def own() -> Generate:
         generator = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -163,7 +150,6 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
         ({"data": "digitz"}, "data: .*digits"),
         ({"batch_size": 25}, "batch_size: 25 is larger than the 24 samples"),
         ({"steps": 0}, "steps: expected at least 1, got 0"),
-        ({"critic_steps": 0}, "critic_steps: expected at least 1, got 0"),
         ({"objective": "wgan-pg"}, "objective: unknown name 'wgan-pg'; did you mean 'wgan-gp'"),
         ({"objective": "r1"}, "objective: expected an objective"),
         ({"objective": "gradient_penalty(wieght=5) + hinge"}, "objective: .*'wieght'; did you mean 'weight'"),

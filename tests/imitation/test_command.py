@@ -55,7 +55,7 @@ def test_a_policy_is_left_that_stable_baselines_loads_alone(demos: str, tmp_path
         (("imitate",), "advlearn: demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate"),
         (("adapt", "--demos", "x"), "advlearn: demos: for the task imitate alone, got 'adapt'"),
         (("generate", "--env", "X-v0", "--every", "3"), "advlearn: env, every: for the task imitate alone"),
-        (("imitate", "--critic-steps", "2", "--compile"), "advlearn: critic_steps, compile: not for the task imitate"),
+        (("imitate", "--precision", "bf16", "--compile"), "advlearn: precision, compile: not for the task imitate"),
         (("imitate", "--demos", "hf:me/x"), "advlearn: dataset: 'me/x' is a name; to load it: pip install datasets"),
         (("imitate", "--demos", "minari:me/x"), "advlearn: dataset: 'me/x' is an id, and Minari, which loads it"),
         (("imitate", "--demos", "none"), "advlearn: demonstrations: there is no file none"),
