@@ -71,6 +71,7 @@ def entries() -> dict[str, Entry]:
     return found
 
 
+@final
 class UnknownNameError(ValueError):
     """A name that nothing has.
 

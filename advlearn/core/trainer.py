@@ -83,9 +83,9 @@ class Trainer:
         rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
         self.optimizer = optimizer(self._players) if optimizer else adam(self._players, lr=rate, betas=betas)
         # Where no critic is trained, more rounds would only draw samples and drop them.
-        learning = [a for a in self.adversaries.values() if a.optimizer is not None]
-        self.critic_steps = max((cast(int, a.defaults.critic_steps) for a in learning), default=1)
-        critics = [a.optimizer for a in learning if a.optimizer is not None]
+        steps_of = (cast(int, a.defaults.critic_steps) for a in self.adversaries.values() if a.optimizer is not None)
+        self.critic_steps = max(steps_of, default=1)
+        critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
         self._rates = [(g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups]
         self._cooperative: Tensor | None = None
         # The first step seen, whether each term has been finite since, and for how many steps.

@@ -59,8 +59,6 @@ class HostPhysics(Physics):
         parts = (part.mjSTATE_TIME, part.mjSTATE_QPOS, part.mjSTATE_QVEL, part.mjSTATE_WARMSTART)
         self._kept = sum(map(int, parts))
         self._given = self._kept + int(part.mjSTATE_CTRL)
-        # A model of one tree is one island: looking for more at each step costs time and changes no number.
-        model.opt.disableflags |= int(getattr(self._mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
         self._model = model
         self._before = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._given)))
         self._after = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._kept)))
@@ -182,4 +180,6 @@ def physics_on(device: torch.device, xml: str, frame_skip: int, num_envs: int, n
     model = mujoco.MjModel.from_xml_path(str(path))
     if device.type == "cuda":
         return WarpPhysics(model, frame_skip, num_envs, device)
+    # These models are one tree each, so one island: looking for more at each step costs time and changes no number.
+    model.opt.disableflags |= int(getattr(mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
     return HostPhysics(model, frame_skip, num_envs, torch.get_num_threads())
