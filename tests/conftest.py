@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+# It must be known to torch before the first backward pass of the process.
+import tests.device.second  # noqa: F401
+
 # For what is drawn while tests are collected, such as the parameters of a case.
 torch.manual_seed(0)
 np.random.seed(0)

@@ -45,8 +45,9 @@ class Pendulum(BatchedEnv):
     NAME = "Pendulum-v1"
 
     def _draw(self) -> Tensor:
-        scale = torch.tensor([[math.pi], [1.0]], dtype=torch.float64, device=self.device)
-        return self._uniform(2, -1.0, 1.0).mul_(scale)
+        drawn = self._uniform(2, -1.0, 1.0)
+        drawn[0].mul_(math.pi)
+        return drawn
 
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         angle, speed = state.unbind()

@@ -1,0 +1,22 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from advlearn.engine import device, launch
+from advlearn.imitation import algorithms
+from tests.device.second import DEVICE, NAME, SecondDevice
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecondDevice]:
+    """The second device, under a name that every ``device=`` takes."""
+    known = device.pick
+
+    def pick(name: str | torch.device = "auto") -> torch.device:
+        return DEVICE if str(name).startswith(NAME) else known(name)
+
+    for module in (device, launch, algorithms):
+        monkeypatch.setattr(module, "pick", pick)
+    with SecondDevice() as active:
+        yield active

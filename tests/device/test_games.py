@@ -1,0 +1,75 @@
+"""Every game on a device that is not the host's: nothing is left behind, and a step waits for nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import advlearn
+from advlearn import Adversary
+from advlearn.core.spec import resolve
+from advlearn.data import Source
+from advlearn.fitting import fit
+from advlearn.nets import families
+from advlearn.testing._found import games
+from tests.conformance.test_games import REGULARIZERS, TASKS, built
+from tests.device.second import DEVICE, NAME, SecondDevice, devices
+
+GENERATE = "generate(latent=2)"
+# Where the host may wait: before the first step, at the end, and for the order of an epoch.
+SETUP = {"fitting.py fit", "fitting.py <dictcomp>", "data/batches.py <genexpr>", "core/adversary.py __init__"}
+SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
+ALLOWED = {f"advlearn/{place}" for place in SETUP | {"core/trainer.py check", "data/batches.py __next__"}}
+# Its solver runs on the host.
+SOLVED = {"assignment": {"advlearn/objectives/assignment.py distance"}}
+
+
+def plays(objective: str, form: str) -> bool:
+    """Whether the task takes the objective; elsewhere it is seen to say why it does not."""
+    return built(form)[0].refuses(resolve(objective).required_objective()) is None
+
+
+CROSSED = [(o, GENERATE) for o in [*games(), *REGULARIZERS] if plays(o, GENERATE)]
+CROSSED += [(o, form) for form in TASKS for o in ("nsgan", "k-plus-one") if plays(o, form)]
+
+
+@pytest.mark.parametrize(("objective", "form"), CROSSED)
+def test_a_game_is_all_there_and_its_steps_wait_for_nothing(objective: str, form: str, second: SecondDevice) -> None:
+    run = fit(form, objective, built(form)[1], steps=3, batch_size=8, device=NAME, callbacks=())
+    assert second.waits.keys() <= ALLOWED | SOLVED.get(objective, set()), second.waits
+    assert devices(run.task, run.player, *run.adversaries.values()) == {DEVICE}
+    assert all(health.verdict for health in run.health().values())
+
+
+@pytest.mark.parametrize("name", families())
+def test_networks_are_all_there(name: str, second: SecondDevice) -> None:
+    side = min(families()[name].sides)
+    images = Source(torch.rand(12, 3, side, side), torch.arange(12) % 3, "images", classes=3)
+    task = f"generate(latent=8, width=4, nets={name!r}, conditional=True)"
+    run = fit(task, "hinge + spectral_norm", images, steps=2, batch_size=6, device=NAME, callbacks=())
+    assert devices(run.task, *run.adversaries.values()) == {DEVICE}
+    assert run.sample(4).device == DEVICE
+
+
+@pytest.mark.parametrize("objective", ["began", "vdb + instance_noise + historical_averaging"])
+@pytest.mark.usefixtures("second")
+def test_a_run_goes_on_from_its_checkpoint_and_is_read_on_the_host(objective: str, tmp_path: Path) -> None:
+    def trained(out: str, steps: int) -> dict[str, Any]:
+        settings: dict[str, Any] = {"batch_size": 8, "seed": 3, "device": NAME, "out": tmp_path / out}
+        run = fit(GENERATE, objective, built(GENERATE)[1], steps=steps, **settings)
+        return run.task.state_dict()
+
+    whole = trained("whole", 4)
+    trained("parts", 2)
+    parts = trained("parts", 4)
+    assert {t.device for t in parts.values()} == {DEVICE}
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert devices(advlearn.load(tmp_path / "whole", device="cpu").player) == {torch.device("cpu")}
+
+
+@pytest.mark.usefixtures("second")
+def test_an_objective_goes_where_the_critic_is() -> None:
+    assert devices(Adversary(nn.Linear(2, 1).to(DEVICE), "began")) == {DEVICE}
+    assert devices(Adversary(nn.Linear(2, 1), "began").to(DEVICE)) == {DEVICE}

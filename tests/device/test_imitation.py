@@ -1,0 +1,51 @@
+"""Imitation on a device that is not the host's, with rollouts that stay there and with stable-baselines3's own."""
+
+from typing import Any
+
+import pytest
+from advlearn_envs import StableBaselinesVecEnv, make
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+
+from advlearn.imitation import ResidentPPO, imitate
+from advlearn.imitation.methods import METHODS
+from tests.device.second import DEVICE, SecondDevice, devices
+from tests.imitation.test_resident import expert
+
+N, T = 4, 8
+# Where the host waits, none of it in a step: once, once a rollout, and where stable-baselines3 reads its losses.
+ONCE = {"resident.py _setup_model", "transitions.py <genexpr>", "imitate.py _learned"}
+ROLLOUT = {"resident.py collect_rollouts", "resident.py _finish", "resident_env.py take", "watch.py __call__"}
+ROLLOUT |= {"learned_reward.py <dictcomp>", "resident_buffer.py <genexpr>"}
+ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"imitate.py imitate"}}
+# The critic is built, and the environment looked at.
+ALLOWED |= {
+    "advlearn_envs/convert.py host",
+    "advlearn/regularizers/bottleneck.py __init__",
+    "advlearn/core/adversary.py __init__",
+}
+
+
+@pytest.mark.parametrize("game", ["CartPole-v1", "CMaze-v0"])
+@pytest.mark.parametrize("method", [*METHODS, "began", "sinkhorn"])
+def test_with_resident_rollouts_everything_is_there(method: str, game: str, second: SecondDevice) -> None:
+    env = make(game, N, device=DEVICE)
+    player = ResidentPPO("MlpPolicy", env, device=DEVICE, n_steps=T, batch_size=16, n_epochs=1)
+    second.waits.clear()
+    run = imitate(expert(make(game, N)), method, steps=2 * N * T, algorithm=player, batch_size=8, quiet=True)
+    assert second.waits.keys() <= ALLOWED, second.waits
+    assert devices(run.policy.policy) == {DEVICE}
+
+
+# stable-baselines3 advises the CPU for small networks.
+@pytest.mark.filterwarnings("ignore:You are trying to run:UserWarning")
+@pytest.mark.parametrize("algorithm", [PPO, A2C, SAC, TD3, DQN])
+@pytest.mark.usefixtures("second")
+def test_an_algorithm_of_stable_baselines3_keeps_its_device(algorithm: Any) -> None:
+    game = "CartPole-v1" if algorithm is DQN else "CMaze-v0"
+    on_policy = algorithm in (PPO, A2C)
+    settings: dict[str, Any] = {"n_steps": T} if on_policy else {"learning_starts": 10}
+    settings |= {} if algorithm is A2C else {"batch_size": 16}
+    player = algorithm("MlpPolicy", StableBaselinesVecEnv(make(game, N)), device=DEVICE, **settings)
+    more: dict[str, Any] = {"clone": 2, "memory": 40} if on_policy else {"absorbing": True}
+    run = imitate(expert(make(game, N)), "gail", steps=64, algorithm=player, batch_size=8, quiet=True, **more)
+    assert devices(run.policy.policy) == {DEVICE}
