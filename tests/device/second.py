@@ -32,6 +32,13 @@ class _Backend(_DummyBackendModule):
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16]
 
+    # The CPU draws its random numbers.
+    def get_rng_state(self, device: Any = None) -> Tensor:
+        return torch.get_rng_state()
+
+    def set_rng_state(self, state: Tensor, device: Any = None) -> None:
+        torch.set_rng_state(state)
+
 
 # Before the first backward pass of the process, which makes a thread for each device that there is.
 _setup_privateuseone_for_python_backend(rename=NAME, backend_module=_Backend())

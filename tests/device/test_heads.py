@@ -1,0 +1,55 @@
+"""On a device that is not the host's: scikit-learn's estimators, and a head on a model of one's own."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import advlearn
+from advlearn.sklearn import (
+    AdversarialFairClassifier,
+    AdversarialFairRegressor,
+    DomainAdversarialClassifier,
+    SemiSupervisedGANClassifier,
+)
+from tests.device.second import DEVICE, NAME, SecondDevice, devices
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+GROUPS = RNG.integers(0, 2, 60)
+ESTIMATORS = [
+    (AdversarialFairClassifier, (Y,), {"sensitive_features": GROUPS}),
+    (AdversarialFairRegressor, (X[:, 1],), {"sensitive_features": GROUPS}),
+    (DomainAdversarialClassifier, (Y,), {"sample_domain": np.where(np.arange(60) < 30, 1, -1)}),
+    (SemiSupervisedGANClassifier, (np.where(np.arange(60) < 20, Y, -1),), {}),
+]
+
+
+@pytest.mark.usefixtures("second")
+@pytest.mark.parametrize(("estimator", "targets", "known"), ESTIMATORS)
+def test_an_estimator_trains_there_and_takes_and_gives_arrays(estimator: Any, targets: Any, known: Any) -> None:
+    fitted = estimator(steps=3, device=NAME, random_state=0).fit(X, *targets, **known)
+    on_host = estimator(steps=3, device="cpu", random_state=0).fit(X, *targets, **known)
+    np.testing.assert_allclose(fitted.predict(X), on_host.predict(X), rtol=1e-3)
+
+
+@pytest.mark.parametrize("objective", ["hinge + spectral_norm", "wgan-gp", "mmd", "predictive"])
+def test_a_head_on_a_layer_of_a_model(objective: str, second: SecondDevice) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).to(DEVICE)
+    adversary = advlearn.Adversary(nn.Linear(8, 1).to(DEVICE), objective)
+    x = torch.randn(10, 4, device=DEVICE)
+    second.waits.clear()
+    with advlearn.attach(model, "1") as features:
+        out = model(x)
+        source, target = features.value[:5], features.value[5:]
+        (out.square().mean() + adversary.joint_loss(source, target)).backward()
+        adversary.step()
+        adversary.update(source, target)
+        adversary.loss(source.detach(), target.detach().requires_grad_()).backward()
+    assert not second.waits
+    assert devices(adversary) <= {DEVICE}
+    assert model[0].weight.grad is not None and model[0].weight.grad.device == DEVICE
+    assert adversary.health().verdict
