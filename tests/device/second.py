@@ -8,6 +8,7 @@ checkpoints work as on any device.
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Self, cast, final
 
 import torch
@@ -19,6 +20,7 @@ from torch.utils.backend_registration import _DummyBackendModule, _setup_private
 # The one that torch leaves free for a backend of the user's own.
 NAME = "privateuseone"
 DEVICE = torch.device(NAME, 0)
+ROOT = f"{Path(__file__).parents[2]}/"
 # An index may stay on the host, where the tensor that is indexed is on a device.
 INDEXING = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
 COPYING = (torch.ops.aten.copy_, torch.ops.aten._foreach_copy_)
@@ -181,8 +183,9 @@ def _placed(same: dict[int, Tensor]) -> Callable[[Any], Any]:
 
 
 def _count() -> None:
-    files = ((f.filename.partition("/advlearn")[2], f.name) for f in reversed(traceback.extract_stack()))
-    where = next((f"advlearn{file} {name}" for file, name in files if file.startswith(("/", "_envs/"))), "?")
+    frames = ((f.filename.removeprefix(ROOT), f) for f in reversed(traceback.extract_stack()))
+    of_ours = (f"{name} {frame.name}" for name, frame in frames if name.startswith(("advlearn/", "envs/")))
+    where = next(of_ours, "?").removeprefix("envs/")
     for active in _ACTIVE:
         active.waits[where] += 1
 
