@@ -164,7 +164,8 @@ def bars(result: Result) -> None:
     ours = {m: float(np.mean(v)) for m, v in by.items() if m.startswith("VAIRL") and v}
     if ours:
         best = max(ours, key=lambda m: ours[m])
-        result.bar(f"S-maze, mirrored: mean return on the reward of {best}", ours[best], ">=", 74.0)
+        name = f"S-maze, mirrored, {len(by[best])} seeds: mean return on the reward of {best}"
+        result.bar(name, ours[best], ">=", 74.0)
 
 
 def picture(result: Result) -> None:
