@@ -79,9 +79,11 @@ class Adversary(nn.Module):
         for regularizer in self.chain.regularizers:
             critic = regularizer.wrap(critic)
         self.critic = critic
-        # An objective's state that stayed on the host would be waited for at each step.
-        for place in {p.device for p in critic.parameters()}:
+        # State that stayed on the host would be waited for at each step.
+        place = next((p.device for p in critic.parameters()), None)
+        if place is not None:
             self.objective.to(place)
+            self.regularizers.to(place)
         parameters = [p for p in critic.parameters() if p.requires_grad]
         self._parameters_of_critic = parameters if self.objective.trains_critic else []
         self._apart = contests.mixes_samples(critic)

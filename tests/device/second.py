@@ -7,7 +7,7 @@ checkpoints work as on any device.
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast, final
 
@@ -73,13 +73,7 @@ class OnDevice(Tensor):
         return self.numbers.tolist()
 
     @classmethod
-    def __torch_dispatch__(
-        cls,
-        func: torch._ops.OpOverload,
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _compute(func, args, kwargs or {})
 
 
@@ -128,13 +122,7 @@ class SecondDevice(TorchDispatchMode):
         torch._C._set_only_lift_cpu_tensors(self._before)
         super().__exit__(*error)
 
-    def __torch_dispatch__(
-        self,
-        func: torch._ops.OpOverload,
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _compute(func, args, kwargs or {})
 
 
@@ -183,8 +171,9 @@ def _placed(same: dict[int, Tensor]) -> Callable[[Any], Any]:
 
 
 def _count() -> None:
-    frames = ((f.filename.removeprefix(ROOT), f) for f in reversed(traceback.extract_stack()))
-    of_ours = (f"{name} {frame.name}" for name, frame in frames if name.startswith(("advlearn/", "envs/")))
+    frames = ((f.filename.removeprefix(ROOT), f.name) for f in reversed(traceback.extract_stack()))
+    # A comprehension has a frame of its own in some versions of Python only.
+    of_ours = (f"{file} {name}" for file, name in frames if file.startswith(("advlearn/", "envs/")) and name[0] != "<")
     where = next(of_ours, "?").removeprefix("envs/")
     for active in _ACTIVE:
         active.waits[where] += 1

@@ -13,9 +13,9 @@ from tests.imitation.test_resident import expert
 
 N, T = 4, 8
 # Where the host waits, none of it in a step: once, once a rollout, and where stable-baselines3 reads its losses.
-ONCE = {"resident.py _setup_model", "transitions.py <genexpr>", "imitate.py _learned"}
+ONCE = {"resident.py _setup_model", "transitions.py to", "imitate.py _learned"}
 ROLLOUT = {"resident.py collect_rollouts", "resident.py _finish", "resident_env.py take", "watch.py __call__"}
-ROLLOUT |= {"learned_reward.py <dictcomp>", "resident_buffer.py <genexpr>"}
+ROLLOUT |= {"learned_reward.py figures", "resident_buffer.py _flatten"}
 ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"imitate.py imitate"}}
 # The critic is built, and the environment looked at.
 ALLOWED |= {
