@@ -1,0 +1,50 @@
+"""A row of the catalogue: what a paper's name stands for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, final
+
+from advlearn.core.chain import Defaults
+from advlearn.core.described import Reference
+
+
+def _no_options() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A published method: the task, the objective and the settings that its name stands for.
+
+    Args:
+        name: The name people type, for example ``"cdan+e"``.
+        task: Name of the task it trains.
+        objective: Spec of its objective and regularizers, for example ``"wasserstein + gradient_penalty"``.
+        summary: One line that says what it does.
+        paper: Where it was published; None for a method without a paper.
+        options: Options of the task, by name.
+        defaults: Optimizer settings of the paper; gaps are filled from the objective's defaults.
+        data: Name of a data set it can be tried on.
+        networks: One line on the networks it trains, for ``describe``.
+        deviations: What the paper does otherwise.
+        aliases: Other spellings of the name.
+
+    Example:
+        >>> row = Method("dann", task="domain_adaptation", objective="nsgan", summary="Confuse a domain critic.")
+        >>> row.name, dict(row.options)
+        ('dann', {})
+    """
+
+    name: str
+    task: str
+    objective: str
+    summary: str
+    paper: Reference | None = None
+    options: Mapping[str, Any] = field(default_factory=_no_options)
+    defaults: Defaults = field(default_factory=Defaults)
+    data: str | None = None
+    networks: str = ""
+    deviations: str = ""
+    aliases: tuple[str, ...] = ()
