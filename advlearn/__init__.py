@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from advlearn.core.adversary import Adversary
+from advlearn.core.grammar import describe, resolve
+from advlearn.core.layer_capture import attach
 from advlearn.core.objective import Objective
-from advlearn.core.ramp import ramp
 from advlearn.core.regularizer import Regularizer
-from advlearn.core.spec import describe, resolve
-from advlearn.core.tap import attach
+from advlearn.core.schedules import dann_schedule
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.core.version import VERSION
@@ -25,10 +25,10 @@ __all__ = [
     "Task",
     "Trainer",
     "attach",
+    "dann_schedule",
     "describe",
     "fit",
     "load",
-    "ramp",
     "resolve",
 ]
 
@@ -38,7 +38,9 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name in ("fit", "Run", "load"):
-        value = getattr(importlib.import_module("advlearn.fitting" if name == "fit" else "advlearn.run"), name)
+        value = getattr(
+            importlib.import_module("advlearn.fitting" if name == "fit" else "advlearn.run"), name
+        )
         globals()[name] = value
         return value
     raise AttributeError(f"module 'advlearn' has no attribute {name!r}")

@@ -10,22 +10,24 @@ import typer
 # Named here too, since completion must not import stable-baselines3.
 _METHODS = ("gail", "vail", "airl", "vairl", "wail", "fairl", "amp", "gmmil", "otil")
 
-app = typer.Typer(help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
+)
 
 
 def _names(incomplete: str) -> list[str]:
     """Completion of objective names, methods of imitation included."""
-    from advlearn.core import discovery
+    from advlearn.core import registry
 
-    names = {*_METHODS, *(e.name for e in discovery.entries().values())}
+    names = {*_METHODS, *(e.name for e in registry.entries().values())}
     return sorted(name for name in names if name.startswith(incomplete))
 
 
 def _tasks(incomplete: str) -> list[str]:
     """Completion of task names."""
-    from advlearn.core import discovery
+    from advlearn.core import registry
 
-    return [name for name in (*discovery.tasks(), "imitate") if name.startswith(incomplete)]
+    return [name for name in (*registry.tasks(), "imitate") if name.startswith(incomplete)]
 
 
 def _data_names(incomplete: str) -> list[str]:
@@ -39,12 +41,16 @@ def _data_names(incomplete: str) -> list[str]:
 def fit(
     task: Annotated[
         str,
-        typer.Argument(help="A task, with keywords if you like: 'generate(conditional=True)'.", autocompletion=_tasks),
+        typer.Argument(
+            help="A task, with keywords if you like: 'generate(conditional=True)'.",
+            autocompletion=_tasks,
+        ),
     ] = "generate",
     objective: Annotated[
         str | None,
         typer.Option(
-            help="A spec; see `advlearn list`. Default nsgan; imitate: gail + r1(weight=1).", autocompletion=_names
+            help="A spec; see `advlearn list`. Default nsgan; imitate: gail + r1(weight=1).",
+            autocompletion=_names,
         ),
     ] = None,
     data: Annotated[
@@ -56,45 +62,86 @@ def fit(
     ] = "digits",
     steps: Annotated[int, typer.Option(help="Player steps.")] = 5000,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Adam's learning rate; default: the objective's.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Adam's learning rate; default: the objective's.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Controls the whole run.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; imitate: auto is cpu.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")] = None,
-    demos: Annotated[
-        str | None, typer.Option(help="imitate: an npz file, a name such as 'cartpole', minari:ID or hf:NAME.")
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
     ] = None,
-    env: Annotated[str | None, typer.Option(help="imitate: environment id; default: the demonstrations'.")] = None,
+    demos: Annotated[
+        str | None,
+        typer.Option(help="imitate: an npz file, a name such as 'cartpole', minari:ID or hf:NAME."),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option(help="imitate: environment id; default: the demonstrations'.")
+    ] = None,
     algorithm: Annotated[
         str | None, typer.Option(help="imitate: ppo, a2c, trpo, sac, td3, dqn or tqc; default ppo.")
     ] = None,
     inputs: Annotated[
-        str | None, typer.Option(help="imitate: state-action, state, state-next or state-action-next.")
+        str | None,
+        typer.Option(help="imitate: state-action, state, state-next or state-action-next."),
     ] = None,
     reward: Annotated[
-        str | None, typer.Option(help="imitate: own, positive, log, logit, fairl or clipped; default: the method's.")
+        str | None,
+        typer.Option(
+            help="imitate: own, positive, log, logit, fairl or clipped; default: the method's."
+        ),
     ] = None,
-    absorbing: Annotated[bool, typer.Option(help="imitate: ended episodes go on in an absorbing state.")] = False,
-    every: Annotated[int | None, typer.Option(help="imitate: keep every so-manieth pair of an episode.")] = None,
+    absorbing: Annotated[
+        bool, typer.Option(help="imitate: ended episodes go on in an absorbing state.")
+    ] = False,
+    every: Annotated[
+        int | None, typer.Option(help="imitate: keep every so-manieth pair of an episode.")
+    ] = None,
     updates: Annotated[
-        int | None, typer.Option(help="imitate: critic steps a rollout; off-policy, steps between two of them.")
+        int | None,
+        typer.Option(
+            help="imitate: critic steps a rollout; off-policy, steps between two of them."
+        ),
     ] = None,
     memory: Annotated[
-        int | None, typer.Option(help="imitate: the policy's newest transitions that the critic learns from.")
+        int | None,
+        typer.Option(help="imitate: the policy's newest transitions that the critic learns from."),
     ] = None,
-    entropy: Annotated[float | None, typer.Option(help="imitate: weight of the policy's entropy.")] = None,
-    clone: Annotated[int | None, typer.Option(help="imitate: steps of behaviour cloning to begin with.")] = None,
+    entropy: Annotated[
+        float | None, typer.Option(help="imitate: weight of the policy's entropy.")
+    ] = None,
+    clone: Annotated[
+        int | None, typer.Option(help="imitate: steps of behaviour cloning to begin with.")
+    ] = None,
 ) -> None:
     """Train. The same command with the same folder goes on where a run was stopped."""
-    theirs = {"demos": demos, "env": env, "algorithm": algorithm, "inputs": inputs, "reward": reward}
+    theirs = {
+        "demos": demos,
+        "env": env,
+        "algorithm": algorithm,
+        "inputs": inputs,
+        "reward": reward,
+    }
     theirs |= {"absorbing": absorbing or None, "every": every, "updates": updates, "memory": memory}
     theirs |= {"entropy": entropy, "clone": clone}
     if task == "imitate":
-        shared = {"batch_size": batch_size, "lr": lr, "device": None if device == "auto" else device}
-        others = {"data": None if data == "digits" else data, "precision": None if precision == "fp32" else precision}
+        shared = {
+            "batch_size": batch_size,
+            "lr": lr,
+            "device": None if device == "auto" else device,
+        }
+        others = {
+            "data": None if data == "digits" else data,
+            "precision": None if precision == "fp32" else precision,
+        }
         others |= {"compile": compile or None}
-        _imitate(objective, out, {"steps": steps, "seed": seed, **_typed(shared | theirs)}, _typed(others))
+        _imitate(
+            objective,
+            out,
+            {"steps": steps, "seed": seed, **_typed(shared | theirs)},
+            _typed(others),
+        )
         return
     from advlearn.fitting import fit as call
     from advlearn.report import report
@@ -103,7 +150,9 @@ def fit(
     folder = out if out is not None else Path("runs") / _file_name(f"{task}-{objective}-{data}")
     with _one_line_errors(folder):
         if _typed(theirs):
-            raise ValueError(f"{', '.join(_typed(theirs))}: for the task imitate alone, got {task!r}")
+            raise ValueError(
+                f"{', '.join(_typed(theirs))}: for the task imitate alone, got {task!r}"
+            )
         run = call(
             task,
             objective,
@@ -125,29 +174,39 @@ def _typed(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _imitate(objective: str | None, out: Path | None, typed: dict[str, Any], others: dict[str, Any]) -> None:
+def _imitate(
+    objective: str | None, out: Path | None, typed: dict[str, Any], others: dict[str, Any]
+) -> None:
     demos = typed.pop("demos", None)
     said = [objective] if objective else []
-    folder = out or Path("runs") / _file_name("-".join(["imitate", *said, typed.get("env") or Path(demos or "").stem]))
+    folder = out or Path("runs") / _file_name(
+        "-".join(["imitate", *said, typed.get("env") or Path(demos or "").stem])
+    )
     with _one_line_errors(folder):
         if others:
             raise ValueError(f"{', '.join(others)}: not for the task imitate, whose data are demos")
         if demos is None:
-            raise ValueError("demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate, got None")
+            raise ValueError(
+                "demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate, got None"
+            )
         try:
             from advlearn.imitation import imitate, report
         except ImportError as error:
-            raise ImportError(f'task: imitate needs more: pip install "advlearn[rl]" ({error})') from None
+            raise ImportError(
+                f'task: imitate needs more: pip install "advlearn[rl]" ({error})'
+            ) from None
 
         run = imitate(demos, *said, out=folder, **typed)
         report(run, folder)
 
 
 @app.command()
-def describe(objective: Annotated[str, typer.Argument(help="A spec.", autocompletion=_names)]) -> None:
+def describe(
+    objective: Annotated[str, typer.Argument(help="A spec.", autocompletion=_names)],
+) -> None:
     """Print what a spec or a method of imitation stands for: expansion, formula, reference, defaults."""
-    from advlearn.core.discovery import UnknownNameError
-    from advlearn.core.spec import describe as call
+    from advlearn.core.grammar import describe as call
+    from advlearn.core.registry import UnknownNameError
 
     with _one_line_errors(None):
         try:
@@ -167,17 +226,19 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from advlearn.core import discovery
+    from advlearn.core import registry
     from advlearn.data import names
-    from advlearn.nets import families
+    from advlearn.nets import architectures
 
     table = Table("kind", "name", "what, or where it is from")
-    for name, task in discovery.tasks().items():
+    for name, task in registry.tasks().items():
         table.add_row("task", name, _first_line(task))
-    for name, family in families().items():
-        table.add_row("nets", name, _first_line(family.generator))
-    for entry in sorted(discovery.entries().values(), key=lambda e: (e.kind, e.name)):
-        table.add_row(entry.kind, entry.name, f"{entry.reference.authors}, {entry.reference.equation}")
+    for name, architecture in architectures().items():
+        table.add_row("nets", name, _first_line(architecture.generator))
+    for entry in sorted(registry.entries().values(), key=lambda e: (e.kind, e.name)):
+        table.add_row(
+            entry.kind, entry.name, f"{entry.reference.authors}, {entry.reference.equation}"
+        )
     for row in _of_imitation():
         table.add_row(*row)
     for name in names():
@@ -191,7 +252,9 @@ def _of_imitation() -> list[tuple[str, str, str]]:
         from advlearn.imitation import FORMS, METHODS, imitate
     except ImportError:
         return [("task", "imitate", 'needs more: pip install "advlearn[rl]"')]
-    methods = [("method", n, f"{p.authors}, {p.equation}") for n, m in METHODS.items() if (p := m.paper)]
+    methods = [
+        ("method", n, f"{p.authors}, {p.equation}") for n, m in METHODS.items() if (p := m.paper)
+    ]
     return [
         ("task", "imitate", _first_line(imitate)),
         *methods,
@@ -211,11 +274,11 @@ def sample(
     picture: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("samples.png"),
 ) -> None:
     """Draw samples of a saved run into a picture."""
-    from advlearn.engine.samples import picture as draw
     from advlearn.run import load
+    from advlearn.training.samples import save_image_grid
 
     with _one_line_errors(None):
-        draw(load(path).sample(n, seed=seed), picture)
+        save_image_grid(load(path).sample(n, seed=seed), picture)
         typer.echo(f"{n} samples: {picture}")
 
 
@@ -228,14 +291,22 @@ class _one_line_errors:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
         if isinstance(error, KeyboardInterrupt):
             kept = self.folder is not None and (self.folder / "checkpoint.pt").exists()
-            way = f"; the same command goes on from {self.folder}" if kept else " before the first checkpoint"
+            way = (
+                f"; the same command goes on from {self.folder}"
+                if kept
+                else " before the first checkpoint"
+            )
             typer.echo(f"stopped{way}", err=True)
             sys.exit(130)
         if isinstance(error, _mendable()):
-            typer.echo(f"advlearn: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+            typer.echo(
+                f"advlearn: {' '.join(str(error).split()) or type(error).__name__}", err=True
+            )
             sys.exit(1)
 
 

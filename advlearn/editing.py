@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-from advlearn.core.checks import parameter
-from advlearn.core.modes import evaluating
+from advlearn.core.checks import check_number
+from advlearn.core.modules import eval_mode
 
 
 class Projection(NamedTuple):
@@ -39,14 +39,16 @@ def project(
 
     .. math:: \min_z \frac{\sum_d m_d\,(G(z)_d - t_d)^2}{\sum_d m_d} + c\,\|z - z_0\|^2
 
-    The rate falls to zero along half a cosine. Each row is a problem of its own. The generator is left as it was.
+    The rate falls to zero along half a cosine. Each row is a problem of its own. The generator is
+    left as it was.
 
     Args:
         generator: Module from codes (N, latent) to samples (N, *shape), used in evaluation mode.
         target: Samples (N, *shape).
-        start: Codes z_0 (N, latent): an encoder's of the sample before it was painted, or draws of the prior.
-        mask: Weights m of at least 0 that can be expanded to the target, such as (N, 1, H, W), not all zero for any
-            row; None counts everything.
+        start: Codes z_0 (N, latent): an encoder's of the sample before it was painted, or draws of
+            the prior.
+        mask: Weights m of at least 0 that can be expanded to the target, such as (N, 1, H, W), not
+            all zero for any row; None counts everything.
         steps: Steps of Adam.
         lr: Learning rate of the first step.
         closeness: c.
@@ -55,7 +57,8 @@ def project(
         Codes, samples and errors, on the device of `start`.
 
     Raises:
-        ValueError: A generator that does not fit, a mask of another shape or without weight, or a setting out of range.
+        ValueError: A generator that does not fit, a mask of another shape or without weight, or a
+        setting out of range.
 
     Example:
         >>> double = nn.Linear(1, 1, bias=False)
@@ -63,20 +66,22 @@ def project(
         >>> round(project(double, torch.tensor([[3.0]]), torch.zeros(1, 1)).codes.item(), 3)
         1.5
 
-    Reference: Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold" (iGAN), 2016, eq. 3 and 5;
-    Brock et al., "Neural Photo Editing with Introspective Adversarial Networks", 2017, section 2.
+    Reference: Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold" (iGAN),
+    2016, eq. 3 and 5; Brock et al., "Neural Photo Editing with Introspective Adversarial Networks",
+    2017, section 2.
 
-    Deviations: squared error of the samples alone, no features of another network and no critic's term; Adam.
+    Deviations: squared error of the samples alone, no features of another network and no critic's
+    term; Adam.
     """
-    parameter("steps", steps, low=1)
-    parameter("lr", lr, low=0, open_low=True)
-    parameter("closeness", closeness, low=0)
+    check_number("steps", steps, low=1)
+    check_number("lr", lr, low=0, open_low=True)
+    check_number("closeness", closeness, low=0)
     start, target = start.detach(), target.detach().to(start)
     weights = _weights(mask, target)
     z = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([z], lr=lr, betas=(0.9, 0.999))
     course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    with evaluating(generator), torch.enable_grad():
+    with eval_mode(generator), torch.enable_grad():
         _check(generator, start, target)
         for _ in range(int(steps)):
             errors = _errors(generator(z), target, weights)
@@ -94,7 +99,8 @@ def carry_over(image: Tensor, before: Tensor, after: Tensor, blur: float = 1.0) 
 
     .. math:: y = a + (1 - M)\,(x - b), \qquad M = \min(1, blurred\ mean_c |a_c - b_c|)
 
-    Where nothing changed, y is the real image x with all its detail; where much did, the edited one a.
+    Where nothing changed, y is the real image x with all its detail; where much did, the edited one
+    a.
 
     Args:
         image: The real images x, (N, C, H, W) in [-1, 1].
@@ -115,10 +121,12 @@ def carry_over(image: Tensor, before: Tensor, after: Tensor, blur: float = 1.0) 
 
     Reference: Brock et al. 2017, section 2.1.
     """
-    parameter("blur", blur, low=0)
+    check_number("blur", blur, low=0)
     if image.ndim != 4 or not image.shape == before.shape == after.shape:
         shapes = ", ".join(str(tuple(part.shape)) for part in (image, before, after))
-        raise ValueError(f"image: expected (N, C, H, W) of the shape of before and after, got {shapes}")
+        raise ValueError(
+            f"image: expected (N, C, H, W) of the shape of before and after, got {shapes}"
+        )
     moved = (after - before).abs().mean(1, keepdim=True)
     return after + (1 - _blurred(moved, blur).clamp(max=1)) * (image - before)
 
@@ -145,10 +153,14 @@ def _weights(mask: Tensor | None, target: Tensor) -> Tensor:
         try:
             full = full * mask.to(target)
         except RuntimeError:
-            raise ValueError(f"mask: expected what expands to {tuple(target.shape)}, got {tuple(mask.shape)}") from None
+            raise ValueError(
+                f"mask: expected what expands to {tuple(target.shape)}, got {tuple(mask.shape)}"
+            ) from None
     totals = full.flatten(1).sum(1)
     if full.shape != target.shape or bool((full < 0).any()) or not bool((totals > 0).all()):
-        raise ValueError(f"mask: expected weights of at least 0, some above it in each of {len(target)} rows")
+        raise ValueError(
+            f"mask: expected weights of at least 0, some above it in each of {len(target)} rows"
+        )
     return full / totals.view(-1, *[1] * (target.ndim - 1))
 
 
@@ -157,6 +169,10 @@ def _check(generator: nn.Module, start: Tensor, target: Tensor) -> None:
         with torch.no_grad():
             made = generator(start)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"start: the generator refused {tuple(start.shape)}: {str(error).splitlines()[0]}") from None
+        raise ValueError(
+            f"start: the generator refused {tuple(start.shape)}: {str(error).splitlines()[0]}"
+        ) from None
     if made.shape != target.shape:
-        raise ValueError(f"target: expected {tuple(made.shape)}, what start is made into, got {tuple(target.shape)}")
+        raise ValueError(
+            f"target: expected {tuple(made.shape)}, what start is made into, got {tuple(target.shape)}"
+        )

@@ -4,28 +4,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from advlearn.core import discovery, processes
+from advlearn.core import distributed, registry
 from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
 from advlearn.core.chain import FALLBACK, Chain
-from advlearn.core.spec import Spec, Term, parse, resolve
+from advlearn.core.grammar import Spec, Term, parse, resolve
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
-from advlearn.data import LazySource, Source, batches
+from advlearn.data import ArrayDataset, StreamedDataset, batches
 from advlearn.data import load as load_data
-from advlearn.engine import checkpoint, launch, rng
-from advlearn.engine import device as devices
-from advlearn.engine.average import Average
-from advlearn.engine.checkpoint import Checkpoint
-from advlearn.engine.device import Precision
-from advlearn.engine.growing import Growing, grows
-from advlearn.engine.progress import Progress
-from advlearn.engine.samples import SampleGrid
-from advlearn.engine.tensorboard import TensorBoard
-from advlearn.pictures.embedding import Embeddings
-from advlearn.pictures.stages import Stages
-from advlearn.pictures.tables import Tables, tables
+from advlearn.plots.before_after_plot import BeforeAfterPlot
+from advlearn.plots.embedding import Embeddings
+from advlearn.plots.latent_plots import LatentPlots, latent_plots
 from advlearn.run import Run
+from advlearn.training import checkpoint, launch, rng
+from advlearn.training import device as devices
+from advlearn.training.checkpoint import Checkpoint
+from advlearn.training.device import Precision
+from advlearn.training.ema import EMA
+from advlearn.training.progress import Progress
+from advlearn.training.progressive_growing import ProgressiveGrowing, grows
+from advlearn.training.samples import SampleGrid
+from advlearn.training.tensorboard import TensorBoard
 
 PICTURED = 64
 
@@ -48,10 +48,11 @@ def fit(
     """Train a task's player against its critics.
 
     Args:
-        task: A task's name, with keywords if you like: ``"generate(conditional=True)"``; or a `Task` of your modules.
+        task: A task's name, with keywords if you like: ``"generate(conditional=True)"``; or a
+            `Task` of your modules.
         objective: A spec such as ``"wgan-gp"`` or ``"hinge + spectral_norm"``, or an object.
-        data: Whatever `advlearn.data.load` takes: a name, an array or tensor, (x, y), a Dataset, a DataLoader, a folder
-            of images.
+        data: Whatever `advlearn.data.load` takes: a name, an array or tensor, (x, y), a Dataset, a
+            DataLoader, a folder of images.
         steps: Player steps.
         batch_size: Samples in a batch, over all processes; None: 64, or all of a smaller data set.
         lr: Adam's learning rate of players and critics; None: the objective's.
@@ -59,10 +60,10 @@ def fit(
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
         compile: Compile the critic's and the player's losses, penalties included.
-        out: Folder for checkpoint, pictures and TensorBoard log. The same call with the same folder goes on where a run
-            was stopped or killed. None writes nothing.
-        callbacks: Added to those that `out` brings; None also shows progress. Players and critics that grow get
-            `Growing` unless it is among them.
+        out: Folder for checkpoint, pictures and TensorBoard log. The same call with the same folder
+            goes on where a run was stopped or killed. None writes nothing.
+        callbacks: Added to those that `out` brings; None also shows progress. Players and critics
+            that grow get `ProgressiveGrowing` unless it is among them.
 
     Returns:
         The trained run.
@@ -78,91 +79,132 @@ def fit(
     """
     chain = resolve(objective)
     chain.required_objective()
-    with launch.launched(device) as target, rng.isolated(seed), devices.precision(precision, target):
+    with (
+        launch.launched(device) as target,
+        rng.isolated(seed),
+        devices.precision(precision, target),
+    ):
         source = _open(task, data)
         game = (_named_task(task, source) if isinstance(task, str) else task).to(target)
-        refused = game.refuses(chain.required_objective())
+        refused = game.check_compatibility(chain.required_objective())
         if refused is not None:
-            raise ValueError(f"objective: {type(game).__name__.lower()} cannot use {chain.objective!r}: {refused}")
-        chain = game.chain(chain)
+            raise ValueError(
+                f"objective: {type(game).__name__.lower()} cannot use {chain.objective!r}: {refused}"
+            )
+        chain = game.adapt_objective(chain)
         critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
         adversaries = {n: Adversary(c, chain, lr=lr, compile=compile) for n, c in critics.items()}
-        size = batch_size or (source.batch_size if isinstance(source, LazySource) else None) or min(64, len(source))
-        stream = batches(source, size, seed=seed, device=target, rank=processes.rank(), world=processes.world())
-        recipe = _recipe(game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source))
-        average = Average(cast(float, chain.defaults.over(FALLBACK).ema))
+        size = (
+            batch_size
+            or (source.batch_size if isinstance(source, StreamedDataset) else None)
+            or min(64, len(source))
+        )
+        stream = batches(
+            source,
+            size,
+            seed=seed,
+            device=target,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+        )
+        config = _config(
+            game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source)
+        )
+        average = EMA(cast(float, chain.defaults.over(FALLBACK).ema))
         folder = None if out is None else Path(out)
         theirs: Sequence[Callback] = (Progress(),) if callbacks is None else callbacks
         watchers = [average, *_growing(theirs, game, adversaries), *theirs]
-        watchers += [] if folder is None else _writers(folder, recipe, average, game, source)
+        watchers += [] if folder is None else _writers(folder, config, average, game, source)
         trainer = Trainer(game, adversaries, stream, steps=steps, lr=lr, callbacks=watchers)
         if folder is not None and (folder / checkpoint.NAME).exists():
-            _resume(folder, trainer, recipe)
+            _resume(folder, trainer, config)
         trainer.run()
-        return Run(game, adversaries, average.module, recipe, trainer, folder)
+        return Run(game, adversaries, average.module, config, trainer, folder)
 
 
 def _open(task: str | Task, data: Any) -> Any:
     """The data as the task takes it: by its own door where it has one."""
     cls = _named(task)[0] if isinstance(task, str) else type(task)
-    return getattr(cls, "open", load_data)(data)
+    return getattr(cls, "load_data", load_data)(data)
 
 
 def _named(spec: str) -> tuple[type[Task], Term]:
     terms = parse(spec)
-    known = discovery.tasks()
+    known = registry.tasks()
     if len(terms) != 1 or terms[0].name not in known:
-        raise ValueError(f"task: {discovery.unknown('name', spec, sorted(known))}")
+        raise ValueError(f"task: {registry.unknown('name', spec, sorted(known))}")
     return known[terms[0].name], terms[0]
 
 
 def _named_task(spec: str, source: Any) -> Task:
     cls, term = _named(spec)
-    build = cast(Any, cls).for_data
+    build = cast(Any, cls).from_data
     try:
         return cast(Task, build(source, **term.arguments))
     except TypeError as error:
         raise ValueError(f"task: {term}: {str(error).split('() ')[-1]}") from None
 
 
-def _recipe(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
-    names = {cls: name for name, cls in discovery.tasks().items()}
+def _config(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
+    names = {cls: name for name, cls in registry.tasks().items()}
     return {
         "task": names.get(type(task)),
-        "parts": task.recipe(),
+        "parts": task.config(),
         "objective": repr(chain),
         "settings": settings,
     }
 
 
-def _growing(given: Sequence[Callback], game: Task, adversaries: dict[str, Adversary]) -> list[Callback]:
+def _growing(
+    given: Sequence[Callback], game: Task, adversaries: dict[str, Adversary]
+) -> list[Callback]:
     """The course of networks that grow, unless the caller brought one."""
-    brought = any(isinstance(callback, Growing) for callback in given)
-    return [Growing()] if not brought and grows(game) and grows(*adversaries.values()) else []
+    brought = any(isinstance(callback, ProgressiveGrowing) for callback in given)
+    return (
+        [ProgressiveGrowing()]
+        if not brought and grows(game) and grows(*adversaries.values())
+        else []
+    )
 
 
-def _writers(folder: Path, recipe: dict[str, Any], average: Average, game: Task, source: Any) -> list[Callback]:
+def _writers(
+    folder: Path, config: dict[str, Any], average: EMA, game: Task, source: Any
+) -> list[Callback]:
     """What a run's folder brings; the checkpoint last, since it saves what the others know."""
-    real = source.x[:PICTURED] if isinstance(source, Source) else None
+    real = source.x[:PICTURED] if isinstance(source, ArrayDataset) else None
     # Of pairs it is the target that is made, and so drawn.
     shape = getattr(source, "target_shape", source.shape)
     image = len(shape) == 3 and shape[0] in (1, 3)
     pictures: list[Callback] = []
     if hasattr(game, "sample") and (image or len(shape) == 1):
-        pictures.append(SampleGrid(folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real))
+        pictures.append(
+            SampleGrid(
+                folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real
+            )
+        )
     if hasattr(game, "before_after") and image and getattr(source, "resident", True):
-        pictures.append(Stages(folder, columns=lambda: cast(Any, average.module).before_after(source)))
+        pictures.append(
+            BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
+        )
     if hasattr(game, "embedding"):
-        pictures.append(Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source)))
+        pictures.append(
+            Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
+        )
     if image:
-        pictures.append(Tables(folder, tables=lambda: tables(average.module, real)))
-    return [*pictures, TensorBoard(folder / "tensorboard", pictures=folder), Checkpoint(folder, recipe=recipe)]
+        pictures.append(
+            LatentPlots(folder, latent_plots=lambda: latent_plots(average.module, real))
+        )
+    return [
+        *pictures,
+        TensorBoard(folder / "tensorboard", pictures=folder),
+        Checkpoint(folder, config=config),
+    ]
 
 
-def _resume(folder: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:
+def _resume(folder: Path, trainer: Trainer, config: dict[str, Any]) -> None:
     """Go on from a checkpoint, unless it is of another run."""
-    saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["recipe"]))
-    for key, ours in _flat(recipe).items():
+    saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["config"]))
+    for key, ours in _flat(config).items():
         if ours != saved.get(key):
             raise ValueError(
                 f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {ours!r}; choose another folder"
@@ -170,5 +212,5 @@ def _resume(folder: Path, trainer: Trainer, recipe: dict[str, Any]) -> None:
     checkpoint.resume(folder, trainer)
 
 
-def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
-    return {**{k: v for k, v in recipe.items() if k != "settings"}, **recipe["settings"]}
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in config.items() if k != "settings"}, **config["settings"]}

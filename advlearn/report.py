@@ -5,7 +5,16 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from advlearn.data import Domains, LazySource, Pairs, PartlyLabelled, Source, Table, Unpaired, names
+from advlearn.data import (
+    ArrayDataset,
+    Domains,
+    Pairs,
+    SemiSupervisedDataset,
+    StreamedDataset,
+    TabularDataset,
+    Unpaired,
+    names,
+)
 from advlearn.data import load as load_data
 from advlearn.run import Run
 
@@ -45,9 +54,9 @@ def report(run: Run, data: Any) -> None:
 
     console = Console()
     opened = getattr(type(run.task), "open", load_data)(data)
-    if isinstance(opened, Source) and hasattr(run.player, "sample"):
+    if isinstance(opened, ArrayDataset) and hasattr(run.ema_model, "sample"):
         console.print(_samples(run, opened))
-    elif not isinstance(opened, LazySource) and hasattr(run.player, "predict"):
+    elif not isinstance(opened, StreamedDataset) and hasattr(run.ema_model, "predict"):
         tested = _test_part(data, opened, getattr(type(run.task), "open", load_data))
         figures = evaluate(run, tested)
         where = " on the training data" if tested is opened else ""
@@ -63,30 +72,39 @@ def report(run: Run, data: Any) -> None:
             console.print(f"  {path}", highlight=False)
 
 
-def evaluate(run: Run, data: Domains | Table | PartlyLabelled | Pairs | Unpaired | Source) -> dict[str, float]:
+def evaluate(
+    run: Run,
+    data: Domains | TabularDataset | SemiSupervisedDataset | Pairs | Unpaired | ArrayDataset,
+) -> dict[str, float]:
     """How good the run's predictions are on data of its own kind.
 
     Args:
         run: A run of a task that predicts or translates.
-        data: Domains with a labelled target, a table, partly labelled data (whose labelled part counts: what it was
-            trained on), pairs, two unpaired sets, or samples with the number of what belongs to each.
+        data: Domains with a labelled target, a table, partly labelled data (whose labelled part
+            counts: what it was trained on), pairs, two unpaired sets, or samples with the number of
+            what belongs to each.
 
     Returns:
-        Accuracies, or for a regressor the root mean squared error, and differences between groups, or tenths of the
-        samples by an attribute of numbers, by name (for many classes that of the class that differs most); of
-        translations the mean absolute difference from the target, or from what went there and back.
+        Accuracies, or for a regressor the root mean squared error, and differences between groups,
+        or tenths of the samples by an attribute of numbers, by name (for many classes that of the
+        class that differs most); of translations the mean absolute difference from the target, or
+        from what went there and back.
     """
     if isinstance(data, Pairs):
         found = run.predict(data.x[:COUNT]).cpu()
         return {"mean absolute difference": float((found - data.y[:COUNT]).abs().mean())}
     if isinstance(data, Unpaired):
         return _there_and_back(run, data)
-    if isinstance(data, Source):
+    if isinstance(data, ArrayDataset):
         return {f"accuracy on {data.name}": _accuracy(run, data)}
     if isinstance(data, Domains):
         named = {f"accuracy on {part.name}": part for part in (*data.sources, data.target)}
-        return {name: _accuracy(run, part) for name, part in named.items() if isinstance(part, Source) and part.classes}
-    if isinstance(data, PartlyLabelled):
+        return {
+            name: _accuracy(run, part)
+            for name, part in named.items()
+            if isinstance(part, ArrayDataset) and part.classes
+        }
+    if isinstance(data, SemiSupervisedDataset):
         few = data.labelled
         return {f"accuracy on {few.name}, the {len(few)} labels trained on": _accuracy(run, few)}
     return _fairness(run, data)
@@ -94,16 +112,18 @@ def evaluate(run: Run, data: Domains | Table | PartlyLabelled | Pairs | Unpaired
 
 def _there_and_back(run: Run, data: Unpaired) -> dict[str, float]:
     """How far what went through both translations lies from where it began."""
-    player, figures = cast(Any, run.player), dict[str, float]()
+    player, figures = cast(Any, run.ema_model), dict[str, float]()
     for part, there, back in ((data.a, "b", "a"), (data.b, "a", "b")):
-        if isinstance(part, Source):
+        if isinstance(part, ArrayDataset):
             x = part.x[:COUNT]
             found = player.predict(player.predict(x, there), back).cpu()
-            figures[f"there and back, {part.name}: mean absolute difference"] = float((found - x).abs().mean())
+            figures[f"there and back, {part.name}: mean absolute difference"] = float(
+                (found - x).abs().mean()
+            )
     return figures
 
 
-def _fairness(run: Run, table: Table) -> dict[str, float]:
+def _fairness(run: Run, table: TabularDataset) -> dict[str, float]:
     from advlearn import metrics
 
     outputs = run.predict(table.x).cpu()
@@ -118,9 +138,13 @@ def _fairness(run: Run, table: Table) -> dict[str, float]:
         by = table.sensitive[name]
         # A part of the data may have one group, or one tenth, alone.
         if groups and len(by.unique()) > 1:
-            figures[f"{name}: {kind} difference"] = max(metrics.mean_difference(part, by) for part in shown)
+            figures[f"{name}: {kind} difference"] = max(
+                metrics.mean_difference(part, by) for part in shown
+            )
             if table.classes == 2:
-                figures[f"{name}: equalized odds difference"] = metrics.equalized_odds_difference(table.y, decided, by)
+                figures[f"{name}: equalized odds difference"] = metrics.equalized_odds_difference(
+                    table.y, decided, by
+                )
         elif not groups and bool((by > by.quantile(0.1)).any()):
             differences = [metrics.quantile_difference(part, by) for part in shown]
             figures[f"{name}: {kind} difference between tenths"] = max(differences)
@@ -135,7 +159,7 @@ def _accuracy(run: Run, part: Any) -> float:
 
 def _test_part(data: Any, opened: Any, open_: Any) -> Any:
     """The test part of data that was named and has one; samples whose labels were left out; else the data itself."""
-    if isinstance(opened, PartlyLabelled):
+    if isinstance(opened, SemiSupervisedDataset):
         name = data.rpartition(":")[0] if isinstance(data, str) else ""
         if f"{name}-test" in names():
             return load_data(f"{name}-test")
@@ -152,22 +176,28 @@ def _test_part(data: Any, opened: Any, open_: Any) -> Any:
     if not all(f"{part}-test" in names() for part in parts):
         return opened
     tests = [f"{part}-test" for part in parts]
-    return open_("->".join((",".join(tests[:-1]), tests[-1])) if isinstance(opened, Domains) else tests[0])
+    return open_(
+        "->".join((",".join(tests[:-1]), tests[-1])) if isinstance(opened, Domains) else tests[0]
+    )
 
 
-def _left_out(labelled: Any, whole: Any) -> Source | None:
+def _left_out(labelled: Any, whole: Any) -> ArrayDataset | None:
     """The samples of labelled data that are not among those whose labels were trained on; None where there are none."""
-    if not isinstance(labelled, Source) or not isinstance(whole, Source) or whole.y is None:
+    if (
+        not isinstance(labelled, ArrayDataset)
+        or not isinstance(whole, ArrayDataset)
+        or whole.y is None
+    ):
         return None
     taken = {row.numpy().tobytes() for row in labelled.x}
     others = torch.tensor([row.numpy().tobytes() not in taken for row in whole.x])
     if not others.any():
         return None
     name = f"{whole.name}, {int(others.sum())} samples whose labels were not seen"
-    return Source(whole.x[others], whole.y[others], name, whole.classes)
+    return ArrayDataset(whole.x[others], whole.y[others], name, whole.classes)
 
 
-def _samples(run: Run, source: Source) -> Any:
+def _samples(run: Run, source: ArrayDataset) -> Any:
     """Samples against one half of the data, the other half beside them."""
     from rich.table import Table as Printed
 
@@ -176,7 +206,12 @@ def _samples(run: Run, source: Source) -> Any:
     one, other = source.x[order[:half]], source.x[order[half : 2 * half]]
     ours = measure(one, run.sample(half, seed=0).cpu())
     reals = measure(one, other)
-    table = Printed("raw samples as vectors", "samples", "other real ones", title=f"{half} against {half} real ones")
+    table = Printed(
+        "raw samples as vectors",
+        "samples",
+        "other real ones",
+        title=f"{half} against {half} real ones",
+    )
     for name in ours:
         table.add_row(name, f"{ours[name]:.4f}", f"{reals[name]:.4f}")
     return table

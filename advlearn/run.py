@@ -8,14 +8,14 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from advlearn.core import discovery
+from advlearn.core import registry
 from advlearn.core.adversary import Adversary
+from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
-from advlearn.core.spec import resolve
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
-from advlearn.engine import checkpoint, rng
-from advlearn.engine import device as devices
+from advlearn.training import checkpoint, rng
+from advlearn.training import device as devices
 
 
 @final
@@ -25,8 +25,9 @@ class Run:
     Args:
         task: The task as trained.
         adversaries: Its adversaries, by contest.
-        player: The task whose weights are used for samples: the average where there is one, else `task`.
-        recipe: What `load` builds the same run from.
+        ema_model: The task whose weights are used for samples: the average where there is one, else
+            `task`.
+        config: What `load` builds the same run from.
         trainer: The trainer, or None in a run that was loaded.
         out: Folder of the run's files, or None.
     """
@@ -35,20 +36,25 @@ class Run:
         self,
         task: Task,
         adversaries: dict[str, Adversary],
-        player: Task,
-        recipe: dict[str, Any],
+        ema_model: Task,
+        config: dict[str, Any],
         trainer: Trainer | None = None,
         out: Path | None = None,
     ) -> None:
         self.task = task
         self.adversaries = adversaries
-        self.player = player
-        self.recipe = recipe
+        self.ema_model = ema_model
+        self.config = config
         self.trainer = trainer
         self.out = out
 
     def sample(
-        self, n: int, labels: Tensor | None = None, *, seed: int | None = None, truncation: float | None = None
+        self,
+        n: int,
+        labels: Tensor | None = None,
+        *,
+        seed: int | None = None,
+        truncation: float | None = None,
     ) -> Tensor:
         """Draw samples of the player.
 
@@ -56,8 +62,8 @@ class Run:
             n: How many.
             labels: Classes (n,) for a conditional task; drawn evenly if None.
             seed: Seeds this draw alone; None draws from the global generator.
-            truncation: What fidelity is bought with at the cost of variety, as the task's own `sample` has it; None for
-                none.
+            truncation: What fidelity is bought with at the cost of variety, as the task's own
+                `sample` has it; None for none.
 
         Returns:
             Samples (n, *shape) on the task's device; images in [-1, 1].
@@ -65,12 +71,14 @@ class Run:
         Raises:
             TypeError: If the task is not one that samples, or none that truncates.
         """
-        draw = getattr(self.player, "sample", None)
+        draw = getattr(self.ema_model, "sample", None)
         if draw is None:
             raise TypeError(f"sample: expected a task that samples, got {type(self.task).__name__}")
         if truncation is not None:
             if "truncation" not in inspect.signature(draw).parameters:
-                raise TypeError(f"truncation: expected None, {type(self.task).__name__.lower()} has none")
+                raise TypeError(
+                    f"truncation: expected None, {type(self.task).__name__.lower()} has none"
+                )
             draw = partial(draw, truncation=truncation)
         if seed is None:
             return cast(Tensor, draw(n, labels))
@@ -89,14 +97,20 @@ class Run:
         Raises:
             TypeError: If the task is not one that predicts.
         """
-        answer = getattr(self.player, "predict", None)
+        answer = getattr(self.ema_model, "predict", None)
         if answer is None:
-            raise TypeError(f"predict: expected a task that predicts, got {type(self.task).__name__}")
+            raise TypeError(
+                f"predict: expected a task that predicts, got {type(self.task).__name__}"
+            )
         return cast(Tensor, answer(torch.as_tensor(x, dtype=torch.float32)))
 
     def health(self) -> dict[str, Health]:
         """What the last batch says of each adversary; empty in a run that was loaded."""
-        return {name: a.health() for name, a in self.adversaries.items()} if self.trainer is not None else {}
+        return (
+            {name: a.health() for name, a in self.adversaries.items()}
+            if self.trainer is not None
+            else {}
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one file, to a temporary one first.
@@ -110,9 +124,11 @@ class Run:
         Raises:
             OSError: If it cannot be written; an older file stays as it was.
         """
-        trained = {"task": self.task.state_dict(), "player": self.player.state_dict()}
+        trained = {"task": self.task.state_dict(), "ema_model": self.ema_model.state_dict()}
         heads = {name: a.state_dict() for name, a in self.adversaries.items()}
-        return checkpoint.save(path, {"recipe": self.recipe, "trained": {**trained, "adversaries": heads}})
+        return checkpoint.save(
+            path, {"config": self.config, "trained": {**trained, "adversaries": heads}}
+        )
 
 
 def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> Run:
@@ -133,23 +149,27 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
     target = devices.pick(device)
     path = Path(path)
     payload = checkpoint.load(path / "checkpoint.pt" if path.is_dir() else path, target)
-    recipe = cast(dict[str, Any], payload["recipe"])
+    config = cast(dict[str, Any], payload["config"])
     trained = _trained(payload)
-    task = (task if task is not None else _rebuild(recipe, path)).to(target)
-    chain = resolve(cast(str, recipe["objective"]))
+    task = (task if task is not None else _rebuild(config, path)).to(target)
+    chain = resolve(cast(str, config["objective"]))
     adversaries = {name: Adversary(c.to(target), chain) for name, c in task.critics(chain).items()}
     try:
         task.load_state_dict(trained["task"])
         for name, adversary in adversaries.items():
             adversary.load_state_dict(trained["adversaries"][name])
     except RuntimeError as error:
-        raise ValueError(f"task: its weights are not those of {path}: {str(error).splitlines()[-1].strip()}") from None
-    player = (
-        _rebuild(recipe, path).to(target) if trained["player"] is not None and recipe["parts"] is not None else task
+        raise ValueError(
+            f"task: its weights are not those of {path}: {str(error).splitlines()[-1].strip()}"
+        ) from None
+    ema_model = (
+        _rebuild(config, path).to(target)
+        if trained["ema_model"] is not None and config["parts"] is not None
+        else task
     )
-    if trained["player"] is not None:
-        player.load_state_dict(trained["player"])
-    return Run(task, adversaries, player, recipe)
+    if trained["ema_model"] is not None:
+        ema_model.load_state_dict(trained["ema_model"])
+    return Run(task, adversaries, ema_model, config)
 
 
 def _trained(payload: dict[str, Any]) -> dict[str, Any]:
@@ -157,12 +177,14 @@ def _trained(payload: dict[str, Any]) -> dict[str, Any]:
     if "trained" in payload:
         return cast(dict[str, Any], payload["trained"])
     state = cast(dict[str, Any], payload["trainer"])
-    averages = [entry[1] for entry in state["callbacks"] if entry[0] == "Average"]
-    return {**state, "player": averages[0]["module"] if averages else None}
+    averages = [entry[1] for entry in state["callbacks"] if entry[0] == "EMA"]
+    return {**state, "ema_model": averages[0]["module"] if averages else None}
 
 
-def _rebuild(recipe: dict[str, Any], path: Path) -> Task:
-    if recipe["parts"] is None:
-        raise ValueError(f"task: {path} holds modules of your own; build the task again and pass it as task=")
-    build = cast(Any, discovery.tasks()[recipe["task"]])
-    return cast(Task, build.from_recipe(recipe["parts"]))
+def _rebuild(config: dict[str, Any], path: Path) -> Task:
+    if config["parts"] is None:
+        raise ValueError(
+            f"task: {path} holds modules of your own; build the task again and pass it as task="
+        )
+    build = cast(Any, registry.tasks()[config["task"]])
+    return cast(Task, build.from_config(config["parts"]))

@@ -1,27 +1,32 @@
 """Digits from one domain to another: what adaptation gains, by objective, with the model chosen without target labels.
 
-- `small`: MNIST to MNIST-M, the first 10,000 training images of each, 8 epochs of 64 + 64 (1,250 steps).
+- `small`: MNIST to MNIST-M, the first 10,000 training images of each, 8 epochs of 64 + 64 (1,250
+    steps).
 - `full`: the same with all 60,000, 8 epochs (7,500 steps).
-- `usps`, `mnist`: MNIST to USPS and back, all training images of both, 6,000 steps. As a target USPS is padded from 16
-  to 28 pixels, as DeepJDOT's authors have it, whose figure is the bar; as a source it is resized to 28.
+- `usps`, `mnist`: MNIST to USPS and back, all training images of both, 6,000 steps. As a target
+  USPS is padded from 16 to 28 pixels, as DeepJDOT's authors have it, whose figure is the bar; as a
+  source it is resized to 28.
 
-All are tested on the whole test part of the target. The network for MNIST-M is that of the DANN paper (convolutions,
-then dense layers), that for USPS a LeNet with dropout, as in CDAN's protocol; Adam at 1e-3, the moving average of the
-weights; a method differs in its objective and task alone. LeNet was chosen for USPS on seed 0 at 1,500 steps, where the
-information of CDAN+E was 2.02 with it, and at most 1.93 with DANN's network under four settings, USPS then being
-resized; padded it is 2.15 after as many. Resized, CDAN+E ended at 0.886 on seed 0, and at 0.943 to 0.947 on three seeds
+All are tested on the whole test part of the target. The network for MNIST-M is that of the DANN
+paper (convolutions, then dense layers), that for USPS a LeNet with dropout, as in CDAN's protocol;
+Adam at 1e-3, the moving average of the weights; a method differs in its objective and task alone.
+LeNet was chosen for USPS on seed 0 at 1,500 steps, where the information of CDAN+E was 2.02 with
+it, and at most 1.93 with DANN's network under four settings, USPS then being resized; padded it is
+2.15 after as many. Resized, CDAN+E ended at 0.886 on seed 0, and at 0.943 to 0.947 on three seeds
 with images of both domains distorted while training.
 
-A run is looked at ten times. `information` is the information maximisation on 2,000 target TRAINING images, without a
-label, of the look where it is largest, and `accuracy` the accuracy of that look; `last` is that of the last look,
-`oracle` of the look that the target's test labels would choose, which is what many published tables report. The method
-that a bar names is the one with the largest mean `information`, so that no target label chooses it either. Nothing was
-tuned on a target. `target labels` is no adaptation: the same network with the labels of the target's training images,
+A run is looked at ten times. `information` is the information maximisation on 2,000 target TRAINING
+images, without a label, of the look where it is largest, and `accuracy` the accuracy of that look;
+`last` is that of the last look, `oracle` of the look that the target's test labels would choose,
+which is what many published tables report. The method that a bar names is the one with the largest
+mean `information`, so that no target label chooses it either. Nothing was tuned on a target.
+`target labels` is no adaptation: the same network with the labels of the target's training images,
 to know how far one may hope to get. `cpu_seconds` are those of training, without the looks.
 
-Peers run on `small` in an environment of their own, named by ADVLEARN_PEERS_DIGITS (the path of its python, with skada
-0.6.0, pytorch-adapt 0.0.83 and torch): the same network, rate and batches, and the weights of the last step, since they
-choose none; skada makes the 1,248 steps of 8 epochs of whole batches. Without it their rows are left out.
+Peers run on `small` in an environment of their own, named by ADVLEARN_PEERS_DIGITS (the path of its
+python, with skada 0.6.0, pytorch-adapt 0.0.83 and torch): the same network, rate and batches, and
+the weights of the last step, since they choose none; skada makes the 1,248 steps of 8 epochs of
+whole batches. Without it their rows are left out.
 """
 
 import json
@@ -40,35 +45,43 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from advlearn.core.callback import Callback
-from advlearn.core.spec import parse
+from advlearn.core.grammar import parse
 from advlearn.core.trainer import Trainer
-from advlearn.data import Domains, Source, load, open_domains
-from advlearn.engine.average import Average
+from advlearn.data import ArrayDataset, Domains, load, open_domains
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, information_maximisation, proxy_a_distance
-from advlearn.tasks.adapt import Adapt
+from advlearn.tasks.domain_adaptation import DomainAdaptation
+from advlearn.training.ema import EMA
 
 SEEDS = (0, 1, 2)
 BATCH, LR, LOOKS = 64, 1e-3, 10
 BACKGROUND = -1.0
 # Name of a method to its objective and the task it is played in.
 METHODS = {
-    "target labels": ("nsgan", "adapt(strength=0.0)"),
-    "source only": ("nsgan", "adapt(strength=0.0)"),
-    "DANN, in turn": ("nsgan", "adapt"),
-    "DANN, reversal": ("gan", "adapt(reversal=True)"),
-    "CDAN": ("nsgan", "adapt(beside='predictions')"),
-    "CDAN+E": ("nsgan", "adapt(beside='predictions', entropy=True)"),
-    "CDAN+E, bounded": ("hinge + spectral_norm", "adapt(beside='predictions', entropy=True)"),
-    "WDGRL": ("wgan-gp", "adapt(strength=0.1)"),
-    "DAN": ("mmd", "adapt"),
-    "Deep CORAL": ("coral", "adapt"),
-    "Sinkhorn": ("sinkhorn", "adapt(strength=0.01)"),
-    "DeepJDOT": ("assignment", "adapt(beside='labels', strength=0.01)"),
-    "VIB": ("vdb", "adapt"),
+    "target labels": ("nsgan", "domain_adaptation(adversarial_weight=0.0)"),
+    "source only": ("nsgan", "domain_adaptation(adversarial_weight=0.0)"),
+    "DANN, in turn": ("nsgan", "domain_adaptation"),
+    "DANN, reversal": ("gan", "domain_adaptation(gradient_reversal=True)"),
+    "CDAN": ("nsgan", "domain_adaptation(conditioning='predictions')"),
+    "CDAN+E": ("nsgan", "domain_adaptation(conditioning='predictions', entropy=True)"),
+    "CDAN+E, bounded": (
+        "hinge + spectral_norm",
+        "domain_adaptation(conditioning='predictions', entropy=True)",
+    ),
+    "WDGRL": ("wgan-gp", "domain_adaptation(adversarial_weight=0.1)"),
+    "DAN": ("mmd", "domain_adaptation"),
+    "Deep CORAL": ("coral", "domain_adaptation"),
+    "Sinkhorn": ("sinkhorn", "domain_adaptation(adversarial_weight=0.01)"),
+    "DeepJDOT": ("assignment", "domain_adaptation(conditioning='labels', adversarial_weight=0.01)"),
+    "VIB": ("vdb", "domain_adaptation"),
 }
 FEW = ("target labels", "source only", "DANN, reversal", "CDAN+E", "CDAN+E, bounded", "DeepJDOT")
-CASES = {"small": (1250, tuple(METHODS)[1:]), "full": (7500, FEW), "usps": (6000, FEW), "mnist": (6000, FEW)}
+CASES = {
+    "small": (1250, tuple(METHODS)[1:]),
+    "full": (7500, FEW),
+    "usps": (6000, FEW),
+    "mnist": (6000, FEW),
+}
 # Name of a peer's method to the script in peers/ and the method that it is called with.
 PEERS = {
     "skada DANN, default": ("skada_digits.py", "default"),
@@ -77,7 +90,17 @@ PEERS = {
 }
 # What is not adapted, and so never chosen.
 BOUNDS = ("target labels", "source only")
-COLUMNS = ["case", "method", "seed", "information", "accuracy", "last", "oracle", "source", "a_distance"]
+COLUMNS = [
+    "case",
+    "method",
+    "seed",
+    "information",
+    "accuracy",
+    "last",
+    "oracle",
+    "source",
+    "a_distance",
+]
 COLUMNS += ["cpu_seconds", "health"]
 
 
@@ -101,7 +124,7 @@ class LeNet(nn.Module):
 class Looks(Callback):
     """The averaged player's figures along a run."""
 
-    def __init__(self, target: Source, test: Source, every: int) -> None:
+    def __init__(self, target: ArrayDataset, test: ArrayDataset, every: int) -> None:
         self.target = target
         self.test = test
         self.every = every
@@ -111,14 +134,14 @@ class Looks(Callback):
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
             start = time.process_time()
-            player: Any = next(c.module for c in trainer.callbacks if isinstance(c, Average))
+            player: Any = next(c.module for c in trainer.callbacks if isinstance(c, EMA))
             sure = information_maximisation(player.predict(self.target.x))
             self.seen.append((sure, accuracy(player.predict(self.test.x), self.test.y)))  # type: ignore[arg-type]
             self.seconds += time.process_time() - start
 
 
 @cache
-def case_data(case: str, quick: bool) -> tuple[Domains, Source, Source]:
+def case_data(case: str, quick: bool) -> tuple[Domains, ArrayDataset, ArrayDataset]:
     """Training domains, and test parts of source and target."""
     names = {"usps": ("mnist", "usps"), "mnist": ("usps", "mnist")}.get(case, ("mnist", "mnist-m"))
     train = [framed(case, name) for name in names]
@@ -139,13 +162,15 @@ def framed(case: str, name: str) -> Any:
     """A data set, in MNIST's frame where it is USPS as a target: six pixels of background around 16."""
     source: Any = load(name)
     if case == "usps" and name.startswith("usps"):
-        return Source(pad(source.x, (6, 6, 6, 6), value=BACKGROUND), source.y, source.name, source.classes)
+        return ArrayDataset(
+            pad(source.x, (6, 6, 6, 6), value=BACKGROUND), source.y, source.name, source.classes
+        )
     return source
 
 
-def first(source: Any, n: int | None) -> Source:
+def first(source: Any, n: int | None) -> ArrayDataset:
     """The first `n` samples, or all."""
-    return Source(source.x[:n], source.y[:n], source.name, source.classes)
+    return ArrayDataset(source.x[:n], source.y[:n], source.name, source.classes)
 
 
 def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
@@ -155,22 +180,29 @@ def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
     played: Any = task
     if case in ("usps", "mnist"):
         torch.manual_seed(seed)
-        played = Adapt(LeNet(), shape=data.shape, **parse(task)[0].arguments)
+        played = DomainAdaptation(LeNet(), shape=data.shape, **parse(task)[0].arguments)
     steps = 10 if quick else CASES[case][0]
     target: Any = data.target
     if method == "target labels":
         data = open_domains((labelled_target(case), target))
-    looks = Looks(Source(target.x[:2000]), target_test, max(1, steps // LOOKS))
+    looks = Looks(ArrayDataset(target.x[:2000]), target_test, max(1, steps // LOOKS))
     start = time.process_time()
     run = fit(
         played, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed, device=device, callbacks=[looks]
     )  # fmt: skip
     seconds = time.process_time() - start - looks.seconds
-    player: Any = run.player
+    player: Any = run.ema_model
     with torch.no_grad():
         h = [player.model.features(part.x[:1000].to(device)) for part in (source_test, target_test)]
     sure, right = np.array(looks.seen).T
-    key = {"case": case, "method": method, "seed": seed, "objective": objective, "task": task, "steps": steps}
+    key = {
+        "case": case,
+        "method": method,
+        "seed": seed,
+        "objective": objective,
+        "task": task,
+        "steps": steps,
+    }
     key |= {"device": device}
     return key | {
         "information": float(sure.max()),
@@ -191,11 +223,23 @@ def peer(case: str, method: str, seed: int) -> Row:
     source: Any = data.sources[0]
     target: Any = data.target
     with tempfile.TemporaryDirectory() as folder:
-        arrays: dict[str, Any] = {"x": source.x, "y": source.y, "target_x": target.x, "test_x": target_test.x}
-        np.savez(Path(folder) / "data.npz", **{name: values.numpy() for name, values in arrays.items()})
-        command = [os.environ["ADVLEARN_PEERS_DIGITS"], str(Path(__file__).parent / "peers" / script)]
+        arrays: dict[str, Any] = {
+            "x": source.x,
+            "y": source.y,
+            "target_x": target.x,
+            "test_x": target_test.x,
+        }
+        np.savez(
+            Path(folder) / "data.npz", **{name: values.numpy() for name, values in arrays.items()}
+        )
+        command = [
+            os.environ["ADVLEARN_PEERS_DIGITS"],
+            str(Path(__file__).parent / "peers" / script),
+        ]
         command += [folder, variant, str(seed), str(CASES[case][0])]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        said = subprocess.run(
+            command, check=True, capture_output=True, text=True
+        ).stdout.splitlines()[-1]
         decided = np.load(Path(folder) / "decided.npy")
     right = accuracy(decided, target_test.y)  # type: ignore[arg-type]
     key = {"case": case, "method": method, "seed": seed, "steps": CASES[case][0]}
@@ -214,7 +258,11 @@ def bars(result: Result) -> None:
         }
 
     for case, bar in (("full", 0.77), ("usps", 0.957), ("mnist", 0.964)):
-        sure = {m: float(np.mean(v)) for m, v in by_method(case, "information").items() if m not in BOUNDS}
+        sure = {
+            m: float(np.mean(v))
+            for m, v in by_method(case, "information").items()
+            if m not in BOUNDS
+        }
         if sure:
             chosen = max(sure, key=lambda m: sure[m])
             found = float(np.mean(by_method(case, "accuracy")[chosen]))
@@ -237,13 +285,21 @@ def main() -> None:
     result = Result("adapt_digits", quick=options.quick)
     cases, seeds = (["usps"], SEEDS[:1]) if options.quick else (options.cases, SEEDS)
     todo: list[dict[str, Any]] = [
-        {"case": case, "method": method, "seed": seed} for case in cases for method in CASES[case][1] for seed in seeds
+        {"case": case, "method": method, "seed": seed}
+        for case in cases
+        for method in CASES[case][1]
+        for seed in seeds
     ]
     if not options.report:
-        compute(result, partial(train, device=options.device, quick=options.quick), todo, options.jobs)
+        compute(
+            result, partial(train, device=options.device, quick=options.quick), todo, options.jobs
+        )
         if os.environ.get("ADVLEARN_PEERS_DIGITS") and "small" in cases:
             compute(
-                result, peer, [{"case": "small", "method": m, "seed": s} for m in PEERS for s in seeds], options.jobs
+                result,
+                peer,
+                [{"case": "small", "method": m, "seed": s} for m in PEERS for s in seeds],
+                options.jobs,
             )
     bars(result)
     result.save()
@@ -263,7 +319,9 @@ def picture(result: Result) -> None:
         there = {r["method"] for r in rows}
         names = [method for method in (*METHODS, *PEERS) if method in there]
         axes = figure.add_subplot(1, len(cases), place + 1)
-        axes.plot([r["accuracy"] for r in rows], [names.index(r["method"]) for r in rows], "o", alpha=0.7)
+        axes.plot(
+            [r["accuracy"] for r in rows], [names.index(r["method"]) for r in rows], "o", alpha=0.7
+        )
         axes.set_yticks(range(len(names)), names)
         axes.set(title=case, xlabel="target accuracy", xlim=(0.4, 1.0))
         axes.grid(alpha=0.3)

@@ -19,10 +19,20 @@ _MODES: list[Bar] = [
         ("generator steps", "<=", 30_000),
     )
 ]
-# What images_conditional compares on both data sets, and what on one alone where there is no accelerator.
+# What images_conditional compares on both data sets, and what on one alone where there is no
+# accelerator.
 _SYSTEMS = (
-    *("dcgan over dcgan unconditional", "sngan over sngan unconditional", "sagan over sngan", "biggan over sagan"),
-    *("progan over progan at once", "stylegan over progan at once", "r3gan over dcgan, r3gan's loss"),
+    *(
+        "dcgan over dcgan unconditional",
+        "sngan over sngan unconditional",
+        "sagan over sngan",
+        "biggan over sagan",
+    ),
+    *(
+        "progan over progan at once",
+        "stylegan over progan at once",
+        "r3gan over dcgan, r3gan's loss",
+    ),
 )
 _PARTS = (
     "sngan over sngan without spectral norm",
@@ -82,7 +92,13 @@ ASKED: dict[str, list[Bar]] = {
         ("CartPole, steps a second on one core", ">=", 1e6),
         *(
             (f"largest difference, {name}", "<=", 1e-5)
-            for name in ("CartPole-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1")
+            for name in (
+                "CartPole-v1",
+                "Pendulum-v1",
+                "MountainCar-v0",
+                "MountainCarContinuous-v0",
+                "Acrobot-v1",
+            )
         ),
     ],
     "imitation_classic": [
@@ -114,10 +130,14 @@ ASKED: dict[str, list[Bar]] = {
     "images_conditional": [
         ("classifier, fashion-mnist", ">=", 0.89),
         ("classifier, cifar10", ">=", 0.7),
-        *((f"worth of {pair}, {data}, *", "<=", 1.0) for pair in _SYSTEMS for data in ("fashion-mnist", "cifar10")),
+        *(
+            (f"worth of {pair}, {data}, *", "<=", 1.0)
+            for pair in _SYSTEMS
+            for data in ("fashion-mnist", "cifar10")
+        ),
         *((f"worth of {pair}, fashion-mnist, *", "<=", 1.0) for pair in _PARTS),
     ],
-    "encode": [
+    "representation": [
         *(
             (f"latent {size}: {figure} of AAE less that of VAE*", "<=", 0.0)
             for size in (2, 8)
@@ -128,9 +148,15 @@ ASKED: dict[str, list[Bar]] = {
         ("probe: BiGAN's features less the autoencoder's*", ">=", 0.0),
         ("InfoGAN: information with the digit, nats*", ">=", 1.15),
     ],
-    "translate": [
-        *((f"{case}: Frechet distance without the adversary*", ">=", 0.0) for case in ("edges", "grey", "small")),
-        *((f"{case}: error of sharpness*", ">=", 0.0) for case in ("edges", "grey", "small", "frames")),
+    "paired_translation": [
+        *(
+            (f"{case}: Frechet distance without the adversary*", ">=", 0.0)
+            for case in ("edges", "grey", "small")
+        ),
+        *(
+            (f"{case}: error of sharpness*", ">=", 0.0)
+            for case in ("edges", "grey", "small", "frames")
+        ),
         ("frames: squared error of the last frame less*", ">=", 0.0),
         ("usps to mnist: accuracy after translation*", ">=", 0.12),
         ("mnist to usps: accuracy after translation*", ">=", 0.11),
@@ -149,7 +175,9 @@ def report(name: str) -> int:
         return 0
     content = json.loads(path.read_text())
     stated = {b["name"]: b for b in content["bars"]}
-    print(f"        {name}: {len(content['rows'])} rows, {content['seconds']:.0f} s, commit {content['commit']}")
+    print(
+        f"        {name}: {len(content['rows'])} rows, {content['seconds']:.0f} s, commit {content['commit']}"
+    )
     for b in stated.values():
         word = "met" if met(b["value"], b["op"], b["bar"]) else "SHORT"
         print(f"{word:7} {name}: {b['name']}: {b['value']:.4g} {b['op']} {b['bar']:g}")
@@ -161,7 +189,9 @@ def report(name: str) -> int:
 
 def _stated(asked: Bar, bars: list[dict[str, float | str]]) -> bool:
     pattern, op, bar = asked
-    return any(fnmatchcase(str(b["name"]), pattern) and (b["op"], b["bar"]) == (op, bar) for b in bars)
+    return any(
+        fnmatchcase(str(b["name"]), pattern) and (b["op"], b["bar"]) == (op, bar) for b in bars
+    )
 
 
 def main() -> None:

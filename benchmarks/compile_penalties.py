@@ -1,17 +1,19 @@
 """Every penalty gives the gradients of eager mode under `torch.compile`, whatever the critic is made of.
 
-For each regularizer with a penalty and each kind of critic (a perceptron with spectral normalisation, one
-with LayerNorm, one with self-attention), two adversaries on copies of one critic see the same samples and the
-same random numbers, one of them with `compile=True` and PyTorch's default backend, inductor. `difference` is
-the largest difference between their critic gradients (and, where a penalty is the player's, between the
-gradients at the fake samples), over the largest gradient of eager mode. In bf16 rows both run under bf16
-autocast, where inductor keeps some intermediate results in fp32 that eager mode rounds, so that they agree to
-rounding only; `penalty` is how far the compiled penalty is from the eager one without autocast: penalties on
-input gradients are computed in full precision under any autocast.
+For each regularizer with a penalty and each kind of critic (a perceptron with spectral
+normalisation, one with LayerNorm, one with self-attention), two adversaries on copies of one critic
+see the same samples and the same random numbers, one of them with `compile=True` and PyTorch's
+default backend, inductor. `difference` is the largest difference between their critic gradients
+(and, where a penalty is the player's, between the gradients at the fake samples), over the largest
+gradient of eager mode. In bf16 rows both run under bf16 autocast, where inductor keeps some
+intermediate results in fp32 that eager mode rounds, so that they agree to rounding only; `penalty`
+is how far the compiled penalty is from the eager one without autocast: penalties on input gradients
+are computed in full precision under any autocast.
 
-Inductor draws its own random numbers unless `fallback_random` is set, and changes the order of draws to save
-memory unless `reorder_for_peak_memory` is not; both are as eager mode needs them, for the comparison only.
-Times are medians over pairs of one `update`, on tiny networks: they show the overhead and not the gain.
+Inductor draws its own random numbers unless `fallback_random` is set, and changes the order of
+draws to save memory unless `reorder_for_peak_memory` is not; both are as eager mode needs them, for
+the comparison only. Times are medians over pairs of one `update`, on tiny networks: they show the
+overhead and not the gain.
 """
 
 import statistics
@@ -23,11 +25,11 @@ import torch
 from harness import Result, Row, arguments, compute, one_thread
 from torch import Tensor, nn
 
-from advlearn.core import discovery
+from advlearn.core import registry
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
+from advlearn.core.grammar import resolve
 from advlearn.core.regularizer import Regularizer
-from advlearn.core.spec import resolve
 
 FEATURES, SAMPLES, WIDTH = 12, 64, 16
 CRITICS = ("spectral_norm", "layer_norm", "attention")
@@ -63,20 +65,25 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.tokens(x.unflatten(1, (4, -1)))
-        # With its weights asked for, attention is made of differentiable parts: a fused kernel has no second
-        # derivative.
-        return self.head((tokens + self.attention(tokens, tokens, tokens, need_weights=True)[0]).mean(1))
+        # With its weights asked for, attention is made of differentiable parts: a fused kernel has
+        # no second derivative.
+        return self.head(
+            (tokens + self.attention(tokens, tokens, tokens, need_weights=True)[0]).mean(1)
+        )
 
 
 def penalties() -> list[str]:
     """Names of the regularizers that add a term to a loss, those on input gradients first."""
-    classes = cast(list[type[Regularizer]], discovery.classes(Regularizer))
-    names = [discovery.snake(c.__name__) for c in classes if _adds_a_term(c)]
+    classes = cast(list[type[Regularizer]], registry.classes(Regularizer))
+    names = [registry.snake(c.__name__) for c in classes if _adds_a_term(c)]
     return [*ISLANDS, *(name for name in names if name not in ISLANDS)]
 
 
 def _adds_a_term(cls: type[Regularizer]) -> bool:
-    own = (cls.penalty is not Regularizer.penalty, cls.player_penalty is not Regularizer.player_penalty)
+    own = (
+        cls.penalty is not Regularizer.penalty,
+        cls.player_penalty is not Regularizer.player_penalty,
+    )
     return any(own)
 
 
@@ -96,7 +103,9 @@ def network(critic: str, outputs: int) -> nn.Module:
     if critic == "attention":
         return Attention(outputs)
     norm = nn.LayerNorm(WIDTH) if critic == "layer_norm" else nn.Identity()
-    return nn.Sequential(nn.Linear(FEATURES, WIDTH), norm, nn.LeakyReLU(0.2), nn.Linear(WIDTH, outputs))
+    return nn.Sequential(
+        nn.Linear(FEATURES, WIDTH), norm, nn.LeakyReLU(0.2), nn.Linear(WIDTH, outputs)
+    )
 
 
 class Side:
@@ -135,7 +144,7 @@ class Side:
         fake = self.fake.clone().requires_grad_()
         torch.manual_seed(3)
         with _autocast(precision, fake.device.type):
-            loss = self.adversary.loss(self.real, fake)
+            loss = self.adversary.player_loss(self.real, fake)
         return list(torch.autograd.grad(loss, fake))
 
 
@@ -151,25 +160,31 @@ def compare(regularizer: str, critic: str, precision: str, device: str, pairs: i
     torch._inductor.config.fallback_random = True  # pyright: ignore
     torch._inductor.config.reorder_for_peak_memory = False  # pyright: ignore
     eager, compiled, full = (Side(regularizer, critic, device, on) for on in (False, True, False))
-    difference = _difference(eager.critic_gradients(precision), compiled.critic_gradients(precision))
+    difference = _difference(
+        eager.critic_gradients(precision), compiled.critic_gradients(precision)
+    )
     if _players(regularizer):
         players = (side.player_gradients(precision) for side in (eager, compiled))
         difference = max(difference, _difference(*players))
     name = _made(regularizer).__name__
-    terms = eager.adversary.terms
+    terms = eager.adversary.last_losses
     value = float(terms.get(name, terms.get(f"player_{name}", torch.zeros(()))))
     if value == 0:
-        raise RuntimeError(f"{regularizer} on {critic}: the penalty is zero, so nothing is compared")
+        raise RuntimeError(
+            f"{regularizer} on {critic}: the penalty is zero, so nothing is compared"
+        )
     row: Row = {**key, "value": value, "difference": difference}
     if regularizer in ISLANDS:
         full.update("fp32")
-        row["penalty"] = _difference([full.adversary.terms[name]], [compiled.adversary.terms[name]])
+        row["penalty"] = _difference(
+            [full.adversary.last_losses[name]], [compiled.adversary.last_losses[name]]
+        )
     row["graph_breaks"] = sum(torch._dynamo.utils.counters["graph_break"].values())
     return {**row, **_times(eager, compiled, precision, device, pairs)}
 
 
 def _made(regularizer: str) -> type[Regularizer]:
-    return cast(type[Regularizer], discovery.lookup(regularizer).make)
+    return cast(type[Regularizer], registry.lookup(regularizer).make)
 
 
 def _players(regularizer: str) -> bool:
@@ -228,7 +243,9 @@ def bars(result: Result) -> None:
         found = [row["difference"] for row in result.rows if row["precision"] == precision]
         if found:
             result.bar(f"gradients, {precision}", max(found), "<=", bar)
-    islands = [row["penalty"] for row in result.rows if "penalty" in row and row["precision"] == "bf16"]
+    islands = [
+        row["penalty"] for row in result.rows if "penalty" in row and row["precision"] == "bf16"
+    ]
     if islands:
         result.bar("penalty on input gradients under bf16 against fp32", max(islands), "<=", FP32)
 

@@ -1,30 +1,33 @@
 """Codes of MNIST: adversarial autoencoders against variational ones, BiGAN's features, InfoGAN's codes; seeds 0 to 2.
 
-A row is one training run on the 60,000 training images, batch 64, networks of width 16 (a DCGAN generator, an encoder
-that is its mirror image, critics of the same width), nsgan, Adam at 1e-3, weights of the player's moving average. Its
-budget is CPU time of the training process on one thread, measuring not counted: 100 s for a posterior, 200 s for a
-probe, 300 s for InfoGAN; all rows are 85 minutes. With `--device cuda` a row is 20,000 player steps whatever their
-time.
+A row is one training run on the 60,000 training images, batch 64, networks of width 16 (a DCGAN
+generator, an encoder that is its mirror image, critics of the same width), nsgan, Adam at 1e-3,
+weights of the player's moving average. Its budget is CPU time of the training process on one
+thread, measuring not counted: 100 s for a posterior, 200 s for a probe, 300 s for InfoGAN; all rows
+are 85 minutes. With `--device cuda` a row is 20,000 player steps whatever their time.
 
-Posteriors (latent 2 and 8). 10,000 codes of the test images, drawn from q(z | x), against 10,000 draws of the prior:
-the squared MMD (rbf mixture, bandwidths from the prior), holes (share of the prior's mass in no ball that reaches from
-a code to its third nearest other code), strays (the two changing places), and the mean squared error per pixel of the
-reconstructions, pixels being in [-1, 1]. Rows named `draws` put draws of the prior in the codes' place: the floor.
-`nearer` is how often a decoded draw of the prior is nearer to a training image, pixel by pixel, than a test image is
-(1,000 of each): 0.5 is chance, more is copying; smooth samples are near to many images. `told` is the share of test
-images whose code lies in the component of their class, where the prior is a mixture; without labels it is luck.
+Posteriors (latent 2 and 8). 10,000 codes of the test images, drawn from q(z | x), against 10,000
+draws of the prior: the squared MMD (rbf mixture, bandwidths from the prior), holes (share of the
+prior's mass in no ball that reaches from a code to its third nearest other code), strays (the two
+changing places), and the mean squared error per pixel of the reconstructions, pixels being in [-1,
+1]. Rows named `draws` put draws of the prior in the codes' place: the floor. `nearer` is how often
+a decoded draw of the prior is nearer to a training image, pixel by pixel, than a test image is
+(1,000 of each): 0.5 is chance, more is copying; smooth samples are near to many images. `told` is
+the share of test images whose code lies in the component of their class, where the prior is a
+mixture; without labels it is luck.
 
-Probes (latent 32). A logistic regression on 5,000 labelled training images, once on the codes and once on the last
-hidden layer of the encoder, which is held fixed; accuracy on the 10,000 test images. BiGAN and the autoencoder have the
-same encoder and the same seconds. `untrained` is that encoder as it begins. The paper itself (Donahue et al. 2017,
-table 1) has autoencoders slightly ahead on MNIST.
+Probes (latent 32). A logistic regression on 5,000 labelled training images, once on the codes and
+once on the last hidden layer of the encoder, which is held fixed; accuracy on the 10,000 test
+images. BiGAN and the autoencoder have the same encoder and the same seconds. `untrained` is that
+encoder as it begins. The paper itself (Donahue et al. 2017, table 1) has autoencoders slightly
+ahead on MNIST.
 
-InfoGAN (ten classes, two continuous codes). Mutual information, in nats, of the recogniser's class with the digit on
-the test images, of at most log 10 = 2.303; labels serve for this number alone.
+InfoGAN (ten classes, two continuous codes). Mutual information, in nats, of the recogniser's class
+with the digit on the test images, of at most log 10 = 2.303; labels serve for this number alone.
 
-Chosen on the last 5,000 training images, 40 to 60 s a trial, seed 0: the rate, by BiGAN; the weight of the
-reconstruction, for VAE as 1 over its own squared error, which is the likelihood's best variance (5.6 and 12.7), for AAE
-among 0.02, 0.1 and 1 at latent 2. VAE-GAN has VAE's.
+Chosen on the last 5,000 training images, 40 to 60 s a trial, seed 0: the rate, by BiGAN; the weight
+of the reconstruction, for VAE as 1 over its own squared error, which is the likelihood's best
+variance (5.6 and 12.7), for AAE among 0.02, 0.1 and 1 at latent 2. VAE-GAN has VAE's.
 """
 
 import math
@@ -40,43 +43,47 @@ from images import Budget, Watch
 from torch import Tensor
 
 from advlearn.core.trainer import NonFiniteError
-from advlearn.data import Source, load
+from advlearn.data import ArrayDataset, load
 from advlearn.data.priors import prior
-from advlearn.engine.files import replacing
-from advlearn.engine.rng import isolated
 from advlearn.fitting import fit
 from advlearn.metrics import features
 from advlearn.metrics.memorisation import memorisation
 from advlearn.metrics.posterior import mutual_information, posterior_report
-from advlearn.pictures import before_after, table
+from advlearn.plots import before_after, image_table
 from advlearn.run import Run
 from advlearn.tasks.disentangle import Disentangle
-from advlearn.tasks.encode import Encode
+from advlearn.tasks.representation import Representation
+from advlearn.training.files import replacing
+from advlearn.training.rng import isolated
 
 BATCH, LR, GPU_STEPS, SEEDS = 64, 1e-3, 20_000, (0, 1, 2)
 LABELLED, DRAWN = 5_000, 1_000
 # Row to its spec, or to the latent size and the prior of a row of draws alone.
 POSTERIORS: dict[str, str | tuple[int, str]] = {
     "draws, 2": (2, "gaussian"),
-    "vae, 2": "encode(method='vae', latent=2, reconstruction=5.6, width=16)",
-    "vae-gan, 2": "encode(method='vae-gan', latent=2, reconstruction=5.6, width=16)",
-    "aae, 2": "encode(method='aae', latent=2, width=16)",
+    "vae, 2": "representation(method='vae', latent=2, reconstruction=5.6, base_channels=16)",
+    "vae-gan, 2": "representation(method='vae-gan', latent=2, reconstruction=5.6, base_channels=16)",
+    "aae, 2": "representation(method='aae', latent=2, base_channels=16)",
     "draws, 8": (8, "gaussian"),
-    "vae, 8": "encode(method='vae', latent=8, reconstruction=12.7, width=16)",
-    "vae-gan, 8": "encode(method='vae-gan', latent=8, reconstruction=12.7, width=16)",
-    "aae, 8": "encode(method='aae', latent=8, width=16)",
+    "vae, 8": "representation(method='vae', latent=8, reconstruction=12.7, base_channels=16)",
+    "vae-gan, 8": "representation(method='vae-gan', latent=8, reconstruction=12.7, base_channels=16)",
+    "aae, 8": "representation(method='aae', latent=8, base_channels=16)",
     "draws, mixture": (2, "mixture"),
-    "aae, mixture": "encode(method='aae', latent=2, prior='mixture', width=16)",
-    "aae, mixture by label": "encode(method='aae', latent=2, prior='mixture', labels=True, width=16)",
+    "aae, mixture": "representation(method='aae', latent=2, prior='mixture', base_channels=16)",
+    "aae, mixture by label": "representation(method='aae', latent=2, prior='mixture', labels=True, base_channels=16)",
 }
 PROBES = {
-    "autoencoder": "encode(method='autoencoder', latent=32, width=16)",
-    "bigan": "encode(method='bigan', latent=32, width=16)",
-    "bigbigan": "encode(method='bigbigan', latent=32, width=16)",
+    "autoencoder": "representation(method='autoencoder', latent=32, base_channels=16)",
+    "bigan": "representation(method='bigan', latent=32, base_channels=16)",
+    "bigbigan": "representation(method='bigbigan', latent=32, base_channels=16)",
     "untrained": "",
 }
-CODES = {"infogan": "disentangle(codes=(10,), continuous=2, width=16)"}
-SECONDS = {**dict.fromkeys(POSTERIORS, 100.0), **dict.fromkeys(PROBES, 200.0), **dict.fromkeys(CODES, 300.0)}
+CODES = {"infogan": "disentangle(codes=(10,), continuous=2, base_channels=16)"}
+SECONDS = {
+    **dict.fromkeys(POSTERIORS, 100.0),
+    **dict.fromkeys(PROBES, 200.0),
+    **dict.fromkeys(CODES, 300.0),
+}
 NAMES = (*POSTERIORS, *PROBES, *CODES)
 COLUMNS = [
     "row",
@@ -96,11 +103,13 @@ COLUMNS = [
 
 
 @cache
-def parts(quick: bool) -> tuple[Source, Source]:
+def parts(quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
     """Training and test images."""
-    train, test = cast(Source, load("mnist")), cast(Source, load("mnist-test"))
+    train, test = cast(ArrayDataset, load("mnist")), cast(ArrayDataset, load("mnist-test"))
     if quick:
-        return tuple(Source(s.x[:200], cast(Tensor, s.y)[:200], "mnist", 10) for s in (train, test))  # type: ignore
+        return tuple(
+            ArrayDataset(s.x[:200], cast(Tensor, s.y)[:200], "mnist", 10) for s in (train, test)
+        )  # type: ignore
     return train, test
 
 
@@ -108,7 +117,9 @@ def trained(name: str, spec: str, seed: int, device: str, quick: bool) -> tuple[
     """A run within its budget, and what it took."""
     watch, steps = (Budget(SECONDS[name]), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
     settings: dict[str, Any] = {"batch_size": BATCH, "lr": LR, "seed": seed, "device": device}
-    run = fit(spec, "nsgan", parts(quick)[0], steps=3 if quick else steps, callbacks=[watch], **settings)
+    run = fit(
+        spec, "nsgan", parts(quick)[0], steps=3 if quick else steps, callbacks=[watch], **settings
+    )
     made = run.trainer.step if run.trainer else 0
     return run, {"steps": made, "cpu_seconds": round(watch.spent, 1)}
 
@@ -128,7 +139,7 @@ def posterior(name: str, seed: int, device: str, quick: bool) -> Row:
         with isolated(seed):
             return {"steps": 0, **compared(law.draw(n, test.x), law.draw(n, test.x))}
     run, row = trained(name, given, seed, device, quick)
-    player = cast(Encode, run.player)
+    player = cast(Representation, run.ema_model)
     with isolated(seed):
         codes, drawn = player.draw_codes(test.x).cpu(), player.law.draw(n, test.x)
         samples = player.sample(20 if quick else DRAWN).cpu()
@@ -138,7 +149,9 @@ def posterior(name: str, seed: int, device: str, quick: bool) -> Row:
     if player.law.components:
         # The component that a code lies in, which is a sector of the circle.
         sector = 2 * math.pi / player.law.components
-        said = (torch.atan2(codes[:, 1], codes[:, 0]) / sector).round().long() % player.law.components
+        said = (
+            torch.atan2(codes[:, 1], codes[:, 0]) / sector
+        ).round().long() % player.law.components
         row["told"] = float((said == test.y).double().mean())
     if not quick and seed == SEEDS[0]:
         shown = shown_at(name, device)
@@ -153,12 +166,15 @@ def probe(name: str, seed: int, device: str, quick: bool) -> Row:
     """A row of `PROBES`."""
     if name == "untrained":
         with isolated(seed):
-            player, row = Encode.for_data(parts(quick)[0], width=16), {"steps": 0}
+            player, row = Representation.from_data(parts(quick)[0], base_channels=16), {"steps": 0}
     else:
         run, row = trained(name, PROBES[name], seed, device, quick)
-        player = cast(Encode, run.player)
+        player = cast(Representation, run.ema_model)
     net = cast(Any, player.encoder).features
-    row |= {"codes": probed(player.encode, quick), "features": probed(partial(features, net), quick)}
+    row |= {
+        "codes": probed(player.encode, quick),
+        "features": probed(partial(features, net), quick),
+    }
     if not quick and seed == SEEDS[0] and name != "untrained":
         pairs(player, parts(quick)[1].x[:10], shown_at(name, device))
     return row
@@ -179,12 +195,12 @@ def probed(represent: Callable[[Tensor], Tensor], quick: bool) -> float:
 def recognised(name: str, seed: int, device: str, quick: bool) -> Row:
     """A row of `CODES`."""
     run, row = trained(name, CODES[name], seed, device, quick)
-    player, (_, test) = cast(Disentangle, run.player), parts(quick)
+    player, (_, test) = cast(Disentangle, run.ema_model), parts(quick)
     found = player.codes(test.x).discrete[0].exp().cpu()
     if not quick and seed == SEEDS[0]:
         with isolated(seed):
             for code, picture in enumerate((name, f"{name}-1", f"{name}-2")):
-                table(player.traverse(code).cpu(), shown_at(picture, device))
+                image_table(player.traverse(code).cpu(), shown_at(picture, device))
     return {**row, "nats": float(mutual_information(found, cast(Tensor, test.y)))}
 
 
@@ -201,7 +217,7 @@ def work(row: str, seed: int, device: str, quick: bool) -> Row:
 def shown_at(name: str, device: str) -> Path:
     """The file of a row's picture."""
     suffix = "" if device == "cpu" else f"-{device}"
-    return RESULTS / "encode" / f"{name.replace(', ', '-').replace(' ', '-')}{suffix}.png"
+    return RESULTS / "representation" / f"{name.replace(', ', '-').replace(' ', '-')}{suffix}.png"
 
 
 def scatter(codes: Tensor, y: Tensor, drawn: Tensor, name: str, path: Any) -> None:
@@ -219,7 +235,7 @@ def scatter(codes: Tensor, y: Tensor, drawn: Tensor, name: str, path: Any) -> No
         figure.savefig(file, format="png", dpi=100)
 
 
-def pairs(player: Encode, x: Tensor, path: Any) -> None:
+def pairs(player: Representation, x: Tensor, path: Any) -> None:
     """Test images, their reconstructions, and draws of the prior."""
     with isolated(0):
         drawn = player.sample(len(x)).cpu()
@@ -253,13 +269,20 @@ def bars_of(result: Result, rows: list[Row], suffix: str) -> None:
         for figure in ("mmd", "holes", "strays", "mse"):
             between = less(f"aae, {latent}", f"vae, {latent}", figure)
             if between is not None:
-                result.bar(f"latent {latent}: {figure} of AAE less that of VAE{suffix}", between, "<=", 0.0)
+                result.bar(
+                    f"latent {latent}: {figure} of AAE less that of VAE{suffix}", between, "<=", 0.0
+                )
     found = middle("aae, mixture", "mmd")
     if found is not None:
         result.bar(f"ten-component mixture: MMD of AAE{suffix}", found, "<=", 0.01)
     told = middle("aae, mixture by label", "told")
     if told is not None:
-        result.bar(f"ten-component mixture by label: test images in their class's component{suffix}", told, ">=", 0.9)
+        result.bar(
+            f"ten-component mixture by label: test images in their class's component{suffix}",
+            told,
+            ">=",
+            0.9,
+        )
     between = less("bigan", "autoencoder", "features")
     if between is not None:
         result.bar(f"probe: BiGAN's features less the autoencoder's{suffix}", between, ">=", 0.0)
@@ -271,16 +294,22 @@ def bars_of(result: Result, rows: list[Row], suffix: str) -> None:
 def main() -> None:
     """Compute the rows that are missing."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES, metavar="ROW", help=", ".join(NAMES))
+    parser.add_argument(
+        "--only", nargs="*", default=NAMES, choices=NAMES, metavar="ROW", help=", ".join(NAMES)
+    )
     parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
     options = parser.parse_args()
     one_thread()
-    result = Result("encode", quick=options.quick)
+    result = Result("representation", quick=options.quick)
     seeds = options.seeds[:1] if options.quick else options.seeds
     todo: list[dict[str, Any]] = [
-        {"row": row, "seed": seed, "device": options.device} for seed in seeds for row in options.only
+        {"row": row, "seed": seed, "device": options.device}
+        for seed in seeds
+        for row in options.only
     ]
-    compute(result, partial(work, quick=options.quick), [] if options.report else todo, options.jobs)
+    compute(
+        result, partial(work, quick=options.quick), [] if options.report else todo, options.jobs
+    )
     bars(result)
     result.save()
     result.show(COLUMNS)

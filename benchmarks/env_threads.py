@@ -1,8 +1,8 @@
 """What threads are worth to the batched MuJoCo environments: steps a second on the clock, on one thread and on two.
 
-Batches of 16 and 64 with random actions, resets included, in turns in one run, on a machine that has nothing else to
-do; otherwise as in `envs.py`. The rest of a step stays on one thread, and so do the switches of Python's lock between
-two calls of MuJoCo.
+Batches of 16 and 64 with random actions, resets included, in turns in one run, on a machine that
+has nothing else to do; otherwise as in `envs.py`. The rest of a step stays on one thread, and so do
+the switches of Python's lock between two calls of MuJoCo.
 """
 
 import time

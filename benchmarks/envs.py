@@ -1,9 +1,10 @@
 """Steps a second of the batched environments on one core, and how far the classic ones are from gymnasium's.
 
-The batches, gymnasium's own vectorised CartPole and one of its environments in a loop are timed in turns in one run, in
-CPU seconds (seconds on the clock on a GPU). Actions are drawn beforehand; resets are a part of the steps. The MuJoCo
-environments, where it is installed, are timed in batches of 16 and 64 against what stable-baselines3 makes of
-gymnasium's: a `DummyVecEnv` of environments in a `Monitor`.
+The batches, gymnasium's own vectorised CartPole and one of its environments in a loop are timed in
+turns in one run, in CPU seconds (seconds on the clock on a GPU). Actions are drawn beforehand;
+resets are a part of the steps. The MuJoCo environments, where it is installed, are timed in batches
+of 16 and 64 against what stable-baselines3 makes of gymnasium's: a `DummyVecEnv` of environments in
+a `Monitor`.
 """
 
 import statistics
@@ -31,9 +32,13 @@ def drawn(env: BatchedEnv, steps: int, seed: int = 0) -> Tensor:
     """Random actions (steps, N) or (steps, N, A) on the environment's device."""
     generator = torch.Generator().manual_seed(seed)
     if isinstance(env.ACTIONS, Choice):
-        return torch.randint(0, env.ACTIONS.n, (steps, env.num_envs), generator=generator).to(env.device)
+        return torch.randint(0, env.ACTIONS.n, (steps, env.num_envs), generator=generator).to(
+            env.device
+        )
     high = torch.tensor(env.ACTIONS.high)
-    return ((torch.rand(steps, env.num_envs, len(high), generator=generator) * 2 - 1) * high).to(env.device)
+    return ((torch.rand(steps, env.num_envs, len(high), generator=generator) * 2 - 1) * high).to(
+        env.device
+    )
 
 
 def batch(name: str, envs: int, device: str) -> Call:
@@ -64,7 +69,11 @@ def through(adapter: str, envs: int, device: str) -> Call:
 def through_sb3(way: str, name: str, envs: int) -> Call:
     """One step of an environment with continuous actions through SB3's interface: ours, or gymnasium's one by one."""
     env = make(name, envs)
-    venv = make_vec_env(name, envs, seed=0) if way == "gymnasium, SB3 DummyVecEnv" else StableBaselinesVecEnv(env)
+    venv = (
+        make_vec_env(name, envs, seed=0)
+        if way == "gymnasium, SB3 DummyVecEnv"
+        else StableBaselinesVecEnv(env)
+    )
     venv.reset()
     actions = list(drawn(env, 64).numpy())
     turn = iter(range(10**9))
@@ -89,7 +98,9 @@ def seconds(call: Call, repeats: int, device: str, clock: Clock = time.process_t
 def speeds(envs: int, device: str, rounds: int, budget: float) -> list[Row]:
     """A row for each environment and each way of stepping CartPole, timed in turns."""
     names = [name for name, entry in ENTRIES.items() if entry.needs is None]
-    calls: dict[tuple[str, str], Call] = {("advlearn batch", name): batch(name, envs, device) for name in names}
+    calls: dict[tuple[str, str], Call] = {
+        ("advlearn batch", name): batch(name, envs, device) for name in names
+    }
     for way in ("advlearn as gymnasium VectorEnv", "advlearn as SB3 VecEnv"):
         calls[way, "CartPole-v1"] = through(way, envs, device)
     if device == "cpu":
@@ -100,7 +111,9 @@ def speeds(envs: int, device: str, rounds: int, budget: float) -> list[Row]:
 
 def mujoco_speeds(envs: int, rounds: int, budget: float) -> list[Row]:
     """A row for each MuJoCo environment and each way of stepping it on a CPU, timed in turns."""
-    calls: dict[tuple[str, str], Call] = {("advlearn batch", name): batch(name, envs, "cpu") for name in MUJOCO}
+    calls: dict[tuple[str, str], Call] = {
+        ("advlearn batch", name): batch(name, envs, "cpu") for name in MUJOCO
+    }
     for way in ("advlearn as SB3 VecEnv", "gymnasium, SB3 DummyVecEnv"):
         calls |= {(way, name): through_sb3(way, name, envs) for name in MUJOCO}
     return timed(calls, envs, "cpu", rounds, budget)
@@ -116,7 +129,10 @@ def timed(
 ) -> list[Row]:
     """A row for each way and environment."""
     # Warmed up, and repeated until each round takes about as long for all.
-    repeats = {key: max(1, int(budget / (seconds(call, 2, device, clock) + 1e-9))) for key, call in calls.items()}
+    repeats = {
+        key: max(1, int(budget / (seconds(call, 2, device, clock) + 1e-9)))
+        for key, call in calls.items()
+    }
     times: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for _ in range(rounds):
         for key, call in calls.items():
@@ -141,7 +157,8 @@ def timed(
 def difference(name: str, steps: int, every_step: bool, seed: int = 0) -> Row:
     """Largest difference from gymnasium in observation and reward over random steps of one environment.
 
-    Gymnasium's state is set to ours at the start of each episode, and before every step if `every_step`.
+    Gymnasium's state is set to ours at the start of each episode, and before every step if
+    `every_step`.
     """
     env, theirs = make(name, 1, seed=seed), gymnasium.make(name).unwrapped
     theirs.reset(seed=seed)
@@ -150,7 +167,9 @@ def difference(name: str, steps: int, every_step: bool, seed: int = 0) -> Row:
     worst, flags, episodes = 0.0, 0, 0
     for action in drawn(env, steps, seed):
         step = env.step(action)
-        observation, reward, terminated, _, _ = theirs.step(action[0].numpy() if action.ndim > 1 else int(action))
+        observation, reward, terminated, _, _ = theirs.step(
+            action[0].numpy() if action.ndim > 1 else int(action)
+        )
         worst = max(worst, float(np.abs(step.final_observations[0].numpy() - observation).max()))
         worst = max(worst, abs(float(step.rewards) - float(reward)))
         flags += bool(step.terminated) != terminated
@@ -186,12 +205,18 @@ def bars(result: Result) -> None:
     for row in result.rows:
         if (row["measure"], row["device"], row.get("way")) == ("speed", "cpu", "advlearn batch"):
             if row["env"] == "CartPole-v1":
-                result.bar("CartPole, steps a second on one core", row["steps_per_second"], ">=", 1e6)
+                result.bar(
+                    "CartPole, steps a second on one core", row["steps_per_second"], ">=", 1e6
+                )
         elif row["measure"] == "difference":
             over = ", over whole episodes" if row["state_handed_over"] == "every episode" else ""
-            result.bar(f"largest difference, {row['env']}{over}", row["largest_difference"], "<=", 1e-5)
+            result.bar(
+                f"largest difference, {row['env']}{over}", row["largest_difference"], "<=", 1e-5
+            )
     found = [row for row in result.rows if row["measure"] == "difference"]
-    result.bar("terminations that differ", sum(row["terminations_that_differ"] for row in found), "==", 0)
+    result.bar(
+        "terminations that differ", sum(row["terminations_that_differ"] for row in found), "==", 0
+    )
 
 
 def main() -> None:
@@ -200,7 +225,11 @@ def main() -> None:
     one_thread()
     result = Result("envs", quick=options.quick)
     if not options.report:
-        rows = speeds(32 if options.quick else 4096, options.device, *((1, 1e-4) if options.quick else (5, 0.4)))
+        rows = speeds(
+            32 if options.quick else 4096,
+            options.device,
+            *((1, 1e-4) if options.quick else (5, 0.4)),
+        )
         if options.device == "cpu":
             for envs in (2,) if options.quick else (16, 64):
                 rows += mujoco_speeds(envs, *((1, 1e-4) if options.quick else (5, 0.4)))
@@ -215,7 +244,14 @@ def main() -> None:
     )
     result.bars = []
     result.show(
-        ["env", "state_handed_over", "steps", "episodes", "largest_difference", "terminations_that_differ"],
+        [
+            "env",
+            "state_handed_over",
+            "steps",
+            "episodes",
+            "largest_difference",
+            "terminations_that_differ",
+        ],
         [row for row in result.rows if row["measure"] == "difference"],
     )
 

@@ -1,17 +1,20 @@
 """A census model that says nothing of sex: accuracy against disparity on UCI Adult, peers in the same table.
 
-The standard split (32,561 and 16,281 rows, 107 features), sex protected, five seeds. Ours is a perceptron with 64
-hidden units, 1,000 steps of batch 512 (16 epochs), Adam at 1e-3, the moving average of its weights; the adversary
-predicts sex from the logit (objective `predictive`) after a tenth of the steps. `plain` is the same call at strength
-zero. Disparities are those of the thresholded decision (`advlearn.metrics`, equal to fairlearn's).
+The standard split (32,561 and 16,281 rows, 107 features), sex protected, five seeds. Ours is a
+perceptron with 64 hidden units, 1,000 steps of batch 512 (16 epochs), Adam at 1e-3, the moving
+average of its weights; the adversary predicts sex from the logit (objective `predictive`) after a
+tenth of the steps. `plain` is the same call at strength zero. Disparities are those of the
+thresholded decision (`advlearn.metrics`, equal to fairlearn's).
 
-How it was chosen: steps, rate, strengths and `balance` by a split of the training file, 26,000 against 6,561 rows,
-one seed. The test file was not looked at before this run.
+How it was chosen: steps, rate, strengths and `balance_groups` by a split of the training file,
+26,000 against 6,561 rows, one seed. The test file was not looked at before this run.
 
-German credit stands beside it, by age group and by sex: 700 and 300 rows, 300 steps of batch 128, the same rest.
+German credit stands beside it, by age group and by sex: 700 and 300 rows, 300 steps of batch 128,
+the same rest.
 
-Peers run in an environment of their own, named by ADVLEARN_PEERS (the path of its python, with fairlearn and torch):
-fairlearn's adversarial module with two recipes and its ExponentiatedGradient. Without it their rows are left out.
+Peers run in an environment of their own, named by ADVLEARN_PEERS (the path of its python, with
+fairlearn and torch): fairlearn's adversarial module with two recipes and its ExponentiatedGradient.
+Without it their rows are left out.
 """
 
 import json
@@ -28,12 +31,12 @@ import numpy as np
 import torch
 from harness import RESULTS, Result, Row, arguments, compute, one_thread
 
-from advlearn.core.modes import adam
-from advlearn.data import Table, adult, batches, german_credit
-from advlearn.engine.rng import isolated
+from advlearn.core.optim import adam
+from advlearn.data import TabularDataset, adult, batches, german_credit
 from advlearn.fitting import fit
 from advlearn.metrics import demographic_parity_difference, equalized_odds_difference
 from advlearn.nets import predictor_for
+from advlearn.training.rng import isolated
 
 SEEDS = (0, 1, 2, 3, 4)
 LR, BETAS, BATCH, STEPS = 1e-3, (0.5, 0.999), 512, 1000
@@ -48,29 +51,49 @@ PEERS = (
     "exponentiated gradient odds",
 )
 GERMAN = {"age-group": (0.0, 2.0), "sex": (0.0, 2.0)}
-COLUMNS = ["data", "attribute", "method", "strength", "seed", "accuracy", "parity", "odds", "cpu_seconds", "health"]
+COLUMNS = [
+    "data",
+    "attribute",
+    "method",
+    "adversarial_weight",
+    "seed",
+    "accuracy",
+    "parity",
+    "odds",
+    "cpu_seconds",
+    "health",
+]
 
 
-def only(table: Table, attribute: str) -> Table:
+def only(table: TabularDataset, attribute: str) -> TabularDataset:
     """The table with one sensitive attribute."""
     names = {attribute: table.sensitive_names[attribute]}
-    return Table(table.x, table.y, {attribute: table.sensitive[attribute]}, names, table.feature_names, table.name)
+    return TabularDataset(
+        table.x,
+        table.y,
+        {attribute: table.sensitive[attribute]},
+        names,
+        table.feature_names,
+        table.name,
+    )
 
 
-def parts(data: str, attribute: str, quick: bool) -> tuple[Table, Table]:
+def parts(data: str, attribute: str, quick: bool) -> tuple[TabularDataset, TabularDataset]:
     """Training and test table."""
     read = adult if data == "adult" else german_credit
     train, test = (only(read(part), attribute) for part in ("train", "test"))
     return (rows(train, 600), rows(test, 300)) if quick else (train, test)
 
 
-def rows(table: Table, n: int) -> Table:
+def rows(table: TabularDataset, n: int) -> TabularDataset:
     """The first rows of a table."""
     sensitive = {name: values[:n] for name, values in table.sensitive.items()}
-    return Table(table.x[:n], table.y[:n], sensitive, table.sensitive_names, table.feature_names, table.name)
+    return TabularDataset(
+        table.x[:n], table.y[:n], sensitive, table.sensitive_names, table.feature_names, table.name
+    )
 
 
-def figures(test: Table, attribute: str, decided: Any) -> Row:
+def figures(test: TabularDataset, attribute: str, decided: Any) -> Row:
     """Accuracy and both disparities of a decision."""
     y, groups, decided = test.y.numpy(), test.groups(attribute), np.asarray(decided).astype(int)
     return {
@@ -80,14 +103,16 @@ def figures(test: Table, attribute: str, decided: Any) -> Row:
     }
 
 
-def ours(data: str, attribute: str, method: str, strength: float, seed: int, quick: bool) -> Row:
+def ours(
+    data: str, attribute: str, method: str, adversarial_weight: float, seed: int, quick: bool
+) -> Row:
     """One run of advlearn."""
     train, test = parts(data, attribute, quick)
-    odds = "criterion='equalized_odds', balance=True, " if method == "equalized odds" else ""
+    odds = "criterion='equalized_odds', balance_groups=True, " if method == "equalized odds" else ""
     steps, batch = (STEPS, BATCH) if data == "adult" else (300, 128)
     began = time.process_time()
     run = fit(
-        f"debias({odds}strength={strength}, warmup=0.1)",
+        f"fairness({odds}adversarial_weight={adversarial_weight}, warmup=0.1)",
         "predictive",
         train,
         steps=3 if quick else steps,
@@ -98,9 +123,20 @@ def ours(data: str, attribute: str, method: str, strength: float, seed: int, qui
         callbacks=(),
     )
     seconds = time.process_time() - began
-    key = {"data": data, "attribute": attribute, "method": method, "strength": strength, "seed": seed}
+    key = {
+        "data": data,
+        "attribute": attribute,
+        "method": method,
+        "adversarial_weight": adversarial_weight,
+        "seed": seed,
+    }
     shown = figures(test, attribute, run.predict(test.x) > 0)
-    return {**key, **shown, "cpu_seconds": round(seconds, 2), "health": run.health()[attribute].verdict}
+    return {
+        **key,
+        **shown,
+        "cpu_seconds": round(seconds, 2),
+        "health": run.health()[attribute].verdict,
+    }
 
 
 def peer(method: str, seed: int, quick: bool) -> Row:
@@ -109,15 +145,25 @@ def peer(method: str, seed: int, quick: bool) -> Row:
     script = Path(__file__).parent / "peers" / "fairlearn_adult.py"
     with tempfile.TemporaryDirectory() as folder:
         arrays = {"x": train.x, "y": train.y, "sex": train.sensitive["sex"], "test_x": test.x}
-        np.savez(Path(folder) / "data.npz", **{name: values.numpy() for name, values in arrays.items()})
+        np.savez(
+            Path(folder) / "data.npz", **{name: values.numpy() for name, values in arrays.items()}
+        )
         command = [os.environ["ADVLEARN_PEERS"], str(script), folder, method, str(seed)]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        said = subprocess.run(
+            command, check=True, capture_output=True, text=True
+        ).stdout.splitlines()[-1]
         decided = np.load(Path(folder) / "decided.npy")
-    key = {"data": "adult", "attribute": "sex", "method": f"fairlearn {method}", "strength": None, "seed": seed}
+    key = {
+        "data": "adult",
+        "attribute": "sex",
+        "method": f"fairlearn {method}",
+        "adversarial_weight": None,
+        "seed": seed,
+    }
     return {**key, **figures(test, "sex", decided), **json.loads(said), "health": ""}
 
 
-def plain(model: torch.nn.Module, train: Table, steps: int) -> None:
+def plain(model: torch.nn.Module, train: TabularDataset, steps: int) -> None:
     """A hand-written loop without any adversary."""
     optimizer, stream = adam(list(model.parameters()), lr=LR, betas=BETAS), batches(train, BATCH)
     for _ in range(steps):
@@ -132,7 +178,14 @@ def plain_bit_for_bit(quick: bool) -> bool:
     train, _ = parts("adult", "sex", quick)
     steps = 3 if quick else 200
     run = fit(
-        "debias(strength=0.0)", "predictive", train, steps=steps, batch_size=BATCH, lr=LR, device="cpu", callbacks=()
+        "fairness(adversarial_weight=0.0)",
+        "predictive",
+        train,
+        steps=steps,
+        batch_size=BATCH,
+        lr=LR,
+        device="cpu",
+        callbacks=(),
     )
     with isolated(0):
         model = predictor_for(train.shape, 1)
@@ -141,9 +194,15 @@ def plain_bit_for_bit(quick: bool) -> bool:
     return all(torch.equal(a, b) for a, b in zip(model.parameters(), theirs, strict=True))
 
 
-def worst(result: Result, method: str, strength: float, name: str, pick: Any) -> float:
+def worst(result: Result, method: str, adversarial_weight: float, name: str, pick: Any) -> float:
     """The worst seed's figure of one setting on Adult."""
-    chosen = [r for r in result.rows if r["data"] == "adult" and r["method"] == method and r["strength"] == strength]
+    chosen = [
+        r
+        for r in result.rows
+        if r["data"] == "adult"
+        and r["method"] == method
+        and r["adversarial_weight"] == adversarial_weight
+    ]
     return float(pick(r[name] for r in chosen))
 
 
@@ -154,24 +213,40 @@ def bars(result: Result, quick: bool) -> None:
         ("demographic parity", 10.0, 0.83, "parity", 0.02),
         ("equalized odds", 3.0, 0.85, "odds", 0.055),
     ]
-    for method, strength, accuracy, name, gap in settings:
-        what = f"{method} at strength {strength:g}, worst of {len(SEEDS)} seeds"
-        result.bar(f"{what}: accuracy", worst(result, method, strength, "accuracy", min), ">=", accuracy)
-        result.bar(f"{what}: {name} difference", worst(result, method, strength, name, max), "<=", gap)
+    for method, adversarial_weight, accuracy, name, gap in settings:
+        what = f"{method} at strength {adversarial_weight:g}, worst of {len(SEEDS)} seeds"
+        result.bar(
+            f"{what}: accuracy",
+            worst(result, method, adversarial_weight, "accuracy", min),
+            ">=",
+            accuracy,
+        )
+        result.bar(
+            f"{what}: {name} difference",
+            worst(result, method, adversarial_weight, name, max),
+            "<=",
+            gap,
+        )
     means = [
         float(
             np.mean(
                 [
                     r["parity"]
                     for r in result.rows
-                    if r["data"] == "adult" and r["strength"] == s and r["method"] == "demographic parity"
+                    if r["data"] == "adult"
+                    and r["adversarial_weight"] == s
+                    and r["method"] == "demographic parity"
                 ]
             )
         )
         for s in PARITY
     ]
-    result.bar("strengths with ordered mean disparities", sum(a > b for a, b in pairwise(means)), ">=", 4)
-    result.bar("strength zero equals the plain model bit for bit", int(plain_bit_for_bit(quick)), "==", 1)
+    result.bar(
+        "strengths with ordered mean disparities", sum(a > b for a, b in pairwise(means)), ">=", 4
+    )
+    result.bar(
+        "strength zero equals the plain model bit for bit", int(plain_bit_for_bit(quick)), "==", 1
+    )
 
 
 def picture(result: Result, path: Path) -> None:
@@ -187,7 +262,13 @@ def picture(result: Result, path: Path) -> None:
         for method in dict.fromkeys(r["method"] for r in shown):
             points = [r for r in shown if r["method"] == method]
             marker = "x" if method.startswith("fairlearn") else "o"
-            axes.plot([p[name] for p in points], [p["accuracy"] for p in points], marker, label=method, alpha=0.7)
+            axes.plot(
+                [p[name] for p in points],
+                [p["accuracy"] for p in points],
+                marker,
+                label=method,
+                alpha=0.7,
+            )
         axes.set(xlabel=label, ylabel="accuracy", title="UCI Adult, test part, every seed")
         axes.grid(alpha=0.3)
     axes.legend(fontsize="x-small")
@@ -202,9 +283,17 @@ def main() -> None:
     result = Result("fairness_adult", quick=quick)
     adult_calls = [("adult", "sex", "demographic parity", s) for s in PARITY]
     adult_calls += [("adult", "sex", "equalized odds", s) for s in ODDS]
-    german = [("german-credit", name, "demographic parity", s) for name, strengths in GERMAN.items() for s in strengths]
-    names = ("data", "attribute", "method", "strength")
-    todo = [{**dict(zip(names, call, strict=True)), "seed": s} for s in seeds for call in [*adult_calls, *german]]
+    german = [
+        ("german-credit", name, "demographic parity", s)
+        for name, adversarial_weights in GERMAN.items()
+        for s in adversarial_weights
+    ]
+    names = ("data", "attribute", "method", "adversarial_weight")
+    todo = [
+        {**dict(zip(names, call, strict=True)), "seed": s}
+        for s in seeds
+        for call in [*adult_calls, *german]
+    ]
     if not options.report:
         compute(result, partial(ours, quick=quick), todo, options.jobs)
         if os.environ.get("ADVLEARN_PEERS") and not quick:

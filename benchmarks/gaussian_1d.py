@@ -1,9 +1,9 @@
 """The smallest game: G(z) = w z + b against N(mu, sigma), with a linear critic and with a wider one; which
 objective finds what.
 
-A linear critic, D(x) = v x + c, sees means alone: theory says that no objective can find sigma through it. The
-wider critic is a perceptron of 2 x 64. Objectives that compare samples directly have no critic. Found values are
-those of the player's average.
+A linear critic, D(x) = v x + c, sees means alone: theory says that no objective can find sigma
+through it. The wider critic is a perceptron of 2 x 64. Objectives that compare samples directly
+have no critic. Found values are those of the player's average.
 """
 
 import dataclasses
@@ -18,12 +18,12 @@ from torch import nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.core.trainer import NonFiniteError, Trainer
 from advlearn.data import Batches, gaussian
-from advlearn.engine import rng
-from advlearn.engine.average import Average
 from advlearn.nets import AutoencoderCritic, IdentityCritic
+from advlearn.training import rng
+from advlearn.training.ema import EMA
 
 MU, SIGMA = 2.0, 0.5
 BATCH, LR, STEPS = 256, 5e-3, 3000
@@ -35,10 +35,18 @@ def critic(chain: Chain, width: str, seeds: list[int], stacked: bool) -> nn.Modu
     """The critic, or the reason why there is none of this width."""
     objective = chain.required_objective()
     if getattr(objective, "embedding", "learned") == "identity":
-        return IdentityCritic() if width == "wide" else "compares samples directly: there is no critic to be linear"
-    if objective.score == "energy" and not stacked:
-        return AutoencoderCritic((1,), width=16, code=1) if width == "wide" else "an energy needs an autoencoder"
-    outputs = 4 if objective.score == "vector" and width == "wide" else 1
+        return (
+            IdentityCritic()
+            if width == "wide"
+            else "compares samples directly: there is no critic to be linear"
+        )
+    if objective.critic_output == "energy" and not stacked:
+        return (
+            AutoencoderCritic((1,), base_channels=16, code=1)
+            if width == "wide"
+            else "an energy needs an autoencoder"
+        )
+    outputs = 4 if objective.critic_output == "vector" and width == "wide" else 1
     sizes = (1, *WIDTHS[width], outputs)
     if stacked:
         return StackedMLP(len(seeds), sizes, [s + 1000 for s in seeds])
@@ -48,7 +56,9 @@ def critic(chain: Chain, width: str, seeds: list[int], stacked: bool) -> nn.Modu
     return nn.Sequential(*layers[:-1])
 
 
-def train(family: str, spec: str, width: str, seeds: list[int], steps: int, stacked: bool) -> list[Row]:
+def train(
+    family: str, spec: str, width: str, seeds: list[int], steps: int, stacked: bool
+) -> list[Row]:
     """Train one family with one critic from each of the seeds; a row for each."""
     given = resolve(spec)
     defaults = dataclasses.replace(given.defaults, critic_steps=1, betas=BETAS, critic_lr=LR)
@@ -61,16 +71,23 @@ def train(family: str, spec: str, width: str, seeds: list[int], steps: int, stac
         player = StackedMLP(len(seeds), (1, 1), seeds)
         task = StackedGenerate(player, 1)
         sources = [gaussian(20_000, MU, SIGMA, seed=seed).source for seed in seeds]
-        stream = StackedBatches([Batches(s, BATCH, seed=k) for s, k in zip(sources, seeds, strict=True)])
-        average = Average(0.99)
+        stream = StackedBatches(
+            [Batches(s, BATCH, seed=k) for s, k in zip(sources, seeds, strict=True)]
+        )
+        average = EMA(0.99)
         adversaries = {"data": Adversary(judge, chain)}
-        trainer = Trainer(task, adversaries, stream, steps=steps, lr=LR, schedule="cosine", callbacks=[average])
+        trainer = Trainer(
+            task, adversaries, stream, steps=steps, lr=LR, schedule="cosine", callbacks=[average]
+        )
         try:
             trainer.run()
         except NonFiniteError as error:
             shared["error"] = str(error)
         weights, biases = (p.detach().flatten().tolist() for p in average.module.parameters())
-    return [{**shared, "seed": k, **_found(w, b)} for k, w, b in zip(seeds, weights, biases, strict=True)]
+    return [
+        {**shared, "seed": k, **_found(w, b)}
+        for k, w, b in zip(seeds, weights, biases, strict=True)
+    ]
 
 
 def _found(w: float, b: float) -> dict[str, Any]:
@@ -94,10 +111,20 @@ def picture(result: Result, path: Path) -> None:
     for i, width in enumerate(WIDTHS):
         axes = figure.add_subplot(1, 2, i + 1)
         for j, family in enumerate(families):
-            rows = [r for r in result.rows if r["family"] == family and r["critic"] == width and "mu" in r]
+            rows = [
+                r
+                for r in result.rows
+                if r["family"] == family and r["critic"] == width and "mu" in r
+            ]
             if rows:
                 marker = "osD^v<>PX*"[j // 10 % 3 * 3 + j % 3]
-                axes.plot([r["mu"] for r in rows], [r["sigma"] for r in rows], marker, label=family, alpha=0.7)
+                axes.plot(
+                    [r["mu"] for r in rows],
+                    [r["sigma"] for r in rows],
+                    marker,
+                    label=family,
+                    alpha=0.7,
+                )
         axes.plot([MU], [SIGMA], "k+", markersize=24)
         axes.set(
             title=f"{width} critic",
@@ -117,8 +144,15 @@ def main() -> None:
     result = Result("gaussian_1d", quick=options.quick)
     seeds, steps = ([0], 3) if options.quick else ([0, 1, 2], STEPS)
     specs = {name: spec for name, (spec, _) in MAIN.items()} | STACKED
-    calls = [(family, spec, width, seeds, True) for family, spec in specs.items() for width in WIDTHS]
-    calls += [(f, s, width, [seed], False) for f, s in SINGLE.items() for width in WIDTHS for seed in seeds]
+    calls = [
+        (family, spec, width, seeds, True) for family, spec in specs.items() for width in WIDTHS
+    ]
+    calls += [
+        (f, s, width, [seed], False)
+        for f, s in SINGLE.items()
+        for width in WIDTHS
+        for seed in seeds
+    ]
     for family, spec, width, members, stacked in [] if options.report else calls:
         if not result.has(family=family, critic=width, seed=members[0]):
             for row in train(family, spec, width, members, steps, stacked):

@@ -56,7 +56,9 @@ class Result:
 
     def bar(self, name: str, value: float, op: str, bar: float) -> None:
         """State a bar of the issue and what was measured against it."""
-        self.bars.append({"name": name, "value": value, "op": op, "bar": bar, "met": met(value, op, bar)})
+        self.bars.append(
+            {"name": name, "value": value, "op": op, "bar": bar, "met": met(value, op, bar)}
+        )
 
     def save(self) -> None:
         """Write the file, to a temporary one first."""
@@ -87,10 +89,12 @@ class Result:
         table = Table(*columns, title=self.name)
         for row in self.rows if rows is None else rows:
             table.add_row(*(_shown(row.get(column, "")) for column in columns))
-        console = Console(width=160)
+        console = Console(base_channels=160)
         console.print(table)
         for b in self.bars:
-            console.print(f"{'met  ' if b['met'] else 'SHORT'} {b['name']}: {_shown(b['value'])} {b['op']} {b['bar']}")
+            console.print(
+                f"{'met  ' if b['met'] else 'SHORT'} {b['name']}: {_shown(b['value'])} {b['op']} {b['bar']}"
+            )
 
 
 def met(value: float, op: str, bar: float) -> bool:
@@ -101,9 +105,17 @@ def met(value: float, op: str, bar: float) -> bool:
 def arguments(doc: str) -> argparse.ArgumentParser:
     """The parser of every benchmark: `--quick` for the tests, `--jobs` for rows at once."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few steps, nothing written: for the tests")
-    parser.add_argument("--jobs", type=int, default=1, help="rows computed at once, each on one thread")
-    parser.add_argument("--report", action="store_true", help="compute nothing: bars and picture of the rows at hand")
+    parser.add_argument(
+        "--quick", action="store_true", help="a few steps, nothing written: for the tests"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="rows computed at once, each on one thread"
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="compute nothing: bars and picture of the rows at hand",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     return parser
 
@@ -135,7 +147,9 @@ def _shown(value: Any) -> str:
 
 
 def _commit() -> str:
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    git = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return git.stdout.strip() or "none"
 
 
@@ -144,4 +158,8 @@ def _versions() -> dict[str, str]:
 
     import advlearn
 
-    return {"advlearn": advlearn.__version__, "torch": torch.__version__, "python": sys.version.split()[0]}
+    return {
+        "advlearn": advlearn.__version__,
+        "torch": torch.__version__,
+        "python": sys.version.split()[0],
+    }

@@ -1,12 +1,14 @@
 """What a head costs: the domain head against a hand-written DANN loop, the fairness head against the plain model.
 
-- `domain`: the network of the DANN paper, 64 + 64 images of 28 x 28 in colour, a domain critic of 2 x 128. The loop
-  written by hand reverses the gradient, with a ramp, in one backward pass.
-- `fairness`: UCI Adult, 107 features, a critic of 2 x 64 on the logit. `plain` is a tight loop without any adversary,
-  `by hand` the same with a critic behind a gradient reversal: what a head costs where nobody is in between.
+- `domain`: the network of the DANN paper, 64 + 64 images of 28 x 28 in colour, a domain critic of 2
+  x 128. The loop written by hand reverses the gradient, with a ramp, in one backward pass.
+- `fairness`: UCI Adult, 107 features, a critic of 2 x 64 on the logit. `plain` is a tight loop
+  without any adversary, `by hand` the same with a critic behind a gradient reversal: what a head
+  costs where nobody is in between.
 
-Ours is the step that `fit` makes, the moving average of the weights included, in both of its ways: reversal and in
-turn. All loops of a case take steps in turn, in blocks; a ratio is the median over rounds of CPU time in one thread.
+Ours is the step that `fit` makes, the moving average of the weights included, in both of its ways:
+reversal and in turn. All loops of a case take steps in turn, in blocks; a ratio is the median over
+rounds of CPU time in one thread.
 """
 
 import statistics
@@ -21,16 +23,16 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.modes import adam
-from advlearn.core.reversal import reverse
-from advlearn.core.spec import resolve
+from advlearn.core.gradient_reversal import reverse_gradient
+from advlearn.core.grammar import resolve
+from advlearn.core.optim import adam
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
-from advlearn.data import Domains, Source, Table, adult, batches
-from advlearn.engine.average import Average
+from advlearn.data import ArrayDataset, Domains, TabularDataset, adult, batches
 from advlearn.nets import ConvPredictor, MLPPredictor
-from advlearn.tasks.adapt import Adapt
-from advlearn.tasks.debias import Debias
+from advlearn.tasks.domain_adaptation import DomainAdaptation
+from advlearn.tasks.fairness import Fairness
+from advlearn.training.ema import EMA
 
 LR, BETAS = 1e-3, (0.5, 0.999)
 DOMAIN, FAIRNESS = "domain, batch 64 + 64", "fairness, batch 512, model 64"
@@ -48,10 +50,12 @@ def perceptron(*sizes: int) -> nn.Sequential:
 
 def ours(task: Task, objective: str, data: Any, batch: int) -> Step:
     """The step that `fit` makes of a task."""
-    chain = task.chain(resolve(objective))
+    chain = task.adapt_objective(resolve(objective))
     adversaries = {name: Adversary(critic, chain) for name, critic in task.critics(chain).items()}
-    average = Average()
-    trainer = Trainer(task, adversaries, batches(data, batch), steps=10**6, lr=LR, callbacks=[average])
+    average = EMA()
+    trainer = Trainer(
+        task, adversaries, batches(data, batch), steps=10**6, lr=LR, callbacks=[average]
+    )
     average.on_start(trainer)
 
     def step() -> None:
@@ -73,8 +77,10 @@ def dann(data: Domains, batch: int) -> Step:
         for optimizer in optimizers:
             optimizer.zero_grad()
         h = model.features(torch.cat([xs, xt]))
-        scores = critic(reverse(h, 0.5))[:, 0]
-        loss = cross_entropy(model.head(h[:batch]), ys) + binary_cross_entropy_with_logits(scores, answers)
+        scores = critic(reverse_gradient(h, 0.5))[:, 0]
+        loss = cross_entropy(model.head(h[:batch]), ys) + binary_cross_entropy_with_logits(
+            scores, answers
+        )
         loss.backward()
         for optimizer in optimizers:
             optimizer.step()
@@ -82,10 +88,15 @@ def dann(data: Domains, batch: int) -> Step:
     return step
 
 
-def fairness_by_hand(data: Table, batch: int, hidden: tuple[int, ...], *, head: bool) -> Step:
+def fairness_by_hand(
+    data: TabularDataset, batch: int, hidden: tuple[int, ...], *, head: bool
+) -> Step:
     """A classifier with or without a reversal head on its logit."""
     model, critic = MLPPredictor(data.shape, 1, hidden), perceptron(1, 64, 64, 2)
-    optimizers = [adam(list(m.parameters()), lr=LR, betas=BETAS) for m in ((model, critic) if head else (model,))]
+    optimizers = [
+        adam(list(m.parameters()), lr=LR, betas=BETAS)
+        for m in ((model, critic) if head else (model,))
+    ]
     stream = batches(data, batch)
 
     def step() -> None:
@@ -95,7 +106,7 @@ def fairness_by_hand(data: Table, batch: int, hidden: tuple[int, ...], *, head: 
         logit = model(x)
         loss = binary_cross_entropy_with_logits(logit, y.float())
         if head:
-            scores = critic(reverse(logit[:, None]))
+            scores = critic(reverse_gradient(logit[:, None]))
             loss = loss + cross_entropy(scores, a)
         loss.backward()
         for optimizer in optimizers:
@@ -109,23 +120,31 @@ def domain_loops(quick: bool) -> dict[str, Step]:
     n, batch = (80, 8) if quick else (2000, 64)
     generator = torch.Generator().manual_seed(0)
     xs, xt = (torch.rand(n, 3, 28, 28, generator=generator) for _ in range(2))
-    data = Domains((Source(xs, torch.arange(n) % 10, classes=10),), Source(xt))
+    data = Domains((ArrayDataset(xs, torch.arange(n) % 10, classes=10),), ArrayDataset(xt))
     found = {"by hand, reversal": dann(data, batch)}
-    for loop, reversal, objective in (("advlearn, reversal", True, "gan"), ("advlearn, in turn", False, "nsgan")):
-        task = Adapt(ConvPredictor((3, 28, 28), 10), shape=(3, 28, 28), reversal=reversal)
+    for loop, gradient_reversal, objective in (
+        ("advlearn, reversal", True, "gan"),
+        ("advlearn, in turn", False, "nsgan"),
+    ):
+        task = DomainAdaptation(
+            ConvPredictor((3, 28, 28), 10), shape=(3, 28, 28), gradient_reversal=gradient_reversal
+        )
         found[loop] = ours(task, objective, data, batch)
     return found
 
 
-def fairness_loops(data: Table, batch: int, hidden: tuple[int, ...]) -> dict[str, Step]:
+def fairness_loops(data: TabularDataset, batch: int, hidden: tuple[int, ...]) -> dict[str, Step]:
     """Loops of a fairness case, the plain one first."""
     found = {
         "plain": fairness_by_hand(data, batch, hidden, head=False),
         "by hand, reversal": fairness_by_hand(data, batch, hidden, head=True),
     }
-    for loop, reversal in (("advlearn, reversal", True), ("advlearn, in turn", False)):
-        task = Debias(
-            MLPPredictor(data.shape, 1, hidden), shape=data.shape, attributes=data.attributes, reversal=reversal
+    for loop, gradient_reversal in (("advlearn, reversal", True), ("advlearn, in turn", False)):
+        task = Fairness(
+            MLPPredictor(data.shape, 1, hidden),
+            shape=data.shape,
+            attributes=data.attributes,
+            gradient_reversal=gradient_reversal,
         )
         found[loop] = ours(task, "predictive", data, batch)
     return found
@@ -174,7 +193,9 @@ def main() -> None:
         rounds, many = (2, 2) if options.quick else (21, 60)
         cases = [(DOMAIN, domain_loops(options.quick), max(1, many // 20))]
         read = adult("train")
-        census = Table(read.x, read.y, {"sex": read.sensitive["sex"]}, {"sex": read.sensitive_names["sex"]})
+        census = TabularDataset(
+            read.x, read.y, {"sex": read.sensitive["sex"]}, {"sex": read.sensitive_names["sex"]}
+        )
         for batch, hidden in ((256, (64,)), (512, (64,)), (2048, (64,)), (512, (256, 256))):
             name = f"fairness, batch {batch}, model {' x '.join(map(str, hidden))}"
             cases.append((name, fairness_loops(census, batch, hidden), many))
@@ -182,7 +203,9 @@ def main() -> None:
             for row in timed(name, loops, rounds, block):
                 result.add(row)
     found = {r["case"]: r["ratio"] for r in result.rows if r["loop"] == "advlearn, reversal"}
-    result.bar("domain head, samples a second over the hand-written loop", 1 / found[DOMAIN], ">=", 0.95)
+    result.bar(
+        "domain head, samples a second over the hand-written loop", 1 / found[DOMAIN], ">=", 0.95
+    )
     result.bar("fairness head, step over the plain one", found[FAIRNESS], "<=", 1.3)
     result.save()
     result.show(COLUMNS)

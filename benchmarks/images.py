@@ -1,20 +1,20 @@
 """DCGAN on MNIST and Fashion-MNIST with seven objectives, ten minutes of one CPU core each.
 
-A row is one training run, seed 0: the same generator and critic (DCGAN, width 16, no norm in the critic;
-BEGAN's auto-encoder of the same width; IMLE compares pixels and trains no critic), batch 64, samples of the
-player's moving average. Its budget is 600 s of CPU time of the training process on one thread; classifier and
-figures are outside of it. How many player steps that makes is in the row. It is estimated anew every 20
-steps from the time so far, so that a learning-rate schedule ends when the budget does. With `--device cuda` a
-row is 20,000 player steps whatever their time.
+A row is one training run, seed 0: the same generator and critic (DCGAN, width 16, no norm in the
+critic; BEGAN's auto-encoder of the same width; IMLE compares pixels and trains no critic), batch
+64, samples of the player's moving average. Its budget is 600 s of CPU time of the training process
+on one thread; classifier and figures are outside of it. How many player steps that makes is in the
+row. It is estimated anew every 20 steps from the time so far, so that a learning-rate schedule ends
+when the budget does. With `--device cuda` a row is 20,000 player steps whatever their time.
 
-Frechet distance, precision and recall (k = 3), density and coverage (k = 5) compare 10,000 samples with the
-10,000 test images in the 128 features before the last layer of a small convolutional classifier, which this
-file trains on the training images. Rows named `real` compare 10,000 training images with the test images:
-the floor.
+Frechet distance, precision and recall (k = 3), density and coverage (k = 5) compare 10,000 samples
+with the 10,000 test images in the 128 features before the last layer of a small convolutional
+classifier, which this file trains on the training images. Rows named `real` compare 10,000 training
+images with the test images: the floor.
 
-Every objective runs with the settings of its alias, which are its paper's, but for one learning rate, 1e-3: the
-papers' rates are for runs of many hours. It was chosen against DCGAN's 2e-4 by nsgan alone, 60 s each, by the Frechet
-distance to 5,000 training images; no test image took part.
+Every objective runs with the settings of its alias, which are its paper's, but for one learning
+rate, 1e-3: the papers' rates are for runs of many hours. It was chosen against DCGAN's 2e-4 by
+nsgan alone, 60 s each, by the Frechet distance to 5,000 training images; no test image took part.
 """
 
 import time
@@ -27,15 +27,15 @@ from judge import teach
 from torch import Tensor, nn
 
 from advlearn.core.callback import Callback
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.core.trainer import NonFiniteError, Trainer
-from advlearn.data import Batches, Source, load
-from advlearn.engine.rng import isolated
-from advlearn.engine.samples import picture
+from advlearn.data import ArrayDataset, Batches, load
 from advlearn.fitting import fit
 from advlearn.metrics import density_coverage, features, frechet_distance, precision_recall
 from advlearn.nets import DCGANGenerator, IdentityCritic, critic_for
 from advlearn.tasks.generate import Generate
+from advlearn.training.rng import isolated
+from advlearn.training.samples import save_image_grid
 
 SHAPE, LATENT, WIDTH, BATCH = (1, 28, 28), 64, 16, 64
 SECONDS, GPU_STEPS, SAMPLES, EPOCHS = 600.0, 20_000, 10_000, 4
@@ -73,7 +73,9 @@ class Budget(Callback):
         if self.spent >= self.seconds:
             trainer.stop_reason = f"{self.seconds:g} s of CPU time are spent"
         elif trainer.step % 20 == 0:
-            trainer.steps = trainer.step + max(1, round(trainer.step * (self.seconds / self.spent - 1)))
+            trainer.steps = trainer.step + max(
+                1, round(trainer.step * (self.seconds / self.spent - 1))
+            )
 
 
 class Watch(Callback):
@@ -90,11 +92,13 @@ class Watch(Callback):
 
 
 @cache
-def parts(data: str, quick: bool) -> tuple[Source, Source]:
+def parts(data: str, quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
     """Training and test images."""
     train, test = load(data), load(f"{data}-test")
     if quick and train.y is not None and test.y is not None:
-        return Source(train.x[:500], train.y[:500], data, 10), Source(test.x[:100], test.y[:100], data, 10)
+        return ArrayDataset(train.x[:500], train.y[:500], data, 10), ArrayDataset(
+            test.x[:100], test.y[:100], data, 10
+        )
     return train, test
 
 
@@ -106,7 +110,13 @@ def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
         net = nn.Sequential(
             *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Dropout(0.25), nn.Linear(32 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10)),
+            *(
+                nn.Flatten(),
+                nn.Dropout(0.25),
+                nn.Linear(32 * 7 * 7, 128),
+                nn.ReLU(),
+                nn.Linear(128, 10),
+            ),
         )
         stream = Batches(train, 100)
         steps = max(2, (not quick) * EPOCHS * stream.per_epoch)
@@ -137,8 +147,14 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
     with isolated(0):
         compared = resolve(objective).required_objective()
         fixed = getattr(compared, "embedding", "learned") == "identity"
-        critic = IdentityCritic() if fixed else critic_for(SHAPE, compared.score, width=WIDTH)
-        task = Generate(DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE, critic=critic)
+        critic = (
+            IdentityCritic()
+            if fixed
+            else critic_for(SHAPE, compared.critic_output, base_channels=WIDTH)
+        )
+        task = Generate(
+            DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE, critic=critic
+        )
     watch, steps = (Budget(SECONDS), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
     done = {**key, "spec": repr(resolve(objective)), "seed": 0}
     try:
@@ -154,10 +170,12 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
         )
     except NonFiniteError as error:
         return {**done, "health": str(error)}
-    samples = torch.cat([run.sample(100, seed=k).cpu() for k in range(1 if quick else SAMPLES // 100)])
+    samples = torch.cat(
+        [run.sample(100, seed=k).cpu() for k in range(1 if quick else SAMPLES // 100)]
+    )
     if not quick:
         suffix = "" if device == "cpu" else f"-{device}"
-        picture(samples[:64], RESULTS / "images" / f"{data}-{objective}{suffix}.png")
+        save_image_grid(samples[:64], RESULTS / "images" / f"{data}-{objective}{suffix}.png")
     done |= {"steps": run.trainer.step if run.trainer else 0, "cpu_seconds": round(watch.spent, 1)}
     return {**done, **figures(data, samples, quick), "health": run.health()["data"].verdict}
 
@@ -175,7 +193,9 @@ def main() -> None:
         for data in (options.data[:1] if options.quick else options.data)
         for name in options.only
     ]
-    compute(result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs)
+    compute(
+        result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs
+    )
     for data in ACCURACY:
         for row in [r for r in result.rows if r["data"] == data and "classifier" in r][:1]:
             result.bar(f"classifier, {data}", row["classifier"], ">=", ACCURACY[data])

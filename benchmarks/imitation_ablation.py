@@ -1,20 +1,23 @@
 """What holds the critic of GAIL, at equal budget; and whose reward carries to a mirrored maze, AIRL's or VAIRL's.
 
-- `objectives`: GAIL alone, with instance noise, with a gradient penalty; VAIL with the rate of beta of the paper, with
-  a faster one, and at three fixed betas; WAIL, GMMIL and optimal transport. Hopper-v5 and HalfCheetah-v5, one and four
-  trajectories, every twentieth pair, five seeds at most, all with the PPO of `imitation_mujoco.py` and `--steps`
-  environment steps (default 400,000, on a GPU 2M; 200,000 with a larger standard deviation, in
-  `results/imitation_ablation_tried.json`, left all of them below 0.08 on HalfCheetah). WAIL's, GMMIL's and optimal
-  transport's rewards have either sign, and where Hopper ends early that matters: these three have absorbing states.
-  `ratio` is the mean return of 20 episodes of the sampled policy over the expert's.
-- `score`: by method, the interquartile mean of the ratios over both games, both numbers of trajectories and all seeds
-  that every method has, and its 95 % interval from 2,000 bootstrap samples that draw seeds within each game and number
-  of trajectories (Agarwal et al. 2021, section 4).
-- `mazes`: the paper's C- and S-maze. The reward of a state is learned from 20 episodes of a noisy scripted expert, then
-  a new policy is paid it in the mirrored maze, where `transfer` is the mean return of ten episodes of its mode, and
-  `expert` that of the scripted expert there. The PPO of `examples/airl_transfer_maze.py` with positions on the scale of
-  the box, 1M steps in each C-maze and 2M in each S-maze, where 200,000 do not imitate and 2M do; the new policy
-  explores by gSDE. `imitation` is the return of the imitating policy in the first maze.
+- `objectives`: GAIL alone, with instance noise, with a gradient penalty; VAIL with the rate of beta
+  of the paper, with a faster one, and at three fixed betas; WAIL, GMMIL and optimal transport.
+  Hopper-v5 and HalfCheetah-v5, one and four trajectories, every twentieth pair, five seeds at most,
+  all with the PPO of `imitation_mujoco.py` and `--steps` environment steps (default 400,000, on a
+  GPU 2M; 200,000 with a larger standard deviation, in `results/imitation_ablation_tried.json`, left
+  all of them below 0.08 on HalfCheetah). WAIL's, GMMIL's and optimal transport's rewards have
+  either sign, and where Hopper ends early that matters: these three have absorbing states. `ratio`
+  is the mean return of 20 episodes of the sampled policy over the expert's.
+- `score`: by method, the interquartile mean of the ratios over both games, both numbers of
+  trajectories and all seeds that every method has, and its 95 % interval from 2,000 bootstrap
+  samples that draw seeds within each game and number of trajectories (Agarwal et al. 2021, section
+  4).
+- `mazes`: the paper's C- and S-maze. The reward of a state is learned from 20 episodes of a noisy
+  scripted expert, then a new policy is paid it in the mirrored maze, where `transfer` is the mean
+  return of ten episodes of its mode, and `expert` that of the scripted expert there. The PPO of
+  `examples/airl_transfer_maze.py` with positions on the scale of the box, 1M steps in each C-maze
+  and 2M in each S-maze, where 200,000 do not imitate and 2M do; the new policy explores by gSDE.
+  `imitation` is the return of the imitating policy in the first maze.
 """
 
 from typing import Any
@@ -55,9 +58,15 @@ PLACES = [("hopper", 1), ("hopper", 4), ("halfcheetah", 1), ("halfcheetah", 4)]
 STEPS_CPU, STEPS_GPU = 400_000, 2_000_000
 MAZE_STEPS = {"C": 1_000_000, "S": 2_000_000}
 MAZES = {"C": (CMaze, CMazeMirrored), "S": (SMaze, SMazeMirrored)}
-# Of the new policy alone, which nobody shows the way: with noise drawn anew at every step it stays below the second
-# barrier of the S-maze, right under the goal.
-EXPLORING = {"use_sde": True, "sde_sample_freq": 10, "gamma": 0.998, "gae_lambda": 0.98, "ent_coef": 0.01}
+# Of the new policy alone, which nobody shows the way: with noise drawn anew at every step it stays
+# below the second barrier of the S-maze, right under the goal.
+EXPLORING = {
+    "use_sde": True,
+    "sde_sample_freq": 10,
+    "gamma": 0.998,
+    "gae_lambda": 0.98,
+    "ent_coef": 0.01,
+}
 LEARNERS = {
     "AIRL": "airl",
     "VAIRL": "vairl",
@@ -66,7 +75,19 @@ LEARNERS = {
     "AIRL + spectral norm": "airl + spectral_norm",
     "VAIRL + spectral norm": "vairl + spectral_norm",
 }
-COLUMNS = ["part", "game", "method", "trajectories", "seed", "ratio", "low", "high", "imitation", "transfer", "expert"]
+COLUMNS = [
+    "part",
+    "game",
+    "method",
+    "trajectories",
+    "seed",
+    "ratio",
+    "low",
+    "high",
+    "imitation",
+    "transfer",
+    "expert",
+]
 
 
 def train(game: str, trajectories: int, method: str, seed: int, steps: int) -> Row:
@@ -74,11 +95,26 @@ def train(game: str, trajectories: int, method: str, seed: int, steps: int) -> R
     env_id = GAMES[game][0]
     demos = load_demonstrations(game).first(trajectories)
     player = ppo(demos, env_id, seed, LOG_STD)
-    shared: dict[str, Any] = {"every": EVERY, "seed": seed, "absorbing": method in ABSORBING, "quiet": True}
+    shared: dict[str, Any] = {
+        "every": EVERY,
+        "seed": seed,
+        "absorbing": method in ABSORBING,
+        "quiet": True,
+    }
     imitate(demos, METHODS[method], algorithm=player, steps=steps, **shared)
     returned = mean_return(player, env_id, False, 20 if steps > 5000 else 1, seed)
-    key: Row = {"part": "objectives", "game": game, "trajectories": trajectories, "method": method, "seed": seed}
-    scores = {"ratio": returned / demos.expert_return, "return": returned, "expert": demos.expert_return}
+    key: Row = {
+        "part": "objectives",
+        "game": game,
+        "trajectories": trajectories,
+        "method": method,
+        "seed": seed,
+    }
+    scores = {
+        "ratio": returned / demos.expert_return,
+        "return": returned,
+        "expert": demos.expert_return,
+    }
     return {**key, "steps": steps, **scores, "objective": METHODS[method]}
 
 
@@ -88,18 +124,30 @@ class Noisy:
     def __init__(self, maze: type[Maze], noise: float, seed: int) -> None:
         self.rule, self.noise, self.draw = maze_expert(maze(1)), noise, np.random.default_rng(seed)
 
-    def predict(self, observations: np.ndarray, deterministic: bool = True) -> tuple[np.ndarray, None]:
+    def predict(
+        self, observations: np.ndarray, deterministic: bool = True
+    ) -> tuple[np.ndarray, None]:
         """Forces for positions, in the form of a stable-baselines3 policy."""
         forces = (1 - self.noise) * self.rule(torch.as_tensor(observations)).numpy()
-        return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(np.float32), None
+        return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(
+            np.float32
+        ), None
 
 
-def maze_ppo(venv: VecEnv, maze: type[Maze], seed: int, exploring: dict[str, Any] | None = None) -> PPO:
+def maze_ppo(
+    venv: VecEnv, maze: type[Maze], seed: int, exploring: dict[str, Any] | None = None
+) -> PPO:
     """PPO of 100 steps a rollout, with positions from -4 to 4; its rate falls to zero."""
     low, high = np.array(maze.LOW, np.float32), np.array(maze.HIGH, np.float32)
     scale = {"mean": (low + high) / 2, "scale": (high - low) / 8}
     seen = {"features_extractor_class": Standardised, "features_extractor_kwargs": scale}
-    rollout: dict[str, Any] = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "seed": seed, "device": "cpu"}
+    rollout: dict[str, Any] = {
+        "n_steps": 100,
+        "batch_size": 800,
+        "n_epochs": 8,
+        "seed": seed,
+        "device": "cpu",
+    }
     learning = {"learning_rate": lambda left: 1e-3 * left, **(exploring or {})}
     return PPO("MlpPolicy", venv, policy_kwargs=seen, **learning, **rollout)
 
@@ -120,12 +168,31 @@ def transfer(maze: str, method: str, seed: int, steps: int) -> Row:
     here, there = MAZES[maze]
     demos = record(Noisy(here, 0.3, seed), batch(here, 20), episodes=20)
     player = maze_ppo(VecMonitor(batch(here, 64)), here, seed)
-    run = imitate(demos, LEARNERS[method], steps=steps, algorithm=player, inputs="state", seed=seed, quiet=True)
-    paid = VecNormalize(VecMonitor(Rewarded(batch(there, 64), run.reward)), norm_obs=False, gamma=EXPLORING["gamma"])
+    run = imitate(
+        demos,
+        LEARNERS[method],
+        steps=steps,
+        algorithm=player,
+        inputs="state",
+        seed=seed,
+        quiet=True,
+    )
+    paid = VecNormalize(
+        VecMonitor(Rewarded(batch(there, 64), run.reward)), norm_obs=False, gamma=EXPLORING["gamma"]
+    )
     fresh = maze_ppo(paid, there, seed + 100, EXPLORING).learn(steps)
-    found = {"imitation": shown(player, here), "unchanged": shown(player, there), "transfer": shown(fresh, there)}
+    found = {
+        "imitation": shown(player, here),
+        "unchanged": shown(player, there),
+        "transfer": shown(fresh, there),
+    }
     key: Row = {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": steps}
-    return {**key, **found, "expert": shown(Noisy(there, 0.0, 0), there), "shown": demos.expert_return}
+    return {
+        **key,
+        **found,
+        "expert": shown(Noisy(there, 0.0, 0), there),
+        "shown": demos.expert_return,
+    }
 
 
 def scores(result: Result) -> list[Row]:
@@ -137,7 +204,8 @@ def scores(result: Result) -> list[Row]:
     for method in METHODS:
         rows = [r for r in done if r["method"] == method and _run(r) in even]
         strata = [
-            np.array([r["ratio"] for r in rows if _place(r) == place]) for place in dict.fromkeys(map(_place, rows))
+            np.array([r["ratio"] for r in rows if _place(r) == place])
+            for place in dict.fromkeys(map(_place, rows))
         ]
         if not strata:
             continue
@@ -145,7 +213,16 @@ def scores(result: Result) -> list[Row]:
         low, high = np.percentile([trim_mean(d, 0.25) for d in drawn], (2.5, 97.5))
         middle = float(trim_mean(np.concatenate(strata), 0.25))
         runs = sum(map(len, strata))
-        found.append({"part": "score", "method": method, "ratio": middle, "low": low, "high": high, "runs": runs})
+        found.append(
+            {
+                "part": "score",
+                "method": method,
+                "ratio": middle,
+                "low": low,
+                "high": high,
+                "runs": runs,
+            }
+        )
     return found
 
 
@@ -184,7 +261,9 @@ def picture(result: Result) -> None:
         panel = figure.add_subplot(1, 3, place + 2)
         runs = [r for r in result.rows if r["part"] == "mazes" and r["game"] == maze]
         names = list(LEARNERS)
-        panel.plot([r["transfer"] for r in runs], [names.index(r["method"]) for r in runs], "o", alpha=0.7)
+        panel.plot(
+            [r["transfer"] for r in runs], [names.index(r["method"]) for r in runs], "o", alpha=0.7
+        )
         if runs:
             panel.axvline(runs[0]["expert"], color="k", linestyle="--")
         panel.set_yticks(range(len(names)), names)
@@ -195,14 +274,18 @@ def picture(result: Result) -> None:
 def main() -> None:
     """Compute the rows that are missing."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--parts", nargs="*", default=["mazes", "objectives"], help="mazes, objectives")
+    parser.add_argument(
+        "--parts", nargs="*", default=["mazes", "objectives"], help="mazes, objectives"
+    )
     parser.add_argument("--steps", type=int, default=None, help="environment steps of the ablation")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many seeds")
     options = parser.parse_args()
     one_thread()
     quick, seeds = options.quick, SEEDS[: 1 if options.quick else options.seeds]
     result = Result("imitation_ablation", quick=quick)
-    steps = 4096 if quick else options.steps or (STEPS_CPU if options.device == "cpu" else STEPS_GPU)
+    steps = (
+        4096 if quick else options.steps or (STEPS_CPU if options.device == "cpu" else STEPS_GPU)
+    )
     few = 1 if quick else None
     # Seed by seed, so that a table that is not finished is even.
     runs: list[dict[str, Any]] = [

@@ -1,21 +1,24 @@
 """GAIL on classic control: the paper's rows from one and ten episodes, and how long CartPole takes.
 
-- `paper`: CartPole-v1 from one episode, Acrobot-v1 and MountainCar-v0 from one and from ten, every so-manieth pair
-  kept as in the paper (10, 5 and 5), at most 1.5M environment steps (the paper's budget). The return is the mean of 50
-  episodes (MountainCar: 500, whose episodes differ by ten) of the sampled policy on gymnasium's own environment;
-  `expert` is that of the demonstrations.
-- `time`: CartPole from one whole episode: CPU seconds until a policy's mode reaches 475 in the mean of 20 episodes,
-  looked at every 8,192 steps (16,384 there); looking is not counted. The reference library beside it, its documented
-  quickstart on the same episode, at most 196,608 steps. It runs in an environment of its own, named by
-  ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1); without it its rows are left out.
+- `paper`: CartPole-v1 from one episode, Acrobot-v1 and MountainCar-v0 from one and from ten, every
+  so-manieth pair kept as in the paper (10, 5 and 5), at most 1.5M environment steps (the paper's
+  budget). The return is the mean of 50 episodes (MountainCar: 500, whose episodes differ by ten) of
+  the sampled policy on gymnasium's own environment; `expert` is that of the demonstrations.
+- `time`: CartPole from one whole episode: CPU seconds until a policy's mode reaches 475 in the mean
+  of 20 episodes, looked at every 8,192 steps (16,384 there); looking is not counted. The reference
+  library beside it, its documented quickstart on the same episode, at most 196,608 steps. It runs
+  in an environment of its own, named by ADVLEARN_PEERS_IMITATION (the path of its python, with
+  imitation 1.0.1); without it its rows are left out.
 
-Training steps in 64 batched environments of advlearn_envs. For `paper` the critic is held by R1 and the rate of PPO
-falls to zero: both were chosen on CartPole's seeds 0 and 1, where without them returns rose to 460 and fell again (an
-earlier run of the three seeds at a constant rate without R1 ended at 481, 327 and 73). MountainCar is plain GAIL with
-the reward log D - log(1 - D), and its policy sees observations on the demonstrations' scale, since its speeds are below
-0.07: chosen on seeds 0 and 1, mostly from one episode. Eight runs without that scale (300,000 to 1M steps) ended
-between -200 and -114; with it three whole runs at gamma 0.99 ended at -101.5, -101.8 and -101.8, and with the reward
-log D three at -100.8, -102.6 and -102.6. `time` is plain GAIL at a constant rate.
+Training steps in 64 batched environments of advlearn_envs. For `paper` the critic is held by R1 and
+the rate of PPO falls to zero: both were chosen on CartPole's seeds 0 and 1, where without them
+returns rose to 460 and fell again (an earlier run of the three seeds at a constant rate without R1
+ended at 481, 327 and 73). MountainCar is plain GAIL with the reward log D - log(1 - D), and its
+policy sees observations on the demonstrations' scale, since its speeds are below 0.07: chosen on
+seeds 0 and 1, mostly from one episode. Eight runs without that scale (300,000 to 1M steps) ended
+between -200 and -114; with it three whole runs at gamma 0.99 ended at -101.5, -101.8 and -101.8,
+and with the reward log D three at -100.8, -102.6 and -102.6. `time` is plain GAIL at a constant
+rate.
 """
 
 import json
@@ -45,20 +48,52 @@ SEEDS = (0, 1, 2)
 HELD = "gail + r1(weight=1)"
 GAMES: dict[str, tuple[str, int, int, str, dict[str, Any], dict[str, Any]]] = {
     "cartpole": ("CartPole-v1", 10, 300_000, HELD, {}, {"gamma": 0.98, "gae_lambda": 0.8}),
-    "acrobot": ("Acrobot-v1", 5, 1_500_000, HELD, {"reward": "log"}, {"gamma": 0.99, "gae_lambda": 0.95}),
-    "mountaincar": ("MountainCar-v0", 5, 1_500_000, "gail", {"reward": "logit"}, {"gamma": 0.995, "gae_lambda": 0.95}),
+    "acrobot": (
+        "Acrobot-v1",
+        5,
+        1_500_000,
+        HELD,
+        {"reward": "log"},
+        {"gamma": 0.99, "gae_lambda": 0.95},
+    ),
+    "mountaincar": (
+        "MountainCar-v0",
+        5,
+        1_500_000,
+        "gail",
+        {"reward": "logit"},
+        {"gamma": 0.995, "gae_lambda": 0.95},
+    ),
 }
 UPDATES = 4
 PAPER = [("cartpole", 1), ("acrobot", 1), ("acrobot", 10), ("mountaincar", 1), ("mountaincar", 10)]
-COLUMNS = ["part", "game", "method", "episodes", "seed", "return", "expert", "steps", "cpu_seconds", "steps_per_second"]
+COLUMNS = [
+    "part",
+    "game",
+    "method",
+    "episodes",
+    "seed",
+    "return",
+    "expert",
+    "steps",
+    "cpu_seconds",
+    "steps_per_second",
+]
 
 
 def player(game: str, seed: int, rate: Any, policy: dict[str, Any] | None = None) -> PPO:
     """PPO on 64 batched environments."""
     env_id, _, _, _, _, settings = GAMES[game]
     venv = VecMonitor(StableBaselinesVecEnv(make(env_id, 64)))
-    rollout: dict[str, Any] = {"n_steps": 32, "batch_size": 256, "n_epochs": 4, "learning_rate": rate}
-    return PPO("MlpPolicy", venv, seed=seed, device="cpu", policy_kwargs=policy, **rollout, **settings)
+    rollout: dict[str, Any] = {
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 4,
+        "learning_rate": rate,
+    }
+    return PPO(
+        "MlpPolicy", venv, seed=seed, device="cpu", policy_kwargs=policy, **rollout, **settings
+    )
 
 
 def decaying(left: float) -> float:
@@ -110,7 +145,13 @@ def paper(game: str, episodes: int, seed: int, quick: bool) -> Row:
     seconds = time.process_time() - began
     shown = 2 if quick else 500 if game == "mountaincar" else 50
     returns = run.returns(env_id, shown, deterministic=False, seed=1000 + seed)
-    key = {"part": "paper", "game": game, "method": f"advlearn {objective}", "episodes": episodes, "seed": seed}
+    key = {
+        "part": "paper",
+        "game": game,
+        "method": f"advlearn {objective}",
+        "episodes": episodes,
+        "seed": seed,
+    }
     return {
         **key,
         "return": float(returns.mean()),
@@ -128,12 +169,29 @@ def until(seed: int, quick: bool) -> Row:
     watch.began = time.process_time()
     steps = 2048 if quick else 196_608
     run = imitate(
-        demos, "gail", steps=steps, algorithm=learner, seed=seed, callbacks=[watch], quiet=True, updates=UPDATES
+        demos,
+        "gail",
+        steps=steps,
+        algorithm=learner,
+        seed=seed,
+        callbacks=[watch],
+        quiet=True,
+        updates=UPDATES,
     )
     seconds = watch.seconds or time.process_time() - watch.began - watch.looking
-    key = {"part": "time", "game": "cartpole", "method": "advlearn gail", "episodes": 1, "seed": seed}
+    key = {
+        "part": "time",
+        "game": "cartpole",
+        "method": "advlearn gail",
+        "episodes": 1,
+        "seed": seed,
+    }
     returns = run.returns("CartPole-v1", 2 if quick else 20)
-    reached = {"reached": watch.seconds is not None, "return": float(returns.mean()), "expert": 500.0}
+    reached = {
+        "reached": watch.seconds is not None,
+        "return": float(returns.mean()),
+        "expert": 500.0,
+    }
     return {**key, **reached, **_cost(run, seconds)}
 
 
@@ -142,29 +200,49 @@ def reference(seed: int) -> Row:
     script = Path(__file__).parent / "peers" / "imitation_cartpole.py"
     file = str(find("demos", "cartpole.npz"))
     command = [os.environ["ADVLEARN_PEERS_IMITATION"], str(script), file, str(seed)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-    key = {"part": "time", "game": "cartpole", "method": "imitation 1.0.1 gail", "episodes": 1, "seed": seed}
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[
+        -1
+    ]
+    key = {
+        "part": "time",
+        "game": "cartpole",
+        "method": "imitation 1.0.1 gail",
+        "episodes": 1,
+        "seed": seed,
+    }
     return {**key, "expert": 500.0, **json.loads(said)}
 
 
 def _cost(run: Imitation, seconds: float) -> Row:
     steps = run.policy.num_timesteps
-    return {"steps": steps, "cpu_seconds": round(seconds, 2), "steps_per_second": round(steps / seconds)}
+    return {
+        "steps": steps,
+        "cpu_seconds": round(seconds, 2),
+        "steps_per_second": round(steps / seconds),
+    }
 
 
 def bars(result: Result) -> None:
     """The issue's bars, from the rows."""
 
     def found(part: str, game: str, method: str, name: str) -> list[float]:
-        rows = [r for r in result.rows if (r["part"], r["game"], r["method"]) == (part, game, method)]
+        rows = [
+            r for r in result.rows if (r["part"], r["game"], r["method"]) == (part, game, method)
+        ]
         return [r[name] for r in rows]
 
     for game, bar in (("cartpole", 475.0), ("acrobot", -79.0), ("mountaincar", -101.6)):
         for episodes in sorted({e for g, e in PAPER if g == game}):
-            rows = [r for r in result.rows if r["part"] == "paper" and r["game"] == game and r["episodes"] == episodes]
+            rows = [
+                r
+                for r in result.rows
+                if r["part"] == "paper" and r["game"] == game and r["episodes"] == episodes
+            ]
             if rows:
                 mean = float(np.mean([r["return"] for r in rows]))
-                result.bar(f"{game} from {episodes}: mean return of {len(rows)} seeds", mean, ">=", bar)
+                result.bar(
+                    f"{game} from {episodes}: mean return of {len(rows)} seeds", mean, ">=", bar
+                )
     ours = found("time", "cartpole", "advlearn gail", "cpu_seconds")
     theirs = found("time", "cartpole", "imitation 1.0.1 gail", "cpu_seconds")
     if ours and theirs:
@@ -189,7 +267,9 @@ def main() -> None:
                 result.add(reference(seed))
     if "paper" in options.parts and not options.report:
         games = PAPER[:1] if quick else PAPER
-        todo: list[dict[str, Any]] = [{"game": g, "episodes": n, "seed": seed} for g, n in games for seed in seeds]
+        todo: list[dict[str, Any]] = [
+            {"game": g, "episodes": n, "seed": seed} for g, n in games for seed in seeds
+        ]
         compute(result, partial(paper, quick=quick), todo, options.jobs)
     bars(result)
     result.save()
@@ -209,10 +289,18 @@ def picture(result: Result) -> None:
     axes = figure.add_subplot()
     for row in rows:
         share = (row["return"] - poor[row["game"]]) / (row["expert"] - poor[row["game"]])
-        axes.plot([share], [names.index(f"{row['game']}, {row['episodes']}")], "o", color="tab:blue", alpha=0.7)
+        axes.plot(
+            [share],
+            [names.index(f"{row['game']}, {row['episodes']}")],
+            "o",
+            color="tab:blue",
+            alpha=0.7,
+        )
     axes.axvline(1, color="k", linewidth=0.5)
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="return as a share of the expert's", title="GAIL, episodes of the expert, every seed")
+    axes.set(
+        xlabel="return as a share of the expert's", title="GAIL, episodes of the expert, every seed"
+    )
     figure.savefig(RESULTS / "imitation_classic.png", dpi=90)
 
 

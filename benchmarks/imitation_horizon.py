@@ -1,13 +1,14 @@
 """What a reward of one sign teaches without any expert: the bias of episodes that may end.
 
-The critic knows nothing: it scores every transition 0, so that each form of the reward is one number. PPO trains on it
-in 64 batched environments, 100,000 steps; the return is the mean of 50 episodes of the sampled policy. `random` is the
-policy before training. A form that is never negative pays for living on, which is all of CartPole; one that is never
-positive pays for ending, which is all of Acrobot; `logit` pays nothing here. With the absorbing state an end is paid
-what living on for ever is.
+The critic knows nothing: it scores every transition 0, so that each form of the reward is one
+number. PPO trains on it in 64 batched environments, 100,000 steps; the return is the mean of 50
+episodes of the sampled policy. `random` is the policy before training. A form that is never
+negative pays for living on, which is all of CartPole; one that is never positive pays for ending,
+which is all of Acrobot; `logit` pays nothing here. With the absorbing state an end is paid what
+living on for ever is.
 
-The bars are ours, and the issue names none: with the absorbing state CartPole stays within 20 points of the random
-policy for either sign, in the mean of the seeds. Nothing was tuned.
+The bars are ours, and the issue names none: with the absorbing state CartPole stays within 20
+points of the random policy for either sign, in the mean of the seeds. Nothing was tuned.
 """
 
 from functools import partial
@@ -58,7 +59,9 @@ def knows_nothing(env: VecEnv, form: Form, absorbing: bool, seed: int) -> Learne
     critic = torch.nn.Linear(encoder.width, 1)
     torch.nn.init.zeros_(critic.weight)
     torch.nn.init.zeros_(critic.bias)
-    return LearnedReward(Adversary(critic, "gan"), encoder, seen, form=form, gamma=GAMMA, absorbing=absorbing)
+    return LearnedReward(
+        Adversary(critic, "gan"), encoder, seen, form=form, gamma=GAMMA, absorbing=absorbing
+    )
 
 
 def train(game: str, form: Form, absorbing: bool, seed: int, quick: bool) -> Row:
@@ -66,18 +69,32 @@ def train(game: str, form: Form, absorbing: bool, seed: int, quick: bool) -> Row
     env = Rewarded(batched(game), knows_nothing(batched(game), form, absorbing, seed))
     # The scale of rewards only, and no limit to them, as in `imitate`.
     scaled = VecNormalize(env, norm_obs=False, clip_reward=np.inf, gamma=GAMMA)
-    settings: dict[str, Any] = {"n_steps": 32, "batch_size": 256, "n_epochs": 4, "learning_rate": 1e-3, "gamma": GAMMA}
+    settings: dict[str, Any] = {
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 4,
+        "learning_rate": 1e-3,
+        "gamma": GAMMA,
+    }
     player = PPO("MlpPolicy", scaled, seed=seed, device="cpu", **settings)
     fresh, _ = returns(player, game, 2 if quick else 50)
     player.learn(2048 if quick else STEPS)
     found, lengths = returns(player, game, 2 if quick else 50)
-    key: Row = {"game": game, "form": form, "absorbing": absorbing, "seed": seed, "steps": player.num_timesteps}
+    key: Row = {
+        "game": game,
+        "form": form,
+        "absorbing": absorbing,
+        "seed": seed,
+        "steps": player.num_timesteps,
+    }
     return {**key, "return": found, "random": fresh, "length": lengths}
 
 
 def returns(player: PPO, game: str, episodes: int) -> tuple[float, float]:
     """Mean true return and length of episodes of the sampled policy."""
-    found: Any = evaluate_policy(player, batched(game), episodes, deterministic=False, return_episode_rewards=True)
+    found: Any = evaluate_policy(
+        player, batched(game), episodes, deterministic=False, return_episode_rewards=True
+    )
     return float(np.mean(found[0])), float(np.mean(found[1]))
 
 
@@ -85,12 +102,18 @@ def bars(result: Result) -> None:
     """What the demonstration shows, and that the absorbing state takes it away."""
 
     def mean(name: str, game: str, form: str, absorbing: bool) -> float:
-        rows = [r for r in result.rows if (r["game"], r["form"], r["absorbing"]) == (game, form, absorbing)]
+        rows = [
+            r
+            for r in result.rows
+            if (r["game"], r["form"], r["absorbing"]) == (game, form, absorbing)
+        ]
         return float(np.mean([r[name] for r in rows])) if rows else float("nan")
 
     for form in ("positive", "log"):
         off = mean("return", "CartPole-v1", form, True) - mean("random", "CartPole-v1", form, True)
-        result.bar(f"CartPole, {form}, absorbing: distance from the random policy", abs(off), "<=", 20.0)
+        result.bar(
+            f"CartPole, {form}, absorbing: distance from the random policy", abs(off), "<=", 20.0
+        )
 
 
 def picture(result: Result) -> None:
@@ -106,7 +129,12 @@ def picture(result: Result) -> None:
             places = [FORMS.index(r["form"]) + shift for r in some]
             label = "absorbing state" if absorbing else "episodes end"
             axes.plot(places, [r["return"] for r in some], mark, alpha=0.7, label=label)
-        axes.axhline(float(np.mean([r["random"] for r in rows])), color="k", linestyle="--", label="before training")
+        axes.axhline(
+            float(np.mean([r["random"] for r in rows])),
+            color="k",
+            linestyle="--",
+            label="before training",
+        )
         axes.set_xticks(range(len(FORMS)), FORMS)
         axes.set(title=f"{game}, no expert data", ylabel="true return")
         axes.legend(fontsize="small")

@@ -1,17 +1,20 @@
 """Imitation on MuJoCo by the paper's protocol: four trajectories, eleven for Walker2d, every twentieth pair.
 
-- `on-policy`: GAIL with PPO in 16 environments, 2M steps on HalfCheetah and 4M on Hopper and Walker2d. The bar allows
-  5M; the paper spent 25M, with TRPO.
-- `off-policy`: least squares with a reward between 0 and 1 (AMP's), SAC and absorbing states, 300,000 steps.
+- `on-policy`: GAIL with PPO in 16 environments, 2M steps on HalfCheetah and 4M on Hopper and
+  Walker2d. The bar allows 5M; the paper spent 25M, with TRPO.
+- `off-policy`: least squares with a reward between 0 and 1 (AMP's), SAC and absorbing states,
+    300,000 steps.
 - `cloning`: behaviour cloning on the same pairs with the policy of PPO, 10,000 steps of Adam.
 
-`ratio` is the mean return of 50 episodes in gymnasium's own environment over the expert's. Actions are drawn where the
-expert's were (Hopper, HalfCheetah) and the mode where the expert's were modes (Walker2d); `mode` is the return with
-modes in any case. The policy that counts is the one at the end of a run. A run keeps checkpoints in the folder that
-`--runs` names and goes on from them. Observations have the scale of the demonstrations, all kept pairs. PPO's actions
-begin with a standard deviation of 0.37: chosen by the ratio of seed 0 on HalfCheetah and Walker2d, and of three seeds
-on Hopper. What was tried before, with 1 and 2M steps, and off-policy with GAIL's logit as the reward (that of the
-absorbing state, far below zero, counts a hundredfold), is in `results/imitation_mujoco_tried.json`.
+`ratio` is the mean return of 50 episodes in gymnasium's own environment over the expert's. Actions
+are drawn where the expert's were (Hopper, HalfCheetah) and the mode where the expert's were modes
+(Walker2d); `mode` is the return with modes in any case. The policy that counts is the one at the
+end of a run. A run keeps checkpoints in the folder that `--runs` names and goes on from them.
+Observations have the scale of the demonstrations, all kept pairs. PPO's actions begin with a
+standard deviation of 0.37: chosen by the ratio of seed 0 on HalfCheetah and Walker2d, and of three
+seeds on Hopper. What was tried before, with 1 and 2M steps, and off-policy with GAIL's logit as the
+reward (that of the absorbing state, far below zero, counts a hundredfold), is in
+`results/imitation_mujoco_tried.json`.
 """
 
 import time
@@ -45,7 +48,13 @@ LOG_STD = -1.0
 ON_POLICY = {"hopper": 4_000_000, "halfcheetah": 2_000_000, "walker2d": 4_000_000}
 OFF_POLICY = 300_000
 OBJECTIVES = {"cloning": "", "on-policy": "gail + r1(weight=1)", "off-policy": "amp"}
-ROLLOUT: dict[str, Any] = {"n_steps": 256, "batch_size": 256, "n_epochs": 5, "gamma": 0.995, "gae_lambda": 0.97}
+ROLLOUT: dict[str, Any] = {
+    "n_steps": 256,
+    "batch_size": 256,
+    "n_epochs": 5,
+    "gamma": 0.995,
+    "gae_lambda": 0.97,
+}
 COLUMNS = ["game", "method", "seed", "ratio", "return", "mode", "expert", "steps", "cpu_seconds"]
 
 
@@ -105,7 +114,10 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
     demos = load_demonstrations(game).first(trajectories)
     began = time.process_time()
     # Beyond one rollout of PPO, and the steps after which SAC begins to learn.
-    few, full = {"on-policy": 4096, "off-policy": 1050}, {"on-policy": ON_POLICY[game], "off-policy": OFF_POLICY}
+    few, full = (
+        {"on-policy": 4096, "off-policy": 1050},
+        {"on-policy": ON_POLICY[game], "off-policy": OFF_POLICY},
+    )
     steps = (few if quick else full).get(method, 0)
     out = None if quick else str(Path(runs) / f"{game}-{method}-{seed}")
     if method == "cloning":
@@ -113,13 +125,24 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
         torch.manual_seed(seed)
         clone_behaviour(player, demos.transitions(EVERY, seed=seed), steps=10 if quick else 10_000)
     else:
-        on, shared = method == "on-policy", {"every": EVERY, "seed": seed, "out": out, "quiet": True}
+        on, shared = (
+            method == "on-policy",
+            {"every": EVERY, "seed": seed, "out": out, "quiet": True},
+        )
         player = ppo(demos, env_id, seed, LOG_STD) if on else sac(demos, env_id, seed)
         settings: dict[str, Any] = shared if on else shared | {"absorbing": True, "updates": 4}
         imitate(demos, objective, algorithm=player, steps=steps, **settings)
     seconds = time.process_time() - began
-    found = {mode: mean_return(player, env_id, mode, 2 if quick else 50, seed) for mode in (True, False)}
-    key: Row = {"game": game, "method": method, "seed": seed, "objective": objective, "steps": player.num_timesteps}
+    found = {
+        mode: mean_return(player, env_id, mode, 2 if quick else 50, seed) for mode in (True, False)
+    }
+    key: Row = {
+        "game": game,
+        "method": method,
+        "seed": seed,
+        "objective": objective,
+        "steps": player.num_timesteps,
+    }
     returned = found[not drawn]
     scores = {"ratio": returned / demos.expert_return, "return": returned, "mode": found[True]}
     return {
@@ -143,7 +166,10 @@ def bars(result: Result) -> None:
 
     def means(game: str, *methods: str) -> dict[str, float]:
         rows = [r for r in result.rows if r["game"] == game and r["method"] in methods]
-        return {m: float(np.mean([r["ratio"] for r in rows if r["method"] == m])) for m in {r["method"] for r in rows}}
+        return {
+            m: float(np.mean([r["ratio"] for r in rows if r["method"] == m]))
+            for m in {r["method"] for r in rows}
+        }
 
     for game, bar in (("hopper", 0.95), ("halfcheetah", 0.9), ("walker2d", 0.9)):
         found = means(game, "on-policy", "off-policy")
@@ -152,7 +178,9 @@ def bars(result: Result) -> None:
             result.bar(f"{game}: mean ratio to the expert, {best}", found[best], ">=", bar)
     off = means("hopper", "off-policy")
     if off:
-        result.bar("hopper: mean ratio to the expert, off-policy, 300k steps", off["off-policy"], ">=", 0.9)
+        result.bar(
+            "hopper: mean ratio to the expert, off-policy, 300k steps", off["off-policy"], ">=", 0.9
+        )
 
 
 def picture(result: Result) -> None:
@@ -165,17 +193,26 @@ def picture(result: Result) -> None:
     for place, game in enumerate(games):
         axes = figure.add_subplot(1, len(games), place + 1)
         rows = [r for r in result.rows if r["game"] == game]
-        axes.plot([r["ratio"] for r in rows], [methods.index(r["method"]) for r in rows], "o", alpha=0.7)
+        axes.plot(
+            [r["ratio"] for r in rows], [methods.index(r["method"]) for r in rows], "o", alpha=0.7
+        )
         axes.axvline(1, color="k", linestyle="--")
         axes.set_yticks(range(len(methods)), methods)
-        axes.set(title=GAMES[game][0], xlabel="return over the expert's", ylim=(-0.5, 2.5), xlim=(-0.1, 1.1))
+        axes.set(
+            title=GAMES[game][0],
+            xlabel="return over the expert's",
+            ylim=(-0.5, 2.5),
+            xlim=(-0.1, 1.1),
+        )
     figure.savefig(RESULTS / "imitation_mujoco.png", dpi=90)
 
 
 def main() -> None:
     """Compute the rows that are missing."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--games", nargs="*", default=list(GAMES), help="hopper, halfcheetah, walker2d")
+    parser.add_argument(
+        "--games", nargs="*", default=list(GAMES), help="hopper, halfcheetah, walker2d"
+    )
     parser.add_argument("--methods", nargs="*", default=["cloning", "on-policy", "off-policy"])
     parser.add_argument("--runs", default="runs/imitation_mujoco", help="folder of the checkpoints")
     options = parser.parse_args()

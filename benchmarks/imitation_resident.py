@@ -1,9 +1,10 @@
 """Training steps a second of PPO and of GAIL, with rollouts in numpy and with rollouts that stay on the device.
 
-`numpy` is stable-baselines3's PPO on `StableBaselinesVecEnv`, `resident` is `ResidentPPO` on the same batch: the same
-network, 32 steps of each environment, four passes in eight minibatches. Both count episodes (`VecMonitor` there). GAIL
-makes `imitate`'s eight critic steps for each rollout, from a scripted expert. What is timed is whole iterations,
-rollout and training, from the second on: CPU seconds of one core, on a GPU seconds on the clock.
+`numpy` is stable-baselines3's PPO on `StableBaselinesVecEnv`, `resident` is `ResidentPPO` on the
+same batch: the same network, 32 steps of each environment, four passes in eight minibatches. Both
+count episodes (`VecMonitor` there). GAIL makes `imitate`'s eight critic steps for each rollout,
+from a scripted expert. What is timed is whole iterations, rollout and training, from the second on:
+CPU seconds of one core, on a GPU seconds on the clock.
 """
 
 import statistics
@@ -25,13 +26,28 @@ from advlearn.imitation import Demonstrations, ResidentPPO, imitate
 GAMES = ("CartPole-v1", "CMaze-v0")
 WAYS = ("numpy", "resident")
 TASKS = ("ppo", "gail")
-COLUMNS = ["task", "game", "way", "envs", "device", "steps_per_second", "lowest", "highest", "over_numpy"]
+COLUMNS = [
+    "task",
+    "game",
+    "way",
+    "envs",
+    "device",
+    "steps_per_second",
+    "lowest",
+    "highest",
+    "over_numpy",
+]
 
 
 def player(way: str, game: str, envs: int, device: str, steps: int) -> PPO:
     """PPO on a batch, one way or the other."""
     env = make(game, envs, device=device)
-    settings: dict[str, Any] = {"n_steps": steps, "batch_size": envs * steps // 8, "n_epochs": 4, "seed": 0}
+    settings: dict[str, Any] = {
+        "n_steps": steps,
+        "batch_size": envs * steps // 8,
+        "n_epochs": 4,
+        "seed": 0,
+    }
     if way == "resident":
         return ResidentPPO("MlpPolicy", env, device=device, **settings)
     return PPO("MlpPolicy", VecMonitor(StableBaselinesVecEnv(env)), device=device, **settings)
@@ -40,9 +56,15 @@ def player(way: str, game: str, envs: int, device: str, steps: int) -> PPO:
 def expert(game: str) -> Demonstrations:
     """Episodes of a scripted expert; how good it is does not change what a step costs."""
     env: Any = make(game, 4, time_limit=100)
-    policy = maze_expert(env) if game == "CMaze-v0" else lambda seen: (seen[:, 2] + seen[:, 3] > 0).long()
+    policy = (
+        maze_expert(env)
+        if game == "CMaze-v0"
+        else lambda seen: (seen[:, 2] + seen[:, 3] > 0).long()
+    )
     found = record(env, policy, source="scripted")
-    return Demonstrations(*(found[name] for name in ("observations", "actions", "episode_lengths", "terminated")))
+    return Demonstrations(
+        *(found[name] for name in ("observations", "actions", "episode_lengths", "terminated"))
+    )
 
 
 class Clock(BaseCallback):
@@ -78,10 +100,16 @@ def speed(task: str, game: str, way: str, envs: int, device: str, steps: int, ro
         learner.learn(total, callback=clock)
     else:
         imitate(expert(game), "gail", steps=total, algorithm=learner, callbacks=[clock], quiet=True)
-    seconds = [after - before for before, after in zip(clock.times[1:], clock.times[2:], strict=False)]
+    seconds = [
+        after - before for before, after in zip(clock.times[1:], clock.times[2:], strict=False)
+    ]
     rates = [envs * steps / taken for taken in seconds]
     key = {"task": task, "game": game, "way": way, "envs": envs, "device": device}
-    found = {"steps_per_second": statistics.median(rates), "lowest": min(rates), "highest": max(rates)}
+    found = {
+        "steps_per_second": statistics.median(rates),
+        "lowest": min(rates),
+        "highest": max(rates),
+    }
     return {**key, **found, "iterations": rounds, "n_steps": steps}
 
 
@@ -118,7 +146,12 @@ def main() -> None:
             for task in TASKS
             for way in WAYS
         ]
-        compute(result, partial(speed, steps=8 if quick else 32, rounds=1 if quick else 5), todo, options.jobs)
+        compute(
+            result,
+            partial(speed, steps=8 if quick else 32, rounds=1 if quick else 5),
+            todo,
+            options.jobs,
+        )
     bars(result)
     result.save()
     result.show(COLUMNS, [over_numpy(row, result.rows) for row in result.rows])

@@ -1,16 +1,17 @@
 """What the adversary costs: whole training, steps a CPU second, against PPO alone and against the reference library.
 
-Hopper-v5, ten demonstrations, one thread; environments, policy, critic and optimisers all count, since they run in one
-process. Ours are a batch of advlearn_envs, which is gymnasium's Hopper step for step, with a fused Adam, in PPO alone
-too. Pairs of runs, one after the other, so that a slow minute of the machine hits both; the ratio is the median of the
-pairs' ratios.
+Hopper-v5, ten demonstrations, one thread; environments, policy, critic and optimisers all count,
+since they run in one process. Ours are a batch of advlearn_envs, which is gymnasium's Hopper step
+for step, with a fused Adam, in PPO alone too. Pairs of runs, one after the other, so that a slow
+minute of the machine hits both; the ratio is the median of the pairs' ratios.
 
-- `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO; our default settings, which are
-  GAIL with R1.
-- `reference`: imitation 1.0.1 with the hyper-parameters of its quickstart (8 environments, rollouts of 2,048 steps,
-  batches of 64, five epochs, eight critic steps of 1,024 a rollout), `imitate` with the same, and with our defaults. It
-  runs in an environment of its own, named by ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1 and
-  the same MuJoCo), on Hopper-v4, since its gymnasium has no v5. Without it the part is left out.
+- `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO; our default
+  settings, which are GAIL with R1.
+- `reference`: imitation 1.0.1 with the hyper-parameters of its quickstart (8 environments, rollouts
+  of 2,048 steps, batches of 64, five epochs, eight critic steps of 1,024 a rollout), `imitate` with
+  the same, and with our defaults. It runs in an environment of its own, named by
+  ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1 and the same MuJoCo), on
+  Hopper-v4, since its gymnasium has no v5. Without it the part is left out.
 """
 
 import json
@@ -54,12 +55,21 @@ def hopper(quick: bool) -> tuple[Demonstrations, str]:
     if not quick:
         return load_demonstrations("hopper").first(10), "Hopper-v5"
     states = np.random.default_rng(0).normal(size=(21, 4)).astype(np.float32)
-    return Demonstrations(states, np.arange(20) % 2, np.array([20]), np.array([False]), "CartPole-v1"), "CartPole-v1"
+    return Demonstrations(
+        states, np.arange(20) % 2, np.array([20]), np.array([False]), "CartPole-v1"
+    ), "CartPole-v1"
 
 
 def player(venv: VecEnv, settings: dict[str, Any], seed: int) -> PPO:
     """PPO with these settings."""
-    return PPO("MlpPolicy", venv, seed=seed, device="cpu", policy_kwargs={"optimizer_kwargs": ADAM}, **settings)
+    return PPO(
+        "MlpPolicy",
+        venv,
+        seed=seed,
+        device="cpu",
+        policy_kwargs={"optimizer_kwargs": ADAM},
+        **settings,
+    )
 
 
 def train(part: str, method: str, pair: int, quick: bool) -> Row:
@@ -68,13 +78,22 @@ def train(part: str, method: str, pair: int, quick: bool) -> Row:
     steps = 4096 if quick else STEPS
     if method == "imitation 1.0.1":
         script = str(Path(__file__).parent / "peers" / "imitation_hopper.py")
-        command = [os.environ["ADVLEARN_PEERS_IMITATION"], script, str(find("demos", "hopper.npz")), str(pair)]
-        said = subprocess.run([*command, str(steps)], check=True, capture_output=True, text=True).stdout
+        command = [
+            os.environ["ADVLEARN_PEERS_IMITATION"],
+            script,
+            str(find("demos", "hopper.npz")),
+            str(pair),
+        ]
+        said = subprocess.run(
+            [*command, str(steps)], check=True, capture_output=True, text=True
+        ).stdout
         return {**key, **json.loads(said.splitlines()[-1])}
     demos, env_id = hopper(quick)
     envs, settings = THEIRS if method == "GAIL, its settings" else OURS
     learner = player(environments(env_id, envs, pair), settings, pair)
-    given: dict[str, Any] = {"objective": "gail", "batch_size": 1024} if method == "GAIL, its settings" else {}
+    given: dict[str, Any] = (
+        {"objective": "gail", "batch_size": 1024} if method == "GAIL, its settings" else {}
+    )
     began = time.process_time()
     if method == "PPO, true reward":
         learner.learn(steps)
@@ -82,15 +101,25 @@ def train(part: str, method: str, pair: int, quick: bool) -> Row:
         imitate(demos, algorithm=learner, steps=steps, seed=pair, quiet=True, **given)
     seconds = time.process_time() - began
     done = learner.num_timesteps
-    figures = {"steps": done, "cpu_seconds": round(seconds, 2), "steps_per_second": round(done / seconds)}
+    figures = {
+        "steps": done,
+        "cpu_seconds": round(seconds, 2),
+        "steps_per_second": round(done / seconds),
+    }
     return {**key, **figures, "mujoco": version("mujoco") if find_spec("mujoco") else ""}
 
 
 def ratio(result: Result, part: str, above: str, below: str) -> float:
     """Median over pairs of the speeds' ratio."""
-    speeds = {(r["method"], r["pair"]): r["steps_per_second"] for r in result.rows if r["part"] == part}
+    speeds = {
+        (r["method"], r["pair"]): r["steps_per_second"] for r in result.rows if r["part"] == part
+    }
     pairs = [p for m, p in speeds if m == above and (below, p) in speeds]
-    return statistics.median(speeds[above, p] / speeds[below, p] for p in pairs) if pairs else float("nan")
+    return (
+        statistics.median(speeds[above, p] / speeds[below, p] for p in pairs)
+        if pairs
+        else float("nan")
+    )
 
 
 def bars(result: Result) -> None:
@@ -111,7 +140,9 @@ def main() -> None:
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("imitation_speed", quick=options.quick)
-    parts = [part for part in METHODS if part == "alone" or (os.environ.get("ADVLEARN_PEERS_IMITATION"))]
+    parts = [
+        part for part in METHODS if part == "alone" or (os.environ.get("ADVLEARN_PEERS_IMITATION"))
+    ]
     if options.quick:
         parts = parts[:1]
     todo: list[dict[str, Any]] = [

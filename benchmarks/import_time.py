@@ -1,7 +1,8 @@
 """How long `import advlearn` takes against `import torch` alone, in pairs of fresh interpreters.
 
-Measured inside the interpreter, so its own start is not in it; wall-clock and CPU time, modules already in the
-file cache. `import advlearn` contains `import torch`, so the ratio is at least about one.
+Measured inside the interpreter, so its own start is not in it; wall-clock and CPU time, modules
+already in the file cache. `import advlearn` contains `import torch`, so the ratio is at least about
+one.
 """
 
 import statistics
@@ -33,7 +34,11 @@ def pair(k: int) -> Row:
     row: Row = {"pair": k}
     for name in names:
         row[f"{name}_s"], row[f"{name}_cpu_s"] = seconds(name)
-    return {**row, "ratio": row["advlearn_s"] / row["torch_s"], "cpu_ratio": row["advlearn_cpu_s"] / row["torch_cpu_s"]}
+    return {
+        **row,
+        "ratio": row["advlearn_s"] / row["torch_s"],
+        "cpu_ratio": row["advlearn_cpu_s"] / row["torch_cpu_s"],
+    }
 
 
 def measure(result: Result, pairs: int) -> None:

@@ -1,12 +1,13 @@
 """Which objectives recover the modes of two-dimensional mixtures: a ring of 8 and a grid of 25 Gaussians, all seeds
 shown.
 
-Protocol (PacGAN, section 4.1): ring of radius 1 with sigma 0.01, grid of spacing 2 with sigma 0.05, 100,000 points
-each; 2,500 samples; high quality = within 3 sigma of a mode; a mode counts when one high-quality sample falls on
-it; reverse KL of the high-quality samples over modes against the uniform law. Every family has the same generator,
-batch and optimiser, and sees data divided by its standard deviation; what is measured is the last average of the
-player, and nothing is chosen by looking at it. Seeds of a loss that is a mean over samples step together as members
-of one stacked network (see stacked.py); the others run one by one.
+Protocol (PacGAN, section 4.1): ring of radius 1 with sigma 0.01, grid of spacing 2 with sigma 0.05,
+100,000 points each; 2,500 samples; high quality = within 3 sigma of a mode; a mode counts when one
+high-quality sample falls on it; reverse KL of the high-quality samples over modes against the
+uniform law. Every family has the same generator, batch and optimiser, and sees data divided by its
+standard deviation; what is measured is the last average of the player, and nothing is chosen by
+looking at it. Seeds of a loss that is a mean over samples step together as members of one stacked
+network (see stacked.py); the others run one by one.
 """
 
 import dataclasses
@@ -21,16 +22,16 @@ from torch import nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.core.trainer import NonFiniteError, Trainer
-from advlearn.data import Batches, Source, Toy, grid, ring
-from advlearn.engine import rng
-from advlearn.engine.average import Average
+from advlearn.data import ArrayDataset, Batches, Toy, grid, ring
 from advlearn.metrics import mode_report
 from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic
+from advlearn.training import rng
+from advlearn.training.ema import EMA
 
 LATENT, HIDDEN, BATCH, SAMPLES = 2, (64, 64, 64), 128, 2500
-LR, BETAS, EMA = 3e-3, (0.0, 0.99), 0.999
+LR, BETAS, EMA_DECAY = 3e-3, (0.0, 0.99), 0.999
 DATA = {"ring": ring, "grid": grid}
 MAIN = {"wgan-gp": ("wgan-gp(weight=0.3)", 1), "r3gan": ("r3gan(weight=0.1)", 1)}
 STACKED = {
@@ -84,39 +85,69 @@ def critic(chain: Chain, seeds: list[int], stacked: bool) -> nn.Module:
         return StackedMLP(len(seeds), (2, *HIDDEN, 1), [s + 1000 for s in seeds])
     if getattr(objective, "embedding", "learned") == "identity":
         return IdentityCritic()
-    if objective.score == "energy":
+    if objective.critic_output == "energy":
         return AutoencoderCritic((2,), code=1)
-    return MLPCritic((2,), out_features=16 if objective.score == "vector" else 1, hidden=HIDDEN)
+    return MLPCritic(
+        (2,), out_features=16 if objective.critic_output == "vector" else 1, hidden=HIDDEN
+    )
 
 
 def train(
-    family: str, spec: str, data: str, seeds: list[int], steps: int, critic_steps: int, stacked: bool
+    family: str,
+    spec: str,
+    data: str,
+    seeds: list[int],
+    steps: int,
+    critic_steps: int,
+    stacked: bool,
 ) -> list[Row]:
     """Train one family on one data set from each of the seeds; a row for each."""
     began = time.process_time()
     toy = DATA[data]()
     scale = toy.source.x.std()
-    source = Source(toy.source.x / scale)
+    source = ArrayDataset(toy.source.x / scale)
     given = resolve(spec)
-    defaults = dataclasses.replace(given.defaults, critic_steps=critic_steps, betas=BETAS, critic_lr=LR)
+    defaults = dataclasses.replace(
+        given.defaults, critic_steps=critic_steps, betas=BETAS, critic_lr=LR
+    )
     chain = Chain(given.objective, given.regularizers, defaults)
     with rng.isolated(seeds[0]):
         generator = StackedMLP(len(seeds), (LATENT, *HIDDEN, 2), seeds)
         task = StackedGenerate(generator, LATENT)
         adversary = Adversary(critic(chain, seeds, stacked), chain)
         stream = StackedBatches([Batches(source, BATCH, seed=seed) for seed in seeds])
-        average = Average(EMA)
-        trainer = Trainer(task, {"data": adversary}, stream, steps=steps, lr=LR, schedule="cosine", callbacks=[average])
+        average = EMA(EMA_DECAY)
+        trainer = Trainer(
+            task,
+            {"data": adversary},
+            stream,
+            steps=steps,
+            lr=LR,
+            schedule="cosine",
+            callbacks=[average],
+        )
         try:
             trainer.run()
             health = adversary.health().verdict
         except NonFiniteError as error:
             health = str(error)
         samples = cast(StackedGenerate, average.module).sample(SAMPLES) * scale
-    shared = {"family": family, "spec": spec, "data": data, "steps": steps, "critic_steps": critic_steps}
+    shared = {
+        "family": family,
+        "spec": spec,
+        "data": data,
+        "steps": steps,
+        "critic_steps": critic_steps,
+    }
     seconds = (time.process_time() - began) / len(seeds)
     return [
-        {**shared, "seed": seed, **_figures(samples[i], toy), "seconds": round(seconds, 1), "health": health}
+        {
+            **shared,
+            "seed": seed,
+            **_figures(samples[i], toy),
+            "seconds": round(seconds, 1),
+            "health": health,
+        }
         for i, seed in enumerate(seeds)
     ]
 
@@ -125,7 +156,11 @@ def _figures(samples: torch.Tensor, toy: Toy) -> dict[str, Any]:
     if not samples.isfinite().all():
         return {"modes": 0, "reverse_kl": float("inf"), "high_quality": 0.0}
     report = mode_report(samples, toy.centres, toy.sigma)
-    return {"modes": report.modes, "reverse_kl": report.reverse_kl, "high_quality": report.high_quality}
+    return {
+        "modes": report.modes,
+        "reverse_kl": report.reverse_kl,
+        "high_quality": report.high_quality,
+    }
 
 
 def bars(result: Result, seeds: int) -> None:
@@ -134,10 +169,30 @@ def bars(result: Result, seeds: int) -> None:
         for data, k in (("ring", 8), ("grid", 25)):
             rows = [r for r in result.rows if r["family"] == family and r["data"] == data]
             if rows:
-                result.bar(f"{family}, {data}: seeds with all modes", sum(r["modes"] == k for r in rows), ">=", seeds)
-                result.bar(f"{family}, {data}: worst reverse KL", max(r["reverse_kl"] for r in rows), "<=", 0.04)
-                result.bar(f"{family}, {data}: worst high quality", min(r["high_quality"] for r in rows), ">=", 0.9)
-                result.bar(f"{family}, {data}: generator steps", max(r["steps"] for r in rows), "<=", 30_000)
+                result.bar(
+                    f"{family}, {data}: seeds with all modes",
+                    sum(r["modes"] == k for r in rows),
+                    ">=",
+                    seeds,
+                )
+                result.bar(
+                    f"{family}, {data}: worst reverse KL",
+                    max(r["reverse_kl"] for r in rows),
+                    "<=",
+                    0.04,
+                )
+                result.bar(
+                    f"{family}, {data}: worst high quality",
+                    min(r["high_quality"] for r in rows),
+                    ">=",
+                    0.9,
+                )
+                result.bar(
+                    f"{family}, {data}: generator steps",
+                    max(r["steps"] for r in rows),
+                    "<=",
+                    30_000,
+                )
     complete = {
         r["family"]
         for r in result.rows
@@ -175,11 +230,17 @@ def picture(result: Result, path: Path) -> None:
     families = list(dict.fromkeys(r["family"] for r in result.rows))
     figure = Figure(figsize=(11, 0.32 * len(families) + 1.2), layout="constrained")
     for i, (data, k) in enumerate((("ring", 8), ("grid", 25))):
-        for j, (name, label) in enumerate((("modes", f"modes of {k}"), ("high_quality", "high quality"))):
+        for j, (name, label) in enumerate(
+            (("modes", f"modes of {k}"), ("high_quality", "high quality"))
+        ):
             axes = figure.add_subplot(1, 4, 2 * i + j + 1)
             rows = [r for r in result.rows if r["data"] == data]
-            axes.plot([r[name] for r in rows], [families.index(r["family"]) for r in rows], "o", alpha=0.6)
-            axes.set(title=f"{data}: {label}", xlim=(-0.5, k + 0.5) if name == "modes" else (-0.03, 1.03))
+            axes.plot(
+                [r[name] for r in rows], [families.index(r["family"]) for r in rows], "o", alpha=0.6
+            )
+            axes.set(
+                title=f"{data}: {label}", xlim=(-0.5, k + 0.5) if name == "modes" else (-0.03, 1.03)
+            )
             axes.set_yticks(range(len(families)), families if i + j == 0 else [""] * len(families))
             axes.set_ylim(len(families) - 0.5, -0.5)
             axes.grid(alpha=0.3)
@@ -189,9 +250,17 @@ def picture(result: Result, path: Path) -> None:
 def main() -> None:
     """Compute the rows that are missing, one call of `train` at a time in each job."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--part", type=int, default=0, help="with --parts: compute every PARTS-th call, from this one")
     parser.add_argument(
-        "--parts", type=int, default=1, help="how many commands share the calls, each with its own part"
+        "--part",
+        type=int,
+        default=0,
+        help="with --parts: compute every PARTS-th call, from this one",
+    )
+    parser.add_argument(
+        "--parts",
+        type=int,
+        default=1,
+        help="how many commands share the calls, each with its own part",
     )
     options = parser.parse_args()
     one_thread()

@@ -1,14 +1,15 @@
 """Every objective in every task with a head, on a small real case: what it gains over no adversary.
 
-- `adapt`: USPS to scikit-learn's digits, both 8 pixels a side, 1,000 steps; gain = target accuracy over strength 0.
-- `debias`: German credit by age group, demographic parity, 500 steps; gain = the disparity taken away from that of
-  strength 0, with the accuracy it cost beside it. Test part of the seeded split.
-- `classify`: digits with 50 labels, 2,000 steps, tested on 600 others; gain = accuracy over the same classifier
-  trained on the labelled samples alone, for as many steps.
+- `domain_adaptation`: USPS to scikit-learn's digits, both 8 pixels a side, 1,000 steps; gain =
+    target accuracy over strength 0.
+- `fairness`: German credit by age group, demographic parity, 500 steps; gain = the disparity taken
+  away from that of strength 0, with the accuracy it cost beside it. Test part of the seeded split.
+- `semi_supervised`: digits with 50 labels, 2,000 steps, tested on 600 others; gain = accuracy over
+  the same classifier trained on the labelled samples alone, for as many steps.
 
-Three seeds. Settings are one for all objectives: Adam at 1e-3, strength 1 (debias 2), the moving average of the
-weights. Nothing was tuned, so a cell says what an objective does out of the box, not what it can do. A cell that a task
-refuses holds the reason.
+Three seeds. Settings are one for all objectives: Adam at 1e-3, strength 1 (debias 2), the moving
+average of the weights. Nothing was tuned, so a cell says what an objective does out of the box, not
+what it can do. A cell that a task refuses holds the reason.
 """
 
 import time
@@ -20,72 +21,130 @@ import torch
 from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from torch.nn.functional import cross_entropy, interpolate
 
-from advlearn.core import discovery
-from advlearn.core.modes import adam
+from advlearn.core import registry
+from advlearn.core.optim import adam
 from advlearn.core.trainer import NonFiniteError
-from advlearn.data import Batches, Domains, PartlyLabelled, Source, Table, german_credit, load
-from advlearn.engine.rng import isolated
+from advlearn.data import (
+    ArrayDataset,
+    Batches,
+    Domains,
+    SemiSupervisedDataset,
+    TabularDataset,
+    german_credit,
+    load,
+)
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, demographic_parity_difference
 from advlearn.nets import predictor_for
+from advlearn.training.rng import isolated
 
 SEEDS = (0, 1, 2)
 LR = 1e-3
-TASKS = ("adapt", "debias", "classify")
-COLUMNS = ["task", "objective", "seed", "gain", "value", "baseline", "accuracy", "refused", "cpu_seconds", "health"]
+TASKS = ("domain_adaptation", "fairness", "semi_supervised")
+COLUMNS = [
+    "task",
+    "objective",
+    "seed",
+    "gain",
+    "value",
+    "baseline",
+    "accuracy",
+    "refused",
+    "cpu_seconds",
+    "health",
+]
 
 
 def objectives() -> list[str]:
     """One name for each chain that has one."""
     chains: dict[str, str] = {}
-    for entry in discovery.entries().values():
+    for entry in registry.entries().values():
         if entry.kind != "regularizer":
             chains.setdefault(repr(entry.make()), entry.name)
     return sorted(chains.values())
 
 
 @cache
-def digits() -> tuple[Source, Source]:
+def digits() -> tuple[ArrayDataset, ArrayDataset]:
     """The digits of scikit-learn in a seeded order: 1,197 to learn from, 600 to test on."""
     everything: Any = load("digits")
     order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(0))
-    return tuple(Source(everything.x[i], everything.y[i], "digits", 10) for i in (order[:1197], order[1197:]))  # type: ignore[return-value]
+    return tuple(
+        ArrayDataset(everything.x[i], everything.y[i], "digits", 10)
+        for i in (order[:1197], order[1197:])
+    )  # type: ignore[return-value]
 
 
-def usps() -> Source:
+def usps() -> ArrayDataset:
     """USPS at the size of scikit-learn's digits."""
     whole: Any = load("usps")
-    return Source(interpolate(whole.x, (8, 8), mode="area"), whole.y, "usps", 10)
+    return ArrayDataset(interpolate(whole.x, (8, 8), mode="area"), whole.y, "usps", 10)
 
 
-def adapt(objective: str, seed: int, strength: float, quick: bool) -> dict[str, float | str]:
+def adapt(
+    objective: str, seed: int, adversarial_weight: float, quick: bool
+) -> dict[str, float | str]:
     """Target accuracy."""
     learn, test = digits()
-    data = Domains((usps(),), Source(learn.x, None, "digits"))
-    run = fit(f"adapt(strength={strength})", objective, data, **_settings(seed, 1000, 64, quick))
-    return {"value": accuracy(run.predict(test.x), test.y), "health": run.health()["domain"].verdict}  # type: ignore[arg-type]
+    data = Domains((usps(),), ArrayDataset(learn.x, None, "digits"))
+    run = fit(
+        f"domain_adaptation(adversarial_weight={adversarial_weight})",
+        objective,
+        data,
+        **_settings(seed, 1000, 64, quick),
+    )
+    return {
+        "value": accuracy(run.predict(test.x), test.y),
+        "health": run.health()["domain"].verdict,
+    }  # type: ignore[arg-type]
 
 
-def debias(objective: str, seed: int, strength: float, quick: bool) -> dict[str, float | str]:
+def debias(
+    objective: str, seed: int, adversarial_weight: float, quick: bool
+) -> dict[str, float | str]:
     """Demographic-parity difference, negated: more is better."""
     train, test = (_by_age(german_credit(part)) for part in ("train", "test"))
-    run = fit(f"debias(strength={2 * strength})", objective, train, **_settings(seed, 500, 128, quick))
+    run = fit(
+        f"fairness(adversarial_weight={2 * adversarial_weight})",
+        objective,
+        train,
+        **_settings(seed, 500, 128, quick),
+    )
     decided = (run.predict(test.x) > 0).long()
     shown = {"value": -float(demographic_parity_difference(decided, test.sensitive["age-group"]))}
-    return {**shown, "accuracy": accuracy(decided, test.y), "health": run.health()["age-group"].verdict}
+    return {
+        **shown,
+        "accuracy": accuracy(decided, test.y),
+        "health": run.health()["age-group"].verdict,
+    }
 
 
-def classify(objective: str, seed: int, strength: float, quick: bool) -> dict[str, float | str]:
+def classify(
+    objective: str, seed: int, adversarial_weight: float, quick: bool
+) -> dict[str, float | str]:
     """Test accuracy with 50 labels; at strength 0 that of the classifier alone."""
     learn, test = digits()
-    few = Source(learn.x[50 * seed : 50 * seed + 50], learn.y[50 * seed : 50 * seed + 50], "few", 10)  # type: ignore[index]
+    few = ArrayDataset(
+        learn.x[50 * seed : 50 * seed + 50], learn.y[50 * seed : 50 * seed + 50], "few", 10
+    )  # type: ignore[index]
     settings = _settings(seed, 2000, 50, quick)
-    if strength:
-        run = fit("classify", objective, PartlyLabelled(few, Source(learn.x, None, "rest")), **settings)
-        return {"value": accuracy(run.predict(test.x), test.y), "health": run.health()["data"].verdict}  # type: ignore[arg-type]
+    if adversarial_weight:
+        run = fit(
+            "semi_supervised",
+            objective,
+            SemiSupervisedDataset(few, ArrayDataset(learn.x, None, "rest")),
+            **settings,
+        )
+        return {
+            "value": accuracy(run.predict(test.x), test.y),
+            "health": run.health()["data"].verdict,
+        }  # type: ignore[arg-type]
     with isolated(seed):
         net = predictor_for(learn.shape, 10)
-        optimizer, stream = adam(list(net.parameters()), lr=LR, betas=(0.5, 0.999)), Batches(few, 50, seed=seed)
+        optimizer, stream = (
+            adam(list(net.parameters()), lr=LR, betas=(0.5, 0.999)),
+            Batches(few, 50, seed=seed),
+        )
         for _ in range(settings["steps"]):
             x, y = next(stream)
             optimizer.zero_grad()
@@ -95,7 +154,7 @@ def classify(objective: str, seed: int, strength: float, quick: bool) -> dict[st
         return {"value": accuracy(net(test.x), test.y), "health": ""}  # type: ignore[arg-type]
 
 
-PLAY = {"adapt": adapt, "debias": debias, "classify": classify}
+PLAY = {"domain_adaptation": adapt, "fairness": debias, "semi_supervised": classify}
 
 
 @cache
@@ -132,10 +191,20 @@ def picture(result: Result) -> None:
             rows = [r for r in result.rows if r["task"] == task and r["objective"] == name]
             gains = [r["gain"] for r in rows if "gain" in r]
             if gains:
-                axes.barh(height, float(np.mean(gains)), color="tab:green" if np.mean(gains) > 0 else "tab:red")
+                axes.barh(
+                    height,
+                    float(np.mean(gains)),
+                    color="tab:green" if np.mean(gains) > 0 else "tab:red",
+                )
                 axes.plot(gains, [height] * len(gains), "k.", markersize=3)
             elif rows:
-                axes.text(0, height, " refused" if "refused" in rows[0] else " not finite", va="center", fontsize=7)
+                axes.text(
+                    0,
+                    height,
+                    " refused" if "refused" in rows[0] else " not finite",
+                    va="center",
+                    fontsize=7,
+                )
         axes.set_yticks(range(len(names)), names if place == 0 else [""] * len(names), fontsize=7)
         axes.set(title=task, xlabel="gain over no adversary", ylim=(len(names) - 0.5, -0.5))
         axes.axvline(0, color="k", linewidth=0.5)
@@ -156,7 +225,9 @@ def main() -> None:
         for name in names
         for seed in (SEEDS[:1] if options.quick else SEEDS)
     ]
-    compute(result, partial(cell, quick=options.quick), [] if options.report else todo, options.jobs)
+    compute(
+        result, partial(cell, quick=options.quick), [] if options.report else todo, options.jobs
+    )
     filled = {(r["task"], r["objective"]) for r in result.rows if "gain" in r or "refused" in r}
     wanted = {(task, name) for task in TASKS for name in objectives()}
     result.bar("cells with a figure or a reason, of all", len(filled) / len(wanted), "==", 1.0)
@@ -171,10 +242,12 @@ def _settings(seed: int, steps: int, batch: int, quick: bool) -> dict[str, Any]:
     return {**shared, "steps": 3 if quick else steps}
 
 
-def _by_age(table: Table) -> Table:
+def _by_age(table: TabularDataset) -> TabularDataset:
     name = "age-group"
     names = {name: table.sensitive_names[name]}
-    return Table(table.x, table.y, {name: table.sensitive[name]}, names, table.feature_names, table.name)
+    return TabularDataset(
+        table.x, table.y, {name: table.sensitive[name]}, names, table.feature_names, table.name
+    )
 
 
 if __name__ == "__main__":

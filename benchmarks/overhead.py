@@ -1,6 +1,7 @@
 """One step of the Trainer against a tight hand-written loop on the same networks, in pairs, in one run.
 
-Both compute the same mathematics from the same random numbers, so their gradients are compared as well.
+Both compute the same mathematics from the same random numbers, so their gradients are compared as
+well.
 """
 
 import copy
@@ -14,16 +15,18 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.modes import adam
+from advlearn.core.optim import adam
 from advlearn.core.trainer import Trainer
-from advlearn.data import Batches, Source
+from advlearn.data import ArrayDataset, Batches
 from advlearn.nets import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
 from advlearn.tasks.generate import Generate
 
 LATENT = 64
 
 
-def hand_written_wgan_gp(g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, ...]]) -> Callable[[], None]:
+def hand_written_wgan_gp(
+    g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, ...]]
+) -> Callable[[], None]:
     """WGAN-GP as one would write it in a script: five critic steps, the last fakes shared with the player's step."""
     g_opt = adam(list(g.parameters()), lr=1e-4, betas=(0.0, 0.9))
     d_opt = adam(list(d.parameters()), lr=1e-4, betas=(0.0, 0.9))
@@ -61,7 +64,9 @@ def hand_written_wgan_gp(g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor
     return step
 
 
-def hand_written_nsgan(g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, ...]]) -> Callable[[], None]:
+def hand_written_nsgan(
+    g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, ...]]
+) -> Callable[[], None]:
     """DCGAN's step as its reference script has it, real and fake scored in one batch."""
     g_opt = adam(list(g.parameters()), lr=2e-4, betas=(0.5, 0.999))
     d_opt = adam(list(d.parameters()), lr=2e-4, betas=(0.5, 0.999))
@@ -88,13 +93,20 @@ def hand_written_nsgan(g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, 
 
 def cases(
     quick: bool,
-) -> dict[str, tuple[str, nn.Module, nn.Module, tuple[int, ...], int, Callable[..., Callable[[], None]]]]:
+) -> dict[
+    str, tuple[str, nn.Module, nn.Module, tuple[int, ...], int, Callable[..., Callable[[], None]]]
+]:
     """Name to objective, generator, critic, shape of a sample, batch size and the hand-written step."""
     torch.manual_seed(0)
     wide, width = ((32,) * 3, 8) if quick else ((512,) * 3, 64)
     shape = (3, 32, 32)
     mlp = (MLPGenerator(LATENT, (2,), wide), MLPCritic((2,), hidden=wide), (2,), 256)
-    dcgan = (DCGANGenerator(LATENT, shape, width), DCGANCritic(shape, width=width), shape, 64)
+    dcgan = (
+        DCGANGenerator(LATENT, shape, width),
+        DCGANCritic(shape, base_channels=width),
+        shape,
+        64,
+    )
     return {
         "wgan-gp, 3x512 MLP, batch 256": ("wgan-gp", *mlp, hand_written_wgan_gp),
         "nsgan, DCGAN-32, batch 64": ("nsgan", *dcgan, hand_written_nsgan),
@@ -104,7 +116,7 @@ def cases(
 def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     """Time the two loops step by step in turn, and compare the weights they end with."""
     objective, g, d, shape, n, hand_written = cases(quick)[name]
-    source = Source(torch.randn(2048, *shape).clamp(-1, 1))
+    source = ArrayDataset(torch.randn(2048, *shape).clamp(-1, 1))
     task = Generate(copy.deepcopy(g), latent=LATENT, shape=shape)
     adversary = Adversary(copy.deepcopy(d), objective)
     trainer = Trainer(task, {"data": adversary}, Batches(source, n), steps=10**9)
@@ -146,7 +158,11 @@ def _same(
     step()
     ours = [p.grad for m in (task, adversary.critic) for p in m.parameters()]
     theirs = [p.grad for m in (g, d) for p in m.parameters()]
-    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None)
+    return max(
+        float((a - b).abs().max())
+        for a, b in zip(ours, theirs, strict=True)
+        if a is not None and b is not None
+    )
 
 
 def main() -> None:

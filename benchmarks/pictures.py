@@ -1,8 +1,8 @@
 """Whether every command of `docs/pictures.md` draws its picture on two cores in ten minutes.
 
-Each runs as it stands, in an empty folder, with the threads that PyTorch takes by itself; `seconds` is the wall-clock
-time from its start to its end, whatever else the machine does, so that it is a bound from above. `pictures` are the
-files it leaves, `said` is its last line.
+Each runs as it stands, in an empty folder, with the threads that PyTorch takes by itself; `seconds`
+is the wall-clock time from its start to its end, whatever else the machine does, so that it is a
+bound from above. `pictures` are the files it leaves, `said` is its last line.
 """
 
 import os
@@ -24,15 +24,23 @@ COLUMNS = ["system", "command", "seconds", "pictures", "said"]
 def commands() -> dict[str, str]:
     """System to command, as the table of the page has them."""
     lines = (ROOT / "docs" / "pictures.md").read_text().splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "`python examples/" in line]
-    return {system: command.strip("`") for system, command, _ in (row for row in cells if len(row) == 3)}
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines
+        if "`python examples/" in line
+    ]
+    return {
+        system: command.strip("`") for system, command, _ in (row for row in cells if len(row) == 3)
+    }
 
 
 def draw(system: str, command: str, quick: bool) -> Row:
     """Run one command."""
     _, script, *options = command.split()
     more = ["--steps", "3"] if quick else []
-    environment = {name: value for name, value in os.environ.items() if quick or name != "OMP_NUM_THREADS"}
+    environment = {
+        name: value for name, value in os.environ.items() if quick or name != "OMP_NUM_THREADS"
+    }
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
         done = subprocess.run(
@@ -44,7 +52,13 @@ def draw(system: str, command: str, quick: bool) -> Row:
     if done.returncode:
         raise SystemExit(f"{command}: {done.stderr.strip().splitlines()[-1]}")
     said = done.stdout.strip().splitlines()[-1]
-    return {"system": system, "command": command, "seconds": round(seconds, 1), "pictures": drawn, "said": said}
+    return {
+        "system": system,
+        "command": command,
+        "seconds": round(seconds, 1),
+        "pictures": drawn,
+        "said": said,
+    }
 
 
 def main() -> None:
@@ -57,7 +71,12 @@ def main() -> None:
             result.add(draw(system, listed[system], options.quick))
     # A command that the page has changed is another one.
     rows = [row for row in result.rows if row["command"] == listed.get(row["system"])]
-    result.bar("commands without a picture", len(listed) - sum(bool(row["pictures"]) for row in rows), "<=", 0)
+    result.bar(
+        "commands without a picture",
+        len(listed) - sum(bool(row["pictures"]) for row in rows),
+        "<=",
+        0,
+    )
     if rows:
         result.bar("longest, seconds", max(row["seconds"] for row in rows), "<=", BAR)
     result.save()

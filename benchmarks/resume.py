@@ -1,11 +1,11 @@
 """A run killed with SIGKILL at twenty moments, also while it saves, ends with the bits of one left alone.
 
-Each life of the run is a fresh interpreter that goes on from what the last one left. It saves every 20 player
-steps and says each step on its standard output, so that the killer, in another process, knows when to strike:
-at a random step, or as soon as the temporary file of a save is there (a kill counts as one during a save if
-that file is left behind). The moments come from a seeded generator. What is compared is a SHA-256 of all that
-the run could be asked for at its end: weights and buffers of player, critic and average, both optimisers, the
-place in the data.
+Each life of the run is a fresh interpreter that goes on from what the last one left. It saves every
+20 player steps and says each step on its standard output, so that the killer, in another process,
+knows when to strike: at a random step, or as soon as the temporary file of a save is there (a kill
+counts as one during a save if that file is left behind). The moments come from a seeded generator.
+What is compared is a SHA-256 of all that the run could be asked for at its end: weights and buffers
+of player, critic and average, both optimisers, the place in the data.
 """
 
 import hashlib
@@ -25,14 +25,15 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
 from advlearn.core.trainer import Trainer
 from advlearn.data import Batches, load
-from advlearn.engine import checkpoint, rng
-from advlearn.engine.average import Average
 from advlearn.nets import MLPCritic, MLPGenerator
 from advlearn.tasks.generate import Generate
+from advlearn.training import checkpoint, rng
+from advlearn.training.ema import EMA
 
 STEPS, EVERY, KILLS, SEED = 1000, 20, 20, 0
 SHAPE, LATENT, HIDDEN = (1, 8, 8), 16, (192, 192)
-# State of every kind: power iteration in buffers, random numbers in the penalty, an average, two optimisers.
+# State of every kind: power iteration in buffers, random numbers in the penalty, an average, two
+# optimisers.
 SPEC = "hinge + spectral_norm + gradient_penalty"
 COLUMNS = ["kill", "aimed_at", "resumed_from", "step", "during_save"]
 
@@ -53,7 +54,7 @@ def live(folder: Path, steps: int) -> None:
     with rng.isolated(SEED):
         task = Generate(MLPGenerator(LATENT, SHAPE, HIDDEN), latent=LATENT, shape=SHAPE)
         adversary = Adversary(MLPCritic(SHAPE, hidden=HIDDEN), SPEC)
-        watchers = [Average(), Say(), checkpoint.Checkpoint(folder, EVERY)]
+        watchers = [EMA(), Say(), checkpoint.Checkpoint(folder, EVERY)]
         data = Batches(load("digits"), 32, seed=SEED)
         trainer = Trainer(task, {"data": adversary}, data, steps=steps, callbacks=watchers)
         if (folder / checkpoint.NAME).exists():
@@ -75,7 +76,11 @@ def digest(state: dict[str, Any]) -> str:
                 feed(f"{place}/{i}", item)
         else:
             total.update(place.encode())
-            bits = value.contiguous().numpy().tobytes() if isinstance(value, Tensor) else repr(value).encode()
+            bits = (
+                value.contiguous().numpy().tobytes()
+                if isinstance(value, Tensor)
+                else repr(value).encode()
+            )
             total.update(bits)
 
     feed("", state)
@@ -132,7 +137,13 @@ def kill_one(folder: Path, steps: int, k: int, moments: random.Random) -> Row:
             pass
     time.sleep(moments.random() * 0.002)
     left = life.kill()
-    row = {"kill": k, "aimed_at": aimed, "resumed_from": life.start, "step": life.step, "during_save": left}
+    row = {
+        "kill": k,
+        "aimed_at": aimed,
+        "resumed_from": life.start,
+        "step": life.step,
+        "during_save": left,
+    }
     life.temporary.unlink(missing_ok=True)
     return row
 
@@ -151,7 +162,9 @@ def strike(result: Result, steps: int, kills: int) -> None:
     lost = sum(row["step"] - after["resumed_from"] for row, after in itertools.pairwise(rows))
     saves = sum(row["during_save"] for row in rows)
     hashes = {"sha256": got, "sha256_uninterrupted": expected, "identical": int(got == expected)}
-    result.add({"kill": "all", "steps": steps, "kills_during_save": saves, "steps_lost": lost, **hashes})
+    result.add(
+        {"kill": "all", "steps": steps, "kills_during_save": saves, "steps_lost": lost, **hashes}
+    )
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
 """MNIST with few labels: the K+1 game with feature matching against the same classifier on its labels alone.
 
-The networks are those of Salimans et al. 2016 for this data: a classifier of five dense layers (1000, 500, 250, 250,
-250) with weight normalisation and Gaussian noise before each, a generator of two hidden layers of 500 with batch
-norm. Adam at 3e-3 (first moment 0.5) with a linear decay to zero, batch of 100 labelled, 100 unlabelled and 100
-generated images, the moving average of the classifier. Labels are drawn evenly over the classes, another draw for each
-seed; nothing was chosen by the test images, and the last average is what is tested.
+The networks are those of Salimans et al. 2016 for this data: a classifier of five dense layers
+(1000, 500, 250, 250, 250) with weight normalisation and Gaussian noise before each, a generator of
+two hidden layers of 500 with batch norm. Adam at 3e-3 (first moment 0.5) with a linear decay to
+zero, batch of 100 labelled, 100 unlabelled and 100 generated images, the moving average of the
+classifier. Labels are drawn evenly over the classes, another draw for each seed; nothing was chosen
+by the test images, and the last average is what is tested.
 
 With `--device cuda` the paper's 300 epochs (180,000 steps); on a CPU as many as `--steps` says.
 """
@@ -19,15 +20,15 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.parametrizations import weight_norm
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.modes import adam
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
+from advlearn.core.optim import adam
 from advlearn.core.trainer import Trainer
-from advlearn.data import Batches, PartlyLabelled, batches, load, open_partly
-from advlearn.engine.average import Average
-from advlearn.engine.rng import isolated
+from advlearn.data import Batches, SemiSupervisedDataset, batches, load, open_partly
 from advlearn.metrics import accuracy
 from advlearn.nets import GaussianNoise, data_dependent_init
-from advlearn.tasks.classify import Classify
+from advlearn.tasks.semi_supervised import SemiSupervised
+from advlearn.training.ema import EMA
+from advlearn.training.rng import isolated
 
 LABELS, DRAWS = (100, 20, 50, 200), (0, 1, 2)
 HIDDEN, LATENT, BATCH, LR = (1000, 500, 250, 250, 250), 100, 100, 3e-3
@@ -65,28 +66,42 @@ def generator() -> nn.Sequential:
     """The paper's generator, for images in [-1, 1]."""
     hidden = [nn.Linear(LATENT, 500), nn.BatchNorm1d(500), nn.Softplus()]
     hidden += [nn.Linear(500, 500), nn.BatchNorm1d(500), nn.Softplus()]
-    return nn.Sequential(*hidden, weight_norm(nn.Linear(500, 784)), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+    return nn.Sequential(
+        *hidden, weight_norm(nn.Linear(500, 784)), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))
+    )
 
 
-def with_generator(data: PartlyLabelled, seed: int, steps: int, device: str) -> tuple[Any, str]:
+def with_generator(
+    data: SemiSupervisedDataset, seed: int, steps: int, device: str
+) -> tuple[Any, str]:
     """The averaged task after the game, and what the adversary says."""
     with isolated(seed):
-        task = Classify(generator(), classifier(), latent=LATENT, shape=(1, 28, 28)).to(device)
+        task = SemiSupervised(generator(), classifier(), latent=LATENT, shape=(1, 28, 28)).to(
+            device
+        )
         begin(task.classifier, data.unlabelled.x[:500].to(device))
-        chain = task.chain(resolve("improved-gan"))
+        chain = task.adapt_objective(resolve("improved-gan"))
         adversary = Adversary(task.critics(chain)["data"], chain, lr=LR)
         stream = batches(data, BATCH, seed=seed, device=device)
-        average = Average(0.9999 if steps > 50_000 else 0.999)
-        trainer = Trainer(task, {"data": adversary}, stream, steps=steps, lr=LR, schedule="linear", callbacks=[average])
+        average = EMA(0.9999 if steps > 50_000 else 0.999)
+        trainer = Trainer(
+            task,
+            {"data": adversary},
+            stream,
+            steps=steps,
+            lr=LR,
+            schedule="linear",
+            callbacks=[average],
+        )
         trainer.run()
         return average.module, adversary.health().verdict
 
 
-def alone(data: PartlyLabelled, seed: int, steps: int, device: str) -> nn.Module:
+def alone(data: SemiSupervisedDataset, seed: int, steps: int, device: str) -> nn.Module:
     """The classifier on the labelled images, a tenth of the steps: it has long learnt them by heart.
 
-    The rate falls to zero here too: with a constant one, Adam's steps grow when gradients have been tiny for long, and
-    one baseline threw away all it knew in its last steps.
+    The rate falls to zero here too: with a constant one, Adam's steps grow when gradients have been
+    tiny for long, and one baseline threw away all it knew in its last steps.
     """
     few: Any = data.labelled
     steps = max(1, steps // 10)
@@ -127,19 +142,32 @@ def train(labels: int, method: str, draw: int, steps: int, device: str, quick: b
 def main() -> None:
     """Compute the rows that are missing."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--steps", type=int, default=None, help="player steps; default 180,000 on a GPU, 12,000 else")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=None,
+        help="player steps; default 180,000 on a GPU, 12,000 else",
+    )
     options = parser.parse_args()
     one_thread()
     result = Result("semisup_mnist", quick=options.quick)
-    steps = 3 if options.quick else options.steps or (STEPS_CPU if options.device == "cpu" else STEPS_GPU)
+    steps = (
+        3
+        if options.quick
+        else options.steps or (STEPS_CPU if options.device == "cpu" else STEPS_GPU)
+    )
     todo: list[dict[str, Any]] = [
         {"labels": labels, "method": method, "draw": draw, "steps": steps, "device": options.device}
         for labels in (LABELS[:1] if options.quick else LABELS)
         for draw in (DRAWS[:1] if options.quick else DRAWS)
         for method in ("labels alone", "improved-gan")
     ]
-    compute(result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs)
-    hundred = [r["errors"] for r in result.rows if r["labels"] == 100 and r["method"] == "improved-gan"]
+    compute(
+        result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs
+    )
+    hundred = [
+        r["errors"] for r in result.rows if r["labels"] == 100 and r["method"] == "improved-gan"
+    ]
     if hundred:
         result.bar("errors of 10,000 with 100 labels, worst of 3 draws", max(hundred), "<=", 93)
     result.save()
@@ -156,8 +184,16 @@ def picture(result: Result) -> None:
     axes = figure.add_subplot()
     for method in dict.fromkeys(r["method"] for r in result.rows):
         rows = [r for r in result.rows if r["method"] == method]
-        axes.plot([r["labels"] for r in rows], [r["errors"] for r in rows], "o", label=method, alpha=0.7)
-    axes.set(xscale="log", yscale="log", xlabel="labels", ylabel="errors of 10,000", title="MNIST, every draw")
+        axes.plot(
+            [r["labels"] for r in rows], [r["errors"] for r in rows], "o", label=method, alpha=0.7
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="labels",
+        ylabel="errors of 10,000",
+        title="MNIST, every draw",
+    )
     axes.set_xticks(sorted(LABELS), map(str, sorted(LABELS)))
     axes.minorticks_off()
     axes.set_yticks([300, 500, 1000, 2000, 5000], ["300", "500", "1,000", "2,000", "5,000"])

@@ -1,8 +1,8 @@
 """Several small runs as one: perceptrons with a leading axis of members, so that seeds step together.
 
-Members share no weight, and Adam works on each element alone, so a loss that is a mean over samples trains each
-member as it would be trained alone (up to Adam's epsilon, since the joint mean divides each member's gradient by
-their number). Losses that mix samples of a batch are not run this way.
+Members share no weight, and Adam works on each element alone, so a loss that is a mean over samples
+trains each member as it would be trained alone (up to Adam's epsilon, since the joint mean divides
+each member's gradient by their number). Losses that mix samples of a batch are not run this way.
 """
 
 import itertools
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
-from advlearn.core.task import Batch, Round, Sides, Task
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data import Batches
 
 
@@ -31,8 +31,11 @@ class StackedMLP(nn.Module):
         self.biases = nn.ParameterList()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         for rows, columns in itertools.pairwise(sizes):
-            # He's initialisation: the default one of nn.Linear starts perceptrons of this depth nearly flat.
-            draws = [torch.randn(rows, columns, generator=g) * math.sqrt(2 / rows) for g in generators]
+            # He's initialisation: the default one of nn.Linear starts perceptrons of this depth
+            # nearly flat.
+            draws = [
+                torch.randn(rows, columns, generator=g) * math.sqrt(2 / rows) for g in generators
+            ]
             self.weights.append(nn.Parameter(torch.stack(draws)))
             self.biases.append(nn.Parameter(torch.zeros(members, 1, columns)))
 
@@ -79,9 +82,11 @@ class StackedGenerate(Task):
         self.generator = generator
         self.latent = latent
 
-    def forward(self, batch: Batch) -> Round:
+    def forward(self, batch: Batch) -> TaskOutput:
         """Fakes of all members against their own batches."""
-        return Round({"data": Sides(batch[0], self.generator(torch.randn(len(batch[0]), self.latent)))})
+        return TaskOutput(
+            {"data": SamplePair(batch[0], self.generator(torch.randn(len(batch[0]), self.latent)))}
+        )
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         """None to propose: the benchmark builds them."""

@@ -1,34 +1,39 @@
 """Stacked MNIST: how many of 1,000 modes does a generator find, in ten minutes of one CPU core?
 
-An image is three MNIST training digits, drawn with replacement and stacked as its colour channels; its mode is the
-three digits, one of 1,000, all equally likely up to the digits' shares. Triples are drawn on the fly, batch 64.
+An image is three MNIST training digits, drawn with replacement and stacked as its colour channels;
+its mode is the three digits, one of 1,000, all equally likely up to the digits' shares. Triples are
+drawn on the fly, batch 64.
 
-A row is one training run. The generator is DCGAN's, width 64 and latent 64; the critic DCGAN's without norm, width 32.
-What differs:
+A row is one training run. The generator is DCGAN's, width 64 and latent 64; the critic DCGAN's
+without norm, width 32. What differs:
 
 - dcgan: the non-saturating game, nothing added.
 - minibatch: minibatch discrimination (50 comparisons of 5 numbers) before the critic's last layer.
 - packed: the critic sees pairs (PacGAN, m = 2).
-- wgan-gp, r3gan, mmd-gan: the objective, with the settings of its alias but for the learning rate and the critic steps.
-- r3gan-resnet: r3gan on R3GAN's own residual networks, width 16, without any normalisation; with `--device cuda` only,
-  since a CPU core makes one step in two seconds.
+- wgan-gp, r3gan, mmd-gan: the objective, with the settings of its alias but for the learning rate
+    and the critic steps.
+- r3gan-resnet: r3gan on R3GAN's own residual networks, width 16, without any normalisation; with
+  `--device cuda` only, since a CPU core makes one step in two seconds.
 
-The learning rate is 1e-3 for all, as in `images.py`, and every critic makes one step for each of the generator's. The
-budget of a row is 600 s of CPU time of the training process on one thread (`--seconds`); wgan-gp has rows of twice that
-too. With `--device cuda` a row is 20,000 player steps whatever their time.
+The learning rate is 1e-3 for all, as in `images.py`, and every critic makes one step for each of
+the generator's. The budget of a row is 600 s of CPU time of the training process on one thread
+(`--seconds`); wgan-gp has rows of twice that too. With `--device cuda` a row is 20,000 player steps
+whatever their time.
 
-Measured are 26,000 samples of the player's moving average (the protocol of PacGAN, section 4.2): a convolutional
-classifier of single digits, trained on the MNIST training images and tested on the test images, labels each channel.
-`modes` counts the triples that occur, `kl` is the reverse Kullback-Leibler divergence of their shares from 1 / 1,000
-each; 26,000 samples of the uniform law itself have about 0.019. The classifier gives every image some label, so `sure`
-says which share of the digits it gives a probability above 0.9. The rows named `real` are 26,000 triples of test
-digits; `judge` is the classifier's accuracy on the single test digits. Published: DCGAN 99 modes and KL 3.40, PacGAN
-(m = 2) 1,000 and 0.06, R3GAN's small ResNet 1,000 and 0.078.
+Measured are 26,000 samples of the player's moving average (the protocol of PacGAN, section 4.2): a
+convolutional classifier of single digits, trained on the MNIST training images and tested on the
+test images, labels each channel. `modes` counts the triples that occur, `kl` is the reverse
+Kullback-Leibler divergence of their shares from 1 / 1,000 each; 26,000 samples of the uniform law
+itself have about 0.019. The classifier gives every image some label, so `sure` says which share of
+the digits it gives a probability above 0.9. The rows named `real` are 26,000 triples of test
+digits; `judge` is the classifier's accuracy on the single test digits. Published: DCGAN 99 modes
+and KL 3.40, PacGAN (m = 2) 1,000 and 0.06, R3GAN's small ResNet 1,000 and 0.078.
 
-The bars are of the best system: the one whose worst seed has the smallest KL at a budget. Widths and critic steps were
-chosen for wgan-gp on seed 10, which no row has: they came to a KL of 0.15 in 300 s and 0.09 in 600 s. With width 16 of
-both networks and its own five critic steps seeds 0 and 1 had come to 0.27 and 0.26 in 300 s. A rate that falls to zero
-came to 0.18 in 600 s on seed 11. That table, for all systems, and what else was tried, copied from the lines the runs
+The bars are of the best system: the one whose worst seed has the smallest KL at a budget. Widths
+and critic steps were chosen for wgan-gp on seed 10, which no row has: they came to a KL of 0.15 in
+300 s and 0.09 in 600 s. With width 16 of both networks and its own five critic steps seeds 0 and 1
+had come to 0.27 and 0.26 in 300 s. A rate that falls to zero came to 0.18 in 600 s on seed 11. That
+table, for all systems, and what else was tried, copied from the lines the runs
 printed: `results/stacked_mnist_tried.json`.
 """
 
@@ -41,16 +46,16 @@ from images import Budget, Watch, classifier, parts
 from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.core.trainer import NonFiniteError, Trainer
-from advlearn.engine.average import Average
-from advlearn.engine.rng import isolated
-from advlearn.engine.samples import picture
 from advlearn.metrics import class_report, features
-from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, family
-from advlearn.nets.packed import Packed
+from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, architecture
+from advlearn.nets.pac_critic import PacCritic
 from advlearn.nets.sizing import EMBEDDED
 from advlearn.tasks.generate import Generate
+from advlearn.training.ema import EMA
+from advlearn.training.rng import isolated
+from advlearn.training.samples import save_image_grid
 
 SHAPE, LATENT, BATCH, LR, CRITIC_STEPS = (3, 28, 28), 64, 64, 1e-3, 1
 # Of the generator, of its critic, and of both residual networks.
@@ -69,7 +74,19 @@ SYSTEMS = {
 }
 GPU_ONLY = "r3gan-resnet"
 LONGER = "wgan-gp"
-COLUMNS = ["system", "seed", "device", "seconds", "steps", "cpu_seconds", "modes", "kl", "sure", "judge", "health"]
+COLUMNS = [
+    "system",
+    "seed",
+    "device",
+    "seconds",
+    "steps",
+    "cpu_seconds",
+    "modes",
+    "kl",
+    "sure",
+    "judge",
+    "health",
+]
 
 
 class Triples:
@@ -106,15 +123,19 @@ class Triples:
 def networks(system: str) -> tuple[nn.Module, nn.Module]:
     """Generator and critic of a system."""
     if system == GPU_ONLY:
-        made = family("r3gan", SHAPE)
-        return made.generator(LATENT, SHAPE, width=RESIDUAL_WIDTH), made.critic(SHAPE, width=RESIDUAL_WIDTH)
+        made = architecture("r3gan", SHAPE)
+        return made.generator(LATENT, SHAPE, base_channels=RESIDUAL_WIDTH), made.critic(
+            SHAPE, base_channels=RESIDUAL_WIDTH
+        )
     generator = DCGANGenerator(LATENT, SHAPE, WIDTH)
     if system == "minibatch":
         last = MinibatchDiscrimination(FEATURES, outputs=50, dimensions=5)
         head = nn.Linear(FEATURES + last.outputs, 1)
-        return generator, nn.Sequential(DCGANCritic(SHAPE, FEATURES, CRITIC_WIDTH), nn.LeakyReLU(0.2), last, head)
+        return generator, nn.Sequential(
+            DCGANCritic(SHAPE, FEATURES, CRITIC_WIDTH), nn.LeakyReLU(0.2), last, head
+        )
     if system == "packed":
-        return generator, Packed(DCGANCritic((2 * SHAPE[0], *SHAPE[1:]), 1, CRITIC_WIDTH), 2)
+        return generator, PacCritic(DCGANCritic((2 * SHAPE[0], *SHAPE[1:]), 1, CRITIC_WIDTH), 2)
     return generator, DCGANCritic(SHAPE, EMBEDDED if system == "mmd-gan" else 1, CRITIC_WIDTH)
 
 
@@ -131,14 +152,24 @@ def figures(images: Tensor, quick: bool) -> Row:
     probabilities = features(judge(quick)[0], images.flatten(0, 1)[:, None]).softmax(1)
     sure, digit = probabilities.max(1)
     report = class_report(digit.view(-1, 3) @ torch.tensor([100, 10, 1]), 1000)
-    return {"modes": report.modes, "kl": report.reverse_kl, "sure": float((sure > 0.9).double().mean())}
+    return {
+        "modes": report.modes,
+        "kl": report.reverse_kl,
+        "sure": float((sure > 0.9).double().mean()),
+    }
 
 
 def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> Row:
     """One row: train within the budget, draw samples, count their modes."""
     train, test = parts("mnist", quick)
     count = 200 if quick else SAMPLES
-    key: Row = {"system": system, "seed": seed, "device": device, "seconds": seconds, "judge": judge(quick)[1]}
+    key: Row = {
+        "system": system,
+        "seed": seed,
+        "device": device,
+        "seconds": seconds,
+        "judge": judge(quick)[1],
+    }
     if system == "real":
         return {
             **key,
@@ -152,18 +183,27 @@ def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> R
         generator, critic = networks(system)
         task = Generate(generator, latent=LATENT, shape=SHAPE, critic=critic).to(device)
         adversary = Adversary(critic.to(device), chain, lr=LR, critic_steps=CRITIC_STEPS)
-        average = Average(cast(float, adversary.defaults.ema))
+        average = EMA(cast(float, adversary.defaults.ema))
         watch, steps = (Budget(seconds), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
         stream, callbacks = Triples(train.x, seed, device), [average, watch]
-        trainer = Trainer(task, {"data": adversary}, stream, steps=3 if quick else steps, lr=LR, callbacks=callbacks)
+        trainer = Trainer(
+            task,
+            {"data": adversary},
+            stream,
+            steps=3 if quick else steps,
+            lr=LR,
+            callbacks=callbacks,
+        )
         done = {**key, "spec": repr(chain)}
         try:
             trainer.run()
         except NonFiniteError as error:
             return {**done, "modes": 0, "kl": float("inf"), "health": str(error)}
-        samples = torch.cat([cast(Generate, average.module).sample(100).cpu() for _ in range(count // 100)])
+        samples = torch.cat(
+            [cast(Generate, average.module).sample(100).cpu() for _ in range(count // 100)]
+        )
     if not quick and seed == 0:
-        picture(samples[:64], RESULTS / "stacked_mnist" / f"{system}-{device}.png")
+        save_image_grid(samples[:64], RESULTS / "stacked_mnist" / f"{system}-{device}.png")
     done |= {"steps": trainer.step, "cpu_seconds": round(watch.spent, 1)}
     return {**done, **figures(samples, quick), "health": adversary.health().verdict}
 
@@ -180,7 +220,9 @@ def bars(result: Result) -> None:
     whole = {key: rows for key, rows in groups.items() if len(rows) >= SEEDS}
     if not whole:
         return
-    (system, device, seconds), best = min(whole.items(), key=lambda item: max(r["kl"] for r in item[1]))
+    (system, device, seconds), best = min(
+        whole.items(), key=lambda item: max(r["kl"] for r in item[1])
+    )
     modes, kl = min(r["modes"] for r in best), max(r["kl"] for r in best)
     budget = f"{seconds:g} s on a core" if device == "cpu" else f"{GPU_STEPS} steps on {device}"
     name = f"{system}, {budget}, worst of {len(best)} seeds"
@@ -209,7 +251,9 @@ def main() -> None:
     if options.device == "cpu" and not options.only and not options.quick:
         longer = {"device": options.device, "seconds": 2 * options.seconds}
         todo += [{"system": LONGER, "seed": seed, **longer} for seed in range(options.seeds)]
-    compute(result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs)
+    compute(
+        result, partial(train, quick=options.quick), [] if options.report else todo, options.jobs
+    )
     bars(result)
     result.save()
     result.show(COLUMNS)

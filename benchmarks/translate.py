@@ -1,34 +1,41 @@
 """Image to image: what the adversarial term buys beside a distance, paired; what it does alone, unpaired.
 
-A row is one training run of one seed, on training images; its figures are of 5,000 test inputs (all 2,007 of USPS).
+A row is one training run of one seed, on training images; its figures are of 5,000 test inputs (all
+2,007 of USPS).
 
-- `edges`: line drawings to Fashion-MNIST, `grey`: grey to colour CIFAR-10 (the copy re-encoded as JPEG where
-  ADVLEARN_DATA holds it), `frames`: four frames of a moving digit to the fifth. One U-Net of width 16, 16 pairs a
-  batch, Adam at 1e-3 for player and critic, the moving average of the weights. `distance` is the task without its
-  adversary (strength 0) by mean absolute difference (L1), squared for `frames` (L2); `gan` adds PatchGAN by lsgan,
-  where the distance weighs 10, `gan-100` the same at the paper's weight of 100. 10 was chosen on seed 0 at 800 steps
-  by the Frechet distance to 2,000 training images that were held out (edges: 6.9 at 10, 14.1 at 100, 17.1 without;
-  grey: 7.6, 9.2, 10.1, in `results/translate_tried.json`, as those of `small`); no test image took part. `last frame`
-  of `frames` learns nothing: the next frame is the last.
-- `small`: CIFAR-10 at 8 pixels a side to 32 (SRGAN's generator, width 24, 6 blocks), by L2. `bicubic` learns nothing.
-  The distance weighs 20, chosen on seed 0 at 500 steps in the same way (13.5 at 20, 26.6 at 100, 37.2 without).
-- `digits`: USPS <-> MNIST without pairs, both at 16 pixels: CycleGAN and DiscoGAN (width 8, 3 blocks, 16 + 16 a batch).
-  A classifier that never saw a translation, trained on the training images of the set translated into, reads the
-  translated test images of the other one: `usps to mnist` and `mnist to usps` are its accuracies. Chance is 0.1; `as
-  they are` reads the images untranslated: what an identity reaches. `in domain` reads the test images of its own set.
-  Both sets draw all their training images, whose labels take no part but in one row: `paired` is the bound that pairs
-  would give, the same generators and steps in `translate` (L1 at weight 10, PatchGAN), once each way, on each training
-  image with the nearest training image of its class in the other set.
+- `edges`: line drawings to Fashion-MNIST, `grey`: grey to colour CIFAR-10 (the copy re-encoded as
+  JPEG where ADVLEARN_DATA holds it), `frames`: four frames of a moving digit to the fifth. One
+  U-Net of width 16, 16 pairs a batch, Adam at 1e-3 for player and critic, the moving average of the
+  weights. `distance` is the task without its adversary (strength 0) by mean absolute difference
+  (L1), squared for `frames` (L2); `gan` adds PatchGAN by lsgan, where the distance weighs 10,
+  `gan-100` the same at the paper's weight of 100. 10 was chosen on seed 0 at 800 steps by the
+  Frechet distance to 2,000 training images that were held out (edges: 6.9 at 10, 14.1 at 100, 17.1
+  without; grey: 7.6, 9.2, 10.1, in `results/translate_tried.json`, as those of `small`); no test
+  image took part. `last frame` of `frames` learns nothing: the next frame is the last.
+- `small`: CIFAR-10 at 8 pixels a side to 32 (SRGAN's generator, width 24, 6 blocks), by L2.
+  `bicubic` learns nothing. The distance weighs 20, chosen on seed 0 at 500 steps in the same way
+  (13.5 at 20, 26.6 at 100, 37.2 without).
+- `digits`: USPS <-> MNIST without pairs, both at 16 pixels: CycleGAN and DiscoGAN (width 8, 3
+  blocks, 16 + 16 a batch). A classifier that never saw a translation, trained on the training
+  images of the set translated into, reads the translated test images of the other one: `usps to
+  mnist` and `mnist to usps` are its accuracies. Chance is 0.1; `as they are` reads the images
+  untranslated: what an identity reaches. `in domain` reads the test images of its own set. Both
+  sets draw all their training images, whose labels take no part but in one row: `paired` is the
+  bound that pairs would give, the same generators and steps in `paired_translation` (L1 at weight
+  10, PatchGAN), once each way, on each training image with the nearest training image of its class
+  in the other set.
 
-`frechet` compares outputs with the true targets of the same inputs, in the 128 features before the last layer of a
-small classifier of the targets' training images, which this file trains (`classifier` is its test accuracy); so 0 is
-perfect. The rows `truth` compare one half of the test targets with the other: what different images of one law come to.
-Films have no classifier. `l1`, `mse` and `psnr` (in dB, of levels from -1 to 1) are against the true target.
-`sharpness` is the mean gradient magnitude over the true targets' (1 is as sharp as the truth, below is blur), `chroma`
+`frechet` compares outputs with the true targets of the same inputs, in the 128 features before the
+last layer of a small classifier of the targets' training images, which this file trains
+(`classifier` is its test accuracy); so 0 is perfect. The rows `truth` compare one half of the test
+targets with the other: what different images of one law come to. Films have no classifier. `l1`,
+`mse` and `psnr` (in dB, of levels from -1 to 1) are against the true target. `sharpness` is the
+mean gradient magnitude over the true targets' (1 is as sharp as the truth, below is blur), `chroma`
 the mean distance of a colour from its own grey, likewise.
 
-Budget: the steps of an experiment are in STEPS; on one core of a CPU all rows together take about 75 minutes. With
-`--device cuda` a row makes GPU_TIMES as many steps. Bars are stated for each device that has rows.
+Budget: the steps of an experiment are in STEPS; on one core of a CPU all rows together take about
+75 minutes. With `--device cuda` a row makes GPU_TIMES as many steps. Bars are stated for each
+device that has rows.
 """
 
 import time
@@ -41,13 +48,13 @@ from judge import teach
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from advlearn.data import Batches, Pairs, Source, Unpaired, load, pairs_of
-from advlearn.engine.rng import isolated
+from advlearn.data import ArrayDataset, Batches, Pairs, Unpaired, load, pairs_of
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, features, frechet_distance
 from advlearn.nets.translators import ResidualTranslator, enlarged
-from advlearn.pictures.before_after import before_after
-from advlearn.tasks.translate import Translate
+from advlearn.plots.before_after import before_after
+from advlearn.tasks.paired_translation import PairedTranslation
+from advlearn.training.rng import isolated
 
 SEEDS = (0, 1, 2)
 STEPS = {"edges": 2500, "grey": 2500, "frames": 1500, "small": 2000, "digits": 3000}
@@ -55,15 +62,29 @@ GPU_TIMES = 8
 BATCH, LR, TESTED, SIDE, EPOCHS = 16, 1e-3, 5000, 16, 3
 DATA = {"edges": "fashion-mnist", "grey": "cifar10", "small": "cifar10", "frames": "mnist"}
 SPECS = {
-    "edges": {"distance": "width=16, strength=0.0", "gan": "width=16, weight=10.0", "gan-100": "width=16"},
-    "grey": {"distance": "width=16, strength=0.0", "gan": "width=16, weight=10.0", "gan-100": "width=16"},
-    "frames": {"distance": "width=16, norm='l2', strength=0.0", "gan": "width=16, norm='l2', weight=10.0"},
+    "edges": {
+        "distance": "base_channels=16, adversarial_weight=0.0",
+        "gan": "base_channels=16, weight=10.0",
+        "gan-100": "base_channels=16",
+    },
+    "grey": {
+        "distance": "base_channels=16, adversarial_weight=0.0",
+        "gan": "base_channels=16, weight=10.0",
+        "gan-100": "base_channels=16",
+    },
+    "frames": {
+        "distance": "base_channels=16, norm='l2', adversarial_weight=0.0",
+        "gan": "base_channels=16, norm='l2', weight=10.0",
+    },
     "small": {
-        "distance": "width=24, norm='l2', strength=0.0",
-        "gan": "width=24, norm='l2', weight=20.0, conditional=False",
+        "distance": "base_channels=24, norm='l2', adversarial_weight=0.0",
+        "gan": "base_channels=24, norm='l2', weight=20.0, conditional=False",
     },
 }
-CYCLES = {"cyclegan": "cycle(width=8, blocks=3)", "discogan": "cycle(width=8, blocks=3, method='discogan')"}
+CYCLES = {
+    "cyclegan": "unpaired_translation(base_channels=8, blocks=3)",
+    "discogan": "unpaired_translation(base_channels=8, blocks=3, method='discogan')",
+}
 # Rows that learn nothing, and those of one seed: their figures are no bars.
 FIXED = {
     "edges": ["truth"],
@@ -85,13 +106,21 @@ COLUMNS += ["usps to mnist", "mnist to usps", "in domain, mnist", "in domain, us
 @cache
 def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]:
     """A small convolutional classifier of the training images at a side, and its accuracy on the test images."""
-    train, test = (sized(load(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test"))
+    train, test = (
+        sized(load(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test")
+    )
     channels = train.shape[0]
     with isolated(0):
         net = nn.Sequential(
             *(nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Dropout(0.25), nn.Linear(32 * (side // 4) ** 2, 128), nn.ReLU(), nn.Linear(128, 10)),
+            *(
+                nn.Flatten(),
+                nn.Dropout(0.25),
+                nn.Linear(32 * (side // 4) ** 2, 128),
+                nn.ReLU(),
+                nn.Linear(128, 10),
+            ),
         )
         stream = Batches(train, 100)
         # As many steps for the few images of USPS as for 20,000.
@@ -100,12 +129,12 @@ def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]
     return net, 0.0 if test.y is None else accuracy(features(net, test.x), test.y)
 
 
-def sized(source: Any, side: int, quick: bool) -> Source:
+def sized(source: Any, side: int, quick: bool) -> ArrayDataset:
     """Images at a side, a few of them in a quick run."""
     x, y = (column[:300] if quick else column for column in (source.x, source.y))
     if x.shape[-1] != side:
         x = interpolate(x, (side, side), mode="bilinear", antialias=True)
-    return Source(x.contiguous(), y, source.name, source.classes)
+    return ArrayDataset(x.contiguous(), y, source.name, source.classes)
 
 
 @cache
@@ -118,12 +147,20 @@ def pairs(data: str, part: str, quick: bool) -> Pairs:
 @cache
 def digits(part: str, quick: bool) -> Unpaired:
     """USPS and MNIST at one side."""
-    return Unpaired(*(sized(load(f"{name}{'-test' if quick else part}"), SIDE, quick) for name in ("usps", "mnist")))
+    return Unpaired(
+        *(
+            sized(load(f"{name}{'-test' if quick else part}"), SIDE, quick)
+            for name in ("usps", "mnist")
+        )
+    )
 
 
 def slope(images: Tensor) -> Tensor:
     """Mean magnitude of the differences between neighbours."""
-    right, down = images[..., :-1, 1:] - images[..., :-1, :-1], images[..., 1:, :-1] - images[..., :-1, :-1]
+    right, down = (
+        images[..., :-1, 1:] - images[..., :-1, :-1],
+        images[..., 1:, :-1] - images[..., :-1, :-1],
+    )
     return torch.hypot(right, down).double().mean()
 
 
@@ -135,7 +172,11 @@ def chroma(images: Tensor) -> Tensor:
 def figures(data: str, made: Tensor, truth: Tensor, quick: bool) -> Row:
     """How outputs compare with the true targets."""
     gap = (made - truth).double()
-    row = {"l1": gap.abs().mean(), "mse": gap.square().mean(), "sharpness": slope(made) / slope(truth)}
+    row = {
+        "l1": gap.abs().mean(),
+        "mse": gap.square().mean(),
+        "sharpness": slope(made) / slope(truth),
+    }
     row["psnr"] = 10 * torch.log10(4 / row["mse"])
     if truth.shape[1] == 3:
         row["chroma"] = chroma(made) / chroma(truth)
@@ -155,12 +196,27 @@ def paired(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
     test = pairs(data, "-test", quick)
     if method == "truth":
         half = len(test) // 2
-        return {"steps": 0, "cpu_seconds": 0.0, **distances(data, test.y[:half], test.y[half:], quick)}
+        return {
+            "steps": 0,
+            "cpu_seconds": 0.0,
+            **distances(data, test.y[:half], test.y[half:], quick),
+        }
     if method == "bicubic":
-        return {"steps": 0, "cpu_seconds": 0.0, **figures(data, enlarged(test.x, 4).clamp(-1, 1), test.y, quick)}
+        return {
+            "steps": 0,
+            "cpu_seconds": 0.0,
+            **figures(data, enlarged(test.x, 4).clamp(-1, 1), test.y, quick),
+        }
     if method == "last frame":
         return {"steps": 0, "cpu_seconds": 0.0, **figures(data, test.x[:, -1:], test.y, quick)}
-    run, row = trained(f"translate({SPECS[data][method]})", pairs(data, "", quick), data, seed, device, quick)
+    run, row = trained(
+        f"paired_translation({SPECS[data][method]})",
+        pairs(data, "", quick),
+        data,
+        seed,
+        device,
+        quick,
+    )
     made = run.predict(test.x).cpu().clamp(-1, 1)
     if seed == 0 and not quick:
         draw(run, test, f"{data}-{method}", device)
@@ -178,7 +234,7 @@ def cycled(method: str, seed: int, device: str, quick: bool) -> Row:
         row["cpu_seconds"] += other["cpu_seconds"]
     elif method != "as they are":
         run, row = trained(CYCLES[method], digits("", quick), "digits", seed, device, quick)
-        to_b, to_a = run.player.predict(a.x, "b").cpu(), run.player.predict(b.x, "a").cpu()
+        to_b, to_a = run.ema_model.predict(a.x, "b").cpu(), run.ema_model.predict(b.x, "a").cpu()
         if seed == 0 and not quick:
             draw(run, test, f"digits-{method}", device)
     for (net, bound), images, source, way in (
@@ -194,8 +250,10 @@ def from_pairs(way: str, seed: int, device: str, quick: bool) -> tuple[Tensor, R
     train, test = digits("", quick), digits("-test", quick)
     (x, y), images = ((train.a, train.b), test.a) if way == "ab" else ((train.b, train.a), test.b)
     with isolated(seed):
-        net = ResidualTranslator(train.shape, 1, width=8, blocks=3)
-        task = Translate(net, shape=train.shape, target_shape=train.shape, weight=10.0, width=8)
+        net = ResidualTranslator(train.shape, 1, base_channels=8, blocks=3)
+        task = PairedTranslation(
+            net, shape=train.shape, target_shape=train.shape, weight=10.0, base_channels=8
+        )
     run, row = trained(task, Pairs(x.x, nearest_of_class(x, y)), "digits", seed, device, quick)
     return run.predict(images.x).cpu(), row
 
@@ -212,16 +270,30 @@ def nearest_of_class(x: Any, y: Any) -> Tensor:
 def draw(run: Any, test: Any, name: str, device: str) -> None:
     """Ten test inputs and what becomes of them."""
     suffix = "" if device == "cpu" else f"-{device}"
-    before_after(run.player.before_after(test, 10), RESULTS / "translate" / f"{name}{suffix}.png")
+    before_after(
+        run.ema_model.before_after(test, 10), RESULTS / "paired_translation" / f"{name}{suffix}.png"
+    )
 
 
-def trained(game: str | Translate, source: Any, data: str, seed: int, device: str, quick: bool) -> tuple[Any, Row]:
+def trained(
+    game: str | PairedTranslation, source: Any, data: str, seed: int, device: str, quick: bool
+) -> tuple[Any, Row]:
     """A run, and what it took."""
     steps = 3 if quick else STEPS[data] * (1 if device == "cpu" else GPU_TIMES)
     began = time.process_time()
-    settings: dict[str, Any] = {"steps": steps, "batch_size": BATCH, "lr": LR, "seed": seed, "device": device}
+    settings: dict[str, Any] = {
+        "steps": steps,
+        "batch_size": BATCH,
+        "lr": LR,
+        "seed": seed,
+        "device": device,
+    }
     run = fit(game, "lsgan", source, callbacks=(), **settings)
-    spec = game if isinstance(game, str) else f"translate(weight={game.weight}, width={game.width})"
+    spec = (
+        game
+        if isinstance(game, str)
+        else f"paired_translation(weight={game.weight}, base_channels={game.width})"
+    )
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
     verdicts = {name: health.verdict for name, health in run.health().items()}
     return run, {"steps": steps, **spent, "health": verdicts}
@@ -230,7 +302,11 @@ def trained(game: str | Translate, source: Any, data: str, seed: int, device: st
 def row(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
     """One row."""
     key = {"data": data, "method": method, "seed": seed, "device": device}
-    done = cycled(method, seed, device, quick) if data == "digits" else paired(data, method, seed, device, quick)
+    done = (
+        cycled(method, seed, device, quick)
+        if data == "digits"
+        else paired(data, method, seed, device, quick)
+    )
     return {**key, **done}
 
 
@@ -242,7 +318,8 @@ def todo(names: list[str], device: str) -> list[Row]:
         for method in (*CYCLES, "paired") if data == "digits" else SPECS[data]:
             one = (data, method) in ONE_SEED or (data, "*") in ONE_SEED
             keys += [
-                {"data": data, "method": method, "seed": s, "device": device} for s in (SEEDS[:1] if one else SEEDS)
+                {"data": data, "method": method, "seed": s, "device": device}
+                for s in (SEEDS[:1] if one else SEEDS)
             ]
     return keys
 
@@ -261,7 +338,11 @@ def bars(result: Result) -> None:
 def bars_of_pairs(result: Result, data: str, rows: list[Row], suffix: str) -> None:
     """What the adversary buys, and what learning does over copying."""
     by = {(r["method"], r["seed"]): r for r in rows}
-    both = [(by["distance", s], by["gan", s]) for s in SEEDS if ("gan", s) in by and ("distance", s) in by]
+    both = [
+        (by["distance", s], by["gan", s])
+        for s in SEEDS
+        if ("gan", s) in by and ("distance", s) in by
+    ]
     if not both:
         return
     least = f"without the adversary less that with it, least of {len(both)} seeds{suffix}"
@@ -272,12 +353,19 @@ def bars_of_pairs(result: Result, data: str, rows: list[Row], suffix: str) -> No
         result.bar(f"{data}: Frechet distance {least}", min(gains), ">=", 0)
     elif ("last frame", 0) in by:
         gain = by["last frame", 0]["mse"] - max(plain["mse"] for plain, _ in both)
-        result.bar(f"{data}: squared error of the last frame less that of the predicted one{suffix}", gain, ">=", 0)
+        result.bar(
+            f"{data}: squared error of the last frame less that of the predicted one{suffix}",
+            gain,
+            ">=",
+            0,
+        )
 
 
 def bars_of_digits(result: Result, way: str, rows: list[Row], suffix: str) -> None:
     """What CycleGAN's translations are read as, against chance, an identity and pairs."""
-    found = {m: [r[way] for r in rows if r["method"] == m] for m in ("cyclegan", "as they are", "paired")}
+    found = {
+        m: [r[way] for r in rows if r["method"] == m] for m in ("cyclegan", "as they are", "paired")
+    }
     if not found["cyclegan"]:
         return
     reached, least = min(found["cyclegan"]), f"least of {len(found['cyclegan'])} seeds{suffix}"
@@ -285,23 +373,34 @@ def bars_of_digits(result: Result, way: str, rows: list[Row], suffix: str) -> No
     if not found["as they are"]:
         return
     plain = found["as they are"][0]
-    result.bar(f"{way}: accuracy over that of the images as they are, {least}", reached - plain, ">=", 0.1)
+    result.bar(
+        f"{way}: accuracy over that of the images as they are, {least}", reached - plain, ">=", 0.1
+    )
     if found["paired"] and found["paired"][0] > plain:
         share = (reached - plain) / (found["paired"][0] - plain)
-        result.bar(f"{way}: share of what pairs gain over the images as they are, {least}", share, ">=", 0.5)
+        result.bar(
+            f"{way}: share of what pairs gain over the images as they are, {least}",
+            share,
+            ">=",
+            0.5,
+        )
 
 
 def main() -> None:
     """Train and measure the rows that are missing."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--only", nargs="*", default=list(STEPS), choices=list(STEPS), help="experiments")
+    parser.add_argument(
+        "--only", nargs="*", default=list(STEPS), choices=list(STEPS), help="experiments"
+    )
     options = parser.parse_args()
     one_thread()
-    result = Result("translate", quick=options.quick)
+    result = Result("paired_translation", quick=options.quick)
     wanted = todo(options.only, options.device)
     if options.quick:
         wanted = [k for k in wanted if k["seed"] == 0]
-    compute(result, partial(row, quick=options.quick), [] if options.report else wanted, options.jobs)
+    compute(
+        result, partial(row, quick=options.quick), [] if options.report else wanted, options.jobs
+    )
     bars(result)
     result.save()
     result.show(COLUMNS)

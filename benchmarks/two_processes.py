@@ -1,14 +1,15 @@
 """Do two processes compute what one does on the joined batch? Every objective, penalty and alias, in fp64 and fp32.
 
-After two critic steps in each of two gloo processes: the critic's gradients, the adversary's whole state, and the
-gradients of a player behind the fake samples and of one behind the real ones, against one process.
+After two critic steps in each of two gloo processes: the critic's gradients, the adversary's whole
+state, and the gradients of a player behind the fake samples and of one behind the real ones,
+against one process.
 """
 
 from harness import Result, arguments, one_thread
 
-from advlearn.core import discovery
+from advlearn.core import registry
+from advlearn.core.grammar import resolve
 from advlearn.core.objective import Objective
-from advlearn.core.spec import resolve
 from advlearn.testing._found import chains
 from advlearn.testing._processes import Case, compare
 
@@ -22,7 +23,11 @@ def main() -> None:
     one_thread()
     result = Result("two_processes", quick=options.quick)
     result.rows, result.seconds = [], 0.0
-    cases = [Case(spec, dtype) for spec in (QUICK if options.quick else chains()) for dtype in ("float64", "float32")]
+    cases = [
+        Case(spec, dtype)
+        for spec in (QUICK if options.quick else chains())
+        for dtype in ("float64", "float32")
+    ]
     for case, found in compare(cases).items():
         chain = resolve(case.spec)
         gathers = not chain.required_objective().decomposable
@@ -38,13 +43,18 @@ def main() -> None:
         result.rows.append(row)
     for dtype in ("float64", "float32"):
         for gathers, what in ((False, "decomposable"), (True, "set-wise, through the gather")):
-            rows = [r for r in result.rows if r["dtype"] == dtype and r["gathers_scores"] is gathers]
-            # Rounding in fp32 is relative: the gradients of a penalty of weight 10 are near 10 themselves.
+            rows = [
+                r for r in result.rows if r["dtype"] == dtype and r["gathers_scores"] is gathers
+            ]
+            # Rounding in fp32 is relative: the gradients of a penalty of weight 10 are near 10
+            # themselves.
             measure = "largest_difference" if dtype == "float64" else "relative"
             name = f"{measure.replace('_', ' ')}, {dtype}, {len(rows)} {what} games"
             result.bar(name, max(r[measure] for r in rows), "<=", BAR)
     if not options.quick:
-        missing = {c.__name__ for c in discovery.classes(Objective)} - {r["case"].split("(")[0] for r in result.rows}
+        missing = {c.__name__ for c in registry.classes(Objective)} - {
+            r["case"].split("(")[0] for r in result.rows
+        }
         result.bar("objectives left out", len(missing), "==", 0)
     result.save()
     result.show(["case", "dtype", "largest_difference", "relative", "where"])

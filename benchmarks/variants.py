@@ -23,35 +23,35 @@ def without_attention(shape: Shape, width: int) -> Nets:
     """SAGAN's networks without attention, which are SNGAN's with spectral norm in the generator."""
     generator = SNGANGenerator(LATENT, shape, width, CLASSES)
     normalise(generator)
-    return generator, SNGANCritic(shape, width=width, classes=CLASSES)
+    return generator, SNGANCritic(shape, base_channels=width, classes=CLASSES)
 
 
 def without_spectral_norm(shape: Shape, width: int) -> Nets:
     """SAGAN's networks without spectral norm in the generator."""
-    critic = SAGANCritic(shape, width=width, classes=CLASSES)
+    critic = SAGANCritic(shape, base_channels=width, classes=CLASSES)
     return SAGANGenerator(LATENT, shape, width, CLASSES, spectral=False), critic
 
 
 def without_hierarchy(shape: Shape, width: int) -> Nets:
     """BigGAN's networks, the latent of which enters the first layer alone."""
-    return FirstLayerOnly(shape, width), BigGANCritic(shape, width=width, classes=CLASSES)
+    return FirstLayerOnly(shape, width), BigGANCritic(shape, base_channels=width, classes=CLASSES)
 
 
 def without_orthogonal_term(shape: Shape, width: int) -> Nets:
     """BigGAN's networks without the term that keeps weights orthogonal; they start so all the same."""
-    critic = BigGANCritic(shape, width=width, classes=CLASSES)
+    critic = BigGANCritic(shape, base_channels=width, classes=CLASSES)
     return BigGANGenerator(LATENT, shape, width, CLASSES, orthogonal=0.0), critic
 
 
 def without_mixing(shape: Shape, width: int) -> Nets:
     """StyleGAN's networks, each sample of one style."""
-    critic = ProGANCritic(shape, width=width, classes=CLASSES)
+    critic = ProGANCritic(shape, base_channels=width, classes=CLASSES)
     return StyleGANGenerator(LATENT, shape, width, CLASSES, mixing=0.0), critic
 
 
 def concatenated(shape: Shape, width: int) -> Nets:
     """DCGAN's networks, whose critic has the class as a plane beside the image, as CGAN's has."""
-    critic = DCGANCritic(shape, width=width, classes=CLASSES, conditioning="concat")
+    critic = DCGANCritic(shape, base_channels=width, classes=CLASSES, conditioning="concat")
     return DCGANGenerator(LATENT, shape, width, CLASSES), critic
 
 

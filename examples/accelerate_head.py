@@ -1,7 +1,8 @@
 """An adversarial head in a loop that Accelerate runs.
 
-The model is Accelerate's to prepare; the head keeps its critic and optimiser to itself, and several processes share its
-gradients without a wrapper. Registered, it is part of what `accelerator.save_state` writes and `load_state` reads.
+The model is Accelerate's to prepare; the head keeps its critic and optimiser to itself, and several
+processes share its gradients without a wrapper. Registered, it is part of what
+`accelerator.save_state` writes and `load_state` reads.
 
 python examples/accelerate_head.py [--steps 300]
 """
@@ -23,7 +24,7 @@ accelerator = Accelerator()
 model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 2))
 critic = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)).to(accelerator.device)
 adversary = advlearn.Adversary(critic, "nsgan", lr=1e-3)
-tap = advlearn.attach(model, "1")
+capture = advlearn.attach(model, "1")
 model, optimizer = accelerator.prepare(model, torch.optim.Adam(model.parameters(), lr=1e-3))
 accelerator.register_for_checkpointing(adversary)
 
@@ -31,9 +32,11 @@ for _ in range(options.steps):
     source = torch.randn(64, 4, device=accelerator.device)
     target = torch.randn(64, 4, device=accelerator.device) + 0.5
     logits = model(torch.cat([source, target]))
-    one, other = tap.value.chunk(2)
+    one, other = capture.output.chunk(2)
     adversary.update(one, other)
-    loss = nn.functional.cross_entropy(logits[:64], (source[:, 0] > 0).long()) + adversary.loss(one, other)
+    loss = nn.functional.cross_entropy(
+        logits[:64], (source[:, 0] > 0).long()
+    ) + adversary.player_loss(one, other)
     optimizer.zero_grad()
     accelerator.backward(loss)
     optimizer.step()

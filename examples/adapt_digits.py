@@ -1,7 +1,8 @@
 """Adapt a classifier of digits to digits that are turned and have no labels; draw both domains before and after.
 
-The target is the same data set turned by 40 degrees, cut from other samples. Each run ends with the player whose
-predictions on it have the most information, which asks for no label; its labels serve for the last lines alone.
+The target is the same data set turned by 40 degrees, cut from other samples. Each run ends with the
+player whose predictions on it have the most information, which asks for no label; its labels serve
+for the last lines alone.
 
 python examples/adapt_digits.py [--steps 1500] [--objective nsgan] [--picture adapt_digits.png]
 """
@@ -13,10 +14,10 @@ import torch
 from torch.nn.functional import affine_grid, grid_sample
 
 import advlearn
-from advlearn.data import Source, load, open_domains
-from advlearn.engine import KeepBest
+from advlearn.data import ArrayDataset, load, open_domains
 from advlearn.metrics import accuracy, information_maximisation
-from advlearn.pictures import embedding
+from advlearn.plots import embedding
+from advlearn.training import KeepBestModel
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1500)
@@ -36,16 +37,21 @@ def turned(x: torch.Tensor, degrees: float) -> torch.Tensor:
 digits = load("digits")
 order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
 x, y = digits.x[order], digits.y[order]
-source = Source(x[:900], y[:900], "digits", 10)
-target = Source(turned(x[900:], 40), y[900:], "turned", 10)
+source = ArrayDataset(x[:900], y[:900], "digits", 10)
+target = ArrayDataset(turned(x[900:], 40), y[900:], "turned", 10)
 data = open_domains((source, target))
 
 panels = {}
-for name, task in (("source only", "adapt(strength=0.0)"), ("adapted", "adapt")):
-    best = KeepBest(lambda player: information_maximisation(player.predict(target.x)), every=100)
+for name, task in (
+    ("source only", "domain_adaptation(adversarial_weight=0.0)"),
+    ("adapted", "domain_adaptation"),
+):
+    best = KeepBestModel(
+        lambda player: information_maximisation(player.predict(target.x)), every=100
+    )
     settings = {"steps": options.steps, "lr": 1e-3, "device": "cpu", "callbacks": [best]}
     run = advlearn.fit(task, options.objective, data, **settings)
     found = accuracy(run.predict(target.x), target.y)
-    panels[f"{name}: target accuracy {found:.3f}"] = run.player.embedding(data)
+    panels[f"{name}: target accuracy {found:.3f}"] = run.ema_model.embedding(data)
     print(f"{name}: target accuracy {found:.3f} (step {best.best_step}); {run.health()['domain']}")
 print(f"picture: {embedding(panels, options.picture)}")

@@ -1,9 +1,10 @@
 """Codes of digits by an adversarial and by a variational autoencoder, beside the prior they are asked to follow.
 
-With ``--prior mixture --labels`` each class is told its own component of the adversarial prior; the variational one
-keeps its Gaussian, which is all that its KL divergence knows.
+With ``--prior mixture --labels`` each class is told its own component of the adversarial prior; the
+variational one keeps its Gaussian, which is all that its KL divergence knows.
 
-python examples/adversarial_autoencoder.py [--steps 3000] [--prior gaussian] [--picture adversarial_autoencoder.png]
+python examples/adversarial_autoencoder.py [--steps 3000] [--prior gaussian] [--picture
+adversarial_autoencoder.png]
 """
 
 import argparse
@@ -18,32 +19,38 @@ from advlearn.metrics.posterior import posterior_report
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
 parser.add_argument("--prior", default="gaussian", help="gaussian, ring, mixture")
-parser.add_argument("--labels", action="store_true", help="a component of the mixture for each class")
+parser.add_argument(
+    "--labels", action="store_true", help="a component of the mixture for each class"
+)
 parser.add_argument("--objective", default="nsgan", help="of the adversarial autoencoder")
 parser.add_argument("--picture", default="adversarial_autoencoder.png")
 options = parser.parse_args()
 
 digits = load("digits")
 settings = {"steps": options.steps, "lr": 1e-3, "device": "cpu", "callbacks": ()}
-adversarial = f"encode(method='aae', latent=2, width=32, prior={options.prior!r}, labels={options.labels})"
+adversarial = f"representation(method='aae', latent=2, base_channels=32, prior={options.prior!r}, labels={options.labels})"
 runs = {
     "adversarial": advlearn.fit(adversarial, options.objective, digits, **settings),
-    "variational": advlearn.fit("encode(method='vae', latent=2, width=32)", data=digits, **settings),
+    "variational": advlearn.fit(
+        "representation(method='vae', latent=2, base_channels=32)", data=digits, **settings
+    ),
 }
 
 torch.manual_seed(0)
 figure = Figure(figsize=(9, 4.6), layout="constrained")
 for place, (name, run) in enumerate(runs.items()):
-    codes, drawn = run.player.draw_codes(digits.x), run.player.law.draw(len(digits), digits.x)
+    codes, drawn = run.ema_model.draw_codes(digits.x), run.ema_model.law.draw(len(digits), digits.x)
     report = posterior_report(codes, drawn)
-    error = (run.player.reconstruct(digits.x) - digits.x).square().mean()
+    error = (run.ema_model.reconstruct(digits.x) - digits.x).square().mean()
     print(
         f"{name}: squared MMD to the prior {report.mmd:.4f}, holes {report.holes:.3f}, strays {report.strays:.3f}, "
         f"squared error per pixel {error:.3f}"
     )
     axes = figure.add_subplot(1, 2, place + 1)
     axes.scatter(*drawn.T, s=5, linewidths=0, color="0.85")
-    points = axes.scatter(*codes.T, s=5, linewidths=0, c=digits.y, cmap="tab10", vmin=-0.5, vmax=9.5)
+    points = axes.scatter(
+        *codes.T, s=5, linewidths=0, c=digits.y, cmap="tab10", vmin=-0.5, vmax=9.5
+    )
     axes.set_title(f"{name}: codes by class, prior in grey", fontsize=10)
     axes.set_aspect("equal")
 figure.colorbar(points, ticks=range(10), shrink=0.7)

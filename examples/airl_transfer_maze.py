@@ -1,11 +1,14 @@
 """Take a reward from one maze to another: AIRL and VAIRL learn it from an expert, a new policy is paid it elsewhere.
 
-The wall of the C-maze leaves a gap on the right, that of its mirror on the left, so the imitating policy is of no use
-there. A reward that knows states only may be: if it says where to be, and not what the expert did to get there.
-Returns are minus the sum of distances to the goal, which nobody who learns here ever sees. The picture shows the
-mirror: the reward that each objective has learned, bright where it is high, and the way of the policy that is paid it.
+The wall of the C-maze leaves a gap on the right, that of its mirror on the left, so the imitating
+policy is of no use there. A reward that knows states only may be: if it says where to be, and not
+what the expert did to get there. Returns are minus the sum of distances to the goal, which nobody
+who learns here ever sees. The picture shows the
+mirror: the reward that each objective has learned, bright where it is high, and the way of the
+    policy that is paid it.
 
-python examples/airl_transfer_maze.py [--steps 200000] [--objective "airl + spectral_norm" ...] [--picture mazes.png]
+python examples/airl_transfer_maze.py [--steps 200000] [--objective "airl + spectral_norm" ...]
+[--picture mazes.png]
 """
 
 import argparse
@@ -25,8 +28,11 @@ from advlearn.imitation import LearnedReward, Rewarded, imitate, record
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=200_000, help="in each of the two mazes")
-# Spectral norm: without it the reward falls off a cliff where the expert never was, and there the mirror's way leads.
-parser.add_argument("--objective", nargs="*", default=["airl + spectral_norm", "vairl + spectral_norm"])
+# Spectral norm: without it the reward falls off a cliff where the expert never was, and there the
+# mirror's way leads.
+parser.add_argument(
+    "--objective", nargs="*", default=["airl + spectral_norm", "vairl + spectral_norm"]
+)
 parser.add_argument("--picture", default="airl_transfer_maze.png")
 options = parser.parse_args()
 
@@ -37,9 +43,13 @@ class Expert:
     def __init__(self, maze: type[Maze], noise: float = 0.3) -> None:
         self.rule, self.noise, self.draw = maze_expert(maze(1)), noise, np.random.default_rng(0)
 
-    def predict(self, observations: np.ndarray, deterministic: bool = True) -> tuple[np.ndarray, None]:
+    def predict(
+        self, observations: np.ndarray, deterministic: bool = True
+    ) -> tuple[np.ndarray, None]:
         forces = (1 - self.noise) * self.rule(torch.as_tensor(observations)).numpy()
-        return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(np.float32), None
+        return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(
+            np.float32
+        ), None
 
 
 def batch(maze: type[Maze], environments: int = 64) -> StableBaselinesVecEnv:
@@ -50,7 +60,14 @@ def batch(maze: type[Maze], environments: int = 64) -> StableBaselinesVecEnv:
 def learner(venv: VecEnv, seed: int, entropy: float = 0.0) -> PPO:
     """PPO whose rollout is one episode of each environment; its rate falls to zero."""
     rollout = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "ent_coef": entropy}
-    return PPO("MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=seed, device="cpu", **rollout)
+    return PPO(
+        "MlpPolicy",
+        venv,
+        learning_rate=lambda left: 1e-3 * left,
+        seed=seed,
+        device="cpu",
+        **rollout,
+    )
 
 
 def show(axes: Axes, title: str, reward: LearnedReward, way: np.ndarray) -> None:
@@ -73,17 +90,24 @@ panels = figure.subplots(1, len(options.objective), squeeze=False)[0]
 for axes, objective in zip(panels, options.objective, strict=True):
     player = learner(VecMonitor(batch(CMaze)), seed=0)
     run = imitate(demos, objective, steps=options.steps, algorithm=player, inputs="state")
-    print(f"{objective}: the imitating policy in the maze {run.returns(batch(CMaze, 10)).mean():.1f}")
+    print(
+        f"{objective}: the imitating policy in the maze {run.returns(batch(CMaze, 10)).mean():.1f}"
+    )
     print(f"  in the mirrored maze {run.returns(batch(CMazeMirrored, 10)).mean():.1f}")
 
-    # AIRL's critic is reward + shaping - log pi of the imitating policy; `Rewarded` pays the reward alone.
+    # AIRL's critic is reward + shaping - log pi of the imitating policy; `Rewarded` pays the reward
+    # alone.
     paid = VecNormalize(VecMonitor(Rewarded(batch(CMazeMirrored), run.reward)), norm_obs=False)
     fresh = learner(paid, seed=1, entropy=0.01).learn(options.steps)
     there = record(fresh, batch(CMazeMirrored, 10), episodes=10, deterministic=True)
     print(f"  a new policy on the learned reward there {there.expert_return:.1f}")
     show(axes, f"{objective}: {there.expert_return:.1f}", run.reward, there.first(1).observations)
 
-there = record(Expert(CMazeMirrored, noise=0.0), batch(CMazeMirrored, 10), episodes=10).expert_return
-print(f"the scripted expert: in the maze, with noise, {demos.expert_return:.1f}; in its mirror, without, {there:.1f}")
+there = record(
+    Expert(CMazeMirrored, noise=0.0), batch(CMazeMirrored, 10), episodes=10
+).expert_return
+print(
+    f"the scripted expert: in the maze, with noise, {demos.expert_return:.1f}; in its mirror, without, {there:.1f}"
+)
 figure.savefig(options.picture)
 print(f"picture: {options.picture}")

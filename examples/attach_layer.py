@@ -1,7 +1,7 @@
 """Attach an adversary to an inner layer of a model you already have: one backward pass, the reversal inside.
 
-A classifier is taught on one domain while its features are kept the same on another one, which has no labels. The
-model's code does not change, and the hook is gone when the block is left.
+A classifier is taught on one domain while its features are kept the same on another one, which has
+no labels. The model's code does not change, and the hook is gone when the block is left.
 
 python examples/attach_layer.py [--steps 500]
 """
@@ -20,7 +20,9 @@ options = parser.parse_args()
 
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 2))
-adversary = advlearn.Adversary(nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1)), "gan", lr=1e-3)
+adversary = advlearn.Adversary(
+    nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 1)), "gan", lr=1e-3
+)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
 
@@ -37,10 +39,12 @@ with advlearn.attach(model, "3") as features:
     for step in range(options.steps):
         (source, y), (target, _) = draw(128, 0.0), draw(128, 0.6)
         logits = model(torch.cat([source, target]))
-        h_source, h_target = features.value.chunk(2)
-        strength = advlearn.ramp(step / options.steps)
+        h_source, h_target = features.output.chunk(2)
+        adversarial_weight = advlearn.dann_schedule(step / options.steps)
         loss = nn.functional.cross_entropy(logits[:128], y)
-        loss = loss + adversary.joint_loss(h_source, h_target, strength=strength)
+        loss = loss + adversary.reversed_loss(
+            h_source, h_target, adversarial_weight=adversarial_weight
+        )
         optimizer.zero_grad()
         loss.backward()  # the critic's gradient, and the reversed one of the features
         optimizer.step()

@@ -1,8 +1,10 @@
 """Digits by class with an auxiliary classifier (AC-GAN), beside a critic that is told the class by projection.
 
-Both are judged by one classifier of their own training data: how often is a generated digit the one asked for?
+Both are judged by one classifier of their own training data: how often is a generated digit the one
+asked for?
 
-python examples/auxiliary_classifier.py [--steps 3000] [--objective nsgan] [--picture auxiliary_classifier.png]
+python examples/auxiliary_classifier.py [--steps 3000] [--objective nsgan] [--picture
+auxiliary_classifier.png]
 """
 
 import argparse
@@ -14,7 +16,7 @@ import advlearn
 from advlearn.data import Batches, load
 from advlearn.metrics import accuracy
 from advlearn.nets import predictor_for
-from advlearn.pictures.table import table
+from advlearn.plots.image_table import image_table
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
@@ -35,13 +37,15 @@ for _ in range(min(500, options.steps)):
 
 asked = torch.arange(1000) % 10
 shown = []
-for task in ("generate(conditional=True)", "auxiliary"):
-    run = advlearn.fit(task, options.objective, digits, steps=options.steps, lr=1e-3, device="cpu", callbacks=())
+for task in ("generate(conditional=True)", "ac_gan"):
+    run = advlearn.fit(
+        task, options.objective, digits, steps=options.steps, lr=1e-3, device="cpu", callbacks=()
+    )
     made = run.sample(1000, asked, seed=0)
     with torch.no_grad():
         found = accuracy(judge(made), asked)
     print(f"{task}: {found:.1%} of the digits are the one asked for; {run.health()['data']}")
     shown.append(made[:50].unflatten(0, (5, 10)))
-words = [f"{name} {row + 1}" for name in ("projection", "auxiliary") for row in range(5)]
-table(torch.cat(shown), options.picture, columns=[str(k) for k in range(10)], rows=words)
+words = [f"{name} {row + 1}" for name in ("projection", "ac_gan") for row in range(5)]
+image_table(torch.cat(shown), options.picture, columns=[str(k) for k in range(10)], rows=words)
 print(f"picture: {options.picture}")

@@ -1,10 +1,12 @@
 """Learn codes of digits from a critic that sees pairs of a digit and its code, and no error of reconstruction.
 
-The picture has a row for each of eight digits: the digit, what its code is decoded to, and the line of codes from it to
-the next digit. The printed lines compare a linear classifier on the codes with one on the pixels. The game alone keeps
-what a digit is rather than how it is drawn; ``--reconstruction 0.1`` adds a little of the error that it does without.
+The picture has a row for each of eight digits: the digit, what its code is decoded to, and the line
+of codes from it to the next digit. The printed lines compare a linear classifier on the codes with
+one on the pixels. The game alone keeps what a digit is rather than how it is drawn;
+``--reconstruction 0.1`` adds a little of the error that it does without.
 
-python examples/bigan_digits.py [--steps 4000] [--method bigan] [--reconstruction 0] [--picture bigan_digits.png]
+python examples/bigan_digits.py [--steps 4000] [--method bigan] [--reconstruction 0] [--picture
+bigan_digits.png]
 """
 
 import argparse
@@ -14,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 import advlearn
 from advlearn.data import load
-from advlearn.pictures import table
+from advlearn.plots import image_table
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=4000)
@@ -27,20 +29,32 @@ options = parser.parse_args()
 digits = load("digits")
 order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
 train, test = order[:1500], order[1500:]
-task = f"encode(method={options.method!r}, latent=16, width=32, reconstruction={options.reconstruction})"
+task = f"representation(method={options.method!r}, latent=16, base_channels=32, reconstruction={options.reconstruction})"
 settings = {"steps": options.steps, "lr": 5e-4, "device": "cpu"}
 run = advlearn.fit(task, options.objective, digits.x[train], **settings)
 
 shown = digits.x[test[:8]]
-between = run.player.interpolate(shown, shown.roll(-1, 0), 8)
+between = run.ema_model.interpolate(shown, shown.roll(-1, 0), 8)
 columns = torch.cat(
-    [shown[:, None], run.player.reconstruct(shown)[:, None], between[:, 1:-1], shown.roll(-1, 0)[:, None]], 1
+    [
+        shown[:, None],
+        run.ema_model.reconstruct(shown)[:, None],
+        between[:, 1:-1],
+        shown.roll(-1, 0)[:, None],
+    ],
+    1,
 )
-table(columns, options.picture, columns=["digit", "decoded", *[""] * 6, "next"])
+image_table(columns, options.picture, columns=["digit", "decoded", *[""] * 6, "next"])
 
-for name, represent in (("pixels", lambda x: x.flatten(1)), ("codes", run.player.encode)):
-    model = LogisticRegression(max_iter=2000).fit(represent(digits.x[train]).numpy(), digits.y[train].numpy())
-    print(f"linear classifier on {name}: {model.score(represent(digits.x[test]).numpy(), digits.y[test].numpy()):.3f}")
-error = (run.player.reconstruct(digits.x[test]) - digits.x[test]).square().mean()
-print(f"squared error per pixel of the reconstructions: {error:.3f}; {', '.join(map(str, run.health().values()))}")
+for name, represent in (("pixels", lambda x: x.flatten(1)), ("codes", run.ema_model.encode)):
+    model = LogisticRegression(max_iter=2000).fit(
+        represent(digits.x[train]).numpy(), digits.y[train].numpy()
+    )
+    print(
+        f"linear classifier on {name}: {model.score(represent(digits.x[test]).numpy(), digits.y[test].numpy()):.3f}"
+    )
+error = (run.ema_model.reconstruct(digits.x[test]) - digits.x[test]).square().mean()
+print(
+    f"squared error per pixel of the reconstructions: {error:.3f}; {', '.join(map(str, run.health().values()))}"
+)
 print(f"picture: {options.picture}")

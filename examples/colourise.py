@@ -9,7 +9,7 @@ import torch
 
 import advlearn
 from advlearn.data import grey, load
-from advlearn.pictures.before_after import before_after
+from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1500)
@@ -21,7 +21,7 @@ options = parser.parse_args()
 photographs = load("cifar10-test").x
 shown = photographs[-8:]
 run = advlearn.fit(
-    "translate(width=16, weight=10.0)",
+    "paired_translation(base_channels=16, weight=10.0)",
     options.objective,
     (grey(photographs[:-8]), photographs[:-8]),
     steps=options.steps,
@@ -37,5 +37,7 @@ def chroma(x: torch.Tensor) -> float:
     return float((x - x.mean(1, keepdim=True)).norm(dim=1).mean())
 
 
-print(f"picture: {before_after({'grey': grey(shown), 'coloured': coloured, 'truth': shown}, options.picture)}")
+print(
+    f"picture: {before_after({'grey': grey(shown), 'coloured': coloured, 'truth': shown}, options.picture)}"
+)
 print(f"colour: {chroma(coloured) / chroma(shown):.2f} of the truth's; {run.health()['pairs']}")

@@ -1,9 +1,11 @@
 """Generate clothes by class with the networks of a paper; draw every class, and what truncation trades.
 
-The first picture has a row for each class. The second has a column for each truncation of the same latents: 0 is the
-one image that the class has without any latent, and more gives more variety at the price of odd ones.
+The first picture has a row for each class. The second has a column for each truncation of the same
+latents: 0 is the one image that the class has without any latent, and more gives more variety at
+the price of odd ones.
 
-python examples/conditional_images.py [--nets biggan] [--steps 1200] [--picture conditional_images.png]
+python examples/conditional_images.py [--nets biggan] [--steps 1200] [--picture
+conditional_images.png]
 """
 
 import argparse
@@ -13,9 +15,20 @@ import torch
 
 import advlearn
 from advlearn.nets import families
-from advlearn.pictures.table import table
+from advlearn.plots.image_table import image_table
 
-NAMES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+NAMES = (
+    "T-shirt",
+    "trousers",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "boot",
+)
 BOUNDS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -28,7 +41,7 @@ parser.add_argument("--picture", default="conditional_images.png")
 options = parser.parse_args()
 
 run = advlearn.fit(
-    f"generate(conditional=True, nets={options.nets!r}, width={options.width})",
+    f"generate(conditional=True, architecture={options.nets!r}, base_channels={options.width})",
     options.objective,
     options.data,
     steps=options.steps,
@@ -42,19 +55,20 @@ def by_class(truncation: float | None, columns: int) -> torch.Tensor:
     """Images (10, columns, C, H, W), a row for each class, always from the same random numbers."""
     torch.manual_seed(0)
     labels = torch.arange(10).repeat_interleave(columns)
-    return run.player.sample(len(labels), labels, truncation).unflatten(0, (10, columns))
+    return run.ema_model.sample(len(labels), labels, truncation).unflatten(0, (10, columns))
 
 
 names = NAMES if options.data == "fashion-mnist" else ()
 first = Path(options.picture)
 second = first.with_stem(f"{first.stem}_truncation")
-table(by_class(None, 10), first, rows=names)
+image_table(by_class(None, 10), first, rows=names)
 sweep = torch.cat([by_class(bound, 1) for bound in BOUNDS], dim=1)
-table(sweep, second, columns=[f"{bound:g}" for bound in BOUNDS], rows=names)
+image_table(sweep, second, columns=[f"{bound:g}" for bound in BOUNDS], rows=names)
 
 spread = [float(by_class(bound, 10).std(dim=1).mean()) for bound in BOUNDS]
 print(f"{options.nets}: {run.health()['data']}")
 print(
-    "spread within a class by truncation: " + ", ".join(f"{b:g}: {s:.3f}" for b, s in zip(BOUNDS, spread, strict=True))
+    "spread within a class by truncation: "
+    + ", ".join(f"{b:g}: {s:.3f}" for b, s in zip(BOUNDS, spread, strict=True))
 )
 print(f"pictures: {first}, {second}")

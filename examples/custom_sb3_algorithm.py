@@ -1,11 +1,11 @@
 """Bring your own algorithm: any object of stable-baselines3, with its own environment, network and callbacks.
 
-`imitate` takes it as it is and hides the true reward from it. Here it is PPO with a wider network on your own
-vectorised environment, watched by SB3's EvalCallback, which keeps the best policy; TRPO of sb3-contrib, SAC, TD3 or
-DQN go in at the same place.
+`imitate` takes it as it is and hides the true reward from it. Here it is PPO with a wider network
+on your own vectorised environment, watched by SB3's EvalCallback, which keeps the best policy; TRPO
+of sb3-contrib, SAC, TD3 or DQN go in at the same place.
 
-python examples/custom_sb3_algorithm.py [--steps 150000] [--objective "gail + r1(weight=1)"] [--demos file.npz]
-    [--picture curve.png] [--best best_policy] [--video balance.gif]
+python examples/custom_sb3_algorithm.py [--steps 150000] [--objective "gail + r1(weight=1)"]
+    [--demos file.npz] [--picture curve.png] [--best best_policy] [--video balance.gif]
 """
 
 import argparse
@@ -38,10 +38,16 @@ class Rule:
         return (observations @ [0.05, 0.2, 2.0, 0.6] > 0).astype(int), None
 
 
-demos = load_demonstrations(options.demos) if options.demos else record(Rule(), "CartPole-v1", episodes=1)
+demos = (
+    load_demonstrations(options.demos)
+    if options.demos
+    else record(Rule(), "CartPole-v1", episodes=1)
+)
 
 # An environment of your own: 32 of them here, each with whatever wrappers it needs.
-venv = make_vec_env(lambda: gymnasium.wrappers.ClipReward(gymnasium.make("CartPole-v1"), 0, 1), n_envs=32, seed=0)
+venv = make_vec_env(
+    lambda: gymnasium.wrappers.ClipReward(gymnasium.make("CartPole-v1"), 0, 1), n_envs=32, seed=0
+)
 network = {"net_arch": {"pi": [128, 128], "vf": [128, 128]}, "activation_fn": nn.ReLU}
 player = PPO(
     "MlpPolicy",
@@ -57,19 +63,32 @@ player = PPO(
     device="cpu",
 )
 
-# It measures the true return on an environment of its own, and saves the best policy so far. Choosing by the true
-# return is more than an imitator may know: leave it out where the reward is not to be had.
-warnings.filterwarnings("ignore", "Training and eval env are not of the same type")  # the reward is hidden in one
+# It measures the true return on an environment of its own, and saves the best policy so far.
+# Choosing by the true return is more than an imitator may know: leave it out where the reward is
+# not to be had.
+warnings.filterwarnings(
+    "ignore", "Training and eval env are not of the same type"
+)  # the reward is hidden in one
 look = EvalCallback(
-    Monitor(gymnasium.make("CartPole-v1")), eval_freq=500, best_model_save_path=options.best, verbose=0, warn=False
+    Monitor(gymnasium.make("CartPole-v1")),
+    eval_freq=500,
+    best_model_save_path=options.best,
+    verbose=0,
+    warn=False,
 )
-run = imitate(demos, options.objective, steps=options.steps, algorithm=player, updates=4, callbacks=[look])
+run = imitate(
+    demos, options.objective, steps=options.steps, algorithm=player, updates=4, callbacks=[look]
+)
 
 draw(run, options.picture)
 returns = run.returns("CartPole-v1", episodes=10)
-print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}; run.policy is your {type(run.policy).__name__}")
+print(
+    f"return {returns.mean():.1f} of {demos.expert_return:.1f}; run.policy is your {type(run.policy).__name__}"
+)
 if look.best_mean_reward > -float("inf"):
-    best, _ = evaluate_policy(PPO.load(f"{options.best}/best_model.zip"), make_vec_env("CartPole-v1"), 10)
+    best, _ = evaluate_policy(
+        PPO.load(f"{options.best}/best_model.zip"), make_vec_env("CartPole-v1"), 10
+    )
     print(f"the best policy on the way: {best:.1f}; it is in {options.best}")
 if options.video:
     film(run, options.video, env="CartPole-v1")

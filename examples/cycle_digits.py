@@ -1,6 +1,7 @@
 """Write the digits of one hand in another's, without a single pair: USPS <-> MNIST by CycleGAN, at 16 pixels a side.
 
-python examples/cycle_digits.py [--steps 1200] [--objective lsgan] [--method cyclegan] [--picture cycle_digits.png]
+python examples/cycle_digits.py [--steps 1200] [--objective lsgan] [--method cyclegan] [--picture
+cycle_digits.png]
 """
 
 import argparse
@@ -8,8 +9,8 @@ import argparse
 from torch.nn.functional import interpolate
 
 import advlearn
-from advlearn.data import Source, Unpaired, load
-from advlearn.pictures.before_after import before_after
+from advlearn.data import ArrayDataset, Unpaired, load
+from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1200)
@@ -20,9 +21,9 @@ options = parser.parse_args()
 
 # `data="usps <-> mnist"` would bring both to 28 pixels, which costs three times as much.
 small = interpolate(load("mnist").x[:10_000], (16, 16), mode="bilinear", antialias=True)
-data = Unpaired(load("usps"), Source(small, None, "mnist"))
+data = Unpaired(load("usps"), ArrayDataset(small, None, "mnist"))
 run = advlearn.fit(
-    f"cycle(width=8, blocks=3, method={options.method!r})",
+    f"unpaired_translation(base_channels=8, blocks=3, method={options.method!r})",
     options.objective,
     data,
     steps=options.steps,
@@ -30,9 +31,11 @@ run = advlearn.fit(
     lr=1e-3,
     callbacks=(),
 )
-columns = run.player.before_after(data, 10)
+columns = run.ema_model.before_after(data, 10)
 for name in ("a", "b"):
     back = columns["and back" if name == "a" else "and back to b"]
     gap = float((back - columns[name]).abs().mean())
-    print(f"{name}: mean absolute difference of {gap:.3f} after there and back; {run.health()[name]}")
+    print(
+        f"{name}: mean absolute difference of {gap:.3f} after there and back; {run.health()[name]}"
+    )
 print(f"picture: {before_after(columns, options.picture)}")

@@ -1,8 +1,10 @@
 """What does fairness cost? A classifier at several strengths of its adversary, with scikit-learn's verbs.
 
-With the UCI Adult files at hand (see `advlearn.data.adult`), on those; else on a small made-up population.
+With the UCI Adult files at hand (see `advlearn.data.adult`), on those; else on a small made-up
+population.
 
-python examples/fair_classifier.py [--steps 1000] [--criterion demographic_parity] [--picture frontier.png]
+python examples/fair_classifier.py [--steps 1000] [--criterion demographic_parity] [--picture
+frontier.png]
 """
 
 import argparse
@@ -26,7 +28,11 @@ def made_up(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     group = rng.integers(0, 2, 2000)
     skill = rng.normal(size=2000)
     hired = (skill + 0.8 * group + 0.3 * rng.normal(size=2000) > 0.4).astype(int)
-    return np.stack([skill, group + 0.3 * rng.normal(size=2000), rng.normal(size=2000)], 1), hired, group
+    return (
+        np.stack([skill, group + 0.3 * rng.normal(size=2000), rng.normal(size=2000)], 1),
+        hired,
+        group,
+    )
 
 
 if find("adult", "adult.data") is not None:
@@ -35,8 +41,12 @@ if find("adult", "adult.data") is not None:
 else:
     train, test = made_up(0), made_up(1)
 
-estimator = AdversarialFairClassifier(criterion=options.criterion, steps=options.steps, lr=1e-3, random_state=0)
+estimator = AdversarialFairClassifier(
+    criterion=options.criterion, steps=options.steps, lr=1e-3, random_state=0
+)
 for point in frontier(estimator, train, test, (0.0, 1.0, 4.0), picture=options.picture):
     words = "; ".join(point.estimator.health_.values())
-    print(f"strength {point.strength:g}: accuracy {point.score:.3f}, difference {point.disparity:.3f}; {words}")
+    print(
+        f"strength {point.adversarial_weight:g}: accuracy {point.score:.3f}, difference {point.disparity:.3f}; {words}"
+    )
 print(f"picture: {options.picture}")

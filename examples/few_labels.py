@@ -1,9 +1,10 @@
 """Classify MNIST with a hundred labels: the classifier is the critic of a generator, and so learns from all digits.
 
-The picture has the generator's samples, and the accuracy on the test images beside that of the same network taught by
-its labels alone.
+The picture has the generator's samples, and the accuracy on the test images beside that of the same
+network taught by its labels alone.
 
-python examples/few_labels.py [--steps 600] [--labels 100] [--objective improved-gan] [--picture few_labels.png]
+python examples/few_labels.py [--steps 600] [--labels 100] [--objective improved-gan] [--picture
+few_labels.png]
 
 With ``--objective bad-gan`` the generator makes what the data are not.
 """
@@ -27,7 +28,7 @@ parser.add_argument("--picture", default="few_labels.png")
 options = parser.parse_args()
 
 data, test = open_partly(f"mnist:{options.labels}"), load("mnist-test")
-run = advlearn.fit("classify", options.objective, data, steps=options.steps, device="cpu")
+run = advlearn.fit("semi_supervised", options.objective, data, steps=options.steps, device="cpu")
 
 torch.manual_seed(0)
 alone, few = predictor_for(data.shape, data.classes), data.labelled

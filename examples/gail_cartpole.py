@@ -1,9 +1,10 @@
 """Learn to balance a pole from one episode of an expert, without ever seeing a reward; draw the learning curve.
 
-The expert is a rule of three numbers here, so that nothing has to be at hand; `--demos` takes a file of your own.
+The expert is a rule of three numbers here, so that nothing has to be at hand; `--demos` takes a
+file of your own.
 
-python examples/gail_cartpole.py [--steps 150000] [--objective gail] [--demos episodes.npz] [--picture curve.png]
-    [--video balance.gif]
+python examples/gail_cartpole.py [--steps 150000] [--objective gail] [--demos episodes.npz]
+    [--picture curve.png] [--video balance.gif]
 """
 
 import argparse
@@ -41,6 +42,8 @@ run = imitate(demos, options.objective, steps=options.steps, env="CartPole-v1")
 
 draw(run, options.picture)
 returns = run.returns(episodes=10)
-print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}")
+print(
+    f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}"
+)
 if options.video:
     film(run, options.video)

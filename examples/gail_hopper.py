@@ -1,11 +1,12 @@
 """Learn to hop from about 200 steps of an expert: GAIL on MuJoCo's Hopper, four episodes, every 20th pair kept.
 
-That is the setting with the fewest pairs in the paper (Ho and Ermon 2016, table 3). The demonstrations, `hopper.npz`,
-lie in `demos/` of the folder that ADVLEARN_DATA names; `--demos` takes a file of your own. Ctrl-C stops at the next
-checkpoint, and the same command goes on from there.
+That is the setting with the fewest pairs in the paper (Ho and Ermon 2016, table 3). The
+demonstrations, `hopper.npz`, lie in `demos/` of the folder that ADVLEARN_DATA names; `--demos`
+takes a file of your own. Ctrl-C stops at the next checkpoint, and the same command goes on from
+there.
 
-python examples/gail_hopper.py [--steps 2000000] [--objective "gail + r1(weight=1)"] [--demos hopper]
-    [--out gail_hopper] [--picture curve.png] [--video hops.gif]
+python examples/gail_hopper.py [--steps 2000000] [--objective "gail + r1(weight=1)"] [--demos
+    hopper] [--out gail_hopper] [--picture curve.png] [--video hops.gif]
 """
 
 import argparse
@@ -23,7 +24,9 @@ parser.add_argument("--objective", default="gail + r1(weight=1)")
 parser.add_argument("--demos", default="hopper")
 parser.add_argument("--out", default="gail_hopper")
 parser.add_argument("--picture", default="gail_hopper.png")
-parser.add_argument("--video", default="", help="film one episode; on a machine without a screen set MUJOCO_GL=egl")
+parser.add_argument(
+    "--video", default="", help="film one episode; on a machine without a screen set MUJOCO_GL=egl"
+)
 options = parser.parse_args()
 
 if find_spec("mujoco") is None:
@@ -33,21 +36,29 @@ try:
 except (FileNotFoundError, ValueError) as error:
     raise SystemExit(str(error)) from None
 
-# The policy sees observations of unit variance; the critic has those of the environment and its own scale for them.
+# The policy sees observations of unit variance; the critic has those of the environment and its own
+# scale for them.
 venv = VecNormalize(make_vec_env("Hopper-v5", n_envs=16, seed=0), norm_reward=False)
 rollout = {"n_steps": 256, "batch_size": 256, "n_epochs": 5, "gamma": 0.995, "gae_lambda": 0.97}
 # A rate that falls to zero, since the critic moves the goal as long as the policy moves.
-player = PPO("MlpPolicy", venv, learning_rate=lambda left: 3e-4 * left, seed=0, device="cpu", **rollout)
+player = PPO(
+    "MlpPolicy", venv, learning_rate=lambda left: 3e-4 * left, seed=0, device="cpu", **rollout
+)
 try:
-    run = imitate(demos, options.objective, steps=options.steps, algorithm=player, every=20, out=options.out)
+    run = imitate(
+        demos, options.objective, steps=options.steps, algorithm=player, every=20, out=options.out
+    )
 except KeyboardInterrupt:
     raise SystemExit(f"stopped; the same command goes on from {options.out}") from None
 
-# Models of stable-baselines3, which loads them without advlearn: PPO.load("gail_hopper/policy.zip"), and the scale of
-# its observations by VecNormalize.load("gail_hopper/vecnormalize.pkl", venv).
+# Models of stable-baselines3, which loads them without advlearn:
+# PPO.load("gail_hopper/policy.zip"), and the scale of its observations by
+# VecNormalize.load("gail_hopper/vecnormalize.pkl", venv).
 run.save(options.out)
 draw(run, options.picture)
 returns = run.returns(episodes=16)
-print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}; policy: {options.out}; picture: {options.picture}")
+print(
+    f"return {returns.mean():.1f} of {demos.expert_return:.1f}; policy: {options.out}; picture: {options.picture}"
+)
 if options.video:
     film(run, options.video)

@@ -1,6 +1,7 @@
 """Train a generator of digits that grows with its critic from 7 to 28 pixels; draw what it made of the same latents.
 
-A row of the picture is the moving average at the end of a stage: its resolution is trained on, then the next fades in.
+A row of the picture is the moving average at the end of a stage: its resolution is trained on, then
+the next fades in.
 
 python examples/growing_digits.py [--steps 3000] [--data mnist] [--picture growing_digits.png]
 """
@@ -12,8 +13,8 @@ import torch
 import advlearn
 from advlearn.core.callback import Callback
 from advlearn.core.trainer import Trainer
-from advlearn.engine.progress import Progress
-from advlearn.pictures import table
+from advlearn.plots import image_table
+from advlearn.training.progress import Progress
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
@@ -23,7 +24,7 @@ parser.add_argument("--picture", default="growing_digits.png")
 options = parser.parse_args()
 
 
-class Stages(Callback):
+class BeforeAfterPlot(Callback):
     """Draws from the average where a resolution has had its time, and at the end."""
 
     def __init__(self) -> None:
@@ -38,10 +39,10 @@ class Stages(Callback):
             self.rows[f"{side} pixels"] = generator(self.z)
 
 
-stages = Stages()
-task = "generate(latent=64, nets='progan', width=16)"
+stages = BeforeAfterPlot()
+task = "generate(latent=64, architecture='progan', base_channels=16)"
 callbacks = (stages, Progress())  # the networks grow along the run by themselves
 settings = {"steps": options.steps, "batch_size": 32, "lr": 1e-3, "device": "cpu"}
 run = advlearn.fit(task, options.objective, options.data, callbacks=callbacks, **settings)
-table(torch.stack(list(stages.rows.values())), options.picture, rows=list(stages.rows))
+image_table(torch.stack(list(stages.rows.values())), options.picture, rows=list(stages.rows))
 print(f"{run.health()['data']}; picture: {options.picture}")

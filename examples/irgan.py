@@ -1,8 +1,9 @@
 """Retrieve images for an image by policy gradient (IRGAN): which of 200 digits belong to a query?
 
-A document is relevant where it shows the query's digit; training shows four relevant documents for each query. Both
-retrievers that come out are tested on new queries: the generative one, which drew documents, and the critic, which
-judged them; beside them a retriever of the same form that was trained by likelihood alone.
+A document is relevant where it shows the query's digit; training shows four relevant documents for
+each query. Both retrievers that come out are tested on new queries: the generative one, which drew
+documents, and the critic, which judged them; beside them a retriever of the same form that was
+trained by likelihood alone.
 
 python examples/irgan.py [--steps 3000] [--objective nsgan] [--picture irgan.png]
 """
@@ -13,9 +14,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import advlearn
-from advlearn.data import Batches, Source, load
+from advlearn.data import ArrayDataset, Batches, load
 from advlearn.nets import predictor_for
-from advlearn.pictures.table import table
+from advlearn.plots.image_table import image_table
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
@@ -31,9 +32,11 @@ new, truth = digits.x[1400:], digits.y[1400:]
 
 torch.manual_seed(0)
 relevant = (asked[:, None] == shown).float().multinomial(SHOWN)
-data = Source(queries.repeat_interleave(SHOWN, 0), relevant.flatten(), "digits by digits", DOCUMENTS)
+data = ArrayDataset(
+    queries.repeat_interleave(SHOWN, 0), relevant.flatten(), "digits by digits", DOCUMENTS
+)
 run = advlearn.fit(
-    "retrieve",
+    "retrieval",
     options.objective,
     data,
     steps=options.steps,
@@ -56,8 +59,8 @@ with torch.no_grad():
     by_likelihood = plain(new).topk(5, 1).indices
 critic = run.adversaries["data"].critic
 found = {
-    "generative": run.player.retrieve(new, 5),
-    "critic": run.player.rank(new, critic, 5),
+    "generative": run.ema_model.retrieve(new, 5),
+    "critic": run.ema_model.rank(new, critic, 5),
     "likelihood": by_likelihood,
 }
 for name, numbers in found.items():
@@ -65,7 +68,7 @@ for name, numbers in found.items():
     print(f"{name}: {float(hits.float().mean()):.1%} of the first five documents are relevant")
 print(f"by chance: {float((truth[:, None] == shown).float().mean()):.1%}; {run.health()['data']}")
 
-best = run.player.retrieve(new[:8], k=8)
+best = run.ema_model.retrieve(new[:8], k=8)
 rows = torch.cat([new[:8, None], documents[best]], 1)
-table(rows, options.picture, columns=["query", *(str(k + 1) for k in range(8))])
+image_table(rows, options.picture, columns=["query", *(str(k + 1) for k in range(8))])
 print(f"picture: {options.picture}")

@@ -1,8 +1,8 @@
 """An adversarial head in a Lightning module.
 
-The head is a plain attribute outside of Lightning's optimisers: `update` makes the critic's step, `loss` is a term of
-the training loss. Two hooks put the critic and its optimiser into Lightning's checkpoints, and `fit(ckpt_path=...)`
-takes them from there.
+The head is a plain attribute outside of Lightning's optimisers: `update` makes the critic's step,
+`loss` is a term of the training loss. Two hooks put the critic and its optimiser into Lightning's
+checkpoints, and `fit(ckpt_path=...)` takes them from there.
 
 python examples/lightning_head.py [--steps 300]
 """
@@ -28,7 +28,7 @@ class Adapted(lightning.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 2))
-        self.tap = advlearn.attach(self.model, "1")
+        self.capture = advlearn.attach(self.model, "1")
         self.saved: dict[str, Any] | None = None
 
     def on_train_start(self) -> None:
@@ -51,7 +51,7 @@ class Adapted(lightning.LightningModule):
         """The classifier's loss on the source, and what the critic says of both domains."""
         source, y, target = batch
         logits = self.model(torch.cat([source, target]))
-        one, other = self.tap.value.split([len(source), len(target)])
+        one, other = self.capture.output.split([len(source), len(target)])
         self.heads[0].update(one, other)
         return nn.functional.cross_entropy(logits[: len(y)], y) + self.heads[0].loss(one, other)
 
@@ -62,7 +62,9 @@ class Adapted(lightning.LightningModule):
 
 lightning.seed_everything(0, verbose=False)
 source, target = torch.randn(2000, 4), torch.randn(2000, 4) + 0.5
-data = DataLoader(TensorDataset(source, (source[:, 0] > 0).long(), target), batch_size=64, shuffle=True)
+data = DataLoader(
+    TensorDataset(source, (source[:, 0] > 0).long(), target), batch_size=64, shuffle=True
+)
 module = Adapted()
 trainer = lightning.Trainer(
     max_steps=options.steps, max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False,

@@ -1,6 +1,7 @@
 """Predict the next frame of a film of a moving digit, which bounces off walls at random.
 
-By squared difference alone the prediction blurs where the future is open; a critic of films asks for one sharp digit.
+By squared difference alone the prediction blurs where the future is open; a critic of films asks
+for one sharp digit.
 
 python examples/next_frame.py [--steps 800] [--objective lsgan] [--picture next_frame.png]
 """
@@ -11,7 +12,7 @@ import torch
 
 import advlearn
 from advlearn.data import load, pairs_of
-from advlearn.pictures.before_after import before_after
+from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=800)
@@ -29,12 +30,15 @@ settings = {
     "lr": 1e-3,
     "callbacks": (),
 }
-task = "translate(width=16, norm='l2', weight=10.0, strength={})"
+task = "paired_translation(base_channels=16, norm='l2', weight=10.0, adversarial_weight={})"
 squared = advlearn.fit(task.format(0.0), options.objective, **settings)
 adversarial = advlearn.fit(task.format(1.0), options.objective, **settings)
 
 columns = {f"frame {k + 1}": last[:, k : k + 1] for k in range(last.shape[1])}
-columns |= {name: run.predict(last).cpu() for name, run in (("squared", squared), ("with critic", adversarial))}
+columns |= {
+    name: run.predict(last).cpu()
+    for name, run in (("squared", squared), ("with critic", adversarial))
+}
 columns["truth"] = following
 
 

@@ -1,6 +1,7 @@
 """Attach an adversarial head to a loop of your own: two verbs, `update` and `loss`.
 
-A small network is taught a regression while its features are kept the same for two groups of inputs.
+A small network is taught a regression while its features are kept the same for two groups of
+inputs.
 
 python examples/own_loop.py [--steps 500] [--strength 1.0]
 """
@@ -20,7 +21,9 @@ options = parser.parse_args()
 torch.manual_seed(0)
 encoder = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 8))
 head = nn.Linear(8, 1)
-adversary = advlearn.Adversary(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1)), "nsgan + r1")
+adversary = advlearn.Adversary(
+    nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1)), "nsgan + r1"
+)
 optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-3)
 
 for _ in range(options.steps):
@@ -32,7 +35,9 @@ for _ in range(options.steps):
     one, other = features[group][:n], features[~group][:n]
     adversary.update(real=one, fake=other)  # a critic step; the features are detached inside
     task_loss = nn.functional.mse_loss(head(features), y)
-    loss = task_loss + options.strength * adversary.loss(real=one, fake=other)  # moves both groups
+    loss = task_loss + options.adversarial_weight * adversary.player_loss(
+        real=one, fake=other
+    )  # moves both groups
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

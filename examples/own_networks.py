@@ -19,7 +19,9 @@ options = parser.parse_args()
 angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 5000)
 circle = np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32)
 
-generator = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
+generator = nn.Sequential(
+    nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
+)
 critic = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
 task = Generate(generator, latent=2, shape=(2,), critic=critic)
 

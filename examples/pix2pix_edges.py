@@ -1,6 +1,7 @@
 """Fill in line drawings: clothes of Fashion-MNIST from their edges, by mean absolute difference alone and by pix2pix.
 
-The first is grey where it cannot know, the second, with a critic of patches beside the difference, decides.
+The first is grey where it cannot know, the second, with a critic of patches beside the difference,
+decides.
 
 python examples/pix2pix_edges.py [--steps 1500] [--objective lsgan] [--picture pix2pix_edges.png]
 """
@@ -11,7 +12,7 @@ import torch
 
 import advlearn
 from advlearn.data import edges, load
-from advlearn.pictures.before_after import before_after
+from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1500)
@@ -19,15 +20,29 @@ parser.add_argument("--objective", default="lsgan")
 parser.add_argument("--picture", default="pix2pix_edges.png")
 options = parser.parse_args()
 
-# The last 8 images are for the picture; `data="edges:fashion-mnist"` would take all of them for training.
+# The last 8 images are for the picture; `data="edges:fashion-mnist"` would take all of them for
+# training.
 images = load("fashion-mnist").x[:10_000]
 drawings = edges(images)
-settings = {"data": (drawings[:-8], images[:-8]), "steps": options.steps, "batch_size": 16, "lr": 1e-3, "callbacks": ()}
-distance = advlearn.fit("translate(width=16, strength=0.0)", options.objective, **settings)
-pix2pix = advlearn.fit("translate(width=16, weight=10.0)", options.objective, **settings)
+settings = {
+    "data": (drawings[:-8], images[:-8]),
+    "steps": options.steps,
+    "batch_size": 16,
+    "lr": 1e-3,
+    "callbacks": (),
+}
+distance = advlearn.fit(
+    "paired_translation(base_channels=16, adversarial_weight=0.0)", options.objective, **settings
+)
+pix2pix = advlearn.fit(
+    "paired_translation(base_channels=16, weight=10.0)", options.objective, **settings
+)
 
 columns = {"edges": drawings[-8:]}
-columns |= {name: run.predict(drawings[-8:]).cpu() for name, run in (("L1 alone", distance), ("pix2pix", pix2pix))}
+columns |= {
+    name: run.predict(drawings[-8:]).cpu()
+    for name, run in (("L1 alone", distance), ("pix2pix", pix2pix))
+}
 columns["truth"] = images[-8:]
 
 
@@ -38,5 +53,7 @@ def steepness(x: torch.Tensor) -> float:
 
 print(f"picture: {before_after(columns, options.picture)}")
 for name in ("L1 alone", "pix2pix"):
-    print(f"{name}: {steepness(columns[name]) / steepness(columns['truth']):.2f} times as sharp as the truth")
+    print(
+        f"{name}: {steepness(columns[name]) / steepness(columns['truth']):.2f} times as sharp as the truth"
+    )
 print(pix2pix.health()["pairs"])

@@ -1,9 +1,10 @@
 """Tag images with words: word vectors are generated from an image, and the words nearest to them are its tags.
 
-The images are handwritten digits, seen by the features of a classifier of digits. Each has five tags: its name, whether
-it is even or odd, low or high, prime or not, with a loop or without. No trained word vectors are needed: those of the
-18 words are made of how often two words tag the same training image (the leading directions of their pointwise mutual
-information). Training shows one tag of an image at a time; the generator's noise has to choose among them.
+The images are handwritten digits, seen by the features of a classifier of digits. Each has five
+tags: its name, whether it is even or odd, low or high, prime or not, with a loop or without. No
+trained word vectors are needed: those of the 18 words are made of how often two words tag the same
+training image (the leading directions of their pointwise mutual information). Training shows one
+tag of an image at a time; the generator's noise has to choose among them.
 
 python examples/retrieve_tags.py [--steps 3000] [--objective nsgan] [--picture retrieve_tags.png]
 """
@@ -16,7 +17,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 import advlearn
 from advlearn.core.features import features
-from advlearn.data import Batches, Source, load
+from advlearn.data import ArrayDataset, Batches, load
 from advlearn.data.pairs import Pairs
 from advlearn.nets import predictor_for
 
@@ -27,7 +28,12 @@ parser.add_argument("--picture", default="retrieve_tags.png")
 options = parser.parse_args()
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-TRAITS = {"even": {0, 2, 4, 6, 8}, "low": {0, 1, 2, 3, 4}, "prime": {2, 3, 5, 7}, "loop": {0, 6, 8, 9}}
+TRAITS = {
+    "even": {0, 2, 4, 6, 8},
+    "low": {0, 1, 2, 3, 4},
+    "prime": {2, 3, 5, 7},
+    "loop": {0, 6, 8, 9},
+}
 OTHERWISE = {"even": "odd", "low": "high", "prime": "not prime", "loop": "open"}
 WORDS = [*NAMES, *TRAITS, *OTHERWISE.values()]
 
@@ -44,7 +50,7 @@ learn, test = slice(0, 1400), slice(1400, None)
 torch.manual_seed(0)
 classifier = predictor_for(digits.shape, digits.classes)
 optimizer = torch.optim.Adam(classifier.parameters(), 1e-3)
-stream = Batches(Source(digits.x[learn], digits.y[learn], "digits", digits.classes), 64)
+stream = Batches(ArrayDataset(digits.x[learn], digits.y[learn], "digits", digits.classes), 64)
 for _ in range(500):
     x, y = next(stream)
     optimizer.zero_grad()
@@ -62,21 +68,38 @@ information = (together * alone.sum() / (alone[:, None] * alone)).clamp(min=1).l
 left, scale, _ = torch.linalg.svd(information)
 vocabulary = normalize(left[:, :12] * scale[:12].sqrt(), dim=1)
 
-pairs = Pairs(seen[learn].repeat_interleave(5, 0), vocabulary[TAGS[digits.y[learn]].flatten()], "digits with tags")
-run = advlearn.fit("tag", options.objective, pairs, steps=options.steps, lr=5e-4, device="cpu", callbacks=())
+pairs = Pairs(
+    seen[learn].repeat_interleave(5, 0),
+    vocabulary[TAGS[digits.y[learn]].flatten()],
+    "digits with tags",
+)
+run = advlearn.fit(
+    "cross_modal",
+    options.objective,
+    pairs,
+    steps=options.steps,
+    lr=5e-4,
+    device="cpu",
+    callbacks=(),
+)
 
 torch.manual_seed(0)
-found = run.player.retrieve(seen[test], vocabulary, k=5, nearest=1)
+found = run.ema_model.retrieve(seen[test], vocabulary, k=5, nearest=1)
 true = torch.zeros(len(found), len(WORDS)).scatter_(1, TAGS[digits.y[test]], 1.0)
 commonest = torch.bincount(TAGS[digits.y[learn]].flatten(), minlength=len(WORDS)).topk(5).indices
 print(f"tags that are right, of five an image: {float(true.gather(1, found).mean()):.1%}")
-print(f"by the five commonest words: {float(true[:, commonest].mean()):.1%}; {run.health()['data']}")
+print(
+    f"by the five commonest words: {float(true[:, commonest].mean()):.1%}; {run.health()['data']}"
+)
 
 figure = Figure(figsize=(10, 6), layout="constrained")
 for place in range(15):
     axes = figure.add_subplot(3, 5, place + 1)
     axes.imshow(digits.x[test][place, 0], cmap="gray_r")
     axes.set(xticks=[], yticks=[])
-    axes.set_title("\n".join(", ".join(WORDS[w] for w in part) for part in found[place].split([3, 2])), fontsize=8)
+    axes.set_title(
+        "\n".join(", ".join(WORDS[w] for w in part) for part in found[place].split([3, 2])),
+        fontsize=8,
+    )
 figure.savefig(options.picture, dpi=100)
 print(f"picture: {options.picture}")

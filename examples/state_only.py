@@ -1,10 +1,11 @@
 """Imitate from what an expert saw, without knowing what it did: the critic compares pairs of successive states.
 
-The demonstrations have no actions: those of the recording are dropped before anything learns. The expert is a rule of
-four numbers on CartPole; `--demos` takes a file of your own, with actions or without.
+The demonstrations have no actions: those of the recording are dropped before anything learns. The
+expert is a rule of four numbers on CartPole; `--demos` takes a file of your own, with actions or
+without.
 
-python examples/state_only.py [--steps 150000] [--objective "gail + r1(weight=1)"] [--demos file.npz] [--picture c.png]
-    [--video balance.gif]
+python examples/state_only.py [--steps 150000] [--objective "gail + r1(weight=1)"] [--demos
+    file.npz] [--picture c.png] [--video balance.gif]
 """
 
 import argparse
@@ -30,22 +31,34 @@ options = parser.parse_args()
 class Rule:
     """A controller that pushes to the side to which the pole falls; `record` asks for no more than `predict`."""
 
-    def predict(self, observations: np.ndarray, deterministic: bool = True) -> tuple[np.ndarray, None]:
+    def predict(
+        self, observations: np.ndarray, deterministic: bool = True
+    ) -> tuple[np.ndarray, None]:
         return (observations @ [0.05, 0.2, 2.0, 0.6] > 0).astype(int), None
 
 
-seen = load_demonstrations(options.demos) if options.demos else record(Rule(), "CartPole-v1", episodes=1)
+seen = (
+    load_demonstrations(options.demos)
+    if options.demos
+    else record(Rule(), "CartPole-v1", episodes=1)
+)
 demos = replace(seen, actions=None)
 
 # The demonstrations' environment, 64 times in one batch.
 venv = VecMonitor(StableBaselinesVecEnv(make(demos.env_id, 64)))
 rollout = {"n_steps": 32, "batch_size": 256, "n_epochs": 4, "gamma": 0.98, "gae_lambda": 0.8}
-player = PPO("MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=0, device="cpu", **rollout)
-run = imitate(demos, options.objective, steps=options.steps, algorithm=player, inputs="state-next", updates=4)
+player = PPO(
+    "MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=0, device="cpu", **rollout
+)
+run = imitate(
+    demos, options.objective, steps=options.steps, algorithm=player, inputs="state-next", updates=4
+)
 
 draw(run, options.picture)
 returns = run.returns(episodes=10)
 print(f"actions in the demonstrations: {demos.actions}")
-print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}")
+print(
+    f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}"
+)
 if options.video:
     film(run, options.video, env=demos.env_id)

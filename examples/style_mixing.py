@@ -1,7 +1,8 @@
 """Train a style-based generator and draw tables: the coarse style of one sample with the fine style of another.
 
-Images of a row share the styles of the coarse layers with the sample at its left, those of a column the styles of the
-fine layers with the sample above it. A second picture draws samples nearer and nearer to the mean style.
+Images of a row share the styles of the coarse layers with the sample at its left, those of a column
+the styles of the fine layers with the sample above it. A second picture draws samples nearer and
+nearer to the mean style.
 
 python examples/style_mixing.py [--steps 3000] [--data fashion-mnist] [--picture style_mixing.png]
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 
 import advlearn
-from advlearn.pictures import mixing, truncation
+from advlearn.plots import mixing, truncation
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
@@ -21,9 +22,11 @@ parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
 parser.add_argument("--picture", default="style_mixing.png")
 options = parser.parse_args()
 
-task = "generate(latent=64, nets='stylegan', width=16)"
-run = advlearn.fit(task, options.objective, options.data, steps=options.steps, batch_size=32, lr=1e-3, device="cpu")
-generator = run.player.generator.eval()
+task = "generate(latent=64, architecture='stylegan', base_channels=16)"
+run = advlearn.fit(
+    task, options.objective, options.data, steps=options.steps, batch_size=32, lr=1e-3, device="cpu"
+)
+generator = run.ema_model.generator.eval()
 
 torch.manual_seed(0)
 coarse, fine = torch.randn(5, 64), torch.randn(7, 64)
@@ -31,5 +34,7 @@ coarse, fine = torch.randn(5, 64), torch.randn(7, 64)
 layers = len(generator.layers) - 2
 picture = mixing(lambda a, b: generator.mixed(a, b, layers), coarse, fine, options.picture)
 sweep = Path(options.picture).with_stem(f"{Path(options.picture).stem}_truncation")
-truncation(lambda z, psi: generator.truncated(z, None, psi), coarse, (0.0, 0.25, 0.5, 0.75, 1.0), sweep)
+truncation(
+    lambda z, psi: generator.truncated(z, None, psi), coarse, (0.0, 0.25, 0.5, 0.75, 1.0), sweep
+)
 print(f"{run.health()['data']}; pictures: {picture}, {sweep}")

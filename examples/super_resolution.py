@@ -1,6 +1,7 @@
 """Enlarge photographs of CIFAR-10 four times, from 8 pixels a side: bicubic, by squared difference, and SRGAN.
 
-python examples/super_resolution.py [--steps 1000] [--objective lsgan] [--picture super_resolution.png]
+python examples/super_resolution.py [--steps 1000] [--objective lsgan] [--picture
+super_resolution.png]
 """
 
 import argparse
@@ -10,7 +11,7 @@ import torch
 import advlearn
 from advlearn.data import load, small
 from advlearn.nets.translators import enlarged
-from advlearn.pictures.before_after import before_after
+from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1000)
@@ -21,13 +22,21 @@ options = parser.parse_args()
 # The test part is small enough to load in seconds; `data="small:cifar10"` takes the training part.
 photographs = load("cifar10-test").x
 train, shown = photographs[:-8], photographs[-8:]
-settings = {"data": (small(train), train), "steps": options.steps, "batch_size": 16, "lr": 1e-3, "callbacks": ()}
-task = "translate(width=24, norm='l2', conditional=False, weight=20.0, strength={})"
+settings = {
+    "data": (small(train), train),
+    "steps": options.steps,
+    "batch_size": 16,
+    "lr": 1e-3,
+    "callbacks": (),
+}
+task = "paired_translation(base_channels=24, norm='l2', conditional=False, weight=20.0, adversarial_weight={})"
 squared = advlearn.fit(task.format(0.0), options.objective, **settings)
 srgan = advlearn.fit(task.format(1.0), options.objective, **settings)
 
 columns = {"small": small(shown), "bicubic": enlarged(small(shown), 4).clamp(-1, 1)}
-columns |= {name: run.predict(small(shown)).cpu() for name, run in (("squared", squared), ("SRGAN", srgan))}
+columns |= {
+    name: run.predict(small(shown)).cpu() for name, run in (("squared", squared), ("SRGAN", srgan))
+}
 columns["truth"] = shown
 print(f"picture: {before_after(columns, options.picture)}")
 for name in ("bicubic", "squared", "SRGAN"):

@@ -1,10 +1,11 @@
 """Swing a pendulum up by the Wasserstein distance to an expert: WAIL with PPO on 64 environments in one batch.
 
-Pendulum has no way to end early, so a reward of either sign is safe; where episodes may end, WAIL's may pay for dying.
-The demonstrations, `pendulum.npz`, lie in `demos/` of the folder that ADVLEARN_DATA names; `--demos` takes yours.
+Pendulum has no way to end early, so a reward of either sign is safe; where episodes may end, WAIL's
+may pay for dying. The demonstrations, `pendulum.npz`, lie in `demos/` of the folder that
+ADVLEARN_DATA names; `--demos` takes yours.
 
-python examples/wail_pendulum.py [--steps 400000] [--objective wail] [--demos pendulum] [--picture curve.png]
-    [--video swing.gif]
+python examples/wail_pendulum.py [--steps 400000] [--objective wail] [--demos pendulum] [--picture
+    curve.png] [--video swing.gif]
 """
 
 import argparse
@@ -29,17 +30,22 @@ try:
 except (FileNotFoundError, ValueError) as error:
     raise SystemExit(str(error)) from None
 
-# VecMonitor outside, so that the learning curve knows the episodes; their reward is hidden from the policy.
+# VecMonitor outside, so that the learning curve knows the episodes; their reward is hidden from the
+# policy.
 venv = VecMonitor(StableBaselinesVecEnv(make("Pendulum-v1", 64)))
 # Short rollouts of many environments: the critic gets a say every 2,048 steps.
 rollout = {"n_steps": 32, "batch_size": 256, "n_epochs": 4, "gamma": 0.95, "gae_lambda": 0.9}
 # The rate falls to zero, so that policy and critic come to rest.
-player = PPO("MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=0, device="cpu", **rollout)
+player = PPO(
+    "MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=0, device="cpu", **rollout
+)
 run = imitate(demos, options.objective, steps=options.steps, algorithm=player)
 
 draw(run, options.picture)
 # Measured on gymnasium's own environment, which the batched one agrees with.
 returns = run.returns("Pendulum-v1", episodes=20)
-print(f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}")
+print(
+    f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}"
+)
 if options.video:
     film(run, options.video, env="Pendulum-v1")

@@ -9,7 +9,18 @@ import pytest
 import advlearn
 from advlearn import testing
 
-HEAVY = ("torchvision", "ot", "sklearn", "matplotlib", "tensorboard", "rich", "PIL", "scipy", "typer", "gymnasium")
+HEAVY = (
+    "torchvision",
+    "ot",
+    "sklearn",
+    "matplotlib",
+    "tensorboard",
+    "rich",
+    "PIL",
+    "scipy",
+    "typer",
+    "gymnasium",
+)
 
 
 def test_there_are_at_most_twelve_public_names() -> None:
@@ -34,18 +45,22 @@ def test_fit_takes_at_most_twelve_keywords() -> None:
     "use",
     [
         "import advlearn",
-        "from advlearn.core import discovery; [e.make() for e in discovery.entries().values()]",
+        "from advlearn.core import registry; [e.make() for e in discovery.entries().values()]",
     ],
 )
 def test_importing_it_and_naming_things_brings_nothing_heavy(use: str) -> None:
     # What torch itself imports is not ours to keep out.
     look = f"import sys, torch; before = set(sys.modules); {use}; print(*(set(sys.modules) - before) & set({HEAVY!r}))"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", look], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", look], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert not done.stdout.split()
 
 
-PUBLIC = [getattr(advlearn, name) for name in advlearn.__all__] + [getattr(testing, name) for name in testing.__all__]
+PUBLIC = [getattr(advlearn, name) for name in advlearn.__all__] + [
+    getattr(testing, name) for name in testing.__all__
+]
 
 
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda t: t.__name__)
@@ -54,11 +69,17 @@ def test_every_public_object_says_what_it_is(thing: object) -> None:
     assert doc and doc.splitlines()[0].endswith((".", "?"))
     # Methods of a class say so themselves, or share the words of the one they implement.
     for name, member in vars(thing).items() if inspect.isclass(thing) else ():
-        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
-            assert any((getattr(base, name, None) or member).__doc__ for base in thing.__mro__), f"{thing}.{name}"
+        if not name.startswith("_") and (
+            inspect.isfunction(member) or isinstance(member, property)
+        ):
+            assert any((getattr(base, name, None) or member).__doc__ for base in thing.__mro__), (
+                f"{thing}.{name}"
+            )
 
 
-@pytest.mark.parametrize("thing", [t for t in PUBLIC if inspect.isfunction(t)], ids=lambda t: t.__name__)
+@pytest.mark.parametrize(
+    "thing", [t for t in PUBLIC if inspect.isfunction(t)], ids=lambda t: t.__name__
+)
 def test_every_argument_of_a_public_function_is_documented(thing: object) -> None:
     doc = inspect.getdoc(thing) or ""
     missing = [p for p in inspect.signature(thing).parameters if f"\n    {p}: " not in doc]  # type: ignore[arg-type]

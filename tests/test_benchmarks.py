@@ -17,21 +17,25 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 # What a benchmark reads from a data folder.
 NEEDS = {
     "images": ("MNIST/raw",),
-    "encode": ("MNIST/raw",),
+    "representation": ("MNIST/raw",),
     "images_conditional": ("FashionMNIST/raw",),
     "stacked_mnist": ("MNIST/raw",),
-    "translate": ("FashionMNIST/raw", "MNIST/raw", "usps", "cifar10"),
+    "paired_translation": ("FashionMNIST/raw", "MNIST/raw", "usps", "cifar10"),
     "fairness_adult": ("adult", "german-credit"),
     "adapt_digits": ("MNIST/raw", "usps"),
     "objectives_by_task": ("usps", "german-credit"),
 }
-QUICK = [path.stem for path in sorted(FOLDER.glob("*.py")) if "arguments(__doc__" in path.read_text()]
+QUICK = [
+    path.stem for path in sorted(FOLDER.glob("*.py")) if "arguments(__doc__" in path.read_text()
+]
 
 
 def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(folder / f"{name}.py"), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=folder, check=False
+    )
 
 
 @pytest.fixture
@@ -50,7 +54,9 @@ def test_quick_form_runs_and_writes_nothing(name: str, copied: Path) -> None:
     done = run(copied, name, "--quick")
     assert done.returncode == 0, done.stderr[-2000:]
     assert name in done.stdout
-    assert {path.name for path in copied.iterdir()} - {"__pycache__"} == {p.name for p in FOLDER.glob("*.py")}
+    assert {path.name for path in copied.iterdir()} - {"__pycache__"} == {
+        p.name for p in FOLDER.glob("*.py")
+    }
 
 
 def rows_of(name: str, device: str) -> list[dict[str, Any]]:
@@ -58,13 +64,15 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
     if name == "stacked_mnist":
         figures = {"seconds": 300.0, "modes": 990, "kl": 0.1, "judge": 0.99}
         return [{"system": "dcgan", "seed": seed, "device": device, **figures} for seed in (0, 1)]
-    if name == "encode":
+    if name == "representation":
         named = [f"{method}, {size}" for method in ("vae", "aae") for size in (2, 8)]
         named += ["aae, mixture", "aae, mixture by label", "bigan", "autoencoder", "infogan"]
         figures = dict.fromkeys(("mmd", "holes", "strays", "mse", "told", "features", "nats"), 0.5)
         return [{"row": row, "seed": 0, "device": device, **figures} for row in named]
-    if name == "translate":
-        methods = dict.fromkeys(("edges", "grey", "frames", "small"), ("distance", "gan", "last frame"))
+    if name == "paired_translation":
+        methods = dict.fromkeys(
+            ("edges", "grey", "frames", "small"), ("distance", "gan", "last frame")
+        )
         methods["digits"] = ("cyclegan", "as they are", "paired")
         read = {"cyclegan": 0.7, "as they are": 0.5, "paired": 0.9}
         figures = {"frechet": 1.0, "sharpness": 1.0, "mse": 1.0}
@@ -74,12 +82,21 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
             for data, these in methods.items()
             for method in these
         ]
-    command = [sys.executable, "-c", "from images_conditional import CASES; print(*CASES, sep=chr(10))"]
+    command = [
+        sys.executable,
+        "-c",
+        "from images_conditional import CASES; print(*CASES, sep=chr(10))",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, check=True)
     figures = {"seed": 0, "device": device, "classifier": 0.9}
     return [
         # Two of them diverged.
-        {"data": data, "name": row, **figures, **({} if row in ("sngan", "sagan") else {"frechet": 2.0})}
+        {
+            "data": data,
+            "name": row,
+            **figures,
+            **({} if row in ("sngan", "sagan") else {"frechet": 2.0}),
+        }
         for data in ("fashion-mnist", "cifar10")
         for row in done.stdout.splitlines()
     ]
@@ -87,22 +104,28 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
 
 # Some of the bars that those rows have.
 STATED = {
-    "encode": {"latent 8: holes of AAE less that of VAE": 0.0},
+    "representation": {"latent 8: holes of AAE less that of VAE": 0.0},
     "images_conditional": {
         "worth of dcgan over dcgan unconditional, cifar10, cpu": 1.0,
         "worth of sagan over sngan, cifar10, cpu, diverged: sagan and sngan": inf,
         "worth of biggan over sagan, cifar10, cpu, diverged: sagan": 0.0,
     },
     "stacked_mnist": {"judge: accuracy on single digits": 0.99},
-    "translate": {
-        "usps to mnist: accuracy over that of the images as they are, least of 1 seeds": pytest.approx(0.2),
-        "usps to mnist: share of what pairs gain over the images as they are, least of 1 seeds": pytest.approx(0.5),
+    "paired_translation": {
+        "usps to mnist: accuracy over that of the images as they are, least of 1 seeds": pytest.approx(
+            0.2
+        ),
+        "usps to mnist: share of what pairs gain over the images as they are, least of 1 seeds": pytest.approx(
+            0.5
+        ),
     },
 }
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_whole_results_of_two_devices_hold_every_bar_that_is_asked_for(name: str, copied: Path) -> None:
+def test_whole_results_of_two_devices_hold_every_bar_that_is_asked_for(
+    name: str, copied: Path
+) -> None:
     path = copied / "results" / f"{name}.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"rows": [*rows_of(name, "cpu"), *rows_of(name, "cuda")]}))
@@ -135,7 +158,9 @@ def test_check_fails_when_a_bar_is_missing_and_not_when_one_falls_short(copied: 
 def test_check_tells_a_weaker_bar_from_the_one_that_was_asked_for(copied: Path) -> None:
     results = copied / "results"
     results.mkdir()
-    weaker = '{"name": "import advlearn over import torch, median", "value": 1, "op": "<=", "bar": 3}'
+    weaker = (
+        '{"name": "import advlearn over import torch, median", "value": 1, "op": "<=", "bar": 3}'
+    )
     (results / "import_time.json").write_text(
         '{"rows": [], "seconds": 1.0, "commit": "none", "bars": [' + weaker + "]}"
     )

@@ -30,7 +30,11 @@ GUESTS = {
     "vail_halfcheetah": "mujoco",
 }
 # Examples that imitate an expert's recording, which must be at hand.
-DEMOS = {"gail_hopper": "hopper.npz", "vail_halfcheetah": "halfcheetah.npz", "wail_pendulum": "pendulum.npz"}
+DEMOS = {
+    "gail_hopper": "hopper.npz",
+    "vail_halfcheetah": "halfcheetah.npz",
+    "wail_pendulum": "pendulum.npz",
+}
 
 # Examples on images that no package brings, which must be at hand too.
 IMAGES = {
@@ -69,6 +73,8 @@ def run(example: Path, folder: Path, *options: str) -> None:
     if example.stem in IMAGES and find(IMAGES[example.stem]) is None:
         pytest.skip(f"{IMAGES[example.stem]} is in no data folder")
     command = [sys.executable, str(example), "--steps", "3", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=200, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

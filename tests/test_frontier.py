@@ -28,7 +28,11 @@ PAY = AdversarialFairRegressor(steps=5, lr=1e-2, random_state=0)
 
 def halves(y: np.ndarray, sensitive: Any) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
     def part(rows: np.ndarray) -> tuple[Any, Any, Any]:
-        of_many = {name: values[rows] for name, values in sensitive.items()} if isinstance(sensitive, dict) else None
+        of_many = (
+            {name: values[rows] for name, values in sensitive.items()}
+            if isinstance(sensitive, dict)
+            else None
+        )
         return X[rows], y[rows], sensitive[rows] if of_many is None else of_many
 
     return part(HALVES), part(~HALVES)
@@ -37,30 +41,43 @@ def halves(y: np.ndarray, sensitive: Any) -> tuple[tuple[Any, Any, Any], tuple[A
 def test_a_point_holds_the_estimator_and_its_figures_on_the_test_samples() -> None:
     train, test = halves(Y, SEX)
     points = frontier(FAIR, train, test, [0.0, 4.0])
-    assert [point.strength for point in points] == [0.0, 4.0]
+    assert [point.adversarial_weight for point in points] == [0.0, 4.0]
     for point in points:
-        assert point.estimator.strength == point.strength
+        assert point.estimator.adversarial_weight == point.adversarial_weight
         decided = point.estimator.predict(test[0])
         assert point.score == pytest.approx((decided == test[1]).mean())
         assert point.disparity == demographic_parity_difference(decided == "yes", test[2])
-    again = AdversarialFairClassifier(**{**FAIR.get_params(), "strength": 4.0}).fit(*train)
+    again = AdversarialFairClassifier(**{**FAIR.get_params(), "adversarial_weight": 4.0}).fit(
+        *train
+    )
     assert np.array_equal(points[1].estimator.predict_proba(X), again.predict_proba(X))
 
 
 @pytest.mark.parametrize(
     ("criterion", "difference"),
-    [("equalized_odds", equalized_odds_difference), ("equal_opportunity", equal_opportunity_difference)],
+    [
+        ("equalized_odds", equalized_odds_difference),
+        ("equal_opportunity", equal_opportunity_difference),
+    ],
 )
 def test_the_disparity_is_of_the_estimators_own_criterion(criterion: str, difference: Any) -> None:
     train, test = halves(Y, SEX)
-    (point,) = frontier(AdversarialFairClassifier(**{**FAIR.get_params(), "criterion": criterion}), train, test, [1.0])
+    (point,) = frontier(
+        AdversarialFairClassifier(**{**FAIR.get_params(), "criterion": criterion}),
+        train,
+        test,
+        [1.0],
+    )
     decided = point.estimator.predict(test[0]) == "yes"
     assert point.disparity == difference(test[1] == "yes", decided, test[2])
 
 
 def test_a_regressor_is_measured_by_means_and_numbers_by_tenths() -> None:
     y = 3 * X[:, 0] + X[:, 1]
-    for name, values, difference in (("sex", SEX, mean_difference), ("age", AGE, quantile_difference)):
+    for name, values, difference in (
+        ("sex", SEX, mean_difference),
+        ("age", AGE, quantile_difference),
+    ):
         train, test = halves(y, {name: values})
         (point,) = frontier(PAY, train, test, [1.0])
         predicted = point.estimator.predict(test[0])
@@ -74,11 +91,17 @@ def test_of_several_attributes_the_largest_difference_counts() -> None:
     (point,) = frontier(model, train, test, [0.0])
     decided, wanted = point.estimator.predict(test[0]) == "yes", test[1] == "yes"
     by_age = quantile_difference(decided[wanted], test[2]["age"][wanted])
-    assert point.disparity == max(by_age, equal_opportunity_difference(wanted, decided, test[2]["sex"]))
+    assert point.disparity == max(
+        by_age, equal_opportunity_difference(wanted, decided, test[2]["sex"])
+    )
 
 
-@pytest.mark.parametrize(("model", "y"), [(FAIR, Y), (PAY, X[:, 0])], ids=["classifier", "regressor"])
-def test_the_picture_is_drawn_where_it_was_asked_for(model: Any, y: np.ndarray, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "y"), [(FAIR, Y), (PAY, X[:, 0])], ids=["classifier", "regressor"]
+)
+def test_the_picture_is_drawn_where_it_was_asked_for(
+    model: Any, y: np.ndarray, tmp_path: Path
+) -> None:
     path = tmp_path / "new" / "frontier.png"
     frontier(model, *halves(y, SEX), [0.0, 1.0], picture=path)
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -89,20 +112,60 @@ GOOD = (X, Y, SEX)
 
 
 @pytest.mark.parametrize(
-    ("estimator", "train", "test", "strengths", "error", "line"),
+    ("estimator", "train", "test", "adversarial_weights", "error", "line"),
     [
         (FAIR, GOOD, GOOD, [], ValueError, r"^strengths: expected one or more numbers, got none$"),
-        (FAIR, GOOD, GOOD, [1.0, -1.0], ValueError, r"^strengths: expected a finite number of at least 0, got -1.0$"),
+        (
+            FAIR,
+            GOOD,
+            GOOD,
+            [1.0, -1.0],
+            ValueError,
+            r"^strengths: expected a finite number of at least 0, got -1.0$",
+        ),
         (FAIR, (X, SEX[:40], SEX), GOOD, [1.0], ValueError, r"inconsistent numbers of samples"),
-        (FAIR, (X, np.arange(80) % 3, SEX), GOOD, [1.0], ValueError, r"^y: a frontier is of two classes, got 3$"),
-        (FAIR, GOOD, (X, Y, None), [1.0], ValueError, r"^test: expected sensitive features, got none$"),
-        (FAIR, GOOD, (X, Y, {"age": AGE}), [1.0], ValueError, r"^test: expected .* of train, sensitive, got age$"),
-        (LogisticRegression(), GOOD, GOOD, [1.0], TypeError, r"^estimator: expected a fair .* got LogisticRegression$"),
+        (
+            FAIR,
+            (X, np.arange(80) % 3, SEX),
+            GOOD,
+            [1.0],
+            ValueError,
+            r"^y: a frontier is of two classes, got 3$",
+        ),
+        (
+            FAIR,
+            GOOD,
+            (X, Y, None),
+            [1.0],
+            ValueError,
+            r"^test: expected sensitive features, got none$",
+        ),
+        (
+            FAIR,
+            GOOD,
+            (X, Y, {"age": AGE}),
+            [1.0],
+            ValueError,
+            r"^test: expected .* of train, sensitive, got age$",
+        ),
+        (
+            LogisticRegression(),
+            GOOD,
+            GOOD,
+            [1.0],
+            TypeError,
+            r"^estimator: expected a fair .* got LogisticRegression$",
+        ),
     ],
 )
 def test_what_is_refused_is_one_line(
-    estimator: Any, train: Any, test: Any, strengths: list[float], error: type[Exception], line: str
+    estimator: Any,
+    train: Any,
+    test: Any,
+    adversarial_weights: list[float],
+    error: type[Exception],
+    line: str,
 ) -> None:
     with pytest.raises(error, match=line) as caught:
-        frontier(estimator, train, test, strengths)
+        frontier(estimator, train, test, adversarial_weights)
     assert "\n" not in str(caught.value)

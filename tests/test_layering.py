@@ -11,19 +11,23 @@ from advlearn.core.described import Reference
 
 ROOT = Path(advlearn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-METHODS = [f for f in FILES if f.parent.name in ("objectives", "regularizers") and not f.name.startswith("_")]
+METHODS = [
+    f
+    for f in FILES
+    if f.parent.name in ("objectives", "regularizers") and not f.name.startswith("_")
+]
 # Package to the other parts of advlearn that it may import.
 ALLOWED = {
     "core": set[str](),
     "regularizers": {"core"},
-    "objectives": {"core", "regularizers", "_late"},
-    "metrics": {"core", "nets", "data", "_late"},
+    "objectives": {"core", "regularizers", "_optional_imports"},
+    "metrics": {"core", "nets", "data", "_optional_imports"},
     "nets": {"core"},
-    "data": {"core", "_late"},
-    # `classify` plays every game on the totals of a classifier's logits, which is an objective of its own.
-    # `cycle` puts a history of fakes beside every objective.
-    "tasks": {"core", "nets", "data", "objectives", "regularizers", "_late"},
-    "engine": {"core", "data", "_late", "__version__"},
+    "data": {"core", "_optional_imports"},
+    # `classify` plays every game on the totals of a classifier's logits, which is an objective of
+    # its own. `cycle` puts a history of fakes beside every objective.
+    "tasks": {"core", "nets", "data", "objectives", "regularizers", "_optional_imports"},
+    "engine": {"core", "data", "_optional_imports", "__version__"},
     "pictures": {"core", "engine", "data", "metrics"},
     "imitation": {"core", "nets", "engine", "data"},
 }
@@ -52,7 +56,8 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
         f"{name(path)}: {module}"
         for path in (ROOT / package).rglob("*.py")
         for module in imports(path)
-        if module.startswith("advlearn") and (module.split(".")[1:2] or ["advlearn"])[0] not in allowed
+        if module.startswith("advlearn")
+        and (module.split(".")[1:2] or ["advlearn"])[0] not in allowed
     ]
     assert not wrong
 
@@ -73,8 +78,19 @@ def test_losses_do_not_run_the_loop(path: Path) -> None:
 @pytest.mark.parametrize("path", METHODS, ids=name)
 def test_nothing_random_is_drawn_but_jointly(path: Path) -> None:
     """Numbers drawn by ``torch.rand`` itself would differ between one process and several."""
-    calls = [ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-    drawn = {"torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.rand_like", "torch.randn_like"}
+    calls = [
+        ast.unparse(n.func)
+        for n in ast.walk(ast.parse(path.read_text()))
+        if isinstance(n, ast.Call)
+    ]
+    drawn = {
+        "torch.rand",
+        "torch.randn",
+        "torch.randint",
+        "torch.randperm",
+        "torch.rand_like",
+        "torch.randn_like",
+    }
     assert not drawn & set(calls)
 
 
@@ -89,7 +105,9 @@ def test_each_method_names_its_source(path: Path) -> None:
 @pytest.mark.parametrize("path", METHODS, ids=name)
 def test_a_class_is_final_or_abstract(path: Path) -> None:
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ClassDef) and [ast.unparse(b) for b in node.bases] != ["NamedTuple"]:
+        if isinstance(node, ast.ClassDef) and [ast.unparse(b) for b in node.bases] != [
+            "NamedTuple"
+        ]:
             assert "final" in map(ast.unparse, node.decorator_list), f"{node.name} is not final"
 
 
@@ -112,10 +130,12 @@ def test_heavy_packages_are_imported_inside_functions() -> None:
         "stable_baselines3",
     )
     heavy += ("torch.utils.tensorboard",)
-    # `advlearn.sklearn` and `advlearn.imitation` are imported by those who have the package at hand, and derive from
-    # its classes.
+    # `advlearn.sklearn` and `advlearn.imitation` are imported by those who have the package at
+    # hand, and derive from its classes.
     for path in (f for f in FILES if f.parent.name not in ("sklearn", "imitation")):
         for node in ast.parse(path.read_text()).body:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [n for n in names if n in heavy or n.startswith(tuple(f"{h}." for h in heavy))], name(path)
+            assert not [
+                n for n in names if n in heavy or n.startswith(tuple(f"{h}." for h in heavy))
+            ], name(path)

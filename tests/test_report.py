@@ -7,15 +7,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advlearn.data import Source, Table
-from advlearn.data.partly import open_partly
-from advlearn.data.several import PartlyLabelled
+from advlearn.data import ArrayDataset, TabularDataset
+from advlearn.data.compound import SemiSupervisedDataset
+from advlearn.data.semi_supervised import open_partly
 from advlearn.fitting import fit
-from advlearn.metrics import demographic_parity_difference, equalized_odds_difference, quantile_difference
+from advlearn.metrics import (
+    demographic_parity_difference,
+    equalized_odds_difference,
+    quantile_difference,
+)
 from advlearn.report import evaluate, report
 from advlearn.run import Run
-from advlearn.tasks.classify import Classify
-from advlearn.tasks.debias import Debias
+from advlearn.tasks.fairness import Fairness
+from advlearn.tasks.semi_supervised import SemiSupervised
 
 
 class Column(nn.Module):
@@ -35,9 +39,11 @@ def run_of(task: Any) -> Run:
     return Run(task, {}, task, {})
 
 
-def debias(table: Table, columns: int = 1) -> Run:
+def debias(table: TabularDataset, columns: int = 1) -> Run:
     shape = table.shape
-    return run_of(Debias(Column(columns), shape=shape, attributes=table.attributes, classes=table.classes))
+    return run_of(
+        Fairness(Column(columns), shape=shape, attributes=table.attributes, classes=table.classes)
+    )
 
 
 GROUP = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -45,30 +51,40 @@ AGE = torch.tensor([20.0, 30.0, 40.0, 50.0, 60.0, 70.0])
 
 
 def test_few_labels_are_measured_on_samples_that_were_not_among_them(capsys: Any) -> None:
-    run = fit("classify(latent=2)", "nsgan", "digits:50", steps=1, batch_size=8, device="cpu", callbacks=())
+    run = fit(
+        "semi_supervised(latent=2)",
+        "nsgan",
+        "digits:50",
+        steps=1,
+        batch_size=8,
+        device="cpu",
+        callbacks=(),
+    )
     report(run, "digits:50")
     said = " ".join(capsys.readouterr().out.split())
     assert "digits, 1747 samples whose labels were not seen: predictions" in said
     few = open_partly("digits:50").labelled
-    assert isinstance(few, Source) and evaluate(run, PartlyLabelled(few, few)).keys() == {
-        "accuracy on digits, the 50 labels trained on"
-    }
+    assert isinstance(few, ArrayDataset) and evaluate(
+        run, SemiSupervisedDataset(few, few)
+    ).keys() == {"accuracy on digits, the 50 labels trained on"}
 
 
 def test_labels_of_the_unlabelled_part_serve_where_there_are_some(capsys: Any) -> None:
     x = torch.arange(12.0)[:, None] - 6
     y = (x[:, 0] > 0).long()
-    wrong = Source(x[:4], 1 - y[:4], "few", 2)
+    wrong = ArrayDataset(x[:4], 1 - y[:4], "few", 2)
     net = nn.Linear(1, 2)
     with torch.no_grad():
         net.weight.copy_(torch.tensor([[-1.0], [1.0]]))
         net.bias.zero_()
-    run = run_of(Classify(nn.Linear(2, 1), net, latent=2, shape=(1,)))
-    report(run, PartlyLabelled(wrong, Source(x, y, "all", 2)))
+    run = run_of(SemiSupervised(nn.Linear(2, 1), net, latent=2, shape=(1,)))
+    report(run, SemiSupervisedDataset(wrong, ArrayDataset(x, y, "all", 2)))
     said = capsys.readouterr().out
-    assert "all, 8 samples whose labels were not seen" in " ".join(said.split()) and "1.0000" in said
+    assert (
+        "all, 8 samples whose labels were not seen" in " ".join(said.split()) and "1.0000" in said
+    )
     # Without any, what was measured is what was trained on, and the line says so.
-    report(run, PartlyLabelled(wrong, Source(x, None, "all")))
+    report(run, SemiSupervisedDataset(wrong, ArrayDataset(x, None, "all")))
     said = capsys.readouterr().out
     assert "few, the 4 labels trained on" in " ".join(said.split()) and "0.0000" in said
     assert "on the training data" in " ".join(said.split())
@@ -76,34 +92,58 @@ def test_labels_of_the_unlabelled_part_serve_where_there_are_some(capsys: Any) -
 
 def test_a_regressor_has_differences_of_means_between_groups_and_tenths() -> None:
     x = torch.tensor([[1.0], [3.0], [5.0], [7.0], [4.0], [8.0]])
-    table = Table(x, x[:, 0] + 2, {"group": GROUP, "age": AGE}, classes=0)
+    table = TabularDataset(x, x[:, 0] + 2, {"group": GROUP, "age": AGE}, classes=0)
     figures = evaluate(debias(table), table)
     assert figures["root mean squared error"] == pytest.approx(2.0)
     assert figures["group: mean difference"] == pytest.approx(4.0)  # 2, 6 and 6
-    assert figures["age: mean difference between tenths"] == quantile_difference(x[:, 0], AGE) == pytest.approx(7.0)
+    assert (
+        figures["age: mean difference between tenths"]
+        == quantile_difference(x[:, 0], AGE)
+        == pytest.approx(7.0)
+    )
 
 
 def test_a_classifier_has_differences_of_rates_for_three_groups_and_for_numbers() -> None:
     x = torch.tensor([[1.0], [1.0], [-1.0], [1.0], [-1.0], [-1.0]])
     y = torch.tensor([1, 0, 1, 0, 1, 0])
-    table = Table(x, y, {"group": GROUP, "age": AGE}, {"group": ("a", "b", "c")})
+    table = TabularDataset(x, y, {"group": GROUP, "age": AGE}, {"group": ("a", "b", "c")})
     figures, decided = evaluate(debias(table), table), (x[:, 0] > 0).long()
     assert figures["accuracy"] == pytest.approx(2 / 6)
-    assert figures["group: demographic parity difference"] == demographic_parity_difference(decided, GROUP) == 1.0
-    assert figures["group: equalized odds difference"] == equalized_odds_difference(y, decided, GROUP) == 1.0
-    assert figures["age: demographic parity difference between tenths"] == quantile_difference(decided, AGE) == 1.0
+    assert (
+        figures["group: demographic parity difference"]
+        == demographic_parity_difference(decided, GROUP)
+        == 1.0
+    )
+    assert (
+        figures["group: equalized odds difference"]
+        == equalized_odds_difference(y, decided, GROUP)
+        == 1.0
+    )
+    assert (
+        figures["age: demographic parity difference between tenths"]
+        == quantile_difference(decided, AGE)
+        == 1.0
+    )
 
 
 def test_of_many_classes_the_one_that_differs_most_counts() -> None:
     x = torch.eye(3)[torch.tensor([0, 1, 2, 1, 2, 2])]
-    table = Table(x, torch.tensor([0, 1, 2, 0, 1, 2]), {"group": GROUP}, classes=3)
+    table = TabularDataset(x, torch.tensor([0, 1, 2, 0, 1, 2]), {"group": GROUP}, classes=3)
     # Class 0: a half, 0, 0; class 1: a half, a half, 0; class 2: 0, a half, 1.
     figures = evaluate(debias(table, columns=3), table)
-    assert figures == {"accuracy": pytest.approx(4 / 6), "group: demographic parity difference": 1.0}
+    assert figures == {
+        "accuracy": pytest.approx(4 / 6),
+        "group: demographic parity difference": 1.0,
+    }
 
 
 def test_a_part_with_one_group_alone_has_no_difference() -> None:
-    table = Table(torch.zeros(3, 1), torch.zeros(3), {"group": torch.zeros(3).long(), "age": torch.ones(3)}, classes=0)
-    task = Debias(Column(), shape=(1,), attributes={"group": 2, "age": 0}, classes=0)
+    table = TabularDataset(
+        torch.zeros(3, 1),
+        torch.zeros(3),
+        {"group": torch.zeros(3).long(), "age": torch.ones(3)},
+        classes=0,
+    )
+    task = Fairness(Column(), shape=(1,), attributes={"group": 2, "age": 0}, classes=0)
     assert set(evaluate(run_of(task), table)) == {"root mean squared error"}
     assert math.isclose(evaluate(run_of(task), table)["root mean squared error"], 0.0)

@@ -73,9 +73,13 @@ def test_same_seed_same_model_and_a_pickle_keeps_it(estimator: Any, extra: dict[
 
 def test_sensitive_features_are_routed_through_pipeline_and_search() -> None:
     with sklearn.config_context(enable_metadata_routing=True):
-        model = AdversarialFairClassifier(steps=10, random_state=0).set_fit_request(sensitive_features=True)
+        model = AdversarialFairClassifier(steps=10, random_state=0).set_fit_request(
+            sensitive_features=True
+        )
         search = GridSearchCV(
-            make_pipeline(StandardScaler(), model), {"adversarialfairclassifier__strength": [0.0, 1.0]}, cv=2
+            make_pipeline(StandardScaler(), model),
+            {"adversarialfairclassifier__strength": [0.0, 1.0]},
+            cv=2,
         )
         search.fit(X, Y, sensitive_features=SEX)
     assert set(search.predict(X)) <= {"yes", "no"}
@@ -83,9 +87,13 @@ def test_sensitive_features_are_routed_through_pipeline_and_search() -> None:
 
 def test_domains_are_routed_through_pipeline_and_search() -> None:
     with sklearn.config_context(enable_metadata_routing=True):
-        model = DomainAdversarialClassifier(steps=10, random_state=0).set_fit_request(sample_domain=True)
+        model = DomainAdversarialClassifier(steps=10, random_state=0).set_fit_request(
+            sample_domain=True
+        )
         search = GridSearchCV(
-            make_pipeline(StandardScaler(), model), {"domainadversarialclassifier__strength": [0.0, 1.0]}, cv=2
+            make_pipeline(StandardScaler(), model),
+            {"domainadversarialclassifier__strength": [0.0, 1.0]},
+            cv=2,
         )
         # The first two source domains and the target take turns, so that each fold has all of them.
         search.fit(X, Y, sample_domain=np.resize([1, 2, -1], 120))
@@ -95,7 +103,9 @@ def test_domains_are_routed_through_pipeline_and_search() -> None:
 
 def test_each_source_domain_has_an_adversary_and_labels_of_its_own() -> None:
     domain = np.resize([1, 2, -1], 120)
-    model = DomainAdversarialClassifier(**QUICK).fit(X, np.where(domain < 0, "unheard", Y), sample_domain=domain)
+    model = DomainAdversarialClassifier(**QUICK).fit(
+        X, np.where(domain < 0, "unheard", Y), sample_domain=domain
+    )
     assert set(model.health_) == {"domain0", "domain1"} and list(model.classes_) == ["no", "yes"]
     assert (model.predict(X[domain < 0]) == Y[domain < 0]).mean() > 0.8
 
@@ -103,15 +113,20 @@ def test_each_source_domain_has_an_adversary_and_labels_of_its_own() -> None:
 def test_data_frames_and_several_attributes_come_in_and_prediction_needs_none() -> None:
     frame = pd.DataFrame(X, columns=["a", "b", "c"])
     sensitive = pd.DataFrame({"sex": SEX, "age": 40 + 10 * X[:, 1]})
-    model = AdversarialFairClassifier(steps=5, random_state=0).fit(frame, pd.Series(Y), sensitive_features=sensitive)
+    model = AdversarialFairClassifier(steps=5, random_state=0).fit(
+        frame, pd.Series(Y), sensitive_features=sensitive
+    )
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     assert set(model.health_) == {"sex", "age"}
     assert model.predict(frame).shape == (120,)
 
 
 def test_partial_fit_goes_on_and_refuses_a_new_class() -> None:
-    model = AdversarialFairClassifier(strength=0.0, random_state=0, batch_size=20)
-    with pytest.raises(ValueError, match=r"^classes: expected all classes in the first call of partial_fit, got None$"):
+    model = AdversarialFairClassifier(adversarial_weight=0.0, random_state=0, batch_size=20)
+    with pytest.raises(
+        ValueError,
+        match=r"^classes: expected all classes in the first call of partial_fit, got None$",
+    ):
         model.partial_fit(X, Y, sensitive_features=SEX)
     model.partial_fit(X, Y, classes=["no", "yes"], sensitive_features=SEX)
     before = model.predict_proba(X)
@@ -125,8 +140,10 @@ def test_partial_fit_goes_on_and_refuses_a_new_class() -> None:
 
 def test_the_adversary_counts_in_partial_fit_of_one_batch() -> None:
     answers = []
-    for strength in (0.0, 10.0):
-        model = AdversarialFairClassifier(strength=strength, lr=1e-2, random_state=0)
+    for adversarial_weight in (0.0, 10.0):
+        model = AdversarialFairClassifier(
+            adversarial_weight=adversarial_weight, lr=1e-2, random_state=0
+        )
         for _ in range(40):
             model.partial_fit(X, Y, classes=["no", "yes"], sensitive_features=SEX)
         assert set(model.health_) == {"sensitive"} and model.health_["sensitive"]
@@ -137,10 +154,17 @@ def test_the_adversary_counts_in_partial_fit_of_one_batch() -> None:
 
 def test_partial_fit_after_fit_has_no_warm_up_either() -> None:
     answers = []
-    for strength in (0.0, 10.0):
-        model = AdversarialFairClassifier(strength=strength, warmup=1.0, steps=3, random_state=0)
+    for adversarial_weight in (0.0, 10.0):
+        model = AdversarialFairClassifier(
+            adversarial_weight=adversarial_weight, warmup=1.0, steps=3, random_state=0
+        )
         model.fit(X, Y, sensitive_features=SEX)
-        answers.append([model.predict_proba(X), model.partial_fit(X, Y, sensitive_features=SEX).predict_proba(X)])
+        answers.append(
+            [
+                model.predict_proba(X),
+                model.partial_fit(X, Y, sensitive_features=SEX).predict_proba(X),
+            ]
+        )
     (one, one_on), (other, other_on) = answers
     assert np.array_equal(one, other) and not np.array_equal(one_on, other_on)
 
@@ -153,7 +177,9 @@ def test_partial_fit_reads_groups_and_numbers_as_the_first_call_did() -> None:
     # Fifteen rows of numbers are no groups now, and c is c where there is no a.
     few = np.flatnonzero(race != "a")[:15]
     more = {"age": age[few], "race": race[few]}
-    table = model._table(torch.zeros(15, 3), torch.zeros(15, dtype=torch.int64), 2, more, first=False)
+    table = model._table(
+        torch.zeros(15, 3), torch.zeros(15, dtype=torch.int64), 2, more, first=False
+    )
     assert list(table.sensitive) == ["race", "age"]
     assert table.groups("race").tolist() == race[few].tolist()
     assert np.array_equal(table.groups("age"), age[few].astype(np.float32))
@@ -163,13 +189,24 @@ def test_partial_fit_reads_groups_and_numbers_as_the_first_call_did() -> None:
 @pytest.mark.parametrize(
     ("sensitive", "line"),
     [
-        ({"race": ["d"] * 120}, r"^race: expected one of the groups there were before, f, m, got d$"),
-        ({"sex": SEX}, r"^sensitive_features: expected the columns of the first call, race, got sex$"),
+        (
+            {"race": ["d"] * 120},
+            r"^race: expected one of the groups there were before, f, m, got d$",
+        ),
+        (
+            {"sex": SEX},
+            r"^sensitive_features: expected the columns of the first call, race, got sex$",
+        ),
         (None, r"^sensitive_features: expected the columns of the first call, race, got none$"),
-        ({"race": SEX[:3]}, r"^race: expected one value for each of 120 samples, got shape \(3,\)$"),
+        (
+            {"race": SEX[:3]},
+            r"^race: expected one value for each of 120 samples, got shape \(3,\)$",
+        ),
     ],
 )
-def test_sensitive_features_that_change_between_calls_are_one_line(sensitive: Any, line: str) -> None:
+def test_sensitive_features_that_change_between_calls_are_one_line(
+    sensitive: Any, line: str
+) -> None:
     model = AdversarialFairClassifier(random_state=0)
     model.partial_fit(X, Y, classes=["no", "yes"], sensitive_features={"race": SEX})
     with pytest.raises(ValueError, match=line):
@@ -177,7 +214,7 @@ def test_sensitive_features_that_change_between_calls_are_one_line(sensitive: An
 
 
 def test_a_regressor_goes_on_too_in_the_units_of_its_first_call() -> None:
-    model = AdversarialFairRegressor(strength=0.0, lr=1e-2, batch_size=12, random_state=0)
+    model = AdversarialFairRegressor(adversarial_weight=0.0, lr=1e-2, batch_size=12, random_state=0)
     y = 100 + 5 * X[:, 0]
     for _ in range(20):
         model.partial_fit(X, y, sensitive_features=SEX)
@@ -188,15 +225,23 @@ def test_a_regressor_goes_on_too_in_the_units_of_its_first_call() -> None:
 
 
 def test_partial_fit_refuses_an_objective_that_the_task_cannot_play() -> None:
-    with pytest.raises(ValueError, match=r"^objective: AdversarialFairClassifier cannot use .*: its critic is"):
-        AdversarialFairClassifier("improved-gan").partial_fit(X, Y, ["no", "yes"], sensitive_features=SEX)
+    with pytest.raises(
+        ValueError, match=r"^objective: AdversarialFairClassifier cannot use .*: its critic is"
+    ):
+        AdversarialFairClassifier("improved-gan").partial_fit(
+            X, Y, ["no", "yes"], sensitive_features=SEX
+        )
 
 
 def test_without_sensitive_features_there_is_a_warning_and_a_plain_model() -> None:
     model = AdversarialFairClassifier(steps=20, random_state=0)
     with pytest.warns(UserWarning, match="^sensitive_features: got none, so nothing is protected"):
         plain = clone(model).fit(X, Y)
-    unweighted = clone(model).set_params(strength=0.0).fit(X, Y, sensitive_features=np.arange(120) % 2)
+    unweighted = (
+        clone(model)
+        .set_params(adversarial_weight=0.0)
+        .fit(X, Y, sensitive_features=np.arange(120) % 2)
+    )
     assert np.array_equal(plain.predict_proba(X), unweighted.predict_proba(X))
 
 
@@ -204,45 +249,73 @@ def test_labels_of_the_target_are_not_looked_at() -> None:
     domain = np.where(X[:, 2] > 0, 1, -1)
     nonsense = np.where(domain < 0, "unheard", Y)
     answers = [
-        DomainAdversarialClassifier(steps=10, random_state=0).fit(X, y, sample_domain=domain).predict_proba(X)
+        DomainAdversarialClassifier(steps=10, random_state=0)
+        .fit(X, y, sample_domain=domain)
+        .predict_proba(X)
         for y in (Y, nonsense)
     ]
     assert np.array_equal(*answers)
 
 
 def test_known_labels_of_the_target_are_trained_on() -> None:
-    # The two domains label the same samples the other way round, so that only a target label can say so.
+    # The two domains label the same samples the other way round, so that only a target label can
+    # say so.
     x, domain = np.concatenate([X, X + 8]), np.repeat([1, -1], 120)
     y = np.concatenate([Y, np.where(Y == "yes", "no", "yes")])
     known = np.arange(240) % 4 == 0
     masked = np.where(known | (domain > 0), y, "unheard")
-    model = DomainAdversarialClassifier(strength=0.0, **{**QUICK, "steps": 200})
+    model = DomainAdversarialClassifier(adversarial_weight=0.0, **{**QUICK, "steps": 200})
     plain = clone(model).fit(x, y, sample_domain=domain)
     told = clone(model).fit(x, masked, sample_domain=domain, known=known)
-    assert (plain.predict(x[120:]) == y[120:]).mean() < 0.6 < 0.8 < (told.predict(x[120:]) == y[120:]).mean()
+    assert (
+        (plain.predict(x[120:]) == y[120:]).mean()
+        < 0.6
+        < 0.8
+        < (told.predict(x[120:]) == y[120:]).mean()
+    )
 
 
 @pytest.mark.parametrize(
     ("known", "line"),
     [
-        (np.ones(120, int), r"^known: expected booleans \(120,\), one a sample, got int64 \(120,\)$"),
+        (
+            np.ones(120, int),
+            r"^known: expected booleans \(120,\), one a sample, got int64 \(120,\)$",
+        ),
         (np.ones(3, bool), r"^known: expected booleans \(120,\), one a sample, got bool \(3,\)$"),
-        (np.ones(120, bool), r"^known: expected classes of the sources on the target, got 'unheard'$"),
+        (
+            np.ones(120, bool),
+            r"^known: expected classes of the sources on the target, got 'unheard'$",
+        ),
     ],
 )
 def test_known_labels_that_are_refused_are_one_line(known: np.ndarray, line: str) -> None:
     domain = np.where(X[:, 2] > 0, 1, -1)
     with pytest.raises(ValueError, match=line):
-        DomainAdversarialClassifier(steps=1).fit(X, np.where(domain < 0, "unheard", Y), domain, known)
+        DomainAdversarialClassifier(steps=1).fit(
+            X, np.where(domain < 0, "unheard", Y), domain, known
+        )
 
 
 @pytest.mark.parametrize(
     ("domain", "line"),
     [
-        (np.ones(120, int), r"^sample_domain: expected some negative \(target\) domains, got \[1\]$"),
-        (-np.ones(120, int), r"^sample_domain: expected some positive \(source\) domains, got \[-1\]$"),
-        (np.arange(120) - 5, r"^sample_domain: expected positive \(source\) or negative \(target\) domains, got 0$"),
-        (np.ones(3, int), r"^sample_domain: expected integers \(120,\), one a sample, got int64 \(3,\)$"),
+        (
+            np.ones(120, int),
+            r"^sample_domain: expected some negative \(target\) domains, got \[1\]$",
+        ),
+        (
+            -np.ones(120, int),
+            r"^sample_domain: expected some positive \(source\) domains, got \[-1\]$",
+        ),
+        (
+            np.arange(120) - 5,
+            r"^sample_domain: expected positive \(source\) or negative \(target\) domains, got 0$",
+        ),
+        (
+            np.ones(3, int),
+            r"^sample_domain: expected integers \(120,\), one a sample, got int64 \(3,\)$",
+        ),
     ],
 )
 def test_domains_that_are_refused_are_one_line(domain: np.ndarray, line: str) -> None:

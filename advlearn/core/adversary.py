@@ -10,36 +10,38 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import contest as contests
-from advlearn.core import processes
+from advlearn.core import critic_batch, distributed
 from advlearn.core.chain import FALLBACK, Chain, Defaults
-from advlearn.core.contest import Contest, Samples
+from advlearn.core.critic_batch import CriticBatch, Samples
+from advlearn.core.gradient_reversal import reverse_gradient
+from advlearn.core.grammar import Spec, resolve
 from advlearn.core.health import Health, diagnose
-from advlearn.core.modes import adam, added, backward, clear, evaluating, frozen
-from advlearn.core.reversal import reverse
-from advlearn.core.spec import Spec, resolve
+from advlearn.core.modules import eval_mode, freeze
+from advlearn.core.optim import adam, added, backward, clear
 
-MakeOptimizer = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
-Terms = dict[str, Tensor]
+OptimizerFactory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
+Losses = dict[str, Tensor]
 
 
 @final
 class Adversary(nn.Module):
     r"""A critic with everything that trains it: two verbs for any loop.
 
-    `update` makes one critic step; `loss` is what the critic tells the player, with the critic held fixed. Or both in
-    one backward pass: `joint_loss`, then `step`.
+    `update` makes one critic step; `player_loss` is what the critic tells the player, with the
+    critic held fixed. Or both in one backward pass: `reversed_loss`, then `step`.
 
     .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) + \lambda P(\theta, \phi)
 
     Args:
-        critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's `score` tag says; a
-            tuple of samples is unpacked into its arguments. Move it to its device first.
+        critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's `score`
+            tag says; a tuple of samples is unpacked into its arguments. Move it to its device
+            first.
         objective: A string such as ``"hinge + spectral_norm"``, an `Objective` or a `Chain`.
-        optimizer: Callable from a list of parameters to an optimiser; Adam with the chain's defaults if None.
+        optimizer: Callable from a list of parameters to an optimiser; Adam with the chain's
+            defaults if None.
         lr: Adam's learning rate where `optimizer` is None; the chain's if None.
         critic_steps: Critic steps that a Trainer makes for each player step; the chain's if None.
-        weight: The player's weight lambda of this adversary, used by the Trainer.
+        adversarial_weight: The player's weight lambda of this adversary, used by the Trainer.
         compile: Compile the losses, penalties included, with ``torch.compile``.
 
     Raises:
@@ -51,7 +53,7 @@ class Adversary(nn.Module):
         >>> adversary = Adversary(torch.nn.Linear(2, 1), "hinge + r1")
         >>> real, fake = torch.randn(8, 2), torch.randn(8, 2, requires_grad=True)
         >>> _ = adversary.update(real, fake)
-        >>> adversary.loss(real, fake).backward()
+        >>> adversary.player_loss(real, fake).backward()
         >>> fake.grad.shape
         torch.Size([8, 2])
     """
@@ -61,21 +63,22 @@ class Adversary(nn.Module):
         critic: nn.Module,
         objective: Spec = "nsgan",
         *,
-        optimizer: MakeOptimizer | None = None,
+        optimizer: OptimizerFactory | None = None,
         lr: float | None = None,
         critic_steps: int | None = None,
-        weight: float = 1.0,
+        adversarial_weight: float = 1.0,
         compile: bool = False,
     ) -> None:
         if critic_steps is not None and critic_steps < 1:
             raise ValueError(f"critic_steps: expected at least 1, got {critic_steps}")
         super().__init__()
-        # A copy, since objectives and regularizers hold state: two heads of one chain must not share it.
+        # A copy, since objectives and regularizers hold state: two heads of one chain must not
+        # share it.
         self.chain: Chain = copy.deepcopy(resolve(objective))
         self.objective = self.chain.required_objective()
         self.regularizers = nn.ModuleList(self.chain.regularizers)
         self.defaults = Defaults(critic_steps=critic_steps).over(self.chain.defaults).over(FALLBACK)
-        self.weight = weight
+        self.adversarial_weight = adversarial_weight
         for regularizer in self.chain.regularizers:
             critic = regularizer.wrap(critic)
         self.critic = critic
@@ -86,16 +89,18 @@ class Adversary(nn.Module):
             self.regularizers.to(place)
         parameters = [p for p in critic.parameters() if p.requires_grad]
         self._parameters_of_critic = parameters if self.objective.trains_critic else []
-        self._apart = contests.mixes_samples(critic)
+        self._apart = critic_batch.mixes_samples(critic)
         self.optimizer = self._make_optimizer(optimizer, lr) if self._parameters_of_critic else None
-        self.terms: Terms = {}
+        self.last_losses: Losses = {}
         self._last: tuple[Samples, Samples] | None = None
         self._checked = False
         self._critic_terms = cast(
-            Callable[..., Terms], torch.compile(self._score_critic) if compile else self._score_critic
+            Callable[..., Losses],
+            torch.compile(self._score_critic) if compile else self._score_critic,
         )
         self._player_terms = cast(
-            Callable[..., Terms], torch.compile(self._score_player) if compile else self._score_player
+            Callable[..., Losses],
+            torch.compile(self._score_player) if compile else self._score_player,
         )
 
     def update(
@@ -108,32 +113,38 @@ class Adversary(nn.Module):
         """Make one step of the critic.
 
         Args:
-            real: Real, expert or source samples (N, ...), or a tuple of such tensors; detached here.
+            real: Real, expert or source samples (N, ...), or a tuple of such tensors; detached
+                here.
             fake: Fake, policy or target samples (M, ...), likewise.
             real_weights: Weights of the real samples, (N,); detached here.
             fake_weights: Weights of the fake samples, (M,), likewise.
 
         Returns:
-            The critic's loss before the step, penalties included: a detached scalar on the device. Its parts are in
-            `terms`.
+            The critic's loss before the step, penalties included: a detached scalar on the device.
+            Its parts are in `last_losses`.
         """
         self._check(real, fake)
-        real, fake = contests.detach(real), contests.detach(contests.matched(fake, real))
+        real, fake = (
+            critic_batch.detach(real),
+            critic_batch.detach(critic_batch.matched(fake, real)),
+        )
         # Weights, too, may be a player's: a policy gradient moves it through them.
-        real_weights, fake_weights = (None if w is None else w.detach() for w in (real_weights, fake_weights))
+        real_weights, fake_weights = (
+            None if w is None else w.detach() for w in (real_weights, fake_weights)
+        )
         self._last = (real, fake)
         if self.optimizer is None:
-            return torch.zeros((), device=contests.as_tuple(real)[0].device)
+            return torch.zeros((), device=critic_batch.as_tuple(real)[0].device)
         clear(self._parameters_of_critic)
         for regularizer in self.chain.regularizers:
-            fake, fake_weights = regularizer.shown(fake, fake_weights)
+            fake, fake_weights = regularizer.filter_fakes(fake, fake_weights)
         terms = self._critic_terms(real, fake, real_weights, fake_weights)
         total = self._noted(terms)
         backward(total)
         self._step()
         return total.detach()
 
-    def loss(
+    def player_loss(
         self,
         real: Samples,
         fake: Samples,
@@ -143,7 +154,8 @@ class Adversary(nn.Module):
         """What the critic tells the player, with no gradient to the critic.
 
         Args:
-            real: As for `update`; gradient flows into it where it carries one (adaptation, fairness).
+            real: As for `update`; gradient flows into it where it carries one (adaptation,
+                fairness).
             fake: As for `update`; carries the player's gradient.
             real_weights: Weights of the real samples, (N,).
             fake_weights: Weights of the fake samples, (M,).
@@ -152,49 +164,53 @@ class Adversary(nn.Module):
             The player's loss, penalties included: a scalar.
         """
         self._check(real, fake)
-        fake = contests.matched(fake, real)
-        self._last = (contests.detach(real), contests.detach(fake))
-        with frozen(self.critic):
+        fake = critic_batch.matched(fake, real)
+        self._last = (critic_batch.detach(real), critic_batch.detach(fake))
+        with freeze(self.critic):
             terms = self._player_terms(real, fake, real_weights, fake_weights)
         return self._noted(terms)
 
-    def joint_loss(
+    def reversed_loss(
         self,
         real: Samples,
         fake: Samples,
         real_weights: Tensor | None = None,
         fake_weights: Tensor | None = None,
         *,
-        strength: float = 1.0,
+        adversarial_weight: float = 1.0,
     ) -> Tensor:
         r"""Both losses for one backward pass, by gradient reversal; `step` then moves the critic.
 
         .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) - c\,C(\theta, \phi)
 
-        It is the zero-sum game, whatever player's loss the objective has of its own; penalties on the player, such as
-        feature matching, are no part of it. With a critic that is not trained there is nothing to reverse: it is
-        ``strength * loss(real, fake)``.
+        It is the zero-sum game, whatever player's loss the objective has of its own; penalties on
+        the player, such as feature matching, are no part of it. With a critic that is not trained
+        there is nothing to reverse: it is ``adversarial_weight * loss(real, fake)``.
 
         Args:
-            real: As for `loss`.
-            fake: As for `loss`.
+            real: As for `player_loss`.
+            fake: As for `player_loss`.
             real_weights: Weights of the real samples, (N,).
             fake_weights: Weights of the fake samples, (M,).
-            strength: c, what the gradient to the samples is multiplied by, beside its change of sign.
+            adversarial_weight: c, what the gradient to the samples is multiplied by, beside its
+                change of sign.
 
         Returns:
             The critic's loss, penalties included: a scalar to be added to the model's own loss.
         """
         if self.optimizer is None:
-            return strength * self.loss(real, fake, real_weights, fake_weights)
+            return adversarial_weight * self.player_loss(real, fake, real_weights, fake_weights)
         self._check(real, fake)
-        fake = contests.matched(fake, real)
-        self._last = (contests.detach(real), contests.detach(fake))
-        sides = reverse(real, strength), reverse(fake, strength)
+        fake = critic_batch.matched(fake, real)
+        self._last = (critic_batch.detach(real), critic_batch.detach(fake))
+        sides = (
+            reverse_gradient(real, adversarial_weight),
+            reverse_gradient(fake, adversarial_weight),
+        )
         return self._noted(self._critic_terms(*sides, real_weights, fake_weights))
 
     def step(self) -> None:
-        """Move the critic by the gradients that a backward pass of `joint_loss` left, and clear them."""
+        """Move the critic by the gradients that a backward pass of `reversed_loss` left, and clear them."""
         if self.optimizer is not None:
             self._step()
             clear(self._parameters_of_critic)
@@ -202,8 +218,8 @@ class Adversary(nn.Module):
     @torch.no_grad()
     def score(self, x: Samples) -> Tensor:
         """Scores of `x` in evaluation mode, without gradient: (N,), or as the critic gives them."""
-        with evaluating(self.critic):
-            return contests.score(self.critic, x)
+        with eval_mode(self.critic):
+            return critic_batch.score(self.critic, x)
 
     @torch.no_grad()
     def reward(self, x: Samples, real: Samples | None = None) -> Tensor:
@@ -213,24 +229,28 @@ class Adversary(nn.Module):
             x: Samples of the fake or policy side.
             real: Samples of the real or expert side; needed by objectives that compare sets.
         """
-        with evaluating(self.critic):
-            scores = contests.score(self.critic, x)
-            real_scores = None if real is None else contests.score(self.critic, real)
-        return self.objective.reward(Contest(self.critic, x if real is None else real, x, real_scores, scores))
+        with eval_mode(self.critic):
+            scores = critic_batch.score(self.critic, x)
+            real_scores = None if real is None else critic_batch.score(self.critic, real)
+        return self.objective.reward(
+            CriticBatch(self.critic, x if real is None else real, x, real_scores, scores)
+        )
 
-    def contest(self, real: Samples, fake: Samples) -> Contest:
+    def critic_batch(self, real: Samples, fake: Samples) -> CriticBatch:
         """The two sides with their scores, as the objective and the regularizers see them."""
-        scores = contests.score_both(self.critic, real, fake, apart=self._apart)
-        return Contest(self.critic, real, fake, *scores)
+        scores = critic_batch.score_both(self.critic, real, fake, apart=self._apart)
+        return CriticBatch(self.critic, real, fake, *scores)
 
     def health(self) -> Health:
         """What the last batch says about this adversary: alive, winning, at chance, saturated or collapsed.
 
         Raises:
-            RuntimeError: Before the first `update` or `loss`.
+            RuntimeError: Before the first `update` or `player_loss`.
         """
         if self._last is None:
-            raise RuntimeError("health: call update or loss first; there is no batch to look at yet")
+            raise RuntimeError(
+                "health: call update or loss first; there is no batch to look at yet"
+            )
         return diagnose(self, *self._last)
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -240,31 +260,45 @@ class Adversary(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_extra_state` gave."""
         if self.optimizer is not None and state["optimizer"] is not None:
-            # A copy: the optimiser keeps the tensors it is given, and two heads must not share moments.
+            # A copy: the optimiser keeps the tensors it is given, and two heads must not share
+            # moments.
             self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
 
     def extra_repr(self) -> str:
         """The chain's spec, for the printed module."""
         return repr(self.chain)
 
-    def _score_critic(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
-        needed = self.objective.critic_sees_real or bool(self.chain.regularizers)
-        met = Contest(self.critic, real, fake, *self._scores(real, fake, needed), rw, fw)
+    def _score_critic(
+        self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None
+    ) -> Losses:
+        needed = self.objective.critic_needs_real or bool(self.chain.regularizers)
+        met = CriticBatch(self.critic, real, fake, *self._scores(real, fake, needed), rw, fw)
         terms = {"critic_loss": self.objective.critic_loss(self._joined(met))}
-        if self.chain.regularizers and (contests.carries_gradient(real) or contests.carries_gradient(fake)):
-            # Penalties are the critic's own business: a (reversed) gradient of theirs must not reach the samples.
-            sides = contests.detach(real), contests.detach(fake)
-            met = Contest(self.critic, *sides, *contests.score_both(self.critic, *sides, apart=self._apart), rw, fw)
+        if self.chain.regularizers and (
+            critic_batch.carries_gradient(real) or critic_batch.carries_gradient(fake)
+        ):
+            # Penalties are the critic's own business: a (reversed) gradient of theirs must not
+            # reach the samples.
+            sides = critic_batch.detach(real), critic_batch.detach(fake)
+            met = CriticBatch(
+                self.critic,
+                *sides,
+                *critic_batch.score_both(self.critic, *sides, apart=self._apart),
+                rw,
+                fw,
+            )
         for regularizer in self.chain.regularizers:
             penalty = regularizer.penalty(met)
             if penalty is not None:
                 terms[type(regularizer).__name__] = penalty
         return terms
 
-    def _score_player(self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None) -> Terms:
-        moved = self.objective.two_sided and contests.carries_gradient(real)
-        scores = self._scores(real, fake, self.objective.player_sees_real or moved)
-        met = Contest(self.critic, real, fake, *scores, rw, fw)
+    def _score_player(
+        self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None
+    ) -> Losses:
+        moved = self.objective.moves_both_sides and critic_batch.carries_gradient(real)
+        scores = self._scores(real, fake, self.objective.player_needs_real or moved)
+        met = CriticBatch(self.critic, real, fake, *scores, rw, fw)
         terms = {"player_loss": self.objective.player_loss(self._joined(met))}
         for regularizer in self.chain.regularizers:
             penalty = regularizer.player_penalty(met)
@@ -275,52 +309,60 @@ class Adversary(nn.Module):
     def _scores(self, real: Samples, fake: Samples, needed: bool) -> tuple[Tensor | None, Tensor]:
         """Scores of both sides, or of the fake one where the real one's are not needed."""
         if needed:
-            return contests.score_both(self.critic, real, fake, apart=self._apart)
-        return None, contests.score(self.critic, fake)
+            return critic_batch.score_both(self.critic, real, fake, apart=self._apart)
+        return None, critic_batch.score(self.critic, fake)
 
-    def _joined(self, met: Contest) -> Contest:
+    def _joined(self, met: CriticBatch) -> CriticBatch:
         """The contest as the objective sees it: of all processes' scores where a mean over parts is not enough."""
-        if self.objective.decomposable or processes.world() == 1:
+        if self.objective.decomposable or distributed.world_size() == 1:
             return met
-        real_scores = None if met.real_scores is None else processes.gather(met.real_scores)
-        rw = None if met.real_weights is None else processes.gather(met.real_weights)
-        fw = None if met.fake_weights is None else processes.gather(met.fake_weights)
-        return Contest(met.critic, met.real, met.fake, real_scores, processes.gather(met.fake_scores), rw, fw)
+        real_scores = None if met.real_scores is None else distributed.gather(met.real_scores)
+        rw = None if met.real_weights is None else distributed.gather(met.real_weights)
+        fw = None if met.fake_weights is None else distributed.gather(met.fake_weights)
+        return CriticBatch(
+            met.critic, met.real, met.fake, real_scores, distributed.gather(met.fake_scores), rw, fw
+        )
 
-    def _noted(self, terms: Terms) -> Tensor:
+    def _noted(self, terms: Losses) -> Tensor:
         """The sum of the terms, which are kept for whoever watches."""
-        self.terms.update({name: value.detach() for name, value in terms.items()})
+        self.last_losses.update({name: value.detach() for name, value in terms.items()})
         return added(terms.values())
 
     def _step(self) -> None:
-        processes.average_gradients(self._parameters_of_critic)
+        distributed.average_gradients(self._parameters_of_critic)
         cast(torch.optim.Optimizer, self.optimizer).step()
         with torch.no_grad():
-            self.objective.advance()
+            self.objective.update_state()
             for regularizer in self.chain.regularizers:
-                regularizer.project(self.critic)
+                regularizer.after_step(self.critic)
 
-    def _make_optimizer(self, make: MakeOptimizer | None, lr: float | None) -> torch.optim.Optimizer:
+    def _make_optimizer(
+        self, make: OptimizerFactory | None, lr: float | None
+    ) -> torch.optim.Optimizer:
         if make is not None:
             return make(self._parameters_of_critic)
         d = self.defaults
         rate = lr if lr is not None else d.critic_lr if d.critic_lr is not None else d.lr
-        return adam(self._parameters_of_critic, lr=cast(float, rate), betas=cast(tuple[float, float], d.betas))
+        return adam(
+            self._parameters_of_critic,
+            lr=cast(float, rate),
+            betas=cast(tuple[float, float], d.betas),
+        )
 
     def _check(self, real: Samples, fake: Samples) -> None:
-        contests.check_sides(real, fake)
+        critic_batch.check_sides(real, fake)
         if self._checked:
             return
-        with torch.no_grad(), evaluating(self.critic):
+        with torch.no_grad(), eval_mode(self.critic):
             try:
-                scores = contests.score(self.critic, contests.detach(real))
+                scores = critic_batch.score(self.critic, critic_batch.detach(real))
             except RuntimeError as error:
-                shapes = [tuple(p.shape) for p in contests.as_tuple(real)]
+                shapes = [tuple(p.shape) for p in critic_batch.as_tuple(real)]
                 raise ValueError(
                     f"critic: cannot score samples of shape {shapes}: {str(error).splitlines()[0]}"
                 ) from None
-        if scores.shape[:1] != (contests.count(real),):
+        if scores.shape[:1] != (critic_batch.count(real),):
             raise ValueError(
-                f"critic: expected one score per sample, {contests.count(real)}, got {tuple(scores.shape)}"
+                f"critic: expected one score per sample, {critic_batch.count(real)}, got {tuple(scores.shape)}"
             )
         self._checked = True

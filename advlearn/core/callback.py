@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 class Callback:
     """Something that watches a run: progress, logs, checkpoints, averages, an early stop.
 
-    `on_step` follows every player step, so it must be cheap and must not wait for the device unless its own
-    interval has come.
+    `on_step` follows every player step, so it must be cheap and must not wait for the device unless
+    its own interval has come.
     """
 
     def on_start(self, trainer: "Trainer") -> None:

@@ -75,12 +75,16 @@ class Chain:
             return Chain(part)
         if isinstance(part, Regularizer):
             return Chain(regularizers=(part,))
-        raise TypeError(f"objective: expected an Objective, a Regularizer or a Chain, got {type(part).__name__}")
+        raise TypeError(
+            f"objective: expected an Objective, a Regularizer or a Chain, got {type(part).__name__}"
+        )
 
     def __add__(self, other: "Described | Chain") -> "Chain":
         added = Chain.of(other)
         if self.objective is not None and added.objective is not None:
-            raise ValueError(f"objective: a chain has one objective, got {self.objective} and {added.objective}")
+            raise ValueError(
+                f"objective: a chain has one objective, got {self.objective} and {added.objective}"
+            )
         return Chain(
             self.objective if added.objective is None else added.objective,
             self.regularizers + added.regularizers,
@@ -100,5 +104,7 @@ class Chain:
     def required_objective(self) -> Objective:
         """The objective, or one line that says it is missing."""
         if self.objective is None:
-            raise ValueError(f"objective: expected an objective with regularizers added to it, got only {self!r}")
+            raise ValueError(
+                f"objective: expected an objective with regularizers added to it, got only {self!r}"
+            )
         return self.objective

@@ -5,8 +5,13 @@ from typing import TypeVar, cast
 Name = TypeVar("Name", bound=str)
 
 
-def parameter(
-    name: str, value: float, *, low: float = float("-inf"), high: float = float("inf"), open_low: bool = False
+def check_number(
+    name: str,
+    value: float,
+    *,
+    low: float = float("-inf"),
+    high: float = float("inf"),
+    open_low: bool = False,
 ) -> float:
     """Check a number a user gave: returns it, or raises one line that names it.
 
@@ -18,14 +23,19 @@ def parameter(
         open_low: Whether `low` itself is excluded.
     """
     wrong_type = isinstance(value, bool) or not isinstance(cast(object, value), int | float)
-    if wrong_type or not (value > low if open_low else value >= low) or value > high or value == float("inf"):
+    if (
+        wrong_type
+        or not (value > low if open_low else value >= low)
+        or value > high
+        or value == float("inf")
+    ):
         bound = "" if low == float("-inf") else f" {'above' if open_low else 'of at least'} {low:g}"
         bound += "" if high == float("inf") else f" and at most {high:g}"
         raise ValueError(f"{name}: expected a finite number{bound}, got {value!r}")
     return value
 
 
-def choice(name: str, value: Name, allowed: tuple[str, ...]) -> Name:
+def check_choice(name: str, value: Name, allowed: tuple[str, ...]) -> Name:
     """Check a name a user gave against those `allowed`: returns it, or raises one line that lists them."""
     if value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")

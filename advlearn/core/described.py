@@ -18,8 +18,10 @@ class Reference:
 
     Args:
         title: Title of the paper.
-        authors: First author and year, as one would cite it, for example ``"Gulrajani et al. 2017"``.
-        equation: The equation, table or algorithm that the code implements, for example ``"eq. 3"``.
+        authors: First author and year, as one would cite it, for example ``"Gulrajani et al.
+            2017"``.
+        equation: The equation, table or algorithm that the code implements, for example ``"eq.
+            3"``.
         url: Address of the paper.
     """
 
@@ -35,8 +37,9 @@ class Reference:
 class Described(nn.Module):
     """A module whose constructor stores each parameter under its own name, so that its printed form is its spec.
 
-    The printed form ``Name(key=value, ...)`` is a term of the string grammar: ``resolve(repr(obj))`` builds an equal
-    object. Equality of modules stays identity (PyTorch keeps modules in sets); compare printed forms.
+    The printed form ``Name(key=value, ...)`` is a term of the string grammar:
+    ``resolve(repr(obj))`` builds an equal object. Equality of modules stays identity (PyTorch keeps
+    modules in sets); compare printed forms.
     """
 
     def __repr__(self) -> str:

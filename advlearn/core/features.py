@@ -1,7 +1,7 @@
 """The features a critic decides on: what goes into its last linear layer.
 
-Adding a hook inside a compiled function breaks its graph: who wants features there calls `watch` beforehand,
-when the critic is wrapped.
+Adding a hook inside a compiled function breaks its graph: who wants features there calls `watch`
+beforehand, when the critic is wrapped.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
@@ -12,7 +12,7 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.contest import Critic, Samples, as_tuple
+from advlearn.core.critic_batch import Critic, Samples, as_tuple
 
 _ATTRIBUTE = "advlearn_tap"
 
@@ -23,12 +23,14 @@ def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
     parts = module.named_modules() if isinstance(module, nn.Module) else ()
     layers = [(name, part) for name, part in parts if isinstance(part, nn.Linear)]
     if not layers:
-        raise ValueError(f"critic: expected an nn.Module with a linear output layer, got {type(critic).__name__}")
+        raise ValueError(
+            f"critic: expected an nn.Module with a linear output layer, got {type(critic).__name__}"
+        )
     return layers[-1]
 
 
 @final
-class InputTap:
+class InputCapture:
     """A forward pre-hook that keeps a layer's input while somebody asks for it."""
 
     def __init__(self) -> None:
@@ -49,14 +51,14 @@ class InputTap:
             self.seen = None
 
 
-def watch(layer: nn.Module) -> InputTap:
+def watch(layer: nn.Module) -> InputCapture:
     """Put a tap on a layer, or return the one it has. Copies of the layer have their own."""
-    tap = cast(InputTap | None, getattr(layer, _ATTRIBUTE, None))
-    if tap is None:
-        tap = InputTap()
-        setattr(layer, _ATTRIBUTE, tap)
-        layer.register_forward_pre_hook(tap)
-    return tap
+    capture = cast(InputCapture | None, getattr(layer, _ATTRIBUTE, None))
+    if capture is None:
+        capture = InputCapture()
+        setattr(layer, _ATTRIBUTE, capture)
+        layer.register_forward_pre_hook(capture)
+    return capture
 
 
 def features(critic: Critic, samples: Samples) -> Tensor:

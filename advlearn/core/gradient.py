@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from advlearn.core.contest import Critic, Samples, as_tuple, rows, score
+from advlearn.core.critic_batch import Critic, Samples, as_tuple, rows, score
 
 
 def input_gradient(critic: Critic, samples: Samples) -> tuple[Tensor, ...]:
@@ -13,13 +13,15 @@ def input_gradient(critic: Critic, samples: Samples) -> tuple[Tensor, ...]:
 
     .. math:: g_i = \nabla_{x_i} \sum_j D(x_i)_j
 
-    Computed in full precision under any autocast, since squares of bf16 gradients lose the penalty. In eager mode by
-    ``torch.autograd.grad``, which is the faster one there; inside ``torch.compile``, which refuses double backward
-    through it, by ``torch.func.grad``, which is accepted and equal.
+    Computed in full precision under any autocast, since squares of bf16 gradients lose the penalty.
+    In eager mode by ``torch.autograd.grad``, which is the faster one there; inside
+    ``torch.compile``, which refuses double backward through it, by ``torch.func.grad``, which is
+    accepted and equal.
 
     Args:
         critic: The critic.
-        samples: A tensor (N, ...) or a tuple of them; tensors that are not floating point (labels) are held fixed.
+        samples: A tensor (N, ...) or a tuple of them; tensors that are not floating point (labels)
+            are held fixed.
 
     Returns:
         One gradient for each floating-point tensor of `samples`, of its shape.
@@ -33,7 +35,10 @@ def input_gradient(critic: Critic, samples: Samples) -> tuple[Tensor, ...]:
     """
     parts = tuple(p.detach() for p in as_tuple(samples))
     moving = [i for i, p in enumerate(parts) if p.is_floating_point()]
-    inputs = tuple(parts[i].float() if parts[i].dtype in (torch.float16, torch.bfloat16) else parts[i] for i in moving)
+    inputs = tuple(
+        parts[i].float() if parts[i].dtype in (torch.float16, torch.bfloat16) else parts[i]
+        for i in moving
+    )
 
     def total(*xs: Tensor) -> Tensor:
         full = list(parts)

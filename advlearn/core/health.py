@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from advlearn.core import contest as contests
-from advlearn.core.contest import Contest, Samples, as_tuple, rows
-from advlearn.core.modes import evaluating, frozen
+from advlearn.core import critic_batch
+from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, rows
+from advlearn.core.modules import eval_mode, freeze
 from advlearn.core.objective import Objective
 
 if TYPE_CHECKING:
@@ -35,14 +35,17 @@ class Health:
     """What the last batch says.
 
     Args:
-        player_gradient: Mean over the samples of the norm of the player's loss gradient at a sample, times the
-            spread of the real samples; zero means that the critic teaches nothing.
+        player_gradient: Mean over the samples of the norm of the player's loss gradient at a
+            sample, times the spread of the real samples; zero means that the critic teaches
+            nothing.
         accuracy: Share of (real, fake) pairs that the critic ranks rightly; 0.5 is chance.
         critic_loss: The critic's loss without penalties.
-        chance: The loss it would sit at if it could not tell the sides apart; NaN where there is no such constant.
-        estimate: The divergence the critic has found, ``chance - critic_loss`` or the set distance.
-        spread: Mean distance between fake samples over that between real ones, of one class where there are classes;
-            near zero means collapse.
+        loss_at_chance: The loss it would sit at if it could not tell the sides apart; NaN where
+            there is no such constant.
+        divergence_estimate: The divergence the critic has found, ``loss_at_chance - critic_loss``
+            or the set distance.
+        spread: Mean distance between fake samples over that between real ones, of one class where
+            there are classes; near zero means collapse.
         p_value: Of an energy-distance permutation test between the sides, which needs no critic.
         penalties: Value of each regularizer's penalty.
         verdict: The same in words.
@@ -51,8 +54,8 @@ class Health:
     player_gradient: float
     accuracy: float
     critic_loss: float
-    chance: float
-    estimate: float
+    loss_at_chance: float
+    divergence_estimate: float
     spread: float
     p_value: float
     penalties: dict[str, float] = field(default_factory=dict[str, float])
@@ -65,10 +68,10 @@ class Health:
 def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
     """Look at one batch without changing anything: evaluation mode, no buffer kept, random state restored."""
     devices = [part.device for part in as_tuple(real) if part.device.type == "cuda"]
-    with torch.random.fork_rng(devices=devices), evaluating(adversary.critic), _kept(adversary):
-        with frozen(adversary.critic), torch.enable_grad():
+    with torch.random.fork_rng(devices=devices), eval_mode(adversary.critic), _kept(adversary):
+        with freeze(adversary.critic), torch.enable_grad():
             gradient = _player_gradient(adversary, real, fake)
-        met = adversary.contest(real, fake)
+        met = adversary.critic_batch(real, fake)
         penalties = {type(r).__name__: r.penalty(met) for r in adversary.chain.regularizers}
         with torch.no_grad():
             spread, of_class = _relative_spread(real, fake)
@@ -76,8 +79,8 @@ def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
                 "player_gradient": gradient * _spread(real),
                 "accuracy": float(_ranked(adversary.objective, met)),
                 "critic_loss": float(adversary.objective.critic_loss(met)),
-                "chance": adversary.objective.chance,
-                "estimate": float(adversary.objective.estimate(met)),
+                "loss_at_chance": adversary.objective.loss_at_chance,
+                "divergence_estimate": float(adversary.objective.divergence_estimate(met)),
                 "spread": spread,
                 "p_value": _two_sample_p_value(_points(real, fake), _points(fake, real)),
             }
@@ -101,11 +104,14 @@ def _kept(adversary: "Adversary") -> Generator[None]:
 def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> float:
     parts = tuple(p.detach().clone().requires_grad_(p.is_floating_point()) for p in as_tuple(fake))
     moving = [p for p in parts if p.requires_grad]
-    met = adversary.contest(real, parts if isinstance(fake, tuple) else parts[0])
+    met = adversary.critic_batch(real, parts if isinstance(fake, tuple) else parts[0])
     loss = adversary.objective.player_loss(met)
     # What a regularizer gives the player counts too: with feature matching it may be all there is.
     penalties = [regularizer.player_penalty(met) for regularizer in adversary.chain.regularizers]
-    loss = loss + torch.stack([p for p in penalties if p is not None] or [torch.zeros_like(loss)]).sum()
+    loss = (
+        loss
+        + torch.stack([p for p in penalties if p is not None] or [torch.zeros_like(loss)]).sum()
+    )
     if not loss.requires_grad:
         return 0.0
     gradients = torch.autograd.grad(loss, moving, allow_unused=True)
@@ -113,7 +119,7 @@ def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> fl
     return float(torch.stack(squares).sum(0).sqrt().mean() * len(parts[0])) if squares else 0.0
 
 
-def _ranked(objective: Objective, met: Contest) -> Tensor:
+def _ranked(objective: Objective, met: CriticBatch) -> Tensor:
     """Share of pairs in which the real sample scores higher; ties count half."""
     real, fake = objective.ranking(met)
     return (torch.sign(real[:, None] - fake[None, :]).mean() + 1) / 2
@@ -122,8 +128,8 @@ def _ranked(objective: Objective, met: Contest) -> Tensor:
 def _points(samples: Samples, others: Samples) -> Tensor:
     """All parts of the samples as points (n, d), at most `LOOKED_AT` of them; classes as one-hot vectors.
 
-    A class counts as much as all numbers together: where the sides differ only in how the two go together, neither
-    alone would tell.
+    A class counts as much as all numbers together: where the sides differ only in how the two go
+    together, neither alone would tell.
     """
     parts = [p[:LOOKED_AT].detach() for p in as_tuple(samples)]
     numbers = torch.cat([rows(p).double() for p in parts if p.is_floating_point()], 1)
@@ -161,7 +167,9 @@ def _gaps_within(samples: Samples) -> Tensor:
     labels = [p.long() for p in parts if not p.is_floating_point()]
     if not labels:
         return points.new_empty(0)
-    label, order = torch.unique(torch.cat(labels, 1), dim=0, return_inverse=True)[1].sort(stable=True)
+    label, order = torch.unique(torch.cat(labels, 1), dim=0, return_inverse=True)[1].sort(
+        stable=True
+    )
     points = points[order]
     return (points[1:] - points[:-1]).norm(dim=1)[label[1:] == label[:-1]]
 
@@ -172,7 +180,10 @@ def _two_sample_p_value(real: Tensor, fake: Tensor) -> float:
     n, total = len(real), len(joined)
     distances = torch.cdist(joined, joined)
     generator = torch.Generator().manual_seed(0)
-    orders = [torch.arange(total), *(torch.randperm(total, generator=generator) for _ in range(PERMUTATIONS))]
+    orders = [
+        torch.arange(total),
+        *(torch.randperm(total, generator=generator) for _ in range(PERMUTATIONS)),
+    ]
     signs = torch.empty(len(orders), total, dtype=distances.dtype)
     for row, order in zip(signs, orders, strict=True):
         row[order[:n]], row[order[n:]] = 1 / n, -1 / (total - n)
@@ -183,7 +194,7 @@ def _two_sample_p_value(real: Tensor, fake: Tensor) -> float:
 
 def _ranking_noise(real: Samples, fake: Samples) -> float:
     """Two standard errors of the share of rightly ranked pairs where the sides are alike (Mann-Whitney)."""
-    n, m = contests.count(real), contests.count(fake)
+    n, m = critic_batch.count(real), critic_batch.count(fake)
     return 2 * math.sqrt((n + m + 1) / (12 * n * m))
 
 
@@ -191,8 +202,8 @@ def _words(
     player_gradient: float,
     accuracy: float,
     critic_loss: float,
-    chance: float,
-    estimate: float,
+    loss_at_chance: float,
+    divergence_estimate: float,
     spread: float,
     p_value: float,
     noise: float,
@@ -206,13 +217,17 @@ def _words(
         return f"critic {state}: gradient to the player {player_gradient:.0e}"
     if spread < COLLAPSED:
         return f"player collapsed: its samples spread {spread:.0%} of the data's{of_class}"
-    sits = f"loss {critic_loss:.3f}" + (f" of {chance:.3f} at chance" if math.isfinite(chance) and chance else "")
+    sits = f"loss {critic_loss:.3f}" + (
+        f" of {loss_at_chance:.3f} at chance"
+        if math.isfinite(loss_at_chance) and loss_at_chance
+        else ""
+    )
     if abs(accuracy - 0.5) < noise:
         if p_value < 0.01:
             return f"critic blind: {sits}, yet a test on the samples tells them apart (p = {p_value:.3f})"
-        return f"matched: {sits}, and no test on this batch tells the sides apart (p = {p_value:.2f})"
+        return f"indistinguishable: {sits}, and no test on this batch tells the sides apart (p = {p_value:.2f})"
     if accuracy < 0.5:
-        return f"critic upside down: it ranks {accuracy:.0%} of pairs rightly, {sits}"
+        return f"critic inverted: it ranks {accuracy:.0%} of pairs rightly, {sits}"
     if accuracy > 0.98:
         return f"critic winning: it ranks {accuracy:.0%} of pairs rightly, {sits}, gradient {player_gradient:.1e}"
     return f"in balance: the critic ranks {accuracy:.0%} of pairs rightly, {sits}"

@@ -21,7 +21,8 @@ class Method:
     Args:
         name: The name people type, for example ``"cdan+e"``.
         task: Name of the task it trains.
-        objective: Spec of its objective and regularizers, for example ``"wasserstein + gradient_penalty"``.
+        objective: Spec of its objective and regularizers, for example ``"wasserstein +
+            gradient_penalty"``.
         summary: One line that says what it does.
         paper: Where it was published; None for a method without a paper.
         options: Options of the task, by name.
@@ -32,7 +33,12 @@ class Method:
         aliases: Other spellings of the name.
 
     Example:
-        >>> row = Method("dann", task="domain_adaptation", objective="nsgan", summary="Confuse a domain critic.")
+        >>> row = Method(
+        ...     "dann",
+        ...     task="domain_adaptation",
+        ...     objective="nsgan",
+        ...     summary="Confuse a domain critic.",
+        ... )
         >>> row.name, dict(row.options)
         ('dann', {})
     """

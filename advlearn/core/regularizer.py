@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from advlearn.core.contest import Contest, Samples
+from advlearn.core.critic_batch import CriticBatch, Samples
 from advlearn.core.described import Described
 
 
@@ -26,17 +26,17 @@ class Regularizer(Described):
         """Return the critic with the constraint built in; called once, before the critic's optimiser is made."""
         return critic
 
-    def shown(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
+    def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
         """The fake samples, without graph, that a step of the critic alone is made on, and their weights (N,)."""
         return fake, weights
 
-    def penalty(self, contest: Contest) -> Tensor | None:
+    def penalty(self, batch: CriticBatch) -> Tensor | None:
         """A scalar added to the critic's loss, or None."""
         return None
 
-    def player_penalty(self, contest: Contest) -> Tensor | None:
+    def player_penalty(self, batch: CriticBatch) -> Tensor | None:
         """A scalar added to the player's loss, or None."""
         return None
 
-    def project(self, critic: nn.Module) -> None:
+    def after_step(self, critic: nn.Module) -> None:
         """Called without gradient after each step of the critic's optimiser: project weights, advance a schedule."""

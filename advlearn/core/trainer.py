@@ -9,14 +9,14 @@ from typing import Any, Protocol, cast, final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.adversary import Adversary, MakeOptimizer
+from advlearn.core import distributed
+from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.callback import Callback
 from advlearn.core.chain import FALLBACK, Schedule
 from advlearn.core.interrupt import between_steps
-from advlearn.core.modes import adam, added, clear
-from advlearn.core.schedule import factor
-from advlearn.core.task import Batch, Round, Task
+from advlearn.core.optim import adam, added, clear
+from advlearn.core.schedules import factor
+from advlearn.core.task import Batch, Task, TaskOutput
 
 
 class Stream(Protocol):
@@ -37,22 +37,24 @@ class NonFiniteError(RuntimeError):
 class Trainer:
     """Alternate critic steps and player steps; callbacks do the rest.
 
-    The last critic step of a round and the player step share one batch and one forward pass of the player, as the DCGAN
-    reference does; earlier critic steps draw their own.
+    The last critic step of a round and the player step share one batch and one forward pass of the
+    player, as the DCGAN reference does; earlier critic steps draw their own.
 
     Args:
         task: The player or players.
-        adversaries: One for each contest of the task, by name; none for a task that plays for its own loss alone.
+        adversaries: One for each contest of the task, by name; none for a task that plays for its
+            own loss alone.
         data: Batches without end, already on the device.
         steps: Player steps in all.
-        optimizer: Callable from a list of parameters to the player's optimiser; Adam with the first adversary's
-            defaults if None.
+        optimizer: Callable from a list of parameters to the player's optimiser; Adam with the first
+            adversary's defaults if None.
         lr: Adam's learning rate where `optimizer` is None.
         schedule: Course of all learning rates; the first adversary's default if None.
         callbacks: Called in this order.
 
     Raises:
-        ValueError: If the adversaries' names are not those of the contests, or `steps` is not positive.
+        ValueError: If the adversaries' names are not those of the contests, or `steps` is not
+        positive.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Trainer:
         data: Stream,
         *,
         steps: int,
-        optimizer: MakeOptimizer | None = None,
+        optimizer: OptimizerFactory | None = None,
         lr: float | None = None,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
@@ -79,15 +81,25 @@ class Trainer:
         self.step = 0
         self.stop_reason: str | None = None
         self.last_checkpoint: str | None = None
-        self._players = task.players()
+        self._parameters = task.trainable_parameters()
         rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
-        self.optimizer = optimizer(self._players) if optimizer else adam(self._players, lr=rate, betas=betas)
+        self.optimizer = (
+            optimizer(self._parameters)
+            if optimizer
+            else adam(self._parameters, lr=rate, betas=betas)
+        )
         # Where no critic is trained, more rounds would only draw samples and drop them.
-        steps_of = (cast(int, a.defaults.critic_steps) for a in self.adversaries.values() if a.optimizer is not None)
+        steps_of = (
+            cast(int, a.defaults.critic_steps)
+            for a in self.adversaries.values()
+            if a.optimizer is not None
+        )
         self.critic_steps = max(steps_of, default=1)
         critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
-        self._rates = [(g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups]
-        self._cooperative: Tensor | None = None
+        self._rates = [
+            (g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups
+        ]
+        self._task_loss: Tensor | None = None
         # The first step seen, whether each term has been finite since, and for how many steps.
         self._finite: tuple[int, Tensor, Tensor] | None = None
 
@@ -95,7 +107,8 @@ class Trainer:
         """Train to the last step, or until a callback sets `stop_reason`; Ctrl-C ends a run in good order.
 
         Raises:
-            NonFiniteError: If a loss stopped being finite; the line names the step, the term and the last checkpoint.
+            NonFiniteError: If a loss stopped being finite; the line names the step, the term and
+            the last checkpoint.
             KeyboardInterrupt: After Ctrl-C, when the callbacks have ended.
         """
         self._share_weights()
@@ -110,66 +123,73 @@ class Trainer:
                     callback.on_step(self)
         for callback in self.callbacks:
             callback.on_end(self)
-        self.check()
+        self.raise_if_not_finite()
         if interrupted:
             raise KeyboardInterrupt
 
     def _share_weights(self) -> None:
         """Start every process from the first one's weights and buffers."""
         modules = (self.task, *self.adversaries.values())
-        processes.broadcast(t for m in modules for t in m.state_dict().values() if torch.is_tensor(t))
+        distributed.broadcast(
+            t for m in modules for t in m.state_dict().values() if torch.is_tensor(t)
+        )
 
     def _play(self) -> None:
         """One player step, and the critic steps before it."""
         self._set_rates()
         for k in range(self.critic_steps - 1):
             with torch.no_grad():
-                round = self._round()
-            self._update_critics(round, k)
-        round = self._round()
-        if not self.task.reversal:
-            self._update_critics(round, self.critic_steps - 1)
-        clear(self._players)
-        if round.loss is not None:
-            self._cooperative = round.loss.detach()
-        self.task.backward(round.loss, self._adversarial(round), self._players)
-        processes.average_gradients(self._players)
+                output = self._play_batch()
+            self._update_critics(output, k)
+        output = self._play_batch()
+        if not self.task.gradient_reversal:
+            self._update_critics(output, self.critic_steps - 1)
+        clear(self._parameters)
+        if output.loss is not None:
+            self._task_loss = output.loss.detach()
+        self.task.backward(output.loss, self._adversarial(output), self._parameters)
+        distributed.average_gradients(self._parameters)
         self.optimizer.step()
-        if self.task.reversal:
+        if self.task.gradient_reversal:
             for adversary in self.adversaries.values():
                 adversary.step()
         self.step += 1
         self._note_non_finite()
 
-    def _adversarial(self, round: Round) -> Tensor:
-        """What the adversaries add to the players' loss, their weights and the task's strength in it."""
+    def _adversarial(self, output: TaskOutput) -> Tensor:
+        """What the adversaries add to the players' loss, their weights and the task's weight in it."""
         if not self.adversaries:
-            return cast(Tensor, round.loss).new_zeros(())
-        strength = self.task.strength(self.step / self.steps)
-        if self.task.reversal:
+            return cast(Tensor, output.loss).new_zeros(())
+        weight = self.task.adversarial_weight_at(self.step / self.steps)
+        if self.task.gradient_reversal:
             played = (
-                a.joint_loss(*round.contests[name], strength=strength * a.weight)
+                a.reversed_loss(
+                    *output.pairs[name], adversarial_weight=weight * a.adversarial_weight
+                )
                 for name, a in self.adversaries.items()
             )
         else:
-            played = (strength * a.weight * a.loss(*round.contests[name]) for name, a in self.adversaries.items())
+            played = (
+                weight * a.adversarial_weight * a.player_loss(*output.pairs[name])
+                for name, a in self.adversaries.items()
+            )
         return added(played)
 
-    def _round(self) -> Round:
-        round = cast(Round, self.task(next(self.data)))
-        if round.contests.keys() != self.adversaries.keys():
+    def _play_batch(self) -> TaskOutput:
+        output = cast(TaskOutput, self.task(next(self.data)))
+        if output.pairs.keys() != self.adversaries.keys():
             raise ValueError(
-                f"adversaries: expected {sorted(round.contests)}, the contests, got {sorted(self.adversaries)}"
+                f"adversaries: expected {sorted(output.pairs)}, the contests, got {sorted(self.adversaries)}"
             )
-        if not round.contests and round.loss is None:
+        if not output.pairs and output.loss is None:
             raise ValueError("task: expected a contest or a loss, got neither")
-        return round
+        return output
 
-    def _update_critics(self, round: Round, k: int) -> None:
+    def _update_critics(self, output: TaskOutput, k: int) -> None:
         """Critic step k of a round, for the adversaries that make so many; the last one is everybody's."""
         for name, adversary in self.adversaries.items():
             if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps):
-                adversary.update(*round.contests[name])
+                adversary.update(*output.pairs[name])
 
     def _set_rates(self) -> None:
         if self.schedule != "constant":
@@ -178,8 +198,12 @@ class Trainer:
                 group["lr"] = rate * scale
 
     def _latest(self) -> dict[str, Tensor]:
-        named = {f"{n}/{term}": v for n, a in self.adversaries.items() for term, v in a.terms.items()}
-        return named if self._cooperative is None else {**named, "cooperative": self._cooperative}
+        named = {
+            f"{n}/{term}": v
+            for n, a in self.adversaries.items()
+            for term, v in a.last_losses.items()
+        }
+        return named if self._task_loss is None else {**named, "task_loss": self._task_loss}
 
     @torch.no_grad()
     def _note_non_finite(self) -> None:
@@ -192,7 +216,7 @@ class Trainer:
         # A number less itself is zero, unless it is infinite or none.
         steps += still.logical_and_(terms - terms == 0)
 
-    def check(self) -> None:
+    def raise_if_not_finite(self) -> None:
         """Raise NonFiniteError if any term was not finite at any step so far; waits for the device."""
         if self._finite is None:
             return
@@ -204,18 +228,24 @@ class Trainer:
             kept = self.last_checkpoint or "none was saved"
             raise NonFiniteError(f"step {step}: {term} is not finite; last good checkpoint: {kept}")
 
-    def terms(self) -> dict[str, float]:
+    def last_losses(self) -> dict[str, float]:
         """The latest losses and penalties by "adversary/term"; waits for the device."""
         latest = self._latest()
         return (
-            dict(zip(latest, torch.stack([t.double() for t in latest.values()]).tolist(), strict=True))
+            dict(
+                zip(
+                    latest, torch.stack([t.double() for t in latest.values()]).tolist(), strict=True
+                )
+            )
             if latest
             else {}
         )
 
     def describe(self) -> str:
         """What is about to run, with every default that applies."""
-        lines = [f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()]
+        lines = [
+            f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()
+        ]
         return "\n".join(
             [
                 *lines,

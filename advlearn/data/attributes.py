@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.data.convert import samples
-from advlearn.data.source import show
-from advlearn.data.table import Table
-from advlearn.data.tabular import adult, german_credit
+from advlearn.data.array_dataset import show
+from advlearn.data.tables import adult, german_credit
+from advlearn.data.tabular_dataset import TabularDataset
+from advlearn.data.to_tensor import samples
 
 NAMED = {
     "adult": lambda: adult(),
@@ -22,26 +22,28 @@ NAMED = {
 MOST_GROUPS = 20
 
 
-def open_table(data: Any) -> Table:
+def open_table(data: Any) -> TabularDataset:
     """Read features, labels and sensitive attributes.
 
     Args:
-        data: A name (``"adult"``, ``"german-credit"``, with ``"-test"`` for the test part); a `Table`; or a tuple
-            (x, y, sensitive): arrays or tensors (N, d) and (N,), integer classes or, for regression, floats, and a
-            mapping, a data frame or an array (N,) or (N, k) of attributes.
+        data: A name (``"adult"``, ``"german-credit"``, with ``"-test"`` for the test part); a
+            `TabularDataset`; or a tuple (x, y, sensitive): arrays or tensors (N, d) and (N,),
+            integer classes or, for regression, floats, and a mapping, a data frame or an array (N,)
+            or (N, k) of attributes.
 
     Returns:
         The table.
 
     Raises:
-        ValueError: An unknown name, a column that is refused, or a group without a sample; the line names it.
+        ValueError: An unknown name, a column that is refused, or a group without a sample; the line
+        names it.
 
     Example:
         >>> table = open_table((np.zeros((3, 2)), np.array([0, 1, 1]), {"sex": ["f", "m", "m"]}))
         >>> table.attributes, table.sensitive["sex"].tolist()
         ({'sex': 2}, [0, 1, 1])
     """
-    if isinstance(data, Table):
+    if isinstance(data, TabularDataset):
         for name in data.attributes:
             _check_groups(name, data)
         return data
@@ -52,10 +54,19 @@ def open_table(data: Any) -> Table:
     if not isinstance(data, tuple) or len(data) != 3:
         raise ValueError(f"data: expected a name, a Table or (x, y, sensitive), got {show(data)}")
     x, y, sensitive = data
-    encoded = {name: attribute(name, values, len(x)) for name, values in columns_of(sensitive).items()}
+    encoded = {
+        name: attribute(name, values, len(x)) for name, values in columns_of(sensitive).items()
+    }
     names = {name: labels for name, (_, labels) in encoded.items() if labels}
     features, (target, classes) = samples(np.asarray(x)), _target(y)
-    return Table(features, target, {k: v for k, (v, _) in encoded.items()}, names, name="table", classes=classes)
+    return TabularDataset(
+        features,
+        target,
+        {k: v for k, (v, _) in encoded.items()},
+        names,
+        name="table",
+        classes=classes,
+    )
 
 
 def columns_of(sensitive: Any) -> dict[str, Any]:
@@ -69,7 +80,9 @@ def columns_of(sensitive: Any) -> dict[str, Any]:
     if array.ndim == 1:
         return {name: array}
     if array.ndim != 2:
-        raise ValueError(f"{name}: expected one value a sample, (N,), or several, (N, k), got shape {array.shape}")
+        raise ValueError(
+            f"{name}: expected one value a sample, (N,), or several, (N, k), got shape {array.shape}"
+        )
     return {f"{name}{k}": array[:, k] for k in range(array.shape[1])}
 
 
@@ -83,10 +96,14 @@ def attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
         raise ValueError(f"{name}: expected groups or numbers, got {array.dtype}")
     missing = [v for v in array.tolist() if v is None or v != v]
     if missing:
-        raise ValueError(f"{name}: expected a group for each sample, got {missing[0]} for {len(missing)} of them")
+        raise ValueError(
+            f"{name}: expected a group for each sample, got {missing[0]} for {len(missing)} of them"
+        )
     if array.dtype.kind in "iu" and len(np.unique(array)) > MOST_GROUPS:
         return torch.from_numpy(array.astype(np.float32)), ()
-    labels, codes = np.unique(array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True)
+    labels, codes = np.unique(
+        array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True
+    )
     if len(labels) < 2:
         raise ValueError(f"{name}: expected two or more groups, got {labels[0]!s} alone")
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, labels))
@@ -102,30 +119,40 @@ def attribute_as(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Ten
     groups = np.array([str(value) for value in array])
     unseen = sorted(set(groups.tolist()) - set(labels))
     if unseen:
-        raise ValueError(f"{name}: expected one of the groups there were before, {', '.join(labels)}, got {unseen[0]}")
+        raise ValueError(
+            f"{name}: expected one of the groups there were before, {', '.join(labels)}, got {unseen[0]}"
+        )
     return torch.tensor([labels.index(group) for group in groups.tolist()])
 
 
 def _column(name: str, values: Any, n: int) -> np.ndarray:
     array = np.asarray(values)
     if array.shape != (n,):
-        raise ValueError(f"{name}: expected one value for each of {n} samples, got shape {array.shape}")
+        raise ValueError(
+            f"{name}: expected one value for each of {n} samples, got shape {array.shape}"
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected finite values, got {array[~np.isfinite(array)][0]} in a sensitive column")
+        raise ValueError(
+            f"{name}: expected finite values, got {array[~np.isfinite(array)][0]} in a sensitive column"
+        )
     return array
 
 
-def _check_groups(name: str, table: Table) -> None:
+def _check_groups(name: str, table: TabularDataset) -> None:
     """Refuse an attribute with a group that no sample is of, or with one group alone."""
     groups, labels = table.attributes[name], table.sensitive_names.get(name)
     if groups == 1:
-        raise ValueError(f"{name}: expected two or more groups, got {labels[0] if labels else 0} alone")
+        raise ValueError(
+            f"{name}: expected two or more groups, got {labels[0] if labels else 0} alone"
+        )
     if groups:
         counts = torch.bincount(table.sensitive[name], minlength=groups)
         empty = (counts == 0).nonzero()
         if len(empty):
             group = labels[int(empty[0])] if labels else int(empty[0])
-            raise ValueError(f"{name}: expected samples of each of {groups} groups, got none of {group!r}")
+            raise ValueError(
+                f"{name}: expected samples of each of {groups} groups, got none of {group!r}"
+            )
 
 
 def _target(y: Any) -> tuple[Tensor, int]:

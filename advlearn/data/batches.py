@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from advlearn.data.lazy import Collate, LazySource, Samples
+from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.pairs import Unpaired
-from advlearn.data.several import Domains, PartlyLabelled, Together
+from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
 
 Batch = tuple[Tensor, ...]
 
@@ -23,63 +23,72 @@ class Columns(Protocol):
 
 
 def batches(
-    source: Columns | LazySource | Domains | PartlyLabelled | Unpaired,
+    source: Columns | StreamedDataset | Domains | SemiSupervisedDataset | Unpaired,
     batch_size: int | None = None,
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
     rank: int = 0,
-    world: int = 1,
-) -> "Batches | LazyBatches | Together":
-    """Return `Batches` of data in memory, `LazyBatches` of a `LazySource`, or `Together` those of several parts.
+    world_size: int = 1,
+) -> "Batches | StreamedBatches | ZippedBatches":
+    """Return `Batches` of data in memory, `StreamedBatches` of a `StreamedDataset`, or `ZippedBatches` those of several parts.
 
     Args:
         source: The data.
-        batch_size: Samples in the joint batch of all processes, of each part where there are several (all of a
-            smaller part); None takes the size of the user's loader.
+        batch_size: Samples in the joint batch of all processes, of each part where there are
+            several (all of a smaller part); None takes the size of the user's loader.
         seed: Seed of the order.
         device: Where batches are wanted.
         rank: Index of this process.
-        world: Number of processes; divides `batch_size`.
+        world_size: Number of processes; divides `batch_size`.
 
     Raises:
-        ValueError: No batch size, one larger than the data or not a multiple of `world`; a rank out of range.
+        ValueError: No batch size, one larger than the data or not a multiple of `world_size`; a
+        rank out of range.
 
     Example:
-        >>> from advlearn.data import Source
-        >>> stream = batches(Source(torch.zeros(10, 2)), 4)
+        >>> from advlearn.data import ArrayDataset
+        >>> stream = batches(ArrayDataset(torch.zeros(10, 2)), 4)
         >>> next(stream)[0].shape
         torch.Size([4, 2])
     """
-    if isinstance(source, Domains | PartlyLabelled | Unpaired):
+    if isinstance(source, Domains | SemiSupervisedDataset | Unpaired):
         # Each part has an order of its own: equal ones would pair the same samples in every epoch.
-        places = {"device": device, "rank": rank, "world": world}
+        places = {"device": device, "rank": rank, "world_size": world_size}
         parts = source.parts()
-        sizes = [None if batch_size is None else min(batch_size, len(part) // world * world) for part in parts]
-        return Together(
-            [batches(p, n, seed=seed + 7919 * k, **places) for k, (p, n) in enumerate(zip(parts, sizes, strict=True))]
+        sizes = [
+            None if batch_size is None else min(batch_size, len(part) // world_size * world_size)
+            for part in parts
+        ]
+        return ZippedBatches(
+            [
+                batches(p, n, seed=seed + 7919 * k, **places)
+                for k, (p, n) in enumerate(zip(parts, sizes, strict=True))
+            ]
         )
-    if isinstance(source, LazySource):
-        return LazyBatches(source, batch_size, seed=seed, device=device, rank=rank, world=world)
+    if isinstance(source, StreamedDataset):
+        return StreamedBatches(
+            source, batch_size, seed=seed, device=device, rank=rank, world_size=world_size
+        )
     if batch_size is None:
         raise ValueError("batch_size: expected an int for data in memory, got None")
-    return Batches(source, batch_size, seed=seed, device=device, rank=rank, world=world)
+    return Batches(source, batch_size, seed=seed, device=device, rank=rank, world_size=world_size)
 
 
 @final
 class Order:
     """The order in which samples are drawn: a new permutation each epoch, cut into joint batches.
 
-    Epoch e of seed s is one permutation from a private CPU generator, whatever was drawn before. What is
-    left at the end of an epoch, less than a batch, is dropped. Every process computes the same permutation
-    and takes its contiguous share of each joint batch.
+    Epoch e of seed s is one permutation from a private CPU generator, whatever was drawn before.
+    What is left at the end of an epoch, less than a batch, is dropped. Every process computes the
+    same permutation and takes its contiguous share of each joint batch.
 
     Args:
         samples: Number of samples N.
         batch_size: Samples in the joint batch B.
         seed: Seed of the permutations.
         rank: Index of this process.
-        world: Number of processes W; divides B.
+        world_size: Number of processes W; divides B.
         shuffle: False goes through the samples in order.
     """
 
@@ -90,20 +99,26 @@ class Order:
         *,
         seed: int = 0,
         rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
         shuffle: bool = True,
     ) -> None:
-        if batch_size < 1 or world < 1 or batch_size % world:
-            raise ValueError(f"batch_size: expected a positive multiple of world={world}, got {batch_size}")
+        if batch_size < 1 or world_size < 1 or batch_size % world_size:
+            raise ValueError(
+                f"batch_size: expected a positive multiple of world_size={world_size}, got {batch_size}"
+            )
         if batch_size > samples:
-            raise ValueError(f"batch_size: {batch_size} is larger than the {samples} samples of data")
-        if not 0 <= rank < world:
-            raise ValueError(f"rank: expected 0 to {world - 1} with world={world}, got {rank}")
+            raise ValueError(
+                f"batch_size: {batch_size} is larger than the {samples} samples of data"
+            )
+        if not 0 <= rank < world_size:
+            raise ValueError(
+                f"rank: expected 0 to {world_size - 1} with world_size={world_size}, got {rank}"
+            )
         self.samples = samples
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
-        self.world = world
+        self.world_size = world_size
         self.shuffle = shuffle
         self.epoch = 0
         self.position = 0
@@ -116,13 +131,14 @@ class Order:
     def indices(self) -> Tensor:
         """Return this process's sample indices of the current epoch, int64 (batches, B / W)."""
         if self.shuffle:
-            # torch's CPU generator keeps 32 bits of a seed. With seed + epoch run s + 1 would repeat run s
-            # one epoch later; the large odd factor keeps the pairs (seed, epoch) of nearby seeds apart.
+            # torch's CPU generator keeps 32 bits of a seed. With seed + epoch run s + 1 would
+            # repeat run s one epoch later; the large odd factor keeps the pairs (seed, epoch) of
+            # nearby seeds apart.
             generator = torch.Generator().manual_seed((self.seed * 0x9E3779B1 + self.epoch) % 2**32)
             order = torch.randperm(self.samples, generator=generator)
         else:
             order = torch.arange(self.samples)
-        share = self.batch_size // self.world
+        share = self.batch_size // self.world_size
         joint = order[: self.per_epoch * self.batch_size].view(self.per_epoch, self.batch_size)
         return joint[:, self.rank * share : (self.rank + 1) * share].contiguous()
 
@@ -146,10 +162,14 @@ class Order:
         """
         missing = {"epoch", "position", "seed", "samples", "batch_size"} - state.keys()
         if missing:
-            raise ValueError(f"state: expected the keys of a data order, got none for {', '.join(sorted(missing))}")
+            raise ValueError(
+                f"state: expected the keys of a data order, got none for {', '.join(sorted(missing))}"
+            )
         for key in ("samples", "batch_size"):
             if state[key] != getattr(self, key):
-                raise ValueError(f"state: expected {key}={getattr(self, key)} as in this run, got {state[key]}")
+                raise ValueError(
+                    f"state: expected {key}={getattr(self, key)} as in this run, got {state[key]}"
+                )
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
 
 
@@ -157,8 +177,9 @@ class Order:
 class Batches:
     """Infinite batches of data that lies on the device.
 
-    The permutation goes to the device once an epoch; a batch is one `index_select`, and nothing waits for the
-    device. A run that goes on with another number of processes sees the same joint batches.
+    The permutation goes to the device once an epoch; a batch is one `index_select`, and nothing
+    waits for the device. A run that goes on with another number of processes sees the same joint
+    batches.
 
     Args:
         source: The data; moved to `device`.
@@ -166,14 +187,17 @@ class Batches:
         seed: Seed of the order.
         device: Where the data is held.
         rank: Index of this process.
-        world: Number of processes; divides `batch_size`.
+        world_size: Number of processes; divides `batch_size`.
 
     Raises:
-        ValueError: `batch_size` larger than the data or not a multiple of `world`; a rank out of range.
+        ValueError: `batch_size` larger than the data or not a multiple of `world_size`; a rank out
+        of range.
 
     Example:
-        >>> from advlearn.data import Source
-        >>> stream = Batches(Source(torch.zeros(10, 2), torch.zeros(10, dtype=torch.int64), classes=1), 4)
+        >>> from advlearn.data import ArrayDataset
+        >>> stream = Batches(
+        ...     ArrayDataset(torch.zeros(10, 2), torch.zeros(10, dtype=torch.int64), classes=1), 4
+        ... )
         >>> [part.shape for part in next(stream)]
         [torch.Size([4, 2]), torch.Size([4])]
     """
@@ -186,10 +210,10 @@ class Batches:
         seed: int = 0,
         device: torch.device | str = "cpu",
         rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
     ) -> None:
         self.device = torch.device(device)
-        self.order = Order(len(source), batch_size, seed=seed, rank=rank, world=world)
+        self.order = Order(len(source), batch_size, seed=seed, rank=rank, world_size=world_size)
         self.columns = tuple(column.to(self.device) for column in source.columns)
         self._indices: Tensor | None = None
 
@@ -219,19 +243,20 @@ class Batches:
 
 
 @final
-class LazyBatches:
+class StreamedBatches:
     """Infinite batches of data that is drawn sample by sample, through a torch DataLoader.
 
-    The order of the samples resumes exactly; random transforms inside a user's data set are the user's own
-    and do not.
+    The order of the samples resumes exactly; random transforms inside a user's data set are the
+    user's own and do not.
 
     Args:
         source: The data.
-        batch_size: Samples in the joint batch of all processes; None takes the size of the user's loader.
+        batch_size: Samples in the joint batch of all processes; None takes the size of the user's
+            loader.
         seed: Seed of the order.
         device: Where batches are sent.
         rank: Index of this process.
-        world: Number of processes; divides `batch_size`.
+        world_size: Number of processes; divides `batch_size`.
 
     Raises:
         ValueError: As `Batches`; no batch size where there is no user's loader.
@@ -239,26 +264,28 @@ class LazyBatches:
     Example:
         >>> from advlearn.data import load
         >>> loader = DataLoader(torch.utils.data.TensorDataset(torch.zeros(10, 2)), batch_size=5)
-        >>> next(LazyBatches(load(loader)))[0].shape
+        >>> next(StreamedBatches(load(loader)))[0].shape
         torch.Size([5, 2])
     """
 
     def __init__(
         self,
-        source: LazySource,
+        source: StreamedDataset,
         batch_size: int | None = None,
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
         rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
     ) -> None:
         size = source.batch_size if batch_size is None else batch_size
         if size is None:
             raise ValueError("batch_size: expected an int for data without a DataLoader, got None")
         self.source = source
         self.device = torch.device(device)
-        self.order = Order(len(source), size, seed=seed, rank=rank, world=world, shuffle=source.shuffle)
+        self.order = Order(
+            len(source), size, seed=seed, rank=rank, world_size=world_size, shuffle=source.shuffle
+        )
         self._rest: Iterator[Any] | None = None
 
     @property
@@ -293,7 +320,12 @@ class LazyBatches:
         rest = self.order.indices()[self.order.position :].tolist()
         pin = self.device.type == "cuda"
         if theirs is None:
-            return DataLoader(Samples(self.source.dataset), batch_sampler=rest, generator=generator, pin_memory=pin)
+            return DataLoader(
+                Samples(self.source.dataset),
+                batch_sampler=rest,
+                generator=generator,
+                pin_memory=pin,
+            )
         return DataLoader(
             self.source.dataset,
             batch_sampler=rest,

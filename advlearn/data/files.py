@@ -59,7 +59,9 @@ def not_to_be_had(name: str, error: Exception) -> FileNotFoundError:
     """Say in one line where a data set was looked for and why its download failed."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     where = " or ".join(map(str, folders()))
-    return FileNotFoundError(f"data: {name!r} is not in {where}, and downloading it failed ({reason})")
+    return FileNotFoundError(
+        f"data: {name!r} is not in {where}, and downloading it failed ({reason})"
+    )
 
 
 def _data_folder() -> Path | None:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from advlearn.data.convert import samples
+from advlearn.data.to_tensor import samples
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """Endings of the files that count as images, in lower case; other files are left alone."""
@@ -18,22 +18,27 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", "
 class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
     """Images of one flat folder, or of one sub-folder a class, in order of their names.
 
-    The headers of all files are read once, so that an odd one is named at the start and not in the middle of
-    a run. Grey images have one channel; a folder that holds any colour image has three.
+    The headers of all files are read once, so that an odd one is named at the start and not in the
+    middle of a run. Grey images have one channel; a folder that holds any colour image has three.
 
     Args:
         folder: The folder. Its sub-folders, if it has any with a visible name, are the classes.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: No images; images both beside and inside sub-folders; an unreadable file; another size.
+        ValueError: No images; images both beside and inside sub-folders; an unreadable file;
+        another size.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(f"data: expected a folder of images, got {str(self.folder)!r}")
-        inside = sorted(path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        inside = sorted(
+            path
+            for path in self.folder.iterdir()
+            if path.is_dir() and not path.name.startswith(".")
+        )
         beside = list(_images(self.folder))
         if inside and beside:
             raise ValueError(
@@ -45,11 +50,15 @@ class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
         for label, path in enumerate(inside):
             found = list(_images(path))
             if not found:
-                raise ValueError(f"data: expected images in every class folder, got none in {path.name!r}")
+                raise ValueError(
+                    f"data: expected images in every class folder, got none in {path.name!r}"
+                )
             self.paths += found
             self.targets += [label] * len(found)
         if not self.paths:
-            raise ValueError(f"data: expected images ({', '.join(SUFFIXES)}), got none in {str(self.folder)!r}")
+            raise ValueError(
+                f"data: expected images ({', '.join(SUFFIXES)}), got none in {str(self.folder)!r}"
+            )
         self.mode = self._common_mode()
 
     def __len__(self) -> int:

@@ -7,23 +7,24 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from advlearn.data.array_dataset import ArrayDataset, show
+from advlearn.data.datasets import named, names
 from advlearn.data.folder import FolderImages
-from advlearn.data.lazy import LazySource, from_dataset, from_loader, from_tensors
-from advlearn.data.named import named, names
-from advlearn.data.source import Source, show
+from advlearn.data.streamed_dataset import StreamedDataset, from_dataset, from_loader, from_tensors
 from advlearn.data.toy import Toy
 
 
-def load(data: Any, labels: Any = None) -> Source | LazySource:
+def load(data: Any, labels: Any = None) -> ArrayDataset | StreamedDataset:
     """Read data of any usual form.
 
     Images of dtype uint8, (N, H, W), (N, C, H, W) or (N, H, W, C), are scaled to [-1, 1] and made
-    channel-first. Float images must be channel-first and are taken as they are: in [-1, 1] or standardised;
-    values beyond 8 in magnitude are refused as unscaled. Float data of any width becomes float32.
+    channel-first. Float images must be channel-first and are taken as they are: in [-1, 1] or
+    standardised; values beyond 8 in magnitude are refused as unscaled. Float data of any width
+    becomes float32.
 
-    A map-style data set is held in memory as one tensor if that takes at most `RESIDENT_BYTES` and its first
-    sample is the same each time it is drawn; otherwise, and always for a DataLoader, samples are drawn
-    lazily.
+    A map-style data set is held in memory as one tensor if that takes at most `RESIDENT_BYTES` and
+    its first sample is the same each time it is drawn; otherwise, and always for a DataLoader,
+    samples are drawn lazily.
 
     Args:
         data: One of
@@ -33,17 +34,18 @@ def load(data: Any, labels: Any = None) -> Source | LazySource:
             a tuple (x, y) of them;
             a map-style torch Dataset with items x or (x, y);
             a DataLoader over one, whose batch size, collation, workers and shuffling are kept;
-            a Toy, a Source or a LazySource.
+            a Toy, a Source or a StreamedDataset.
         labels: Class indices (N,), or float vectors (N, d), only beside a tensor or an array.
 
     Returns:
-        `Source` for data in memory, else `LazySource`; give either to `batches`.
+        `ArrayDataset` for data in memory, else `StreamedDataset`; give either to `batches`.
 
     Raises:
-        ValueError: An unknown name (with near ones), empty data, a value that is not finite, labels out of
-            range or of another length, unscaled images, images of unequal size.
+        ValueError: An unknown name (with near ones), empty data, a value that is not finite, labels
+            out of range or of another length, unscaled images, images of unequal size.
         TypeError: Data or labels of another type.
-        FileNotFoundError: No such folder, or a data set that is not at hand and cannot be downloaded.
+        FileNotFoundError: No such folder, or a data set that is not at hand and cannot be
+        downloaded.
 
     Example:
         >>> source = load(np.zeros((5, 28, 28), dtype=np.uint8), labels=[0, 1, 2, 1, 0])
@@ -55,7 +57,7 @@ def load(data: Any, labels: Any = None) -> Source | LazySource:
     if labels is not None:
         raise ValueError(f"labels: only go with a tensor or an array as data, got {show(data)}")
     match data:
-        case Source() | LazySource():
+        case ArrayDataset() | StreamedDataset():
             return data
         case Toy():
             return data.source

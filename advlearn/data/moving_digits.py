@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 
 FASTEST = 3
 """Largest speed along an axis, in pixels a frame; the least is 1."""
@@ -13,9 +13,9 @@ FASTEST = 3
 def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int = 0) -> Tensor:
     """Draw one short film of each image: halved in size, it moves by whole pixels, so many along each axis a frame.
 
-    Speeds along the axes are 1 to `FASTEST` either way. Where the next step would leave the field, the speed along
-    that axis is drawn anew and points away from the wall: what comes after a wall cannot be known, and the best guess
-    in the mean of squares is a blur.
+    Speeds along the axes are 1 to `FASTEST` either way. Where the next step would leave the field,
+    the speed along that axis is drawn anew and points away from the wall: what comes after a wall
+    cannot be known, and the best guess in the mean of squares is a blur.
 
     Args:
         images: Grey images in [-1, 1], (N, 1, H, W), H and W even; -1 is the background.
@@ -27,25 +27,35 @@ def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int 
         Films in [-1, 1], float32 (N, frames, side, side).
 
     Raises:
-        ValueError: Images that are not grey, have odd sides, or do not fit the field with room to move.
+        ValueError: Images that are not grey, have odd sides, or do not fit the field with room to
+        move.
 
     Example:
         >>> moving_digits(torch.zeros(4, 1, 28, 28)).shape
         torch.Size([4, 5, 32, 32])
 
-    Reference: Srivastava et al., "Unsupervised Learning of Video Representations using LSTMs", 2015, section 3 (moving
-    digits); Denton and Fergus, "Stochastic Video Generation with a Learned Prior", 2018, section 4.1 (random bounces).
+    Reference: Srivastava et al., "Unsupervised Learning of Video Representations using LSTMs",
+    2015, section 3 (moving digits); Denton and Fergus, "Stochastic Video Generation with a Learned
+    Prior", 2018, section 4.1 (random bounces).
 
-    Deviations: one digit of half the size on a field of half the size; the bounce is drawn for each axis alone.
+    Deviations: one digit of half the size on a field of half the size; the bounce is drawn for each
+    axis alone.
     """
-    frames, side = int(parameter("frames", frames, low=1)), int(parameter("side", side, low=1))
+    frames, side = (
+        int(check_number("frames", frames, low=1)),
+        int(check_number("side", side, low=1)),
+    )
     if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] % 2 or images.shape[3] % 2:
-        raise ValueError(f"images: expected grey images (N, 1, H, W) with even sides, got {tuple(images.shape)}")
+        raise ValueError(
+            f"images: expected grey images (N, 1, H, W) with even sides, got {tuple(images.shape)}"
+        )
     small = avg_pool2d(images, 2)[:, 0]
     room = torch.tensor([side - small.shape[1], side - small.shape[2]])
     # From within a step of one wall, the step away from it must not leave by the other.
     if int(room.min()) < 2 * FASTEST - 1:
-        raise ValueError(f"side: expected room for images of {tuple(small.shape[1:])} to move, got {side}")
+        raise ValueError(
+            f"side: expected room for images of {tuple(small.shape[1:])} to move, got {side}"
+        )
     places = _paths(len(small), frames, room, torch.Generator().manual_seed(seed))
     return torch.stack([_drawn(small, place, side) for place in places], 1)
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from advlearn.core.checks import choice
-from advlearn.data.convert import samples
+from advlearn.core.checks import check_choice
+from advlearn.data.array_dataset import ArrayDataset, show
+from advlearn.data.compound import Part
 from advlearn.data.domains import alike
 from advlearn.data.load import load
 from advlearn.data.moving_digits import moving_digits
-from advlearn.data.several import Part
-from advlearn.data.source import Source, show
+from advlearn.data.to_tensor import samples
 
 BOTH_WAYS = "<->"
 FILMS = 10_000
@@ -39,7 +39,8 @@ class Pairs:
 
     Raises:
         TypeError: `x` or `y` is not a float32 tensor.
-        ValueError: No samples, a value that is not finite, or another number of targets than of inputs.
+        ValueError: No samples, a value that is not finite, or another number of targets than of
+        inputs.
 
     Example:
         >>> pairs = Pairs(torch.zeros(3, 1, 8, 8), torch.zeros(3, 3, 8, 8))
@@ -53,9 +54,11 @@ class Pairs:
 
     def __post_init__(self) -> None:
         for part in (self.x, self.y):
-            Source(part)
+            ArrayDataset(part)
         if len(self.x) != len(self.y):
-            raise ValueError(f"data: expected one target for each of {len(self.x)} inputs, got {len(self.y)}")
+            raise ValueError(
+                f"data: expected one target for each of {len(self.x)} inputs, got {len(self.y)}"
+            )
 
     def __len__(self) -> int:
         return len(self.x)
@@ -94,7 +97,7 @@ class Unpaired:
         ValueError: If their shapes differ.
 
     Example:
-        >>> len(Unpaired(Source(torch.zeros(4, 2)), Source(torch.ones(3, 2))))
+        >>> len(Unpaired(ArrayDataset(torch.zeros(4, 2)), ArrayDataset(torch.ones(3, 2))))
         3
     """
 
@@ -103,7 +106,9 @@ class Unpaired:
 
     def __post_init__(self) -> None:
         if self.a.shape != self.b.shape:
-            raise ValueError(f"data: samples of {self.a.name!r} have shape {self.a.shape}, the others {self.b.shape}")
+            raise ValueError(
+                f"data: samples of {self.a.name!r} have shape {self.a.shape}, the others {self.b.shape}"
+            )
 
     def __len__(self) -> int:
         return min(len(self.a), len(self.b))
@@ -121,16 +126,22 @@ class Unpaired:
     @property
     def bounded(self) -> bool:
         """Whether every value lies in [-1, 1], as far as it is known."""
-        return all(part.bounded if isinstance(part, Source) else part.kind == "image" for part in (self.a, self.b))
+        return all(
+            part.bounded if isinstance(part, ArrayDataset) else part.kind == "image"
+            for part in (self.a, self.b)
+        )
 
     @property
     def resident(self) -> bool:
         """Whether both sets are in memory, so that there are first samples to show."""
-        return isinstance(self.a, Source) and isinstance(self.b, Source)
+        return isinstance(self.a, ArrayDataset) and isinstance(self.b, ArrayDataset)
 
     def parts(self) -> tuple[Part, Part]:
         """What batches are drawn from, in order."""
-        a, b = (Source(p.x, None, p.name) if isinstance(p, Source) else p for p in (self.a, self.b))
+        a, b = (
+            ArrayDataset(p.x, None, p.name) if isinstance(p, ArrayDataset) else p
+            for p in (self.a, self.b)
+        )
         return a, b
 
 
@@ -138,9 +149,10 @@ def open_pairs(data: Any) -> Pairs:
     """Read pairs, or make them of images that are known by name.
 
     Args:
-        data: ``"edges:NAME"`` (line drawings to images), ``"grey:NAME"`` (grey to colour), ``"small:NAME"`` (images of
-            a quarter of the side to those of the whole), ``"frames:NAME"`` (four frames of a moving digit to the
-            fifth); a tuple (x, y) of tensors or arrays; or `Pairs`. NAME is whatever name `load` takes.
+        data: ``"edges:NAME"`` (line drawings to images), ``"grey:NAME"`` (grey to colour),
+            ``"small:NAME"`` (images of a quarter of the side to those of the whole),
+            ``"frames:NAME"`` (four frames of a moving digit to the fifth); a tuple (x, y) of
+            tensors or arrays; or `Pairs`. NAME is whatever name `load` takes.
 
     Returns:
         The pairs, held in memory.
@@ -158,14 +170,20 @@ def open_pairs(data: Any) -> Pairs:
         kind, _, name = data.partition(":")
         if kind not in _MAKERS or not name:
             kinds = ", ".join(_MAKERS)
-            raise ValueError(f"data: expected 'KIND:NAME', KIND one of {kinds}, as 'edges:fashion-mnist', got {data!r}")
+            raise ValueError(
+                f"data: expected 'KIND:NAME', KIND one of {kinds}, as 'edges:fashion-mnist', got {data!r}"
+            )
         source = load(name)
-        if not isinstance(source, Source):
-            raise ValueError(f"data: {kind!r} needs images in memory, got {name!r}, which is drawn lazily")
+        if not isinstance(source, ArrayDataset):
+            raise ValueError(
+                f"data: {kind!r} needs images in memory, got {name!r}, which is drawn lazily"
+            )
         return pairs_of(kind, source.x, data)
     if isinstance(data, tuple) and len(data) == 2:
         return Pairs(samples(data[0]), samples(data[1]))
-    raise ValueError(f"data: expected 'KIND:NAME' or (x, y) of inputs and targets, got {show(data)}")
+    raise ValueError(
+        f"data: expected 'KIND:NAME' or (x, y) of inputs and targets, got {show(data)}"
+    )
 
 
 def pairs_of(kind: str, images: Tensor, name: str = "pairs") -> Pairs:
@@ -173,7 +191,8 @@ def pairs_of(kind: str, images: Tensor, name: str = "pairs") -> Pairs:
 
     Args:
         kind: ``"edges"``, ``"grey"``, ``"small"`` or ``"frames"``.
-        images: Float images (N, C, H, W) in [-1, 1]: for ``"grey"`` of 3 channels, for ``"frames"`` of one.
+        images: Float images (N, C, H, W) in [-1, 1]: for ``"grey"`` of 3 channels, for ``"frames"``
+            of one.
         name: What the pairs are called.
 
     Raises:
@@ -184,8 +203,10 @@ def pairs_of(kind: str, images: Tensor, name: str = "pairs") -> Pairs:
         (1, 8, 8)
     """
     if images.ndim != 4:
-        raise ValueError(f"data: {kind!r} needs images (N, C, H, W), got samples of shape {tuple(images.shape[1:])}")
-    return Pairs(*_MAKERS[choice("kind", kind, tuple(_MAKERS))](images), name)
+        raise ValueError(
+            f"data: {kind!r} needs images (N, C, H, W), got samples of shape {tuple(images.shape[1:])}"
+        )
+    return Pairs(*_MAKERS[check_choice("kind", kind, tuple(_MAKERS))](images), name)
 
 
 def open_unpaired(data: Any) -> Unpaired:
@@ -204,7 +225,11 @@ def open_unpaired(data: Any) -> Unpaired:
     if isinstance(data, Unpaired):
         return data
     names = [name.strip() for name in data.split(BOTH_WAYS)] if isinstance(data, str) else data
-    if not isinstance(names, tuple | list) or len(names) != 2 or not all(not isinstance(n, str) or n for n in names):
+    if (
+        not isinstance(names, tuple | list)
+        or len(names) != 2
+        or not all(not isinstance(n, str) or n for n in names)
+    ):
         got = repr(data) if isinstance(data, str) else show(data)
         raise ValueError(
             f"data: expected 'A {BOTH_WAYS} B', for instance 'usps {BOTH_WAYS} mnist', or (a, b), got {got}"
@@ -216,8 +241,8 @@ def open_unpaired(data: Any) -> Unpaired:
 def edges(images: Tensor, threshold: float = 0.3) -> Tensor:
     """White lines of one pixel on black where an image changes most, as a draughtsman's outline of it.
 
-    A pixel is on a line if its Sobel gradient is above `threshold` of the image's largest and no smaller than that of
-    its two neighbours across the edge.
+    A pixel is on a line if its Sobel gradient is above `threshold` of the image's largest and no
+    smaller than that of its two neighbours across the edge.
 
     Args:
         images: Float images (N, 1 or 3, H, W).
@@ -260,13 +285,17 @@ def small(images: Tensor, factor: int = 4) -> Tensor:
         torch.Size([2, 3, 8, 8])
     """
     if images.ndim != 4 or images.shape[2] % factor or images.shape[3] % factor:
-        raise ValueError(f"images: expected (N, C, H, W) with sides that {factor} divides, got {tuple(images.shape)}")
+        raise ValueError(
+            f"images: expected (N, C, H, W) with sides that {factor} divides, got {tuple(images.shape)}"
+        )
     return avg_pool2d(images, factor)
 
 
 def _edges(images: Tensor, threshold: float) -> Tensor:
     sobel = images.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-    right, down = conv2d(pad(grey(images), (1, 1, 1, 1), "replicate"), torch.stack([sobel, sobel.T])[:, None]).unbind(1)
+    right, down = conv2d(
+        pad(grey(images), (1, 1, 1, 1), "replicate"), torch.stack([sobel, sobel.T])[:, None]
+    ).unbind(1)
     steep = torch.hypot(right, down)
     # Across the edge, to the nearest of four directions: horizontal, falling, vertical, rising.
     across = (torch.atan2(down, right) / (torch.pi / 4)).round().long().remainder(4)
@@ -292,10 +321,17 @@ def _of(make: Callable[[Tensor], Tensor], images: Tensor) -> tuple[Tensor, Tenso
 
 def _coloured(images: Tensor) -> tuple[Tensor, Tensor]:
     if images.shape[1] != 3:
-        raise ValueError(f"data: 'grey' needs colour images (3, H, W), got samples of shape {tuple(images.shape[1:])}")
+        raise ValueError(
+            f"data: 'grey' needs colour images (3, H, W), got samples of shape {tuple(images.shape[1:])}"
+        )
     return grey(images), images
 
 
 _MAKERS: Mapping[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = MappingProxyType(
-    {"edges": partial(_of, edges), "grey": _coloured, "small": partial(_of, small), "frames": _frames}
+    {
+        "edges": partial(_of, edges),
+        "grey": _coloured,
+        "small": partial(_of, small),
+        "frames": _frames,
+    }
 )

@@ -8,8 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.checks import choice, parameter
+from advlearn.core import distributed
+from advlearn.core.checks import check_choice, check_number
 
 NAMES = ("gaussian", "ring", "mixture")
 COMPONENTS = 10
@@ -39,7 +39,8 @@ class Prior(ABC):
         Args:
             n: How many.
             like: Any float tensor.
-            y: Component of each code, int64 (n,); None draws it at random. For a law without components: None.
+            y: Component of each code, int64 (n,); None draws it at random. For a law without
+                components: None.
         """
 
     @abstractmethod
@@ -64,12 +65,12 @@ class Gaussian(Prior):
     """
 
     def __post_init__(self) -> None:
-        parameter("latent", self.latent, low=1)
+        check_number("latent", self.latent, low=1)
 
     def draw(self, n: int, like: Tensor, y: Tensor | None = None) -> Tensor:
         if y is not None:
             raise ValueError("y: expected none, this law has no components")
-        return processes.randn(n, self.latent, like=like)
+        return distributed.randn(n, self.latent, like=like)
 
     def log_density(self, z: Tensor) -> Tensor:
         return _log_normal(z)
@@ -99,23 +100,29 @@ class Ring(Prior):
     sigma: float = 0.2
 
     def __post_init__(self) -> None:
-        parameter("latent", self.latent, low=2)
-        parameter("radius", self.radius, low=0, open_low=True)
-        parameter("sigma", self.sigma, low=0, open_low=True)
+        check_number("latent", self.latent, low=2)
+        check_number("radius", self.radius, low=0, open_low=True)
+        check_number("sigma", self.sigma, low=0, open_low=True)
 
     def draw(self, n: int, like: Tensor, y: Tensor | None = None) -> Tensor:
         if y is not None:
             raise ValueError("y: expected none, this law has no components")
-        angle = 2 * math.pi * processes.rand(n, like=like)
-        z = processes.randn(n, self.latent, like=like)
+        angle = 2 * math.pi * distributed.rand(n, like=like)
+        z = distributed.randn(n, self.latent, like=like)
         radius = self.radius + self.sigma * z[:, 0]
-        return torch.cat([torch.stack([radius * angle.cos(), radius * angle.sin()], 1), z[:, 2:]], 1)
+        return torch.cat(
+            [torch.stack([radius * angle.cos(), radius * angle.sin()], 1), z[:, 2:]], 1
+        )
 
     def log_density(self, z: Tensor) -> Tensor:
         radius = z[:, :2].norm(dim=1)
         # A radius drawn below zero comes out at the other side of the circle.
-        both = torch.stack([(radius - self.radius) / self.sigma, (radius + self.radius) / self.sigma])
-        of_radius = (-both.square() / 2).logsumexp(0) - math.log(self.sigma * math.sqrt(2 * math.pi))
+        both = torch.stack(
+            [(radius - self.radius) / self.sigma, (radius + self.radius) / self.sigma]
+        )
+        of_radius = (-both.square() / 2).logsumexp(0) - math.log(
+            self.sigma * math.sqrt(2 * math.pi)
+        )
         return of_radius - math.log(2 * math.pi) - radius.log() + _log_normal(z[:, 2:])
 
 
@@ -137,10 +144,13 @@ class Mixture(Prior):
         ValueError: A size below 2, no component, or a length that is not positive.
 
     Example:
-        >>> Mixture(2, count=4, along=0.001, across=0.001).draw(2, torch.zeros(1), torch.tensor([0, 2])).round()[:, 0]
+        >>> Mixture(2, count=4, along=0.001, across=0.001).draw(
+        ...     2, torch.zeros(1), torch.tensor([0, 2])
+        ... ).round()[:, 0]
         tensor([ 2., -2.])
 
-    Reference: Makhzani et al., "Adversarial Autoencoders", 2016, figure 4 (ten components, one a class).
+    Reference: Makhzani et al., "Adversarial Autoencoders", 2016, figure 4 (ten components, one a
+    class).
     """
 
     count: int = COMPONENTS
@@ -149,10 +159,10 @@ class Mixture(Prior):
     across: float = 0.15
 
     def __post_init__(self) -> None:
-        parameter("latent", self.latent, low=2)
-        parameter("count", self.count, low=1)
+        check_number("latent", self.latent, low=2)
+        check_number("count", self.count, low=1)
         for name in ("radius", "along", "across"):
-            parameter(name, getattr(self, name), low=0, open_low=True)
+            check_number(name, getattr(self, name), low=0, open_low=True)
 
     @property
     def components(self) -> int:
@@ -160,19 +170,25 @@ class Mixture(Prior):
 
     def draw(self, n: int, like: Tensor, y: Tensor | None = None) -> Tensor:
         if y is None:
-            y = processes.randint(self.count, n, device=like.device)
-        z = processes.randn(n, self.latent, like=like)
+            y = distributed.randint(self.count, n, device=like.device)
+        z = distributed.randn(n, self.latent, like=like)
         out, side = self.radius + self.along * z[:, 0], self.across * z[:, 1]
         angle = (2 * math.pi / self.count) * y.to(like.dtype)
         cos, sin = angle.cos(), angle.sin()
-        return torch.cat([torch.stack([cos * out - sin * side, sin * out + cos * side], 1), z[:, 2:]], 1)
+        return torch.cat(
+            [torch.stack([cos * out - sin * side, sin * out + cos * side], 1), z[:, 2:]], 1
+        )
 
     def log_density(self, z: Tensor) -> Tensor:
-        angle = (2 * math.pi / self.count) * torch.arange(self.count, device=z.device, dtype=z.dtype)
+        angle = (2 * math.pi / self.count) * torch.arange(
+            self.count, device=z.device, dtype=z.dtype
+        )
         cos, sin = angle.cos(), angle.sin()
         out = (z[:, :1] * cos + z[:, 1:2] * sin - self.radius) / self.along
         side = (z[:, 1:2] * cos - z[:, :1] * sin) / self.across
-        planes = -(out.square() + side.square()) / 2 - math.log(2 * math.pi * self.along * self.across)
+        planes = -(out.square() + side.square()) / 2 - math.log(
+            2 * math.pi * self.along * self.across
+        )
         return planes.logsumexp(1) - math.log(self.count) + _log_normal(z[:, 2:])
 
 
@@ -191,7 +207,7 @@ def prior(name: str, latent: int, components: int = COMPONENTS) -> Prior:
         >>> prior("mixture", 2).components
         10
     """
-    if choice("prior", name, NAMES) == "mixture":
+    if check_choice("prior", name, NAMES) == "mixture":
         return Mixture(latent, components)
     return Ring(latent) if name == "ring" else Gaussian(latent)
 

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.data.source import Source
+from advlearn.data.array_dataset import ArrayDataset
 
 
 @final
@@ -22,12 +22,14 @@ class Toy:
         sigma: Standard deviation of every mode, in data units.
     """
 
-    source: Source
+    source: ArrayDataset
     centres: Tensor
     sigma: float
 
 
-def ring(n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0.01, seed: int = 0) -> Toy:
+def ring(
+    n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0.01, seed: int = 0
+) -> Toy:
     r"""Gaussians at equal angles on a circle, centre k at radius (cos 2 pi k / modes, sin 2 pi k / modes).
 
     Args:
@@ -48,7 +50,8 @@ def ring(n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0
         >>> toy.source.shape, toy.centres.shape
         ((2,), torch.Size([4, 2]))
 
-    Reference: Metz et al., "Unrolled Generative Adversarial Networks", 2017, section 3.1 (8 Gaussians).
+    Reference: Metz et al., "Unrolled Generative Adversarial Networks", 2017, section 3.1 (8
+    Gaussians).
     """
     _at_least_one("modes", modes)
     angle = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
@@ -56,7 +59,9 @@ def ring(n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0
     return _mixture(centres.float(), n, sigma, seed, "ring")
 
 
-def grid(n: int = 100_000, side: int = 5, spacing: float = 2.0, sigma: float = 0.05, seed: int = 0) -> Toy:
+def grid(
+    n: int = 100_000, side: int = 5, spacing: float = 2.0, sigma: float = 0.05, seed: int = 0
+) -> Toy:
     """Gaussians on a square grid of side x side points around the origin.
 
     Args:
@@ -106,7 +111,7 @@ def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: i
     return _mixture(centre, n, std, seed, "gaussian")
 
 
-def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> Source:
+def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> ArrayDataset:
     """Two interleaved half circles of radius 1, around (0, 0) and (1, 0.5), with Gaussian noise.
 
     Args:
@@ -129,7 +134,7 @@ def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> Source:
     upper = torch.stack([angle.cos(), angle.sin()], dim=1)
     lower = torch.stack([1 - angle.cos(), 0.5 - angle.sin()], dim=1)
     x = torch.where(y[:, None] == 0, upper, lower) + sigma * torch.randn(n, 2, generator=generator)
-    return Source(x, y, "moons", classes=2)
+    return ArrayDataset(x, y, "moons", classes=2)
 
 
 def _mixture(centres: Tensor, n: int, sigma: float, seed: int, name: str) -> Toy:
@@ -138,7 +143,7 @@ def _mixture(centres: Tensor, n: int, sigma: float, seed: int, name: str) -> Toy
     generator = torch.Generator().manual_seed(seed)
     y = torch.randint(len(centres), (n,), generator=generator)
     x = centres[y] + sigma * torch.randn(n, centres.shape[1], generator=generator)
-    return Toy(Source(x, y, name, classes=len(centres)), centres, float(sigma))
+    return Toy(ArrayDataset(x, y, name, classes=len(centres)), centres, float(sigma))
 
 
 def _at_least_one(argument: str, value: int) -> None:

@@ -11,7 +11,13 @@ from advlearn.imitation.resident import ResidentPPO
 from advlearn.imitation.rewarded import Rewarded
 from advlearn.imitation.rewards import FORMS
 from advlearn.imitation.saved import load_reward, save_reward
-from advlearn.imitation.sources import from_huggingface, from_minari, from_trajectories, record, save_demonstrations
+from advlearn.imitation.sources import (
+    from_huggingface,
+    from_minari,
+    from_trajectories,
+    record,
+    save_demonstrations,
+)
 from advlearn.imitation.transitions import Encoder, Transitions
 
 __all__ = [

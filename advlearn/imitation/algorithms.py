@@ -14,10 +14,10 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
 
-from advlearn.engine.device import pick
 from advlearn.imitation.environment import bounded
 from advlearn.imitation.layout import Layout
 from advlearn.imitation.transitions import Transitions
+from advlearn.training.device import pick
 
 # Adam as the actor-critic policies of stable-baselines3 set it, in one kernel for all weights.
 ADAM = {"eps": 1e-5, "fused": True}
@@ -48,15 +48,19 @@ def build(
         env: What one that is named steps in.
         seed: Seeds one that is named, and its environments.
         entropy: Weight of the entropy bonus of PPO or A2C by name; None for theirs.
-        device: Device of one that is named; None for the CPU, which its small networks are fastest on.
+        device: Device of one that is named; None for the CPU, which its small networks are fastest
+            on.
 
     Raises:
-        ValueError: An unknown name, an algorithm without environment, no environment at all or one that the algorithm
-            cannot step in, or an argument that is the algorithm's own.
+        ValueError: An unknown name, an algorithm without environment, no environment at all or one
+            that the algorithm cannot step in, or an argument that is the algorithm's own.
         ImportError: One of sb3-contrib, which is not installed.
     """
     if isinstance(algorithm, BaseAlgorithm):
-        for argument, value, its in (("entropy", entropy, "ent_coef"), ("device", device, "device")):
+        for argument, value, its in (
+            ("entropy", entropy, "ent_coef"),
+            ("device", device, "device"),
+        ):
             if value is not None:
                 raise ValueError(
                     f"{argument}: expected none with an algorithm that is made, got {value}; set its {its}"
@@ -70,26 +74,36 @@ def build(
         raise ValueError("env: expected an environment id, got none here or in the demonstrations")
     name, count = NAMES[algorithm]
     if entropy is not None and name not in ("PPO", "A2C"):
-        raise ValueError(f"entropy: expected none with {algorithm}, which has no such bonus, got {entropy}")
+        raise ValueError(
+            f"entropy: expected none with {algorithm}, which has no such bonus, got {entropy}"
+        )
     chosen = pick("cpu" if device is None else device)
     venv = environments(env, count, seed) if isinstance(env, str) else env
     bounded(venv.action_space)
-    # Shorter rollouts than theirs, from more environments, in eight batches; and half the passes, since the critic has
-    # moved on by the next rollout.
-    settings: dict[str, Any] = {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
-    settings |= {"n_epochs": 5, "policy_kwargs": {"optimizer_kwargs": ADAM}} if name == "PPO" else {}
+    # Shorter rollouts than theirs, from more environments, in eight batches; and half the passes,
+    # since the critic has moved on by the next rollout.
+    settings: dict[str, Any] = (
+        {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
+    )
+    settings |= (
+        {"n_epochs": 5, "policy_kwargs": {"optimizer_kwargs": ADAM}} if name == "PPO" else {}
+    )
     settings |= {} if entropy is None else {"ent_coef": entropy}
     try:
-        return named(algorithm)(_policy(venv.observation_space), venv, seed=seed, device=chosen, **settings)
+        return named(algorithm)(
+            _policy(venv.observation_space), venv, seed=seed, device=chosen, **settings
+        )
     except AssertionError as error:  # how stable-baselines3 says that actions are of the wrong kind
-        raise ValueError(f"algorithm: {algorithm} and {venv.action_space} do not go together: {error}") from None
+        raise ValueError(
+            f"algorithm: {algorithm} and {venv.action_space} do not go together: {error}"
+        ) from None
 
 
 def environments(env_id: str, count: int, seed: int) -> VecEnv:
     """Environments that step together: as one batch where `advlearn_envs` has the id, else one after the other.
 
-    Such a batch does what gymnasium's environments do, step for step, and leaves more of the time to learning. One
-    alone is gymnasium's in any case.
+    Such a batch does what gymnasium's environments do, step for step, and leaves more of the time
+    to learning. One alone is gymnasium's in any case.
     """
     if find_spec("advlearn_envs") is not None:
         envs: Any = import_module("advlearn_envs")  # which also names its ids to gymnasium
@@ -105,7 +119,9 @@ def log_prob_of(player: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
 
     @torch.no_grad()
     def log_prob(steps: Transitions) -> Tensor:
-        found = policy.evaluate_actions(seen(steps.observations), steps.actions.to(policy.device))[1]
+        found = policy.evaluate_actions(seen(steps.observations), steps.actions.to(policy.device))[
+            1
+        ]
         return found.to(steps.observations)
 
     return log_prob
@@ -119,7 +135,11 @@ def observed(player: BaseAlgorithm) -> Callable[[Tensor], Any]:
     def seen(vectors: Tensor) -> Any:
         shown = layout.unflatten(vectors)
         if normalise is not None:
-            arrays = {k: v.cpu().numpy() for k, v in shown.items()} if layout.dicts else shown.cpu().numpy()
+            arrays = (
+                {k: v.cpu().numpy() for k, v in shown.items()}
+                if layout.dicts
+                else shown.cpu().numpy()
+            )
             shown = normalise.normalize_obs(arrays)
         if not layout.dicts:
             return torch.as_tensor(shown, device=device)
@@ -142,5 +162,7 @@ def named(algorithm: str) -> Any:
     try:
         import sb3_contrib  # type: ignore[import-not-found]
     except ImportError:
-        raise ImportError(f"algorithm: {name} is part of sb3-contrib, which is not installed") from None
+        raise ImportError(
+            f"algorithm: {name} is part of sb3-contrib, which is not installed"
+        ) from None
     return getattr(sb3_contrib, name)

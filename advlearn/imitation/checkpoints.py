@@ -8,10 +8,10 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from advlearn.engine import checkpoint, rng
 from advlearn.imitation.imitation import Imitation
 from advlearn.imitation.off_policy import OffPolicyReward
 from advlearn.imitation.on_policy import OnPolicyReward
+from advlearn.training import checkpoint, rng
 
 # What an algorithm counts or has computed, by attribute; each has some of them.
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
@@ -21,15 +21,16 @@ COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "explorat
 class Checkpoints(BaseCallback):
     """Write everything a run needs to go on, between two rollouts and at the end.
 
-    The inside of an environment cannot be saved in general. So each checkpoint is a stated reset point: environments,
-    random actions and action noise are seeded from the run's seed and the step, and reset, in the run that goes on as
-    in the one that is resumed. The step before is unharmed: it ends in a value and not in an end.
+    The inside of an environment cannot be saved in general. So each checkpoint is a stated reset
+    point: environments, random actions and action noise are seeded from the run's seed and the
+    step, and reset, in the run that goes on as in the one that is resumed. The step before is
+    unharmed: it ends in a value and not in an end.
 
     Args:
         run: The run.
         ours: The callback that writes rewards.
         folder: Where ``checkpoint.pt`` goes.
-        recipe: Plain values that a resumed run must share.
+        config: Plain values that a resumed run must share.
         seed: The run's seed.
         every: Environment steps between two checkpoints; they wait for the end of a rollout.
 
@@ -52,7 +53,7 @@ class Checkpoints(BaseCallback):
         self.run = run
         self.ours = ours
         self.folder = folder
-        self.recipe = recipe
+        self.config = recipe
         self.seed = seed
         self.every = every
         self.interrupted: list[int] = []
@@ -69,10 +70,12 @@ class Checkpoints(BaseCallback):
         if not (self.folder / checkpoint.NAME).exists():
             return 0
         state = checkpoint.load(self.folder)
-        for key, ours in self.recipe.items():
+        for key, ours in self.config.items():
             saved = state["recipe"].get(key)
             if saved != ours:
-                raise ValueError(f"out: {self.folder} holds a run with {key}={saved!r}, got {ours!r}; choose another")
+                raise ValueError(
+                    f"out: {self.folder} holds a run with {key}={saved!r}, got {ours!r}; choose another"
+                )
         player, learned = self.run.policy, self.run.reward
         player.set_parameters(state["policy"])
         for name, values in state["variables"].items():
@@ -93,7 +96,8 @@ class Checkpoints(BaseCallback):
         self._last = player.num_timesteps
         if self._behind_reset is None:
             return
-        # After the reset that begins `learn`, which is the one that the checkpoint was written behind.
+        # After the reset that begins `learn`, which is the one that the checkpoint was written
+        # behind.
         state, self._behind_reset = self._behind_reset, None
         normalise: Any = player.get_vec_normalize_env()
         if normalise is not None:
@@ -111,7 +115,8 @@ class Checkpoints(BaseCallback):
         steps = self.run.policy.num_timesteps
         if steps // self.every > self._last // self.every:
             self._save()
-            # Not earlier: a checkpoint resets the environments, and the unbroken run has none in between.
+            # Not earlier: a checkpoint resets the environments, and the unbroken run has none in
+            # between.
             self.stopped = bool(self.interrupted)
         self._last = steps
 
@@ -130,14 +135,22 @@ class Checkpoints(BaseCallback):
         checkpoint.save(
             self.folder / checkpoint.NAME,
             {
-                "recipe": self.recipe,
+                "recipe": self.config,
                 "steps": player.num_timesteps,
                 "policy": player.get_parameters(),
-                "variables": {name: variable.detach() for name, variable in _variables(player).items()},
-                "counters": {name: getattr(player, name) for name in COUNTERS if hasattr(player, name)},
-                "episodes": [{key: float(value) for key, value in info.items()} for info in player.ep_info_buffer],
+                "variables": {
+                    name: variable.detach() for name, variable in _variables(player).items()
+                },
+                "counters": {
+                    name: getattr(player, name) for name in COUNTERS if hasattr(player, name)
+                },
+                "episodes": [
+                    {key: float(value) for key, value in info.items()}
+                    for info in player.ep_info_buffer
+                ],
                 "normalise": {
-                    name: [one.mean.tolist(), one.var.tolist(), float(one.count)] for name, one in scales.items()
+                    name: [one.mean.tolist(), one.var.tolist(), float(one.count)]
+                    for name, one in scales.items()
                 },
                 "adversary": self.run.reward.adversary.state_dict(),
                 "ours": self.ours.state_dict(),

@@ -6,13 +6,18 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from advlearn.core.modes import adam
+from advlearn.core.optim import adam
 from advlearn.imitation.algorithms import observed
 from advlearn.imitation.transitions import Transitions
 
 
 def clone_behaviour(
-    algorithm: BaseAlgorithm, demonstrations: Transitions, *, steps: int = 1000, batch_size: int = 128, lr: float = 1e-3
+    algorithm: BaseAlgorithm,
+    demonstrations: Transitions,
+    *,
+    steps: int = 1000,
+    batch_size: int = 128,
+    lr: float = 1e-3,
 ) -> float:
     r"""Train the policy of an on-policy algorithm on demonstrations, as a baseline or before an adversary takes over.
 
@@ -36,9 +41,13 @@ def clone_behaviour(
     """
     policy: Any = algorithm.policy
     if not isinstance(policy, ActorCriticPolicy):
-        raise TypeError(f"algorithm: expected one with an actor-critic policy, got {type(algorithm).__name__}")
+        raise TypeError(
+            f"algorithm: expected one with an actor-critic policy, got {type(algorithm).__name__}"
+        )
     if not demonstrations.has_actions:
-        raise ValueError("demonstrations: expected some with actions to clone, got observations alone")
+        raise ValueError(
+            "demonstrations: expected some with actions to clone, got observations alone"
+        )
     pairs = demonstrations.to(policy.device)
     seen = observed(algorithm)
     optimizer = adam([p for p in policy.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.999))
@@ -46,7 +55,9 @@ def clone_behaviour(
     loss = torch.zeros(())
     for _ in range(steps):
         rows = torch.randint(pairs.size, (batch_size,), device=policy.device)
-        _, log_prob, _ = policy.evaluate_actions(seen(pairs.observations[rows]), pairs.actions[rows])
+        _, log_prob, _ = policy.evaluate_actions(
+            seen(pairs.observations[rows]), pairs.actions[rows]
+        )
         loss = -log_prob.mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -14,7 +14,8 @@ class ShapedCritic(Network):
 
     .. math:: s = g(x) + \gamma\,h(o') - h(o) - \log \pi(a \mid o)
 
-    At the optimum g is the reward up to a constant, and h, the shaping, takes up what depends on the dynamics.
+    At the optimum g is the reward up to a constant, and h, the shaping, takes up what depends on
+    the dynamics.
 
     Args:
         width: Size of the vectors x that the reward g sees.
@@ -32,7 +33,8 @@ class ShapedCritic(Network):
         torch.Size([4])
 
     Reference:
-        Fu et al., "Learning Robust Rewards with Adversarial Inverse Reinforcement Learning", 2018, eq. 4 and 5.
+        Fu et al., "Learning Robust Rewards with Adversarial Inverse Reinforcement Learning", 2018,
+        eq. 4 and 5.
 
     Deviations:
         Behind the end of an episode the potential is zero.
@@ -51,11 +53,14 @@ class ShapedCritic(Network):
         self.width, self.state, self.gamma, self.hidden = width, state, gamma, tuple(hidden)
         self.images = tuple((start, tuple(shape)) for start, shape in images)
         self.state_images = tuple((start, tuple(shape)) for start, shape in state_images)
-        # The reward comes last, so that a bottleneck, which takes the last layer, bounds what it knows.
+        # The reward comes last, so that a bottleneck, which takes the last layer, bounds what it
+        # knows.
         self.potential = _scored(state, self.hidden, self.state_images)
         self.reward = _scored(width, self.hidden, self.images)
 
-    def forward(self, x: Tensor, o: Tensor, after: Tensor, goes_on: Tensor, log_prob: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, o: Tensor, after: Tensor, goes_on: Tensor, log_prob: Tensor
+    ) -> Tensor:
         """Logits (N,) of transitions.
 
         Args:

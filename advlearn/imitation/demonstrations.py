@@ -22,12 +22,13 @@ class Demonstrations:
     """Episodes of an expert, one after the other.
 
     Args:
-        observations: Observations, (sum of (T_i + 1), ...); the last one of each episode is included. Of a dict space,
-            a dict of such arrays.
-        actions: Actions, (sum of T_i, d) float, or (sum of T_i,) int; None where nobody noted them: then a critic may
-            see states only, and nothing is cloned.
+        observations: Observations, (sum of (T_i + 1), ...); the last one of each episode is
+            included. Of a dict space, a dict of such arrays.
+        actions: Actions, (sum of T_i, d) float, or (sum of T_i,) int; None where nobody noted them:
+            then a critic may see states only, and nothing is cloned.
         lengths: Steps T_i of each episode, int64 (n,).
-        terminated: Whether the environment ended the episode, bool (n,); False where a time limit did.
+        terminated: Whether the environment ended the episode, bool (n,); False where a time limit
+            did.
         env_id: The environment, for messages and as a default.
         expert_return: The expert's mean return, NaN where it is not known.
 
@@ -35,7 +36,9 @@ class Demonstrations:
         ValueError: Lengths that do not add up, one transition or none, numbers that are not finite.
 
     Example:
-        >>> demos = Demonstrations(np.zeros((4, 2)), np.zeros(3, np.int64), np.array([3]), np.array([True]))
+        >>> demos = Demonstrations(
+        ...     np.zeros((4, 2)), np.zeros(3, np.int64), np.array([3]), np.array([True])
+        ... )
         >>> len(demos), demos.episodes
         (3, 1)
     """
@@ -50,19 +53,30 @@ class Demonstrations:
     def __post_init__(self) -> None:
         episodes, steps = len(self.lengths), int(np.sum(self.lengths))
         if len(self.terminated) != episodes:
-            raise ValueError(f"terminated: expected {episodes} values, one an episode, got {len(self.terminated)}")
+            raise ValueError(
+                f"terminated: expected {episodes} values, one an episode, got {len(self.terminated)}"
+            )
         if episodes and int(np.min(self.lengths)) < 1:
-            raise ValueError(f"lengths: expected at least 1 step in every episode, got {int(np.min(self.lengths))}")
+            raise ValueError(
+                f"lengths: expected at least 1 step in every episode, got {int(np.min(self.lengths))}"
+            )
         if steps < 2:
             raise ValueError(f"demonstrations: expected at least 2 transitions, got {steps}")
-        seen = {f"observations{at}": (part, steps + episodes) for at, part in _parts(self.observations).items()}
+        seen = {
+            f"observations{at}": (part, steps + episodes)
+            for at, part in _parts(self.observations).items()
+        }
         seen |= {} if self.actions is None else {"actions": (self.actions, steps)}
         for name, (values, wanted) in seen.items():
             if len(values) != wanted:
-                raise ValueError(f"{name}: expected {wanted} rows for {episodes} episodes, got {len(values)}")
+                raise ValueError(
+                    f"{name}: expected {wanted} rows for {episodes} episodes, got {len(values)}"
+                )
             bad = int((~np.isfinite(values.reshape(wanted, -1)).all(1)).sum())
             if bad:
-                raise ValueError(f"{name}: expected finite numbers, got NaN or infinity in {bad} of {wanted} rows")
+                raise ValueError(
+                    f"{name}: expected finite numbers, got NaN or infinity in {bad} of {wanted} rows"
+                )
 
     def __len__(self) -> int:
         return int(np.sum(self.lengths))
@@ -97,8 +111,8 @@ class Demonstrations:
             seed: Seeds the starts.
 
         Returns:
-            Transitions of tensors on the CPU, each observation as one vector; actions are (N, 0) where there are
-            none.
+            Transitions of tensors on the CPU, each observation as one vector; actions are (N, 0)
+            where there are none.
         """
         if every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
@@ -124,10 +138,11 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     """Read demonstrations from an npz file of flat arrays, or from a data set by its name; without pickles.
 
     Args:
-        path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of a file with
-            ``observations``, ``episode_lengths``, ``terminated`` and, optionally, ``actions``, ``env_id`` and
-            ``expert_return_mean``; of a dict space ``observations/name`` for each part. Or ``"minari:ID"`` and
-            ``"hf:NAME"``, for what `from_minari` and `from_huggingface` take.
+        path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of
+            a file with ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
+            ``actions``, ``env_id`` and ``expert_return_mean``; of a dict space
+            ``observations/name`` for each part. Or ``"minari:ID"`` and ``"hf:NAME"``, for what
+            `from_minari` and `from_huggingface` take.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -139,15 +154,23 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     if origin in ("minari", "hf"):
         from advlearn.imitation import sources  # late, since it builds on this file
 
-        return sources.from_minari(dataset) if origin == "minari" else sources.from_huggingface(dataset)
+        return (
+            sources.from_minari(dataset)
+            if origin == "minari"
+            else sources.from_huggingface(dataset)
+        )
     path = (find("demos", f"{name}.npz") if not path.suffix else None) or path
     if not path.is_file():
-        raise FileNotFoundError(f"demonstrations: there is no file {path}, and no demos/{name}.npz in a data folder")
+        raise FileNotFoundError(
+            f"demonstrations: there is no file {path}, and no demos/{name}.npz in a data folder"
+        )
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}") from None
+        raise ValueError(
+            f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}"
+        ) from None
     return from_arrays(arrays, str(path))
 
 
@@ -168,12 +191,16 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrat
         3
     """
     given = dict(arrays)
-    seen: Any = {name.partition("/")[2]: given[name] for name in given if name.startswith("observations/")}
+    seen: Any = {
+        name.partition("/")[2]: given[name] for name in given if name.startswith("observations/")
+    }
     if seen:
         given["observations"] = seen
     missing = {"observations", "episode_lengths", "terminated"} - given.keys()
     if missing:
-        raise ValueError(f"demonstrations: {source} lacks {', '.join(sorted(missing))}; it has {', '.join(given)}")
+        raise ValueError(
+            f"demonstrations: {source} lacks {', '.join(sorted(missing))}; it has {', '.join(given)}"
+        )
     return Demonstrations(
         given["observations"],
         given.get("actions"),
@@ -191,7 +218,9 @@ def _parts(observations: Array | dict[str, Array]) -> dict[str, Array]:
     return {"": observations}
 
 
-def _each(observations: Array | dict[str, Array], change: Callable[[Array], Array]) -> Array | dict[str, Array]:
+def _each(
+    observations: Array | dict[str, Array], change: Callable[[Array], Array]
+) -> Array | dict[str, Array]:
     if isinstance(observations, dict):
         return {name: change(part) for name, part in observations.items()}
     return change(observations)

@@ -41,15 +41,17 @@ def compare(demonstrated: str, stepped: str) -> None:
 
 def bounded(space: Any) -> None:
     """Refuse actions without bounds, which policies and replay buffers scale by."""
-    if isinstance(space, spaces.Box) and not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+    if isinstance(space, spaces.Box) and not (
+        np.isfinite(space.low).all() and np.isfinite(space.high).all()
+    ):
         raise ValueError(f"env: expected actions with finite bounds, got {space}")
 
 
 def examine(venv: VecEnv) -> None:
     """Reset each environment, make one step, and refuse what does not fit its space, or spaces that differ.
 
-    A seed that waits for the first reset of all goes on waiting. Batches, and whatever else has no environments of
-    its own, are taken as they are.
+    A seed that waits for the first reset of all goes on waiting. Batches, and whatever else has no
+    environments of its own, are taken as they are.
 
     Raises:
         ValueError: The environments are not sound.
@@ -57,19 +59,30 @@ def examine(venv: VecEnv) -> None:
     for name in ("observation_space", "action_space"):
         try:
             found = venv.get_attr(name)
-        except (AttributeError, NotImplementedError):  # a batch has one space, not one for each environment
+        except (
+            AttributeError,
+            NotImplementedError,
+        ):  # a batch has one space, not one for each environment
             return
         for i, space in enumerate(found):
             if space != found[0]:
-                raise ValueError(f"env: expected the {name} {found[0]} of environment 0, got {space} in {i}")
+                raise ValueError(
+                    f"env: expected the {name} {found[0]} of environment 0, got {space} in {i}"
+                )
     # A monitor that counts whole episodes only would not be reset again.
     if venv.has_attr("allow_early_resets") and not all(venv.get_attr("allow_early_resets")):
         return
     try:
         resets = venv.env_method("reset")
-    except (AttributeError, NotImplementedError):  # nothing here is an environment that could be reset alone
+    except (
+        AttributeError,
+        NotImplementedError,
+    ):  # nothing here is an environment that could be reset alone
         return
-    space, action = venv.get_attr("observation_space", 0)[0], deepcopy(venv.get_attr("action_space", 0)[0])
+    space, action = (
+        venv.get_attr("observation_space", 0)[0],
+        deepcopy(venv.get_attr("action_space", 0)[0]),
+    )
     action.seed(0)
     steps = venv.env_method("step", action.sample())
     for when, returned in (("reset", resets), ("step", steps)):
@@ -83,7 +96,9 @@ def _misfit(observation: Any, space: Any) -> str:
     """What is wrong with an observation, in words; "" if nothing is. Bounds are advice: many leave theirs."""
     if isinstance(space, spaces.Dict):
         if not isinstance(observation, dict) or observation.keys() != space.spaces.keys():
-            got = sorted(observation) if isinstance(observation, dict) else type(observation).__name__
+            got = (
+                sorted(observation) if isinstance(observation, dict) else type(observation).__name__
+            )
             return f"{got}, expected a dict of {sorted(space.spaces)},"
         parts = ((_misfit(observation[name], part), name) for name, part in space.spaces.items())
         return next((f"{odd} for {name!r}" for odd, name in parts if odd), "")
@@ -92,7 +107,11 @@ def _misfit(observation: Any, space: Any) -> str:
         return f"an observation of shape {seen.shape}, expected {space.shape},"
     if seen.dtype.kind not in "biuf" or (seen.dtype.kind == "f" and space.dtype.kind in "biu"):
         return f"an observation of {seen.dtype}, expected {space.dtype},"
-    return "" if np.isfinite(seen).all() else f"an observation with NaN or infinity, expected one of {space},"
+    return (
+        ""
+        if np.isfinite(seen).all()
+        else f"an observation with NaN or infinity, expected one of {space},"
+    )
 
 
 def _unversioned(name: str) -> str:

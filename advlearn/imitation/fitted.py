@@ -11,7 +11,9 @@ from advlearn.imitation.demonstrations import Array, Demonstrations
 from advlearn.imitation.layout import Layout
 
 
-def fitted(demonstrations: Demonstrations, observation_space: Any, action_space: Any) -> Demonstrations:
+def fitted(
+    demonstrations: Demonstrations, observation_space: Any, action_space: Any
+) -> Demonstrations:
     """The demonstrations, if they are of an environment with these spaces, with the channels of images first.
 
     Args:
@@ -33,12 +35,19 @@ def fitted(demonstrations: Demonstrations, observation_space: Any, action_space:
 def _observations(seen: Any, layout: Layout, where: str) -> Any:
     if not layout.dicts:
         if isinstance(seen, dict):
-            raise ValueError(f"demonstrations{where}: expected an array of observations, got a dict of {sorted(seen)}")
+            raise ValueError(
+                f"demonstrations{where}: expected an array of observations, got a dict of {sorted(seen)}"
+            )
         return _oriented(seen, layout.parts[""], where)
     if not isinstance(seen, dict) or seen.keys() != layout.parts.keys():
         got = f"a dict of {sorted(seen)}" if isinstance(seen, dict) else f"one array {seen.shape}"
-        raise ValueError(f"demonstrations{where}: expected a dict of observations {sorted(layout.parts)}, got {got}")
-    return {name: _oriented(seen[name], part, f"{where} at {name!r}") for name, part in layout.parts.items()}
+        raise ValueError(
+            f"demonstrations{where}: expected a dict of observations {sorted(layout.parts)}, got {got}"
+        )
+    return {
+        name: _oriented(seen[name], part, f"{where} at {name!r}")
+        for name, part in layout.parts.items()
+    }
 
 
 def _oriented(seen: Array, space: Any, where: str) -> Array:
@@ -47,9 +56,13 @@ def _oriented(seen: Array, space: Any, where: str) -> Array:
         seen = np.ascontiguousarray(np.moveaxis(seen, -1, 1))
         got = shape
     if got != shape:
-        raise ValueError(f"demonstrations{where}: expected observations of shape {shape}, got {got}")
+        raise ValueError(
+            f"demonstrations{where}: expected observations of shape {shape}, got {got}"
+        )
     if is_image_space(space) and seen.dtype != np.uint8:
-        raise ValueError(f"demonstrations{where}: expected images as uint8 from 0 to 255, got {seen.dtype}")
+        raise ValueError(
+            f"demonstrations{where}: expected images as uint8 from 0 to 255, got {seen.dtype}"
+        )
     return seen
 
 
@@ -57,15 +70,21 @@ def _actions(actions: Array | None, space: Any, where: str) -> None:
     if isinstance(space, spaces.Discrete):
         low, high = int(space.start), int(space.start + space.n - 1)
         if actions is not None and (actions.dtype.kind not in "iu" or actions.ndim != 1):
-            raise ValueError(f"demonstrations{where}: expected int actions (N,), got {actions.dtype} {actions.shape}")
+            raise ValueError(
+                f"demonstrations{where}: expected int actions (N,), got {actions.dtype} {actions.shape}"
+            )
     elif isinstance(space, spaces.Box):
         low, high = space.low, space.high
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise ValueError(f"env: expected actions with finite bounds, got {space}")
         if actions is not None and actions.shape[1:] != space.shape:
-            raise ValueError(f"demonstrations{where}: expected actions of shape {space.shape}, got {actions.shape[1:]}")
+            raise ValueError(
+                f"demonstrations{where}: expected actions of shape {space.shape}, got {actions.shape[1:]}"
+            )
     else:
         raise TypeError(f"env: expected Discrete or Box actions, got {space}")
     if actions is not None and ((actions < low).any() or (actions > high).any()):
         found = f"{actions.min():.4g} to {actions.max():.4g}"
-        raise ValueError(f"demonstrations{where}: actions from {found} leave the environment's range {space}")
+        raise ValueError(
+            f"demonstrations{where}: actions from {found} leave the environment's range {space}"
+        )

@@ -9,10 +9,10 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.engine.files import replacing
 from advlearn.imitation.demonstrations import Demonstrations
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.saved import save_reward
+from advlearn.training.files import replacing
 
 
 @final
@@ -20,14 +20,19 @@ class Imitation:
     """A policy after imitation.
 
     Args:
-        policy: The algorithm of stable-baselines3, an ordinary one: ``policy.save`` and ``PPO.load`` are all it needs.
+        policy: The algorithm of stable-baselines3, an ordinary one: ``policy.save`` and
+            ``PPO.load`` are all it needs.
         reward: The learned reward; called with arrays it gives the reward of transitions.
         demonstrations: What was imitated.
         env_id: The environment that the policy trained in, where it has an id.
     """
 
     def __init__(
-        self, policy: BaseAlgorithm, reward: LearnedReward, demonstrations: Demonstrations, env_id: str = ""
+        self,
+        policy: BaseAlgorithm,
+        reward: LearnedReward,
+        demonstrations: Demonstrations,
+        env_id: str = "",
     ) -> None:
         self.policy = policy
         self.reward = reward
@@ -41,13 +46,18 @@ class Imitation:
         return self.reward
 
     def returns(
-        self, env: str | VecEnv | None = None, episodes: int = 20, *, deterministic: bool = True, seed: int = 0
+        self,
+        env: str | VecEnv | None = None,
+        episodes: int = 20,
+        *,
+        deterministic: bool = True,
+        seed: int = 0,
     ) -> Any:
         """True returns of whole episodes of the policy, float64 (episodes,).
 
         Args:
-            env: Environment id or a vectorised environment; a fresh one of `env_id` if None. One that is made here
-                has the policy's scale of observations, where it has one.
+            env: Environment id or a vectorised environment; a fresh one of `env_id` if None. One
+                that is made here has the policy's scale of observations, where it has one.
             episodes: How many.
             deterministic: Take the policy's mode, else draw from it.
             seed: Seeds an environment that is made here.
@@ -61,9 +71,18 @@ class Imitation:
         from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
-        venv = scaled(make_vec_env(env, n_envs=1, seed=seed), self.policy) if isinstance(env, str) else env
+        venv = (
+            scaled(make_vec_env(env, n_envs=1, seed=seed), self.policy)
+            if isinstance(env, str)
+            else env
+        )
         found, _ = evaluate_policy(
-            self.policy, venv, episodes, deterministic=deterministic, return_episode_rewards=True, warn=False
+            self.policy,
+            venv,
+            episodes,
+            deterministic=deterministic,
+            return_episode_rewards=True,
+            warn=False,
         )
         return np.array(found)
 

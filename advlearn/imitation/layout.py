@@ -15,10 +15,12 @@ from torch import Tensor
 class Layout:
     """Where the parts of an observation lie in one vector.
 
-    A critic and a memory know vectors; a policy gets its observations back as its environment gives them.
+    A critic and a memory know vectors; a policy gets its observations back as its environment gives
+    them.
 
     Args:
-        space: ``Box`` of any shape, or ``Dict`` of those; the parts of a dict follow each other by name.
+        space: ``Box`` of any shape, or ``Dict`` of those; the parts of a dict follow each other by
+            name.
 
     Attributes:
         width: Size of a vector.
@@ -38,7 +40,9 @@ class Layout:
         for name, part in (parts or {"": space}).items():
             if not isinstance(part, spaces.Box):
                 where = f" at {name!r}" if name else ""
-                raise TypeError(f"env: expected observations in a Box, or in a Dict of Boxes, got {part}{where}")
+                raise TypeError(
+                    f"env: expected observations in a Box, or in a Dict of Boxes, got {part}{where}"
+                )
         self.dicts = parts is not None
         self.parts: dict[str, Any] = parts or {"": space}
         self.images: tuple[tuple[int, tuple[int, ...]], ...] = ()

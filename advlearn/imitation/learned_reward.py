@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.contest import Samples, rows
-from advlearn.core.modes import evaluating
+from advlearn.core.critic_batch import Samples, rows
+from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Setwise
 from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.layout import flat
@@ -24,8 +24,9 @@ LogProb = Callable[[Transitions], Tensor]
 class LearnedReward:
     r"""An adversary of the expert's transitions against the policy's, as a reward.
 
-    With `absorbing`, an episode that the environment ends goes on for ever in an absorbing state, which experts and
-    policies may reach alike. Its reward r_a is the critic's like any other, and a last step is paid what follows it,
+    With `absorbing`, an episode that the environment ends goes on for ever in an absorbing state,
+    which experts and policies may reach alike. Its reward r_a is the critic's like any other, and a
+    last step is paid what follows it,
 
     .. math:: r_T + \frac{\gamma}{1 - \gamma}\, r_a,
 
@@ -47,10 +48,11 @@ class LearnedReward:
         Kostrikov et al., "Discriminator-Actor-Critic", 2019, section 4.2.
 
     Deviations:
-        The value of the absorbing state is written down, not learned; both sides hold one absorbing state for each end;
-        its flag is 10 standard deviations from everything, not 1. A critic that learns a ratio finds the same one
-        however often both sides show a state. The witness of an objective that compares sets grows with the share of a
-        state instead, so there an end counts as the gamma / (1 - gamma) discounted steps that it lasts.
+        The value of the absorbing state is written down, not learned; both sides hold one absorbing
+        state for each end; its flag is 10 standard deviations from everything, not 1. A critic that
+        learns a ratio finds the same one however often both sides show a state. The witness of an
+        objective that compares sets grows with the share of a state instead, so there an end counts
+        as the gamma / (1 - gamma) discounted steps that it lasts.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class LearnedReward:
         if form != "own" and form not in FORMS:
             raise ValueError(f"reward: expected one of own, {', '.join(FORMS)}, got {form!r}")
         if log_prob is not None and not demonstrations.has_actions:
-            raise ValueError("objective: AIRL weighs what the expert did, and the demonstrations have no actions")
+            raise ValueError(
+                "objective: AIRL weighs what the expert did, and the demonstrations have no actions"
+            )
         self.adversary = adversary
         self.encoder = encoder
         self.demonstrations = demonstrations
@@ -79,7 +83,9 @@ class LearnedReward:
     def update(self, policy: Transitions, batch_size: int) -> Tensor:
         """One step of the critic on as many transitions of the expert and of `policy`; returns its loss."""
         expert = self.demonstrations.draw(batch_size)
-        return self.adversary.update(self._compared(expert), self._compared(policy.draw(batch_size)))
+        return self.adversary.update(
+            self._compared(expert), self._compared(policy.draw(batch_size))
+        )
 
     @torch.no_grad()
     def of(self, steps: Transitions) -> Tensor:
@@ -90,8 +96,9 @@ class LearnedReward:
     def recovered(self, steps: Transitions) -> Tensor:
         """The reward of each transition, float32 (N,), for any other policy.
 
-        AIRL's critic is a reward, a shaping and the log-probability of the policy it was trained against; the reward
-        alone is what goes on to other policies and dynamics. Every other critic gives the same as `of`.
+        AIRL's critic is a reward, a shaping and the log-probability of the policy it was trained
+        against; the reward alone is what goes on to other policies and dynamics. Every other critic
+        gives the same as `of`.
 
         Reference: Fu et al. 2018, section 6 (disentangled rewards).
         """
@@ -99,9 +106,12 @@ class LearnedReward:
         shaped = next((part for part in critic.modules() if isinstance(part, ShapedCritic)), None)
         if shaped is None:
             return self.of(steps)
-        with evaluating(critic):
+        with eval_mode(critic):
             x = self.encoder(steps)
-            return self._paid(shaped.reward(torch.cat([x, self.encoder.absorbing(1)]) if self.absorbing else x), steps)
+            return self._paid(
+                shaped.reward(torch.cat([x, self.encoder.absorbing(1)]) if self.absorbing else x),
+                steps,
+            )
 
     def _paid(self, scored: Tensor, steps: Transitions) -> Tensor:
         """Scores of transitions, and of the absorbing states behind them if any, as the reward of each transition."""
@@ -110,14 +120,16 @@ class LearnedReward:
             return scored
         return scored + steps.terminated * (self.gamma / (1 - self.gamma)) * absorbed.mean()
 
-    def __call__(self, observations: Any, actions: Any, next_observations: Any, terminated: Any) -> NDArray[np.float32]:
+    def __call__(
+        self, observations: Any, actions: Any, next_observations: Any, terminated: Any
+    ) -> NDArray[np.float32]:
         """The recovered reward of arrays of N rows, float32 (N,): for a loop that knows no tensors."""
         steps = Transitions.of(flat(observations), actions, flat(next_observations), terminated)
         return self.recovered(steps.to(self.demonstrations.observations.device)).cpu().numpy()
 
     def figures(self) -> dict[str, float]:
         """The latest losses and penalties of the critic, by name."""
-        return {name: float(value) for name, value in self.adversary.terms.items()}
+        return {name: float(value) for name, value in self.adversary.last_losses.items()}
 
     def samples(self, steps: Transitions) -> Samples:
         """What the critic sees of transitions, and of an absorbing state for each end among them."""
@@ -126,10 +138,15 @@ class LearnedReward:
         beyond = self._beyond(int(steps.terminated.sum())) if ended else None
         if self.log_prob is None:
             return x if beyond is None else _joined(x, beyond)
-        o, after = self.encoder.states(steps.observations), self.encoder.states(steps.next_observations)
+        o, after = (
+            self.encoder.states(steps.observations),
+            self.encoder.states(steps.next_observations),
+        )
         goes_on = 1 - steps.terminated.to(x)
         if self.absorbing:  # nothing ends then
-            after = torch.where(steps.terminated[:, None], self.encoder.absorbing_state(steps.size), after)
+            after = torch.where(
+                steps.terminated[:, None], self.encoder.absorbing_state(steps.size), after
+            )
             goes_on = torch.ones_like(goes_on)
         seen = x, o, after, goes_on, self.log_prob(steps)
         return seen if beyond is None else _joined(seen, beyond)
@@ -153,7 +170,9 @@ class LearnedReward:
         if not isinstance(objective, Setwise):
             return self.adversary.reward(samples, real)
         points = rows(self.adversary.score(samples))
-        return objective.witness(points, rows(self.adversary.score(real)), points[self._visits(steps, len(points))])
+        return objective.witness(
+            points, rows(self.adversary.score(real)), points[self._visits(steps, len(points))]
+        )
 
     def _compared(self, steps: Transitions) -> Samples:
         """What the critic is shown of transitions; of sets, each state as often as it is visited."""
@@ -167,7 +186,11 @@ class LearnedReward:
         kept = max(1, round(steps.size * steps.size / (steps.size + lasting)))
         device = steps.terminated.device
         shown = torch.full((steps.size,), steps.size, device=device)  # the first absorbing state
-        shown[:kept] = torch.linspace(0, steps.size - 1, kept, dtype=torch.float64, device=device).round().long()
+        shown[:kept] = (
+            torch.linspace(0, steps.size - 1, kept, dtype=torch.float64, device=device)
+            .round()
+            .long()
+        )
         return shown
 
 

@@ -4,11 +4,11 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import final
 
-from advlearn.core import spec as core
+from advlearn.core import grammar
 from advlearn.core.chain import Chain
 from advlearn.core.described import Reference
-from advlearn.core.discovery import UnknownNameError
-from advlearn.core.spec import Spec, resolve
+from advlearn.core.grammar import Spec, resolve
+from advlearn.core.registry import UnknownNameError
 from advlearn.imitation.rewards import FORMS, Form
 
 ARXIV = "https://arxiv.org/abs/"
@@ -23,7 +23,8 @@ class Method:
         objective: Spec of the critic's objective.
         reward: Form of the reward; ``"own"`` is the objective's.
         paper: Where it is from; None for an objective that no paper imitates by.
-        shaped: Whether the critic is a reward plus a potential's difference less the policy's log-probability (AIRL).
+        shaped: Whether the critic is a reward plus a potential's difference less the policy's
+            log-probability (AIRL).
         deviations: What the paper does otherwise.
     """
 
@@ -34,22 +35,36 @@ class Method:
     deviations: str = ""
 
 
-GAIL = Reference("Generative Adversarial Imitation Learning", "Ho and Ermon 2016", "algorithm 1", ARXIV + "1606.03476")
+GAIL = Reference(
+    "Generative Adversarial Imitation Learning",
+    "Ho and Ermon 2016",
+    "algorithm 1",
+    ARXIV + "1606.03476",
+)
 AIRL = Reference(
     "Learning Robust Rewards with Adversarial Inverse Reinforcement Learning",
     "Fu et al. 2018",
     "algorithm 1",
     ARXIV + "1710.11248",
 )
-VAIL = Reference("Variational Discriminator Bottleneck", "Peng et al. 2019", "eq. 12 to 14", ARXIV + "1810.00821")
-WAIL = Reference("Wasserstein Adversarial Imitation Learning", "Xiao et al. 2019", "the idea", ARXIV + "1906.08113")
+VAIL = Reference(
+    "Variational Discriminator Bottleneck", "Peng et al. 2019", "eq. 12 to 14", ARXIV + "1810.00821"
+)
+WAIL = Reference(
+    "Wasserstein Adversarial Imitation Learning",
+    "Xiao et al. 2019",
+    "the idea",
+    ARXIV + "1906.08113",
+)
 FAIRL = Reference(
     "A Divergence Minimization Perspective on Imitation Learning Methods",
     "Ghasemipour et al. 2019",
     "section 3.2",
     ARXIV + "1911.02256",
 )
-AMP = Reference("AMP: Adversarial Motion Priors", "Peng et al. 2021", "eq. 6 and 7", ARXIV + "2104.02180")
+AMP = Reference(
+    "AMP: Adversarial Motion Priors", "Peng et al. 2021", "eq. 6 and 7", ARXIV + "2104.02180"
+)
 GMMIL = Reference(
     "Imitation Learning via Kernel Mean Embedding",
     "Kim and Park 2018",
@@ -57,14 +72,19 @@ GMMIL = Reference(
     "https://doi.org/10.1609/aaai.v32i1.11720",
 )
 OTIL = Reference(
-    "Imitation Learning with Sinkhorn Distances", "Papagiannis and Li 2020", "the idea", ARXIV + "2008.09167"
+    "Imitation Learning with Sinkhorn Distances",
+    "Papagiannis and Li 2020",
+    "the idea",
+    ARXIV + "2008.09167",
 )
 
 METHODS = {
     "gail": Method("gan", "positive", GAIL),
     "vail": Method("gan + bottleneck(i_c=0.5)", "positive", VAIL),
     "airl": Method("gan", "logit", AIRL, shaped=True),
-    "vairl": Method("gan + bottleneck(i_c=0.5)", "logit", replace(VAIL, equation="section 4.3"), shaped=True),
+    "vairl": Method(
+        "gan + bottleneck(i_c=0.5)", "logit", replace(VAIL, equation="section 4.3"), shaped=True
+    ),
     "wail": Method(
         "wasserstein + gradient_penalty",
         "own",
@@ -142,7 +162,7 @@ def describe(spec: str) -> str:
         f"Critic: {shaped if named.shaped else 'a score of what was done'}.",
         f'Reward "{named.reward}": {form}',
         "",
-        core.describe(named.objective + rest if name in METHODS else spec),
+        grammar.describe(named.objective + rest if name in METHODS else spec),
     ]
     return "\n".join(lines)
 

@@ -24,8 +24,8 @@ ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "t
 class Relabelled:
     """A replay buffer whose samples carry the learned reward, never one from when they were stored.
 
-    What is stored is the true reward, which nothing reads here: behind the run the buffer is an ordinary one, and so
-    it is when it is pickled.
+    What is stored is the true reward, which nothing reads here: behind the run the buffer is an
+    ordinary one, and so it is when it is pickled.
 
     Args:
         buffer: The algorithm's buffer.
@@ -42,7 +42,9 @@ class Relabelled:
     def __init__(self, buffer: ReplayBuffer, reward: LearnedReward, policy: Any) -> None:
         several = getattr(buffer, "n_steps", 1)
         if several > 1:
-            raise ValueError(f"n_steps: expected 1, since rewards are learned for single steps, got {several}")
+            raise ValueError(
+                f"n_steps: expected 1, since rewards are learned for single steps, got {several}"
+            )
         self.buffer = buffer
         self.reward = reward
         self.policy = policy
@@ -57,7 +59,15 @@ class Relabelled:
     def __reduce__(self) -> Any:
         return copy.copy, (self.buffer,)
 
-    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: list[dict[str, Any]]) -> None:
+    def add(
+        self,
+        obs: Any,
+        next_obs: Any,
+        action: Any,
+        reward: Any,
+        done: Any,
+        infos: list[dict[str, Any]],
+    ) -> None:
         """Store a step of each environment, with the reward that the recording hides."""
         true = np.array([info["true_reward"] for info in infos], dtype=reward.dtype)
         self.buffer.add(obs, next_obs, action, true, done, infos)
@@ -93,7 +103,9 @@ class Relabelled:
 
     def _unscaled(self, actions: Tensor) -> Tensor:
         space = self.policy.action_space
-        low, high = (torch.as_tensor(bound, device=actions.device) for bound in (space.low, space.high))
+        low, high = (
+            torch.as_tensor(bound, device=actions.device) for bound in (space.low, space.high)
+        )
         return low + 0.5 * (actions + 1) * (high - low)
 
 
@@ -146,7 +158,10 @@ class OffPolicyReward(BaseCallback):
         self.recording.forget()  # the replay buffer remembers for us
         while self.num_timesteps >= self._due:
             self._due += self.every
-            if self.replay.buffer.size() > 0 and self.num_timesteps > cast(Any, self.model).learning_starts:
+            if (
+                self.replay.buffer.size() > 0
+                and self.num_timesteps > cast(Any, self.model).learning_starts
+            ):
                 self.reward.update(self.replay.draw(self.batch_size), self.batch_size)
         if self.look is not None and self.num_timesteps >= self._next_look:
             self._next_look += self.look_every

@@ -21,16 +21,18 @@ Look = Callable[[Tensor], None]
 class OnPolicyReward(BaseCallback):
     """At the end of a rollout: train the critic, write rewards into the buffer, compute the advantages again.
 
-    The critic learns first, from the policy that has just acted, so no reward is stale. The recorded environment gave
-    zeros, so what the buffer holds is the value that stable-baselines3 adds where a time limit cut an episode;
-    rewards are added to it. Everything is computed on the critic's device; a buffer of tensors there stays there.
+    The critic learns first, from the policy that has just acted, so no reward is stale. The
+    recorded environment gave zeros, so what the buffer holds is the value that stable-baselines3
+    adds where a time limit cut an episode; rewards are added to it. Everything is computed on the
+    critic's device; a buffer of tensors there stays there.
 
     Args:
         reward: The learned reward.
         recording: The environment at the bottom of the algorithm's.
         updates: Critic steps for each rollout.
         batch_size: Transitions of each side in a critic step.
-        memory: Transitions of the policy that the critic learns from, the newest ones; 0 for those of the rollout.
+        memory: Transitions of the policy that the critic learns from, the newest ones; 0 for those
+            of the rollout.
         look: Called after each rollout.
     """
 
@@ -78,10 +80,14 @@ class OnPolicyReward(BaseCallback):
         # Of numpy or of tensors: this shares the buffer's memory either way.
         held, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
         # The buffer knows of starts: a step ended its episode where the next one starts one.
-        ended = torch.cat([starts[1:] > 0, torch.as_tensor(self.locals["dones"])[None]]).to(self._device)
+        ended = torch.cat([starts[1:] > 0, torch.as_tensor(self.locals["dones"])[None]]).to(
+            self._device
+        )
         paid = self.reward.of(steps)
         held += self.scale(paid.reshape(held.shape), ended).to(held)
-        buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
+        buffer.compute_returns_and_advantage(
+            last_values=self.locals["values"], dones=self.locals["dones"]
+        )
         if self.look is not None:
             self.look(paid)
 

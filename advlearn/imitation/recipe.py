@@ -25,11 +25,15 @@ SETTINGS = (
 )
 
 
-def recipe(objective: str, player: BaseAlgorithm, demonstrations: Demonstrations, env_id: str) -> dict[str, Any]:
+def recipe(
+    objective: str, player: BaseAlgorithm, demonstrations: Demonstrations, env_id: str
+) -> dict[str, Any]:
     """Objective, environment, demonstrations by their contents, and the algorithm's main settings by its name."""
     algorithm = type(player).__name__
     found = {name: getattr(player, name) for name in SETTINGS if hasattr(player, name)}
-    found["learning_rate"] = float(player.lr_schedule(1.0))  # at the start of the run, where it changes
+    found["learning_rate"] = float(
+        player.lr_schedule(1.0)
+    )  # at the start of the run, where it changes
     return {
         "objective": objective,
         "algorithm": algorithm,
@@ -54,7 +58,11 @@ def fingerprint(demonstrations: Demonstrations) -> str:
     parts = [seen[name] for name in sorted(seen)] if isinstance(seen, dict) else [seen]
     ends = demonstrations.lengths, demonstrations.terminated
     found = hashlib.sha256()
-    for part in (*parts, *ends, *([] if demonstrations.actions is None else [demonstrations.actions])):
+    for part in (
+        *parts,
+        *ends,
+        *([] if demonstrations.actions is None else [demonstrations.actions]),
+    ):
         found.update(f"{part.shape}".encode())
         found.update(np.ascontiguousarray(part).tobytes())
     return found.hexdigest()[:12]

@@ -20,8 +20,8 @@ from advlearn.imitation.resident_env import ResidentRecording
 def recorded(player: BaseAlgorithm) -> Iterator[Recording | ResidentRecording]:
     """Put a recording at the bottom of the algorithm's environments, below any normalisation; take it away behind.
 
-    What the algorithm was given is its own again then: the environments with their true reward, the spread of rewards
-    that a `VecNormalize` had seen, the replay buffer.
+    What the algorithm was given is its own again then: the environments with their true reward, the
+    spread of rewards that a `VecNormalize` had seen, the replay buffer.
 
     Raises:
         TypeError: An order of wrappers in which demonstrations and what is recorded would differ.
@@ -38,7 +38,11 @@ def recorded(player: BaseAlgorithm) -> Iterator[Recording | ResidentRecording]:
     inner = getattr(owner, name)
     recording = Recording(inner)
     _check(player, recording, above)
-    scales = [(wrapper, wrapper.ret_rms, wrapper.returns) for wrapper in above if isinstance(wrapper, VecNormalize)]
+    scales = [
+        (wrapper, wrapper.ret_rms, wrapper.returns)
+        for wrapper in above
+        if isinstance(wrapper, VecNormalize)
+    ]
     for wrapper, moments, returns in scales:
         # Rewards of zero would have it blow up the first true ones that follow.
         wrapper.ret_rms, wrapper.returns = copy.deepcopy(moments), returns.copy()
@@ -70,11 +74,20 @@ def _check(player: BaseAlgorithm, recording: Recording, above: list[VecEnvWrappe
     if not above:
         return
     if isinstance(player, OffPolicyAlgorithm):
-        raise TypeError("env: replayed transitions are raw, and VecNormalize would hide that; expected none with it")
+        raise TypeError(
+            "env: replayed transitions are raw, and VecNormalize would hide that; expected none with it"
+        )
     seen, kept = (Layout(env.observation_space).parts for env in (player, recording))
     # Which way round stable-baselines3 has an image is the one difference that is none.
-    if [sorted(part.shape) for part in seen.values()] != [sorted(part.shape) for part in kept.values()]:
+    if [sorted(part.shape) for part in seen.values()] != [
+        sorted(part.shape) for part in kept.values()
+    ]:
         names = ", ".join(type(wrapper).__name__ for wrapper in above)
-        raise TypeError(f"env: expected VecNormalize above what reshapes observations, got {names} from the outside in")
+        raise TypeError(
+            f"env: expected VecNormalize above what reshapes observations, got {names} from the outside in"
+        )
     if any(isinstance(wrapper, VecMonitor) for wrapper in above):
-        print("env: the returns of a VecMonitor above VecNormalize are zero; below it they are true", file=sys.stderr)
+        print(
+            "env: the returns of a VecMonitor above VecNormalize are zero; below it they are true",
+            file=sys.stderr,
+        )

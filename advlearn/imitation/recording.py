@@ -13,11 +13,13 @@ from advlearn.imitation.transitions import Transitions
 class Recording(VecEnvWrapper):
     """Return a reward of zero, and remember each step as the environment saw it.
 
-    It stands next to the environment, below any normalisation, so that demonstrations and policy are compared in the
-    environment's own units, with the actions as they were clipped. The true reward is in ``info["true_reward"]``.
+    It stands next to the environment, below any normalisation, so that demonstrations and policy
+    are compared in the environment's own units, with the actions as they were clipped. The true
+    reward is in ``info["true_reward"]``.
 
     Args:
-        venv: Vectorised environment that resets itself, and says ``terminal_observation`` where it did.
+        venv: Vectorised environment that resets itself, and says ``terminal_observation`` where it
+            did.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -68,4 +70,6 @@ class Recording(VecEnvWrapper):
 
     def _last(self, observation: Any) -> Any:
         dicts = isinstance(observation, dict)
-        return flat({name: part[None] for name, part in observation.items()} if dicts else observation[None])[0]
+        return flat(
+            {name: part[None] for name, part in observation.items()} if dicts else observation[None]
+        )[0]

@@ -7,8 +7,8 @@ import numpy as np
 from PIL.Image import Image
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.engine.files import replacing
 from advlearn.imitation.imitation import Imitation, scaled
+from advlearn.training.files import replacing
 
 
 def report(run: Imitation, folder: str | Path, episodes: int = 20) -> None:
@@ -23,7 +23,9 @@ def report(run: Imitation, folder: str | Path, episodes: int = 20) -> None:
     draw(run, folder / "curve.png")
     found = run.returns(episodes=episodes)
     expert = run.demonstrations.expert_return
-    print(f"return {found.mean():.1f} +- {found.std():.1f} over {episodes} episodes, the expert's {expert:.1f}")
+    print(
+        f"return {found.mean():.1f} +- {found.std():.1f} over {episodes} episodes, the expert's {expert:.1f}"
+    )
     print(f"policy (stable-baselines3), reward and curve: {folder}")
 
 
@@ -33,7 +35,11 @@ def draw(run: Imitation, path: str | Path) -> None:
 
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([row["steps"] for row in run.history], [row["return"] for row in run.history], label="policy")
+    axes.plot(
+        [row["steps"] for row in run.history],
+        [row["return"] for row in run.history],
+        label="policy",
+    )
     if run.demonstrations.expert_return == run.demonstrations.expert_return:
         axes.axhline(run.demonstrations.expert_return, color="k", linestyle="--", label="expert")
     axes.set(xlabel="environment steps", ylabel="return (never seen by the policy)")
@@ -42,11 +48,13 @@ def draw(run: Imitation, path: str | Path) -> None:
         figure.savefig(file, dpi=100, format="png")
 
 
-def film(run: Imitation, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0) -> bool:
+def film(
+    run: Imitation, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0
+) -> bool:
     """Write an episode of the policy's mode as an animated GIF; where it cannot be drawn, say why in one line.
 
-    Drawing needs what gymnasium names for it: pygame for the classic environments; MuJoCo without a screen takes
-    ``MUJOCO_GL=egl`` or ``osmesa``.
+    Drawing needs what gymnasium names for it: pygame for the classic environments; MuJoCo without a
+    screen takes ``MUJOCO_GL=egl`` or ``osmesa``.
 
     Args:
         run: The run.
@@ -66,10 +74,19 @@ def film(run: Imitation, path: str | Path, *, env: str = "", seconds: float = 10
         frames, milliseconds = _frames(run, scaled(venv, run.policy), seconds)
     # Whatever graphics libraries raise: their absence is no reason to lose a run.
     except Exception as error:
-        print(f"film: {name or 'no environment'} cannot be drawn here ({' '.join(str(error).split())})")
+        print(
+            f"film: {name or 'no environment'} cannot be drawn here ({' '.join(str(error).split())})"
+        )
         return False
     with replacing(Path(path)) as file:
-        frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+        frames[0].save(
+            file,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=milliseconds,
+            loop=0,
+        )
     print(f"film: {path}")
     return True
 

@@ -21,17 +21,19 @@ from advlearn.imitation.resident_env import Batch, Counted, ResidentRecording, v
 class ResidentPPO(PPO):
     r"""PPO on a batch of environments: observations, actions and rewards are tensors on the batch's device throughout.
 
-    No value is copied to the host inside a step. Where a time limit cut an episode, the value of its last observation
-    is added to the reward, for all steps of a rollout at once after the last one:
+    No value is copied to the host inside a step. Where a time limit cut an episode, the value of
+    its last observation is added to the reward, for all steps of a rollout at once after the last
+    one:
 
     .. math:: r_t \leftarrow r_t + \gamma V(o'_t) \quad \text{where cut and not terminated}
 
-    A policy, its hyper-parameters and the file that `save` writes are PPO's: ``PPO.load`` reads it, and `load` reads
-    PPO's. The arguments are those of PPO that make sense here, each with PPO's default; gSDE and another buffer do not.
+    A policy, its hyper-parameters and the file that `save` writes are PPO's: ``PPO.load`` reads it,
+    and `load` reads PPO's. The arguments are those of PPO that make sense here, each with PPO's
+    default; gSDE and another buffer do not.
 
-    In a callback, `locals` holds tensors, at each step as at the end of a rollout; reading a value of one at each step
-    costs what this class saves. ``infos`` is there and empty. Episodes are counted here as by `VecMonitor`. A run of
-    `imitate` with `out` goes on exactly, as with PPO.
+    In a callback, `locals` holds tensors, at each step as at the end of a rollout; reading a value
+    of one at each step costs what this class saves. ``infos`` is there and empty. Episodes are
+    counted here as by `VecMonitor`. A run of `imitate` with `out` goes on exactly, as with PPO.
 
     Args:
         policy: ``"MlpPolicy"`` or a class of actor-critic policies.
@@ -57,13 +59,16 @@ class ResidentPPO(PPO):
         device: Device of the policy; ``"auto"`` is the environment's.
 
     Raises:
-        TypeError: Another environment, wrappers such as `VecNormalize` included; a policy with other distributions.
-        ValueError: Observations that are no vectors; an environment on another device than the policy; a file of a
-            PPO with gSDE; a log-probability in a rollout that is not finite.
+        TypeError: Another environment, wrappers such as `VecNormalize` included; a policy with
+        other distributions.
+        ValueError: Observations that are no vectors; an environment on another device than the
+            policy; a file of a PPO with gSDE; a log-probability in a rollout that is not finite.
 
     Example:
         >>> from advlearn_envs import CartPole
-        >>> player = ResidentPPO("MlpPolicy", CartPole(4), n_steps=8, batch_size=16, n_epochs=1, seed=0)
+        >>> player = ResidentPPO(
+        ...     "MlpPolicy", CartPole(4), n_steps=8, batch_size=16, n_epochs=1, seed=0
+        ... )
         >>> player.learn(64).num_timesteps
         64
         >>> player.rollout_buffer.observations.shape
@@ -72,8 +77,9 @@ class ResidentPPO(PPO):
     Reference: Schulman et al., "Proximal Policy Optimization Algorithms", 2017.
 
     Deviations:
-        From stable-baselines3: minibatches are drawn by torch; the numbers that its distributions check at each call
-        are checked once a rollout; `get_env` gives an adapter of this class around the same batch.
+        From stable-baselines3: minibatches are drawn by torch; the numbers that its distributions
+        check at each call are checked once a rollout; `get_env` gives an adapter of this class
+        around the same batch.
     """
 
     def __init__(
@@ -102,7 +108,9 @@ class ResidentPPO(PPO):
         _init_setup_model: bool = True,  # `load` of stable-baselines3 gives it
     ) -> None:
         if isinstance(policy, str) and policy != "MlpPolicy":
-            raise ValueError(f"policy: expected 'MlpPolicy' or a class, since observations are vectors, got {policy!r}")
+            raise ValueError(
+                f"policy: expected 'MlpPolicy' or a class, since observations are vectors, got {policy!r}"
+            )
         venv: Any = None if env is None else vec_env(env)
         if venv is not None:
             device = venv.env.device if device == "auto" else device
@@ -159,7 +167,11 @@ class ResidentPPO(PPO):
         super().set_env(venv, force_reset)
 
     def collect_rollouts(
-        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
     ) -> bool:
         """Fill the buffer with a rollout; False if a callback stopped it."""
         self.policy.set_training_mode(False)
@@ -175,7 +187,12 @@ class ResidentPPO(PPO):
                 actions, values, log_probs = self.policy(obs_tensor)
             clipped_actions = self._clipped(actions)
             step = self.batch.step(clipped_actions)
-            new_obs, rewards, starts, dones = step.observations, step.rewards, dones, step.terminated | step.truncated
+            new_obs, rewards, starts, dones = (
+                step.observations,
+                step.rewards,
+                dones,
+                step.terminated | step.truncated,
+            )
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
@@ -191,12 +208,17 @@ class ResidentPPO(PPO):
         return True
 
     @torch.no_grad()
-    def _finish(self, buffer: ResidentBuffer, cut: list[tuple[Tensor, Tensor]], obs: Tensor, dones: Tensor) -> Tensor:
+    def _finish(
+        self, buffer: ResidentBuffer, cut: list[tuple[Tensor, Tensor]], obs: Tensor, dones: Tensor
+    ) -> Tensor:
         """What is left when the last step is made, where the host may wait; returns the values behind it."""
         odd = int((~buffer.log_probs.isfinite()).sum())
         if odd:
-            raise ValueError(f"policy: {odd} of {buffer.log_probs.numel()} log-probabilities are not finite: diverged")
-        # Rows that were cut are few, so finding them costs less than the value of every last observation.
+            raise ValueError(
+                f"policy: {odd} of {buffer.log_probs.numel()} log-probabilities are not finite: diverged"
+            )
+        # Rows that were cut are few, so finding them costs less than the value of every last
+        # observation.
         where = torch.stack([here for here, _ in cut]).nonzero()
         if len(where):
             t, i = where.unbind(1)
@@ -221,7 +243,9 @@ class ResidentPPO(PPO):
 
     def _setup_model(self) -> None:
         if self.use_sde:
-            raise ValueError("use_sde: expected False, got True: gSDE draws its noise by another loop; use PPO")
+            raise ValueError(
+                "use_sde: expected False, got True: gSDE draws its noise by another loop; use PPO"
+            )
         # Whatever a file of PPO says.
         self.rollout_buffer_class, self.rollout_buffer_kwargs = ResidentBuffer, {}
         super()._setup_model()
@@ -229,7 +253,10 @@ class ResidentPPO(PPO):
         space = self.action_space
         # Once, since a copy from the host at each step is what this class avoids.
         self._bounds = (
-            (torch.as_tensor(space.low, device=self.device), torch.as_tensor(space.high, device=self.device))
+            (
+                torch.as_tensor(space.low, device=self.device),
+                torch.as_tensor(space.high, device=self.device),
+            )
             if isinstance(space, spaces.Box)
             else None
         )

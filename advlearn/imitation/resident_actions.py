@@ -1,13 +1,17 @@
 """Distributions of actions that draw and score without making the host wait for the device.
 
-Those of torch look at their arguments each time they are made (`validate_args`), and `torch.multinomial` looks at its
-probabilities; on a GPU each look waits for everything before it.
+Those of torch look at their arguments each time they are made (`validate_args`), and
+`torch.multinomial` looks at its probabilities; on a GPU each look waits for everything before it.
 """
 
 from typing import Self, final
 
 import torch
-from stable_baselines3.common.distributions import CategoricalDistribution, DiagGaussianDistribution, Distribution
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    DiagGaussianDistribution,
+    Distribution,
+)
 from torch import Tensor
 from torch.distributions import Categorical, Normal
 
@@ -17,7 +21,9 @@ class ResidentCategorical(CategoricalDistribution):
     """Discrete actions, drawn as `torch.multinomial` draws them: the same numbers from the same generator.
 
     Example:
-        >>> found = ResidentCategorical(2).proba_distribution(torch.tensor([[0.0, 9.0], [9.0, 0.0]]))
+        >>> found = ResidentCategorical(2).proba_distribution(
+        ...     torch.tensor([[0.0, 9.0], [9.0, 0.0]])
+        ... )
         >>> found.mode()
         tensor([1, 0])
     """
@@ -45,7 +51,9 @@ class ResidentGaussian(DiagGaussianDistribution):
 
     def proba_distribution(self, mean_actions: Tensor, log_std: Tensor) -> Self:
         """Take means (n, k) and the logarithms of the standard deviations (k,)."""
-        self.distribution = Normal(mean_actions, log_std.exp().expand_as(mean_actions), validate_args=False)
+        self.distribution = Normal(
+            mean_actions, log_std.exp().expand_as(mean_actions), validate_args=False
+        )
         return self
 
 
@@ -59,4 +67,6 @@ def resident(distribution: Distribution) -> Distribution:
         return ResidentCategorical(distribution.action_dim)
     if type(distribution) is DiagGaussianDistribution:
         return ResidentGaussian(distribution.action_dim)
-    raise TypeError(f"policy: expected categorical or diagonal Gaussian actions, got {type(distribution).__name__}")
+    raise TypeError(
+        f"policy: expected categorical or diagonal Gaussian actions, got {type(distribution).__name__}"
+    )

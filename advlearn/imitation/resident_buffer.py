@@ -37,13 +37,13 @@ class ResidentBuffer(RolloutBuffer):
         >>> buffer.returns[:, 0]
         tensor([3., 4.])
 
-    Reference: Schulman et al., "High-Dimensional Continuous Control Using Generalized Advantage Estimation", 2016,
-        eq. 16.
+    Reference: Schulman et al., "High-Dimensional Continuous Control Using Generalized Advantage
+        Estimation", 2016, eq. 16.
 
     Deviations:
-        Minibatches are drawn by torch, stable-baselines3's by numpy. A row of the flat samples is a step of all
-        environments, not an environment of all steps. With the first minibatch of a rollout, `values` and `returns`
-        become flat numpy arrays, as theirs become flat.
+        Minibatches are drawn by torch, stable-baselines3's by numpy. A row of the flat samples is a
+        step of all environments, not an environment of all steps. With the first minibatch of a
+        rollout, `values` and `returns` become flat numpy arrays, as theirs become flat.
     """
 
     observations: Tensor
@@ -60,7 +60,9 @@ class ResidentBuffer(RolloutBuffer):
         shape, device = (self.buffer_size, self.n_envs), self.device
         whole = isinstance(self.action_space, spaces.Discrete)
         self.observations = torch.zeros(*shape, *self.obs_shape, device=device)
-        self.actions = torch.zeros(*shape, self.action_dim, dtype=torch.int64 if whole else None, device=device)
+        self.actions = torch.zeros(
+            *shape, self.action_dim, dtype=torch.int64 if whole else None, device=device
+        )
         for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
             setattr(self, name, torch.zeros(shape, device=device))
         self.generator_ready = False
@@ -123,7 +125,9 @@ class ResidentBuffer(RolloutBuffer):
             RuntimeError: The rollout is not complete.
         """
         if not self.full:
-            raise RuntimeError(f"get: expected a buffer of {self.buffer_size} steps, got {self.pos}")
+            raise RuntimeError(
+                f"get: expected a buffer of {self.buffer_size} steps, got {self.pos}"
+            )
         if not self.generator_ready:
             self._flatten()
         size = self.buffer_size * self.n_envs
@@ -136,8 +140,9 @@ class ResidentBuffer(RolloutBuffer):
         values, returns = torch.as_tensor(self.values), torch.as_tensor(self.returns)
         parts = self.observations, self.actions, values, self.log_probs, self.advantages, returns
         self._samples = RolloutBufferSamples(*(part.flatten(0, 1) for part in parts))
-        # `PPO.train` ends in numpy's variance of both, for its log, and numpy reads no tensor on a GPU. They are handed
-        # over here, once a rollout and before any gradient is queued behind them, since it has no hook at its end and
-        # stable-baselines3's own buffer changes its attributes at this place too.
+        # `PPO.train` ends in numpy's variance of both, for its log, and numpy reads no tensor on a
+        # GPU. They are handed over here, once a rollout and before any gradient is queued behind
+        # them, since it has no hook at its end and stable-baselines3's own buffer changes its
+        # attributes at this place too.
         self.values, self.returns = (part.flatten().cpu().numpy() for part in (values, returns))
         self.generator_ready = True

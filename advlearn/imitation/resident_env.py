@@ -44,8 +44,8 @@ class Stepped(Protocol):
     def _replace(self, *, rewards: Tensor) -> Self: ...
 
 
-# Not the class `advlearn_envs.BatchedEnv` itself: the library stands without the environments, and any batch of this
-# form will do.
+# Not the class `advlearn_envs.BatchedEnv` itself: the library stands without the environments, and
+# any batch of this form will do.
 @runtime_checkable
 class Batch(Protocol):
     """Environments that step together in tensors and reset themselves; `advlearn_envs.BatchedEnv` is one."""
@@ -148,7 +148,8 @@ class Counted(BatchWrapper):
             most: Most episodes that are returned.
 
         Returns:
-            Return ``r``, length ``l`` and seconds ``t`` since the wrapper was made, as `VecMonitor` has them.
+            Return ``r``, length ``l`` and seconds ``t`` since the wrapper was made, as `VecMonitor`
+            has them.
         """
         if not self._steps:
             return []
@@ -184,7 +185,8 @@ class ResidentRecording(BatchWrapper):
 
     def step(self, actions: Tensor) -> Stepped:
         step = self.batch.step(actions)
-        # No copies: a batch returns new tensors each time, and nobody writes into the actions it was given.
+        # No copies: a batch returns new tensors each time, and nobody writes into the actions it
+        # was given.
         self._steps.append((self._before, actions, step.final_observations, step.terminated))
         self._before = step.observations
         return step._replace(rewards=torch.zeros_like(step.rewards))

@@ -12,9 +12,10 @@ class ReturnScale:
 
     .. math:: R_t = r_t + \gamma\,(1 - end_{t-1})\,R_{t-1}, \qquad r_t \leftarrow r_t / std(R)
 
-    A critic that wins gives rewards of any size, and a value function takes many steps to reach hundreds; the policy's
-    own gradient, whose advantages are normalised, does not change. Taking a mean off would pay for living or dying.
-    Sums are float64, and nothing is read on the host but by `state_dict`.
+    A critic that wins gives rewards of any size, and a value function takes many steps to reach
+    hundreds; the policy's own gradient, whose advantages are normalised, does not change. Taking a
+    mean off would pay for living or dying. Sums are float64, and nothing is read on the host but by
+    `state_dict`.
 
     Args:
         gamma: Discount.
@@ -23,10 +24,13 @@ class ReturnScale:
 
     Example:
         >>> scale = ReturnScale(0.0, 1)
-        >>> scale(torch.tensor([[2.0], [-2.0], [2.0], [-2.0]]), torch.zeros(4, 1, dtype=torch.bool))[:, 0]
+        >>> scale(
+        ...     torch.tensor([[2.0], [-2.0], [2.0], [-2.0]]), torch.zeros(4, 1, dtype=torch.bool)
+        ... )[:, 0]
         tensor([ 1., -1.,  1., -1.])
 
-    Reference: Engstrom et al. 2020, "Implementation Matters in Deep RL", section 3 (reward scaling).
+    Reference: Engstrom et al. 2020, "Implementation Matters in Deep RL", section 3 (reward
+    scaling).
     """
 
     def __init__(self, gamma: float, environments: int, device: torch.device | str = "cpu") -> None:
@@ -47,19 +51,30 @@ class ReturnScale:
 
     def state_dict(self) -> dict[str, Any]:
         """What is needed to go on: plain numbers."""
-        return {"return": self._return.tolist(), "moments": [self._count, float(self._mean), float(self._square)]}
+        return {
+            "return": self._return.tolist(),
+            "moments": [self._count, float(self._mean), float(self._square)],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         count, *moments = state["moments"]
-        self._return = torch.tensor(state["return"], dtype=torch.float64, device=self._return.device)
-        self._mean, self._square = torch.tensor(moments, dtype=torch.float64, device=self._return.device)
+        self._return = torch.tensor(
+            state["return"], dtype=torch.float64, device=self._return.device
+        )
+        self._mean, self._square = torch.tensor(
+            moments, dtype=torch.float64, device=self._return.device
+        )
         self._count = int(count)
 
     def _add(self, values: Tensor) -> None:
         """Chan's update of count, mean and sum of squares."""
         count, mean = values.numel(), values.mean()
         total, apart = self._count + count, mean - self._mean
-        self._square = self._square + (values - mean).square().sum() + apart.square() * (self._count * count / total)
+        self._square = (
+            self._square
+            + (values - mean).square().sum()
+            + apart.square() * (self._count * count / total)
+        )
         self._mean = self._mean + apart * (count / total)
         self._count = total

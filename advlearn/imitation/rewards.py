@@ -1,8 +1,9 @@
 """Forms of the reward that a policy gets from the critic's score of what it did.
 
-With s the logit of "expert" and D = sigmoid(s); a critic of another objective (least squares, Wasserstein) gives s a
-meaning of its own, which each form names. The sign matters where episodes differ in length: a reward that is never
-negative pays for staying alive, one that is never positive for ending early, whatever the expert did.
+With s the logit of "expert" and D = sigmoid(s); a critic of another objective (least squares,
+Wasserstein) gives s a meaning of its own, which each form names. The sign matters where episodes
+differ in length: a reward that is never negative pays for staying alive, one that is never positive
+for ending early, whatever the expert did.
 """
 
 from collections.abc import Callable

@@ -6,11 +6,11 @@ from typing import Any
 from torch import nn
 
 from advlearn.core.adversary import Adversary
-from advlearn.engine import checkpoint
 from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.learned_reward import LearnedReward
 from advlearn.imitation.transitions import Encoder, Images, Transitions
 from advlearn.nets import Network, build
+from advlearn.training import checkpoint
 
 
 def save_reward(reward: LearnedReward, path: str | Path) -> Path:
@@ -29,7 +29,9 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     # Regularizers may have put something around it.
     network = next((m for m in reward.adversary.critic.modules() if isinstance(m, Network)), None)
     if network is None:
-        raise TypeError(f"reward: expected a network of advlearn, got {type(reward.adversary.critic).__name__}")
+        raise TypeError(
+            f"reward: expected a network of advlearn, got {type(reward.adversary.critic).__name__}"
+        )
     encoder = reward.encoder
     seen = {"choices": encoder.choices, "first": encoder.first, "inputs": encoder.inputs}
     images = [[start, list(shape)] for start, shape in encoder.state_images]
@@ -38,7 +40,7 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
         Path(path),
         {
             "objective": repr(reward.adversary.chain),
-            "critic": network.recipe(),
+            "critic": network.config(),
             "adversary": reward.adversary.state_dict(),
             "encoder": {**seen, "images": images},
             "demonstrations": [part.cpu() for part in reward.demonstrations],
@@ -50,7 +52,8 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
 def load_reward(path: str | Path) -> LearnedReward:
     """Read what `save_reward`, or `Imitation.save` as ``reward.pt``, wrote.
 
-    Of AIRL it is the recovered reward: the policy that its critic was set against is not part of the file.
+    Of AIRL it is the recovered reward: the policy that its critic was set against is not part of
+    the file.
 
     Args:
         path: The file, or the folder of `Imitation.save`.

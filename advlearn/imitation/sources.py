@@ -7,8 +7,8 @@ from typing import Any, cast
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.engine.files import replacing
 from advlearn.imitation.demonstrations import Array, Demonstrations
+from advlearn.training.files import replacing
 
 
 def record(
@@ -19,7 +19,8 @@ def record(
     Args:
         policy: Whatever has ``predict(observations, deterministic=...)`` as in stable-baselines3.
         env: Environment id, or a vectorised environment that resets itself.
-        episodes: How many; those of one environment after the other, so that short ones are not preferred.
+        episodes: How many; those of one environment after the other, so that short ones are not
+            preferred.
         deterministic: Take the policy's mode, else draw from it.
         seed: Seeds an environment that is made here.
 
@@ -32,7 +33,9 @@ def record(
 
     venv = make_vec_env(env, n_envs=1, seed=seed) if isinstance(env, str) else env
     # As many of each environment: taking the first to end would take the short ones.
-    wanted = [episodes // venv.num_envs + (i < episodes % venv.num_envs) for i in range(venv.num_envs)]
+    wanted = [
+        episodes // venv.num_envs + (i < episodes % venv.num_envs) for i in range(venv.num_envs)
+    ]
     seen: Any = venv.reset()
     running: list[list[Any]] = [[(_row(seen, i), None, 0.0)] for i in range(venv.num_envs)]
     done: list[list[tuple[list[Any], bool]]] = [[] for _ in range(venv.num_envs)]
@@ -48,7 +51,11 @@ def record(
     kept = [episode for found, n in zip(done, wanted, strict=True) for episode in found[:n]]
     returns = [sum(reward for _, _, reward in steps) for steps, _ in kept]
     parts = [
-        (_together([o for o, _, _ in steps], np.stack), np.stack([a for _, a, _ in steps[1:]]), terminated)
+        (
+            _together([o for o, _, _ in steps], np.stack),
+            np.stack([a for _, a, _ in steps[1:]]),
+            terminated,
+        )
         for steps, terminated in kept
     ]
     return _joined(parts, env if isinstance(env, str) else "", float(np.mean(returns)))
@@ -58,16 +65,22 @@ def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstr
     """Demonstrations from trajectories as the package `imitation` has them.
 
     Args:
-        trajectories: Objects, or mappings, with ``obs`` (T + 1, ...) or its ``DictObs``, ``acts`` (T, ...) and
-            ``terminal``; ``rews`` if there is one, and all without ``acts`` where nobody noted them. They are taken one
-            by one, so they may be streamed.
+        trajectories: Objects, or mappings, with ``obs`` (T + 1, ...) or its ``DictObs``, ``acts``
+            (T, ...) and ``terminal``; ``rews`` if there is one, and all without ``acts`` where
+            nobody noted them. They are taken one by one, so they may be streamed.
         env_id: The environment.
 
     Raises:
-        ValueError: None at all, one without ``obs`` or ``terminal``, or what `Demonstrations` refuses.
+        ValueError: None at all, one without ``obs`` or ``terminal``, or what `Demonstrations`
+        refuses.
 
     Example:
-        >>> row = {"obs": [[0.0], [1.0], [2.0]], "acts": [1, 1], "rews": [1.0, 1.0], "terminal": True}
+        >>> row = {
+        ...     "obs": [[0.0], [1.0], [2.0]],
+        ...     "acts": [1, 1],
+        ...     "rews": [1.0, 1.0],
+        ...     "terminal": True,
+        ... }
         >>> demos = from_trajectories([row, row])
         >>> len(demos), demos.episodes, demos.expert_return
         (4, 2, 2.0)
@@ -78,9 +91,13 @@ def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstr
         t = _fields(trajectory)
         lacking = [name for name in ("obs", "terminal") if t.get(name) is None]
         if lacking:
-            raise ValueError(f"trajectories: number {len(parts)} lacks {', '.join(lacking)}; it has {', '.join(t)}")
+            raise ValueError(
+                f"trajectories: number {len(parts)} lacks {', '.join(lacking)}; it has {', '.join(t)}"
+            )
         acts = t.get("acts")
-        parts.append((_arrays(t["obs"]), None if acts is None else np.asarray(acts), bool(t["terminal"])))
+        parts.append(
+            (_arrays(t["obs"]), None if acts is None else np.asarray(acts), bool(t["terminal"]))
+        )
         returns.append(float("nan") if t.get("rews") is None else float(np.sum(t["rews"])))
     return _joined(parts, env_id, float(np.mean(returns)) if returns else float("nan"))
 
@@ -89,8 +106,9 @@ def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
     """Demonstrations from a Hugging Face data set in the layout of the package `imitation`, one episode a row.
 
     Args:
-        dataset: A ``datasets.Dataset``, or its name, whose split ``train`` is streamed. Rows have ``obs``, ``acts``,
-            ``rews`` and ``terminal``; ``infos``, which are pickled as text, are left alone.
+        dataset: A ``datasets.Dataset``, or its name, whose split ``train`` is streamed. Rows have
+            ``obs``, ``acts``, ``rews`` and ``terminal``; ``infos``, which are pickled as text, are
+            left alone.
         env_id: The environment, which such a data set does not name.
 
     Raises:
@@ -101,7 +119,9 @@ def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
         try:
             import datasets  # type: ignore[import-not-found]
         except ImportError:
-            raise ImportError(f"dataset: {dataset!r} is a name; to load it: pip install datasets") from None
+            raise ImportError(
+                f"dataset: {dataset!r} is a name; to load it: pip install datasets"
+            ) from None
         dataset = datasets.load_dataset(dataset, split="train", streaming=True)
     return from_trajectories(dataset, env_id)
 
@@ -119,19 +139,29 @@ def from_minari(dataset: Any) -> Demonstrations:
         try:
             import minari  # type: ignore[import-not-found]
         except ImportError:
-            raise ImportError(f"dataset: {dataset!r} is an id, and Minari, which loads it, is not installed") from None
+            raise ImportError(
+                f"dataset: {dataset!r} is an id, and Minari, which loads it, is not installed"
+            ) from None
         dataset = minari.load_dataset(dataset)
     given = list(dataset.iterate_episodes())
-    parts = [(_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in given]
+    parts = [
+        (_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in given
+    ]
     spec = getattr(dataset, "env_spec", None)
-    return _joined(parts, getattr(spec, "id", ""), float(np.mean([np.sum(e.rewards) for e in given])))
+    return _joined(
+        parts, getattr(spec, "id", ""), float(np.mean([np.sum(e.rewards) for e in given]))
+    )
 
 
 def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Path:
     """Write demonstrations to an npz file that `load_demonstrations` reads; the file is whole or absent."""
     path, seen, actions = Path(path), demonstrations.observations, demonstrations.actions
     named: dict[str, Any] = {} if actions is None else {"actions": actions}
-    named |= {f"observations/{n}": p for n, p in seen.items()} if isinstance(seen, dict) else {"observations": seen}
+    named |= (
+        {f"observations/{n}": p for n, p in seen.items()}
+        if isinstance(seen, dict)
+        else {"observations": seen}
+    )
     with replacing(path) as file:
         np.savez_compressed(
             file,
@@ -151,13 +181,19 @@ def _fields(trajectory: Any) -> Mapping[str, Any]:
     return {name: getattr(trajectory, name) for name in names if hasattr(trajectory, name)}
 
 
-def _joined(parts: Sequence[tuple[Any, Array | None, bool]], env_id: str, expert_return: float) -> Demonstrations:
+def _joined(
+    parts: Sequence[tuple[Any, Array | None, bool]], env_id: str, expert_return: float
+) -> Demonstrations:
     if not parts:
         raise ValueError("demonstrations: expected at least one episode, got none")
     acted = [actions for _, actions, _ in parts if actions is not None]
     if len(acted) not in (0, len(parts)):
-        raise ValueError(f"actions: expected in every episode or in none, got them in {len(acted)} of {len(parts)}")
-    lengths = [len(actions) for actions in acted] or [_steps(observations) for observations, _, _ in parts]
+        raise ValueError(
+            f"actions: expected in every episode or in none, got them in {len(acted)} of {len(parts)}"
+        )
+    lengths = [len(actions) for actions in acted] or [
+        _steps(observations) for observations, _, _ in parts
+    ]
     return Demonstrations(
         _together([observations for observations, _, _ in parts], np.concatenate),
         np.concatenate(acted) if acted else None,
@@ -177,7 +213,10 @@ def _together(observations: list[Any], join: Callable[[list[Any]], Array]) -> An
 
 def _steps(observations: Any) -> int:
     """Steps of an episode whose last observation is included."""
-    return len(next(iter(observations.values())) if isinstance(observations, dict) else observations) - 1
+    return (
+        len(next(iter(observations.values())) if isinstance(observations, dict) else observations)
+        - 1
+    )
 
 
 def _row(observations: Any, i: int) -> Any:

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 Inputs = Literal["state-action", "state", "state-next", "state-action-next"]
 # Start and shape (C, H, W) of each image in a vector.
 Images = tuple[tuple[int, tuple[int, ...]], ...]
-# The flag of the absorbing state, in standard deviations of what the expert saw. A critic that may not be steep, by a
-# penalty or because it is small, tells only what lies far apart; with a flag of 1 the absorbing state is nearer to the
-# expert than most of what a beginner sees, and ending is paid like it.
+# The flag of the absorbing state, in standard deviations of what the expert saw. A critic that may
+# not be steep, by a penalty or because it is small, tells only what lies far apart; with a flag of
+# 1 the absorbing state is nearer to the expert than most of what a beginner sees, and ending is
+# paid like it.
 FAR = 10.0
 INPUTS = ("state-action", "state", "state-next", "state-action-next")
 
@@ -21,8 +22,10 @@ class Transitions(NamedTuple):
 
     Attributes:
         observations: Observations, float32 (N, d), or uint8 where they are images and nothing else.
-        actions: Actions as the environment took them, float32 (N, k) or int64 (N,); (N, 0) where they are not known.
-        next_observations: Observations after the step, as `observations`; the last one where an episode ended.
+        actions: Actions as the environment took them, float32 (N, k) or int64 (N,); (N, 0) where
+            they are not known.
+        next_observations: Observations after the step, as `observations`; the last one where an
+            episode ended.
         terminated: Whether the environment, not a time limit, ended the episode, bool (N,).
     """
 
@@ -32,7 +35,9 @@ class Transitions(NamedTuple):
     terminated: Tensor
 
     @classmethod
-    def of(cls, observations: Any, actions: Any, next_observations: Any, terminated: Any) -> "Transitions":
+    def of(
+        cls, observations: Any, actions: Any, next_observations: Any, terminated: Any
+    ) -> "Transitions":
         """Transitions from arrays of N rows."""
         acts = torch.as_tensor(actions)
         return cls(
@@ -79,7 +84,11 @@ class Memory:
 
     def add(self, new: Transitions) -> None:
         """Keep `new`, and let go of the oldest beyond the capacity."""
-        joined = new if self.held is None else Transitions(*map(torch.cat, zip(self.held, new, strict=True)))
+        joined = (
+            new
+            if self.held is None
+            else Transitions(*map(torch.cat, zip(self.held, new, strict=True)))
+        )
         self.held = joined.at(slice(max(0, joined.size - self.capacity), None))
 
     def draw(self, n: int) -> Transitions:
@@ -97,14 +106,16 @@ class Memory:
 class Encoder(nn.Module):
     """What a critic sees of a transition: standardised vectors, a flag of 10 in the absorbing state behind an end.
 
-    Statistics are those of the demonstrations and stay as they are, so that a reward does not drift with the policy. A
-    feature that is constant there is left at its own scale. Pixels, from 0 to 255, are mapped to -1 to 1.
+    Statistics are those of the demonstrations and stay as they are, so that a reward does not drift
+    with the policy. A feature that is constant there is left at its own scale. Pixels, from 0 to
+    255, are mapped to -1 to 1.
 
     Args:
         demonstrations: Where the statistics come from.
         choices: Number of discrete actions, counted from `first`; 0 for vectors.
         first: The smallest discrete action.
-        inputs: ``"state-action"``, ``"state"``, ``"state-next"`` (no actions needed) or ``"state-action-next"``.
+        inputs: ``"state-action"``, ``"state"``, ``"state-next"`` (no actions needed) or
+            ``"state-action-next"``.
         images: Start and shape (C, H, W) of each image in an observation; see `layout.Layout`.
 
     Attributes:
@@ -114,7 +125,9 @@ class Encoder(nn.Module):
         ValueError: Any other `inputs`, or one with actions where the demonstrations have none.
 
     Example:
-        >>> steps = Transitions.of(torch.randn(9, 3), torch.arange(9) % 2, torch.randn(9, 3), torch.zeros(9))
+        >>> steps = Transitions.of(
+        ...     torch.randn(9, 3), torch.arange(9) % 2, torch.randn(9, 3), torch.zeros(9)
+        ... )
         >>> Encoder(steps, choices=2)(steps).shape
         torch.Size([9, 6])
     """
@@ -167,7 +180,9 @@ class Encoder(nn.Module):
         if "next" not in self.inputs:
             return self.state_images
         behind = self.width - self.mean.shape[0] - 1
-        return self.state_images + tuple((behind + start, shape) for start, shape in self.state_images)
+        return self.state_images + tuple(
+            (behind + start, shape) for start, shape in self.state_images
+        )
 
     def states(self, observations: Tensor) -> Tensor:
         """Standardised observations and a flag that is 0: (N, d + 1)."""
@@ -181,7 +196,9 @@ class Encoder(nn.Module):
             parts.append(self._actions(steps.actions))
         if "next" in self.inputs:
             after = self.states(steps.next_observations)
-            parts.append(torch.where(steps.terminated[:, None], self.absorbing_state(steps.size), after))
+            parts.append(
+                torch.where(steps.terminated[:, None], self.absorbing_state(steps.size), after)
+            )
         return torch.cat(parts, 1)
 
     def absorbing_state(self, n: int) -> Tensor:
@@ -198,7 +215,9 @@ class Encoder(nn.Module):
 
     def _actions(self, actions: Tensor) -> Tensor:
         if self.choices:
-            return (actions[:, None] - self.first == torch.arange(self.choices, device=actions.device)).to(self.mean)
+            return (
+                actions[:, None] - self.first == torch.arange(self.choices, device=actions.device)
+            ).to(self.mean)
         return (actions - self.action_mean) / self.action_scale
 
 

@@ -38,13 +38,18 @@ class Watch:
             remark_on_sign(self.run, float(paid.min()), float(paid.max()), lengths)
         episodes = [float(episode["r"]) for episode in player.ep_info_buffer or ()]
         found = float(np.mean(episodes)) if episodes else float("nan")
-        self.run.history.append({"steps": player.num_timesteps, "return": found, **self.run.reward.figures()})
+        self.run.history.append(
+            {"steps": player.num_timesteps, "return": found, **self.run.reward.figures()}
+        )
         tenth = 10 * player.num_timesteps // self.steps
         if tenth > self._tenth and not self.quiet:
             self._tenth = tenth
             words = self.run.reward.adversary.health().verdict
             of = f" of {self.run.demonstrations.expert_return:.1f}"
-            print(f"{player.num_timesteps} steps: return {found:.1f}{of}; {words}{self._speed()}", file=sys.stderr)
+            print(
+                f"{player.num_timesteps} steps: return {found:.1f}{of}; {words}{self._speed()}",
+                file=sys.stderr,
+            )
         if self._began is None:
             self._began = time.monotonic(), player.num_timesteps
 

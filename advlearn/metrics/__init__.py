@@ -1,11 +1,16 @@
 """Measures of generators, of two samples, of transfer and of fairness, as plain functions.
 
-Every image metric takes features (N, d), so any extractor works; `features` computes them in batches.
-Results are float64 and carry no gradient. Random parts use a private generator made from `seed`.
-Fairness takes predictions and groups of any usual form and gives floats.
+Every image metric takes features (N, d), so any extractor works; `features` computes them in
+batches. Results are float64 and carry no gradient. Random parts use a private generator made from
+`seed`. Fairness takes predictions and groups of any usual form and gives floats.
 """
 
-from advlearn.metrics.coverage import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
+from advlearn.metrics.coverage import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    precision_recall,
+)
 from advlearn.metrics.extract import features
 from advlearn.metrics.fairness import (
     GroupReport,
@@ -19,8 +24,19 @@ from advlearn.metrics.fairness import (
     mean_difference,
     quantile_difference,
 )
-from advlearn.metrics.fidelity import MeanStd, frechet_distance, frechet_from_moments, inception_score, kid
-from advlearn.metrics.image_report import ImageReport, image_report, per_class_frechet, sampled_report
+from advlearn.metrics.fidelity import (
+    MeanStd,
+    frechet_distance,
+    frechet_from_moments,
+    inception_score,
+    kid,
+)
+from advlearn.metrics.image_report import (
+    ImageReport,
+    image_report,
+    per_class_frechet,
+    sampled_report,
+)
 from advlearn.metrics.inception import Inception
 from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
 from advlearn.metrics.memorisation import Memorisation, memorisation, nearest, nearest_k

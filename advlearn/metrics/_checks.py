@@ -33,11 +33,15 @@ def rows(name: str, value: Tensor, *, at_least: int = 1, dims: str = "(N, d)") -
         raise ValueError(f"{name}: expected at least {at_least} samples, got {describe(value)}")
     if not bool(torch.isfinite(value).all()):
         bad = int((~torch.isfinite(value)).sum())
-        raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite in {describe(value)}")
+        raise ValueError(
+            f"{name}: expected finite values, got {bad} NaN or infinite in {describe(value)}"
+        )
     return value.detach().double()
 
 
-def pair(names: tuple[str, str], x: Tensor, y: Tensor, *, at_least: int = 1) -> tuple[Tensor, Tensor]:
+def pair(
+    names: tuple[str, str], x: Tensor, y: Tensor, *, at_least: int = 1
+) -> tuple[Tensor, Tensor]:
     """Check two sample sets (N, d) and (M, d) of one width on one device; returns both in float64.
 
     Args:
@@ -48,13 +52,18 @@ def pair(names: tuple[str, str], x: Tensor, y: Tensor, *, at_least: int = 1) -> 
 
     Raises:
         TypeError: Not a float tensor.
-        ValueError: Another shape, different widths or devices, too few rows, or values that are not finite.
+        ValueError: Another shape, different widths or devices, too few rows, or values that are not
+        finite.
     """
     first, second = rows(names[0], x, at_least=at_least), rows(names[1], y, at_least=at_least)
     if first.shape[1] != second.shape[1]:
-        raise ValueError(f"{names[1]}: expected {first.shape[1]} columns as in {names[0]}, got {describe(y)}")
+        raise ValueError(
+            f"{names[1]}: expected {first.shape[1]} columns as in {names[0]}, got {describe(y)}"
+        )
     if first.device != second.device:
-        raise ValueError(f"{names[1]}: expected a tensor on {first.device} as {names[0]}, got one on {second.device}")
+        raise ValueError(
+            f"{names[1]}: expected a tensor on {first.device} as {names[0]}, got one on {second.device}"
+        )
     return first, second
 
 

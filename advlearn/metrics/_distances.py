@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 20  # float64 entries of one block of a distance matrix: 8 MiB, which an allocator keeps for the next
+_BLOCK = (
+    1 << 20
+)  # float64 entries of one block of a distance matrix: 8 MiB, which an allocator keeps for the next
 _WIDE = 64  # above this width the matrix-product form is several times faster, and exact enough in float64
 
 
@@ -46,7 +48,8 @@ def neighbour_radius(x: Tensor, k: int) -> Tensor:
 def median_distance(x: Tensor, y: Tensor, limit: int = 2000) -> float:
     """Median of the positive distances between the pooled rows; 1.0 where all rows coincide.
 
-    Above `limit` pooled rows an evenly spaced part of them is used, so the result needs no random numbers.
+    Above `limit` pooled rows an evenly spaced part of them is used, so the result needs no random
+    numbers.
     """
     pooled = torch.cat([x, y])
     if pooled.shape[0] > limit:

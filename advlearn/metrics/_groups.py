@@ -40,7 +40,9 @@ def numbers(name: str, value: Any, samples: int | None = None) -> np.ndarray:
     if array.dtype.kind == "O":  # how pandas hands out its own number types
         array = np.asarray(array.tolist())
     if array.dtype.kind not in "biuf":
-        odd = next((value for value in array.tolist() if not isinstance(value, (int, float))), array[0])
+        odd = next(
+            (value for value in array.tolist() if not isinstance(value, (int, float))), array[0]
+        )
         raise TypeError(f"{name}: expected numbers, got {odd!r}")
     array = array.astype(np.float64)
     odd = np.flatnonzero(~np.isfinite(array))
@@ -60,7 +62,9 @@ def positives(name: str, value: Any, samples: int | None = None) -> np.ndarray:
     negative = -1.0 if (array == -1.0).any() else 0.0
     odd = array[(array != 1.0) & (array != negative)]
     if odd.size:
-        raise ValueError(f"{name}: expected labels 0 and 1 (or -1 and 1), got {odd[0]:g}; threshold scores first")
+        raise ValueError(
+            f"{name}: expected labels 0 and 1 (or -1 and 1), got {odd[0]:g}; threshold scores first"
+        )
     return array == 1.0
 
 
@@ -75,7 +79,9 @@ def weights(value: Any, samples: int) -> np.ndarray:
         return np.ones(samples)
     array = numbers("weights", value, samples)
     if (array < 0).any():
-        raise ValueError(f"weights: expected none below 0, got {array.min():g} in sample {array.argmin()}")
+        raise ValueError(
+            f"weights: expected none below 0, got {array.min():g} in sample {array.argmin()}"
+        )
     return array
 
 
@@ -93,8 +99,12 @@ def groups(value: Any, samples: int) -> Groups:
     if len(parts) == 1:
         return parts[0]
     # Of the combinations only those that occur are groups: an empty one has no rate.
-    codes, inverse = np.unique(np.stack([part.codes for part in parts], axis=1), axis=0, return_inverse=True)
-    labels = [tuple(part.labels[code] for part, code in zip(parts, row, strict=True)) for row in codes]
+    codes, inverse = np.unique(
+        np.stack([part.codes for part in parts], axis=1), axis=0, return_inverse=True
+    )
+    labels = [
+        tuple(part.labels[code] for part, code in zip(parts, row, strict=True)) for row in codes
+    ]
     return Groups(inverse.reshape(-1), list(labels))
 
 
@@ -126,9 +136,15 @@ def _columns(value: Any) -> dict[str, Any]:
 
 
 def _factorise(name: str, array: np.ndarray) -> Groups:
-    missing = [index for index, label in enumerate(array.tolist()) if label is None or _unequal_to_itself(label)]
+    missing = [
+        index
+        for index, label in enumerate(array.tolist())
+        if label is None or _unequal_to_itself(label)
+    ]
     if missing:
-        raise ValueError(f"{name}: expected a group for each sample, got {array[missing[0]]} in sample {missing[0]}")
+        raise ValueError(
+            f"{name}: expected a group for each sample, got {array[missing[0]]} in sample {missing[0]}"
+        )
     if array.dtype.kind != "O":
         labels, codes = np.unique(array, return_inverse=True)
         return Groups(codes, labels.tolist())
@@ -141,7 +157,9 @@ def _factorise(name: str, array: np.ndarray) -> Groups:
     except TypeError:  # labels of several types have no order but that of their first sample
         ordered = list(found)
     index = {label: code for code, label in enumerate(ordered)}
-    return Groups(np.array([index[label] for label in array.tolist()], dtype=np.int64), list(ordered))
+    return Groups(
+        np.array([index[label] for label in array.tolist()], dtype=np.int64), list(ordered)
+    )
 
 
 def _unequal_to_itself(label: Any) -> bool:

@@ -25,8 +25,10 @@ class DensityCoverage(NamedTuple):
     """Density and coverage of a generator.
 
     Attributes:
-        density: Float64 scalar, at least 0 and possibly above 1; its mean is 1 for equal distributions.
-        coverage: Float64 scalar in [0, 1], share of real samples with a generated one in their neighbourhood.
+        density: Float64 scalar, at least 0 and possibly above 1; its mean is 1 for equal
+            distributions.
+        coverage: Float64 scalar in [0, 1], share of real samples with a generated one in their
+            neighbourhood.
     """
 
     density: Tensor
@@ -36,13 +38,14 @@ class DensityCoverage(NamedTuple):
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     r"""Improved precision and recall of features, with manifolds made of balls around the samples.
 
-    The ball of a sample reaches to its k-th nearest other sample of the same set, boundary included.
-    Precision is the share of fake samples in at least one real ball, recall the share of real samples in at
-    least one fake ball.
+    The ball of a sample reaches to its k-th nearest other sample of the same set, boundary
+    included. Precision is the share of fake samples in at least one real ball, recall the share of
+    real samples in at least one fake ball.
 
     Args:
         real: Float (N, d), features of real images, N above k.
-        fake: Float (M, d), features of generated images, M above k, on the device of `real`; M = N is usual.
+        fake: Float (M, d), features of generated images, M above k, on the device of `real`; M = N
+            is usual.
         k: Neighbour that sets the radius. Values depend on k and N: compare at equal ones.
 
     Returns:
@@ -58,8 +61,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
         >>> round(result.precision.item(), 4), result.recall.item()
         (1.0, 0.75)
 
-    Reference: Kynkaanniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models",
-    NeurIPS 2019, equations 1 and 2.
+    Reference: Kynkaanniemi et al., "Improved Precision and Recall Metric for Assessing Generative
+    Models", NeurIPS 2019, equations 1 and 2.
     """
     first, second = pair(("real", "fake"), real, fake, at_least=count("k", k) + 1)
     real_radius, fake_radius = neighbour_radius(first, k), neighbour_radius(second, k)
@@ -96,10 +99,11 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
         >>> result.density.item(), result.coverage.item()
         (1.25, 1.0)
 
-    Reference: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020,
-    section 3.2.
+    Reference: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML
+    2020, section 3.2.
 
-    Deviations: none. As in the authors' code, and unlike `precision_recall`, the boundary is outside.
+    Deviations: none. As in the authors' code, and unlike `precision_recall`, the boundary is
+    outside.
     """
     first, second = pair(("real", "fake"), real, fake)
     if first.shape[0] <= count("k", k):

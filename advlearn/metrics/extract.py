@@ -16,21 +16,25 @@ def features(
 ) -> Tensor:
     """Features of a batch of images, f(x_n) for n = 1..N, without gradients and in evaluation mode.
 
-    Batches of the images are moved to the device; the model is not. Every submodule gets its own training
-    mode back afterwards, also when the model fails, so a part that was frozen in evaluation mode stays so.
+    Batches of the images are moved to the device; the model is not. Every submodule gets its own
+    training mode back afterwards, also when the model fails, so a part that was frozen in
+    evaluation mode stays so.
 
     Args:
-        model: A module, or any callable, from (B, ...) to (B, d); outputs (B, ...) are flattened to (B, d).
+        model: A module, or any callable, from (B, ...) to (B, d); outputs (B, ...) are flattened to
+            (B, d).
         images: Float or integer (N, ...), scaled as the model expects; N at least 1.
         batch_size: Images per call.
-        device: Where to compute; by default where the module's first parameter is, else where the images are.
+        device: Where to compute; by default where the module's first parameter is, else where the
+            images are.
 
     Returns:
         (N, d), in the dtype of the model's output, on the device it was computed on.
 
     Raises:
         TypeError: `images` is no tensor, or `model` returns something else than one.
-        ValueError: `images` without rows, a `batch_size` below 1, or an output whose rows are not the images.
+        ValueError: `images` without rows, a `batch_size` below 1, or an output whose rows are not
+        the images.
 
     Example:
         >>> images = torch.zeros(5, 1, 4, 4)
@@ -43,7 +47,9 @@ def features(
     if not isinstance(images, Tensor):
         raise TypeError(f"images: expected a tensor of shape (N, ...), got {describe(images)}")
     if images.ndim < 1 or images.shape[0] < 1:
-        raise ValueError(f"images: expected a tensor of shape (N, ...) with N at least 1, got {describe(images)}")
+        raise ValueError(
+            f"images: expected a tensor of shape (N, ...) with N at least 1, got {describe(images)}"
+        )
     parts = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [part.training for part in parts]
     where = _device(model, images) if device is None else torch.device(device)
@@ -51,7 +57,9 @@ def features(
         for part in parts:
             part.training = False
         with torch.no_grad():
-            return torch.cat([_rows(model(batch.to(where)), batch) for batch in images.split(batch_size)])
+            return torch.cat(
+                [_rows(model(batch.to(where)), batch) for batch in images.split(batch_size)]
+            )
     finally:
         for part, mode in zip(parts, modes, strict=True):
             part.training = mode
@@ -66,5 +74,7 @@ def _rows(output: object, batch: Tensor) -> Tensor:
     if not isinstance(output, Tensor):
         raise TypeError(f"model: expected it to return one tensor (B, d), got {describe(output)}")
     if output.ndim < 2 or output.shape[0] != batch.shape[0]:
-        raise ValueError(f"model: expected an output (B, d) with B = {batch.shape[0]}, got {describe(output)}")
+        raise ValueError(
+            f"model: expected an output (B, d) with B = {batch.shape[0]}, got {describe(output)}"
+        )
     return output.flatten(1)

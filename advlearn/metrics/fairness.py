@@ -1,7 +1,8 @@
 """Fairness of predictions: how far rates and means differ between the groups of a sensitive attribute.
 
-Labels, predictions, groups and weights may be tensors, arrays, lists or pandas columns. Results are Python
-floats. Groups that do not occur are left out; with several attributes their combinations are the groups.
+Labels, predictions, groups and weights may be tensors, arrays, lists or pandas columns. Results are
+Python floats. Groups that do not occur are left out; with several attributes their combinations are
+the groups.
 """
 
 import warnings
@@ -32,14 +33,16 @@ class GroupReport(NamedTuple):
     accuracy: float
 
 
-def group_report(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> dict[Hashable, GroupReport]:
+def group_report(
+    y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
+) -> dict[Hashable, GroupReport]:
     """Rates of a binary classifier by group.
 
     Args:
         y_true: Labels (N,): 0 and 1, -1 and 1, or False and True; 1 is the positive class.
         y_pred: Predicted labels (N,) in the same form.
-        groups: Group of each sample, any hashable labels (N,); several attributes as (N, k), a data frame or
-            a mapping of columns, whose combinations, as tuples, are the groups.
+        groups: Group of each sample, any hashable labels (N,); several attributes as (N, k), a data
+            frame or a mapping of columns, whose combinations, as tuples, are the groups.
         weights: Weight of each sample (N,), not negative; None weighs all the same.
 
     Returns:
@@ -47,7 +50,8 @@ def group_report(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) 
 
     Raises:
         TypeError: Labels that are no numbers, or groups that cannot be hashed.
-        ValueError: Wrong shapes, scores in place of labels, a sample without a group, or a group of weight 0.
+        ValueError: Wrong shapes, scores in place of labels, a sample without a group, or a group of
+        weight 0.
 
     Example:
         >>> report = group_report([1, 0, 1, 1], [1, 1, 0, 1], ["a", "a", "b", "b"])
@@ -57,7 +61,12 @@ def group_report(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) 
     label = _groups.positives("y_true", y_true)
     guess = _groups.positives("y_pred", y_pred, len(label))
     table = _Table(groups, weights, len(label))
-    rates = (table.mean(guess), table.mean(guess, label), table.mean(guess, ~label), table.mean(guess == label))
+    rates = (
+        table.mean(guess),
+        table.mean(guess, label),
+        table.mean(guess, ~label),
+        table.mean(guess == label),
+    )
     counts = np.bincount(table.groups.codes).tolist()
     rows = zip(counts, *(rate.tolist() for rate in rates), strict=True)
     return {group: GroupReport(*row) for group, row in zip(table.groups.labels, rows, strict=True)}
@@ -94,7 +103,8 @@ def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -
         weights: Weight of each sample (N,).
 
     Returns:
-        In [0, 1]; 1 is parity, and the "four-fifths rule" asks for 0.8. NaN where nobody is selected.
+        In [0, 1]; 1 is parity, and the "four-fifths rule" asks for 0.8. NaN where nobody is
+        selected.
 
     Raises:
         TypeError: As `group_report`.
@@ -107,7 +117,9 @@ def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -
     return _ratio(_selection(y_pred, groups, weights))
 
 
-def equal_opportunity_difference(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
+def equal_opportunity_difference(
+    y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
+) -> float:
     r"""Largest difference of true positive rates, P(prediction = 1 | label = 1, a), between two groups a.
 
     Args:
@@ -124,13 +136,15 @@ def equal_opportunity_difference(y_true: Any, y_pred: Any, groups: Any, *, weigh
         ValueError: As `demographic_parity_difference`.
 
     Warns:
-        RuntimeWarning: A group has no positive label; its rate is then taken as 0, as fairlearn does.
+        RuntimeWarning: A group has no positive label; its rate is then taken as 0, as fairlearn
+        does.
 
     Example:
         >>> equal_opportunity_difference([1, 1, 1, 0], [1, 1, 0, 1], ["a", "a", "b", "b"])
         1.0
 
-    Reference: Hardt et al., "Equality of Opportunity in Supervised Learning", NeurIPS 2016, definition 2.2.
+    Reference: Hardt et al., "Equality of Opportunity in Supervised Learning", NeurIPS 2016,
+    definition 2.2.
     """
     return _difference(_odds(y_true, y_pred, groups, weights, (True,))[0])
 
@@ -161,7 +175,9 @@ def equal_opportunity_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: A
     return _ratio(_odds(y_true, y_pred, groups, weights, (True,))[0])
 
 
-def equalized_odds_difference(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
+def equalized_odds_difference(
+    y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
+) -> float:
     r"""The larger of the differences between groups of true positive and of false positive rates.
 
     Args:
@@ -178,13 +194,17 @@ def equalized_odds_difference(y_true: Any, y_pred: Any, groups: Any, *, weights:
         ValueError: As `demographic_parity_difference`.
 
     Warns:
-        RuntimeWarning: A group lacks one of the labels; that rate is then taken as 0, as fairlearn does.
+        RuntimeWarning: A group lacks one of the labels; that rate is then taken as 0, as fairlearn
+        does.
 
     Example:
-        >>> equalized_odds_difference([1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 1, 0], ["a", "a", "a", "b", "b", "b"])
+        >>> equalized_odds_difference(
+        ...     [1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 1, 0], ["a", "a", "a", "b", "b", "b"]
+        ... )
         0.5
 
-    Reference: Hardt et al., "Equality of Opportunity in Supervised Learning", NeurIPS 2016, definition 2.1.
+    Reference: Hardt et al., "Equality of Opportunity in Supervised Learning", NeurIPS 2016,
+    definition 2.1.
     """
     return max(_difference(rate) for rate in _odds(y_true, y_pred, groups, weights, (True, False)))
 
@@ -199,8 +219,8 @@ def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any 
         weights: Weight of each sample (N,).
 
     Returns:
-        In [0, 1]; 1 is parity. Without a true positive NaN; without a false positive the ratio of the true
-        positive rates alone. Equal to fairlearn's function of this name with its defaults.
+        In [0, 1]; 1 is parity. Without a true positive NaN; without a false positive the ratio of
+        the true positive rates alone. Equal to fairlearn's function of this name with its defaults.
 
     Raises:
         TypeError: As `group_report`.
@@ -220,7 +240,8 @@ def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any 
 def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Largest difference of mean predictions, max_a E[prediction | a] - min_a E[prediction | a].
 
-    For a regressor, or for the probabilities of a classifier, what the demographic-parity difference is for
+    For a regressor, or for the probabilities of a classifier, what the demographic-parity
+    difference is for
     labels: it does not see groups of equal means and unequal spread.
 
     Args:
@@ -243,18 +264,21 @@ def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> flo
     return _difference(_Table(groups, weights, len(value), compare=True).mean(value))
 
 
-def quantile_difference(prediction: Any, attribute: Any, *, bins: int = 10, weights: Any = None) -> float:
+def quantile_difference(
+    prediction: Any, attribute: Any, *, bins: int = 10, weights: Any = None
+) -> float:
     r"""Largest difference of mean predictions between quantile bins of a continuous attribute.
 
-    The groups of `mean_difference` are the bins (q_k, q_{k+1}] between the k / bins quantiles of the attribute
-    (the first one closed), so equal values share a bin; bins that ties leave empty are left out. With
-    predicted labels in place of numbers it is the demographic-parity difference over these bins.
+    The groups of `mean_difference` are the bins (q_k, q_{k+1}] between the k / bins quantiles of
+    the attribute (the first one closed), so equal values share a bin; bins that ties leave empty
+    are left out. With predicted labels in place of numbers it is the demographic-parity difference
+    over these bins.
 
     Args:
         prediction: Numbers (N,).
         attribute: Values of the attribute (N,), such as ages.
-        bins: Number of bins, 2 at least. With few samples a bin differs by chance alone: about N / bins of
-            them make one mean.
+        bins: Number of bins, 2 at least. With few samples a bin differs by chance alone: about N /
+            bins of them make one mean.
         weights: Weight of each sample (N,); the quantiles are those of the samples, unweighted.
 
     Returns:
@@ -262,7 +286,8 @@ def quantile_difference(prediction: Any, attribute: Any, *, bins: int = 10, weig
 
     Raises:
         TypeError: Not numbers.
-        ValueError: Wrong shapes, a value that is not finite, or an attribute that fills one bin alone.
+        ValueError: Wrong shapes, a value that is not finite, or an attribute that fills one bin
+        alone.
 
     Example:
         >>> quantile_difference([0, 0, 1, 1, 1, 1], [18, 20, 30, 40, 50, 60], bins=3)
@@ -274,7 +299,9 @@ def quantile_difference(prediction: Any, attribute: Any, *, bins: int = 10, weig
     edges = np.unique(np.quantile(position, np.arange(1, bins) / bins))
     bin_of = np.searchsorted(edges, position)
     if (bin_of == bin_of[0]).all():
-        raise ValueError(f"attribute: expected values in two of {bins} quantile bins at least, got one alone")
+        raise ValueError(
+            f"attribute: expected values in two of {bins} quantile bins at least, got one alone"
+        )
     return _difference(_Table(bin_of, weights, len(value), compare=True).mean(value))
 
 
@@ -286,13 +313,19 @@ class _Table:
         self.groups = _groups.groups(groups, samples)
         self.weights = _groups.weights(weights, samples)
         if compare and len(self.groups.labels) < 2:
-            raise ValueError(f"groups: expected two groups at least, got {self.groups.labels[0]!r} in every sample")
+            raise ValueError(
+                f"groups: expected two groups at least, got {self.groups.labels[0]!r} in every sample"
+            )
         for label, total in zip(self.groups.labels, self._sum(np.ones(samples)), strict=True):
             if total == 0:
-                raise ValueError(f"weights: expected a positive one in each group, got only 0 in group {label!r}")
+                raise ValueError(
+                    f"weights: expected a positive one in each group, got only 0 in group {label!r}"
+                )
 
     def _sum(self, value: np.ndarray) -> np.ndarray:
-        return np.bincount(self.groups.codes, weights=self.weights * value, minlength=len(self.groups.labels))
+        return np.bincount(
+            self.groups.codes, weights=self.weights * value, minlength=len(self.groups.labels)
+        )
 
     def mean(self, value: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Mean of a value in each group, among some samples; NaN where there are none."""
@@ -306,7 +339,9 @@ def _selection(y_pred: Any, groups: Any, weights: Any) -> np.ndarray:
     return _Table(groups, weights, len(guess), compare=True).mean(guess)
 
 
-def _odds(y_true: Any, y_pred: Any, groups: Any, weights: Any, labels: tuple[bool, ...]) -> list[np.ndarray]:
+def _odds(
+    y_true: Any, y_pred: Any, groups: Any, weights: Any, labels: tuple[bool, ...]
+) -> list[np.ndarray]:
     """Rates of positive predictions by group, among the samples of each of `labels`."""
     label = _groups.positives("y_true", y_true)
     guess = _groups.positives("y_pred", y_pred, len(label))

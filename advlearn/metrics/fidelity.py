@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import choice
+from advlearn.core.checks import check_choice
 from advlearn.metrics._checks import count, describe, pair, rows
 
 
@@ -26,11 +26,12 @@ def inception_score(
 ) -> MeanStd:
     r"""Inception score, exp(E_x KL(p(c | x) | p(c))), over consecutive splits of the samples.
 
-    Published values use the Inception-v3 of TensorFlow on 50 000 samples in 10 splits; other classifiers give
-    other, equally valid numbers that compare only among themselves.
+    Published values use the Inception-v3 of TensorFlow on 50 000 samples in 10 splits; other
+    classifiers give other, equally valid numbers that compare only among themselves.
 
     Args:
-        predictions: Float (N, K), a classifier's outputs for N samples in random order, N at least `splits`.
+        predictions: Float (N, K), a classifier's outputs for N samples in random order, N at least
+            `splits`.
         splits: Number of parts, whose sizes differ by one at most.
         kind: Whether rows are logits or probabilities.
 
@@ -49,7 +50,7 @@ def inception_score(
 
     Reference: Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 4.
     """
-    choice("kind", kind, ("logits", "probabilities"))
+    check_choice("kind", kind, ("logits", "probabilities"))
     values = rows("predictions", predictions, at_least=count("splits", splits), dims="(N, K)")
     if kind == "probabilities":
         sums = values.sum(dim=1)
@@ -74,9 +75,9 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     r"""Frechet distance between Gaussians fitted to two sets of features (FID where they are Inception's).
 
     |mu_r - mu_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^{1/2}), the squared W2 of the two Gaussians. The
-    covariances divide by N - 1. The estimate is biased upwards, the more so the smaller N: compare only
-    values of equal N. With fewer samples than features the covariances are singular; the value is still
-    defined.
+    covariances divide by N - 1. The estimate is biased upwards, the more so the smaller N: compare
+    only values of equal N. With fewer samples than features the covariances are singular; the value
+    is still defined.
 
     Args:
         real: Float (N, d), features of real images.
@@ -95,19 +96,21 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
         8.0
 
     Reference: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
-    Equilibrium", NeurIPS 2017, equation 6; Dowson and Landau, "The Frechet distance between multivariate
-    normal distributions", 1982.
+    Equilibrium", NeurIPS 2017, equation 6; Dowson and Landau, "The Frechet distance between
+    multivariate normal distributions", 1982.
     """
     first, second = pair(("real", "fake"), real, fake, at_least=2)
-    return frechet_from_moments(first.mean(0), _covariance(first), second.mean(0), _covariance(second))
+    return frechet_from_moments(
+        first.mean(0), _covariance(first), second.mean(0), _covariance(second)
+    )
 
 
 def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     r"""Frechet distance between two Gaussians given by their moments; see `frechet_distance`.
 
-    tr (C1 C2)^{1/2} is the sum of the roots of the eigenvalues of the symmetric C1^{1/2} C2 C1^{1/2}, which
-    are those of C1 C2. Negative ones, which only rounding makes, count as 0, so singular covariances need no
-    jitter.
+    tr (C1 C2)^{1/2} is the sum of the roots of the eigenvalues of the symmetric C1^{1/2} C2
+    C1^{1/2}, which are those of C1 C2. Negative ones, which only rounding makes, count as 0, so
+    singular covariances need no jitter.
 
     Args:
         mean1: Float (d,).
@@ -120,8 +123,8 @@ def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tenso
 
     Raises:
         TypeError: Not float tensors.
-        ValueError: Wrong shapes, values that are not finite, or a covariance that is not symmetric or has an
-            eigenvalue below 0 by more than rounding.
+        ValueError: Wrong shapes, values that are not finite, or a covariance that is not symmetric
+            or has an eigenvalue below 0 by more than rounding.
 
     Example:
         >>> zero, one = torch.zeros(2), torch.eye(2)
@@ -152,9 +155,13 @@ def _symmetric(c: Tensor) -> Tensor:
 def _square(name: str, value: Tensor, d: int) -> Tensor:
     c = rows(name, value, dims="(d, d)")
     if c.shape != (d, d):
-        raise ValueError(f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe(value)}")
+        raise ValueError(
+            f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe(value)}"
+        )
     if not torch.allclose(c, c.T, rtol=1e-4, atol=1e-6 * float(c.abs().max())):
-        raise ValueError(f"{name}: expected a symmetric matrix, got asymmetry up to {float((c - c.T).abs().max()):g}")
+        raise ValueError(
+            f"{name}: expected a symmetric matrix, got asymmetry up to {float((c - c.T).abs().max()):g}"
+        )
     return _symmetric(c)
 
 
@@ -162,18 +169,26 @@ def _non_negative(name: str, eigenvalues: Tensor) -> Tensor:
     """Eigenvalues, with those that rounding made negative set to 0; `name` answers for any others."""
     least = float(eigenvalues.min())
     if least < -1e-4 * float(eigenvalues.abs().max()):
-        raise ValueError(f"{name}: expected a positive semi-definite matrix, got an eigenvalue of {least:g}")
+        raise ValueError(
+            f"{name}: expected a positive semi-definite matrix, got an eigenvalue of {least:g}"
+        )
     return eigenvalues.clamp_min(0.0)
 
 
 def kid(
-    real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000, degree: int = 3, seed: int = 0
+    real: Tensor,
+    fake: Tensor,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    degree: int = 3,
+    seed: int = 0,
 ) -> MeanStd:
     r"""Kernel inception distance: unbiased squared MMD with k = (x y / d + 1)^degree, over random subsets.
 
     Args:
         real: Float (N, d), features of real images, N at least `subset_size`.
-        fake: Float (M, d), features of generated images, M at least `subset_size`, on the device of `real`.
+        fake: Float (M, d), features of generated images, M at least `subset_size`, on the device of
+            `real`.
         subsets: Number of pairs of subsets, each drawn without replacement.
         subset_size: Samples of each subset.
         degree: Degree of the polynomial kernel.
@@ -184,8 +199,8 @@ def kid(
 
     Raises:
         TypeError: Not float tensors.
-        ValueError: Wrong shapes, values that are not finite, fewer samples than `subset_size`, or a number
-            out of its range.
+        ValueError: Wrong shapes, values that are not finite, fewer samples than `subset_size`, or a
+            number out of its range.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0]])
@@ -195,13 +210,18 @@ def kid(
     Reference: Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4.
     """
     count("degree", degree)
-    first, second = pair(("real", "fake"), real, fake, at_least=count("subset_size", subset_size, low=2))
+    first, second = pair(
+        ("real", "fake"), real, fake, at_least=count("subset_size", subset_size, low=2)
+    )
     generator = torch.Generator().manual_seed(seed)
 
     def subset(x: Tensor) -> Tensor:
         return x[torch.randperm(x.shape[0], generator=generator)[:subset_size].to(x.device)]
 
-    values = [_polynomial_mmd(subset(first), subset(second), degree) for _ in range(count("subsets", subsets))]
+    values = [
+        _polynomial_mmd(subset(first), subset(second), degree)
+        for _ in range(count("subsets", subsets))
+    ]
     return MeanStd(torch.stack(values).mean(), torch.stack(values).std(correction=0))
 
 
@@ -212,4 +232,7 @@ def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
         return (a @ b.T / d + 1.0) ** degree
 
     own = [kernel(z, z) for z in (x, y)]
-    return sum((k.sum() - k.trace() for k in own), x.new_zeros(())) / (n * (n - 1)) - 2.0 * kernel(x, y).mean()
+    return (
+        sum((k.sum() - k.trace() for k in own), x.new_zeros(())) / (n * (n - 1))
+        - 2.0 * kernel(x, y).mean()
+    )

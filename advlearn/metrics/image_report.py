@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from advlearn.data.source import Source
+from advlearn.data.array_dataset import ArrayDataset
 from advlearn.metrics._checks import count, describe, pair
 from advlearn.metrics.coverage import density_coverage, precision_recall
 from advlearn.metrics.extract import features
@@ -39,13 +39,14 @@ class ImageReport:
         recall: Share of real images within the generated manifold, k = 3.
         density: As `density_coverage`, k = 5.
         coverage: As `density_coverage`, k = 5.
-        per_class: Frechet distance of each class; NaN where a side has fewer than two images of it; empty without
-            labels.
+        per_class: Frechet distance of each class; NaN where a side has fewer than two images of it;
+            empty without labels.
         inception: Inception score, mean over splits; None without a classifier.
         inception_std: Its standard deviation over the splits.
-        copies: Share of generated images nearer to a training image than 99% of the real ones are; None without
-            training images.
-        nearer: How often a generated image is nearer to the training images than a real one is; None likewise.
+        copies: Share of generated images nearer to a training image than 99% of the real ones are;
+            None without training images.
+        nearer: How often a generated image is nearer to the training images than a real one is;
+            None likewise.
         samples: Number of generated images.
         real: Number of real images.
         train: Number of training images; 0 for none.
@@ -85,12 +86,18 @@ class ImageReport:
             f"density, coverage {self.density:.3f}, {self.coverage:.3f} (k = {DENSITY_K})",
         ]
         if self.per_class:
-            lines.append(f"Frechet by class  {', '.join(f'{value:.4g}' for value in self.per_class)}")
+            lines.append(
+                f"Frechet by class  {', '.join(f'{value:.4g}' for value in self.per_class)}"
+            )
         if self.inception is not None:
-            lines.append(f"inception score   {self.inception:.4g} +- {self.inception_std:.2g} ({SPLITS} splits)")
+            lines.append(
+                f"inception score   {self.inception:.4g} +- {self.inception_std:.2g} ({SPLITS} splits)"
+            )
             lines.append(f"                  mind: {CAVEATS}")
         if self.train:
-            lines.append(f"copies, nearer    {self.copies:.3f}, {self.nearer:.3f} (0.01, 0.5 where nothing was copied)")
+            lines.append(
+                f"copies, nearer    {self.copies:.3f}, {self.nearer:.3f} (0.01, 0.5 where nothing was copied)"
+            )
         nearest = f", nearest of {self.train} training images" if self.train else ""
         lines.append(
             f"protocol          {self.samples} samples against {self.real} real images, split {self.split}{nearest}; "
@@ -117,15 +124,19 @@ def image_report(
     Args:
         samples: Generated images (N, C, H, W), N above 5, scaled as the extractor expects.
         real: Real images (M, C, H, W), M above 5.
-        extractor: Module or callable from images to features (B, d): a classifier without its last layer,
-            `advlearn.metrics.Inception`, any network. One that resizes images itself says how in ``resized``.
+        extractor: Module or callable from images to features (B, d): a classifier without its last
+            layer, `advlearn.metrics.Inception`, any network. One that resizes images itself says
+            how in ``resized``.
         name: What to call the extractor; its class by default.
         split: Which part of the data the real images are, such as ``"test"``.
-        side: Resize images to side x side (bilinear, antialiased) before the extractor; None leaves them.
-        labels: Classes of the samples and of the real images, int64 (N,) and (M,), for a distance by class.
-        classifier: From features (B, d) to class logits (B, K), for the inception score; None leaves it out.
-        train: Training images (T, C, H, W), for `memorisation` in the extractor's features; the real images are then
-            held-out ones. None leaves it out.
+        side: Resize images to side x side (bilinear, antialiased) before the extractor; None leaves
+            them.
+        labels: Classes of the samples and of the real images, int64 (N,) and (M,), for a distance
+            by class.
+        classifier: From features (B, d) to class logits (B, K), for the inception score; None
+            leaves it out.
+        train: Training images (T, C, H, W), for `memorisation` in the extractor's features; the
+            real images are then held-out ones. None leaves it out.
         batch_size: Images per call of the extractor.
 
     Returns:
@@ -143,11 +154,21 @@ def image_report(
         >>> print(str(report).splitlines()[-1])
         protocol          20 samples against 20 real images, split all; 16 features of pixels; not resized
     """
-    made, true = (_features(n, x, extractor, side, batch_size) for n, x in (("samples", samples), ("real", real)))
+    made, true = (
+        _features(n, x, extractor, side, batch_size)
+        for n, x in (("samples", samples), ("real", real))
+    )
     size = min(SUBSET_SIZE, len(made), len(true))
     kernel = kid(true, made, SUBSETS, size)
-    manifold, density = precision_recall(true, made, PRECISION_K), density_coverage(true, made, DENSITY_K)
-    score = None if classifier is None else inception_score(features(classifier, made, batch_size), SPLITS)
+    manifold, density = (
+        precision_recall(true, made, PRECISION_K),
+        density_coverage(true, made, DENSITY_K),
+    )
+    score = (
+        None
+        if classifier is None
+        else inception_score(features(classifier, made, batch_size), SPLITS)
+    )
     copied = None
     if train is not None:
         copied = memorisation(made, _features("train", train, extractor, side, batch_size), true)
@@ -159,7 +180,9 @@ def image_report(
         recall=float(manifold.recall),
         density=float(density.density),
         coverage=float(density.coverage),
-        per_class=() if labels is None else tuple(per_class_frechet(true, made, labels[1], labels[0]).tolist()),
+        per_class=()
+        if labels is None
+        else tuple(per_class_frechet(true, made, labels[1], labels[0]).tolist()),
         inception=None if score is None else float(score.mean),
         inception_std=None if score is None else float(score.std),
         copies=None if copied is None else float(copied.copies),
@@ -176,15 +199,19 @@ def image_report(
 
 
 def sampled_report(
-    samples: Tensor, train: Source, test: Source | None = None, extractor: Extractor | None = None
+    samples: Tensor,
+    train: ArrayDataset,
+    test: ArrayDataset | None = None,
+    extractor: Extractor | None = None,
 ) -> ImageReport:
     """The report of a run's samples, with a protocol chosen by what is at hand.
 
     Args:
         samples: Generated images (N, C, H, W), N above 5.
         train: What was trained on.
-        test: Its test part: 1000 of its images, drawn once for all, are the real ones, and 10000 training images those
-            that a copy is looked for in. None takes the real images of the training part, and says so.
+        test: Its test part: 1000 of its images, drawn once for all, are the real ones, and 10000
+            training images those that a copy is looked for in. None takes the real images of the
+            training part, and says so.
         extractor: As for `image_report`; None compares pixels.
 
     Returns:
@@ -194,7 +221,7 @@ def sampled_report(
         ValueError: As for `image_report`.
 
     Example:
-        >>> data = Source(torch.rand(20, 1, 4, 4), None, "noise")
+        >>> data = ArrayDataset(torch.rand(20, 1, 4, 4), None, "noise")
         >>> report = sampled_report(torch.rand(9, 1, 4, 4), data)
         >>> report.real, report.split, report.extractor
         (20, 'training part of noise', 'pixels')
@@ -210,7 +237,9 @@ def sampled_report(
     )
 
 
-def per_class_frechet(real: Tensor, fake: Tensor, real_labels: Tensor, fake_labels: Tensor) -> Tensor:
+def per_class_frechet(
+    real: Tensor, fake: Tensor, real_labels: Tensor, fake_labels: Tensor
+) -> Tensor:
     """Frechet distance between the real and the generated samples of each class.
 
     It sees what the distance over all classes cannot: a class whose samples are another's.
@@ -222,7 +251,8 @@ def per_class_frechet(real: Tensor, fake: Tensor, real_labels: Tensor, fake_labe
         fake_labels: Classes that the generated ones were made as, integer (M,).
 
     Returns:
-        Float64 (K,), K one more than the largest class; NaN where a side has fewer than two samples of a class.
+        Float64 (K,), K one more than the largest class; NaN where a side has fewer than two samples
+        of a class.
 
     Raises:
         TypeError: Not float features or integer labels.
@@ -233,18 +263,25 @@ def per_class_frechet(real: Tensor, fake: Tensor, real_labels: Tensor, fake_labe
         >>> per_class_frechet(x, x, y, y.flip(0)).tolist()
         [25.0, 25.0]
 
-    Reference: `frechet_distance`, within classes as the intra-class FID of Miyato and Koyama, "cGANs with Projection
-    Discriminator", 2018, section 4.
+    Reference: `frechet_distance`, within classes as the intra-class FID of Miyato and Koyama,
+    "cGANs with Projection Discriminator", 2018, section 4.
     """
     first, second = pair(("real", "fake"), real, fake)
     for name, y, x in (("real_labels", real_labels, real), ("fake_labels", fake_labels, fake)):
         if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype == torch.bool:
-            raise TypeError(f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}")
+            raise TypeError(
+                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}"
+            )
         if y.shape != (len(x),):
-            raise ValueError(f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}")
+            raise ValueError(
+                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}"
+            )
     distances = first.new_full((1 + int(max(real_labels.max(), fake_labels.max())),), float("nan"))
     for k in range(len(distances)):
-        ours, theirs = first[real_labels.to(first.device) == k], second[fake_labels.to(first.device) == k]
+        ours, theirs = (
+            first[real_labels.to(first.device) == k],
+            second[fake_labels.to(first.device) == k],
+        )
         if min(len(ours), len(theirs)) > 1:
             distances[k] = frechet_distance(ours, theirs)
     return distances
@@ -262,11 +299,15 @@ def _resizing(extractor: Extractor, side: int | None) -> str:
     return ", then ".join([*here, *([] if own is None else [own])]) or "not resized"
 
 
-def _features(name: str, images: Tensor, extractor: Extractor, side: int | None, batch_size: int) -> Tensor:
+def _features(
+    name: str, images: Tensor, extractor: Extractor, side: int | None, batch_size: int
+) -> Tensor:
     if not isinstance(images, Tensor) or not images.is_floating_point():
         raise TypeError(f"{name}: expected float images (N, C, H, W), got {describe(images)}")
     if images.ndim != 4 or len(images) <= DENSITY_K:
-        raise ValueError(f"{name}: expected more than {DENSITY_K} images (N, C, H, W), got {describe(images)}")
+        raise ValueError(
+            f"{name}: expected more than {DENSITY_K} images (N, C, H, W), got {describe(images)}"
+        )
     model = extractor if side is None else _Resized(extractor, count("side", side))
     return features(model, images, batch_size)
 
@@ -282,4 +323,6 @@ class _Resized(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of the resized images."""
-        return self.extractor(interpolate(x, (self.side, self.side), mode="bilinear", antialias=True))
+        return self.extractor(
+            interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
+        )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from advlearn import _late
+from advlearn import _optional_imports
 from advlearn.metrics._checks import describe
 
 SIDE: Final = 299
@@ -18,34 +18,38 @@ FEATURES = 2048
 class Inception(nn.Module):
     """Images to the 2048 features before the last layer of Inception-v3, in evaluation mode.
 
-    Images are resized to 299 x 299 (bilinear, antialiased) and grey ones repeated over the three channels.
+    Images are resized to 299 x 299 (bilinear, antialiased) and grey ones repeated over the three
+    channels.
 
     Args:
-        weights: File of a state dict of ``torchvision.models.inception_v3``; None takes torchvision's own ImageNet
-            weights, from its cache or by a download.
+        weights: File of a state dict of ``torchvision.models.inception_v3``; None takes
+            torchvision's own ImageNet weights, from its cache or by a download.
 
     Raises:
         FileNotFoundError: If there is no such file, or the weights cannot be had.
         ValueError: If the file holds something else.
 
-    Reference: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
+    Reference: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR
+    2016.
 
-    Deviations: published Frechet distances (FID) and inception scores are of TensorFlow's Inception of 2015 with
-        another resizing, so numbers compare only with numbers of this class.
+    Deviations: published Frechet distances (FID) and inception scores are of TensorFlow's Inception
+        of 2015 with another resizing, so numbers compare only with numbers of this class.
     """
 
     resized: ClassVar[str] = f"resized to {SIDE} x {SIDE}, bilinear, antialiased"
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
-        models = _late.torchvision().models
+        models = _optional_imports.torchvision().models
         # Its own transformation is from ImageNet's scale to [-1, 1], where our images are already.
         net = models.inception_v3(weights=None, transform_input=False, init_weights=False)
         try:
             net.load_state_dict(_state(weights, models))
         except (RuntimeError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"weights: expected a state dict of inception_v3 in {weights}: {reason}") from None
+            raise ValueError(
+                f"weights: expected a state dict of inception_v3 in {weights}: {reason}"
+            ) from None
         self.head = net.fc
         net.fc = nn.Identity()
         net.AuxLogits = None
@@ -54,7 +58,9 @@ class Inception(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, 2048) of images (N, 1 or 3, H, W) in [-1, 1]."""
         if images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise ValueError(f"images: expected (N, 1 or 3, H, W) in [-1, 1], got {describe(images)}")
+            raise ValueError(
+                f"images: expected (N, 1 or 3, H, W) in [-1, 1], got {describe(images)}"
+            )
         large = interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
         return self.net(large.expand(-1, 3, -1, -1))
 
@@ -66,10 +72,14 @@ class Inception(nn.Module):
 def _state(weights: str | Path | None, models: Any) -> dict[str, Tensor]:
     if weights is not None:
         if not Path(weights).is_file():
-            raise FileNotFoundError(f"weights: expected a file with Inception's weights, got {str(weights)!r}")
+            raise FileNotFoundError(
+                f"weights: expected a file with Inception's weights, got {str(weights)!r}"
+            )
         return cast(dict[str, Tensor], torch.load(weights, map_location="cpu", weights_only=True))
     try:
-        return models.Inception_V3_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        return models.Inception_V3_Weights.IMAGENET1K_V1.get_state_dict(
+            progress=False, check_hash=True
+        )
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise FileNotFoundError(

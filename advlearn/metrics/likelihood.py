@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.metrics._checks import pair
 from advlearn.metrics._distances import distance_blocks
 
@@ -16,9 +16,9 @@ def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tenso
 
     log p(t) = log mean_n N(t; x_n, h^2 I), in nats.
 
-    Use it to compare with published tables, not to choose a model: in more than a few dimensions the estimate
-    is far from the model's likelihood, ranks models in another order, and can rate k-means centres above
-    samples of the true distribution.
+    Use it to compare with published tables, not to choose a model: in more than a few dimensions
+    the estimate is far from the model's likelihood, ranks models in another order, and can rate
+    k-means centres above samples of the true distribution.
 
     Args:
         samples: Float (N, d), drawn from the model.
@@ -36,14 +36,19 @@ def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tenso
         >>> round(kde_log_likelihood(torch.zeros(1, 1), torch.zeros(1, 1), bandwidth=1.0).item(), 4)
         -0.9189
 
-    Reference: Breuleux et al., "Quickly Generating Representative Samples from an RBM-Derived Process", 2011
-    (the protocol); Theis et al., "A note on the evaluation of generative models", ICLR 2016, section 3.5,
-    "Evaluation based on Parzen window estimates" (the caveat).
+    Reference: Breuleux et al., "Quickly Generating Representative Samples from an RBM-Derived
+    Process", 2011 (the protocol); Theis et al., "A note on the evaluation of generative models",
+    ICLR 2016, section 3.5, "Evaluation based on Parzen window estimates" (the caveat).
     """
     centres, points = pair(("samples", "test"), samples, test)
-    h = parameter("bandwidth", bandwidth, low=0.0, open_low=True)
-    log_sums = [torch.logsumexp(r.square() / (-2.0 * h * h), dim=1) for _, r in distance_blocks(points, centres)]
-    constant = math.log(centres.shape[0]) + centres.shape[1] * (math.log(h) + 0.5 * math.log(2.0 * math.pi))
+    h = check_number("bandwidth", bandwidth, low=0.0, open_low=True)
+    log_sums = [
+        torch.logsumexp(r.square() / (-2.0 * h * h), dim=1)
+        for _, r in distance_blocks(points, centres)
+    ]
+    constant = math.log(centres.shape[0]) + centres.shape[1] * (
+        math.log(h) + 0.5 * math.log(2.0 * math.pi)
+    )
     return torch.cat(log_sums).mean() - constant
 
 
@@ -56,7 +61,8 @@ def kde_bandwidth(samples: Tensor, validation: Tensor, grid: Sequence[float]) ->
         grid: Candidate bandwidths, positive, in the units of the data; ten on a log scale is usual.
 
     Returns:
-        One of `grid`, the earliest of equals. An end of the grid says that the grid should reach further.
+        One of `grid`, the earliest of equals. An end of the grid says that the grid should reach
+        further.
 
     Raises:
         TypeError: Not float tensors.
@@ -67,7 +73,8 @@ def kde_bandwidth(samples: Tensor, validation: Tensor, grid: Sequence[float]) ->
         >>> kde_bandwidth(x, x[::2] + 0.01, grid=[0.001, 0.1, 10.0])
         0.1
 
-    Reference: Breuleux et al. 2011; Goodfellow et al., "Generative Adversarial Nets", 2014, section 5.
+    Reference: Breuleux et al. 2011; Goodfellow et al., "Generative Adversarial Nets", 2014, section
+    5.
     """
     if len(grid) == 0:
         raise ValueError("grid: expected at least one bandwidth, got none")

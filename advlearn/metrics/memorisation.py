@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.metrics._checks import describe, pair, rows
 from advlearn.metrics._distances import distance_blocks
 
@@ -26,10 +26,10 @@ class Memorisation(NamedTuple):
     """Samples and held-out data, each by how near it comes to the training set.
 
     Attributes:
-        copies: Float64 scalar in [0, 1], share of samples nearer to a training sample than all but a share `level` of
-            the held-out data are: near `level` where nothing was copied.
-        nearer: Float64 scalar in [0, 1], how often a sample is nearer to the training set than held-out data is, ties
-            counted half: 0.5 where nothing was copied, towards 1 for copies.
+        copies: Float64 scalar in [0, 1], share of samples nearer to a training sample than all but
+            a share `level` of the held-out data are: near `level` where nothing was copied.
+        nearer: Float64 scalar in [0, 1], how often a sample is nearer to the training set than
+            held-out data is, ties counted half: 0.5 where nothing was copied, towards 1 for copies.
         nearest: The nearest training sample of each sample, for a picture.
     """
 
@@ -59,7 +59,8 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
     first, second = pair(("samples", "train"), samples, train)
     best = first.new_full((len(first),), torch.inf)
     place = torch.zeros(len(first), dtype=torch.int64, device=first.device)
-    # Blocks of the training set, the larger one as a rule, so that a block's preparation is of the smaller.
+    # Blocks of the training set, the larger one as a rule, so that a block's preparation is of the
+    # smaller.
     for here, block in distance_blocks(second, first):
         least = block.min(0)
         place = torch.where(least.values < best, least.indices + here.start, place)
@@ -83,14 +84,19 @@ def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
         ValueError: Wrong shapes, values that are not finite, or fewer than k training samples.
 
     Example:
-        >>> nearest_k(torch.tensor([[0.9], [4.0]]), torch.tensor([[0.0], [1.0], [2.0]]), k=2).indices
+        >>> nearest_k(
+        ...     torch.tensor([[0.9], [4.0]]), torch.tensor([[0.0], [1.0], [2.0]]), k=2
+        ... ).indices
         tensor([[1, 0],
                 [2, 1]])
     """
     first, second = pair(("samples", "train"), samples, train)
     if not 1 <= k <= len(second):
         raise ValueError(f"k: expected from 1 to the {len(second)} training samples, got {k}")
-    best, place = first.new_empty(len(first), 0), torch.empty(len(first), 0, dtype=torch.int64, device=first.device)
+    best, place = (
+        first.new_empty(len(first), 0),
+        torch.empty(len(first), 0, dtype=torch.int64, device=first.device),
+    )
     for here, block in distance_blocks(second, first):
         places = torch.arange(here.start, here.stop, device=first.device).expand(len(first), -1)
         both, their = torch.cat([best, block.T], 1), torch.cat([place, places], 1)
@@ -99,7 +105,9 @@ def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
     return Nearest(best, place)
 
 
-def memorisation(samples: Tensor, train: Tensor, held_out: Tensor, level: float = 0.01) -> Memorisation:
+def memorisation(
+    samples: Tensor, train: Tensor, held_out: Tensor, level: float = 0.01
+) -> Memorisation:
     r"""Compare the distances of samples to the training set with those of data that was held out.
 
     .. math:: nearer = P(d(s) < d(h)) + \tfrac12 P(d(s) = d(h)), \qquad d(v) = \min_{t \in train} \|v - t\|
@@ -123,15 +131,19 @@ def memorisation(samples: Tensor, train: Tensor, held_out: Tensor, level: float 
         >>> copied.copies.item(), copied.nearer.item()
         (1.0, 1.0)
 
-    Reference: Meehan, Chaudhuri, Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models", 2020,
-    section 3 (the statistic of the Mann-Whitney test, over all of space at once).
+    Reference: Meehan, Chaudhuri, Dasgupta, "A Non-Parametric Test to Detect Data-Copying in
+    Generative Models", 2020, section 3 (the statistic of the Mann-Whitney test, over all of space
+    at once).
 
-    Deviations: the share of pairs itself, not its z-score, so that values do not grow with the number of samples.
+    Deviations: the share of pairs itself, not its z-score, so that values do not grow with the
+    number of samples.
     """
-    parameter("level", level, low=0, high=1, open_low=True)
+    check_number("level", level, low=0, high=1, open_low=True)
     other = rows("held_out", held_out)
     if other.shape[1] != samples.shape[-1]:
-        raise ValueError(f"held_out: expected {samples.shape[-1]} columns as in samples, got {describe(held_out)}")
+        raise ValueError(
+            f"held_out: expected {samples.shape[-1]} columns as in samples, got {describe(held_out)}"
+        )
     ours, theirs = nearest(samples, train), nearest(held_out, train).distances.sort().values
     below = torch.searchsorted(theirs, ours.distances, right=False)
     above = len(theirs) - torch.searchsorted(theirs, ours.distances, right=True)

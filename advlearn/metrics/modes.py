@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.metrics._checks import count, describe, pair
 from advlearn.metrics._distances import distance_blocks
 
@@ -17,7 +17,8 @@ class ModeReport(NamedTuple):
     Attributes:
         modes: Number of modes with at least one high-quality sample.
         high_quality: Share of the samples that are of high quality, in [0, 1].
-        reverse_kl: KL(q || uniform) in nats, q the distribution of the high-quality samples over the modes.
+        reverse_kl: KL(q || uniform) in nats, q the distribution of the high-quality samples over
+            the modes.
         counts: High-quality samples of each mode, int64 (K,).
     """
 
@@ -41,17 +42,19 @@ class ClassReport(NamedTuple):
     counts: Tensor
 
 
-def mode_report(samples: Tensor, centres: Tensor, sigma: float, threshold: float = 3.0) -> ModeReport:
+def mode_report(
+    samples: Tensor, centres: Tensor, sigma: float, threshold: float = 3.0
+) -> ModeReport:
     r"""Mode coverage of samples of a mixture with known, isotropic, equally likely modes.
 
-    A sample belongs to its nearest centre, and is of high quality when its Euclidean distance to that centre
-    is at most threshold * sigma. Only high-quality samples are counted: with n_k of them at mode k and
-    q_k = n_k / sum n, reverse_kl = sum_k q_k log(K q_k), where 0 log 0 = 0. A sample far from every mode
-    lowers `high_quality` alone. Where no sample is of high quality q does not exist, and reverse_kl is log K,
-    the value of all samples at one mode.
+    A sample belongs to its nearest centre, and is of high quality when its Euclidean distance to
+    that centre is at most threshold * sigma. Only high-quality samples are counted: with n_k of
+    them at mode k and q_k = n_k / sum n, reverse_kl = sum_k q_k log(K q_k), where 0 log 0 = 0. A
+    sample far from every mode lowers `high_quality` alone. Where no sample is of high quality q
+    does not exist, and reverse_kl is log K, the value of all samples at one mode.
 
-    In two dimensions a perfect generator has a high_quality of 1 - exp(-threshold^2 / 2): 0.989 at 3.
-    Its reverse_kl is not 0 but about (K - 1) / (2 N), 0.005 for 25 modes and 2500 samples.
+    In two dimensions a perfect generator has a high_quality of 1 - exp(-threshold^2 / 2): 0.989 at
+    3. Its reverse_kl is not 0 but about (K - 1) / (2 N), 0.005 for 25 modes and 2500 samples.
 
     Args:
         samples: Float (N, d), usually d = 2; the published protocol takes N = 2500.
@@ -64,8 +67,8 @@ def mode_report(samples: Tensor, centres: Tensor, sigma: float, threshold: float
 
     Raises:
         TypeError: Not float tensors.
-        ValueError: Wrong shapes, values that are not finite (a generator that diverged), or a `sigma` or
-            `threshold` that is not positive.
+        ValueError: Wrong shapes, values that are not finite (a generator that diverged), or a
+            `sigma` or `threshold` that is not positive.
 
     Example:
         >>> centres = torch.tensor([[0.0, 0.0], [4.0, 0.0]])
@@ -74,15 +77,15 @@ def mode_report(samples: Tensor, centres: Tensor, sigma: float, threshold: float
         >>> report.modes, report.high_quality, report.counts.tolist()
         (2, 0.75, [2, 1])
 
-    Reference: Lin et al., "PacGAN: The power of two samples in generative adversarial networks", NeurIPS
-    2018, section 4.1, and for modes and quality Srivastava et al., "VEEGAN", NeurIPS 2017.
+    Reference: Lin et al., "PacGAN: The power of two samples in generative adversarial networks",
+    NeurIPS 2018, section 4.1, and for modes and quality Srivastava et al., "VEEGAN", NeurIPS 2017.
 
-    Deviations: KL to the uniform distribution over the modes, not to the histogram of a real sample. The
-    counting is that of the PacGAN authors' code, which leaves the boundary itself out.
+    Deviations: KL to the uniform distribution over the modes, not to the histogram of a real
+    sample. The counting is that of the PacGAN authors' code, which leaves the boundary itself out.
     """
     points, means = pair(("samples", "centres"), samples, centres)
-    parameter("sigma", sigma, low=0.0, open_low=True)
-    parameter("threshold", threshold, low=0.0, open_low=True)
+    check_number("sigma", sigma, low=0.0, open_low=True)
+    check_number("threshold", threshold, low=0.0, open_low=True)
     nearest = [block.min(dim=1) for _, block in distance_blocks(points, means)]
     radius, mode = torch.cat([n.values for n in nearest]), torch.cat([n.indices for n in nearest])
     good = radius <= threshold * sigma
@@ -99,14 +102,15 @@ def mode_report(samples: Tensor, centres: Tensor, sigma: float, threshold: float
 def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -> ClassReport:
     r"""Mode coverage of samples that a classifier has labelled, as for the 1000 modes of Stacked MNIST.
 
-    With n_k of N samples in class k and q_k = n_k / N, reverse_kl = sum_k q_k log(q_k / p_k), 0 log 0 = 0.
-    Even for N samples of p itself it is about (K - 1) / (2 N): 0.019 for the usual 1000 classes and 26 000
-    samples.
+    With n_k of N samples in class k and q_k = n_k / N, reverse_kl = sum_k q_k log(q_k / p_k), 0 log
+    0 = 0. Even for N samples of p itself it is about (K - 1) / (2 N): 0.019 for the usual 1000
+    classes and 26 000 samples.
 
     Args:
         labels: Integer (N,), predicted classes of the samples, in [0, n_classes).
         n_classes: Number K of classes.
-        target: Float (K,), probabilities p of the real data, positive where q is; uniform by default.
+        target: Float (K,), probabilities p of the real data, positive where q is; uniform by
+            default.
 
     Returns:
         The report.
@@ -120,31 +124,41 @@ def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -
         >>> report.modes, round(report.reverse_kl, 4), report.counts.tolist()
         (2, 0.6931, [2, 0, 2, 0])
 
-    Reference: Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, section 3.3.1; Lin et al.,
-    "PacGAN", NeurIPS 2018, section 4.2 (1000 classes, 26 000 samples).
+    Reference: Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, section 3.3.1;
+    Lin et al., "PacGAN", NeurIPS 2018, section 4.2 (1000 classes, 26 000 samples).
     """
     count("n_classes", n_classes)
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
         raise TypeError(f"labels: expected an integer tensor of shape (N,), got {describe(labels)}")
     if labels.ndim != 1 or labels.numel() == 0:
-        raise ValueError(f"labels: expected an integer tensor of shape (N,), N at least 1, got {describe(labels)}")
+        raise ValueError(
+            f"labels: expected an integer tensor of shape (N,), N at least 1, got {describe(labels)}"
+        )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= n_classes:
         raise ValueError(f"labels: expected classes in 0..{n_classes - 1}, got {low}..{high}")
     counts = torch.bincount(labels, minlength=n_classes)
-    return ClassReport(int((counts > 0).sum()), _reverse_kl(counts, _target(target, counts)), counts)
+    return ClassReport(
+        int((counts > 0).sum()), _reverse_kl(counts, _target(target, counts)), counts
+    )
 
 
 def _target(target: Tensor | None, counts: Tensor) -> Tensor:
     if target is None:
         return torch.full_like(counts, 1, dtype=torch.float64) / counts.numel()
     if not isinstance(target, Tensor) or not target.is_floating_point():
-        raise TypeError(f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}")
+        raise TypeError(
+            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
+        )
     if target.shape != counts.shape:
-        raise ValueError(f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}")
+        raise ValueError(
+            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
+        )
     p = target.detach().to(counts.device, torch.float64)
     if not bool((p >= 0).all()) or abs(float(p.sum()) - 1.0) > 1e-4:
-        raise ValueError(f"target: expected probabilities that sum to 1, got a sum of {float(p.sum()):g}")
+        raise ValueError(
+            f"target: expected probabilities that sum to 1, got a sum of {float(p.sum()):g}"
+        )
     return p
 
 

@@ -15,7 +15,8 @@ class PosteriorReport(NamedTuple):
     """The aggregated posterior against the prior.
 
     Attributes:
-        mmd: Float64 scalar, unbiased estimate of the squared maximum mean discrepancy; may be negative.
+        mmd: Float64 scalar, unbiased estimate of the squared maximum mean discrepancy; may be
+            negative.
         holes: Float64 scalar in [0, 1], share of the prior's mass that is far from every code.
         strays: Float64 scalar in [0, 1], share of the codes that are far from the prior's mass.
     """
@@ -28,14 +29,16 @@ class PosteriorReport(NamedTuple):
 def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorReport:
     r"""Compare codes of data with draws of the prior.
 
-    A hole is where the prior says that a code may be and no sample has one: what is decoded there was never trained.
-    A draw lies in one if it is within no ball that reaches from a code to its k-th nearest other code; for strays the
-    two sets change places. So they are one less the recall and the precision of Kynkaanniemi et al. 2019, with the
-    prior as the real side. Two equal laws do not give zero: put two sets of draws of the prior in for the floor.
+    A hole is where the prior says that a code may be and no sample has one: what is decoded there
+    was never trained. A draw lies in one if it is within no ball that reaches from a code to its
+    k-th nearest other code; for strays the two sets change places. So they are one less the recall
+    and the precision of Kynkaanniemi et al. 2019, with the prior as the real side. Two equal laws
+    do not give zero: put two sets of draws of the prior in for the floor.
 
     Args:
         codes: Float (N, d), draws of q(z | x) for N samples x, N above k.
-        prior: Float (M, d), draws of the prior, M above k, on the device of `codes`; M = N is usual.
+        prior: Float (M, d), draws of the prior, M above k, on the device of `codes`; M = N is
+            usual.
         k: Neighbour that sets the radius. Values depend on k and N: compare at equal ones.
 
     Returns:
@@ -51,12 +54,15 @@ def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorRepor
         >>> report.holes.item(), report.strays.item()
         (0.25, 0.0)
 
-    Reference: Makhzani et al., "Adversarial Autoencoders", 2016, figure 2 (holes, by eye); Tolstikhin et al.,
-    "Wasserstein Auto-Encoders", 2018, section 3 (MMD of the aggregated posterior).
+    Reference: Makhzani et al., "Adversarial Autoencoders", 2016, figure 2 (holes, by eye);
+    Tolstikhin et al., "Wasserstein Auto-Encoders", 2018, section 3 (MMD of the aggregated
+    posterior).
     """
     first, second = pair(("codes", "prior"), codes, prior, at_least=count("k", k) + 1)
     within = precision_recall(second, first, k)
-    return PosteriorReport(mmd(first, second, bandwidths=_lengths(second)), 1 - within.recall, 1 - within.precision)
+    return PosteriorReport(
+        mmd(first, second, bandwidths=_lengths(second)), 1 - within.recall, 1 - within.precision
+    )
 
 
 def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
@@ -83,7 +89,9 @@ def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
     if bool((p < 0).any()) or not torch.allclose(p.sum(1), torch.ones_like(p[:, 0]), atol=1e-4):
         raise ValueError("posterior: expected rows of probabilities that sum to 1")
     if labels.shape != p.shape[:1] or labels.is_floating_point():
-        raise ValueError(f"labels: expected {len(p)} integers, got {tuple(labels.shape)} {labels.dtype}")
+        raise ValueError(
+            f"labels: expected {len(p)} integers, got {tuple(labels.shape)} {labels.dtype}"
+        )
     classes, place = labels.unique(return_inverse=True)
     joint = p.new_zeros(len(classes), p.shape[1]).index_add_(0, place, p) / len(p)
     independent = joint.sum(1, keepdim=True) * joint.sum(0)

@@ -1,7 +1,7 @@
 """Measures of a transfer from a source domain to a target one, three of them without a target label.
 
-Samples and labels may be tensors or numpy arrays. What scikit-learn fits is seeded and leaves its global
-random state alone.
+Samples and labels may be tensors or numpy arrays. What scikit-learn fits is seeded and leaves its
+global random state alone.
 """
 
 from typing import Any
@@ -10,17 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.metrics._checks import describe, pair, rows
 
 _BLOCK = 2**22  # similarities held at once
 
 
-def proxy_a_distance(source: Tensor | np.ndarray, target: Tensor | np.ndarray, *, seed: int = 0) -> float:
+def proxy_a_distance(
+    source: Tensor | np.ndarray, target: Tensor | np.ndarray, *, seed: int = 0
+) -> float:
     r"""Proxy A-distance of two domains, 2 (1 - 2 e), with e the error of a linear classifier that tells them apart.
 
-    A logistic regression on standardised features is fitted to one random half of each domain; e is its error on
-    the other half, the mean of the two domains' errors, so their sizes need not agree.
+    A logistic regression on standardised features is fitted to one random half of each domain; e is
+    its error on the other half, the mean of the two domains' errors, so their sizes need not agree.
 
     Args:
         source: Float (N, d), features of the source, N at least 4.
@@ -28,7 +30,8 @@ def proxy_a_distance(source: Tensor | np.ndarray, target: Tensor | np.ndarray, *
         seed: Seed of the halves.
 
     Returns:
-        About 0 for domains that cannot be told apart (by chance a little below), 2 for ones that always can.
+        About 0 for domains that cannot be told apart (by chance a little below), 2 for ones that
+        always can.
 
     Raises:
         TypeError: No float data.
@@ -39,17 +42,21 @@ def proxy_a_distance(source: Tensor | np.ndarray, target: Tensor | np.ndarray, *
         >>> proxy_a_distance(x, x + 5.0)
         2.0
 
-    Reference: Ben-David et al., "Analysis of Representations for Domain Adaptation", NeurIPS 2007; Ganin et al.,
-    "Domain-Adversarial Training of Neural Networks", JMLR 2016 (on learnt features).
+    Reference: Ben-David et al., "Analysis of Representations for Domain Adaptation", NeurIPS 2007;
+    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016 (on learnt features).
 
-    Deviations: a logistic regression (C = 1) in place of the two papers' Huber loss and support vector machine.
+    Deviations: a logistic regression (C = 1) in place of the two papers' Huber loss and support
+    vector machine.
     """
     first, second = pair(("source", "target"), _tensor(source), _tensor(target), at_least=4)
     x = np.concatenate([first.cpu().numpy(), second.cpu().numpy()])
     domain = np.repeat([0, 1], [len(first), len(second)])
     generator = np.random.default_rng(seed)
     held_out = np.concatenate(
-        [generator.permutation(np.flatnonzero(domain == side))[: (domain == side).sum() // 2] for side in (0, 1)]
+        [
+            generator.permutation(np.flatnonzero(domain == side))[: (domain == side).sum() // 2]
+            for side in (0, 1)
+        ]
     )
     fitted = np.setdiff1d(np.arange(len(x)), held_out)
     guess = _classify(x[fitted], domain[fitted], x[held_out], balanced=True)
@@ -62,8 +69,8 @@ def accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> f
     """Share of samples whose class is predicted; on the target domain, the target accuracy.
 
     Args:
-        predictions: Classes, integer (N,), or scores of the K classes, float (N, K), the largest of which counts;
-            `features(model, images)` computes the latter in batches.
+        predictions: Classes, integer (N,), or scores of the K classes, float (N, K), the largest of
+            which counts; `features(model, images)` computes the latter in batches.
         labels: True classes, integer (N,).
 
     Returns:
@@ -71,7 +78,8 @@ def accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> f
 
     Raises:
         TypeError: Predictions that are neither, or labels that are no integers.
-        ValueError: Wrong shapes, scores that are not finite, or labels that are no class of the scores.
+        ValueError: Wrong shapes, scores that are not finite, or labels that are no class of the
+        scores.
 
     Example:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
@@ -89,8 +97,8 @@ def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.nda
         labels: True classes, integer (N,).
 
     Returns:
-        Float64 (K,), NaN for a class without samples. Without scores K is one more than the largest class seen.
-        Its `nanmean()` is the mean per-class accuracy.
+        Float64 (K,), NaN for a class without samples. Without scores K is one more than the largest
+        class seen. Its `nanmean()` is the mean per-class accuracy.
 
     Raises:
         TypeError: As `accuracy`.
@@ -108,8 +116,9 @@ def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.nda
 def information_maximisation(logits: Tensor | np.ndarray) -> float:
     r"""Information-maximisation validator, H(mean_n p_n) - mean_n H(p_n), without labels: higher is better.
 
-    With p_n the softmax of the logits of target sample n and H the entropy in nats, this is the mutual information of
-    samples and predicted classes: large where predictions are sure and spread over the classes.
+    With p_n the softmax of the logits of target sample n and H the entropy in nats, this is the
+    mutual information of samples and predicted classes: large where predictions are sure and spread
+    over the classes.
 
     Args:
         logits: Float (N, K), scores of the target samples.
@@ -125,9 +134,9 @@ def information_maximisation(logits: Tensor | np.ndarray) -> float:
         >>> round(information_maximisation(100.0 * torch.eye(4)), 4)  # log 4
         1.3863
 
-    Reference: Shi and Sha, "Information-Theoretical Learning of Discriminative Clusters for Unsupervised Domain
-    Adaptation", ICML 2012; as a validator Musgrave et al., "Three New Validators and a Large-Scale Benchmark Ranking
-    for Unsupervised Domain Adaptation", 2022.
+    Reference: Shi and Sha, "Information-Theoretical Learning of Discriminative Clusters for
+    Unsupervised Domain Adaptation", ICML 2012; as a validator Musgrave et al., "Three New
+    Validators and a Large-Scale Benchmark Ranking for Unsupervised Domain Adaptation", 2022.
     """
     log_p = rows("logits", _tensor(logits), dims="(N, K)").log_softmax(dim=1)
     mean = log_p.exp().mean(dim=0)
@@ -137,12 +146,14 @@ def information_maximisation(logits: Tensor | np.ndarray) -> float:
 def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float = 0.05) -> float:
     r"""Soft neighbourhood density, the mean entropy of each sample's neighbours, without labels: higher is better.
 
-    With z_n the softmax of the logits of target sample n, scaled to length 1, sample n has sample m != n for a
-    neighbour with probability P_nm = softmax_m(z_n z_m / temperature); the figure is the mean over n of the entropy of
-    P_n, in nats. It is large where samples lie in dense clusters, and also where all are predicted alike: log(N - 1).
+    With z_n the softmax of the logits of target sample n, scaled to length 1, sample n has sample m
+    != n for a neighbour with probability P_nm = softmax_m(z_n z_m / temperature); the figure is the
+    mean over n of the entropy of P_n, in nats. It is large where samples lie in dense clusters, and
+    also where all are predicted alike: log(N - 1).
 
     Args:
-        logits: Float (N, K), scores of the target samples, N at least 2. Values with different N do not compare.
+        logits: Float (N, K), scores of the target samples, N at least 2. Values with different N do
+            not compare.
         temperature: Positive; the authors' 0.05.
 
     Returns:
@@ -150,22 +161,24 @@ def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float =
 
     Raises:
         TypeError: No float data.
-        ValueError: A wrong shape, values that are not finite, or a temperature that is not positive.
+        ValueError: A wrong shape, values that are not finite, or a temperature that is not
+        positive.
 
     Example:
         >>> round(soft_neighbourhood_density(torch.zeros(5, 3)), 4)  # log 4
         1.3863
 
-    Reference: Saito et al., "Tune it the Right Way: Unsupervised Validation of Domain Adaptation via Soft Neighborhood
-    Density", ICCV 2021.
+    Reference: Saito et al., "Tune it the Right Way: Unsupervised Validation of Domain Adaptation
+    via Soft Neighborhood Density", ICCV 2021.
     """
-    parameter("temperature", temperature, low=0.0, open_low=True)
+    check_number("temperature", temperature, low=0.0, open_low=True)
     p = rows("logits", _tensor(logits), at_least=2, dims="(N, K)").softmax(dim=1)
     z = p / p.norm(dim=1, keepdim=True)
     total, block = 0.0, max(1, _BLOCK // len(z))
     for start in range(0, len(z), block):
         similarity = z[start : start + block] @ z.T / temperature
-        # A sample is no neighbour of its own. A finite value far below the others keeps p log p free of NaN.
+        # A sample is no neighbour of its own. A finite value far below the others keeps p log p
+        # free of NaN.
         similarity.diagonal(start).fill_(-1e6 / temperature)
         log_p = similarity.log_softmax(dim=1)
         total -= float((log_p.exp() * log_p).sum())
@@ -180,11 +193,13 @@ def reverse_validation(
 ) -> float:
     """Reverse validation, without target labels: higher is better.
 
-    A logistic regression on standardised features is fitted to the target with its predicted classes; the figure is its
-    accuracy on the labelled source. A model that mixes up classes of the target teaches the reverse classifier wrongly.
+    A logistic regression on standardised features is fitted to the target with its predicted
+    classes; the figure is its accuracy on the labelled source. A model that mixes up classes of the
+    target teaches the reverse classifier wrongly.
 
     Args:
-        source: Float (N, d), features of source samples, at best of ones the model was not trained on.
+        source: Float (N, d), features of source samples, at best of ones the model was not trained
+            on.
         source_labels: Their classes, integer (N,).
         target: Float (M, d), features of target samples.
         target_predictions: The model's classes of them, integer (M,), or scores, float (M, K).
@@ -201,12 +216,12 @@ def reverse_validation(
         >>> reverse_validation(x, y, x + 0.1, y), reverse_validation(x, y, x + 0.1, 1 - y)
         (1.0, 0.0)
 
-    Reference: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016 (unsupervised selection of
-    hyper-parameters), after Zhong et al., "Cross Validation Framework to Choose amongst Models and Datasets for
-    Transfer Learning", ECML 2010.
+    Reference: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016
+    (unsupervised selection of hyper-parameters), after Zhong et al., "Cross Validation Framework to
+    Choose amongst Models and Datasets for Transfer Learning", ECML 2010.
 
-    Deviations: the papers train the reverse classifier by the method under test, adaptation included; this one is
-    linear and not adapted, so that its cost is that of one small fit.
+    Deviations: the papers train the reverse classifier by the method under test, adaptation
+    included; this one is linear and not adapted, so that its cost is that of one small fit.
     """
     x, away = pair(("source", "target"), _tensor(source), _tensor(target))
     truth = _labels("source_labels", source_labels, len(x)).cpu().numpy()
@@ -214,7 +229,9 @@ def reverse_validation(
     return float((_classify(away.cpu().numpy(), guess, x.cpu().numpy()) == truth).mean())
 
 
-def _classify(x: np.ndarray, y: np.ndarray, asked: np.ndarray, *, balanced: bool = False) -> np.ndarray:
+def _classify(
+    x: np.ndarray, y: np.ndarray, asked: np.ndarray, *, balanced: bool = False
+) -> np.ndarray:
     """Classes of `asked` by a linear classifier of (x, y)."""
     if (y == y[0]).all():
         return np.full(len(asked), y[0])
@@ -233,7 +250,12 @@ def _tensor(value: Any) -> Any:
 def _labels(name: str, value: Any, samples: int | None = None) -> Tensor:
     y = _tensor(value)
     shape = f"({'N' if samples is None else samples},)"
-    if not isinstance(y, Tensor) or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+    if (
+        not isinstance(y, Tensor)
+        or y.is_floating_point()
+        or y.is_complex()
+        or y.dtype == torch.bool
+    ):
         raise TypeError(f"{name}: expected integers of shape {shape}, got {describe(y)}")
     if y.ndim != 1 or y.numel() == 0 or samples not in (None, len(y)):
         raise ValueError(f"{name}: expected integers of shape {shape}, got {describe(y)}")
@@ -258,5 +280,7 @@ def _classes(predictions: Any, labels: Any) -> tuple[Tensor, Tensor, int]:
     if not scores.is_floating_point():
         return guess, truth, int(torch.maximum(guess.max(), truth.max())) + 1
     if int(truth.max()) >= scores.shape[1]:
-        raise ValueError(f"labels: expected classes in [0, {scores.shape[1]}) as scored, got {int(truth.max())}")
+        raise ValueError(
+            f"labels: expected classes in [0, {scores.shape[1]}) as scored, got {int(truth.max())}"
+        )
     return guess, truth, scores.shape[1]

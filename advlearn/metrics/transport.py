@@ -6,7 +6,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.metrics._checks import count, pair, rows
 from advlearn.metrics._distances import distances
 
@@ -16,7 +16,12 @@ _ROUNDING = 1e-14  # relative change of the value that is only rounding
 
 
 def sinkhorn_divergence(
-    x: Tensor, y: Tensor, epsilon: float, p: float = 2, tolerance: float = 1e-7, max_iterations: int = 2000
+    x: Tensor,
+    y: Tensor,
+    epsilon: float,
+    p: float = 2,
+    tolerance: float = 1e-7,
+    max_iterations: int = 2000,
 ) -> Tensor:
     r"""Debiased entropic transport cost, S = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2.
 
@@ -24,18 +29,21 @@ def sinkhorn_divergence(
 
         OT(x, y) = min_P  sum P c + epsilon KL(P | a b^T).
 
-    Solved by Sinkhorn iterations on the log scale, with epsilon annealed from the largest cost. For p up to 2
-    S is never negative, and 0 for equal sets; it tends to W_p^p as epsilon tends to 0, and to half the
-    squared MMD with kernel -c as epsilon grows. Memory grows with N M, and the iterations with 1 / epsilon.
+    Solved by Sinkhorn iterations on the log scale, with epsilon annealed from the largest cost. For
+    p up to 2 S is never negative, and 0 for equal sets; it tends to W_p^p as epsilon tends to 0,
+    and to half the squared MMD with kernel -c as epsilon grows. Memory grows with N M, and the
+    iterations with 1 / epsilon.
 
     Args:
         x: Float (N, d).
         y: Float (M, d), on the device of `x`.
-        epsilon: Weight of the entropy, positive, in the units of the cost, the data's to the power p.
+        epsilon: Weight of the entropy, positive, in the units of the cost, the data's to the power
+            p.
         p: Power of the Euclidean distance, at least 1. There is no factor 1/p.
-        tolerance: Estimated error of a term, relative to (epsilon + mean cost), at which its iteration ends.
-        max_iterations: Most iterations at the final epsilon, for each of the three terms; 21 are the fewest
-            that can settle.
+        tolerance: Estimated error of a term, relative to (epsilon + mean cost), at which its
+            iteration ends.
+        max_iterations: Most iterations at the final epsilon, for each of the three terms; 21 are
+            the fewest that can settle.
 
     Returns:
         Float64 scalar. Carries no gradient.
@@ -52,15 +60,16 @@ def sinkhorn_divergence(
         >>> round(sinkhorn_divergence(x, x + 3.0, epsilon=0.01).item(), 6)
         9.0
 
-    Reference: Feydy et al., "Interpolating between Optimal Transport and MMD using Sinkhorn Divergences",
-    AISTATS 2019, equations 1 to 3, and section 3 for the symmetric update of the self terms.
+    Reference: Feydy et al., "Interpolating between Optimal Transport and MMD using Sinkhorn
+    Divergences", AISTATS 2019, equations 1 to 3, and section 3 for the symmetric update of the self
+    terms.
 
     Deviations: none. Genevay et al. 2018 give the same name to twice this quantity.
     """
     first, second = pair(("x", "y"), x, y)
-    parameter("epsilon", epsilon, low=0.0, open_low=True)
-    parameter("p", p, low=1.0)
-    parameter("tolerance", tolerance, low=0.0, open_low=True)
+    check_number("epsilon", epsilon, low=0.0, open_low=True)
+    check_number("p", p, low=1.0)
+    check_number("tolerance", tolerance, low=0.0, open_low=True)
     count("max_iterations", max_iterations)
     cross = _entropic_cost(first, second, epsilon, p, tolerance, max_iterations)
     own = [_entropic_cost(z, None, epsilon, p, tolerance, max_iterations) for z in (first, second)]
@@ -74,12 +83,14 @@ def _entropic_cost(
     cost = distances(x, x if y is None else y) ** p
     largest, scale = float(cost.max()), epsilon + float(cost.mean())
     steps = math.ceil(math.log(max(largest / epsilon, 1.0), 1.0 / _SHRINK))
-    # g is at all times the best second potential for f, so the error of the value is of second order in f's.
+    # g is at all times the best second potential for f, so the error of the value is of second
+    # order in f's.
     f, g = cost.new_zeros(cost.shape[0]), cost.new_zeros(cost.shape[1])
     values: list[float] = []
     for i in range(steps + max_iterations):
         temperature = max(epsilon, largest * _SHRINK**i)
-        # Against itself the two potentials agree, and their mean gets there fast where alternating would not.
+        # Against itself the two potentials agree, and their mean gets there fast where alternating
+        # would not.
         f = 0.5 * (f + g) if y is None else _soft_minimum(cost, g, temperature)
         g = _soft_minimum(cost.T, f, temperature)
         if i >= steps and (i - steps) % _CHECK == 0:
@@ -106,7 +117,9 @@ def _remaining(values: list[float], scale: float) -> float:
 
 def _soft_minimum(cost: Tensor, potential: Tensor, epsilon: float) -> Tensor:
     """-epsilon log mean_j exp((potential_j - cost_ij) / epsilon) for each row i."""
-    return epsilon * (math.log(cost.shape[1]) - torch.logsumexp((potential - cost) / epsilon, dim=1))
+    return epsilon * (
+        math.log(cost.shape[1]) - torch.logsumexp((potential - cost) / epsilon, dim=1)
+    )
 
 
 def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
@@ -127,13 +140,16 @@ def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
         >>> wasserstein_1d(torch.tensor([0.0, 1.0, 3.0]), torch.tensor([5.0, 6.0, 8.0])).item()
         5.0
 
-    Reference: Peyre and Cuturi, "Computational Optimal Transport", 2019, remark 2.30 (the case of the line).
+    Reference: Peyre and Cuturi, "Computational Optimal Transport", 2019, remark 2.30 (the case of
+    the line).
     """
     first, second = rows("x", x, dims="(N,)"), rows("y", y, dims="(N,)")
     return _line_cost(first[None], second[None], 1.0)[0]
 
 
-def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 256, p: float = 2, seed: int = 0) -> Tensor:
+def sliced_wasserstein(
+    x: Tensor, y: Tensor, projections: int = 256, p: float = 2, seed: int = 0
+) -> Tensor:
     r"""Sliced Wasserstein distance, (mean over directions u of W_p(u x, u y)^p)^(1/p).
 
     Args:
@@ -158,21 +174,28 @@ def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 256, p: float = 
     Reference: Bonneel et al., "Sliced and Radon Wasserstein Barycenters of Measures", 2015.
     """
     first, second = pair(("x", "y"), x, y)
-    parameter("p", p, low=1.0)
-    directions = _directions(first.shape[1], count("projections", projections), seed).to(first.device)
+    check_number("p", p, low=1.0)
+    directions = _directions(first.shape[1], count("projections", projections), seed).to(
+        first.device
+    )
     return _line_cost(directions @ first.T, directions @ second.T, p).mean() ** (1.0 / p)
 
 
 def _directions(width: int, number: int, seed: int) -> Tensor:
-    draw = torch.randn(number, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    draw = torch.randn(
+        number, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
     return draw / draw.norm(dim=1, keepdim=True)
 
 
 def _line_cost(x: Tensor, y: Tensor, p: float) -> Tensor:
     """W_p^p on the line for each row: (R, N), (R, M) -> (R,)."""
     n, m = x.shape[1], y.shape[1]
-    # Both quantile functions step at multiples of 1/n and 1/m: in units of 1/(n m) the levels are whole.
-    levels = torch.cat([torch.arange(n, device=x.device) * m, torch.arange(m, device=x.device) * n]).unique()
+    # Both quantile functions step at multiples of 1/n and 1/m: in units of 1/(n m) the levels are
+    # whole.
+    levels = torch.cat(
+        [torch.arange(n, device=x.device) * m, torch.arange(m, device=x.device) * n]
+    ).unique()
     mass = torch.diff(levels, append=levels.new_tensor([n * m])).double() / (n * m)
     gap = x.sort(dim=1).values[:, levels // m] - y.sort(dim=1).values[:, levels // n]
     return (gap.abs() ** p) @ mass

@@ -32,11 +32,11 @@ class SelfAttention(nn.Module):
         >>> torch.equal(SelfAttention(16)(x), x)
         True
 
-    Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks", 2019,
-        section 3, equations 1 to 3.
+    Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks",
+        2019, section 3, equations 1 to 3.
 
-    Deviations: as in the authors' code, and not in the paper, keys and values are max-pooled 2 x 2, which divides the
-        cost by four, and values have C/2 channels, where the paper's have C/8.
+    Deviations: as in the authors' code, and not in the paper, keys and values are max-pooled 2 x 2,
+        which divides the cost by four, and values have C/2 channels, where the paper's have C/8.
     """
 
     def __init__(self, channels: int) -> None:
@@ -55,7 +55,8 @@ class SelfAttention(nn.Module):
         """Map a grid (N, C, H, W), sides of at least 2, to one of the same shape."""
         query = self.query(x).flatten(2)
         key, value = (max_pool2d(layer(x), 2).flatten(2) for layer in (self.key, self.value))
-        # Written out, since the fused kernels of attention have no second derivative, which penalties need.
+        # Written out, since the fused kernels of attention have no second derivative, which
+        # penalties need.
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)
         found = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
         return x + self.gate * self.output(found)

@@ -16,52 +16,53 @@ class AutoencoderCritic(Network):
 
     score(x) = -1/D sum_d abs(AE(x)_d - x_d)^p, with p = 1 for "l1" and 2 for "l2".
 
-    Square images of a side that the DCGAN networks can be built for have a convolutional encoder and
-    decoder; all other samples have a multilayer perceptron with two hidden layers each way.
+    Square images of a side that the DCGAN networks can be built for have a convolutional encoder
+    and decoder; all other samples have a multilayer perceptron with two hidden layers each way.
 
     Args:
         shape: Shape of one sample.
-        width: Channels at half the resolution of images; size of the hidden layers for vectors is 4 * width.
+        base_channels: Channels at half the resolution of images; size of the hidden layers for
+            vectors is 4 * width.
         code: Size of the code.
-        classes: Number of classes; 0 for an unconditional critic, else the decoder sees the class beside the
-            code.
+        classes: Number of classes; 0 for an unconditional critic, else the decoder sees the class
+            beside the code.
         norm: "l1" or "l2".
 
     Raises:
-        ValueError: A size below 1 or an unknown norm; in `forward` samples of another shape, or classes
-            missing.
+        ValueError: A size below 1 or an unknown norm; in `forward` samples of another shape, or
+            classes missing.
 
     Example:
         >>> import torch
-        >>> AutoencoderCritic((2,), width=8, code=1)(torch.zeros(5, 2)).shape
+        >>> AutoencoderCritic((2,), base_channels=8, code=1)(torch.zeros(5, 2)).shape
         torch.Size([5])
 
-    Reference: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Networks", 2017, section 2.3;
-        Berthelot,
+    Reference: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Networks", 2017, section
+        2.3; Berthelot,
     Schumm, Metz, "BEGAN", 2017, equation 1 for "l1".
 
-    Deviations: the error is a mean over dimensions, not a norm, so that a margin means the same for all
-        shapes.
+    Deviations: the error is a mean over dimensions, not a norm, so that a margin means the same for
+        all shapes.
     """
 
     def __init__(
         self,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         code: int = 32,
         classes: int = 0,
         norm: Literal["l1", "l2"] = "l1",
     ) -> None:
         super().__init__()
-        positive(width=width, code=code)
+        positive(base_channels=base_channels, code=code)
         if norm not in ("l1", "l2"):
             raise ValueError(f"norm: expected l1 or l2, got {norm!r}")
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.code = code
         self.classes = classes
         self.norm: Literal["l1", "l2"] = norm
-        self.encoder, self.decoder = _halves(self.shape, width, code, classes)
+        self.encoder, self.decoder = _halves(self.shape, base_channels, code, classes)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (N, code) of samples (N, *shape)."""
@@ -78,9 +79,13 @@ class AutoencoderCritic(Network):
         return -(error.abs() if self.norm == "l1" else error.square()).mean(dim=1)
 
 
-def _halves(shape: tuple[int, ...], width: int, code: int, classes: int) -> tuple[nn.Module, nn.Module]:
+def _halves(
+    shape: tuple[int, ...], base_channels: int, code: int, classes: int
+) -> tuple[nn.Module, nn.Module]:
     if fits(shape):
-        decoder = DCGANGenerator(code, shape, width, classes, norm="none", bounded=False)
-        return DCGANCritic(shape, code, width), decoder
-    hidden = (4 * width, 4 * width)
+        decoder = DCGANGenerator(
+            code, shape, base_channels, classes, norm="none", tanh_output=False
+        )
+        return DCGANCritic(shape, code, base_channels), decoder
+    hidden = (4 * base_channels, 4 * base_channels)
     return MLPCritic(shape, code, hidden), MLPGenerator(code, shape, hidden, classes)

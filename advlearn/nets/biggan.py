@@ -7,9 +7,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.conditional import ProjectionHead, class_indicators
-from advlearn.nets.family import Family
-from advlearn.nets.network import EMBEDDING, Network, check_shape, join, positive, sizes, squeeze_score
+from advlearn.nets.network import (
+    EMBEDDING,
+    Network,
+    check_shape,
+    join,
+    positive,
+    sizes,
+    squeeze_score,
+)
 from advlearn.nets.network import embedding as table_of
 from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 
@@ -29,44 +37,46 @@ class BigGANGenerator(Network):
     Args:
         latent: Size of the latent vector, at least one number for each block and one more.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        width: As for `SNGANGenerator` (96 in the paper).
+        base_channels: As for `SNGANGenerator` (96 in the paper).
         classes: Number of classes; 0 for an unconditional generator.
-        bounded: End in tanh, for data in [-1, 1].
+        tanh_output: End in tanh, for data in [-1, 1].
         spectral: Normalise each convolution and linear layer by its largest singular value.
         orthogonal: Weight of `penalty`.
 
     Raises:
-        ValueError: A size that does not fit; in `forward` latents of another size, or classes missing.
+        ValueError: A size that does not fit; in `forward` latents of another size, or classes
+        missing.
 
     Example:
-        >>> BigGANGenerator(16, (3, 32, 32), width=2)(torch.zeros(2, 16)).shape
+        >>> BigGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
-        2019, sections 3 and 3.1, equation 3, appendix B.
+    Reference: Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image
+        Synthesis", 2019, sections 3 and 3.1, equation 3, appendix B.
 
-    Deviations: the parts of z differ by one in size where `latent` is no multiple; the maps inside the conditional
-        norms are orthogonal at the start and not normalised; statistics of batch norm are those of training also for
-        truncated latents; images below 128 pixels have the attention at half their side, as those have.
+    Deviations: the parts of z differ by one in size where `latent` is no multiple; the maps inside
+        the conditional norms are orthogonal at the start and not normalised; statistics of batch
+        norm are those of training also for truncated latents; images below 128 pixels have the
+        attention at half their side, as those have.
     """
 
     def __init__(
         self,
         latent: int,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
-        bounded: bool = True,
+        tanh_output: bool = True,
         spectral: bool = True,
         orthogonal: float = 1e-4,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width)
+        positive(latent=latent, base_channels=base_channels)
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.spectral = spectral
         if not orthogonal >= 0:
             raise ValueError(f"orthogonal: expected a number of at least 0, got {orthogonal!r}")
@@ -74,7 +84,14 @@ class BigGANGenerator(Network):
         self.parts = parts(latent, len(grids(self.shape)))
         self.embedding = table_of(classes)
         conditions = [part + (EMBEDDING if classes else 0) for part in self.parts[1:]]
-        self.trunk = UpTrunk(self.parts[0], self.shape, width, conditions, attended(self.shape, LARGEST), bounded)
+        self.trunk = UpTrunk(
+            self.parts[0],
+            self.shape,
+            base_channels,
+            conditions,
+            attended(self.shape, LARGEST),
+            tanh_output,
+        )
         self.apply(_initialise)
         if spectral:
             normalise(self)
@@ -90,15 +107,18 @@ class BigGANGenerator(Network):
 
         .. math:: w \sum_l \|W_l W_l^T \odot (1 - I)\|_F^2
 
-        Over all weights but the class embedding, before spectral normalisation; each as a matrix of its outputs
-        against the rest.
+        Over all weights but the class embedding, before spectral normalisation; each as a matrix of
+        its outputs against the rest.
 
         Returns:
             A scalar.
         """
         layers = [m for m in self.trunk.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
         with torch.autocast(self.trunk.project.weight.device.type, enabled=False):
-            return self.orthogonal * torch.stack([_overlap(_learned(layer).flatten(1)) for layer in layers]).sum()
+            return (
+                self.orthogonal
+                * torch.stack([_overlap(_learned(layer).flatten(1)) for layer in layers]).sum()
+            )
 
 
 @final
@@ -108,29 +128,33 @@ class BigGANCritic(Network):
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
         out_features: Scores a sample.
-        width: As for `SNGANCritic` (96 in the paper).
+        base_channels: As for `SNGANCritic` (96 in the paper).
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes
+        missing.
 
     Example:
-        >>> BigGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> BigGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
     Reference: Brock et al. 2019, section 3, appendix B.
 
-    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge + spectral_norm"``.
+    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
+    spectral_norm"``.
     """
 
-    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+    ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width)
+        positive(out_features=out_features, base_channels=base_channels)
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.trunk = DownTrunk(self.shape, width, attended(self.shape, LARGEST))
+        self.trunk = DownTrunk(self.shape, base_channels, attended(self.shape, LARGEST))
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
         self.apply(_initialise)
 
@@ -148,7 +172,9 @@ def parts(latent: int, count: int) -> list[int]:
         [6, 5, 5]
     """
     if latent < count:
-        raise ValueError(f"latent: expected at least {count}, one for each block and one more, got {latent}")
+        raise ValueError(
+            f"latent: expected at least {count}, one for each block and one more, got {latent}"
+        )
     return [latent // count + (k < latent % count) for k in range(count)]
 
 
@@ -169,4 +195,4 @@ def _initialise(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight)
 
 
-FAMILY = Family(BigGANGenerator, BigGANCritic, SIDES)
+ARCHITECTURE = Architecture(BigGANGenerator, BigGANCritic, SIDES)

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 
-from advlearn.nets.dcgan import FAMILY as DCGAN
+from advlearn.nets.architecture import Architecture
+from advlearn.nets.dcgan import ARCHITECTURE as DCGAN
 from advlearn.nets.dcgan import DCGANCritic
-from advlearn.nets.family import Family
 
 
-def critic(shape: Sequence[int], out_features: int = 1, *, width: int = 64, classes: int = 0) -> DCGANCritic:
+def critic(
+    shape: Sequence[int], out_features: int = 1, *, base_channels: int = 64, classes: int = 0
+) -> DCGANCritic:
     """`DCGANCritic` that sees the class as a plane beside the image.
 
     Args:
         shape: Shape (C, H, W) of an image, as for `DCGANCritic`.
         out_features: Scores a sample.
-        width: Channels at half the full resolution.
+        base_channels: Channels at half the full resolution.
         classes: Number of classes; 0 for an unconditional critic.
 
     Returns:
@@ -23,15 +25,15 @@ def critic(shape: Sequence[int], out_features: int = 1, *, width: int = 64, clas
         ValueError: As for `DCGANCritic`.
 
     Example:
-        >>> critic((1, 28, 28), width=4, classes=10).conditioning
+        >>> critic((1, 28, 28), base_channels=4, classes=10).conditioning
         'concat'
 
-    Reference: Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2 and figure 1; the plane as
-        in Denton et al. 2015, section 3.2 (class conditional LAPGAN).
+    Reference: Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2 and
+        figure 1; the plane as in Denton et al. 2015, section 3.2 (class conditional LAPGAN).
 
     Deviations: DCGAN's convolutions in the place of maxout and linear layers.
     """
-    return DCGANCritic(shape, out_features, width, classes, conditioning="concat")
+    return DCGANCritic(shape, out_features, base_channels, classes, conditioning="concat")
 
 
-FAMILY = Family(DCGAN.generator, critic, DCGAN.sides)
+ARCHITECTURE = Architecture(DCGAN.generator, critic, DCGAN.sides)

@@ -51,32 +51,38 @@ class ConvPredictor(Network):
     Args:
         shape: Shape (C, H, W) of an image, H and W at least 12.
         outputs: Logits a sample.
-        width: Channels of the first convolution; the second has half as many again.
+        base_channels: Channels of the first convolution; the second has half as many again.
         hidden: Sizes of the two dense layers.
 
     Example:
         >>> import torch
-        >>> ConvPredictor((3, 28, 28), 10, width=4)(torch.zeros(2, 3, 28, 28)).shape
+        >>> ConvPredictor((3, 28, 28), 10, base_channels=4)(torch.zeros(2, 3, 28, 28)).shape
         torch.Size([2, 10])
 
     Reference: Ganin et al., "Domain-Adversarial Training of Neural Networks", 2016, figure 4a.
     """
 
-    def __init__(self, shape: Sequence[int], outputs: int, width: int = 32, hidden: Sequence[int] = (100, 100)) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        outputs: int,
+        base_channels: int = 32,
+        hidden: Sequence[int] = (100, 100),
+    ) -> None:
         super().__init__()
-        positive(outputs=outputs, width=width)
+        positive(outputs=outputs, base_channels=base_channels)
         self.shape = sizes("shape", shape)
         self.outputs = outputs
-        self.width = width
+        self.base_channels = base_channels
         self.hidden = sizes("hidden", hidden)
         channels, height, breadth = self.shape
-        wide = width + width // 2
+        wide = base_channels + base_channels // 2
         after = [((side - 4) // 2 - 4) // 2 for side in (height, breadth)]
         if min(after) < 1:
             raise ValueError(f"shape: expected images from 12 pixels a side, got {self.shape}")
         self.features = nn.Sequential(
-            *(nn.Conv2d(channels, width, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(width, wide, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+            *(nn.Conv2d(channels, base_channels, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(base_channels, wide, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
         )
         widths = (wide * math.prod(after), *self.hidden)
         layers: list[nn.Module] = []

@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.network import check_classes, check_shape, indicators, positive
+from advlearn.nets.network import check_classes, check_shape, one_hot, positive
 
 
 @final
@@ -14,22 +14,24 @@ class ConditionalBatchNorm(nn.Module):
 
     .. math:: y = (1 + W c)\,\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + V c
 
-    W and V start at zero, the layer as batch norm without gain and bias. Where c indicates a class, the columns of
-    W and V are the gains and biases of the classes.
+    W and V start at zero, the layer as batch norm without gain and bias. Where c indicates a class,
+    the columns of W and V are the gains and biases of the classes.
 
     Args:
         channels: Channels of the grid.
         condition: Size of c; 0 for a plain batch norm, with a gain and a bias of its own.
 
     Raises:
-        ValueError: A size out of range; in `forward` a vector of another size, or one where none is expected.
+        ValueError: A size out of range; in `forward` a vector of another size, or one where none is
+        expected.
 
     Example:
         >>> ConditionalBatchNorm(4, condition=3)(torch.randn(2, 4, 8, 8), torch.eye(3)[:2]).shape
         torch.Size([2, 4, 8, 8])
 
-    Reference: de Vries et al., "Modulating early visual processing by language", 2017, section 3.1 (any vector);
-        Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic Style", 2017, equation 5 (classes).
+    Reference: de Vries et al., "Modulating early visual processing by language", 2017, section 3.1
+        (any vector); Dumoulin, Shlens, Kudlur, "A Learned Representation for Artistic Style", 2017,
+        equation 5 (classes).
     """
 
     def __init__(self, channels: int, condition: int = 0) -> None:
@@ -67,7 +69,8 @@ class ProjectionHead(nn.Module):
         condition: Size of c; 0 for scores of h alone.
 
     Raises:
-        ValueError: A size out of range; in `forward` a vector of another size, or one where none is expected.
+        ValueError: A size out of range; in `forward` a vector of another size, or one where none is
+        expected.
 
     Example:
         >>> ProjectionHead(8, condition=3)(torch.randn(5, 8), torch.randn(5, 3)).shape
@@ -81,7 +84,9 @@ class ProjectionHead(nn.Module):
         positive(features=features, out_features=out_features)
         _counted(condition)
         self.condition = condition
-        self.projection = nn.Linear(condition, out_features * features, bias=False) if condition else None
+        self.projection = (
+            nn.Linear(condition, out_features * features, bias=False) if condition else None
+        )
         # The last linear layer of a critic is the one whose inputs are its features.
         self.linear = nn.Linear(features, out_features)
         for layer in (self.linear, self.projection):
@@ -106,7 +111,7 @@ def class_indicators(y: Tensor | None, classes: int, like: Tensor) -> Tensor | N
         ValueError: If `y` is not what a network with so many classes takes.
     """
     check_classes(y, classes)
-    return None if y is None else indicators(y, classes, like)
+    return None if y is None else one_hot(y, classes, like)
 
 
 def _counted(condition: int) -> None:

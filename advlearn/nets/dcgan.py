@@ -7,7 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.family import Family
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -29,63 +29,67 @@ INIT_STD = 0.02
 class DCGANGenerator(Network):
     """A linear layer to a small grid, then transposed convolutions that double it, and tanh.
 
-    The grid starts at the side of the image halved while it is even and above 7 (4 for 8, 16, 32 and 64; 7
-    for 28), with twice as many channels for each doubling but the last.
+    The grid starts at the side of the image halved while it is even and above 7 (4 for 8, 16, 32
+    and 64; 7 for 28), with twice as many channels for each doubling but the last.
 
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
-        width: Channels at half the full resolution.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the
-            latent.
+        base_channels: Channels at half the full resolution.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
+            beside the latent.
         norm: "batch" or "none" after each hidden layer.
-        bounded: End in tanh, for data in [-1, 1].
+        tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes
+        missing.
 
     Example:
-        >>> DCGANGenerator(16, (3, 32, 32), width=4)(torch.zeros(2, 16)).shape
+        >>> DCGANGenerator(16, (3, 32, 32), base_channels=4)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional
-        Generative
+    Reference: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep
+        Convolutional Generative
     Adversarial Networks", 2016, figure 1.
 
-    Deviations: the number of layers follows the image; the first layer is a Linear layer on the latent
-        vector.
+    Deviations: the number of layers follows the image; the first layer is a Linear layer on the
+        latent vector.
     """
 
     def __init__(
         self,
         latent: int,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
         norm: Literal["batch", "none"] = "batch",
-        bounded: bool = True,
+        tanh_output: bool = True,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width)
+        positive(latent=latent, base_channels=base_channels)
         if norm not in ("batch", "none"):
             raise ValueError(f"norm: expected batch or none, got {norm!r}")
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
         self.norm: Literal["batch", "none"] = norm
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         start, doublings = plan(self.shape)
-        channels = [width * 2**level for level in reversed(range(doublings))]
+        channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.embedding = embedding(classes)
         self.project = nn.Linear(latent + (EMBEDDING if classes else 0), channels[0] * start**2)
         self.grid = (channels[0], start, start)
         layers = self._after(channels[0])
         for before, after in pairwise(channels):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"), *self._after(after)]
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"),
+                *self._after(after),
+            ]
         layers.append(nn.ConvTranspose2d(channels[-1], self.shape[0], 4, 2, 1))
         self.layers = nn.Sequential(*layers)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
         self.apply(_initialise)
 
     def _after(self, channels: int) -> list[nn.Module]:
@@ -109,52 +113,58 @@ class DCGANCritic(Network):
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
         out_features: Scores a sample.
-        width: Channels at half the full resolution; doubled with each halving.
+        base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional critic.
         conditioning: "projection" or "concat"; without classes it has no meaning.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes
+        missing.
 
     Example:
-        >>> DCGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> DCGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
-    Reference: Radford, Metz, Chintala 2016, section 3; Miyato and Koyama, "cGANs with Projection Discriminator", 2018,
-        equation 4 for the classes; Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2 for
-        their concatenation.
+    Reference: Radford, Metz, Chintala 2016, section 3; Miyato and Koyama, "cGANs with Projection
+        Discriminator", 2018, equation 4 for the classes; Mirza and Osindero, "Conditional
+        Generative Adversarial Nets", 2014, section 3.2 for their concatenation.
 
-    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact. The
-        projection takes the whole grid, as the head does, and not its sum over the pixels: with that sum, as
-        much larger as there are pixels, samples of one class were nearly one sample
-        (`benchmarks/results/images_conditional_tried.json`).
+    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch
+        interact. The projection takes the whole grid, as the head does, and not its sum over the
+        pixels: with that sum, as much larger as there are pixels, samples of one class were nearly
+        one sample (`benchmarks/results/images_conditional_tried.json`).
     """
 
     def __init__(
         self,
         shape: Sequence[int],
         out_features: int = 1,
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
         conditioning: Literal["projection", "concat"] = "projection",
     ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width)
+        positive(out_features=out_features, base_channels=base_channels)
         if conditioning not in ("projection", "concat"):
             raise ValueError(f"conditioning: expected projection or concat, got {conditioning!r}")
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
         self.conditioning: Literal["projection", "concat"] = conditioning
         end, halvings = plan(self.shape)
         beside = classes > 0 and conditioning == "concat"
-        channels = [self.shape[0] + beside, *(width * 2**level for level in range(halvings))]
+        channels = [
+            self.shape[0] + beside,
+            *(base_channels * 2**level for level in range(halvings)),
+        ]
         self.layers = nn.Sequential()
         for before, after in pairwise(channels):
             self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
         features = channels[-1] * end**2
-        self.embedding = embedding(classes, self.shape[1] ** 2 if beside else features * out_features)
+        self.embedding = embedding(
+            classes, self.shape[1] ** 2 if beside else features * out_features
+        )
         self.flatten = nn.Flatten()
         self.head = nn.Linear(features, out_features)
         self.apply(_initialise)
@@ -163,7 +173,11 @@ class DCGANCritic(Network):
         """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
         check_shape("x", x, self.shape)
         if self.conditioning == "concat":
-            return squeeze_score(self.head(self.flatten(self.layers(torch.cat([x, *plane(y, self.embedding, x)], 1)))))
+            return squeeze_score(
+                self.head(
+                    self.flatten(self.layers(torch.cat([x, *plane(y, self.embedding, x)], 1)))
+                )
+            )
         h = self.flatten(self.layers(x))
         return squeeze_score(projected(self.head(h), h, y, self.embedding))
 
@@ -186,7 +200,9 @@ def plan(shape: tuple[int, ...]) -> tuple[int, int]:
         ((7, 2), (4, 4))
     """
     if not fits(shape):
-        raise ValueError(f"shape: expected (C, H, W) with H = W a multiple of 4 from 8 to 64, got {shape}")
+        raise ValueError(
+            f"shape: expected (C, H, W) with H = W a multiple of 4 from 8 to 64, got {shape}"
+        )
     side, doublings = shape[1], 0
     while side % 2 == 0 and side > 7:
         side, doublings = side // 2, doublings + 1
@@ -202,4 +218,4 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, INIT_STD)
 
 
-FAMILY = Family(DCGANGenerator, DCGANCritic, tuple(range(8, 65, 4)))
+ARCHITECTURE = Architecture(DCGANGenerator, DCGANCritic, tuple(range(8, 65, 4)))

@@ -7,11 +7,11 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.nets.architecture import architecture
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import MLPPredictor
+from advlearn.nets.concat_critic import ConcatCritic
 from advlearn.nets.dcgan import INIT_STD, fits, plan
-from advlearn.nets.family import family
-from advlearn.nets.joined import Joined
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, positive, sizes
 from advlearn.nets.sizing import EMBEDDED, SMALLEST_CONVOLUTIONAL, critic_for
@@ -24,35 +24,40 @@ class ConvEncoder(Network):
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
         outputs: Numbers an image: the size of the code, or twice that for means and log-variances.
-        width: Channels at half the full resolution; doubled with each halving.
+        base_channels: Channels at half the full resolution; doubled with each halving.
         norm: "batch" or "none" after each convolution but the first.
 
     Raises:
-        ValueError: A shape that does not fit, or an unknown norm; in `forward` images of another shape.
+        ValueError: A shape that does not fit, or an unknown norm; in `forward` images of another
+        shape.
 
     Example:
-        >>> ConvEncoder((1, 28, 28), 16, width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> ConvEncoder((1, 28, 28), 16, base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 16])
 
-    Reference: Donahue, Krahenbuhl, Darrell, "Adversarial Feature Learning", 2017, appendix C (the encoder is the
-        discriminator of Radford et al. 2016 up to its last layer).
+    Reference: Donahue, Krahenbuhl, Darrell, "Adversarial Feature Learning", 2017, appendix C (the
+        encoder is the discriminator of Radford et al. 2016 up to its last layer).
 
     Deviations: the number of layers follows the image; the last layer sees the whole grid.
     """
 
     def __init__(
-        self, shape: Sequence[int], outputs: int, width: int = 64, norm: Literal["batch", "none"] = "batch"
+        self,
+        shape: Sequence[int],
+        outputs: int,
+        base_channels: int = 64,
+        norm: Literal["batch", "none"] = "batch",
     ) -> None:
         super().__init__()
-        positive(outputs=outputs, width=width)
+        positive(outputs=outputs, base_channels=base_channels)
         if norm not in ("batch", "none"):
             raise ValueError(f"norm: expected batch or none, got {norm!r}")
         self.shape = sizes("shape", shape)
         self.outputs = outputs
-        self.width = width
+        self.base_channels = base_channels
         self.norm: Literal["batch", "none"] = norm
         end, halvings = plan(self.shape)
-        channels = [self.shape[0], *(width * 2**level for level in range(halvings))]
+        channels = [self.shape[0], *(base_channels * 2**level for level in range(halvings))]
         layers: list[nn.Module] = []
         for level, (before, after) in enumerate(pairwise(channels)):
             normed = norm == "batch" and level > 0
@@ -86,7 +91,9 @@ class MLPEncoder(Network):
         torch.Size([5, 3])
     """
 
-    def __init__(self, shape: Sequence[int], outputs: int, hidden: Sequence[int] = (256, 256, 256)) -> None:
+    def __init__(
+        self, shape: Sequence[int], outputs: int, hidden: Sequence[int] = (256, 256, 256)
+    ) -> None:
         super().__init__()
         self.shape = sizes("shape", shape)
         self.outputs = outputs
@@ -111,41 +118,53 @@ class PairCritic(nn.Module):
         features: Size of F(x), and of H(z).
         latent: Size of a code.
         out_features: Scores of a pair.
-        unary: Score the sample and the code by themselves too: three times as many scores.
+        marginal_terms: Score the sample and the code by themselves too: three times as many scores.
 
     Raises:
         ValueError: A size below 1; in `forward` codes of another size.
 
     Example:
-        >>> critic = PairCritic(nn.Linear(2, 8), 8, latent=3, unary=True)
+        >>> critic = PairCritic(nn.Linear(2, 8), 8, latent=3, marginal_terms=True)
         >>> critic(torch.zeros(5, 2), torch.zeros(5, 3)).shape
         torch.Size([5, 3])
 
-    Reference: Dumoulin et al., "Adversarially Learned Inference", 2017, tables 4 to 6; Donahue and Simonyan, "Large
-        Scale Adversarial Representation Learning", 2019, section 2 (the unary terms).
+    Reference: Dumoulin et al., "Adversarially Learned Inference", 2017, tables 4 to 6; Donahue and
+        Simonyan, "Large Scale Adversarial Representation Learning", 2019, section 2 (the unary
+        terms).
 
     Deviations: H and J are perceptrons of one hidden layer; no dropout and no maxout.
     """
 
-    def __init__(self, net: nn.Module, features: int, latent: int, out_features: int = 1, unary: bool = False) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        features: int,
+        latent: int,
+        out_features: int = 1,
+        marginal_terms: bool = False,
+    ) -> None:
         super().__init__()
         positive(features=features, latent=latent, out_features=out_features)
         self.latent = latent
         self.out_features = out_features
         self.of_sample = nn.Sequential(net, nn.LeakyReLU(0.2))
         self.of_code = nn.Sequential(MLP(latent, features, (features,)), nn.LeakyReLU(0.2))
-        self.unary = nn.ModuleList(nn.Linear(features, out_features) for _ in range(2 if unary else 0))
+        self.marginal_terms = nn.ModuleList(
+            nn.Linear(features, out_features) for _ in range(2 if marginal_terms else 0)
+        )
         self.pair = MLP(2 * features, out_features, (features,))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Score samples `x` (N, ...) with codes `z` (N, latent): (N, out_features), or three times as many."""
         check_shape("z", z, (self.latent,))
         parts = self.of_sample(x), self.of_code(z)
-        alone = [score(part) for score, part in zip(self.unary, parts, strict=False)]
+        alone = [score(part) for score, part in zip(self.marginal_terms, parts, strict=False)]
         return torch.cat([self.pair(torch.cat(parts, 1)), *alone], 1)
 
 
-def encoder_for(shape: Sequence[int], outputs: int, width: int = 64) -> ConvEncoder | MLPEncoder:
+def encoder_for(
+    shape: Sequence[int], outputs: int, base_channels: int = 64
+) -> ConvEncoder | MLPEncoder:
     """Return an encoder for samples of a shape.
 
     Square images from 16 pixels a side that fit get `ConvEncoder`, everything else `MLPEncoder`.
@@ -153,7 +172,8 @@ def encoder_for(shape: Sequence[int], outputs: int, width: int = 64) -> ConvEnco
     Args:
         shape: Shape of one sample.
         outputs: Numbers a sample.
-        width: Channels at half resolution; a perceptron has three hidden layers of 4 * width.
+        base_channels: Channels at half resolution; a perceptron has three hidden layers of 4 *
+            width.
 
     Raises:
         ValueError: A size below 1.
@@ -163,51 +183,60 @@ def encoder_for(shape: Sequence[int], outputs: int, width: int = 64) -> ConvEnco
         ('ConvEncoder', 'MLPEncoder')
     """
     shape = sizes("shape", shape)
-    positive(width=width)
+    positive(base_channels=base_channels)
     if fits(shape) and shape[1] >= SMALLEST_CONVOLUTIONAL:
-        return ConvEncoder(shape, outputs, width)
-    return MLPEncoder(shape, outputs, (4 * width,) * 3)
+        return ConvEncoder(shape, outputs, base_channels)
+    return MLPEncoder(shape, outputs, (4 * base_channels,) * 3)
 
 
 def pair_critic_for(
     shape: Sequence[int],
     latent: int,
-    score: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
+    output: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
     *,
-    unary: bool = False,
+    marginal_terms: bool = False,
     nets: str | None = None,
-    width: int = 64,
+    base_channels: int = 64,
 ) -> nn.Module:
-    """Return a critic of pairs of a sample and a code, with the score that an objective asks for.
+    """Return a critic of pairs of a sample and a code, with the output that an objective asks for.
 
     Args:
         shape: Shape of one sample.
         latent: Size of a code.
-        score: "logit", "vector" (an embedding of 16 numbers) or "energy" (an autoencoder of both side by side).
-        unary: Whether sample and code are scored alone too; not for "energy".
+        output: "logit", "vector" (an embedding of 16 numbers) or "energy" (an autoencoder of both
+            side by side).
+        marginal_terms: Whether sample and code are scored alone too; not for "energy".
         nets: Name of the family whose critic reads the sample; None chooses by `shape`.
-        width: Channels at half resolution; the features of sample and code, and the hidden layers of perceptrons,
-            are of 4 * width.
+        base_channels: Channels at half resolution; the features of sample and code, and the hidden
+            layers of perceptrons, are of 4 * width.
 
     Raises:
         ValueError: A size below 1, or unary terms of an energy.
 
     Example:
-        >>> critic = pair_critic_for((2,), 3, "vector", width=4)
+        >>> critic = pair_critic_for((2,), 3, "vector", base_channels=4)
         >>> critic(torch.zeros(5, 2), torch.zeros(5, 3)).shape
         torch.Size([5, 16])
     """
     shape = sizes("shape", shape)
-    if score == "energy":
-        if unary:
-            raise ValueError("unary: an energy is of the pair as a whole, it has no unary terms")
+    if output == "energy":
+        if marginal_terms:
+            raise ValueError(
+                "marginal_terms: an energy is of the pair as a whole, it has no unary terms"
+            )
         size = torch.Size(shape).numel() + latent
-        return Joined(AutoencoderCritic((size,), width, min(32, max(1, size // 2))))
+        return ConcatCritic(AutoencoderCritic((size,), base_channels, min(32, max(1, size // 2))))
     if nets is None:
-        net: nn.Module = critic_for(shape, "vector", out_features=4 * width, width=width)
+        net: nn.Module = critic_for(
+            shape, "vector", out_features=4 * base_channels, base_channels=base_channels
+        )
     else:
-        net = family(nets, shape).critic(shape, 4 * width, width=width)
-    return PairCritic(net, 4 * width, latent, EMBEDDED if score == "vector" else 1, unary)
+        net = architecture(nets, shape).critic(
+            shape, 4 * base_channels, base_channels=base_channels
+        )
+    return PairCritic(
+        net, 4 * base_channels, latent, EMBEDDED if output == "vector" else 1, marginal_terms
+    )
 
 
 def _initialise(module: nn.Module) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.dcgan import INIT_STD, DCGANCritic, plan
-from advlearn.nets.family import Family
 from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes
 
 SIDES = (8, 16, 28, 32, 64)
@@ -22,58 +22,64 @@ class GRANGenerator(Network):
     .. math:: h_z = \tanh(W z + b), \qquad h_t = \tanh(g(\Delta_{t-1})), \quad h_1 = 0, \qquad
         \Delta_t = f(h_z, h_t), \qquad x = \tanh\Big(\sum_{t=1}^{T} \Delta_t\Big)
 
-    f, transposed convolutions, and g, convolutions and a batch norm, are the same in all steps but for their norms.
+    f, transposed convolutions, and g, convolutions and a batch norm, are the same in all steps but
+    for their norms.
 
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
-        width: Channels at half the full resolution; doubled with each halving.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the latent.
-        bounded: End in tanh, for data in [-1, 1].
+        base_channels: Channels at half the full resolution; doubled with each halving.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
+            beside the latent.
+        tanh_output: End in tanh, for data in [-1, 1].
         steps: Drawing steps, T.
         hidden: Size of h_z and of h_t.
 
     Raises:
-        ValueError: A shape that does not fit, a size below 1; in `forward` latents of another size, or classes missing.
+        ValueError: A shape that does not fit, a size below 1; in `forward` latents of another size,
+        or classes missing.
 
     Example:
-        >>> generator = GRANGenerator(16, (1, 28, 28), width=4)
+        >>> generator = GRANGenerator(16, (1, 28, 28), base_channels=4)
         >>> generator(torch.zeros(2, 16)).shape, generator.drawing(torch.zeros(2, 16)).shape
         (torch.Size([2, 1, 28, 28]), torch.Size([2, 3, 1, 28, 28]))
 
-    Reference: Im, Kim, Jiang, Memisevic, "Generating Images with Recurrent Adversarial Networks", 2016, section 4,
-        equations 5 to 8.
+    Reference: Im, Kim, Jiang, Memisevic, "Generating Images with Recurrent Adversarial Networks",
+        2016, section 4, equations 5 to 8.
 
-    Deviations: tanh in place of the sigmoid, for data in [-1, 1]; one latent serves all steps; each step has batch
-        norms of its own, since the statistics differ from step to step.
+    Deviations: tanh in place of the sigmoid, for data in [-1, 1]; one latent serves all steps; each
+        step has batch norms of its own, since the statistics differ from step to step.
     """
 
     def __init__(
         self,
         latent: int,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
-        bounded: bool = True,
+        tanh_output: bool = True,
         steps: int = 3,
         hidden: int = 128,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width, steps=steps, hidden=hidden)
+        positive(latent=latent, base_channels=base_channels, steps=steps, hidden=hidden)
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.steps = steps
         self.hidden = hidden
         self.embedding = embedding(classes)
-        self.idea = nn.Sequential(nn.Linear(latent + (EMBEDDING if classes else 0), hidden), nn.Tanh())
-        self.encoder = DCGANCritic(self.shape, hidden, width)
-        # Without it what all strokes have in common soon outweighs the latent, and all images become one.
+        self.idea = nn.Sequential(
+            nn.Linear(latent + (EMBEDDING if classes else 0), hidden), nn.Tanh()
+        )
+        self.encoder = DCGANCritic(self.shape, hidden, base_channels)
+        # Without it what all strokes have in common soon outweighs the latent, and all images
+        # become one.
         self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in range(steps - 1))
-        self.decoder = _Decoder(2 * hidden, self.shape, width, steps)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.decoder = _Decoder(2 * hidden, self.shape, base_channels, steps)
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
@@ -97,21 +103,25 @@ class GRANGenerator(Network):
 class _Decoder(nn.Module):
     """Transposed convolutions for all steps, with batch norms for each."""
 
-    def __init__(self, inputs: int, shape: tuple[int, ...], width: int, steps: int) -> None:
+    def __init__(self, inputs: int, shape: tuple[int, ...], base_channels: int, steps: int) -> None:
         super().__init__()
         start, doublings = plan(shape)
-        channels = [width * 2**level for level in reversed(range(doublings))]
+        channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.project = nn.Linear(inputs, channels[0] * start**2)
         self.grid = (channels[0], start, start)
         self.layers = nn.ModuleList(
-            nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False) for before, after in pairwise([*channels, shape[0]])
+            nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)
+            for before, after in pairwise([*channels, shape[0]])
         )
         self.bias = nn.Parameter(torch.zeros(shape[0], 1, 1))
-        # As DCGAN begins: what a place of the grid is by itself must not outweigh what the latent makes of it.
+        # As DCGAN begins: what a place of the grid is by itself must not outweigh what the latent
+        # makes of it.
         nn.init.zeros_(self.project.bias)
         for layer in (self.project, *self.layers):
             nn.init.normal_(cast(nn.Linear, layer).weight, std=INIT_STD)
-        self.norms = nn.ModuleList(nn.ModuleList(nn.BatchNorm2d(c) for c in channels) for _ in range(steps))
+        self.norms = nn.ModuleList(
+            nn.ModuleList(nn.BatchNorm2d(c) for c in channels) for _ in range(steps)
+        )
 
     def forward(self, x: Tensor, step: int) -> Tensor:
         """Vectors (N, inputs) to what a step draws, (N, C, H, W)."""
@@ -121,4 +131,4 @@ class _Decoder(nn.Module):
         return x + self.bias
 
 
-FAMILY = Family(GRANGenerator, DCGANCritic, SIDES)
+ARCHITECTURE = Architecture(GRANGenerator, DCGANCritic, SIDES)

@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.nets.network import Network, indicators
+from advlearn.nets.network import Network, one_hot
 
 
 @final
@@ -29,4 +29,8 @@ class IdentityCritic(Network):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Points (N, d) of samples `x` (N, ...) and classes `y` (N,)."""
         points = x.flatten(1)
-        return points if y is None else torch.cat([points, self.scale * indicators(y, self.classes, points)], 1)
+        return (
+            points
+            if y is None
+            else torch.cat([points, self.scale * one_hot(y, self.classes, points)], 1)
+        )

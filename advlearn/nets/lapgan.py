@@ -6,7 +6,15 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.network import Network, check_shape, embedding, plane, positive, sizes, squeeze_score
+from advlearn.nets.network import (
+    Network,
+    check_shape,
+    embedding,
+    plane,
+    positive,
+    sizes,
+    squeeze_score,
+)
 
 
 @final
@@ -17,37 +25,41 @@ class LAPGANGenerator(Network):
 
     Args:
         shape: Shape (C, H, W) of an image of this level.
-        width: Channels of the hidden layers.
-        classes: Number of classes; 0 for an unconditional generator, else each class has a plane beside the noise.
+        base_channels: Channels of the hidden layers.
+        classes: Number of classes; 0 for an unconditional generator, else each class has a plane
+            beside the noise.
 
     Raises:
         ValueError: A size below 1; in `forward` images of another shape, or classes missing.
 
     Example:
-        >>> LAPGANGenerator((3, 8, 8), width=4)(torch.zeros(2, 1, 8, 8), torch.zeros(2, 3, 8, 8)).shape
+        >>> LAPGANGenerator((3, 8, 8), base_channels=4)(
+        ...     torch.zeros(2, 1, 8, 8), torch.zeros(2, 3, 8, 8)
+        ... ).shape
         torch.Size([2, 3, 8, 8])
 
-    Reference: Denton, Chintala, Szlam, Fergus, "Deep Generative Image Models using a Laplacian Pyramid of Adversarial
-        Networks", 2015, section 3.2.
+    Reference: Denton, Chintala, Szlam, Fergus, "Deep Generative Image Models using a Laplacian
+        Pyramid of Adversarial Networks", 2015, section 3.2.
 
-    Deviations: the number of channels is one of three settings there; kernels are 5 wide at all levels.
+    Deviations: the number of channels is one of three settings there; kernels are 5 wide at all
+    levels.
     """
 
-    def __init__(self, shape: Sequence[int], width: int = 64, classes: int = 0) -> None:
+    def __init__(self, shape: Sequence[int], base_channels: int = 64, classes: int = 0) -> None:
         super().__init__()
-        positive(width=width)
+        positive(base_channels=base_channels)
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
         channels, height, breadth = self.shape
         self.planes = embedding(classes, height * breadth)
         inputs = channels + (2 if classes else 1)
         self.layers = nn.Sequential(
-            nn.Conv2d(inputs, width, 5, padding=2),
+            nn.Conv2d(inputs, base_channels, 5, padding=2),
             nn.ReLU(),
-            nn.Conv2d(width, width, 5, padding=2),
+            nn.Conv2d(base_channels, base_channels, 5, padding=2),
             nn.ReLU(),
-            nn.Conv2d(width, channels, 5, padding=2),
+            nn.Conv2d(base_channels, channels, 5, padding=2),
         )
 
     def forward(self, z: Tensor, coarse: Tensor, y: Tensor | None = None) -> Tensor:
@@ -66,14 +78,17 @@ class LAPGANCritic(Network):
     Args:
         shape: Shape (C, H, W) of an image of this level.
         out_features: Scores a sample.
-        width: Channels of the hidden layers.
-        classes: Number of classes; 0 for an unconditional critic, else each class has a plane beside the image.
+        base_channels: Channels of the hidden layers.
+        classes: Number of classes; 0 for an unconditional critic, else each class has a plane
+            beside the image.
 
     Raises:
         ValueError: A size below 1; in `forward` images of another shape, or classes missing.
 
     Example:
-        >>> LAPGANCritic((3, 8, 8), width=4)(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8)).shape
+        >>> LAPGANCritic((3, 8, 8), base_channels=4)(
+        ...     torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8)
+        ... ).shape
         torch.Size([2])
 
     Reference: Denton et al. 2015, section 3.2.
@@ -81,27 +96,31 @@ class LAPGANCritic(Network):
     Deviations: no dropout; strides of 2.
     """
 
-    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+    ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width)
+        positive(out_features=out_features, base_channels=base_channels)
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
         channels, height, breadth = self.shape
         self.planes = embedding(classes, height * breadth)
         places = -(-height // 4) * -(-breadth // 4)
         self.layers = nn.Sequential(
-            nn.Conv2d(channels + bool(classes), width, 5, 2, 2),
+            nn.Conv2d(channels + bool(classes), base_channels, 5, 2, 2),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(width, width, 5, 2, 2),
+            nn.Conv2d(base_channels, base_channels, 5, 2, 2),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            nn.Linear(width * places, out_features),
+            nn.Linear(base_channels * places, out_features),
         )
 
     def forward(self, residual: Tensor, coarse: Tensor, y: Tensor | None = None) -> Tensor:
         """Score residuals and enlarged images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
         check_shape("residual", residual, self.shape)
         check_shape("coarse", coarse, self.shape)
-        return squeeze_score(self.layers(torch.cat([residual + coarse, *plane(y, self.planes, coarse)], 1)))
+        return squeeze_score(
+            self.layers(torch.cat([residual + coarse, *plane(y, self.planes, coarse)], 1))
+        )

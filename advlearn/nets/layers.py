@@ -58,8 +58,8 @@ class VirtualBatchNorm(nn.Module):
     .. math:: \mu_i = \frac{n\,\mu_{ref} + x_i}{n + 1}, \qquad q_i = \frac{n\,q_{ref} + x_i^2}{n + 1}, \qquad
         y_i = \gamma\,\frac{x_i - \mu_i}{\sqrt{q_i - \mu_i^2 + \epsilon}} + \beta
 
-    The first n samples that come in are the reference; `Referenced` puts them there. Places of an image count as
-    samples of its channel.
+    The first n samples that come in are the reference; `ReferenceBatch` puts them there. Places of
+    an image count as samples of its channel.
 
     Args:
         features: Channels, or size of a vector.
@@ -92,15 +92,22 @@ class VirtualBatchNorm(nn.Module):
         places = x.flatten(2) if x.ndim > 2 else x[:, :, None]
         mean, square = places.mean(2), places.square().mean(2)
         of_reference = mean[:n].mean(0, keepdim=True), square[:n].mean(0, keepdim=True)
-        own = ((n * ref + one[n:]) / (n + 1) for ref, one in zip(of_reference, (mean, square), strict=True))
-        centre, second = (torch.cat([ref.expand(n, -1), o]) for ref, o in zip(of_reference, own, strict=True))
+        own = (
+            (n * ref + one[n:]) / (n + 1)
+            for ref, one in zip(of_reference, (mean, square), strict=True)
+        )
+        centre, second = (
+            torch.cat([ref.expand(n, -1), o]) for ref, o in zip(of_reference, own, strict=True)
+        )
         shape = (len(x), self.features, *[1] * (x.ndim - 2))
-        scaled = (x - centre.view(shape)) * (second - centre.square() + self.eps).rsqrt().view(shape)
+        scaled = (x - centre.view(shape)) * (second - centre.square() + self.eps).rsqrt().view(
+            shape
+        )
         return scaled * self.weight.view(shape[1:]) + self.bias.view(shape[1:])
 
 
 @final
-class Referenced(nn.Module):
+class ReferenceBatch(nn.Module):
     """A network with `VirtualBatchNorm` layers, and the reference batch that goes in with every batch.
 
     Args:
@@ -109,7 +116,7 @@ class Referenced(nn.Module):
 
     Example:
         >>> net = nn.Sequential(nn.Linear(2, 4), VirtualBatchNorm(4, reference=3))
-        >>> Referenced(net, torch.randn(3, 2))(torch.randn(5, 2)).shape
+        >>> ReferenceBatch(net, torch.randn(3, 2))(torch.randn(5, 2)).shape
         torch.Size([5, 4])
     """
 

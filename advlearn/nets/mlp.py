@@ -70,7 +70,9 @@ class MLP(Network):
         super().__init__()
         positive(in_features=in_features, out_features=out_features)
         if activation not in _ACTIVATIONS:
-            raise ValueError(f"activation: expected one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
+            raise ValueError(
+                f"activation: expected one of {', '.join(_ACTIVATIONS)}, got {activation!r}"
+            )
         if norm not in _NORMS:
             raise ValueError(f"norm: expected one of {', '.join(_NORMS)}, got {norm!r}")
         self.in_features = in_features
@@ -80,10 +82,10 @@ class MLP(Network):
         self.negative_slope = negative_slope
         self.norm: Norm = norm
         layers: list[nn.Module] = []
-        for before, width in pairwise((in_features, *self.hidden)):
-            layers.append(nn.Linear(before, width))
+        for before, base_channels in pairwise((in_features, *self.hidden)):
+            layers.append(nn.Linear(before, base_channels))
             if norm != "none":
-                layers.append(_NORMS[norm](width))
+                layers.append(_NORMS[norm](base_channels))
             layers.append(_ACTIVATIONS[activation](negative_slope))
         layers.append(nn.Linear((in_features, *self.hidden)[-1], out_features))
         self.layers = nn.Sequential(*layers)
@@ -102,14 +104,17 @@ class MLPGenerator(Network):
         shape: Shape of one sample.
         hidden: Sizes of the hidden layers.
         classes: Number of classes; 0 for an unconditional generator.
-        bounded: End in tanh, for data in [-1, 1].
+        tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
-        ValueError: A size below 1; in `forward` latents of another size, or classes missing or superfluous.
+        ValueError: A size below 1; in `forward` latents of another size, or classes missing or
+        superfluous.
 
     Example:
         >>> import torch
-        >>> MLPGenerator(8, (1, 4, 4), classes=3)(torch.zeros(5, 8), torch.zeros(5, dtype=torch.int64)).shape
+        >>> MLPGenerator(8, (1, 4, 4), classes=3)(
+        ...     torch.zeros(5, 8), torch.zeros(5, dtype=torch.int64)
+        ... ).shape
         torch.Size([5, 1, 4, 4])
     """
 
@@ -119,7 +124,7 @@ class MLPGenerator(Network):
         shape: Sequence[int],
         hidden: Sequence[int] = (256, 256, 256),
         classes: int = 0,
-        bounded: bool = False,
+        tanh_output: bool = False,
     ) -> None:
         super().__init__()
         positive(latent=latent)
@@ -127,11 +132,11 @@ class MLPGenerator(Network):
         self.shape = sizes("shape", shape)
         self.hidden = sizes("hidden", hidden)
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.embedding = embedding(classes)
-        width = latent + (EMBEDDING if classes else 0)
-        self.body = MLP(width, math.prod(self.shape), self.hidden)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        base_channels = latent + (EMBEDDING if classes else 0)
+        self.body = MLP(base_channels, math.prod(self.shape), self.hidden)
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and classes int64 (N,) if conditional, to samples (N, *shape)."""
@@ -150,7 +155,8 @@ class MLPCritic(Network):
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
-        ValueError: A size below 1; in `forward` samples of another shape, or classes missing or superfluous.
+        ValueError: A size below 1; in `forward` samples of another shape, or classes missing or
+        superfluous.
 
     Example:
         >>> import torch
@@ -171,8 +177,8 @@ class MLPCritic(Network):
         self.hidden = sizes("hidden", hidden)
         self.classes = classes
         self.embedding = embedding(classes)
-        width = math.prod(self.shape) + (EMBEDDING if classes else 0)
-        self.body = MLP(width, out_features, self.hidden)
+        base_channels = math.prod(self.shape) + (EMBEDDING if classes else 0)
+        self.body = MLP(base_channels, out_features, self.hidden)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Score samples (N, *shape): (N,) for one score a sample, else (N, out_features)."""

@@ -1,8 +1,8 @@
 """What the reference networks share: a recipe to rebuild them, conditioning, checks of input.
 
-A network of K classes takes a class, int64 (N,), or any vectors in its place, float (N, K): word vectors, features, a
-mixture of classes. Where a class has a learned vector, those take their sums by these weights, so that the vector that
-indicates a class is that class.
+A network of K classes takes a class, int64 (N,), or any vectors in its place, float (N, K): word
+vectors, features, a mixture of classes. Where a class has a learned vector, those take their sums
+by these weights, so that the vector that indicates a class is that class.
 """
 
 import inspect
@@ -23,14 +23,17 @@ class Network(nn.Module, ABC):
     A subclass stores each constructor parameter under its own name.
     """
 
-    def recipe(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return the class name and the constructor's parameters as plain values, for `advlearn.nets.build`.
 
         Weights are not part of it; they are the state dict.
         """
         parameters = inspect.signature(type(self).__init__).parameters
         values = {name: getattr(self, name) for name in parameters if name != "self"}
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        plain = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+        }
         return {"net": type(self).__name__, **plain}
 
 
@@ -67,7 +70,7 @@ def join(x: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
     return x if vectors is None else torch.cat([x, vectors], dim=1)
 
 
-def indicators(y: Tensor, classes: int, like: Tensor) -> Tensor:
+def one_hot(y: Tensor, classes: int, like: Tensor) -> Tensor:
     """One-hot vectors (N, classes) of `y` (N,), in the precision of `like`; float vectors (N, classes) as they are.
 
     Unlike torch's own it does not look at the values, which on some devices means to wait.
@@ -88,7 +91,11 @@ def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None
 def projected(score: Tensor, h: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
     """Scores (N, F) of features h (N, D), and v_f(y) . h by a table of F * D numbers a class; without classes alone."""
     vectors = class_vectors(y, table)
-    return score if vectors is None else score + (vectors.unflatten(1, (score.shape[1], -1)) * h.unsqueeze(1)).sum(2)
+    return (
+        score
+        if vectors is None
+        else score + (vectors.unflatten(1, (score.shape[1], -1)) * h.unsqueeze(1)).sum(2)
+    )
 
 
 def plane(y: Tensor | None, table: nn.Embedding | None, like: Tensor) -> list[Tensor]:
@@ -107,7 +114,9 @@ def check_classes(y: Tensor | None, classes: int) -> None:
             raise ValueError("y: expected none, this network is unconditional (classes=0)")
     elif y is None or not (y.shape[1:] == (classes,) if y.is_floating_point() else y.ndim == 1):
         got = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
-        raise ValueError(f"y: expected class indices (N,) below {classes} or vectors (N, {classes}), got {got}")
+        raise ValueError(
+            f"y: expected class indices (N,) below {classes} or vectors (N, {classes}), got {got}"
+        )
 
 
 def check_shape(name: str, x: Tensor, shape: tuple[int, ...]) -> None:

@@ -22,61 +22,73 @@ class PatchGANCritic(Network):
 
     .. math:: \text{side of a patch} = 9 \cdot 2^h - 2, \qquad \text{side of the grid} = \lfloor side / 2^h \rfloor - 2
 
-    h convolutions halve the image, two more of the same kernel (4) leave its size nearly as it is: patches of 7, 16,
-    34 or 70 pixels for h = 0 to 3. Channels double with each layer but the last, up to 8 * width.
+    h convolutions halve the image, two more of the same kernel (4) leave its size nearly as it is:
+    patches of 7, 16, 34 or 70 pixels for h = 0 to 3. Channels double with each layer but the last,
+    up to 8 * width.
 
     Args:
-        shape: Shape (C, H, W) of an image, or of several stacked on one another (see `Stacked`).
-        out_features: Scores of a sample, each the mean over its patches; None for one logit a patch.
-        width: Channels of the first layer.
+        shape: Shape (C, H, W) of an image, or of several stacked on one another (see
+            `ChannelConcatCritic`).
+        out_features: Scores of a sample, each the mean over its patches; None for one logit a
+            patch.
+        base_channels: Channels of the first layer.
         halvings: h.
         norm: "instance" or "none" after each inner layer.
 
     Raises:
-        ValueError: A size below its least value, or an image too small for the halvings; in `forward` images of
-            another shape.
+        ValueError: A size below its least value, or an image too small for the halvings; in
+            `forward` images of another shape.
 
     Example:
         >>> import torch
-        >>> critic = PatchGANCritic((2, 28, 28), width=4, halvings=1)
+        >>> critic = PatchGANCritic((2, 28, 28), base_channels=4, halvings=1)
         >>> critic(torch.zeros(3, 2, 28, 28)).shape, critic.patch
         (torch.Size([3, 144]), 16)
 
-    Reference: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, section 3.2.2 and
-    appendix 6.1.2 (discriminator architectures).
+    Reference: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
+    2017, section 3.2.2 and appendix 6.1.2 (discriminator architectures).
 
-    Deviations: instance norm, which is the paper's batch norm for a batch of one; its statistics are those of the whole
-    image, so a patch is judged alone only up to the image's contrast. PyTorch's own initial weights.
+    Deviations: instance norm, which is the paper's batch norm for a batch of one; its statistics
+    are those of the whole image, so a patch is judged alone only up to the image's contrast.
+    PyTorch's own initial weights.
     """
 
     def __init__(
         self,
         shape: Sequence[int],
         out_features: int | None = None,
-        width: int = 64,
+        base_channels: int = 64,
         halvings: int = 3,
         norm: Literal["instance", "none"] = "instance",
     ) -> None:
         super().__init__()
-        positive(width=width, **({} if out_features is None else {"out_features": out_features}))
+        positive(
+            base_channels=base_channels,
+            **({} if out_features is None else {"out_features": out_features}),
+        )
         if norm not in ("instance", "none"):
             raise ValueError(f"norm: expected instance or none, got {norm!r}")
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.halvings = halvings
         self.norm: Literal["instance", "none"] = norm
         if halvings < 0 or len(self.shape) != 3 or min(self.shape[1:]) >> halvings < 3:
-            raise ValueError(f"shape: expected (C, H, W) of at least {3 << halvings} pixels a side, got {self.shape}")
-        channels = [self.shape[0], *(width * min(2**k, WIDEST) for k in range(halvings + 1))]
+            raise ValueError(
+                f"shape: expected (C, H, W) of at least {3 << halvings} pixels a side, got {self.shape}"
+            )
+        channels = [
+            self.shape[0],
+            *(base_channels * min(2**k, WIDEST) for k in range(halvings + 1)),
+        ]
         self.layers = nn.Sequential()
         for k, (before, after) in enumerate(pairwise(channels)):
             self.layers.append(nn.Conv2d(before, after, KERNEL, 2 if k < halvings else 1, 1))
             if k and norm == "instance":
                 self.layers.append(nn.InstanceNorm2d(after, affine=True))
             self.layers.append(nn.LeakyReLU(0.2))
-        # The mean over patches of a convolution is that convolution of the mean: a linear layer, for which regularizers
-        # that act on a critic's features look.
+        # The mean over patches of a convolution is that convolution of the mean: a linear layer,
+        # for which regularizers that act on a critic's features look.
         self.last = (
             nn.Conv2d(channels[-1], 1, KERNEL, 1, 1)
             if out_features is None

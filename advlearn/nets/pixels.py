@@ -52,12 +52,16 @@ class PixelCritic(Network):
         parts, at = [], 0
         for start, shape in sorted(self.images):
             if start < at or start + math.prod(shape) > in_features:
-                raise ValueError(f"images: expected parts of {in_features} features, got {shape} from {start}")
+                raise ValueError(
+                    f"images: expected parts of {in_features} features, got {shape} from {start}"
+                )
             parts += [(at, start)]
             at = start + math.prod(shape)
         # What is no image.
         self.rest = [(low, high) for low, high in [*parts, (at, in_features)] if high > low]
-        self.convolutions = nn.ModuleDict({_name(shape): _convolutions(shape, seen) for _, shape in self.images})
+        self.convolutions = nn.ModuleDict(
+            {_name(shape): _convolutions(shape, seen) for _, shape in self.images}
+        )
         width = sum(high - low for low, high in self.rest) + seen * len(self.images)
         self.body = MLP(width, out_features, self.hidden)
 

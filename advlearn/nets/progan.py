@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.dcgan import plan
-from advlearn.nets.equalised import MinibatchDeviation, PixelNorm, equalised
-from advlearn.nets.family import Family
+from advlearn.nets.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -33,9 +33,10 @@ SIDES = (8, 16, 28, 32, 64)
 class Growth(nn.Module):
     """How far a network has grown: the resolution it works at, and how much of the newest one shows.
 
-    A level counts doublings of the smallest grid; the part beyond a whole number is the share of the next resolution
-    that shows already. A network picks its layers by the level, a number of Python's, so that larger layers cost
-    nothing before their time, and blends by `alpha`, a tensor that is set without a wait for the device.
+    A level counts doublings of the smallest grid; the part beyond a whole number is the share of
+    the next resolution that shows already. A network picks its layers by the level, a number of
+    Python's, so that larger layers cost nothing before their time, and blends by `alpha`, a tensor
+    that is set without a wait for the device.
 
     Args:
         doublings: The level of a grown network, which is the one it begins with.
@@ -85,58 +86,73 @@ class ProGANGenerator(Network):
 
     .. math:: x = (1 - \alpha)\,up(image_{k-1}(h_{k-1})) + \alpha\,image_k(h_k), \qquad h_k = block_k(h_{k-1})
 
-    `advlearn.engine.growing.Growing` grows it along a run. At a lower level the image is that of the lower resolution,
-    enlarged pixel for pixel to the full size, and layers beyond it are not computed.
+    `advlearn.training.progressive_growing.ProgressiveGrowing` grows it along a run. At a lower
+    level the image is that of the lower resolution, enlarged pixel for pixel to the full size, and
+    layers beyond it are not computed.
 
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
-        width: Channels at half the full resolution; doubled with each halving, half as many at the full one.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the latent.
-        bounded: End in tanh, for data in [-1, 1].
+        base_channels: Channels at half the full resolution; doubled with each halving, half as many
+            at the full one.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
+            beside the latent.
+        tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes
+        missing.
 
     Example:
         >>> import torch
-        >>> generator = ProGANGenerator(16, (3, 32, 32), width=4)
+        >>> generator = ProGANGenerator(16, (3, 32, 32), base_channels=4)
         >>> generator.grow(0.5)
         >>> generator(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Karras, Aila, Laine, Lehtinen, "Progressive Growing of GANs for Improved Quality, Stability, and
-        Variation", 2018, section 2 and table 2.
+    Reference: Karras, Aila, Laine, Lehtinen, "Progressive Growing of GANs for Improved Quality,
+        Stability, and Variation", 2018, section 2 and table 2.
 
-    Deviations: tanh where `bounded`; the smallest grid and the number of channels follow the image; classes by an
-        embedding.
+    Deviations: tanh where `tanh_output`; the smallest grid and the number of channels follow the
+        image; classes by an embedding.
     """
 
     def __init__(
-        self, latent: int, shape: Sequence[int], width: int = 64, classes: int = 0, bounded: bool = True
+        self,
+        latent: int,
+        shape: Sequence[int],
+        base_channels: int = 64,
+        classes: int = 0,
+        tanh_output: bool = True,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width)
+        positive(latent=latent, base_channels=base_channels)
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         start, doublings = plan(self.shape)
-        channels = channels_by_level(width, doublings)
+        channels = channels_by_level(base_channels, doublings)
         self.growth = Growth(doublings)
         self.embedding = embedding(classes)
         self.norm = PixelNorm()
         inputs = latent + (EMBEDDING if classes else 0)
-        project = equalised(nn.Linear(inputs, channels[0] * start**2))
+        project = equalized_lr(nn.Linear(inputs, channels[0] * start**2))
         grid = nn.Unflatten(1, (channels[0], start, start))
-        self.first = nn.Sequential(project, grid, *_rectified(), *_normalised(channels[0], channels[0]))
+        self.first = nn.Sequential(
+            project, grid, *_rectified(), *_normalised(channels[0], channels[0])
+        )
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Upsample(scale_factor=2), *_normalised(before, after), *_normalised(after, after))
+            nn.Sequential(
+                nn.Upsample(scale_factor=2), *_normalised(before, after), *_normalised(after, after)
+            )
             for before, after in pairwise(channels)
         )
-        self.images = nn.ModuleList(equalised(nn.Conv2d(c, self.shape[0], 1), gain=1.0) for c in channels)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.images = nn.ModuleList(
+            equalized_lr(nn.Conv2d(c, self.shape[0], 1), gain=1.0) for c in channels
+        )
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     @property
     def doublings(self) -> int:
@@ -156,7 +172,9 @@ class ProGANGenerator(Network):
             before, x = x, block(x)
         image = self.images[newest](x)
         if self.growth.fading:
-            image = torch.lerp(_enlarged(self.images[newest - 1](before), 1), image, self.growth.alpha)
+            image = torch.lerp(
+                _enlarged(self.images[newest - 1](before), 1), image, self.growth.alpha
+            )
         return self.output(_enlarged(image, self.doublings - newest))
 
 
@@ -166,50 +184,58 @@ class ProGANCritic(Network):
 
     .. math:: h_{k-1} = (1 - \alpha)\,features_{k-1}(half(x)) + \alpha\,block_k(features_k(x))
 
-    Below the full level an image is averaged down to the resolution reached, which for the generator's own is exactly
-    the small image that it made. A score depends on the batch: an adversary scores the two sides apart.
+    Below the full level an image is averaged down to the resolution reached, which for the
+    generator's own is exactly the small image that it made. A score depends on the batch: an
+    adversary scores the two sides apart.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, as for the generator.
         out_features: Scores a sample.
-        width: Channels at half the full resolution, as for the generator.
+        base_channels: Channels at half the full resolution, as for the generator.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes
+        missing.
 
     Example:
         >>> import torch
-        >>> ProGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> ProGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
-    Reference: Karras et al. 2018, section 2, section 3 and table 2; Miyato and Koyama, "cGANs with Projection
-        Discriminator", 2018, equation 4 for the classes.
+    Reference: Karras et al. 2018, section 2, section 3 and table 2; Miyato and Koyama, "cGANs with
+        Projection Discriminator", 2018, equation 4 for the classes.
 
-    Deviations: while a resolution fades in, real images are shown as they are, not blended with their small version.
+    Deviations: while a resolution fades in, real images are shown as they are, not blended with
+    their small version.
     """
 
-    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+    ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width)
+        positive(out_features=out_features, base_channels=base_channels)
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
         end, halvings = plan(self.shape)
-        channels = channels_by_level(width, halvings)
+        channels = channels_by_level(base_channels, halvings)
         self.growth = Growth(halvings)
         self.features = nn.ModuleList(
-            nn.Sequential(equalised(nn.Conv2d(self.shape[0], c, 1)), *_rectified()) for c in channels
+            nn.Sequential(equalized_lr(nn.Conv2d(self.shape[0], c, 1)), *_rectified())
+            for c in channels
         )
         self.blocks = nn.ModuleList(
             nn.Sequential(*_convolved(after, after), *_convolved(after, before), nn.AvgPool2d(2))
             for before, after in pairwise(channels)
         )
         deep = channels[0]
-        flat = equalised(nn.Linear(deep * end**2, deep))
-        self.last = nn.Sequential(MinibatchDeviation(), *_convolved(deep + 1, deep), nn.Flatten(), flat, *_rectified())
-        self.head = equalised(nn.Linear(deep, out_features), gain=1.0)
+        flat = equalized_lr(nn.Linear(deep * end**2, deep))
+        self.last = nn.Sequential(
+            MinibatchDeviation(), *_convolved(deep + 1, deep), nn.Flatten(), flat, *_rectified()
+        )
+        self.head = equalized_lr(nn.Linear(deep, out_features), gain=1.0)
         self.embedding = embedding(classes, deep * out_features)
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=deep**-0.5)
@@ -237,14 +263,14 @@ class ProGANCritic(Network):
         return squeeze_score(projected(self.head(h), h, y, self.embedding))
 
 
-def channels_by_level(width: int, doublings: int) -> list[int]:
-    """Channels from the smallest grid to the full image: `width` at half of it, doubled with each halving.
+def channels_by_level(base_channels: int, doublings: int) -> list[int]:
+    """Channels from the smallest grid to the full image: `base_channels` at half of it, doubled with each halving.
 
     Example:
         >>> channels_by_level(16, 3)
         [64, 32, 16, 8]
     """
-    return [max(1, width * 2**level // 2) for level in reversed(range(doublings + 1))]
+    return [max(1, base_channels * 2**level // 2) for level in reversed(range(doublings + 1))]
 
 
 def _rectified() -> list[nn.Module]:
@@ -252,7 +278,7 @@ def _rectified() -> list[nn.Module]:
 
 
 def _convolved(before: int, after: int) -> list[nn.Module]:
-    return [equalised(nn.Conv2d(before, after, 3, padding=1)), *_rectified()]
+    return [equalized_lr(nn.Conv2d(before, after, 3, padding=1)), *_rectified()]
 
 
 def _normalised(before: int, after: int) -> list[nn.Module]:
@@ -267,4 +293,4 @@ def _halved(x: Tensor, halvings: int) -> Tensor:
     return avg_pool2d(x, 2**halvings) if halvings else x
 
 
-FAMILY = Family(ProGANGenerator, ProGANCritic, SIDES)
+ARCHITECTURE = Architecture(ProGANGenerator, ProGANCritic, SIDES)

@@ -8,9 +8,9 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import processes
+from advlearn.core import distributed
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.dcgan import plan
-from advlearn.nets.family import Family
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -36,95 +36,104 @@ class PSGANGenerator(Network):
     .. math:: Z_{ij} = \big(z,\ u_{ij},\ \sin(k_1(z)\,i + k_2(z)\,j + \phi)\big), \qquad
         u_{ij} \sim U[-1, 1], \quad \phi \sim U[0, 2\pi)
 
-    z says which texture; u is what differs from place to place; the waves carry what repeats over any distance, and
-    their wave numbers k follow from z. Nothing knows its place: the grid reaches one cell beyond the image, which is as
-    far as the edge of the grid is felt through any number of doublings, and what lies beyond is cut off.
+    z says which texture; u is what differs from place to place; the waves carry what repeats over
+    any distance, and their wave numbers k follow from z. Nothing knows its place: the grid reaches
+    one cell beyond the image, which is as far as the edge of the grid is felt through any number of
+    doublings, and what lies beyond is cut off.
 
     Args:
         latent: Size of z.
-        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.dcgan.plan` takes them.
-        width: Channels at half the full resolution; doubled with each halving.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside z.
-        bounded: End in tanh, for data in [-1, 1].
+        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.dcgan.plan` takes
+            them.
+        base_channels: Channels at half the full resolution; doubled with each halving.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
+            beside z.
+        tanh_output: End in tanh, for data in [-1, 1].
         local: Numbers of u at each place.
         waves: Number of waves.
 
     Raises:
-        ValueError: A shape that does not fit, a size below 1; in `forward` latents of another size, or classes missing;
-            in `texture` sides that the grid does not divide.
+        ValueError: A shape that does not fit, a size below 1; in `forward` latents of another size,
+            or classes missing; in `texture` sides that the grid does not divide.
 
     Example:
-        >>> generator = PSGANGenerator(8, (3, 32, 32), width=4)
+        >>> generator = PSGANGenerator(8, (3, 32, 32), base_channels=4)
         >>> generator(torch.zeros(2, 8)).shape, generator.texture(torch.zeros(1, 8), 64, 96).shape
         (torch.Size([2, 3, 32, 32]), torch.Size([1, 3, 64, 96]))
 
-    Reference: Bergmann, Jetchev, Vollgraf, "Learning Texture Manifolds with the Periodic Spatial GAN", 2017, section 3
-        and equation 5.
+    Reference: Bergmann, Jetchev, Vollgraf, "Learning Texture Manifolds with the Periodic Spatial
+        GAN", 2017, section 3 and equation 5.
 
-    Deviations: z and u are given apart, z being normal as in every task here; no edge of the grid is ever seen, where
-        the paper pads with zeros; kernels of 4 in place of 5.
+    Deviations: z and u are given apart, z being normal as in every task here; no edge of the grid
+        is ever seen, where the paper pads with zeros; kernels of 4 in place of 5.
     """
 
     def __init__(
         self,
         latent: int,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
-        bounded: bool = True,
+        tanh_output: bool = True,
         local: int = 16,
         waves: int = 4,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width, local=local, waves=waves)
+        positive(latent=latent, base_channels=base_channels, local=local, waves=waves)
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.local = local
         self.waves = waves
         doublings = plan(self.shape)[1]
         self.cell = 2**doublings
-        channels = [width * 2**level for level in reversed(range(doublings))]
+        channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.embedding = embedding(classes)
         which = latent + (EMBEDDING if classes else 0)
         self.numbers = nn.Sequential(nn.Linear(which, 64), nn.ReLU(), nn.Linear(64, 2 * waves))
         layers: list[nn.Module] = [nn.Conv2d(which + local + waves, channels[0], 1, bias=False)]
         for before, after in pairwise([*channels, self.shape[0]]):
-            layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+            layers += [
+                nn.BatchNorm2d(before),
+                nn.ReLU(),
+                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
+            ]
         self.layers = nn.Sequential(*layers)
         self.bias = nn.Parameter(torch.zeros(self.shape[0], 1, 1))
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
         return self.texture(z, self.shape[1], self.shape[2], y)
 
-    def texture(self, z: Tensor, height: int, width: int, y: Tensor | None = None) -> Tensor:
+    def texture(
+        self, z: Tensor, height: int, base_channels: int, y: Tensor | None = None
+    ) -> Tensor:
         """Draw textures of any size.
 
         Args:
             z: Latents (N, latent).
             height: In pixels; a multiple of the pixels of a cell, `cell`.
-            width: Likewise.
+            base_channels: Likewise.
             y: Classes int64 (N,) if conditional.
 
         Returns:
             Images (N, C, height, width).
         """
         check_shape("z", z, (self.latent,))
-        for name, side in (("height", height), ("width", width)):
+        for name, side in (("height", height), ("base_channels", base_channels)):
             if side < 1 or side % self.cell:
                 raise ValueError(f"{name}: expected a multiple of {self.cell} pixels, got {side!r}")
-        rows, columns = height // self.cell + 2 * MARGIN, width // self.cell + 2 * MARGIN
+        rows, columns = height // self.cell + 2 * MARGIN, base_channels // self.cell + 2 * MARGIN
         return self.paint(self.grid(join(z, y, self.embedding), rows, columns))
 
     def grid(self, which: Tensor, rows: int, columns: int) -> Tensor:
         """The grid Z (N, D, rows, columns) of latents with their classes, noise and phases drawn anew."""
         n = len(which)
-        noise = 2 * processes.rand(n, self.local, rows, columns, like=which) - 1
-        phase = 2 * math.pi * processes.rand(n, self.waves, 1, 1, like=which)
+        noise = 2 * distributed.rand(n, self.local, rows, columns, like=which) - 1
+        phase = 2 * math.pi * distributed.rand(n, self.waves, 1, 1, like=which)
         down, right = self.numbers(which)[:, :, None, None].chunk(2, 1)
         i = torch.arange(rows, device=which.device, dtype=which.dtype)[:, None]
         j = torch.arange(columns, device=which.device, dtype=which.dtype)
@@ -141,37 +150,41 @@ class PSGANGenerator(Network):
 class PSGANCritic(Network):
     """Convolutions that halve the image, and a score for each place of the last grid; conditional by projection.
 
-    Each score sees a patch, 3 * 2^k - 2 pixels a side after k halvings, and no more of the image: textures have nothing
-    else to judge. An objective takes the mean over all of them.
+    Each score sees a patch, 3 * 2^k - 2 pixels a side after k halvings, and no more of the image:
+    textures have nothing else to judge. An objective takes the mean over all of them.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, as for the generator.
         out_features: Scores a sample; above 1 each is the mean over all places.
-        width: Channels at half the full resolution; doubled with each halving.
+        base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes
+        missing.
 
     Example:
-        >>> PSGANCritic((3, 32, 32), width=4)(torch.zeros(2, 3, 32, 32)).shape
+        >>> PSGANCritic((3, 32, 32), base_channels=4)(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 16])
 
-    Reference: Bergmann et al. 2017, section 3.1; Miyato and Koyama, "cGANs with Projection Discriminator", 2018,
-        equation 4 for the classes.
+    Reference: Bergmann et al. 2017, section 3.1; Miyato and Koyama, "cGANs with Projection
+        Discriminator", 2018, equation 4 for the classes.
 
-    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch interact.
+    Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch
+    interact.
     """
 
-    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+    ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width)
+        positive(out_features=out_features, base_channels=base_channels)
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
         halvings = plan(self.shape)[1]
-        channels = [self.shape[0], *(width * 2**level for level in range(halvings))]
+        channels = [self.shape[0], *(base_channels * 2**level for level in range(halvings))]
         self.layers = nn.Sequential()
         for before, after in pairwise(channels):
             self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
@@ -187,8 +200,10 @@ class PSGANCritic(Network):
         score = self.head(grid)
         vectors = class_vectors(y, self.embedding)
         if vectors is not None:
-            score = score + torch.einsum("nfc,nchw->nfhw", vectors.unflatten(1, (self.out_features, -1)), grid)
+            score = score + torch.einsum(
+                "nfc,nchw->nfhw", vectors.unflatten(1, (self.out_features, -1)), grid
+            )
         return squeeze_score(score.flatten(1) if self.out_features == 1 else score.mean((2, 3)))
 
 
-FAMILY = Family(PSGANGenerator, PSGANCritic, SIDES)
+ARCHITECTURE = Architecture(PSGANGenerator, PSGANCritic, SIDES)

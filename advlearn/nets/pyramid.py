@@ -43,19 +43,23 @@ def laplacian(x: Tensor, levels: int) -> list[Tensor]:
         The residuals h_0 to h_{K-1}, from the finest on, and last the small image I_K.
 
     Raises:
-        ValueError: Sides that cannot be halved so often.
+        ValueError: SamplePair that cannot be halved so often.
 
     Example:
         >>> import torch
         >>> [tuple(part.shape[2:]) for part in laplacian(torch.zeros(1, 1, 28, 28), 2)]
         [(28, 28), (14, 14), (7, 7)]
 
-    Reference: Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983; Denton et al. 2015, section 2.2.
+    Reference: Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983; Denton et
+    al. 2015, section 2.2.
 
-    Deviations: a kernel of four weights in place of five, so that the grids of two levels share their centre.
+    Deviations: a kernel of four weights in place of five, so that the grids of two levels share
+    their centre.
     """
     if levels < 0 or x.shape[-1] % 2**levels or x.shape[-2] % 2**levels:
-        raise ValueError(f"levels: expected a number of times that {tuple(x.shape[-2:])} can be halved, got {levels}")
+        raise ValueError(
+            f"levels: expected a number of times that {tuple(x.shape[-2:])} can be halved, got {levels}"
+        )
     parts = []
     for _ in range(levels):
         small = halved(x)

@@ -9,9 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pad
 
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.conditional import ProjectionHead, class_indicators
-from advlearn.nets.family import Family
-from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes, squeeze_score
+from advlearn.nets.network import (
+    EMBEDDING,
+    Network,
+    check_shape,
+    embedding,
+    join,
+    positive,
+    sizes,
+    squeeze_score,
+)
 from advlearn.nets.residual import SIDES, grids
 
 SLOPE = 0.2
@@ -41,11 +50,11 @@ class InvertedBlock(nn.Module):
         >>> InvertedBlock(8, depth=4)(torch.randn(2, 8, 4, 4)).shape
         torch.Size([2, 8, 4, 4])
 
-    Reference: Huang et al. 2024, section 3.2 and figure 4; Zhang, Dauphin, Ma, "Fixup Initialization", 2019, for the
-        scale.
+    Reference: Huang et al. 2024, section 3.2 and figure 4; Zhang, Dauphin, Ma, "Fixup
+        Initialization", 2019, for the scale.
 
-    Deviations: the last weights start at a thousandth of their usual scale, not at zero, since zero has no direction
-        for ``spectral_norm`` to keep.
+    Deviations: the last weights start at a thousandth of their usual scale, not at zero, since zero
+        has no direction for ``spectral_norm`` to keep.
     """
 
     def __init__(self, channels: int, depth: int) -> None:
@@ -53,9 +62,15 @@ class InvertedBlock(nn.Module):
         positive(channels=channels, depth=depth)
         inner = EXPANSION * channels
         self.conv1 = nn.Conv2d(channels, inner, 1)
-        self.conv2 = nn.Conv2d(inner, inner, 3, padding=1, groups=gcd(inner, max(1, inner // GROUP)))
+        self.conv2 = nn.Conv2d(
+            inner, inner, 3, padding=1, groups=gcd(inner, max(1, inner // GROUP))
+        )
         self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
-        for layer, gain in ((self.conv1, depth**-0.25), (self.conv2, depth**-0.25), (self.conv3, SMALL)):
+        for layer, gain in (
+            (self.conv1, depth**-0.25),
+            (self.conv2, depth**-0.25),
+            (self.conv3, SMALL),
+        ):
             _initialise(layer, GAIN * gain)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,44 +85,47 @@ class R3GANGenerator(Network):
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        width: Channels of the image's grid, doubled with each halving up to eight times as many (96 in the paper).
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the
-            latent.
-        bounded: End in tanh, for data in [-1, 1].
+        base_channels: Channels of the image's grid, doubled with each halving up to eight times as
+            many (96 in the paper).
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
+            beside the latent.
+        tanh_output: End in tanh, for data in [-1, 1].
         blocks: Residual blocks at each side.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes
+        missing.
 
     Example:
-        >>> R3GANGenerator(16, (3, 32, 32), width=2)(torch.zeros(2, 16)).shape
+        >>> R3GANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern GAN Baseline",
-        2024, section 3 and figure 4.
+    Reference: Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern GAN
+        Baseline", 2024, section 3 and figure 4.
 
-    Deviations: as of `InvertedBlock`; tanh at the end, where the paper has nothing; channels are doubled whatever the
-        image's size, where the paper's networks for 32 and 64 pixels are equally wide throughout, which costs more.
+    Deviations: as of `InvertedBlock`; tanh at the end, where the paper has nothing; channels are
+        doubled whatever the image's size, where the paper's networks for 32 and 64 pixels are
+        equally wide throughout, which costs more.
     """
 
     def __init__(
         self,
         latent: int,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
-        bounded: bool = True,
+        tanh_output: bool = True,
         blocks: int = 2,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width, blocks=blocks)
+        positive(latent=latent, base_channels=base_channels, blocks=blocks)
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.blocks = blocks
-        start, channels = grids(self.shape)[0], channels_of(self.shape, width)
+        start, channels = grids(self.shape)[0], channels_of(self.shape, base_channels)
         depth = blocks * len(channels)
         self.embedding = embedding(classes)
         self.weigh = nn.Linear(latent + (EMBEDDING if classes else 0), channels[0], bias=False)
@@ -116,7 +134,7 @@ class R3GANGenerator(Network):
         for before, after in pairwise(channels):
             self.layers.extend([_widened(before, after), Doubled(), *_blocks(after, blocks, depth)])
         self.last = nn.Conv2d(channels[-1], self.shape[0], 1, bias=False)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
         _initialise(self.weigh)
         _initialise(self.last)
 
@@ -136,33 +154,41 @@ class R3GANCritic(Network):
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
         out_features: Scores a sample.
-        width: Channels of the image's grid, doubled with each halving up to eight times as many (96 in the paper).
+        base_channels: Channels of the image's grid, doubled with each halving up to eight times as
+            many (96 in the paper).
         classes: Number of classes; 0 for an unconditional critic.
         blocks: Residual blocks at each side.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes
+        missing.
 
     Example:
-        >>> R3GANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> R3GANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
     Reference: Huang et al. 2024, section 3 and figure 4; Miyato and Koyama 2018 for the classes.
 
-    Deviations: as of `InvertedBlock` and `R3GANGenerator`; a score has an unconditional part beside the projection.
+    Deviations: as of `InvertedBlock` and `R3GANGenerator`; a score has an unconditional part beside
+    the projection.
     """
 
     def __init__(
-        self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0, blocks: int = 2
+        self,
+        shape: Sequence[int],
+        out_features: int = 1,
+        base_channels: int = 64,
+        classes: int = 0,
+        blocks: int = 2,
     ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width, blocks=blocks)
+        positive(out_features=out_features, base_channels=base_channels, blocks=blocks)
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
         self.blocks = blocks
-        end, channels = grids(self.shape)[0], channels_of(self.shape, width)[::-1]
+        end, channels = grids(self.shape)[0], channels_of(self.shape, base_channels)[::-1]
         depth, last = blocks * len(channels), channels[-1]
         self.first = nn.Conv2d(self.shape[0], channels[0], 1, bias=False)
         self.layers = nn.Sequential(*_blocks(channels[0], blocks, depth))
@@ -216,14 +242,14 @@ class Halved(nn.Module):
         return conv2d(pad(x, (1, 1, 1, 1), mode="replicate"), weight, stride=2, groups=x.shape[1])
 
 
-def channels_of(shape: tuple[int, ...], width: int) -> list[int]:
+def channels_of(shape: tuple[int, ...], base_channels: int) -> list[int]:
     """Channels of the grids from the smallest to the image's.
 
     Example:
         >>> channels_of((3, 32, 32), 16), channels_of((3, 128, 128), 16)
         ([128, 64, 32, 16], [128, 128, 128, 64, 32, 16])
     """
-    return [width * min(2**level, WIDEST) for level in reversed(range(len(grids(shape))))]
+    return [base_channels * min(2**level, WIDEST) for level in reversed(range(len(grids(shape))))]
 
 
 def _blocks(channels: int, count: int, depth: int) -> list[InvertedBlock]:
@@ -245,4 +271,4 @@ def _initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
         nn.init.zeros_(layer.bias)
 
 
-FAMILY = Family(R3GANGenerator, R3GANCritic, SIDES)
+ARCHITECTURE = Architecture(R3GANGenerator, R3GANCritic, SIDES)

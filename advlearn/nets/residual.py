@@ -13,7 +13,7 @@ from advlearn.nets.conditional import ConditionalBatchNorm
 from advlearn.nets.network import check_shape, positive
 
 SIDES = (16, 28, 32, 64, 128)
-"""Sides of the square images that the trunks are built for."""
+"""SamplePair of the square images that the trunks are built for."""
 
 
 @final
@@ -22,8 +22,9 @@ class UpBlock(nn.Module):
 
     .. math:: y = up(W_s x) + W_2 \rho(N_2(W_1\, up(\rho(N_1(x, c))), c))
 
-    W_1 and W_2 are 3 x 3 convolutions, W_s a 1 x 1 one, up repeats each value, rho is ReLU, N are batch norms,
-    conditional on c where there is one. A bias before a norm has no effect, so that there is none.
+    W_1 and W_2 are 3 x 3 convolutions, W_s a 1 x 1 one, up repeats each value, rho is ReLU, N are
+    batch norms, conditional on c where there is one. A bias before a norm has no effect, so that
+    there is none.
 
     Args:
         before: Channels that come in.
@@ -35,10 +36,12 @@ class UpBlock(nn.Module):
         >>> UpBlock(8, 4)(torch.randn(2, 8, 4, 4)).shape
         torch.Size([2, 4, 8, 8])
 
-    Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", figure 8 (right).
+    Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks",
+    figure 8 (right).
 
-    Deviations: no convolution has a bias, where the authors' code has one in each. What it adds is one number a
-        channel, which every norm behind it takes off again; only self-attention in between could see it.
+    Deviations: no convolution has a bias, where the authors' code has one in each. What it adds is
+        one number a channel, which every norm behind it takes off again; only self-attention in
+        between could see it.
     """
 
     def __init__(self, before: int, after: int, condition: int = 0) -> None:
@@ -73,11 +76,13 @@ class DownBlock(nn.Module):
         >>> DownBlock(3, 8, first=True)(torch.randn(2, 3, 8, 8)).shape
         torch.Size([2, 8, 4, 4])
 
-    Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", figure 8 (left and
-        middle).
+    Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks",
+        figure 8 (left and middle).
     """
 
-    def __init__(self, before: int, after: int, *, halves: bool = True, first: bool = False) -> None:
+    def __init__(
+        self, before: int, after: int, *, halves: bool = True, first: bool = False
+    ) -> None:
         super().__init__()
         self.enter = nn.Identity() if first else nn.ReLU()
         self.conv1 = _convolution(before, after)
@@ -97,10 +102,10 @@ class UpTrunk(nn.Module):
     Args:
         latent: Size of the vector.
         shape: Shape (C, H, W) of an image; H = W, one of `SIDES`.
-        width: As for `up_channels`.
+        base_channels: As for `up_channels`.
         conditions: Size of the vector that conditions each block, one for each; 0 for none.
         attention: Side of the grid behind whose block `SelfAttention` stands; None for none.
-        bounded: End in tanh.
+        tanh_output: End in tanh.
 
     Example:
         >>> import torch
@@ -112,23 +117,25 @@ class UpTrunk(nn.Module):
         self,
         latent: int,
         shape: tuple[int, ...],
-        width: int,
+        base_channels: int,
         conditions: Sequence[int],
         attention: int | None = None,
-        bounded: bool = True,
+        tanh_output: bool = True,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width)
-        sides, channels = grids(shape), up_channels(shape, width)
+        positive(latent=latent, base_channels=base_channels)
+        sides, channels = grids(shape), up_channels(shape, base_channels)
         self.grid = (channels[0], sides[0], sides[0])
         self.project = nn.Linear(latent, channels[0] * sides[0] ** 2)
         blocks = [UpBlock(*pair, c) for pair, c in zip(pairwise(channels), conditions, strict=True)]
         self.blocks = nn.ModuleList(blocks)
-        self.attention = SelfAttention(channels[sides.index(attention)]) if attention is not None else None
+        self.attention = (
+            SelfAttention(channels[sides.index(attention)]) if attention is not None else None
+        )
         self.attended = attention
         self.norm = ConditionalBatchNorm(channels[-1])
         self.last = _convolution(channels[-1], shape[0], gain=1.0)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 
@@ -148,7 +155,7 @@ class DownTrunk(nn.Module):
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, one of `SIDES`.
-        width: As for `down_channels`.
+        base_channels: As for `down_channels`.
         attention: Side of the grid behind whose block `SelfAttention` stands; None for none.
 
     Attributes:
@@ -160,11 +167,13 @@ class DownTrunk(nn.Module):
         torch.Size([5, 2])
     """
 
-    def __init__(self, shape: tuple[int, ...], width: int, attention: int | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], base_channels: int, attention: int | None = None
+    ) -> None:
         super().__init__()
-        positive(width=width)
+        positive(base_channels=base_channels)
         side, layers = shape[1], list[nn.Module]()
-        for k, (before, after, halves) in enumerate(down_channels(shape, width)):
+        for k, (before, after, halves) in enumerate(down_channels(shape, base_channels)):
             layers.append(DownBlock(before, after, halves=halves, first=k == 0))
             side = side // 2 if halves else side
             if halves and side == attention:
@@ -180,14 +189,16 @@ class DownTrunk(nn.Module):
 
 
 def grids(shape: tuple[int, ...]) -> list[int]:
-    """Sides of the grids from the smallest to the image's.
+    """SamplePair of the grids from the smallest to the image's.
 
     Example:
         >>> grids((1, 28, 28)), grids((3, 32, 32))
         ([7, 14, 28], [4, 8, 16, 32])
     """
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIDES:
-        raise ValueError(f"shape: expected (C, H, W) with H = W of {', '.join(map(str, SIDES))}, got {shape}")
+        raise ValueError(
+            f"shape: expected (C, H, W) with H = W of {', '.join(map(str, SIDES))}, got {shape}"
+        )
     sides = [shape[1]]
     while sides[0] % 2 == 0 and sides[0] > 7:
         sides.insert(0, sides[0] // 2)
@@ -204,7 +215,7 @@ def attended(shape: tuple[int, ...], largest: int) -> int:
     return min(grids(shape)[-2], largest)
 
 
-def up_channels(shape: tuple[int, ...], width: int) -> list[int]:
+def up_channels(shape: tuple[int, ...], base_channels: int) -> list[int]:
     """Channels of a generator's grids: one width up to 32 pixels, else that at the image and doubled before.
 
     Example:
@@ -213,16 +224,16 @@ def up_channels(shape: tuple[int, ...], width: int) -> list[int]:
     """
     sides = grids(shape)
     if shape[1] <= 32:
-        return [width] * len(sides)
-    after = [width * 2**level for level in reversed(range(len(sides) - 1))]
+        return [base_channels] * len(sides)
+    after = [base_channels * 2**level for level in reversed(range(len(sides) - 1))]
     return [after[0], *after]
 
 
-def down_channels(shape: tuple[int, ...], width: int) -> list[tuple[int, int, bool]]:
+def down_channels(shape: tuple[int, ...], base_channels: int) -> list[tuple[int, int, bool]]:
     """Channels before and after each block of a critic, and whether it halves the grid.
 
-    Up to 32 pixels two blocks that halve and two that do not, all of one width; else a width that is doubled with
-    each halving, and one block more.
+    Up to 32 pixels two blocks that halve and two that do not, all of one width; else a width that
+    is doubled with each halving, and one block more.
 
     Example:
         >>> down_channels((3, 32, 32), 128)
@@ -232,9 +243,9 @@ def down_channels(shape: tuple[int, ...], width: int) -> list[tuple[int, int, bo
     """
     halvings = len(grids(shape)) - 1
     if shape[1] <= 32:
-        after, halves = [width] * 4, [True, True, False, False]
+        after, halves = [base_channels] * 4, [True, True, False, False]
     else:
-        after = [width * 2**level for level in range(halvings)]
+        after = [base_channels * 2**level for level in range(halvings)]
         after, halves = [*after, after[-1]], [True] * halvings + [False]
     return list(zip([shape[0], *after[:-1]], after, halves, strict=True))
 
@@ -244,7 +255,12 @@ def normalise(generator: nn.Module) -> None:
 
     Those start at zero, which has no direction.
     """
-    inside = {id(m) for norm in generator.modules() if isinstance(norm, ConditionalBatchNorm) for m in norm.modules()}
+    inside = {
+        id(m)
+        for norm in generator.modules()
+        if isinstance(norm, ConditionalBatchNorm)
+        for m in norm.modules()
+    }
     for layer in list(generator.modules()):
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and id(layer) not in inside:
             parametrizations.spectral_norm(layer)

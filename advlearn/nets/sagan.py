@@ -5,8 +5,8 @@ from typing import final
 
 from torch import Tensor
 
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.conditional import ProjectionHead, class_indicators
-from advlearn.nets.family import Family
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
 from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 
@@ -21,45 +21,53 @@ class SAGANGenerator(Network):
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        width: As for `SNGANGenerator`.
+        base_channels: As for `SNGANGenerator`.
         classes: Number of classes; 0 for an unconditional generator.
-        bounded: End in tanh, for data in [-1, 1].
+        tanh_output: End in tanh, for data in [-1, 1].
         spectral: Normalise each convolution and linear layer by its largest singular value.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes
+        missing.
 
     Example:
         >>> import torch
-        >>> SAGANGenerator(16, (3, 32, 32), width=2)(torch.zeros(2, 16)).shape
+        >>> SAGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks", 2019,
-        sections 3 and 4.
+    Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks",
+        2019, sections 3 and 4.
 
-    Deviations: the gains and biases of the conditional norms are not normalised; images below 64 pixels, which the
-        paper has none of, have the attention at half their side.
+    Deviations: the gains and biases of the conditional norms are not normalised; images below 64
+        pixels, which the paper has none of, have the attention at half their side.
     """
 
     def __init__(
         self,
         latent: int,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
-        bounded: bool = True,
+        tanh_output: bool = True,
         spectral: bool = True,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width)
+        positive(latent=latent, base_channels=base_channels)
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.spectral = spectral
         self.blocks = len(grids(self.shape)) - 1
-        self.trunk = UpTrunk(latent, self.shape, width, [classes] * self.blocks, attended(self.shape, LARGEST), bounded)
+        self.trunk = UpTrunk(
+            latent,
+            self.shape,
+            base_channels,
+            [classes] * self.blocks,
+            attended(self.shape, LARGEST),
+            tanh_output,
+        )
         if spectral:
             normalise(self)
 
@@ -76,30 +84,34 @@ class SAGANCritic(Network):
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
         out_features: Scores a sample.
-        width: As for `SNGANCritic`.
+        base_channels: As for `SNGANCritic`.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes
+        missing.
 
     Example:
         >>> import torch
-        >>> SAGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> SAGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
     Reference: Zhang et al. 2019, sections 3 and 4.
 
-    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge + spectral_norm"``.
+    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
+    spectral_norm"``.
     """
 
-    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+    ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width)
+        positive(out_features=out_features, base_channels=base_channels)
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.trunk = DownTrunk(self.shape, width, attended(self.shape, LARGEST))
+        self.trunk = DownTrunk(self.shape, base_channels, attended(self.shape, LARGEST))
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -108,4 +120,4 @@ class SAGANCritic(Network):
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 
 
-FAMILY = Family(SAGANGenerator, SAGANCritic, SIDES)
+ARCHITECTURE = Architecture(SAGANGenerator, SAGANCritic, SIDES)

@@ -14,22 +14,28 @@ SMALLEST_CONVOLUTIONAL = 16
 """Images with a smaller side get a multilayer perceptron: convolutions have too little room to pay off."""
 
 EMBEDDED = 16
-"""Default size of the score of a critic that embeds (`score="vector"`)."""
+"""Default size of the score of a critic that embeds (`output="vector"`)."""
 
 
 def generator_for(
-    shape: Sequence[int], latent: int, classes: int = 0, width: int = 64, bounded: bool | None = None
+    shape: Sequence[int],
+    latent: int,
+    classes: int = 0,
+    base_channels: int = 64,
+    tanh_output: bool | None = None,
 ) -> MLPGenerator | DCGANGenerator:
     """Return a generator for samples of a shape.
 
-    Square images from 16 pixels a side that fit get `DCGANGenerator`, everything else `MLPGenerator`.
+    Square images from 16 pixels a side that fit get `DCGANGenerator`, everything else
+    `MLPGenerator`.
 
     Args:
         shape: Shape of one sample.
         latent: Size of the latent vector.
         classes: Number of classes; 0 for an unconditional generator.
-        width: Channels at half resolution; a perceptron has three hidden layers of 4 * width.
-        bounded: End in tanh; None does so for images (C, H, W) only.
+        base_channels: Channels at half resolution; a perceptron has three hidden layers of 4 *
+            width.
+        tanh_output: End in tanh; None does so for images (C, H, W) only.
 
     Raises:
         ValueError: A size below 1.
@@ -39,44 +45,49 @@ def generator_for(
         ('DCGANGenerator', 'MLPGenerator')
     """
     shape = sizes("shape", shape)
-    bounded = len(shape) == 3 if bounded is None else bounded
+    tanh_output = len(shape) == 3 if tanh_output is None else tanh_output
     if _convolutional(shape):
-        return DCGANGenerator(latent, shape, width, classes, bounded=bounded)
-    return MLPGenerator(latent, shape, _hidden(width), classes, bounded)
+        return DCGANGenerator(latent, shape, base_channels, classes, tanh_output=tanh_output)
+    return MLPGenerator(latent, shape, _hidden(base_channels), classes, tanh_output)
 
 
 def critic_for(
     shape: Sequence[int],
-    score: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
+    output: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
     classes: int = 0,
     out_features: int | None = None,
-    width: int = 64,
+    base_channels: int = 64,
 ) -> MLPCritic | DCGANCritic | AutoencoderCritic:
     """Return a critic for samples of a shape and the score that an objective asks for.
 
     Args:
         shape: Shape of one sample.
-        score: "logit" (one score a sample), "vector" (an embedding), "classes" (class logits) or "energy"
-            (`AutoencoderCritic`).
+        output: "logit" (one score a sample), "vector" (an embedding), "classes" (class logits) or
+            "energy" (`AutoencoderCritic`).
         classes: Number of classes that the critic is conditioned on; 0 for none.
-        out_features: Size of a "vector" (default 16) or number of logits for "classes" (no default).
-        width: Channels at half resolution; a perceptron has three hidden layers of 4 * width.
+        out_features: Size of a "vector" (default 16) or number of logits for "classes" (no
+            default).
+        base_channels: Channels at half resolution; a perceptron has three hidden layers of 4 *
+            width.
 
     Raises:
-        ValueError: An unknown score, `out_features` where it has no meaning or missing, or a size below 1.
+        ValueError: An unknown score, `out_features` where it has no meaning or missing, or a size
+        below 1.
 
     Example:
         >>> type(critic_for((2,), "energy")).__name__
         'AutoencoderCritic'
     """
     shape = sizes("shape", shape)
-    features = _features(score, out_features)
-    if score == "energy":
+    features = _features(output, out_features)
+    if output == "energy":
         # An autoencoder that is as wide as its data can copy everything, also what is not real.
-        return AutoencoderCritic(shape, width, min(32, max(1, math.prod(shape) // 2)), classes)
+        return AutoencoderCritic(
+            shape, base_channels, min(32, max(1, math.prod(shape) // 2)), classes
+        )
     if _convolutional(shape):
-        return DCGANCritic(shape, features, width, classes)
-    return MLPCritic(shape, features, _hidden(width), classes)
+        return DCGANCritic(shape, features, base_channels, classes)
+    return MLPCritic(shape, features, _hidden(base_channels), classes)
 
 
 def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPredictor:
@@ -98,17 +109,21 @@ def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPred
     return MLPPredictor(shape, outputs)
 
 
-def _features(score: str, out_features: int | None) -> int:
-    if score in ("logit", "energy"):
+def _features(output: str, out_features: int | None) -> int:
+    if output in ("logit", "energy"):
         if out_features not in (None, 1):
-            raise ValueError(f"out_features: expected none for score {score!r}, got {out_features}")
+            raise ValueError(
+                f"out_features: expected none for score {output!r}, got {out_features}"
+            )
         return 1
-    if score == "vector":
+    if output == "vector":
         return EMBEDDED if out_features is None else out_features
-    if score != "classes":
-        raise ValueError(f"score: expected logit, vector, energy or classes, got {score!r}")
+    if output != "classes":
+        raise ValueError(f"output: expected logit, vector, energy or classes, got {output!r}")
     if out_features is None:
-        raise ValueError("out_features: expected the number of logits for score 'classes', got None")
+        raise ValueError(
+            "out_features: expected the number of logits for score 'classes', got None"
+        )
     return out_features
 
 
@@ -116,5 +131,5 @@ def _convolutional(shape: tuple[int, ...]) -> bool:
     return fits(shape) and shape[1] >= SMALLEST_CONVOLUTIONAL
 
 
-def _hidden(width: int) -> tuple[int, int, int]:
-    return (4 * width, 4 * width, 4 * width)
+def _hidden(base_channels: int) -> tuple[int, int, int]:
+    return (4 * base_channels, 4 * base_channels, 4 * base_channels)

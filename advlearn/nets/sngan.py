@@ -5,8 +5,8 @@ from typing import final
 
 from torch import Tensor
 
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.conditional import ProjectionHead, class_indicators
-from advlearn.nets.family import Family
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
 from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, grids
 
@@ -20,37 +20,46 @@ class SNGANGenerator(Network):
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        width: Up to 32 pixels the channels of every grid (256 in the paper); above, those of the image's grid,
-            doubled before it (64 in the paper).
+        base_channels: Up to 32 pixels the channels of every grid (256 in the paper); above, those
+            of the image's grid, doubled before it (64 in the paper).
         classes: Number of classes; 0 for an unconditional generator.
-        bounded: End in tanh, for data in [-1, 1].
+        tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` latents of another size, or classes missing.
+        ValueError: A shape that does not fit; in `forward` latents of another size, or classes
+        missing.
 
     Example:
         >>> import torch
-        >>> SNGANGenerator(16, (3, 32, 32), width=2)(torch.zeros(2, 16)).shape
+        >>> SNGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial Networks",
-        2018, tables 4 and 5; Miyato and Koyama, "cGANs with Projection Discriminator", 2018, figure 14.
+    Reference: Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial
+        Networks", 2018, tables 4 and 5; Miyato and Koyama, "cGANs with Projection Discriminator",
+        2018, figure 14.
 
     Deviations: images of 28 pixels start from a grid of 7 x 7.
     """
 
     def __init__(
-        self, latent: int, shape: Sequence[int], width: int = 64, classes: int = 0, bounded: bool = True
+        self,
+        latent: int,
+        shape: Sequence[int],
+        base_channels: int = 64,
+        classes: int = 0,
+        tanh_output: bool = True,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width)
+        positive(latent=latent, base_channels=base_channels)
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.blocks = len(grids(self.shape)) - 1
-        self.trunk = UpTrunk(latent, self.shape, width, [classes] * self.blocks, bounded=bounded)
+        self.trunk = UpTrunk(
+            latent, self.shape, base_channels, [classes] * self.blocks, tanh_output=tanh_output
+        )
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
@@ -67,31 +76,35 @@ class SNGANCritic(Network):
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
         out_features: Scores a sample.
-        width: Up to 32 pixels the channels of every grid (128 in the paper); above, those of the first, doubled
-            with each halving (64 in the paper).
+        base_channels: Up to 32 pixels the channels of every grid (128 in the paper); above, those
+            of the first, doubled with each halving (64 in the paper).
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
-        ValueError: A shape that does not fit; in `forward` images of another shape, or classes missing.
+        ValueError: A shape that does not fit; in `forward` images of another shape, or classes
+        missing.
 
     Example:
         >>> import torch
-        >>> SNGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> SNGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
     Reference: Miyato et al. 2018, tables 4 and 5; Miyato and Koyama 2018, equation 4 and figure 14.
 
-    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge + spectral_norm"``.
+    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
+    spectral_norm"``.
     """
 
-    def __init__(self, shape: Sequence[int], out_features: int = 1, width: int = 64, classes: int = 0) -> None:
+    def __init__(
+        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+    ) -> None:
         super().__init__()
-        positive(out_features=out_features, width=width)
+        positive(out_features=out_features, base_channels=base_channels)
         self.shape = sizes("shape", shape)
         self.out_features = out_features
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.trunk = DownTrunk(self.shape, width)
+        self.trunk = DownTrunk(self.shape, base_channels)
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -100,4 +113,4 @@ class SNGANCritic(Network):
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 
 
-FAMILY = Family(SNGANGenerator, SNGANCritic, SIDES)
+ARCHITECTURE = Architecture(SNGANGenerator, SNGANCritic, SIDES)

@@ -8,11 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import instance_norm, leaky_relu
 
-from advlearn.core import processes
+from advlearn.core import distributed
+from advlearn.nets.architecture import Architecture
 from advlearn.nets.dcgan import plan
-from advlearn.nets.equalised import PixelNorm, equalised
-from advlearn.nets.family import Family
-from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, indicators, join, positive, sizes
+from advlearn.nets.equalized_lr import PixelNorm, equalized_lr
+from advlearn.nets.network import (
+    EMBEDDING,
+    Network,
+    check_shape,
+    embedding,
+    join,
+    one_hot,
+    positive,
+    sizes,
+)
 from advlearn.nets.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 
 MAPPING_RATE = 0.01
@@ -43,7 +52,7 @@ class AdaIN(nn.Module):
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
-        self.affine = equalised(nn.Linear(style, 2 * channels), gain=1.0)
+        self.affine = equalized_lr(nn.Linear(style, 2 * channels), gain=1.0)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Grids (N, C, H, W) and styles (N, style) to grids of the same shape."""
@@ -71,7 +80,7 @@ class PixelNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Grids (N, C, H, W); same shape."""
-        return x + self.strength * processes.randn(len(x), 1, *x.shape[2:], like=x)
+        return x + self.strength * distributed.randn(len(x), 1, *x.shape[2:], like=x)
 
 
 @final
@@ -106,33 +115,37 @@ class StyleGANGenerator(Network):
 
     .. math:: w = f(z), \qquad x = g(w_1, \dots, w_L), \qquad w_l = w \ \text{or, mixed,}\ w_l = w'\ \text{for}\ l > k
 
-    In training a share of the samples takes the style of a second latent from a random layer k on, so that layers
-    cannot lean on each other's style. A running mean of w, of each class, serves truncation.
+    In training a share of the samples takes the style of a second latent from a random layer k on,
+    so that layers cannot lean on each other's style. A running mean of w, of each class, serves
+    truncation.
 
     Args:
         latent: Size of the latent vector z.
         shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
-        width: Channels at half the full resolution; doubled with each halving, half as many at the full one.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put beside the latent.
-        bounded: End in tanh, for data in [-1, 1].
+        base_channels: Channels at half the full resolution; doubled with each halving, half as many
+            at the full one.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
+            beside the latent.
+        tanh_output: End in tanh, for data in [-1, 1].
         style: Size of w.
         depth: Layers of the mapping network.
         mixing: Share of the samples of two styles in training, from 0 to 1.
 
     Raises:
-        ValueError: A shape that does not fit, a size below 1, a share out of range; in `forward` latents of another
-            size, or classes missing.
+        ValueError: A shape that does not fit, a size below 1, a share out of range; in `forward`
+            latents of another size, or classes missing.
 
     Example:
-        >>> StyleGANGenerator(16, (3, 32, 32), width=4)(torch.zeros(2, 16)).shape
+        >>> StyleGANGenerator(16, (3, 32, 32), base_channels=4)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
-        figure 1b, section 3.1 (mixing), appendix B (truncation).
+    Reference: Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial
+        Networks", 2019, figure 1b, section 3.1 (mixing), appendix B (truncation).
 
-    Deviations: the critic is progressive growing's as there, but nothing is grown unless a run asks for it; two mapping
-        layers, not eight, through which different latents get ever more alike before anything is learnt; a mixing layer
-        is drawn for each sample, not for each batch; truncation acts on all layers; tanh where `bounded`.
+    Deviations: the critic is progressive growing's as there, but nothing is grown unless a run asks
+        for it; two mapping layers, not eight, through which different latents get ever more alike
+        before anything is learnt; a mixing layer is drawn for each sample, not for each batch;
+        truncation acts on all layers; tanh where `tanh_output`.
     """
 
     mean_w: Tensor
@@ -141,36 +154,38 @@ class StyleGANGenerator(Network):
         self,
         latent: int,
         shape: Sequence[int],
-        width: int = 64,
+        base_channels: int = 64,
         classes: int = 0,
-        bounded: bool = True,
+        tanh_output: bool = True,
         style: int = 128,
         depth: int = 2,
         mixing: float = 0.9,
     ) -> None:
         super().__init__()
-        positive(latent=latent, width=width, style=style, depth=depth)
+        positive(latent=latent, base_channels=base_channels, style=style, depth=depth)
         if not 0 <= mixing <= 1:
             raise ValueError(f"mixing: expected a share from 0 to 1, got {mixing!r}")
         self.latent = latent
         self.shape = sizes("shape", shape)
-        self.width = width
+        self.base_channels = base_channels
         self.classes = classes
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         self.style = style
         self.depth = depth
         self.mixing = mixing
         start, doublings = plan(self.shape)
-        channels = channels_by_level(width, doublings)
+        channels = channels_by_level(base_channels, doublings)
         self.embedding = embedding(classes)
         widths = [latent + (EMBEDDING if classes else 0), *[style] * depth]
         self.mapping = nn.Sequential(PixelNorm())
         for before, after in pairwise(widths):
-            self.mapping.append(equalised(nn.Linear(before, after), rate=MAPPING_RATE)).append(nn.LeakyReLU(SLOPE))
+            self.mapping.append(equalized_lr(nn.Linear(before, after), rate=MAPPING_RATE)).append(
+                nn.LeakyReLU(SLOPE)
+            )
         self.constant = nn.Parameter(torch.ones(1, channels[0], start, start))
         self.layers = nn.ModuleList(StyleLayer(s, c, style) for s, c in _sources(channels))
-        self.image = equalised(nn.Conv2d(channels[-1], self.shape[0], 1), gain=1.0)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.image = equalized_lr(nn.Conv2d(channels[-1], self.shape[0], 1), gain=1.0)
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
         self.register_buffer("mean_w", torch.zeros(max(classes, 1), style))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -181,20 +196,24 @@ class StyleGANGenerator(Network):
         self._follow(w, y)
         if not self.mixing:
             return self.synthesise(w)
-        other = self.styles(processes.randn(*z.shape, like=z), y)
+        other = self.styles(distributed.randn(*z.shape, like=z), y)
         # No layer at all from the other one is what a crossover beyond the last layer means.
         layers, n = len(self.layers), len(z)
-        crossover = processes.randint(layers - 1, n, device=z.device) + 1
-        crossover = torch.where(processes.rand(n, like=z) < self.mixing, crossover, layers)
+        crossover = distributed.randint(layers - 1, n, device=z.device) + 1
+        crossover = torch.where(distributed.rand(n, like=z) < self.mixing, crossover, layers)
         return self.synthesise(_crossed(w, other, crossover, layers))
 
     @torch.no_grad()
     def _follow(self, w: Tensor, y: Tensor | None) -> None:
         """Move the running mean of w, of each class that has samples here."""
         # A vector is of no one class: all classes follow the mean of all samples then.
-        own = w.new_ones(len(w), 1) if y is None or y.is_floating_point() else indicators(y, self.classes, w)
-        counts = processes.mean(own.sum(0))[:, None]
-        means = processes.mean(own.T @ w) / counts.clamp(min=1e-6)
+        own = (
+            w.new_ones(len(w), 1)
+            if y is None or y.is_floating_point()
+            else one_hot(y, self.classes, w)
+        )
+        counts = distributed.mean(own.sum(0))[:, None]
+        means = distributed.mean(own.T @ w) / counts.clamp(min=1e-6)
         self.mean_w.lerp_(means.to(self.mean_w), (1 - MEAN_DECAY) * (counts > 0).to(self.mean_w))
 
     def styles(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -226,7 +245,9 @@ class StyleGANGenerator(Network):
         mean = self.mean_w[:1] if y is None or y.is_floating_point() else self.mean_w[y]
         return self.synthesise(torch.lerp(mean, self.styles(z, y), psi))
 
-    def mixed(self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None) -> Tensor:
+    def mixed(
+        self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None
+    ) -> Tensor:
         """Images with the style of one latent in the first layers and of another in the rest.
 
         Args:
@@ -243,7 +264,9 @@ class StyleGANGenerator(Network):
         """
         layers = len(self.layers)
         if not 0 <= crossover <= layers:
-            raise ValueError(f"crossover: expected a number of layers from 0 to {layers}, got {crossover!r}")
+            raise ValueError(
+                f"crossover: expected a number of layers from 0 to {layers}, got {crossover!r}"
+            )
         at = torch.full((len(coarse),), crossover, device=coarse.device)
         return self.synthesise(_crossed(self.styles(coarse, y), self.styles(fine, y), at, layers))
 
@@ -262,13 +285,15 @@ def _sources(channels: list[int]) -> list[tuple[nn.Module, int]]:
     ]
     for before, after in pairwise(channels):
         # Bilinear weights are those of doubling each pixel and blurring it by (1, 2, 1) / 4.
-        enlarged = nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), _convolution(before, after))
+        enlarged = nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="bilinear"), _convolution(before, after)
+        )
         found += [(enlarged, after), (_convolution(after, after), after)]
     return found
 
 
 def _convolution(before: int, after: int) -> nn.Conv2d:
-    return equalised(nn.Conv2d(before, after, 3, padding=1, bias=False))
+    return equalized_lr(nn.Conv2d(before, after, 3, padding=1, bias=False))
 
 
-FAMILY = Family(StyleGANGenerator, ProGANCritic, SIDES)
+ARCHITECTURE = Architecture(StyleGANGenerator, ProGANCritic, SIDES)

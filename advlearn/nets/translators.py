@@ -16,52 +16,67 @@ class ResidualTranslator(Network):
     Args:
         shape: Shape (C, H, W) of the input, from 8 pixels a side.
         channels: Channels of the output.
-        width: Channels at full resolution; doubled with each halving.
+        base_channels: Channels at full resolution; doubled with each halving.
         blocks: Residual blocks in the middle.
-        bounded: End in tanh, for data in [-1, 1].
+        tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
         ValueError: A size below its least value; in `forward` images of another shape.
 
     Example:
         >>> import torch
-        >>> ResidualTranslator((1, 28, 28), 3, width=4, blocks=1)(torch.zeros(2, 1, 28, 28)).shape
+        >>> ResidualTranslator((1, 28, 28), 3, base_channels=4, blocks=1)(
+        ...     torch.zeros(2, 1, 28, 28)
+        ... ).shape
         torch.Size([2, 3, 28, 28])
 
-    Reference: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
-    appendix 7.2 (generator architectures); Johnson et al., "Perceptual Losses for Real-Time Style Transfer", 2016.
+    Reference: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
+    Networks", 2017, appendix 7.2 (generator architectures); Johnson et al., "Perceptual Losses for
+    Real-Time Style Transfer", 2016.
 
     Deviations: PyTorch's own initial weights.
     """
 
     def __init__(
-        self, shape: Sequence[int], channels: int, width: int = 64, blocks: int = 6, bounded: bool = True
+        self,
+        shape: Sequence[int],
+        channels: int,
+        base_channels: int = 64,
+        blocks: int = 6,
+        tanh_output: bool = True,
     ) -> None:
         super().__init__()
-        positive(channels=channels, width=width, blocks=blocks)
+        positive(channels=channels, base_channels=base_channels, blocks=blocks)
         self.shape = sizes("shape", shape)
         self.channels = channels
-        self.width = width
+        self.base_channels = base_channels
         self.blocks = blocks
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         if len(self.shape) != 3 or min(self.shape[1:]) < 8:
-            raise ValueError(f"shape: expected (C, H, W) of at least 8 pixels a side, got {self.shape}")
-        self.first = nn.Sequential(nn.Conv2d(self.shape[0], width, 7, 1, 3, padding_mode="reflect"), *_after(width))
-        self.down = nn.Sequential(*_halving(width), *_halving(2 * width))
-        self.middle = nn.Sequential(*(_TranslatorBlock(4 * width) for _ in range(blocks)))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(k * width, k * width // 2, 3, 2, 1) for k in (4, 2))
-        self.after = nn.ModuleList(nn.Sequential(*_after(k * width)) for k in (2, 1))
-        self.last = nn.Conv2d(width, channels, 7, 1, 3, padding_mode="reflect")
-        self.output = nn.Tanh() if bounded else nn.Identity()
+            raise ValueError(
+                f"shape: expected (C, H, W) of at least 8 pixels a side, got {self.shape}"
+            )
+        self.first = nn.Sequential(
+            nn.Conv2d(self.shape[0], base_channels, 7, 1, 3, padding_mode="reflect"),
+            *_after(base_channels),
+        )
+        self.down = nn.Sequential(*_halving(base_channels), *_halving(2 * base_channels))
+        self.middle = nn.Sequential(*(_TranslatorBlock(4 * base_channels) for _ in range(blocks)))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(k * base_channels, k * base_channels // 2, 3, 2, 1) for k in (4, 2)
+        )
+        self.after = nn.ModuleList(nn.Sequential(*_after(k * base_channels)) for k in (2, 1))
+        self.last = nn.Conv2d(base_channels, channels, 7, 1, 3, padding_mode="reflect")
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to images (N, channels, H, W)."""
         check_shape("x", x, self.shape)
         h = self.middle(self.down(self.first(x)))
-        height, width = x.shape[2:]
+        height, base_channels = x.shape[2:]
         for k, (up, after) in enumerate(zip(self.up, self.after, strict=True)):
             # A side that was odd before it was halved is odd again.
-            size = [height, width] if k else [(height + 1) // 2, (width + 1) // 2]
+            size = [height, base_channels] if k else [(height + 1) // 2, (base_channels + 1) // 2]
             h = after(up(h, output_size=size))
         return self.output(self.last(h))
 
@@ -74,44 +89,61 @@ class SRGANGenerator(Network):
         shape: Shape (C, H, W) of the small image.
         channels: Channels of the large one.
         factor: How often larger each side becomes, a power of two.
-        width: Channels of the features.
+        base_channels: Channels of the features.
         blocks: Residual blocks.
 
     Raises:
-        ValueError: A size below its least value, or a factor that is no power of two; in `forward` images of another
-            shape.
+        ValueError: A size below its least value, or a factor that is no power of two; in `forward`
+            images of another shape.
 
     Example:
         >>> import torch
-        >>> SRGANGenerator((3, 8, 8), 3, width=4, blocks=1)(torch.zeros(2, 3, 8, 8)).shape
+        >>> SRGANGenerator((3, 8, 8), 3, base_channels=4, blocks=1)(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network",
-    2017, section 2.1.1 and figure 4.
+    Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative
+    Adversarial Network", 2017, section 2.1.1 and figure 4.
 
-    Deviations: no batch norm, since a mean over a batch changes contrast and several processes would differ; the output
-    is added to the bicubic enlargement of the input, where channels agree, and not bounded by a tanh; it begins as that
-    enlargement, since the last layer starts at zero; last kernel 3, not 9.
+    Deviations: no batch norm, since a mean over a batch changes contrast and several processes
+    would differ; the output is added to the bicubic enlargement of the input, where channels agree,
+    and not bounded by a tanh; it begins as that enlargement, since the last layer starts at zero;
+    last kernel 3, not 9.
     """
 
-    def __init__(self, shape: Sequence[int], channels: int, factor: int = 4, width: int = 64, blocks: int = 16) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        channels: int,
+        factor: int = 4,
+        base_channels: int = 64,
+        blocks: int = 16,
+    ) -> None:
         super().__init__()
-        positive(channels=channels, factor=factor, width=width, blocks=blocks)
+        positive(channels=channels, factor=factor, base_channels=base_channels, blocks=blocks)
         if factor & (factor - 1) or factor < 2:
             raise ValueError(f"factor: expected a power of two from 2, got {factor}")
         self.shape = sizes("shape", shape)
         self.channels = channels
         self.factor = factor
-        self.width = width
+        self.base_channels = base_channels
         self.blocks = blocks
         if len(self.shape) != 3:
             raise ValueError(f"shape: expected (C, H, W), got {self.shape}")
-        self.first = nn.Sequential(nn.Conv2d(self.shape[0], width, 9, 1, 4), nn.PReLU())
-        self.middle = nn.Sequential(*(_ShuffleBlock(width) for _ in range(blocks)), nn.Conv2d(width, width, 3, 1, 1))
+        self.first = nn.Sequential(nn.Conv2d(self.shape[0], base_channels, 9, 1, 4), nn.PReLU())
+        self.middle = nn.Sequential(
+            *(_ShuffleBlock(base_channels) for _ in range(blocks)),
+            nn.Conv2d(base_channels, base_channels, 3, 1, 1),
+        )
         self.up = nn.Sequential()
         for _ in range(factor.bit_length() - 1):
-            self.up.extend([nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU()])
-        self.last = nn.Conv2d(width, channels, 3, 1, 1)
+            self.up.extend(
+                [
+                    nn.Conv2d(base_channels, 4 * base_channels, 3, 1, 1),
+                    nn.PixelShuffle(2),
+                    nn.PReLU(),
+                ]
+            )
+        self.last = nn.Conv2d(base_channels, channels, 3, 1, 1)
         if channels == self.shape[0]:
             for p in self.last.parameters():
                 nn.init.zeros_(p)
@@ -138,10 +170,15 @@ def enlarged(images: Tensor, factor: int) -> Tensor:
 class _TranslatorBlock(nn.Module):
     """Two convolutions with reflected borders and instance norm, added to what came in."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, base_channels: int) -> None:
         super().__init__()
-        first, second = (nn.Conv2d(width, width, 3, 1, 1, padding_mode="reflect") for _ in range(2))
-        self.layers = nn.Sequential(first, *_after(width), second, nn.InstanceNorm2d(width, affine=True))
+        first, second = (
+            nn.Conv2d(base_channels, base_channels, 3, 1, 1, padding_mode="reflect")
+            for _ in range(2)
+        )
+        self.layers = nn.Sequential(
+            first, *_after(base_channels), second, nn.InstanceNorm2d(base_channels, affine=True)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""
@@ -151,18 +188,22 @@ class _TranslatorBlock(nn.Module):
 class _ShuffleBlock(nn.Module):
     """Two convolutions without norm, added to what came in."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, base_channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.PReLU(), nn.Conv2d(width, width, 3, 1, 1))
+        self.layers = nn.Sequential(
+            nn.Conv2d(base_channels, base_channels, 3, 1, 1),
+            nn.PReLU(),
+            nn.Conv2d(base_channels, base_channels, 3, 1, 1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""
         return x + self.layers(x)
 
 
-def _halving(width: int) -> list[nn.Module]:
-    return [nn.Conv2d(width, 2 * width, 3, 2, 1), *_after(2 * width)]
+def _halving(base_channels: int) -> list[nn.Module]:
+    return [nn.Conv2d(base_channels, 2 * base_channels, 3, 2, 1), *_after(2 * base_channels)]
 
 
-def _after(width: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(width, affine=True), nn.ReLU()]
+def _after(base_channels: int) -> list[nn.Module]:
+    return [nn.InstanceNorm2d(base_channels, affine=True), nn.ReLU()]

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.nets.network import Network, check_shape, positive, sizes
 
 WIDEST = 8
@@ -21,60 +21,77 @@ DROPPED = 2
 class UNetGenerator(Network):
     """Convolutions that halve the image down to 2 or 3 pixels, and back up, beside what each resolution was before.
 
-    Channels double with each halving up to 8 * width. The last layer sees the input itself beside the features.
+    Channels double with each halving up to 8 * width. The last layer sees the input itself beside
+    the features.
 
     Args:
         shape: Shape (C, H, W) of the input, from 4 pixels a side.
         channels: Channels of the output.
-        width: Channels at half the full resolution.
-        dropout: Share of the features that are dropped in the two layers after the innermost one, in training.
-        bounded: End in tanh, for data in [-1, 1].
+        base_channels: Channels at half the full resolution.
+        dropout: Share of the features that are dropped in the two layers after the innermost one,
+            in training.
+        tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
         ValueError: A size below its least value; in `forward` images of another shape.
 
     Example:
-        >>> UNetGenerator((1, 28, 28), 3, width=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> UNetGenerator((1, 28, 28), 3, base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 3, 28, 28])
 
-    Reference: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, section 3.2.1 and
-    appendix 6.1.1 (generator architectures); Ronneberger et al., "U-Net", 2015.
+    Reference: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
+    2017, section 3.2.1 and appendix 6.1.1 (generator architectures); Ronneberger et al., "U-Net",
+    2015.
 
-    Deviations: it stops halving at 2 or 3 pixels, not at 1; instance norm, which is the paper's batch norm for a batch
-    of one; dropout is off unless asked for, and off in evaluation; the shortcut at full resolution; PyTorch's own
-    initial weights.
+    Deviations: it stops halving at 2 or 3 pixels, not at 1; instance norm, which is the paper's
+    batch norm for a batch of one; dropout is off unless asked for, and off in evaluation; the
+    shortcut at full resolution; PyTorch's own initial weights.
     """
 
     def __init__(
-        self, shape: Sequence[int], channels: int, width: int = 64, dropout: float = 0.0, bounded: bool = True
+        self,
+        shape: Sequence[int],
+        channels: int,
+        base_channels: int = 64,
+        dropout: float = 0.0,
+        tanh_output: bool = True,
     ) -> None:
         super().__init__()
-        positive(channels=channels, width=width)
+        positive(channels=channels, base_channels=base_channels)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: expected a number in [0, 1), got {dropout!r}")
         self.shape = sizes("shape", shape)
         self.channels = channels
-        self.width = width
+        self.base_channels = base_channels
         self.dropout = dropout
-        self.bounded = bounded
+        self.tanh_output = tanh_output
         if len(self.shape) != 3 or min(self.shape[1:]) < 4:
-            raise ValueError(f"shape: expected (C, H, W) of at least 4 pixels a side, got {self.shape}")
+            raise ValueError(
+                f"shape: expected (C, H, W) of at least 4 pixels a side, got {self.shape}"
+            )
         depth = min(self.shape[1:]).bit_length() - 2
-        wide = [width * min(2**k, WIDEST) for k in range(depth)]
+        wide = [base_channels * min(2**k, WIDEST) for k in range(depth)]
         self.down = nn.ModuleList(
             _down(before, after, first=k == 0, last=k == depth - 1)
             for k, (before, after) in enumerate(pairwise([self.shape[0], *wide]))
         )
-        # From the innermost layer outwards; all but the innermost see a shortcut beside the features.
-        narrow = [*reversed(wide[:-1]), width]
+        # From the innermost layer outwards; all but the innermost see a shortcut beside the
+        # features.
+        narrow = [*reversed(wide[:-1]), base_channels]
         inputs = [wide[-1], *(2 * n for n in narrow[:-1])]
-        self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 4, 2, 1) for i, o in zip(inputs, narrow, strict=True))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(i, o, 4, 2, 1) for i, o in zip(inputs, narrow, strict=True)
+        )
         self.after = nn.ModuleList(
-            nn.Sequential(nn.InstanceNorm2d(o, affine=True), JointDropout(dropout if k < DROPPED else 0.0), nn.ReLU())
+            nn.Sequential(
+                nn.InstanceNorm2d(o, affine=True),
+                JointDropout(dropout if k < DROPPED else 0.0),
+                nn.ReLU(),
+            )
             for k, o in enumerate(narrow)
         )
-        self.last = nn.Conv2d(width + self.shape[0], channels, 3, 1, 1)
-        self.output = nn.Tanh() if bounded else nn.Identity()
+        self.last = nn.Conv2d(base_channels + self.shape[0], channels, 3, 1, 1)
+        self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to images (N, channels, H, W)."""
@@ -109,7 +126,7 @@ class JointDropout(nn.Module):
         """Samples of any shape; same shape."""
         if not self.training or not self.p:
             return x
-        return x * (processes.rand(*x.shape, like=x) >= self.p) / (1 - self.p)
+        return x * (distributed.rand(*x.shape, like=x) >= self.p) / (1 - self.p)
 
 
 def _down(before: int, after: int, *, first: bool, last: bool) -> nn.Module:

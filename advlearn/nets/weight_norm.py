@@ -1,8 +1,8 @@
 """Weight normalisation's data-dependent initialisation; the layers themselves are torch's own.
 
-``torch.nn.utils.parametrizations.weight_norm(layer)`` writes a weight as g v / |v| and keeps the weight as it was. In
-a deep classifier with noise between its layers that start is a bad one: activations shrink from layer to layer and the
-noise does not.
+``torch.nn.utils.parametrizations.weight_norm(layer)`` writes a weight as g v / |v| and keeps the
+weight as it was. In a deep classifier with noise between its layers that start is a bad one:
+activations shrink from layer to layer and the noise does not.
 """
 
 import torch
@@ -15,23 +15,29 @@ def data_dependent_init(net: nn.Module, x: Tensor) -> None:
 
     .. math:: t = v \cdot x / \|v\|, \qquad g = 1 / \sigma[t], \qquad b = -\mu[t] / \sigma[t]
 
-    Layers are taken in the order in which the network calls them, each on the outputs of those before. The network
-    runs in the mode it is in: noise and dropout take part where it is training.
+    Layers are taken in the order in which the network calls them, each on the outputs of those
+    before. The network runs in the mode it is in: noise and dropout take part where it is training.
 
     Args:
-        net: Network with layers under ``torch.nn.utils.parametrizations.weight_norm``, with a bias each.
+        net: Network with layers under ``torch.nn.utils.parametrizations.weight_norm``, with a bias
+            each.
         x: Samples (N, ...) of what the network takes, some hundreds.
 
     Raises:
-        ValueError: If no layer is weight-normalised, one has no bias, or its scales are not one for each output (a
-            transposed convolution needs ``weight_norm(layer, dim=1)``).
+        ValueError: If no layer is weight-normalised, one has no bias, or its scales are not one for
+            each output (a transposed convolution needs ``weight_norm(layer, dim=1)``).
 
     Example:
         >>> from torch.nn.utils.parametrizations import weight_norm
-        >>> net = nn.Sequential(weight_norm(nn.Linear(3, 4)), nn.ReLU(), weight_norm(nn.Linear(4, 2)))
+        >>> net = nn.Sequential(
+        ...     weight_norm(nn.Linear(3, 4)), nn.ReLU(), weight_norm(nn.Linear(4, 2))
+        ... )
         >>> x = torch.randn(100, 3)
         >>> data_dependent_init(net, x)
-        >>> net(x).mean(0).abs().max().item() < 1e-5, net(x).var(0, correction=0).sub(1).abs().max().item() < 1e-4
+        >>> (
+        ...     net(x).mean(0).abs().max().item() < 1e-5,
+        ...     net(x).var(0, correction=0).sub(1).abs().max().item() < 1e-4,
+        ... )
         (True, True)
 
     Reference: Salimans and Kingma 2016, "Weight Normalization", equations 5 and 6.
@@ -43,7 +49,9 @@ def data_dependent_init(net: nn.Module, x: Tensor) -> None:
         raise ValueError("net: expected layers under weight_norm, got none")
     for name, layer in layers.items():
         if not isinstance(layer.bias, Tensor):
-            raise ValueError(f"net: expected a bias in every weight-normalised layer, {name!r} has none")
+            raise ValueError(
+                f"net: expected a bias in every weight-normalised layer, {name!r} has none"
+            )
     hooks = [layer.register_forward_hook(_standardise) for layer in layers.values()]
     try:
         net(x)
@@ -55,7 +63,11 @@ def data_dependent_init(net: nn.Module, x: Tensor) -> None:
 def _scales(layer: nn.Module) -> nn.Parameter | None:
     """The g of a weight-normalised layer."""
     held = getattr(layer, "parametrizations", None)
-    scales = getattr(held.weight, "original0", None) if isinstance(held, nn.ModuleDict) and "weight" in held else None
+    scales = (
+        getattr(held.weight, "original0", None)
+        if isinstance(held, nn.ModuleDict) and "weight" in held
+        else None
+    )
     return scales if isinstance(scales, nn.Parameter) else None
 
 
@@ -65,7 +77,9 @@ def _standardise(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> Ten
     assert scales is not None and isinstance(bias, Tensor)
     shape = (1, -1, *[1] * (output.ndim - 2))
     if scales.numel() != output.shape[1]:
-        raise ValueError(f"net: expected a scale for each of {output.shape[1]} outputs, got {tuple(scales.shape)}")
+        raise ValueError(
+            f"net: expected a scale for each of {output.shape[1]} outputs, got {tuple(scales.shape)}"
+        )
     over = [d for d in range(output.ndim) if d != 1]
     mean, deviation = output.mean(over), output.var(over, correction=0).sqrt()
     deviation = torch.where(deviation > 1e-6, deviation, 1.0)

@@ -1,10 +1,12 @@
 """Entropic optimal transport between equally weighted samples, stable at small temperatures.
 
-Potentials are logarithms, in units of the temperature. For a few iterations at a time they are absorbed in a
-kernel that the iterations only rescale: two products with the kernel each, and no exponentials of its size.
-This loses nothing. After the first iteration a potential moves by log n at most in an iteration, for n
-samples: a soft minimum is within log n of the minimum, and alternating minima stand still after the first.
-What underflows in a kernel, in fp64, is therefore far too small to matter before the next kernel is made.
+Potentials are logarithms, in units of the temperature. For a few iterations at a time they are
+absorbed in a kernel that the iterations only rescale: two products with the kernel each, and no
+exponentials of its size. This loses nothing. After the first iteration a potential moves by log n
+at most in an iteration, for n
+samples: a soft minimum is within log n of the minimum, and alternating minima stand still after the
+first. What underflows in a kernel, in fp64, is therefore far too small to matter before the next
+kernel is made.
 """
 
 import math
@@ -18,16 +20,18 @@ from torch import Tensor
 _RELAXATION = 1.5
 # Iterations with one kernel.
 _ABSORBED = 10
-# Bound of the logarithms that rescale a kernel: far outside what occurs, yet finite, for costs that break the rule
-# below or have no digits left in units of the temperature.
+# Bound of the logarithms that rescale a kernel: far outside what occurs, yet finite, for costs that
+# break the rule below or have no digits left in units of the temperature.
 _FINITE = 300.0
 
 
-def potentials(cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor) -> tuple[Tensor, Tensor]:
+def potentials(
+    cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor
+) -> tuple[Tensor, Tensor]:
     """Dual potentials (..., N), (..., M) of each `cost` (..., N, M), from a guess `start` of the second ones.
 
-    The number of iterations is fixed, so that nothing waits for the device. Where both sides are the same
-    set, its own potential is a start that is already the solution.
+    The number of iterations is fixed, so that nothing waits for the device. Where both sides are
+    the same set, its own potential is a start that is already the solution.
     """
     return _potentials(cost.detach(), epsilon.detach(), iterations, start)
 
@@ -45,13 +49,18 @@ def together(solve: Callable[[Tensor], Tensor], costs: Sequence[Tensor]) -> list
     solved: dict[int, Tensor] = {}
     for shape in {cost.shape: None for cost in costs}:
         alike = [i for i, cost in enumerate(costs) if cost.shape == shape]
-        solved.update(zip(alike, solve(torch.stack([costs[i] for i in alike])).unbind(), strict=True))
+        solved.update(
+            zip(alike, solve(torch.stack([costs[i] for i in alike])).unbind(), strict=True)
+        )
     return [solved[i] for i in range(len(costs))]
 
 
-# Operators of their own, for torch.compile to take whole: unrolled, their loops would be hundreds of nodes.
+# Operators of their own, for torch.compile to take whole: unrolled, their loops would be hundreds
+# of nodes.
 @torch.library.custom_op("advlearn::transport_potentials", mutates_args=())
-def _potentials(cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor) -> tuple[Tensor, Tensor]:
+def _potentials(
+    cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor
+) -> tuple[Tensor, Tensor]:
     unit = epsilon.double()
     gain = cost.double() / -unit
     f = _softmin(gain + (start / unit).unsqueeze(-2))
@@ -130,14 +139,16 @@ def _softmin(gain: Tensor) -> Tensor:
 def value(cost: Tensor, f: Tensor, g: Tensor, epsilon: Tensor) -> Tensor:
     """The regularised cost ``<plan, cost> + epsilon KL(plan | product)`` of each `cost` (..., N, M): (...).
 
-    The potentials carry no gradient: at the optimum none is due through them (envelope theorem), so the
-    gradient is that of `cost` and `epsilon` with the plan held.
+    The potentials carry no gradient: at the optimum none is due through them (envelope theorem), so
+    the gradient is that of `cost` and `epsilon` with the plan held.
     """
     excess = ((f.unsqueeze(-1) + g.unsqueeze(-2) - cost) / epsilon).exp().mean((-2, -1)) - 1
     return f.mean(-1) + g.mean(-1) - epsilon * excess
 
 
-def debiased_witness(to_real: Tensor, to_fake: Tensor, f: Tensor, own: Tensor, epsilon: Tensor) -> Tensor:
+def debiased_witness(
+    to_real: Tensor, to_fake: Tensor, f: Tensor, own: Tensor, epsilon: Tensor
+) -> Tensor:
     """How much dearer points are to reach from the fake side than from the real one: (K,).
 
     Args:

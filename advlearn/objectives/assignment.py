@@ -5,14 +5,17 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from advlearn import _late
-from advlearn.core.checks import choice
+from advlearn import _optional_imports
+from advlearn.core.checks import check_choice
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 from advlearn.regularizers._distances import squared_distances
 
 REFERENCE = Reference(
-    "Computational Optimal Transport", "Peyre and Cuturi 2019", "eq. 2.11", "https://arxiv.org/abs/1803.00567"
+    "Computational Optimal Transport",
+    "Peyre and Cuturi 2019",
+    "eq. 2.11",
+    "https://arxiv.org/abs/1803.00567",
 )
 
 # The network simplex of POT needs far fewer pivots than this for any batch that fits in memory.
@@ -25,17 +28,19 @@ class Assignment(Setwise):
 
     .. math:: P = \min_{\pi} \sum_{ij} \pi_{ij} \|x_i - y_j\|^2, \qquad C = -P
 
-    Between sides of one size the plan is an assignment, one to one. The gradient is that of the matched
-    costs: a plan is locally constant, so none is due through it. The witness is the negated dual potential of
-    the fake side, extended to any point, ``max_i u_i - c(x_i, point)``.
+    Between sides of one size the plan is an assignment, one to one. The gradient is that of the
+    matched
+    costs: a plan is locally constant, so none is due through it. The witness is the negated dual
+    potential of the fake side, extended to any point, ``max_i u_i - c(x_i, point)``.
 
     Args:
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they are,
-            ``"learned"`` trains an embedding to tell them apart, and needs a constraint such as
-            ``spectral_norm``.
+        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+            are, ``"learned"`` trains an embedding to tell them apart, and needs a constraint such
+            as ``spectral_norm``.
 
     Attributes:
-        host_sync: True: each call waits for the device, because POT's exact solver runs on the host.
+        host_sync: True: each call waits for the device, because POT's exact solver runs on the
+            host.
 
     Raises:
         ValueError: If `embedding` is unknown.
@@ -48,12 +53,12 @@ class Assignment(Setwise):
         tensor(2.)
 
     Reference:
-        Peyre and Cuturi 2019, eq. 2.11 (discrete Kantorovich problem), solved by ``ot.emd`` (Bonneel et al.
-        2011).
+        Peyre and Cuturi 2019, eq. 2.11 (discrete Kantorovich problem), solved by ``ot.emd``
+        (Bonneel et al. 2011).
 
     Deviations:
-        None. The distance between two batches of one law is not zero but shrinks with the batch: its gradient
-        is biased (Bellemare et al. 2017), which large batches or ``sinkhorn`` cure.
+        None. The distance between two batches of one law is not zero but shrinks with the batch:
+        its gradient is biased (Bellemare et al. 2017), which large batches or ``sinkhorn`` cure.
     """
 
     host_sync: ClassVar[bool] = True
@@ -63,7 +68,7 @@ class Assignment(Setwise):
 
     def __init__(self, embedding: Literal["identity", "learned"] = "identity") -> None:
         super().__init__()
-        self.embedding = choice("embedding", embedding, ("identity", "learned"))
+        self.embedding = check_choice("embedding", embedding, ("identity", "learned"))
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         cost = squared_distances(real, fake)
@@ -75,12 +80,14 @@ class Assignment(Setwise):
         return (potential.to(real.device) - squared_distances(points, real)).max(1).values
 
 
-# An operator of its own, for torch.compile to take whole. Keeping the compiler out of a function instead would import
-# it, all of it, for whoever lists the objectives.
+# An operator of its own, for torch.compile to take whole. Keeping the compiler out of a function
+# instead would import it, all of it, for whoever lists the objectives.
 @torch.library.custom_op("advlearn::assignment", mutates_args=())
 def _solve(cost: Tensor) -> tuple[Tensor, Tensor]:
     """The plan (N, M) of a cost on the host, and the potential (N,) of the real side, which has mean zero."""
-    plan, log = _late.ot().emd([], [], cost.double().numpy(), numItermax=_PIVOTS, log=True)
+    plan, log = _optional_imports.ot().emd(
+        [], [], cost.double().numpy(), numItermax=_PIVOTS, log=True
+    )
     potential = torch.as_tensor(log["u"], dtype=cost.dtype)
     return torch.as_tensor(plan, dtype=cost.dtype), potential - potential.mean()
 

@@ -5,12 +5,12 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
-from advlearn.core.objective import Pointwise, Score
+from advlearn.core.objective import CriticOutput, Pointwise
 
 REFERENCE = Reference(
     "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
@@ -27,9 +27,9 @@ class BoundaryEquilibrium(Pointwise):
     .. math:: C = E_r[e] - k\,E_f[e], \qquad P = E_f[e], \qquad
         k \leftarrow clip(k + \lambda (\gamma\,E_r[e] - E_f[e]), 0, 1)
 
-    The controller holds ``E_f[e] = gamma E_r[e]``: a low `gamma` gives sharp samples of little diversity. The
-    loss of a critic at chance depends on k and on the energy's level, so `chance` and `estimate` are NaN;
-    watch `convergence_measure`.
+    The controller holds ``E_f[e] = gamma E_r[e]``: a low `gamma` gives sharp samples of little
+    diversity. The loss of a critic at chance depends on k and on the energy's level, so
+    `loss_at_chance` and `divergence_estimate` are NaN; watch `convergence_measure`.
 
     Args:
         gamma: Ratio of the mean energies at equilibrium, in (0, 1] for an auto-encoder.
@@ -43,55 +43,56 @@ class BoundaryEquilibrium(Pointwise):
 
     Example:
         >>> import torch
-        >>> BoundaryEquilibrium().real(torch.tensor([-2.0]))
+        >>> BoundaryEquilibrium().real_loss(torch.tensor([-2.0]))
         tensor([2.])
 
     Reference:
         Berthelot et al. 2017, section 3.4 (losses and controller) and 3.4.1 (convergence measure).
 
     Deviations:
-        k moves with the losses of the critic's last step rather than with those of the step of the player.
+        k moves with the losses of the critic's last step rather than with those of the step of the
+        player.
     """
 
-    score: ClassVar[Score] = "energy"
+    critic_output: ClassVar[CriticOutput] = "energy"
     k: Tensor
     imbalance: Tensor
 
     def __init__(self, gamma: float = 0.5, k_lr: float = 1e-3) -> None:
         super().__init__()
-        self.gamma = parameter("gamma", gamma, low=0)
-        self.k_lr = parameter("k_lr", k_lr, low=0)
+        self.gamma = check_number("gamma", gamma, low=0)
+        self.k_lr = check_number("k_lr", k_lr, low=0)
         self.register_buffer("k", torch.zeros(()))
         self.register_buffer("imbalance", torch.zeros(()), persistent=False)
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return float("nan")
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return self.k * scores
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
-    def critic_loss(self, contest: Contest) -> Tensor:
-        self.imbalance.copy_(processes.mean(self._imbalance(contest)))
-        return super().critic_loss(contest)
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        self.imbalance.copy_(distributed.mean(self._imbalance(batch)))
+        return super().critic_loss(batch)
 
-    def advance(self) -> None:
+    def update_state(self) -> None:
         self.k.add_(self.k_lr * self.imbalance).clamp_(0, 1)
 
-    def convergence_measure(self, contest: Contest) -> Tensor:
+    def convergence_measure(self, batch: CriticBatch) -> Tensor:
         """How far the game is from equilibrium: mean real energy plus the imbalance's size, a scalar."""
-        real_scores, _ = contest.scores
-        return -contest.mean_real(real_scores) + self._imbalance(contest).abs()
+        real_scores, _ = batch.scores
+        return -batch.mean_real(real_scores) + self._imbalance(batch).abs()
 
-    def _imbalance(self, contest: Contest) -> Tensor:
-        real_scores, fake_scores = contest.scores
-        return contest.mean_fake(fake_scores) - self.gamma * contest.mean_real(real_scores)
+    def _imbalance(self, batch: CriticBatch) -> Tensor:
+        real_scores, fake_scores = batch.scores
+        return batch.mean_fake(fake_scores) - self.gamma * batch.mean_real(real_scores)
 
 
 def began(gamma: float = 0.5) -> Chain:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import choice
+from advlearn.core.checks import check_choice
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 
@@ -26,8 +26,9 @@ class Coral(Setwise):
     Means are not compared: a shift alone costs nothing.
 
     Args:
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they are,
-            ``"learned"`` trains an embedding, which needs a constraint such as ``spectral_norm``.
+        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+            are, ``"learned"`` trains an embedding, which needs a constraint such as
+            ``spectral_norm``.
 
     Raises:
         ValueError: If `embedding` is unknown, or a side has fewer than two samples.
@@ -46,11 +47,14 @@ class Coral(Setwise):
     """
 
     sees_shift = False
-    reasons: ClassVar[dict[str, str]] = {**Setwise.reasons, "sees_shift": "a shift changes no covariance"}
+    reasons: ClassVar[dict[str, str]] = {
+        **Setwise.reasons,
+        "sees_shift": "a shift changes no covariance",
+    }
 
     def __init__(self, embedding: Literal["identity", "learned"] = "identity") -> None:
         super().__init__()
-        self.embedding = choice("embedding", embedding, ("identity", "learned"))
+        self.embedding = check_choice("embedding", embedding, ("identity", "learned"))
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         return self._difference(real, fake).square().sum() / (4 * real.shape[1] ** 2)
@@ -65,7 +69,9 @@ class Coral(Setwise):
     def _difference(self, real: Tensor, fake: Tensor) -> Tensor:
         for name, side in (("real", real), ("fake", fake)):
             if side.shape[0] < 2:
-                raise ValueError(f"{name}: a covariance needs 2 or more samples, got {side.shape[0]}")
+                raise ValueError(
+                    f"{name}: a covariance needs 2 or more samples, got {side.shape[0]}"
+                )
         return _covariance(real) - _covariance(fake)
 
 

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
-from advlearn.core.objective import Pointwise, Score
+from advlearn.core.objective import CriticOutput, Pointwise
 from advlearn.regularizers.pulling_away import PullingAway
 
 REFERENCE = Reference(
@@ -25,8 +25,8 @@ class Energy(Pointwise):
 
     .. math:: C = E_r[e] + E_f[\max(0, m - e)], \qquad P = E_f[e], \qquad m - C^* = m\,TV(p, q)
 
-    The energy must be bounded below by zero, as an auto-encoder's reconstruction error is: with a free score
-    the critic would lower the energy of real samples without end.
+    The energy must be bounded below by zero, as an auto-encoder's reconstruction error is: with a
+    free score the critic would lower the energy of real samples without end.
 
     Args:
         margin: m, in units of the energy.
@@ -36,7 +36,7 @@ class Energy(Pointwise):
 
     Example:
         >>> import torch
-        >>> Energy(margin=2.0).fake(torch.tensor([0.0, -3.0]))
+        >>> Energy(margin=2.0).fake_loss(torch.tensor([0.0, -3.0]))
         tensor([2., 0.])
 
     Reference:
@@ -46,23 +46,23 @@ class Energy(Pointwise):
         None.
     """
 
-    score: ClassVar[Score] = "energy"
+    critic_output: ClassVar[CriticOutput] = "energy"
 
     def __init__(self, margin: float = 1.0) -> None:
         super().__init__()
-        self.margin = parameter("margin", margin, low=0, open_low=True)
+        self.margin = check_number("margin", margin, low=0, open_low=True)
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return self.margin
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return relu(self.margin + scores)
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:

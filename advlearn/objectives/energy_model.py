@@ -6,10 +6,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
 from advlearn.objectives._samples import flat
@@ -30,21 +30,22 @@ class EnergyModel(Pointwise):
 
     .. math:: C = -E_r[s] + E_f[s] + \tfrac{w}{2} (E_r[s^2] + E_f[s^2]), \qquad P = -E_f[s] - h\,\hat H(q)
 
-    C's first two terms have the gradient of the negative log-likelihood where the player samples from exp(s);
-    the squares keep scores bounded. P is the Kullback-Leibler divergence of the player's law q from exp(s),
-    up to a constant; without entropy the sampler would collapse on the highest score. At the critic's
-    optimum, for a fixed q,
+    C's first two terms have the gradient of the negative log-likelihood where the player samples
+    from exp(s); the squares keep scores bounded. P is the Kullback-Leibler divergence of the
+    player's law q from exp(s), up to a constant; without entropy the sampler would collapse on the
+    highest score. At the critic's optimum, for a fixed q,
 
     .. math:: s = \frac{1}{w} \frac{p - q}{p + q}, \qquad -C^* = \frac{1}{2w} \int \frac{(p - q)^2}{p + q}
 
-    The entropy is the pairwise Bhattacharyya lower bound for the player's samples smoothed with normal noise:
+    The entropy is the pairwise Bhattacharyya lower bound for the player's samples smoothed with
+    normal noise:
 
     .. math:: \hat H = \frac{d}{2} \log(2 \pi e \sigma^2)
         - \frac1M \sum_i \log \frac1M \sum_j \exp\left(-\frac{\|y_i - y_j\|^2}{8 \sigma^2}\right)
 
-    It is tight where samples are much further apart than `sigma`, and then gives no gradient: choose `sigma`
-    near the distance between neighbours. It acts on the fake samples only. The reward is the score, without
-    entropy.
+    It is tight where samples are much further apart than `sigma`, and then gives no gradient:
+    choose `sigma` near the distance between neighbours. It acts on the fake samples only. The
+    reward is the score, without entropy.
 
     Args:
         entropy_weight: h.
@@ -56,17 +57,17 @@ class EnergyModel(Pointwise):
 
     Example:
         >>> import torch
-        >>> EnergyModel(l2=1.0).fake(torch.tensor([0.0, 1.0]))
+        >>> EnergyModel(l2=1.0).fake_loss(torch.tensor([0.0, 1.0]))
         tensor([0.0000, 1.5000])
 
     Reference:
-        Kim and Bengio 2016, section 3 (the two losses); entropy: Kolchinsky and Tracey 2017, Estimating
-        mixture entropy with pairwise distances, its lower bound by the Bhattacharyya distance; squares: Du and
-        Mordatch 2019.
+        Kim and Bengio 2016, section 3 (the two losses); entropy: Kolchinsky and Tracey 2017,
+        Estimating mixture entropy with pairwise distances, its lower bound by the Bhattacharyya
+        distance; squares: Du and Mordatch 2019.
 
     Deviations:
-        Kim and Bengio estimate the entropy through batch normalisation scales, Kumar et al. 2019 through a
-        second critic of mutual information; here it is a closed form of the samples.
+        Kim and Bengio estimate the entropy through batch normalisation scales, Kumar et al. 2019
+        through a second critic of mutual information; here it is a closed form of the samples.
     """
 
     pointwise = False
@@ -78,21 +79,21 @@ class EnergyModel(Pointwise):
 
     def __init__(self, entropy_weight: float = 1.0, sigma: float = 0.2, l2: float = 0.1) -> None:
         super().__init__()
-        self.entropy_weight = parameter("entropy_weight", entropy_weight, low=0)
-        self.sigma = parameter("sigma", sigma, low=0, open_low=True)
-        self.l2 = parameter("l2", l2, low=0, open_low=True)
+        self.entropy_weight = check_number("entropy_weight", entropy_weight, low=0)
+        self.sigma = check_number("sigma", sigma, low=0, open_low=True)
+        self.l2 = check_number("l2", l2, low=0, open_low=True)
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return 0.0
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return -scores + self.l2 / 2 * scores.square()
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return scores + self.l2 / 2 * scores.square()
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
@@ -101,10 +102,10 @@ class EnergyModel(Pointwise):
     def divergence(self, ratio: Tensor) -> Tensor:
         return (ratio - 1).square() / (ratio + 1) / (2 * self.l2)
 
-    def player_loss(self, contest: Contest) -> Tensor:
-        samples = processes.gather(flat(contest.fake))
-        entropy = bhattacharyya_entropy(samples, self.sigma, contest.fake_weights)
-        return super().player_loss(contest) - self.entropy_weight * entropy
+    def player_loss(self, batch: CriticBatch) -> Tensor:
+        samples = distributed.gather(flat(batch.fake))
+        entropy = bhattacharyya_entropy(samples, self.sigma, batch.fake_weights)
+        return super().player_loss(batch) - self.entropy_weight * entropy
 
 
 def bhattacharyya_entropy(samples: Tensor, sigma: float, weights: Tensor | None = None) -> Tensor:
@@ -117,7 +118,9 @@ def bhattacharyya_entropy(samples: Tensor, sigma: float, weights: Tensor | None 
 
     Example:
         >>> import torch
-        >>> bhattacharyya_entropy(torch.zeros(3, 1), 1.0)  # one normal distribution: log(2 pi e) / 2
+        >>> bhattacharyya_entropy(
+        ...     torch.zeros(3, 1), 1.0
+        ... )  # one normal distribution: log(2 pi e) / 2
         tensor(1.4189)
     """
     m, d = samples.shape

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from advlearn.core.chain import Chain
-from advlearn.core.checks import choice
+from advlearn.core.checks import check_choice
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
 
@@ -20,7 +20,9 @@ REFERENCE = Reference(
     "https://arxiv.org/abs/1606.00709",
 )
 
-Divergence = Literal["kl", "reverse-kl", "pearson", "hellinger", "jensen-shannon", "total-variation"]
+Divergence = Literal[
+    "kl", "reverse-kl", "pearson", "hellinger", "jensen-shannon", "total-variation"
+]
 Map = Callable[[Tensor], Tensor]
 
 # tanh of this is one in double precision: the optimal score of total variation is infinite.
@@ -93,9 +95,10 @@ class FDivergence(Pointwise):
     total-variation   abs(u - 1) / 2                     tanh(v) / 2           t
     ================  =================================  ====================  ==================
 
-    The player minimises ``-C`` (minimax) or ``-E_f[g_f(s)]`` (non-saturating). The exponentials of kl,
-    reverse-kl and hellinger are unbounded: bound the critic where its scores grow. All f-divergences are
-    constant on distributions that do not overlap, which is why a gradient penalty or instance noise is usual.
+    The player minimises ``-C`` (minimax) or ``-E_f[g_f(s)]`` (non-saturating). The exponentials of
+    kl, reverse-kl and hellinger are unbounded: bound the critic where its scores grow. All
+    f-divergences are constant on distributions that do not overlap, which is why a gradient penalty
+    or instance noise is usual.
 
     Args:
         f: A row of the table, by the divergence's name.
@@ -106,39 +109,45 @@ class FDivergence(Pointwise):
 
     Example:
         >>> import torch
-        >>> FDivergence("pearson").fake(torch.tensor([2.0]))
+        >>> FDivergence("pearson").fake_loss(torch.tensor([2.0]))
         tensor([3.])
 
     Reference:
-        Nowozin et al. 2016, eq. 4 (the bound), 6 and 7 (the losses), tables 1 and 2; the non-saturating
-        player is in section 3.2.
+        Nowozin et al. 2016, eq. 4 (the bound), 6 and 7 (the losses), tables 1 and 2; the
+        non-saturating player is in section 3.2.
 
     Deviations:
-        Where the player makes the real side too, the non-saturating form treats it as the mirror image,
-        ``E_r[f*(g_f(s))]``; the paper has only one player side. Jensen-Shannon here is twice the textbook
-        value, as in the paper's table.
+        Where the player makes the real side too, the non-saturating form treats it as the mirror
+        image, ``E_r[f*(g_f(s))]``; the paper has only one player side. Jensen-Shannon here is twice
+        the textbook value, as in the paper's table.
     """
 
-    def __init__(self, f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating") -> None:
+    def __init__(
+        self, f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating"
+    ) -> None:
         super().__init__()
-        self.f = choice("f", f, tuple(_TABLE))
-        self.generator = choice("generator", generator, ("nonsaturating", "minimax"))
+        self.f = check_choice("f", f, tuple(_TABLE))
+        self.generator = check_choice("generator", generator, ("nonsaturating", "minimax"))
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return 0.0  # -f'(1) + f*(f'(1)) = -f(1)
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return -_TABLE[self.f].activation(scores)
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return _TABLE[self.f].conjugate(scores)
 
-    def player(self, scores: Tensor) -> Tensor:
-        return self.real(scores) if self.generator == "nonsaturating" else -self.fake(scores)
+    def generator_loss(self, scores: Tensor) -> Tensor:
+        return (
+            self.real_loss(scores) if self.generator == "nonsaturating" else -self.fake_loss(scores)
+        )
 
-    def player_real(self, scores: Tensor) -> Tensor:
-        return self.fake(scores) if self.generator == "nonsaturating" else -self.real(scores)
+    def generator_real_loss(self, scores: Tensor) -> Tensor:
+        return (
+            self.fake_loss(scores) if self.generator == "nonsaturating" else -self.real_loss(scores)
+        )
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         return _TABLE[self.f].optimum(log_ratio)
@@ -147,7 +156,9 @@ class FDivergence(Pointwise):
         return _TABLE[self.f].f(ratio)
 
 
-def f_gan(f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating") -> Chain:
+def f_gan(
+    f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating"
+) -> Chain:
     """f-GAN for any row of the table."""
     return Chain(FDivergence(f, generator))
 

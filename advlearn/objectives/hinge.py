@@ -27,28 +27,28 @@ class Hinge(Pointwise):
 
     Example:
         >>> import torch
-        >>> Hinge().real(torch.tensor([-1.0, 0.0, 2.0]))
+        >>> Hinge().real_loss(torch.tensor([-1.0, 0.0, 2.0]))
         tensor([2., 1., 0.])
 
     Reference:
-        Miyato et al. 2018, eq. 16 and 17; first used for adversarial learning by Lim and Ye 2017 (geometric
-        GAN) and Tran et al. 2017.
+        Miyato et al. 2018, eq. 16 and 17; first used for adversarial learning by Lim and Ye 2017
+        (geometric GAN) and Tran et al. 2017.
 
     Deviations:
         None.
     """
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return 2.0
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return relu(1 - scores)
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return relu(1 + scores)
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:

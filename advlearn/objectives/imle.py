@@ -22,10 +22,10 @@ class IMLE(Setwise):
 
     .. math:: P = \frac1N \sum_i \min_j \|\phi(x_i) - \phi(y_j)\|^2
 
-    No real sample can be left out, so modes are not dropped; fakes that nobody pulls are left alone, so some
-    may be poor. Give more fake than real samples. The critic is a fixed embedding, the identity unless a user
-    hands one over; it is not trained. The witness of a point is how much nearer the real samples are to it
-    than the fake ones.
+    No real sample can be left out, so modes are not dropped; fakes that nobody pulls are left
+    alone, so some may be poor. Give more fake than real samples. The critic is a fixed embedding,
+    the identity unless a user hands one over; it is not trained. The witness of a point is how much
+    nearer the real samples are to it than the fake ones.
 
     Attributes:
         embedding: ``"identity"``: what a task proposes as the critic.
@@ -39,8 +39,8 @@ class IMLE(Setwise):
         Li and Malik 2018, algorithm 1.
 
     Deviations:
-        Neighbours are those of the batch, chosen anew at each step, where the paper keeps those of a pool of
-        fakes over several steps.
+        Neighbours are those of the batch, chosen anew at each step, where the paper keeps those of
+        a pool of fakes over several steps.
     """
 
     trains_critic = False

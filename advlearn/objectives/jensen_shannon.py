@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import choice
+from advlearn.core.checks import check_choice
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
 from advlearn.objectives._references import cites
@@ -29,9 +29,10 @@ class JensenShannon(Pointwise):
 
     .. math:: C = E_r[softplus(-s)] + E_f[softplus(s)], \qquad \log 4 - C^* = 2\,JSD(p \| q)
 
-    The player minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). Minimax is kept for its
-    theory: where the critic wins, its gradient is sigmoid(s), near zero, so the player learns nothing just
-    when it is worst. Use the non-saturating form, the default.
+    The player minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). Minimax is kept
+    for its
+    theory: where the critic wins, its gradient is sigmoid(s), near zero, so the player learns
+    nothing just when it is worst. Use the non-saturating form, the default.
 
     Args:
         generator: ``"nonsaturating"`` or ``"minimax"``.
@@ -41,7 +42,7 @@ class JensenShannon(Pointwise):
 
     Example:
         >>> import torch
-        >>> JensenShannon().real(torch.zeros(1))
+        >>> JensenShannon().real_loss(torch.zeros(1))
         tensor([0.6931])
 
     Reference:
@@ -53,19 +54,19 @@ class JensenShannon(Pointwise):
 
     def __init__(self, generator: Literal["nonsaturating", "minimax"] = "nonsaturating") -> None:
         super().__init__()
-        self.generator = choice("generator", generator, ("nonsaturating", "minimax"))
+        self.generator = check_choice("generator", generator, ("nonsaturating", "minimax"))
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return math.log(4)
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return softplus(-scores)
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return softplus(scores)
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return softplus(-scores) if self.generator == "nonsaturating" else -softplus(scores)
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
@@ -95,7 +96,9 @@ def nsgan() -> Chain:
 )
 def dragan(weight: float = 10.0, scale: float = 0.5) -> Chain:
     """The non-saturating game with the gradient held to one around real samples, with DCGAN's Adam."""
-    return Chain(JensenShannon(), (DraganPenalty(weight, scale),), Defaults(lr=2e-4, betas=(0.5, 0.999)))
+    return Chain(
+        JensenShannon(), (DraganPenalty(weight, scale),), Defaults(lr=2e-4, betas=(0.5, 0.999))
+    )
 
 
 @cites(

@@ -6,13 +6,13 @@ from typing import ClassVar, final
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
-from advlearn.core.objective import Objective, Pointwise, Score
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
+from advlearn.core.objective import CriticOutput, Objective, Pointwise
 from advlearn.objectives._references import cites
 from advlearn.regularizers.feature_matching import FeatureMatching
 from advlearn.regularizers.low_density import REFERENCE as BAD_GAN
@@ -35,14 +35,14 @@ class KPlusOne(Objective):
         C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y] + e\,E_{unlabelled}[H(softmax(l))], \qquad
         P = v\,P_{base}(s)
 
-    Real samples are pairs (x, y) with y = -1 where there is no label; without labels the second term is absent, and
-    the third, the entropy of the classes, is over all real samples.
+    Real samples are pairs (x, y) with y = -1 where there is no label; without labels the second
+    term is absent, and the third, the entropy of the classes, is over all real samples.
 
     Args:
-        base: A pointwise objective of logits without state: a spec such as ``"hinge"``, or the object. Stored as
-            its spec.
-        supervised: w.
-        player: v; 0 leaves the player to a regularizer such as feature matching.
+        base: A pointwise objective of logits without state: a spec such as ``"hinge"``, or the
+            object. Stored as its spec.
+        label_weight: w.
+        generator_weight: v; 0 leaves the player to a regularizer such as feature matching.
         entropy: e; above 0 the classifier is asked to decide for one of its classes.
 
     Attributes:
@@ -53,68 +53,79 @@ class KPlusOne(Objective):
 
     Example:
         >>> KPlusOne("hinge")
-        KPlusOne(base='Hinge()', supervised=1.0, player=1.0, entropy=0.0)
+        KPlusOne(base='Hinge()', label_weight=1.0, generator_weight=1.0, entropy=0.0)
 
     Reference:
         Salimans et al. 2016, section 5; the entropy: Dai et al. 2017, section 5.4.
 
     Deviations:
-        The fake class's logit is held at zero, as in the paper's code; any pointwise game may stand in the place of
-        the paper's Jensen-Shannon.
+        The fake class's logit is held at zero, as in the paper's code; any pointwise game may stand
+        in the place of the paper's Jensen-Shannon.
     """
 
-    score: ClassVar[Score] = "classes"
-    reasons: ClassVar[dict[str, str]] = {"pointwise": "samples with a label add their cross-entropy"}
+    critic_output: ClassVar[CriticOutput] = "classes"
+    reasons: ClassVar[dict[str, str]] = {
+        "pointwise": "samples with a label add their cross-entropy"
+    }
 
     def __init__(
         self,
         base: str | Pointwise = "JensenShannon()",
-        supervised: float = 1.0,
-        player: float = 1.0,
+        label_weight: float = 1.0,
+        generator_weight: float = 1.0,
         entropy: float = 0.0,
     ) -> None:
         super().__init__()
         chain = resolve(base)
-        if not isinstance(chain.objective, Pointwise) or chain.objective.score != "logit" or chain.regularizers:
-            raise ValueError(f"base: expected a pointwise objective of logits and nothing added, got {base!r}")
+        if (
+            not isinstance(chain.objective, Pointwise)
+            or chain.objective.critic_output != "logit"
+            or chain.regularizers
+        ):
+            raise ValueError(
+                f"base: expected a pointwise objective of logits and nothing added, got {base!r}"
+            )
         self.inner = chain.objective
         self.base = repr(self.inner)
-        self.supervised = parameter("supervised", supervised, low=0)
-        self.player = parameter("player", player, low=0)
-        self.entropy = parameter("entropy", entropy, low=0)
+        self.label_weight = check_number("label_weight", label_weight, low=0)
+        self.generator_weight = check_number("generator_weight", generator_weight, low=0)
+        self.entropy = check_number("entropy", entropy, low=0)
 
     @property
-    def chance(self) -> float:
-        return self.inner.chance
+    def loss_at_chance(self) -> float:
+        return self.inner.loss_at_chance
 
-    def critic_loss(self, contest: Contest) -> Tensor:
-        loss = self.inner.critic_loss(_totals(contest))
-        labels = isinstance(contest.real, tuple) and not contest.real[-1].is_floating_point()
-        y = contest.real[-1] if labels else None
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        loss = self.inner.critic_loss(_totals(batch))
+        labels = isinstance(batch.real, tuple) and not batch.real[-1].is_floating_point()
+        y = batch.real[-1] if labels else None
         if y is not None:
-            loss = loss + self.supervised * _labelled_cross_entropy(contest.scores[0], y)
-        return loss + self.entropy * _unlabelled_entropy(contest.scores[0], y) if self.entropy else loss
+            loss = loss + self.label_weight * _labelled_cross_entropy(batch.scores[0], y)
+        return (
+            loss + self.entropy * _unlabelled_entropy(batch.scores[0], y) if self.entropy else loss
+        )
 
-    def player_loss(self, contest: Contest) -> Tensor:
-        if not self.player:
-            # No graph: a backward pass of zeros through the classifier costs as much as one of numbers.
-            return contest.fake_scores.new_zeros(())
-        return self.player * self.inner.player_loss(_totals(contest))
+    def player_loss(self, batch: CriticBatch) -> Tensor:
+        if not self.generator_weight:
+            # No graph: a backward pass of zeros through the classifier costs as much as one of
+            # numbers.
+            return batch.fake_scores.new_zeros(())
+        return self.generator_weight * self.inner.player_loss(_totals(batch))
 
-    def reward(self, contest: Contest) -> Tensor:
-        return self.inner.reward(_totals(contest))
+    def reward(self, batch: CriticBatch) -> Tensor:
+        return self.inner.reward(_totals(batch))
 
-    def estimate(self, contest: Contest) -> Tensor:
-        return self.inner.estimate(_totals(contest))
+    def divergence_estimate(self, batch: CriticBatch) -> Tensor:
+        return self.inner.divergence_estimate(_totals(batch))
 
-    def ranking(self, contest: Contest) -> tuple[Tensor, Tensor]:
-        return _totals(contest).scores
+    def ranking(self, batch: CriticBatch) -> tuple[Tensor, Tensor]:
+        return _totals(batch).scores
 
 
-def _totals(contest: Contest) -> Contest:
+def _totals(batch: CriticBatch) -> CriticBatch:
     """The contest with one score a sample."""
-    real = None if contest.real_scores is None else contest.real_scores.logsumexp(1)
-    return replace(contest, real_scores=real, fake_scores=contest.fake_scores.logsumexp(1))
+    real = None if batch.real_scores is None else batch.real_scores.logsumexp(1)
+    return replace(batch, real_scores=real, fake_scores=batch.fake_scores.logsumexp(1))
 
 
 def _labelled_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -129,21 +140,26 @@ def _unlabelled_entropy(logits: Tensor, y: Tensor | None) -> Tensor:
 
 def _mean_where(chosen: Tensor, values: Tensor) -> Tensor:
     chosen = chosen.to(values.dtype)
-    # Divided by the mean of the processes' counts, so that averaged gradients are those of the joined batch.
-    return (chosen * values).sum() / processes.mean(chosen.sum()).clamp(min=1)
+    # Divided by the mean of the processes' counts, so that averaged gradients are those of the
+    # joined batch.
+    return (chosen * values).sum() / distributed.mean(chosen.sum()).clamp(min=1)
 
 
-def improved_gan(supervised: float = 2.0) -> Chain:
+def improved_gan(label_weight: float = 2.0) -> Chain:
     """The K+1 game of the paper: the player matches features and has no other loss."""
-    chain = Chain(KPlusOne(supervised=supervised, player=0.0), (FeatureMatching(),))
+    chain = Chain(KPlusOne(label_weight=label_weight, generator_weight=0.0), (FeatureMatching(),))
     return chain + Chain(defaults=Defaults(lr=3e-3, betas=(0.5, 0.999)))
 
 
 @cites(replace(BAD_GAN, equation="section 5"))
-def bad_gan(supervised: float = 2.0, entropy: float = 0.1, pulling: float = 0.8, density: float = 0.1) -> Chain:
+def bad_gan(
+    label_weight: float = 2.0, entropy: float = 0.1, pulling: float = 0.8, density: float = 0.1
+) -> Chain:
     """A generator of what the data are not (Dai et al. 2017, section 5): spread out, and where the data are thin."""
-    objective = KPlusOne(supervised=supervised, player=0.0, entropy=entropy)
-    chain = Chain(objective, (FeatureMatching(), PullingAway(weight=pulling), LowDensity(weight=density)))
+    objective = KPlusOne(label_weight=label_weight, generator_weight=0.0, entropy=entropy)
+    chain = Chain(
+        objective, (FeatureMatching(), PullingAway(weight=pulling), LowDensity(weight=density))
+    )
     return chain + Chain(defaults=Defaults(lr=3e-3, betas=(0.5, 0.999)))
 
 

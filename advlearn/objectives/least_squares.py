@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor
 
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
 
@@ -27,8 +27,8 @@ class LeastSquares(Pointwise):
 
     .. math:: \frac{(b - a)^2}{4} - C^* = \frac{(b - a)^2}{8} \int \frac{(p - q)^2}{p + q}
 
-    With ``a=-1, b=1, c=0`` the player's loss over both sides is half of Pearson's chi-squared of p + q from
-    2q. The reward falls again where a score overshoots `c`.
+    With ``a=-1, b=1, c=0`` the player's loss over both sides is half of Pearson's chi-squared of p
+    + q from 2q. The reward falls again where a score overshoots `c`.
 
     Args:
         a: Label of fake samples.
@@ -40,37 +40,37 @@ class LeastSquares(Pointwise):
 
     Example:
         >>> import torch
-        >>> LeastSquares().real(torch.tensor([0.0, 1.0]))
+        >>> LeastSquares().real_loss(torch.tensor([0.0, 1.0]))
         tensor([0.5000, 0.0000])
 
     Reference:
         Mao et al. 2017, eq. 2; the divergence is in section 3.2.
 
     Deviations:
-        Where the player makes the real side too, it pulls real scores to ``a + b - c``, the mirror image of
-        c.
+        Where the player makes the real side too, it pulls real scores to ``a + b - c``, the mirror
+        image of c.
     """
 
     def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:
         super().__init__()
-        self.a = parameter("a", a)
-        self.b = parameter("b", b, low=a, open_low=True)
-        self.c = parameter("c", c, low=a, open_low=True)
+        self.a = check_number("a", a)
+        self.b = check_number("b", b, low=a, open_low=True)
+        self.c = check_number("c", c, low=a, open_low=True)
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return (self.b - self.a) ** 2 / 4
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return (scores - self.b).square() / 2
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return (scores - self.a).square() / 2
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return (scores - self.c).square() / 2
 
-    def player_real(self, scores: Tensor) -> Tensor:
+    def generator_real_loss(self, scores: Tensor) -> Tensor:
         return (scores - (self.a + self.b - self.c)).square() / 2
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:

@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from advlearn.core.chain import Chain
-from advlearn.core.checks import choice, parameter
-from advlearn.core.contest import Contest, per_sample
+from advlearn.core.checks import check_choice, check_number
+from advlearn.core.critic_batch import CriticBatch, per_sample
 from advlearn.core.described import Reference
-from advlearn.core.objective import Objective, Score
+from advlearn.core.objective import CriticOutput, Objective
 from advlearn.objectives._samples import flat, mean_over_pairs, pairs
 from advlearn.regularizers.gradient_penalty import safe_sqrt
 
@@ -27,8 +27,9 @@ class LossSensitive(Objective):
 
     .. math:: C = E_r[l(x)] + w\,E[\max(0, m \|x - x'\| + l(x) - l(x'))], \qquad P = E_f[l(x')]
 
-    Real x and fake x' meet in pairs, in order of the batch. Once a fake is as costly as its distance asks,
-    the critic leaves it alone. The loss l must be bounded below, as an auto-encoder's error is.
+    Real x and fake x' meet in pairs, in order of the batch. Once a fake is as costly as its
+    distance asks, the critic leaves it alone. The loss l must be bounded below, as an
+    auto-encoder's error is.
 
     Not to be taken for least squares, whose short name LSGAN differs by a hyphen only.
 
@@ -48,45 +49,49 @@ class LossSensitive(Objective):
         Qi 2017, the alternating objectives of critic and generator.
 
     Deviations:
-        The paper's margin has no `margin_weight`; 1 is the paper. The Lipschitz regularity its theory assumes
-        is not built
+        The paper's margin has no `margin_weight`; 1 is the paper. The Lipschitz regularity its
+        theory assumes is not built
         in: add a gradient penalty. Integer parts of a tuple take no part in the distance.
     """
 
-    score: ClassVar[Score] = "energy"
+    critic_output: ClassVar[CriticOutput] = "energy"
     exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
         "pointwise": "the margin belongs to a pair of a real and a fake sample",
         "exchangeable": "a real and a fake sample are paired by their place in the batch",
     }
 
-    def __init__(self, weight: float = 1.0, margin_weight: float = 1.0, norm: Literal["l1", "l2"] = "l1") -> None:
+    def __init__(
+        self, weight: float = 1.0, margin_weight: float = 1.0, norm: Literal["l1", "l2"] = "l1"
+    ) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
-        self.margin_weight = parameter("margin_weight", margin_weight, low=0)
-        self.norm = choice("norm", norm, ("l1", "l2"))
+        self.weight = check_number("weight", weight, low=0)
+        self.margin_weight = check_number("margin_weight", margin_weight, low=0)
+        self.norm = check_choice("norm", norm, ("l1", "l2"))
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return float("nan")
 
-    def critic_loss(self, contest: Contest) -> Tensor:
-        n = pairs(contest)
-        real_scores, fake_scores = contest.scores
-        margin = self._margin(contest, n).view(-1, *[1] * (real_scores.ndim - 1))
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        n = pairs(batch)
+        real_scores, fake_scores = batch.scores
+        margin = self._margin(batch, n).view(-1, *[1] * (real_scores.ndim - 1))
         violation = relu(margin - real_scores[:n] + fake_scores[:n])
-        return -contest.mean_real(real_scores) + self.weight * mean_over_pairs(contest, violation)
+        return -batch.mean_real(real_scores) + self.weight * mean_over_pairs(batch, violation)
 
-    def player_loss(self, contest: Contest) -> Tensor:
-        loss = -contest.mean_fake(contest.fake_scores)
-        return loss if contest.real_scores is None else loss + contest.mean_real(contest.real_scores)
+    def player_loss(self, batch: CriticBatch) -> Tensor:
+        loss = -batch.mean_fake(batch.fake_scores)
+        return loss if batch.real_scores is None else loss + batch.mean_real(batch.real_scores)
 
-    def reward(self, contest: Contest) -> Tensor:
-        return per_sample(contest.fake_scores)
+    def reward(self, batch: CriticBatch) -> Tensor:
+        return per_sample(batch.fake_scores)
 
-    def _margin(self, contest: Contest, n: int) -> Tensor:
-        difference = flat(contest.real)[:n] - flat(contest.fake)[:n]
-        distance = difference.abs().sum(1) if self.norm == "l1" else safe_sqrt(difference.square().sum(1))
+    def _margin(self, batch: CriticBatch, n: int) -> Tensor:
+        difference = flat(batch.real)[:n] - flat(batch.fake)[:n]
+        distance = (
+            difference.abs().sum(1) if self.norm == "l1" else safe_sqrt(difference.square().sum(1))
+        )
         return self.margin_weight * distance
 
 

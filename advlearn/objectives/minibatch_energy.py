@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import choice, parameter
+from advlearn.core.checks import check_choice, check_number
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 from advlearn.objectives import _transport as transport
@@ -28,17 +28,19 @@ class MinibatchEnergy(Setwise):
 
     .. math:: P = W(X, Y) + W(X, Y') + W(X', Y) + W(X', Y') - 2 W(X, X') - 2 W(Y, Y'), \qquad C = -P,
 
-    with ``c(a, b) = 1 - a.b / (|a| |b|)`` between embeddings. Independent halves make its gradient unbiased,
-    which plain minibatch transport has not. Plans carry no gradient (envelope theorem).
+    with ``c(a, b) = 1 - a.b / (|a| |b|)`` between embeddings. Independent halves make its gradient
+    unbiased, which plain minibatch transport has not. Plans carry no gradient (envelope theorem).
 
     Args:
         epsilon: The temperature of the entropic plans; the cost lies between 0 and 2.
-        iterations: How many, always all of them; a smaller `epsilon` needs more, in inverse proportion.
-        embedding: What a task proposes as the critic: ``"learned"`` as published, or ``"identity"``.
+        iterations: How many, always all of them; a smaller `epsilon` needs more, in inverse
+            proportion.
+        embedding: What a task proposes as the critic: ``"learned"`` as published, or
+            ``"identity"``.
 
     Raises:
-        ValueError: If a number is not positive and finite, `embedding` is unknown, or a side has fewer than
-            two samples.
+        ValueError: If a number is not positive and finite, `embedding` is unknown, or a side has
+            fewer than two samples.
 
     Example:
         >>> import torch
@@ -50,9 +52,9 @@ class MinibatchEnergy(Setwise):
         Salimans et al. 2018, eq. 5 (W) and 8, algorithm 1.
 
     Deviations:
-        W includes the entropy of the plan: the gradient with the plan held, which the paper uses, is the
-        exact gradient of this value. The last sample of an odd batch goes to the second half. The paper asks
-        for batches in the thousands.
+        W includes the entropy of the plan: the gradient with the plan held, which the paper uses,
+        is the exact gradient of this value. The last sample of an odd batch goes to the second
+        half. The paper asks for batches in the thousands.
     """
 
     exchangeable: ClassVar[bool] = False
@@ -67,15 +69,17 @@ class MinibatchEnergy(Setwise):
         embedding: Literal["identity", "learned"] = "learned",
     ) -> None:
         super().__init__()
-        self.epsilon = parameter("epsilon", epsilon, low=0, open_low=True)
-        self.iterations = int(parameter("iterations", iterations, low=1))
-        self.embedding = choice("embedding", embedding, ("identity", "learned"))
+        self.epsilon = check_number("epsilon", epsilon, low=0, open_low=True)
+        self.iterations = int(check_number("iterations", iterations, low=1))
+        self.embedding = check_choice("embedding", embedding, ("identity", "learned"))
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         x, x2 = _halves("real", real)
         y, y2 = _halves("fake", fake)
         pairs = ((x, y), (x, y2), (x2, y), (x2, y2), (x, x2), (y, y2))
-        *across, of_real, of_fake = transport.together(self._transport, [_cosine_cost(*pair) for pair in pairs])
+        *across, of_real, of_fake = transport.together(
+            self._transport, [_cosine_cost(*pair) for pair in pairs]
+        )
         return torch.stack(across).sum() - 2 * of_real - 2 * of_fake
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
@@ -87,19 +91,25 @@ class MinibatchEnergy(Setwise):
 
     def _transport(self, costs: Tensor) -> Tensor:
         epsilon = costs.new_full((), self.epsilon)
-        f, g = transport.potentials(costs, epsilon, self.iterations, costs.new_zeros(costs[:, 0].shape))
+        f, g = transport.potentials(
+            costs, epsilon, self.iterations, costs.new_zeros(costs[:, 0].shape)
+        )
         return transport.value(costs, f, g, epsilon)
 
 
 def _halves(name: str, side: Tensor) -> tuple[Tensor, Tensor]:
     half = side.shape[0] // 2
     if half == 0:
-        raise ValueError(f"{name}: the minibatch energy distance needs 2 or more samples, got {side.shape[0]}")
+        raise ValueError(
+            f"{name}: the minibatch energy distance needs 2 or more samples, got {side.shape[0]}"
+        )
     return side[:half], side[half:]
 
 
 def _cosine_cost(x: Tensor, y: Tensor) -> Tensor:
-    with torch.autocast(x.device.type, enabled=False):  # a product in bf16 is as coarse as a small epsilon
+    with torch.autocast(
+        x.device.type, enabled=False
+    ):  # a product in bf16 is as coarse as a small epsilon
         return 1 - normalize(x, dim=1) @ normalize(y, dim=1).T
 
 

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal, final
 
 from torch import Tensor
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.checks import choice, parameter
-from advlearn.core.contest import Contest, score
+from advlearn.core.checks import check_choice, check_number
+from advlearn.core.critic_batch import CriticBatch, score
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 from advlearn.core.regularizer import Regularizer
@@ -17,10 +17,16 @@ from advlearn.objectives._references import cites
 from advlearn.regularizers.gradient_penalty import gradient_norms_between
 
 REFERENCE = Reference(
-    "A Kernel Two-Sample Test", "Gretton et al. 2012", "eq. 3", "https://jmlr.org/papers/v13/gretton12a.html"
+    "A Kernel Two-Sample Test",
+    "Gretton et al. 2012",
+    "eq. 3",
+    "https://jmlr.org/papers/v13/gretton12a.html",
 )
 DEMYSTIFYING = Reference(
-    "Demystifying MMD GANs", "Binkowski et al. 2018", "sections 2 and 5", "https://arxiv.org/abs/1801.01401"
+    "Demystifying MMD GANs",
+    "Binkowski et al. 2018",
+    "sections 2 and 5",
+    "https://arxiv.org/abs/1801.01401",
 )
 
 
@@ -40,14 +46,15 @@ class MMD(Setwise):
 
     Args:
         kernel: One of the above.
-        bandwidths: Scales b of the rbf mixture, in units of the samples, or a of the rational quadratic one;
-            None as above.
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they are,
-            ``"learned"`` trains an embedding to tell them apart. A critic that a user hands over decides for
-            itself.
+        bandwidths: Scales b of the rbf mixture, in units of the samples, or a of the rational
+            quadratic one; None as above.
+        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+            are, ``"learned"`` trains an embedding to tell them apart. A critic that a user hands
+            over decides for itself.
 
     Raises:
-        ValueError: If a name is unknown, a bandwidth is not positive, or a side has fewer than two samples.
+        ValueError: If a name is unknown, a bandwidth is not positive, or a side has fewer than two
+        samples.
 
     Example:
         >>> import torch
@@ -56,13 +63,13 @@ class MMD(Setwise):
         tensor(-1.)
 
     Reference:
-        Gretton et al. 2012, eq. 3 (unbiased estimate); energy distance: Szekely and Rizzo 2013; mixtures: Li
-        et al. 2015 and Binkowski et al. 2018.
+        Gretton et al. 2012, eq. 3 (unbiased estimate); energy distance: Szekely and Rizzo 2013;
+        mixtures: Li et al. 2015 and Binkowski et al. 2018.
 
     Deviations:
-        The median is taken over real samples alone, not over both sides, so that the kernel does not follow
-        the player. Li et al. minimise the square root, whose gradient is infinite at zero; this is the
-        square.
+        The median is taken over real samples alone, not over both sides, so that the kernel does
+        not follow the player. Li et al. minimise the square root, whose gradient is infinite at
+        zero; this is the square.
     """
 
     def __init__(
@@ -73,16 +80,20 @@ class MMD(Setwise):
     ) -> None:
         super().__init__()
         self.kernel, self.bandwidths = kernels.check(kernel, bandwidths)
-        self.embedding = choice("embedding", embedding, ("identity", "learned"))
+        self.embedding = check_choice("embedding", embedding, ("identity", "learned"))
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         for name, side in (("real", real), ("fake", fake)):
             if side.shape[0] < 2:
-                raise ValueError(f"{name}: the unbiased estimate needs 2 or more samples, got {side.shape[0]}")
+                raise ValueError(
+                    f"{name}: the unbiased estimate needs 2 or more samples, got {side.shape[0]}"
+                )
         mixture = kernels.scales(self.kernel, self.bandwidths, real)
         within_real = kernels.mean_within(self.kernel, mixture, real)
         within_fake = kernels.mean_within(self.kernel, mixture, fake)
-        return within_real + within_fake - 2 * kernels.values(self.kernel, mixture, real, fake).mean()
+        return (
+            within_real + within_fake - 2 * kernels.values(self.kernel, mixture, real, fake).mean()
+        )
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
         mixture = kernels.scales(self.kernel, self.bandwidths, real)
@@ -96,8 +107,8 @@ class WitnessPenalty(Regularizer):
     .. math:: R = w\,E[(\|\nabla_x h(x)\|_2 - 1)^2], \qquad
         h(x) = \frac1N \sum_i k(\phi(x), \phi(x_i)) - \frac1M \sum_j k(\phi(x), \phi(y_j))
 
-    It bounds a learned embedding phi, which could otherwise enlarge any distance by its scale. The points are
-    those of ``gradient_penalty``. The kernel must be that of the objective.
+    It bounds a learned embedding phi, which could otherwise enlarge any distance by its scale. The
+    points are those of ``gradient_penalty``. The kernel must be that of the objective.
 
     Args:
         weight: w.
@@ -120,7 +131,9 @@ class WitnessPenalty(Regularizer):
 
     REFERENCE = DEMYSTIFYING
     decomposable = False
-    reasons: ClassVar[dict[str, str]] = {"decomposable": "the witness is a mean over the whole batch"}
+    reasons: ClassVar[dict[str, str]] = {
+        "decomposable": "the witness is a mean over the whole batch"
+    }
 
     def __init__(
         self,
@@ -129,19 +142,24 @@ class WitnessPenalty(Regularizer):
         bandwidths: tuple[float, ...] | None = None,
     ) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
+        self.weight = check_number("weight", weight, low=0)
         self.kernel, self.bandwidths = kernels.check(kernel, bandwidths)
 
-    def penalty(self, contest: Contest) -> Tensor:
+    def penalty(self, batch: CriticBatch) -> Tensor:
         # The witness is a function of both whole sets: of all processes' scores.
-        real, fake = (processes.gather(side).reshape(processes.world() * side.shape[0], -1) for side in contest.scores)
+        real, fake = (
+            distributed.gather(side).reshape(distributed.world_size() * side.shape[0], -1)
+            for side in batch.scores
+        )
         mixture = kernels.scales(self.kernel, self.bandwidths, real)
 
         def witness(*samples: Tensor) -> Tensor:
-            points = score(contest.critic, samples)
-            return kernels.witness(self.kernel, mixture, points.reshape(points.shape[0], -1), real, fake)
+            points = score(batch.critic, samples)
+            return kernels.witness(
+                self.kernel, mixture, points.reshape(points.shape[0], -1), real, fake
+            )
 
-        norms = gradient_norms_between(replace(contest, critic=witness))
+        norms = gradient_norms_between(replace(batch, critic=witness))
         return self.weight * (norms - 1).square().mean()
 
 
@@ -169,8 +187,8 @@ def mmd_gan(weight: float = 1.0) -> Chain:
 def cramer_gan(weight: float = 10.0) -> Chain:
     """Energy distance of a learned embedding with the witness penalty.
 
-    Deviation: the published critic loss drops one sample's term, which makes it blind to some differences
-    (Binkowski et al. 2018, section 2.3); this is the whole energy distance.
+    Deviation: the published critic loss drops one sample's term, which makes it blind to some
+    differences (Binkowski et al. 2018, section 2.3); this is the whole energy distance.
     """
     penalty = WitnessPenalty(weight, "energy")
     defaults = Defaults(critic_steps=5, lr=1e-4, betas=(0.5, 0.9))

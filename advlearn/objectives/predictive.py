@@ -5,7 +5,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from advlearn.core.described import Reference
-from advlearn.core.objective import Pointwise, Score
+from advlearn.core.objective import CriticOutput, Pointwise
 
 REFERENCE = Reference(
     "Learning to Pivot with Adversarial Networks",
@@ -19,48 +19,50 @@ REFERENCE = Reference(
 class Predictive(Pointwise):
     r"""The critic predicts an attribute a from what the player shows, h; the player unlearns it.
 
-    The fake side holds pairs (h, a) as they are, the real side pairs as independence would make them. The critic
-    scores a pair as a log ratio of two densities that it has learned, both normalised over a:
+    The fake side holds pairs (h, a) as they are, the real side pairs as independence would make
+    them. The critic scores a pair as a log ratio of two densities that it has learned, both
+    normalised over a:
 
     .. math:: s(h, a) = \log r(a) - \log q(a \mid h), \qquad C = E_f[s], \qquad P = -C, \qquad -C^* = I(h; a)
 
-    With q a softmax over groups this is the cross-entropy adversary of domain-adversarial training and of
-    fairness; with q a mixture density it pivots on a continuous attribute.
+    With q a softmax over groups this is the cross-entropy adversary of domain-adversarial training
+    and of fairness; with q a mixture density it pivots on a continuous attribute.
 
     Example:
         >>> import torch
-        >>> Predictive().fake(torch.tensor([0.5, -1.0]))
+        >>> Predictive().fake_loss(torch.tensor([0.5, -1.0]))
         tensor([ 0.5000, -1.0000])
 
     Reference:
         Louppe et al. 2017, eq. 2 to 4; for groups Ganin et al. 2016 and Zhang et al. 2018.
 
     Deviations:
-        The papers' loss is ``-log q`` alone. Taking off the density r(a), a constant for the player, puts chance at
-        zero for every attribute, so that the estimate is the mutual information found, in nats.
+        The papers' loss is ``-log q`` alone. Taking off the density r(a), a constant for the
+        player, puts chance at zero for every attribute, so that the estimate is the mutual
+        information found, in nats.
     """
 
-    score: ClassVar[Score] = "density"
-    critic_sees_real: ClassVar[bool] = False
-    two_sided: ClassVar[bool] = False
+    critic_output: ClassVar[CriticOutput] = "density"
+    critic_needs_real: ClassVar[bool] = False
+    moves_both_sides: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "two_sided": "the critic's densities are normalised, so the pairs as they are say everything",
+        "moves_both_sides": "the critic's densities are normalised, so the pairs as they are say everything",
     }
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return 0.0
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return 0 * scores
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return scores
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
-    def player_real(self, scores: Tensor) -> Tensor:
+    def generator_real_loss(self, scores: Tensor) -> Tensor:
         return 0 * scores
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:

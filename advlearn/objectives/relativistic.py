@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from advlearn.core.chain import Chain, Defaults
-from advlearn.core.contest import Contest, per_sample, weighted_mean
+from advlearn.core.critic_batch import CriticBatch, per_sample, weighted_mean
 from advlearn.core.described import Reference
+from advlearn.core.grammar import resolve
 from advlearn.core.objective import Objective, Pointwise
-from advlearn.core.spec import resolve
 from advlearn.objectives._references import cites
 from advlearn.objectives._samples import mean_over_pairs, pairs
 from advlearn.regularizers.zero_centred import R1, R2
@@ -30,15 +30,15 @@ class RelativisticPairing(Objective):
 
     .. math:: C = \tfrac12 E[r(s - s') + f(s' - s)], \qquad P = \tfrac12 E[g(s' - s) + g'(s - s')]
 
-    s of a real and s' of a fake sample, paired in order of the batch; where the sides differ in size the
-    first min(N, M) of each meet. For a base that is symmetric under a change of sign, such as Jensen-Shannon,
-    both terms are equal and ``C = E[r(s - s')]``. The player lowers real scores as well as raising its own,
-    so that both sides always enter its loss. The reward of a fake sample is its mean over all reals of the
-    batch.
+    s of a real and s' of a fake sample, paired in order of the batch; where the sides differ in
+    size the first min(N, M) of each meet. For a base that is symmetric under a change of sign, such
+    as Jensen-Shannon, both terms are equal and ``C = E[r(s - s')]``. The player lowers real scores
+    as well as raising its own, so that both sides always enter its loss. The reward of a fake
+    sample is its mean over all reals of the batch.
 
     Args:
-        base: A pointwise objective without state: a spec such as ``"hinge"``, or the object. Stored as its
-            spec.
+        base: A pointwise objective without state: a spec such as ``"hinge"``, or the object. Stored
+            as its spec.
 
     Attributes:
         inner: The base as a module.
@@ -51,15 +51,15 @@ class RelativisticPairing(Objective):
         RelativisticPairing(base='Hinge()')
 
     Reference:
-        Jolicoeur-Martineau 2018, section 4.2 (RGANs); with Jensen-Shannon it is eq. 2 of Huang et al. 2024
-        (R3GAN).
+        Jolicoeur-Martineau 2018, section 4.2 (RGANs); with Jensen-Shannon it is eq. 2 of Huang et
+        al. 2024 (R3GAN).
 
     Deviations:
-        The factor 1/2, which makes symmetric bases equal the papers' single term. A hinge base keeps its own
-        linear player loss, where the paper mirrors the critic's.
+        The factor 1/2, which makes symmetric bases equal the papers' single term. A hinge base
+        keeps its own linear player loss, where the paper mirrors the critic's.
     """
 
-    player_sees_real = True
+    player_needs_real = True
     exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
         "pointwise": "the loss is of a difference between a real and a fake score",
@@ -73,30 +73,32 @@ class RelativisticPairing(Objective):
         self._chance = _at_zero(self.inner) / 2
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return self._chance
 
-    def critic_loss(self, contest: Contest) -> Tensor:
-        difference = self._differences(contest)
-        losses = self.inner.real(difference) + self.inner.fake(-difference)
-        return mean_over_pairs(contest, losses) / 2
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        difference = self._differences(batch)
+        losses = self.inner.real_loss(difference) + self.inner.fake_loss(-difference)
+        return mean_over_pairs(batch, losses) / 2
 
-    def player_loss(self, contest: Contest) -> Tensor:
-        difference = self._differences(contest)
-        losses = self.inner.player(-difference) + self.inner.player_real(difference)
-        return mean_over_pairs(contest, losses) / 2
+    def player_loss(self, batch: CriticBatch) -> Tensor:
+        difference = self._differences(batch)
+        losses = self.inner.generator_loss(-difference) + self.inner.generator_real_loss(difference)
+        return mean_over_pairs(batch, losses) / 2
 
-    def reward(self, contest: Contest) -> Tensor:
-        real_scores, fake_scores = contest.scores
+    def reward(self, batch: CriticBatch) -> Tensor:
+        real_scores, fake_scores = batch.scores
         against_all = fake_scores[None] - real_scores[:, None]
-        rewards = -self.inner.player(against_all)
-        if contest.real_weights is None:
+        rewards = -self.inner.generator_loss(against_all)
+        if batch.real_weights is None:
             return per_sample(rewards.mean(0))
-        return per_sample(torch.tensordot(contest.real_weights / contest.real_weights.sum(), rewards, dims=1))
+        return per_sample(
+            torch.tensordot(batch.real_weights / batch.real_weights.sum(), rewards, dims=1)
+        )
 
-    def _differences(self, contest: Contest) -> Tensor:
-        n = pairs(contest)
-        real_scores, fake_scores = contest.scores
+    def _differences(self, batch: CriticBatch) -> Tensor:
+        n = pairs(batch)
+        real_scores, fake_scores = batch.scores
         return real_scores[:n] - fake_scores[:n]
 
 
@@ -108,12 +110,12 @@ class RelativisticAverage(Objective):
 
     .. math:: C = E_r[r(s - E_f s')] + E_f[f(s' - E_r s)], \qquad P = E_f[g(s' - E_r s)] + E_r[g'(s - E_f s')]
 
-    Gradient flows through the means. Pairing is the form with the better theory (Sun et al. 2020): prefer
-    ``rpgan``.
+    Gradient flows through the means. Pairing is the form with the better theory (Sun et al. 2020):
+    prefer ``rpgan``.
 
     Args:
-        base: A pointwise objective without state: a spec such as ``"hinge"``, or the object. Stored as its
-            spec.
+        base: A pointwise objective without state: a spec such as ``"hinge"``, or the object. Stored
+            as its spec.
 
     Attributes:
         inner: The base as a module.
@@ -133,7 +135,7 @@ class RelativisticAverage(Objective):
     """
 
     decomposable = False
-    player_sees_real = True
+    player_needs_real = True
     reasons: ClassVar[dict[str, str]] = {
         "pointwise": "each score is taken relative to the other side's mean",
         "decomposable": "the other side's mean is that of the whole batch",
@@ -146,39 +148,51 @@ class RelativisticAverage(Objective):
         self._chance = _at_zero(self.inner)
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return self._chance
 
-    def critic_loss(self, contest: Contest) -> Tensor:
-        real, fake = self._relative(contest)
-        return contest.mean_real(self.inner.real(real)) + contest.mean_fake(self.inner.fake(fake))
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        real, fake = self._relative(batch)
+        return batch.mean_real(self.inner.real_loss(real)) + batch.mean_fake(
+            self.inner.fake_loss(fake)
+        )
 
-    def player_loss(self, contest: Contest) -> Tensor:
-        real, fake = self._relative(contest)
-        return contest.mean_fake(self.inner.player(fake)) + contest.mean_real(self.inner.player_real(real))
+    def player_loss(self, batch: CriticBatch) -> Tensor:
+        real, fake = self._relative(batch)
+        return batch.mean_fake(self.inner.generator_loss(fake)) + batch.mean_real(
+            self.inner.generator_real_loss(real)
+        )
 
-    def reward(self, contest: Contest) -> Tensor:
-        _, fake = self._relative(contest)
-        return per_sample(-self.inner.player(fake))
+    def reward(self, batch: CriticBatch) -> Tensor:
+        _, fake = self._relative(batch)
+        return per_sample(-self.inner.generator_loss(fake))
 
-    def _relative(self, contest: Contest) -> tuple[Tensor, Tensor]:
+    def _relative(self, batch: CriticBatch) -> tuple[Tensor, Tensor]:
         """Scores less the other side's mean, for each output of the critic apart."""
-        real_scores, fake_scores = contest.scores
-        real_mean = _mean_of_samples(real_scores, contest.real_weights)
-        fake_mean = _mean_of_samples(fake_scores, contest.fake_weights)
+        real_scores, fake_scores = batch.scores
+        real_mean = _mean_of_samples(real_scores, batch.real_weights)
+        fake_mean = _mean_of_samples(fake_scores, batch.fake_weights)
         return real_scores - fake_mean, fake_scores - real_mean
 
 
 def _mean_of_samples(scores: Tensor, weights: Tensor | None) -> Tensor:
     if scores.ndim == 1:
         return weighted_mean(scores, weights)
-    return scores.mean(0) if weights is None else torch.tensordot(weights / weights.sum(), scores, dims=1)
+    return (
+        scores.mean(0)
+        if weights is None
+        else torch.tensordot(weights / weights.sum(), scores, dims=1)
+    )
 
 
 def _pointwise(base: str | Pointwise) -> Pointwise:
     chain = resolve(base)
     inner = chain.objective
-    if not isinstance(inner, Pointwise) or not inner.pointwise or any(True for _ in inner.buffers()):
+    if (
+        not isinstance(inner, Pointwise)
+        or not inner.pointwise
+        or any(True for _ in inner.buffers())
+    ):
         raise ValueError(f"base: expected a pointwise objective without state, got {base!r}")
     if chain.regularizers:
         raise ValueError(f"base: expected no regularizers (add them to the whole), got {base!r}")
@@ -188,7 +202,7 @@ def _pointwise(base: str | Pointwise) -> Pointwise:
 def _at_zero(inner: Pointwise) -> float:
     """The base's critic loss at score zero: what a critic that gives all samples one score has here."""
     zero = torch.zeros(1, dtype=torch.float64, device="cpu")
-    return (inner.real(zero) + inner.fake(zero)).item()
+    return (inner.real_loss(zero) + inner.fake_loss(zero)).item()
 
 
 def rpgan(base: str = "JensenShannon()") -> Chain:
@@ -212,9 +226,9 @@ def ragan(base: str = "JensenShannon()") -> Chain:
 def r3gan(weight: float = 1.0) -> Chain:
     """R3GAN's loss: relativistic pairing, R1 and R2 of one weight, Adam without momentum, cosine schedule.
 
-    The paper's weight depends on the data: 0.05 to 150 in its table. 1 suits small networks on standardised
-    data. R1 and R2 are applied at every step: applied every few steps ("lazy"), the loss fails on small
-    problems, as its authors report.
+    The paper's weight depends on the data: 0.05 to 150 in its table. 1 suits small networks on
+    standardised data. R1 and R2 are applied at every step: applied every few steps ("lazy"), the
+    loss fails on small problems, as its authors report.
     """
     defaults = Defaults(lr=2e-4, betas=(0.0, 0.99), schedule="cosine", ema=0.999)
     return Chain(RelativisticPairing(), (R1(weight), R2(weight)), defaults)

@@ -5,7 +5,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import choice, parameter
+from advlearn.core.checks import check_choice, check_number
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 from advlearn.objectives import _transport as transport
@@ -26,17 +26,19 @@ class Sinkhorn(Setwise):
     .. math:: P = OT_\epsilon(p, q) - \tfrac12 OT_\epsilon(p, p) - \tfrac12 OT_\epsilon(q, q), \qquad
         OT_\epsilon = \min_\pi \langle \pi, c \rangle + \epsilon\,KL(\pi \| p \otimes q), \qquad C = -P
 
-    It goes from the squared Wasserstein-2 distance (epsilon to 0) to the squared distance of means (epsilon
-    to infinity). Potentials are found in the log domain by a fixed number of iterations and carry no gradient
-    (envelope theorem), so the backward pass costs one product. The witness is the difference of dual
-    potentials, the derivative of the divergence with respect to mass on the fake side, negated.
+    It goes from the squared Wasserstein-2 distance (epsilon to 0) to the squared distance of means
+    (epsilon to infinity). Potentials are found in the log domain by a fixed number of iterations
+    and carry no gradient (envelope theorem), so the backward pass costs one product. The witness is
+    the difference of dual potentials, the derivative of the divergence with respect to mass on the
+    fake side, negated.
 
     Args:
         epsilon: The temperature, in units of the mean cost between two real samples.
-        iterations: How many, always all of them; a smaller `epsilon` needs more, in inverse proportion.
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they are,
-            ``"learned"`` trains an embedding to tell them apart, and needs a constraint such as
-            ``spectral_norm``.
+        iterations: How many, always all of them; a smaller `epsilon` needs more, in inverse
+            proportion.
+        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+            are, ``"learned"`` trains an embedding to tell them apart, and needs a constraint such
+            as ``spectral_norm``.
 
     Raises:
         ValueError: If a number is not positive and finite, or `embedding` is unknown.
@@ -51,8 +53,8 @@ class Sinkhorn(Setwise):
         Feydy et al. 2019, eq. 1 and 3; for generative models Genevay et al. 2018.
 
     Deviations:
-        Epsilon is relative to the data's scale. Genevay et al. leave the entropy out of the value (a "sharp"
-        divergence), for which the envelope theorem does not hold.
+        Epsilon is relative to the data's scale. Genevay et al. leave the entropy out of the value
+        (a "sharp" divergence), for which the envelope theorem does not hold.
     """
 
     def __init__(
@@ -62,15 +64,18 @@ class Sinkhorn(Setwise):
         embedding: Literal["identity", "learned"] = "identity",
     ) -> None:
         super().__init__()
-        self.epsilon = parameter("epsilon", epsilon, low=0, open_low=True)
-        self.iterations = int(parameter("iterations", iterations, low=1))
-        self.embedding = choice("embedding", embedding, ("identity", "learned"))
+        self.epsilon = check_number("epsilon", epsilon, low=0, open_low=True)
+        self.iterations = int(check_number("iterations", iterations, low=1))
+        self.embedding = check_choice("embedding", embedding, ("identity", "learned"))
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
-        across, of_real, of_fake = (squared_distances(*s) for s in ((real, fake), (real, real), (fake, fake)))
+        across, of_real, of_fake = (
+            squared_distances(*s) for s in ((real, fake), (real, real), (fake, fake))
+        )
         epsilon = self._temperature(of_real)
         own_real, own_fake = transport.together(
-            lambda costs: transport.self_potential(costs, epsilon, self.iterations), (of_real, of_fake)
+            lambda costs: transport.self_potential(costs, epsilon, self.iterations),
+            (of_real, of_fake),
         )
         f, g = transport.potentials(across, epsilon, self.iterations, own_fake)
         return (

@@ -10,9 +10,11 @@ from advlearn.core.objective import Pointwise
 from advlearn.objectives._references import cites
 from advlearn.regularizers.gradient_penalty import REFERENCE as IMPROVED
 from advlearn.regularizers.gradient_penalty import GradientPenalty
-from advlearn.regularizers.weight_clip import WeightClip
+from advlearn.regularizers.weight_clipping import WeightClipping
 
-REFERENCE = Reference("Wasserstein GAN", "Arjovsky et al. 2017", "eq. 2 and 3", "https://arxiv.org/abs/1701.07875")
+REFERENCE = Reference(
+    "Wasserstein GAN", "Arjovsky et al. 2017", "eq. 2 and 3", "https://arxiv.org/abs/1701.07875"
+)
 
 
 @final
@@ -22,12 +24,12 @@ class Wasserstein(Pointwise):
     .. math:: C = E_f[s] - E_r[s], \qquad -C^* = W_1(p, q), \qquad P = -E_f[s]
 
     Alone it is unbounded: add a constraint, ``gradient_penalty`` or ``spectral_norm``. The paper's
-    ``weight_clip`` biases the critic towards very simple functions (its authors say so); it is kept for the
-    record.
+    ``weight_clipping`` biases the critic towards very simple functions (its authors say so); it is
+    kept for the record.
 
     Example:
         >>> import torch
-        >>> Wasserstein().fake(torch.ones(1))
+        >>> Wasserstein().fake_loss(torch.ones(1))
         tensor([1.])
 
     Reference:
@@ -38,28 +40,34 @@ class Wasserstein(Pointwise):
     """
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return 0.0
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return scores
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return -scores
 
 
 def wgan(limit: float = 0.01) -> Chain:
     """WGAN with weight clipping as published; its authors advise against clipping: prefer ``wgan-gp``."""
-    return Chain(Wasserstein(), (WeightClip(limit),), Defaults(critic_steps=5, lr=5e-5, betas=(0.0, 0.9)))
+    return Chain(
+        Wasserstein(), (WeightClipping(limit),), Defaults(critic_steps=5, lr=5e-5, betas=(0.0, 0.9))
+    )
 
 
 @cites(IMPROVED)
 def wgan_gp(weight: float = 10.0) -> Chain:
     """WGAN with the two-sided gradient penalty (Gulrajani et al. 2017, algorithm 1 and its Adam)."""
-    return Chain(Wasserstein(), (GradientPenalty(weight),), Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9)))
+    return Chain(
+        Wasserstein(),
+        (GradientPenalty(weight),),
+        Defaults(critic_steps=5, lr=1e-4, betas=(0.0, 0.9)),
+    )
 
 
 ALIASES = {"wgan": wgan, "wgan-gp": wgan_gp}

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, Samples
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch, Samples
 from advlearn.core.described import Reference
 from advlearn.core.features import full_precision, last_linear, watch
 from advlearn.core.regularizer import Regularizer
@@ -30,10 +30,10 @@ class Bottleneck(Regularizer):
               K = \tfrac12 (E_r + E_f)\,KL(N(\mu, \sigma^2) \| N(0, I)), \quad
               \beta \leftarrow \max(0, \beta + a\,(K - I_c))
 
-    `wrap` replaces the critic's last linear layer, in place, by a `Code` layer on the same features f. The
-    code is drawn while the critic trains; the player's step, rewards and evaluation see its mean.
-    ``beta_lr=0`` keeps beta fixed. In a chain it stands before regularizers that act on layers
-    (``spectral_norm``).
+    `wrap` replaces the critic's last linear layer, in place, by a `Code` layer on the same features
+    f. The code is drawn while the critic trains; the player's step, rewards and evaluation see its
+    mean. ``beta_lr=0`` keeps beta fixed. In a chain it stands before regularizers that act on
+    layers (``spectral_norm``).
 
     Args:
         i_c: I_c, in nats.
@@ -42,33 +42,40 @@ class Bottleneck(Regularizer):
         code: Size of z; None for the number of features.
 
     Raises:
-        ValueError: If a number is negative or not finite; in `wrap`, if the critic has no linear layer or its
-            last one is parametrised; in `penalty`, if the critic was not wrapped.
+        ValueError: If a number is negative or not finite; in `wrap`, if the critic has no linear
+            layer or its last one is parametrised; in `penalty`, if the critic was not wrapped.
 
     Example:
         >>> import torch
-        >>> critic = Bottleneck(code=3).wrap(torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Linear(8, 1)))
+        >>> critic = Bottleneck(code=3).wrap(
+        ...     torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Linear(8, 1))
+        ... )
         >>> critic[1].output
         Linear(in_features=3, out_features=1, bias=True)
 
     Reference:
-        Peng et al. 2019, eq. 7 to 9 (the constraint and its multiplier) and 11 (the player sees the mean).
+        Peng et al. 2019, eq. 7 to 9 (the constraint and its multiplier) and 11 (the player sees the
+        mean).
 
     Deviations:
         The KL term costs a second pass over the features.
     """
 
-    def __init__(self, i_c: float = 0.1, beta: float = 0.0, beta_lr: float = 1e-5, code: int | None = None) -> None:
+    def __init__(
+        self, i_c: float = 0.1, beta: float = 0.0, beta_lr: float = 1e-5, code: int | None = None
+    ) -> None:
         super().__init__()
-        self.i_c = parameter("i_c", i_c, low=0)
-        self.beta = parameter("beta", beta, low=0)
-        self.beta_lr = parameter("beta_lr", beta_lr, low=0)
-        self.code = None if code is None else int(parameter("code", code, low=1))
+        self.i_c = check_number("i_c", i_c, low=0)
+        self.beta = check_number("beta", beta, low=0)
+        self.beta_lr = check_number("beta_lr", beta_lr, low=0)
+        self.code = None if code is None else int(check_number("code", code, low=1))
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         name, layer = last_linear(critic)
         if parametrize.is_parametrized(layer):
-            raise ValueError(f"critic: expected a plain last layer, got a parametrised {name!r}; put bottleneck first")
+            raise ValueError(
+                f"critic: expected a plain last layer, got a parametrised {name!r}; put bottleneck first"
+            )
         code = Code(layer, self.code or layer.in_features, self.beta)
         if not name:
             return code
@@ -76,16 +83,16 @@ class Bottleneck(Regularizer):
         setattr(critic.get_submodule(parent), attribute, code)
         return critic
 
-    def penalty(self, contest: Contest) -> Tensor:
-        critic = cast(nn.Module, contest.critic)
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        critic = cast(nn.Module, batch.critic)
         code = _code_of(critic)
-        real = contest.mean_real(_divergences(critic, code, contest.real))
-        fake = contest.mean_fake(_divergences(critic, code, contest.fake))
+        real = batch.mean_real(_divergences(critic, code, batch.real))
+        fake = batch.mean_fake(_divergences(critic, code, batch.fake))
         divergence = (real + fake) / 2
-        code.divergence.copy_(processes.mean(divergence))
+        code.divergence.copy_(distributed.mean(divergence))
         return code.beta * (divergence - self.i_c)
 
-    def project(self, critic: nn.Module) -> None:
+    def after_step(self, critic: nn.Module) -> None:
         code = _code_of(critic)
         code.beta.add_(self.beta_lr * (code.divergence - self.i_c)).clamp_(min=0)
 
@@ -95,8 +102,8 @@ class Code(nn.Module):
     """A linear layer on a Gaussian code of its inputs, with the state of the bound on that code.
 
     Args:
-        layer: The linear layer it replaces; its sizes, bias, device and dtype are taken over, its weights are
-            not.
+        layer: The linear layer it replaces; its sizes, bias, device and dtype are taken over, its
+            weights are not.
         code: Size of the code.
         beta: Weight of the bound at the start.
     """
@@ -114,7 +121,9 @@ class Code(nn.Module):
         # Last, so that the inputs of the critic's last linear layer are the code.
         self.output = nn.Linear(code, layer.out_features, bias=layer.bias is not None, **like)
         self.register_buffer("beta", torch.tensor(float(beta), device=layer.weight.device))
-        self.register_buffer("divergence", torch.zeros((), device=layer.weight.device), persistent=False)
+        self.register_buffer(
+            "divergence", torch.zeros((), device=layer.weight.device), persistent=False
+        )
         watch(self)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -122,12 +131,15 @@ class Code(nn.Module):
         mean = self.mean(features)
         if self.training and any(p.requires_grad for p in self.parameters()):
             deviation = (self.log_variance(features) / 2).exp()
-            mean = mean + deviation * processes.randn(*mean.shape, like=mean)
+            mean = mean + deviation * distributed.randn(*mean.shape, like=mean)
         return self.output(mean)
 
     def divergences(self, features: Tensor) -> Tensor:
         """KL divergence in nats of each code from the standard normal, for features (N, ..., d): (N, ...)."""
-        mean, log_variance = full_precision(self.mean(features)), full_precision(self.log_variance(features))
+        mean, log_variance = (
+            full_precision(self.mean(features)),
+            full_precision(self.log_variance(features)),
+        )
         return (mean.square() + log_variance.exp() - log_variance - 1).sum(-1) / 2
 
 

@@ -5,9 +5,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, Samples, as_tuple, count, score
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, count, score
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 
@@ -25,9 +25,9 @@ class Consistency(Regularizer):
 
     .. math:: R = w\,E_r[(D(x) - D(T(x)))^2]
 
-    Images (N, C, H, W) are flipped left to right with probability 1/2 and shifted by whole pixels, at most
-    `shift` each way, the border repeated; all images of a tuple move together. Other floating-point samples
-    get Gaussian noise; integer parts (labels) stay.
+    Images (N, C, H, W) are flipped left to right with probability 1/2 and shifted by whole pixels,
+    at most `shift` each way, the border repeated; all images of a tuple move together. Other
+    floating-point samples get Gaussian noise; integer parts (labels) stay.
 
     Args:
         weight: w.
@@ -45,38 +45,43 @@ class Consistency(Regularizer):
         Zhang et al. 2020, the consistency loss L_cr.
 
     Deviations:
-        Only the score is compared, no inner layer, as in the paper's experiments. Noise for samples that are
-        no images is ours.
+        Only the score is compared, no inner layer, as in the paper's experiments. Noise for samples
+        that are no images is ours.
     """
 
     def __init__(self, weight: float = 10.0, shift: int = 1, noise: float = 0.05) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
-        self.shift = int(parameter("shift", shift, low=0))
-        self.noise = parameter("noise", noise, low=0)
+        self.weight = check_number("weight", weight, low=0)
+        self.shift = int(check_number("shift", shift, low=0))
+        self.noise = check_number("noise", noise, low=0)
 
-    def penalty(self, contest: Contest) -> Tensor:
-        scores, _ = contest.scores
-        moved = score(contest.critic, self._augmented(contest.real))
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        scores, _ = batch.scores
+        moved = score(batch.critic, self._augmented(batch.real))
         if len(moved) != len(scores):  # the contest's scores were gathered from all processes
-            moved = processes.gather(moved)
+            moved = distributed.gather(moved)
         changes = (scores - moved).square()
-        return self.weight * contest.mean_real(changes.flatten(1).sum(1) if changes.ndim > 1 else changes)
+        return self.weight * batch.mean_real(
+            changes.flatten(1).sum(1) if changes.ndim > 1 else changes
+        )
 
     def _augmented(self, samples: Samples) -> Samples:
         parts, n = as_tuple(samples), count(samples)
         device = parts[0].device
         moves: tuple[Tensor, ...] = ()
         if any(_is_image(part) for part in parts):
-            flip = processes.randint(2, n, device=device).bool()
-            shifts = (processes.randint(2 * self.shift + 1, n, device=device) - self.shift for _ in range(2))
+            flip = distributed.randint(2, n, device=device).bool()
+            shifts = (
+                distributed.randint(2 * self.shift + 1, n, device=device) - self.shift
+                for _ in range(2)
+            )
             moves = (flip, *shifts)
         return tuple(self._moved(part.detach(), *moves) for part in parts)
 
     def _moved(self, x: Tensor, *moves: Tensor) -> Tensor:
         if _is_image(x):
             return flipped_and_shifted(x, *moves)
-        return x + self.noise * processes.randn(*x.shape, like=x) if x.is_floating_point() else x
+        return x + self.noise * distributed.randn(*x.shape, like=x) if x.is_floating_point() else x
 
 
 def _is_image(x: Tensor) -> bool:

@@ -4,9 +4,9 @@ from typing import final
 
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, as_tuple
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch, as_tuple
 from advlearn.core.described import Reference
 from advlearn.core.gradient import input_gradient, squared_norm
 from advlearn.core.regularizer import Regularizer
@@ -27,8 +27,8 @@ class DraganPenalty(Regularizer):
     .. math:: R = w\,E_r[(\|\nabla D(\tilde x)\|_2 - 1)^2], \quad
               \tilde x = x + c\,std(x)\,u,\ u \sim U[0, 1]^d
 
-    Each floating-point part of a tuple is moved by its own standard deviation, taken over the whole joined
-    batch and all dimensions; integer parts (labels) stay.
+    Each floating-point part of a tuple is moved by its own standard deviation, taken over the whole
+    joined batch and all dimensions; integer parts (labels) stay.
 
     Args:
         weight: w.
@@ -45,9 +45,9 @@ class DraganPenalty(Regularizer):
         Kodali et al. 2017, algorithm 1.
 
     Deviations:
-        The noise is uniform, as in the authors' code; their text has a Gaussian. Their code then goes back a
-        random part of the way to x, which is left out: the law of the points differs, their neighbourhood
-        does not.
+        The noise is uniform, as in the authors' code; their text has a Gaussian. Their code then
+        goes back a random part of the way to x, which is left out: the law of the points differs,
+        their neighbourhood does not.
     """
 
     decomposable = False
@@ -55,17 +55,17 @@ class DraganPenalty(Regularizer):
 
     def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
-        self.scale = parameter("scale", scale, low=0)
+        self.weight = check_number("weight", weight, low=0)
+        self.scale = check_number("scale", scale, low=0)
 
-    def penalty(self, contest: Contest) -> Tensor:
-        points = tuple(self._near(part.detach()) for part in as_tuple(contest.real))
-        norms = safe_sqrt(squared_norm(input_gradient(contest.critic, points)))
-        return self.weight * contest.mean_real((norms - 1).square())
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        points = tuple(self._near(part.detach()) for part in as_tuple(batch.real))
+        norms = safe_sqrt(squared_norm(input_gradient(batch.critic, points)))
+        return self.weight * batch.mean_real((norms - 1).square())
 
     def _near(self, real: Tensor) -> Tensor:
         if not real.is_floating_point():
             return real
-        mean = processes.mean(real.mean())
-        spread = processes.mean((real - mean).square().mean()).sqrt()
-        return real + self.scale * spread * processes.rand(*real.shape, like=real)
+        mean = distributed.mean(real.mean())
+        spread = distributed.mean((real - mean).square().mean()).sqrt()
+        return real + self.scale * spread * distributed.rand(*real.shape, like=real)

@@ -5,9 +5,9 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, Samples, carries_gradient, count
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch, Samples, carries_gradient, count
 from advlearn.core.described import Reference
 from advlearn.core.features import features, last_linear, watch
 from advlearn.core.regularizer import Regularizer
@@ -44,8 +44,8 @@ class FeatureMatching(Regularizer):
         Salimans et al. 2016, section 3.1.
 
     Deviations:
-        Added to the player's loss; the paper replaces that loss. For this alone, give the adversary the
-        weight that lets the term prevail.
+        Added to the player's loss; the paper replaces that loss. For this alone, give the adversary
+        the weight that lets the term prevail.
     """
 
     decomposable = False
@@ -53,24 +53,24 @@ class FeatureMatching(Regularizer):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
+        self.weight = check_number("weight", weight, low=0)
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         watch(last_linear(critic)[1])
         return critic
 
-    def player_penalty(self, contest: Contest) -> Tensor:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and carries_gradient(contest.real)):
-            real = _mean_features(contest, contest.real, contest.real_weights)
-        fake = _mean_features(contest, contest.fake, contest.fake_weights)
+    def player_penalty(self, batch: CriticBatch) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and carries_gradient(batch.real)):
+            real = _mean_features(batch, batch.real, batch.real_weights)
+        fake = _mean_features(batch, batch.fake, batch.fake_weights)
         return self.weight * (real - fake).square().sum()
 
 
-def _mean_features(contest: Contest, samples: Samples, weights: Tensor | None) -> Tensor:
+def _mean_features(batch: CriticBatch, samples: Samples, weights: Tensor | None) -> Tensor:
     """Weighted mean of the features over the samples of all processes: (d,)."""
-    rows = processes.gather(features(contest.critic, samples))
+    rows = distributed.gather(features(batch.critic, samples))
     if weights is None:
         return rows.mean(0)
     # An objective that is not decomposable has had the contest's weights gathered already.
-    weights = processes.gather(weights) if len(weights) == count(samples) else weights
+    weights = distributed.gather(weights) if len(weights) == count(samples) else weights
     return (weights[:, None] * rows).sum(0) / weights.sum()

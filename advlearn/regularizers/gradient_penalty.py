@@ -5,15 +5,18 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, as_tuple, count
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch, as_tuple, count
 from advlearn.core.described import Reference
 from advlearn.core.gradient import input_gradient, squared_norm
 from advlearn.core.regularizer import Regularizer
 
 REFERENCE = Reference(
-    "Improved Training of Wasserstein GANs", "Gulrajani et al. 2017", "eq. 3", "https://arxiv.org/abs/1704.00028"
+    "Improved Training of Wasserstein GANs",
+    "Gulrajani et al. 2017",
+    "eq. 3",
+    "https://arxiv.org/abs/1704.00028",
 )
 
 
@@ -23,8 +26,9 @@ class GradientPenalty(Regularizer):
 
     .. math:: R = w\,E[(\|\nabla_x D(x)\|_2 - t)^2], \qquad x = u\,x_r + (1 - u)\,x_f,\ u \sim U[0, 1]
 
-    One coefficient u for each pair, shared by the parts of a tuple; integer parts (labels) come from the real side.
-    Where the sides differ in size, the first min(N, M) samples of each are paired.
+    One coefficient u for each pair, shared by the parts of a tuple; integer parts (labels) come
+    from the real side. Where the sides differ in size, the first min(N, M) samples of each are
+    paired.
 
     Args:
         weight: w.
@@ -46,11 +50,11 @@ class GradientPenalty(Regularizer):
 
     def __init__(self, weight: float = 10.0, target: float = 1.0) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
-        self.target = parameter("target", target, low=0)
+        self.weight = check_number("weight", weight, low=0)
+        self.target = check_number("target", target, low=0)
 
-    def penalty(self, contest: Contest) -> Tensor:
-        norms = gradient_norms_between(contest)
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        norms = gradient_norms_between(batch)
         return self.weight * (norms - self.target).square().mean()
 
 
@@ -72,8 +76,8 @@ class OneSidedGradientPenalty(Regularizer):
         OneSidedGradientPenalty(weight=10.0, target=1.0)
 
     Reference:
-        Petzka et al. 2018, On the regularization of Wasserstein GANs, the penalty of WGAN-LP; points as Gulrajani et
-        al. 2017.
+        Petzka et al. 2018, On the regularization of Wasserstein GANs, the penalty of WGAN-LP;
+        points as Gulrajani et al. 2017.
 
     Deviations:
         None.
@@ -88,21 +92,23 @@ class OneSidedGradientPenalty(Regularizer):
 
     def __init__(self, weight: float = 10.0, target: float = 1.0) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
-        self.target = parameter("target", target, low=0)
+        self.weight = check_number("weight", weight, low=0)
+        self.target = check_number("target", target, low=0)
 
-    def penalty(self, contest: Contest) -> Tensor:
-        norms = gradient_norms_between(contest)
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        norms = gradient_norms_between(batch)
         return self.weight * (norms - self.target).clamp(min=0).square().mean()
 
 
-def gradient_norms_between(contest: Contest) -> Tensor:
+def gradient_norms_between(batch: CriticBatch) -> Tensor:
     """Norms of the input gradient at random points between paired samples: (min(N, M),)."""
-    reals, fakes = as_tuple(contest.real), as_tuple(contest.fake)
-    n = min(count(contest.real), count(contest.fake))
-    u = processes.rand(n, like=next(r for r in reals if r.is_floating_point()))
-    points = tuple(_between(r[:n].detach(), f[:n].detach(), u) for r, f in zip(reals, fakes, strict=True))
-    return safe_sqrt(squared_norm(input_gradient(contest.critic, points)))
+    reals, fakes = as_tuple(batch.real), as_tuple(batch.fake)
+    n = min(count(batch.real), count(batch.fake))
+    u = distributed.rand(n, like=next(r for r in reals if r.is_floating_point()))
+    points = tuple(
+        _between(r[:n].detach(), f[:n].detach(), u) for r, f in zip(reals, fakes, strict=True)
+    )
+    return safe_sqrt(squared_norm(input_gradient(batch.critic, points)))
 
 
 def safe_sqrt(squares: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 
@@ -24,16 +24,16 @@ class HistoricalAveraging(Regularizer):
 
     .. math:: R = w\,\|\phi - \frac{1}{t} \sum_{i=1}^t \phi_i\|_2^2
 
-    The mean is kept in buffers of this object, made in `wrap` from the first values, so one object serves one
-    critic. In a chain it stands after regularizers that change the list of parameters (``bottleneck``,
-    ``spectral_norm``).
+    The mean is kept in buffers of this object, made in `wrap` from the first values, so one object
+    serves one critic. In a chain it stands after regularizers that change the list of parameters
+    (``bottleneck``, ``spectral_norm``).
 
     Args:
         weight: w.
 
     Raises:
-        ValueError: If `weight` is negative or not finite; in `wrap`, if the object already has a critic; in
-            `penalty`, if the critic's parameters are not those seen by `wrap`.
+        ValueError: If `weight` is negative or not finite; in `wrap`, if the object already has a
+            critic; in `penalty`, if the critic's parameters are not those seen by `wrap`.
 
     Example:
         >>> HistoricalAveraging()
@@ -50,11 +50,13 @@ class HistoricalAveraging(Regularizer):
 
     def __init__(self, weight: float = 1e-3) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
+        self.weight = check_number("weight", weight, low=0)
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         if hasattr(self, "steps"):
-            raise ValueError("critic: expected one critic for each HistoricalAveraging, got a second")
+            raise ValueError(
+                "critic: expected one critic for each HistoricalAveraging, got a second"
+            )
         parameters = list(critic.parameters())
         for i, value in enumerate(parameters):
             self.register_buffer(f"mean_{i}", value.detach().clone())
@@ -62,12 +64,12 @@ class HistoricalAveraging(Regularizer):
         self.register_buffer("steps", torch.ones((), device=device))
         return critic
 
-    def penalty(self, contest: Contest) -> Tensor:
-        values, means = self._values_and_means(cast(nn.Module, contest.critic))
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        values, means = self._values_and_means(cast(nn.Module, batch.critic))
         gaps = torch._foreach_sub(values, means)  # pyright: ignore[reportPrivateImportUsage]
         return self.weight * torch.stack([gap.square().sum() for gap in gaps]).sum()
 
-    def project(self, critic: nn.Module) -> None:
+    def after_step(self, critic: nn.Module) -> None:
         values, means = self._values_and_means(critic)
         self.steps.add_(1)
         gaps = torch._foreach_sub(values, means)  # pyright: ignore[reportPrivateImportUsage]

@@ -5,8 +5,8 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 
@@ -24,8 +24,9 @@ class InstanceNoise(Regularizer):
 
     .. math:: D_t(x) = D(x + s_t\,\epsilon), \qquad \epsilon \sim N(0, I), \qquad s_t = s \max(0, 1 - t / T)
 
-    t counts critic steps. Real and fake samples are noised alike, in the critic's and in the player's step;
-    in evaluation mode nothing is added. Of a tuple, the floating-point parts are noised.
+    t counts critic steps. Real and fake samples are noised alike, in the critic's and in the
+    player's step; in evaluation mode nothing is added. Of a tuple, the floating-point parts are
+    noised.
 
     Args:
         scale: s, in units of the samples.
@@ -41,7 +42,8 @@ class InstanceNoise(Regularizer):
         tensor(0.1000)
 
     Reference:
-        Sonderby et al. 2017, section on instance noise; analysed by Arjovsky and Bottou 2017, theorem 3.2.
+        Sonderby et al. 2017, section on instance noise; analysed by Arjovsky and Bottou 2017,
+        theorem 3.2.
 
     Deviations:
         None.
@@ -49,13 +51,13 @@ class InstanceNoise(Regularizer):
 
     def __init__(self, scale: float = 0.1, steps: int = 10_000) -> None:
         super().__init__()
-        self.scale = parameter("scale", scale, low=0)
-        self.steps = int(parameter("steps", steps, low=1))
+        self.scale = check_number("scale", scale, low=0)
+        self.steps = int(check_number("steps", steps, low=1))
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         return Noisy(critic, self.scale, self.steps)
 
-    def project(self, critic: nn.Module) -> None:
+    def after_step(self, critic: nn.Module) -> None:
         for module in critic.modules():
             if isinstance(module, Noisy):
                 module.step.add_(1)
@@ -94,7 +96,7 @@ class Noisy(nn.Module):
     def _noised(self, x: Tensor) -> Tensor:
         if not x.is_floating_point():
             return x
-        return x + self.deviation().to(x.dtype) * processes.randn(*x.shape, like=x)
+        return x + self.deviation().to(x.dtype) * distributed.randn(*x.shape, like=x)
 
 
 def unwrapped(critic: nn.Module) -> nn.Module:

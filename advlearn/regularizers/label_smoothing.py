@@ -4,8 +4,8 @@ from typing import final
 
 from torch import Tensor
 
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 
@@ -23,11 +23,11 @@ class LabelSmoothing(Regularizer):
 
     .. math:: R = a\,E_r[s]
 
-    For the logits s of ``jensen_shannon`` this is smoothing exactly. Cross-entropy against the target 1 - a
-    is (1 - a) softplus(-s) + a softplus(s), and softplus(s) = softplus(-s) + s, so it is softplus(-s) + a s:
-    the loss as it was plus the term above. The optimal logit falls from log(p / q) to log((1 - a) p / (q + a
-    p)), at most log((1 - a) / a). To scores of another kind the term is a pull towards lower real scores and
-    nothing more.
+    For the logits s of ``jensen_shannon`` this is smoothing exactly. Cross-entropy against the
+    target 1 - a is (1 - a) softplus(-s) + a softplus(s), and softplus(s) = softplus(-s) + s, so it
+    is softplus(-s) + a s: the loss as it was plus the term above. The optimal logit falls from
+    log(p / q) to log((1 - a) p / (q + a p)), at most log((1 - a) / a). To scores of another kind
+    the term is a pull towards lower real scores and nothing more.
 
     Args:
         amount: a.
@@ -48,10 +48,10 @@ class LabelSmoothing(Regularizer):
 
     def __init__(self, amount: float = 0.1) -> None:
         super().__init__()
-        self.amount = parameter("amount", amount, low=0)
+        self.amount = check_number("amount", amount, low=0)
         if amount >= 1:
             raise ValueError(f"amount: expected a number below 1, got {amount!r}")
 
-    def penalty(self, contest: Contest) -> Tensor:
-        real_scores, _ = contest.scores
-        return self.amount * contest.mean_real(real_scores)
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        real_scores, _ = batch.scores
+        return self.amount * batch.mean_real(real_scores)

@@ -6,9 +6,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, Samples, as_tuple, weighted_mean
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, weighted_mean
 from advlearn.core.described import Reference
 from advlearn.core.features import full_precision
 from advlearn.core.regularizer import Regularizer
@@ -29,10 +29,10 @@ class LowDensity(Regularizer):
     .. math:: P' = w\,E_f[\max(0,\ \log p(x) - \log \epsilon)], \qquad
         p(x) = \frac{1}{N} \sum_j e^{-\|x - r_j\|^2 / 2 h^2}
 
-    p is a kernel estimate, up to a constant, on the real samples r of the batch; h is `bandwidth` times the median
-    distance of a real sample to the nearest other one, and epsilon the `quantile` of p at the real samples, each
-    without its own kernel. Samples are compared as they are: the first part of a tuple, flattened. A batch of one
-    real sample has no density, and no penalty.
+    p is a kernel estimate, up to a constant, on the real samples r of the batch; h is `bandwidth`
+    times the median distance of a real sample to the nearest other one, and epsilon the `quantile`
+    of p at the real samples, each without its own kernel. Samples are compared as they are: the
+    first part of a tuple, flattened. A batch of one real sample has no density, and no penalty.
 
     Args:
         weight: w.
@@ -40,7 +40,8 @@ class LowDensity(Regularizer):
         bandwidth: h in nearest distances.
 
     Raises:
-        ValueError: A weight that is negative, a quantile out of range, a bandwidth that is not positive.
+        ValueError: A weight that is negative, a quantile out of range, a bandwidth that is not
+        positive.
 
     Example:
         >>> LowDensity()
@@ -50,8 +51,9 @@ class LowDensity(Regularizer):
         Dai et al. 2017, section 5.2.
 
     Deviations:
-        p is a kernel estimate on the batch, where the paper's is a PixelCNN++ that was trained beforehand. As in the
-        paper's code, but not in its text, the penalty is continuous at epsilon.
+        p is a kernel estimate on the batch, where the paper's is a PixelCNN++ that was trained
+        beforehand. As in the paper's code, but not in its text, the penalty is continuous at
+        epsilon.
     """
 
     decomposable = False
@@ -59,12 +61,12 @@ class LowDensity(Regularizer):
 
     def __init__(self, weight: float = 0.1, quantile: float = 0.1, bandwidth: float = 1.0) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
-        self.quantile = parameter("quantile", quantile, low=0, high=1)
-        self.bandwidth = parameter("bandwidth", bandwidth, low=0, open_low=True)
+        self.weight = check_number("weight", weight, low=0)
+        self.quantile = check_number("quantile", quantile, low=0, high=1)
+        self.bandwidth = check_number("bandwidth", bandwidth, low=0, open_low=True)
 
-    def player_penalty(self, contest: Contest) -> Tensor | None:
-        real = processes.gather(_rows(contest.real).detach())
+    def player_penalty(self, batch: CriticBatch) -> Tensor | None:
+        real = distributed.gather(_rows(batch.real).detach())
         n = len(real)
         if n < 2:
             return None
@@ -74,9 +76,9 @@ class LowDensity(Regularizer):
         scale = 2 * self.bandwidth**2 * nearest.clamp(min=torch.finfo(real.dtype).tiny ** 0.5)
         # Without its own kernel, which says of every sample that the data are dense where it is.
         others = (-between / scale).masked_fill(own, -torch.inf).logsumexp(1) - log(n - 1)
-        density = (-squared_distances(_rows(contest.fake), real) / scale).logsumexp(1) - log(n)
+        density = (-squared_distances(_rows(batch.fake), real) / scale).logsumexp(1) - log(n)
         excess = (density - others.quantile(self.quantile)).relu()
-        return self.weight * weighted_mean(excess, contest.fake_weights)
+        return self.weight * weighted_mean(excess, batch.fake_weights)
 
 
 def _rows(samples: Samples) -> Tensor:

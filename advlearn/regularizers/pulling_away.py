@@ -6,9 +6,9 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import processes
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest, Critic, Samples, as_tuple
+from advlearn.core import distributed
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import Critic, CriticBatch, Samples, as_tuple
 from advlearn.core.described import Reference
 from advlearn.core.features import features, full_precision, last_linear, watch
 from advlearn.core.regularizer import Regularizer
@@ -28,9 +28,10 @@ class PullingAway(Regularizer):
 
     .. math:: P' = \frac{w}{N(N-1)} \sum_i \sum_{j \ne i} \left(\frac{S_i^T S_j}{\|S_i\| \|S_j\|}\right)^2
 
-    S is what the critic's method ``encode(x)`` returns where it has one (an autoencoder's code), else the
-    inputs of its last linear layer. ``encode`` is given the first part of a tuple. A representation of zeros
-    counts as perpendicular to all others. Over several processes all fakes meet.
+    S is what the critic's method ``encode(x)`` returns where it has one (an autoencoder's code),
+    else the inputs of its last linear layer. ``representation`` is given the first part of a tuple.
+    A representation of zeros counts as perpendicular to all others. Over several processes all
+    fakes meet.
 
     Args:
         weight: w.
@@ -54,15 +55,15 @@ class PullingAway(Regularizer):
 
     def __init__(self, weight: float = 0.1) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
+        self.weight = check_number("weight", weight, low=0)
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         if _encoder(critic) is None:
             watch(last_linear(critic)[1])
         return critic
 
-    def player_penalty(self, contest: Contest) -> Tensor:
-        codes = processes.gather(representation(contest.critic, contest.fake))
+    def player_penalty(self, batch: CriticBatch) -> Tensor:
+        codes = distributed.gather(representation(batch.critic, batch.fake))
         return self.weight * mean_squared_cosine(codes)
 
 
@@ -75,7 +76,7 @@ def representation(critic: Critic, samples: Samples) -> Tensor:
 
 
 def _encoder(critic: Critic) -> Callable[[Tensor], Tensor] | None:
-    return getattr(unwrapped(cast(nn.Module, critic)), "encode", None)
+    return getattr(unwrapped(cast(nn.Module, critic)), "representation", None)
 
 
 def mean_squared_cosine(codes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 
@@ -28,19 +28,20 @@ class SpectralNorm(Regularizer):
 
     .. math:: W \leftarrow W / \sigma(W), \qquad \sigma(W) \approx u^T W v
 
-    Linear, convolution, transposed convolution and embedding layers are parametrised, in place, with
-    ``torch.nn.utils.parametrizations.spectral_norm``; those that already are, are left alone. A convolution's
-    weights count as a matrix of its output channels against the rest, an embedding's as that of a linear map
-    of one-hot vectors (as in projection critics). The vectors u and v are followed by power iteration in each
-    forward pass in training mode, and fixed in evaluation mode. Parameters outside such layers (gains of
-    norms, attention's stacked input projection, recurrent cells) are not normalised.
+    Linear, convolution, transposed convolution and embedding layers are parametrised, in place,
+    with ``torch.nn.utils.parametrizations.spectral_norm``; those that already are, are left alone.
+    A convolution's weights count as a matrix of its output channels against the rest, an
+    embedding's as that of a linear map of one-hot vectors (as in projection critics). The vectors u
+    and v are followed by power iteration in each forward pass in training mode, and fixed in
+    evaluation mode. Parameters outside such layers (gains of norms, attention's stacked input
+    projection, recurrent cells) are not normalised.
 
     Args:
         iterations: Steps of power iteration in each forward pass.
 
     Raises:
-        ValueError: If `iterations` is below 1; in `wrap`, if the critic has no such layer, or one whose
-            weights are all zero and so have no direction.
+        ValueError: If `iterations` is below 1; in `wrap`, if the critic has no such layer, or one
+            whose weights are all zero and so have no direction.
 
     Example:
         >>> import torch
@@ -53,16 +54,18 @@ class SpectralNorm(Regularizer):
         Miyato et al. 2018, eq. 8 and algorithm 1.
 
     Deviations:
-        u and v start from 15 steps of power iteration, not from noise; they move in each forward pass, not
-        once in each critic step.
+        u and v start from 15 steps of power iteration, not from noise; they move in each forward
+        pass, not once in each critic step.
     """
 
     def __init__(self, iterations: int = 1) -> None:
         super().__init__()
-        self.iterations = int(parameter("iterations", iterations, low=1))
+        self.iterations = int(check_number("iterations", iterations, low=1))
 
     def wrap(self, critic: nn.Module) -> nn.Module:
-        layers = [(n, m) for n, m in critic.named_modules() if isinstance(m, (*LINEAR_MAPS, nn.Embedding))]
+        layers = [
+            (n, m) for n, m in critic.named_modules() if isinstance(m, (*LINEAR_MAPS, nn.Embedding))
+        ]
         if not layers:
             raise ValueError(
                 f"critic: expected a linear or convolution layer to normalise, got {type(critic).__name__}"
@@ -75,7 +78,9 @@ class SpectralNorm(Regularizer):
                     f"critic: expected weights other than zero in layer {name!r}, whose norm is divided by"
                 )
             parametrizations.spectral_norm(
-                layer, n_power_iterations=self.iterations, dim=1 if isinstance(layer, TRANSPOSED) else 0
+                layer,
+                n_power_iterations=self.iterations,
+                dim=1 if isinstance(layer, TRANSPOSED) else 0,
             )
         return critic
 

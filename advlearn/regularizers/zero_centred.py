@@ -4,8 +4,8 @@ from typing import final
 
 from torch import Tensor
 
-from advlearn.core.checks import parameter
-from advlearn.core.contest import Contest
+from advlearn.core.checks import check_number
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.gradient import input_gradient, squared_norm
 from advlearn.core.regularizer import Regularizer
@@ -24,8 +24,9 @@ class R1(Regularizer):
 
     .. math:: R = \frac{w}{2}\,E_r[\|\nabla_x D(x)\|_2^2]
 
-    It is computed at every critic step. Applying it every few steps with a larger weight, as StyleGAN2 does,
-    saves time on large networks and fails on small problems with few modes (Huang et al. 2024, R3GAN).
+    It is computed at every critic step. Applying it every few steps with a larger weight, as
+    StyleGAN2 does, saves time on large networks and fails on small problems with few modes (Huang
+    et al. 2024, R3GAN).
 
     Args:
         weight: w.
@@ -46,11 +47,11 @@ class R1(Regularizer):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
+        self.weight = check_number("weight", weight, low=0)
 
-    def penalty(self, contest: Contest) -> Tensor:
-        squares = squared_norm(input_gradient(contest.critic, contest.real))
-        return self.weight / 2 * contest.mean_real(squares)
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        squares = squared_norm(input_gradient(batch.critic, batch.real))
+        return self.weight / 2 * batch.mean_real(squares)
 
 
 @final
@@ -82,8 +83,8 @@ class R2(Regularizer):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        self.weight = parameter("weight", weight, low=0)
+        self.weight = check_number("weight", weight, low=0)
 
-    def penalty(self, contest: Contest) -> Tensor:
-        squares = squared_norm(input_gradient(contest.critic, contest.fake))
-        return self.weight / 2 * contest.mean_fake(squares)
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        squares = squared_norm(input_gradient(batch.critic, batch.fake))
+        return self.weight / 2 * batch.mean_fake(squares)

@@ -12,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.modes import adam
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
+from advlearn.core.optim import adam
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.data.batches import batches
-from advlearn.engine import rng
 from advlearn.fitting import fit
+from advlearn.training import rng
 
 
 class Estimator(BaseEstimator):
@@ -39,7 +39,7 @@ class Estimator(BaseEstimator):
             task, self.objective, data, steps=self.steps, batch_size=size, lr=self.lr, seed=self._seed(),
             device=self.device, callbacks=(),
         )  # fmt: skip
-        self.task_ = run.player.cpu()
+        self.task_ = run.ema_model.cpu()
         # What `partial_fit` had built was of another model.
         self.__dict__.pop("adversaries_", None)
         self.health_ = {name: health.verdict for name, health in run.health().items()}
@@ -52,17 +52,31 @@ class Estimator(BaseEstimator):
             if not hasattr(self, "adversaries_"):
                 self.task_.requires_grad_(True)  # after `fit`, what is kept is a frozen average
                 chain = resolve(self.objective)
-                refused = self.task_.refuses(chain.required_objective())
+                refused = self.task_.check_compatibility(chain.required_objective())
                 if refused is not None:
-                    raise ValueError(f"objective: {type(self).__name__} cannot use {chain.objective!r}: {refused}")
+                    raise ValueError(
+                        f"objective: {type(self).__name__} cannot use {chain.objective!r}: {refused}"
+                    )
                 chain = self.task_.chain(chain)
                 critics = self.task_.critics(chain)
-                self.adversaries_ = {name: Adversary(critic, chain, lr=self.lr) for name, critic in critics.items()}
-                self.optimizer_ = adam(self.task_.players(), lr=self.lr, betas=(0.9, 0.999))
+                self.adversaries_ = {
+                    name: Adversary(critic, chain, lr=self.lr) for name, critic in critics.items()
+                }
+                self.optimizer_ = adam(
+                    self.task_.trainable_parameters(), lr=self.lr, betas=(0.9, 0.999)
+                )
             stream = batches(data, size, seed=seed)
             steps = max(1, len(data) // size)
-            Trainer(self.task_, self.adversaries_, stream, steps=steps, optimizer=lambda _: self.optimizer_).run()
-            self.health_ = {name: adversary.health().verdict for name, adversary in self.adversaries_.items()}
+            Trainer(
+                self.task_,
+                self.adversaries_,
+                stream,
+                steps=steps,
+                optimizer=lambda _: self.optimizer_,
+            ).run()
+            self.health_ = {
+                name: adversary.health().verdict for name, adversary in self.adversaries_.items()
+            }
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -71,7 +85,9 @@ class Estimator(BaseEstimator):
         check_is_fitted(self)
         points = cast(np.ndarray, validate_data(self, x, reset=False, dtype=np.float64))
         # In double precision, so that a sample's prediction does not depend on those beside it.
-        return copy.deepcopy(self.task_).double().predict(torch.from_numpy(np.array(points))).numpy()
+        return (
+            copy.deepcopy(self.task_).double().predict(torch.from_numpy(np.array(points))).numpy()
+        )
 
 
 class Classifier(ClassifierMixin, Estimator):

@@ -11,11 +11,11 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from advlearn.data.attributes import attribute, attribute_as, columns_of
-from advlearn.data.table import Table
-from advlearn.engine import rng
+from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.nets import MLPPredictor
 from advlearn.sklearn._base import Classifier, Estimator, tensor
-from advlearn.tasks.debias import Debias
+from advlearn.tasks.fairness import Fairness
+from advlearn.training import rng
 
 # Stands for an attribute where there is none to protect: numbers, whose adversary has no weight.
 NONE = "none"
@@ -25,18 +25,22 @@ class _Fair(Estimator):
     """Sensitive features on the way into a table."""
 
     criterion: Any
-    strength: float
-    combine: Any
-    balance: bool
+    adversarial_weight: float
+    gradient_combination: Any
+    balance_groups: bool
     hidden: tuple[int, ...]
     warmup: float
     groups_: dict[str, tuple[str, ...]]
 
-    def _table(self, x: Tensor, y: Tensor, classes: int, sensitive: Any, *, first: bool = True) -> Table:
+    def _table(
+        self, x: Tensor, y: Tensor, classes: int, sensitive: Any, *, first: bool = True
+    ) -> TabularDataset:
         columns = {} if sensitive is None else columns_of(sensitive)
         if not first and columns.keys() != self.groups_.keys():
             there, got = (", ".join(names) or "none" for names in (self.groups_, columns))
-            raise ValueError(f"sensitive_features: expected the columns of the first call, {there}, got {got}")
+            raise ValueError(
+                f"sensitive_features: expected the columns of the first call, {there}, got {got}"
+            )
         if sensitive is None:
             warnings.warn(
                 "sensitive_features: got none, so nothing is protected and the plain model is trained",
@@ -44,7 +48,9 @@ class _Fair(Estimator):
                 stacklevel=3,
             )
             self.groups_ = {}
-            return Table(x, y, {NONE: torch.linspace(0, 1, len(x))}, name="table", classes=classes)
+            return TabularDataset(
+                x, y, {NONE: torch.linspace(0, 1, len(x))}, name="table", classes=classes
+            )
         if not columns:
             raise ValueError("sensitive_features: expected one or more columns, got none")
         if first:
@@ -53,20 +59,24 @@ class _Fair(Estimator):
             encoded = {name: codes for name, (codes, _) in read.items()}
         else:
             known = self.groups_.items()
-            encoded = {name: attribute_as(name, columns[name], len(x), labels) for name, labels in known}
+            encoded = {
+                name: attribute_as(name, columns[name], len(x), labels) for name, labels in known
+            }
         names = {name: labels for name, labels in self.groups_.items() if labels}
-        return Table(x, y, encoded, names, name="table", classes=classes)
+        return TabularDataset(x, y, encoded, names, name="table", classes=classes)
 
-    def _task(self, table: Table) -> Debias:
+    def _task(self, table: TabularDataset) -> Fairness:
         with rng.isolated(self._seed()):
-            model = MLPPredictor(table.shape, table.classes if table.classes > 2 else 1, self.hidden)
-        return Debias(
+            model = MLPPredictor(
+                table.shape, table.classes if table.classes > 2 else 1, self.hidden
+            )
+        return Fairness(
             model, shape=table.shape, attributes=table.attributes, classes=table.classes, criterion=self.criterion,
-            combine=self.combine, balance=self.balance, strength=self.strength if self.groups_ else 0.0,
+            gradient_combination=self.gradient_combination, balance_groups=self.balance_groups, adversarial_weight=self.adversarial_weight if self.groups_ else 0.0,
             warmup=self.warmup,
         )  # fmt: skip
 
-    def _go_on(self, table: Table) -> None:
+    def _go_on(self, table: TabularDataset) -> None:
         """Train on one more part of the data, in the first call on a model of its own."""
         if not hasattr(self, "task_"):
             self.task_ = self._task(table)
@@ -80,23 +90,27 @@ class AdversarialFairClassifier(Classifier, _Fair):
     """A classifier whose decision an adversary cannot trace back to sensitive features.
 
     Args:
-        objective: What the adversary plays: a spec such as ``"predictive"`` or ``"mmd"``, or an object.
-        criterion: ``"demographic_parity"``, ``"equalized_odds"`` or ``"equal_opportunity"`` (class 1 of `classes_`).
-        strength: Weight of the adversary; 0 is the plain model.
-        combine: ``"add"`` or ``"project"`` (Zhang et al. 2018).
-        balance: Let each group of each class count the same for the adversary.
+        objective: What the adversary plays: a spec such as ``"predictive"`` or ``"mmd"``, or an
+            object.
+        criterion: ``"demographic_parity"``, ``"equalized_odds"`` or ``"equal_opportunity"`` (class
+            1 of `classes_`).
+        adversarial_weight: Weight of the adversary; 0 is the plain model.
+        gradient_combination: ``"add"`` or ``"project"`` (Zhang et al. 2018).
+        balance_groups: Let each group of each class count the same for the adversary.
         hidden: Sizes of the hidden layers.
         steps: Training steps of `fit`.
         batch_size: Samples in a batch, at most as many as there are.
         lr: Adam's learning rate.
-        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no warm-up.
+        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no
+            warm-up.
         random_state: Seed, generator or None, as scikit-learn has it.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``; the fitted model is on the CPU.
 
     Attributes:
         classes_: Classes, sorted.
-        groups_: Each sensitive feature to the names of its groups, () for numbers; those of the first `partial_fit`.
-        task_: The trained `Debias` task.
+        groups_: Each sensitive feature to the names of its groups, () for numbers; those of the
+            first `partial_fit`.
+        task_: The trained `Fairness` task.
         health_: What each adversary's last batch says, in words.
 
     Example:
@@ -104,7 +118,9 @@ class AdversarialFairClassifier(Classifier, _Fair):
         >>> X = np.random.default_rng(0).normal(size=(60, 3))
         >>> y = X[:, 0] > 0
         >>> sex = X[:, 1] > 0
-        >>> model = AdversarialFairClassifier(steps=5, random_state=0).fit(X, y, sensitive_features=sex)
+        >>> model = AdversarialFairClassifier(steps=5, random_state=0).fit(
+        ...     X, y, sensitive_features=sex
+        ... )
         >>> model.predict_proba(X).shape
         (60, 2)
     """
@@ -114,9 +130,9 @@ class AdversarialFairClassifier(Classifier, _Fair):
         objective: Any = "predictive",
         *,
         criterion: str = "demographic_parity",
-        strength: float = 1.0,
-        combine: str = "add",
-        balance: bool = False,
+        adversarial_weight: float = 1.0,
+        gradient_combination: str = "add",
+        balance_groups: bool = False,
         hidden: tuple[int, ...] = (64,),
         steps: int = 1000,
         batch_size: int = 512,
@@ -127,9 +143,9 @@ class AdversarialFairClassifier(Classifier, _Fair):
     ) -> None:
         self.objective = objective
         self.criterion = criterion
-        self.strength = strength
-        self.combine = combine
-        self.balance = balance
+        self.adversarial_weight = adversarial_weight
+        self.gradient_combination = gradient_combination
+        self.balance_groups = balance_groups
         self.hidden = hidden
         self.steps = steps
         self.batch_size = batch_size
@@ -144,30 +160,39 @@ class AdversarialFairClassifier(Classifier, _Fair):
         Args:
             X: Samples, (n, d).
             y: Classes, (n,).
-            sensitive_features: One column (n,) or several: array, list, data frame or mapping; groups of any type, or
-                numbers. Not needed for predictions. None trains the plain model, with a warning.
+            sensitive_features: One column (n,) or several: array, list, data frame or mapping;
+                groups of any type, or numbers. Not needed for predictions. None trains the plain
+                model, with a warning.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: A column of another length, with one group alone or a missing value; the line names it.
+            ValueError: A column of another length, with one group alone or a missing value; the
+            line names it.
         """
         x, target = self._checked(X, y)
         self.classes_, codes = np.unique(target, return_inverse=True)
-        table = self._table(x, torch.from_numpy(codes.astype(np.int64)), max(2, len(self.classes_)), sensitive_features)
+        table = self._table(
+            x,
+            torch.from_numpy(codes.astype(np.int64)),
+            max(2, len(self.classes_)),
+            sensitive_features,
+        )
         self._train(self._task(table), table)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sensitive_features: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sensitive_features: Any = None
+    ) -> Self:
         """Train one more epoch on some samples.
 
         Args:
             X: Samples, (n, d).
             y: Classes, (n,).
             classes: All classes that will come; needed in the first call.
-            sensitive_features: As for `fit`. The first call says which columns there are, and what is a group: later
-                ones may lack groups, and may not have others.
+            sensitive_features: As for `fit`. The first call says which columns there are, and what
+                is a group: later ones may lack groups, and may not have others.
 
         Returns:
             The estimator.
@@ -179,13 +204,19 @@ class AdversarialFairClassifier(Classifier, _Fair):
         x, target = self._checked(X, y, reset=first)
         if first:
             if classes is None:
-                raise ValueError("classes: expected all classes in the first call of partial_fit, got None")
+                raise ValueError(
+                    "classes: expected all classes in the first call of partial_fit, got None"
+                )
             self.classes_ = unique_labels(classes)
         unknown = np.setdiff1d(target, self.classes_)
         if len(unknown):
-            raise ValueError(f"y: class {unknown[0]} is not among those of the first call, {list(self.classes_)}")
+            raise ValueError(
+                f"y: class {unknown[0]} is not among those of the first call, {list(self.classes_)}"
+            )
         codes = torch.from_numpy(np.searchsorted(self.classes_, target))
-        self._go_on(self._table(x, codes, max(2, len(self.classes_)), sensitive_features, first=first))
+        self._go_on(
+            self._table(x, codes, max(2, len(self.classes_)), sensitive_features, first=first)
+        )
         return self
 
 
@@ -195,20 +226,22 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
 
     Args:
         objective: As for `AdversarialFairClassifier`, like all that follow.
-        strength: Weight of the adversary, against the squared error in units of the target's variance.
-        combine: ``"add"`` or ``"project"``.
-        balance: Let each group count the same for the adversary.
+        adversarial_weight: Weight of the adversary, against the squared error in units of the
+            target's variance.
+        gradient_combination: ``"add"`` or ``"project"``.
+        balance_groups: Let each group count the same for the adversary.
         hidden: Sizes of the hidden layers.
         steps: Training steps.
         batch_size: Samples in a batch.
         lr: Adam's learning rate.
-        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no warm-up.
+        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no
+            warm-up.
         random_state: Seed, generator or None.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
         groups_: As of `AdversarialFairClassifier`.
-        task_: The trained `Debias` task.
+        task_: The trained `Fairness` task.
         health_: What each adversary's last batch says, in words.
     """
 
@@ -218,9 +251,9 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         self,
         objective: Any = "predictive",
         *,
-        strength: float = 1.0,
-        combine: str = "add",
-        balance: bool = False,
+        adversarial_weight: float = 1.0,
+        gradient_combination: str = "add",
+        balance_groups: bool = False,
         hidden: tuple[int, ...] = (64,),
         steps: int = 1000,
         batch_size: int = 512,
@@ -230,9 +263,9 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         device: str = "auto",
     ) -> None:
         self.objective = objective
-        self.strength = strength
-        self.combine = combine
-        self.balance = balance
+        self.adversarial_weight = adversarial_weight
+        self.gradient_combination = gradient_combination
+        self.balance_groups = balance_groups
         self.hidden = hidden
         self.steps = steps
         self.batch_size = batch_size
@@ -255,8 +288,10 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         self._go_on(self._of_numbers(X, y, sensitive_features, first=not hasattr(self, "task_")))
         return self
 
-    def _of_numbers(self, X: Any, y: Any, sensitive: Any, *, first: bool) -> Table:
-        points, target = cast(Any, validate_data(self, X, y, reset=first, dtype=np.float64, y_numeric=True))
+    def _of_numbers(self, X: Any, y: Any, sensitive: Any, *, first: bool) -> TabularDataset:
+        points, target = cast(
+            Any, validate_data(self, X, y, reset=first, dtype=np.float64, y_numeric=True)
+        )
         if first:
             self.mean_, self.scale_ = float(target.mean()), float(target.std()) or 1.0
         y_scaled = torch.from_numpy(((target - self.mean_) / self.scale_).astype(np.float32))

@@ -5,12 +5,12 @@ from typing import Any, Self, final
 import numpy as np
 import torch
 
-from advlearn.data.several import PartlyLabelled
-from advlearn.data.source import Source
-from advlearn.engine import rng
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.nets import MLPGenerator, MLPPredictor
 from advlearn.sklearn._base import Classifier
-from advlearn.tasks.classify import Classify
+from advlearn.tasks.semi_supervised import SemiSupervised
+from advlearn.training import rng
 
 UNLABELLED = -1
 
@@ -19,11 +19,12 @@ UNLABELLED = -1
 class SemiSupervisedGANClassifier(Classifier):
     """A classifier that is also the critic of a generator, and so learns from samples without a class.
 
-    There is no `partial_fit`: predictions are those of weights averaged over a whole run, and a part of the data may
-    hold no label at all.
+    There is no `partial_fit`: predictions are those of weights averaged over a whole run, and a
+    part of the data may hold no label at all.
 
     Args:
-        objective: A pointwise objective of logits, such as ``"nsgan"``, or ``"improved-gan"`` with feature matching.
+        objective: A pointwise objective of logits, such as ``"nsgan"``, or ``"improved-gan"`` with
+            feature matching.
         latent: Size of the generator's latent vector.
         hidden: Sizes of the hidden layers of classifier and generator.
         steps: Training steps.
@@ -34,7 +35,7 @@ class SemiSupervisedGANClassifier(Classifier):
 
     Attributes:
         classes_: Classes, sorted, without -1.
-        task_: The trained `Classify` task.
+        task_: The trained `SemiSupervised` task.
         health_: What the adversary's last batch says, in words.
     """
 
@@ -64,8 +65,8 @@ class SemiSupervisedGANClassifier(Classifier):
 
         Args:
             X: Samples, (n, d).
-            y: Classes, (n,); -1 where there is none, as in ``sklearn.semi_supervised``. Without any -1 the labelled
-                samples serve for the unlabelled ones too.
+            y: Classes, (n,); -1 where there is none, as in ``sklearn.semi_supervised``. Without any
+                -1 the labelled samples serve for the unlabelled ones too.
 
         Returns:
             The estimator.
@@ -74,17 +75,25 @@ class SemiSupervisedGANClassifier(Classifier):
             ValueError: If no sample has a class.
         """
         x, target = self._checked(X, y)
-        known = target != UNLABELLED if target.dtype.kind in "iu" and _has_unlabelled(target) else target == target
+        known = (
+            target != UNLABELLED
+            if target.dtype.kind in "iu" and _has_unlabelled(target)
+            else target == target
+        )
         if not known.any():
             raise ValueError("y: expected some samples with a class, got -1 (unlabelled) for all")
         self.classes_, codes = np.unique(target[known], return_inverse=True)
         k = max(2, len(self.classes_))
-        few = Source(x[torch.from_numpy(known)], torch.from_numpy(codes.astype(np.int64)), "labelled", k)
-        data = PartlyLabelled(few, Source(x, None, "unlabelled"))
+        few = ArrayDataset(
+            x[torch.from_numpy(known)], torch.from_numpy(codes.astype(np.int64)), "labelled", k
+        )
+        data = SemiSupervisedDataset(few, ArrayDataset(x, None, "unlabelled"))
         with rng.isolated(self._seed()):
             generator = MLPGenerator(self.latent, data.shape, self.hidden)
             classifier = MLPPredictor(data.shape, k, self.hidden)
-        self._train(Classify(generator, classifier, latent=self.latent, shape=data.shape), data)
+        self._train(
+            SemiSupervised(generator, classifier, latent=self.latent, shape=data.shape), data
+        )
         return self
 
 

@@ -8,9 +8,8 @@ from typing import Any, cast, final
 import numpy as np
 from sklearn.base import clone
 
-from advlearn.core.checks import parameter
+from advlearn.core.checks import check_number
 from advlearn.data.attributes import columns_of
-from advlearn.engine.files import replacing
 from advlearn.metrics import (
     demographic_parity_difference,
     equal_opportunity_difference,
@@ -19,6 +18,7 @@ from advlearn.metrics import (
     quantile_difference,
 )
 from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
+from advlearn.training.files import replacing
 
 
 @final
@@ -27,15 +27,16 @@ class Point:
     """One strength on a frontier.
 
     Args:
-        strength: Weight of the adversary.
+        adversarial_weight: Weight of the adversary.
         score: What the estimator's `score` gives on test samples: accuracy, or R^2 of a regressor.
-        disparity: Difference between groups by the estimator's own criterion, of several attributes' joint groups; of a
-            regressor the difference of mean predictions, in units of y. An attribute of numbers counts by the
-            differences between tenths of the samples; the largest of all is taken.
+        disparity: Difference between groups by the estimator's own criterion, of several
+            attributes' joint groups; of a regressor the difference of mean predictions, in units of
+            y. An attribute of numbers counts by the differences between tenths of the samples; the
+            largest of all is taken.
         estimator: The fitted estimator.
     """
 
-    strength: float
+    adversarial_weight: float
     score: float
     disparity: float
     estimator: Any
@@ -45,18 +46,18 @@ def frontier(
     estimator: Any,
     train: tuple[Any, Any, Any],
     test: tuple[Any, Any, Any],
-    strengths: Sequence[float] = (0.0, 1.0, 2.0, 4.0),
+    adversarial_weights: Sequence[float] = (0.0, 1.0, 2.0, 4.0),
     *,
     picture: str | Path | None = None,
 ) -> list[Point]:
     """Fit a fair classifier or regressor at several strengths and measure each.
 
     Args:
-        estimator: An `AdversarialFairClassifier` or `AdversarialFairRegressor`; a clone of it is fitted for each
-            strength.
+        estimator: An `AdversarialFairClassifier` or `AdversarialFairRegressor`; a clone of it is
+            fitted for each strength.
         train: (X, y, sensitive_features) to fit on.
         test: (X, y, sensitive_features) to measure on.
-        strengths: Weights of the adversary.
+        adversarial_weights: Weights of the adversary.
         picture: PNG to draw score against disparity into; None draws nothing.
 
     Returns:
@@ -64,22 +65,29 @@ def frontier(
 
     Raises:
         TypeError: If the estimator is another one.
-        ValueError: If there is no strength or one is negative, a classifier's classes are not two, or the test
-            samples have other attributes than the training samples.
+        ValueError: If there is no strength or one is negative, a classifier's classes are not two,
+            or the test samples have other attributes than the training samples.
 
     Example:
         >>> from advlearn.sklearn import AdversarialFairClassifier
         >>> X = np.random.default_rng(0).normal(size=(60, 3))
         >>> data = (X, (X[:, 0] > 0).astype(int), X[:, 1] > 0)
-        >>> points = frontier(AdversarialFairClassifier(steps=3, random_state=0), data, data, [0.0, 1.0])
-        >>> [point.strength for point in points]
+        >>> points = frontier(
+        ...     AdversarialFairClassifier(steps=3, random_state=0), data, data, [0.0, 1.0]
+        ... )
+        >>> [point.adversarial_weight for point in points]
         [0.0, 1.0]
     """
     if not isinstance(estimator, AdversarialFairClassifier | AdversarialFairRegressor):
-        raise TypeError(f"estimator: expected a fair classifier or regressor, got {type(estimator).__name__}")
-    if not len(strengths):
-        raise ValueError("strengths: expected one or more numbers, got none")
-    weights = [parameter("strengths", float(strength), low=0) for strength in strengths]
+        raise TypeError(
+            f"estimator: expected a fair classifier or regressor, got {type(estimator).__name__}"
+        )
+    if not len(adversarial_weights):
+        raise ValueError("adversarial_weights: expected one or more numbers, got none")
+    weights = [
+        check_number("adversarial_weights", float(adversarial_weight), low=0)
+        for adversarial_weight in adversarial_weights
+    ]
     if isinstance(estimator, AdversarialFairClassifier) and len(np.unique(train[1])) != 2:
         raise ValueError(f"y: a frontier is of two classes, got {len(np.unique(train[1]))}")
     for name, part in (("train", train), ("test", test)):
@@ -88,18 +96,27 @@ def frontier(
     columns, others = (", ".join(columns_of(part[2])) for part in (train, test))
     if columns != others:
         raise ValueError(f"test: expected the sensitive features of train, {columns}, got {others}")
-    points = [_point(estimator, train, test, strength) for strength in weights]
+    points = [_point(estimator, train, test, adversarial_weight) for adversarial_weight in weights]
     if picture is not None:
         _draw(points, Path(picture))
     return points
 
 
-def _point(estimator: Any, train: tuple[Any, Any, Any], test: tuple[Any, Any, Any], strength: float) -> Point:
+def _point(
+    estimator: Any,
+    train: tuple[Any, Any, Any],
+    test: tuple[Any, Any, Any],
+    adversarial_weight: float,
+) -> Point:
     x, y, sensitive = train
-    fitted = cast(Any, clone(estimator)).set_params(strength=strength).fit(x, y, sensitive_features=sensitive)
+    fitted = (
+        cast(Any, clone(estimator))
+        .set_params(adversarial_weight=adversarial_weight)
+        .fit(x, y, sensitive_features=sensitive)
+    )
     x, y, sensitive = test
     disparity = _disparity(fitted, fitted.predict(x), np.asarray(y), columns_of(sensitive))
-    return Point(strength, float(fitted.score(x, y)), disparity, fitted)
+    return Point(adversarial_weight, float(fitted.score(x, y)), disparity, fitted)
 
 
 def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[str, Any]) -> float:
@@ -114,7 +131,9 @@ def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[
         "equalized_odds": [wanted, ~wanted],
         "equal_opportunity": [wanted],
     }[fitted.criterion]
-    found = [quantile_difference(decided[part], values[part]) for values in numbers for part in among]
+    found = [
+        quantile_difference(decided[part], values[part]) for values in numbers for part in among
+    ]
     if groups:
         by_groups = {
             "demographic_parity": lambda: demographic_parity_difference(decided, groups),
@@ -134,9 +153,20 @@ def _draw(points: list[Point], path: Path) -> None:
     axes = figure.add_subplot()
     axes.plot([p.disparity for p in points], [p.score for p in points], "o-")
     for p in points:
-        axes.annotate(f"{p.strength:g}", (p.disparity, p.score), textcoords="offset points", xytext=(5, 5))
-    across = f"{fitted.criterion.replace('_', ' ')} difference" if of_classes else "difference of mean predictions"
-    axes.set(xlabel=across, ylabel="accuracy" if of_classes else "R^2", title="what each strength costs")
+        axes.annotate(
+            f"{p.adversarial_weight:g}",
+            (p.disparity, p.score),
+            textcoords="offset points",
+            xytext=(5, 5),
+        )
+    across = (
+        f"{fitted.criterion.replace('_', ' ')} difference"
+        if of_classes
+        else "difference of mean predictions"
+    )
+    axes.set(
+        xlabel=across, ylabel="accuracy" if of_classes else "R^2", title="what each strength costs"
+    )
     axes.grid(alpha=0.3)
     with replacing(path) as file:
         figure.savefig(file, dpi=100, format="png")

@@ -5,7 +5,7 @@ from typing import Literal, final
 
 from torch import Tensor
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.data.priors import COMPONENTS, Prior, prior
 
 Contest = Literal["joint", "codes", "samples"]
@@ -20,7 +20,7 @@ class Method:
     Args:
         contests: What is compared: ``"joint"``, ``"codes"``, ``"samples"``.
         stochastic: Whether the encoder gives a Gaussian of each sample instead of one code.
-        unary: Whether the critic of pairs also scores sample and code alone.
+        marginal_terms: Whether the critic of pairs also scores sample and code alone.
         reconstruction: Weight of the reconstruction, 1 / sigma^2 of a Gaussian likelihood.
         kl: Weight of the KL divergence of the encoder's Gaussian from the prior.
         paper: Where it is from.
@@ -28,7 +28,7 @@ class Method:
 
     contests: tuple[Contest, ...]
     stochastic: bool = False
-    unary: bool = False
+    marginal_terms: bool = False
     reconstruction: float = 0.0
     kl: float = 0.0
     paper: str = ""
@@ -37,11 +37,26 @@ class Method:
 METHODS = {
     "bigan": Method(("joint",), paper="Donahue et al. 2017, eq. 3"),
     "ali": Method(("joint",), stochastic=True, paper="Dumoulin et al. 2017, eq. 3"),
-    "bigbigan": Method(("joint",), stochastic=True, unary=True, paper="Donahue and Simonyan 2019, section 2"),
+    "bigbigan": Method(
+        ("joint",),
+        stochastic=True,
+        marginal_terms=True,
+        paper="Donahue and Simonyan 2019, section 2",
+    ),
     "aae": Method(("codes",), reconstruction=0.1, paper="Makhzani et al. 2016, section 2"),
-    "vae": Method((), stochastic=True, reconstruction=10.0, kl=1.0, paper="Kingma and Welling 2014, eq. 10"),
-    "vae-gan": Method(("samples",), stochastic=True, reconstruction=10.0, kl=1.0, paper="Larsen et al. 2016, eq. 8"),
-    "alpha-gan": Method(("codes", "samples"), reconstruction=0.1, paper="Rosca et al. 2017, section 3"),
+    "vae": Method(
+        (), stochastic=True, reconstruction=10.0, kl=1.0, paper="Kingma and Welling 2014, eq. 10"
+    ),
+    "vae-gan": Method(
+        ("samples",),
+        stochastic=True,
+        reconstruction=10.0,
+        kl=1.0,
+        paper="Larsen et al. 2016, eq. 8",
+    ),
+    "alpha-gan": Method(
+        ("codes", "samples"), reconstruction=0.1, paper="Rosca et al. 2017, section 3"
+    ),
     "autoencoder": Method((), reconstruction=1.0, paper="Hinton and Salakhutdinov 2006"),
 }
 
@@ -70,7 +85,7 @@ def drawn(mean: Tensor, log_variance: Tensor | None) -> Tensor:
     """Draw one code of each Gaussian, (N, d), with gradient to both; without variances, the means themselves."""
     if log_variance is None:
         return mean
-    return mean + (log_variance / 2).exp() * processes.randn(*mean.shape, like=mean)
+    return mean + (log_variance / 2).exp() * distributed.randn(*mean.shape, like=mean)
 
 
 def law_of(given: str | Prior, latent: int, classes: int) -> Prior:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
-from advlearn.core.modes import evaluating
+from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
 from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, critic_for
 
@@ -15,11 +15,13 @@ def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") ->
     """What a model puts out for a blank batch of two, so that a misfit is a line here and no traceback later."""
     parameter = next(model.parameters(), None)
     blank = torch.zeros(2, *shape) if parameter is None else torch.zeros(2, *shape).to(parameter)
-    with torch.no_grad(), evaluating(model):
+    with torch.no_grad(), eval_mode(model):
         try:
             output = model(blank)
         except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"{name}: refused samples of shape {shape}: {str(error).splitlines()[0]}") from None
+            raise ValueError(
+                f"{name}: refused samples of shape {shape}: {str(error).splitlines()[0]}"
+            ) from None
     if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 2:
         raise ValueError(f"{name}: expected one output for each of 2 samples, got {_shape(output)}")
     return output
@@ -35,9 +37,9 @@ def critic_of(width: int, chain: Chain) -> nn.Module:
     objective = chain.required_objective()
     if learns_nothing(objective):
         return IdentityCritic()
-    if objective.score == "energy":
+    if objective.critic_output == "energy":
         return AutoencoderCritic((width,), code=min(32, max(1, width // 2)))
-    if objective.score == "vector":
+    if objective.critic_output == "vector":
         return critic_for((width,), "vector")
     return MLPCritic((width,), hidden=HIDDEN)
 
@@ -45,7 +47,7 @@ def critic_of(width: int, chain: Chain) -> nn.Module:
 def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:
     """Outputs of a model in evaluation mode, without graph, in batches that fit."""
     device = next(model.parameters()).device
-    with torch.no_grad(), evaluating(model):
+    with torch.no_grad(), eval_mode(model):
         return torch.cat([model(part.to(device)) for part in x.split(batch_size)])
 
 

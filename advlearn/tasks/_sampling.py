@@ -4,57 +4,78 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
-from advlearn.core.modes import evaluating
+from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
-from advlearn.data.lazy import LazySource
-from advlearn.data.source import Source
-from advlearn.nets import IdentityCritic, critic_for, family, generator_for
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.nets import IdentityCritic, critic_for, generator_for
+from advlearn.nets import architecture as architecture_named
 from advlearn.nets.sizing import EMBEDDED
 from advlearn.tasks._heads import learns_nothing
 
 
 def propose_generator(
-    source: Source | LazySource, latent: int, *, classes: int = 0, nets: str | None = None, width: int = 64
+    source: ArrayDataset | StreamedDataset,
+    latent: int,
+    *,
+    classes: int = 0,
+    architecture: str | None = None,
+    base_channels: int = 64,
 ) -> nn.Module:
-    """A generator sized from the data: of the family `nets`, or chosen by the shape of a sample."""
+    """A generator sized from the data: of the family `architecture`, or chosen by the shape of a sample."""
     # A tanh may end it where images lie in [-1, 1], not where they are standardised.
-    bounded = source.kind == "image" and (not isinstance(source, Source) or source.bounded)
-    if nets is None:
-        return generator_for(source.shape, latent, classes, width, bounded=bounded)
-    made = family(nets, source.shape).generator
-    return made(latent, source.shape, width=width, classes=classes, bounded=bounded)
+    tanh_output = source.kind == "image" and (
+        not isinstance(source, ArrayDataset) or source.bounded
+    )
+    if architecture is None:
+        return generator_for(source.shape, latent, classes, base_channels, tanh_output=tanh_output)
+    made = architecture_named(architecture, source.shape).generator
+    return made(
+        latent, source.shape, base_channels=base_channels, classes=classes, tanh_output=tanh_output
+    )
 
 
 def propose_critic(
-    shape: tuple[int, ...], chain: Chain, *, classes: int = 0, nets: str | None = None, width: int = 64
+    shape: tuple[int, ...],
+    chain: Chain,
+    *,
+    classes: int = 0,
+    architecture: str | None = None,
+    base_channels: int = 64,
 ) -> nn.Module:
     """A critic of samples, and classes where there are some, with the score that the chain's objective asks for."""
     objective = chain.required_objective()
     if learns_nothing(objective):
         return IdentityCritic(classes)
-    if nets is None or objective.score == "energy":
-        return critic_for(shape, objective.score, classes, width=width)
-    scores = EMBEDDED if objective.score == "vector" else 1
-    return family(nets, shape).critic(shape, scores, width=width, classes=classes)
+    if architecture is None or objective.critic_output == "energy":
+        return critic_for(shape, objective.critic_output, classes, base_channels=base_channels)
+    scores = EMBEDDED if objective.critic_output == "vector" else 1
+    return architecture_named(architecture, shape).critic(
+        shape, scores, base_channels=base_channels, classes=classes
+    )
 
 
 def refusal(objective: Objective) -> str | None:
     """Why a critic of samples cannot play an objective; None where it can."""
-    if objective.score in ("density", "classes"):
-        return f"its critic scores {objective.score!r}, and there is neither an attribute nor a class to predict here"
+    if objective.critic_output in ("density", "classes"):
+        return f"its critic scores {objective.critic_output!r}, and there is neither an attribute nor a class to predict here"
     return None
 
 
 def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tensor) -> None:
     """Raise one line unless the generator makes samples of `shape` from `inputs`."""
-    with torch.no_grad(), evaluating(generator):
+    with torch.no_grad(), eval_mode(generator):
         try:
             made = generator(*inputs)
         except (RuntimeError, TypeError, ValueError) as error:
             size = tuple(inputs[0].shape)
-            raise ValueError(f"generator: refused z of shape {size}: {str(error).splitlines()[0]}") from None
+            raise ValueError(
+                f"generator: refused z of shape {size}: {str(error).splitlines()[0]}"
+            ) from None
     if tuple(made.shape[1:]) != tuple(shape):
-        raise ValueError(f"generator: expected samples of shape {tuple(shape)}, got {tuple(made.shape[1:])}")
+        raise ValueError(
+            f"generator: expected samples of shape {tuple(shape)}, got {tuple(made.shape[1:])}"
+        )
 
 
 def own_penalty(generator: nn.Module) -> Tensor | None:
@@ -69,7 +90,9 @@ def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
     return loss if penalty is None else loss + penalty
 
 
-def classes_of(n: int, labels: Tensor | None, classes: int, device: torch.device) -> tuple[Tensor, ...]:
+def classes_of(
+    n: int, labels: Tensor | None, classes: int, device: torch.device
+) -> tuple[Tensor, ...]:
     """The classes (n,) of samples on the device, drawn evenly if None are given; nothing where there are no classes.
 
     Raises:
@@ -81,7 +104,9 @@ def classes_of(n: int, labels: Tensor | None, classes: int, device: torch.device
         return ()
     y = torch.arange(n) % classes if labels is None else labels
     if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= classes:
-        raise ValueError(f"labels: expected {n} integers below {classes}, got {tuple(y.shape)} {y.dtype}")
+        raise ValueError(
+            f"labels: expected {n} integers below {classes}, got {tuple(y.shape)} {y.dtype}"
+        )
     return (y.to(device),)
 
 
@@ -93,5 +118,7 @@ def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
     """
     c = known[torch.arange(n, device=known.device) % len(known)] if given is None else given
     if c.shape != (n, known.shape[1]) or not c.is_floating_point():
-        raise ValueError(f"labels: expected {n} float vectors of size {known.shape[1]}, got {c.dtype} {tuple(c.shape)}")
+        raise ValueError(
+            f"labels: expected {n} float vectors of size {known.shape[1]}, got {c.dtype} {tuple(c.shape)}"
+        )
     return (c.to(known),)

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, softplus
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.core.chain import Chain
-from advlearn.core.checks import parameter
-from advlearn.core.modes import evaluating
+from advlearn.core.checks import check_number
+from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
-from advlearn.core.task import Batch, Round, Sides, Task
-from advlearn.data.lazy import LazySource
-from advlearn.data.source import Source
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.streamed_dataset import StreamedDataset
 from advlearn.nets import Network, build, predictor_for
-from advlearn.nets.network import indicators, sizes
+from advlearn.nets.network import one_hot, sizes
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
 
-CONTEST = "data"
+CRITIC = "data"
 # The least standard deviation of a continuous code's posterior: log q stays bounded.
 LEAST_STD = 0.05
 
@@ -46,14 +46,16 @@ class Disentangle(Task):
 
     .. math:: fake = G(z, c), \quad z \sim N(0, I), \qquad L = -\sum_j w_j\,E[\log q(c_j \mid G(z, c))]
 
-    Discrete codes are uniform classes, continuous ones uniform in [-1, 1]. E log q + H(c) is a lower bound of the
-    mutual information between codes and samples, so the player raises it. The recogniser is a player too.
+    Discrete codes are uniform classes, continuous ones uniform in [-1, 1]. E log q + H(c) is a
+    lower bound of the mutual information between codes and samples, so the player raises it. The
+    recogniser is a player too.
 
     Args:
-        generator: Module from (N, noise + sum of `codes` + continuous), laid out in this order with discrete codes as
-            one-hot vectors, to samples (N, *shape).
-        recogniser: Module from samples (N, *shape) to (N, sum of `codes` + 2 * continuous): logits of each discrete
-            code, then means and untransformed standard deviations of the continuous ones.
+        generator: Module from (N, noise + sum of `codes` + continuous), laid out in this order with
+            discrete codes as one-hot vectors, to samples (N, *shape).
+        q_network: Module from samples (N, *shape) to (N, sum of `codes` + 2 * continuous): logits
+            of each discrete code, then means and untransformed standard deviations of the
+            continuous ones.
         noise: Size of z.
         shape: Shape of one sample.
         codes: Number of classes of each discrete code.
@@ -61,29 +63,34 @@ class Disentangle(Task):
         weight: w of a discrete code.
         continuous_weight: w of a continuous code.
         critic: The user's critic; None for a network sized from `shape` and the objective.
-        nets: Name of the family (`advlearn.nets.families`) that critic is of; None chooses by `shape`.
-        width: Channels at half resolution of the critic that is proposed.
+        architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
+            chooses by `shape`.
+        base_channels: Channels at half resolution of the critic that is proposed.
 
     Raises:
         ValueError: If a size or weight is out of range, there is no code, or a module does not fit.
 
     Example:
-        >>> task = Disentangle(nn.Linear(7, 2), nn.Linear(2, 5), noise=3, shape=(2,), codes=(3,), continuous=1)
+        >>> task = Disentangle(
+        ...     nn.Linear(7, 2), nn.Linear(2, 5), noise=3, shape=(2,), codes=(3,), continuous=1
+        ... )
         >>> task.sample(4).shape, task.codes(torch.zeros(4, 2)).mean.shape
         (torch.Size([4, 2]), torch.Size([4, 1]))
 
     Reference:
-        Chen et al. 2016, InfoGAN, sections 4 to 6 (eq. 5 for the bound; the smaller weight of continuous codes).
+        Chen et al. 2016, InfoGAN, sections 4 to 6 (eq. 5 for the bound; the smaller weight of
+        continuous codes).
 
     Deviations:
-        The recogniser is a network of its own instead of a last layer on the critic's trunk, so that it goes with
-        every objective; the standard deviation of a continuous code is learnt and at least 0.05.
+        The recogniser is a network of its own instead of a last layer on the critic's trunk, so
+        that it goes with every objective; the standard deviation of a continuous code is learnt and
+        at least 0.05.
     """
 
     def __init__(
         self,
         generator: nn.Module,
-        recogniser: nn.Module,
+        q_network: nn.Module,
         *,
         noise: int,
         shape: tuple[int, ...],
@@ -92,91 +99,122 @@ class Disentangle(Task):
         weight: float = 1.0,
         continuous_weight: float = 0.1,
         critic: nn.Module | None = None,
-        nets: str | None = None,
-        width: int = 64,
+        architecture: str | None = None,
+        base_channels: int = 64,
     ) -> None:
         super().__init__()
         self.generator = generator
-        self.recogniser = recogniser
-        self.noise = int(parameter("noise", noise, low=1))
+        self.q_network = q_network
+        self.noise = int(check_number("noise", noise, low=1))
         self.shape = tuple(shape)
         self.sizes, self.continuous = _code_sizes(codes, continuous)
-        self.weight = parameter("weight", weight, low=0)
-        self.continuous_weight = parameter("continuous_weight", continuous_weight, low=0)
-        self.nets = nets
-        self.width = width
+        self.weight = check_number("weight", weight, low=0)
+        self.continuous_weight = check_number("continuous_weight", continuous_weight, low=0)
+        self.architecture = architecture
+        self.base_channels = base_channels
         # In a tuple, so that the critic's parameters are not taken for the player's.
         self._critic = (critic,)
         like = next(generator.parameters())
-        sampling.check_generator(generator, self.shape, torch.zeros(2, noise + sum(self.sizes) + continuous).to(like))
-        found, wanted = heads.outputs_of(recogniser, self.shape, "recogniser"), sum(self.sizes) + 2 * continuous
+        sampling.check_generator(
+            generator, self.shape, torch.zeros(2, noise + sum(self.sizes) + continuous).to(like)
+        )
+        found, wanted = (
+            heads.outputs_of(q_network, self.shape, "q_network"),
+            sum(self.sizes) + 2 * continuous,
+        )
         if tuple(found.shape[1:]) != (wanted,):
             raise ValueError(
-                f"recogniser: expected outputs (N, {wanted}), got (N, {', '.join(map(str, found.shape[1:]))})"
+                f"q_network: expected outputs (N, {wanted}), got (N, {', '.join(map(str, found.shape[1:]))})"
             )
 
     @classmethod
-    def for_data(
+    def from_data(
         cls,
-        source: Source | LazySource,
+        source: ArrayDataset | StreamedDataset,
         *,
         codes: Sequence[int] = (10,),
         continuous: int = 2,
         noise: int = 62,
         weight: float = 1.0,
         continuous_weight: float = 0.1,
-        nets: str | None = None,
-        width: int = 64,
+        architecture: str | None = None,
+        base_channels: int = 64,
     ) -> Self:
         """A task with networks sized from the data; labels, if there are any, are not looked at."""
         discrete, continuous = _code_sizes(codes, continuous)
-        latent = int(parameter("noise", noise, low=1)) + sum(discrete) + continuous
-        generator = sampling.propose_generator(source, latent, nets=nets, width=width)
-        recogniser = predictor_for(source.shape, sum(discrete) + 2 * continuous)
+        latent = int(check_number("noise", noise, low=1)) + sum(discrete) + continuous
+        generator = sampling.propose_generator(
+            source, latent, architecture=architecture, base_channels=base_channels
+        )
+        q_network = predictor_for(source.shape, sum(discrete) + 2 * continuous)
         return cls(
             generator,
-            recogniser,
+            q_network,
             noise=noise,
             shape=source.shape,
             codes=discrete,
             continuous=continuous,
             weight=weight,
             continuous_weight=continuous_weight,
-            nets=nets,
-            width=width,
+            architecture=architecture,
+            base_channels=base_channels,
         )
 
     @classmethod
-    def from_recipe(cls, recipe: dict[str, Any]) -> Self:
-        """The task whose `recipe` this is, with fresh weights."""
-        settings = {k: v for k, v in recipe.items() if k not in ("generator", "recogniser", "shape")}
-        return cls(build(recipe["generator"]), build(recipe["recogniser"]), shape=tuple(recipe["shape"]), **settings)
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        settings = {k: v for k, v in config.items() if k not in ("generator", "q_network", "shape")}
+        return cls(
+            build(config["generator"]),
+            build(config["q_network"]),
+            shape=tuple(config["shape"]),
+            **settings,
+        )
 
-    def forward(self, batch: Batch) -> Round:
+    def forward(self, batch: Batch) -> TaskOutput:
         x = batch[0]
         z, classes, values = self._drawn(x)
         fake = self.generator(self._latent(z, classes, values))
-        found = log_likelihoods(self._posterior(self.recogniser(fake)), classes, values).mean(0)
+        found = log_likelihoods(self._posterior(self.q_network(fake)), classes, values).mean(0)
         weights = [self.weight] * len(self.sizes) + [self.continuous_weight] * self.continuous
-        loss = -sum((w * one for w, one in zip(weights, found.unbind(), strict=True)), found.new_zeros(()))
+        loss = -sum(
+            (w * one for w, one in zip(weights, found.unbind(), strict=True)), found.new_zeros(())
+        )
         loss = sampling.with_penalty(loss, self.generator)
-        return Round({CONTEST: Sides(x, fake)}, loss, {"log_likelihood": found.detach()})
+        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, {"log_likelihood": found.detach()})
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         if self._critic[0] is not None:
-            return {CONTEST: self._critic[0]}
-        return {CONTEST: sampling.propose_critic(self.shape, chain, nets=self.nets, width=self.width)}
+            return {CRITIC: self._critic[0]}
+        return {
+            CRITIC: sampling.propose_critic(
+                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
+            )
+        }
 
-    def refuses(self, objective: Objective) -> str | None:
+    def check_compatibility(self, objective: Objective) -> str | None:
         return sampling.refusal(objective)
 
-    def recipe(self) -> dict[str, Any] | None:
-        nets = {"generator": self.generator, "recogniser": self.recogniser}
-        if self._critic[0] is not None or not all(isinstance(net, Network) for net in nets.values()):
+    def config(self) -> dict[str, Any] | None:
+        architecture = {"generator": self.generator, "q_network": self.q_network}
+        if self._critic[0] is not None or not all(
+            isinstance(net, Network) for net in architecture.values()
+        ):
             return None
-        names = ("noise", "continuous", "weight", "continuous_weight", "nets", "width")
+        names = (
+            "noise",
+            "continuous",
+            "weight",
+            "continuous_weight",
+            "architecture",
+            "base_channels",
+        )
         settings = {"codes": list(self.sizes), **{name: getattr(self, name) for name in names}}
-        return {**{k: cast(Network, net).recipe() for k, net in nets.items()}, "shape": list(self.shape), **settings}
+        return {
+            **{k: cast(Network, net).config() for k, net in architecture.items()},
+            "shape": list(self.shape),
+            **settings,
+        }
 
     @torch.no_grad()
     def sample(self, n: int, codes: Tensor | None = None) -> Tensor:
@@ -184,8 +222,8 @@ class Disentangle(Task):
 
         Args:
             n: How many.
-            codes: Codes (n, D + C): the class of each discrete code, then the value of each continuous one; drawn if
-                None.
+            codes: Codes (n, D + C): the class of each discrete code, then the value of each
+                continuous one; drawn if None.
 
         Returns:
             Samples (n, *shape).
@@ -204,19 +242,21 @@ class Disentangle(Task):
 
         Args:
             z: The noise.
-            codes: As for `sample`; the first class of each discrete code and the middle of each continuous one if None,
-                so that samples differ in their noise alone.
+            codes: As for `sample`; the first class of each discrete code and the middle of each
+                continuous one if None, so that samples differ in their noise alone.
 
         Raises:
             ValueError: As for `sample`.
         """
         z = z.to(self._blank(1))
-        held = z.new_zeros(len(z), len(self.sizes) + self.continuous) if codes is None else codes.to(z)
+        held = (
+            z.new_zeros(len(z), len(self.sizes) + self.continuous) if codes is None else codes.to(z)
+        )
         return self._made(z, *self._given(held, len(z)))
 
     def codes(self, x: Tensor) -> Posterior:
         """The recogniser's posterior of the codes of samples `x` (N, *shape), in evaluation mode."""
-        return self._posterior(heads.predict(self.recogniser, x))
+        return self._posterior(heads.predict(self.q_network, x))
 
     @torch.no_grad()
     def traverse(self, code: int, values: Tensor | None = None, rows: int = 5) -> Tensor:
@@ -238,30 +278,40 @@ class Disentangle(Task):
             raise ValueError(f"code: expected one of 0 to {count - 1}, got {code}")
         if values is None:
             discrete = code < len(self.sizes)
-            values = torch.arange(self.sizes[code]).float() if discrete else torch.linspace(-1, 1, 10)
+            values = (
+                torch.arange(self.sizes[code]).float() if discrete else torch.linspace(-1, 1, 10)
+            )
         z, classes, numbers = self._drawn(self._blank(rows))
-        codes = torch.cat([*(c[:, None].to(z) for c in classes), numbers], 1).repeat_interleave(len(values), 0)
+        codes = torch.cat([*(c[:, None].to(z) for c in classes), numbers], 1).repeat_interleave(
+            len(values), 0
+        )
         codes[:, code] = values.to(codes).repeat(rows)
         classes, numbers = self._given(codes, len(codes))
-        return self._made(z.repeat_interleave(len(values), 0), classes, numbers).unflatten(0, (rows, len(values)))
+        return self._made(z.repeat_interleave(len(values), 0), classes, numbers).unflatten(
+            0, (rows, len(values))
+        )
 
     @torch.no_grad()
     def information(self, n: int = 1000) -> Tensor:
         """Lower bound of the mutual information of each code with the samples, in nats: float (D + C,).
 
-        It is H(c) + E log q(c | G(z, c)), at most H(c) = log K for a discrete code; that of a continuous code is
-        infinite in truth, and bounded here by the least standard deviation.
+        It is H(c) + E log q(c | G(z, c)), at most H(c) = log K for a discrete code; that of a
+        continuous code is infinite in truth, and bounded here by the least standard deviation.
 
         Args:
             n: How many samples the mean is taken over.
         """
         z, classes, values = self._drawn(self._blank(n))
         found = log_likelihoods(self.codes(self._made(z, classes, values)), classes, values).mean(0)
-        return found + torch.tensor([log(size) for size in self.sizes] + [log(2)] * self.continuous).to(found)
+        return found + torch.tensor(
+            [log(size) for size in self.sizes] + [log(2)] * self.continuous
+        ).to(found)
 
     def _posterior(self, outputs: Tensor) -> Posterior:
         *logits, mean, raw = outputs.split([*self.sizes, self.continuous, self.continuous], 1)
-        return Posterior(tuple(log_softmax(one, 1) for one in logits), mean, LEAST_STD + softplus(raw))
+        return Posterior(
+            tuple(log_softmax(one, 1) for one in logits), mean, LEAST_STD + softplus(raw)
+        )
 
     def _blank(self, n: int) -> Tensor:
         """As many rows as samples are wanted, where the generator is."""
@@ -270,26 +320,30 @@ class Disentangle(Task):
     def _drawn(self, like: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         """Noise, classes and values for as many samples as `like` has rows."""
         n = len(like)
-        classes = [processes.randint(size, n, device=like.device) for size in self.sizes]
-        values = 2 * processes.rand(n, self.continuous, like=like) - 1
-        return processes.randn(n, self.noise, like=like), classes, values
+        classes = [distributed.randint(size, n, device=like.device) for size in self.sizes]
+        values = 2 * distributed.rand(n, self.continuous, like=like) - 1
+        return distributed.randn(n, self.noise, like=like), classes, values
 
     def _latent(self, z: Tensor, classes: Sequence[Tensor], values: Tensor) -> Tensor:
-        chosen = [indicators(c, size, z) for c, size in zip(classes, self.sizes, strict=True)]
+        chosen = [one_hot(c, size, z) for c, size in zip(classes, self.sizes, strict=True)]
         return torch.cat([z, *chosen, values], 1)
 
     def _made(self, z: Tensor, classes: Sequence[Tensor], values: Tensor) -> Tensor:
-        with evaluating(self.generator):
+        with eval_mode(self.generator):
             return self.generator(self._latent(z, classes, values))
 
     def _given(self, codes: Tensor, n: int) -> tuple[list[Tensor], Tensor]:
         wanted = (n, len(self.sizes) + self.continuous)
         if tuple(codes.shape) != wanted:
-            raise ValueError(f"codes: expected shape {wanted}, a column a code, got {tuple(codes.shape)}")
+            raise ValueError(
+                f"codes: expected shape {wanted}, a column a code, got {tuple(codes.shape)}"
+            )
         classes = [column.long() for column in codes[:, : len(self.sizes)].unbind(1)]
         for k, (column, size) in enumerate(zip(classes, self.sizes, strict=True)):
             if int(column.min()) < 0 or int(column.max()) >= size:
-                raise ValueError(f"codes: expected classes below {size} in column {k}, got {column.tolist()}")
+                raise ValueError(
+                    f"codes: expected classes below {size} in column {k}, got {column.tolist()}"
+                )
         return classes, codes[:, len(self.sizes) :].float()
 
 
@@ -303,13 +357,17 @@ def log_likelihoods(posterior: Posterior, classes: Sequence[Tensor], values: Ten
     """
     discrete = [p.gather(1, c[:, None]) for p, c in zip(posterior.discrete, classes, strict=True)]
     scaled = (values - posterior.mean) / posterior.std
-    return torch.cat([*discrete, -0.5 * scaled.square() - posterior.std.log() - 0.5 * log(2 * pi)], 1)
+    return torch.cat(
+        [*discrete, -0.5 * scaled.square() - posterior.std.log() - 0.5 * log(2 * pi)], 1
+    )
 
 
 def _code_sizes(codes: Sequence[int], continuous: int) -> tuple[tuple[int, ...], int]:
-    discrete, continuous = sizes("codes", codes), int(parameter("continuous", continuous, low=0))
+    discrete, continuous = sizes("codes", codes), int(check_number("continuous", continuous, low=0))
     if 1 in discrete or not (discrete or continuous):
-        raise ValueError(f"codes: expected one or more codes, of 2 or more classes each, got {codes!r}")
+        raise ValueError(
+            f"codes: expected one or more codes, of 2 or more classes each, got {codes!r}"
+        )
     return discrete, continuous
 
 

@@ -6,18 +6,18 @@ from typing import Any, Self, cast, final
 import torch
 from torch import Tensor, erfinv, nn
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.core.chain import Chain
-from advlearn.core.checks import parameter as checked
-from advlearn.core.modes import evaluating
+from advlearn.core.checks import check_number
+from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
-from advlearn.core.task import Batch, Round, Sides, Task
-from advlearn.data.lazy import LazySource
-from advlearn.data.source import Source
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.streamed_dataset import StreamedDataset
 from advlearn.nets import Network, build
 from advlearn.tasks import _sampling as sampling
 
-CONTEST = "data"
+CRITIC = "data"
 KEPT = 64
 """Vectors of the data that a task keeps, to draw samples by where none are given."""
 
@@ -28,30 +28,34 @@ class Generate(Task):
 
     .. math:: fake = G(z)\ or\ G(z, y), \qquad z \sim N(0, I)
 
-    With classes or vectors, real samples are pairs (x, y), fake ones (G(z, y), y) with the same y. What a generator's
-    method ``penalty()`` returns, if it has one, is added to the player's loss.
+    With classes or vectors, real samples are pairs (x, y), fake ones (G(z, y), y) with the same y.
+    What a generator's method ``penalty()`` returns, if it has one, is added to the player's loss.
 
     Args:
-        generator: Module from z (N, latent), and y (N,) with classes or (N, d) with vectors, to samples (N, *shape).
+        generator: Module from z (N, latent), and y (N,) with classes or (N, d) with vectors, to
+            samples (N, *shape).
         latent: Size of z.
         shape: Shape of one sample.
         classes: Number of classes to condition on; 0 for none.
-        vectors: In the place of classes, some of the vectors to condition on, float (K, d): features, word vectors, an
-            embedding. They say how long one is, and `sample` takes them in turn where none are given; a buffer.
+        vectors: In the place of classes, some of the vectors to condition on, float (K, d):
+            features, word vectors, an embedding. They say how long one is, and `sample` takes them
+            in turn where none are given; a buffer.
         critic: The user's critic; None for a network sized from `shape` and the objective.
-        nets: Name of the family (`advlearn.nets.families`) that critic is of; None chooses by `shape`.
-        width: Channels at half resolution of the critic that is proposed.
+        architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
+            chooses by `shape`.
+        base_channels: Channels at half resolution of the critic that is proposed.
 
     Raises:
-        ValueError: If a size is below its least value, the generator's samples are not of `shape`, or there are both
-            classes and vectors.
+        ValueError: If a size is below its least value, the generator's samples are not of `shape`,
+            or there are both classes and vectors.
 
     Example:
         >>> task = Generate(torch.nn.Linear(3, 2), latent=3, shape=(2,))
         >>> task.sample(5).shape
         torch.Size([5, 2])
 
-    Reference: Goodfellow et al. 2014, equation 1; Mirza and Osindero 2014, equation 2, conditional on any y.
+    Reference: Goodfellow et al. 2014, equation 1; Mirza and Osindero 2014, equation 2, conditional
+    on any y.
     """
 
     vectors: Tensor | None
@@ -65,21 +69,25 @@ class Generate(Task):
         classes: int = 0,
         vectors: Tensor | None = None,
         critic: nn.Module | None = None,
-        nets: str | None = None,
-        width: int = 64,
+        architecture: str | None = None,
+        base_channels: int = 64,
     ) -> None:
         super().__init__()
         if latent < 1:
             raise ValueError(f"latent: expected at least 1, got {latent}")
-        if vectors is not None and (classes or vectors.ndim != 2 or not vectors.is_floating_point()):
+        if vectors is not None and (
+            classes or vectors.ndim != 2 or not vectors.is_floating_point()
+        ):
             got = f"{vectors.dtype} {tuple(vectors.shape)} and {classes} classes"
-            raise ValueError(f"vectors: expected floats (K, d) and no classes beside them, got {got}")
+            raise ValueError(
+                f"vectors: expected floats (K, d) and no classes beside them, got {got}"
+            )
         self.generator = generator
         self.latent = latent
         self.shape = tuple(shape)
         self.classes = classes
-        self.nets = nets
-        self.width = width
+        self.architecture = architecture
+        self.base_channels = base_channels
         # In a tuple, so that the critic's parameters are not taken for the player's.
         self._critic = (critic,)
         z = next(generator.parameters()).new_zeros(2, latent)
@@ -87,81 +95,117 @@ class Generate(Task):
         sampling.check_generator(generator, self.shape, z, *self._given(2, None))
 
     @classmethod
-    def for_data(
+    def from_data(
         cls,
-        source: Source | LazySource,
+        source: ArrayDataset | StreamedDataset,
         *,
         conditional: bool = False,
         latent: int = 64,
-        nets: str | None = None,
-        width: int = 64,
+        architecture: str | None = None,
+        base_channels: int = 64,
     ) -> Self:
         """A task sized from the data: convolutional networks for images from 16 pixels a side, perceptrons below."""
         classes = source.classes if conditional else 0
-        y = source.y if conditional and isinstance(source, Source) and source.vectors else None
+        y = (
+            source.y
+            if conditional and isinstance(source, ArrayDataset) and source.vectors
+            else None
+        )
         vectors = None if y is None else y[:KEPT]
         size = classes if vectors is None else vectors.shape[1]
-        generator = sampling.propose_generator(source, latent, classes=size, nets=nets, width=width)
-        sizes = {"latent": latent, "shape": source.shape, "classes": classes, "nets": nets, "width": width}
+        generator = sampling.propose_generator(
+            source, latent, classes=size, architecture=architecture, base_channels=base_channels
+        )
+        sizes = {
+            "latent": latent,
+            "shape": source.shape,
+            "classes": classes,
+            "architecture": architecture,
+            "base_channels": base_channels,
+        }
         return cls(generator, vectors=vectors, **sizes)
 
     @classmethod
-    def from_recipe(cls, recipe: dict[str, Any]) -> Self:
-        """The task whose `recipe` this is, with fresh weights."""
-        sizes = {name: recipe[name] for name in ("latent", "classes", "nets", "width") if name in recipe}
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        sizes = {
+            name: config[name]
+            for name in ("latent", "classes", "architecture", "base_channels")
+            if name in config
+        }
         # The vectors themselves are weights, which follow.
-        vectors = torch.zeros(recipe["vectors"]) if recipe.get("vectors") else None
-        return cls(build(recipe["generator"]), shape=tuple(recipe["shape"]), vectors=vectors, **sizes)
+        vectors = torch.zeros(config["vectors"]) if config.get("vectors") else None
+        return cls(
+            build(config["generator"]), shape=tuple(config["shape"]), vectors=vectors, **sizes
+        )
 
-    def forward(self, batch: Batch) -> Round:
+    def forward(self, batch: Batch) -> TaskOutput:
         x = batch[0]
-        z = processes.randn(x.shape[0], self.latent, like=x)
+        z = distributed.randn(x.shape[0], self.latent, like=x)
         if not self._condition:
-            sides = Sides(x, self.generator(z))
+            sides = SamplePair(x, self.generator(z))
         else:
             y = batch[1]
-            sides = Sides((x, y), (self.generator(z, y), y))
-        return Round({CONTEST: sides}, loss=sampling.own_penalty(self.generator))
+            sides = SamplePair((x, y), (self.generator(z, y), y))
+        return TaskOutput({CRITIC: sides}, loss=sampling.own_penalty(self.generator))
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         if self._critic[0] is not None:
-            return {CONTEST: self._critic[0]}
-        sizes = {"classes": self._condition, "width": self.width}
-        return {CONTEST: sampling.propose_critic(self.shape, chain, nets=self.nets, **sizes)}
+            return {CRITIC: self._critic[0]}
+        sizes = {"classes": self._condition, "base_channels": self.base_channels}
+        return {
+            CRITIC: sampling.propose_critic(
+                self.shape, chain, architecture=self.architecture, **sizes
+            )
+        }
 
-    def refuses(self, objective: Objective) -> str | None:
+    def check_compatibility(self, objective: Objective) -> str | None:
         return sampling.refusal(objective)
 
-    def recipe(self) -> dict[str, Any] | None:
+    def config(self) -> dict[str, Any] | None:
         if not isinstance(self.generator, Network) or self._critic[0] is not None:
             return None
-        sizes = {"latent": self.latent, "classes": self.classes, "nets": self.nets, "width": self.width}
+        sizes = {
+            "latent": self.latent,
+            "classes": self.classes,
+            "architecture": self.architecture,
+            "base_channels": self.base_channels,
+        }
         vectors = None if self.vectors is None else list(self.vectors.shape)
-        return {"generator": self.generator.recipe(), "shape": list(self.shape), "vectors": vectors, **sizes}
+        return {
+            "generator": self.generator.config(),
+            "shape": list(self.shape),
+            "vectors": vectors,
+            **sizes,
+        }
 
     @torch.no_grad()
-    def sample(self, n: int, labels: Tensor | None = None, truncation: float | None = None) -> Tensor:
+    def sample(
+        self, n: int, labels: Tensor | None = None, truncation: float | None = None
+    ) -> Tensor:
         """Draw samples in evaluation mode, from the global generator.
 
         Args:
             n: How many.
-            labels: Classes (n,), int64, or vectors (n, d), float, for a conditional task; drawn evenly if None.
-            truncation: What fidelity is bought with at the cost of variety: 0 gives one sample (for each class), more
-                gives more variety. A generator that has a method ``truncated(z, y, truncation)`` is asked for it; for
-                any other each number of z is drawn from a normal law cut off at plus and minus this bound. None: z
-                as in training.
+            labels: Classes (n,), int64, or vectors (n, d), float, for a conditional task; drawn
+                evenly if None.
+            truncation: What fidelity is bought with at the cost of variety: 0 gives one sample (for
+                each class), more gives more variety. A generator that has a method ``truncated(z,
+                y, truncation)`` is asked for it; for any other each number of z is drawn from a
+                normal law cut off at plus and minus this bound. None: z as in training.
 
         Returns:
             Samples (n, *shape).
 
         Raises:
-            ValueError: If labels are given to an unconditional task, of another length, or out of range; if
-                `truncation` is negative or not finite.
+            ValueError: If labels are given to an unconditional task, of another length, or out of
+                range; if `truncation` is negative or not finite.
 
         Reference:
-            Brock et al. 2019, section 3.1 (truncated normal); Karras et al. 2019, appendix B (a generator's own).
+            Brock et al. 2019, section 3.1 (truncated normal); Karras et al. 2019, appendix B (a
+            generator's own).
         """
-        bound = None if truncation is None else checked("truncation", truncation, low=0)
+        bound = None if truncation is None else check_number("truncation", truncation, low=0)
         device = next(self.generator.parameters()).device
         own = getattr(self.generator, "truncated", None)
         if bound is None or own is not None:
@@ -171,7 +215,7 @@ class Generate(Task):
         y = self._given(n, labels)
         if bound is None or own is None:
             return self.decode(z, *y)
-        with evaluating(self.generator):
+        with eval_mode(self.generator):
             return cast(Tensor, own(z, *(y or (None,)), bound))
 
     @torch.no_grad()
@@ -180,14 +224,15 @@ class Generate(Task):
 
         Args:
             z: The latents.
-            labels: Classes (N,), int64, or vectors (N, d), float, for a conditional task; spread evenly if None.
+            labels: Classes (N,), int64, or vectors (N, d), float, for a conditional task; spread
+                evenly if None.
 
         Raises:
             ValueError: As for `sample`, if the labels do not fit.
         """
         device = next(self.generator.parameters()).device
         y = self._given(len(z), labels)
-        with evaluating(self.generator):
+        with eval_mode(self.generator):
             return cast(Tensor, self.generator(z.to(device), *y))
 
     @property
@@ -199,7 +244,9 @@ class Generate(Task):
         """What n samples are conditional on, if on anything."""
         if self.vectors is not None:
             return sampling.vectors_of(n, labels, self.vectors)
-        return sampling.classes_of(n, labels, self.classes, next(self.generator.parameters()).device)
+        return sampling.classes_of(
+            n, labels, self.classes, next(self.generator.parameters()).device
+        )
 
 
 def truncated_normal(n: int, size: int, bound: float, device: torch.device | None = None) -> Tensor:
@@ -222,7 +269,8 @@ def truncated_normal(n: int, size: int, bound: float, device: torch.device | Non
         >>> bool((truncated_normal(100, 8, bound=0.5).abs() <= 0.5).all())
         True
     """
-    # erf maps the bound to the probability of the interval, and a uniform number of that spread back to z.
+    # erf maps the bound to the probability of the interval, and a uniform number of that spread
+    # back to z.
     uniform = 2 * torch.rand(n, size, device=device) - 1
     z = erfinv(uniform * erf(bound / 2**0.5)) * 2**0.5
     return z.clamp(-bound, bound)

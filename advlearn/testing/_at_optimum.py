@@ -7,14 +7,17 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from advlearn.core.contest import Contest
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.objective import Objective, Pointwise
 from advlearn.testing._material import close, critic, draw, hold, number, of_scores
 
 
 def at_rest(obj: Objective) -> None:
     """At a critic that finds no difference, a player who makes both sides alike is left where it is."""
-    if obj.score in ("vector", "density"):  # a density is the critic's to normalise, not a score's to have alone
+    if obj.critic_output in (
+        "vector",
+        "density",
+    ):  # a density is the critic's to normalise, not a score's to have alone
         return
     level = _level(obj).requires_grad_()
     (gradient,) = torch.autograd.grad(obj.player_loss(of_scores(level, level)), level)
@@ -22,18 +25,23 @@ def at_rest(obj: Objective) -> None:
     hold(close(gradient, torch.zeros_like(gradient), 1e-12), "at_rest", obj, what)
 
 
-def chance(obj: Objective) -> None:
-    """`chance` is the critic's loss where all samples score what the best critic gives equal densities."""
-    hold(isinstance(cast(object, obj.chance), float), "chance", obj, f"chance is {obj.chance!r}, no float")
-    if math.isnan(obj.chance):
+def loss_at_chance(obj: Objective) -> None:
+    """`loss_at_chance` is the critic's loss where all samples score what the best critic gives equal densities."""
+    hold(
+        isinstance(cast(object, obj.loss_at_chance), float),
+        "chance",
+        obj,
+        f"chance is {obj.loss_at_chance!r}, no float",
+    )
+    if math.isnan(obj.loss_at_chance):
         return
     level = _level(obj)
     loss = number(obj.critic_loss(of_scores(level, level)))
     hold(
-        abs(loss - obj.chance) < 1e-9,
+        abs(loss - obj.loss_at_chance) < 1e-9,
         "chance",
         obj,
-        f"chance is {obj.chance:.6g}, a critic at chance loses {loss:.6g}",
+        f"chance is {obj.loss_at_chance:.6g}, a critic at chance loses {loss:.6g}",
     )
 
 
@@ -42,15 +50,18 @@ def optimum(obj: Objective) -> None:
     if not isinstance(obj, Pointwise):
         return
     x = torch.linspace(-8, 8, 2001, dtype=torch.float64)
-    logs = [torch.log_softmax(-(((x - mean) / scale) ** 2) / 2, 0) for mean, scale in ((0.0, 1.0), (1.0, 1.3))]
+    logs = [
+        torch.log_softmax(-(((x - mean) / scale) ** 2) / 2, 0)
+        for mean, scale in ((0.0, 1.0), (1.0, 1.3))
+    ]
     p, q = (log.exp() for log in logs)
     best = obj.optimal_score(logs[0] - logs[1])
     f = obj.divergence((logs[0] - logs[1]).exp())
     if best is None:
         return
-    met = Contest(critic(obj.score), x[:, None], x[:, None], best, best, p, q)
+    met = CriticBatch(critic(obj.critic_output), x[:, None], x[:, None], best, best, p, q)
     if f is not None:
-        found, known = number(obj.estimate(met)), number((q * f).sum())
+        found, known = number(obj.divergence_estimate(met)), number((q * f).sum())
         off = abs(found - known) > 1e-6 * max(1.0, abs(known))
         hold(
             not off,
@@ -58,11 +69,11 @@ def optimum(obj: Objective) -> None:
             obj,
             f"estimate at the optimal critic is {found:.8g}, the divergence {known:.8g}",
         )
-    if obj.score == "density":
+    if obj.critic_output == "density":
         return  # the scores below are of no normalised density
     least = number(obj.critic_loss(met))
     for other in (0.7 * best, 1.3 * best, best - 0.3, best + 0.3, best + 0.3 * torch.sin(2 * x)):
-        other = other.clamp(max=0) if obj.score == "energy" else other
+        other = other.clamp(max=0) if obj.critic_output == "energy" else other
         loss = number(obj.critic_loss(replace(met, real_scores=other, fake_scores=other)))
         hold(
             loss >= least - 1e-9,
@@ -74,12 +85,14 @@ def optimum(obj: Objective) -> None:
 
 def _level(obj: Objective) -> Tensor:
     """What an optimal critic gives to samples that it cannot tell apart."""
-    if obj.score == "vector":
+    if obj.critic_output == "vector":
         return draw(1, 3).expand(6, 3).contiguous()
-    if obj.score == "classes":  # the total of the classes equals the one more that stands for fake
+    if (
+        obj.critic_output == "classes"
+    ):  # the total of the classes equals the one more that stands for fake
         return draw(1, 3).log_softmax(1).expand(6, 3).contiguous()
     equal = torch.zeros(6, dtype=torch.float64)
     best = obj.optimal_score(equal) if isinstance(obj, Pointwise) else None
     if best is not None:
         return best
-    return equal - 0.5 if obj.score == "energy" else equal
+    return equal - 0.5 if obj.critic_output == "energy" else equal

@@ -14,7 +14,7 @@ from advlearn.testing.no_sync import NoSync
 LOSSES = {
     "pointwise": False,
     "decomposable": False,
-    "two_sided": False,
+    "moves_both_sides": False,
     "trains_critic": False,
     "exchangeable": False,
     "sees_shift": False,
@@ -27,7 +27,12 @@ def tags(part: Described) -> None:
     reasons = cast(dict[str, str], getattr(type(part), "reasons", {}))
     for tag, lost in LOSSES.items():
         if getattr(part, tag, not lost) is lost:
-            hold(bool(reasons.get(tag)), "tags", part, f"{tag} is {lost} and reasons[{tag!r}] does not say why")
+            hold(
+                bool(reasons.get(tag)),
+                "tags",
+                part,
+                f"{tag} is {lost} and reasons[{tag!r}] does not say why",
+            )
 
 
 def printed(part: Described) -> None:
@@ -36,12 +41,32 @@ def printed(part: Described) -> None:
     parameters = inspect.signature(cls).parameters
     needed = [name for name in keywords(cls) if parameters[name].default is inspect.Parameter.empty]
     # The class and not the object in these two, which may not be able to print itself.
-    hold(not needed, "printed", cls, f"the constructor needs {', '.join(needed)}; give every parameter a default")
+    hold(
+        not needed,
+        "printed",
+        cls,
+        f"the constructor needs {', '.join(needed)}; give every parameter a default",
+    )
     missing = [name for name in keywords(cls) if not hasattr(part, name)]
-    hold(not missing, "printed", cls, f"the constructor does not store {', '.join(missing)} under that name")
+    hold(
+        not missing,
+        "printed",
+        cls,
+        f"the constructor does not store {', '.join(missing)} under that name",
+    )
     again = cls(**{name: getattr(part, name) for name in keywords(cls)})
-    hold(repr(again) == repr(part), "printed", part, f"built again from what it prints, it is {again!r}")
-    hold(bool(inspect.getdoc(cls)), "printed", part, "the class has no docstring for `describe` to show")
+    hold(
+        repr(again) == repr(part),
+        "printed",
+        part,
+        f"built again from what it prints, it is {again!r}",
+    )
+    hold(
+        bool(inspect.getdoc(cls)),
+        "printed",
+        part,
+        "the class has no docstring for `describe` to show",
+    )
 
 
 def host_sync(part: Described, adversary: Adversary) -> None:
@@ -52,6 +77,6 @@ def host_sync(part: Described, adversary: Adversary) -> None:
     try:
         with NoSync():
             adversary.update(real, fake)
-            adversary.loss(real.requires_grad_(), fake.requires_grad_()).backward()
+            adversary.player_loss(real.requires_grad_(), fake.requires_grad_()).backward()
     except AssertionError as error:
         hold(False, "host_sync", part, str(error))

@@ -7,8 +7,8 @@ from typing import ParamSpec
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.contest import Contest, Samples, mixes_samples, score_both
-from advlearn.core.objective import Objective, Score
+from advlearn.core.critic_batch import CriticBatch, Samples, mixes_samples, score_both
+from advlearn.core.objective import CriticOutput, Objective
 
 N = 6
 CLASSES = 3
@@ -47,7 +47,9 @@ def number(x: Tensor) -> float:
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
     """Normal numbers of a private generator."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+    return torch.randn(
+        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    ).to(dtype)
 
 
 def sides(dtype: torch.dtype = torch.float64, n: int = N) -> tuple[Tensor, Tensor]:
@@ -62,7 +64,9 @@ def labelled(dtype: torch.dtype = torch.float64) -> tuple[Samples, Samples]:
     return (real, y), (fake, y.flip(0))
 
 
-def critic(score: Score = "logit", dtype: torch.dtype = torch.float64, *, classes: int = 0) -> nn.Module:
+def critic(
+    score: CriticOutput = "logit", dtype: torch.dtype = torch.float64, *, classes: int = 0
+) -> nn.Module:
     """A smooth critic of the samples of `sides`, or of `labelled`, with the score an objective asks for."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
@@ -75,7 +79,9 @@ def critic(score: Score = "logit", dtype: torch.dtype = torch.float64, *, classe
         if score != "energy":  # steep enough for penalties that leave a flat critic alone
             with torch.no_grad():
                 first.weight.mul_(3)
-        return _Critic(body, nn.Embedding(classes, 2) if classes else None, score == "energy").to(dtype)
+        return _Critic(body, nn.Embedding(classes, 2) if classes else None, score == "energy").to(
+            dtype
+        )
 
 
 def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
@@ -87,7 +93,9 @@ def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
         return nn.Sequential(layer).to(dtype)
 
 
-def scores(score: Score, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3) -> tuple[Tensor, Tensor]:
+def scores(
+    score: CriticOutput, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3
+) -> tuple[Tensor, Tensor]:
     """Real and fake scores as a good critic gives them: the sides lie apart."""
     u, v = draw(n, seed=5).sigmoid().to(dtype), draw(n, seed=6).sigmoid().to(dtype)
     if score in ("logit", "density"):
@@ -96,26 +104,30 @@ def scores(score: Score, dtype: torch.dtype = torch.float64, *, n: int = N, widt
         return -0.1 - 0.3 * u, -0.5 - 0.4 * v
     # A vector lies near the corner of its side; class logits say "one of them" or "none of them".
     corners = torch.eye(width, dtype=dtype)[:2]
-    centres = 3 * corners if score == "vector" else torch.stack([3 * corners[0], 0 * corners[0] - 2])
+    centres = (
+        3 * corners if score == "vector" else torch.stack([3 * corners[0], 0 * corners[0] - 2])
+    )
     noise = 0.3 * draw(2, n, width, seed=7, dtype=dtype)
     return centres[0] + noise[0], centres[1] + noise[1]
 
 
-def of_scores(real_scores: Tensor, fake_scores: Tensor) -> Contest:
+def of_scores(real_scores: Tensor, fake_scores: Tensor) -> CriticBatch:
     """A contest of given scores, on samples that have nothing to do with them."""
     real = draw(len(real_scores), 2, seed=1, dtype=real_scores.dtype)
     fake = draw(len(fake_scores), 2, seed=2, dtype=real_scores.dtype) * 0.7 + 0.5
-    return Contest(linear(real_scores.dtype), real, fake, real_scores, fake_scores)
+    return CriticBatch(linear(real_scores.dtype), real, fake, real_scores, fake_scores)
 
 
-def meet(critic: nn.Module, real: Samples, fake: Samples) -> Contest:
+def meet(critic: nn.Module, real: Samples, fake: Samples) -> CriticBatch:
     """A contest of a critic, scored as an adversary scores it."""
-    return Contest(critic, real, fake, *score_both(critic, real, fake, apart=mixes_samples(critic)))
+    return CriticBatch(
+        critic, real, fake, *score_both(critic, real, fake, apart=mixes_samples(critic))
+    )
 
 
-def played(objective: Objective, dtype: torch.dtype = torch.float64) -> Contest:
+def played(objective: Objective, dtype: torch.dtype = torch.float64) -> CriticBatch:
     """A contest of a critic with the score that `objective` asks for."""
-    return meet(critic(objective.score, dtype), *sides(dtype))
+    return meet(critic(objective.critic_output, dtype), *sides(dtype))
 
 
 class _Conditional(nn.Module):

@@ -12,10 +12,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessContext, spawn
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
-from advlearn.core.contest import Samples
-from advlearn.core.spec import resolve
+from advlearn.core.critic_batch import Samples
+from advlearn.core.grammar import resolve
 from advlearn.testing._material import CLASSES, critic, draw
 
 SAMPLES = 8
@@ -48,8 +48,8 @@ class Difference:
 
     Args:
         absolute: Largest difference of any gradient or buffer.
-        relative: The largest over the largest value of its kind: the critic's gradients, a player's, state; infinite
-            where a value is not finite.
+        relative: The largest over the largest value of its kind: the critic's gradients, a
+            player's, state; infinite where a value is not finite.
         where: The tensor of the largest relative difference.
         error: What was raised, or an empty string.
     """
@@ -60,50 +60,63 @@ class Difference:
     error: str = ""
 
 
-def compare(cases: Sequence[Case], world: int = 2) -> dict[Case, Difference]:
-    """Play every case in `world` processes over gloo and in this one, and say how far they differ.
+def compare(cases: Sequence[Case], world_size: int = 2) -> dict[Case, Difference]:
+    """Play every case in `world_size` processes over gloo and in this one, and say how far they differ.
 
-    Compared are, after two critic steps, the critic's gradients and the adversary's whole state, and then the gradient
-    that each of two players gets: one behind the fake samples, one behind the real ones.
+    Compared are, after two critic steps, the critic's gradients and the adversary's whole state,
+    and then the gradient that each of two players gets: one behind the fake samples, one behind the
+    real ones.
     """
     with tempfile.TemporaryDirectory() as folder:
-        context = spawn(_worker, (world, folder, list(cases)), nprocs=world, join=False)
+        context = spawn(_worker, (world_size, folder, list(cases)), nprocs=world_size, join=False)
         alone = {case: _attempt(case, 0, 1) for case in cases}
         while not cast(ProcessContext, context).join():
             pass
-        files = [Path(folder) / f"{rank}.pt" for rank in range(world)]
+        files = [Path(folder) / f"{rank}.pt" for rank in range(world_size)]
         each = [cast(list[Found | str], torch.load(file, weights_only=True)) for file in files]
-    return {case: _difference(alone[case], [answers[i] for answers in each]) for i, case in enumerate(cases)}
+    return {
+        case: _difference(alone[case], [answers[i] for answers in each])
+        for i, case in enumerate(cases)
+    }
 
 
-def _worker(rank: int, world: int, folder: str, cases: list[Case]) -> None:
+def _worker(rank: int, world_size: int, folder: str, cases: list[Case]) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world_size
+    )
     try:
-        torch.save([_attempt(case, rank, world) for case in cases], Path(folder) / f"{rank}.pt")
+        torch.save(
+            [_attempt(case, rank, world_size) for case in cases], Path(folder) / f"{rank}.pt"
+        )
     finally:
         dist.destroy_process_group()
 
 
-def _attempt(case: Case, rank: int, world: int) -> Found | str:
+def _attempt(case: Case, rank: int, world_size: int) -> Found | str:
     try:
-        return _play(case, rank, world)
+        return _play(case, rank, world_size)
     except (RuntimeError, ValueError, TypeError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
 
 
-def _play(case: Case, rank: int, world: int) -> Found:
+def _play(case: Case, rank: int, world_size: int) -> Found:
     """One process's part of the game: its rows of the joined batch."""
     dtype = cast(torch.dtype, getattr(torch, case.dtype))
     chain = resolve(case.spec)
-    rows = slice(rank * SAMPLES // world, (rank + 1) * SAMPLES // world)
+    rows = slice(rank * SAMPLES // world_size, (rank + 1) * SAMPLES // world_size)
     x, z = (draw(SAMPLES, 2, seed=seed, dtype=dtype)[rows] for seed in (1, 2))
     y = (torch.arange(SAMPLES) % CLASSES)[rows]
-    weights = [draw(SAMPLES, seed=seed, dtype=dtype).exp()[rows] if case.weighted else None for seed in (3, 4)]
+    weights = [
+        draw(SAMPLES, seed=seed, dtype=dtype).exp()[rows] if case.weighted else None
+        for seed in (3, 4)
+    ]
     named = dict(zip(("real_weights", "fake_weights"), weights, strict=True))
     torch.manual_seed(11)
     players = nn.ModuleDict({side: nn.Linear(2, 2, dtype=dtype) for side in ("real", "fake")})
-    judge = critic(chain.required_objective().score, dtype, classes=CLASSES if case.labelled else 0)
+    judge = critic(
+        chain.required_objective().critic_output, dtype, classes=CLASSES if case.labelled else 0
+    )
     # Not Adam: it makes a step of full size out of the rounding of a gradient that is zero.
     adversary = Adversary(judge, chain, optimizer=lambda ps: torch.optim.SGD(ps, lr=0.01))
 
@@ -112,13 +125,18 @@ def _play(case: Case, rank: int, world: int) -> Found:
 
     for _ in range(UPDATES):
         adversary.update(side(x), side(players["fake"](z)), **named)
-    found = {f"critic gradient {n}": p.grad for n, p in adversary.critic.named_parameters() if p.grad is not None}
+    found = {
+        f"critic gradient {n}": p.grad
+        for n, p in adversary.critic.named_parameters()
+        if p.grad is not None
+    }
     found |= {n: v.clone() for n, v in adversary.state_dict().items() if torch.is_tensor(v)}
     for how, real in (("fakes", side(x)), ("both", side(players["real"](x)))):
         players.zero_grad()
-        adversary.loss(real, side(players["fake"](z)), **named).backward()
-        processes.average_gradients(players.parameters())
-        # No gradient and a gradient of zeros are one: averaging over processes makes the second of the first.
+        adversary.player_loss(real, side(players["fake"](z)), **named).backward()
+        distributed.average_gradients(players.parameters())
+        # No gradient and a gradient of zeros are one: averaging over processes makes the second of
+        # the first.
         found |= {
             f"player gradient, {how} {n}": torch.zeros_like(p) if p.grad is None else p.grad.clone()
             for n, p in players.named_parameters()
@@ -138,7 +156,9 @@ def _difference(alone: Found | str, together: list[Found | str]) -> Difference:
     gaps: list[tuple[float, float, str]] = []
     for answer in cast(list[Found], together):
         if answer.keys() != one.keys():
-            return Difference(math.inf, math.inf, "", f"other tensors: {sorted(answer.keys() ^ one.keys())}")
+            return Difference(
+                math.inf, math.inf, "", f"other tensors: {sorted(answer.keys() ^ one.keys())}"
+            )
         for name, value in one.items():
             gap = _largest(answer[name] - value)
             gaps.append((gap / max(scales[_kind(name)], 1e-6), gap, name))

@@ -19,10 +19,10 @@ WAITS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 class NoSync:
     """A context in which anything that reads a tensor's values on the host raises.
 
-    ``.item()``, ``float(x)``, ``if x:``, ``.tolist()``, ``.cpu()``, ``.numpy()``, ``nonzero``, ``unique`` and
-    indexing by a boolean mask wait for the device on a GPU; inside a training step each costs more than most
-    kernels. The same calls are found on a CPU, the backward pass included. Copies by ``.to("cpu")`` are not
-    found on a CPU.
+    ``.item()``, ``float(x)``, ``if x:``, ``.tolist()``, ``.cpu()``, ``.numpy()``, ``nonzero``,
+    ``unique`` and indexing by a boolean mask wait for the device on a GPU; inside a training step
+    each costs more than most kernels. The same calls are found on a CPU, the backward pass
+    included. Copies by ``.to("cpu")`` are not found on a CPU.
 
     Raises:
         AssertionError: At the call, which the line names.
@@ -42,7 +42,10 @@ class NoSync:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stack.close()
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.contest import Contest
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.objective import Objective
 from advlearn.testing import _both
-from advlearn.testing._at_optimum import at_rest, chance, optimum
+from advlearn.testing._at_optimum import at_rest, loss_at_chance, optimum
 from advlearn.testing._material import (
     close,
     critic,
@@ -29,15 +29,16 @@ from advlearn.testing._material import (
 )
 
 Check = Callable[[Objective], None]
-Loss = Callable[[Contest], Tensor]
+Loss = Callable[[CriticBatch], Tensor]
 
 
 def check_objective(obj: Objective) -> None:
     """Check everything that the library asks of an objective; a few seconds on one core.
 
-    The checks are `CHECKS` of this module, by name: finite in every precision, derivatives against finite
-    differences, high scores mean real, both sides move, the value at the analytic optimum is the divergence,
-    state survives, steps go down, nothing waits for the device. `obj` is copied, not changed.
+    The checks are `CHECKS` of this module, by name: finite in every precision, derivatives against
+    finite differences, high scores mean real, both sides move, the value at the analytic optimum is
+    the divergence, state survives, steps go down, nothing waits for the device. `obj` is copied,
+    not changed.
 
     Args:
         obj: The objective, as its user would build it.
@@ -68,17 +69,27 @@ def finite(obj: Objective) -> None:
             losses = {name: loss(met).detach() for name, loss in _losses(obj).items()}
             rewards = obj.reward(met)
         for name, loss in losses.items():
-            hold(loss.shape == (), "finite", obj, f"{name} is no scalar, it has shape {tuple(loss.shape)}")
+            hold(
+                loss.shape == (),
+                "finite",
+                obj,
+                f"{name} is no scalar, it has shape {tuple(loss.shape)}",
+            )
             hold(bool(loss.isfinite()), "finite", obj, f"{name} in {precision} is {number(loss)}")
             hold(loss.dtype == dtype, "finite", obj, f"{name} in {precision} is {loss.dtype}")
         n = len(met.fake_scores)
-        hold(rewards.shape == (n,), "finite", obj, f"reward of {n} samples has shape {tuple(rewards.shape)}")
+        hold(
+            rewards.shape == (n,),
+            "finite",
+            obj,
+            f"reward of {n} samples has shape {tuple(rewards.shape)}",
+        )
         hold(bool(rewards.isfinite().all()), "finite", obj, f"reward in {precision} is not finite")
 
 
 def full_precision(obj: Objective) -> None:
     """Scores in full precision give the same losses inside autocast as outside."""
-    met = of_scores(*scores(obj.score, torch.float32, width=16))
+    met = of_scores(*scores(obj.critic_output, torch.float32, width=16))
     for name, loss in _losses(obj).items():
         outside = loss(met)
         with torch.autocast("cpu", torch.bfloat16):
@@ -89,13 +100,15 @@ def full_precision(obj: Objective) -> None:
 
 def order(obj: Objective) -> None:
     """The order of each side does not count where it is `exchangeable`, else that of pairs in each half."""
-    met = of_scores(*scores(obj.score))
+    met = of_scores(*scores(obj.critic_output))
     n = len(met.fake_scores)
     flipped = torch.cat([torch.arange(n // 2).flip(0), torch.arange(n // 2, n).flip(0)])
     shuffled = (torch.tensor([4, 2, 0, 5, 1, 3]), torch.arange(n))
     free = getattr(obj, "exchangeable", True)
     for rows in (shuffled, shuffled[::-1]) if free else ((flipped, flipped),):
-        moved = Contest(met.critic, *_rows((met.real, met.fake), rows), *_rows(met.scores, rows))
+        moved = CriticBatch(
+            met.critic, *_rows((met.real, met.fake), rows), *_rows(met.scores, rows)
+        )
         for name, loss in _losses(obj).items():
             hold(
                 close(loss(moved), loss(met), 1e-10),
@@ -107,14 +120,23 @@ def order(obj: Objective) -> None:
 
 def weights(obj: Objective) -> None:
     """Equal weights change nothing, or are refused in one line that names them."""
-    met = of_scores(*scores(obj.score))
+    met = of_scores(*scores(obj.critic_output))
     n = len(met.fake_scores)
-    weighted = replace(met, real_weights=torch.full((n,), 2.0).double(), fake_weights=torch.full((n,), 3.0).double())
+    weighted = replace(
+        met,
+        real_weights=torch.full((n,), 2.0).double(),
+        fake_weights=torch.full((n,), 3.0).double(),
+    )
     for name, loss in _losses(obj).items():
         try:
             value = loss(weighted)
         except ValueError as error:
-            hold("weights" in str(error), "weights", obj, f"{name} refuses weights with the line {error}")
+            hold(
+                "weights" in str(error),
+                "weights",
+                obj,
+                f"{name} refuses weights with the line {error}",
+            )
         else:
             hold(
                 close(value, loss(met), 1e-10),
@@ -128,18 +150,21 @@ def parts(obj: Objective) -> None:
     """Where it is `decomposable`, the losses of a batch are the means of the losses of its halves."""
     if not obj.decomposable:
         return
-    met = of_scores(*scores(obj.score))
+    met = of_scores(*scores(obj.critic_output))
     half = torch.arange(len(met.fake_scores) // 2)
     for name, loss in _losses(obj).items():
         rows = ((half, half), (half + len(half), half + len(half)))
-        values = [loss(Contest(met.critic, *_rows((met.real, met.fake), r), *_rows(met.scores, r))) for r in rows]
+        values = [
+            loss(CriticBatch(met.critic, *_rows((met.real, met.fake), r), *_rows(met.scores, r)))
+            for r in rows
+        ]
         what = f"{name} is not the mean over two halves of a batch, yet decomposable is True"
         hold(close(torch.stack(values).mean(), loss(met), 1e-10), "parts", obj, what)
 
 
 def gradients(obj: Objective) -> None:
     """Derivatives of both losses by the scores agree with finite differences."""
-    real, fake = (s.requires_grad_() for s in scores(obj.score))
+    real, fake = (s.requires_grad_() for s in scores(obj.critic_output))
     for name, loss in _losses(obj).items():
 
         def of(r: Tensor, f: Tensor, loss: Loss = loss) -> Tensor:
@@ -153,19 +178,31 @@ def gradients(obj: Objective) -> None:
 
 def sign(obj: Objective) -> None:
     """The player's step makes fake samples score more like real ones; their reward grows on the way."""
-    real, fake = scores(obj.score)
+    real, fake = scores(obj.critic_output)
     fake = fake.requires_grad_()
     loss = obj.player_loss(of_scores(real, fake))
     (gradient,) = torch.autograd.grad(loss, fake)
     if fake.ndim == 1:
-        hold(bool((gradient < 0).all()), "sign", obj, "the player's step does not raise every fake score")
+        hold(
+            bool((gradient < 0).all()),
+            "sign",
+            obj,
+            "the player's step does not raise every fake score",
+        )
         rising = fake.detach().sort().values
         rewards = obj.reward(of_scores(real, rising))
-        hold(bool((rewards.diff() > 0).all()), "sign", obj, "the reward does not grow with the score")
+        hold(
+            bool((rewards.diff() > 0).all()), "sign", obj, "the reward does not grow with the score"
+        )
         return
     towards = (real.mean(0) - fake.detach().mean(0)).flatten()
     along = gradient.sum(0).flatten() @ towards
-    hold(number(along) < 0, "sign", obj, "the player's step does not move fake scores towards real ones")
+    hold(
+        number(along) < 0,
+        "sign",
+        obj,
+        "the player's step does not move fake scores towards real ones",
+    )
     among = torch.cat([real + 0.01, fake.detach()])
     rewards = obj.reward(of_scores(real, among)).unflatten(0, (2, -1)).mean(1)
     hold(
@@ -177,16 +214,18 @@ def sign(obj: Objective) -> None:
 
 
 def both_sides(obj: Objective) -> None:
-    """Where it is `two_sided`, the player moves the two sides in opposite directions."""
-    if not obj.two_sided:
+    """Where it is `moves_both_sides`, the player moves the two sides in opposite directions."""
+    if not obj.moves_both_sides:
         return
-    real, fake = (s.requires_grad_() for s in scores(obj.score))
-    of_real, of_fake = torch.autograd.grad(obj.player_loss(of_scores(real, fake)), (real, fake), allow_unused=True)
+    real, fake = (s.requires_grad_() for s in scores(obj.critic_output))
+    of_real, of_fake = torch.autograd.grad(
+        obj.player_loss(of_scores(real, fake)), (real, fake), allow_unused=True
+    )
     hold(
         of_real is not None,
         "both_sides",
         obj,
-        "the player's loss does not move the real side, yet two_sided is True",
+        "the player's loss does not move the real side, yet moves_both_sides is True",
     )
     assert of_real is not None and of_fake is not None
     if real.ndim == 1:
@@ -204,11 +243,11 @@ def both_sides(obj: Objective) -> None:
 
 def state(obj: Objective) -> None:
     """State dict and deep copy carry everything: the same losses afterwards, and nothing shared."""
-    first, second = of_scores(*scores(obj.score)), played(obj)
+    first, second = of_scores(*scores(obj.critic_output)), played(obj)
     for met in (second, first):
         obj.critic_loss(met)
         with torch.no_grad():
-            obj.advance()
+            obj.update_state()
     cls = cast(Callable[[], Objective], type(obj))
     loaded = copy.deepcopy(obj) if repr(cls()) != repr(obj) else cls()
     loaded.load_state_dict(obj.state_dict())
@@ -222,7 +261,7 @@ def state(obj: Objective) -> None:
 
 def steps(obj: Objective) -> None:
     """A small step of the critic lowers its loss, a small step on fake samples the player's."""
-    judge, (real, fake) = critic(obj.score), sides()
+    judge, (real, fake) = critic(obj.critic_output), sides()
     if obj.trains_critic:
         before, still = meet(judge, real, fake), copy.deepcopy(obj)
         loss = still.critic_loss(before)
@@ -250,7 +289,7 @@ def steps(obj: Objective) -> None:
 
 def host_sync(obj: Objective) -> None:
     """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
-    _both.host_sync(obj, Adversary(critic(obj.score, torch.float32), obj))
+    _both.host_sync(obj, Adversary(critic(obj.critic_output, torch.float32), obj))
 
 
 def _losses(obj: Objective) -> dict[str, Loss]:
@@ -277,7 +316,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             sign,
             both_sides,
             at_rest,
-            chance,
+            loss_at_chance,
             optimum,
             state,
             steps,

@@ -11,7 +11,7 @@ from torch.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
-from advlearn.core.contest import Contest, Samples, detach
+from advlearn.core.critic_batch import CriticBatch, Samples, detach
 from advlearn.core.regularizer import Regularizer
 from advlearn.objectives.hinge import Hinge
 from advlearn.testing import _both
@@ -30,17 +30,17 @@ from advlearn.testing._material import (
 )
 
 Check = Callable[[Regularizer], None]
-Term = Callable[[Contest], Tensor | None]
+Term = Callable[[CriticBatch], Tensor | None]
 METHODS = ("wrap", "shown", "penalty", "player_penalty", "project")
 
 
 def check_regularizer(obj: Regularizer) -> None:
     """Check everything that the library asks of a regularizer; a few seconds on one core.
 
-    The checks are `CHECKS` of this module, by name: finite in every precision, first and second derivatives
-    against finite differences, fakes held fixed in the critic's penalty, labels accepted, state survives,
-    steps go down, nothing waits for the device. `obj` is copied, not changed; it must not have wrapped a
-    critic yet.
+    The checks are `CHECKS` of this module, by name: finite in every precision, first and second
+    derivatives against finite differences, fakes held fixed in the critic's penalty, labels
+    accepted, state survives, steps go down, nothing waits for the device. `obj` is copied, not
+    changed; it must not have wrapped a critic yet.
 
     Args:
         obj: The regularizer, as its user would build it.
@@ -62,7 +62,12 @@ def check_regularizer(obj: Regularizer) -> None:
 def acts(obj: Regularizer) -> None:
     """It gives at least one of the five methods."""
     given = [name for name in METHODS if getattr(type(obj), name) is not getattr(Regularizer, name)]
-    hold(bool(given), "acts", obj, f"it has none of {', '.join(METHODS)} of its own, so it does nothing")
+    hold(
+        bool(given),
+        "acts",
+        obj,
+        f"it has none of {', '.join(METHODS)} of its own, so it does nothing",
+    )
 
 
 def wraps(obj: Regularizer) -> None:
@@ -88,16 +93,33 @@ def wraps(obj: Regularizer) -> None:
 
 
 def shows(obj: Regularizer) -> None:
-    """`shown` returns as many fake samples of the same kind, finite, without graph, from the first step on."""
+    """`filter_fakes` returns as many fake samples of the same kind, finite, without graph, from the first step on."""
     _, fake = labelled()
     given, weights = cast(tuple[Tensor, ...], fake), torch.ones(N)
     for _ in range(3):
-        found, weighed = obj.shown(fake, weights)
+        found, weighed = obj.filter_fakes(fake, weights)
         parts = cast(tuple[Tensor, ...], found)
-        alike = [(p.shape, p.dtype, p.requires_grad) for p in parts] == [(p.shape, p.dtype, False) for p in given]
-        hold(alike, "shows", obj, "the samples it shows are of another shape or dtype, or carry a graph")
-        hold(weighed is not None and weighed.shape == (N,), "shows", obj, "a weight for each sample is missing")
-        hold(all(bool(p.isfinite().all()) for p in parts), "shows", obj, "the samples it shows are not finite")
+        alike = [(p.shape, p.dtype, p.requires_grad) for p in parts] == [
+            (p.shape, p.dtype, False) for p in given
+        ]
+        hold(
+            alike,
+            "shows",
+            obj,
+            "the samples it shows are of another shape or dtype, or carry a graph",
+        )
+        hold(
+            weighed is not None and weighed.shape == (N,),
+            "shows",
+            obj,
+            "a weight for each sample is missing",
+        )
+        hold(
+            all(bool(p.isfinite().all()) for p in parts),
+            "shows",
+            obj,
+            "the samples it shows are not finite",
+        )
 
 
 def finite(obj: Regularizer) -> None:
@@ -123,7 +145,12 @@ def finite(obj: Regularizer) -> None:
                     obj,
                     f"{name} is no scalar, it has shape {tuple(value.shape)}",
                 )
-                hold(bool(value.isfinite()), "finite", obj, f"{name} in {precision} is {number(value)}")
+                hold(
+                    bool(value.isfinite()),
+                    "finite",
+                    obj,
+                    f"{name} in {precision} is {number(value)}",
+                )
                 hold(value.dtype == dtype, "finite", obj, f"{name} in {precision} is {value.dtype}")
 
 
@@ -157,7 +184,7 @@ def detached(obj: Regularizer) -> None:
     wrapped, (real, fake) = obj.wrap(critic()), sides()
     scored = meet(wrapped, real, fake)
     live = fake.clone().requires_grad_()
-    penalty = obj.penalty(Contest(wrapped, real, live, *scored.scores))
+    penalty = obj.penalty(CriticBatch(wrapped, real, live, *scored.scores))
     if penalty is not None and penalty.requires_grad:
         (gradient,) = torch.autograd.grad(penalty, live, allow_unused=True)
         still = gradient is None or not bool(gradient.any())
@@ -170,8 +197,9 @@ def labels(obj: Regularizer) -> None:
     head = _head(obj, critic(dtype=torch.float32, classes=CLASSES))
     try:
         head.update(real, fake)
-        head.loss(
-            real, (cast(tuple[Tensor, ...], fake)[0].requires_grad_(), cast(tuple[Tensor, ...], fake)[1])
+        head.player_loss(
+            real,
+            (cast(tuple[Tensor, ...], fake)[0].requires_grad_(), cast(tuple[Tensor, ...], fake)[1]),
         ).backward()
     except (RuntimeError, TypeError, IndexError) as error:
         hold(False, "labels", obj, f"samples (x, y) with int64 y: {str(error).splitlines()[0]}")
@@ -184,8 +212,14 @@ def state(obj: Regularizer) -> None:
     for _ in range(2):
         first.update(real, fake)
     loaded = _head(copy.deepcopy(obj), critic(dtype=torch.float32))
-    loaded.load_state_dict(copy.deepcopy(first.state_dict()))  # as from a file: torch shares moments otherwise
-    heads = {"as it was": first, "after a state dict": loaded, "after a deep copy": copy.deepcopy(first)}
+    loaded.load_state_dict(
+        copy.deepcopy(first.state_dict())
+    )  # as from a file: torch shares moments otherwise
+    heads = {
+        "as it was": first,
+        "after a state dict": loaded,
+        "after a deep copy": copy.deepcopy(first),
+    }
     totals: dict[str, Tensor] = {}
     for how, head in heads.items():
         with _seeded():
@@ -246,7 +280,9 @@ def _terms(obj: Regularizer) -> dict[str, Term]:
     return {"penalty": obj.penalty, "player_penalty": obj.player_penalty}
 
 
-def _evaluate(term: Term, wrapped: nn.Module, real: Samples, fake: Samples, of_critic: bool) -> Tensor | None:
+def _evaluate(
+    term: Term, wrapped: nn.Module, real: Samples, fake: Samples, of_critic: bool
+) -> Tensor | None:
     with _seeded():
         return term(meet(wrapped, real, detach(fake) if of_critic else fake))
 

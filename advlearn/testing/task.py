@@ -8,12 +8,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import contest as contests
+from advlearn.core import critic_batch
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
-from advlearn.core.contest import Samples
-from advlearn.core.spec import resolve
-from advlearn.core.task import Batch, Round, Task
+from advlearn.core.critic_batch import Samples
+from advlearn.core.grammar import resolve
+from advlearn.core.task import Batch, Task, TaskOutput
 from advlearn.testing._material import hold, number, seeded
 from advlearn.testing.no_sync import NoSync
 
@@ -24,9 +24,10 @@ OBJECTIVE = "nsgan"
 def check_task(task: Task, batch: Batch) -> None:
     """Check everything that the Trainer asks of a task.
 
-    The checks are `CHECKS` of this module, by name: a critic for each contest, sides that can meet, gradient
-    to every player, critics that are no part of the task, the same round from the same random state, state
-    that survives, nothing that waits for the device. `task` is copied, not changed.
+    The checks are `CHECKS` of this module, by name: a critic for each contest, sides that can meet,
+    gradient to every player, critics that are no part of the task, the same round from the same
+    random state, state that survives, nothing that waits for the device. `task` is copied, not
+    changed.
 
     Args:
         task: The task, as its user would build it.
@@ -43,7 +44,9 @@ def check_task(task: Task, batch: Batch) -> None:
     """
     if not isinstance(cast(object, task), Task):
         raise TypeError(f"task: expected a Task, got {type(task).__name__}")
-    if not isinstance(cast(object, batch), tuple) or not all(torch.is_tensor(part) for part in batch):
+    if not isinstance(cast(object, batch), tuple) or not all(
+        torch.is_tensor(part) for part in batch
+    ):
         raise TypeError(f"batch: expected a tuple of tensors, got {type(batch).__name__}")
     for check in CHECKS.values():
         check(copy.deepcopy(task), batch)
@@ -51,26 +54,36 @@ def check_task(task: Task, batch: Batch) -> None:
 
 def rounds(task: Task, batch: Batch) -> None:
     """A round has a contest for each critic, and a finite scalar for its cooperative loss or None."""
-    round = cast(object, task(batch))
-    hold(isinstance(round, Round), "rounds", task, f"forward returned {type(round).__name__}, no Round")
-    names, proposed = sorted(cast(Round, round).contests), sorted(_critics(task))
+    output = cast(object, task(batch))
+    hold(
+        isinstance(output, TaskOutput),
+        "rounds",
+        task,
+        f"forward returned {type(output).__name__}, no Round",
+    )
+    names, proposed = sorted(cast(TaskOutput, output).pairs), sorted(_critics(task))
     hold(names == proposed, "rounds", task, f"contests are {names}, critics are for {proposed}")
-    loss = cast(Round, round).loss
+    loss = cast(TaskOutput, output).loss
     if loss is not None:
-        hold(loss.shape == () and bool(loss.isfinite()), "rounds", task, f"loss is {loss}, no finite scalar")
+        hold(
+            loss.shape == () and bool(loss.isfinite()),
+            "rounds",
+            task,
+            f"loss is {loss}, no finite scalar",
+        )
 
 
 def meets(task: Task, batch: Batch) -> None:
     """The sides of each contest fit each other and the critic, and their samples are finite."""
     critics = _critics(task)
-    for name, (real, fake, *_) in _play(task, batch).contests.items():
+    for name, (real, fake, *_) in _play(task, batch).pairs.items():
         try:
-            contests.check_sides(real, fake)
-            scores = contests.score(critics[name], real)
+            critic_batch.check_sides(real, fake)
+            scores = critic_batch.score(critics[name], real)
         except (ValueError, RuntimeError, TypeError) as error:
             hold(False, "meets", task, f"contest {name}: {str(error).splitlines()[0]}")
         else:
-            n = contests.count(real)
+            n = critic_batch.count(real)
             hold(
                 scores.shape[:1] == (n,),
                 "meets",
@@ -78,30 +91,35 @@ def meets(task: Task, batch: Batch) -> None:
                 f"critic {name} scores {n} samples as {tuple(scores.shape)}",
             )
         for side, samples in (("real", real), ("fake", fake)):
-            ok = all(bool(p.isfinite().all()) for p in contests.as_tuple(samples))
+            ok = all(bool(p.isfinite().all()) for p in critic_batch.as_tuple(samples))
             hold(ok, "meets", task, f"contest {name}: {side} samples are not finite")
 
 
 def moves(task: Task, batch: Batch) -> None:
     """Every player parameter gets gradient from the contests or from the cooperative loss."""
-    players = {id(p) for p in task.players()}
+    players = {id(p) for p in task.trainable_parameters()}
     named = {name: p for name, p in task.named_parameters() if id(p) in players}
     hold(bool(named), "moves", task, "it has no parameters: nothing to train")
-    round, critics = _play(task, batch), _critics(task)
-    for name, (real, fake, *weights) in round.contests.items():
-        moved = contests.carries_gradient(real) or contests.carries_gradient(fake)
+    output, critics = _play(task, batch), _critics(task)
+    for name, (real, fake, *weights) in output.pairs.items():
+        moved = critic_batch.carries_gradient(real) or critic_batch.carries_gradient(fake)
         moved = moved or any(w is not None and w.requires_grad for w in weights)
         hold(moved, "moves", task, f"contest {name}: neither side carries a player's gradient")
-    losses = [Adversary(critics[name], _chain(task)).loss(*sides) for name, sides in round.contests.items()]
-    losses += [] if round.loss is None else [round.loss]
-    gradients = torch.autograd.grad(torch.stack(losses).sum(), list(named.values()), allow_unused=True)
+    losses = [
+        Adversary(critics[name], _chain(task)).player_loss(*sides)
+        for name, sides in output.pairs.items()
+    ]
+    losses += [] if output.loss is None else [output.loss]
+    gradients = torch.autograd.grad(
+        torch.stack(losses).sum(), list(named.values()), allow_unused=True
+    )
     idle = [name for name, g in zip(named, gradients, strict=True) if g is None]
     hold(not idle, "moves", task, f"no gradient reaches {', '.join(idle)}")
 
 
 def apart(task: Task, batch: Batch) -> None:
     """Critics are proposed, not owned: their parameters are not among the player's."""
-    players = {id(p) for p in task.players()}
+    players = {id(p) for p in task.trainable_parameters()}
     for name, critic in _critics(task).items():
         shared = any(id(p) in players for p in critic.parameters())
         hold(
@@ -113,21 +131,23 @@ def apart(task: Task, batch: Batch) -> None:
 
 
 def repeats(task: Task, batch: Batch) -> None:
-    """The same random state gives the same round, and the batch is left as it was."""
+    """The same random state gives the same output, and the batch is left as it was."""
     before = tuple(part.clone() for part in batch)
     first, second = (_flat(_play(copy.deepcopy(task), batch)) for _ in range(2))
-    same = len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    same = len(first) == len(second) and all(
+        torch.equal(a, b) for a, b in zip(first, second, strict=True)
+    )
     hold(same, "repeats", task, "the same random state gives another round")
     kept = all(torch.equal(a, b) for a, b in zip(before, batch, strict=True))
     hold(kept, "repeats", task, "forward changed the batch in place")
 
 
 def state(task: Task, batch: Batch) -> None:
-    """A copy, and a task built again from its recipe with the state dict loaded, play the same round."""
+    """A copy, and a task built again from its recipe with the state dict loaded, play the same output."""
     others = {"deep copy": copy.deepcopy(task)}
-    recipe = task.recipe()
-    if recipe is not None:
-        rebuilt = cast(Task, cast(type, type(task)).from_recipe(recipe))
+    config = task.config()
+    if config is not None:
+        rebuilt = cast(Task, cast(type, type(task)).from_config(config))
         rebuilt.load_state_dict(task.state_dict())
         others["state dict and recipe"] = rebuilt
     for how, other in others.items():
@@ -142,37 +162,40 @@ def host_sync(task: Task, batch: Batch) -> None:
     heads = {name: Adversary(critic, _chain(task)) for name, critic in critics.items()}
     try:
         with NoSync():
-            round = _play(task, batch)
-            losses = [heads[name].loss(*sides) for name, sides in round.contests.items()]
-            losses += [] if round.loss is None else [round.loss]
+            output = _play(task, batch)
+            losses = [heads[name].player_loss(*sides) for name, sides in output.pairs.items()]
+            losses += [] if output.loss is None else [output.loss]
             torch.stack(losses).sum().backward()
     except AssertionError as error:
         hold(False, "host_sync", task, str(error))
 
 
 def _chain(task: Task) -> Chain:
-    return task.chain(resolve(OBJECTIVE))
+    return task.adapt_objective(resolve(OBJECTIVE))
 
 
 def _critics(task: Task) -> dict[str, nn.Module]:
     return task.critics(_chain(task))
 
 
-def _play(task: Task, batch: Batch) -> Round:
+def _play(task: Task, batch: Batch) -> TaskOutput:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        return cast(Round, task(batch))
+        return cast(TaskOutput, task(batch))
 
 
-def _flat(round: Round) -> list[Tensor]:
-    """Every tensor of a round, in order."""
+def _flat(output: TaskOutput) -> list[Tensor]:
+    """Every tensor of a output, in order."""
     sides: list[Samples] = [
-        side for name in sorted(round.contests) for side in round.contests[name] if side is not None
+        side for name in sorted(output.pairs) for side in output.pairs[name] if side is not None
     ]
-    parts = [part.detach() for side in sides for part in contests.as_tuple(side)]
-    return parts if round.loss is None else [*parts, torch.tensor(number(round.loss))]
+    parts = [part.detach() for side in sides for part in critic_batch.as_tuple(side)]
+    return parts if output.loss is None else [*parts, torch.tensor(number(output.loss))]
 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
-    {check.__name__: seeded(check) for check in (rounds, meets, moves, apart, repeats, state, host_sync)}
+    {
+        check.__name__: seeded(check)
+        for check in (rounds, meets, moves, apart, repeats, state, host_sync)
+    }
 )

@@ -54,7 +54,9 @@ def main() -> None:
         seed=seed,
         device="cpu",
     )
-    net = BasicRewardNet(venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm)
+    net = BasicRewardNet(
+        venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm
+    )
     trainer = GAIL(
         demonstrations=[one],
         demo_batch_size=min(1024, n),
@@ -73,8 +75,19 @@ def main() -> None:
         trainer.train(EVERY)
         seconds += time.process_time() - began
         done += EVERY
-        found = float(np.mean(evaluate_policy(learner.policy, judge, 20, return_episode_rewards=True, warn=False)[0]))
-    row = {"reached": found >= 475, "return": found, "steps": done, "cpu_seconds": round(seconds, 2)}
+        found = float(
+            np.mean(
+                evaluate_policy(learner.policy, judge, 20, return_episode_rewards=True, warn=False)[
+                    0
+                ]
+            )
+        )
+    row = {
+        "reached": found >= 475,
+        "return": found,
+        "steps": done,
+        "cpu_seconds": round(seconds, 2),
+    }
     print(json.dumps({**row, "steps_per_second": round(done / seconds)}))
 
 

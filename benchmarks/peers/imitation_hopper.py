@@ -36,12 +36,22 @@ def main() -> None:
     for n, terminated in zip(demos["episode_lengths"][:10], demos["terminated"], strict=False):
         parts = {"obs": demos["observations"][o : o + n + 1], "acts": demos["actions"][a : a + n]}
         rewards = demos["rewards"][a : a + n]
-        trajectories.append(TrajectoryWithRew(infos=None, terminal=bool(terminated), rews=rewards, **parts))
+        trajectories.append(
+            TrajectoryWithRew(infos=None, terminal=bool(terminated), rews=rewards, **parts)
+        )
         o, a = o + n + 1, a + n
     venv = make_vec_env("Hopper-v4", n_envs=8, seed=seed)
-    settings = {"batch_size": 64, "ent_coef": 0.0, "learning_rate": 0.0004, "gamma": 0.95, "n_epochs": 5}
+    settings = {
+        "batch_size": 64,
+        "ent_coef": 0.0,
+        "learning_rate": 0.0004,
+        "gamma": 0.95,
+        "n_epochs": 5,
+    }
     learner = PPO("MlpPolicy", venv, seed=seed, device="cpu", **settings)
-    net = BasicRewardNet(venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm)
+    net = BasicRewardNet(
+        venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm
+    )
     trainer = GAIL(
         demonstrations=trajectories,
         demo_batch_size=1024,
@@ -57,7 +67,11 @@ def main() -> None:
     began = time.process_time()
     trainer.train(steps)
     seconds = time.process_time() - began
-    figures = {"steps": steps, "cpu_seconds": round(seconds, 2), "steps_per_second": round(steps / seconds)}
+    figures = {
+        "steps": steps,
+        "cpu_seconds": round(seconds, 2),
+        "steps_per_second": round(steps / seconds),
+    }
     print(json.dumps({**figures, "mujoco": version("mujoco")}))
 
 

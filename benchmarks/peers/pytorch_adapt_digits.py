@@ -1,11 +1,12 @@
 """One run of pytorch-adapt 0.0.83's DANN on arrays that `adapt_digits.py` hands over: folder, method, seed, steps.
 
-`default`: `DANNHook` with nothing but the optimizers: reversal of weight 1 from the first step, and a loss that is the
-mean of three, one of the classes and one of each domain. The domain classifier is the library's own with layers of
-128, as wide as ours; its 2,048 are meant for larger features.
+`default`: `DANNHook` with nothing but the optimizers: reversal of weight 1 from the first step, and
+a loss that is the mean of three, one of the classes and one of each domain. The domain classifier
+is the library's own with layers of 128, as wide as ours; its 2,048 are meant for larger features.
 
-The network is ours written out; Adam at 1e-3 with torch's decay rates, batches of 64 + 64, the weights of the last
-step. The library needs `setuptools<81`, torchmetrics 0.9.3 and pytorch-metric-learning 1.6.3.
+The network is ours written out; Adam at 1e-3 with torch's decay rates, batches of 64 + 64, the
+weights of the last step. The library needs `setuptools<81`, torchmetrics 0.9.3 and
+pytorch-metric-learning 1.6.3.
 """
 
 # pyright: reportMissingImports=false
@@ -22,8 +23,8 @@ from torch import nn
 from torch.library import Library
 
 BATCH, LR = 64, 1e-3
-# torchvision, which the library imports, is built for CUDA; beside a CPU build of torch its import fails for operators
-# that nobody declared. The declarations last as long as this object.
+# torchvision, which the library imports, is built for CUDA; beside a CPU build of torch its import
+# fails for operators that nobody declared. The declarations last as long as this object.
 OPERATORS = None
 try:
     importlib.import_module("torchvision")
@@ -40,7 +41,9 @@ def network(channels: int, side: int) -> tuple[nn.Module, nn.Module, int]:
         *(nn.Conv2d(channels, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(32, 48, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
     )
-    head = nn.Sequential(nn.Linear(width, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10))
+    head = nn.Sequential(
+        nn.Linear(width, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10)
+    )
     return features, head, width
 
 
@@ -62,18 +65,26 @@ def main() -> None:
 
     torch.set_num_threads(1)
     with np.load(folder / "data.npz") as file:
-        data = {name: torch.from_numpy(file[name].astype(np.int64 if name == "y" else np.float32)) for name in file}
+        data = {
+            name: torch.from_numpy(file[name].astype(np.int64 if name == "y" else np.float32))
+            for name in file
+        }
     torch.manual_seed(seed)
     features, head, width = network(*data["x"].shape[1:3])
     models = {"G": features, "C": head, "D": Discriminator(in_size=width, h=128)}
     hook = DANNHook([torch.optim.Adam(model.parameters(), lr=LR) for model in models.values()])
-    # The hook takes its input by these names; a sample's domain is 0 for the source and 1 for the target.
+    # The hook takes its input by these names; a sample's domain is 0 for the source and 1 for the
+    # target.
     domains = {"src_domain": torch.zeros(BATCH), "target_domain": torch.ones(BATCH)}
     source, target = shuffled(len(data["x"])), shuffled(len(data["target_x"]))
     began = time.process_time()
     for _ in range(steps):
         i, j = next(source), next(target)
-        batch = {"src_imgs": data["x"][i], "src_labels": data["y"][i], "target_imgs": data["target_x"][j]}
+        batch = {
+            "src_imgs": data["x"][i],
+            "src_labels": data["y"][i],
+            "target_imgs": data["target_x"][j],
+        }
         hook({**models, **domains, **batch})  # moves all three, too
     seconds = time.process_time() - began
     with torch.no_grad():

@@ -1,12 +1,14 @@
 """One run of skada 0.6.0's DANN on arrays that `adapt_digits.py` hands over: folder, method, seed, steps.
 
-- `default`: `DANN` with nothing but the layer and its width. Its domain classifier ends in a softmax over one output,
-  so it says 1 for every sample and sends no gradient to the features: what trains is the source alone.
-- `own domain classifier`: the critic of ours, two layers of 128, behind skada's reversal, and a sigmoid, since the
-  loss of skada expects probabilities; weight 1, the default.
+- `default`: `DANN` with nothing but the layer and its width. Its domain classifier ends in a
+  softmax over one output, so it says 1 for every sample and sends no gradient to the features: what
+  trains is the source alone.
+- `own domain classifier`: the critic of ours, two layers of 128, behind skada's reversal, and a
+  sigmoid, since the loss of skada expects probabilities; weight 1, the default.
 
-The network is ours written out; Adam at 1e-3 with torch's decay rates, batches of 64 + 64, the weights of the last
-step. skada counts epochs of whole batches, so the steps that were made are printed too.
+The network is ours written out; Adam at 1e-3 with torch's decay rates, batches of 64 + 64, the
+weights of the last step. skada counts epochs of whole batches, so the steps that were made are
+printed too.
 """
 
 # pyright: reportMissingImports=false
@@ -37,7 +39,11 @@ class Network(nn.Module):
             *(nn.Conv2d(32, 48, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
         )
         self.head = nn.Sequential(
-            nn.Linear(self.width, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10)
+            nn.Linear(self.width, 100),
+            nn.ReLU(),
+            nn.Linear(100, 100),
+            nn.ReLU(),
+            nn.Linear(100, 10),
         )
 
     def forward(self, x, sample_weight=None):
@@ -66,10 +72,18 @@ def main() -> None:
     own = {"default": False, "own domain classifier": True}[method]
     torch.set_num_threads(1)
     with np.load(folder / "data.npz") as file:
-        data = {name: file[name].astype(np.int64 if name == "y" else np.float32) for name in file.files}
-    torch.manual_seed(seed)  # of the weights and, since skada draws from the global generator, of the order
+        data = {
+            name: file[name].astype(np.int64 if name == "y" else np.float32) for name in file.files
+        }
+    torch.manual_seed(
+        seed
+    )  # of the weights and, since skada draws from the global generator, of the order
     network = Network(*data["x"].shape[1:3])
-    classifier = {"domain_classifier": DomainClassifier(network.width)} if own else {"num_features": network.width}
+    classifier = (
+        {"domain_classifier": DomainClassifier(network.width)}
+        if own
+        else {"num_features": network.width}
+    )
     model = DANN(
         network,
         layer_name="features",
@@ -84,7 +98,10 @@ def main() -> None:
     )
     # Sources have domains from zero, the target a negative one and -1 for labels.
     n, m = len(data["x"]), len(data["target_x"])
-    x, y = np.concatenate([data["x"], data["target_x"]]), np.concatenate([data["y"], np.full(m, -1)])
+    x, y = (
+        np.concatenate([data["x"], data["target_x"]]),
+        np.concatenate([data["y"], np.full(m, -1)]),
+    )
     domain = np.concatenate([np.full(n, 1), np.full(m, -2)])
     began = time.process_time()
     model.fit(x, y, sample_domain=domain)
@@ -92,7 +109,9 @@ def main() -> None:
     decided = model.predict(data["test_x"], sample_domain=np.full(len(data["test_x"]), -2))
     np.save(folder / "decided.npy", np.asarray(decided).astype(int))
     made = sum(len(epoch["batches"]) for epoch in model.history)
-    print(json.dumps({"steps": made, "cpu_seconds": round(seconds, 1), "version": skada.__version__}))
+    print(
+        json.dumps({"steps": made, "cpu_seconds": round(seconds, 1), "version": skada.__version__})
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Environments that step as one batch of tensors on a CPU or a GPU.
 
-`import advlearn_envs` registers the ids ``advlearn/...`` with gymnasium, where it is installed; it imports neither
-torch nor stable-baselines3. ``gymnasium.make("advlearn_envs:advlearn/CartPole-v1")`` needs no import at all.
+`import advlearn_envs` registers the ids ``advlearn/...`` with gymnasium, where it is installed; it
+imports neither torch nor stable-baselines3.
+``gymnasium.make("advlearn_envs:advlearn/CartPole-v1")`` needs no import at all.
 """
 
 import importlib

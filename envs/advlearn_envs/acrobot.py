@@ -20,9 +20,10 @@ BOTH = 0.25 + 1.25 + 2.0  # m1 lc1^2 + m2 (l1^2 + lc2^2) + I1 + I2
 class Acrobot(BatchedEnv):
     """Acrobot-v1 as gymnasium computes it: reward -1 a step, 0 on the step that lifts the tip above 1 m.
 
-    The book's equations of motion, one fourth-order Runge-Kutta step of 0.2 s; angles wrapped to [-pi, pi], speeds
-    clipped to 4 pi and 9 pi. It ends when -cos a - cos(a + b) > 1. Observations: cos a, sin a, cos b, sin b and the two
-    angular speeds (rad/s), a from hanging down and b relative to a. Actions: torque -1, 0, 1 N m as 0, 1, 2.
+    The book's equations of motion, one fourth-order Runge-Kutta step of 0.2 s; angles wrapped to
+    [-pi, pi], speeds clipped to 4 pi and 9 pi. It ends when -cos a - cos(a + b) > 1. Observations:
+    cos a, sin a, cos b, sin b and the two angular speeds (rad/s), a from hanging down and b
+    relative to a. Actions: torque -1, 0, 1 N m as 0, 1, 2.
 
     Args:
         num_envs: Environments in the batch N.
@@ -36,8 +37,8 @@ class Acrobot(BatchedEnv):
         >>> env.step(torch.tensor([0, 2])).rewards
         tensor([-1., -1.])
 
-    Reference: Sutton and Barto, "Reinforcement Learning: An Introduction", 1998, section 11.3; constants and order of
-        operations as in gymnasium's `Acrobot-v1`.
+    Reference: Sutton and Barto, "Reinforcement Learning: An Introduction", 1998, section 11.3;
+        constants and order of operations as in gymnasium's `Acrobot-v1`.
 
     Deviations: none in the numbers; no torque noise and no equations of the NeurIPS paper.
     """
@@ -67,7 +68,9 @@ class Acrobot(BatchedEnv):
 
     def _observe(self, state: Tensor) -> Tensor:
         cosines, sines = state[:2].cos(), state[:2].sin()
-        return observations_of(torch.stack((cosines[0], sines[0], cosines[1], sines[1], state[2], state[3])))
+        return observations_of(
+            torch.stack((cosines[0], sines[0], cosines[1], sines[1], state[2], state[3]))
+        )
 
 
 def _rates(state: Tensor, torque: Tensor) -> Tensor:

@@ -44,8 +44,8 @@ class Step(NamedTuple):
         rewards: (N,) float32.
         terminated: (N,) bool, the task ended the episode.
         truncated: (N,) bool, the time limit ended it; both may be true, as in gymnasium.
-        final_observations: (N, O) float32, what the step led to before any reset. Where no episode ended it equals
-            `observations`, so it is the next observation of every transition.
+        final_observations: (N, O) float32, what the step led to before any reset. Where no episode
+            ended it equals `observations`, so it is the next observation of every transition.
     """
 
     observations: Tensor
@@ -58,11 +58,12 @@ class Step(NamedTuple):
 class BatchedEnv(ABC):
     """N environments that step together; ended episodes start anew inside the same step.
 
-    A subclass states its constants and three pure functions of tensors: `_draw`, `_advance` and `_observe`. The state
-    is float64 (S, N): a row for each quantity, so that every operation runs over contiguous memory. Start states are
-    drawn for all N and blended in where an episode ended: what is computed never depends on values, so that no step
-    waits for the device. They are drawn anew every `SHORTEST` steps: no environment ends twice in between, so none
-    uses a start state twice.
+    A subclass states its constants and three pure functions of tensors: `_draw`, `_advance` and
+    `_observe`. The state is float64 (S, N): a row for each quantity, so that every operation runs
+    over contiguous memory. Start states are drawn for all N and blended in where an episode ended:
+    what is computed never depends on values, so that no step waits for the device. They are drawn
+    anew every `SHORTEST` steps: no environment ends twice in between, so none uses a start state
+    twice.
 
     Why float64: gymnasium computes in it, and float32 leaves its path within an episode.
 
@@ -118,7 +119,11 @@ class BatchedEnv(ABC):
         """Space of one action, as gymnasium says it."""
         from gymnasium import spaces
 
-        return spaces.Discrete(self.ACTIONS.n) if isinstance(self.ACTIONS, Choice) else _box(*self.ACTIONS)
+        return (
+            spaces.Discrete(self.ACTIONS.n)
+            if isinstance(self.ACTIONS, Choice)
+            else _box(*self.ACTIONS)
+        )
 
     @property
     def state(self) -> Tensor:
@@ -147,8 +152,9 @@ class BatchedEnv(ABC):
         """Move every environment one step; where an episode ends, start the next.
 
         Args:
-            actions: int64 (N,) or float32 (N, A), on the environment's device. Values are not looked at, which
-                would make the device wait: continuous ones are clipped by the environment.
+            actions: int64 (N,) or float32 (N, A), on the environment's device. Values are not
+                looked at, which would make the device wait: continuous ones are clipped by the
+                environment.
 
         Returns:
             What the step led to.
@@ -184,8 +190,8 @@ class BatchedEnv(ABC):
         """Go on from a saved state.
 
         Args:
-            state: What `state_dict` returned: "state" and "starts" float64 (S, N), "elapsed" int32 (N,), "starts_age"
-                int64 (), "generator" uint8.
+            state: What `state_dict` returned: "state" and "starts" float64 (S, N), "elapsed" int32
+                (N,), "starts_age" int64 (), "generator" uint8.
 
         Raises:
             ValueError: A tensor is missing, or is of another environment or number of environments.
@@ -197,7 +203,9 @@ class BatchedEnv(ABC):
             )
         shape = (self.STATE, self.num_envs)
         if tuple(state["state"].shape) != shape:
-            raise ValueError(f"state: expected shape {shape} as in this batch, got {tuple(state['state'].shape)}")
+            raise ValueError(
+                f"state: expected shape {shape} as in this batch, got {tuple(state['state'].shape)}"
+            )
         self._state = state["state"].to(self.device, torch.float64, copy=True)
         self._starts = state["starts"].to(self.device, torch.float64, copy=True)
         self._starts_age = int(state["starts_age"])

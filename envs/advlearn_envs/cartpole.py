@@ -19,9 +19,10 @@ START = 0.05
 class CartPole(BatchedEnv):
     """CartPole-v1 as gymnasium computes it: reward 1 a step, until the pole leans 12 degrees or the cart is 2.4 m off.
 
-    With force F = +-10 N, cart and pole of 1.1 kg together, T = (F + 0.05 w^2 sin a) / 1.1:
-    dw/dt = (9.8 sin a - T cos a) / (0.5 (4/3 - 0.1 cos^2 a / 1.1)), dv/dt = T - 0.05 dw/dt cos a / 1.1; Euler steps of
-    0.02 s. Observations: position (m), speed (m/s), angle (rad), angular speed (rad/s). Actions: 0 left, 1 right.
+    With force F = +-10 N, cart and pole of 1.1 kg together, T = (F + 0.05 w^2 sin a) / 1.1: dw/dt =
+    (9.8 sin a - T cos a) / (0.5 (4/3 - 0.1 cos^2 a / 1.1)), dv/dt = T - 0.05 dw/dt cos a / 1.1;
+    Euler steps of 0.02 s. Observations: position (m), speed (m/s), angle (rad), angular speed
+    (rad/s). Actions: 0 left, 1 right.
 
     Args:
         num_envs: Environments in the batch N.
@@ -35,8 +36,9 @@ class CartPole(BatchedEnv):
         >>> env.step(torch.tensor([0, 1])).rewards
         tensor([1., 1.])
 
-    Reference: Barto, Sutton and Anderson, "Neuronlike adaptive elements that can solve difficult learning control
-        problems", 1983, appendix; constants and order of operations as in gymnasium's `CartPole-v1`.
+    Reference: Barto, Sutton and Anderson, "Neuronlike adaptive elements that can solve difficult
+        learning control problems", 1983, appendix; constants and order of operations as in
+        gymnasium's `CartPole-v1`.
 
     Deviations: the state is float64 as in gymnasium. A push that is not 1 or 0 is not refused.
     """
@@ -46,7 +48,8 @@ class CartPole(BatchedEnv):
     LOW = (-2 * FURTHEST, -math.inf, -2 * STEEPEST, -math.inf)
     ACTIONS = Choice(2)
     TIME_LIMIT = 500
-    # The pole turns by less than 18 rad/s^2, so from 0.05 rad and rad/s it is not at 12 degrees before the 7th step.
+    # The pole turns by less than 18 rad/s^2, so from 0.05 rad and rad/s it is not at 12 degrees
+    # before the 7th step.
     SHORTEST = 6
     NAME = "CartPole-v1"
 

@@ -57,7 +57,11 @@ def available() -> dict[str, Entry]:
         >>> available()["CartPole-v1"].time_limit
         500
     """
-    return {name: entry for name, entry in ENTRIES.items() if entry.needs is None or find_spec(entry.needs)}
+    return {
+        name: entry
+        for name, entry in ENTRIES.items()
+        if entry.needs is None or find_spec(entry.needs)
+    }
 
 
 def make(

@@ -15,18 +15,21 @@ SPEED, HISTORY, SPREAD = 0.05, 5, 0.01
 class Circles(BatchedEnv):
     """A point that moves in the plane at constant speed, in the direction that the action gives.
 
-    p' = p + 0.05 a / |a|, held within three times the largest radius. The observation is the positions of the last
-    five steps, oldest first; before there are five, the start is repeated. All circles touch the start and lead off to
-    the right, so where a demonstration is going does not show at first. A radius above 0 has its centre above the
-    start, one below 0 below it. The reward, for evaluation only, is minus the distance to the nearest circle: it is
-    near 0 for any mixture of the circles, and `radial_errors` tells which one was driven. No state ends an episode.
+    p' = p + 0.05 a / |a|, held within three times the largest radius. The observation is the
+    positions of the last five steps, oldest first; before there are five, the start is repeated.
+    All circles touch the start and lead off to the right, so where a demonstration is going does
+    not show at first. A radius above 0 has its centre above the start, one below 0 below it. The
+    reward, for evaluation only, is minus the distance to the nearest circle: it is near 0 for any
+    mixture of the circles, and `radial_errors` tells which one was driven. No state ends an
+    episode.
 
     Args:
         num_envs: Environments in the batch N.
         radii: Signed radii of the circles K; none is 0.
         device: Where the state lives.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 128, a turn of the circle of radius 1.
+        time_limit: Steps after which an episode is cut off; None takes 128, a turn of the circle of
+            radius 1.
 
     Raises:
         ValueError: No radius, or one of 0.
@@ -38,12 +41,12 @@ class Circles(BatchedEnv):
         >>> env.step(torch.tensor([[1.0, 0.0], [0.0, 2.0]])).rewards.shape
         torch.Size([2])
 
-    Reference: Li, Song and Ermon, "InfoGAIL: Interpretable Imitation Learning from Visual Demonstrations", 2017,
-        section 5.1.
+    Reference: Li, Song and Ermon, "InfoGAIL: Interpretable Imitation Learning from Visual
+        Demonstrations", 2017, section 5.1.
 
-    Deviations: the paper gives no numbers for speed, radii, length and start, nor a reward; all are ours. An action
-        of 0 has no direction and leaves the point where it is. The plane has an edge, so that observations are
-        bounded.
+    Deviations: the paper gives no numbers for speed, radii, length and start, nor a reward; all are
+        ours. An action of 0 has no direction and leaves the point where it is. The plane has an
+        edge, so that observations are bounded.
     """
 
     STATE = 2 * HISTORY
@@ -63,7 +66,9 @@ class Circles(BatchedEnv):
     ) -> None:
         super().__init__(num_envs, device=device, seed=seed, time_limit=time_limit)
         if not radii or not all(radii):
-            raise ValueError(f"radii: expected one number or more, none of them 0, got {tuple(radii)}")
+            raise ValueError(
+                f"radii: expected one number or more, none of them 0, got {tuple(radii)}"
+            )
         self.radii = tuple(float(radius) for radius in radii)
         self.edge = 3 * max(abs(radius) for radius in self.radii)
         self._radii = torch.tensor(self.radii, dtype=torch.float64, device=self.device)[:, None]
@@ -76,7 +81,8 @@ class Circles(BatchedEnv):
             positions: (..., 2), on the environment's device.
 
         Returns:
-            (..., K) | |p - c_k| - |r_k| |; the smallest mean over an episode names the circle that was driven.
+            (..., K) | |p - c_k| - |r_k| |; the smallest mean over an episode names the circle that
+            was driven.
 
         Example:
             >>> Circles(1).radial_errors(torch.tensor([0.0, 1.0]))
@@ -92,8 +98,15 @@ class Circles(BatchedEnv):
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         direction = actions.T.double()
         length = direction.square().sum(0).sqrt_().clamp_(min=1e-12)
-        place = torch.add(state[-2:], direction.div_(length), alpha=SPEED).clamp_(-self.edge, self.edge)
-        error = (place[0].square() + (place[1] - self._radii).square_()).sqrt_().sub_(self._radii.abs()).abs_()
+        place = torch.add(state[-2:], direction.div_(length), alpha=SPEED).clamp_(
+            -self.edge, self.edge
+        )
+        error = (
+            (place[0].square() + (place[1] - self._radii).square_())
+            .sqrt_()
+            .sub_(self._radii.abs())
+            .abs_()
+        )
         never = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         return torch.cat((state[2:], place)), error.amin(0).neg_().to(torch.float32), never
 

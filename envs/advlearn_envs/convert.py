@@ -40,5 +40,7 @@ def actions_to(env: BatchedEnv, actions: NDArray[Any]) -> Tensor:
     if actions.dtype.kind not in "iu":
         raise ValueError(f"actions: expected whole numbers, got {actions.dtype}")
     if actions.size and not 0 <= actions.min() <= actions.max() < env.ACTIONS.n:
-        raise ValueError(f"actions: expected 0 to {env.ACTIONS.n - 1}, got {actions.min()} to {actions.max()}")
+        raise ValueError(
+            f"actions: expected 0 to {env.ACTIONS.n - 1}, got {actions.min()} to {actions.max()}"
+        )
     return torch.as_tensor(np.asarray(actions, np.int64), device=env.device)

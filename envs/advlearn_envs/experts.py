@@ -58,7 +58,8 @@ def circles_expert(env: Circles, *, noise: float = 0.1, seed: int = 0) -> tuple[
         seed: Seed of the noise.
 
     Returns:
-        A map from observations (N, 10) to actions (N, 2) of length 1, and the index (N,) int64 of each one's circle.
+        A map from observations (N, 10) to actions (N, 2) of length 1, and the index (N,) int64 of
+        each one's circle.
 
     Example:
         >>> env = Circles(4)
@@ -73,7 +74,9 @@ def circles_expert(env: Circles, *, noise: float = 0.1, seed: int = 0) -> tuple[
     generator = torch.Generator(env.device).manual_seed(seed)
 
     def policy(observations: Tensor) -> Tensor:
-        shake = torch.randn(env.num_envs, generator=generator, device=env.device, dtype=torch.float64)
+        shake = torch.randn(
+            env.num_envs, generator=generator, device=env.device, dtype=torch.float64
+        )
         angle = drive(observations[:, -2:].double(), radius) + noise * shake
         return torch.stack((angle.cos(), angle.sin()), dim=1).float()
 
@@ -92,7 +95,8 @@ def circles_demonstrations(
         seed: Seed of the starts and of the noise.
 
     Returns:
-        The arrays of `record`, and "modes" (n,) int64, the circle of each episode, for evaluation only.
+        The arrays of `record`, and "modes" (n,) int64, the circle of each episode, for evaluation
+        only.
 
     Example:
         >>> circles_demonstrations(3)["observations"].shape
@@ -100,7 +104,10 @@ def circles_demonstrations(
     """
     env = Circles(episodes, radii, seed=seed)
     policy, modes = circles_expert(env, noise=noise, seed=seed)
-    return {**record(env, policy, source="advlearn_envs.experts.circles_expert"), "modes": modes.numpy()}
+    return {
+        **record(env, policy, source="advlearn_envs.experts.circles_expert"),
+        "modes": modes.numpy(),
+    }
 
 
 @torch.no_grad()
@@ -113,9 +120,10 @@ def record(env: BatchedEnv, policy: Policy, *, source: str) -> Arrays:
         source: Where the policy comes from, in words.
 
     Returns:
-        "observations" (sum(T_i + 1), O) float32 with the last of each episode, "actions" (sum T_i, A) float32 or
-        (sum T_i,) int64, "rewards" (sum T_i,) float32, "episode_lengths" (n,) int64, "terminated" (n,) bool,
-        "env_id", "expert_return_mean", "expert_return_std" and "source" of no dimension.
+        "observations" (sum(T_i + 1), O) float32 with the last of each episode, "actions" (sum T_i,
+        A) float32 or (sum T_i,) int64, "rewards" (sum T_i,) float32, "episode_lengths" (n,) int64,
+        "terminated" (n,) bool, "env_id", "expert_return_mean", "expert_return_std" and "source" of
+        no dimension.
 
     Example:
         >>> from advlearn_envs.cartpole import CartPole
@@ -143,13 +151,17 @@ def record(env: BatchedEnv, policy: Policy, *, source: str) -> Arrays:
     return _flat(table, lengths.cpu(), terminated.cpu(), env.NAME, source)
 
 
-def _flat(table: list[Tensor], lengths: Tensor, terminated: Tensor, name: str, source: str) -> Arrays:
+def _flat(
+    table: list[Tensor], lengths: Tensor, terminated: Tensor, name: str, source: str
+) -> Arrays:
     """Join the first `lengths` steps of each row of (n, T, ...) columns into the arrays of `record`."""
     seen, taken, earned, led_to = table
     each = [(i, int(n)) for i, n in enumerate(lengths)]
     returns = torch.stack([earned[i, :n].double().sum() for i, n in each])
     return {
-        "observations": torch.cat([torch.cat((seen[i, :n], led_to[i, n - 1 : n])) for i, n in each]).numpy(),
+        "observations": torch.cat(
+            [torch.cat((seen[i, :n], led_to[i, n - 1 : n])) for i, n in each]
+        ).numpy(),
         "actions": torch.cat([taken[i, :n] for i, n in each]).numpy(),
         "rewards": torch.cat([earned[i, :n] for i, n in each]).numpy(),
         "episode_lengths": lengths.numpy(),

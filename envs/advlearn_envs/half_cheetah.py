@@ -35,7 +35,8 @@ class Running(Locomotion):
 class HalfCheetah(Running):
     """HalfCheetah-v5 as gymnasium computes it.
 
-    Rewards, observations and starts are those of `Locomotion`; the action costs 0.1 |a|^2, and standing earns nothing.
+    Rewards, observations and starts are those of `Locomotion`; the action costs 0.1 |a|^2, and
+    standing earns nothing.
 
     Args:
         num_envs: Environments in the batch N.
@@ -51,7 +52,8 @@ class HalfCheetah(Running):
 
     Reference: gymnasium's `HalfCheetah-v5`, model, constants and order of operations.
 
-    Deviations: observations are float32 instead of float64. Start states are drawn by another generator, in float32.
+    Deviations: observations are float32 instead of float64. Start states are drawn by another
+    generator, in float32.
     """
 
     NAME = "HalfCheetah-v5"

@@ -39,7 +39,8 @@ class Hopper(Hopping):
 
     Reference: gymnasium's `Hopper-v5`, model, constants and order of operations.
 
-    Deviations: observations are float32 instead of float64. Start states are drawn by another generator, in float32.
+    Deviations: observations are float32 instead of float64. Start states are drawn by another
+    generator, in float32.
     """
 
     FALLEN = 0.0

@@ -12,13 +12,14 @@ from advlearn_envs.physics import Physics, physics_on
 class Locomotion(BatchedEnv):
     """A body in the vertical plane whose joints are driven by motors.
 
-    The reward of a step is the mean speed of the root along x (m/s), plus `HEALTHY`, or `FALLEN` where the step ended
-    the episode, less `COST` |a|^2 of the action as it was given; the motors take it clipped to [-1, 1]. Observations:
-    positions of the joints without that along x (m, rad), then velocities, clipped to ±`FASTEST`. A new episode starts
-    at rest plus noise of scale `NOISE`, and ends where a row of the state is not strictly inside its `BOUNDS`: those of
-    the height, the tilt, the other positions and the velocities, as far as they are given. The state holds the time
-    (s), positions, velocities and what the solver starts from, see `Physics`. No observation shows contact forces, so
-    what gymnasium computes of them after a step is left out.
+    The reward of a step is the mean speed of the root along x (m/s), plus `HEALTHY`, or `FALLEN`
+    where the step ended the episode, less `COST` |a|^2 of the action as it was given; the motors
+    take it clipped to [-1, 1]. Observations: positions of the joints without that along x (m, rad),
+    then velocities, clipped to ±`FASTEST`. A new episode starts at rest plus noise of scale
+    `NOISE`, and ends where a row of the state is not strictly inside its `BOUNDS`: those of the
+    height, the tilt, the other positions and the velocities, as far as they are given. The state
+    holds the time (s), positions, velocities and what the solver starts from, see `Physics`. No
+    observation shows contact forces, so what gymnasium computes of them after a step is left out.
 
     Observations and rewards are gymnasium's, rounded from float64 to float32.
 
@@ -53,9 +54,15 @@ class Locomotion(BatchedEnv):
         time_limit: int | None = None,
     ) -> None:
         super().__init__(num_envs, device=device, seed=seed, time_limit=time_limit)
-        self._physics: Physics = physics_on(self.device, self.XML, self.FRAME_SKIP, num_envs, self.NAME)
-        self._rest = torch.tensor(self._physics.rest, dtype=torch.float64, device=self.device)[:, None]
-        bounds = torch.tensor(self.BOUNDS, dtype=torch.float64, device=self.device).reshape(-1, 2, 1)
+        self._physics: Physics = physics_on(
+            self.device, self.XML, self.FRAME_SKIP, num_envs, self.NAME
+        )
+        self._rest = torch.tensor(self._physics.rest, dtype=torch.float64, device=self.device)[
+            :, None
+        ]
+        bounds = torch.tensor(self.BOUNDS, dtype=torch.float64, device=self.device).reshape(
+            -1, 2, 1
+        )
         self._low, self._high = bounds.unbind(1)
 
     def _speeds(self) -> Tensor:
@@ -72,7 +79,9 @@ class Locomotion(BatchedEnv):
         # What is not a number is inside of nothing.
         fallen = ((bounded > self._low) & (bounded < self._high)).all(0).logical_not_()
         forward = (after[1] - state[1]).div_(self._physics.seconds)
-        rewards = forward.add_(torch.where(fallen, self.FALLEN, self.HEALTHY)).sub_(self._cost(actions))
+        rewards = forward.add_(torch.where(fallen, self.FALLEN, self.HEALTHY)).sub_(
+            self._cost(actions)
+        )
         return after, rewards.to(torch.float32), fallen
 
     def _observe(self, state: Tensor) -> Tensor:
@@ -80,7 +89,8 @@ class Locomotion(BatchedEnv):
         return observations_of(torch.cat((state[2 : 1 + self.JOINTS], velocities)))
 
     def _cost(self, actions: Tensor) -> Tensor:
-        # In float32 and one motor after the other, as gymnasium adds them up: another order rounds otherwise.
+        # In float32 and one motor after the other, as gymnasium adds them up: another order rounds
+        # otherwise.
         first, *others = actions.square().unbind(1)
         total = first.clone()
         for square in others:

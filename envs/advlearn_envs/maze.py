@@ -9,7 +9,8 @@ from torch import Tensor
 
 from advlearn_envs.batched import NO_LIMIT, BatchedEnv, Range, observations_of
 
-# A sphere of 3 cm and 1000 kg/m^3 on sliders with damping 1 N s/m; five steps of 10 ms for each action.
+# A sphere of 3 cm and 1000 kg/m^3 on sliders with damping 1 N s/m; five steps of 10 ms for each
+# action.
 SECONDS, SUBSTEPS, DAMPING = 0.01, 5, 1.0
 RADIUS, WALL = 0.03, 0.02
 MASS = 4 / 3 * math.pi * RADIUS**3 * 1000
@@ -35,11 +36,12 @@ class Barrier(NamedTuple):
 class Maze(BatchedEnv):
     """What the mazes share: a point mass in a closed box with barriers, pushed towards a goal by a force.
 
-    With the force F clipped to [-1, 1] N on each axis, m = 0.113 kg and c = 1 N s/m:
-    v' = (v + dt F / m) / (1 + dt c / m), x' = x + dt v', five times a step of 0.05 s, so the fastest is 1 m/s on an
-    axis. Walls are rigid, without friction, and take away the speed into them. Observations: the position (m). The
-    reward is that of the state before the step, less 0.001 |F|^2 of the force asked for. No state ends an episode.
-    Subclasses state the size of the box, the barriers from the start to the goal, and the reward of a distance.
+    With the force F clipped to [-1, 1] N on each axis, m = 0.113 kg and c = 1 N s/m: v' = (v + dt F
+    / m) / (1 + dt c / m), x' = x + dt v', five times a step of 0.05 s, so the fastest is 1 m/s on
+    an axis. Walls are rigid, without friction, and take away the speed into them. Observations: the
+    position (m). The reward is that of the state before the step, less 0.001 |F|^2 of the force
+    asked for. No state ends an episode. Subclasses state the size of the box, the barriers from the
+    start to the goal, and the reward of a distance.
     """
 
     STATE = 4
@@ -60,7 +62,9 @@ class Maze(BatchedEnv):
 
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         force = actions.T.double()
-        distance = (state[0] - self.GOAL[0]).square_().add_((state[1] - self.GOAL[1]).square_()).sqrt_()
+        distance = (
+            (state[0] - self.GOAL[0]).square_().add_((state[1] - self.GOAL[1]).square_()).sqrt_()
+        )
         rewards = self._reward(distance).sub_(force.square().sum(0), alpha=CONTROL)
         gain = force.clamp(-1.0, 1.0).mul_(SECONDS / MASS)
         after = state.clone()
@@ -106,7 +110,8 @@ class SShaped(Maze):
 class CMaze(CShaped):
     """The C-maze: one barrier from the left wall, so the way leads round its right end.
 
-    The dynamics are those of `Maze`. The scripted expert gets -5.2; the paper's TRPO expert got -5.1.
+    The dynamics are those of `Maze`. The scripted expert gets -5.2; the paper's TRPO expert got
+    -5.1.
 
     Args:
         num_envs: Environments in the batch N.
@@ -120,11 +125,12 @@ class CMaze(CShaped):
         >>> env.step(torch.zeros(2, 2)).rewards
         tensor([-0.5000, -0.5000])
 
-    Reference: Peng et al., "Variational Discriminator Bottleneck", 2019, section 5.2, with the maze of Fu, Luo and
-        Levine, "Learning Robust Rewards with Adversarial Inverse Reinforcement Learning", 2018, section 7.1; its
-        numbers are those of the latter's published environment.
+    Reference: Peng et al., "Variational Discriminator Bottleneck", 2019, section 5.2, with the maze
+        of Fu, Luo and Levine, "Learning Robust Rewards with Adversarial Inverse Reinforcement
+        Learning", 2018, section 7.1; its numbers are those of the latter's published environment.
 
-    Deviations: MuJoCo's soft contacts are rigid here; the constant height is left out of the observation.
+    Deviations: MuJoCo's soft contacts are rigid here; the constant height is left out of the
+    observation.
     """
 
     BARRIERS = (Barrier(0.3, ORIGIN, 0.4),)
@@ -149,8 +155,8 @@ class CMazeMirrored(CShaped):
 
     Reference: as `CMaze`.
 
-    Deviations: as `CMaze`. As in the published environment the start is not in the middle of the box, so this gap is
-        wider than the other.
+    Deviations: as `CMaze`. As in the published environment the start is not in the middle of the
+        box, so this gap is wider than the other.
     """
 
     BARRIERS = (Barrier(0.3, 0.2, 0.6),)
@@ -161,7 +167,8 @@ class CMazeMirrored(CShaped):
 class SMaze(SShaped):
     """The S-maze: round the right end of the lower barrier, then round the left end of the upper one.
 
-    The dynamics are those of `Maze`. The scripted expert gets 149.9; the paper's TRPO expert got 153.2.
+    The dynamics are those of `Maze`. The scripted expert gets 149.9; the paper's TRPO expert got
+    153.2.
 
     Args:
         num_envs: Environments in the batch N.
@@ -177,9 +184,10 @@ class SMaze(SShaped):
 
     Reference: Peng et al., "Variational Discriminator Bottleneck", 2019, section 5.2 and figure 7.
 
-    Deviations: the paper gives no measures of this maze. Its returns (0 to 153, and slightly below 0 for failures)
-        point to 1 at the goal less the cost of the force over some 200 steps, which is taken here; the box is the
-        C-maze's at twice the size, and the barriers are placed so that an expert gets about what the paper's got.
+    Deviations: the paper gives no measures of this maze. Its returns (0 to 153, and slightly below
+        0 for failures) point to 1 at the goal less the cost of the force over some 200 steps, which
+        is taken here; the box is the C-maze's at twice the size, and the barriers are placed so
+        that an expert gets about what the paper's got.
     """
 
     BARRIERS = (Barrier(0.4, ORIGIN, 1.0), Barrier(0.8, 0.2, 1.2))

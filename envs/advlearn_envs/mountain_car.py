@@ -17,7 +17,8 @@ POWER, GOAL_CONTINUOUS = 0.0015, 0.45
 class MountainCar(BatchedEnv):
     """MountainCar-v0 as gymnasium computes it: reward -1 a step until the car is at 0.5 or beyond.
 
-    v' = clip(v + 0.001 (a - 1) - 0.0025 cos 3x, -0.07, 0.07), x' = clip(x + v', -1.2, 0.6); v' = 0 at the left wall.
+    v' = clip(v + 0.001 (a - 1) - 0.0025 cos 3x, -0.07, 0.07), x' = clip(x + v', -1.2, 0.6); v' = 0
+    at the left wall.
     Observations: position, speed. Actions: 0 left, 1 nothing, 2 right.
 
     Args:
@@ -32,11 +33,11 @@ class MountainCar(BatchedEnv):
         >>> env.step(torch.tensor([0, 2])).rewards
         tensor([-1., -1.])
 
-    Reference: Moore, "Efficient memory-based learning for robot control", 1990; constants and order of operations as
-        in gymnasium's `MountainCar-v0`.
+    Reference: Moore, "Efficient memory-based learning for robot control", 1990; constants and order
+        of operations as in gymnasium's `MountainCar-v0`.
 
-    Deviations: none in the numbers; the speed asked for at the goal is 0 and no argument. A push that is not 0, 1 or 2
-        is not refused.
+    Deviations: none in the numbers; the speed asked for at the goal is 0 and no argument. A push
+        that is not 0, 1 or 2 is not refused.
     """
 
     STATE = 2
@@ -65,8 +66,9 @@ class MountainCar(BatchedEnv):
 class MountainCarContinuous(BatchedEnv):
     """MountainCarContinuous-v0 as gymnasium computes it: 100 at the goal, minus a tenth of the squared action.
 
-    v' = clip(v + 0.0015 clip(a, -1, 1) - 0.0025 cos 3x, -0.07, 0.07), x' = clip(x + v', -1.2, 0.6); v' = 0 at the left
-    wall; the goal is 0.45. Observations: position, speed. Actions: float32 (N, 1) in [-1, 1].
+    v' = clip(v + 0.0015 clip(a, -1, 1) - 0.0025 cos 3x, -0.07, 0.07), x' = clip(x + v', -1.2, 0.6);
+    v' = 0 at the left wall; the goal is 0.45. Observations: position, speed. Actions: float32 (N,
+    1) in [-1, 1].
 
     Args:
         num_envs: Environments in the batch N.
@@ -99,9 +101,9 @@ class MountainCarContinuous(BatchedEnv):
 
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         action = actions[:, 0]
-        # In gymnasium the state is float64 after a reset and float32 after a step, and a clipped action is a Python
-        # float. Every operation here rounds as it does there, or a difference in the last place grows to 1e-5 within
-        # an episode.
+        # In gymnasium the state is float64 after a reset and float32 after a step, and a clipped
+        # action is a Python float. Every operation here rounds as it does there, or a difference in
+        # the last place grows to 1e-5 within an episode.
         fresh = self._elapsed == 0
         small = state.to(torch.float32)
         pull = slope(torch.where(fresh, 3 * state[0], (3 * small[0]).double()))

@@ -15,9 +15,9 @@ GRAVITY, SECONDS, STRONGEST, FASTEST = 10.0, 0.05, 2.0, 8.0
 class Pendulum(BatchedEnv):
     """Pendulum-v1 as gymnasium computes it; no state ends an episode.
 
-    With torque u in [-2, 2] N m: w' = clip(w + (15 sin a + 3 u) 0.05, -8, 8), a' = a + 0.05 w'; reward
-    -(a^2 + 0.1 w^2 + 0.001 u^2) of the state before the step, a taken in [-pi, pi). Observations: cos a, sin a, w
-    (rad/s); the angle is 0 upright.
+    With torque u in [-2, 2] N m: w' = clip(w + (15 sin a + 3 u) 0.05, -8, 8), a' = a + 0.05 w';
+    reward -(a^2 + 0.1 w^2 + 0.001 u^2) of the state before the step, a taken in [-pi, pi).
+    Observations: cos a, sin a, w (rad/s); the angle is 0 upright.
 
     Args:
         num_envs: Environments in the batch N.
@@ -51,8 +51,8 @@ class Pendulum(BatchedEnv):
 
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         angle, speed = state.unbind()
-        # The torque and what follows from it alone stay float32, as an action is in gymnasium: the pendulum
-        # magnifies a difference in the last place.
+        # The torque and what follows from it alone stay float32, as an action is in gymnasium: the
+        # pendulum magnifies a difference in the last place.
         torque = actions[:, 0].clamp(-STRONGEST, STRONGEST)
         upright = torch.remainder(angle + math.pi, 2 * math.pi).sub_(math.pi)
         cost = upright.square_().add_(speed.square(), alpha=0.1).add_(torque.square().mul_(0.001))

@@ -14,9 +14,10 @@ from torch import Tensor
 class Physics(ABC):
     """N copies of a model, whose state comes with every call and is kept nowhere else.
 
-    A state is float64 (S, N): the time (s), positions, velocities, and the accelerations that the constraint solver
-    starts from, which are those of the step before and 0 in a new episode. Without them the solver would stop at
-    other numbers, within its tolerance, and an episode would leave gymnasium's path.
+    A state is float64 (S, N): the time (s), positions, velocities, and the accelerations that the
+    constraint solver starts from, which are those of the step before and 0 in a new episode.
+    Without them the solver would stop at other numbers, within its tolerance, and an episode would
+    leave gymnasium's path.
 
     Args:
         model: MuJoCo's `MjModel`.
@@ -38,16 +39,18 @@ class Physics(ABC):
 class HostPhysics(Physics):
     """MuJoCo's C library: the numbers of gymnasium's environments, bit for bit.
 
-    Three short calls for each environment, on one `MjData` a thread that stays in the cache: `mujoco.rollout` is one
-    call for all, but does not return the accelerations that the next step starts from. It is no faster: of a step of
-    some 50 to 150 us the three calls and their copies take 2. The step leaves Python's lock to others, so that threads
-    share the environments out; which of them moves one does not change its numbers.
+    Three short calls for each environment, on one `MjData` a thread that stays in the cache:
+    `mujoco.rollout` is one call for all, but does not return the accelerations that the next step
+    starts from. It is no faster: of a step of some 50 to 150 us the three calls and their copies
+    take 2. The step leaves Python's lock to others, so that threads share the environments out;
+    which of them moves one does not change its numbers.
 
     Args:
         model: MuJoCo's `MjModel`.
         frame_skip: Steps of the model for one step of the environment.
         num_envs: Copies of the model N.
-        threads: Threads at most; each has `SHARE` environments at least, since waking one takes as long as some steps.
+        threads: Threads at most; each has `SHARE` environments at least, since waking one takes as
+            long as some steps.
     """
 
     SHARE = 8
@@ -63,7 +66,9 @@ class HostPhysics(Physics):
         self._before = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._given)))
         self._after = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._kept)))
         count = max(1, min(threads, num_envs // self.SHARE))
-        rows = zip(np.array_split(self._before, count), np.array_split(self._after, count), strict=True)
+        rows = zip(
+            np.array_split(self._before, count), np.array_split(self._after, count), strict=True
+        )
         self._shares = [(self._mujoco.MjData(model), before, after) for before, after in rows]
         self._pool = ThreadPoolExecutor(count - 1, "physics") if count > 1 else None
 
@@ -72,7 +77,11 @@ class HostPhysics(Physics):
         before[:, : len(state)].copy_(state.T)
         before[:, len(state) :].copy_(actions)
         # This thread takes the first share, which saves it a wait.
-        others = [self._pool.submit(self._move, *share) for share in self._shares[1:]] if self._pool else []
+        others = (
+            [self._pool.submit(self._move, *share) for share in self._shares[1:]]
+            if self._pool
+            else []
+        )
         self._move(*self._shares[0])
         for other in others:
             other.result()
@@ -92,8 +101,9 @@ class HostPhysics(Physics):
 class WarpPhysics(Physics):
     """MuJoCo Warp on an NVIDIA GPU: all environments in one CUDA graph, nothing leaves the device.
 
-    It has not been run on a GPU yet; on Warp's CPU device it was. It computes in float32, with a solver of its own,
-    so that its numbers are near gymnasium's only at first, and it does not put a diverged model back at rest.
+    It has not been run on a GPU yet; on Warp's CPU device it was. It computes in float32, with a
+    solver of its own, so that its numbers are near gymnasium's only at first, and it does not put a
+    diverged model back at rest.
 
     Args:
         model: MuJoCo's `MjModel`.
@@ -111,13 +121,16 @@ class WarpPhysics(Physics):
             self._mujoco_warp: Any = import_module("mujoco_warp")
             self._warp: Any = import_module("warp")
         except ImportError as error:
-            raise ImportError("device: MuJoCo on a GPU needs MuJoCo Warp: pip install mujoco-warp") from error
+            raise ImportError(
+                "device: MuJoCo on a GPU needs MuJoCo Warp: pip install mujoco-warp"
+            ) from error
         self._device, self._place = device, self._warp.get_device(str(device))
         self._graph: Any = None
         with self._warp.ScopedDevice(self._place):
             self._model = self._mujoco_warp.put_model(model)
             self._data = self._mujoco_warp.make_data(model, nworld=num_envs)
-            # Once at large: kernels cannot be loaded while a graph is recorded. The state comes with every call.
+            # Once at large: kernels cannot be loaded while a graph is recorded. The state comes
+            # with every call.
             self._steps()
             if device.type == "cuda":
                 with self._warp.ScopedCapture() as capture:
@@ -126,7 +139,12 @@ class WarpPhysics(Physics):
             # Warp's stream made these; torch's uses them.
             self._warp.synchronize_device()
         data, view = self._data, self._warp.to_torch
-        self._parts = [view(data.time)[:, None], view(data.qpos), view(data.qvel), view(data.qacc_warmstart)]
+        self._parts = [
+            view(data.time)[:, None],
+            view(data.qpos),
+            view(data.qvel),
+            view(data.qacc_warmstart),
+        ]
         self._control = view(data.ctrl)
 
     def advance(self, state: Tensor, actions: Tensor) -> Tensor:
@@ -148,7 +166,9 @@ class WarpPhysics(Physics):
             self._mujoco_warp.step(self._model, self._data)
 
 
-def physics_on(device: torch.device, xml: str, frame_skip: int, num_envs: int, name: str) -> Physics:
+def physics_on(
+    device: torch.device, xml: str, frame_skip: int, num_envs: int, name: str
+) -> Physics:
     """Return the physics of a device for one of gymnasium's models.
 
     Args:
@@ -175,11 +195,14 @@ def physics_on(device: torch.device, xml: str, frame_skip: int, num_envs: int, n
         mujoco: Any = import_module("mujoco")
         path = files("gymnasium") / "envs" / "mujoco" / "assets" / xml
     except ImportError as error:
-        message = f'name: {name} needs MuJoCo and the models of gymnasium: pip install "advlearn[mujoco]"'
+        message = (
+            f'name: {name} needs MuJoCo and the models of gymnasium: pip install "advlearn[mujoco]"'
+        )
         raise ImportError(message) from error
     model = mujoco.MjModel.from_xml_path(str(path))
     if device.type == "cuda":
         return WarpPhysics(model, frame_skip, num_envs, device)
-    # These models are one tree each, so one island: looking for more at each step costs time and changes no number.
+    # These models are one tree each, so one island: looking for more at each step costs time and
+    # changes no number.
     model.opt.disableflags |= int(getattr(mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
     return HostPhysics(model, frame_skip, num_envs, torch.get_num_threads())

@@ -20,9 +20,10 @@ from advlearn_envs.convert import actions_to, host, observations_from
 class StableBaselinesVecEnv(VecEnv):
     """A batch as SB3's `VecEnv`; episode statistics are `VecMonitor`'s.
 
-    Where an episode ended, the info of that environment holds ``terminal_observation`` and ``TimeLimit.truncated``;
-    the other infos are empty. Tensors become numpy arrays once a step. `seed` takes effect at the next reset and
-    seeds the whole batch. `env` is the batch, for `state_dict`.
+    Where an episode ended, the info of that environment holds ``terminal_observation`` and
+    ``TimeLimit.truncated``; the other infos are empty. Tensors become numpy arrays once a step.
+    `seed` takes effect at the next reset and seeds the whole batch. `env` is the batch, for
+    `state_dict`.
 
     Args:
         env: The batch.
@@ -84,7 +85,11 @@ class StableBaselinesVecEnv(VecEnv):
         )
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
     ) -> list[Any]:
         """Refuse: environments of a batch have no methods of their own.
 
@@ -96,7 +101,9 @@ class StableBaselinesVecEnv(VecEnv):
         )
 
     def env_is_wrapped(
-        self, wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+        self,
+        wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]],
+        indices: VecEnvIndices = None,
     ) -> list[bool]:
         """Return False for each: a batch has no wrappers inside."""
         return [False for _ in self._chosen(indices)]

@@ -48,7 +48,8 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """Start an episode.
 
         Args:
-            seed: Seed of this and the following episodes; None goes on, from entropy the first time.
+            seed: Seed of this and the following episodes; None goes on, from entropy the first
+                time.
             options: None; the environments have none.
 
         Returns:
@@ -66,7 +67,9 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         step = self.env.step(actions)
         final = observations_from(step.final_observations)[0]
         # One copy from the device for all three.
-        reward, terminated, truncated = host(torch.cat((step.rewards, step.terminated, step.truncated)))
+        reward, terminated, truncated = host(
+            torch.cat((step.rewards, step.terminated, step.truncated))
+        )
         return final, float(reward), bool(terminated), bool(truncated), {}
 
 

@@ -19,8 +19,9 @@ Bools = NDArray[np.bool_]
 class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
     """A batch as gymnasium's `VectorEnv`, in its mode SAME_STEP.
 
-    Where an episode ends, the observation is that of the next one; ``infos["final_obs"]`` holds the last of the
-    ended one, and ``infos["_final_obs"]`` says where. Tensors become numpy arrays once a step.
+    Where an episode ends, the observation is that of the next one; ``infos["final_obs"]`` holds the
+    last of the ended one, and ``infos["_final_obs"]`` says where. Tensors become numpy arrays once
+    a step.
 
     Args:
         env: The batch.
@@ -43,7 +44,9 @@ class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
         self.action_space = batch_space(env.action_space, env.num_envs)
         self._seeded = False
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Floats, dict[str, Any]]:
         """Start an episode in every environment.
 
         Args:
@@ -70,8 +73,19 @@ class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
             final_observations = host(step.final_observations)
             for i in np.flatnonzero(ended):
                 final_obs[i] = final_observations[i]
-            infos = {"final_obs": final_obs, "_final_obs": ended, "final_info": {}, "_final_info": ended.copy()}
-        return observations_from(step.observations), host(step.rewards), terminated, truncated, infos
+            infos = {
+                "final_obs": final_obs,
+                "_final_obs": ended,
+                "final_info": {},
+                "_final_info": ended.copy(),
+            }
+        return (
+            observations_from(step.observations),
+            host(step.rewards),
+            terminated,
+            truncated,
+            infos,
+        )
 
 
 def make_vector(
@@ -82,7 +96,8 @@ def make_vector(
     Args:
         name: A name such as ``CartPole-v1``.
         num_envs: Environments in the batch N.
-        max_episode_steps: Steps after which an episode is cut off; None takes the environment's own.
+        max_episode_steps: Steps after which an episode is cut off; None takes the environment's
+            own.
         device: Where the state lives.
 
     Returns:

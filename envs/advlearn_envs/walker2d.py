@@ -38,7 +38,8 @@ class Walker2d(Walking):
 
     Reference: gymnasium's `Walker2d-v5`, model, constants and order of operations.
 
-    Deviations: observations are float32 instead of float64. Start states are drawn by another generator, in float32.
+    Deviations: observations are float32 instead of float64. Start states are drawn by another
+    generator, in float32.
     """
 
     XML = "walker2d_v5.xml"

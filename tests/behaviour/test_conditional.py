@@ -9,22 +9,22 @@ from torch import Tensor, nn
 
 import advlearn
 from advlearn import fit
-from advlearn.core.spec import resolve
-from advlearn.data import Source, load
+from advlearn.core.grammar import resolve
+from advlearn.data import ArrayDataset, load
 from advlearn.nets import DCGANCritic, MLPGenerator
 from advlearn.tasks.generate import KEPT, Generate
 
 
-def rings(n: int = 2000) -> Source:
+def rings(n: int = 2000) -> ArrayDataset:
     """Points near a place that their vector names: x = (cos c, sin c) with c = (cos, sin) turned by a right angle."""
     angle = torch.rand(n) * 2 * torch.pi
     x = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2)
-    return Source(x, torch.stack([-angle.sin(), angle.cos()], 1), "ring")
+    return ArrayDataset(x, torch.stack([-angle.sin(), angle.cos()], 1), "ring")
 
 
 def test_data_may_hold_a_vector_for_each_sample() -> None:
     source = load((torch.rand(5, 2), torch.rand(5, 3)))
-    assert isinstance(source, Source)
+    assert isinstance(source, ArrayDataset)
     assert source.vectors == 3 and source.classes == 0 and len(source.columns) == 2
     for y, error, line in (
         (torch.rand(4, 3), ValueError, "expected 5 vectors, one a sample, got 4"),
@@ -32,9 +32,9 @@ def test_data_may_hold_a_vector_for_each_sample() -> None:
         (torch.rand(5, 3).double(), TypeError, "expected float32 vectors"),
     ):
         with pytest.raises(error, match=line):
-            Source(torch.rand(5, 2), y)
+            ArrayDataset(torch.rand(5, 2), y)
     with pytest.raises(ValueError, match="classes: expected 0 with vectors, got 3"):
-        Source(torch.rand(5, 2), torch.rand(5, 3), classes=3)
+        ArrayDataset(torch.rand(5, 2), torch.rand(5, 3), classes=3)
 
 
 def test_real_and_fake_carry_the_same_vectors_and_samples_obey_theirs() -> None:
@@ -49,7 +49,7 @@ def test_real_and_fake_carry_the_same_vectors_and_samples_obey_theirs() -> None:
     known = torch.randn(3, 2)
     task = Generate(Echo(), latent=4, shape=(2,), vectors=known)
     x, c = torch.randn(5, 2), torch.randn(5, 2)
-    sides = task((x, c)).contests["data"]
+    sides = task((x, c)).pairs["data"]
     real, fake = cast(Any, sides.real), cast(Any, sides.fake)
     assert torch.equal(real[1], c) and torch.equal(fake[1], c) and torch.equal(fake[0], c)
     assert torch.equal(task.sample(5, c), c) and torch.equal(task.decode(torch.zeros(5, 4), c), c)
@@ -60,25 +60,34 @@ def test_real_and_fake_carry_the_same_vectors_and_samples_obey_theirs() -> None:
 
 
 def test_a_point_is_generated_where_its_vector_says() -> None:
-    run = fit("generate(conditional=True, latent=2, width=16)", "hinge + r1", rings(), steps=150, lr=2e-3, callbacks=())
+    run = fit(
+        "generate(conditional=True, latent=2, base_channels=16)",
+        "hinge + r1",
+        rings(),
+        steps=150,
+        lr=2e-3,
+        callbacks=(),
+    )
     c = rings().y
     assert c is not None
-    made, placed = run.player.sample(len(c), c), torch.stack([c[:, 1], -c[:, 0]], 1)
+    made, placed = run.ema_model.sample(len(c), c), torch.stack([c[:, 1], -c[:, 0]], 1)
     apart = (made - placed).norm(dim=1)
     # Two random points of the ring are 4 / pi apart on average.
     assert apart.mean() < 0.4
 
 
 def test_images_by_vectors_are_saved_and_sampled_alike(tmp_path: Path) -> None:
-    data = Source(torch.rand(80, 1, 16, 16) * 2 - 1, torch.randn(80, 5), "pictures")
-    task = "generate(conditional=True, latent=4, width=4, nets='cgan')"
+    data = ArrayDataset(torch.rand(80, 1, 16, 16) * 2 - 1, torch.randn(80, 5), "pictures")
+    task = "generate(conditional=True, latent=4, base_channels=4, architecture='cgan')"
     run = fit(task, "hinge", data, steps=2, batch_size=8, out=tmp_path, callbacks=())
     critic = run.adversaries["data"].critic
-    assert isinstance(critic, DCGANCritic) and critic.conditioning == "concat" and critic.classes == 5
+    assert (
+        isinstance(critic, DCGANCritic) and critic.conditioning == "concat" and critic.classes == 5
+    )
     c, back = torch.randn(3, 5), advlearn.load(tmp_path)
-    assert data.y is not None and torch.equal(back.player.vectors, data.y[:KEPT])
+    assert data.y is not None and torch.equal(back.ema_model.vectors, data.y[:KEPT])
     z = torch.randn(3, 4)
-    assert torch.equal(back.player.decode(z, c), run.player.decode(z, c))
+    assert torch.equal(back.ema_model.decode(z, c), run.ema_model.decode(z, c))
 
 
 def test_what_does_not_fit_is_one_line() -> None:

@@ -8,23 +8,27 @@ from torch import nn
 
 from advlearn import Adversary
 from advlearn.core.trainer import Trainer
+from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.batches import Batches
-from advlearn.data.source import Source
-from tests.engine.tiny import Tiny
+from tests.training.tiny import Tiny
 
 
 def trained(spec: str, critic_steps: int | None, critic: nn.Module) -> tuple[Trainer, Adversary]:
     """Two player steps."""
     task = Tiny()
     adversary = Adversary(critic, spec, critic_steps=critic_steps)
-    trainer = Trainer(task, {"data": adversary}, Batches(Source(torch.randn(40, 2)), 8), steps=2)
+    trainer = Trainer(
+        task, {"data": adversary}, Batches(ArrayDataset(torch.randn(40, 2)), 8), steps=2
+    )
     trainer.run()
     return trainer, adversary
 
 
 @pytest.mark.parametrize(("asked", "steps"), [(None, 5), (1, 1), (3, 3)])
 def test_the_critic_makes_the_steps_that_are_asked_for(asked: int | None, steps: int) -> None:
-    trainer, adversary = trained("wgan-gp", asked, nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)))
+    trainer, adversary = trained(
+        "wgan-gp", asked, nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    )
     adam: Any = adversary.optimizer
     assert {int(state["step"]) for state in adam.state.values()} == {2 * steps}
     assert f"2 player steps, {steps} critic steps each" in trainer.describe()

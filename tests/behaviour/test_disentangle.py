@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Normal
 
-from advlearn.data import Source
+from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.run import load
 from advlearn.tasks.disentangle import LEAST_STD, Disentangle, Posterior, log_likelihoods
 
-POINTS = Source(torch.randn(32, 2, generator=torch.Generator().manual_seed(0)), None, "points")
+POINTS = ArrayDataset(
+    torch.randn(32, 2, generator=torch.Generator().manual_seed(0)), None, "points"
+)
 NOISE, CODES, CONTINUOUS = 2, (3, 4), 1
 LATENT = NOISE + sum(CODES) + CONTINUOUS
 
@@ -42,7 +44,9 @@ class Reader(nn.Module):
 
 
 def task(sure: float = 0.0) -> Disentangle:
-    return Disentangle(Codes(), Reader(sure), noise=NOISE, shape=(LATENT,), codes=CODES, continuous=CONTINUOUS)
+    return Disentangle(
+        Codes(), Reader(sure), noise=NOISE, shape=(LATENT,), codes=CODES, continuous=CONTINUOUS
+    )
 
 
 def test_the_likelihood_is_that_of_the_distributions() -> None:
@@ -56,29 +60,40 @@ def test_the_likelihood_is_that_of_the_distributions() -> None:
 
 def test_the_loss_is_the_weighted_sum_and_moves_generator_and_recogniser() -> None:
     made = Disentangle(
-        Codes(), Reader(1.0), noise=NOISE, shape=(LATENT,), codes=CODES, continuous=1, weight=0.5, continuous_weight=3.0
+        Codes(),
+        Reader(1.0),
+        noise=NOISE,
+        shape=(LATENT,),
+        codes=CODES,
+        continuous=1,
+        weight=0.5,
+        continuous_weight=3.0,
     )
     round = made((torch.zeros(50, LATENT),))
     found = round.outputs["log_likelihood"]
     assert round.loss is not None
     torch.testing.assert_close(round.loss, -(0.5 * (found[0] + found[1]) + 3.0 * found[2]))
     round.loss.backward()
-    gradients = [p.grad for p in made.players()]
+    gradients = [p.grad for p in made.trainable_parameters()]
     assert len(gradients) == 2 and all(g is not None and g.abs() > 0 for g in gradients)
 
 
-def test_the_bound_is_zero_for_one_who_knows_nothing_and_the_entropy_for_one_who_knows_all() -> None:
+def test_the_bound_is_zero_for_one_who_knows_nothing_and_the_entropy_for_one_who_knows_all() -> (
+    None
+):
     nothing, all_ = task(0.0).information(), task(50.0).information()
     torch.testing.assert_close(nothing[:2], torch.zeros(2), atol=1e-6, rtol=0)
-    torch.testing.assert_close(all_[:2], torch.tensor([math.log(k) for k in CODES]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        all_[:2], torch.tensor([math.log(k) for k in CODES]), atol=1e-6, rtol=0
+    )
     # Known up to the least standard deviation: a Gaussian at its mean.
     expected = math.log(2) - math.log(LEAST_STD) - 0.5 * math.log(2 * math.pi)
     assert float(all_[2]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_bound_never_exceeds_the_entropy_of_a_discrete_code() -> None:
-    made = Disentangle.for_data(POINTS, codes=(3, 4), continuous=0, noise=4)
-    for p in made.recogniser.parameters():
+    made = Disentangle.from_data(POINTS, codes=(3, 4), continuous=0, noise=4)
+    for p in made.q_network.parameters():
         nn.init.normal_(p)
     assert (made.information() <= torch.tensor([math.log(3), math.log(4)])).all()
 
@@ -92,7 +107,9 @@ def test_given_codes_are_used_and_drawn_ones_are_uniform() -> None:
         shown = x[:, first : first + size]
         assert (shown.sum(1) == 1).all()
         # Six standard errors of a share.
-        assert (shown.mean(0) - 1 / size).abs().max() < 6 * math.sqrt(1 / size * (1 - 1 / size) / 3000)
+        assert (shown.mean(0) - 1 / size).abs().max() < 6 * math.sqrt(
+            1 / size * (1 - 1 / size) / 3000
+        )
     assert x[:, -1].abs().max() <= 1 and x[:, -1].min() < -0.9 and x[:, -1].max() > 0.9
 
 
@@ -120,7 +137,7 @@ def test_a_traversal_moves_its_code_and_nothing_else() -> None:
 
 
 def test_the_posterior_of_samples_is_normalised() -> None:
-    found = Disentangle.for_data(POINTS, codes=CODES, continuous=2, noise=2).codes(POINTS.x)
+    found = Disentangle.from_data(POINTS, codes=CODES, continuous=2, noise=2).codes(POINTS.x)
     assert [p.shape for p in found.discrete] == [(32, 3), (32, 4)]
     for p in found.discrete:
         torch.testing.assert_close(p.exp().sum(1), torch.ones(32))
@@ -133,33 +150,45 @@ def test_a_saved_run_is_the_same(tmp_path: Any) -> None:
     run = fit(form, "nsgan", POINTS, steps=2, batch_size=8, device="cpu", callbacks=())
     again = load(run.save(tmp_path / "run.pt"))
     assert torch.equal(again.sample(4, seed=1), run.sample(4, seed=1))
-    assert cast(Disentangle, again.player).continuous_weight == 0.2
+    assert cast(Disentangle, again.ema_model).continuous_weight == 0.2
 
 
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"codes": (), "continuous": 0}, r"^codes: expected one or more codes, of 2 or more classes each, got \(\)$"),
-        ({"codes": (1,)}, r"^codes: expected one or more codes, of 2 or more classes each, got \(1,\)$"),
+        (
+            {"codes": (), "continuous": 0},
+            r"^codes: expected one or more codes, of 2 or more classes each, got \(\)$",
+        ),
+        (
+            {"codes": (1,)},
+            r"^codes: expected one or more codes, of 2 or more classes each, got \(1,\)$",
+        ),
         ({"noise": 0}, r"^noise: expected a finite number of at least 1, got 0$"),
         ({"weight": -1.0}, r"^weight: expected a finite number of at least 0, got -1.0$"),
     ],
 )
 def test_bad_settings_are_one_line(settings: dict[str, Any], line: str) -> None:
     with pytest.raises(ValueError, match=line):
-        Disentangle.for_data(POINTS, **settings)
+        Disentangle.from_data(POINTS, **settings)
 
 
 def test_modules_and_codes_that_do_not_fit_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"^generator: refused z of shape \(2, 14\)"):
         Disentangle(nn.Linear(3, 2), nn.Linear(2, 14), noise=2, shape=(2,))
-    with pytest.raises(ValueError, match=r"^generator: expected samples of shape \(3,\), got \(2,\)$"):
+    with pytest.raises(
+        ValueError, match=r"^generator: expected samples of shape \(3,\), got \(2,\)$"
+    ):
         Disentangle(nn.Linear(14, 2), nn.Linear(2, 14), noise=2, shape=(3,))
     with pytest.raises(ValueError, match=r"^recogniser: expected outputs \(N, 14\), got \(N, 5\)$"):
         Disentangle(nn.Linear(14, 2), nn.Linear(2, 5), noise=2, shape=(2,))
-    with pytest.raises(ValueError, match=r"^codes: expected shape \(2, 3\), a column a code, got \(2,\)$"):
+    with pytest.raises(
+        ValueError, match=r"^codes: expected shape \(2, 3\), a column a code, got \(2,\)$"
+    ):
         task().sample(2, torch.zeros(2))
-    with pytest.raises(ValueError, match=r"^codes: expected classes below 3 in column 0, got \[3, 0\]$"):
+    with pytest.raises(
+        ValueError, match=r"^codes: expected classes below 3 in column 0, got \[3, 0\]$"
+    ):
         task().sample(2, torch.tensor([[3.0, 0, 0], [0, 0, 0]]))
     with pytest.raises(ValueError, match=r"^code: expected one of 0 to 2, got 3$"):
         task().traverse(3)

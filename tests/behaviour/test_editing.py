@@ -12,7 +12,9 @@ def linear(inputs: int = 2, outputs: int = 5) -> nn.Linear:
     return nn.Linear(inputs, outputs, dtype=torch.float64)
 
 
-def closed_form(net: nn.Linear, target: torch.Tensor, weights: torch.Tensor, c: float, start: torch.Tensor):
+def closed_form(
+    net: nn.Linear, target: torch.Tensor, weights: torch.Tensor, c: float, start: torch.Tensor
+):
     """Minimiser of sum_d w_d (A z + b - t)_d^2 / sum_d w_d + c |z - z_0|^2."""
     a = net.weight.detach()
     w = weights / weights.sum()
@@ -87,9 +89,15 @@ def test_the_blur_spreads_what_it_does_not_change_in_sum() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"target": torch.zeros(3, 4)}, r"target: expected \(3, 5\), what start is made into, got \(3, 4\)"),
+        (
+            {"target": torch.zeros(3, 4)},
+            r"target: expected \(3, 5\), what start is made into, got \(3, 4\)",
+        ),
         ({"start": torch.zeros(3, 7)}, r"start: the generator refused \(3, 7\)"),
-        ({"mask": torch.zeros(3, 5)}, r"mask: expected weights of at least 0, some above it in each of 3 rows"),
+        (
+            {"mask": torch.zeros(3, 5)},
+            r"mask: expected weights of at least 0, some above it in each of 3 rows",
+        ),
         ({"mask": torch.ones(3, 4)}, r"mask: expected what expands to \(3, 5\), got \(3, 4\)"),
         ({"steps": 0}, "steps: expected a finite number of at least 1, got 0"),
         ({"lr": 0.0}, "lr: expected a finite number above 0, got 0.0"),

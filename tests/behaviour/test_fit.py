@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import advlearn
 from advlearn.core.adversary import Adversary
-from advlearn.core.task import Batch, Round
-from advlearn.data import Source
+from advlearn.core.task import Batch, TaskOutput
+from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.run import Run, load
 from advlearn.tasks.generate import Generate
-from tests.engine.tiny import Tiny
+from tests.training.tiny import Tiny
 
 X = torch.randn(24, 2, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(24) % 3
@@ -36,7 +36,7 @@ def run(**settings: Any) -> Run:
 
 
 def weights(of: Run) -> list[Tensor]:
-    modules = (of.task, of.player, *of.adversaries.values())
+    modules = (of.task, of.ema_model, *of.adversaries.values())
     return [v for m in modules for v in m.state_dict().values() if torch.is_tensor(v)]
 
 
@@ -51,7 +51,7 @@ def test_the_seed_decides_everything() -> None:
 
 def test_the_seed_decides_the_order_of_the_data() -> None:
     class Recorder(Tiny):
-        def forward(self, batch: Batch) -> Round:
+        def forward(self, batch: Batch) -> TaskOutput:
             seen.append(batch[0])
             return super().forward(batch)
 
@@ -84,8 +84,12 @@ def test_a_saved_run_is_loaded_and_samples_alike(tmp_path: Path) -> None:
     trained.save(tmp_path / "saved.pt")
     for path in (tmp_path / "saved.pt", tmp_path / "run"):
         loaded = load(path)
-        assert torch.equal(loaded.sample(5, labels=Y[:5], seed=7), trained.sample(5, labels=Y[:5], seed=7))
-        assert torch.equal(loaded.adversaries["data"].score((X, Y)), trained.adversaries["data"].score((X, Y)))
+        assert torch.equal(
+            loaded.sample(5, labels=Y[:5], seed=7), trained.sample(5, labels=Y[:5], seed=7)
+        )
+        assert torch.equal(
+            loaded.adversaries["data"].score((X, Y)), trained.adversaries["data"].score((X, Y))
+        )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
@@ -93,7 +97,9 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, share: float) -> None:
     path = run().save(tmp_path / "saved.pt")
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=r"^checkpoint: .*saved\.pt is damaged or no checkpoint") as refused:
+    with pytest.raises(
+        ValueError, match=r"^checkpoint: .*saved\.pt is damaged or no checkpoint"
+    ) as refused:
         advlearn.load(path)
     assert "\n" not in str(refused.value)
 
@@ -108,7 +114,10 @@ def test_modules_of_the_users_own(tmp_path: Path) -> None:
     def own() -> Generate:
         generator = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
         return Generate(
-            generator, latent=3, shape=(2,), critic=nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+            generator,
+            latent=3,
+            shape=(2,),
+            critic=nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)),
         )
 
     task = own()
@@ -125,7 +134,7 @@ def test_modules_of_the_users_own(tmp_path: Path) -> None:
 def test_a_loader_keeps_its_batch_size() -> None:
     loader = DataLoader(TensorDataset(X, Y), batch_size=6, shuffle=True)
     trained = run(data=loader, batch_size=None, task="generate(latent=2, conditional=True)")
-    assert trained.recipe["settings"]["batch_size"] == 6
+    assert trained.config["settings"]["batch_size"] == 6
     assert trained.sample(3).shape == (3, 2)
 
 
@@ -152,7 +161,10 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
         ({"steps": 0}, "steps: expected at least 1, got 0"),
         ({"objective": "wgan-pg"}, "objective: unknown name 'wgan-pg'; did you mean 'wgan-gp'"),
         ({"objective": "r1"}, "objective: expected an objective"),
-        ({"objective": "gradient_penalty(wieght=5) + hinge"}, "objective: .*'wieght'; did you mean 'weight'"),
+        (
+            {"objective": "gradient_penalty(wieght=5) + hinge"},
+            "objective: .*'wieght'; did you mean 'weight'",
+        ),
         ({"task": "generate(latnt=3)"}, "task: .*latnt"),
         ({"task": "generat"}, "task: unknown name 'generat'; did you mean 'generate'"),
         ({"device": "cuda:9"}, "device: "),
@@ -169,11 +181,16 @@ def test_a_mistake_is_one_line_before_any_training(settings: dict[str, Any], lin
 
 def test_labels_out_of_range_are_refused() -> None:
     trained = run(task="generate(latent=2, conditional=True)", data=(X, Y))
-    for labels in (torch.tensor([0, 3]), torch.tensor([-1, 0]), torch.tensor([0.0, 1.0]), torch.tensor([0])):
+    for labels in (
+        torch.tensor([0, 3]),
+        torch.tensor([-1, 0]),
+        torch.tensor([0.0, 1.0]),
+        torch.tensor([0]),
+    ):
         with pytest.raises(ValueError, match=r"^labels: expected 2 integers below 3"):
             trained.sample(2, labels=labels)
     with pytest.raises(ValueError, match=r"^labels: expected class indices in \[0, 3\), got 3"):
-        Source(X, Y + 1, classes=3)
+        ArrayDataset(X, Y + 1, classes=3)
 
 
 def test_a_critic_that_does_not_fit_is_one_line() -> None:

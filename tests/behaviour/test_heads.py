@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from advlearn import Adversary, attach
-from advlearn.core.combine import project
-from advlearn.core.reversal import reverse
+from advlearn.core.gradient_projection import project_gradients
+from advlearn.core.gradient_reversal import reverse_gradient
 
 OBJECTIVES = ["nsgan", "wgan-gp", "hinge + spectral_norm", "mmd-gan"]
 
@@ -21,8 +21,12 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 def heads(objective: str) -> tuple[Adversary, Adversary]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        critic = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 4 if objective == "mmd-gan" else 1)).double()
-    return Adversary(copy.deepcopy(critic), objective, lr=0.01), Adversary(copy.deepcopy(critic), objective, lr=0.01)
+        critic = nn.Sequential(
+            nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 4 if objective == "mmd-gan" else 1)
+        ).double()
+    return Adversary(copy.deepcopy(critic), objective, lr=0.01), Adversary(
+        copy.deepcopy(critic), objective, lr=0.01
+    )
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -32,7 +36,9 @@ def test_a_joint_step_moves_the_critic_as_an_update_does(objective: str) -> None
     torch.manual_seed(7)
     one.update(real, fake)
     torch.manual_seed(7)
-    other.joint_loss(real.requires_grad_(), fake.requires_grad_(), strength=0.3).backward()
+    other.reversed_loss(
+        real.requires_grad_(), fake.requires_grad_(), adversarial_weight=0.3
+    ).backward()
     other.step()
     for a, b in zip(one.critic.parameters(), other.critic.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-8)
@@ -43,9 +49,9 @@ def test_a_joint_step_moves_the_critic_as_an_update_does(objective: str) -> None
 def test_the_model_gets_the_reversed_gradient_of_the_critic_loss_alone(objective: str) -> None:
     head, _ = heads(objective)
     real, fake = draw(6, 3).requires_grad_(), (draw(6, 3, seed=1) + 1).requires_grad_()
-    loss = head.objective.critic_loss(head.contest(real, fake))
+    loss = head.objective.critic_loss(head.critic_batch(real, fake))
     expected = torch.autograd.grad(loss, (real, fake))
-    head.joint_loss(real, fake, strength=0.25).backward()
+    head.reversed_loss(real, fake, adversarial_weight=0.25).backward()
     torch.testing.assert_close(real.grad, -0.25 * expected[0])
     torch.testing.assert_close(fake.grad, -0.25 * expected[1])
 
@@ -53,13 +59,15 @@ def test_the_model_gets_the_reversed_gradient_of_the_critic_loss_alone(objective
 def test_a_critic_that_is_not_trained_has_nothing_to_reverse() -> None:
     head = Adversary(nn.Identity(), "mmd")
     real, fake = draw(6, 3), draw(6, 3, seed=1).requires_grad_()
-    torch.testing.assert_close(head.joint_loss(real, fake, strength=2.0), 2 * head.loss(real, fake))
+    torch.testing.assert_close(
+        head.reversed_loss(real, fake, adversarial_weight=2.0), 2 * head.player_loss(real, fake)
+    )
     head.step()
 
 
 def test_reversal_leaves_integers_and_values_alone() -> None:
     x, y = draw(4, 2).requires_grad_(), torch.arange(4)
-    out = reverse((x, y), 3.0)
+    out = reverse_gradient((x, y), 3.0)
     assert out[1] is y
     assert torch.equal(out[0], x)
     out[0].sum().backward()
@@ -81,27 +89,29 @@ def test_a_tap_reads_a_layer_and_goes_without_a_trace() -> None:
         assert torch.equal(outer.value, before)
         assert inner.value.requires_grad
     assert not any(m._forward_hooks for m in net.modules())
-    with pytest.raises(RuntimeError, match=r"tap: nothing has passed '2\.0' yet"):
+    with pytest.raises(RuntimeError, match=r"capture: nothing has passed '2\.0' yet"):
         _ = inner.value
 
 
 def test_a_copied_model_has_taps_of_its_own() -> None:
     net = model()
     pair = nn.ModuleList([net])
-    tap = attach(net, "0")
+    capture = attach(net, "0")
     net(draw(2, 3))
-    pair.tap = tap  # type: ignore[assignment]
+    pair.capture = capture  # type: ignore[assignment]
     twin = copy.deepcopy(pair)
     twin[0](draw(4, 3))
-    assert tap.value.shape[0] == 2
-    assert twin.tap.value.shape[0] == 4  # type: ignore[union-attr]
+    assert capture.output.shape[0] == 2
+    assert twin.capture.output.shape[0] == 4  # type: ignore[union-attr]
     again = pickle.loads(pickle.dumps(pair))
     again[0](draw(5, 3))
-    assert again.tap.value.shape[0] == 5
+    assert again.capture.output.shape[0] == 5
 
 
 def test_a_layer_that_is_not_there_is_one_line() -> None:
-    with pytest.raises(ValueError, match=r"^layer: Sequential has no layer '2\.2'; did you mean '2\.1' or") as error:
+    with pytest.raises(
+        ValueError, match=r"^layer: Sequential has no layer '2\.2'; did you mean '2\.1' or"
+    ) as error:
         attach(model(), "2.2")
     assert "\n" not in str(error.value)
 
@@ -122,14 +132,17 @@ def test_projection_is_an_inner_product_over_all_parameters() -> None:
         return out[:, 0].square().mean(), (0.7 * out[:, 1].sin()).mean()
 
     flat = [
-        torch.cat([g.flatten() for g in torch.autograd.grad(loss, players, retain_graph=True)]) for loss in losses()
+        torch.cat([g.flatten() for g in torch.autograd.grad(loss, players, retain_graph=True)])
+        for loss in losses()
     ]
-    project(*losses(), players)
+    project_gradients(*losses(), players)
     found = torch.cat([p.grad.flatten() for p in players])
     task, against = flat
     expected = task - (task @ against) / (against @ against) * against + against
     torch.testing.assert_close(found, expected)
-    torch.testing.assert_close((found - against) @ against, torch.zeros((), dtype=torch.float64), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        (found - against) @ against, torch.zeros((), dtype=torch.float64), atol=1e-12, rtol=0
+    )
 
 
 def test_a_weight_of_zero_leaves_the_gradient_of_the_task() -> None:
@@ -137,6 +150,6 @@ def test_a_weight_of_zero_leaves_the_gradient_of_the_task() -> None:
     players = list(net.parameters())
     out = net(x)
     expected = torch.autograd.grad(out[:, 0].square().mean(), players, retain_graph=True)
-    project(out[:, 0].square().mean(), 0 * out[:, 1].mean(), players)
+    project_gradients(out[:, 0].square().mean(), 0 * out[:, 1].mean(), players)
     for p, g in zip(players, expected, strict=True):
         torch.testing.assert_close(p.grad, g, rtol=0, atol=0)

@@ -31,7 +31,7 @@ def linear(first: float, second: float = 0.0) -> nn.Module:
 
 def looked_at(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "nsgan") -> Health:
     adversary = Adversary(critic, objective)
-    adversary.loss(real, fake)
+    adversary.player_loss(real, fake)
     return adversary.health()
 
 
@@ -50,7 +50,7 @@ def test_the_nonsaturating_player_still_learns_there() -> None:
 def test_a_constant_critic_is_dead() -> None:
     health = looked_at(linear(0.0), points(0, 1.0), points(1))
     assert health.verdict.startswith("critic dead: gradient to the player")
-    assert health.accuracy == 0.5 and health.critic_loss == pytest.approx(health.chance)
+    assert health.accuracy == 0.5 and health.critic_loss == pytest.approx(health.loss_at_chance)
 
 
 def test_samples_of_one_point_are_a_collapse() -> None:
@@ -71,7 +71,7 @@ def test_one_sample_a_class_is_a_collapse() -> None:
     y = torch.arange(N) % 4
     centres = 9 * points(2)[:4]
     adversary = Adversary(OnNumbersAlone(), "nsgan")
-    adversary.loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
+    adversary.player_loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
     health = adversary.health()
     assert health.verdict == "player collapsed: its samples spread 1% of the data's, class by class"
     assert health.spread == pytest.approx(0.01, rel=0.3)
@@ -79,10 +79,11 @@ def test_one_sample_a_class_is_a_collapse() -> None:
 
 def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
     adversary = Adversary(OnNumbersAlone(), "nsgan")
-    # The data's classes are narrow and far apart: within one of them the fakes would seem to spread widely.
+    # The data's classes are narrow and far apart: within one of them the fakes would seem to spread
+    # widely.
     y = torch.arange(N) % 4
     real = 9 * points(2)[:4][y] + 0.01 * points(0)
-    adversary.loss((real, y), (0.01 * points(1), torch.arange(N)))
+    adversary.player_loss((real, y), (0.01 * points(1), torch.arange(N)))
     health = adversary.health()
     assert health.spread < 0.01
     assert health.verdict == "player collapsed: its samples spread 0% of the data's"
@@ -91,8 +92,12 @@ def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
 def test_equal_sets_are_matched() -> None:
     x = points(0)
     health = looked_at(linear(1.0, 0.5), x, x.flip(0))
-    assert health.verdict.startswith("matched: loss ")
-    assert health.accuracy == pytest.approx(0.5) and health.p_value > 0.9 and health.spread == pytest.approx(1, rel=0.3)
+    assert health.verdict.startswith("indistinguishable: loss ")
+    assert (
+        health.accuracy == pytest.approx(0.5)
+        and health.p_value > 0.9
+        and health.spread == pytest.approx(1, rel=0.3)
+    )
 
 
 def test_a_critic_that_does_not_see_the_difference_is_blind() -> None:
@@ -104,14 +109,14 @@ def test_a_critic_that_does_not_see_the_difference_is_blind() -> None:
 
 def test_a_critic_that_scores_fakes_higher_is_upside_down() -> None:
     health = looked_at(linear(-1.0), points(0, 1.0), points(1, -1.0))
-    assert health.verdict.startswith("critic upside down: it ranks ")
+    assert health.verdict.startswith("critic inverted: it ranks ")
     assert health.accuracy < 0.2
 
 
 def test_a_game_under_way_is_in_balance() -> None:
     health = looked_at(linear(1.0), points(0, 0.5), points(1, -0.5))
     assert health.verdict.startswith("in balance: the critic ranks ")
-    assert 0.6 < health.accuracy < 0.9 and 0 < health.estimate < 1.3863
+    assert 0.6 < health.accuracy < 0.9 and 0 < health.divergence_estimate < 1.3863
 
 
 def test_classes_are_ranked_by_their_total() -> None:
@@ -130,16 +135,21 @@ def test_an_overflow_is_not_called_anything_else() -> None:
 
 def test_the_penalties_are_listed() -> None:
     health = looked_at(linear(3.0), points(0), points(1, 1.0), "wgan + r1 + gradient_penalty")
-    assert health.penalties == pytest.approx({"R1": 4.5, "GradientPenalty": 40.0})  # slope 3: 9 / 2 and 10 (3 - 1)^2
+    assert health.penalties == pytest.approx(
+        {"R1": 4.5, "GradientPenalty": 40.0}
+    )  # slope 3: 9 / 2 and 10 (3 - 1)^2
 
 
-@pytest.mark.parametrize("objective", ["began", "nsgan + bottleneck + instance_noise", "r3gan", "mmd", "sngan"])
+@pytest.mark.parametrize(
+    "objective", ["began", "nsgan + bottleneck + instance_noise", "r3gan", "mmd", "sngan"]
+)
 def test_looking_changes_nothing(objective: str) -> None:
     torch.manual_seed(0)
     critic = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
     adversary = Adversary(critic, objective)
     adversary.update(points(0), points(1, 1.0))
-    # Buffers that no checkpoint keeps as well: what the last critic loss saw and the next step needs.
+    # Buffers that no checkpoint keeps as well: what the last critic loss saw and the next step
+    # needs.
     before = [t.detach().clone() for t in (*adversary.parameters(), *adversary.buffers())]
     modes = [m.training for m in adversary.modules()]
     random = torch.get_rng_state()
@@ -164,7 +174,7 @@ def test_what_a_penalty_gives_the_player_counts() -> None:
     head = Adversary(critic, "improved-gan")
     head.update(torch.randn(16, 2), torch.randn(16, 2) + 1)
     assert head.health().player_gradient > 1e-3
-    silent = Adversary(critic, "k_plus_one(player=0)")
+    silent = Adversary(critic, "k_plus_one(generator_weight=0)")
     silent.update(torch.randn(16, 2), torch.randn(16, 2) + 1)
     assert silent.health().player_gradient == 0
 

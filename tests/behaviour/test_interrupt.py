@@ -10,12 +10,18 @@ import pytest
 import torch
 
 from advlearn.core.interrupt import between_steps
-from advlearn.data import Source
-from advlearn.engine.checkpoint import load
+from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
+from advlearn.training.checkpoint import load
 
 STEPS, STOPPED = 9, 4
-SETTINGS = {"task": "generate(latent=2)", "objective": "wgan-gp", "steps": STEPS, "batch_size": 8, "device": "cpu"}
+SETTINGS = {
+    "task": "generate(latent=2)",
+    "objective": "wgan-gp",
+    "steps": STEPS,
+    "batch_size": 8,
+    "device": "cpu",
+}
 POINTS = "torch.randn(24, 2, generator=torch.Generator().manual_seed(0))"
 SCRIPT = f"""
 import sys, torch
@@ -33,8 +39,8 @@ fit(data=Source({POINTS}), out=sys.argv[1], callbacks=(Wait(),), **{SETTINGS!r})
 """
 
 
-def source() -> Source:
-    return Source(torch.randn(24, 2, generator=torch.Generator().manual_seed(0)))
+def source() -> ArrayDataset:
+    return ArrayDataset(torch.randn(24, 2, generator=torch.Generator().manual_seed(0)))
 
 
 def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
@@ -52,7 +58,7 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
     resumed = fit(data=source(), out=tmp_path, callbacks=(), **SETTINGS)
     straight = fit(data=source(), callbacks=(), **SETTINGS)
     assert resumed.trainer is not None and resumed.trainer.step == STEPS
-    for part, whole in ((resumed.task, straight.task), (resumed.player, straight.player)):
+    for part, whole in ((resumed.task, straight.task), (resumed.ema_model, straight.ema_model)):
         for name, value in whole.state_dict().items():
             assert torch.equal(part.state_dict()[name], value), name
     heads = (resumed.adversaries["data"].state_dict(), straight.adversaries["data"].state_dict())

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core.trainer import NonFiniteError
-from advlearn.data import Source
-from advlearn.engine.checkpoint import load
+from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.tasks.generate import Generate
+from advlearn.training.checkpoint import load
 
-SOURCE = Source(torch.randn(16, 2, generator=torch.Generator().manual_seed(0)))
+SOURCE = ArrayDataset(torch.randn(16, 2, generator=torch.Generator().manual_seed(0)))
 
 
 class FailsAt(nn.Module):
@@ -31,7 +31,16 @@ class FailsAt(nn.Module):
 def test_the_line_names_step_term_and_checkpoint(tmp_path: Path) -> None:
     task = Generate(FailsAt(4), latent=2, shape=(2,))
     with pytest.raises(NonFiniteError) as failed:
-        fit(task, "hinge + r2", SOURCE, steps=9, batch_size=8, device="cpu", callbacks=(), out=tmp_path)
+        fit(
+            task,
+            "hinge + r2",
+            SOURCE,
+            steps=9,
+            batch_size=8,
+            device="cpu",
+            callbacks=(),
+            out=tmp_path,
+        )
     kept = tmp_path / "checkpoint.pt"
     line = str(failed.value)
     assert line.startswith("step 4: data/") and "\n" not in line

@@ -15,16 +15,20 @@ def critic() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
 
 
-@pytest.mark.parametrize("objective", ["nsgan", "hinge + r1", "wgan-gp", "lsgan", "rpgan", "ragan", "mmd", "sinkhorn"])
+@pytest.mark.parametrize(
+    "objective", ["nsgan", "hinge + r1", "wgan-gp", "lsgan", "rpgan", "ragan", "mmd", "sinkhorn"]
+)
 def test_both_sides_get_gradient_and_the_critic_none(objective: str) -> None:
     adversary = Adversary(critic(), objective)
     encoders = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
     h_s, h_t = encoders[0](SOURCE), encoders[1](TARGET)
     adversary.update(real=h_s, fake=h_t)
-    assert all(p.grad is None for p in encoders.parameters()), "the critic's step reached the player"
+    assert all(p.grad is None for p in encoders.parameters()), (
+        "the critic's step reached the player"
+    )
     adversary.critic.zero_grad()
     kept = [p.detach().clone() for p in adversary.critic.parameters()]
-    adversary.loss(real=h_s, fake=h_t).backward()
+    adversary.player_loss(real=h_s, fake=h_t).backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in encoders.parameters())
     for p, value in zip(adversary.critic.parameters(), kept, strict=True):
         assert torch.equal(p, value) and p.grad is None and p.requires_grad
@@ -36,15 +40,19 @@ def test_what_carries_no_gradient_is_left_out() -> None:
     x = TARGET.clone().requires_grad_()
     scores = adversary.score(TARGET)
     expected = torch.nn.functional.softplus(-scores).mean()
-    torch.testing.assert_close(adversary.loss(SOURCE, x).detach(), expected)
-    both = adversary.loss(SOURCE.clone().requires_grad_(), x).detach()
-    torch.testing.assert_close(both, expected + torch.nn.functional.softplus(adversary.score(SOURCE)).mean())
+    torch.testing.assert_close(adversary.player_loss(SOURCE, x).detach(), expected)
+    both = adversary.player_loss(SOURCE.clone().requires_grad_(), x).detach()
+    torch.testing.assert_close(
+        both, expected + torch.nn.functional.softplus(adversary.score(SOURCE)).mean()
+    )
 
 
 @pytest.mark.parametrize("objective", ["nsgan", "hinge + r1", "rpgan + r1", "energy-distance"])
 def test_the_gap_between_two_domains_closes(objective: str) -> None:
     torch.manual_seed(0)
-    adversary = Adversary(critic() if objective != "energy-distance" else nn.Identity(), objective, lr=0.01)
+    adversary = Adversary(
+        critic() if objective != "energy-distance" else nn.Identity(), objective, lr=0.01
+    )
     shifts = [nn.Parameter(torch.zeros(2)) for _ in range(2)]
     optimizer = torch.optim.Adam(shifts, lr=0.02)
 
@@ -56,7 +64,7 @@ def test_the_gap_between_two_domains_closes(objective: str) -> None:
         h_s, h_t = SOURCE + shifts[0], TARGET + shifts[1]
         adversary.update(real=h_s, fake=h_t)
         optimizer.zero_grad()
-        adversary.loss(real=h_s, fake=h_t).backward()
+        adversary.player_loss(real=h_s, fake=h_t).backward()
         optimizer.step()
     assert gap() < before / 3
     moved = [float(shift.detach()[0]) for shift in shifts]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from advlearn.data import Source
+from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.tasks.generate import Generate, truncated_normal
 
@@ -123,12 +123,14 @@ def test_the_generators_own_term_is_the_cooperative_loss() -> None:
 
 
 def test_a_run_truncates_or_says_that_its_task_does_not() -> None:
-    data = Source(torch.randn(16, 2), torch.arange(16) % 2, "points", classes=2)
+    data = ArrayDataset(torch.randn(16, 2), torch.arange(16) % 2, "points", classes=2)
     run = fit("generate(latent=2)", "nsgan", data, steps=1, device="cpu", callbacks=())
-    torch.testing.assert_close(run.sample(4, truncation=0.0)[0], run.sample(1, truncation=0.0, seed=3)[0])
+    torch.testing.assert_close(
+        run.sample(4, truncation=0.0)[0], run.sample(1, truncation=0.0, seed=3)[0]
+    )
     assert not torch.allclose(*run.sample(2, truncation=0.5))
     with pytest.raises(ValueError, match="truncation: "):
         run.sample(4, truncation=-1.0)
-    other = fit("auxiliary(latent=2)", "nsgan", data, steps=1, device="cpu", callbacks=())
+    other = fit("ac_gan(latent=2)", "nsgan", data, steps=1, device="cpu", callbacks=())
     with pytest.raises(TypeError, match="truncation: expected None, auxiliary has none"):
         other.sample(4, truncation=0.5)

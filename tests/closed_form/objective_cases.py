@@ -7,7 +7,7 @@ import torch
 from scipy import integrate
 from torch import Tensor, nn
 
-from advlearn.core.contest import Contest, Samples
+from advlearn.core.critic_batch import CriticBatch, Samples
 from advlearn.core.objective import Pointwise
 
 MEAN, SCALE = 0.8, 1.2  # of q; p is standard
@@ -26,10 +26,12 @@ def expectation(log_density: Tensor, values: Tensor) -> float:
     return torch.trapezoid(log_density.exp() * values, GRID).item()
 
 
-def estimate(objective: Pointwise, scores: Tensor) -> float:
+def divergence_estimate(objective: Pointwise, scores: Tensor) -> float:
     """The objective's estimate for a critic whose scores on the grid are `scores`."""
-    cost = expectation(LOG_P, objective.real(scores)) + expectation(LOG_Q, objective.fake(scores))
-    return objective.chance - cost
+    cost = expectation(LOG_P, objective.real_loss(scores)) + expectation(
+        LOG_Q, objective.fake_loss(scores)
+    )
+    return objective.loss_at_chance - cost
 
 
 def integral(integrand: Callable[[float, float], float]) -> float:
@@ -61,10 +63,10 @@ def met(
     fake: Samples | None = None,
     real_weights: Tensor | None = None,
     fake_weights: Tensor | None = None,
-) -> Contest:
+) -> CriticBatch:
     """A contest of given scores; the samples are the scores unless given."""
     first = fake_scores if real_scores is None else real_scores
-    return Contest(
+    return CriticBatch(
         nn.Identity(),
         first if real is None else real,
         fake_scores if fake is None else fake,

@@ -6,20 +6,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.contest import Contest, Samples, mixes_samples, score_both
+from advlearn.core.critic_batch import CriticBatch, Samples, mixes_samples, score_both
 from advlearn.core.regularizer import Regularizer
 from advlearn.regularizers.bottleneck import Bottleneck
 from advlearn.regularizers.spectral_norm import SpectralNorm
 
-Term = Callable[[Regularizer, Contest], Tensor | None]
+Term = Callable[[Regularizer, CriticBatch], Tensor | None]
 
 
-def critic_term(regularizer: Regularizer, contest: Contest) -> Tensor | None:
-    return regularizer.penalty(contest)
+def critic_term(regularizer: Regularizer, batch: CriticBatch) -> Tensor | None:
+    return regularizer.penalty(batch)
 
 
-def player_term(regularizer: Regularizer, contest: Contest) -> Tensor | None:
-    return regularizer.player_penalty(contest)
+def player_term(regularizer: Regularizer, batch: CriticBatch) -> Tensor | None:
+    return regularizer.player_penalty(batch)
 
 
 def meet(
@@ -28,10 +28,10 @@ def meet(
     fake: Samples,
     real_weights: Tensor | None = None,
     fake_weights: Tensor | None = None,
-) -> Contest:
+) -> CriticBatch:
     """A contest of `critic`, scored as an adversary scores it."""
     scores = score_both(critic, real, fake, apart=mixes_samples(critic))
-    return Contest(critic, real, fake, *scores, real_weights, fake_weights)
+    return CriticBatch(critic, real, fake, *scores, real_weights, fake_weights)
 
 
 def linear(slope: list[float]) -> nn.Module:
@@ -96,21 +96,28 @@ def check_gradients(regularizer: Regularizer, term: Term = critic_term) -> None:
     assert torch.autograd.gradgradcheck(value, inputs)
 
 
-def check_compiled(make: Callable[[], Regularizer], term: Term = critic_term, shape: tuple[int, ...] = (4,)) -> None:
+def check_compiled(
+    make: Callable[[], Regularizer], term: Term = critic_term, shape: tuple[int, ...] = (4,)
+) -> None:
     """The loss compiled to one graph, its gradients and the buffers it leaves are the eager ones.
 
-    The critic has layer norm and spectral norm. Scores of both sides enter the loss: the compiler drops what
-    nothing depends on, random draws included.
+    The critic has layer norm and spectral norm. Scores of both sides enter the loss: the compiler
+    drops what nothing depends on, random draws included.
     """
     torch.manual_seed(0)
     size = samples(*shape).numel()
-    plain = nn.Sequential(nn.Flatten(), nn.Linear(size, 8), nn.LayerNorm(8), nn.SiLU(), nn.Linear(8, 1))
+    plain = nn.Sequential(
+        nn.Flatten(), nn.Linear(size, 8), nn.LayerNorm(8), nn.SiLU(), nn.Linear(8, 1)
+    )
     regularizer = make()
     if isinstance(regularizer, Bottleneck):
         critic = SpectralNorm().wrap(regularizer.wrap(plain))
     else:
         critic = regularizer.wrap(SpectralNorm().wrap(plain))
-    real, fake = samples(5, *shape, dtype=torch.float32), samples(5, *shape, seed=1, dtype=torch.float32)
+    real, fake = (
+        samples(5, *shape, dtype=torch.float32),
+        samples(5, *shape, seed=1, dtype=torch.float32),
+    )
 
     def run(compiled: bool) -> list[Tensor]:
         pair = copy.deepcopy(nn.ModuleList([regularizer, critic]))

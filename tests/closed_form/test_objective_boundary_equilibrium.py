@@ -11,19 +11,19 @@ REAL, FAKE = -torch.tensor([2.0, 4.0]), -torch.tensor([0.5, 1.5, 1.0])  # mean e
 
 def test_k_by_hand() -> None:
     objective = BoundaryEquilibrium(gamma=0.5, k_lr=0.1)
-    contest = met(REAL, FAKE)
+    batch = met(REAL, FAKE)
     for step in (1, 2, 3):
         before = objective.k.clone()
-        torch.testing.assert_close(objective.critic_loss(contest), 3 - before * 1)
-        objective.advance()
+        torch.testing.assert_close(objective.critic_loss(batch), 3 - before * 1)
+        objective.update_state()
         torch.testing.assert_close(objective.k, torch.tensor(step * 0.1 * (0.5 * 3 - 1)))
 
 
 def test_k_stays_between_zero_and_one() -> None:
-    for contest, end in ((met(REAL, FAKE), 1.0), (met(FAKE, REAL), 0.0)):
+    for batch, end in ((met(REAL, FAKE), 1.0), (met(FAKE, REAL), 0.0)):
         objective = BoundaryEquilibrium(k_lr=10.0)
-        objective.critic_loss(contest)
-        objective.advance()
+        objective.critic_loss(batch)
+        objective.update_state()
         assert objective.k == end
 
 
@@ -31,22 +31,22 @@ def test_k_rests_at_the_balance_that_gamma_asks_for() -> None:
     objective = BoundaryEquilibrium(gamma=1 / 3, k_lr=1.0)
     objective.k.fill_(0.25)
     objective.critic_loss(met(REAL, FAKE))
-    objective.advance()
+    objective.update_state()
     torch.testing.assert_close(objective.k, torch.tensor(0.25))
 
 
 def test_player_and_convergence_measure() -> None:
-    objective, contest = BoundaryEquilibrium(gamma=0.5), met(REAL, FAKE)
+    objective, batch = BoundaryEquilibrium(gamma=0.5), met(REAL, FAKE)
     torch.testing.assert_close(objective.player_loss(met(None, FAKE)), torch.tensor(1.0))
-    torch.testing.assert_close(objective.player_loss(contest), torch.tensor(1.0 - 3.0))
-    torch.testing.assert_close(objective.convergence_measure(contest), torch.tensor(3 + 0.5))
-    assert math.isnan(objective.chance)
+    torch.testing.assert_close(objective.player_loss(batch), torch.tensor(1.0 - 3.0))
+    torch.testing.assert_close(objective.convergence_measure(batch), torch.tensor(3 + 0.5))
+    assert math.isnan(objective.loss_at_chance)
 
 
 def test_only_k_is_kept_in_a_checkpoint() -> None:
     objective = BoundaryEquilibrium()
     objective.critic_loss(met(REAL, FAKE))
-    objective.advance()
+    objective.update_state()
     state = objective.state_dict()
     assert list(state) == ["k"]
     other = BoundaryEquilibrium()

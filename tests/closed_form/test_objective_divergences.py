@@ -21,8 +21,8 @@ from tests.closed_form.objective_cases import (
     LOG_RATIO,
     MEAN,
     SCALE,
+    divergence_estimate,
     equal_density_points,
-    estimate,
     expectation,
     integral,
 )
@@ -71,7 +71,7 @@ objectives = pytest.mark.parametrize("objective", [o for o, _ in CASES], ids=IDS
 def test_estimate_at_the_optimal_critic_is_the_divergence(objective: Pointwise, divergence) -> None:
     scores = objective.optimal_score(LOG_RATIO)
     assert scores is not None
-    assert estimate(objective, scores) == pytest.approx(divergence(), abs=1e-6)
+    assert divergence_estimate(objective, scores) == pytest.approx(divergence(), abs=1e-6)
 
 
 @objectives
@@ -79,40 +79,49 @@ def test_estimate_at_the_optimal_critic_is_the_expectation_of_f(objective: Point
     scores, f = objective.optimal_score(LOG_RATIO), objective.divergence(LOG_RATIO.exp())
     assert scores is not None
     assert f is not None
-    assert estimate(objective, scores) == pytest.approx(expectation(LOG_Q, f), abs=1e-6)
+    assert divergence_estimate(objective, scores) == pytest.approx(expectation(LOG_Q, f), abs=1e-6)
 
 
 @objectives
 def test_no_nearby_critic_estimates_more(objective: Pointwise) -> None:
     scores = objective.optimal_score(LOG_RATIO)
     assert scores is not None
-    best = estimate(objective, scores)
+    best = divergence_estimate(objective, scores)
     for change in (GRID.sin(), -GRID.sin(), torch.ones_like(GRID), -torch.ones_like(GRID)):
-        # An energy is bounded by zero: where the best one touches the bound, only the part below is allowed.
-        moved = (scores + 0.1 * change).clamp(max=0) if objective.score == "energy" else scores + 0.1 * change
-        assert estimate(objective, moved) <= best + 1e-9
+        # An energy is bounded by zero: where the best one touches the bound, only the part below is
+        # allowed.
+        moved = (
+            (scores + 0.1 * change).clamp(max=0)
+            if objective.critic_output == "energy"
+            else scores + 0.1 * change
+        )
+        assert divergence_estimate(objective, moved) <= best + 1e-9
 
 
 @objectives
 def test_estimate_is_zero_for_a_critic_at_chance(objective: Pointwise) -> None:
     at_chance = objective.optimal_score(torch.zeros(5, dtype=torch.float64))
     assert at_chance is not None
-    cost = objective.real(at_chance) + objective.fake(at_chance)
-    torch.testing.assert_close(cost, torch.full_like(cost, objective.chance))
+    cost = objective.real_loss(at_chance) + objective.fake_loss(at_chance)
+    torch.testing.assert_close(cost, torch.full_like(cost, objective.loss_at_chance))
 
 
 def test_wasserstein_at_the_potential_between_shifted_gaussians() -> None:
     # W1 between N(0, 1) and N(MEAN, 1) is MEAN, and the critic -x reaches it.
     shifted = -0.5 * (GRID - MEAN) ** 2 - math.log(math.sqrt(2 * math.pi))
     objective = Wasserstein()
-    cost = expectation(LOG_P, objective.real(-GRID)) + expectation(shifted, objective.fake(-GRID))
-    assert objective.chance - cost == pytest.approx(MEAN, abs=1e-6)
+    cost = expectation(LOG_P, objective.real_loss(-GRID)) + expectation(
+        shifted, objective.fake_loss(-GRID)
+    )
+    assert objective.loss_at_chance - cost == pytest.approx(MEAN, abs=1e-6)
 
 
 def test_least_squares_player_over_both_sides_is_half_of_pearson() -> None:
     # Mao et al. 2017, section 3.2: 2 C(G) = chi^2(p + q || 2 q) with b - c = 1 and b - a = 2.
     objective = LeastSquares(a=-1, b=1, c=0)
     scores = objective.optimal_score(LOG_RATIO)
-    both = expectation(LOG_Q, objective.player(scores)) + expectation(LOG_P, objective.player_real(scores))
+    both = expectation(LOG_Q, objective.generator_loss(scores)) + expectation(
+        LOG_P, objective.generator_real_loss(scores)
+    )
     pearson = integral(lambda p, q: (2 * q - (p + q)) ** 2 / (p + q))
     assert 2 * both == pytest.approx(pearson, abs=1e-6)

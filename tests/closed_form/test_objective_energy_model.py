@@ -40,12 +40,14 @@ def test_weights_are_repetitions() -> None:
 def test_losses_by_hand() -> None:
     objective = EnergyModel(entropy_weight=0.3, sigma=0.5, l2=0.2)
     real, fake, samples = normal(4, seed=1), normal(3, seed=2), normal(3, 2, seed=3)
-    contest = met(real, fake, normal(4, 2, seed=4), samples)
+    batch = met(real, fake, normal(4, 2, seed=4), samples)
     squares = real.square().mean() + fake.square().mean()
-    torch.testing.assert_close(objective.critic_loss(contest), fake.mean() - real.mean() + 0.1 * squares)
+    torch.testing.assert_close(
+        objective.critic_loss(batch), fake.mean() - real.mean() + 0.1 * squares
+    )
     player = objective.player_loss(met(None, fake, samples, samples))
     torch.testing.assert_close(player, -fake.mean() - 0.3 * bhattacharyya_entropy(samples, 0.5))
-    torch.testing.assert_close(objective.reward(contest), fake)
+    torch.testing.assert_close(objective.reward(batch), fake)
 
 
 def test_entropy_pushes_samples_apart() -> None:

@@ -1,7 +1,7 @@
 import torch
 from torch.nn.functional import cross_entropy
 
-from advlearn.core.contest import Contest
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.objectives.k_plus_one import KPlusOne
 from tests.closed_form.objective_cases import normal
 
@@ -9,9 +9,9 @@ REAL, FAKE = normal(6, 4), normal(6, 4, seed=1)
 Y = torch.tensor([0, -1, 3, -1, 1, -1])
 
 
-def met(y: torch.Tensor | None = Y) -> Contest:
+def met(y: torch.Tensor | None = Y) -> CriticBatch:
     real = REAL if y is None else (REAL, y)
-    return Contest(torch.nn.Identity(), real, FAKE if y is None else (FAKE, y), REAL, FAKE)
+    return CriticBatch(torch.nn.Identity(), real, FAKE if y is None else (FAKE, y), REAL, FAKE)
 
 
 def with_fake_class(logits: torch.Tensor) -> torch.Tensor:
@@ -28,21 +28,25 @@ def test_it_is_the_cross_entropy_of_k_plus_one_classes() -> None:
 def test_labels_add_the_cross_entropy_of_the_labelled() -> None:
     labelled = Y >= 0
     expected = KPlusOne().critic_loss(met(None)) + 3 * cross_entropy(REAL[labelled], Y[labelled])
-    torch.testing.assert_close(KPlusOne(supervised=3).critic_loss(met()), expected)
+    torch.testing.assert_close(KPlusOne(label_weight=3).critic_loss(met()), expected)
 
 
 def test_without_any_label_it_is_the_game_alone() -> None:
-    torch.testing.assert_close(KPlusOne().critic_loss(met(torch.full((6,), -1))), KPlusOne().critic_loss(met(None)))
+    torch.testing.assert_close(
+        KPlusOne().critic_loss(met(torch.full((6,), -1))), KPlusOne().critic_loss(met(None))
+    )
 
 
 def test_a_player_weight_of_zero_leaves_it_to_the_penalties() -> None:
-    assert KPlusOne(player=0).player_loss(met()) == 0
+    assert KPlusOne(generator_weight=0).player_loss(met()) == 0
 
 
 def test_entropy_is_that_of_the_samples_without_a_label() -> None:
     unlabelled = Y < 0
     entropy = torch.distributions.Categorical(logits=REAL[unlabelled]).entropy().mean()
-    torch.testing.assert_close(KPlusOne(entropy=2).critic_loss(met()), KPlusOne().critic_loss(met()) + 2 * entropy)
+    torch.testing.assert_close(
+        KPlusOne(entropy=2).critic_loss(met()), KPlusOne().critic_loss(met()) + 2 * entropy
+    )
     everyone = torch.distributions.Categorical(logits=REAL).entropy().mean()
     expected = KPlusOne().critic_loss(met(None)) + everyone
     torch.testing.assert_close(KPlusOne(entropy=1).critic_loss(met(None)), expected)

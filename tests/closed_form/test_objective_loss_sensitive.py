@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.objectives.loss_sensitive import LossSensitive
 from tests.closed_form.objective_cases import met, normal
 
@@ -27,15 +27,21 @@ def test_pair_that_keeps_its_margin_costs_nothing() -> None:
     scores = torch.tensor([5.0]), torch.tensor([1.0])  # 4 apart
     near, far = torch.tensor([[3.9]]), torch.tensor([[4.1]])
     origin = torch.tensor([[0.0]])
-    torch.testing.assert_close(objective.critic_loss(met(*scores, origin, near)), torch.tensor(-5.0))
-    torch.testing.assert_close(objective.critic_loss(met(*scores, origin, far)), torch.tensor(-5 + 0.1))
+    torch.testing.assert_close(
+        objective.critic_loss(met(*scores, origin, near)), torch.tensor(-5.0)
+    )
+    torch.testing.assert_close(
+        objective.critic_loss(met(*scores, origin, far)), torch.tensor(-5 + 0.1)
+    )
 
 
 def test_margin_of_tuples_leaves_labels_out() -> None:
     labels = torch.tensor([0, 1, 2, 3]), torch.tensor([7, 8, 9])
     with_labels = met(REAL_SCORES, FAKE_SCORES, (REAL, labels[0]), (FAKE, labels[1]))
     without = met(REAL_SCORES, FAKE_SCORES, REAL, FAKE)
-    torch.testing.assert_close(LossSensitive().critic_loss(with_labels), LossSensitive().critic_loss(without))
+    torch.testing.assert_close(
+        LossSensitive().critic_loss(with_labels), LossSensitive().critic_loss(without)
+    )
 
 
 def test_player_lowers_its_own_loss_and_raises_the_reals() -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.contest import Contest
-from advlearn.core.spec import resolve
+from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.grammar import resolve
 from advlearn.objectives._kernels import ALPHAS, MULTIPLES
 from advlearn.objectives.mmd import MMD, WitnessPenalty
 from tests.closed_form.objective_cases import met, normal
@@ -22,7 +22,9 @@ def kernel_value(kernel: str, x: Tensor, y: Tensor, real: Tensor) -> float:
     if kernel == "rational_quadratic":
         return sum((1 + distance**2 / (2 * a)) ** -a for a in ALPHAS)
     n = real.shape[0]
-    pairs = sorted(math.dist(real[i].tolist(), real[j].tolist()) for i in range(n) for j in range(i))
+    pairs = sorted(
+        math.dist(real[i].tolist(), real[j].tolist()) for i in range(n) for j in range(i)
+    )
     median = pairs[(len(pairs) - 1) // 2]
     return sum(math.exp(-(distance**2) / (2 * (m * median) ** 2)) for m in MULTIPLES)
 
@@ -58,7 +60,8 @@ def test_given_bandwidths() -> None:
 
 @kernels
 def test_unbiased(kernel: str) -> None:
-    # Over all ways to deal four points into two pairs, the mean of an unbiased estimate of zero is zero.
+    # Over all ways to deal four points into two pairs, the mean of an unbiased estimate of zero is
+    # zero.
     points = normal(4, 2)
     objective = MMD(kernel, None if kernel == "energy" else (0.7, 2.0))
     splits = [([0, 1], [2, 3]), ([0, 2], [1, 3]), ([0, 3], [1, 2])]
@@ -129,10 +132,10 @@ def test_witness_penalty_by_finite_differences(kernel: str) -> None:
     embed = nn.Sequential(nn.Linear(3, 2), nn.Tanh()).double()
     real, fake = normal(1, 3), normal(1, 3, seed=1)
     real, fake = real.expand(40, 3).clone(), fake.expand(40, 3).clone()
-    contest = Contest(embed, real, fake, embed(real), embed(fake))
+    batch = CriticBatch(embed, real, fake, embed(real), embed(fake))
     penalty = WitnessPenalty(2.0, kernel, bandwidths)
     torch.manual_seed(5)
-    got = penalty.penalty(contest)
+    got = penalty.penalty(batch)
     torch.manual_seed(5)
     u = torch.rand(40, dtype=torch.float64)[:, None]
     points, step = u * real + (1 - u) * fake, 1e-6
@@ -141,8 +144,12 @@ def test_witness_penalty_by_finite_differences(kernel: str) -> None:
         return MMD(kernel, bandwidths).witness(embed(x), embed(real), embed(fake))
 
     shifts = step * torch.eye(3, dtype=torch.float64)
-    slopes = torch.stack([(witness(points + s) - witness(points - s)) / (2 * step) for s in shifts], 1)
-    torch.testing.assert_close(got, 2 * (slopes.norm(dim=1) - 1).square().mean(), atol=1e-6, rtol=1e-5)
+    slopes = torch.stack(
+        [(witness(points + s) - witness(points - s)) / (2 * step) for s in shifts], 1
+    )
+    torch.testing.assert_close(
+        got, 2 * (slopes.norm(dim=1) - 1).square().mean(), atol=1e-6, rtol=1e-5
+    )
     got.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in embed.parameters())
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
-from advlearn.nets import GroupDensity, MixtureDensity
+from advlearn.nets import CategoricalCritic, MixtureDensityCritic
 from advlearn.objectives.predictive import Predictive
 
 
@@ -16,7 +16,7 @@ def trained(critic: nn.Module, pairs: tuple[Tensor, ...], steps: int = 600) -> f
     head = Adversary(critic, "predictive", lr=0.02)
     for _ in range(steps):
         head.update(pairs, pairs)
-    return float(head.objective.estimate(head.contest(pairs, pairs)).detach())
+    return float(head.objective.divergence_estimate(head.critic_batch(pairs, pairs)).detach())
 
 
 def channel(flip: float, n: int = 1000) -> tuple[Tensor, Tensor]:
@@ -31,7 +31,7 @@ def test_the_estimate_is_the_information_of_a_binary_channel(flip: float) -> Non
     entropy = 0.0 if flip in (0, 1) else -(flip * math.log(flip) + (1 - flip) * math.log(1 - flip))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        found = trained(GroupDensity(1, 2, hidden=(8,)), channel(flip))
+        found = trained(CategoricalCritic(1, 2, hidden=(8,)), channel(flip))
     assert abs(found - (math.log(2) - entropy)) < 0.01
 
 
@@ -41,7 +41,7 @@ def test_the_estimate_is_the_information_of_two_correlated_normals() -> None:
     h, a = draws[0], rho * draws[0] + math.sqrt(1 - rho**2) * draws[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        found = trained(MixtureDensity(1, hidden=(16,)), (h[:, None], a[:, None]))
+        found = trained(MixtureDensityCritic(1, hidden=(16,)), (h[:, None], a[:, None]))
     sampled = float(torch.corrcoef(torch.stack([h, a]))[0, 1])
     assert abs(found + math.log(1 - sampled**2) / 2) < 0.03
 
@@ -49,11 +49,11 @@ def test_the_estimate_is_the_information_of_two_correlated_normals() -> None:
 def test_both_densities_of_a_mixture_are_normalised() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        critic = MixtureDensity(2, hidden=(8,)).double()
+        critic = MixtureDensityCritic(2, hidden=(8,)).double()
     grid = torch.linspace(-200, 200, 400_001, dtype=torch.float64)
     h = torch.tensor([[0.3, -2.0]], dtype=torch.float64).expand(len(grid), 2)
     with torch.no_grad():
-        from advlearn.nets.density import _log_mixture
+        from advlearn.nets.density_critics import _log_mixture
 
         for rows in (critic.body(h), critic.marginal.expand(len(grid), -1)):
             mass = torch.trapezoid(_log_mixture(rows, grid).exp(), grid)
@@ -65,12 +65,12 @@ def test_groups_given_a_class_are_compared_within_it() -> None:
     a = torch.arange(400) % 2
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        found = trained(GroupDensity(1, 2, classes=2, hidden=(8,)), (a[:, None].float(), a, a))
+        found = trained(CategoricalCritic(1, 2, classes=2, hidden=(8,)), (a[:, None].float(), a, a))
     assert abs(found) < 0.01
 
 
 def test_only_one_class_is_scored_where_asked() -> None:
-    critic = GroupDensity(1, 2, classes=2, only=1)
+    critic = CategoricalCritic(1, 2, classes=2, only=1)
     y = torch.tensor([0, 1, 0, 1])
     scores = critic(torch.randn(4, 1), torch.tensor([0, 0, 1, 1]), y)
     assert (scores[y == 0] == 0).all()
@@ -79,4 +79,4 @@ def test_only_one_class_is_scored_where_asked() -> None:
 
 def test_the_player_undoes_what_the_critic_found() -> None:
     s = torch.tensor([0.5, -1.0])
-    assert torch.equal(Predictive().player(s), -Predictive().fake(s))
+    assert torch.equal(Predictive().generator_loss(s), -Predictive().fake_loss(s))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.objectives.hinge import Hinge
 from advlearn.objectives.least_squares import LeastSquares
 from advlearn.objectives.relativistic import RelativisticAverage, RelativisticPairing
@@ -15,26 +15,31 @@ both = pytest.mark.parametrize("kind", [RelativisticPairing, RelativisticAverage
 
 
 def test_pairing_with_jensen_shannon_is_r3gans_loss() -> None:
-    objective, contest = RelativisticPairing(), met(REAL, FAKE)
+    objective, batch = RelativisticPairing(), met(REAL, FAKE)
     difference = REAL[:5] - FAKE
-    torch.testing.assert_close(objective.critic_loss(contest), softplus(-difference).mean())
-    torch.testing.assert_close(objective.player_loss(contest), softplus(difference).mean())
-    assert objective.chance == pytest.approx(math.log(2))
+    torch.testing.assert_close(objective.critic_loss(batch), softplus(-difference).mean())
+    torch.testing.assert_close(objective.player_loss(batch), softplus(difference).mean())
+    assert objective.loss_at_chance == pytest.approx(math.log(2))
 
 
 def test_pairing_takes_both_terms_of_an_asymmetric_base() -> None:
     objective = RelativisticPairing("least_squares")
-    expected = sum(0.5 * (r - f - 1) ** 2 + 0.5 * (f - r) ** 2 for r, f in zip(REAL[:5], FAKE, strict=True)) / 10
+    expected = (
+        sum(
+            0.5 * (r - f - 1) ** 2 + 0.5 * (f - r) ** 2 for r, f in zip(REAL[:5], FAKE, strict=True)
+        )
+        / 10
+    )
     torch.testing.assert_close(objective.critic_loss(met(REAL, FAKE)), expected)
 
 
 def test_average_by_hand() -> None:
-    objective, contest = RelativisticAverage("hinge"), met(REAL, FAKE)
+    objective, batch = RelativisticAverage("hinge"), met(REAL, FAKE)
     real, fake = REAL - FAKE.mean(), FAKE - REAL.mean()
     critic = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
-    torch.testing.assert_close(objective.critic_loss(contest), critic)
-    torch.testing.assert_close(objective.player_loss(contest), real.mean() - fake.mean())
-    assert objective.chance == 2
+    torch.testing.assert_close(objective.critic_loss(batch), critic)
+    torch.testing.assert_close(objective.player_loss(batch), real.mean() - fake.mean())
+    assert objective.loss_at_chance == 2
 
 
 def test_average_takes_each_output_of_a_patch_critic_apart() -> None:
@@ -44,12 +49,16 @@ def test_average_takes_each_output_of_a_patch_critic_apart() -> None:
 
 
 @both
-@pytest.mark.parametrize("base", ["jensen_shannon", "hinge", "least_squares", "wasserstein", "f-gan-kl"])
+@pytest.mark.parametrize(
+    "base", ["jensen_shannon", "hinge", "least_squares", "wasserstein", "f-gan-kl"]
+)
 def test_shift_of_all_scores_changes_nothing(kind, base: str) -> None:
     objective = kind(base)
     for loss in (objective.critic_loss, objective.player_loss):
         torch.testing.assert_close(loss(met(REAL + 3, FAKE + 3)), loss(met(REAL, FAKE)))
-    torch.testing.assert_close(objective.reward(met(REAL + 3, FAKE + 3)), objective.reward(met(REAL, FAKE)))
+    torch.testing.assert_close(
+        objective.reward(met(REAL + 3, FAKE + 3)), objective.reward(met(REAL, FAKE))
+    )
 
 
 @both
@@ -76,7 +85,9 @@ def test_integer_weights_are_repetitions(kind) -> None:
     weights = times.double()
     repeated = met(real.repeat_interleave(times), fake.repeat_interleave(times))
     if kind is RelativisticPairing:
-        weighted = met(real, fake, fake_weights=weights)  # a pair's weight is the product of its samples'
+        weighted = met(
+            real, fake, fake_weights=weights
+        )  # a pair's weight is the product of its samples'
     else:
         weighted = met(real, fake, real_weights=weights, fake_weights=weights)
     torch.testing.assert_close(kind().critic_loss(weighted), kind().critic_loss(repeated))

@@ -7,7 +7,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.objectives import _transport as transport
 from advlearn.objectives.assignment import Assignment
 from advlearn.objectives.minibatch_energy import MinibatchEnergy
@@ -21,7 +21,9 @@ distances = pytest.mark.parametrize("objective", DISTANCES, ids=repr)
 
 
 def pot_plan(cost: np.ndarray, epsilon: float) -> np.ndarray:
-    return ot.bregman.sinkhorn_log([], [], cost, epsilon, numItermax=5000, stopThr=1e-12, warn=False)
+    return ot.bregman.sinkhorn_log(
+        [], [], cost, epsilon, numItermax=5000, stopThr=1e-12, warn=False
+    )
 
 
 def regularised(cost: np.ndarray, epsilon: float) -> float:
@@ -35,7 +37,9 @@ def test_sinkhorn_is_pots(epsilon: float) -> None:
     of_real = cdist(REAL, REAL, "sqeuclidean")
     costs = cdist(REAL, FAKE, "sqeuclidean"), of_real, cdist(FAKE, FAKE, "sqeuclidean")
     across, real, fake = (regularised(cost, epsilon * of_real.mean()) for cost in costs)
-    assert objective.distance(REAL, FAKE).item() == pytest.approx(across - real / 2 - fake / 2, abs=1e-8)
+    assert objective.distance(REAL, FAKE).item() == pytest.approx(
+        across - real / 2 - fake / 2, abs=1e-8
+    )
 
 
 def test_plans_are_those_of_pots_empirical_divergence() -> None:
@@ -49,11 +53,15 @@ def test_plans_are_those_of_pots_empirical_divergence() -> None:
         torch.testing.assert_close(plan.sum(1), torch.full_like(f, 1 / len(x)))
         torch.testing.assert_close(plan.sum(0), torch.full_like(g, 1 / len(y)))
         costs.append((plan * cost).sum().item())
-    pot = ot.bregman.empirical_sinkhorn_divergence(REAL.numpy(), FAKE.numpy(), epsilon, stopThr=1e-12)
+    pot = ot.bregman.empirical_sinkhorn_divergence(
+        REAL.numpy(), FAKE.numpy(), epsilon, stopThr=1e-12
+    )
     assert costs[0] - costs[1] / 2 - costs[2] / 2 == pytest.approx(float(pot), abs=1e-7)
 
 
-def log_domain(cost: torch.Tensor, epsilon: float, iterations: int) -> tuple[torch.Tensor, torch.Tensor]:
+def log_domain(
+    cost: torch.Tensor, epsilon: float, iterations: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The same iteration, each soft minimum by itself."""
     softmin = lambda rows: -epsilon * ((-rows / epsilon).logsumexp(1) - np.log(rows.shape[1]))  # noqa: E731
     f, g = cost.new_zeros(cost.shape[0]), cost.new_zeros(cost.shape[1])
@@ -67,7 +75,9 @@ def log_domain(cost: torch.Tensor, epsilon: float, iterations: int) -> tuple[tor
 @pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-3, 1e-4])
 @pytest.mark.parametrize("iterations", [1, 12, 100])
 @pytest.mark.parametrize("far", [0.0, 100.0], ids=["near", "outlier"])
-def test_potentials_are_those_of_the_log_domain(epsilon: float, iterations: int, far: float) -> None:
+def test_potentials_are_those_of_the_log_domain(
+    epsilon: float, iterations: int, far: float
+) -> None:
     # Also before convergence, and where the kernel of the first potentials is all but a few zeros.
     x, y = normal(40, 2), normal(30, 2, seed=1) + 1
     x[0] += far
@@ -84,13 +94,18 @@ def test_potentials_are_those_of_the_log_domain(epsilon: float, iterations: int,
 
 
 def test_problems_of_one_shape_are_solved_together_and_apart_alike() -> None:
-    costs = [squared_distances(normal(n, 2, seed=n), normal(m, 2)) for n, m in ((5, 4), (4, 4), (6, 4), (4, 4))]
+    costs = [
+        squared_distances(normal(n, 2, seed=n), normal(m, 2))
+        for n, m in ((5, 4), (4, 4), (6, 4), (4, 4))
+    ]
     costs[3] = 2 * costs[3]
     epsilon, calls = costs[0].new_full((), 0.1), []
 
     def solve(cost: torch.Tensor) -> torch.Tensor:
         calls.append(len(cost))
-        return transport.value(cost, *transport.potentials(cost, epsilon, 60, cost[:, 0] * 0), epsilon)
+        return transport.value(
+            cost, *transport.potentials(cost, epsilon, 60, cost[:, 0] * 0), epsilon
+        )
 
     values = transport.together(solve, costs)
     assert sorted(calls) == [1, 1, 2]
@@ -100,12 +115,15 @@ def test_problems_of_one_shape_are_solved_together_and_apart_alike() -> None:
 
 
 def test_self_potential_of_a_point_as_far_from_itself_as_from_others() -> None:
-    # Cosine cost of a zero vector: 1 to itself, too. Its potential is half of that, at any temperature.
+    # Cosine cost of a zero vector: 1 to itself, too. Its potential is half of that, at any
+    # temperature.
     cost = 1 - torch.eye(3)
     cost[0, 0] = 1
     for epsilon in (1e-2, 1e-4, 1e-8):
         potential = transport.self_potential(cost, torch.tensor(epsilon), 100)
-        torch.testing.assert_close(potential, torch.tensor([0.5, 0.0, 0.0]), atol=3 * epsilon, rtol=0)
+        torch.testing.assert_close(
+            potential, torch.tensor([0.5, 0.0, 0.0]), atol=3 * epsilon, rtol=0
+        )
 
 
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-16, 1e-30])
@@ -118,7 +136,8 @@ def test_potentials_are_finite_at_any_temperature(epsilon: float) -> None:
 
 
 def test_sinkhorn_of_a_shift_is_the_shift_squared() -> None:
-    # Exact at any temperature: the cost of a shift splits off its square and a term linear in the points.
+    # Exact at any temperature: the cost of a shift splits off its square and a term linear in the
+    # points.
     shift = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
     for epsilon in (0.3, 1.0):
         distance = Sinkhorn(epsilon, iterations=200).distance(REAL, REAL + shift)
@@ -161,7 +180,8 @@ def test_assignment_between_sides_of_different_size() -> None:
 
 
 def test_assignment_potential_is_dual_feasible_and_tight() -> None:
-    # The witness at a fake sample is minus its dual potential: sum of both potentials is the distance.
+    # The witness at a fake sample is minus its dual potential: sum of both potentials is the
+    # distance.
     objective = Assignment()
     cost = squared_distances(REAL, FAKE)
     fake_potential = -objective.witness(FAKE, REAL, FAKE)
@@ -182,11 +202,14 @@ def test_witness_is_high_near_real(objective) -> None:
     real, fake = (torch.stack([(angle + a).cos(), (angle + a).sin()], 1) for a in (0, 2.5))
     at_real, at_fake = (objective.witness(s, real, fake).mean() for s in (real, fake))
     assert at_real > at_fake
-    torch.testing.assert_close(objective.reward(met(real, fake)), objective.witness(fake, real, fake))
+    torch.testing.assert_close(
+        objective.reward(met(real, fake)), objective.witness(fake, real, fake)
+    )
 
 
 def test_sinkhorn_player_climbs_the_witness() -> None:
-    # The gradient of the distance at a fake sample is that of the witness there, negated, times its mass.
+    # The gradient of the distance at a fake sample is that of the witness there, negated, times its
+    # mass.
     objective, fake = Sinkhorn(0.3), FAKE.clone().requires_grad_()
     (of_distance,) = torch.autograd.grad(objective.distance(REAL, fake), fake)
     points = FAKE.clone().requires_grad_()
@@ -214,7 +237,9 @@ def test_minibatch_energy_is_unbiased() -> None:
 
 
 def test_minibatch_energy_needs_halves() -> None:
-    with pytest.raises(ValueError, match="real: the minibatch energy distance needs 2 or more samples, got 1"):
+    with pytest.raises(
+        ValueError, match="real: the minibatch energy distance needs 2 or more samples, got 1"
+    ):
         MinibatchEnergy().distance(REAL[:1], FAKE)
 
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from advlearn.core.contest import mixes_samples
+from advlearn.core.critic_batch import mixes_samples
 from advlearn.core.features import features
-from advlearn.core.modes import frozen
+from advlearn.core.modules import freeze
 from advlearn.regularizers.bottleneck import Bottleneck, Code
 from advlearn.regularizers.spectral_norm import SpectralNorm
 from tests.closed_form.regularizer_cases import (
@@ -58,7 +58,7 @@ def test_dual_ascent_by_hand() -> None:
         found = divergence(critic, x).mean().item()
         bottleneck.penalty(meet(critic, x, x))
         with torch.no_grad():
-            bottleneck.project(critic)
+            bottleneck.after_step(critic)
         beta = max(0.0, beta + 0.1 * (found - 1.0))
         betas.append(beta)
         assert critic[2].beta.item() == pytest.approx(beta, rel=1e-5, abs=1e-7)
@@ -69,7 +69,7 @@ def test_beta_is_fixed_without_a_learning_rate() -> None:
     bottleneck = Bottleneck(beta=0.25, beta_lr=0)
     critic, x = bottleneck.wrap(smooth()), samples(4, 2)
     bottleneck.penalty(meet(critic, x, x))
-    bottleneck.project(critic)
+    bottleneck.after_step(critic)
     assert critic[2].beta == 0.25
 
 
@@ -87,7 +87,7 @@ def test_code_is_drawn_while_the_critic_trains() -> None:
 def test_player_and_evaluation_see_the_mean() -> None:
     critic, x = Bottleneck().wrap(smooth()), samples(3, 2)
     expected = critic[2].output(critic[2].mean(critic[:2](x)))
-    with frozen(critic):
+    with freeze(critic):
         assert torch.equal(critic(x), expected)
     assert torch.equal(critic.eval()(x), expected)
 
@@ -127,9 +127,13 @@ def test_misuse_is_refused() -> None:
     x = samples(3, 2)
     with pytest.raises(ValueError, match="put bottleneck first"):
         Bottleneck().wrap(SpectralNorm().wrap(smooth()))
-    with pytest.raises(ValueError, match="critic: expected one wrapped by Bottleneck, got Sequential"):
+    with pytest.raises(
+        ValueError, match="critic: expected one wrapped by Bottleneck, got Sequential"
+    ):
         Bottleneck().penalty(meet(smooth(), x, x))
-    with pytest.raises(ValueError, match=r"critic: expected an nn\.Module with a linear output layer"):
+    with pytest.raises(
+        ValueError, match=r"critic: expected an nn\.Module with a linear output layer"
+    ):
         Bottleneck().wrap(nn.Identity())
 
 

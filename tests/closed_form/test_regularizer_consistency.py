@@ -4,7 +4,15 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.regularizers.consistency import Consistency, flipped_and_shifted
-from tests.closed_form.regularizer_cases import Pair, check_compiled, check_gradients, linear, meet, pairs, samples
+from tests.closed_form.regularizer_cases import (
+    Pair,
+    check_compiled,
+    check_gradients,
+    linear,
+    meet,
+    pairs,
+    samples,
+)
 
 
 class Sum(nn.Module):
@@ -37,12 +45,14 @@ def test_critic_of_left_and_right_costs_what_a_flip_changes() -> None:
 
 def test_linear_critic_of_vectors_costs_what_the_noise_changes() -> None:
     x, slope = samples(5, 2), torch.tensor([3.0, 4.0], dtype=torch.float64)
-    contest = meet(linear([3.0, 4.0]), x, x)
-    assert Consistency(noise=0).penalty(contest).item() == 0
+    batch = meet(linear([3.0, 4.0]), x, x)
+    assert Consistency(noise=0).penalty(batch).item() == 0
     torch.manual_seed(4)
-    value = Consistency(weight=1, noise=0.5).penalty(contest)
+    value = Consistency(weight=1, noise=0.5).penalty(batch)
     torch.manual_seed(4)
-    torch.testing.assert_close(value, (0.5 * torch.randn(5, 2, dtype=torch.float64) @ slope).square().mean())
+    torch.testing.assert_close(
+        value, (0.5 * torch.randn(5, 2, dtype=torch.float64) @ slope).square().mean()
+    )
 
 
 def test_flip_and_shift_against_numpy() -> None:
@@ -75,7 +85,9 @@ def test_real_samples_count_by_their_weights_and_fakes_do_not_enter() -> None:
     value = Consistency(weight=1, shift=0).penalty(meet(critic, real, fake, weights))
     torch.manual_seed(0)
     flip = torch.randint(2, (3,)).bool()
-    torch.testing.assert_close(value, (2 * (real[0, 0, 0, 0] - real[0, 0, 0, 1])).square() * flip[0])
+    torch.testing.assert_close(
+        value, (2 * (real[0, 0, 0, 0] - real[0, 0, 0, 1])).square() * flip[0]
+    )
     value.backward()
     assert not fake.grad.any()
 

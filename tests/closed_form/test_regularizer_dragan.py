@@ -17,15 +17,15 @@ from tests.closed_form.regularizer_cases import (
 
 @pytest.mark.parametrize("shape", [(4,), (1, 2, 2)])
 def test_linear_critic_is_penalised_by_its_slope(shape: tuple[int, ...]) -> None:
-    contest = meet(linear([1.0, 2.0, 2.0, 4.0]), samples(3, *shape), samples(3, *shape, seed=1))
-    torch.testing.assert_close(DraganPenalty(weight=3).penalty(contest).item(), 3 * 4.0**2)
+    batch = meet(linear([1.0, 2.0, 2.0, 4.0]), samples(3, *shape), samples(3, *shape, seed=1))
+    torch.testing.assert_close(DraganPenalty(weight=3).penalty(batch).item(), 3 * 4.0**2)
 
 
 def test_points_lie_within_the_scale_above_the_real_samples() -> None:
     real = samples(5, 2)
-    contest = meet(Quadratic(), real, samples(5, 2, seed=1))
+    batch = meet(Quadratic(), real, samples(5, 2, seed=1))
     torch.manual_seed(2)
-    value = DraganPenalty(weight=1, scale=0.5).penalty(contest)
+    value = DraganPenalty(weight=1, scale=0.5).penalty(batch)
     torch.manual_seed(2)
     points = real + 0.5 * real.std(correction=0) * torch.rand(5, 2, dtype=torch.float64)
     torch.testing.assert_close(value, (points.norm(dim=1) - 1).square().mean())

@@ -20,14 +20,16 @@ FAKE = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 4.0]])
 
 def test_value_by_hand() -> None:
     # Mean features are (4, 0) and (0, 6).
-    assert FeatureMatching(weight=0.5).player_penalty(meet(critic(), REAL, FAKE)).item() == pytest.approx(26)
+    assert FeatureMatching(weight=0.5).player_penalty(
+        meet(critic(), REAL, FAKE)
+    ).item() == pytest.approx(26)
 
 
 def test_samples_count_by_their_weights() -> None:
     weights = torch.tensor([1.0, 3.0])
-    contest = meet(critic(), REAL, FAKE[1:], weights, weights)
+    batch = meet(critic(), REAL, FAKE[1:], weights, weights)
     expected = (2 * (1 + 9) / 4) ** 2 + (3 * (1 + 12) / 4) ** 2
-    assert FeatureMatching().player_penalty(contest).item() == pytest.approx(expected)
+    assert FeatureMatching().player_penalty(batch).item() == pytest.approx(expected)
 
 
 def test_gradient_by_hand_and_the_real_side_fixed() -> None:
@@ -44,7 +46,9 @@ def test_real_side_moves_where_a_player_stands_behind_it() -> None:
 
 
 def test_critic_without_a_linear_layer_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"):
+    with pytest.raises(
+        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
+    ):
         FeatureMatching().wrap(nn.Identity())
 
 

@@ -7,7 +7,9 @@ from advlearn.core.features import features, full_precision, watch
 
 
 def critic() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(2, 5, dtype=torch.float64), nn.Tanh(), nn.Linear(5, 1, dtype=torch.float64))
+    return nn.Sequential(
+        nn.Linear(2, 5, dtype=torch.float64), nn.Tanh(), nn.Linear(5, 1, dtype=torch.float64)
+    )
 
 
 def test_watched_layers_give_their_inputs_and_keep_nothing() -> None:
@@ -51,5 +53,8 @@ def test_the_tap_closes_when_the_critic_fails() -> None:
 
 
 def test_full_precision_keeps_double() -> None:
-    dtypes = [full_precision(torch.zeros(1, dtype=d)).dtype for d in (torch.bfloat16, torch.float32, torch.float64)]
+    dtypes = [
+        full_precision(torch.zeros(1, dtype=d)).dtype
+        for d in (torch.bfloat16, torch.float32, torch.float64)
+    ]
     assert dtypes == [torch.float32, torch.float32, torch.float64]

@@ -29,9 +29,11 @@ def test_penalty_is_the_squared_distance_from_the_mean_of_the_past() -> None:
     for _ in range(5):
         walk(critic)
         value = averaging.penalty(meet(critic, x, x))
-        assert value.item() == pytest.approx(0.3 * np.square(flat(critic) - np.mean(past, 0)).sum(), rel=1e-12)
+        assert value.item() == pytest.approx(
+            0.3 * np.square(flat(critic) - np.mean(past, 0)).sum(), rel=1e-12
+        )
         with torch.no_grad():
-            averaging.project(critic)
+            averaging.after_step(critic)
         past.append(flat(critic))
 
 
@@ -54,7 +56,7 @@ def test_state_dict_and_copy_carry_the_history() -> None:
     for _ in range(3):
         walk(critic)
         with torch.no_grad():
-            averaging.project(critic)
+            averaging.after_step(critic)
     fresh, other = HistoricalAveraging(), smooth()
     fresh.wrap(other)
     fresh.load_state_dict(averaging.state_dict())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.contest import mixes_samples
+from advlearn.core.critic_batch import mixes_samples
 from advlearn.regularizers.instance_noise import InstanceNoise, Noisy, unwrapped
 from tests.closed_form.regularizer_cases import check_compiled
 
@@ -23,7 +23,7 @@ def test_deviation_falls_linearly_to_zero_and_stays() -> None:
     deviations = []
     for _ in range(6):
         deviations.append(critic.deviation().item())
-        noise.project(critic)
+        noise.after_step(critic)
     assert deviations == [0.5, 0.375, 0.25, 0.125, 0.0, 0.0]
 
 
@@ -31,7 +31,7 @@ def test_deviation_falls_linearly_to_zero_and_stays() -> None:
 def test_noise_is_the_joint_draw_times_the_deviation(dtype: torch.dtype) -> None:
     noise = InstanceNoise(scale=0.5, steps=4)
     critic = noise.wrap(Seen())
-    noise.project(critic)
+    noise.after_step(critic)
     x = torch.ones(3, 2, 2, dtype=dtype)
     torch.manual_seed(1)
     seen = critic(x)
@@ -44,7 +44,7 @@ def test_evaluation_mode_and_the_end_of_the_schedule_are_clean() -> None:
     critic = noise.wrap(Seen())
     x = torch.ones(3, 2)
     assert torch.equal(critic.eval()(x), x)
-    noise.project(critic.train())
+    noise.after_step(critic.train())
     assert torch.equal(critic(x), x)
 
 
@@ -60,7 +60,7 @@ def test_floating_parts_of_a_tuple_are_noised_and_labels_are_not() -> None:
 def test_project_finds_the_noise_under_other_wrappers_and_the_state_dict_carries_it() -> None:
     noise = InstanceNoise(steps=10)
     critic = nn.Sequential(noise.wrap(nn.Linear(2, 1)))
-    noise.project(critic)
+    noise.after_step(critic)
     fresh = nn.Sequential(InstanceNoise(steps=10).wrap(nn.Linear(2, 1)))
     fresh.load_state_dict(critic.state_dict())
     assert fresh[0].step == copy.deepcopy(critic)[0].step == 1

@@ -10,9 +10,9 @@ from tests.closed_form.regularizer_cases import check_compiled, check_gradients,
 
 @pytest.mark.parametrize("amount", [0.0, 0.1, 0.5])
 def test_loss_is_cross_entropy_against_the_smoothed_target(amount: float) -> None:
-    contest = meet(nn.Linear(3, 1, dtype=torch.float64), samples(5, 3), samples(4, 3, seed=1))
-    loss = JensenShannon().critic_loss(contest) + LabelSmoothing(amount).penalty(contest)
-    real, fake = contest.scores
+    batch = meet(nn.Linear(3, 1, dtype=torch.float64), samples(5, 3), samples(4, 3, seed=1))
+    loss = JensenShannon().critic_loss(batch) + LabelSmoothing(amount).penalty(batch)
+    real, fake = batch.scores
     expected = binary_cross_entropy_with_logits(real, torch.full_like(real, 1 - amount))
     expected = expected + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
     torch.testing.assert_close(loss, expected, rtol=1e-12, atol=1e-12)
@@ -22,7 +22,7 @@ def test_optimal_logit_is_the_one_documented() -> None:
     # At one point with densities p and q the loss is p (softplus(-s) + a s) + q softplus(s).
     p, q, a = 0.7, 0.2, 0.1
     s = torch.tensor((1 - a) * p / (q + a * p), dtype=torch.float64).log().requires_grad_()
-    loss = p * (JensenShannon().real(s) + a * s) + q * JensenShannon().fake(s)
+    loss = p * (JensenShannon().real_loss(s) + a * s) + q * JensenShannon().fake_loss(s)
     (slope,) = torch.autograd.grad(loss, s)
     assert slope.item() == pytest.approx(0, abs=1e-12)
 

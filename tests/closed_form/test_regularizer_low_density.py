@@ -5,10 +5,18 @@ import torch
 from torch import nn
 
 from advlearn.regularizers.low_density import LowDensity
-from tests.closed_form.regularizer_cases import check_compiled, check_gradients, meet, player_term, samples
+from tests.closed_form.regularizer_cases import (
+    check_compiled,
+    check_gradients,
+    meet,
+    player_term,
+    samples,
+)
 
 
-def brute_force(real: list[list[float]], fake: list[list[float]], quantile: float, bandwidth: float) -> float:
+def brute_force(
+    real: list[list[float]], fake: list[list[float]], quantile: float, bandwidth: float
+) -> float:
     def squared(a: list[float], b: list[float]) -> float:
         return sum((x - y) ** 2 for x, y in zip(a, b, strict=True))
 
@@ -18,16 +26,24 @@ def brute_force(real: list[list[float]], fake: list[list[float]], quantile: floa
     def density(distances: list[float]) -> float:
         return math.log(sum(math.exp(-d / scale) for d in distances) / len(distances))
 
-    least = torch.tensor([density(row) for row in others], dtype=torch.float64).quantile(quantile).item()
+    least = (
+        torch.tensor([density(row) for row in others], dtype=torch.float64)
+        .quantile(quantile)
+        .item()
+    )
     return sum(max(0.0, density([squared(x, r) for r in real]) - least) for x in fake) / len(fake)
 
 
 @pytest.mark.parametrize(("quantile", "bandwidth"), [(0.1, 1.0), (0.5, 2.0), (0.0, 0.5)])
 def test_against_brute_force(quantile: float, bandwidth: float) -> None:
     real, fake = samples(7, 3), samples(5, 3, seed=1) / 2
-    value = LowDensity(0.7, quantile, bandwidth).player_penalty(meet(nn.Linear(3, 1).double(), real, fake))
+    value = LowDensity(0.7, quantile, bandwidth).player_penalty(
+        meet(nn.Linear(3, 1).double(), real, fake)
+    )
     assert value is not None
-    assert value.item() == pytest.approx(0.7 * brute_force(real.tolist(), fake.tolist(), quantile, bandwidth), rel=1e-9)
+    assert value.item() == pytest.approx(
+        0.7 * brute_force(real.tolist(), fake.tolist(), quantile, bandwidth), rel=1e-9
+    )
     assert value > 0
 
 
@@ -51,7 +67,10 @@ def test_a_fake_on_a_real_sample_is_pushed_off_the_others() -> None:
 
 
 def test_one_real_sample_has_no_density() -> None:
-    assert LowDensity().player_penalty(meet(nn.Linear(3, 1).double(), samples(1, 3), samples(5, 3))) is None
+    assert (
+        LowDensity().player_penalty(meet(nn.Linear(3, 1).double(), samples(1, 3), samples(5, 3)))
+        is None
+    )
 
 
 def test_weights_of_the_fakes_count() -> None:
@@ -71,7 +90,9 @@ def test_compiled() -> None:
     check_compiled(LowDensity, player_term)
 
 
-@pytest.mark.parametrize(("name", "value"), [("weight", -1.0), ("quantile", 1.5), ("bandwidth", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("weight", -1.0), ("quantile", 1.5), ("bandwidth", 0.0)]
+)
 def test_out_of_range_is_one_line(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"^{name}: expected "):
         LowDensity(**{name: value})

@@ -7,7 +7,13 @@ from torch import Tensor, nn
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.regularizers.instance_noise import InstanceNoise
 from advlearn.regularizers.pulling_away import PullingAway, mean_squared_cosine, representation
-from tests.closed_form.regularizer_cases import check_compiled, check_gradients, meet, player_term, samples
+from tests.closed_form.regularizer_cases import (
+    check_compiled,
+    check_gradients,
+    meet,
+    player_term,
+    samples,
+)
 
 
 class Encoding(nn.Module):
@@ -57,7 +63,7 @@ def test_known_values(codes: Tensor, expected: float) -> None:
 
 def test_representation_is_the_code_or_the_features() -> None:
     x = samples(4, 2, dtype=torch.float32)
-    autoencoder = AutoencoderCritic((2,), width=4, code=3)
+    autoencoder = AutoencoderCritic((2,), base_channels=4, code=3)
     assert torch.equal(representation(autoencoder, x), autoencoder.encode(x))
     assert torch.equal(representation(InstanceNoise().wrap(autoencoder), x), autoencoder.encode(x))
     assert torch.equal(representation(autoencoder, (x, torch.zeros(4))), autoencoder.encode(x))
@@ -67,15 +73,21 @@ def test_representation_is_the_code_or_the_features() -> None:
 
 
 def test_critic_without_representation_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"):
+    with pytest.raises(
+        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
+    ):
         PullingAway().wrap(nn.Identity())
 
 
 def test_derivatives() -> None:
     fake = samples(4, 3).requires_grad_()
     real = samples(2, 3)
-    assert torch.autograd.gradcheck(lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake)
-    assert torch.autograd.gradgradcheck(lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake)
+    assert torch.autograd.gradcheck(
+        lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake
+    )
+    assert torch.autograd.gradgradcheck(
+        lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake
+    )
 
 
 def test_derivatives_through_the_critic() -> None:

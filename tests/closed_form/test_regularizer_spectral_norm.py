@@ -23,8 +23,11 @@ def largest(weight: torch.Tensor, out_dim: int = 0) -> float:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_largest_singular_value_is_one(layer: nn.Module, inputs: torch.Tensor, out_dim: int) -> None:
-    # Singular values 8, 4, 2, 1: power iteration is slow where two of them are close, as drawn ones may be.
+def test_largest_singular_value_is_one(
+    layer: nn.Module, inputs: torch.Tensor, out_dim: int
+) -> None:
+    # Singular values 8, 4, 2, 1: power iteration is slow where two of them are close, as drawn ones
+    # may be.
     with torch.no_grad():
         rows = layer.weight.transpose(0, out_dim)
         u, _, v = torch.linalg.svd(rows.flatten(1), full_matrices=False)
@@ -55,7 +58,9 @@ def test_a_second_wrap_changes_nothing() -> None:
 
 
 def test_other_parametrisations_keep_their_place() -> None:
-    critic = SpectralNorm(iterations=50).wrap(nn.utils.parametrizations.weight_norm(nn.Linear(3, 2)))
+    critic = SpectralNorm(iterations=50).wrap(
+        nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    )
     critic(torch.randn(2, 3))
     assert largest(critic.eval().weight) == pytest.approx(1, abs=1e-4)
 

@@ -20,16 +20,18 @@ BOTH = pytest.mark.parametrize("cls", [R1, R2])
 
 @BOTH
 @pytest.mark.parametrize("shape", [(4,), (1, 2, 2)])
-def test_linear_critic_is_penalised_by_half_its_squared_slope(cls: type[R1 | R2], shape: tuple[int, ...]) -> None:
-    contest = meet(linear([1.0, 2.0, 2.0, 4.0]), samples(3, *shape), samples(5, *shape, seed=1))
-    torch.testing.assert_close(cls(weight=3).penalty(contest).item(), 3 / 2 * 25.0)
+def test_linear_critic_is_penalised_by_half_its_squared_slope(
+    cls: type[R1 | R2], shape: tuple[int, ...]
+) -> None:
+    batch = meet(linear([1.0, 2.0, 2.0, 4.0]), samples(3, *shape), samples(5, *shape, seed=1))
+    torch.testing.assert_close(cls(weight=3).penalty(batch).item(), 3 / 2 * 25.0)
 
 
 def test_each_looks_at_its_own_side() -> None:
     real, fake = samples(3, 2), samples(5, 2, seed=1)
-    contest = meet(Quadratic(), real, fake)
-    torch.testing.assert_close(R1().penalty(contest), real.square().sum(1).mean() / 2)
-    torch.testing.assert_close(R2().penalty(contest), fake.square().sum(1).mean() / 2)
+    batch = meet(Quadratic(), real, fake)
+    torch.testing.assert_close(R1().penalty(batch), real.square().sum(1).mean() / 2)
+    torch.testing.assert_close(R2().penalty(batch), fake.square().sum(1).mean() / 2)
 
 
 @BOTH

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from advlearn.core.contest import Contest, Samples
+from advlearn.core.critic_batch import CriticBatch, Samples
 from advlearn.core.objective import Pointwise, Setwise
 from advlearn.core.regularizer import Regularizer
-from advlearn.core.task import Batch, Round, Sides
+from advlearn.core.task import Batch, SamplePair, TaskOutput
 from advlearn.objectives.mmd import MMD
 from advlearn.regularizers.zero_centred import R1
 from advlearn.tasks.generate import Generate
@@ -30,16 +30,16 @@ class Good(Pointwise):
         self.register_buffer("seen", torch.zeros(()))
 
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return 2 * self.scale * float(torch.tensor(2.0, dtype=torch.float64).log())
 
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return self.scale * softplus(-scores)
 
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return self.scale * softplus(scores)
 
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return softplus(-scores)
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor | None:
@@ -59,55 +59,55 @@ class Doubling(Good):
 
 
 class Overflowing(Good):
-    def real(self, scores: Tensor) -> Tensor:
+    def real_loss(self, scores: Tensor) -> Tensor:
         return (100 * (scores + 10)).exp() / 1e30
 
 
 class Coarse(Good):
-    def critic_loss(self, contest: Contest) -> Tensor:
-        real, fake = contest.scores
-        return super().critic_loss(contest) + ((real[None] @ fake[:, None]) ** 2).sum().to(real.dtype)
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        real, fake = batch.scores
+        return super().critic_loss(batch) + ((real[None] @ fake[:, None]) ** 2).sum().to(real.dtype)
 
 
 class Ordered(Good):
-    def real(self, scores: Tensor) -> Tensor:
-        return super().real(scores) * torch.arange(1, len(scores) + 1)
+    def real_loss(self, scores: Tensor) -> Tensor:
+        return super().real_loss(scores) * torch.arange(1, len(scores) + 1)
 
 
 class Weightless(Good):
-    def critic_loss(self, contest: Contest) -> Tensor:
-        loss = super().critic_loss(contest)
-        return loss if contest.real_weights is None else loss * contest.real_weights.sum()
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        loss = super().critic_loss(batch)
+        return loss if batch.real_weights is None else loss * batch.real_weights.sum()
 
 
 class Indivisible(Good):
-    def critic_loss(self, contest: Contest) -> Tensor:
-        return super().critic_loss(contest) + contest.scores[0].std()
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        return super().critic_loss(batch) + batch.scores[0].std()
 
 
 class Detached(Good):
-    def fake(self, scores: Tensor) -> Tensor:
+    def fake_loss(self, scores: Tensor) -> Tensor:
         return softplus(scores.detach()) + 0 * scores
 
 
 class Backwards(Good):
-    def player(self, scores: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         return softplus(scores)
 
 
 class OneSided(Good):
-    def player_real(self, scores: Tensor) -> Tensor:
+    def generator_real_loss(self, scores: Tensor) -> Tensor:
         return torch.zeros_like(scores)
 
 
 class Restless(Good):
-    def player_real(self, scores: Tensor) -> Tensor:
+    def generator_real_loss(self, scores: Tensor) -> Tensor:
         return 3 * softplus(scores)
 
 
 class Unchancy(Good):
     @property
-    def chance(self) -> float:
+    def loss_at_chance(self) -> float:
         return 1.0
 
 
@@ -129,22 +129,22 @@ class Amnesic(Good):
         super().__init__(scale)
         self.k = torch.zeros(())
 
-    def real(self, scores: Tensor) -> Tensor:
-        return super().real(scores) * (1 + self.k)
+    def real_loss(self, scores: Tensor) -> Tensor:
+        return super().real_loss(scores) * (1 + self.k)
 
-    def advance(self) -> None:
+    def update_state(self) -> None:
         self.k = self.k + 1
 
 
 class Uphill(Good):
-    def critic_loss(self, contest: Contest) -> Tensor:
-        loss = super().critic_loss(contest)
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        loss = super().critic_loss(batch)
         return loss.detach() * 2 - loss  # the value is right, its gradient points up
 
 
 class Waiting(Good):
-    def fake(self, scores: Tensor) -> Tensor:
-        return super().fake(scores) * (1 if float(scores.detach().mean()) < 1e6 else 0)
+    def fake_loss(self, scores: Tensor) -> Tensor:
+        return super().fake_loss(scores) * (1 if float(scores.detach().mean()) < 1e6 else 0)
 
 
 class Repelling(Setwise):
@@ -213,7 +213,7 @@ class Swallowing(Regularizer):
 class Halving(Regularizer):
     """Shows the first half of the fakes alone."""
 
-    def shown(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
+    def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
         assert isinstance(fake, tuple)
         return tuple(part[: len(part) // 2] for part in fake), weights
 
@@ -221,33 +221,33 @@ class Halving(Regularizer):
 class Norm(Regularizer):
     """The gradient's norm without care at zero, and per batch."""
 
-    def penalty(self, contest: Contest) -> Tensor:
-        x = contest.real.detach().requires_grad_()  # pyright: ignore
-        (g,) = torch.autograd.grad(contest.critic(x).sum(), x, create_graph=True)
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        x = batch.real.detach().requires_grad_()  # pyright: ignore
+        (g,) = torch.autograd.grad(batch.critic(x).sum(), x, create_graph=True)
         return 1 / (g - g).sum()
 
 
 class OnceDifferentiable(Regularizer):
     """A penalty whose graph is cut."""
 
-    def penalty(self, contest: Contest) -> Tensor:
-        x = contest.real.detach().requires_grad_()  # pyright: ignore
-        (g,) = torch.autograd.grad(contest.critic(x).sum(), x)
-        return g.square().sum() * (1 + 0 * contest.critic(x).sum())
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        x = batch.real.detach().requires_grad_()  # pyright: ignore
+        (g,) = torch.autograd.grad(batch.critic(x).sum(), x)
+        return g.square().sum() * (1 + 0 * batch.critic(x).sum())
 
 
 class Leaking(Regularizer):
     """A penalty that also moves the player."""
 
-    def penalty(self, contest: Contest) -> Tensor:
-        return contest.critic(contest.fake).square().mean()
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        return batch.critic(batch.fake).square().mean()
 
 
 class LabelBlind(Regularizer):
     """Takes samples for one tensor."""
 
-    def penalty(self, contest: Contest) -> Tensor:
-        return contest.critic(contest.real + 1).square().mean()  # type: ignore[operator]
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        return batch.critic(batch.real + 1).square().mean()  # type: ignore[operator]
 
 
 class Counting(Regularizer):
@@ -257,26 +257,26 @@ class Counting(Regularizer):
         super().__init__()
         self.k = 0
 
-    def penalty(self, contest: Contest) -> Tensor:
-        return self.k * contest.scores[0].square().mean()
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        return self.k * batch.scores[0].square().mean()
 
-    def project(self, critic: nn.Module) -> None:
+    def after_step(self, critic: nn.Module) -> None:
         self.k += 1
 
 
 class Climbing(Regularizer):
     """The value is right, its gradient points up."""
 
-    def penalty(self, contest: Contest) -> Tensor:
-        loss = 100 * contest.scores[0].square().mean()
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        loss = 100 * batch.scores[0].square().mean()
         return 2 * loss.detach() - loss
 
 
 class Peeking(R1.__mro__[1]):  # type: ignore[misc]
     """Looks at a value on the host."""
 
-    def penalty(self, contest: Contest) -> Tensor | None:
-        return contest.scores[0].mean() if contest.scores[0].mean() > 0 else None
+    def penalty(self, batch: CriticBatch) -> Tensor | None:
+        return batch.scores[0].mean() if batch.scores[0].mean() > 0 else None
 
 
 BROKEN_REGULARIZERS: dict[str, Callable[[], Regularizer]] = {
@@ -302,14 +302,14 @@ def test_each_check_of_a_regularizer_can_fail(check: str) -> None:
 
 
 class Game(Generate.__mro__[1]):  # type: ignore[misc]
-    """A game of one contest, right in everything."""
+    """A game of one batch, right in everything."""
 
     def __init__(self) -> None:
         super().__init__()
         self.player = nn.Linear(2, 2)
 
-    def forward(self, batch: Batch) -> Round:
-        return Round({"data": Sides(batch[0], self.player(torch.randn_like(batch[0])))})
+    def forward(self, batch: Batch) -> TaskOutput:
+        return TaskOutput({"data": SamplePair(batch[0], self.player(torch.randn_like(batch[0])))})
 
     def critics(self, chain: Any) -> dict[str, nn.Module]:
         return {"data": nn.Linear(2, 1)}
@@ -319,7 +319,7 @@ def game(**methods: Any) -> Any:
     return type("Broken", (Game,), methods)()
 
 
-def changing(self: Any, batch: Batch) -> Round:
+def changing(self: Any, batch: Batch) -> TaskOutput:
     batch[0].add_(1)
     return Game.forward(self, batch)
 
@@ -332,27 +332,27 @@ class Forgetful(Game):
         self.scale = scale
 
     @classmethod
-    def from_recipe(cls, recipe: dict[str, Any]) -> "Forgetful":
+    def from_config(cls, config: dict[str, Any]) -> "Forgetful":
         return cls()
 
-    def recipe(self) -> dict[str, Any] | None:
+    def config(self) -> dict[str, Any] | None:
         return {}
 
-    def forward(self, batch: Batch) -> Round:
-        return Round({"data": Sides(batch[0], self.scale * self.player(batch[0]))})
+    def forward(self, batch: Batch) -> TaskOutput:
+        return TaskOutput({"data": SamplePair(batch[0], self.scale * self.player(batch[0]))})
 
 
-def peeking(self: Any, batch: Batch) -> Round:
+def peeking(self: Any, batch: Batch) -> TaskOutput:
     assert float(batch[0].sum()) < 1e9
     return Game.forward(self, batch)
 
 
-def idle(self: Any, batch: Batch) -> Round:
-    return Round({"data": Sides(batch[0], self.player(batch[0]).detach())})
+def idle(self: Any, batch: Batch) -> TaskOutput:
+    return TaskOutput({"data": SamplePair(batch[0], self.player(batch[0]).detach())})
 
 
-def misfit(self: Any, batch: Batch) -> Round:
-    return Round({"data": Sides(batch[0], self.player(batch[0])[:, :1])})
+def misfit(self: Any, batch: Batch) -> TaskOutput:
+    return TaskOutput({"data": SamplePair(batch[0], self.player(batch[0])[:, :1])})
 
 
 BROKEN_TASKS: dict[str, Callable[[], Any]] = {

@@ -6,15 +6,19 @@ from torch import Tensor
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
-from advlearn.core.spec import resolve
+from advlearn.core.grammar import resolve
 from advlearn.testing._found import objectives, regularizers
 from advlearn.testing._material import critic, sides
 
-CHAINS = [Chain.of(o) for o in objectives()] + [Chain(resolve("nsgan").objective, (r,)) for r in regularizers()]
+CHAINS = [Chain.of(o) for o in objectives()] + [
+    Chain(resolve("nsgan").objective, (r,)) for r in regularizers()
+]
 
 
 # After a break in the graph, Dynamo itself looks at the .grad of what it resumes with.
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf Tensor:UserWarning"
+)
 @pytest.mark.parametrize("loss", ["critic", "player"])
 @pytest.mark.parametrize("chain", CHAINS, ids=repr)
 def test_compiled_gradients_are_the_eager_ones(chain: Chain, loss: str) -> None:
@@ -23,7 +27,7 @@ def test_compiled_gradients_are_the_eager_ones(chain: Chain, loss: str) -> None:
     def gradients(compiled: bool) -> list[Tensor]:
         torch.manual_seed(0)
         objective = chain.required_objective()
-        adversary = Adversary(critic(objective.score, torch.float32), chain)
+        adversary = Adversary(critic(objective.critic_output, torch.float32), chain)
         score = adversary._score_critic if loss == "critic" else adversary._score_player
         if compiled:
             # What runs on the host cannot be part of a graph.

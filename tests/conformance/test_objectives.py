@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from advlearn.core.grammar import resolve
 from advlearn.core.objective import Objective, Setwise
-from advlearn.core.spec import resolve
 from advlearn.objectives.mmd import MMD
 from advlearn.testing._found import objectives
 from advlearn.testing.objective import CHECKS
@@ -18,13 +18,15 @@ OBJECTIVES = objectives()
 EXCUSES = {
     "parts": {"decomposable": False},
     "sign": {"sees_shift": False},
-    "both_sides": {"two_sided": False, "sees_shift": False},
+    "both_sides": {"moves_both_sides": False, "sees_shift": False},
     "host_sync": {"host_sync": True},
 }
 
 
 def excuse(objective: Objective, check: str) -> str | None:
-    lost = [tag for tag, value in EXCUSES.get(check, {}).items() if getattr(objective, tag) is value]
+    lost = [
+        tag for tag, value in EXCUSES.get(check, {}).items() if getattr(objective, tag) is value
+    ]
     return f"{lost[0]}: {type(objective).reasons[lost[0]]}" if lost else None
 
 
@@ -42,13 +44,20 @@ def test_the_printed_form_is_a_spec(objective: Objective) -> None:
     assert repr(resolve(repr(objective)).objective) == repr(objective)
 
 
-@pytest.mark.parametrize("tag", ["decomposable", "exchangeable", "sees_shift", "host_sync"])
+@pytest.mark.parametrize("cross_modal", ["decomposable", "exchangeable", "sees_shift", "host_sync"])
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-def test_no_tag_takes_away_what_holds(objective: Objective, tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_tag_takes_away_what_holds(
+    objective: Objective, tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lost = tag == "host_sync"
     if getattr(objective, tag, not lost) is not lost:
         return
-    check = {"decomposable": "parts", "exchangeable": "order", "sees_shift": "sign", "host_sync": "host_sync"}[tag]
+    check = {
+        "decomposable": "parts",
+        "exchangeable": "order",
+        "sees_shift": "sign",
+        "host_sync": "host_sync",
+    }[tag]
     monkeypatch.setattr(type(objective), tag, not lost, raising=False)
     with pytest.raises(AssertionError, match=check):
         CHECKS[check](copy.deepcopy(objective))
@@ -61,7 +70,9 @@ SETWISE = [o for o in OBJECTIVES if isinstance(o, Setwise)]
 def test_equal_laws_leave_the_player_at_rest(objective: Setwise) -> None:
     """Zero gradient on equal samples; or, for unbiased estimates, zero in expectation over all pairs of batches."""
     if getattr(objective, "kernel", "") == "rbf" and getattr(objective, "bandwidths", ()) is None:
-        pytest.skip("bandwidths is None: the kernel's scale is drawn with the real batch, so no expectation is zero")
+        pytest.skip(
+            "bandwidths is None: the kernel's scale is drawn with the real batch, so no expectation is zero"
+        )
     atoms = torch.tensor([[0.3, 1.0], [2.0, -0.5]], dtype=torch.float64)
     on_equal_samples = gradient_of_fakes(objective, atoms, [(0, 1)], [(0, 1)])
     draws = list(itertools.product(range(2), repeat=2))
@@ -71,12 +82,16 @@ def test_equal_laws_leave_the_player_at_rest(objective: Setwise) -> None:
 
 
 def gradient_of_fakes(
-    objective: Setwise, atoms: Tensor, real_draws: list[tuple[int, ...]], fake_draws: list[tuple[int, ...]]
+    objective: Setwise,
+    atoms: Tensor,
+    real_draws: list[tuple[int, ...]],
+    fake_draws: list[tuple[int, ...]],
 ) -> Tensor:
     """Gradient by the places of the fake law's atoms, at the real ones, of the mean distance over all draws."""
     places = atoms.clone().requires_grad_()
     distances = [
-        objective.distance(atoms[list(r)], places[list(f)]) for r, f in itertools.product(real_draws, fake_draws)
+        objective.distance(atoms[list(r)], places[list(f)])
+        for r, f in itertools.product(real_draws, fake_draws)
     ]
     (gradient,) = torch.autograd.grad(torch.stack(distances).mean(), places)
     return gradient

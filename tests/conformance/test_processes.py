@@ -7,12 +7,15 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
-from advlearn.core import processes
+from advlearn.core import distributed
 from advlearn.testing._found import chains
 from advlearn.testing._processes import Case, Difference, compare
 
 PLAIN = [Case(spec) for spec in chains()]
-LABELLED = [Case(f"hinge + {name}", labelled=True) for name in ("gradient_penalty", "instance_noise", "consistency")]
+LABELLED = [
+    Case(f"hinge + {name}", labelled=True)
+    for name in ("gradient_penalty", "instance_noise", "consistency")
+]
 WEIGHTED = [Case(spec, weighted=True) for spec in ("nsgan", "hinge + r1", "rpgan", "ragan", "ebm")]
 
 
@@ -22,14 +25,18 @@ def differences() -> dict[Case, Difference]:
     return compare([*PLAIN, *LABELLED, *WEIGHTED])
 
 
-@pytest.mark.parametrize("case", [*PLAIN, *LABELLED], ids=lambda c: f"{c.spec}{' labelled' * c.labelled}")
+@pytest.mark.parametrize(
+    "case", [*PLAIN, *LABELLED], ids=lambda c: f"{c.spec}{' labelled' * c.labelled}"
+)
 def test_two_processes_are_one(case: Case, differences: dict[Case, Difference]) -> None:
     found = differences[case]
     assert not found.error and found.relative < 1e-9, found
 
 
 @pytest.mark.parametrize("case", WEIGHTED, ids=lambda c: c.spec)
-def test_weights_of_another_sum_in_each_process_count_alike(case: Case, differences: dict[Case, Difference]) -> None:
+def test_weights_of_another_sum_in_each_process_count_alike(
+    case: Case, differences: dict[Case, Difference]
+) -> None:
     found = differences[case]
     assert not found.error and found.relative < 1e-9, found
 
@@ -37,15 +44,18 @@ def test_weights_of_another_sum_in_each_process_count_alike(case: Case, differen
 def _averages_in_the_layout_of_the_parameter(rank: int, meet: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=2)
-    weight = torch.nn.Parameter(torch.zeros(4, 3, 5, 5).contiguous(memory_format=torch.channels_last))
+    weight = torch.nn.Parameter(
+        torch.zeros(4, 3, 5, 5).contiguous(memory_format=torch.channels_last)
+    )
     mine = torch.arange(weight.numel()).view_as(weight).float() * (rank + 1)
     weight.grad = mine.contiguous(memory_format=torch.channels_last)
-    processes.average_gradients([weight])
+    distributed.average_gradients([weight])
     assert torch.equal(weight.grad, mine / (rank + 1) * 1.5)
     assert weight.grad.stride() == weight.stride()
     dist.destroy_process_group()
 
 
 def test_averaged_gradients_keep_the_layout_of_their_parameter(tmp_path: Path) -> None:
-    # A fused Adam on a CPU goes through memory as it lies: another layout would move the wrong weights, silently.
+    # A fused Adam on a CPU goes through memory as it lies: another layout would move the wrong
+    # weights, silently.
     spawn(_averages_in_the_layout_of_the_parameter, (str(tmp_path / "meet"),), nprocs=2)

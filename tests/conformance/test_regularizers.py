@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
+from advlearn.core.grammar import resolve
 from advlearn.core.regularizer import Regularizer
-from advlearn.core.spec import resolve
 from advlearn.testing._found import regularizers
 from advlearn.testing.regularizer import CHECKS
 

@@ -6,7 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from advlearn.data import Batches, LazyBatches, LazySource, Source, batches, load
+from advlearn.data import ArrayDataset, Batches, StreamedBatches, StreamedDataset, batches, load
 
 
 class Plain(Dataset):
@@ -21,18 +21,20 @@ class Plain(Dataset):
         return torch.tensor([float(index), 0.0]), self.targets[index]
 
 
-def numbered(n: int = 23) -> Source:
+def numbered(n: int = 23) -> ArrayDataset:
     x = torch.stack([torch.arange(n).float(), torch.zeros(n)], dim=1)
-    return Source(x, torch.arange(n) % 4, "numbered", classes=4)
+    return ArrayDataset(x, torch.arange(n) % 4, "numbered", classes=4)
 
 
 def stream(kind: str, **options):
     if kind == "resident":
         return Batches(numbered(), 5, **options)
     if kind == "lazy":
-        return LazyBatches(LazySource(Plain(), "plain", (2,), 4), 5, **options)
+        return StreamedBatches(StreamedDataset(Plain(), "plain", (2,), 4), 5, **options)
     workers = 1 if kind == "workers" else 0
-    return LazyBatches(load(DataLoader(Plain(), batch_size=5, shuffle=True, num_workers=workers)), **options)
+    return StreamedBatches(
+        load(DataLoader(Plain(), batch_size=5, shuffle=True, num_workers=workers)), **options
+    )
 
 
 def drawn(source, count: int) -> list[list[int]]:
@@ -63,11 +65,18 @@ def test_an_epoch_draws_each_sample_at_most_once_and_drops_the_rest(kind):
 
 def test_lazy_and_resident_data_come_in_the_same_order():
     expected = drawn(stream("resident", seed=7), 10)
-    assert all(drawn(stream(kind, seed=7), 10) == expected for kind in ("lazy", "loader", "workers"))
+    assert all(
+        drawn(stream(kind, seed=7), 10) == expected for kind in ("lazy", "loader", "workers")
+    )
 
 
 def test_nearby_seeds_do_not_repeat_each_other():
-    epochs = [flat(drawn(source, 4)) for seed in range(4) for source in [stream("resident", seed=seed)] for _ in "abc"]
+    epochs = [
+        flat(drawn(source, 4))
+        for seed in range(4)
+        for source in [stream("resident", seed=seed)]
+        for _ in "abc"
+    ]
     assert len({tuple(epoch) for epoch in epochs}) == 12
 
 
@@ -88,13 +97,23 @@ def test_resumes_bit_for_bit_through_a_file(kind, after):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_slices_of_all_ranks_are_the_joint_batch(kind):
-    def joint(world: int) -> list[list[int]]:
+    def joint(world_size: int) -> list[list[int]]:
         size = {"batch_size": 6}
         if kind == "resident":
-            ranks = [Batches(numbered(), 6, seed=1, rank=rank, world=world) for rank in range(world)]
+            ranks = [
+                Batches(numbered(), 6, seed=1, rank=rank, world_size=world_size)
+                for rank in range(world_size)
+            ]
         else:
-            source = LazySource(Plain(), "plain", (2,), 4) if kind == "lazy" else load(DataLoader(Plain(), 6, True))
-            ranks = [LazyBatches(source, **size, seed=1, rank=rank, world=world) for rank in range(world)]
+            source = (
+                StreamedDataset(Plain(), "plain", (2,), 4)
+                if kind == "lazy"
+                else load(DataLoader(Plain(), 6, True))
+            )
+            ranks = [
+                StreamedBatches(source, **size, seed=1, rank=rank, world_size=world_size)
+                for rank in range(world_size)
+            ]
         return [flat(parts) for parts in zip(*(drawn(rank, 5) for rank in ranks), strict=True)]
 
     assert joint(1) == joint(2) == joint(3)
@@ -103,7 +122,7 @@ def test_slices_of_all_ranks_are_the_joint_batch(kind):
 def test_a_run_goes_on_with_another_number_of_processes():
     one = Batches(numbered(), 6, seed=1)
     drawn(one, 2)
-    two = [Batches(numbered(), 6, seed=1, rank=rank, world=2) for rank in range(2)]
+    two = [Batches(numbered(), 6, seed=1, rank=rank, world_size=2) for rank in range(2)]
     for rank in two:
         rank.load_state_dict(one.state_dict())
     expected = drawn(one, 1)[0]
@@ -111,9 +130,9 @@ def test_a_run_goes_on_with_another_number_of_processes():
 
 
 def test_without_labels_a_batch_is_one_tensor():
-    (x,) = next(Batches(Source(torch.rand(4, 3)), 2))
+    (x,) = next(Batches(ArrayDataset(torch.rand(4, 3)), 2))
     assert x.shape == (2, 3)
-    (x,) = next(LazyBatches(load(DataLoader(TensorDataset(torch.rand(4, 3)), batch_size=2))))
+    (x,) = next(StreamedBatches(load(DataLoader(TensorDataset(torch.rand(4, 3)), batch_size=2))))
     assert x.shape == (2, 3) and x.dtype == torch.float32
 
 
@@ -121,14 +140,16 @@ def test_a_loader_in_order_stays_in_order_and_keeps_its_collation():
     def doubled(items):
         return torch.stack([2 * x for x, _ in items]).double(), [2 * y for _, y in items]
 
-    source = LazyBatches(load(DataLoader(Plain(), batch_size=4, collate_fn=doubled)))
+    source = StreamedBatches(load(DataLoader(Plain(), batch_size=4, collate_fn=doubled)))
     x, y = next(source)
-    assert x[:, 0].tolist() == [0, 2, 4, 6] and x.dtype == torch.float32 and y.tolist() == [0, 2, 4, 6]
+    assert (
+        x[:, 0].tolist() == [0, 2, 4, 6] and x.dtype == torch.float32 and y.tolist() == [0, 2, 4, 6]
+    )
 
 
 def test_raw_images_of_a_loader_are_scaled():
     images = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None].expand(2, 4, 4)
-    (x,) = next(LazyBatches(load(DataLoader(TensorDataset(images), batch_size=2))))
+    (x,) = next(StreamedBatches(load(DataLoader(TensorDataset(images), batch_size=2))))
     assert x.shape == (2, 1, 4, 4) and x[:, 0, 0, 0].tolist() == [-1.0, 1.0]
 
 
@@ -158,7 +179,7 @@ def test_the_global_random_state_is_left_alone(kind):
 
 def test_the_factory_picks_by_source():
     assert isinstance(batches(numbered(), 5), Batches)
-    assert isinstance(batches(load(DataLoader(Plain(), batch_size=5))), LazyBatches)
+    assert isinstance(batches(load(DataLoader(Plain(), batch_size=5))), StreamedBatches)
     assert len(next(batches(load(DataLoader(Plain(), batch_size=5)), 3))[0]) == 3
 
 
@@ -166,14 +187,23 @@ def test_the_factory_picks_by_source():
     ("call", "message"),
     [
         (lambda: Batches(numbered(), 512), "batch_size: 512 is larger than the 23 samples of data"),
-        (lambda: Batches(numbered(), 0), "batch_size: expected a positive multiple of world=1, got 0"),
         (
-            lambda: Batches(numbered(), 5, world=2),
-            "batch_size: expected a positive multiple of world=2, got 5",
+            lambda: Batches(numbered(), 0),
+            "batch_size: expected a positive multiple of world_size=1, got 0",
         ),
-        (lambda: Batches(numbered(), 4, rank=2, world=2), "rank: expected 0 to 1 with world=2, got 2"),
+        (
+            lambda: Batches(numbered(), 5, world_size=2),
+            "batch_size: expected a positive multiple of world_size=2, got 5",
+        ),
+        (
+            lambda: Batches(numbered(), 4, rank=2, world_size=2),
+            "rank: expected 0 to 1 with world_size=2, got 2",
+        ),
         (lambda: batches(numbered()), "batch_size: expected an int for data in memory, got None"),
-        (lambda: LazyBatches(LazySource(Plain(), "plain", (2,), 4)), "batch_size: .*without a DataLoader"),
+        (
+            lambda: StreamedBatches(StreamedDataset(Plain(), "plain", (2,), 4)),
+            "batch_size: .*without a DataLoader",
+        ),
         (
             lambda: Batches(numbered(), 4).load_state_dict(Batches(numbered(), 5).state_dict()),
             "state: expected batch_size=4 as in this run, got 5",

@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-import advlearn.data.lazy as lazy
-from advlearn.data import LazyBatches, load
+import advlearn.data.streamed_dataset as lazy
+from advlearn.data import StreamedBatches, load
 
 
 def picture(path: Path, colour: int | tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> None:
@@ -35,9 +35,12 @@ def test_a_big_folder_stays_lazy(tmp_path, monkeypatch):
     monkeypatch.setattr(lazy, "RESIDENT_BYTES", 1)
     for index in range(4):
         picture(tmp_path / f"class{index % 2}" / f"{index}.png", 85 * index)
-    x, y = next(LazyBatches(load(tmp_path), 4))
-    assert x.shape == (4, 1, 8, 8) and sorted(zip(x[:, 0, 0, 0].tolist(), y.tolist(), strict=True)) == [
-        (pytest.approx(value / 127.5 - 1), label) for value, label in [(0, 0), (85, 1), (170, 0), (255, 1)]
+    x, y = next(StreamedBatches(load(tmp_path), 4))
+    assert x.shape == (4, 1, 8, 8) and sorted(
+        zip(x[:, 0, 0, 0].tolist(), y.tolist(), strict=True)
+    ) == [
+        (pytest.approx(value / 127.5 - 1), label)
+        for value, label in [(0, 0), (85, 1), (170, 0), (255, 1)]
     ]
 
 
@@ -45,17 +48,23 @@ def test_the_first_odd_file_is_named(tmp_path):
     picture(tmp_path / "a.png", 0)
     picture(tmp_path / "b.png", 0, size=(9, 8))
     picture(tmp_path / "c.png", 0, size=(7, 8))
-    with pytest.raises(ValueError, match=r"data: expected images of 8x8 pixels like 'a.png', got 9x8 in '.*b.png'"):
+    with pytest.raises(
+        ValueError, match=r"data: expected images of 8x8 pixels like 'a.png', got 9x8 in '.*b.png'"
+    ):
         load(tmp_path)
 
 
 def test_bad_folders(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"data: expected a folder of images, got '.*nowhere'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"data: expected a folder of images, got '.*nowhere'"
+    ):
         load(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"data: expected images \(.png.*got none in"):
         load(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"data: expected images in every class folder, got none in 'empty'"):
+    with pytest.raises(
+        ValueError, match=r"data: expected images in every class folder, got none in 'empty'"
+    ):
         load(tmp_path)
     picture(tmp_path / "a.png", 0)
     with pytest.raises(ValueError, match=r"data: .*got 'a.png' beside"):

@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 
-import advlearn.data.lazy as lazy
-from advlearn.data import LazySource, Source, load, ring
+import advlearn.data.streamed_dataset as lazy
+from advlearn.data import ArrayDataset, StreamedDataset, load, ring
 
 
 class Pairs(Dataset):
@@ -52,9 +59,11 @@ def test_uint8_images_are_scaled_and_made_channel_first():
     pixels = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
     pixels[0, 0, 0, 0], pixels[0, 0, 0, 1] = 0, 255
     source = load(pixels)
-    assert isinstance(source, Source) and source.shape == (3, 4, 4) and source.kind == "image"
+    assert isinstance(source, ArrayDataset) and source.shape == (3, 4, 4) and source.kind == "image"
     assert source.x[0, 0, 0, 0] == -1.0 and source.x[0, 1, 0, 0] == 1.0
-    torch.testing.assert_close(source.x[1, 2, 3, 1], torch.tensor(pixels[1, 3, 1, 2] / 127.5 - 1.0).float())
+    torch.testing.assert_close(
+        source.x[1, 2, 3, 1], torch.tensor(pixels[1, 3, 1, 2] / 127.5 - 1.0).float()
+    )
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8), (5, 1, 8, 8), (5, 8, 8, 1)])
@@ -64,7 +73,9 @@ def test_uint8_grey_images_get_one_channel(shape):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ">f8"])
 def test_floats_are_taken_as_they_are(dtype):
-    values = np.array([[0.5, -3.0], [1e6, 0.25]]).astype(dtype if dtype != np.float16 else np.float32)
+    values = np.array([[0.5, -3.0], [1e6, 0.25]]).astype(
+        dtype if dtype != np.float16 else np.float32
+    )
     source = load(values)
     assert source.x.dtype == torch.float32
     assert torch.equal(source.x, torch.tensor([[0.5, -3.0], [1e6, 0.25]]))
@@ -77,7 +88,9 @@ def test_arrays_that_torch_cannot_share_are_copied():
     assert torch.equal(source.x, torch.tensor([[4.0, 5.0], [2.0, 3.0], [0.0, 1.0]]))
 
 
-@pytest.mark.parametrize("kind", [list, np.array, torch.tensor, lambda y: torch.tensor(y, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "kind", [list, np.array, torch.tensor, lambda y: torch.tensor(y, dtype=torch.uint8)]
+)
 def test_labels_of_any_integer_form(kind):
     source = load(torch.zeros(3, 2), labels=kind([0, 2, 2]))
     assert source.y is not None and source.y.dtype == torch.int64 and source.y.tolist() == [0, 2, 2]
@@ -97,8 +110,10 @@ def test_sources_and_toys_pass_through():
 
 def test_small_dataset_becomes_resident():
     source = load(Pairs())
-    assert isinstance(source, Source) and source.classes == 3 and source.name == "Pairs"
-    assert torch.equal(source.x[:, 0], torch.arange(10.0)) and source.y.tolist() == [i % 3 for i in range(10)]
+    assert isinstance(source, ArrayDataset) and source.classes == 3 and source.name == "Pairs"
+    assert torch.equal(source.x[:, 0], torch.arange(10.0)) and source.y.tolist() == [
+        i % 3 for i in range(10)
+    ]
 
 
 def test_tensor_dataset_and_its_compositions_agree():
@@ -121,12 +136,14 @@ def test_pictures_and_named_classes():
 
 
 def test_too_big_or_random_datasets_stay_lazy(monkeypatch):
-    assert isinstance(load(Noisy()), LazySource)
+    assert isinstance(load(Noisy()), StreamedDataset)
     monkeypatch.setattr(lazy, "RESIDENT_BYTES", 8)
     source = load(Pictures())
-    assert isinstance(source, LazySource)
+    assert isinstance(source, StreamedDataset)
     assert (len(source), source.shape, source.kind, source.classes) == (3, (3, 8, 8), "image", 4)
-    with pytest.raises(ValueError, match="data: expected an attribute `classes` or `targets` on Pairs"):
+    with pytest.raises(
+        ValueError, match="data: expected an attribute `classes` or `targets` on Pairs"
+    ):
         load(Pairs())
 
 
@@ -140,13 +157,15 @@ def test_loading_leaves_global_random_states_alone():
 
 def test_a_loader_is_taken_over():
     source = load(DataLoader(Pairs(), batch_size=4, shuffle=True))
-    assert isinstance(source, LazySource)
+    assert isinstance(source, StreamedDataset)
     assert (source.batch_size, source.shuffle, source.classes, source.shape) == (4, True, 3, (2,))
     assert not load(DataLoader(Pairs(), batch_size=4)).shuffle
 
 
 def test_near_names_are_suggested():
-    with pytest.raises(ValueError, match=r"no data set or folder 'mnsit'; did you mean 'mnist'.*there are digits, "):
+    with pytest.raises(
+        ValueError, match=r"no data set or folder 'mnsit'; did you mean 'mnist'.*there are digits, "
+    ):
         load("mnsit")
 
 
@@ -154,8 +173,18 @@ def test_near_names_are_suggested():
     ("data", "labels", "error", "message"),
     [
         ({"x": 1}, None, TypeError, "data: expected a name.*got dict"),
-        (torch.zeros(10, dtype=torch.int64), None, TypeError, r"data: expected floats.*got int64 \(10,\)"),
-        (np.array(["a"]), None, TypeError, r"data: expected a tensor or a numeric array, got <U1 \(1,\)"),
+        (
+            torch.zeros(10, dtype=torch.int64),
+            None,
+            TypeError,
+            r"data: expected floats.*got int64 \(10,\)",
+        ),
+        (
+            np.array(["a"]),
+            None,
+            TypeError,
+            r"data: expected a tensor or a numeric array, got <U1 \(1,\)",
+        ),
         (
             torch.zeros(4, 2, dtype=torch.uint8),
             None,
@@ -163,7 +192,12 @@ def test_near_names_are_suggested():
             r"data: expected uint8 images.*got uint8 \(4, 2\)",
         ),
         (torch.zeros(0, 2), None, ValueError, "data: expected at least one sample"),
-        (np.full((2, 2), np.inf), None, ValueError, "data: expected finite values, got inf in sample 0"),
+        (
+            np.full((2, 2), np.inf),
+            None,
+            ValueError,
+            "data: expected finite values, got inf in sample 0",
+        ),
         (
             torch.full((2, 1, 4, 4), 255.0),
             None,
@@ -171,14 +205,24 @@ def test_near_names_are_suggested():
             r"data: expected images in \[-1, 1\].*255 to 255",
         ),
         (torch.zeros(2, 8, 8, 3), None, ValueError, r"data: .*channel-first.*\(2, 8, 8, 3\)"),
-        (torch.zeros(2, 2), [0.0, 1.0], TypeError, r"labels: expected integers.*got float64 \(2,\)"),
+        (
+            torch.zeros(2, 2),
+            [0.0, 1.0],
+            TypeError,
+            r"labels: expected integers.*got float64 \(2,\)",
+        ),
         (torch.zeros(2, 2), torch.zeros(2, 1).long(), TypeError, r"labels: .*got int64 \(2, 1\)"),
         (torch.zeros(2, 2), [0, 1, 2], ValueError, r"labels: expected shape \(2,\)"),
         (torch.zeros(2, 2), [0, -1], ValueError, "labels: .*got -1"),
         ("digits", [0, 1], ValueError, "labels: only go with a tensor or an array"),
         (Stream(), None, TypeError, "data: expected a map-style data set.*got Stream"),
         (TensorDataset(torch.zeros(0, 2)), None, ValueError, "data: .*empty TensorDataset"),
-        (TensorDataset(*[torch.zeros(4, 2)] * 3), None, TypeError, "data: expected items x or .*got 3 parts"),
+        (
+            TensorDataset(*[torch.zeros(4, 2)] * 3),
+            None,
+            TypeError,
+            "data: expected items x or .*got 3 parts",
+        ),
         (Ragged(), None, ValueError, r"data: .*\(2,\) like the first, got \(3,\) in sample 7"),
         (DataLoader(Stream()), None, TypeError, "data: expected a map-style data set"),
         (

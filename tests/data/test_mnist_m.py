@@ -5,22 +5,24 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-
-from advlearn.data import Source, load, mnist_m, photographs
-from advlearn.data.mnist_m import DARKEST, _crops
 from tests.data.test_named import need
+
+from advlearn.data import ArrayDataset, load, mnist_m, photographs
+from advlearn.data.mnist_m import DARKEST, _crops
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _scikit_image():
-    pytest.importorskip("skimage", reason="scikit-image, an optional package, brings the photographs")
+    pytest.importorskip(
+        "skimage", reason="scikit-image, an optional package, brings the photographs"
+    )
 
 
-def blank(n: int, level: float, size: int = 28) -> Source:
-    return Source(torch.full((n, 1, size, size), level), torch.arange(n) % 10, "mnist", 10)
+def blank(n: int, level: float, size: int = 28) -> ArrayDataset:
+    return ArrayDataset(torch.full((n, 1, size, size), level), torch.arange(n) % 10, "mnist", 10)
 
 
-def levels(source: Source) -> np.ndarray:
+def levels(source: ArrayDataset) -> np.ndarray:
     """Images as bytes (N, H, W, 3)."""
     return ((source.x + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
@@ -40,8 +42,12 @@ def places(crop: np.ndarray) -> Iterator[tuple[str, int]]:
     """Photograph and left edge of every place where a crop lies."""
     for name in photographs():
         colours, wanted = colours_of(name), packed(crop)
-        room = tuple(have - want + 1 for have, want in zip(colours.shape, wanted.shape, strict=True))
-        diagonal = [colours[k:, k:][: room[0], : room[1]] == wanted[k, k] for k in range(0, len(crop), 9)]
+        room = tuple(
+            have - want + 1 for have, want in zip(colours.shape, wanted.shape, strict=True)
+        )
+        diagonal = [
+            colours[k:, k:][: room[0], : room[1]] == wanted[k, k] for k in range(0, len(crop), 9)
+        ]
         for row, column in zip(*np.nonzero(np.logical_and.reduce(diagonal)), strict=True):
             if (colours[row:, column:][: len(crop), : len(crop)] == wanted).all():
                 yield name, int(column)
@@ -54,16 +60,24 @@ def test_a_black_digit_leaves_the_photograph_and_a_white_one_its_negative():
 
 
 def test_it_is_the_absolute_difference():
-    digits = Source(torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    digits = ArrayDataset(
+        torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    )
     grey = ((digits.x + 1) * 127.5).round().to(torch.int64).permute(0, 2, 3, 1).numpy()
     crop = levels(mnist_m(blank(40, -1.0))).astype(np.int64)
     made = mnist_m(digits)
     assert (levels(made) == np.abs(crop - grey)).all()
-    assert made.shape == (3, 28, 28) and made.bounded and made.x.dtype == torch.float32 and made.y is None
+    assert (
+        made.shape == (3, 28, 28)
+        and made.bounded
+        and made.x.dtype == torch.float32
+        and made.y is None
+    )
 
 
 def test_the_two_parts_lie_in_regions_of_their_own():
-    # The test part has the columns from a quarter to a half of the width. What is all black has places everywhere.
+    # The test part has the columns from a quarter to a half of the width. What is all black has
+    # places everywhere.
     seen = {"train": set(), "test": set()}
     for part, sides in seen.items():
         made = levels(mnist_m(blank(30, -1.0), part, seed=4))
@@ -71,17 +85,29 @@ def test_the_two_parts_lie_in_regions_of_their_own():
             found = []
             for name, left in places(crop):
                 width = photographs()[name].shape[1]
-                side = "left" if left + 28 <= width // 4 else "right" if left >= width // 2 else "across"
+                side = (
+                    "left"
+                    if left + 28 <= width // 4
+                    else "right"
+                    if left >= width // 2
+                    else "across"
+                )
                 found.append((name, "middle" if width // 4 <= left <= width // 2 - 28 else side))
-            assert {side for _, side in found} & ({"middle"} if part == "test" else {"left", "right"})
+            assert {side for _, side in found} & (
+                {"middle"} if part == "test" else {"left", "right"}
+            )
             sides.update(found if len(found) == 1 else [])
-    assert {side for _, side in seen["train"]} == {"left", "right"} and {side for _, side in seen["test"]} == {"middle"}
+    assert {side for _, side in seen["train"]} == {"left", "right"} and {
+        side for _, side in seen["test"]
+    } == {"middle"}
     # Every photograph is drawn.
     assert {name for name, _ in seen["train"] | seen["test"]} == set(photographs())
 
 
 def test_the_places_at_the_borders_of_a_region():
-    picture = np.arange(40 * 101 * 3, dtype=np.uint8).reshape(40, 101, 3)  # columns 0-24 and 50-100, test 25-49
+    picture = np.arange(40 * 101 * 3, dtype=np.uint8).reshape(
+        40, 101, 3
+    )  # columns 0-24 and 50-100, test 25-49
     picture = np.random.default_rng(0).permutation(picture.ravel()).reshape(picture.shape)
 
     def cut(part: str, row: float, column: float) -> np.ndarray:
@@ -112,10 +138,21 @@ def grey_level(picture: np.ndarray) -> float:
 def test_dark_photographs_are_left_out():
     from skimage import data
 
-    names = ("china", "flower", "astronaut", "chelsea", "coffee", "immunohistochemistry", "retina", "motorcycle")
+    names = (
+        "china",
+        "flower",
+        "astronaut",
+        "chelsea",
+        "coffee",
+        "immunohistochemistry",
+        "retina",
+        "motorcycle",
+    )
     assert tuple(photographs()) == names
     assert min(grey_level(picture) for picture in photographs().values()) >= DARKEST
-    assert max(grey_level(picture) for picture in (data.rocket(), data.hubble_deep_field())) < DARKEST
+    assert (
+        max(grey_level(picture) for picture in (data.rocket(), data.hubble_deep_field())) < DARKEST
+    )
     for picture in photographs().values():
         assert picture.dtype == np.uint8 and picture.shape[2] == 3 and not picture.flags.writeable
 
@@ -123,18 +160,31 @@ def test_dark_photographs_are_left_out():
 def test_by_name():
     need("MNIST", "raw", "t10k-images-idx3-ubyte")
     made, digits = load("mnist-m-test"), load("mnist-test")
-    assert made.name == "mnist-m-test" and len(made) == 10_000 and made.shape == (3, 28, 28) and made.classes == 10
+    assert (
+        made.name == "mnist-m-test"
+        and len(made) == 10_000
+        and made.shape == (3, 28, 28)
+        and made.classes == 10
+    )
     assert torch.equal(made.y, digits.y) and torch.equal(made.x, mnist_m(digits, "test").x)
-    # Where the digit is black the photograph is seen, which is bright on the whole; the digit itself is less so.
+    # Where the digit is black the photograph is seen, which is bright on the whole; the digit
+    # itself is less so.
     assert made.x.mean() > digits.x.mean() + 0.3
 
 
 def test_bad_input_is_one_line():
-    with pytest.raises(ValueError, match=r"digits: expected grey images \(1, H, W\), got samples of shape \(3, 8, 8\)"):
-        mnist_m(Source(torch.zeros(2, 3, 8, 8)))
-    with pytest.raises(ValueError, match=r"digits: expected images in \[-1, 1\], got values from 3 to 3"):
-        mnist_m(Source(torch.full((2, 1, 8, 8), 3.0)))
-    with pytest.raises(ValueError, match=r"digits: expected images no larger than .* got \(200, 200\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"digits: expected grey images \(1, H, W\), got samples of shape \(3, 8, 8\)",
+    ):
+        mnist_m(ArrayDataset(torch.zeros(2, 3, 8, 8)))
+    with pytest.raises(
+        ValueError, match=r"digits: expected images in \[-1, 1\], got values from 3 to 3"
+    ):
+        mnist_m(ArrayDataset(torch.full((2, 1, 8, 8), 3.0)))
+    with pytest.raises(
+        ValueError, match=r"digits: expected images no larger than .* got \(200, 200\)"
+    ):
         mnist_m(blank(9, 0.0, 200))
     with pytest.raises(ValueError, match="part: expected one of train, test"):
         mnist_m(blank(2, 0.0), "valid")

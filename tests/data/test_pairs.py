@@ -5,7 +5,18 @@ from itertools import pairwise
 import pytest
 import torch
 
-from advlearn.data import Pairs, Source, Unpaired, batches, edges, grey, load, moving_digits, open_pairs, open_unpaired
+from advlearn.data import (
+    ArrayDataset,
+    Pairs,
+    Unpaired,
+    batches,
+    edges,
+    grey,
+    load,
+    moving_digits,
+    open_pairs,
+    open_unpaired,
+)
 from advlearn.data import small as smaller
 from advlearn.data.moving_digits import FASTEST
 
@@ -19,7 +30,11 @@ def test_an_edge_is_one_pixel_wide_whichever_way_it_runs() -> None:
     i, j = torch.meshgrid(torch.arange(12), torch.arange(12), indexing="ij")
     rising = edges(torch.where(i + j < 12, -1.0, 1.0)[None, None])[0, 0] == 1
     inside = rising[1:-1, 1:-1]
-    assert inside.diagonal().sum() <= 1 and (inside == inside.mT).all() and inside.flip(1).diagonal().sum() >= 8
+    assert (
+        inside.diagonal().sum() <= 1
+        and (inside == inside.mT).all()
+        and inside.flip(1).diagonal().sum() >= 8
+    )
 
 
 def test_nothing_is_drawn_where_nothing_changes() -> None:
@@ -42,14 +57,18 @@ def test_grey_is_the_weighted_sum_of_the_colours() -> None:
 def test_a_small_image_is_of_means() -> None:
     x = torch.arange(64.0).view(1, 1, 8, 8)
     assert smaller(x)[0, 0, 0, 1] == x[0, 0, :4, 4:].mean()
-    with pytest.raises(ValueError, match=r"^images: expected .* that 4 divides, got \(1, 1, 6, 8\)$"):
+    with pytest.raises(
+        ValueError, match=r"^images: expected .* that 4 divides, got \(1, 1, 6, 8\)$"
+    ):
         smaller(x[:, :, :6])
 
 
 @pytest.mark.parametrize(("kind", "into"), [("edges", (1, 8, 8)), ("small", (1, 2, 2))])
 def test_pairs_are_opened_by_kind_and_name(kind: str, into: tuple[int, ...]) -> None:
     pairs = open_pairs(f"{kind}:digits")
-    assert pairs.shape == into and pairs.target_shape == (1, 8, 8) and pairs.name == f"{kind}:digits"
+    assert (
+        pairs.shape == into and pairs.target_shape == (1, 8, 8) and pairs.name == f"{kind}:digits"
+    )
     assert torch.equal(pairs.y, load("digits").x) and pairs.bounded
 
 
@@ -126,8 +145,8 @@ def test_films_are_the_same_for_a_seed_and_hold_the_halved_image() -> None:
 
 
 def test_unpaired_sets_have_orders_of_their_own_and_no_labels() -> None:
-    a = Source(torch.arange(12.0)[:, None], torch.arange(12) % 2, "a", 2)
-    data = open_unpaired((a, Source(a.x + 100, None, "b")))
+    a = ArrayDataset(torch.arange(12.0)[:, None], torch.arange(12) % 2, "a", 2)
+    data = open_unpaired((a, ArrayDataset(a.x + 100, None, "b")))
     assert data.name == "a <-> b" and len(data) == 12
     stream = batches(data, 6)
     drawn = [next(stream) for _ in range(4)]
@@ -147,7 +166,9 @@ def test_what_is_no_two_sets_is_one_line(data: object) -> None:
 
 
 def test_sets_of_other_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^data: samples of 'data' have shape \(2,\), the others \(3,\)$"):
-        Unpaired(Source(torch.zeros(2, 2)), Source(torch.zeros(2, 3)))
+    with pytest.raises(
+        ValueError, match=r"^data: samples of 'data' have shape \(2,\), the others \(3,\)$"
+    ):
+        Unpaired(ArrayDataset(torch.zeros(2, 2)), ArrayDataset(torch.zeros(2, 3)))
     with pytest.raises(TypeError, match="float32"):
         Pairs(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.int64))

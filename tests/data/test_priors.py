@@ -7,7 +7,13 @@ from scipy import stats
 from advlearn.data.priors import Gaussian, Mixture, Ring, prior
 
 LIKE = torch.zeros(1, dtype=torch.float64)
-LAWS = [Gaussian(2), Ring(2), Ring(2, radius=0.5, sigma=0.3), Mixture(2), Mixture(2, 3, radius=1.0, along=0.2)]
+LAWS = [
+    Gaussian(2),
+    Ring(2),
+    Ring(2, radius=0.5, sigma=0.3),
+    Mixture(2),
+    Mixture(2, 3, radius=1.0, along=0.2),
+]
 N = 20_000
 
 
@@ -25,7 +31,8 @@ def test_the_density_is_that_of_what_is_drawn(law):
     density = law.log_density(grid).exp()
     assert float(density.sum() * area) == pytest.approx(1, abs=5e-3)
     z = law.draw(N, LIKE)
-    # The law of the density at a draw is the same by both: a whole distribution compared, not a mean.
+    # The law of the density at a draw is the same by both: a whole distribution compared, not a
+    # mean.
     order = law.log_density(grid).sort()
     expected = (density[order.indices] * area).cumsum(0)
     found = torch.searchsorted(law.log_density(z).sort().values, order.values, right=True) / N
@@ -78,7 +85,10 @@ def test_draws_follow_the_precision_they_are_asked_for():
         (lambda: Mixture(2, 0), "count: expected a finite number of at least 1, got 0"),
         (lambda: Mixture(2, across=0.0), "across: expected a finite number above 0, got 0.0"),
         (lambda: prior("disc", 2), "prior: expected one of gaussian, ring, mixture, got 'disc'"),
-        (lambda: Ring(2).draw(2, LIKE, torch.zeros(2)), "y: expected none, this law has no components"),
+        (
+            lambda: Ring(2).draw(2, LIKE, torch.zeros(2)),
+            "y: expected none, this law has no components",
+        ),
     ],
 )
 def test_bad_input_is_one_line(make, line):

@@ -26,7 +26,9 @@ def check_mixture(toy):
     # Bounds of five standard errors, with a fixed seed.
     assert noise.mean().abs() < 5 / math.sqrt(noise.numel())
     assert abs(noise.std() - 1) < 5 / math.sqrt(2 * noise.numel())
-    assert (y.bincount(minlength=modes) - len(x) / modes).abs().max() < 5 * math.sqrt(len(x) / modes)
+    assert (y.bincount(minlength=modes) - len(x) / modes).abs().max() < 5 * math.sqrt(
+        len(x) / modes
+    )
     assert toy.source.classes == modes
     assert torch.equal(torch.cdist(x, toy.centres).argmin(dim=1), y)
 

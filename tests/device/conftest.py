@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from advlearn.engine import device, launch
 from advlearn.imitation import algorithms
+from advlearn.training import device, launch
 from tests.device.second import DEVICE, NAME, SecondDevice
 
 

@@ -1,8 +1,8 @@
 """A device on a machine that has none: its tensors say that they are on it, and the CPU computes their numbers.
 
-A GPU refuses an operation on tensors of its own and of the host's together, and a generator of the host's; so does this
-one. What is copied between the two is counted, since a GPU's user waits for it. Gradients, fused optimisers and
-checkpoints work as on any device.
+A GPU refuses an operation on tensors of its own and of the host's together, and a generator of the
+host's; so does this one. What is copied between the two is counted, since a GPU's user waits for
+it. Gradients, fused optimisers and checkpoints work as on any device.
 """
 
 import traceback
@@ -15,7 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
+from torch.utils.backend_registration import (
+    _DummyBackendModule,
+    _setup_privateuseone_for_python_backend,
+)
 
 # The one that torch leaves free for a backend of the user's own.
 NAME = "privateuseone"
@@ -101,7 +104,8 @@ class SecondDevice(TorchDispatchMode):
     """A context in which there is a second device, `DEVICE`.
 
     Attributes:
-        waits: How often numbers went from the one device to the other, by file and function of this library.
+        waits: How often numbers went from the one device to the other, by file and function of this
+            library.
     """
 
     def __init__(self) -> None:
@@ -109,7 +113,8 @@ class SecondDevice(TorchDispatchMode):
         self.waits: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        # As torch's own FakeTensorMode does, so that `torch.tensor(..., device=...)` comes here as a copy.
+        # As torch's own FakeTensorMode does, so that `torch.tensor(..., device=...)` comes here as
+        # a copy.
         self._before = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)
         self._generator, torch.Generator = torch.Generator, Generator
@@ -140,7 +145,11 @@ def _compute(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[st
     copies = func.overloadpacket in COPYING or func.overloadpacket is torch.ops.aten._to_copy
     if not copies:
         _check(func, args, tensors, kwargs.get("generator"))
-    if (copies and len(here) < len(tensors)) or (here and not wanted) or func.overloadpacket in READING:
+    if (
+        (copies and len(here) < len(tensors))
+        or (here and not wanted)
+        or func.overloadpacket in READING
+    ):
         _count()
     found = func(*pytree.tree_map(_host, args), **pytree.tree_map(_host, kwargs))
     # What an operator changes in place it returns, and its caller expects the very same object.
@@ -148,10 +157,16 @@ def _compute(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[st
     return pytree.tree_map(_placed(same), found) if wanted else found
 
 
-def _check(func: torch._ops.OpOverload, args: tuple[Any, ...], tensors: list[Tensor], generator: Any) -> None:
+def _check(
+    func: torch._ops.OpOverload, args: tuple[Any, ...], tensors: list[Tensor], generator: Any
+) -> None:
     indices = args[1] if func.overloadpacket in INDEXING and isinstance(args[0], OnDevice) else ()
     # A number on the host may meet any tensor.
-    strange = [x for x in tensors if not isinstance(x, OnDevice) and x.ndim and not any(x is i for i in indices)]
+    strange = [
+        x
+        for x in tensors
+        if not isinstance(x, OnDevice) and x.ndim and not any(x is i for i in indices)
+    ]
     if strange:
         raise RuntimeError(
             f"{func}: tensors on {NAME} and on the CPU, the latter of {[tuple(x.shape) for x in strange]}"
@@ -173,7 +188,11 @@ def _placed(same: dict[int, Tensor]) -> Callable[[Any], Any]:
 def _count() -> None:
     frames = ((f.filename.removeprefix(ROOT), f.name) for f in reversed(traceback.extract_stack()))
     # A comprehension has a frame of its own in some versions of Python only.
-    of_ours = (f"{file} {name}" for file, name in frames if file.startswith(("advlearn/", "envs/")) and name[0] != "<")
+    of_ours = (
+        f"{file} {name}"
+        for file, name in frames
+        if file.startswith(("advlearn/", "envs/")) and name[0] != "<"
+    )
     where = next(of_ours, "?").removeprefix("envs/")
     for active in _ACTIVE:
         active.waits[where] += 1

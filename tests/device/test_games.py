@@ -9,10 +9,10 @@ from torch import nn
 
 import advlearn
 from advlearn import Adversary
-from advlearn.core.spec import resolve
-from advlearn.data import Source
+from advlearn.core.grammar import resolve
+from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
-from advlearn.nets import families
+from advlearn.nets import architectures
 from advlearn.testing._found import games
 from tests.conformance.test_games import REGULARIZERS, TASKS, built
 from tests.device.second import DEVICE, NAME, SecondDevice, devices
@@ -21,14 +21,16 @@ GENERATE = "generate(latent=2)"
 # Where the host may wait: before the first step, at the end, and for the order of an epoch.
 SETUP = {"fitting.py fit", "data/batches.py __init__", "core/adversary.py __init__"}
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
-ALLOWED = {f"advlearn/{place}" for place in SETUP | {"core/trainer.py check", "data/batches.py __next__"}}
+ALLOWED = {
+    f"advlearn/{place}" for place in SETUP | {"core/trainer.py check", "data/batches.py __next__"}
+}
 # Its solver runs on the host.
 SOLVED = {"assignment": {"advlearn/objectives/assignment.py distance"}}
 
 
 def plays(objective: str, form: str) -> bool:
     """Whether the task takes the objective; elsewhere it is seen to say why it does not."""
-    return built(form)[0].refuses(resolve(objective).required_objective()) is None
+    return built(form)[0].check_compatibility(resolve(objective).required_objective()) is None
 
 
 CROSSED = [(o, GENERATE) for o in [*games(), *REGULARIZERS] if plays(o, GENERATE)]
@@ -36,28 +38,39 @@ CROSSED += [(o, form) for form in TASKS for o in ("nsgan", "k-plus-one") if play
 
 
 @pytest.mark.parametrize(("objective", "form"), CROSSED)
-def test_a_game_is_all_there_and_its_steps_wait_for_nothing(objective: str, form: str, second: SecondDevice) -> None:
+def test_a_game_is_all_there_and_its_steps_wait_for_nothing(
+    objective: str, form: str, second: SecondDevice
+) -> None:
     run = fit(form, objective, built(form)[1], steps=3, batch_size=8, device=NAME, callbacks=())
     assert second.waits.keys() <= ALLOWED | SOLVED.get(objective, set()), second.waits
-    assert devices(run.task, run.player, *run.adversaries.values()) == {DEVICE}
+    assert devices(run.task, run.ema_model, *run.adversaries.values()) == {DEVICE}
     assert all(health.verdict for health in run.health().values())
 
 
-@pytest.mark.parametrize("name", families())
+@pytest.mark.parametrize("name", architectures())
 def test_networks_are_all_there(name: str, second: SecondDevice) -> None:
-    side = min(families()[name].sides)
-    images = Source(torch.rand(12, 3, side, side), torch.arange(12) % 3, "images", classes=3)
-    task = f"generate(latent=8, width=4, nets={name!r}, conditional=True)"
-    run = fit(task, "hinge + spectral_norm", images, steps=2, batch_size=6, device=NAME, callbacks=())
+    side = min(architectures()[name].sides)
+    images = ArrayDataset(torch.rand(12, 3, side, side), torch.arange(12) % 3, "images", classes=3)
+    task = f"generate(latent=8, base_channels=4, architecture={name!r}, conditional=True)"
+    run = fit(
+        task, "hinge + spectral_norm", images, steps=2, batch_size=6, device=NAME, callbacks=()
+    )
     assert devices(run.task, *run.adversaries.values()) == {DEVICE}
     assert run.sample(4).device == DEVICE
 
 
 @pytest.mark.parametrize("objective", ["began", "vdb + instance_noise + historical_averaging"])
 @pytest.mark.usefixtures("second")
-def test_a_run_goes_on_from_its_checkpoint_and_is_read_on_the_host(objective: str, tmp_path: Path) -> None:
+def test_a_run_goes_on_from_its_checkpoint_and_is_read_on_the_host(
+    objective: str, tmp_path: Path
+) -> None:
     def trained(out: str, steps: int) -> dict[str, Any]:
-        settings: dict[str, Any] = {"batch_size": 8, "seed": 3, "device": NAME, "out": tmp_path / out}
+        settings: dict[str, Any] = {
+            "batch_size": 8,
+            "seed": 3,
+            "device": NAME,
+            "out": tmp_path / out,
+        }
         run = fit(GENERATE, objective, built(GENERATE)[1], steps=steps, **settings)
         return run.task.state_dict()
 
@@ -66,7 +79,9 @@ def test_a_run_goes_on_from_its_checkpoint_and_is_read_on_the_host(objective: st
     parts = trained("parts", 4)
     assert {t.device for t in parts.values()} == {DEVICE}
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert devices(advlearn.load(tmp_path / "whole", device="cpu").player) == {torch.device("cpu")}
+    assert devices(advlearn.load(tmp_path / "whole", device="cpu").ema_model) == {
+        torch.device("cpu")
+    }
 
 
 @pytest.mark.usefixtures("second")

@@ -30,7 +30,9 @@ ESTIMATORS = [
 
 @pytest.mark.usefixtures("second")
 @pytest.mark.parametrize(("estimator", "targets", "known"), ESTIMATORS)
-def test_an_estimator_trains_there_and_takes_and_gives_arrays(estimator: Any, targets: Any, known: Any) -> None:
+def test_an_estimator_trains_there_and_takes_and_gives_arrays(
+    estimator: Any, targets: Any, known: Any
+) -> None:
     fitted = estimator(steps=3, device=NAME, random_state=0).fit(X, *targets, **known)
     on_host = estimator(steps=3, device="cpu", random_state=0).fit(X, *targets, **known)
     np.testing.assert_allclose(fitted.predict(X), on_host.predict(X), rtol=1e-3)
@@ -44,11 +46,11 @@ def test_a_head_on_a_layer_of_a_model(objective: str, second: SecondDevice) -> N
     second.waits.clear()
     with advlearn.attach(model, "1") as features:
         out = model(x)
-        source, target = features.value[:5], features.value[5:]
-        (out.square().mean() + adversary.joint_loss(source, target)).backward()
+        source, target = features.output[:5], features.output[5:]
+        (out.square().mean() + adversary.reversed_loss(source, target)).backward()
         adversary.step()
         adversary.update(source, target)
-        adversary.loss(source.detach(), target.detach().requires_grad_()).backward()
+        adversary.player_loss(source.detach(), target.detach().requires_grad_()).backward()
     assert not second.waits
     assert devices(adversary) <= {DEVICE}
     assert model[0].weight.grad is not None and model[0].weight.grad.device == DEVICE

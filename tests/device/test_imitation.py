@@ -12,9 +12,15 @@ from tests.device.second import DEVICE, SecondDevice, devices
 from tests.imitation.test_resident import expert
 
 N, T = 4, 8
-# Where the host waits, none of it in a step: once, once a rollout, and where stable-baselines3 reads its losses.
+# Where the host waits, none of it in a step: once, once a rollout, and where stable-baselines3
+# reads its losses.
 ONCE = {"resident.py _setup_model", "transitions.py to", "imitate.py _learned"}
-ROLLOUT = {"resident.py collect_rollouts", "resident.py _finish", "resident_env.py take", "watch.py __call__"}
+ROLLOUT = {
+    "resident.py collect_rollouts",
+    "resident.py _finish",
+    "resident_env.py take",
+    "watch.py __call__",
+}
 ROLLOUT |= {"learned_reward.py figures", "resident_buffer.py _flatten"}
 ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"imitate.py imitate"}}
 # The critic is built, and the environment looked at.
@@ -27,11 +33,15 @@ ALLOWED |= {
 
 @pytest.mark.parametrize("game", ["CartPole-v1", "CMaze-v0"])
 @pytest.mark.parametrize("method", [*METHODS, "began", "sinkhorn"])
-def test_with_resident_rollouts_everything_is_there(method: str, game: str, second: SecondDevice) -> None:
+def test_with_resident_rollouts_everything_is_there(
+    method: str, game: str, second: SecondDevice
+) -> None:
     env = make(game, N, device=DEVICE)
     player = ResidentPPO("MlpPolicy", env, device=DEVICE, n_steps=T, batch_size=16, n_epochs=1)
     second.waits.clear()
-    run = imitate(expert(make(game, N)), method, steps=2 * N * T, algorithm=player, batch_size=8, quiet=True)
+    run = imitate(
+        expert(make(game, N)), method, steps=2 * N * T, algorithm=player, batch_size=8, quiet=True
+    )
     assert second.waits.keys() <= ALLOWED, second.waits
     assert devices(run.policy.policy) == {DEVICE}
 
@@ -47,5 +57,7 @@ def test_an_algorithm_of_stable_baselines3_keeps_its_device(algorithm: Any) -> N
     settings |= {} if algorithm is A2C else {"batch_size": 16}
     player = algorithm("MlpPolicy", StableBaselinesVecEnv(make(game, N)), device=DEVICE, **settings)
     more: dict[str, Any] = {"clone": 2, "memory": 40} if on_policy else {"absorbing": True}
-    run = imitate(expert(make(game, N)), "gail", steps=64, algorithm=player, batch_size=8, quiet=True, **more)
+    run = imitate(
+        expert(make(game, N)), "gail", steps=64, algorithm=player, batch_size=8, quiet=True, **more
+    )
     assert devices(run.policy.policy) == {DEVICE}

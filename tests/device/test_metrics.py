@@ -17,10 +17,14 @@ LABELS = torch.arange(40) % 4
 METRICS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "accuracy": lambda x, y, c: metrics.accuracy(c, c.roll(1)),
     "class_report": lambda x, y, c: metrics.class_report(c, 4),
-    "demographic_parity_difference": lambda x, y, c: metrics.demographic_parity_difference(c > 1, c % 2),
+    "demographic_parity_difference": lambda x, y, c: metrics.demographic_parity_difference(
+        c > 1, c % 2
+    ),
     "density_coverage": lambda x, y, c: metrics.density_coverage(x, y),
     "energy_distance": lambda x, y, c: metrics.energy_distance(x, y),
-    "equalized_odds_difference": lambda x, y, c: metrics.equalized_odds_difference(c > 1, c > 2, c % 2),
+    "equalized_odds_difference": lambda x, y, c: metrics.equalized_odds_difference(
+        c > 1, c > 2, c % 2
+    ),
     "frechet_distance": lambda x, y, c: metrics.frechet_distance(x, y),
     "inception_score": lambda x, y, c: metrics.inception_score(x.softmax(1)),
     "information_maximisation": lambda x, y, c: metrics.information_maximisation(x),
@@ -56,4 +60,6 @@ def numbers(found: Any) -> list[float]:
 def test_the_numbers_are_those_of_the_host(name: str) -> None:
     metric = METRICS[name]
     found = metric(X.to(DEVICE), Y.to(DEVICE), LABELS.to(DEVICE))
-    assert numbers(found) == pytest.approx(numbers(metric(X, Y, LABELS)), rel=1e-6, abs=1e-9, nan_ok=True)
+    assert numbers(found) == pytest.approx(
+        numbers(metric(X, Y, LABELS)), rel=1e-6, abs=1e-9, nan_ok=True
+    )

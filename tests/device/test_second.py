@@ -9,7 +9,10 @@ from tests.device.second import DEVICE, NAME, SecondDevice
 
 def test_tensors_of_both_do_not_meet(second: SecondDevice) -> None:
     here, there = torch.ones(2, device=DEVICE), torch.ones(2)
-    for mixed in (lambda: here + there, lambda: there[torch.zeros(1, dtype=torch.long, device=DEVICE)]):
+    for mixed in (
+        lambda: here + there,
+        lambda: there[torch.zeros(1, dtype=torch.long, device=DEVICE)],
+    ):
         with pytest.raises(RuntimeError, match=f"tensors on {NAME} and on the CPU"):
             mixed()
     with pytest.raises(RuntimeError, match="a generator on the CPU"):

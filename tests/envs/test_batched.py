@@ -38,7 +38,9 @@ def test_shapes_types_and_memory(name: str) -> None:
     assert step.terminated.dtype == step.truncated.dtype == torch.bool
     kept = [part.clone() for part in step]
     env.step(random_actions(env, 1))
-    assert all(torch.equal(x, y) for x, y in zip(kept, step, strict=True)), "a later step wrote into an earlier one"
+    assert all(torch.equal(x, y) for x, y in zip(kept, step, strict=True)), (
+        "a later step wrote into an earlier one"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,7 +77,9 @@ def test_no_start_state_is_used_twice(limit: int) -> None:
     for t in range(80):
         step = env.step(random_actions(env, t % 3))
         starts.append(step.observations[step.terminated | step.truncated])
-    assert len(starts[1:]) and len(torch.cat(starts).unique(dim=0)) == len(torch.cat(starts)) >= 64 * (80 // limit)
+    assert len(starts[1:]) and len(torch.cat(starts).unique(dim=0)) == len(
+        torch.cat(starts)
+    ) >= 64 * (80 // limit)
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0"])
@@ -94,7 +98,11 @@ def test_no_episode_is_shorter_than_is_said(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_fixes_every_number_and_the_global_generators_stay(name: str) -> None:
     before = torch.get_rng_state()
-    a, b, c = make(name, 6, seed=5, time_limit=4), make(name, 6, time_limit=4), make(name, 6, seed=6, time_limit=4)
+    a, b, c = (
+        make(name, 6, seed=5, time_limit=4),
+        make(name, 6, time_limit=4),
+        make(name, 6, seed=6, time_limit=4),
+    )
     assert torch.equal(a.reset(), b.reset(seed=5))
     c.reset()
     for t in range(6):
@@ -146,19 +154,24 @@ def test_bad_input_is_named() -> None:
         make("CartPole-v1", 0)
     with pytest.raises(ValueError, match="time_limit: expected at least 1 step, got 0"):
         make("CartPole-v1", 1, time_limit=0)
-    with pytest.raises(ValueError, match=r"name: expected one of CartPole-v1, .*, got 'CartPole-v9'"):
+    with pytest.raises(
+        ValueError, match=r"name: expected one of CartPole-v1, .*, got 'CartPole-v9'"
+    ):
         make("CartPole-v9", 1)
     env = make("advlearn/CartPole-v1", 2)
     with pytest.raises(RuntimeError, match="never reset"):
         env.step(torch.tensor([0, 1]))
     env.reset()
     for actions in (torch.tensor([0, 1, 1]), torch.tensor([0.0, 1.0]), torch.tensor([[0], [1]])):
-        with pytest.raises(ValueError, match=r"actions: expected torch.int64 \(2,\) on cpu, got torch\."):
+        with pytest.raises(
+            ValueError, match=r"actions: expected torch.int64 \(2,\) on cpu, got torch\."
+        ):
             env.step(actions)
     pendulum = make("Pendulum-v1", 2)
     pendulum.reset()
     with pytest.raises(
-        ValueError, match=r"actions: expected torch.float32 \(2, 1\) on cpu, got torch.float64 \(2, 1\)"
+        ValueError,
+        match=r"actions: expected torch.float32 \(2, 1\) on cpu, got torch.float64 \(2, 1\)",
     ):
         pendulum.step(torch.zeros(2, 1, dtype=torch.float64))
 

@@ -15,7 +15,9 @@ def test_the_speed_is_constant_whatever_the_length_of_the_action() -> None:
     before = env.reset()[:, -2:]
     after = env.step(torch.tensor([[0.1, 0.1], [1.0, -1.0], [-3.0, 0.0]])).observations[:, -2:]
     root = math.sqrt(0.5)
-    assert torch.allclose((after - before) / 0.05, torch.tensor([[root, root], [root, -root], [-1.0, 0.0]]), atol=1e-5)
+    assert torch.allclose(
+        (after - before) / 0.05, torch.tensor([[root, root], [root, -root], [-1.0, 0.0]]), atol=1e-5
+    )
 
 
 def test_the_observation_is_the_last_five_positions() -> None:
@@ -38,7 +40,9 @@ def test_the_reward_is_the_distance_to_the_nearest_circle() -> None:
     step = env.step(torch.tensor([[0.0, -1.0]]))
     # At (0, -0.85): 0.85 from the circle about (0, 1), 0.15 from that about (0, -0.5).
     assert step.rewards.item() == pytest.approx(-0.15, abs=1e-6)
-    assert env.radial_errors(step.observations[0, -2:]).tolist() == pytest.approx([0.85, 0.15], abs=1e-6)
+    assert env.radial_errors(step.observations[0, -2:]).tolist() == pytest.approx(
+        [0.85, 0.15], abs=1e-6
+    )
 
 
 def test_the_edge_holds() -> None:
@@ -55,7 +59,9 @@ def test_each_demonstration_drives_its_circle_all_the_way_round(radii: tuple[flo
     arrays = circles_demonstrations(6, radii, noise=0.05)
     positions = torch.from_numpy(arrays["observations"]).view(6, 129, 10)[..., -2:]
     errors = Circles(1, radii).radial_errors(positions).mean(1)
-    assert errors.argmin(1).tolist() == arrays["modes"].tolist() == [i % len(radii) for i in range(6)]
+    assert (
+        errors.argmin(1).tolist() == arrays["modes"].tolist() == [i % len(radii) for i in range(6)]
+    )
     assert errors.amin(1).max() < 0.02
     for episode, mode in zip(positions, arrays["modes"], strict=True):
         radius = radii[mode]
@@ -76,11 +82,15 @@ def test_no_circle_shows_at_the_start() -> None:
 
 def test_recorded_arrays_have_the_layout_of_demonstrations() -> None:
     env = CartPole(4, time_limit=30)
-    arrays = record(env, lambda x: (x[:, 2] + x[:, 3] > 0).long() * torch.tensor([1, 1, 1, 0]), source="by hand")
+    arrays = record(
+        env, lambda x: (x[:, 2] + x[:, 3] > 0).long() * torch.tensor([1, 1, 1, 0]), source="by hand"
+    )
     lengths = arrays["episode_lengths"]
     assert arrays["terminated"].tolist() == [False, False, False, True]
     assert lengths[:3].tolist() == [30] * 3 and lengths[3] < 30
-    assert len(arrays["actions"]) == len(arrays["rewards"]) == lengths.sum() == arrays["rewards"].sum()
+    assert (
+        len(arrays["actions"]) == len(arrays["rewards"]) == lengths.sum() == arrays["rewards"].sum()
+    )
     assert len(arrays["observations"]) == lengths.sum() + 4
     assert (arrays["observations"].dtype, arrays["actions"].dtype) == (np.float32, np.int64)
     assert arrays["expert_return_mean"] == pytest.approx(lengths.mean())
@@ -101,7 +111,9 @@ def test_a_recorded_episode_is_one_of_the_environment() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    with pytest.raises(ValueError, match=r"radii: expected one number or more, none of them 0, got \(1.0, 0\)"):
+    with pytest.raises(
+        ValueError, match=r"radii: expected one number or more, none of them 0, got \(1.0, 0\)"
+    ):
         Circles(1, (1.0, 0))
     with pytest.raises(ValueError, match=r"radii: .* got \(\)"):
         Circles(1, ())

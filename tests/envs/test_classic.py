@@ -8,8 +8,9 @@ from advlearn_envs import make
 from advlearn_envs.batched import BatchedEnv, Choice
 
 CLASSIC = ("CartPole-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Acrobot-v1")
-# Steps after which gymnasium's state is set to ours again, apart from the start of each episode. The acrobot is
-# chaotic: a sine that differs in its last place, as between two C libraries, is magnified past 1e-5 in one episode.
+# Steps after which gymnasium's state is set to ours again, apart from the start of each episode.
+# The acrobot is chaotic: a sine that differs in its last place, as between two C libraries, is
+# magnified past 1e-5 in one episode.
 HANDED_OVER = {"Acrobot-v1": 50}
 ENVS, STEPS = 10, 1000
 
@@ -39,7 +40,11 @@ def hand_over(ours: BatchedEnv, theirs: gymnasium.Env, i: int, *, fresh: bool) -
     core = theirs.unwrapped
     state = ours.state[i].numpy()
     # The continuous mountain car keeps float32 after its first step.
-    core.state = state.copy() if fresh or ours.NAME != "MountainCarContinuous-v0" else state.astype(np.float32)
+    core.state = (
+        state.copy()
+        if fresh or ours.NAME != "MountainCarContinuous-v0"
+        else state.astype(np.float32)
+    )
     core.steps_beyond_terminated = None
 
 
@@ -61,7 +66,9 @@ def test_ten_thousand_random_steps_equal_gymnasiums(name: str) -> None:
                 actions[i].numpy() if actions.ndim > 1 else int(actions[i])
             )
             assert bool(step.terminated[i]) == terminated
-            worst = max(worst, float(np.abs(step.final_observations[i].numpy() - observation).max()))
+            worst = max(
+                worst, float(np.abs(step.final_observations[i].numpy() - observation).max())
+            )
             worst = max(worst, abs(float(step.rewards[i]) - float(reward)))
             over = bool(step.terminated[i] | step.truncated[i])
             ended += over

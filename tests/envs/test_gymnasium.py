@@ -16,7 +16,9 @@ NAMES = [f"advlearn/{name}" for name in available()]
 
 
 def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -46,7 +48,8 @@ def test_imitation_takes_their_ids_without_an_import_of_ours(prefix: str) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-# The ranges of the actions are gymnasium's own classic ones; nothing draws pictures; version 4 has a newer one.
+# The ranges of the actions are gymnasium's own classic ones; nothing draws pictures; version 4 has
+# a newer one.
 @pytest.mark.filterwarnings(
     "ignore:.*recommend.*:UserWarning",
     "ignore:.*Box observation space.*:UserWarning",
@@ -78,8 +81,12 @@ def test_a_single_environment_shows_the_last_observation() -> None:
 
 
 def test_unseeded_environments_differ() -> None:
-    assert not np.array_equal(*(gymnasium.make("advlearn/CartPole-v1").reset()[0] for _ in range(2)))
-    assert not np.array_equal(*(gymnasium.make_vec("advlearn/CartPole-v1", 2).reset()[0] for _ in range(2)))
+    assert not np.array_equal(
+        *(gymnasium.make("advlearn/CartPole-v1").reset()[0] for _ in range(2))
+    )
+    assert not np.array_equal(
+        *(gymnasium.make_vec("advlearn/CartPole-v1", 2).reset()[0] for _ in range(2))
+    )
     assert not np.array_equal(*GymnasiumVectorEnv(CartPole(2)).reset()[0])
 
 
@@ -103,7 +110,9 @@ def roll(envs: gymnasium.vector.VectorEnv) -> tuple[np.ndarray, dict]:
 
 def test_ended_episodes_leave_what_gymnasiums_own_vector_environment_leaves() -> None:
     mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    theirs = gymnasium.make_vec("advlearn/CartPole-v1", 3, vectorization_mode="sync", vector_kwargs=mode)
+    theirs = gymnasium.make_vec(
+        "advlearn/CartPole-v1", 3, vectorization_mode="sync", vector_kwargs=mode
+    )
     ours = gymnasium.make_vec("advlearn/CartPole-v1", 3)
     assert ours.metadata["autoreset_mode"] is theirs.metadata["autoreset_mode"]
     observations, infos = roll(ours)

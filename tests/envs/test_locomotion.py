@@ -30,7 +30,8 @@ def random_actions(env: BatchedEnv, steps: int, beyond: float = 1.3) -> torch.Te
 def hand_over(ours: BatchedEnv, theirs: gymnasium.Env, i: int) -> None:
     """Give gymnasium the start state of our environment i, and all else that its reset leaves.
 
-    Its reset clears what the solver starts from, and so do our start states. Within an episode each side carries its
+    Its reset clears what the solver starts from, and so do our start states. Within an episode each
+    side carries its
     own: `set_state` alone would keep that of the episode before.
     """
     assert not ours.state[i, [0, *range(1 + 2 * ours.JOINTS, ours.STATE)]].any()
@@ -71,7 +72,9 @@ def test_every_step_is_gymnasiums_bit_for_bit(name: str) -> None:
         step = ours.step(actions)
         for i, env in enumerate(theirs):
             observation, reward, terminated, _, _ = env.step(actions[i].numpy())
-            assert np.array_equal(step.final_observations[i].numpy(), observation.astype(np.float32))
+            assert np.array_equal(
+                step.final_observations[i].numpy(), observation.astype(np.float32)
+            )
             assert step.rewards[i].item() == np.float32(reward)
             assert step.terminated[i].item() == terminated
             fell += terminated
@@ -129,7 +132,9 @@ def test_each_bound_of_health_ends_the_episode(name: str) -> None:
     """Rows: 2 the height, 3 the tilt, 5 a joint, 8 a velocity."""
     wrong = {"row2": 0.6, "row3": 0.3} if "Hopper" in name else {"row2": 0.7, "row3": -1.1}
     cases = [{row: value} for row, value in wrong.items()]
-    cases += [{"row5": 101.0}, {"row8": 150.0}] if "Hopper" in name else [{"row2": 2.1}, {"row3": 1.1}]
+    cases += (
+        [{"row5": 101.0}, {"row8": 150.0}] if "Hopper" in name else [{"row2": 2.1}, {"row3": 1.1}]
+    )
     actions = torch.zeros(1, 3 if "Hopper" in name else 6)
     for case in cases:
         env = placed(name, **case)
@@ -213,7 +218,9 @@ def test_stable_baselines_sees_the_end_of_a_fall() -> None:
     assert dones.tolist() == step.terminated.tolist() and dones.any()
     ended = int(np.flatnonzero(dones)[0])
     assert infos[ended]["TimeLimit.truncated"] is False
-    assert np.array_equal(infos[ended]["terminal_observation"], step.final_observations[ended].numpy())
+    assert np.array_equal(
+        infos[ended]["terminal_observation"], step.final_observations[ended].numpy()
+    )
 
 
 def test_without_mujoco_the_names_are_known_and_making_one_says_what_is_missing(
@@ -222,7 +229,9 @@ def test_without_mujoco_the_names_are_known_and_making_one_says_what_is_missing(
     monkeypatch.setitem(sys.modules, "mujoco", None)
     assert not available().keys() & set(NAMES)
     assert ENTRIES.keys() - available().keys() == set(NAMES)
-    with pytest.raises(ImportError, match=r'name: Hopper-v5 needs MuJoCo .*: pip install "advlearn\[mujoco\]"'):
+    with pytest.raises(
+        ImportError, match=r'name: Hopper-v5 needs MuJoCo .*: pip install "advlearn\[mujoco\]"'
+    ):
         make("Hopper-v5", 2)
 
 
@@ -231,7 +240,9 @@ def test_listing_and_registering_import_no_mujoco() -> None:
         "import sys, gymnasium, advlearn_envs.hopper, advlearn_envs.catalogue as c; c.available(); "
         "gymnasium.spec('advlearn/Hopper-v5'); print('mujoco' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.stdout.strip() == "False", done.stderr
 
 
@@ -239,7 +250,9 @@ def test_a_device_that_mujoco_does_not_run_on_is_refused(monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="device: Hopper-v5 runs on cpu or cuda, got meta"):
         physics_on(torch.device("meta"), "hopper.xml", 4, 1, "Hopper-v5")
     monkeypatch.setitem(sys.modules, "mujoco_warp", None)
-    with pytest.raises(ImportError, match="device: MuJoCo on a GPU needs MuJoCo Warp: pip install mujoco-warp"):
+    with pytest.raises(
+        ImportError, match="device: MuJoCo on a GPU needs MuJoCo Warp: pip install mujoco-warp"
+    ):
         physics_on(torch.device("cuda"), "hopper.xml", 4, 1, "Hopper-v5")
 
 
@@ -249,12 +262,15 @@ def test_threads_change_no_number(threads: int) -> None:
     env = make("Hopper-v5", 26)
     env.reset()
     model = gymnasium.make("Hopper-v5").unwrapped.model
-    alone, shared = HostPhysics(model, env.FRAME_SKIP, 26), HostPhysics(model, env.FRAME_SKIP, 26, threads)
+    alone, shared = (
+        HostPhysics(model, env.FRAME_SKIP, 26),
+        HostPhysics(model, env.FRAME_SKIP, 26, threads),
+    )
     assert len(alone._shares) == 1 and len(shared._shares) == min(threads, 3)
     state = env.state.T.contiguous()
     for actions in random_actions(env, 30):
-        expected = alone.advance(state, actions)
-        assert torch.equal(shared.advance(state, actions), expected)
+        expected = alone.update_state(state, actions)
+        assert torch.equal(shared.update_state(state, actions), expected)
         state = expected
 
 
@@ -266,12 +282,17 @@ def test_warp_comes_near_in_float32(name: str) -> None:
     env = make(name, 3)
     env.reset()
     model = gymnasium.make(name).unwrapped.model
-    host, warp = HostPhysics(model, env.FRAME_SKIP, 3), WarpPhysics(model, env.FRAME_SKIP, 3, device)
+    host, warp = (
+        HostPhysics(model, env.FRAME_SKIP, 3),
+        WarpPhysics(model, env.FRAME_SKIP, 3, device),
+    )
     state = env.state.T.contiguous()
     for actions in random_actions(env, 3):
-        expected = host.advance(state, actions)
-        found = warp.advance(state.to(device), actions.to(device)).cpu()
-        assert found.shape == expected.shape and found.dtype == torch.float64 and found.is_contiguous()
+        expected = host.update_state(state, actions)
+        found = warp.update_state(state.to(device), actions.to(device)).cpu()
+        assert (
+            found.shape == expected.shape and found.dtype == torch.float64 and found.is_contiguous()
+        )
         joints = slice(1, 1 + 2 * env.JOINTS)
         assert torch.allclose(found[joints], expected[joints], rtol=1e-3, atol=1e-3)
         state = expected

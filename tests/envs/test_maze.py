@@ -25,7 +25,9 @@ def test_a_push_in_the_open_follows_the_closed_form() -> None:
     env = placed(SMaze(1), [0.5, 0.0, 0.0, 0.0])
     env.step(torch.tensor([[1.0, 0.0]]))
     speed = 1 - (1 + 0.01 / MASS) ** -np.arange(1, 6)
-    assert env.state[0].tolist() == pytest.approx([0.5 + 0.01 * speed.sum(), 0.0, speed[-1], 0.0], abs=1e-12)
+    assert env.state[0].tolist() == pytest.approx(
+        [0.5 + 0.01 * speed.sum(), 0.0, speed[-1], 0.0], abs=1e-12
+    )
 
 
 def test_a_force_beyond_one_is_clipped_and_paid_for_in_full() -> None:
@@ -82,7 +84,10 @@ def test_the_mirror_turns_left_and_right_about(cls: type[Maze], mirror: type[Maz
         opposite = there.left if here.left == -0.1 else there.right
         assert here.y == there.y
         assert inner + opposite == pytest.approx(cls.SIZE)
-    a, b = placed(cls(1), [cls.SIZE / 2, 0.0, 0.0, 0.0]), placed(mirror(1), [cls.SIZE / 2, 0.0, 0.0, 0.0])
+    a, b = (
+        placed(cls(1), [cls.SIZE / 2, 0.0, 0.0, 0.0]),
+        placed(mirror(1), [cls.SIZE / 2, 0.0, 0.0, 0.0]),
+    )
     policies = maze_expert(a), maze_expert(b)
     for _ in range(10):
         a.step(policies[0](a.state[:, :2]))
@@ -95,7 +100,9 @@ def test_the_mirror_turns_left_and_right_about(cls: type[Maze], mirror: type[Maz
     ("cls", "theirs", "near"),
     [(CMaze, -5.1, 0.3), (CMazeMirrored, -5.1, 0.3), (SMaze, 153.2, 5), (SMazeMirrored, 153.2, 5)],
 )
-def test_the_expert_gets_about_what_the_papers_expert_got(cls: type[Maze], theirs: float, near: float) -> None:
+def test_the_expert_gets_about_what_the_papers_expert_got(
+    cls: type[Maze], theirs: float, near: float
+) -> None:
     env = cls(8)
     arrays = record(env, maze_expert(env), source="scripted")
     assert arrays["expert_return_mean"] == pytest.approx(theirs, abs=near)

@@ -28,7 +28,9 @@ def test_ppo_trains_on_a_batch(name: str) -> None:
     before = [p.clone() for p in model.policy.parameters()]
     model.learn(256)
     assert model.num_timesteps == 256
-    assert any(not torch.equal(a, b) for a, b in zip(before, model.policy.parameters(), strict=True))
+    assert any(
+        not torch.equal(a, b) for a, b in zip(before, model.policy.parameters(), strict=True)
+    )
     assert {episode["l"] for episode in model.ep_info_buffer} <= set(range(1, 11))
     assert len(model.ep_info_buffer) >= 24
 
@@ -68,7 +70,9 @@ def test_a_step_on_which_task_and_limit_meet_is_not_cut_off() -> None:
     venv = StableBaselinesVecEnv(CartPole(1, time_limit=1))
     venv.reset()
     saved = venv.env.state_dict()
-    venv.env.load_state_dict({**saved, "state": torch.tensor([[2.39], [5.0], [0.0], [0.0]], dtype=torch.float64)})
+    venv.env.load_state_dict(
+        {**saved, "state": torch.tensor([[2.39], [5.0], [0.0], [0.0]], dtype=torch.float64)}
+    )
     _, _, dones, infos = venv.step(np.ones(1, np.int64))
     assert dones[0] and infos[0]["TimeLimit.truncated"] is False
 

@@ -15,7 +15,9 @@ class Counting(gym.Env[Any, Any]):
 
     def __init__(self, continuous: bool = False) -> None:
         self.observation_space = gym.spaces.Box(0, 20, (1,), np.float32)
-        self.action_space = gym.spaces.Box(-1, 1, (1,), np.float32) if continuous else gym.spaces.Discrete(2)
+        self.action_space = (
+            gym.spaces.Box(-1, 1, (1,), np.float32) if continuous else gym.spaces.Discrete(2)
+        )
         self.at, self.steps = 0.0, 0
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
@@ -42,4 +44,6 @@ def always_one(continuous: bool = False) -> Demonstrations:
 
 
 def small(env: Any, **settings: Any) -> PPO:
-    return PPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=1, seed=0, device="cpu", **settings)
+    return PPO(
+        "MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=1, seed=0, device="cpu", **settings
+    )

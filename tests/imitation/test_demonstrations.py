@@ -18,7 +18,10 @@ def counted(lengths: list[int], terminated: list[bool]) -> Demonstrations:
     observations = [100 * k + np.arange(n + 1) for k, n in enumerate(lengths)]
     actions = np.concatenate([np.arange(n) for n in lengths])
     return Demonstrations(
-        np.concatenate(observations)[:, None].astype(np.float32), actions, np.array(lengths), np.array(terminated)
+        np.concatenate(observations)[:, None].astype(np.float32),
+        actions,
+        np.array(lengths),
+        np.array(terminated),
     )
 
 
@@ -54,8 +57,14 @@ def test_the_first_episodes_are_whole() -> None:
         ({"lengths": np.array([3, 3])}, "observations: expected 8 rows for 2 episodes, got 7"),
         ({"terminated": np.array([True])}, "terminated: expected 2 values"),
         ({"actions": np.zeros(4)}, "actions: expected 5 rows for 2 episodes, got 4"),
-        ({"observations": np.full((7, 1), np.nan)}, "observations: expected finite numbers, got NaN or infinity in 7"),
-        ({"lengths": np.array([5, 0])}, "lengths: expected at least 1 step in every episode, got 0"),
+        (
+            {"observations": np.full((7, 1), np.nan)},
+            "observations: expected finite numbers, got NaN or infinity in 7",
+        ),
+        (
+            {"lengths": np.array([5, 0])},
+            "lengths: expected at least 1 step in every episode, got 0",
+        ),
     ],
 )
 def test_what_does_not_add_up_is_refused(change: dict[str, np.ndarray], message: str) -> None:
@@ -74,7 +83,9 @@ def test_without_actions_there_are_the_same_states() -> None:
     seen = Demonstrations(whole.observations, None, whole.lengths, whole.terminated)
     assert (len(seen), len(seen.first(1)), seen.first(1).actions) == (5, 3, None)
     steps, known = seen.transitions(2, seed=1), whole.transitions(2, seed=1)
-    assert steps.observations.equal(known.observations) and steps.next_observations.equal(known.next_observations)
+    assert steps.observations.equal(known.observations) and steps.next_observations.equal(
+        known.next_observations
+    )
     assert steps.actions.shape == (steps.size, 0) and not steps.has_actions and known.has_actions
     assert fitted(seen, spaces.Box(0, 200, (1,)), spaces.Discrete(2)).actions is None
     with pytest.raises(TypeError, match="env: expected Discrete or Box actions"):
@@ -98,7 +109,9 @@ def saved(path: Path, **arrays: np.ndarray) -> Path:
 
 
 def test_a_file_is_read_back(tmp_path: Path) -> None:
-    demos = load_demonstrations(saved(tmp_path / "a.npz", env_id=np.array("X-v0"), expert_return_mean=np.array(7.5)))
+    demos = load_demonstrations(
+        saved(tmp_path / "a.npz", env_id=np.array("X-v0"), expert_return_mean=np.array(7.5))
+    )
     assert (demos.env_id, demos.expert_return, len(demos)) == ("X-v0", 7.5, 3)
     assert np.isnan(load_demonstrations(saved(tmp_path / "b.npz")).expert_return)
 
@@ -124,7 +137,11 @@ BOX = spaces.Box(-1, 1, (2,))
 @pytest.mark.parametrize(
     ("observation_space", "action_space", "message"),
     [
-        (spaces.Box(-1, 1, (3,)), spaces.Discrete(2), r"expected observations of shape \(3,\), got \(2,\)"),
+        (
+            spaces.Box(-1, 1, (3,)),
+            spaces.Discrete(2),
+            r"expected observations of shape \(3,\), got \(2,\)",
+        ),
         (BOX, spaces.Discrete(1), "actions from 0 to 1 leave the environment's range Discrete"),
         (BOX, spaces.Box(-1, 1, (1,)), r"expected actions of shape \(1,\), got \(\)"),
         (BOX, spaces.Box(-np.inf, np.inf, (1,)), "env: expected actions with finite bounds"),
@@ -133,14 +150,24 @@ BOX = spaces.Box(-1, 1, (2,))
             spaces.Discrete(2),
             r"expected a dict of observations \['x'\], got one array \(4, 2\)",
         ),
-        (spaces.Dict({"x": spaces.Discrete(2)}), spaces.Discrete(2), "env: expected observations in a Box.*at 'x'"),
-        (spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2), r"expected observations of shape \(3, 8, 8\)"),
+        (
+            spaces.Dict({"x": spaces.Discrete(2)}),
+            spaces.Discrete(2),
+            "env: expected observations in a Box.*at 'x'",
+        ),
+        (
+            spaces.Box(0, 255, (3, 8, 8), np.uint8),
+            spaces.Discrete(2),
+            r"expected observations of shape \(3, 8, 8\)",
+        ),
         (BOX, spaces.MultiBinary(2), "env: expected Discrete or Box actions"),
     ],
 )
 def test_demonstrations_of_another_environment_are_refused(
     observation_space: spaces.Space, action_space: spaces.Space, message: str
 ) -> None:
-    demos = Demonstrations(np.zeros((4, 2)), np.array([0, 1, 0]), np.array([3]), np.array([True]), "Other-v0")
+    demos = Demonstrations(
+        np.zeros((4, 2)), np.array([0, 1, 0]), np.array([3]), np.array([True]), "Other-v0"
+    )
     with pytest.raises((ValueError, TypeError), match=message):
         fitted(demos, observation_space, action_space)

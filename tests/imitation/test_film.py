@@ -34,12 +34,17 @@ def drawn() -> Any:
     gym.registry.pop("Drawn-v0")
 
 
-def test_a_film_shows_one_episode_at_most_25_times_a_second(tmp_path: Path, drawn: str, capsys: Any) -> None:
+def test_a_film_shows_one_episode_at_most_25_times_a_second(
+    tmp_path: Path, drawn: str, capsys: Any
+) -> None:
     run = imitate(always_one(), steps=48, algorithm=small(counting()), quiet=True)
     run.policy.predict = lambda *_, **__: (np.array([1]), None)  # type: ignore[method-assign]
     assert film(run, tmp_path / "film.gif", env=drawn)
     with Image.open(tmp_path / "film.gif") as pictures:
-        assert (pictures.n_frames, pictures.info["duration"]) == (3, 40)  # states 0, 4 and 8 of 0, 2, 4, 6, 8
+        assert (pictures.n_frames, pictures.info["duration"]) == (
+            3,
+            40,
+        )  # states 0, 4 and 8 of 0, 2, 4, 6, 8
         shades = []
         for frame in range(3):
             pictures.seek(frame)

@@ -18,7 +18,6 @@ from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from advlearn import Adversary
-from advlearn.engine.checkpoint import load
 from advlearn.imitation import (
     Demonstrations,
     Encoder,
@@ -33,6 +32,7 @@ from advlearn.imitation.off_policy import Relabelled
 from advlearn.imitation.on_policy import OnPolicyReward
 from advlearn.imitation.recording import Recording
 from advlearn.imitation.return_scale import ReturnScale
+from advlearn.training.checkpoint import load
 from tests.imitation.counting import always_one, counting, small
 
 
@@ -76,12 +76,24 @@ def test_rewards_are_added_to_what_a_time_limit_left_and_advantages_follow() -> 
     adversary = Adversary(torch.nn.Linear(encoder.width, 1), "gan")
     learned = LearnedReward(adversary, encoder, expert, form="logit", gamma=player.gamma)
     before, after = Look(recording), Look(recording)
-    player.learn(48, callback=[before, OnPolicyReward(learned, recording, updates=0, batch_size=8), after])
+    player.learn(
+        48, callback=[before, OnPolicyReward(learned, recording, updates=0, batch_size=8), after]
+    )
     left, (last_values, dones) = before.seen["rewards"], before.last
-    assert (left != 0).any() and not (left != 0).all()  # the value that was added where episodes were cut
-    paid = [adversary.critic(encoder(Transitions.of(*step)))[:, 0].detach().numpy() for step in before.steps]
+    assert (left != 0).any() and not (
+        left != 0
+    ).all()  # the value that was added where episodes were cut
+    paid = [
+        adversary.critic(encoder(Transitions.of(*step)))[:, 0].detach().numpy()
+        for step in before.steps
+    ]
     ends = np.concatenate([before.seen["episode_starts"][1:], dones[None]]).astype(bool)
-    rewards = left + ReturnScale(player.gamma, 3)(torch.from_numpy(np.stack(paid)), torch.from_numpy(ends)).numpy()
+    rewards = (
+        left
+        + ReturnScale(player.gamma, 3)(
+            torch.from_numpy(np.stack(paid)), torch.from_numpy(ends)
+        ).numpy()
+    )
     np.testing.assert_allclose(after.seen["rewards"], rewards, rtol=1e-4, atol=1e-5)
     # Generalised advantages (Schulman et al. 2016, eq. 16) of these rewards, from the end.
     values, advantage = after.seen["values"], np.zeros(3)
@@ -90,15 +102,21 @@ def test_rewards_are_added_to_what_a_time_limit_left_and_advantages_follow() -> 
         error = rewards[t] + player.gamma * ~ends[t] * follow[t] - values[t]
         advantage = error + player.gamma * player.gae_lambda * ~ends[t] * advantage
         np.testing.assert_allclose(after.seen["advantages"][t], advantage, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(after.seen["returns"], after.seen["advantages"] + values, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        after.seen["returns"], after.seen["advantages"] + values, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("objective", [*METHODS, "hinge + r1", "ebgan", "energy-distance"])
 def test_every_method_runs_on_ppo(objective: str) -> None:
-    run = imitate(always_one(), objective, steps=96, algorithm=small(counting()), absorbing=True, quiet=True)
+    run = imitate(
+        always_one(), objective, steps=96, algorithm=small(counting()), absorbing=True, quiet=True
+    )
     assert run.policy.num_timesteps == 96 and len(run.history) == 2
     steps = always_one().transitions()
-    rewards = run.reward(steps.observations, steps.actions, steps.next_observations, steps.terminated)
+    rewards = run.reward(
+        steps.observations, steps.actions, steps.next_observations, steps.terminated
+    )
     assert rewards.shape == (10,) and np.isfinite(rewards).all()
 
 
@@ -115,9 +133,13 @@ def test_other_algorithms_run(kind: str) -> None:
         shared |= {"learning_starts": 10, "batch_size": 8}
         player = algorithms.named(kind)("MlpPolicy", counting(1, continuous), **shared)
     before = [p.clone() for p in player.policy.parameters()]
-    run = imitate(always_one(continuous), steps=60, algorithm=player, updates=5, batch_size=8, quiet=True)
-    assert run.reward.adversary.terms and run.reward_fn is run.reward
-    assert not all(torch.equal(a, b) for a, b in zip(before, player.policy.parameters(), strict=True))
+    run = imitate(
+        always_one(continuous), steps=60, algorithm=player, updates=5, batch_size=8, quiet=True
+    )
+    assert run.reward.adversary.last_losses and run.reward_fn is run.reward
+    assert not all(
+        torch.equal(a, b) for a, b in zip(before, player.policy.parameters(), strict=True)
+    )
 
 
 def test_replayed_samples_carry_todays_reward_and_the_environments_actions() -> None:
@@ -131,14 +153,26 @@ def test_replayed_samples_carry_todays_reward_and_the_environments_actions() -> 
     drawn = relabelled.sample(16)
     steps = relabelled.transitions(drawn)
     assert torch.allclose(drawn.rewards[:, 0], run.reward.of(steps))
-    assert torch.allclose(steps.actions, 1 + 4 * drawn.actions, atol=1e-5)  # -1 .. 1 back to -3 .. 5
-    assert steps.next_observations.max() <= 11 and (steps.next_observations > steps.observations).all()
+    assert torch.allclose(
+        steps.actions, 1 + 4 * drawn.actions, atol=1e-5
+    )  # -1 .. 1 back to -3 .. 5
+    assert (
+        steps.next_observations.max() <= 11 and (steps.next_observations > steps.observations).all()
+    )
 
 
 def test_an_expert_in_sight_is_imitated() -> None:
     """The expert always takes 1; what the policy does at the end is what it does, whatever the true reward says."""
     player = small(counting(8), learning_rate=3e-3)
-    run = imitate(always_one(), "gail", steps=8 * 16 * 25, algorithm=player, reward="logit", absorbing=True, quiet=True)
+    run = imitate(
+        always_one(),
+        "gail",
+        steps=8 * 16 * 25,
+        algorithm=player,
+        reward="logit",
+        absorbing=True,
+        quiet=True,
+    )
     states = np.arange(0, 10, 2, dtype=np.float32)[:, None]
     chosen, _ = run.policy.predict(states, deterministic=True)
     assert chosen.tolist() == [1] * 5
@@ -158,7 +192,9 @@ def test_a_seed_fixes_a_run_and_leaves_the_global_generators_alone() -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
 
     def weights(seed: int) -> Any:
-        run = imitate(always_one(), steps=64, algorithm="a2c", env=counting(), seed=seed, quiet=True)
+        run = imitate(
+            always_one(), steps=64, algorithm="a2c", env=counting(), seed=seed, quiet=True
+        )
         return torch.cat([p.detach().flatten() for p in run.policy.policy.parameters()])
 
     one, same, other = weights(1), weights(1), weights(2)
@@ -174,7 +210,10 @@ def test_a_seed_fixes_a_run_and_leaves_the_global_generators_alone() -> None:
         ({"algorithm": "ppo"}, "env: expected an environment id, got none"),
         ({"steps": 0}, "steps: expected at least 1, got 0"),
         ({"env": "CartPole-v1"}, r"expected observations of shape \(4,\), got \(1,\)"),
-        ({"objective": "gial + r1"}, "objective: unknown name 'gial'; did you mean 'gail' or 'gmmil'"),
+        (
+            {"objective": "gial + r1"},
+            "objective: unknown name 'gial'; did you mean 'gail' or 'gmmil'",
+        ),
         ({"objective": "predictive", "env": "counting"}, "transitions have neither"),
         ({"inputs": "actions", "env": "counting"}, "inputs: expected one of state-action"),
     ],
@@ -190,18 +229,29 @@ def test_bad_input_is_one_line_before_training(settings: dict[str, Any], message
 
 def test_a_reward_of_one_sign_with_episodes_of_many_lengths_is_remarked_on(capsys: Any) -> None:
     demos = always_one()
-    ragged = Demonstrations(demos.observations[:10], demos.actions[:8], np.array([5, 3]), np.array([True, True]))
+    ragged = Demonstrations(
+        demos.observations[:10], demos.actions[:8], np.array([5, 3]), np.array([True, True])
+    )
     imitate(ragged, steps=48, algorithm=small(counting()), quiet=True)
     assert "it pays for living on where episodes last 3 to 5 steps" in capsys.readouterr().err
     imitate(ragged, steps=48, algorithm=small(counting()), absorbing=True, quiet=True)
     assert not capsys.readouterr().err
     # Alike in length, but the policy's episodes are not; and a form that does not tell its sign.
-    for objective, words in (("gan", "living on"), ("nsgan", "ending early"), ("lsgan", "ending early")):
+    for objective, words in (
+        ("gan", "living on"),
+        ("nsgan", "ending early"),
+        ("lsgan", "ending early"),
+    ):
         imitate(demos, objective, steps=48, algorithm=small(VecMonitor(counting())), quiet=True)
-        assert "'own' paid" in (said := capsys.readouterr().err) and f"it pays for {words} where" in said
+        assert (
+            "'own' paid" in (said := capsys.readouterr().err)
+            and f"it pays for {words} where" in said
+        )
         imitate(demos, objective, steps=48, algorithm=small(counting()), quiet=True)
         assert not capsys.readouterr().err
-    imitate(demos, "gail", reward="logit", steps=48, algorithm=small(VecMonitor(counting())), quiet=True)
+    imitate(
+        demos, "gail", reward="logit", steps=48, algorithm=small(VecMonitor(counting())), quiet=True
+    )
     assert not capsys.readouterr().err
 
 
@@ -230,8 +280,16 @@ def weights_of(run: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize("objective", ["gail", "vairl"])
-def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, normalised: bool, tmp_path: Any) -> None:
-    settings: dict[str, Any] = {"steps": 7 * 48, "seed": 3, "updates": 2, "batch_size": 8, "quiet": True}
+def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(
+    objective: str, normalised: bool, tmp_path: Any
+) -> None:
+    settings: dict[str, Any] = {
+        "steps": 7 * 48,
+        "seed": 3,
+        "updates": 2,
+        "batch_size": 8,
+        "quiet": True,
+    }
 
     def go(folder: str, break_at: int = -1) -> Any:
         bare = counting()
@@ -245,7 +303,9 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, no
         bare.step_wait = break_off  # type: ignore[method-assign]
         player = small(VecNormalize(bare) if normalised else bare)
         out = tmp_path / folder
-        return imitate(always_one(), objective, algorithm=player, out=out, save_every=32, **settings)
+        return imitate(
+            always_one(), objective, algorithm=player, out=out, save_every=32, **settings
+        )
 
     whole = go("whole")
     with pytest.raises(OSError, match="pulled the plug"):
@@ -264,10 +324,18 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(objective: str, no
 
 
 @pytest.mark.parametrize("kind", [SAC, TD3, DQN])
-def test_a_run_with_a_replay_buffer_ends_where_an_unbroken_one_does(kind: Any, tmp_path: Any) -> None:
+def test_a_run_with_a_replay_buffer_ends_where_an_unbroken_one_does(
+    kind: Any, tmp_path: Any
+) -> None:
     continuous = kind is not DQN
-    # Less than is stored, so that the buffer's start is overwritten; random steps first, so that their source counts.
-    settings: dict[str, Any] = {"buffer_size": 60, "batch_size": 8, "learning_starts": 10, "train_freq": 1}
+    # Less than is stored, so that the buffer's start is overwritten; random steps first, so that
+    # their source counts.
+    settings: dict[str, Any] = {
+        "buffer_size": 60,
+        "batch_size": 8,
+        "learning_starts": 10,
+        "train_freq": 1,
+    }
     if kind is DQN:
         settings |= {"target_update_interval": 7}
     if kind is TD3:
@@ -281,10 +349,19 @@ def test_a_run_with_a_replay_buffer_ends_where_an_unbroken_one_does(kind: Any, t
                     raise OSError("pulled the plug")
                 return True
 
-        player = kind("MlpPolicy", counting(1, continuous), seed=0, device="cpu", **copy.deepcopy(settings))
-        shared: dict[str, Any] = {"updates": 3, "batch_size": 8, "out": tmp_path / folder, "save_every": 30}
+        player = kind(
+            "MlpPolicy", counting(1, continuous), seed=0, device="cpu", **copy.deepcopy(settings)
+        )
+        shared: dict[str, Any] = {
+            "updates": 3,
+            "batch_size": 8,
+            "out": tmp_path / folder,
+            "save_every": 30,
+        }
         demos = always_one(continuous)
-        return imitate(demos, steps=steps, algorithm=player, callbacks=[Break()], seed=3, quiet=True, **shared)
+        return imitate(
+            demos, steps=steps, algorithm=player, callbacks=[Break()], seed=3, quiet=True, **shared
+        )
 
     whole = go("whole")
     for broken in (40, 80):
@@ -296,11 +373,16 @@ def test_a_run_with_a_replay_buffer_ends_where_an_unbroken_one_does(kind: Any, t
     if kind is SAC:
         assert torch.equal(whole.policy.log_ent_coef, resumed.policy.log_ent_coef)
         with pytest.raises(ValueError, match="optimize_memory_usage"):
-            settings |= {"optimize_memory_usage": True, "replay_buffer_kwargs": {"handle_timeout_termination": False}}
+            settings |= {
+                "optimize_memory_usage": True,
+                "replay_buffer_kwargs": {"handle_timeout_termination": False},
+            }
             go("whole")
 
 
-def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unbroken_one_does(tmp_path: Any) -> None:
+def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unbroken_one_does(
+    tmp_path: Any,
+) -> None:
     class Impatient(BaseCallback):
         def _on_step(self) -> bool:
             if self.num_timesteps == 51:  # in the second rollout
@@ -308,9 +390,16 @@ def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unb
             return True
 
     def go(folder: str, *callbacks: BaseCallback) -> Any:
-        settings: dict[str, Any] = {"updates": 1, "batch_size": 8, "out": tmp_path / folder, "save_every": 32}
+        settings: dict[str, Any] = {
+            "updates": 1,
+            "batch_size": 8,
+            "out": tmp_path / folder,
+            "save_every": 32,
+        }
         player = small(counting())
-        return imitate(always_one(), steps=240, algorithm=player, callbacks=callbacks, quiet=True, **settings)
+        return imitate(
+            always_one(), steps=240, algorithm=player, callbacks=callbacks, quiet=True, **settings
+        )
 
     with pytest.raises(KeyboardInterrupt):
         go("broken", Impatient())

@@ -13,7 +13,14 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from advlearn.imitation import Demonstrations, Encoder, Transitions, clone_behaviour, imitate, load_demonstrations
+from advlearn.imitation import (
+    Demonstrations,
+    Encoder,
+    Transitions,
+    clone_behaviour,
+    imitate,
+    load_demonstrations,
+)
 from advlearn.imitation.fitted import fitted
 from advlearn.imitation.layout import Layout, flat
 from advlearn.imitation.recording import Recording
@@ -69,15 +76,22 @@ class SwitchesOn:
     """An expert that switches the light on."""
 
     def predict(self, observations: Any, **_: Any) -> Any:
-        first = next(iter(observations.values())) if isinstance(observations, dict) else observations
+        first = (
+            next(iter(observations.values())) if isinstance(observations, dict) else observations
+        )
         return np.ones(len(first), int), None
 
 
 def test_a_dict_becomes_its_parts_by_name_and_comes_back() -> None:
-    space = spaces.Dict({"b": spaces.Box(0, 1, (2, 2)), "a": spaces.Box(0, 255, (3, 8, 8), np.uint8)})
+    space = spaces.Dict(
+        {"b": spaces.Box(0, 1, (2, 2)), "a": spaces.Box(0, 255, (3, 8, 8), np.uint8)}
+    )
     layout = Layout(space)
     assert (layout.width, layout.images) == (196, ((0, (3, 8, 8)),))
-    seen = {"a": np.arange(192, dtype=np.uint8).reshape(1, 3, 8, 8), "b": np.array([[[0.5, 1], [2, 3]]], np.float32)}
+    seen = {
+        "a": np.arange(192, dtype=np.uint8).reshape(1, 3, 8, 8),
+        "b": np.array([[[0.5, 1], [2, 3]]], np.float32),
+    }
     vectors = flat(seen)
     assert vectors[0].tolist() == [*range(192), 0.5, 1, 2, 3]
     back = layout.unflatten(torch.as_tensor(vectors))
@@ -149,7 +163,9 @@ def test_images_with_channels_last_are_turned_as_stable_baselines_turns_them() -
     turned = fitted(demos, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2))
     assert isinstance(turned.observations, np.ndarray)
     assert turned.observations[0, :, 0, 0].tolist() == [7, 8, 9]
-    floats = Demonstrations(turned.observations / 255, demos.actions, demos.lengths, demos.terminated)
+    floats = Demonstrations(
+        turned.observations / 255, demos.actions, demos.lengths, demos.terminated
+    )
     with pytest.raises(ValueError, match="expected images as uint8 from 0 to 255, got float64"):
         fitted(floats, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2))
 
@@ -158,7 +174,9 @@ def test_images_with_channels_last_are_turned_as_stable_baselines_turns_them() -
 @pytest.mark.parametrize("algorithm", ["ppo", "airl", "dqn", "normalised"])
 def test_an_expert_in_sight_is_imitated(kind: str, algorithm: str) -> None:
     demos = record(SwitchesOn(), lamps(kind), 4)
-    policy = "MultiInputPolicy" if kind != "image" else "MlpPolicy"  # a perceptron flattens images as well
+    policy = (
+        "MultiInputPolicy" if kind != "image" else "MlpPolicy"
+    )  # a perceptron flattens images as well
     if algorithm == "normalised" and kind == "image":
         pytest.skip("VecNormalize does not take bytes")
     shared: dict[str, Any] = {"seed": 0, "device": "cpu", **SMALL}
@@ -170,11 +188,26 @@ def test_an_expert_in_sight_is_imitated(kind: str, algorithm: str) -> None:
     if algorithm == "normalised":
         env = VecNormalize(env, norm_obs_keys=["time"] if kind == "dict" else None)
     if algorithm == "dqn":
-        settings: dict[str, Any] = {"learning_starts": 32, "target_update_interval": 50, "exploration_final_eps": 0.02}
-        player: Any = DQN(policy, env, batch_size=32, learning_rate=3e-3, gamma=0.5, **settings, **shared)
+        settings: dict[str, Any] = {
+            "learning_starts": 32,
+            "target_update_interval": 50,
+            "exploration_final_eps": 0.02,
+        }
+        player: Any = DQN(
+            policy, env, batch_size=32, learning_rate=3e-3, gamma=0.5, **settings, **shared
+        )
         steps = 800
     else:
-        player = PPO(policy, env, n_steps=32, batch_size=32, n_epochs=4, learning_rate=5e-3, gamma=0.5, **shared)
+        player = PPO(
+            policy,
+            env,
+            n_steps=32,
+            batch_size=32,
+            n_epochs=4,
+            learning_rate=5e-3,
+            gamma=0.5,
+            **shared,
+        )
         steps = 1280
     objective = "airl" if algorithm == "airl" else "gail"
     imitate(demos, objective, algorithm=player, steps=steps, updates=4, quiet=True)

@@ -84,7 +84,8 @@ def test_an_end_is_paid_the_absorbing_state_for_ever() -> None:
     encoder = Encoder(some, choices=2)
     adversary = linear(encoder)
     plain, absorbing = (
-        LearnedReward(adversary, encoder, some, form="logit", gamma=0.9, absorbing=kind) for kind in (False, True)
+        LearnedReward(adversary, encoder, some, form="logit", gamma=0.9, absorbing=kind)
+        for kind in (False, True)
     )
     beyond = adversary.critic(encoder.absorbing(1))[0, 0]
     expected = plain.of(some) + torch.tensor([0.0, 9, 0, 0, 9, 0]) * beyond.detach()
@@ -99,7 +100,9 @@ def test_the_critic_sees_one_absorbing_state_for_each_end() -> None:
     assert isinstance(seen, torch.Tensor) and seen.shape[0] == 8
     assert torch.equal(seen[6:], encoder.absorbing(2))
     shaped = Adversary(ShapedCritic(encoder.width, 4, 0.9), "gan")
-    learned = LearnedReward(shaped, encoder, some, absorbing=True, log_prob=lambda s: torch.zeros(s.size))
+    learned = LearnedReward(
+        shaped, encoder, some, absorbing=True, log_prob=lambda s: torch.zeros(s.size)
+    )
     x, o, after, goes_on, log_prob = learned.samples(some)
     assert {len(part) for part in (x, o, after, goes_on, log_prob)} == {8} and (goes_on == 1).all()
     assert torch.equal(after[[1, 4]], encoder.absorbing_state(2))
@@ -118,7 +121,8 @@ def test_an_objective_of_sets_pays_its_witness() -> None:
 
 @pytest.mark.parametrize("objective", ["gmmil", "otil"])
 def test_to_an_objective_of_sets_an_end_lasts(objective: str) -> None:
-    # Twelve steps that look the same, three ends of four discounted steps each: one half living, the other not.
+    # Twelve steps that look the same, three ends of four discounted steps each: one half living,
+    # the other not.
     once = steps(1, seed=1)
     policy = Transitions(*(part.repeat(12, *[1] * (part.ndim - 1)) for part in once))
     policy.terminated[[3, 7, 9]] = True
@@ -126,7 +130,9 @@ def test_to_an_objective_of_sets_an_end_lasts(objective: str) -> None:
     encoder = Encoder(expert, choices=2)
     chain, named = method(objective)
     adversary = Adversary(IdentityCritic(), chain)
-    learned = LearnedReward(adversary, encoder, expert, form=named.reward, gamma=0.8, absorbing=True)
+    learned = LearnedReward(
+        adversary, encoder, expert, form=named.reward, gamma=0.8, absorbing=True
+    )
     fake = torch.cat([encoder(once), encoder.absorbing(1)]).repeat(6, 1)
     points = torch.cat([encoder(policy), encoder.absorbing(3)])
     witness = adversary.objective.witness(points, encoder(expert), fake)  # type: ignore[operator]
@@ -155,6 +161,6 @@ def test_every_method_names_a_chain_a_form_and_its_paper(name: str) -> None:
     chain, named = method(name)
     assert named.reward in (*FORMS, "own") and named.paper
     more = method(f"{name} + r1")[0].regularizers
-    assert [repr(r) for r in more[:-1]] == [repr(r) for r in chain.regularizers] and len(more) == len(
-        chain.regularizers
-    ) + 1
+    assert [repr(r) for r in more[:-1]] == [repr(r) for r in chain.regularizers] and len(
+        more
+    ) == len(chain.regularizers) + 1

@@ -17,7 +17,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "imitation.md").read_text()
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of the table under a heading, without its head."""
-    lines = [line for line in PAGE.partition(f"## {heading}")[2].partition("\n## ")[0].splitlines() if "|" in line]
+    lines = [
+        line
+        for line in PAGE.partition(f"## {heading}")[2].partition("\n## ")[0].splitlines()
+        if "|" in line
+    ]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
@@ -28,18 +32,25 @@ def test_it_has_every_method_with_its_reward() -> None:
 
 
 def test_it_has_every_form_of_the_reward_with_its_sign() -> None:
-    told = {form.strip("`"): words.partition(":")[0] for form, _, words in rows("The form of the reward")}
+    told = {
+        form.strip("`"): words.partition(":")[0]
+        for form, _, words in rows("The form of the reward")
+    }
     words = {1: "never negative", -1: "never positive", 0: "either"}
     assert told == {form: words[sign(form)] for form in (*FORMS, "own")}
 
 
 def test_it_names_all_inputs() -> None:
-    assert set(re.findall(r'"([a-z-]+)"', PAGE.partition("## What the critic sees")[2].partition("\n## ")[0])) == set(
-        INPUTS
-    )
+    assert set(
+        re.findall(
+            r'"([a-z-]+)"', PAGE.partition("## What the critic sees")[2].partition("\n## ")[0]
+        )
+    ) == set(INPUTS)
 
 
-@pytest.mark.skipif(find("demos", "cartpole.npz") is None, reason="no demonstrations of CartPole at hand")
+@pytest.mark.skipif(
+    find("demos", "cartpole.npz") is None, reason="no demonstrations of CartPole at hand"
+)
 def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

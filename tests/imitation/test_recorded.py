@@ -40,7 +40,9 @@ class During(BaseCallback):
 
 
 @pytest.mark.parametrize("monitored", [False, True])
-def test_normalised_observations_are_recorded_raw_whatever_lies_above(monitored: bool, capsys: Any) -> None:
+def test_normalised_observations_are_recorded_raw_whatever_lies_above(
+    monitored: bool, capsys: Any
+) -> None:
     scale = VecNormalize(counting())
     during = During()
     player = small(VecMonitor(scale) if monitored else scale)
@@ -48,16 +50,22 @@ def test_normalised_observations_are_recorded_raw_whatever_lies_above(monitored:
         assert scale.venv is recording and player.env is not recording
         player.learn(48, callback=during)
         steps = recording.take()
-    assert {*steps.observations[:, 0].tolist()} <= {*map(float, range(11))} and set(during.rewards) == {0.0}
+    assert {*steps.observations[:, 0].tolist()} <= {*map(float, range(11))} and set(
+        during.rewards
+    ) == {0.0}
     assert isinstance(recording, Recording) and scale.venv is recording.venv
-    assert ("the returns of a VecMonitor above VecNormalize are zero" in capsys.readouterr().err) == monitored
+    assert (
+        "the returns of a VecMonitor above VecNormalize are zero" in capsys.readouterr().err
+    ) == monitored
 
 
 @pytest.mark.parametrize("monitored", [False, True])
 def test_a_replay_buffer_below_a_scale_is_refused(monitored: bool) -> None:
     scale = VecNormalize(counting(1, True))
     player = SAC("MlpPolicy", VecMonitor(scale) if monitored else scale, device="cpu")
-    with pytest.raises(TypeError, match=r"^env: replayed transitions are raw, and VecNormalize would hide that"):
+    with pytest.raises(
+        TypeError, match=r"^env: replayed transitions are raw, and VecNormalize would hide that"
+    ):
         imitate(always_one(True), steps=10, algorithm=player, quiet=True)
     assert not isinstance(scale.venv, Recording)
 
@@ -66,7 +74,9 @@ def test_what_reshapes_observations_above_a_scale_is_refused() -> None:
     player = small(VecFrameStack(VecNormalize(counting()), 2))
     wide = always_one().observations.repeat(2, 1)
     demos = Demonstrations(wide, always_one().actions, np.array([5, 5]), np.array([True, True]))
-    with pytest.raises(TypeError, match=r"^env: expected VecNormalize above .*, got VecFrameStack, VecNormalize"):
+    with pytest.raises(
+        TypeError, match=r"^env: expected VecNormalize above .*, got VecFrameStack, VecNormalize"
+    ):
         imitate(demos, steps=48, algorithm=player, quiet=True)
 
 
@@ -84,7 +94,9 @@ def test_behind_a_run_the_algorithm_is_paid_the_true_reward_again(stop: bool) ->
                 assert stop
             assert player.env is before and not isinstance(getattr(before, "venv", None), Recording)
             if not stop and env is not scale:
-                assert isinstance(during.env, Recording) and not isinstance(during.env.venv, Recording)
+                assert isinstance(during.env, Recording) and not isinstance(
+                    during.env.venv, Recording
+                )
             # The zeros of imitation are none of the rewards that a scale has seen.
             assert scale.ret_rms.count < 1 and (scale.returns == 0).all()
         after = During()
@@ -118,8 +130,20 @@ def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp
     env.envs = [Uneven(env.envs[0])]
     player: Any = DQN("MlpPolicy", env, learning_starts=10, batch_size=8, seed=0, device="cpu")
     buffer, during = player.replay_buffer, During()
-    imitate(always_one(), steps=40, algorithm=player, updates=5, batch_size=8, callbacks=[during], quiet=True)
-    assert isinstance(during.buffer, Relabelled) and player.replay_buffer is buffer and buffer.size() == 40
+    imitate(
+        always_one(),
+        steps=40,
+        algorithm=player,
+        updates=5,
+        batch_size=8,
+        callbacks=[during],
+        quiet=True,
+    )
+    assert (
+        isinstance(during.buffer, Relabelled)
+        and player.replay_buffer is buffer
+        and buffer.size() == 40
+    )
     np.testing.assert_array_equal(buffer.rewards[:40, 0], 5 + buffer.next_observations[:40, 0, 0])
     assert set(during.rewards) == {0.0}
     # As a callback that saves in between has it.
@@ -135,6 +159,9 @@ def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp
 def test_returns_over_several_steps_are_refused() -> None:
     player = DQN("MlpPolicy", counting(1), n_steps=3, device="cpu")
     before = player.env
-    with pytest.raises(ValueError, match=r"^n_steps: expected 1, since rewards are learned for single steps, got 3$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^n_steps: expected 1, since rewards are learned for single steps, got 3$",
+    ):
         imitate(always_one(), steps=10, algorithm=player, quiet=True)
     assert player.env is before

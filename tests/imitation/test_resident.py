@@ -38,8 +38,15 @@ COLUMNS = (
     "advantages",
     "returns",
 )
-# One minibatch of everything, so that the order of its rows, which the two draw differently, does not matter.
-SETTINGS: dict[str, Any] = {"n_steps": T, "batch_size": N * T, "n_epochs": 2, "learning_rate": 3e-3, "seed": 5}
+# One minibatch of everything, so that the order of its rows, which the two draw differently, does
+# not matter.
+SETTINGS: dict[str, Any] = {
+    "n_steps": T,
+    "batch_size": N * T,
+    "n_epochs": 2,
+    "learning_rate": 3e-3,
+    "seed": 5,
+}
 
 
 def cartpole() -> BatchedEnv:
@@ -52,7 +59,9 @@ class Tight(CartPole):
 
     SHORTEST = 1
 
-    def _advance(self, state: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _advance(
+        self, state: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         after, rewards, _ = super()._advance(state, actions)
         return after, rewards, after[3] > 0
 
@@ -66,7 +75,12 @@ def maze() -> BatchedEnv:
 
 
 def in_numpy(env: BatchedEnv, **settings: Any) -> PPO:
-    return PPO("MlpPolicy", VecMonitor(StableBaselinesVecEnv(env)), device="cpu", **{**SETTINGS, **settings})
+    return PPO(
+        "MlpPolicy",
+        VecMonitor(StableBaselinesVecEnv(env)),
+        device="cpu",
+        **{**SETTINGS, **settings},
+    )
 
 
 def on_device(env: Any, **settings: Any) -> ResidentPPO:
@@ -90,7 +104,9 @@ class Keep(BaseCallback):
         buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         columns = {name: getattr(buffer, name) for name in COLUMNS}
         columns |= {f"last {name}": self.locals[name] for name in ("values", "dones")}
-        self.seen.append({name: torch.as_tensor(column).clone().numpy() for name, column in columns.items()})
+        self.seen.append(
+            {name: torch.as_tensor(column).clone().numpy() for name, column in columns.items()}
+        )
 
 
 def expert(env: BatchedEnv) -> Demonstrations:
@@ -106,12 +122,16 @@ def assert_same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
     assert len(one) == len(other) == 2
     for ours, theirs in zip(one, other, strict=True):
         for name in theirs:
-            assert ours[name].shape == theirs[name].shape and ours[name].dtype == theirs[name].dtype, name
+            assert (
+                ours[name].shape == theirs[name].shape and ours[name].dtype == theirs[name].dtype
+            ), name
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("make", [cartpole, tight, maze])
-def test_rollouts_and_what_is_learnt_from_them_are_those_of_stable_baselines3(make: Callable[[], BatchedEnv]) -> None:
+def test_rollouts_and_what_is_learnt_from_them_are_those_of_stable_baselines3(
+    make: Callable[[], BatchedEnv],
+) -> None:
     theirs, ours = in_numpy(make()), on_device(make())
     keep = Keep(), Keep()
     for player, look in zip((theirs, ours), keep, strict=True):
@@ -145,7 +165,8 @@ def test_advantages_and_returns_by_hand_and_every_row_once() -> None:
     with pytest.raises(RuntimeError, match="get: expected a buffer of 3 steps, got 0"):
         next(ResidentBuffer(3, one, one, "cpu").get())
     buffer.compute_returns_and_advantage(torch.tensor([[9.0], [4.0]]), torch.tensor([True, False]))
-    # From the end: errors 3, 0, 1 and 3, 1.5, -1; each adds a quarter of what follows, but not over an end.
+    # From the end: errors 3, 0, 1 and 3, 1.5, -1; each adds a quarter of what follows, but not over
+    # an end.
     by_hand = torch.tensor([[1.1875, -1], [0.75, 2.25], [3, 3]])
     assert torch.equal(buffer.advantages, by_hand)
     assert torch.equal(torch.as_tensor(buffer.returns), by_hand + torch.tensor(values))
@@ -168,23 +189,39 @@ def test_a_file_is_one_of_plain_ppo_and_the_other_way_round(tmp_path: Path) -> N
     plain = PPO.load(tmp_path / "ours.zip", device="cpu")
     assert plain._last_obs is None and not isinstance(plain.rollout_buffer, ResidentBuffer)
     seen = torch.randn(50, 4).numpy()
-    assert np.array_equal(plain.predict(seen, deterministic=True)[0], player.predict(seen, deterministic=True)[0])
+    assert np.array_equal(
+        plain.predict(seen, deterministic=True)[0], player.predict(seen, deterministic=True)[0]
+    )
     plain.set_env(StableBaselinesVecEnv(CartPole(N)))
     assert plain.learn(N * T).num_timesteps == N * T
     plain.save(tmp_path / "theirs.zip")
     again = ResidentPPO.load(tmp_path / "theirs.zip", env=CartPole(N + 1))
-    assert isinstance(again.rollout_buffer, ResidentBuffer) and (again.learning_rate, again.n_steps) == (3e-3, T)
-    assert np.array_equal(plain.predict(seen, deterministic=True)[0], again.predict(seen, deterministic=True)[0])
+    assert isinstance(again.rollout_buffer, ResidentBuffer) and (
+        again.learning_rate,
+        again.n_steps,
+    ) == (3e-3, T)
+    assert np.array_equal(
+        plain.predict(seen, deterministic=True)[0], again.predict(seen, deterministic=True)[0]
+    )
     assert again.learn(1, reset_num_timesteps=False).num_timesteps == (N + N + 1) * T
 
 
 @pytest.mark.parametrize("objective", ["gail", "airl"])
 @pytest.mark.parametrize("make", [cartpole, maze])
-def test_imitation_writes_the_rewards_that_it_writes_in_numpy(make: Callable[[], BatchedEnv], objective: str) -> None:
+def test_imitation_writes_the_rewards_that_it_writes_in_numpy(
+    make: Callable[[], BatchedEnv], objective: str
+) -> None:
     def go(player: Any) -> tuple[list[dict[str, Any]], Any]:
         keep = Keep()
-        settings: dict[str, Any] = {"steps": 2 * N * T, "updates": 2, "batch_size": 8, "quiet": True}
-        return keep.seen, imitate(expert(make()), objective, algorithm=player, callbacks=[keep], **settings)
+        settings: dict[str, Any] = {
+            "steps": 2 * N * T,
+            "updates": 2,
+            "batch_size": 8,
+            "quiet": True,
+        }
+        return keep.seen, imitate(
+            expert(make()), objective, algorithm=player, callbacks=[keep], **settings
+        )
 
     theirs, _ = go(in_numpy(make()))
     ours, run = go(on_device(make()))
@@ -192,7 +229,9 @@ def test_imitation_writes_the_rewards_that_it_writes_in_numpy(make: Callable[[],
     assert np.std(ours[1]["rewards"]) > 0.01
     assert [row["steps"] for row in run.history] == [N * T, 2 * N * T]
     # The return is the true one.
-    assert run.history[-1]["return"] == pytest.approx(np.mean([e["r"] for e in run.policy.ep_info_buffer]))
+    assert run.history[-1]["return"] == pytest.approx(
+        np.mean([e["r"] for e in run.policy.ep_info_buffer])
+    )
     assert make is maze or 8 < run.history[-1]["return"] <= 14
 
 
@@ -227,7 +266,9 @@ class Operators(TorchDispatchMode):
         super().__init__()
         self.names: set[str] = set()
 
-    def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
         self.names.add(str(func))
         return func(*args, **(kwargs or {}))
 
@@ -241,7 +282,10 @@ class Watched(BaseCallback):
         self.operators = Operators()
 
     def _on_step(self) -> bool:
-        assert all(isinstance(self.locals[name], torch.Tensor) for name in ("actions", "rewards", "dones", "new_obs"))
+        assert all(
+            isinstance(self.locals[name], torch.Tensor)
+            for name in ("actions", "rewards", "dones", "new_obs")
+        )
         self.steps += 1
         if self.steps % T == 1:
             self.guard = NoSync().__enter__()
@@ -254,14 +298,20 @@ class Watched(BaseCallback):
 
 @pytest.mark.parametrize("make", [cartpole, maze])
 @pytest.mark.parametrize("recorded", [False, True])
-def test_no_step_of_a_rollout_waits_for_the_device(make: Callable[[], BatchedEnv], recorded: bool) -> None:
+def test_no_step_of_a_rollout_waits_for_the_device(
+    make: Callable[[], BatchedEnv], recorded: bool
+) -> None:
     player, watched = on_device(make()), Watched()
     if recorded:
         player.record()
     player.learn(2 * N * T, callback=watched)
     assert watched.steps == 2 * T and "aten.tanh.default" in watched.operators.names
     # These two read their arguments on the host inside, where the detector does not see it.
-    assert not {name for name in watched.operators.names if name.startswith(("aten.multinomial", "aten.normal."))}
+    assert not {
+        name
+        for name in watched.operators.names
+        if name.startswith(("aten.multinomial", "aten.normal."))
+    }
 
 
 def test_nor_does_the_reward_that_is_learnt_or_the_advantage() -> None:
@@ -304,18 +354,30 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(tmp_path: Path) ->
             return original(actions)
 
         env.step = step  # type: ignore[method-assign]
-        settings: dict[str, Any] = {"steps": 5 * N * T, "updates": 2, "batch_size": 8, "seed": 3, "quiet": True}
+        settings: dict[str, Any] = {
+            "steps": 5 * N * T,
+            "updates": 2,
+            "batch_size": 8,
+            "seed": 3,
+            "quiet": True,
+        }
         out = tmp_path / folder
-        return imitate(expert(env), algorithm=on_device(env), out=out, save_every=2 * N * T, **settings)
+        return imitate(
+            expert(env), algorithm=on_device(env), out=out, save_every=2 * N * T, **settings
+        )
 
     whole = go("whole")
     with pytest.raises(OSError, match="pulled the plug"):
         go("broken", break_at=3 * T + 5)
     resumed = go("broken")
     assert resumed.policy.num_timesteps == whole.policy.num_timesteps == 5 * N * T
-    for a, b in zip(whole.policy.policy.parameters(), resumed.policy.policy.parameters(), strict=True):
+    for a, b in zip(
+        whole.policy.policy.parameters(), resumed.policy.policy.parameters(), strict=True
+    ):
         assert torch.equal(a, b)
-    assert [row["return"] for row in resumed.history[:2]] == [row["return"] for row in whole.history[:2]]
+    assert [row["return"] for row in resumed.history[:2]] == [
+        row["return"] for row in whole.history[:2]
+    ]
 
 
 def test_a_callback_that_stops_stops_at_once_and_the_given_environment_stays_as_it_is() -> None:
@@ -365,11 +427,22 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=f"^env: expected {words}"):
             on_device(env)
-    with pytest.raises(ValueError, match=r"^env: expected one on meta as the policy is, got one on cpu$"):
+    with pytest.raises(
+        ValueError, match=r"^env: expected one on meta as the policy is, got one on cpu$"
+    ):
         on_device(cartpole(), device="meta")
-    with pytest.raises(ValueError, match=r"^policy: expected 'MlpPolicy' or a class, .*, got 'CnnPolicy'$"):
+    with pytest.raises(
+        ValueError, match=r"^policy: expected 'MlpPolicy' or a class, .*, got 'CnnPolicy'$"
+    ):
         ResidentPPO("CnnPolicy", cartpole())
-    noisy = PPO("MlpPolicy", StableBaselinesVecEnv(maze()), use_sde=True, device="cpu", n_steps=8, batch_size=16)
+    noisy = PPO(
+        "MlpPolicy",
+        StableBaselinesVecEnv(maze()),
+        use_sde=True,
+        device="cpu",
+        n_steps=8,
+        batch_size=16,
+    )
     noisy.save(tmp_path / "noisy.zip")
     with pytest.raises(ValueError, match=r"^use_sde: expected False, got True"):
         ResidentPPO.load(tmp_path / "noisy.zip")
@@ -378,5 +451,7 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
         player.set_env(counting(N))
     with torch.no_grad():
         player.policy.action_net.bias.fill_(torch.nan)
-    with pytest.raises(ValueError, match=f"^policy: {N * T} of {N * T} log-probabilities are not finite: diverged$"):
+    with pytest.raises(
+        ValueError, match=f"^policy: {N * T} of {N * T} log-probabilities are not finite: diverged$"
+    ):
         player.learn(1)

@@ -12,14 +12,27 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 from advlearn import Adversary
-from advlearn.imitation import Encoder, LearnedReward, Transitions, imitate, load_reward, save_reward
+from advlearn.imitation import (
+    Encoder,
+    LearnedReward,
+    Transitions,
+    imitate,
+    load_reward,
+    save_reward,
+)
 from advlearn.imitation.critic import ShapedCritic
 from advlearn.imitation.imitation import scaled
 from tests.imitation.counting import always_one, counting, small
 
 
 def trained(objective: str, **settings: Any) -> Any:
-    return imitate(always_one(), objective, steps=96, algorithm=small(counting()), **{"quiet": True, **settings})
+    return imitate(
+        always_one(),
+        objective,
+        steps=96,
+        algorithm=small(counting()),
+        **{"quiet": True, **settings},
+    )
 
 
 def some() -> Transitions:
@@ -27,7 +40,9 @@ def some() -> Transitions:
     return Transitions.of(o, torch.arange(6) % 2, o + 1, torch.arange(6) == 5)
 
 
-@pytest.mark.parametrize("objective", ["gail", "vail", "airl", "vairl", "gmmil", "gail + instance_noise", "ebgan"])
+@pytest.mark.parametrize(
+    "objective", ["gail", "vail", "airl", "vairl", "gmmil", "gail + instance_noise", "ebgan"]
+)
 @pytest.mark.parametrize("absorbing", [False, True])
 def test_a_reward_comes_back_the_same(objective: str, absorbing: bool, tmp_path: Any) -> None:
     run = trained(objective, absorbing=absorbing, inputs="state-next")
@@ -57,7 +72,9 @@ def test_what_airl_recovers_is_the_reward_without_shaping_and_policy(objective: 
 
 
 @pytest.mark.parametrize("objective", ["airl + r1", "vairl", "airl + gradient_penalty"])
-def test_the_health_of_airl_is_told_and_its_critic_may_be_penalised(objective: str, capsys: Any) -> None:
+def test_the_health_of_airl_is_told_and_its_critic_may_be_penalised(
+    objective: str, capsys: Any
+) -> None:
     trained(objective, quiet=False)
     assert "steps: return" in capsys.readouterr().err
 
@@ -71,7 +88,9 @@ def test_a_fresh_environment_has_the_policys_scale_and_the_scale_is_saved(tmp_pa
     before = venv.obs_rms.mean.copy()  # type: ignore[union-attr]
     np.testing.assert_array_equal(fresh.reset(), venv.normalize_obs(raw))
     np.testing.assert_array_equal(before, venv.obs_rms.mean)  # type: ignore[union-attr]
-    normalised = imitate(always_one(), steps=48, algorithm=small(VecNormalize(counting())), quiet=True)
+    normalised = imitate(
+        always_one(), steps=48, algorithm=small(VecNormalize(counting())), quiet=True
+    )
     normalised.save(tmp_path)
     again = VecNormalize.load(str(tmp_path / "vecnormalize.pkl"), counting())
     scale: Any = normalised.policy.get_vec_normalize_env()

@@ -48,7 +48,9 @@ def test_a_policy_is_rolled_out_into_whole_episodes() -> None:
 def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     demos = record(Alternating(), counting(2), episodes=2)
     again = load_demonstrations(save_demonstrations(demos, tmp_path / "new" / "demos.npz"))
-    assert np.array_equal(again.observations, demos.observations) and np.array_equal(again.actions, demos.actions)
+    assert np.array_equal(again.observations, demos.observations) and np.array_equal(
+        again.actions, demos.actions
+    )
     assert again.expert_return == 25 and again.terminated.tolist() == [True, True]
 
 
@@ -77,9 +79,15 @@ class Dataset:
 
 
 def test_trajectories_and_minari_episodes_mean_the_same() -> None:
-    observations, actions, rewards = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0]), np.array([1.0, 2, 3])
+    observations, actions, rewards = (
+        np.arange(8.0).reshape(4, 2),
+        np.array([0, 1, 0]),
+        np.array([1.0, 2, 3]),
+    )
     one = from_trajectories([Trajectory(observations, actions, rewards, True)] * 2, "X-v0")
-    other = from_minari(Dataset([Episode(observations, actions, rewards, np.array([False, False, True]))] * 2))
+    other = from_minari(
+        Dataset([Episode(observations, actions, rewards, np.array([False, False, True]))] * 2)
+    )
     for demos in (one, other):
         assert (demos.episodes, len(demos), demos.expert_return) == (2, 6, 6.0)
         assert np.array_equal(demos.observations[4:], observations) and demos.terminated.all()
@@ -90,7 +98,11 @@ def test_trajectories_and_minari_episodes_mean_the_same() -> None:
 
 def rows(*without: str) -> Any:
     """Two rows of a Hugging Face data set, which can be read once, as a stream."""
-    one = {"obs": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]], "acts": [0, 1, 0], "rews": [1.0, 2.0, 3.0]}
+    one = {
+        "obs": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]],
+        "acts": [0, 1, 0],
+        "rews": [1.0, 2.0, 3.0],
+    }
     one |= {"infos": ["{}"] * 3, "terminal": True}
     return ({name: part for name, part in row.items() if name not in without} for row in (one, one))
 
@@ -98,24 +110,49 @@ def rows(*without: str) -> Any:
 def test_rows_of_a_data_set_are_trajectories() -> None:
     demos = from_huggingface(rows(), "X-v0")
     assert (demos.episodes, len(demos), demos.expert_return, demos.env_id) == (2, 6, 6.0, "X-v0")
-    assert np.array_equal(demos.observations[4:], np.arange(8.0).reshape(4, 2)) and demos.terminated.all()
-    assert demos.actions is not None and demos.actions.dtype.kind == "i" and demos.actions.tolist() == [0, 1, 0] * 2
+    assert (
+        np.array_equal(demos.observations[4:], np.arange(8.0).reshape(4, 2))
+        and demos.terminated.all()
+    )
+    assert (
+        demos.actions is not None
+        and demos.actions.dtype.kind == "i"
+        and demos.actions.tolist() == [0, 1, 0] * 2
+    )
     states = from_huggingface(rows("acts", "rews"))
-    assert states.actions is None and states.lengths.tolist() == [3, 3] and np.isnan(states.expert_return)
-    with pytest.raises(ValueError, match=r"trajectories: number 0 lacks terminal; it has obs, acts, rews, infos$"):
+    assert (
+        states.actions is None
+        and states.lengths.tolist() == [3, 3]
+        and np.isnan(states.expert_return)
+    )
+    with pytest.raises(
+        ValueError, match=r"trajectories: number 0 lacks terminal; it has obs, acts, rews, infos$"
+    ):
         from_huggingface(rows("terminal"))
-    with pytest.raises(ValueError, match="actions: expected in every episode or in none, got them in 2 of 4"):
+    with pytest.raises(
+        ValueError, match="actions: expected in every episode or in none, got them in 2 of 4"
+    ):
         from_trajectories([*rows(), *rows("acts")])
 
 
 @pytest.mark.parametrize(
     ("name", "package", "line"),
     [
-        ("hf:someone/ppo-CartPole-v1", "datasets", "dataset: 'someone/ppo-CartPole-v1' is a name.*install datasets$"),
-        ("minari:D4RL/door/human-v2", "minari", "dataset: 'D4RL/door/human-v2' is an id, and Minari.*not installed$"),
+        (
+            "hf:someone/ppo-CartPole-v1",
+            "datasets",
+            "dataset: 'someone/ppo-CartPole-v1' is a name.*install datasets$",
+        ),
+        (
+            "minari:D4RL/door/human-v2",
+            "minari",
+            "dataset: 'D4RL/door/human-v2' is an id, and Minari.*not installed$",
+        ),
     ],
 )
-def test_a_data_set_by_name_needs_its_package(name: str, package: str, line: str, monkeypatch: Any) -> None:
+def test_a_data_set_by_name_needs_its_package(
+    name: str, package: str, line: str, monkeypatch: Any
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(ImportError, match=line):
         load_demonstrations(name)
@@ -132,23 +169,39 @@ def test_states_alone_are_saved_and_imitated_by_who_sees_states(tmp_path: Path) 
         load_reward(tmp_path)(*(np.zeros((2, 1)), np.zeros(2, int), np.zeros((2, 1)), np.zeros(2)))
     ).all()
     for objective, inputs, message in (
-        ("gail", "state-action", "inputs: the demonstrations have no actions; expected 'state' or 'state-next'"),
-        ("airl", "state", "objective: AIRL weighs what the expert did, and the demonstrations have no actions"),
+        (
+            "gail",
+            "state-action",
+            "inputs: the demonstrations have no actions; expected 'state' or 'state-next'",
+        ),
+        (
+            "airl",
+            "state",
+            "objective: AIRL weighs what the expert did, and the demonstrations have no actions",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
-            imitate(states, objective, steps=48, algorithm=small(counting()), inputs=inputs, quiet=True)  # type: ignore[arg-type]
+            imitate(
+                states, objective, steps=48, algorithm=small(counting()), inputs=inputs, quiet=True
+            )  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="demonstrations: expected some with actions to clone"):
         clone_behaviour(small(counting()), states.transitions())
 
 
 def test_an_unknown_form_of_the_reward_is_refused_before_training() -> None:
-    with pytest.raises(ValueError, match=r"reward: expected one of own, positive, .*, got 'postive'"):
+    with pytest.raises(
+        ValueError, match=r"reward: expected one of own, positive, .*, got 'postive'"
+    ):
         imitate(always_one(), steps=48, algorithm=small(counting()), reward="postive", quiet=True)  # type: ignore[arg-type]
 
 
 def test_a_new_policy_learns_from_a_reward_that_was_learnt() -> None:
     learnt = imitate(
-        always_one(), "airl", steps=8 * 16 * 10, algorithm=small(counting(8), learning_rate=3e-3), quiet=True
+        always_one(),
+        "airl",
+        steps=8 * 16 * 10,
+        algorithm=small(counting(8), learning_rate=3e-3),
+        quiet=True,
     )
     env = Rewarded(counting(8), learnt.reward)
     before, actions = env.reset(), np.ones(8, np.int64)
@@ -156,7 +209,9 @@ def test_a_new_policy_learns_from_a_reward_that_was_learnt() -> None:
     expected = learnt.reward(before, actions, after, np.zeros(8))
     np.testing.assert_allclose(paid, expected)
     assert all(info["true_reward"] == 5 for info in infos)
-    policy = PPO("MlpPolicy", env, n_steps=16, batch_size=32, learning_rate=3e-3, seed=1, device="cpu")
+    policy = PPO(
+        "MlpPolicy", env, n_steps=16, batch_size=32, learning_rate=3e-3, seed=1, device="cpu"
+    )
     assert policy.learn(256).num_timesteps == 256
 
 

@@ -18,7 +18,9 @@ def radii(x: Tensor, k: int) -> np.ndarray:
 def inside(balls: Tensor, points: Tensor, k: int) -> np.ndarray:
     """Whether point j lies in ball i, by loops and scikit-learn's neighbours."""
     pairs = zip(balls.numpy(), radii(balls, k), strict=True)
-    return np.array([np.linalg.norm(points.numpy() - ball, axis=1) <= radius for ball, radius in pairs])
+    return np.array(
+        [np.linalg.norm(points.numpy() - ball, axis=1) <= radius for ball, radius in pairs]
+    )
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -55,7 +57,8 @@ def test_a_collapsed_generator_has_precision_without_recall():
     assert precision_recall(real, narrow) == (1.0, 0.05)  # only the real 10 lies within the fakes
     assert precision_recall(narrow, real) == (0.05, 1.0)
     density, coverage = density_coverage(real, narrow, k=1)
-    # The open balls have radius 1: that of 10 holds all 20 fakes, those of 9 and 11 hold half of them each.
+    # The open balls have radius 1: that of 10 holds all 20 fakes, those of 9 and 11 hold half of
+    # them each.
     assert density.item() == 2.0 and coverage.item() == 0.15
 
 
@@ -71,7 +74,8 @@ def test_repeated_samples_have_balls_of_radius_zero_that_hold_their_copies():
 
 
 def test_equal_distributions_have_density_one_and_the_expected_coverage():
-    # No fake in a ball: the k nearest of N - 1 reals and M fakes, in exchangeable order, are all real.
+    # No fake in a ball: the k nearest of N - 1 reals and M fakes, in exchangeable order, are all
+    # real.
     n, m, k = 1000, 800, 5
     density, coverage = density_coverage(draw(n, 2), draw(m, 2, seed=1), k)
     expected = 1 - np.prod([(n - i) / (n + m - i) for i in range(1, k + 1)])
@@ -88,11 +92,15 @@ def test_blocks_do_not_change_the_scores(monkeypatch):
 
 def test_bad_input_is_named():
     x = torch.zeros(3, 2)
-    with pytest.raises(ValueError, match=r"real: expected at least 4 samples, got float32 \(3, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"real: expected at least 4 samples, got float32 \(3, 2\)"
+    ):
         precision_recall(x, x)
     with pytest.raises(ValueError, match="real: expected more than k = 5 samples, got 3"):
         density_coverage(x, x)
     with pytest.raises(ValueError, match="k: expected a whole number of at least 1, got 0"):
         precision_recall(x, x, k=0)
-    with pytest.raises(ValueError, match=r"fake: expected 2 columns as in real, got float32 \(3, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"fake: expected 2 columns as in real, got float32 \(3, 1\)"
+    ):
         density_coverage(x, x[:, :1], k=1)

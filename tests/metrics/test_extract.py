@@ -56,18 +56,28 @@ def test_the_images_go_to_the_device_of_the_model():
 def test_bad_input_is_named():
     with pytest.raises(TypeError, match=r"images: expected a tensor of shape \(N, ...\), got list"):
         features(nn.Flatten(), [1.0])
-    with pytest.raises(ValueError, match=r"images: expected .* with N at least 1, got float32 \(0, 2, 4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"images: expected .* with N at least 1, got float32 \(0, 2, 4, 4\)"
+    ):
         features(nn.Flatten(), images(0))
-    with pytest.raises(TypeError, match=r"model: expected it to return one tensor \(B, d\), got tuple"):
+    with pytest.raises(
+        TypeError, match=r"model: expected it to return one tensor \(B, d\), got tuple"
+    ):
         features(lambda x: (x, x), images())
-    with pytest.raises(ValueError, match=r"model: expected an output \(B, d\) with B = 7, got float32 \(\)"):
+    with pytest.raises(
+        ValueError, match=r"model: expected an output \(B, d\) with B = 7, got float32 \(\)"
+    ):
         features(lambda x: x.sum(), images())
-    with pytest.raises(ValueError, match="batch_size: expected a whole number of at least 1, got 0"):
+    with pytest.raises(
+        ValueError, match="batch_size: expected a whole number of at least 1, got 0"
+    ):
         features(nn.Flatten(), images(), batch_size=0)
 
 
 def test_importing_the_metrics_loads_none_of_the_heavy_packages():
     heavy = {"matplotlib", "ot", "scipy", "sklearn", "torchvision"}
     code = f"import sys, advlearn.metrics; print(sorted({heavy!r} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"

@@ -28,11 +28,14 @@ OF_BOTH = (
     equalized_odds_ratio,
 )
 
-# Labels, predictions, sensitive columns and weights, one digit a sample, and what fairlearn 0.15.0 gives for
-# [f(y_true, y_pred, sensitive_features=columns.T, sample_weight=weights) for f in (demographic_parity_difference,
-#  demographic_parity_ratio, equal_opportunity_difference, equal_opportunity_ratio, equalized_odds_difference,
+# Labels, predictions, sensitive columns and weights, one digit a sample, and what fairlearn 0.15.0
+# gives for [f(y_true, y_pred, sensitive_features=columns.T, sample_weight=weights) for f in
+# (demographic_parity_difference,
+#  demographic_parity_ratio, equal_opportunity_difference, equal_opportunity_ratio,
+# equalized_odds_difference,
 #  equalized_odds_ratio)]
-# with the default method "between_groups". Drawn by numpy.random.default_rng(0 to 5); the last but one lacks (1, 2).
+# with the default method "between_groups". Drawn by numpy.random.default_rng(0 to 5); the last but
+# one lacks (1, 2).
 CASES = [
     (
         "two groups",
@@ -48,7 +51,14 @@ CASES = [
         "010001010111001110000111011001111111001101111011000001111100",
         ["213032121331102233333001133122301213331302102330331033100131"],
         None,
-        (0.365217391304, 0.54347826087, 0.666666666667, 0.333333333333, 0.666666666667, 0.333333333333),
+        (
+            0.365217391304,
+            0.54347826087,
+            0.666666666667,
+            0.333333333333,
+            0.666666666667,
+            0.333333333333,
+        ),
     ),
     (
         "two groups, weighted",
@@ -73,9 +83,19 @@ CASES = [
         "two attributes, one combination empty",
         "111110010011101010100101111011110101010100100111000",
         "111111001100010001101110001010101011000101010000100",
-        ["001100000110001010010001000100101110011010101110000", "011100222111110112010100120111020010011212121002102"],
+        [
+            "001100000110001010010001000100101110011010101110000",
+            "011100222111110112010100120111020010011212121002102",
+        ],
         None,
-        (0.514285714286, 0.357142857143, 0.833333333333, 0.166666666667, 0.833333333333, 0.166666666667),
+        (
+            0.514285714286,
+            0.357142857143,
+            0.833333333333,
+            0.166666666667,
+            0.833333333333,
+            0.166666666667,
+        ),
     ),
     (
         "two attributes, weighted",
@@ -99,14 +119,20 @@ def digits(text: str) -> np.ndarray:
     ("y", "p", "columns", "weights", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
 def test_equal_to_what_fairlearn_gave(y, p, columns, weights, expected):
-    y_true, y_pred, groups = digits(y), digits(p), np.stack([digits(column) for column in columns], axis=1)
+    y_true, y_pred, groups = (
+        digits(y),
+        digits(p),
+        np.stack([digits(column) for column in columns], axis=1),
+    )
     weight = None if weights is None else digits(weights)
     values = [f(y_pred, groups, weights=weight) for f in OF_PREDICTIONS]
     values += [f(y_true, y_pred, groups, weights=weight) for f in OF_BOTH]
     assert values == pytest.approx(expected, abs=1e-10)
 
 
-@pytest.mark.parametrize(("sizes", "weighted"), [((2,), False), ((5,), True), ((2, 3), False), ((2, 2, 2), True)])
+@pytest.mark.parametrize(
+    ("sizes", "weighted"), [((2,), False), ((5,), True), ((2, 3), False), ((2, 2, 2), True)]
+)
 def test_equal_to_fairlearn_beside_it(sizes, weighted):
     theirs = pytest.importorskip(
         "fairlearn.metrics", reason="fairlearn is a peer, not a dependency; its figures are above"
@@ -118,10 +144,13 @@ def test_equal_to_fairlearn_beside_it(sizes, weighted):
     their_keywords = {"sensitive_features": groups, "sample_weight": weights}
     for f in OF_PREDICTIONS + OF_BOTH:
         ours = f(*((y_pred,) if f in OF_PREDICTIONS else (y_true, y_pred)), groups, weights=weights)
-        assert ours == pytest.approx(getattr(theirs, f.__name__)(y_true, y_pred, **their_keywords), abs=1e-12)
+        assert ours == pytest.approx(
+            getattr(theirs, f.__name__)(y_true, y_pred, **their_keywords), abs=1e-12
+        )
 
 
-# By hand. Group a: labels 1 1 0 0, predictions 1 0 1 0. Group b: labels 1 1 1 0 0, predictions 1 1 1 0 0.
+# By hand. Group a: labels 1 1 0 0, predictions 1 0 1 0. Group b: labels 1 1 1 0 0, predictions 1 1
+# 1 0 0.
 Y_TRUE = [1, 1, 0, 0, 1, 1, 1, 0, 0]
 Y_PRED = [1, 0, 1, 0, 1, 1, 1, 0, 0]
 GROUPS = ["a"] * 4 + ["b"] * 5
@@ -146,18 +175,27 @@ def test_equalized_odds_take_the_worse_of_the_two_rates():
     assert equal_opportunity_difference(y_true, y_pred, groups) == 0.0
     assert equalized_odds_difference(y_true, y_pred, groups) == 0.5
     turned = [1 - y for y in y_true], [1 - p for p in y_pred]
-    assert equal_opportunity_difference(*turned, groups) == equalized_odds_difference(*turned, groups) == 0.5
+    assert (
+        equal_opportunity_difference(*turned, groups)
+        == equalized_odds_difference(*turned, groups)
+        == 0.5
+    )
 
 
 def test_a_weight_counts_as_so_many_samples():
     weights = [1, 2, 3, 1, 2, 1, 4, 1, 1]
     repeated = [
-        [v for v, w in zip(column, weights, strict=True) for _ in range(w)] for column in (Y_TRUE, Y_PRED, GROUPS)
+        [v for v, w in zip(column, weights, strict=True) for _ in range(w)]
+        for column in (Y_TRUE, Y_PRED, GROUPS)
     ]
-    weighed, counted = group_report(Y_TRUE, Y_PRED, GROUPS, weights=weights), group_report(*repeated)
+    weighed, counted = (
+        group_report(Y_TRUE, Y_PRED, GROUPS, weights=weights),
+        group_report(*repeated),
+    )
     for group in "ab":
         assert (
-            weighed[group][1:] == pytest.approx(counted[group][1:]) and weighed[group].samples < counted[group].samples
+            weighed[group][1:] == pytest.approx(counted[group][1:])
+            and weighed[group].samples < counted[group].samples
         )
     assert equalized_odds_difference(Y_TRUE, Y_PRED, GROUPS, weights=weights) == pytest.approx(
         equalized_odds_difference(*repeated)
@@ -182,10 +220,17 @@ def test_labels_of_every_form(form):
 
 
 def test_pandas_columns_and_frames():
-    pandas = pytest.importorskip("pandas", reason="pandas is no dependency; its columns are read as arrays")
-    frame = pandas.DataFrame({"y": Y_TRUE, "p": Y_PRED, "sex": GROUPS, "age": [20, 40] * 4 + [20]}, index=range(7, 16))
+    pandas = pytest.importorskip(
+        "pandas", reason="pandas is no dependency; its columns are read as arrays"
+    )
+    frame = pandas.DataFrame(
+        {"y": Y_TRUE, "p": Y_PRED, "sex": GROUPS, "age": [20, 40] * 4 + [20]}, index=range(7, 16)
+    )
     expected = group_report(Y_TRUE, Y_PRED, GROUPS)
-    assert group_report(frame["y"], frame["p"].astype("Int64"), frame["sex"].astype("category")) == expected
+    assert (
+        group_report(frame["y"], frame["p"].astype("Int64"), frame["sex"].astype("category"))
+        == expected
+    )
     both = group_report(frame["y"], frame["p"], frame[["sex", "age"]])
     assert list(both) == [("a", 20), ("a", 40), ("b", 20), ("b", 40)] and both["b", 20].samples == 3
     with pytest.raises(ValueError, match=r"groups\['age'\]: .*nan in sample 0"):
@@ -197,9 +242,16 @@ def test_several_attributes_make_groups_of_their_combinations():
     rates = {("f", 1): 1.0, ("f", 2): 0.0, ("m", 1): 2 / 3}  # ("m", 2) does not occur
     for groups in (list(zip(sex, age, strict=True)), {"sex": sex, "age": np.array(age)}):
         report = group_report(y_pred, y_pred, groups)
-        assert {group: line.selection_rate for group, line in report.items()} == pytest.approx(rates)
+        assert {group: line.selection_rate for group, line in report.items()} == pytest.approx(
+            rates
+        )
         assert demographic_parity_difference(y_pred, groups) == 1.0
-    assert demographic_parity_difference(y_pred, torch.tensor([[0, 1], [0, 2], [1, 1], [1, 1], [1, 1]])) == 1.0
+    assert (
+        demographic_parity_difference(
+            y_pred, torch.tensor([[0, 1], [0, 2], [1, 1], [1, 1], [1, 1]])
+        )
+        == 1.0
+    )
 
 
 def test_labels_of_groups_are_kept_apart_and_as_they_came():
@@ -211,16 +263,28 @@ def test_labels_of_groups_are_kept_apart_and_as_they_came():
 def test_a_rate_that_nobody_has():
     y_true, y_pred, groups = [1, 0, 0, 0], [1, 1, 1, 0], ["a", "a", "b", "b"]
     assert math.isnan(group_report(y_true, y_pred, groups)["b"].true_positive_rate)
-    with pytest.warns(RuntimeWarning, match="groups: 'b' has no positive label; its true positive rate counts as 0"):
+    with pytest.warns(
+        RuntimeWarning,
+        match="groups: 'b' has no positive label; its true positive rate counts as 0",
+    ):
         assert equal_opportunity_difference(y_true, y_pred, groups) == 1.0
-    with pytest.warns(RuntimeWarning, match="groups: 'a' has no negative label; its false positive rate counts as 0"):
+    with pytest.warns(
+        RuntimeWarning,
+        match="groups: 'a' has no negative label; its false positive rate counts as 0",
+    ):
         assert equalized_odds_ratio([1, 1, 1, 0], [1, 1, 1, 1], groups) == 0.0
     nobody = [0, 0, 0, 0]
-    assert demographic_parity_difference(nobody, groups) == 0.0 and math.isnan(demographic_parity_ratio(nobody, groups))
+    assert demographic_parity_difference(nobody, groups) == 0.0 and math.isnan(
+        demographic_parity_ratio(nobody, groups)
+    )
     both = [1, 0, 1, 0]
-    assert equalized_odds_ratio(both, both, groups) == 1.0  # no false positive: the true positive rates decide
+    assert (
+        equalized_odds_ratio(both, both, groups) == 1.0
+    )  # no false positive: the true positive rates decide
     assert math.isnan(equalized_odds_ratio(both, nobody, groups))
-    assert math.isnan(equalized_odds_ratio(both, [0, 1, 0, 1], groups))  # every positive one is wrong
+    assert math.isnan(
+        equalized_odds_ratio(both, [0, 1, 0, 1], groups)
+    )  # every positive one is wrong
 
 
 @settings(max_examples=60, deadline=None)
@@ -243,7 +307,8 @@ def test_mean_difference_of_a_regressor():
 
 
 def test_quantile_difference_of_a_line():
-    # Bins of 25 neighbours: the means of a line of slope 2 over 0..99 are 75 steps apart in the outer ones.
+    # Bins of 25 neighbours: the means of a line of slope 2 over 0..99 are 75 steps apart in the
+    # outer ones.
     age = np.arange(100.0)
     assert quantile_difference(2 * age, age[::1], bins=4) == pytest.approx(150.0)
     assert quantile_difference(np.ones(100), age) == 0.0
@@ -266,23 +331,51 @@ def test_equal_values_share_a_quantile_bin():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: demographic_parity_difference([1, 0], ["a", "a"]), ValueError, "groups: expected two groups.*'a'"),
-        (lambda: demographic_parity_difference([0.2, 1], [0, 1]), ValueError, "y_pred: .*got 0.2; threshold"),
-        (lambda: demographic_parity_difference([2, 1], [0, 1]), ValueError, "y_pred: expected labels 0 and 1"),
-        (lambda: demographic_parity_difference([], []), ValueError, r"y_pred: expected shape \(N,\).*got \(0,\)"),
+        (
+            lambda: demographic_parity_difference([1, 0], ["a", "a"]),
+            ValueError,
+            "groups: expected two groups.*'a'",
+        ),
+        (
+            lambda: demographic_parity_difference([0.2, 1], [0, 1]),
+            ValueError,
+            "y_pred: .*got 0.2; threshold",
+        ),
+        (
+            lambda: demographic_parity_difference([2, 1], [0, 1]),
+            ValueError,
+            "y_pred: expected labels 0 and 1",
+        ),
+        (
+            lambda: demographic_parity_difference([], []),
+            ValueError,
+            r"y_pred: expected shape \(N,\).*got \(0,\)",
+        ),
         (
             lambda: demographic_parity_difference(["yes", "no"], [0, 1]),
             TypeError,
             "y_pred: expected numbers, got 'yes'",
         ),
-        (lambda: demographic_parity_difference([1, None], [0, 1]), TypeError, "y_pred: expected numbers, got None"),
+        (
+            lambda: demographic_parity_difference([1, None], [0, 1]),
+            TypeError,
+            "y_pred: expected numbers, got None",
+        ),
         (
             lambda: demographic_parity_difference([1, 0], ["a"]),
             ValueError,
             r"groups: expected shape \(2,\).*got \(1,\)",
         ),
-        (lambda: demographic_parity_difference([1, 0], ["a", None]), ValueError, "groups: .*got None in sample 1"),
-        (lambda: demographic_parity_difference([1, 0], [math.nan, 1.0]), ValueError, "groups: .*got nan in sample 0"),
+        (
+            lambda: demographic_parity_difference([1, 0], ["a", None]),
+            ValueError,
+            "groups: .*got None in sample 1",
+        ),
+        (
+            lambda: demographic_parity_difference([1, 0], [math.nan, 1.0]),
+            ValueError,
+            "groups: .*got nan in sample 0",
+        ),
         (
             lambda: demographic_parity_difference([1, 0], [{}, 1]),
             TypeError,
@@ -293,8 +386,16 @@ def test_equal_values_share_a_quantile_bin():
             ValueError,
             r"groups\['age'\]: expected shape \(2,\)",
         ),
-        (lambda: demographic_parity_difference([1, 0], {}), ValueError, "groups: expected at least one column"),
-        (lambda: equalized_odds_difference([1, 0], [1], [0, 1]), ValueError, r"y_pred: expected shape \(2,\)"),
+        (
+            lambda: demographic_parity_difference([1, 0], {}),
+            ValueError,
+            "groups: expected at least one column",
+        ),
+        (
+            lambda: equalized_odds_difference([1, 0], [1], [0, 1]),
+            ValueError,
+            r"y_pred: expected shape \(2,\)",
+        ),
         (
             lambda: equalized_odds_difference(torch.tensor([1.0, math.nan]), [1, 0], [0, 1]),
             ValueError,

@@ -9,7 +9,7 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
-from advlearn import _late
+from advlearn import _optional_imports
 from advlearn.metrics import frechet_distance, frechet_from_moments, inception_score, kid
 
 _MODULES = {
@@ -25,7 +25,7 @@ def draw(n: int, d: int, seed: int = 0) -> Tensor:
 
 def peer(name: str) -> Callable[..., object]:
     """A metric of torchmetrics whose images are the features; what it says on import and use is not ours."""
-    _late.torchvision()  # which torchmetrics imports, and which needs care beside a CPU build of torch
+    _optional_imports.torchvision()  # which torchmetrics imports, and which needs care beside a CPU build of torch
     module = importlib.import_module(f"torchmetrics.image.{_MODULES[name]}")
 
     def build(**arguments: object) -> object:
@@ -46,22 +46,31 @@ def test_the_inception_score_agrees_with_torchmetrics():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         expected = metric.compute()[0]
-    assert inception_score(logits, splits=1).mean.item() == pytest.approx(expected.item(), rel=1e-10)
+    assert inception_score(logits, splits=1).mean.item() == pytest.approx(
+        expected.item(), rel=1e-10
+    )
 
 
 def test_the_inception_score_of_splits_is_the_mean_and_population_deviation_of_its_parts():
     logits = 3 * draw(25, 4)
-    parts = [inception_score(part, splits=1).mean.item() for part in (logits[:9], logits[9:17], logits[17:])]
+    parts = [
+        inception_score(part, splits=1).mean.item()
+        for part in (logits[:9], logits[9:17], logits[17:])
+    ]
     score = inception_score(logits, splits=3)
     assert score.mean.item() == pytest.approx(np.mean(parts), rel=1e-12)
     assert score.std.item() == pytest.approx(np.std(parts), rel=1e-12)
 
 
 def test_the_inception_score_runs_from_one_to_the_number_of_classes():
-    assert inception_score(torch.eye(7), splits=1, kind="probabilities").mean.item() == pytest.approx(7, rel=1e-12)
+    assert inception_score(
+        torch.eye(7), splits=1, kind="probabilities"
+    ).mean.item() == pytest.approx(7, rel=1e-12)
     for same in (torch.ones(20, 7) / 7, torch.eye(7)[:1].repeat(20, 1)):
         score = inception_score(same, kind="probabilities")
-        assert score.mean.item() == pytest.approx(1, rel=1e-6) and score.std.item() == pytest.approx(0, abs=1e-12)
+        assert score.mean.item() == pytest.approx(
+            1, rel=1e-6
+        ) and score.std.item() == pytest.approx(0, abs=1e-12)
 
 
 def test_logits_and_their_probabilities_have_one_score():
@@ -100,7 +109,8 @@ def test_the_frechet_distance_of_covariances_that_commute_has_its_closed_form():
 
 
 def test_singular_covariances_of_few_samples_give_the_distance_of_the_plane_they_span():
-    # Three samples in 40 dimensions span a plane; a rotation of the space leaves the distance as it is.
+    # Three samples in 40 dimensions span a plane; a rotation of the space leaves the distance as it
+    # is.
     x, y = draw(3, 2), 2 * draw(3, 2, seed=1) + 1
     embed = torch.linalg.qr(draw(40, 40, seed=2)).Q[:2]
     expected = frechet_distance(x, y).item()
@@ -133,7 +143,9 @@ def test_kid_over_all_samples_is_the_sum_over_pairs():
     def k(a: Tensor, b: Tensor) -> float:
         return float((a @ b / 3 + 1) ** 2)
 
-    own = sum(k(z[i], z[j]) for z in (real, fake) for i in range(5) for j in range(5) if i != j) / 20
+    own = (
+        sum(k(z[i], z[j]) for z in (real, fake) for i in range(5) for j in range(5) if i != j) / 20
+    )
     cross = sum(k(a, b) for a in real for b in fake) / 25
     result = kid(real, fake, subsets=3, subset_size=5, degree=2)
     assert result.mean.item() == pytest.approx(own - 2 * cross, rel=1e-10)
@@ -143,17 +155,23 @@ def test_kid_over_all_samples_is_the_sum_over_pairs():
 def test_the_subsets_of_kid_come_from_the_seed_and_leave_the_global_generator_alone():
     real, fake = draw(40, 3), draw(40, 3, seed=1)
     before = torch.get_rng_state()
-    first, again, other = (kid(real, fake, subsets=2, subset_size=10, seed=s).mean.item() for s in (1, 1, 2))
+    first, again, other = (
+        kid(real, fake, subsets=2, subset_size=10, seed=s).mean.item() for s in (1, 1, 2)
+    )
     assert first == again != other
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_bad_predictions_are_named():
-    with pytest.raises(ValueError, match=r"predictions: expected at least 10 samples, got float32 \(3, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"predictions: expected at least 10 samples, got float32 \(3, 2\)"
+    ):
         inception_score(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="got values down to -1 and row sums from 2 to 2"):
         inception_score(torch.tensor([[-1.0, 3.0]]), splits=1, kind="probabilities")
-    with pytest.raises(ValueError, match="kind: expected one of logits, probabilities, got 'softmax'"):
+    with pytest.raises(
+        ValueError, match="kind: expected one of logits, probabilities, got 'softmax'"
+    ):
         inception_score(torch.zeros(10, 2), kind="softmax")
     with pytest.raises(ValueError, match="splits: expected a whole number of at least 1, got 0"):
         inception_score(torch.zeros(10, 2), splits=0)
@@ -161,17 +179,32 @@ def test_bad_predictions_are_named():
 
 def test_bad_features_and_moments_are_named():
     x, one = draw(5, 2), torch.eye(2)
-    with pytest.raises(ValueError, match=r"fake: expected at least 2 samples, got float64 \(1, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"fake: expected at least 2 samples, got float64 \(1, 2\)"
+    ):
         frechet_distance(x, x[:1])
     with pytest.raises(ValueError, match="real: expected finite values, got 1 NaN or infinite in"):
         frechet_distance(torch.tensor([[math.nan], [1.0]]), x[:, :1])
-    with pytest.raises(ValueError, match=r"mean2: expected shape \(2,\) as mean1, got float32 \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"mean2: expected shape \(2,\) as mean1, got float32 \(3,\)"
+    ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(3), one)
-    with pytest.raises(ValueError, match=r"cov2: expected a float tensor of shape \(2, 2\) as the mean, got float32"):
+    with pytest.raises(
+        ValueError,
+        match=r"cov2: expected a float tensor of shape \(2, 2\) as the mean, got float32",
+    ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(2), torch.eye(3))
-    with pytest.raises(ValueError, match="cov1: expected a symmetric matrix, got asymmetry up to 1"):
-        frechet_from_moments(torch.zeros(2), one + torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.zeros(2), one)
-    with pytest.raises(ValueError, match="cov2: expected a positive semi-definite matrix, got an eigenvalue of -1"):
+    with pytest.raises(
+        ValueError, match="cov1: expected a symmetric matrix, got asymmetry up to 1"
+    ):
+        frechet_from_moments(
+            torch.zeros(2), one + torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.zeros(2), one
+        )
+    with pytest.raises(
+        ValueError, match="cov2: expected a positive semi-definite matrix, got an eigenvalue of -1"
+    ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(2), -one)
-    with pytest.raises(ValueError, match=r"real: expected at least 1000 samples, got float64 \(5, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"real: expected at least 1000 samples, got float64 \(5, 2\)"
+    ):
         kid(x, x)

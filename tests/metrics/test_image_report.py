@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advlearn.data import Source
-from advlearn.metrics import density_coverage, frechet_distance, inception_score, kid, memorisation, precision_recall
+from advlearn.data import ArrayDataset
+from advlearn.metrics import (
+    density_coverage,
+    frechet_distance,
+    inception_score,
+    kid,
+    memorisation,
+    precision_recall,
+)
 from advlearn.metrics.image_report import CAVEATS, image_report, per_class_frechet, sampled_report
 
 
@@ -42,7 +49,10 @@ def test_the_inception_score_comes_with_its_caveats():
     classifier = nn.Linear(16, 5)
     report = image_report(images(40), images(30, 1), nn.Flatten(), classifier=classifier)
     expected = inception_score(classifier(images(40).flatten(1)), 10)
-    assert report.inception == pytest.approx(expected.mean.item()) and report.inception_std == expected.std.item()
+    assert (
+        report.inception == pytest.approx(expected.mean.item())
+        and report.inception_std == expected.std.item()
+    )
     assert CAVEATS in str(report)
 
 
@@ -56,34 +66,54 @@ def test_images_are_resized_before_the_extractor():
     # A constant image is the same at every size.
     flat = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 4, 4)
     report = image_report(flat, flat, extractor, side=3)
-    assert set(seen) == {(1, 3, 3)} and report.frechet == pytest.approx(0, abs=1e-9) and report.dimensions == 9
+    assert (
+        set(seen) == {(1, 3, 3)}
+        and report.frechet == pytest.approx(0, abs=1e-9)
+        and report.dimensions == 9
+    )
 
 
 def test_an_extractor_that_resizes_says_so_itself():
     class Own(nn.Flatten):
         resized = "resized to 2 x 2 by its own"
 
-    assert str(image_report(images(9), images(9), Own())).endswith("16 features of Own; resized to 2 x 2 by its own")
+    assert str(image_report(images(9), images(9), Own())).endswith(
+        "16 features of Own; resized to 2 x 2 by its own"
+    )
     both = image_report(images(9), images(9), Own(), side=3)
-    assert both.resized == "resized to 3 x 3, bilinear, antialiased, then resized to 2 x 2 by its own"
+    assert (
+        both.resized == "resized to 3 x 3, bilinear, antialiased, then resized to 2 x 2 by its own"
+    )
 
 
 def test_copies_of_training_images_are_reported():
     train, real = images(60), images(40, 1)
     report = image_report(train[:20], real, halves, train=train)
     found = memorisation(halves(train[:20]), halves(train), halves(real))
-    assert (report.copies, report.nearer) == (found.copies.item(), found.nearer.item()) == (1.0, 1.0)
-    assert "nearest of 60 training images" in str(report) and "copies, nearer    1.000, 1.000" in str(report)
+    assert (
+        (report.copies, report.nearer) == (found.copies.item(), found.nearer.item()) == (1.0, 1.0)
+    )
+    assert "nearest of 60 training images" in str(
+        report
+    ) and "copies, nearer    1.000, 1.000" in str(report)
     plain = image_report(train[:20], real, halves)
     assert plain.copies is None and plain.train == 0 and "copies" not in str(plain)
 
 
 def test_of_a_run_real_images_are_of_the_test_part_and_copies_of_the_training_part():
-    train, test = Source(images(60), None, "few"), Source(images(40, 1), None, "few-test")
+    train, test = (
+        ArrayDataset(images(60), None, "few"),
+        ArrayDataset(images(40, 1), None, "few-test"),
+    )
     report = sampled_report(images(20, 2), train, test)
     expected = image_report(images(20, 2), test.x, nn.Flatten(), train=train.x)
     assert report.frechet == pytest.approx(expected.frechet) and report.nearer == expected.nearer
-    assert (report.split, report.real, report.train, report.extractor) == ("few-test", 40, 60, "pixels")
+    assert (report.split, report.real, report.train, report.extractor) == (
+        "few-test",
+        40,
+        60,
+        "pixels",
+    )
     assert sampled_report(images(20, 2), train).split == "training part of few"
 
 
@@ -116,14 +146,22 @@ def test_classes_that_were_mixed_up_are_seen_by_class_alone():
 
 
 def test_bad_input_is_one_line():
-    with pytest.raises(ValueError, match=r"^samples: expected more than 5 images \(N, C, H, W\), got float32 \(5, 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"^samples: expected more than 5 images \(N, C, H, W\), got float32 \(5, 1",
+    ):
         image_report(images(5), images(9), halves)
     with pytest.raises(TypeError, match=r"^real: expected float images \(N, C, H, W\), got uint8"):
         image_report(images(9), images(9).byte(), halves)
     with pytest.raises(ValueError, match=r"^side: expected a whole number of at least 1, got 0$"):
         image_report(images(9), images(9), halves, side=0)
     x, y = torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)
-    with pytest.raises(TypeError, match=r"^fake_labels: expected an integer tensor of shape \(3,\), got float32"):
+    with pytest.raises(
+        TypeError, match=r"^fake_labels: expected an integer tensor of shape \(3,\), got float32"
+    ):
         per_class_frechet(x, x, y, y.float())
-    with pytest.raises(ValueError, match=r"^real_labels: expected an integer tensor of shape \(3,\), got int64 \(2,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"^real_labels: expected an integer tensor of shape \(3,\), got int64 \(2,\)",
+    ):
         per_class_frechet(x, x, y[:2], y)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from advlearn import _late
+from advlearn import _optional_imports
 from advlearn.metrics import features
 from advlearn.metrics.inception import FEATURES, Inception
 
@@ -12,7 +12,9 @@ from advlearn.metrics.inception import FEATURES, Inception
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state dict in the form of torchvision's, with small random weights."""
-    net = _late.torchvision().models.inception_v3(weights=None, transform_input=True, init_weights=False)
+    net = _optional_imports.torchvision().models.inception_v3(
+        weights=None, transform_input=True, init_weights=False
+    )
     path = tmp_path_factory.mktemp("weights") / "inception.pt"
     torch.save(net.state_dict(), path)
     return path
@@ -20,7 +22,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def theirs(file: Path, x: Tensor) -> Tensor:
     """Logits of torchvision's own network, built as its weights ask for, for images normalised as they ask for."""
-    models = _late.torchvision().models
+    models = _optional_imports.torchvision().models
     net = models.inception_v3(weights=None, transform_input=True, init_weights=False)
     net.load_state_dict(torch.load(file, weights_only=True))
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -46,24 +48,29 @@ def test_small_and_grey_images_are_brought_to_its_form(file: Path) -> None:
 
 def test_what_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        FileNotFoundError, match=r"^weights: expected a file with Inception's weights, got '.*none.pt'$"
+        FileNotFoundError,
+        match=r"^weights: expected a file with Inception's weights, got '.*none.pt'$",
     ):
         Inception(tmp_path / "none.pt")
     torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(ValueError, match=r"^weights: expected a state dict of inception_v3 in .*other.pt: .*") as error:
+    with pytest.raises(
+        ValueError, match=r"^weights: expected a state dict of inception_v3 in .*other.pt: .*"
+    ) as error:
         Inception(tmp_path / "other.pt")
     assert "\n" not in str(error.value)
     # A cache that is a file can hold nothing: torch fails before it asks the network.
     (tmp_path / "cache").write_text("")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     with pytest.raises(
-        FileNotFoundError, match=r"^weights: torchvision's Inception-v3 is not at hand .*; pass a file$"
+        FileNotFoundError,
+        match=r"^weights: torchvision's Inception-v3 is not at hand .*; pass a file$",
     ):
         Inception()
 
 
 def test_images_of_another_form_are_one_line(file: Path) -> None:
     with pytest.raises(
-        ValueError, match=r"^images: expected \(N, 1 or 3, H, W\) in \[-1, 1\], got float32 \(2, 4, 8, 8\)"
+        ValueError,
+        match=r"^images: expected \(N, 1 or 3, H, W\) in \[-1, 1\], got float32 \(2, 4, 8, 8\)",
     ):
         Inception(file)(torch.zeros(2, 4, 8, 8))

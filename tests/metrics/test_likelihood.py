@@ -30,13 +30,17 @@ def test_the_log_likelihood_is_scipys():
 
 def test_a_point_far_from_every_sample_has_a_finite_log_likelihood():
     value = kde_log_likelihood(torch.zeros(1, 1), torch.full((1, 1), 1e3), 0.1).item()
-    assert value == pytest.approx(-0.5 * 1e8 - math.log(0.1) - 0.5 * math.log(2 * math.pi), rel=1e-12)
+    assert value == pytest.approx(
+        -0.5 * 1e8 - math.log(0.1) - 0.5 * math.log(2 * math.pi), rel=1e-12
+    )
 
 
 def test_the_bandwidth_is_the_best_of_the_grid_on_the_validation_data():
     samples, validation = draw(200, 2), draw(200, 2, seed=1)
     grid = [0.01, 0.1, 0.3, 1.0, 10.0]
-    scores = {h: KernelDensity(bandwidth=h).fit(samples.numpy()).score(validation.numpy()) for h in grid}
+    scores = {
+        h: KernelDensity(bandwidth=h).fit(samples.numpy()).score(validation.numpy()) for h in grid
+    }
     best = kde_bandwidth(samples, validation, grid)
     assert best == max(scores, key=scores.__getitem__) == 0.3
 
@@ -49,7 +53,9 @@ def test_bad_input_is_named():
     x = torch.zeros(3, 2)
     with pytest.raises(ValueError, match="bandwidth: expected a finite number above 0, got -1"):
         kde_log_likelihood(x, x, -1)
-    with pytest.raises(ValueError, match=r"test: expected 2 columns as in samples, got float32 \(3, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"test: expected 2 columns as in samples, got float32 \(3, 1\)"
+    ):
         kde_log_likelihood(x, x[:, :1], 1.0)
     with pytest.raises(ValueError, match="samples: expected at least 1 samples, got"):
         kde_log_likelihood(x[:0], x, 1.0)

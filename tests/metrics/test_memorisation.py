@@ -13,7 +13,9 @@ def draw(n: int, d: int = 3, seed: int = 0):
 @pytest.mark.parametrize("d", [3, 80])
 def test_the_nearest_are_those_of_scikit_learn(d, monkeypatch):
     samples, train = draw(30, d), draw(70, d, seed=1)
-    distances, indices = NearestNeighbors(n_neighbors=1).fit(train.numpy()).kneighbors(samples.numpy())
+    distances, indices = (
+        NearestNeighbors(n_neighbors=1).fit(train.numpy()).kneighbors(samples.numpy())
+    )
     for block in (1 << 20, 500):
         monkeypatch.setattr("advlearn.metrics._distances._BLOCK", block)
         found = nearest(samples, train)
@@ -25,7 +27,9 @@ def test_the_nearest_are_those_of_scikit_learn(d, monkeypatch):
 def test_the_k_nearest_are_those_of_scikit_learn(block, monkeypatch):
     monkeypatch.setattr("advlearn.metrics._distances._BLOCK", block)
     samples, train = draw(30), draw(70, seed=1)
-    distances, indices = NearestNeighbors(n_neighbors=5).fit(train.numpy()).kneighbors(samples.numpy())
+    distances, indices = (
+        NearestNeighbors(n_neighbors=5).fit(train.numpy()).kneighbors(samples.numpy())
+    )
     found = nearest_k(samples, train, 5)
     assert found.indices.tolist() == indices.tolist()
     torch.testing.assert_close(found.distances, torch.from_numpy(distances))
@@ -42,14 +46,20 @@ def test_of_equally_near_training_samples_the_first_is_given(monkeypatch):
 def test_copies_are_found_out():
     train, held_out = draw(400), draw(300, seed=1)
     copied = memorisation(train[:100] + 1e-6, train, held_out)
-    assert copied.copies == 1 and copied.nearer == 1 and copied.nearest.indices.tolist() == list(range(100))
+    assert (
+        copied.copies == 1
+        and copied.nearer == 1
+        and copied.nearest.indices.tolist() == list(range(100))
+    )
     half = memorisation(torch.cat([train[:150], draw(150, seed=2)]), train, held_out)
     assert half.copies.item() == pytest.approx(0.5, abs=0.02) and 0.7 < half.nearer < 0.8
 
 
 def test_new_samples_of_the_law_are_none():
     fresh = memorisation(draw(2000, seed=2), draw(500), draw(2000, seed=1), level=0.05)
-    assert fresh.copies.item() == pytest.approx(0.05, abs=0.02) and fresh.nearer.item() == pytest.approx(0.5, abs=0.03)
+    assert fresh.copies.item() == pytest.approx(
+        0.05, abs=0.02
+    ) and fresh.nearer.item() == pytest.approx(0.5, abs=0.03)
     far = memorisation(draw(100, seed=2) + 50, draw(500), draw(100, seed=1))
     assert far.copies == 0 and far.nearer == 0
 
@@ -65,9 +75,13 @@ def test_it_is_the_statistic_of_mann_and_whitney_with_its_ties():
 
 def test_bad_input_is_named():
     x = torch.zeros(3, 2)
-    with pytest.raises(ValueError, match="level: expected a finite number above 0 and at most 1, got 0"):
+    with pytest.raises(
+        ValueError, match="level: expected a finite number above 0 and at most 1, got 0"
+    ):
         memorisation(x, x, x, level=0)
-    with pytest.raises(ValueError, match=r"held_out: expected 2 columns as in samples, got float32 \(3, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"held_out: expected 2 columns as in samples, got float32 \(3, 1\)"
+    ):
         memorisation(x, x, x[:, :1])
     with pytest.raises(TypeError, match="samples: expected a float tensor"):
         memorisation(x.long(), x, x)

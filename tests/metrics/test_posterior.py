@@ -23,9 +23,13 @@ def test_holes_are_the_prior_that_no_code_reaches_and_strays_the_codes_beyond_it
     one_sided = posterior_report(half, prior)
     assert one_sided.holes.item() == pytest.approx(0.5, abs=0.07) and one_sided.strays < 0.05
     wide = posterior_report(draw(1500, seed=1) * 4, prior)
-    # Codes of the law N(0, 16 I) beyond the radius that holds all draws of the prior: 1 - exp(-r^2 / 32).
+    # Codes of the law N(0, 16 I) beyond the radius that holds all draws of the prior: 1 - exp(-r^2
+    # / 32).
     reach = prior.norm(dim=1).max().item()
-    assert wide.strays.item() == pytest.approx(math.exp(-(reach**2) / 32), abs=0.1) and wide.holes < 0.3
+    assert (
+        wide.strays.item() == pytest.approx(math.exp(-(reach**2) / 32), abs=0.1)
+        and wide.holes < 0.3
+    )
     assert wide.mmd > 0.05 and one_sided.mmd > 0.05
 
 
@@ -36,7 +40,9 @@ def test_it_is_the_metrics_it_is_made_of():
     assert (report.holes, report.strays) == (1 - recall, 1 - precision)
     median = torch.pdist(prior).median().item()
     lengths = [median * factor for factor in (0.25, 0.5, 1, 2, 4)]
-    assert report.mmd.item() == pytest.approx(mmd(codes, prior, bandwidths=lengths).item(), rel=1e-6)
+    assert report.mmd.item() == pytest.approx(
+        mmd(codes, prior, bandwidths=lengths).item(), rel=1e-6
+    )
 
 
 def test_information_of_independent_and_of_equal_codes():
@@ -44,7 +50,9 @@ def test_information_of_independent_and_of_equal_codes():
     equal = torch.eye(3, dtype=torch.float64)[labels]
     assert mutual_information(equal, labels).item() == pytest.approx(math.log(3))
     assert mutual_information(equal.roll(1, 1), labels).item() == pytest.approx(math.log(3))
-    assert mutual_information(torch.full((12, 4), 0.25), labels).item() == pytest.approx(0, abs=1e-9)
+    assert mutual_information(torch.full((12, 4), 0.25), labels).item() == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_information_of_a_noisy_channel():

@@ -22,8 +22,9 @@ def draw(n: int, d: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.5])
 def test_proxy_a_distance_of_two_gaussians_has_its_closed_form(shift):
-    # The best linear classifier of N(0, I) and N(m, I) errs with probability Phi(-|m| / 2). The sizes differ, and
-    # the tolerance is above four standard errors of 2 (1 - 2 e) with 5,000 held-out samples of the smaller domain.
+    # The best linear classifier of N(0, I) and N(m, I) errs with probability Phi(-|m| / 2). The
+    # sizes differ, and the tolerance is above four standard errors of 2 (1 - 2 e) with 5,000
+    # held-out samples of the smaller domain.
     source, target = draw(20_000, 3), draw(10_000, 3, seed=1) + shift / math.sqrt(3)
     error = 0.5 * math.erfc(shift / 2 / math.sqrt(2))
     tolerance = 4 * 4 * math.sqrt(error * (1 - error) / 5000) / math.sqrt(2)
@@ -37,7 +38,9 @@ def test_proxy_a_distance_is_seeded_and_does_not_look_at_scale_or_the_global_sta
     values = [proxy_a_distance(source, target, seed=seed) for seed in (0, 0, 1)]
     assert values[0] == values[1] != values[2]
     assert (np.random.get_state()[1] == before).all()
-    assert proxy_a_distance(source.numpy() * 1e3 + 7, target.numpy() * 1e3 + 7) == pytest.approx(values[0], abs=0.1)
+    assert proxy_a_distance(source.numpy() * 1e3 + 7, target.numpy() * 1e3 + 7) == pytest.approx(
+        values[0], abs=0.1
+    )
 
 
 def test_accuracy_by_hand():
@@ -47,7 +50,9 @@ def test_accuracy_by_hand():
     assert accuracy(scores.numpy(), labels.numpy().astype(np.uint8)) == 0.75
     assert per_class_accuracy(scores, labels).nan_to_num(-1).tolist() == [0.5, 1.0, 1.0, -1.0]
     assert per_class_accuracy(scores.argmax(1), labels).tolist() == [0.5, 1.0, 1.0]
-    assert per_class_accuracy(torch.tensor([3, 0]), torch.tensor([0, 0])).nan_to_num(-1).tolist() == [0.5, -1, -1, -1]
+    assert per_class_accuracy(torch.tensor([3, 0]), torch.tensor([0, 0])).nan_to_num(
+        -1
+    ).tolist() == [0.5, -1, -1, -1]
 
 
 def test_information_maximisation_by_hand():
@@ -56,8 +61,12 @@ def test_information_maximisation_by_hand():
     assert information_maximisation(torch.zeros(5, 3)) == pytest.approx(0.0, abs=1e-12)  # unsure
     assert information_maximisation(sure[[1, 1, 1]]) == pytest.approx(0.0, abs=1e-12)  # collapsed
     p = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
-    assert information_maximisation(p.log()) == pytest.approx(math.log(2) + 0.8 * math.log(0.8) + 0.2 * math.log(0.2))
-    assert information_maximisation(p.log().numpy() + 4.0) == pytest.approx(information_maximisation(p.log()))
+    assert information_maximisation(p.log()) == pytest.approx(
+        math.log(2) + 0.8 * math.log(0.8) + 0.2 * math.log(0.2)
+    )
+    assert information_maximisation(p.log().numpy() + 4.0) == pytest.approx(
+        information_maximisation(p.log())
+    )
     assert information_maximisation(1e4 * torch.eye(3)) == pytest.approx(math.log(3))
 
 
@@ -81,7 +90,8 @@ def test_soft_neighbourhood_density_is_its_definition_in_blocks_of_any_size(bloc
 
 
 def test_soft_neighbourhood_density_by_hand():
-    # Two samples at one corner and one at another. From the pair the weights are 1 and exp(-1 / t); from the third 1/2.
+    # Two samples at one corner and one at another. From the pair the weights are 1 and exp(-1 / t);
+    # from the third 1/2.
     logits = 200.0 * torch.eye(3)[[0, 0, 2]]
     q = 1 / (1 + math.exp(-1 / 0.5))
     pair = -q * math.log(q) - (1 - q) * math.log(1 - q)
@@ -105,28 +115,68 @@ def test_reverse_validation_tells_a_right_labelling_from_a_wrong_one():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: proxy_a_distance(draw(3, 2), draw(9, 2)), ValueError, "source: expected at least 4 samples"),
-        (lambda: proxy_a_distance(draw(9, 2), draw(9, 3)), ValueError, "target: expected 2 columns"),
+        (
+            lambda: proxy_a_distance(draw(3, 2), draw(9, 2)),
+            ValueError,
+            "source: expected at least 4 samples",
+        ),
+        (
+            lambda: proxy_a_distance(draw(9, 2), draw(9, 3)),
+            ValueError,
+            "target: expected 2 columns",
+        ),
         (lambda: proxy_a_distance([1.0], draw(9, 3)), TypeError, "source: expected a float tensor"),
         (
             lambda: accuracy(torch.tensor([1, 0]), torch.tensor([1])),
             ValueError,
             r"predictions: .*\(1,\), got int64 \(2,\)",
         ),
-        (lambda: accuracy(torch.zeros(2, 3), torch.tensor([0, 3])), ValueError, r"labels: .*\[0, 3\) as scored, got 3"),
-        (lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0, -1])), ValueError, "labels: .*from 0 on, got -1"),
-        (lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0.0, 1.0])), TypeError, "labels: expected integers"),
-        (lambda: information_maximisation(torch.full((2, 2), math.nan)), ValueError, "logits: expected finite"),
-        (lambda: information_maximisation(torch.zeros(4)), ValueError, r"logits: .*\(N, K\), got float32 \(4,\)"),
-        (lambda: soft_neighbourhood_density(torch.zeros(1, 2)), ValueError, "logits: expected at least 2 samples"),
-        (lambda: soft_neighbourhood_density(torch.zeros(4, 2), 0.0), ValueError, "temperature: .*above 0"),
         (
-            lambda: reverse_validation(draw(4, 2), torch.tensor([0, 1]), draw(4, 2), torch.zeros(4, dtype=torch.int64)),
+            lambda: accuracy(torch.zeros(2, 3), torch.tensor([0, 3])),
+            ValueError,
+            r"labels: .*\[0, 3\) as scored, got 3",
+        ),
+        (
+            lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0, -1])),
+            ValueError,
+            "labels: .*from 0 on, got -1",
+        ),
+        (
+            lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0.0, 1.0])),
+            TypeError,
+            "labels: expected integers",
+        ),
+        (
+            lambda: information_maximisation(torch.full((2, 2), math.nan)),
+            ValueError,
+            "logits: expected finite",
+        ),
+        (
+            lambda: information_maximisation(torch.zeros(4)),
+            ValueError,
+            r"logits: .*\(N, K\), got float32 \(4,\)",
+        ),
+        (
+            lambda: soft_neighbourhood_density(torch.zeros(1, 2)),
+            ValueError,
+            "logits: expected at least 2 samples",
+        ),
+        (
+            lambda: soft_neighbourhood_density(torch.zeros(4, 2), 0.0),
+            ValueError,
+            "temperature: .*above 0",
+        ),
+        (
+            lambda: reverse_validation(
+                draw(4, 2), torch.tensor([0, 1]), draw(4, 2), torch.zeros(4, dtype=torch.int64)
+            ),
             ValueError,
             r"source_labels: expected integers of shape \(4,\)",
         ),
         (
-            lambda: reverse_validation(draw(4, 2), torch.tensor([0, 1, 0, 1]), draw(4, 2), torch.tensor([0])),
+            lambda: reverse_validation(
+                draw(4, 2), torch.tensor([0, 1, 0, 1]), draw(4, 2), torch.tensor([0])
+            ),
             ValueError,
             r"target_predictions: expected integers of shape \(4,\)",
         ),

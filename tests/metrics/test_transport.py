@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from advlearn import _late
+from advlearn import _optional_imports
 from advlearn.metrics import sinkhorn_divergence, sliced_wasserstein, wasserstein_1d
 from advlearn.metrics.transport import _directions
 
@@ -24,7 +24,9 @@ def quantiles(n: int) -> Tensor:
 def pot_entropic_cost(x: Tensor, y: Tensor, epsilon: float, p: float) -> float:
     a, b = np.full(len(x), 1 / len(x)), np.full(len(y), 1 / len(y))
     cost = torch.cdist(x, y).numpy() ** p
-    plan = _late.ot().bregman.sinkhorn_log(a, b, cost, epsilon, numItermax=20000, stopThr=1e-9)
+    plan = _optional_imports.ot().bregman.sinkhorn_log(
+        a, b, cost, epsilon, numItermax=20000, stopThr=1e-9
+    )
     return float((plan * cost).sum() + epsilon * (plan * np.log(plan / np.outer(a, b))).sum())
 
 
@@ -49,15 +51,18 @@ def gaussian_entropic_cost(m: float, u: float, v: float, epsilon: float) -> floa
 def test_sinkhorn_divergence_of_two_gaussians_has_its_closed_form(epsilon, m, scale):
     expected = gaussian_entropic_cost(m, 1, scale**2, epsilon)
     expected -= 0.5 * (
-        gaussian_entropic_cost(0, 1, 1, epsilon) + gaussian_entropic_cost(0, scale**2, scale**2, epsilon)
+        gaussian_entropic_cost(0, 1, 1, epsilon)
+        + gaussian_entropic_cost(0, scale**2, scale**2, epsilon)
     )
     x = quantiles(400)
-    assert sinkhorn_divergence(x, m + scale * x, epsilon).item() == pytest.approx(expected, rel=0.01)
+    assert sinkhorn_divergence(x, m + scale * x, epsilon).item() == pytest.approx(
+        expected, rel=0.01
+    )
 
 
 def test_a_small_epsilon_gives_the_exact_transport_cost():
     x, y = draw(8, 2), draw(8, 2, seed=1) + 1.0
-    exact = _late.ot().emd2([], [], torch.cdist(x, y).square().numpy())
+    exact = _optional_imports.ot().emd2([], [], torch.cdist(x, y).square().numpy())
     value = sinkhorn_divergence(x, y, epsilon=0.01, max_iterations=20000).item()
     assert value == pytest.approx(exact, rel=1e-3)
 
@@ -65,7 +70,9 @@ def test_a_small_epsilon_gives_the_exact_transport_cost():
 def test_a_large_epsilon_gives_half_the_energy_distance_for_p_of_one():
     x, y = draw(8, 2), draw(11, 2, seed=1) + 1.0
     cross, own = torch.cdist(x, y).mean(), torch.cdist(x, x).mean() + torch.cdist(y, y).mean()
-    assert sinkhorn_divergence(x, y, epsilon=1e6, p=1).item() == pytest.approx((cross - own / 2).item(), rel=1e-4)
+    assert sinkhorn_divergence(x, y, epsilon=1e6, p=1).item() == pytest.approx(
+        (cross - own / 2).item(), rel=1e-4
+    )
 
 
 def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_shift():
@@ -73,7 +80,8 @@ def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_sh
     assert sinkhorn_divergence(x, x.flip(0), 0.3).item() == pytest.approx(0.0, abs=1e-6)
     there, back = sinkhorn_divergence(x, y, 0.3).item(), sinkhorn_divergence(y, x, 0.3).item()
     assert there == pytest.approx(back, rel=1e-6)
-    # With p = 2 a shift adds |m|^2 at any epsilon, for the cross term of the square is constant on couplings.
+    # With p = 2 a shift adds |m|^2 at any epsilon, for the cross term of the square is constant on
+    # couplings.
     shift = torch.tensor([3.0, 4.0], dtype=torch.float64)
     assert sinkhorn_divergence(x, x + shift, 0.3).item() == pytest.approx(25.0, rel=1e-6)
     nothing = sinkhorn_divergence(torch.zeros(3, 1), torch.zeros(2, 1), 0.1).item()
@@ -86,7 +94,7 @@ def test_an_iteration_that_does_not_settle_warns():
         sinkhorn_divergence(x, y, epsilon=1e-3, max_iterations=1)
 
 
-numbers = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=20)
+numbers = st.lists(st.floats(-50, 50, base_channels=32), min_size=1, max_size=20)
 
 
 @settings(max_examples=100, deadline=None)
@@ -107,14 +115,17 @@ def test_wasserstein_1d_between_normals_is_the_shift_or_the_scale():
 def test_sliced_wasserstein_agrees_with_pot_along_the_same_directions(p):
     x, y = draw(20, 4), 1.5 * draw(33, 4, seed=1) + 0.5
     directions = _directions(4, 50, seed=3)
-    expected = _late.ot().sliced_wasserstein_distance(x, y, projections=directions.T, p=p)
+    expected = _optional_imports.ot().sliced_wasserstein_distance(
+        x, y, projections=directions.T, p=p
+    )
     value = sliced_wasserstein(x, y, projections=50, p=p, seed=3).item()
     assert value == pytest.approx(float(expected), rel=1e-10)
 
 
 def test_sliced_wasserstein_of_a_shift_is_its_length_over_the_root_of_the_width():
     x, shift = draw(10, 3), torch.tensor([0.0, 3.0, 4.0], dtype=torch.float64)
-    # The mean of (u m)^2 over the sphere is |m|^2 / d; 1.6 % is five standard errors of 20 000 draws.
+    # The mean of (u m)^2 over the sphere is |m|^2 / d; 1.6 % is five standard errors of 20 000
+    # draws.
     value = sliced_wasserstein(x, x + shift, projections=20_000).item()
     assert value == pytest.approx(5 / math.sqrt(3), rel=0.016)
 
@@ -122,7 +133,9 @@ def test_sliced_wasserstein_of_a_shift_is_its_length_over_the_root_of_the_width(
 def test_the_directions_have_length_one_come_from_the_seed_and_leave_the_global_generator_alone():
     x, y = draw(10, 3), draw(10, 3, seed=1)
     before = torch.get_rng_state()
-    first, again, other = (sliced_wasserstein(x, y, projections=5, seed=s).item() for s in (1, 1, 2))
+    first, again, other = (
+        sliced_wasserstein(x, y, projections=5, seed=s).item() for s in (1, 1, 2)
+    )
     assert first == again != other
     assert torch.equal(torch.get_rng_state(), before)
     torch.testing.assert_close(_directions(3, 7, 0).norm(dim=1), torch.ones(7, dtype=torch.float64))
@@ -134,11 +147,15 @@ def test_bad_input_is_named():
         sinkhorn_divergence(x, x, epsilon=0)
     with pytest.raises(ValueError, match=r"p: expected a finite number of at least 1, got 0\.5"):
         sinkhorn_divergence(x, x, epsilon=1, p=0.5)
-    with pytest.raises(ValueError, match=r"x: expected a float tensor of shape \(N,\), got float32 \(4, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"x: expected a float tensor of shape \(N,\), got float32 \(4, 2\)"
+    ):
         wasserstein_1d(x, x[:, 0])
     with pytest.raises(ValueError, match=r"y: expected at least 1 samples, got float32 \(0,\)"):
         wasserstein_1d(x[:, 0], torch.zeros(0))
-    with pytest.raises(ValueError, match="projections: expected a whole number of at least 1, got 0"):
+    with pytest.raises(
+        ValueError, match="projections: expected a whole number of at least 1, got 0"
+    ):
         sliced_wasserstein(x, x, projections=0)
     with pytest.raises(ValueError, match="y: expected finite values, got 1 NaN or infinite"):
         sliced_wasserstein(x, torch.tensor([[0.0, math.inf]]))

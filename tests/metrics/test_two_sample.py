@@ -33,7 +33,16 @@ def brute_force(x: Tensor, y: Tensor, kernel: str, lengths: list[float], unbiase
         return float(np.mean([(1 + r**2 / (2 * a * s**2)) ** -a for s in lengths for a in alphas]))
 
     def within(z: Tensor) -> float:
-        return float(np.mean([k(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j or not unbiased]))
+        return float(
+            np.mean(
+                [
+                    k(a, b)
+                    for i, a in enumerate(z)
+                    for j, b in enumerate(z)
+                    if i != j or not unbiased
+                ]
+            )
+        )
 
     return within(x) + within(y) - 2 * float(np.mean([k(a, b) for a in x for b in y]))
 
@@ -49,25 +58,33 @@ def test_mmd_equals_the_sum_over_pairs(kernel, unbiased):
 
 @pytest.mark.parametrize("s", [0.5, 1.0, 3.0])
 def test_rbf_mmd_of_two_gaussians_has_its_closed_form(s):
-    # E k(x, y) for x - y normal with variance v and mean m is s / sqrt(s^2 + v) exp(-m^2 / (2 (s^2 + v))).
+    # E k(x, y) for x - y normal with variance v and mean m is s / sqrt(s^2 + v) exp(-m^2 / (2 (s^2
+    # + v))).
     x, shift, scale = quantiles(1000), 1.5, 2.0
 
     def mean_kernel(m: float, v: float) -> float:
         return s / math.sqrt(s**2 + v) * math.exp(-(m**2) / (2 * (s**2 + v)))
 
-    expected = mean_kernel(0, 2) + mean_kernel(0, 2 * scale**2) - 2 * mean_kernel(shift, 1 + scale**2)
-    assert mmd(x, shift + scale * x, bandwidths=[s], unbiased=False).item() == pytest.approx(expected, rel=5e-3)
+    expected = (
+        mean_kernel(0, 2) + mean_kernel(0, 2 * scale**2) - 2 * mean_kernel(shift, 1 + scale**2)
+    )
+    assert mmd(x, shift + scale * x, bandwidths=[s], unbiased=False).item() == pytest.approx(
+        expected, rel=5e-3
+    )
 
 
 def test_the_unbiased_mmd_has_mean_zero_between_equal_distributions_and_the_biased_one_has_not():
-    # Over all ways to split six points into two threes, exactly: the two halves have the same distribution.
+    # Over all ways to split six points into two threes, exactly: the two halves have the same
+    # distribution.
     points = draw(6, 2)
     splits = [m for m in range(64) if bin(m).count("1") == 3]
     values = {True: [], False: []}
     for m in splits:
         chosen = torch.tensor([bool(m >> i & 1) for i in range(6)])
         for unbiased, into in values.items():
-            into.append(mmd(points[chosen], points[~chosen], bandwidths=[1.0], unbiased=unbiased).item())
+            into.append(
+                mmd(points[chosen], points[~chosen], bandwidths=[1.0], unbiased=unbiased).item()
+            )
     assert np.mean(values[True]) == pytest.approx(0.0, abs=1e-12)
     assert np.mean(values[False]) > 0.1
 
@@ -83,13 +100,17 @@ def test_equal_sets_have_distance_zero_and_the_arguments_can_be_swapped(kernel):
 def test_the_median_heuristic_makes_the_value_independent_of_the_unit():
     x, y = draw(30, 2), draw(30, 2, seed=1) + 1.0
     for kernel in ("rbf", "rational-quadratic"):
-        assert mmd(1e3 * x, 1e3 * y, kernel).item() == pytest.approx(mmd(x, y, kernel).item(), rel=1e-9)
+        assert mmd(1e3 * x, 1e3 * y, kernel).item() == pytest.approx(
+            mmd(x, y, kernel).item(), rel=1e-9
+        )
 
 
 def test_the_default_bandwidths_are_multiples_of_the_median_distance():
     x, y = torch.tensor([[0.0], [0.0]]), torch.tensor([[3.0], [3.0]])  # positive distances: all 3
     for kernel, lengths in (("rbf", [0.75, 1.5, 3.0, 6.0, 12.0]), ("rational-quadratic", [3.0])):
-        assert mmd(x, y, kernel).item() == pytest.approx(mmd(x, y, kernel, lengths).item(), rel=1e-12)
+        assert mmd(x, y, kernel).item() == pytest.approx(
+            mmd(x, y, kernel, lengths).item(), rel=1e-12
+        )
 
 
 def test_points_that_all_coincide_have_distance_zero():
@@ -111,9 +132,14 @@ def test_wide_features_far_from_the_origin_keep_their_distances():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(-9, 9), min_size=1, max_size=12), st.lists(st.floats(-9, 9), min_size=1, max_size=12))
+@given(
+    st.lists(st.floats(-9, 9), min_size=1, max_size=12),
+    st.lists(st.floats(-9, 9), min_size=1, max_size=12),
+)
 def test_energy_distance_is_the_square_of_scipys(u, v):
-    value = energy_distance(torch.tensor(u)[:, None].double(), torch.tensor(v)[:, None].double()).item()
+    value = energy_distance(
+        torch.tensor(u)[:, None].double(), torch.tensor(v)[:, None].double()
+    ).item()
     expected = stats.energy_distance(torch.tensor(u).numpy(), torch.tensor(v).numpy()) ** 2
     assert value == pytest.approx(expected, abs=1e-6)
 
@@ -136,14 +162,24 @@ def test_half_precision_and_gradients_are_accepted_and_dropped():
 @pytest.mark.parametrize(
     ("x", "y", "error", "message"),
     [
-        (torch.zeros(3), torch.zeros(3, 1), ValueError, r"x: expected .* shape \(N, d\), got float32 \(3,\)"),
+        (
+            torch.zeros(3),
+            torch.zeros(3, 1),
+            ValueError,
+            r"x: expected .* shape \(N, d\), got float32 \(3,\)",
+        ),
         (
             torch.zeros(2, 0),
             torch.zeros(2, 0),
             ValueError,
             r"x: expected .* shape \(N, d\), got float32 \(2, 0\)",
         ),
-        (torch.zeros(3, 1), torch.zeros(3, 2), ValueError, r"y: expected 1 columns as in x, got .* \(3, 2\)"),
+        (
+            torch.zeros(3, 1),
+            torch.zeros(3, 2),
+            ValueError,
+            r"y: expected 1 columns as in x, got .* \(3, 2\)",
+        ),
         (
             torch.zeros(3, 1),
             torch.zeros(1, 1),
@@ -156,7 +192,12 @@ def test_half_precision_and_gradients_are_accepted_and_dropped():
             TypeError,
             r"x: expected a float .* got int64 \(3, 1\)",
         ),
-        (torch.zeros(3, 1), [[1.0]], TypeError, r"y: expected a float tensor of shape \(N, d\), got list"),
+        (
+            torch.zeros(3, 1),
+            [[1.0]],
+            TypeError,
+            r"y: expected a float tensor of shape \(N, d\), got list",
+        ),
         (
             torch.tensor([[math.nan], [0.0]]),
             torch.zeros(2, 1),
@@ -173,11 +214,15 @@ def test_bad_samples_are_named_in_one_line(x, y, error, message):
 
 def test_bad_kernels_and_bandwidths_are_named():
     x = torch.zeros(3, 1)
-    with pytest.raises(ValueError, match="kernel: expected one of rbf, rational-quadratic, energy, got 'cosine'"):
+    with pytest.raises(
+        ValueError, match="kernel: expected one of rbf, rational-quadratic, energy, got 'cosine'"
+    ):
         mmd(x, x, kernel="cosine")
     with pytest.raises(ValueError, match="bandwidths: expected a finite number above 0, got 0"):
         mmd(x, x, bandwidths=[1.0, 0.0])
     with pytest.raises(ValueError, match="bandwidths: expected at least one length, got none"):
         mmd(x, x, bandwidths=[])
-    with pytest.raises(ValueError, match="bandwidths: expected None, for the energy kernel has none"):
+    with pytest.raises(
+        ValueError, match="bandwidths: expected None, for the energy kernel has none"
+    ):
         mmd(x, x, kernel="energy", bandwidths=[1.0])

@@ -23,22 +23,30 @@ def test_it_starts_as_the_identity_and_its_gate_learns() -> None:
 
 def test_it_is_its_formula() -> None:
     x, layer = torch.randn(2, 16, 4, 6), opened()
-    weight = {name: getattr(layer, name).weight[:, :, 0, 0] for name in ("query", "key", "value", "output")}
+    weight = {
+        name: getattr(layer, name).weight[:, :, 0, 0]
+        for name in ("query", "key", "value", "output")
+    }
     y = layer(x)
     for sample, made in zip(x, y, strict=True):
-        pooled = {n: max_pool2d(torch.einsum("oc,chw->ohw", weight[n], sample)[None], 2)[0] for n in ("key", "value")}
+        pooled = {
+            n: max_pool2d(torch.einsum("oc,chw->ohw", weight[n], sample)[None], 2)[0]
+            for n in ("key", "value")
+        }
         for i in range(4):
             for j in range(6):
                 query = weight["query"] @ sample[:, i, j]
                 weights = torch.softmax((query[:, None, None] * pooled["key"]).sum(0).flatten(), 0)
                 found = pooled["value"].flatten(1) @ weights
-                torch.testing.assert_close(made[:, i, j], sample[:, i, j] + 0.7 * weight["output"] @ found)
+                torch.testing.assert_close(
+                    made[:, i, j], sample[:, i, j] + 0.7 * weight["output"] @ found
+                )
 
 
 def test_a_query_that_asks_nothing_gets_the_mean() -> None:
     x, layer = torch.randn(2, 16, 4, 4), opened()
     torch.nn.init.zeros_(layer.query.weight)
-    mean = max_pool2d(layer.value(x), 2).mean((2, 3), keepdim=True)
+    mean = max_pool2d(layer.output(x), 2).mean((2, 3), keepdim=True)
     torch.testing.assert_close(layer(x), x + 0.7 * layer.output(mean).expand_as(x))
 
 

@@ -30,9 +30,13 @@ def test_each_class_has_its_gain_and_bias() -> None:
     nn.init.normal_(layer.bias.weight)
     x, y = torch.randn(5, 2, 3, 3), torch.tensor([0, 2, 1, 1, 0])
     c = class_indicators(y, 3, like=x)
-    normal = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+    normal = (x - x.mean((0, 2, 3), keepdim=True)) / (
+        x.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5
+    ).sqrt()
     gain, bias = layer.gain.weight.T[y], layer.bias.weight.T[y]
-    torch.testing.assert_close(layer(x, c), (1 + gain)[:, :, None, None] * normal + bias[:, :, None, None])
+    torch.testing.assert_close(
+        layer(x, c), (1 + gain)[:, :, None, None] * normal + bias[:, :, None, None]
+    )
 
 
 def test_a_score_is_linear_and_a_projection() -> None:
@@ -40,7 +44,9 @@ def test_a_score_is_linear_and_a_projection() -> None:
     assert head.projection is not None
     h, y = torch.randn(5, 4), torch.tensor([0, 2, 1, 1, 0])
     table = head.projection.weight.T.unflatten(1, (2, 4))
-    expected = torch.stack([head.linear.weight @ h[i] + head.linear.bias + table[y[i]] @ h[i] for i in range(5)])
+    expected = torch.stack(
+        [head.linear.weight @ h[i] + head.linear.bias + table[y[i]] @ h[i] for i in range(5)]
+    )
     torch.testing.assert_close(head(h, class_indicators(y, 3, like=h)), expected)
 
 
@@ -49,7 +55,9 @@ def test_without_a_condition_a_score_is_linear() -> None:
     assert torch.equal(head(h), head.linear(h))
 
 
-@pytest.mark.parametrize("layer", [ConditionalBatchNorm(4, condition=3), ProjectionHead(4, condition=3)])
+@pytest.mark.parametrize(
+    "layer", [ConditionalBatchNorm(4, condition=3), ProjectionHead(4, condition=3)]
+)
 def test_a_condition_that_is_missing_or_of_another_size_is_one_line(layer: nn.Module) -> None:
     x = torch.randn(2, 4, 2, 2) if isinstance(layer, ConditionalBatchNorm) else torch.randn(2, 4)
     with pytest.raises(ValueError, match=r"c: expected vectors \(N, 3\), got None"):
@@ -68,8 +76,8 @@ def test_a_condition_that_none_asked_for_is_one_line(layer: nn.Module) -> None:
 
 
 def test_a_projection_tells_classes_apart_only_by_its_table() -> None:
-    critic = SNGANCritic((1, 16, 16), width=4, classes=3)
-    plain = SNGANCritic((1, 16, 16), width=4)
+    critic = SNGANCritic((1, 16, 16), base_channels=4, classes=3)
+    plain = SNGANCritic((1, 16, 16), base_channels=4)
     assert critic.head.projection is not None
     nn.init.zeros_(critic.head.projection.weight)
     plain.load_state_dict({k: v for k, v in critic.state_dict().items() if "projection" not in k})
@@ -78,6 +86,6 @@ def test_a_projection_tells_classes_apart_only_by_its_table() -> None:
 
 
 def test_a_class_says_nothing_to_a_new_generator() -> None:
-    net, z = SNGANGenerator(4, (1, 16, 16), width=4, classes=3).eval(), torch.randn(1, 4)
+    net, z = SNGANGenerator(4, (1, 16, 16), base_channels=4, classes=3).eval(), torch.randn(1, 4)
     images = net(z.expand(3, -1), torch.arange(3))
     torch.testing.assert_close(images, images[:1].expand(3, -1, -1, -1))

@@ -6,13 +6,17 @@ from torch.nn.functional import leaky_relu
 from advlearn.nets import DCGANGenerator, build
 from advlearn.nets.encoder import ConvEncoder, MLPEncoder, PairCritic, encoder_for, pair_critic_for
 
-ENCODERS = [ConvEncoder((1, 28, 28), 5, 4), ConvEncoder((3, 32, 32), 1, 4, "none"), MLPEncoder((3, 4), 5, (8,))]
+ENCODERS = [
+    ConvEncoder((1, 28, 28), 5, 4),
+    ConvEncoder((3, 32, 32), 1, 4, "none"),
+    MLPEncoder((3, 4), 5, (8,)),
+]
 
 
-@pytest.mark.parametrize("net", ENCODERS, ids=lambda n: str(n.recipe()))
+@pytest.mark.parametrize("net", ENCODERS, ids=lambda n: str(n.config()))
 def test_an_encoder_is_its_recipe_and_its_weights(net):
     x = torch.randn(4, *net.shape)
-    twin = build(net.recipe())
+    twin = build(net.config())
     twin.load_state_dict(net.state_dict())
     out = net.eval()(x)
     assert out.shape == (4, net.outputs) and torch.equal(out, twin.eval()(x))
@@ -24,7 +28,11 @@ def test_an_encoder_is_its_recipe_and_its_weights(net):
 def test_a_convolutional_encoder_mirrors_the_generator():
     generator = DCGANGenerator(5, (3, 64, 64), 4)
     encoder = ConvEncoder((3, 64, 64), 5, 4)
-    up = [(m.out_channels, m.in_channels) for m in generator.layers if isinstance(m, nn.ConvTranspose2d)]
+    up = [
+        (m.out_channels, m.in_channels)
+        for m in generator.layers
+        if isinstance(m, nn.ConvTranspose2d)
+    ]
     down = [(m.in_channels, m.out_channels) for m in encoder.features if isinstance(m, nn.Conv2d)]
     assert down == up[::-1]
     normed = [m for m in encoder.features if isinstance(m, nn.BatchNorm2d)]
@@ -32,20 +40,26 @@ def test_a_convolutional_encoder_mirrors_the_generator():
 
 
 def test_gradient_reaches_every_weight():
-    for net in (*ENCODERS, PairCritic(nn.Linear(6, 8), 8, latent=3, unary=True)):
+    for net in (*ENCODERS, PairCritic(nn.Linear(6, 8), 8, latent=3, marginal_terms=True)):
         net.train()
         inputs = (
-            (torch.randn(4, 6), torch.randn(4, 3)) if isinstance(net, PairCritic) else (torch.randn(4, *net.shape),)
+            (torch.randn(4, 6), torch.randn(4, 3))
+            if isinstance(net, PairCritic)
+            else (torch.randn(4, *net.shape),)
         )
         net(*inputs).square().sum().backward()
         assert all(p.grad is not None and p.grad.any() for p in net.parameters())
 
 
 def test_a_pair_is_scored_by_the_formula():
-    critic = PairCritic(nn.Linear(2, 8), 8, latent=3, out_features=2, unary=True)
+    critic = PairCritic(nn.Linear(2, 8), 8, latent=3, out_features=2, marginal_terms=True)
     x, z = torch.randn(5, 2), torch.randn(5, 3)
     f, h = leaky_relu(critic.of_sample[0](x), 0.2), leaky_relu(critic.of_code[0](z), 0.2)
-    expected = [critic.pair(torch.cat([f, h], 1)), critic.unary[0](f), critic.unary[1](h)]
+    expected = [
+        critic.pair(torch.cat([f, h], 1)),
+        critic.marginal_terms[0](f),
+        critic.marginal_terms[1](h),
+    ]
     torch.testing.assert_close(critic(x, z), torch.cat(expected, 1))
     plain = PairCritic(nn.Linear(2, 8), 8, latent=3)
     assert plain(x, z).shape == (5, 1)
@@ -56,10 +70,12 @@ def test_a_pair_is_scored_by_the_formula():
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 8), (3, 16, 16)])
 @pytest.mark.parametrize(("score", "columns"), [("logit", (1,)), ("vector", (16,)), ("energy", ())])
 def test_critics_of_pairs_have_the_score_that_is_asked_for(shape, score, columns):
-    critic = pair_critic_for(shape, 3, score, width=4)
+    critic = pair_critic_for(shape, 3, score, base_channels=4)
     x, z = torch.randn(5, *shape), torch.randn(5, 3)
     assert critic(x, z).shape == (5, *columns)
-    assert not torch.equal(critic(x, z), critic(x, z + 1)) and not torch.equal(critic(x, z), critic(x + 1, z))
+    assert not torch.equal(critic(x, z), critic(x, z + 1)) and not torch.equal(
+        critic(x, z), critic(x + 1, z)
+    )
 
 
 def test_sizes_are_checked():
@@ -67,7 +83,7 @@ def test_sizes_are_checked():
     assert isinstance(encoder_for((1, 16, 16), 4, 4), ConvEncoder)
     with pytest.raises(ValueError, match="norm: expected batch or none, got 'layer'"):
         ConvEncoder((1, 16, 16), 4, norm="layer")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="unary: an energy is of the pair as a whole"):
-        pair_critic_for((2,), 3, "energy", unary=True)
+    with pytest.raises(ValueError, match="marginal_terms: an energy is of the pair as a whole"):
+        pair_critic_for((2,), 3, "energy", marginal_terms=True)
     with pytest.raises(ValueError, match="outputs: expected an int of at least 1"):
         encoder_for((2,), 0)

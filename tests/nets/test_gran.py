@@ -1,4 +1,4 @@
-"""Drawing: the image is the sum of its strokes, and each stroke is decoded from what was seen of the last."""
+"""PeriodicPlot: the image is the sum of its strokes, and each stroke is decoded from what was seen of the last."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ LATENT, SHAPE = 5, (2, 8, 8)
 
 
 def generator(steps: int = 3, **settings) -> GRANGenerator:
-    return GRANGenerator(LATENT, SHAPE, width=4, steps=steps, hidden=6, **settings)
+    return GRANGenerator(LATENT, SHAPE, base_channels=4, steps=steps, hidden=6, **settings)
 
 
 @torch.no_grad()
@@ -44,7 +44,9 @@ def test_a_drawing_of_one_step_looks_at_nothing():
 def test_fewer_steps_are_the_beginning_of_more():
     more = generator(3)
     fewer = generator(2)
-    norms_of_more = [name for name in more.state_dict() if name.startswith(("norms.1", "decoder.norms.2"))]
+    norms_of_more = [
+        name for name in more.state_dict() if name.startswith(("norms.1", "decoder.norms.2"))
+    ]
     assert fewer.load_state_dict(more.state_dict(), strict=False).unexpected_keys == norms_of_more
     z = torch.randn(3, LATENT)
     torch.testing.assert_close(fewer.drawing(z), more.drawing(z)[:, :2])
@@ -56,19 +58,25 @@ def test_each_step_has_statistics_of_its_own():
     open_eyes(net)
     norms, came = [*net.norms, *(norms[0] for norms in net.decoder.norms)], {}
     for k, norm in enumerate(norms):
-        norm.register_forward_hook(lambda module, args, out, k=k: came.setdefault(k, []).append(args[0].detach()))
+        norm.register_forward_hook(
+            lambda module, args, out, k=k: came.setdefault(k, []).append(args[0].detach())
+        )
     for _ in range(100):
         net(z)
     for k, norm in enumerate(norms):
         assert len(came[k]) == 100, "once in each pass"
         last = came[k][-1]
-        torch.testing.assert_close(norm.running_mean, last.transpose(0, 1).flatten(1).mean(1), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            norm.running_mean, last.transpose(0, 1).flatten(1).mean(1), rtol=1e-3, atol=1e-3
+        )
 
 
 def test_without_a_bound_the_strokes_are_added_as_they_are():
-    net, z = generator(bounded=False).eval(), torch.randn(3, LATENT)
+    net, z = generator(tanh_output=False).eval(), torch.randn(3, LATENT)
     canvases = net.drawing(z)
-    torch.testing.assert_close(canvases[:, 0], net.decoder(torch.cat([net.idea(z), torch.zeros(3, 6)], 1), 0))
+    torch.testing.assert_close(
+        canvases[:, 0], net.decoder(torch.cat([net.idea(z), torch.zeros(3, 6)], 1), 0)
+    )
 
 
 @pytest.mark.parametrize("name", ["steps", "hidden"])

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from advlearn.core.contest import mixes_samples
-from advlearn.nets import GaussianNoise, MinibatchDiscrimination, Referenced, VirtualBatchNorm
+from advlearn.core.critic_batch import mixes_samples
+from advlearn.nets import GaussianNoise, MinibatchDiscrimination, ReferenceBatch, VirtualBatchNorm
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -34,13 +34,17 @@ def test_virtual_batch_norm_counts_the_sample_beside_the_reference() -> None:
 
 
 def test_no_sample_depends_on_its_neighbours() -> None:
-    net = Referenced(nn.Sequential(nn.Linear(4, 3), VirtualBatchNorm(3, reference=2)).double(), X[:2])
+    net = ReferenceBatch(
+        nn.Sequential(nn.Linear(4, 3), VirtualBatchNorm(3, reference=2)).double(), X[:2]
+    )
     torch.testing.assert_close(net(X[2:])[:1], net(X[2:3]))
     assert not mixes_samples(net)
 
 
 def test_too_few_samples_for_the_reference_are_one_line() -> None:
-    with pytest.raises(ValueError, match=r"^x: expected 9 reference samples of 4 features first, got \(6, 4\)$"):
+    with pytest.raises(
+        ValueError, match=r"^x: expected 9 reference samples of 4 features first, got \(6, 4\)$"
+    ):
         VirtualBatchNorm(4, reference=9)(X.float())
 
 

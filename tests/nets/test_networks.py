@@ -21,30 +21,32 @@ def critics(classes: int = 0):
     for shape in SHAPES:
         yield MLPCritic(shape, hidden=(8, 8), classes=classes)
         yield MLPCritic(shape, 3, hidden=(8,), classes=classes)
-        yield AutoencoderCritic(shape, width=4, code=3, classes=classes)
-        yield AutoencoderCritic(shape, width=4, code=1, classes=classes, norm="l2")
+        yield AutoencoderCritic(shape, base_channels=4, code=3, classes=classes)
+        yield AutoencoderCritic(shape, base_channels=4, code=1, classes=classes, norm="l2")
         if len(shape) == 3:
-            yield DCGANCritic(shape, width=4, classes=classes)
-            yield DCGANCritic(shape, 3, width=4, classes=classes)
+            yield DCGANCritic(shape, base_channels=4, classes=classes)
+            yield DCGANCritic(shape, 3, base_channels=4, classes=classes)
 
 
 def generators(classes: int = 0):
     for shape in SHAPES:
         yield MLPGenerator(5, shape, hidden=(8,), classes=classes)
-        yield MLPGenerator(5, shape, hidden=(8,), classes=classes, bounded=True)
+        yield MLPGenerator(5, shape, hidden=(8,), classes=classes, tanh_output=True)
         if len(shape) == 3:
-            yield DCGANGenerator(5, shape, width=4, classes=classes)
-            yield DCGANGenerator(5, shape, width=4, classes=classes, norm="none", bounded=False)
+            yield DCGANGenerator(5, shape, base_channels=4, classes=classes)
+            yield DCGANGenerator(
+                5, shape, base_channels=4, classes=classes, norm="none", tanh_output=False
+            )
 
 
 def fresh(net):
     """The same architecture with weights from a fixed seed, in double precision."""
     torch.manual_seed(0)
-    return build(net.recipe()).double()
+    return build(net.config()).double()
 
 
 def label(net) -> str:
-    return str(net.recipe())
+    return str(net.config())
 
 
 def classes_of(net, n: int = 4):
@@ -58,7 +60,7 @@ ALL_GENERATORS = [*generators(), *generators(classes=3)]
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("critic", ALL_CRITICS, ids=label)
 def test_scores_have_one_row_a_sample(critic, dtype):
-    critic = build(critic.recipe()).to(dtype)
+    critic = build(critic.config()).to(dtype)
     score = critic(torch.rand(4, *critic.shape, dtype=dtype), classes_of(critic))
     features = getattr(critic, "out_features", 1)
     assert score.shape == ((4,) if features == 1 else (4, features)) and score.dtype == dtype
@@ -68,15 +70,15 @@ def test_scores_have_one_row_a_sample(critic, dtype):
 def test_samples_have_the_shape_of_the_data(generator):
     x = generator(torch.randn(4, 5), classes_of(generator))
     assert x.shape == (4, *generator.shape) and x.dtype == torch.float32
-    assert not generator.bounded or x.abs().max() <= 1
+    assert not generator.tanh_output or x.abs().max() <= 1
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_convolutions_fit_every_side(side, channels):
     shape = (channels, side, side)
-    assert DCGANGenerator(4, shape, width=1)(torch.randn(2, 4)).shape == (2, *shape)
-    assert DCGANCritic(shape, width=1)(torch.rand(2, *shape)).shape == (2,)
+    assert DCGANGenerator(4, shape, base_channels=1)(torch.randn(2, 4)).shape == (2, *shape)
+    assert DCGANCritic(shape, base_channels=1)(torch.rand(2, *shape)).shape == (2,)
 
 
 @pytest.mark.parametrize("net", [*ALL_CRITICS, *ALL_GENERATORS], ids=label)
@@ -85,7 +87,9 @@ def test_gradient_reaches_every_parameter(net):
     size = (net.latent,) if hasattr(net, "latent") else net.shape
     x = torch.randn(16, *size, dtype=torch.float64)
     net(x, classes_of(net, 16)).square().sum().backward()
-    without = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    without = [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     assert without == []
 
 
@@ -97,7 +101,11 @@ def test_critics_support_double_backward(critic):
     (gradient,) = torch.autograd.grad(score, x, create_graph=True)
     gradient.square().sum().backward()
     weights = [p.grad for p in critic.parameters() if p.ndim > 1 and p.grad is not None]
-    assert weights and all(g.isfinite().all() for g in weights) and any(g.abs().sum() > 0 for g in weights)
+    assert (
+        weights
+        and all(g.isfinite().all() for g in weights)
+        and any(g.abs().sum() > 0 for g in weights)
+    )
 
 
 @pytest.mark.parametrize("critic", ALL_CRITICS, ids=label)
@@ -119,7 +127,7 @@ def test_the_class_matters(net):
 
 
 def test_projection_is_the_formula():
-    critic = DCGANCritic((1, 16, 16), 2, width=4, classes=3).double()
+    critic = DCGANCritic((1, 16, 16), 2, base_channels=4, classes=3).double()
     x, y = torch.rand(5, 1, 16, 16, dtype=torch.float64), torch.tensor([0, 1, 2, 1, 0])
     h = critic.layers(x).flatten(1)
     assert critic.embedding is not None
@@ -129,13 +137,13 @@ def test_projection_is_the_formula():
 
 
 def test_concatenation_is_a_plane_of_the_class_beside_the_image():
-    critic = DCGANCritic((1, 16, 16), 2, width=4, classes=3, conditioning="concat").double()
+    critic = DCGANCritic((1, 16, 16), 2, base_channels=4, classes=3, conditioning="concat").double()
     x, y = torch.rand(5, 1, 16, 16, dtype=torch.float64), torch.tensor([0, 2, 1, 1, 0])
     assert critic.embedding is not None
     planes = critic.embedding.weight[y].reshape(5, 1, 16, 16)
     expected = critic.head(critic.layers(torch.cat([x, planes], 1)).flatten(1))
     torch.testing.assert_close(critic(x, y), expected)
-    assert build(critic.recipe()).conditioning == "concat"
+    assert build(critic.config()).conditioning == "concat"
 
 
 def test_a_vector_weighs_the_vectors_of_the_classes():
@@ -148,23 +156,29 @@ def test_a_vector_weighs_the_vectors_of_the_classes():
 
 @pytest.mark.parametrize(("norm", "power"), [("l1", 1), ("l2", 2)])
 def test_energy_is_the_negated_error_per_dimension(norm, power):
-    critic = AutoencoderCritic((1, 16, 16), width=4, code=3, norm=norm)
+    critic = AutoencoderCritic((1, 16, 16), base_channels=4, code=3, norm=norm)
     x = torch.rand(4, 1, 16, 16)
-    error = torch.stack([(critic.reconstruct(x)[i] - x[i]).abs().pow(power).sum() / 256 for i in range(4)])
+    error = torch.stack(
+        [(critic.reconstruct(x)[i] - x[i]).abs().pow(power).sum() / 256 for i in range(4)]
+    )
     torch.testing.assert_close(critic(x), -error)
     assert (critic(x) <= 0).all() and critic.encode(x).shape == (4, 3)
 
 
 def test_an_autoencoder_of_vectors_has_two_hidden_layers_each_way():
-    critic = AutoencoderCritic((5,), width=3, code=2)
-    sizes = [(m.in_features, m.out_features) for m in critic.modules() if isinstance(m, torch.nn.Linear)]
+    critic = AutoencoderCritic((5,), base_channels=3, code=2)
+    sizes = [
+        (m.in_features, m.out_features) for m in critic.modules() if isinstance(m, torch.nn.Linear)
+    ]
     assert sizes == [(5, 12), (12, 12), (12, 2), (2, 12), (12, 12), (12, 5)]
 
 
 def test_dcgan_starts_as_published():
     torch.manual_seed(0)
-    net = DCGANGenerator(64, (3, 32, 32), width=16)
-    weights = torch.cat([m.weight.flatten() for m in net.modules() if isinstance(m, torch.nn.ConvTranspose2d)])
+    net = DCGANGenerator(64, (3, 32, 32), base_channels=16)
+    weights = torch.cat(
+        [m.weight.flatten() for m in net.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
+    )
     # Five standard errors of the two moments.
     assert weights.mean().abs() < 5 * 0.02 / len(weights) ** 0.5
     assert abs(weights.std() - 0.02) < 5 * 0.02 / (2 * len(weights)) ** 0.5
@@ -197,13 +211,15 @@ def test_mlp_is_its_layers(norm, activation):
     assert [m.out_features for m in linear] == [4, 5, 2]
 
 
-@pytest.mark.parametrize("net", [MLP(3, 2, (4,), "tanh", norm="layer"), *ALL_CRITICS, *ALL_GENERATORS], ids=label)
+@pytest.mark.parametrize(
+    "net", [MLP(3, 2, (4,), "tanh", norm="layer"), *ALL_CRITICS, *ALL_GENERATORS], ids=label
+)
 def test_a_recipe_rebuilds_the_network(net, tmp_path):
-    torch.save({"recipe": net.recipe(), "state": net.state_dict()}, tmp_path / "net.pt")
+    torch.save({"config": net.config(), "state": net.state_dict()}, tmp_path / "net.pt")
     saved = torch.load(tmp_path / "net.pt", weights_only=True)
-    again = build(saved["recipe"])
+    again = build(saved["config"])
     again.load_state_dict(saved["state"])
-    assert type(again) is type(net) and again.recipe() == net.recipe() and str(again) == str(net)
+    assert type(again) is type(net) and again.config() == net.config() and str(again) == str(net)
     size = getattr(net, "in_features", None) or getattr(net, "latent", None)
     x = torch.rand(4, size) if size else torch.rand(4, *net.shape)
     y = (classes_of(net),) if getattr(net, "classes", 0) else ()
@@ -225,19 +241,21 @@ def test_a_recipe_rebuilds_the_network(net, tmp_path):
     ],
 )
 def test_networks_by_shape(shape, generator, critic):
-    made = generator_for(shape, 4, width=2)
-    assert type(made) is generator and made.bounded == (len(shape) == 3)
+    made = generator_for(shape, 4, base_channels=2)
+    assert type(made) is generator and made.tanh_output == (len(shape) == 3)
     x = made(torch.randn(3, 4))
-    assert type(critic_for(shape, width=2)) is critic and critic_for(shape, width=2)(x).shape == (3,)
-    assert critic_for(shape, "vector", width=2)(x).shape == (3, 16)
-    assert critic_for(shape, "classes", out_features=11, width=2)(x).shape == (3, 11)
-    assert critic_for(shape, "energy", width=2)(x).shape == (3,)
-    assert not generator_for(shape, 4, width=2, bounded=False).bounded
+    assert type(critic_for(shape, base_channels=2)) is critic and critic_for(
+        shape, base_channels=2
+    )(x).shape == (3,)
+    assert critic_for(shape, "vector", base_channels=2)(x).shape == (3, 16)
+    assert critic_for(shape, "classes", out_features=11, base_channels=2)(x).shape == (3, 11)
+    assert critic_for(shape, "energy", base_channels=2)(x).shape == (3,)
+    assert not generator_for(shape, 4, base_channels=2, tanh_output=False).tanh_output
 
 
 def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
     for shape in [(2,), (6,), (1, 28, 28)]:
-        critic = critic_for(shape, "energy", width=2)
+        critic = critic_for(shape, "energy", base_channels=2)
         assert isinstance(critic, AutoencoderCritic) and critic.code < torch.Size(shape).numel()
 
 
@@ -246,7 +264,10 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
     [
         (lambda: MLP(0, 1), "in_features: expected an int of at least 1, got 0"),
         (lambda: MLP(1, 1, hidden=(4, 0)), r"hidden: expected ints of at least 1, got \(4, 0\)"),
-        (lambda: MLP(1, 1, activation="gelu"), "activation: expected one of leaky_relu.*got 'gelu'"),
+        (
+            lambda: MLP(1, 1, activation="gelu"),
+            "activation: expected one of leaky_relu.*got 'gelu'",
+        ),
         (lambda: MLP(1, 1, norm="group"), "norm: expected one of layer.*got 'group'"),
         (lambda: MLPCritic((2,), classes=-1), "classes: expected 0"),
         (lambda: MLPCritic((2,))(torch.zeros(4, 3)), r"x: expected shape \(N, 2\), got \(4, 3\)"),
@@ -258,8 +279,14 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
             lambda: MLPCritic((2,), classes=3)(torch.zeros(4, 2)),
             r"y: expected class indices \(N,\) below 3 or vectors \(N, 3\), got None",
         ),
-        (lambda: MLPCritic((2,), classes=3)(torch.zeros(4, 2), torch.zeros(4)), r"y: .*got float32 \(4,\)"),
-        (lambda: MLPGenerator(4, (2,))(torch.zeros(4, 3)), r"z: expected shape \(N, 4\), got \(4, 3\)"),
+        (
+            lambda: MLPCritic((2,), classes=3)(torch.zeros(4, 2), torch.zeros(4)),
+            r"y: .*got float32 \(4,\)",
+        ),
+        (
+            lambda: MLPGenerator(4, (2,))(torch.zeros(4, 3)),
+            r"z: expected shape \(N, 4\), got \(4, 3\)",
+        ),
         (
             lambda: DCGANGenerator(4, (1, 30, 30)),
             r"shape: expected \(C, H, W\) with H = W.*got \(1, 30, 30\)",
@@ -269,7 +296,10 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
             "conditioning: expected projection or concat, got 'sum'",
         ),
         (lambda: DCGANCritic((1, 68, 68)), r"shape: expected .*got \(1, 68, 68\)"),
-        (lambda: DCGANGenerator(4, (1, 8, 8), norm="layer"), "norm: expected batch or none, got 'layer'"),
+        (
+            lambda: DCGANGenerator(4, (1, 8, 8), norm="layer"),
+            "norm: expected batch or none, got 'layer'",
+        ),
         (lambda: AutoencoderCritic((2,), norm="l3"), "norm: expected l1 or l2, got 'l3'"),
         (
             lambda: critic_for((2,), "scalar"),
@@ -280,9 +310,12 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
             lambda: critic_for((2,), "logit", out_features=4),
             "out_features: expected none for score 'logit', got 4",
         ),
-        (lambda: build({"net": "Linear"}), "recipe: expected net to be one of .*MLP, .*got 'Linear'"),
-        (lambda: build({}), "recipe: expected net .*got None"),
-        (lambda: build({"net": "MLP", "depth": 3}), "recipe: .*depth"),
+        (
+            lambda: build({"net": "Linear"}),
+            "config: expected net to be one of .*MLP, .*got 'Linear'",
+        ),
+        (lambda: build({}), "config: expected net .*got None"),
+        (lambda: build({"net": "MLP", "depth": 3}), "config: .*depth"),
     ],
 )
 def test_bad_input_is_one_line(call, message):

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from advlearn.nets import build
+from advlearn.nets.channel_concat_critic import ChannelConcatCritic
 from advlearn.nets.patchgan import PatchGANCritic
-from advlearn.nets.stacked import Stacked
 
 
 @pytest.mark.parametrize(("halvings", "patch"), [(0, 7), (1, 16), (2, 34), (3, 70)])
 def test_one_logit_sees_one_patch(halvings: int, patch: int) -> None:
     side = 3 * patch
-    critic = PatchGANCritic((1, side, side), width=2, halvings=halvings, norm="none")
+    critic = PatchGANCritic((1, side, side), base_channels=2, halvings=halvings, norm="none")
     assert critic.patch == patch
     x = torch.rand(1, 1, side, side).requires_grad_()
     logits = critic(x)
@@ -25,8 +25,8 @@ def test_one_logit_sees_one_patch(halvings: int, patch: int) -> None:
 
 
 def test_the_mean_over_patches_is_the_mean_of_the_logits() -> None:
-    each = PatchGANCritic((2, 12, 12), width=4, halvings=1)
-    mean = PatchGANCritic((2, 12, 12), 1, width=4, halvings=1)
+    each = PatchGANCritic((2, 12, 12), base_channels=4, halvings=1)
+    mean = PatchGANCritic((2, 12, 12), 1, base_channels=4, halvings=1)
     weights = each.state_dict()
     weights["last.weight"] = weights["last.weight"].flatten(1)
     mean.load_state_dict(weights)
@@ -35,25 +35,26 @@ def test_the_mean_over_patches_is_the_mean_of_the_logits() -> None:
 
 
 def test_a_sample_is_scored_alone_and_a_recipe_rebuilds() -> None:
-    critic = PatchGANCritic((2, 16, 16), 5, width=4, halvings=2)
+    critic = PatchGANCritic((2, 16, 16), 5, base_channels=4, halvings=2)
     x = torch.rand(4, 2, 16, 16)
     assert critic(x).shape == (4, 5)
     torch.testing.assert_close(critic(x)[:2], critic(x[:2]))
-    twin = build(critic.recipe())
+    twin = build(critic.config())
     twin.load_state_dict(critic.state_dict())
     assert torch.equal(twin(x), critic(x))
 
 
 def test_stacked_images_are_enlarged_to_the_last() -> None:
     small, large = torch.rand(2, 1, 2, 2), torch.rand(2, 3, 4, 4)
-    seen = Stacked(torch.nn.Identity())(small, large)
+    seen = ChannelConcatCritic(torch.nn.Identity())(small, large)
     assert torch.equal(seen[:, 1:], large)
     assert torch.equal(seen[:, 0], small[:, 0].repeat_interleave(2, 1).repeat_interleave(2, 2))
 
 
 def test_bad_sizes_are_one_line() -> None:
     with pytest.raises(
-        ValueError, match=r"^shape: expected \(C, H, W\) of at least 24 pixels a side, got \(1, 16, 16\)$"
+        ValueError,
+        match=r"^shape: expected \(C, H, W\) of at least 24 pixels a side, got \(1, 16, 16\)$",
     ):
         PatchGANCritic((1, 16, 16))
     with pytest.raises(ValueError, match=r"^out_features: expected an int of at least 1, got 0$"):

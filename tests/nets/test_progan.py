@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from advlearn.core.contest import mixes_samples
+from advlearn.core.critic_batch import mixes_samples
 from advlearn.nets import build
 from advlearn.nets.progan import Growth, ProGANCritic, ProGANGenerator
 
@@ -14,7 +14,7 @@ LEVELS = (0, 0.3, 1, 1.7, 2)
 
 
 def generator():
-    return ProGANGenerator(LATENT, SHAPE, width=4)
+    return ProGANGenerator(LATENT, SHAPE, base_channels=4)
 
 
 def used(net, *inputs) -> set[str]:
@@ -49,7 +49,9 @@ def test_an_image_is_that_of_the_resolution_enlarged_pixel_for_pixel(level, side
     x = net(torch.randn(3, LATENT))
     small = avg_pool2d(x, SIDE // side)
     torch.testing.assert_close(interpolate(small, scale_factor=SIDE // side), x)
-    assert level == 2 or not torch.allclose(interpolate(avg_pool2d(x, SIDE // 2), scale_factor=SIDE // 2), x)
+    assert level == 2 or not torch.allclose(
+        interpolate(avg_pool2d(x, SIDE // 2), scale_factor=SIDE // 2), x
+    )
 
 
 def test_a_resolution_fades_in_from_the_one_before():
@@ -62,11 +64,13 @@ def test_a_resolution_fades_in_from_the_one_before():
         images[level] = torch.atanh(net(z).double()).detach()
     torch.testing.assert_close(images[1 + 1e-6], images[1], rtol=0, atol=1e-4)
     torch.testing.assert_close(images[2 - 1e-6], images[2], rtol=0, atol=1e-4)
-    torch.testing.assert_close(images[1.25], torch.lerp(images[1], images[2], 0.25), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        images[1.25], torch.lerp(images[1], images[2], 0.25), rtol=0, atol=1e-4
+    )
 
 
 def test_a_critic_fades_like_its_generator():
-    net, x = ProGANCritic(SHAPE, width=4), torch.randn(3, *SHAPE)
+    net, x = ProGANCritic(SHAPE, base_channels=4), torch.randn(3, *SHAPE)
     scores = {}
     for level in (0, 1e-6, 0.5, 1 - 1e-6, 1):
         net.grow(level)
@@ -78,7 +82,7 @@ def test_a_critic_fades_like_its_generator():
 
 @pytest.mark.parametrize("level", [0, 1])
 def test_a_critic_sees_no_more_than_the_resolution_it_has_reached(level):
-    net, x = ProGANCritic(SHAPE, width=4), torch.randn(3, *SHAPE)
+    net, x = ProGANCritic(SHAPE, base_channels=4), torch.randn(3, *SHAPE)
     factor = 2 ** (2 - level)
     net.grow(level)
     blurred = interpolate(avg_pool2d(x, factor), scale_factor=factor)
@@ -89,7 +93,7 @@ def test_a_critic_sees_no_more_than_the_resolution_it_has_reached(level):
 
 def test_layers_beyond_the_level_are_not_computed():
     net, z = generator(), torch.randn(3, LATENT)
-    critic, x = ProGANCritic(SHAPE, width=4), torch.randn(3, *SHAPE)
+    critic, x = ProGANCritic(SHAPE, base_channels=4), torch.randn(3, *SHAPE)
     for level, blocks, images in ((0, "", "0"), (0.5, "0", "01"), (1, "0", "1"), (2, "01", "2")):
         net.grow(level)
         critic.grow(level)
@@ -98,18 +102,20 @@ def test_layers_beyond_the_level_are_not_computed():
             assert {n.split(".")[1] for n in names if n.startswith(ends)} == set(images)
 
 
-@pytest.mark.parametrize("make", [generator, lambda: ProGANCritic(SHAPE, width=4)], ids=["generator", "critic"])
+@pytest.mark.parametrize(
+    "make", [generator, lambda: ProGANCritic(SHAPE, base_channels=4)], ids=["generator", "critic"]
+)
 def test_the_level_goes_with_the_weights(make):
     net, x = make(), torch.randn(3, LATENT) if make is generator else torch.randn(3, *SHAPE)
     net.grow(0.7)
-    twin = build(net.recipe())
+    twin = build(net.config())
     assert twin.growth.level == net.doublings, "a new network is grown"
     twin.load_state_dict(net.state_dict())
     assert twin.growth.level == 0.7 and torch.equal(twin(x), net(x))
 
 
 def test_the_critic_sees_a_collapse():
-    critic = ProGANCritic(SHAPE, width=4)
+    critic = ProGANCritic(SHAPE, base_channels=4)
     assert mixes_samples(critic)
     x = torch.randn(4, *SHAPE)
     alone = torch.cat([critic(x[:1].expand(4, -1, -1, -1))[:1], critic(x)[:1]])

@@ -12,12 +12,17 @@ LATENT, SHAPE, CELL = 3, (2, 16, 16), 4  # two doublings
 
 def generator(**settings) -> PSGANGenerator:
     """With batch norm's own statistics, so that samples and places are independent."""
-    return PSGANGenerator(LATENT, SHAPE, width=4, **settings).eval()
+    return PSGANGenerator(LATENT, SHAPE, base_channels=4, **settings).eval()
 
 
-@pytest.mark.parametrize(("height", "width"), [(4, 4), (16, 40), (100, 8)])
-def test_a_texture_has_the_size_asked_for(height, width):
-    assert generator().texture(torch.randn(2, LATENT), height, width).shape == (2, 2, height, width)
+@pytest.mark.parametrize(("height", "base_channels"), [(4, 4), (16, 40), (100, 8)])
+def test_a_texture_has_the_size_asked_for(height, base_channels):
+    assert generator().texture(torch.randn(2, LATENT), height, base_channels).shape == (
+        2,
+        2,
+        height,
+        base_channels,
+    )
 
 
 def test_no_place_knows_where_it_is():
@@ -80,7 +85,10 @@ def test_one_latent_is_one_texture_drawn_anew_each_time():
 
 
 def test_a_score_sees_its_patch_alone():
-    critic, x = PSGANCritic((1, 32, 32), width=4), torch.randn(1, 1, 32, 32, requires_grad=True)
+    critic, x = (
+        PSGANCritic((1, 32, 32), base_channels=4),
+        torch.randn(1, 1, 32, 32, requires_grad=True),
+    )
     scores = critic(x)
     assert scores.shape == (1, 16)
     scores[0, 5].backward()  # the second row and the second column of four
@@ -90,12 +98,15 @@ def test_a_score_sees_its_patch_alone():
 
 
 def test_several_scores_are_means_over_the_places():
-    critic = PSGANCritic(SHAPE, out_features=3, width=4)
+    critic = PSGANCritic(SHAPE, out_features=3, base_channels=4)
     x = torch.randn(2, *SHAPE)
     torch.testing.assert_close(critic(x), critic.head(critic.layers(x)).mean((2, 3)))
 
 
-@pytest.mark.parametrize(("height", "width", "said"), [(10, 8, "height"), (8, 0, "width"), (8, -4, "width")])
-def test_a_size_that_the_grid_does_not_divide_is_one_line(height, width, said):
+@pytest.mark.parametrize(
+    ("height", "base_channels", "said"),
+    [(10, 8, "height"), (8, 0, "base_channels"), (8, -4, "base_channels")],
+)
+def test_a_size_that_the_grid_does_not_divide_is_one_line(height, base_channels, said):
     with pytest.raises(ValueError, match=f"{said}: expected a multiple of 4 pixels"):
-        generator().texture(torch.randn(1, LATENT), height, width)
+        generator().texture(torch.randn(1, LATENT), height, base_channels)

@@ -8,7 +8,15 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, relu
 from advlearn.nets.biggan import BigGANGenerator, parts
 from advlearn.nets.network import Network
 from advlearn.nets.r3gan import Doubled, Halved, InvertedBlock, R3GANCritic, R3GANGenerator
-from advlearn.nets.residual import DownBlock, UpBlock, UpTrunk, down_channels, grids, normalise, up_channels
+from advlearn.nets.residual import (
+    DownBlock,
+    UpBlock,
+    UpTrunk,
+    down_channels,
+    grids,
+    normalise,
+    up_channels,
+)
 from advlearn.nets.sagan import SAGANCritic, SAGANGenerator
 from advlearn.nets.sngan import SNGANCritic, SNGANGenerator
 
@@ -19,7 +27,9 @@ def test_an_up_block_is_its_formula() -> None:
     up = {"scale_factor": 2.0, "mode": "nearest"}
     branch = conv2d(interpolate(relu(norms[0](x)), **up), block.conv1.weight, padding=1)
     branch = conv2d(relu(norms[1](branch)), block.conv2.weight, padding=1)
-    torch.testing.assert_close(block(x), conv2d(interpolate(x, **up), block.shortcut.weight) + branch)
+    torch.testing.assert_close(
+        block(x), conv2d(interpolate(x, **up), block.shortcut.weight) + branch
+    )
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -53,16 +63,20 @@ def count(net: nn.Module) -> int:
 def test_the_parameters_of_the_cifar_networks_count_as_in_the_tables() -> None:
     """Miyato et al. 2018, table 4: 128 latents, three blocks of 256; four blocks of 128."""
     norm, three = 2 * 256, 9 * 256 * 256
-    generator = 128 * 16 * 256 + 16 * 256 + 3 * (2 * norm + 2 * three + 256 * 256) + norm + 9 * 256 * 3 + 3
-    assert count(SNGANGenerator(128, (3, 32, 32), width=256)) == generator
+    generator = (
+        128 * 16 * 256 + 16 * 256 + 3 * (2 * norm + 2 * three + 256 * 256) + norm + 9 * 256 * 3 + 3
+    )
+    assert count(SNGANGenerator(128, (3, 32, 32), base_channels=256)) == generator
     plain = 2 * (9 * 128 * 128 + 128)
     first = 9 * 3 * 128 + 128 + 9 * 128 * 128 + 128 + 3 * 128 + 128
     critic = first + plain + 128 * 128 + 128 + 2 * plain + 128 + 1
-    assert count(SNGANCritic((3, 32, 32), width=128)) == critic
+    assert count(SNGANCritic((3, 32, 32), base_channels=128)) == critic
 
 
 @pytest.mark.parametrize("of", [(SNGANGenerator, SAGANGenerator), (SNGANCritic, SAGANCritic)])
-def test_attention_is_all_that_was_added_and_starts_as_nothing(of: tuple[type[Network], type[Network]]) -> None:
+def test_attention_is_all_that_was_added_and_starts_as_nothing(
+    of: tuple[type[Network], type[Network]],
+) -> None:
     generates = of[0] is SNGANGenerator
     sizes = (8, (1, 16, 16), 4) if generates else ((1, 16, 16), 1, 4)
     plain = of[0](*sizes)
@@ -75,7 +89,11 @@ def test_attention_is_all_that_was_added_and_starts_as_nothing(of: tuple[type[Ne
 
 
 def _attends(net: nn.Module, key: str) -> bool:
-    return any(key.startswith(n + ".") for n, m in net.named_modules() if type(m).__name__ == "SelfAttention")
+    return any(
+        key.startswith(n + ".")
+        for n, m in net.named_modules()
+        if type(m).__name__ == "SelfAttention"
+    )
 
 
 def test_a_normalised_generator_has_layers_of_norm_one() -> None:
@@ -83,17 +101,19 @@ def test_a_normalised_generator_has_layers_of_norm_one() -> None:
     normalise(trunk)
     for layer in (trunk.project, trunk.last, trunk.blocks[0].conv1, trunk.attention.query):
         matrix = layer.eval().weight.flatten(1)
-        torch.testing.assert_close(torch.linalg.matrix_norm(matrix, ord=2), torch.ones(()), rtol=0.02, atol=0)
+        torch.testing.assert_close(
+            torch.linalg.matrix_norm(matrix, ord=2), torch.ones(()), rtol=0.02, atol=0
+        )
     assert not trunk.blocks[0].norm1.gain.weight.any()
 
 
 def test_each_part_of_a_hierarchical_latent_reaches_its_block() -> None:
-    net = BigGANGenerator(7, (1, 16, 16), width=4).eval()
+    net = BigGANGenerator(7, (1, 16, 16), base_channels=4).eval()
     assert net.parts == [3, 2, 2] and sum(parts(100, 6)) == 100
     z = torch.randn(1, 7)
     moved = z.clone()
     moved[:, 5:] += 1
-    grid = net.trunk.project(z[:, :3]).unflatten(1, net.trunk.grid)
+    grid = net.trunk.after_step(z[:, :3]).unflatten(1, net.trunk.grid)
     first = net.trunk.blocks[0](grid, z[:, 3:5])
     # The last part enters the last block and nothing before it.
     seen = []
@@ -105,7 +125,7 @@ def test_each_part_of_a_hierarchical_latent_reaches_its_block() -> None:
 
 
 def test_the_orthogonal_term_of_biggan() -> None:
-    net = BigGANGenerator(7, (1, 16, 16), width=4, orthogonal=0.5)
+    net = BigGANGenerator(7, (1, 16, 16), base_channels=4, orthogonal=0.5)
     layers = [m for m in net.trunk.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     expected = torch.zeros(())
     for layer in layers:
@@ -119,25 +139,33 @@ def test_the_orthogonal_term_of_biggan() -> None:
     torch.testing.assert_close(net.penalty(), expected)
 
 
-def test_the_orthogonal_term_is_zero_at_the_start_but_for_matrices_with_more_rows_than_columns() -> None:
-    net = BigGANGenerator(7, (1, 16, 16), width=4, spectral=False)
+def test_the_orthogonal_term_is_zero_at_the_start_but_for_matrices_with_more_rows_than_columns() -> (
+    None
+):
+    net = BigGANGenerator(7, (1, 16, 16), base_channels=4, spectral=False)
     for layer in net.trunk.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)) and len(layer.weight) > layer.weight[0].numel():
+        if (
+            isinstance(layer, (nn.Conv2d, nn.Linear))
+            and len(layer.weight) > layer.weight[0].numel()
+        ):
             nn.init.zeros_(layer.weight)
     assert net.penalty() < 1e-12
     nn.init.ones_(net.trunk.last.weight)
     nn.init.ones_(net.trunk.blocks[0].conv1.weight)
     rows, columns = net.trunk.blocks[0].conv1.weight.flatten(1).shape
-    # Every two rows of ones have the product of as many ones; a matrix of one row has none to compare.
+    # Every two rows of ones have the product of as many ones; a matrix of one row has none to
+    # compare.
     expected = torch.tensor(1e-4 * rows * (rows - 1) * columns**2)
     torch.testing.assert_close(net.penalty(), expected)
 
 
 def test_too_few_latents_are_one_line() -> None:
-    with pytest.raises(ValueError, match="latent: expected at least 3, one for each block and one more, got 2"):
-        BigGANGenerator(2, (1, 16, 16), width=4)
+    with pytest.raises(
+        ValueError, match="latent: expected at least 3, one for each block and one more, got 2"
+    ):
+        BigGANGenerator(2, (1, 16, 16), base_channels=4)
     with pytest.raises(ValueError, match="orthogonal: expected a number of at least 0"):
-        BigGANGenerator(8, (1, 16, 16), width=4, orthogonal=-1.0)
+        BigGANGenerator(8, (1, 16, 16), base_channels=4, orthogonal=-1.0)
 
 
 def test_resampling_is_bilinear() -> None:
@@ -162,7 +190,10 @@ def test_an_inverted_block_is_its_formula_and_starts_next_to_the_identity() -> N
 
 
 def test_r3gan_mixes_no_samples_and_has_no_norm() -> None:
-    nets = R3GANGenerator(8, (1, 16, 16), width=4), R3GANCritic((1, 16, 16), width=4)
+    nets = (
+        R3GANGenerator(8, (1, 16, 16), base_channels=4),
+        R3GANCritic((1, 16, 16), base_channels=4),
+    )
     assert not [m for net in nets for m in net.modules() if "Norm" in type(m).__name__]
     z = torch.randn(4, 8)
     torch.testing.assert_close(nets[0](z)[:2], nets[0](z[:2]))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advlearn.core.modes import evaluating
+from advlearn.core.modules import eval_mode
 from advlearn.nets.stylegan import AdaIN, PixelNoise, StyleGANGenerator, _crossed
 
 SIDE, LATENT, STYLE = 16, 5, 8
@@ -11,7 +11,15 @@ LAYERS = 6  # two for each of 4, 8 and 16 pixels
 
 
 def generator(mixing: float = 0.9, classes: int = 0) -> StyleGANGenerator:
-    return StyleGANGenerator(LATENT, (2, SIDE, SIDE), width=4, classes=classes, style=STYLE, depth=2, mixing=mixing)
+    return StyleGANGenerator(
+        LATENT,
+        (2, SIDE, SIDE),
+        base_channels=4,
+        classes=classes,
+        style=STYLE,
+        depth=2,
+        mixing=mixing,
+    )
 
 
 def test_adain_gives_each_channel_the_mean_and_the_spread_of_the_style():
@@ -27,7 +35,7 @@ def test_noise_is_one_number_a_place_and_none_at_first():
     noise, x = PixelNoise(3), torch.randn(2, 3, 4, 4)
     assert torch.equal(noise(x), x)
     with torch.no_grad():
-        noise.strength.copy_(torch.tensor([0.0, 1.0, -2.0]).view(3, 1, 1))
+        noise.adversarial_weight.copy_(torch.tensor([0.0, 1.0, -2.0]).view(3, 1, 1))
     added = noise(x) - x
     assert not added[:, 0].any() and added[:, 1].any()
     torch.testing.assert_close(added[:, 2], -2 * added[:, 1], atol=1e-5, rtol=1e-4)
@@ -40,7 +48,7 @@ def test_each_resolution_has_two_layers():
 
 def test_truncation_1_changes_nothing_and_0_is_one_image_for_all():
     net, z = generator(), torch.randn(3, LATENT)
-    with torch.no_grad(), evaluating(net):
+    with torch.no_grad(), eval_mode(net):
         torch.testing.assert_close(net.truncated(z, None, 1.0), net(z))
         none = net.truncated(z, None, 0.0)
         torch.testing.assert_close(none, net.synthesise(net.mean_w.expand(3, -1)))
@@ -50,13 +58,13 @@ def test_truncation_1_changes_nothing_and_0_is_one_image_for_all():
 
 
 def test_truncation_draws_to_the_mean_style_of_the_class():
-    net = StyleGANGenerator(LATENT, (1, 16, 16), width=4, classes=3)
+    net = StyleGANGenerator(LATENT, (1, 16, 16), base_channels=4, classes=3)
     z, y = torch.randn(64, LATENT), torch.arange(64) % 2
     net.train()(z, y)
     means = torch.stack([net.styles(z, y)[y == k].mean(0) for k in range(2)])
     torch.testing.assert_close(net.mean_w[:2], 0.005 * means)
     assert not net.mean_w[2].any(), "no sample of that class yet"
-    with torch.no_grad(), evaluating(net):
+    with torch.no_grad(), eval_mode(net):
         shown = net.truncated(z[:4], y[:4], 0.0)
     torch.testing.assert_close(shown[0], shown[2])
     assert not torch.equal(shown[0], shown[1])
@@ -77,7 +85,11 @@ def test_crossed_styles_are_the_first_ones_before_the_layer():
     first, second = torch.zeros(3, STYLE), torch.ones(3, STYLE)
     crossed = _crossed(first, second, torch.tensor([0, 2, LAYERS]), LAYERS)
     assert crossed.shape == (3, LAYERS, STYLE)
-    assert crossed[:, :, 0].tolist() == [[1.0] * LAYERS, [0.0] * 2 + [1.0] * (LAYERS - 2), [0.0] * LAYERS]
+    assert crossed[:, :, 0].tolist() == [
+        [1.0] * LAYERS,
+        [0.0] * 2 + [1.0] * (LAYERS - 2),
+        [0.0] * LAYERS,
+    ]
 
 
 def test_mixing_at_either_end_is_one_of_the_two():
@@ -93,10 +105,15 @@ def test_mixing_at_either_end_is_one_of_the_two():
 def test_coarse_styles_reach_the_coarse_layers_alone():
     """Layers from the crossover on see the fine latent: their styles' gradient to the coarse one is nothing."""
     net = generator().eval()
-    coarse, fine = torch.randn(1, LATENT, requires_grad=True), torch.randn(1, LATENT, requires_grad=True)
+    coarse, fine = (
+        torch.randn(1, LATENT, requires_grad=True),
+        torch.randn(1, LATENT, requires_grad=True),
+    )
     seen = {}
     for k, layer in enumerate(net.layers):
-        layer.style.register_forward_hook(lambda module, args, out, k=k: seen.__setitem__(k, args[1]))
+        layer.style.register_forward_hook(
+            lambda module, args, out, k=k: seen.__setitem__(k, args[1])
+        )
     net.mixed(coarse, fine, 2)
     for k, w in seen.items():
         gradients = torch.autograd.grad(w.sum(), [coarse, fine], retain_graph=True)
@@ -109,7 +126,9 @@ def test_a_share_of_the_samples_is_mixed_in_training(mixing, shared):
     net, n = generator(mixing), 2000
     seen = {}
     for k in (0, LAYERS - 1):
-        net.layers[k].style.register_forward_hook(lambda module, args, out, k=k: seen.__setitem__(k, args[1]))
+        net.layers[k].style.register_forward_hook(
+            lambda module, args, out, k=k: seen.__setitem__(k, args[1])
+        )
     net(torch.randn(n, LATENT))
     same = (seen[0] == seen[LAYERS - 1]).all(1).float().mean()
     # Four standard deviations of a share of 2,000.

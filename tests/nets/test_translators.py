@@ -10,18 +10,18 @@ from advlearn.nets.translators import ResidualTranslator, SRGANGenerator
 
 @pytest.mark.parametrize("side", [(8, 8), (16, 16), (28, 28), (9, 15)])
 def test_the_residual_translator_gives_back_the_size(side: tuple[int, int]) -> None:
-    made = ResidualTranslator((1, *side), 3, width=2, blocks=1)(torch.rand(2, 1, *side))
+    made = ResidualTranslator((1, *side), 3, base_channels=2, blocks=1)(torch.rand(2, 1, *side))
     assert made.shape == (2, 3, *side) and made.abs().max() <= 1
 
 
 def test_super_resolution_begins_as_the_bicubic_enlargement() -> None:
-    net = SRGANGenerator((3, 6, 6), 3, width=4, blocks=1)
+    net = SRGANGenerator((3, 6, 6), 3, base_channels=4, blocks=1)
     x = torch.rand(2, 3, 6, 6)
     assert torch.equal(net(x), interpolate(x, scale_factor=4, mode="bicubic"))
 
 
 def test_the_shuffle_lays_four_channels_out_as_one_square() -> None:
-    net = SRGANGenerator((1, 2, 2), 2, factor=2, width=1, blocks=1)
+    net = SRGANGenerator((1, 2, 2), 2, factor=2, base_channels=1, blocks=1)
     convolution, shuffle, _ = net.up
     assert isinstance(shuffle, torch.nn.PixelShuffle) and convolution.out_channels == 4
     laid = shuffle(torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4, 1, 1).expand(1, 4, 2, 2))
@@ -30,16 +30,18 @@ def test_the_shuffle_lays_four_channels_out_as_one_square() -> None:
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
 def test_every_factor_and_every_weight(factor: int) -> None:
-    net = SRGANGenerator((1, 4, 4), 3, factor=factor, width=2, blocks=2)
+    net = SRGANGenerator((1, 4, 4), 3, factor=factor, base_channels=2, blocks=2)
     made = net(torch.rand(2, 1, 4, 4))
     assert made.shape == (2, 3, 4 * factor, 4 * factor)
     made.sum().backward()
     assert all(p.grad is not None for p in net.parameters())
 
 
-@pytest.mark.parametrize("net", [ResidualTranslator((1, 8, 8), 1, 2, 1), SRGANGenerator((1, 4, 4), 1, 2, 2, 1)])
+@pytest.mark.parametrize(
+    "net", [ResidualTranslator((1, 8, 8), 1, 2, 1), SRGANGenerator((1, 4, 4), 1, 2, 2, 1)]
+)
 def test_a_recipe_rebuilds_it(net: ResidualTranslator | SRGANGenerator) -> None:
-    twin = build(net.recipe())
+    twin = build(net.config())
     twin.load_state_dict(net.state_dict())
     x = torch.rand(2, *net.shape)
     assert torch.equal(twin(x), net(x))

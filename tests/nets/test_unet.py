@@ -10,13 +10,13 @@ from advlearn.nets.unet import JointDropout, UNetGenerator
 
 @pytest.mark.parametrize("side", [(4, 4), (7, 7), (8, 8), (28, 28), (30, 17), (32, 32)])
 def test_every_size_comes_back(side: tuple[int, int]) -> None:
-    net = UNetGenerator((2, *side), 3, width=2)
+    net = UNetGenerator((2, *side), 3, base_channels=2)
     made = net(torch.rand(2, 2, *side))
     assert made.shape == (2, 3, *side) and made.abs().max() <= 1
 
 
 def test_it_halves_down_to_two_or_three_pixels() -> None:
-    net = UNetGenerator((1, 28, 28), 1, width=2)
+    net = UNetGenerator((1, 28, 28), 1, base_channels=2)
     seen: list[torch.Size] = []
     for layer in net.down:
         layer.register_forward_hook(lambda _m, _i, o: seen.append(o.shape[2:]))
@@ -25,7 +25,7 @@ def test_it_halves_down_to_two_or_three_pixels() -> None:
 
 
 def test_without_the_way_down_the_shortcut_at_full_resolution_is_left() -> None:
-    net = UNetGenerator((1, 8, 8), 1, width=2, bounded=False)
+    net = UNetGenerator((1, 8, 8), 1, base_channels=2, tanh_output=False)
     nn.init.zeros_(net.last.weight)
     nn.init.zeros_(net.last.bias)  # type: ignore[arg-type]
     with torch.no_grad():
@@ -35,7 +35,7 @@ def test_without_the_way_down_the_shortcut_at_full_resolution_is_left() -> None:
 
 
 def test_every_weight_is_reached_and_every_pixel_seen() -> None:
-    net = UNetGenerator((1, 32, 32), 1, width=2)
+    net = UNetGenerator((1, 32, 32), 1, base_channels=2)
     x = torch.rand(2, 1, 32, 32).requires_grad_()
     net(x)[:, :, 16, 16].sum().backward()
     assert all(p.grad is not None for p in net.parameters())
@@ -43,7 +43,7 @@ def test_every_weight_is_reached_and_every_pixel_seen() -> None:
 
 
 def test_dropout_is_in_two_layers_in_training_alone() -> None:
-    net = UNetGenerator((1, 32, 32), 1, width=2, dropout=0.5)
+    net = UNetGenerator((1, 32, 32), 1, base_channels=2, dropout=0.5)
     assert [m.p for m in net.modules() if isinstance(m, JointDropout)] == [0.5, 0.5, 0.0, 0.0]
     x = torch.rand(1, 1, 32, 32)
     assert not torch.equal(net(x), net(x))
@@ -58,15 +58,18 @@ def test_dropout_keeps_the_mean() -> None:
 
 
 def test_a_recipe_rebuilds_it() -> None:
-    net = UNetGenerator((1, 8, 8), 2, width=2, bounded=False)
-    twin = build(net.recipe())
+    net = UNetGenerator((1, 8, 8), 2, base_channels=2, tanh_output=False)
+    twin = build(net.config())
     twin.load_state_dict(net.state_dict())
     x = torch.rand(2, 1, 8, 8)
     assert torch.equal(twin(x), net(x))
 
 
 def test_bad_sizes_are_one_line() -> None:
-    with pytest.raises(ValueError, match=r"^shape: expected \(C, H, W\) of at least 4 pixels a side, got \(1, 3, 8\)$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^shape: expected \(C, H, W\) of at least 4 pixels a side, got \(1, 3, 8\)$",
+    ):
         UNetGenerator((1, 3, 8), 1)
     with pytest.raises(ValueError, match=r"^dropout: expected a number in \[0, 1\), got 1$"):
         UNetGenerator((1, 8, 8), 1, dropout=1)

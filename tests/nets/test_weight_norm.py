@@ -20,7 +20,9 @@ def test_every_layer_begins_with_standard_outputs() -> None:
         if not isinstance(part, nn.ReLU | nn.Flatten):
             over = [d for d in range(outputs.ndim) if d != 1]
             torch.testing.assert_close(outputs.mean(over), torch.zeros(outputs.shape[1]).double())
-            torch.testing.assert_close(outputs.var(over, correction=0), torch.ones(outputs.shape[1]).double())
+            torch.testing.assert_close(
+                outputs.var(over, correction=0), torch.ones(outputs.shape[1]).double()
+            )
 
 
 def test_the_directions_are_left_and_nothing_stays_attached() -> None:
@@ -43,8 +45,14 @@ def test_a_constant_output_keeps_its_scale() -> None:
 def test_a_net_it_cannot_serve_is_refused() -> None:
     with pytest.raises(ValueError, match="net: expected layers under weight_norm, got none"):
         data_dependent_init(nn.Linear(2, 2), torch.ones(3, 2))
-    with pytest.raises(ValueError, match="net: expected a bias in every weight-normalised layer, '0' has none"):
-        data_dependent_init(nn.Sequential(weight_norm(nn.Linear(2, 2, bias=False))), torch.ones(3, 2))
+    with pytest.raises(
+        ValueError, match="net: expected a bias in every weight-normalised layer, '0' has none"
+    ):
+        data_dependent_init(
+            nn.Sequential(weight_norm(nn.Linear(2, 2, bias=False))), torch.ones(3, 2)
+        )
     transposed = weight_norm(nn.ConvTranspose2d(3, 5, 2))
-    with pytest.raises(ValueError, match=r"net: expected a scale for each of 5 outputs, got \(3, 1, 1, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"net: expected a scale for each of 5 outputs, got \(3, 1, 1, 1\)"
+    ):
         data_dependent_init(transposed, torch.randn(8, 3, 2, 2))

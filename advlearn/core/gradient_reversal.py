@@ -1,0 +1,51 @@
+"""Gradient reversal: the same numbers forward, the opposite gradient backward."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from advlearn.core.critic_batch import Samples
+
+
+class _Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return -ctx.scale * grads[0], None
+
+
+def reverse_gradient(samples: Samples, scale: float = 1.0) -> Samples:
+    """Pass samples on as they are, and their gradient back times ``-strength``.
+
+    Args:
+        samples: A tensor (N, ...) or a tuple of them; parts of integers have no gradient to
+            reverse.
+        scale: A number of any sign; 0 cuts the gradient.
+
+    Returns:
+        The same values.
+
+    Example:
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> reverse_gradient(x, 0.5).sum().backward()
+        >>> x.grad
+        tensor([-0.5000, -0.5000])
+
+    Reference:
+        Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", 2015, eq. 7 and 8.
+    """
+    if isinstance(samples, tuple):
+        return tuple(_reversed(part, scale) for part in samples)
+    return _reversed(samples, scale)
+
+
+def _reversed(part: Tensor, scale: float) -> Tensor:
+    return cast(Tensor, _Reversal.apply(part, scale)) if part.is_floating_point() else part

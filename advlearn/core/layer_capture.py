@@ -1,0 +1,108 @@
+"""Read what a layer of an unchanged model puts out."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+import difflib
+from types import TracebackType
+from typing import Any, Self, cast, final
+
+from torch import Tensor, nn
+
+
+@final
+class LayerCapture:
+    """The output of a layer in the model's last forward pass, with its graph.
+
+    Args:
+        layer: Name of the layer, for messages.
+    """
+
+    def __init__(self, layer: str) -> None:
+        self.layer = layer
+        self._value: Tensor | None = None
+        self._handle: Any = None
+
+    @property
+    def output(self) -> Tensor:
+        """The layer's output, (N, ...).
+
+        Raises:
+            RuntimeError: Before the first forward pass, or after `remove`.
+        """
+        if self._value is None:
+            raise RuntimeError(
+                f"capture: nothing has passed {self.layer!r} yet; call the model first"
+            )
+        return self._value
+
+    def remove(self) -> None:
+        """Take the hook off the model and let go of the value."""
+        if self._handle is not None:
+            self._handle.remove()
+        self._handle, self._value = None, None
+
+    def __call__(self, _: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+        """Keep `output`; the model calls this as a forward hook."""
+        if not isinstance(output, Tensor):
+            raise TypeError(
+                f"layer: expected {self.layer!r} to put out a tensor, got {type(output).__name__}"
+            )
+        self._value = output
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCapture":
+        # A copied model keeps its hook, and with it a tap of its own; a tensor with a graph cannot
+        # be copied.
+        copied = LayerCapture(self.layer)
+        memo[id(self)] = copied
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"layer": self.layer, "_value": None, "_handle": None}
+
+
+def attach(model: nn.Module, layer: str = "") -> LayerCapture:
+    """Tap a layer of a model, which stays as it is; leaving a ``with`` block, or `LayerCapture.remove`, takes the hook off.
+
+    Args:
+        model: Any module.
+        layer: Dotted name as in ``model.named_modules()``; empty for the model's own output.
+
+    Returns:
+        The tap; its `output` is the layer's output in the last forward pass.
+
+    Raises:
+        ValueError: If the model has no such layer; near names are suggested.
+
+    Example:
+        >>> import torch
+        >>> model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+        >>> with attach(model, "1") as capture:
+        ...     _ = model(torch.zeros(4, 3))
+        ...     capture.output.shape
+        torch.Size([4, 5])
+    """
+    layers = dict(model.named_modules())
+    if layer not in layers:
+        names = [name for name in layers if name]
+        near = difflib.get_close_matches(layer, names, n=3, cutoff=0.4)
+        hint = (
+            f"; did you mean {' or '.join(map(repr, near))}?"
+            if near
+            else f"; there are {', '.join(names[:8])}"
+        )
+        raise ValueError(f"layer: {type(model).__name__} has no layer {layer!r}{hint}")
+    capture = LayerCapture(layer)
+    capture._handle = cast(Any, layers[layer]).register_forward_hook(capture)  # pyright: ignore[reportPrivateUsage]
+    return capture

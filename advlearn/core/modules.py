@@ -1,0 +1,31 @@
+"""Freeze a module or put it into evaluation mode for the length of a block."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def freeze(module: nn.Module) -> Generator[None]:
+    """Hold a module's parameters fixed: gradients pass through it, none is computed for it."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for p in trained:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in trained:
+            p.requires_grad_(True)
+
+
+@contextmanager
+def eval_mode(module: nn.Module) -> Generator[None]:
+    """Put a module into evaluation mode and every part of it back as it was."""
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training

@@ -1,0 +1,39 @@
+"""Steps of an optimizer: Adam, sums of losses, backward passes outside autocast."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+import operator
+from collections.abc import Iterable
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+
+
+def adam(
+    parameters: list[nn.Parameter], *, lr: float, betas: tuple[float, float]
+) -> torch.optim.Adam:
+    """Adam in its fused form where the parameters allow it."""
+    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
+
+
+def added(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of one or more scalars; one alone is passed on as it is."""
+    return reduce(operator.add, terms)
+
+
+def backward(loss: Tensor) -> None:
+    """Backward pass outside of any autocast: only forward passes belong inside."""
+    if torch.is_autocast_enabled(loss.device.type):
+        with torch.autocast(loss.device.type, enabled=False):
+            loss.backward()
+    else:
+        loss.backward()
+
+
+def clear(parameters: Iterable[nn.Parameter]) -> None:
+    """Take gradients off, without the profiler's bookkeeping that an optimiser's own way begins with."""
+    for p in parameters:
+        p.grad = None

@@ -1,0 +1,116 @@
+"""Layers of "Progressive Growing of GANs": weights scaled as they are used, pixel norm, the deviation of a batch."""
+
+from typing import ClassVar, TypeVar, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+GAIN = 2**0.5
+"""Gain of a layer that a rectifier follows (He et al. 2015)."""
+
+EPS = 1e-8
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+
+@final
+class EqualizedScale(nn.Module):
+    r"""A parametrisation: the weights that a layer uses are its stored ones times a constant.
+
+    Args:
+        scale: The constant.
+
+    Example:
+        >>> EqualizedScale(0.5)(torch.ones(2))
+        tensor([0.5000, 0.5000])
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Weights as they are used."""
+        return weight * self.scale
+
+
+def equalized_lr(layer: Layer, gain: float = GAIN, rate: float = 1.0) -> Layer:
+    r"""Store a layer's weights at one scale, whatever its size, so that all layers learn at one speed.
+
+    .. math:: \hat w = \frac{g\,\eta}{\sqrt{n}}\,w, \qquad w_0 \sim N(0, \eta^{-2}), \qquad b_0 = 0
+
+    n counts the inputs of one output. An optimiser that scales its steps by the size of the
+    gradient, such as Adam, moves every stored weight by as much; the constant makes that a relative
+    change that is the same in all layers.
+
+    Args:
+        layer: A linear or convolution layer; changed in place.
+        gain: g; `GAIN` before a rectifier, 1 where none follows.
+        rate: eta, the layer's own share of the learning rate.
+
+    Returns:
+        The layer.
+
+    Example:
+        >>> layer = equalized_lr(nn.Linear(400, 300), gain=1.0)
+        >>> (
+        ...     layer.parametrizations.weight.original.detach().std().round(decimals=1),
+        ...     layer.weight.std().item() < 0.06,
+        ... )
+        (tensor(1.), True)
+
+    Reference: Karras et al. 2018, section 4.1; Karras et al., "A Style-Based Generator Architecture
+        for Generative Adversarial Networks", 2019, appendix C for `rate`.
+
+    Deviations: `rate` acts on the weights, not on the bias.
+    """
+    inputs = layer.weight[0].numel()
+    nn.init.normal_(layer.weight, std=1 / rate)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    parametrize.register_parametrization(layer, "weight", EqualizedScale(gain * rate / inputs**0.5))
+    return layer
+
+
+@final
+class PixelNorm(nn.Module):
+    r"""Scale the features at each place to a mean square of one.
+
+    .. math:: b_{xy} = a_{xy} \Big/ \sqrt{\tfrac{1}{C} \sum_c (a^c_{xy})^2 + \epsilon}
+
+    Example:
+        >>> PixelNorm()(torch.tensor([[3.0, 4.0]])).square().mean()
+        tensor(1.)
+
+    Reference: Karras et al. 2018, section 4.2.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Vectors (N, C) or grids (N, C, H, W); same shape."""
+        return x * (x.square().mean(1, keepdim=True) + EPS).rsqrt()
+
+
+@final
+class MinibatchDeviation(nn.Module):
+    r"""Put beside each grid one number: how much the samples of its batch differ, so that a critic sees a collapse.
+
+    .. math:: s = \tfrac{1}{CHW} \sum_{c,x,y} \sqrt{Var_i[x_i^{cxy}] + \epsilon}
+
+    A score then depends on the batch: an adversary scores the two sides apart.
+
+    Example:
+        >>> MinibatchDeviation()(torch.zeros(4, 8, 2, 2)).shape
+        torch.Size([4, 9, 2, 2])
+
+    Reference: Karras et al. 2018, section 3.
+
+    Deviations: the batch is that of one process.
+    """
+
+    mixes_samples: ClassVar[bool] = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map grids (N, C, H, W) to (N, C + 1, H, W)."""
+        deviation = (x.var(0, correction=0) + EPS).sqrt().mean()
+        return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)

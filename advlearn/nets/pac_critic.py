@@ -1,0 +1,49 @@
+"""A critic that sees several samples at once, so that it sees a lack of variety: PacGAN."""
+
+from typing import ClassVar, final
+
+from torch import Tensor, nn
+
+from advlearn.nets.network import positive
+
+
+@final
+class PacCritic(nn.Module):
+    r"""Score samples in packs of m, laid one behind the other along their first axis; a pack's score is each one's.
+
+    .. math:: s(x_1) = \dots = s(x_m) = net([x_1, \dots, x_m])
+
+    Args:
+        net: Module that scores packs: images (N / m, m * C, H, W) or vectors (N / m, m * d).
+        pack: m.
+
+    Raises:
+        ValueError: `pack` below 1; in `forward` a batch that is no multiple of it.
+
+    Example:
+        >>> import torch
+        >>> PacCritic(nn.Linear(6, 1), pack=3)(torch.zeros(12, 2)).shape
+        torch.Size([12, 1])
+
+    Reference: Lin et al., "PacGAN: The power of two samples in generative adversarial networks",
+    2018, section 3.
+
+    Deviations: a pack's score is repeated for each of its samples, so that weights and counts stay
+        those of samples; a mean over scores is the same.
+    """
+
+    mixes_samples: ClassVar[bool] = True
+
+    def __init__(self, net: nn.Module, pack: int = 2) -> None:
+        super().__init__()
+        positive(pack=pack)
+        self.net = net
+        self.pack = pack
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score samples (N, C, ...): as the network scores packs, one row a sample."""
+        if len(x) % self.pack:
+            raise ValueError(f"x: expected a multiple of {self.pack} samples, a pack, got {len(x)}")
+        return self.net(x.unflatten(0, (-1, self.pack)).flatten(1, 2)).repeat_interleave(
+            self.pack, 0
+        )

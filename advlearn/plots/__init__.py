@@ -1,0 +1,29 @@
+"""Pictures of what a player has learnt, each written to one PNG file: tables of images, features as points."""
+
+from advlearn.plots.before_after import before_after
+from advlearn.plots.embedding import Embeddings, embedding, plane
+from advlearn.plots.image_table import image_table, pixels
+from advlearn.plots.interpolation import interpolation, spherical
+from advlearn.plots.latent_plots import LatentPlots, latent_plots
+from advlearn.plots.mixing import mixing
+from advlearn.plots.nearest_training_images import nearest_training_images
+from advlearn.plots.traversal import traversal, varied
+from advlearn.plots.truncation import truncation
+
+__all__ = [
+    "Embeddings",
+    "LatentPlots",
+    "before_after",
+    "embedding",
+    "image_table",
+    "interpolation",
+    "latent_plots",
+    "mixing",
+    "nearest_training_images",
+    "pixels",
+    "plane",
+    "spherical",
+    "traversal",
+    "truncation",
+    "varied",
+]

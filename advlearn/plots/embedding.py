@@ -1,0 +1,111 @@
+"""Features of several domains as points in the plane, where one sees whether they are alike."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+
+from advlearn.training.files import replacing
+from advlearn.training.periodic_plot import PeriodicPlot
+
+Points = Mapping[str, Tensor]
+
+
+def plane(points: Points) -> dict[str, Tensor]:
+    """Project all sets of features onto the two directions in which they vary most together.
+
+    Args:
+        points: Name to float features (N, d); values that are not finite count as zero.
+
+    Returns:
+        Name to coordinates (N, 2) on the CPU, about the common mean; the sign is that of each
+        direction's largest coefficient.
+
+    Raises:
+        ValueError: No set, or sets of different widths.
+
+    Example:
+        >>> line = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, -2.0]])
+        >>> plane({"line": line})["line"].tolist()
+        [[2.0, 0.0], [-2.0, 0.0]]
+    """
+    widths = {name: tuple(x.shape[1:]) for name, x in points.items()}
+    if len(set(widths.values())) != 1 or len(next(iter(widths.values()))) != 1:
+        raise ValueError(f"points: expected sets of features (N, d) of one width, got {widths}")
+    joined = torch.cat([x.detach().float().cpu() for x in points.values()]).nan_to_num(
+        0.0, 0.0, 0.0
+    )
+    centred = joined - joined.mean(0)
+    directions = torch.linalg.svd(centred, full_matrices=False)[2][:2]
+    largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
+    flat = centred @ (directions * largest.sign()).T
+    if flat.shape[1] < 2:
+        flat = torch.cat([flat, torch.zeros_like(flat)], 1)
+    return dict(zip(points, flat.split([len(x) for x in points.values()]), strict=True))
+
+
+def embedding(panels: Mapping[str, Points], path: str | Path) -> Path:
+    """Draw sets of features as a scatter each, panel beside panel.
+
+    Args:
+        panels: Heading of each panel to its sets as `plane` takes them; each has a plane of its
+            own.
+        path: The PNG file.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: As `plane`; no panel.
+
+    Example:
+        >>> import tempfile
+        >>> points = {"source": torch.randn(9, 4), "target": torch.randn(8, 4) + 1}
+        >>> embedding({"before": points}, Path(tempfile.mkdtemp()) / "embedding.png").name
+        'embedding.png'
+    """
+    from matplotlib.figure import Figure
+
+    if not panels:
+        raise ValueError("panels: expected at least one, got none")
+    path = Path(path)
+    figure = Figure(figsize=(4.5 * len(panels), 4.2), layout="constrained")
+    for place, (heading, points) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), place + 1)
+        for name, flat in plane(points).items():
+            axes.scatter(*flat.numpy().T, s=6, alpha=0.6, linewidths=0, label=name)
+        axes.set(title=heading, xticks=[], yticks=[])
+        axes.legend()
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=100)
+    return path
+
+
+@final
+class Embeddings(PeriodicPlot):
+    """A picture of features every so many steps and at the end: ``step-00001000.png`` and so on.
+
+    Args:
+        folder: Where the pictures go.
+        every: Player steps between two pictures.
+        points: Returns sets of features as `plane` takes them.
+
+    Raises:
+        ValueError: `every` is not positive.
+
+    Example:
+        >>> Embeddings("runs/demo", 500, points=lambda: {"source": torch.zeros(2, 3)}).every
+        500
+    """
+
+    def __init__(
+        self, folder: str | Path, every: int = 1000, *, points: Callable[[], Points]
+    ) -> None:
+        super().__init__(folder, every)
+        self.points = points
+
+    def draw(self, step: int) -> None:
+        """Write the picture."""
+        embedding({f"step {step}": self.points()}, self.folder / f"step-{step:08d}.png")

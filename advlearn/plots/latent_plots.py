@@ -1,0 +1,159 @@
+"""The tables a player can fill by what it offers, again and again while a run trains."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from advlearn.plots.before_after import before_after
+from advlearn.plots.interpolation import redrawn, spherical
+from advlearn.training.periodic_plot import PeriodicPlot
+
+ROWS, COLUMNS = 6, 8
+TRUNCATIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+Columns = dict[str, Tensor]
+
+
+def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
+    """Fill tables by the methods that a player of images has.
+
+    - ``traverse``: a table for each code, from its first value to its last.
+    - ``interpolate`` and ``reconstruct``: real samples and what their codes are decoded to, and the
+        way between two.
+    - ``decode`` of `latent` (or `noise`) numbers, without an encoder: the arc between two of them,
+      and a sweep of the truncation, where ``sample`` has one.
+    - ``stages``: how an image comes about from coarse to fine.
+    - ``generator.mixed``: coarse styles of one latent (rows) with fine styles of another (columns),
+        at three scales.
+
+    Args:
+        model: A player in evaluation mode, on any device.
+        real: Real samples (N, C, H, W), at least two for what encodes.
+
+    Returns:
+        Name of a table to its columns: heading to images (R, C, H, W); nothing for a player without
+        such a method.
+
+    Example:
+        >>> from advlearn.tasks.generate import Generate
+        >>> from advlearn.nets import DCGANGenerator
+        >>> model = Generate(
+        ...     DCGANGenerator(4, (1, 16, 16), base_channels=4), latent=4, shape=(1, 16, 16)
+        ... )
+        >>> {name: list(columns) for name, columns in latent_plots(model).items()}["truncation"]
+        ['0.0', '0.25', '0.5', '0.75', '1.0']
+    """
+    found: dict[str, Columns] = {}
+    if hasattr(model, "traverse"):
+        for code in range(len(model.sizes) + model.continuous):
+            found[f"code-{code}"] = _numbered(model.traverse(code, rows=ROWS))
+    if hasattr(model, "interpolate"):
+        found |= {} if real is None or len(real) < 2 else _of_codes(model, real)
+    elif hasattr(model, "decode") and isinstance(_latents(model), int):
+        found |= _of_latents(model)
+    if hasattr(model, "stages"):
+        found["stages"] = {"x".join(map(str, made.shape[2:])): made for made in model.stages(ROWS)}
+    return found
+
+
+def _of_codes(model: Any, real: Tensor) -> dict[str, Columns]:
+    x0, x1 = real[: 2 * ROWS].chunk(2)
+    between = model.interpolate(x0[: len(x1)], x1, COLUMNS)
+    return {
+        "reconstruction": {"real": x0, "reconstructed": model.reconstruct(x0)},
+        "interpolation": _numbered(between),
+    }
+
+
+def _latents(model: Any) -> Any:
+    """How many numbers `decode` takes; None where a player of somebody's own does not say."""
+    return getattr(model, "latent", getattr(model, "noise", None))
+
+
+def _of_latents(model: Any) -> dict[str, Columns]:
+    rows, size = _conditions(model), _latents(model)
+    z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
+    found = {"interpolation": _columns(lambda k: model.decode(z[:, k], rows))}
+    if hasattr(model, "sample") and "truncation" in inspect.signature(model.sample).parameters:
+        found["truncation"] = {
+            str(t): redrawn(lambda t=t: model.sample(ROWS, rows, t)) for t in TRUNCATIONS
+        }
+    if hasattr(getattr(model, "generator", None), "mixed"):
+        found |= _mixed(model, rows)
+    return found
+
+
+def _conditions(model: Any) -> Tensor | None:
+    """What each row is conditional on: classes, spread over all of them where there are more than rows, or vectors."""
+    vectors, classes = getattr(model, "vectors", None), getattr(model, "classes", 0)
+    if vectors is not None:
+        return vectors[torch.arange(ROWS) % len(vectors)]
+    return torch.arange(ROWS) * max(classes, ROWS) // ROWS % classes if classes else None
+
+
+def _mixed(model: Any, rows: Tensor | None) -> dict[str, Columns]:
+    """A table for each scale up to which the coarse style goes; its first column has the coarse sources themselves."""
+    like = next(model.generator.parameters())
+    coarse, fine = (
+        torch.randn(ROWS, model.latent).to(like),
+        torch.randn(COLUMNS, model.latent).to(like),
+    )
+    labels = None if rows is None else rows.to(like.device)
+    layers, found = len(model.generator.layers), dict[str, Columns]()
+    sources = {"coarse": redrawn(lambda: model.decode(coarse, rows))}
+    for crossover in sorted({2, layers // 2, layers - 2}):
+        found[f"mixing-{crossover}"] = sources | _columns(
+            lambda k, crossover=crossover: model.generator.mixed(
+                coarse, fine[k].expand_as(coarse), crossover, labels
+            )
+        )
+    return found
+
+
+def _columns(draw: Callable[[int], Tensor]) -> Columns:
+    """What is drawn for each column number, under that number."""
+    return {str(k + 1): redrawn(lambda k=k: draw(k)) for k in range(COLUMNS)}
+
+
+def _numbered(images: Tensor) -> Columns:
+    """Images (R, C, ...) as columns under their numbers."""
+    return {str(i + 1): column for i, column in enumerate(images.unbind(1))}
+
+
+@final
+class LatentPlots(PeriodicPlot):
+    """Tables every so many steps and at the end, each in a file of its name that is replaced: ``interpolation.png``.
+
+    Args:
+        folder: Where the pictures go.
+        every: Player steps between two drawings.
+        latent_plots: Returns name to columns as `before_after` takes them.
+
+    Raises:
+        ValueError: `every` is not positive.
+
+    Example:
+        >>> LatentPlots(
+        ...     "runs/demo", 500, latent_plots=lambda: {"pair": {"input": torch.zeros(2, 1, 8, 8)}}
+        ... ).every
+        500
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        every: int = 1000,
+        *,
+        latent_plots: Callable[[], Mapping[str, Mapping[str, Tensor]]],
+    ) -> None:
+        super().__init__(folder, every)
+        self.latent_plots = latent_plots
+
+    def draw(self, step: int) -> None:
+        """Write every table."""
+        for name, columns in self.latent_plots().items():
+            before_after(columns, self.folder / f"{name}.png")

@@ -1,0 +1,215 @@
+"""Generate by class, with a classifier that says whether the class can be seen: AC-GAN."""
+
+from typing import Any, Self, cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from advlearn.core import distributed
+from advlearn.core.chain import Chain
+from advlearn.core.checks import check_number
+from advlearn.core.modules import eval_mode
+from advlearn.core.objective import Objective
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.nets import Network, build, predictor_for
+from advlearn.tasks import _heads as heads
+from advlearn.tasks import _sampling as sampling
+
+CRITIC = "data"
+
+
+@final
+class ACGAN(Task):
+    r"""A generator of samples by class, a critic that sees no class, and a classifier beside it.
+
+    .. math:: fake = G(z, y), \quad z \sim N(0, I), \qquad
+        L = w\,\big(E[-\log q(y \mid G(z, y))] + E[-\log q(y \mid x)]\big)
+
+    The labels of a batch are those of its real samples. Generator and classifier are the player:
+    the classifier learns from real and generated samples, the generator to be recognised.
+
+    Args:
+        generator: Module from z (N, latent) and y, int64 (N,), to samples (N, *shape).
+        classifier: Module from samples (N, *shape) to class logits (N, K).
+        latent: Size of z.
+        shape: Shape of one sample.
+        weight: w.
+        critic: The user's critic of samples alone; None for a network sized from `shape` and the
+            objective.
+        architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
+            chooses by `shape`.
+        base_channels: Channels at half resolution of the critic that is proposed.
+
+    Raises:
+        ValueError: If a size or weight is out of range, or a module does not fit.
+
+    Example:
+        >>> from advlearn.nets import MLPGenerator
+        >>> task = ACGAN(MLPGenerator(3, (2,), classes=4), nn.Linear(2, 4), latent=3, shape=(2,))
+        >>> (
+        ...     task.sample(5, torch.tensor([0, 1, 2, 3, 0])).shape,
+        ...     task.predict(torch.zeros(5, 2)).shape,
+        ... )
+        (torch.Size([5, 2]), torch.Size([5, 4]))
+
+    Reference:
+        Odena, Olah, Shlens 2017, section 4, eq. 2 and 3.
+
+    Deviations:
+        The classifier is a network of its own instead of a second output of the critic, so that it
+        goes with every objective.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        classifier: nn.Module,
+        *,
+        latent: int,
+        shape: tuple[int, ...],
+        weight: float = 1.0,
+        critic: nn.Module | None = None,
+        architecture: str | None = None,
+        base_channels: int = 64,
+    ) -> None:
+        super().__init__()
+        self.generator = generator
+        self.classifier = classifier
+        self.latent = int(check_number("latent", latent, low=1))
+        self.shape = tuple(shape)
+        self.weight = check_number("weight", weight, low=0)
+        self.architecture = architecture
+        self.base_channels = base_channels
+        # In a tuple, so that the critic's parameters are not taken for the player's.
+        self._critic = (critic,)
+        logits = heads.outputs_of(classifier, self.shape, "classifier")
+        if logits.ndim != 2:
+            raise ValueError(f"classifier: expected class logits (N, K), got {tuple(logits.shape)}")
+        self.classes = logits.shape[1]
+        z = next(generator.parameters()).new_zeros(2, self.latent)
+        sampling.check_generator(
+            generator, self.shape, z, torch.zeros(2, dtype=torch.int64, device=z.device)
+        )
+
+    @classmethod
+    def from_data(
+        cls,
+        source: ArrayDataset | StreamedDataset,
+        *,
+        latent: int = 64,
+        weight: float = 1.0,
+        architecture: str | None = None,
+        base_channels: int = 64,
+    ) -> Self:
+        """A task with networks sized from the data, which must have labels."""
+        if not source.classes:
+            raise ValueError(
+                f"data: expected a class for each sample, and {source.name!r} has no labels"
+            )
+        generator = sampling.propose_generator(
+            source,
+            latent,
+            classes=source.classes,
+            architecture=architecture,
+            base_channels=base_channels,
+        )
+        classifier = predictor_for(source.shape, source.classes)
+        return cls(
+            generator,
+            classifier,
+            latent=latent,
+            shape=source.shape,
+            weight=weight,
+            architecture=architecture,
+            base_channels=base_channels,
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        settings = {
+            name: config[name] for name in ("latent", "weight", "architecture", "base_channels")
+        }
+        return cls(
+            build(config["generator"]),
+            build(config["classifier"]),
+            shape=tuple(config["shape"]),
+            **settings,
+        )
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        x, y = batch[0], batch[1]
+        fake = self.generator(distributed.randn(len(x), self.latent, like=x), y)
+        of_fake, of_real = (
+            cross_entropy(self.classifier(fake), y),
+            cross_entropy(self.classifier(x), y),
+        )
+        told = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
+        loss = sampling.with_penalty(self.weight * (of_fake + of_real), self.generator)
+        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, told)
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        if self._critic[0] is not None:
+            return {CRITIC: self._critic[0]}
+        return {
+            CRITIC: sampling.propose_critic(
+                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
+            )
+        }
+
+    def check_compatibility(self, objective: Objective) -> str | None:
+        return sampling.refusal(objective)
+
+    def config(self) -> dict[str, Any] | None:
+        architecture = {"generator": self.generator, "classifier": self.classifier}
+        if self._critic[0] is not None or not all(
+            isinstance(net, Network) for net in architecture.values()
+        ):
+            return None
+        settings = {
+            name: getattr(self, name)
+            for name in ("latent", "weight", "architecture", "base_channels")
+        }
+        return {
+            **{k: cast(Network, net).config() for k, net in architecture.items()},
+            "shape": list(self.shape),
+            **settings,
+        }
+
+    @torch.no_grad()
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        """Draw samples in evaluation mode, from the global generator.
+
+        Args:
+            n: How many.
+            labels: Classes (n,), int64; drawn evenly if None.
+
+        Returns:
+            Samples (n, *shape).
+
+        Raises:
+            ValueError: If the labels are of another length, or out of range.
+        """
+        return self.decode(
+            distributed.randn(n, self.latent, like=next(self.generator.parameters())), labels
+        )
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Samples (N, *shape) of latents `z` (N, latent) in evaluation mode; labels as for `sample`."""
+        z = z.to(next(self.generator.parameters()))
+        with eval_mode(self.generator):
+            return cast(
+                Tensor,
+                self.generator(z, *sampling.classes_of(len(z), labels, self.classes, z.device)),
+            )
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        return heads.predict(self.classifier, x)
+
+
+TASK = ACGAN

@@ -1,0 +1,322 @@
+"""Adapt a classifier to a domain without labels: features of source and target that no critic tells apart."""
+
+import copy
+from typing import Any, Literal, Self, cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from advlearn.core.chain import Chain
+from advlearn.core.checks import check_choice, check_number
+from advlearn.core.layer_capture import LayerCapture, attach
+from advlearn.core.modules import eval_mode
+from advlearn.core.objective import Objective
+from advlearn.core.schedules import dann_schedule
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.compound import Domains
+from advlearn.data.domains import open_domains
+from advlearn.nets import ConcatCritic, MultilinearMap, Network, build, predictor_for
+from advlearn.nets.network import one_hot
+from advlearn.tasks import _heads as heads
+
+Conditioning = Literal["nothing", "predictions", "labels"]
+
+
+@final
+class DomainAdaptation(Task):
+    r"""A classifier whose features h are asked to be alike on each source and on the target.
+
+    .. math:: L = E_{source}[-\log p(y \mid x)], \qquad real = h(x_s), \quad fake = h(x_t)
+
+    The objective makes the method: ``nsgan`` is DANN, ``wgan-gp`` WDGRL, ``mmd`` DAN, ``coral``
+    Deep CORAL, ``sinkhorn`` and ``assignment`` optimal transport; `conditioning` makes it
+    conditional.
+
+    Args:
+        model: Module from samples (N, *shape) to class logits (N, K).
+        shape: Shape of one sample.
+        layer: Name of the layer whose output is h; empty for the logits.
+        sources: Number of source domains; each has an adversary of its own.
+        conditioning: What is compared with h: ``"nothing"``; ``"predictions"``, held fixed (CDAN);
+            ``"labels"`` of the source and predictions of the target, which move (DeepJDOT's joint
+            distribution).
+        entropy: Count each sample by how sure its prediction is (CDAN+E); needs
+            ``conditioning="predictions"``.
+        gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
+            of in turn: faster, and the zero-sum game whatever the objective's own player loss.
+        adversarial_weight: Weight of the adversaries in the player's loss.
+        dann_schedule: Let the weight grow from zero as `advlearn.dann_schedule` has it.
+        source_model: A trained model that gives the source features and stays as it is (ADDA); then
+            the target's features alone are trained, from `model`'s weights, without L. `adda` puts
+            it here.
+
+    Raises:
+        ValueError: If a setting is refused, the model does not fit `shape`, or there is no such
+        layer.
+
+    Example:
+        >>> from advlearn.nets import MLPPredictor
+        >>> task = DomainAdaptation(MLPPredictor((2,), 3), shape=(2,))
+        >>> task.predict(torch.zeros(5, 2)).shape
+        torch.Size([5, 3])
+
+    Reference:
+        Ganin et al. 2016, eq. 9 (DANN) and section 5.2.2 (ramp); Long et al. 2018, eq. 5 and 8
+        (CDAN, CDAN+E); Tzeng et al. 2017 (ADDA); Shen et al. 2018 (WDGRL); Long et al. 2015 (DAN);
+        Damodaran et al. 2018 (DeepJDOT).
+
+    Deviations:
+        Critic and player alternate on one batch and one forward pass unless `gradient_reversal`
+        asks for the paper's way; ``"labels"`` compares labels by squared distance, DeepJDOT by
+        cross-entropy; DAN compares one layer. A player's loss that its paper gives to fakes alone,
+        as that of the loss-sensitive GAN, has the source's scores with the other sign beside it
+        wherever the source moves too, as here; so none is refused for being one-sided.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        shape: tuple[int, ...],
+        layer: str = "features",
+        sources: int = 1,
+        conditioning: Conditioning = "nothing",
+        entropy: bool = False,
+        gradient_reversal: bool = False,
+        adversarial_weight: float = 1.0,
+        dann_schedule: bool = True,
+        source_model: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.conditioning: Conditioning = check_choice(
+            "conditioning", conditioning, ("nothing", "predictions", "labels")
+        )
+        if entropy and conditioning != "predictions":
+            raise ValueError(
+                f"entropy: weighs by predictions, so it needs conditioning='predictions', got {conditioning!r}"
+            )
+        self.model = model
+        self.shape = tuple(shape)
+        self.layer = layer
+        self.sources = int(check_number("sources", sources, low=1))
+        self.entropy = entropy
+        self.gradient_reversal = gradient_reversal
+        self.weight = check_number("adversarial_weight", adversarial_weight, low=0)
+        self.dann_schedule = dann_schedule
+        self.capture = attach(model, layer)
+        logits = heads.outputs_of(model, self.shape)
+        self.width = self.capture.output.flatten(1).shape[1]
+        if logits.ndim != 2:
+            raise ValueError(f"model: expected class logits (N, K), got {tuple(logits.shape)}")
+        self.classes = logits.shape[1]
+        self.source_model = None if source_model is None else _still(source_model)
+        self.source_capture = (
+            None if self.source_model is None else attach(self.source_model, layer)
+        )
+        if source_model is not None:
+            _only_features(model, self.shape, layer)
+
+    @staticmethod
+    def load_data(data: Any) -> Domains:
+        """Domains from what `advlearn.data.open_domains` takes: ``"mnist->usps"``, (source, target[, known])."""
+        return open_domains(data)
+
+    @classmethod
+    def from_data(
+        cls,
+        data: Domains,
+        *,
+        conditioning: Conditioning = "nothing",
+        entropy: bool = False,
+        gradient_reversal: bool = False,
+        adversarial_weight: float = 1.0,
+        dann_schedule: bool = True,
+    ) -> Self:
+        """A task with a network sized from the data."""
+        model = predictor_for(data.shape, data.classes)
+        settings: dict[str, Any] = {
+            "conditioning": conditioning,
+            "entropy": entropy,
+            "gradient_reversal": gradient_reversal,
+        }
+        settings |= {"adversarial_weight": adversarial_weight, "ramp": dann_schedule}
+        return cls(model, shape=data.shape, sources=len(data.sources), **settings)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        settings = {k: v for k, v in config.items() if k not in ("model", "shape", "source_model")}
+        source_model = config.get("source_model")
+        settings["source_model"] = None if source_model is None else build(source_model)
+        return cls(build(config["model"]), shape=tuple(config["shape"]), **settings)
+
+    def adda(
+        self, *, adversarial_weight: float = 1.0, dann_schedule: bool = True
+    ) -> "DomainAdaptation":
+        """The second stage of ADDA, with this task, trained on the source, as the first.
+
+        Args:
+            adversarial_weight: Weight of the adversaries, as for the task.
+            dann_schedule: Whether it grows from zero, likewise.
+
+        Returns:
+            A task whose source features are this task's and stay so; those of the target start as a
+            copy of them.
+
+        Example:
+            >>> import advlearn
+            >>> settings = {"data": "digits->digits", "steps": 2, "device": "cpu", "callbacks": ()}
+            >>> first = advlearn.fit("domain_adaptation(adversarial_weight=0.0)", **settings)
+            >>> advlearn.fit(first.ema_model.adda(), "nsgan", **settings).predict(
+            ...     torch.zeros(1, 1, 8, 8)
+            ... ).shape
+            torch.Size([1, 10])
+        """
+        model = copy.deepcopy(self.model)
+        if not any(p.requires_grad for p in model.parameters()):
+            model.requires_grad_(True)  # an averaged player is frozen
+        settings: dict[str, Any] = {
+            "adversarial_weight": adversarial_weight,
+            "ramp": dann_schedule,
+            "source_model": self.model,
+        }
+        return DomainAdaptation(
+            model, shape=self.shape, layer=self.layer, sources=self.sources, **settings
+        )
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        xs, ys = batch[0 : 2 * self.sources : 2], batch[1 : 2 * self.sources : 2]
+        xt, known = batch[2 * self.sources :]
+        sizes = [len(x) for x in (*xs, xt)]
+        logits = self.model(torch.cat([*xs, xt]))
+        features = list(self.capture.output.flatten(1).split(sizes))
+        outputs = list(logits.split(sizes))
+        loss = None
+        if self.source_model is None:
+            loss = torch.stack(
+                [cross_entropy(o, y) for o, y in zip(outputs, ys, strict=False)]
+            ).mean()
+            loss = loss + _known_loss(outputs[-1], known)
+        elif self.source_capture is not None:
+            with torch.no_grad():
+                outputs[:-1] = self.source_model(torch.cat(xs)).split(sizes[:-1])
+            features[:-1] = self.source_capture.output.flatten(1).split(sizes[:-1])
+        target = self._sample(features[-1], outputs[-1], None)
+        weight = _certainty(outputs[-1]) if self.entropy else None
+        contests = {
+            name: SamplePair(
+                self._sample(h, o, y), target, _certainty(o) if self.entropy else None, weight
+            )
+            for name, h, o, y in zip(self._names(), features, outputs, ys, strict=False)
+        }
+        return TaskOutput(contests, loss, {"logits": logits.detach()})
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        return {name: self._critic(chain) for name in self._names()}
+
+    def check_compatibility(self, objective: Objective) -> str | None:
+        if objective.critic_output in ("density", "classes"):
+            return f"its critic scores {objective.critic_output!r}, and there is neither an attribute nor a class to predict here"
+        if not objective.moves_both_sides:
+            return f"it moves one side alone ({objective.reasons['moves_both_sides']}), and adaptation must move both"
+        return None
+
+    def adversarial_weight_at(self, progress: float) -> float:
+        return self.weight * (dann_schedule(progress) if self.dann_schedule else 1.0)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        return heads.predict(self.model, x)
+
+    def embedding(self, data: Domains, n: int = 500) -> dict[str, Tensor]:
+        """Features (n, width) of samples of each domain in memory, evenly taken, by its name: points of a picture."""
+        source = (
+            (self.model, self.capture)
+            if self.source_model is None
+            else (self.source_model, cast(LayerCapture, self.source_capture))
+        )
+        named = [(f"source {part.name}", part, *source) for part in data.sources]
+        named.append((f"target {data.target.name}", data.target, self.model, self.capture))
+        return {
+            name: _features(model, capture, part.x[:: -(-len(part) // n)])
+            for name, part, model, capture in named
+            if isinstance(part, ArrayDataset)
+        }
+
+    def config(self) -> dict[str, Any] | None:
+        source_model = self.source_model
+        if not isinstance(self.model, Network) or not isinstance(source_model, Network | None):
+            return None
+        names = ("layer", "sources", "conditioning", "entropy", "gradient_reversal", "ramp")
+        settings = {name: getattr(self, name) for name in names}
+        settings |= {
+            "adversarial_weight": self.weight,
+            "source_model": None if source_model is None else source_model.config(),
+        }
+        return {"model": self.model.config(), "shape": list(self.shape), **settings}
+
+    def _names(self) -> list[str]:
+        return ["domain"] if self.sources == 1 else [f"domain{k}" for k in range(self.sources)]
+
+    def _sample(
+        self, h: Tensor, logits: Tensor, y: Tensor | None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        if self.conditioning == "nothing":
+            return h
+        p = logits.softmax(1)
+        if self.conditioning == "predictions":
+            return h, p.detach()
+        return h, p if y is None else one_hot(y, self.classes, p)
+
+    def _critic(self, chain: Chain) -> nn.Module:
+        objective = chain.required_objective()
+        if self.conditioning == "nothing":
+            return heads.critic_of(self.width, chain)
+        if heads.learns_nothing(objective):
+            return ConcatCritic(nn.Identity())
+        if objective.critic_output == "energy":
+            return ConcatCritic(heads.critic_of(self.width + self.classes, chain))
+        return MultilinearMap(heads.critic_of(self.width * self.classes, chain))
+
+
+def _known_loss(logits: Tensor, known: Tensor) -> Tensor:
+    """Cross-entropy of the target samples with a label, over as many as there are; zero where there is none."""
+    labelled = (known >= 0).to(logits.dtype)
+    losses = cross_entropy(logits, known.clamp(min=0), reduction="none")
+    return (labelled * losses).sum() / labelled.sum().clamp(min=1)
+
+
+def _certainty(logits: Tensor) -> Tensor:
+    """1 + exp(-entropy) of each prediction, (N,), without graph: contests divide by the sum."""
+    log_p = logits.detach().log_softmax(1)
+    return 1 + (log_p.exp() * log_p).sum(1).exp()
+
+
+def _features(model: nn.Module, capture: LayerCapture, x: Tensor) -> Tensor:
+    """What passes a tapped layer for samples `x`, (n, width), in evaluation mode."""
+    with torch.no_grad(), eval_mode(model):
+        model(x.to(next(model.parameters()).device))
+    return capture.output.flatten(1).cpu()
+
+
+def _still(model: nn.Module) -> nn.Module:
+    """A copy that is never trained."""
+    copied = copy.deepcopy(model)
+    for p in copied.parameters():
+        p.requires_grad_(False)
+    return copied.eval()
+
+
+def _only_features(model: nn.Module, shape: tuple[int, ...], layer: str) -> None:
+    """Hold fixed what lies behind the layer: no gradient from its output reaches it."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    with attach(model, layer) as capture:
+        model(torch.zeros(2, *shape).to(trained[0]))
+        reached = torch.autograd.grad(capture.output.sum(), trained, allow_unused=True)
+    for p, g in zip(trained, reached, strict=True):
+        p.requires_grad_(g is not None)
+
+
+TASK = DomainAdaptation

@@ -1,0 +1,317 @@
+"""Debias a classifier or regressor: predictions, or inner features, that say nothing of a sensitive attribute."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self, cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+
+from advlearn.core import distributed, gradient_projection
+from advlearn.core.chain import Chain
+from advlearn.core.checks import check_choice, check_number
+from advlearn.core.layer_capture import attach
+from advlearn.core.objective import Objective
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.attributes import open_table
+from advlearn.data.tabular_dataset import TabularDataset
+from advlearn.nets import (
+    CategoricalCritic,
+    ConcatCritic,
+    MixtureDensityCritic,
+    Network,
+    build,
+    predictor_for,
+)
+from advlearn.nets.network import one_hot
+from advlearn.tasks import _heads as heads
+
+Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
+CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")
+# The class of those who get what there is to get.
+FAVOURED = 1
+
+
+@final
+class Fairness(Task):
+    r"""A predictor whose output h is asked to be independent of each sensitive attribute a.
+
+    .. math:: L = E[loss(f(x), y)], \qquad fake = (h, a), \quad real = (h, a'), \quad a' \sim p(a)\ or\ p(a \mid y)
+
+    The real side holds the same outputs with the attribute drawn anew, within each class where the
+    criterion is
+    conditional: the pairs as they would be if h and a were independent. So every objective measures
+    a dependence (with ``mmd`` it is HSIC, with ``energy-distance`` distance covariance), for two
+    groups, many, or a number.
+
+    Args:
+        model: Module from samples (N, *shape) to one logit (N,), class logits (N, K) or, without
+            classes, a number (N,).
+        shape: Shape of one sample.
+        attributes: Name of each sensitive attribute, in the order of a batch, to its number of
+            groups; 0 for a number. The attribute is not seen by `model` unless it is part of the
+            samples.
+        classes: Number of classes; 0 for a regressor.
+        criterion: ``"demographic_parity"``: h independent of a; ``"equalized_odds"``: given y;
+            ``"equal_opportunity"``: given y = 1.
+        sensitive: Names of the attributes to be protected; None for all.
+        layer: Name of the layer whose output is h; empty for the model's own output.
+        gradient_combination: ``"add"`` the gradients, or ``"project"`` away from the task's what
+            helps the adversary.
+        balance_groups: Let each group of each class take the same part in the contest, by drawing
+            its samples more or less often; without it a small group hardly counts. An attribute of
+            numbers is left as it is.
+        gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
+            of in turn: faster, and the zero-sum game whatever the objective's own player loss.
+        adversarial_weight: Weight of the adversaries in the player's loss.
+        warmup: Share of the steps before the adversaries count; their critics learn meanwhile.
+
+    Raises:
+        ValueError: If a setting is refused, the model does not fit, or there is no such layer or
+        attribute.
+
+    Example:
+        >>> from advlearn.nets import MLPPredictor
+        >>> task = Fairness(MLPPredictor((2,), 1), shape=(2,), attributes={"sex": 2})
+        >>> task.predict(torch.zeros(5, 2)).shape
+        torch.Size([5])
+
+    Reference:
+        Zhang et al. 2018, section 3 and eq. 1 (the two conditions, projection); Madras et al. 2018
+        (an inner layer); Louppe et al. 2017 (numbers); Gretton et al. 2005 (HSIC).
+
+    Deviations:
+        Zhang et al. show the adversary the probability; here it sees the logit, which does not
+        saturate.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        shape: tuple[int, ...],
+        attributes: Mapping[str, int],
+        classes: int = 2,
+        criterion: Criterion = "demographic_parity",
+        sensitive: Sequence[str] | None = None,
+        layer: str = "",
+        gradient_combination: Literal["add", "project"] = "add",
+        balance_groups: bool = False,
+        gradient_reversal: bool = False,
+        adversarial_weight: float = 1.0,
+        warmup: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.shape = tuple(shape)
+        self.attributes = dict(attributes)
+        self.classes = int(check_number("classes", classes, low=0))
+        self.criterion: Criterion = check_choice("criterion", criterion, CRITERIA)
+        self.sensitive = list(attributes) if sensitive is None else list(sensitive)
+        self.layer = layer
+        self.gradient_combination: Literal["add", "project"] = check_choice(
+            "gradient_combination", gradient_combination, ("add", "project")
+        )
+        self.balance_groups = balance_groups
+        self.gradient_reversal = gradient_reversal
+        self.weight = check_number("adversarial_weight", adversarial_weight, low=0)
+        self.warmup = check_number("warmup", warmup, low=0, high=1)
+        self.capture = attach(model, layer)
+        output = heads.outputs_of(model, self.shape)
+        self.width = self.capture.output.reshape(2, -1).shape[1]
+        self._check(output)
+
+    @staticmethod
+    def load_data(data: Any) -> TabularDataset:
+        """A table from what `advlearn.data.open_table` takes: ``"adult"``, or (x, y, attributes)."""
+        return open_table(data)
+
+    @classmethod
+    def from_data(
+        cls,
+        data: TabularDataset,
+        *,
+        criterion: Criterion = "demographic_parity",
+        sensitive: str | Sequence[str] | None = None,
+        gradient_combination: Literal["add", "project"] = "add",
+        balance_groups: bool = False,
+        gradient_reversal: bool = False,
+        adversarial_weight: float = 1.0,
+        warmup: float = 0.0,
+    ) -> Self:
+        """A task with a network sized from the data: one logit for two classes, class logits, or a number."""
+        model = predictor_for(data.shape, data.classes if data.classes > 2 else 1)
+        settings: dict[str, Any] = {
+            "criterion": criterion,
+            "gradient_combination": gradient_combination,
+            "balance_groups": balance_groups,
+            "gradient_reversal": gradient_reversal,
+        }
+        settings |= {"adversarial_weight": adversarial_weight, "warmup": warmup}
+        chosen = [sensitive] if isinstance(sensitive, str) else sensitive
+        return cls(
+            model,
+            shape=data.shape,
+            attributes=data.attributes,
+            classes=data.classes,
+            sensitive=chosen,
+            **settings,
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        settings = {k: v for k, v in config.items() if k not in ("model", "shape")}
+        return cls(build(config["model"]), shape=tuple(config["shape"]), **settings)
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        x, y, *columns = batch
+        output = self.model(x)
+        h = self.capture.output.reshape(len(x), -1)
+        contests = {
+            name: self._sides(
+                h, a if self.attributes[name] else a.to(h)[:, None], y, self.attributes[name]
+            )
+            for name, a in zip(self.attributes, columns, strict=True)
+            if name in self.sensitive
+        }
+        return TaskOutput(contests, self._loss(output, y), {"output": output.detach()})
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        return {name: self._critic(chain, self.attributes[name]) for name in self.sensitive}
+
+    def check_compatibility(self, objective: Objective) -> str | None:
+        if objective.critic_output == "classes":
+            return "its critic is the classifier itself, and here the classifier is the player"
+        return None
+
+    def adversarial_weight_at(self, progress: float) -> float:
+        return self.weight if progress >= self.warmup else 0.0
+
+    def backward(
+        self, loss: Tensor | None, adversarial: Tensor, parameters: Sequence[nn.Parameter]
+    ) -> None:
+        if self.gradient_combination == "project" and loss is not None:
+            gradient_projection.project_gradients(loss, adversarial, parameters)
+        else:
+            super().backward(loss, adversarial, parameters)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Outputs of the model, (N,) or (N, K), for samples `x` (N, *shape), in evaluation mode."""
+        return heads.predict(self.model, x)
+
+    def config(self) -> dict[str, Any] | None:
+        if not isinstance(self.model, Network):
+            return None
+        names = (
+            "attributes",
+            "classes",
+            "criterion",
+            "sensitive",
+            "layer",
+            "gradient_combination",
+            "balance_groups",
+            "gradient_reversal",
+            "warmup",
+        )
+        settings = {name: getattr(self, name) for name in names}
+        return {
+            "model": self.model.config(),
+            "shape": list(self.shape),
+            "adversarial_weight": self.weight,
+            **settings,
+        }
+
+    def _loss(self, output: Tensor, y: Tensor) -> Tensor:
+        if not self.classes:
+            return mse_loss(output, y.to(output))
+        if output.ndim == 1:
+            return binary_cross_entropy_with_logits(output, y.to(output))
+        return cross_entropy(output, y)
+
+    def _sides(self, h: Tensor, a: Tensor, y: Tensor, groups: int) -> SamplePair:
+        if self.balance_groups and groups:
+            drawn = _evenly(
+                h,
+                a if self.criterion == "demographic_parity" else a + groups * y,
+                groups * max(1, self.classes),
+            )
+            h, a, y = h[drawn], a[drawn], y[drawn]
+        if self.criterion == "demographic_parity":
+            return SamplePair((h, a[_shuffled(h)]), (h, a))
+        within = _shuffled_within(h, y)
+        if self.criterion == "equal_opportunity":
+            # Pairs of the other classes are the same on both sides, so that no divergence counts
+            # them.
+            within = torch.where(y == FAVOURED, within, torch.arange(len(y), device=y.device))
+        return SamplePair((h, a[within], y), (h, a, y))
+
+    def _critic(self, chain: Chain, groups: int) -> nn.Module:
+        objective = chain.required_objective()
+        classes = 0 if self.criterion == "demographic_parity" else self.classes
+        only = FAVOURED if self.criterion == "equal_opportunity" else -1
+        if objective.critic_output == "density" and groups:
+            return CategoricalCritic(self.width, groups, classes, only=only)
+        if objective.critic_output == "density":
+            return MixtureDensityCritic(self.width, classes=classes, only=only)
+        sizes = tuple(size for size in (groups, classes) if size)
+        if heads.learns_nothing(objective):
+            return ConcatCritic(nn.Identity(), sizes)
+        return ConcatCritic(heads.critic_of(self.width + max(1, groups) + classes, chain), sizes)
+
+    def _check(self, output: Tensor) -> None:
+        wanted = "(N,)" if self.classes in (0, 2) else f"(N, {self.classes})"
+        fits = output.ndim == 1 if self.classes == 0 else output.ndim == 1 and self.classes == 2
+        if not fits and (self.classes == 0 or tuple(output.shape[1:]) != (self.classes,)):
+            got = "(N" + "".join(f", {n}" for n in output.shape[1:]) + ")"
+            raise ValueError(
+                f"model: expected outputs {wanted} for {self.classes} classes, got {got}"
+            )
+        if self.gradient_reversal and self.gradient_combination == "project":
+            raise ValueError(
+                "gradient_reversal: gradients that are projected are taken apart, and one backward pass joins them"
+            )
+        if self.criterion != "demographic_parity" and not self.classes:
+            raise ValueError(
+                f"criterion: {self.criterion} compares within classes, and a regressor has none"
+            )
+        unknown = [name for name in self.sensitive if name not in self.attributes]
+        if unknown or not self.sensitive:
+            known = ", ".join(self.attributes)
+            raise ValueError(
+                f"sensitive: expected attributes among {known}, got {', '.join(unknown) or 'none'}"
+            )
+        for name, groups in self.attributes.items():
+            if groups == 1:
+                raise ValueError(
+                    f"attributes: {name} has one group only, so there is nothing to be independent of"
+                )
+
+
+def _shuffled(like: Tensor) -> Tensor:
+    """A random order of the samples, int64 (N,)."""
+    return distributed.rand(like.shape[0], like=like.detach()).argsort()
+
+
+def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
+    """Indices of as many samples, drawn with replacement so that each of the `cells` comes as often: int64 (N,)."""
+    counts = one_hot(cell, cells, like.detach()).sum(0).clamp(min=1)
+    edges = (1 / counts)[cell].cumsum(0)
+    drawn = torch.searchsorted(
+        edges, distributed.rand(like.shape[0], like=like.detach()) * edges[-1]
+    )
+    return drawn.clamp(max=like.shape[0] - 1)
+
+
+def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
+    """For each sample the index of one of its own class, every one used once: int64 (N,)."""
+    # Two orders by class, random within each: the k-th of the one takes the attribute of the k-th
+    # of the other.
+    keys = [
+        y + distributed.rand(like.shape[0], like=like.detach()).double() * 0.999 for _ in range(2)
+    ]
+    places, taken = (cast(Tensor, key.argsort()) for key in keys)
+    return torch.empty_like(places).scatter_(0, places, taken)
+
+
+TASK = Fairness

@@ -1,0 +1,299 @@
+"""Generate images from coarse to fine: a game at each level of a Laplacian pyramid."""
+
+from collections.abc import Sequence
+from typing import Any, Self, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import distributed
+from advlearn.core.chain import Chain
+from advlearn.core.modules import eval_mode
+from advlearn.core.objective import Objective
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.nets import Network, build
+from advlearn.nets.lapgan import LAPGANCritic, LAPGANGenerator
+from advlearn.nets.pyramid import composed, doubled, laplacian
+from advlearn.nets.sizing import EMBEDDED, generator_for
+from advlearn.tasks import _heads as heads
+from advlearn.tasks import _sampling as sampling
+
+SMALLEST = 8
+"""Images are halved down to about this side, unless told how often."""
+
+
+@final
+class LaplacianPyramid(Task):
+    r"""A generator of small images, and one for what each doubling lacks; a critic for each of them.
+
+    .. math:: real = (h_k, l_k), \quad fake = (G_k(z_k, l_k), l_k), \qquad l_k = u(I_{k+1}),\ h_k = I_k - l_k
+
+    The contest of level k, ``"level0"`` for the full image, is of residuals given the enlarged
+    image below; that of the last level is an ordinary one of the small images. In training each
+    level is given real images from below, so the levels are independent games; `sample` puts
+    together what they make.
+
+    Args:
+        coarsest: Module from z (N, latent), and y (N,) with classes, to images of the last level.
+        residuals: One module for each level before it, the finest first, from noise (N, 1, H, W),
+            enlarged images (N, C, H, W), and y (N,) with classes, to residuals.
+        latent: Size of z.
+        shape: Shape (C, H, W) of the full image; each side can be halved as often as there are
+            residuals.
+        classes: Number of classes to condition on; 0 for none.
+        base_channels: Channels of the critics that are proposed.
+        tanh_output: Whether samples are cut to [-1, 1].
+
+    Raises:
+        ValueError: If a size is refused, or a module does not fit its level.
+
+    Example:
+        >>> task = LaplacianPyramid(
+        ...     nn.Unflatten(1, (1, 2, 2)), [LAPGANGenerator((1, 4, 4))], latent=4, shape=(1, 4, 4)
+        ... )
+        >>> task.sample(5).shape
+        torch.Size([5, 1, 4, 4])
+
+    Reference: Denton, Chintala, Szlam, Fergus, "Deep Generative Image Models using a Laplacian
+        Pyramid of Adversarial Networks", 2015, section 3 and algorithm 1.
+
+    Deviations: real and fake residuals of a step belong to the same images, where a coin chooses
+    between them there.
+    """
+
+    def __init__(
+        self,
+        coarsest: nn.Module,
+        residuals: Sequence[nn.Module],
+        *,
+        latent: int,
+        shape: Sequence[int],
+        classes: int = 0,
+        base_channels: int = 64,
+        tanh_output: bool = True,
+    ) -> None:
+        super().__init__()
+        if latent < 1:
+            raise ValueError(f"latent: expected at least 1, got {latent}")
+        if not residuals:
+            raise ValueError("residuals: expected a generator for at least one level, got none")
+        self.coarsest = coarsest
+        self.residuals = nn.ModuleList(residuals)
+        self.latent = latent
+        self.shape = tuple(shape)
+        self.classes = classes
+        self.base_channels = base_channels
+        self.bounded = tanh_output
+        self.shapes = _shapes(self.shape, len(residuals))
+        self._check()
+
+    @classmethod
+    def from_data(
+        cls,
+        source: ArrayDataset | StreamedDataset,
+        *,
+        conditional: bool = False,
+        levels: int = 0,
+        latent: int = 64,
+        base_channels: int = 64,
+    ) -> Self:
+        """A task sized from the data; `levels` is how often an image is halved, 0: down to 8 pixels or so."""
+        if source.kind != "image":
+            raise ValueError(
+                f"data: expected images (N, C, H, W), got samples of shape {source.shape}"
+            )
+        classes = source.classes if conditional else 0
+        tanh_output = not isinstance(source, ArrayDataset) or source.bounded
+        shapes = _shapes(source.shape, levels or _halvings(source.shape))
+        coarsest = generator_for(
+            shapes[-1], latent, classes, base_channels, tanh_output=tanh_output
+        )
+        residuals = [LAPGANGenerator(shape, base_channels, classes) for shape in shapes[:-1]]
+        sizes = {
+            "latent": latent,
+            "shape": source.shape,
+            "classes": classes,
+            "base_channels": base_channels,
+            "bounded": tanh_output,
+        }
+        return cls(coarsest, residuals, **sizes)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        settings = {
+            name: config[name]
+            for name in ("latent", "shape", "classes", "base_channels", "bounded")
+        }
+        return cls(
+            build(config["coarsest"]), [build(net) for net in config["residuals"]], **settings
+        )
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        x = batch[0]
+        y = (batch[1],) if self.classes else ()
+        *residuals, small = laplacian(x, len(self.residuals))
+        z = distributed.randn(len(x), self.latent, like=x)
+        contests = {
+            _name(len(residuals)): SamplePair(
+                _samples(small, *y), _samples(self.coarsest(z, *y), *y)
+            )
+        }
+        for k in reversed(range(len(residuals))):
+            real = residuals[k]
+            coarse = doubled(small)
+            noise = distributed.randn(len(x), 1, *real.shape[2:], like=x)
+            contests[_name(k)] = SamplePair(
+                (real, coarse, *y), (self.residuals[k](noise, coarse, *y), coarse, *y)
+            )
+            small = coarse + real
+        return TaskOutput(contests)
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        *fine, last = self.shapes
+        critics = {_name(k): self._critic(shape, chain) for k, shape in enumerate(fine)}
+        coarsest = sampling.propose_critic(
+            last, chain, classes=self.classes, base_channels=self.base_channels
+        )
+        return {**critics, _name(len(fine)): coarsest}
+
+    def check_compatibility(self, objective: Objective) -> str | None:
+        return sampling.refusal(objective)
+
+    def config(self) -> dict[str, Any] | None:
+        architecture = [self.coarsest, *self.residuals]
+        if not all(isinstance(net, Network) for net in architecture):
+            return None
+        coarsest, *residuals = (cast(Network, net).config() for net in architecture)
+        sizes = {
+            "latent": self.latent,
+            "shape": list(self.shape),
+            "classes": self.classes,
+            "base_channels": self.base_channels,
+        }
+        return {"coarsest": coarsest, "residuals": residuals, "bounded": self.bounded, **sizes}
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        """Draw images (n, C, H, W) in evaluation mode, from the global generator; `labels` as for `stages`."""
+        return self.stages(n, labels)[-1]
+
+    @torch.no_grad()
+    def stages(self, n: int, labels: Tensor | None = None) -> list[Tensor]:
+        """Draw images and show how they come about.
+
+        Args:
+            n: How many.
+            labels: Classes (n,), int64, for a conditional task; drawn evenly if None.
+
+        Returns:
+            The images of each level, from the coarsest to the full one, (n, C, H_k, W_k) each.
+
+        Raises:
+            ValueError: If labels are given to an unconditional task, of another length, or out of
+            range.
+        """
+        z = torch.randn(n, self.latent, device=self._device())
+        return self._stages(
+            z,
+            [torch.randn(n, 1, *shape[1:], device=z.device) for shape in self.shapes[-2::-1]],
+            labels,
+        )
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) of latents `z` (N, latent) in evaluation mode; labels as for `stages`.
+
+        The noise of the finer levels is drawn once for all of them, so that images differ in `z`
+        alone.
+        """
+        z = z.to(self._device())
+        noise = [
+            torch.randn(1, 1, *shape[1:], device=z.device).expand(len(z), -1, -1, -1)
+            for shape in self.shapes[-2::-1]
+        ]
+        return self._stages(z, noise, labels)[-1]
+
+    def _stages(self, z: Tensor, noise: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:
+        """The images of each level, of noise for each level but the coarsest."""
+        y = sampling.classes_of(len(z), labels, self.classes, z.device)
+        with eval_mode(self):
+            made = [self.coarsest(z, *y)]
+            for net, plane in zip(reversed(self.residuals), noise, strict=True):
+                made.append(composed([net(plane, doubled(made[-1]), *y), made[-1]]))
+        return [x.clamp(-1, 1) for x in made] if self.bounded else made
+
+    def _device(self) -> torch.device:
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def _critic(self, shape: tuple[int, ...], chain: Chain) -> nn.Module:
+        objective = chain.required_objective()
+        if heads.learns_nothing(objective) or objective.critic_output == "energy":
+            return _OfSum(
+                sampling.propose_critic(
+                    shape, chain, classes=self.classes, base_channels=self.base_channels
+                )
+            )
+        return LAPGANCritic(
+            shape,
+            EMBEDDED if objective.critic_output == "vector" else 1,
+            self.base_channels,
+            self.classes,
+        )
+
+    def _check(self) -> None:
+        """Try each generator once, so that a misfit is a line here and not a traceback in the first step."""
+        like = next((p.detach() for p in self.parameters()), torch.zeros(()))
+        y = (torch.zeros(2, dtype=torch.int64, device=like.device),) if self.classes else ()
+        *fine, last = self.shapes
+        sampling.check_generator(self.coarsest, last, like.new_zeros(2, self.latent), *y)
+        for net, shape in zip(self.residuals, fine, strict=True):
+            noise, coarse = like.new_zeros(2, 1, *shape[1:]), like.new_zeros(2, *shape)
+            sampling.check_generator(net, shape, noise, coarse, *y)
+
+
+@final
+class _OfSum(nn.Module):
+    """A critic of images as a critic of residuals and the enlarged images they belong to."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, residual: Tensor, coarse: Tensor, *y: Tensor) -> Tensor:
+        """Scores of the sums."""
+        return self.critic(residual + coarse, *y)
+
+
+def _samples(x: Tensor, *y: Tensor) -> Tensor | tuple[Tensor, ...]:
+    return (x, *y) if y else x
+
+
+def _name(level: int) -> str:
+    return f"level{level}"
+
+
+def _halvings(shape: tuple[int, ...]) -> int:
+    """How often both sides can be halved before one is at most `SMALLEST`; at least once."""
+    often, (height, base_channels) = 0, shape[1:]
+    while height % 2 == base_channels % 2 == 0 and min(height, base_channels) > (
+        SMALLEST if often else 1
+    ):
+        often, height, base_channels = often + 1, height // 2, base_channels // 2
+    return often
+
+
+def _shapes(shape: tuple[int, ...], levels: int) -> list[tuple[int, ...]]:
+    """The shape of an image of each level, the full one first."""
+    channels, height, base_channels = shape
+    if levels < 1 or height % 2**levels or base_channels % 2**levels:
+        raise ValueError(
+            f"levels: expected a number of times, from 1, that {shape[1:]} can be halved, got {levels}"
+        )
+    return [
+        (channels, height // 2**level, base_channels // 2**level) for level in range(levels + 1)
+    ]
+
+
+TASK = LaplacianPyramid

@@ -1,0 +1,357 @@
+"""Encode samples into codes of a known law and back: the bidirectional family, autoencoders with and without a game."""
+
+from collections.abc import Sequence
+from typing import Any, Self, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import distributed
+from advlearn.core.chain import Chain
+from advlearn.core.checks import check_choice, check_number
+from advlearn.core.objective import Objective
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.priors import Gaussian, Prior
+from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.nets import ConcatCritic, Network, build
+from advlearn.nets.encoder import encoder_for, pair_critic_for
+from advlearn.tasks import _heads as heads
+from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._codes import CONTESTS, METHODS, divergence, drawn, law_of
+
+
+@final
+class Representation(Task):
+    r"""An encoder E and a generator G that are each other's inverse, with codes that follow a prior.
+
+    .. math:: L = E_x\Big[\tfrac{r}{2}\,\|x - G(E(x))\|^2 + k\,KL(q(z \mid x)\,\|\,p(z))\Big], \qquad z \sim p
+
+    Contests, none or several, each with a critic of its own:
+
+    - ``"joint"``: real (x, E(x)), fake (G(z), z); both sides move (BiGAN; ALI with a stochastic
+        encoder).
+    - ``"codes"``: real z, fake E(x); with classes real (z of component y, y), fake (E(x), y)
+        (adversarial autoencoder).
+    - ``"samples"``: real x, fake G(E(x)) for half of a batch and G(z) for the other, which move G
+        alone (VAE-GAN).
+
+    Args:
+        encoder: Module from samples (N, *shape) to codes (N, latent), or (N, 2 * latent): means and
+            log-variances of q(z | x), a Gaussian.
+        generator: Module from codes (N, latent) to samples (N, *shape).
+        latent: Size of a code.
+        shape: Shape of one sample.
+        contests: As above; none at all is an autoencoder, which no objective plays a part in.
+        marginal_terms: Score sample and code of a pair alone too (BigBiGAN).
+        reconstruction: r, which is 1 / sigma^2 of a Gaussian likelihood.
+        kl: k; needs a stochastic encoder and a Gaussian prior.
+        prior: ``"gaussian"``, ``"ring"``, ``"mixture"``, or a `Prior`.
+        classes: Number of classes that tell the component of a code; 0 for codes that know no
+            labels.
+        has_unlabelled_class: Whether the last class is that of the samples without a label: their
+            component is drawn, and the critic sees the class (partly labelled data).
+        architecture: Name of the family whose critic reads samples; None chooses by `shape`.
+        base_channels: Channels at half resolution of the critics that are proposed.
+
+    Raises:
+        ValueError: If a setting is refused, or the modules do not fit each other.
+
+    Example:
+        >>> task = Representation(nn.Linear(2, 3), nn.Linear(3, 2), latent=3, shape=(2,))
+        >>> task.reconstruct(torch.zeros(5, 2)).shape
+        torch.Size([5, 2])
+
+    Reference:
+        The papers of `METHODS`; Makhzani et al. 2016, section 2.3 (labels, and the extra class
+        where there is none).
+
+    Deviations:
+        The reconstruction is of the samples; VAE-GAN's is of a layer of its critic. One optimiser
+        and one step for all terms; the adversarial autoencoder's paper has one for each.
+        Log-variances take the place of BigBiGAN's softplus, and its three terms are averaged, not
+        summed.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        generator: nn.Module,
+        *,
+        latent: int,
+        shape: tuple[int, ...],
+        contests: Sequence[str] = ("joint",),
+        marginal_terms: bool = False,
+        reconstruction: float = 0.0,
+        kl: float = 0.0,
+        prior: str | Prior = "gaussian",
+        classes: int = 0,
+        has_unlabelled_class: bool = False,
+        architecture: str | None = None,
+        base_channels: int = 64,
+    ) -> None:
+        super().__init__()
+        self.latent = int(check_number("latent", latent, low=1))
+        self.shape = tuple(shape)
+        self.encoder = encoder
+        self.generator = generator
+        self.contests = tuple(check_choice("contests", name, CONTESTS) for name in contests)
+        self.marginal_terms = marginal_terms
+        self.reconstruction = check_number("reconstruction", reconstruction, low=0)
+        self.kl = check_number("kl", kl, low=0)
+        self.classes = int(check_number("classes", classes, low=0))
+        self.prior = prior
+        self.has_unlabelled_class = has_unlabelled_class
+        self.law = law_of(
+            prior, self.latent, self.classes - has_unlabelled_class if self.classes else 0
+        )
+        self.architecture = architecture
+        self.base_channels = base_channels
+        self.stochastic = self._fitted()
+        self._check()
+
+    @classmethod
+    def from_data(
+        cls,
+        source: ArrayDataset | StreamedDataset,
+        *,
+        method: str = "bigan",
+        latent: int = 32,
+        prior: str = "gaussian",
+        labels: bool = False,
+        has_unlabelled_class: bool = False,
+        reconstruction: float | None = None,
+        kl: float | None = None,
+        architecture: str | None = None,
+        base_channels: int = 64,
+    ) -> Self:
+        """A task with networks sized from the data; a weight that is given takes the place of the method's.
+
+        Args:
+            source: The data.
+            method: A name of `METHODS`.
+            latent: Size of a code.
+            prior: Law of the codes.
+            labels: Whether the classes of the data tell the components of the prior.
+            has_unlabelled_class: Whether the last of these classes says that the class of a sample
+                is not known.
+            reconstruction: Weight of the reconstruction.
+            kl: Weight of the KL divergence.
+            architecture: Name of a family for the generator and for what reads samples in the
+                critics.
+            base_channels: Channels at half resolution.
+        """
+        named = METHODS[check_choice("method", method, tuple(METHODS))]
+        if labels and not source.classes:
+            raise ValueError(f"labels: expected data with classes, got {source.name} without")
+        return cls(
+            encoder_for(source.shape, latent * (1 + named.stochastic), base_channels),
+            sampling.propose_generator(
+                source, latent, architecture=architecture, base_channels=base_channels
+            ),
+            latent=latent,
+            shape=source.shape,
+            contests=named.contests,
+            marginal_terms=named.marginal_terms,
+            reconstruction=named.reconstruction if reconstruction is None else reconstruction,
+            kl=named.kl if kl is None else kl,
+            prior=prior,
+            classes=source.classes if labels else 0,
+            has_unlabelled_class=has_unlabelled_class,
+            architecture=architecture,
+            base_channels=base_channels,
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        settings = {k: v for k, v in config.items() if k not in ("encoder", "generator", "shape")}
+        parts = (build(config[name]) for name in ("encoder", "generator"))
+        return cls(*parts, shape=tuple(config["shape"]), **settings)
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        x, y = batch[0], batch[1] if self.classes else None
+        mean, log_variance = self.posterior(x)
+        codes = drawn(mean, log_variance)
+        z = self.law.draw(len(x), x, self._component(y))
+        sides = {name: self._sides(name, x, y, codes, z) for name in self.contests}
+        terms: list[Tensor] = []
+        if self.reconstruction:
+            error = (self.generator(codes) - x).square().flatten(1).sum(1)
+            terms.append(self.reconstruction / 2 * error.mean())
+        if self.kl:
+            terms.append(self.kl * divergence(mean, cast(Tensor, log_variance)).mean())
+        penalty = sampling.own_penalty(self.generator)
+        terms += [] if penalty is None else [penalty]
+        return TaskOutput(
+            sides, sum(terms[1:], terms[0]) if terms else None, {"codes": codes.detach()}
+        )
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        return {name: self._critic(name, chain) for name in self.contests}
+
+    def check_compatibility(self, objective: Objective) -> str | None:
+        if not self.contests:
+            return None
+        if objective.critic_output == "energy" and self.marginal_terms:
+            return "its critic scores an energy of the pair as a whole, which has no unary terms"
+        return sampling.refusal(objective)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Means (N, latent) of q(z | x), and log-variances where the encoder is stochastic, in the mode it is in."""
+        # In full precision, whatever autocast did to the encoder: an exponential follows.
+        out = self.encoder(x).to(x.dtype)
+        if not self.stochastic:
+            return out, None
+        mean, log_variance = out.chunk(2, 1)
+        return mean, log_variance
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (N, latent) of samples `x` (N, *shape), in evaluation mode: means, where the encoder is stochastic."""
+        return heads.predict(self.encoder, x)[:, : self.latent]
+
+    def draw_codes(self, x: Tensor) -> Tensor:
+        """Draw codes (N, latent) from q(z | x): a sample of the aggregated posterior, to compare with the prior."""
+        out = heads.predict(self.encoder, x)
+        return drawn(*out.chunk(2, 1)) if self.stochastic else out
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Samples (N, *shape) of codes `z` (N, latent), in evaluation mode."""
+        return heads.predict(self.generator, z)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """G(E(x)), (N, *shape), in evaluation mode."""
+        return self.decode(self.encode(x))
+
+    def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
+        """Draw samples (n, *shape) of codes of the prior, from the global random state.
+
+        Args:
+            n: How many.
+            labels: Component of the prior of each, int64 (n,); None draws them.
+
+        Raises:
+            ValueError: If the prior has no components, or the labels are of another length.
+        """
+        if labels is not None and labels.shape != (n,):
+            raise ValueError(f"labels: expected {n} integers, got {tuple(labels.shape)}")
+        like = next(self.generator.parameters())
+        return self.decode(
+            self.law.draw(n, like, None if labels is None else labels.to(like.device))
+        )
+
+    def interpolate(self, x0: Tensor, x1: Tensor, steps: int) -> Tensor:
+        """Samples (N, steps, *shape) on the straight line from the codes of `x0` to those of `x1`, ends included."""
+        z0, z1 = self.encode(x0), self.encode(x1)
+        share = torch.linspace(0, 1, steps, device=z0.device)[None, :, None]
+        return self.decode(z0[:, None].lerp(z1[:, None], share).flatten(0, 1)).unflatten(
+            0, (len(z0), steps)
+        )
+
+    def analogy(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        """What is to `c` as `b` is to `a`: G(E(c) + mean E(b) - mean E(a)), (N, *shape) for `c` (N, *shape)."""
+        return self.decode(self.encode(c) + self.encode(b).mean(0) - self.encode(a).mean(0))
+
+    def config(self) -> dict[str, Any] | None:
+        if not (isinstance(self.encoder, Network) and isinstance(self.generator, Network)):
+            return None
+        if not isinstance(self.prior, str):
+            return None
+        names = (
+            "latent",
+            "marginal_terms",
+            "reconstruction",
+            "kl",
+            "prior",
+            "classes",
+            "has_unlabelled_class",
+            "architecture",
+            "base_channels",
+        )
+        settings = {name: getattr(self, name) for name in names}
+        architecture = {"encoder": self.encoder.config(), "generator": self.generator.config()}
+        return {
+            **architecture,
+            "shape": list(self.shape),
+            "contests": list(self.contests),
+            **settings,
+        }
+
+    def _component(self, y: Tensor | None) -> Tensor | None:
+        """The components of codes whose classes are `y`; drawn where the class is not known."""
+        if y is None or not self.has_unlabelled_class:
+            return y
+        return torch.where(
+            y < self.law.components,
+            y,
+            distributed.randint(self.law.components, len(y), device=y.device),
+        )
+
+    def _sides(
+        self, name: str, x: Tensor, y: Tensor | None, codes: Tensor, z: Tensor
+    ) -> SamplePair:
+        if name == "joint":
+            return SamplePair((x, codes), (self.generator(z), z))
+        if name == "codes":
+            return SamplePair(z, codes) if y is None else SamplePair((z, y), (codes, y))
+        half = len(x) // 2
+        return SamplePair(x, self.generator(torch.cat([codes[:half].detach(), z[half:]])))
+
+    def _critic(self, name: str, chain: Chain) -> nn.Module:
+        objective = chain.required_objective()
+        if name == "codes":
+            return sampling.propose_critic(
+                (self.latent,), chain, classes=self.classes, base_channels=self.base_channels
+            )
+        if name == "samples":
+            return sampling.propose_critic(
+                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
+            )
+        if heads.learns_nothing(objective):
+            return ConcatCritic(nn.Identity())
+        settings: dict[str, Any] = {
+            "marginal_terms": self.marginal_terms,
+            "architecture": self.architecture,
+            "base_channels": self.base_channels,
+        }
+        return pair_critic_for(self.shape, self.latent, objective.critic_output, **settings)
+
+    def _fitted(self) -> bool:
+        """Try both modules once, so that a misfit is a line here; returns whether the encoder is stochastic."""
+        made = heads.outputs_of(self.generator, (self.latent,), "generator")
+        if tuple(made.shape[1:]) != self.shape:
+            raise ValueError(
+                f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}"
+            )
+        out = heads.outputs_of(self.encoder, self.shape, "encoder")
+        if tuple(out.shape[1:]) not in ((self.latent,), (2 * self.latent,)):
+            expected = (
+                f"{self.latent} numbers a sample, or {2 * self.latent} for means and log-variances"
+            )
+            raise ValueError(f"encoder: expected {expected}, got shape {tuple(out.shape[1:])}")
+        return out.shape[1] == 2 * self.latent
+
+    def _check(self) -> None:
+        """Settings that leave a part untrained, or ask for what is not defined."""
+        if "joint" not in self.contests and not self.reconstruction:
+            raise ValueError("reconstruction: expected above 0 without the contest 'joint', got 0")
+        if self.marginal_terms and "joint" not in self.contests:
+            raise ValueError(
+                "marginal_terms: expected the contest 'joint', whose critic has the unary terms"
+            )
+        if self.kl and not (self.stochastic and isinstance(self.law, Gaussian)):
+            raise ValueError(
+                f"kl: expected 0 unless the encoder is stochastic and the prior gaussian, got {self.kl}"
+            )
+        known = self.classes - self.has_unlabelled_class
+        if self.has_unlabelled_class and known < 1:
+            raise ValueError(
+                f"has_unlabelled_class: expected classes beside the one that is not known, got {self.classes} in all"
+            )
+        if self.classes and not ("codes" in self.contests and self.law.components == known):
+            raise ValueError(
+                f"classes: expected the contest 'codes' and a prior of {known} components, got {self.law}"
+            )
+
+
+TASK = Representation

@@ -1,0 +1,236 @@
+"""Retrieve documents for a query: a retriever draws documents, a critic tells them from relevant ones. IRGAN."""
+
+from collections.abc import Callable
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+
+from advlearn.core import distributed
+from advlearn.core.chain import Chain
+from advlearn.core.checks import check_number
+from advlearn.core.modules import eval_mode
+from advlearn.core.objective import Objective
+from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.nets import Network, build, critic_for, predictor_for
+from advlearn.tasks import _heads as heads
+
+CRITIC = "data"
+JUDGED = 20_000
+"""Pairs of a query and a document that a critic is shown at once."""
+
+
+@final
+class Retrieval(Task):
+    r"""A generative retriever of documents against a critic of pairs of a query and a document.
+
+    .. math:: real = (q, d), \qquad fake = (q, d'), \quad d' \sim p_\theta(d \mid q) = softmax(g_\theta(q))_d
+
+    A document that is drawn carries no gradient, so the retriever moves by the policy gradient of
+    its own expected loss, with l the objective's player loss of a pair, which is the negated
+    reward, and a baseline b that the other draws of the same query make:
+
+    .. math:: \nabla P = E[(l(q, d') - b)\,\nabla \log p_\theta(d' \mid q)]
+
+    The loss is not needed for that: each draw has a weight of value one whose gradient is the one
+    above (see `score_weights`).
+
+    Args:
+        retriever: Module from queries (N, *shape) to scores (N, D) of the documents.
+        shape: Shape of one query.
+        samples_per_query: Documents drawn for each query, at least 2.
+        critic: The user's critic of queries (N, *shape) and documents, int64 (N,); None for a
+            network sized from `shape`, `documents` and the objective.
+        base_channels: Size of the critic that is proposed, as `advlearn.nets.critic_for` has it.
+
+    Raises:
+        ValueError: If a size is out of range, or the retriever does not fit.
+
+    Example:
+        >>> task = Retrieval(nn.Linear(3, 7), shape=(3,))
+        >>> task.documents, task.retrieve(torch.zeros(5, 3), k=2).shape
+        (7, torch.Size([5, 2]))
+
+    Reference:
+        Wang et al. 2017, IRGAN, section 2.1, eq. 3 to 5; the baseline: Kool, van Hoof, Welling
+        2019.
+
+    Deviations:
+        The baseline is the mean loss of the query's other draws, which leaves the gradient without
+        bias, where the paper subtracts a constant; a critic of documents by their number, which the
+        user's own replaces where documents have features; any pointwise objective in the place of
+        the paper's Jensen-Shannon.
+    """
+
+    def __init__(
+        self,
+        retriever: nn.Module,
+        *,
+        shape: tuple[int, ...],
+        samples_per_query: int = 8,
+        critic: nn.Module | None = None,
+        base_channels: int = 64,
+    ) -> None:
+        super().__init__()
+        self.retriever = retriever
+        self.shape = tuple(shape)
+        self.samples_per_query = int(check_number("samples_per_query", samples_per_query, low=2))
+        self.base_channels = base_channels
+        # In a tuple, so that the critic's parameters are not taken for the player's.
+        self._critic = (critic,)
+        scores = heads.outputs_of(retriever, self.shape, "retriever")
+        if scores.ndim != 2 or scores.shape[1] < 2:
+            raise ValueError(
+                f"retriever: expected scores (N, D) of two or more documents, got {tuple(scores.shape)}"
+            )
+        self.documents = scores.shape[1]
+
+    @classmethod
+    def from_data(
+        cls,
+        source: ArrayDataset | StreamedDataset,
+        *,
+        samples_per_query: int = 8,
+        base_channels: int = 64,
+    ) -> Self:
+        """A task with networks sized from the data: queries, with the number of a relevant document as their label."""
+        if source.classes < 2:
+            raise ValueError(
+                f"data: expected the number of a relevant document as label, got none in {source.name!r}"
+            )
+        return cls(
+            predictor_for(source.shape, source.classes),
+            shape=source.shape,
+            samples_per_query=samples_per_query,
+            base_channels=base_channels,
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The task whose `config` this is, with fresh weights."""
+        settings = {name: config[name] for name in ("samples_per_query", "base_channels")}
+        return cls(build(config["retriever"]), shape=tuple(config["shape"]), **settings)
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        x, relevant = batch[0], batch[1]
+        log_p = log_softmax(self.retriever(x), 1)
+        drawn = self._drawn(log_p.detach().exp())
+        weights = score_weights(log_p.gather(1, drawn))
+        fake = (x.repeat_interleave(self.samples_per_query, 0), drawn.flatten())
+        return TaskOutput({CRITIC: SamplePair((x, relevant), fake, None, weights.flatten())})
+
+    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+        given, output = self._critic[0], chain.required_objective().critic_output
+        return {
+            CRITIC: critic_for(self.shape, output, self.documents, base_channels=self.base_channels)
+            if given is None
+            else given
+        }
+
+    def check_compatibility(self, objective: Objective) -> str | None:
+        if not objective.pointwise:
+            return "a policy gradient weighs each draw's own loss, and this one is of pairs or sets"
+        if objective.critic_output not in ("logit", "energy"):
+            return f"its critic scores {objective.critic_output!r}, and a pair of query and document has one score"
+        return None
+
+    def config(self) -> dict[str, Any] | None:
+        if not isinstance(self.retriever, Network) or self._critic[0] is not None:
+            return None
+        return {
+            "retriever": self.retriever.config(),
+            "shape": list(self.shape),
+            "samples_per_query": self.samples_per_query,
+            "base_channels": self.base_channels,
+        }
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Scores (N, D) of the documents for queries `x` (N, *shape), in evaluation mode."""
+        return heads.predict(self.retriever, x)
+
+    def retrieve(self, x: Tensor, k: int = 10) -> Tensor:
+        """Numbers of the k likeliest documents for queries `x` (N, *shape), best first: int64 (N, k)."""
+        return self._best(self.predict(x), k)
+
+    @torch.no_grad()
+    def judge(self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Scores (N, D) of all documents for queries `x` (N, *shape), by a critic of pairs in evaluation mode.
+
+        Args:
+            x: Queries.
+            critic: From queries (M, *shape) and documents, int64 (M,), to scores (M,):
+                ``run.adversaries["data"].critic``.
+        """
+        device = next(self.retriever.parameters()).device
+        numbers = torch.arange(self.documents, device=device)
+        at_once = max(1, JUDGED // self.documents)
+        with eval_mode(critic if isinstance(critic, nn.Module) else self):
+            parts = [
+                critic(part.repeat_interleave(self.documents, 0), numbers.repeat(len(part)))
+                for part in x.to(device).split(at_once)
+            ]
+        return torch.cat(parts).view(len(x), self.documents)
+
+    def rank(
+        self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor], k: int = 10
+    ) -> Tensor:
+        """Numbers of the k documents that a critic scores highest for queries `x`: the discriminative retriever.
+
+        Args:
+            x: Queries (N, *shape).
+            critic: As for `judge`.
+            k: How many documents.
+
+        Returns:
+            Int64 (N, k), best first.
+
+        Raises:
+            ValueError: Fewer than k documents.
+
+        Reference:
+            Wang et al. 2017, section 2.1 (discriminative retrieval: by the score f(d, q) of the
+            critic).
+        """
+        return self._best(self.judge(x, critic), k)
+
+    def _best(self, scores: Tensor, k: int) -> Tensor:
+        if not 1 <= k <= self.documents:
+            raise ValueError(f"k: expected 1 to {self.documents}, the documents, got {k}")
+        return scores.topk(k, 1).indices
+
+    def _drawn(self, p: Tensor) -> Tensor:
+        """Documents drawn from each row of `p` (N, D), with replacement: int64 (N, draws)."""
+        edges = p.cumsum(1)
+        # Up to the last edge, which rounding keeps from being one.
+        u = distributed.rand(len(p), self.samples_per_query, like=p) * edges[:, -1:]
+        return torch.searchsorted(edges, u, right=True).clamp(max=self.documents - 1)
+
+
+def score_weights(log_p: Tensor) -> Tensor:
+    r"""Weights of value one that make a weighted mean of losses a policy gradient with a leave-one-out baseline.
+
+    .. math:: w_i = 1 + s_i - sg(s_i), \quad s_i = \log p_i - \frac{1}{K - 1} \sum_{j \ne i} \log p_j, \qquad
+        \sum_i l_i\,\nabla w_i = \sum_i \Big(l_i - \frac{1}{K - 1} \sum_{j \ne i} l_j\Big) \nabla \log p_i
+
+    Args:
+        log_p: Log-probabilities (N, K) of K independent draws in each row, with the player's
+            gradient.
+
+    Returns:
+        Weights (N, K).
+
+    Example:
+        >>> log_p = torch.tensor([[-1.0, -2.0]], requires_grad=True)
+        >>> (torch.tensor([[5.0, 3.0]]) * score_weights(log_p)).sum().backward()
+        >>> log_p.grad
+        tensor([[ 2., -2.]])
+    """
+    others = (log_p.sum(1, keepdim=True) - log_p) / (log_p.shape[1] - 1)
+    signal = log_p - others
+    return 1 + (signal - signal.detach())
+
+
+TASK = Retrieval

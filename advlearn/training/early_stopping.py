@@ -1,0 +1,94 @@
+"""An end to a run that no longer gets better."""
+
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+
+from advlearn.core import distributed
+from advlearn.core.callback import Callback
+from advlearn.core.trainer import Trainer
+from advlearn.training.rng import isolated
+
+
+@final
+class EarlyStopping(Callback):
+    """Stop when a measure has not improved in so many looks.
+
+    Losses of a game say little about its progress, so the measure is the user's: a two-sample
+    distance, an accuracy, a return. It is taken from the same random numbers each time, apart from
+    the run's own. With several processes the measure is the mean over them, so that all stop
+    together. NaN is no improvement.
+
+    Args:
+        measure: Takes the trainer, returns a number.
+        every: Player steps between two looks.
+        patience: Looks without improvement after which the run stops.
+        higher_is_better: Whether a larger number is an improvement.
+
+    Raises:
+        ValueError: `every` or `patience` is not positive.
+
+    Example:
+        >>> EarlyStopping(
+        ...     lambda trainer: trainer.last_losses()["task_loss"], every=100, patience=5
+        ... ).best is None
+        True
+    """
+
+    def __init__(
+        self,
+        measure: Callable[[Trainer], float],
+        every: int,
+        patience: int = 10,
+        higher_is_better: bool = False,
+    ) -> None:
+        if every < 1 or patience < 1:
+            name, value = ("every", every) if every < 1 else ("patience", patience)
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+        self.measure = measure
+        self.every = every
+        self.patience = patience
+        self.higher_is_better = higher_is_better
+        self.best: float | None = None
+        self.best_step = 0
+        self.looks_since = 0
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every:
+            return
+        value = self._measured(trainer)
+        if self._improves(value):
+            self.best, self.best_step, self.looks_since = value, trainer.step, 0
+            return
+        self.looks_since += 1
+        if self.looks_since >= self.patience:
+            at = (
+                "no finite value"
+                if self.best is None
+                else f"best {self.best:.4g} at step {self.best_step}"
+            )
+            trainer.stop_reason = f"no improvement in {self.looks_since} looks, {at}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_step": self.best_step, "looks_since": self.looks_since}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.best_step, self.looks_since = (
+            state["best"],
+            state["best_step"],
+            state["looks_since"],
+        )
+
+    def _measured(self, trainer: Trainer) -> float:
+        with isolated(0), torch.no_grad():
+            value = float(self.measure(trainer))
+        if distributed.world_size() == 1:
+            return value
+        device = next(trainer.task.parameters()).device
+        return float(distributed.mean(torch.tensor(value, device=device)))
+
+    def _improves(self, value: float) -> bool:
+        if self.best is None:
+            return value == value
+        return value > self.best if self.higher_is_better else value < self.best

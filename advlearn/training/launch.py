@@ -1,0 +1,90 @@
+"""Several processes, as torchrun starts them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+
+from advlearn.training.device import pick
+
+_NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
+def start(device: str | torch.device = "auto") -> torch.device:
+    """Join the other processes, if torchrun started this one, and pick this process's device.
+
+    With torchrun's environment variables set and no process group yet, it makes one: NCCL for CUDA,
+    Gloo for the CPU. Without them, or in a group that the user has made, it only picks the device.
+
+    Args:
+        device: As for `pick`; ``"auto"`` and ``"cuda"`` mean the CUDA device of this process's
+            local rank.
+
+    Returns:
+        This process's device.
+
+    Raises:
+        ValueError: The device is not there, or there are more local processes than CUDA devices.
+
+    Example:
+        >>> start("cpu")
+        device(type='cpu')
+    """
+    started = dist.is_available() and all(name in os.environ for name in _NEEDED)
+    if not started:
+        return pick(device)
+    chosen = _local(device, int(os.environ["LOCAL_RANK"]))
+    if not dist.is_initialized():
+        if chosen.type == "cuda":
+            dist.init_process_group("nccl", device_id=chosen)
+        else:
+            dist.init_process_group("gloo")
+    return chosen
+
+
+def stop() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextmanager
+def launched(device: str | torch.device = "auto") -> Iterator[torch.device]:
+    """`start` and `stop` around a block; a group that was there before is left as it is.
+
+    Args:
+        device: As for `start`.
+
+    Yields:
+        This process's device.
+
+    Example:
+        >>> with launched("cpu") as device:
+        ...     device
+        device(type='cpu')
+    """
+    theirs = dist.is_available() and dist.is_initialized()
+    chosen = start(device)
+    try:
+        yield chosen
+    finally:
+        if not theirs:
+            stop()
+
+
+def _local(device: str | torch.device, local_rank: int) -> torch.device:
+    """The device of one of the processes of this machine; becomes the current one."""
+    chosen = pick(device)
+    if chosen.type != "cuda":
+        return chosen
+    if str(device) in ("auto", "cuda"):
+        count = torch.cuda.device_count()
+        if local_rank >= count:
+            raise ValueError(
+                f"device: expected a process per CUDA device, {count}, got rank {local_rank}"
+            )
+        chosen = torch.device("cuda", local_rank)
+    torch.cuda.set_device(chosen)
+    return chosen

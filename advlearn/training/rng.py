@@ -1,0 +1,113 @@
+"""The global random states of torch, numpy and Python: seeded for a run, and given back after it."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+State = dict[str, Any]
+
+
+def get_state() -> State:
+    """The state of every global generator: torch's (CPU, all CUDA devices, MPS), numpy's and Python's.
+
+    Returns:
+        Plain tensors, numbers and lists, so that ``torch.load(weights_only=True)`` reads them back.
+
+    Example:
+        >>> state = get_state()
+        >>> before = torch.rand(3), random.random()
+        >>> set_state(state)
+        >>> bool((torch.rand(3) == before[0]).all()), random.random() == before[1]
+        (True, True)
+    """
+    _, keys, position, has_gauss, gauss = np.random.get_state()
+    version, words, spare = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        # uint32 is not a dtype that every version of torch can read back
+        "numpy": [
+            torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            int(position),
+            int(has_gauss),
+            float(gauss),
+        ],
+        "python": [version, list(words), spare],
+    }
+
+
+def set_state(state: State) -> None:
+    """Set every global generator to what `get_state` gave.
+
+    Devices that the state knows nothing of stay as they are, so a checkpoint moves between
+    machines.
+
+    Args:
+        state: What `get_state` returned, here or in another process.
+    """
+    torch.set_rng_state(state["torch"].cpu())
+    if torch.cuda.is_available():
+        for device, one in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
+            torch.cuda.set_rng_state(one.cpu(), device)
+    if torch.backends.mps.is_available() and state["mps"] is not None:
+        torch.mps.set_rng_state(state["mps"].cpu())
+    keys, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state(
+        ("MT19937", keys.cpu().numpy().astype(np.uint32), position, has_gauss, gauss)
+    )
+    version, words, spare = state["python"]
+    random.setstate((version, tuple(words), spare))
+
+
+def seed_all(seed: int) -> None:
+    """Seed every global generator.
+
+    Args:
+        seed: An integer from 0 to 2^32 - 1: numpy and torch's CPU generator tell no others apart.
+
+    Raises:
+        ValueError: Any other seed.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed: expected an integer from 0 to {2**32 - 1}, got {seed!r}")
+    torch.manual_seed(seed)  # CUDA and MPS as well
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+@contextmanager
+def isolated(seed: int) -> Iterator[None]:
+    """Run a block from `seed`, and leave the user's global generators as they were, exceptions included.
+
+    Everything that is drawn inside is decided by the seed; nothing that is drawn outside notices
+    the block.
+
+    Args:
+        seed: An integer from 0 to 2^32 - 1.
+
+    Raises:
+        ValueError: Any other seed.
+
+    Example:
+        >>> _ = torch.manual_seed(1)
+        >>> with isolated(0):
+        ...     first = torch.rand(2)
+        >>> with isolated(0):
+        ...     bool((torch.rand(2) == first).all())
+        True
+        >>> after = torch.rand(2)
+        >>> _ = torch.manual_seed(1)
+        >>> bool((torch.rand(2) == after).all())
+        True
+    """
+    before = get_state()
+    try:
+        seed_all(seed)
+        yield
+    finally:
+        set_state(before)

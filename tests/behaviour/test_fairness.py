@@ -1,0 +1,264 @@
+"""Fairness: what is compared, that strength zero is the plain model, and that a dependence goes away."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from advlearn.core.grammar import resolve
+from advlearn.core.optim import adam
+from advlearn.data import batches
+from advlearn.data.attributes import open_table
+from advlearn.data.tabular_dataset import TabularDataset
+from advlearn.fitting import fit
+from advlearn.metrics import equalized_odds_difference
+from advlearn.nets import MLPPredictor
+from advlearn.report import evaluate
+from advlearn.run import load
+from advlearn.tasks.fairness import Fairness
+
+N = 400
+
+
+def table() -> TabularDataset:
+    """A label that depends on one feature, a group that depends on the other and a little on the label."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(N, 3, generator=g)
+    y = (x[:, 0] + 0.3 * torch.randn(N, generator=g) > 0).long()
+    sex = (x[:, 1] + 0.8 * x[:, 0] > 0).long()
+    return TabularDataset(
+        x, y, {"sex": sex, "age": x[:, 1] * 10 + 40}, {"sex": ("f", "m")}, name="made"
+    )
+
+
+def task(**settings: Any) -> Fairness:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = MLPPredictor((3,), 1, (8,))
+    return Fairness(model, shape=(3,), attributes={"sex": 2, "age": 0}, **settings)
+
+
+def sides(criterion: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor]:
+    batch = next(batches(table(), 100))
+    round = task(criterion=criterion)(batch)
+    real, fake, *_ = round.pairs["sex"]
+    return real, fake, batch[1]
+
+
+def counts(a: Tensor, y: Tensor) -> list[int]:
+    return torch.bincount(2 * y + a, minlength=4).tolist()
+
+
+def test_demographic_parity_draws_the_attribute_anew() -> None:
+    real, fake, _ = sides("demographic_parity")
+    assert torch.equal(real[0], fake[0])
+    assert not torch.equal(real[1], fake[1])
+    assert real[1].sum() == fake[1].sum()
+
+
+def test_equalized_odds_draws_it_within_each_class() -> None:
+    real, fake, y = sides("equalized_odds")
+    assert torch.equal(real[2], y) and torch.equal(fake[2], y)
+    assert not torch.equal(real[1], fake[1])
+    assert counts(real[1], y) == counts(fake[1], y)
+
+
+def test_equal_opportunity_leaves_the_other_class_alone() -> None:
+    real, fake, y = sides("equal_opportunity")
+    assert torch.equal(real[1][y == 0], fake[1][y == 0])
+    assert not torch.equal(real[1][y == 1], fake[1][y == 1])
+    assert counts(real[1], y) == counts(fake[1], y)
+
+
+def test_strength_zero_is_the_plain_model_bit_for_bit() -> None:
+    data = table()
+    run = fit(task(adversarial_weight=0.0, sensitive=["sex"]), "predictive", data, steps=20, batch_size=50, lr=1e-2, device="cpu",
+              callbacks=())  # fmt: skip
+    plain = task().model
+    optimizer = adam(list(plain.parameters()), lr=1e-2, betas=(0.5, 0.999))
+    stream = batches(data, 50, seed=0)
+    for _ in range(20):
+        x, y, *_ = next(stream)
+        optimizer.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(plain(x), y.float()).backward()
+        optimizer.step()
+    for ours, theirs in zip(run.task.model.parameters(), plain.parameters(), strict=True):  # type: ignore[union-attr]
+        assert torch.equal(ours, theirs)
+
+
+def test_a_warm_up_keeps_the_adversary_out_of_it() -> None:
+    assert [
+        task(adversarial_weight=2.0, warmup=0.5).adversarial_weight(p)
+        for p in (0.0, 0.49, 0.5, 1.0)
+    ] == [0, 0, 2, 2]
+
+
+def test_projection_takes_from_the_gradient_what_helps_the_adversary() -> None:
+    projecting, added = (
+        task(gradient_combination=way, sensitive=["sex"]) for way in ("project", "add")
+    )
+    batch = next(batches(table(), 100))
+    flat = dict[str, Tensor]()
+    for name, game in (("project", projecting), ("add", added)):
+        players = game.trainable_parameters()
+        loss = game(batch).loss
+        # What the adversary wants: the mean output as high as can be.
+        against = -0.7 * game.capture.output.mean()
+        for key, value in (("task", loss), ("against", against)):
+            flat[key] = torch.cat(
+                [g.flatten() for g in torch.autograd.grad(value, players, retain_graph=True)]
+            )
+        game.backward(loss, against, players)
+        flat[name] = torch.cat([p.grad.flatten() for p in players])  # type: ignore[union-attr]
+    towards, against = flat["task"], flat["against"]
+    torch.testing.assert_close(flat["add"], towards + against)
+    share = (towards @ against) / (against @ against)
+    assert abs(float(share)) > 1e-3
+    torch.testing.assert_close(flat["project"], towards - share * against + against)
+
+
+def test_balance_lets_each_cell_come_as_often() -> None:
+    # 5 % of the samples are of group 1, one in ten of them with class 1.
+    n = torch.arange(4000)
+    sex, y = (n % 20 == 0).long(), ((n % 200 == 0) | (n % 4 == 1)).long()
+    x = torch.randn(4000, 3)
+    for criterion, cells, wanted in (("demographic_parity", 2, 2000), ("equalized_odds", 4, 1000)):
+        game = task(criterion=criterion, balance_groups=True, sensitive=["sex"])
+        _, fake, *_ = game((x, y, sex, x[:, 0])).pairs["sex"]
+        counted = fake[1] if cells == 2 else fake[1] + 2 * fake[2]
+        # Six standard deviations of a draw of 4,000.
+        assert all(
+            abs(count - wanted) < 200 for count in torch.bincount(counted, minlength=cells).tolist()
+        )
+    _, plain, *_ = task(sensitive=["sex"])((x, y, sex, x[:, 0])).pairs["sex"]
+    assert torch.equal(plain[1], sex)
+
+
+def test_three_groups_are_trained_and_measured() -> None:
+    data = table()
+    race = torch.bucketize(data.x[:, 1].contiguous(), torch.tensor([-0.5, 0.5]))
+    three = TabularDataset(data.x, data.y, {"race": race}, {"race": ("a", "b", "c")})
+    assert three.attributes == {"race": 3}
+    for objective in ("predictive", "mmd", "wgan-gp"):
+        run = fit("fairness(criterion='equalized_odds', balance_groups=True)", objective, three, steps=3, batch_size=50,
+                  device="cpu", callbacks=())  # fmt: skip
+        figures = evaluate(run, three)
+        decided = (run.predict(three.x) > 0).long()
+        rates = [float(decided[race == k].float().mean()) for k in range(3)]
+        assert figures["race: demographic parity difference"] == pytest.approx(
+            max(rates) - min(rates)
+        )
+        assert figures["race: equalized odds difference"] == equalized_odds_difference(
+            three.y, decided, race
+        )
+
+
+def test_a_dependence_goes_away_as_the_adversary_grows() -> None:
+    g = torch.Generator().manual_seed(0)
+    sex, skill = torch.arange(1000) % 2, torch.randn(1000, generator=g)
+    x = torch.stack([skill, sex - 0.5 + 0.1 * torch.randn(1000, generator=g)], 1)
+    y = (skill + 2 * (sex - 0.5) > 0).long()
+    data = TabularDataset(x, y, {"sex": sex}, {"sex": ("f", "m")})
+    found = []
+    for adversarial_weight in (0.0, 0.3, 3.0):
+        game = Fairness(
+            MLPPredictor((2,), 1, ()),
+            shape=(2,),
+            attributes={"sex": 2},
+            adversarial_weight=adversarial_weight,
+        )
+        run = fit(
+            game, "predictive", data, steps=300, batch_size=100, lr=2e-2, device="cpu", callbacks=()
+        )
+        found.append(evaluate(run, data))
+    differences = [figures["sex: demographic parity difference"] for figures in found]
+    assert differences[0] > 0.4 and differences[2] < 0.5 * differences[0]
+    assert differences[0] > differences[1] + 0.05 > differences[2] + 0.1
+
+
+def test_an_inner_layer_can_be_what_is_compared() -> None:
+    inner = task(layer="features")
+    real, *_ = inner(next(batches(table(), 10))).pairs["sex"]
+    assert real[0].shape == (10, 8)
+
+
+def test_a_regressor_is_debiased_too() -> None:
+    data = table()
+    of_numbers = TabularDataset(
+        data.x, data.x[:, 0] * 3, data.sensitive, data.sensitive_names, name="numbers", classes=0
+    )
+    run = fit(
+        "fairness(sensitive='age')",
+        "predictive",
+        of_numbers,
+        steps=3,
+        batch_size=50,
+        device="cpu",
+        callbacks=(),
+    )
+    assert run.predict(data.x).shape == (N,)
+
+
+def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
+    run = fit("fairness(sensitive='sex', adversarial_weight=2.0)", "predictive", table(), steps=3, batch_size=50, device="cpu",
+              callbacks=())  # fmt: skip
+    again = load(run.save(tmp_path / "run.pt"))
+    assert torch.equal(again.predict(table().x), run.predict(table().x))
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"sensitive": ["race"]}, r"^protect: expected attributes among sex, age, got race$"),
+        (
+            {"criterion": "equal_odds"},
+            r"^criterion: expected one of demographic_parity, .*got 'equal_odds'$",
+        ),
+        (
+            {"warmup": 1.5},
+            r"^warmup: expected a finite number of at least 0 and at most 1, got 1.5$",
+        ),
+        (
+            {"layer": "feature"},
+            r"^layer: MLPPredictor has no layer 'feature'; did you mean 'features",
+        ),
+        ({"classes": 3}, r"^model: expected outputs \(N, 3\) for 3 classes, got \(N\)$"),
+        (
+            {"classes": 0, "criterion": "equalized_odds"},
+            r"^criterion: equalized_odds compares within classes",
+        ),
+    ],
+)
+def test_a_setting_that_is_refused_is_one_line(settings: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        task(**settings)
+
+
+X, Y = torch.randn(6, 2).numpy(), [0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "line"),
+    [
+        ({"sex": ["f"] * 6}, r"^sex: expected two or more groups, got f alone$"),
+        ({"sex": ["f", "m"]}, r"^sex: expected one value for each of 6 samples, got shape \(2,\)$"),
+        (
+            {"age": [1.0, 2.0, float("nan"), 4.0, 5.0, 6.0]},
+            r"^age: expected finite values, got nan",
+        ),
+        (
+            {"sex": ["f", "m", None, "f", "m", "m"]},
+            r"^sex: expected a group for each sample, got None for 1 of them$",
+        ),
+        ({"sex": [1j] * 6}, r"^sex: expected groups or numbers, got complex128$"),
+    ],
+)
+def test_a_sensitive_column_that_is_refused_is_named(sensitive: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        open_table((X, torch.tensor(Y).numpy(), sensitive))
+
+
+def test_the_adversary_refuses_what_cannot_work() -> None:
+    reason = task().check_compatibility(resolve("improved-gan").required_objective())
+    assert reason is not None and "the classifier is the player" in reason

@@ -1,0 +1,198 @@
+"""UnpairedTranslation: there and back, what a translator of one's own set should do, fakes of earlier steps."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import advlearn
+from advlearn.core.grammar import resolve
+from advlearn.data import ArrayDataset, StreamedDataset, Unpaired
+from advlearn.fitting import fit
+from advlearn.nets.translators import ResidualTranslator
+from advlearn.regularizers.image_pool import ImagePool
+from advlearn.tasks.unpaired_translation import METHODS, UnpairedTranslation
+
+A, B = torch.randn(10, 2), torch.randn(8, 2) + 3
+DATA = Unpaired(ArrayDataset(A, None, "a"), ArrayDataset(B, None, "b"))
+
+
+class Shift(nn.Module):
+    """A translator that adds a number, or a vector."""
+
+    def __init__(self, by: float | tuple[float, ...]) -> None:
+        super().__init__()
+        self.by = nn.Parameter(torch.tensor(by))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.by
+
+
+def loss(task: UnpairedTranslation) -> float:
+    value = task((A, B)).loss
+    assert value is not None
+    return float(value.detach())
+
+
+def test_identities_lose_nothing() -> None:
+    assert loss(UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 2), shape=(2,))) > 0
+    assert loss(UnpairedTranslation(Shift(0.0), Shift(0.0), shape=(2,))) == 0
+
+
+def test_what_comes_back_unchanged_costs_the_identity_term_alone() -> None:
+    there_and_back = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,), cycle=10, identity=5)
+    assert loss(there_and_back) == pytest.approx(5 * (3 + 3), rel=1e-5)
+    one_way = UnpairedTranslation(Shift(3.0), Shift(0.0), shape=(2,), cycle=10, identity=0)
+    assert loss(one_way) == pytest.approx(10 * (3 + 3), rel=1e-5)
+    squared = UnpairedTranslation(
+        Shift(3.0), Shift(0.0), shape=(2,), cycle=1, identity=0, norm="l2"
+    )
+    assert loss(squared) == pytest.approx(9 + 9, rel=1e-5)
+
+
+def test_each_set_meets_translations_into_it() -> None:
+    contests = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,))((A, B)).pairs
+    assert torch.equal(contests["a"].real, A) and torch.equal(contests["a"].fake, B - 3)
+    assert torch.equal(contests["b"].real, B) and torch.equal(contests["b"].fake, A + 3)
+
+
+def test_methods_are_the_papers() -> None:
+    for name, method in METHODS.items():
+        task = UnpairedTranslation.from_data(DATA, method=name, base_channels=4)
+        assert (task.cycle, task.identity, task.norm, task.history) == method
+    with pytest.raises(
+        ValueError, match=r"^method: expected one of cyclegan, discogan, got 'unit'$"
+    ):
+        UnpairedTranslation.from_data(DATA, method="unit")
+
+
+def test_the_history_is_in_the_chain_once_and_only_where_it_is_asked_for() -> None:
+    task = UnpairedTranslation.from_data(DATA, base_channels=4)
+    assert repr(task.adapt_objective(resolve("lsgan"))).endswith("+ ImagePool(size=50)")
+    assert repr(task.adapt_objective(resolve("lsgan + image_pool(size=7)"))).endswith(
+        "+ ImagePool(size=7)"
+    )
+    assert "ImagePool" not in repr(
+        UnpairedTranslation.from_data(DATA, method="discogan").chain(resolve("lsgan"))
+    )
+
+
+def test_each_critic_has_a_history_of_its_own() -> None:
+    run = fit(
+        "unpaired_translation(base_channels=4)",
+        "lsgan",
+        DATA,
+        steps=8,
+        batch_size=8,
+        device="cpu",
+        callbacks=(),
+    )
+    histories = [
+        h
+        for a in run.adversaries.values()
+        for h in a.chain.regularizers
+        if isinstance(h, ImagePool)
+    ]
+    (a,), (b,) = (h.get_extra_state()["held"] for h in histories)
+    assert a.shape == b.shape == (50, 2) and not torch.equal(a, b)
+
+
+def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"batch_size": 8, "device": "cpu", "callbacks": ()}
+    whole = fit(
+        "unpaired_translation(base_channels=4)",
+        "lsgan",
+        DATA,
+        steps=12,
+        out=tmp_path / "whole",
+        **settings,
+    )
+    fit(
+        "unpaired_translation(base_channels=4)",
+        "lsgan",
+        DATA,
+        steps=9,
+        out=tmp_path / "parts",
+        **settings,
+    )
+    parts = fit(
+        "unpaired_translation(base_channels=4)",
+        "lsgan",
+        DATA,
+        steps=12,
+        out=tmp_path / "parts",
+        **settings,
+    )
+    for p, q in zip(whole.task.parameters(), parts.task.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_a_saved_run_translates_the_same_both_ways(tmp_path: Path) -> None:
+    run = fit(
+        "unpaired_translation(base_channels=4, method='discogan')",
+        "nsgan",
+        DATA,
+        steps=2,
+        batch_size=4,
+        device="cpu",
+        callbacks=(),
+    )
+    loaded: Any = advlearn.load(run.save(tmp_path / "run.pt"))
+    player: Any = run.ema_model
+    assert torch.equal(loaded.predict(A), run.predict(A))
+    assert torch.equal(loaded.ema_model.predict(B, to="a"), player.predict(B, "a"))
+    assert not torch.equal(player.predict(B, "a"), player.predict(B, "b"))
+    with pytest.raises(ValueError, match=r"^to: expected one of a, b, got 'c'$"):
+        player.predict(A, to="c")
+
+
+def test_images_have_residual_translators_and_a_picture() -> None:
+    data = Unpaired(
+        ArrayDataset(torch.rand(6, 1, 8, 8), None, "a"),
+        ArrayDataset(torch.rand(9, 1, 8, 8), None, "b"),
+    )
+    task = UnpairedTranslation.from_data(data, base_channels=4, blocks=1)
+    assert isinstance(task.to_b, ResidualTranslator)
+    columns = task.before_after(data)
+    assert list(columns) == ["a", "a to b", "and back", "b", "b to a", "and back to b"]
+    assert all(images.shape == (6, 1, 8, 8) for images in columns.values())
+
+
+def test_sets_drawn_sample_by_sample_train_without_a_picture(tmp_path: Path) -> None:
+    drawn = StreamedDataset(TensorDataset(torch.rand(6, 1, 8, 8)), "drawn", (1, 8, 8))
+    data = Unpaired(drawn, ArrayDataset(torch.rand(9, 1, 8, 8), None, "b"))
+    run = fit(
+        "unpaired_translation(base_channels=4, blocks=1)",
+        "lsgan",
+        data,
+        steps=2,
+        batch_size=2,
+        device="cpu",
+        out=tmp_path / "run",
+    )
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    assert not list((tmp_path / "run").glob("*.png"))
+    assert run.trainer.step == 2
+
+
+def test_it_finds_a_shift_that_nobody_paired() -> None:
+    a, b = torch.randn(400, 2), torch.randn(400, 2) + torch.tensor([2.0, -1.0])
+    task = UnpairedTranslation(
+        Shift((0.0, 0.0)), Shift((0.0, 0.0)), shape=(2,), cycle=1, identity=0
+    )
+    run = fit(task, "energy-distance", (a, b), steps=300, lr=2e-2, device="cpu", callbacks=())
+    player: Any = run.ema_model
+    torch.testing.assert_close(player.to_b.by, b.mean(0) - a.mean(0), atol=0.15, rtol=0)
+    torch.testing.assert_close(player.to_a.by, a.mean(0) - b.mean(0), atol=0.15, rtol=0)
+
+
+def test_a_translator_that_does_not_fit_is_one_line() -> None:
+    with pytest.raises(ValueError, match=r"^to_a: expected samples of shape \(2,\), got \(3,\)$"):
+        UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 3), shape=(2,))
+    with pytest.raises(
+        ValueError, match=r"^cycle: expected a finite number of at least 0, got -1$"
+    ):
+        UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 2), shape=(2,), cycle=-1)

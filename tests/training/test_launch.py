@@ -1,0 +1,67 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch.distributed as dist
+
+from advlearn.training.launch import launched, start, stop
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_without_torchrun_it_only_picks_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert start("cpu").type == "cpu" and not dist.is_initialized()
+    stop()  # nothing to leave
+    with launched("cpu") as device:
+        assert device.type == "cpu" and not dist.is_initialized()
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_group_is_made() -> None:
+    with pytest.raises(ValueError, match=r"^device: "):
+        start("cuda:99")
+    assert not dist.is_initialized()
+
+
+def test_two_processes_of_torchrun_train_together_with_every_watcher(tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    result = subprocess.run(
+        [*launcher, "-m", "tests.training.two_processes", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    first, second = sorted(
+        map(json.loads, result.stdout.splitlines()), key=lambda said: said["rank"]
+    )
+    assert (first["rank"], second["rank"], first["world_size"], second["world_size"]) == (
+        0,
+        1,
+        2,
+        2,
+    )
+    assert first["device"] == second["device"] == ["cpu", "cpu"]
+    # The mean over the processes, 0.5 step, does not fall: both stop after the first look and two
+    # more.
+    assert first["step"] == second["step"] == 6
+    assert first["total"] == second["total"]
+    assert not first["left"] and not second["left"]
+    assert (
+        first["files"] == ["checkpoint", "events", "step-00000005", "step-00000006"]
+        and second["files"] == []
+    )
+    lines = (tmp_path / "progress-0").read_text().splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("step ")] == [
+        "2/20",
+        "4/20",
+        "6/20",
+    ]
+    assert (tmp_path / "progress-1").read_text() == ""
