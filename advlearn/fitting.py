@@ -89,7 +89,7 @@ def fit(
         refused = game.check_compatibility(chain.required_objective())
         if refused is not None:
             raise ValueError(
-                f"objective: {type(game).__name__.lower()} cannot use {chain.objective!r}: {refused}"
+                f"objective: {registry.snake(type(game).__name__)} cannot use {chain.objective!r}: {refused}"
             )
         chain = game.adapt_objective(chain)
         critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}

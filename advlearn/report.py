@@ -53,11 +53,11 @@ def report(run: Run, data: Any) -> None:
     from rich.table import Table as Printed
 
     console = Console()
-    opened = getattr(type(run.task), "open", load_data)(data)
+    opened = getattr(type(run.task), "load_data", load_data)(data)
     if isinstance(opened, ArrayDataset) and hasattr(run.ema_model, "sample"):
         console.print(_samples(run, opened))
     elif not isinstance(opened, StreamedDataset) and hasattr(run.ema_model, "predict"):
-        tested = _test_part(data, opened, getattr(type(run.task), "open", load_data))
+        tested = _test_part(data, opened, getattr(type(run.task), "load_data", load_data))
         figures = evaluate(run, tested)
         where = " on the training data" if tested is opened else ""
         table = Printed("measured", "value", title=f"{tested.name}: predictions{where}")

@@ -77,7 +77,7 @@ class Run:
         if truncation is not None:
             if "truncation" not in inspect.signature(draw).parameters:
                 raise TypeError(
-                    f"truncation: expected None, {type(self.task).__name__.lower()} has none"
+                    f"truncation: expected None, {registry.snake(type(self.task).__name__)} has none"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:

@@ -89,7 +89,7 @@ class Result:
         table = Table(*columns, title=self.name)
         for row in self.rows if rows is None else rows:
             table.add_row(*(_shown(row.get(column, "")) for column in columns))
-        console = Console(base_channels=160)
+        console = Console(width=160)
         console.print(table)
         for b in self.bars:
             console.print(

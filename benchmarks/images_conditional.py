@@ -108,7 +108,7 @@ CASES = {
     "progan": Case("progan", SMOOTH, ("progan at once",), grows=True),
     "stylegan": Case("stylegan", SMOOTH, ("progan at once", "stylegan without mixing")),
     "dcgan, r3gan's loss": Case("dcgan", "r3gan"),
-    "r3gan": Case("r3gan", "r3gan", ("dcgan, r3gan's loss",), base_channels=8),
+    "r3gan": Case("r3gan", "r3gan", ("dcgan, r3gan's loss",), width=8),
     "sngan without spectral norm": Case("sngan", "hinge", everywhere=False),
     **{
         name: Case(name, HINGE, everywhere=False)

@@ -49,7 +49,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
 from advlearn.core.trainer import NonFiniteError, Trainer
 from advlearn.metrics import class_report, features
-from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, architecture
+from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, find_architecture
 from advlearn.nets.pac_critic import PacCritic
 from advlearn.nets.sizing import EMBEDDED
 from advlearn.tasks.generate import Generate
@@ -123,7 +123,7 @@ class Triples:
 def networks(system: str) -> tuple[nn.Module, nn.Module]:
     """Generator and critic of a system."""
     if system == GPU_ONLY:
-        made = architecture("r3gan", SHAPE)
+        made = find_architecture("r3gan", SHAPE)
         return made.generator(LATENT, SHAPE, base_channels=RESIDUAL_WIDTH), made.critic(
             SHAPE, base_channels=RESIDUAL_WIDTH
         )

@@ -7,7 +7,7 @@ their classes from it.
 from collections.abc import Mapping
 from typing import Any
 
-from advlearn.nets.architecture import Architecture, architecture, architectures, networks
+from advlearn.nets.architecture import Architecture, architectures, find_architecture, networks
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import ConvPredictor, MLPPredictor
 from advlearn.nets.concat_critic import ConcatCritic, MultilinearMap
@@ -49,11 +49,11 @@ __all__ = [
     "PixelCritic",
     "ReferenceBatch",
     "VirtualBatchNorm",
-    "architecture",
     "architectures",
     "build",
     "critic_for",
     "data_dependent_init",
+    "find_architecture",
     "generator_for",
     "predictor_for",
 ]

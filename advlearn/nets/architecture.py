@@ -73,7 +73,7 @@ def architectures() -> dict[str, Architecture]:
     return {name: architecture for name, architecture in found.items() if architecture is not None}
 
 
-def architecture(name: str, shape: Sequence[int]) -> Architecture:
+def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     """Return a family, if it can be built for samples of a shape.
 
     Args:
@@ -84,7 +84,7 @@ def architecture(name: str, shape: Sequence[int]) -> Architecture:
         ValueError: An unknown name, or a shape that the family has no networks for.
 
     Example:
-        >>> architecture("dcgan", (1, 28, 28)).generator.__name__
+        >>> find_architecture("dcgan", (1, 28, 28)).generator.__name__
         'DCGANGenerator'
     """
     known = architectures()

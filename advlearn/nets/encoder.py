@@ -7,7 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.architecture import architecture
+from advlearn.nets.architecture import find_architecture
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import MLPPredictor
 from advlearn.nets.concat_critic import ConcatCritic
@@ -195,7 +195,7 @@ def pair_critic_for(
     output: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
     *,
     marginal_terms: bool = False,
-    nets: str | None = None,
+    architecture: str | None = None,
     base_channels: int = 64,
 ) -> nn.Module:
     """Return a critic of pairs of a sample and a code, with the output that an objective asks for.
@@ -206,7 +206,7 @@ def pair_critic_for(
         output: "logit", "vector" (an embedding of 16 numbers) or "energy" (an autoencoder of both
             side by side).
         marginal_terms: Whether sample and code are scored alone too; not for "energy".
-        nets: Name of the family whose critic reads the sample; None chooses by `shape`.
+        architecture: Name of the family whose critic reads the sample; None chooses by `shape`.
         base_channels: Channels at half resolution; the features of sample and code, and the hidden
             layers of perceptrons, are of 4 * width.
 
@@ -226,12 +226,12 @@ def pair_critic_for(
             )
         size = torch.Size(shape).numel() + latent
         return ConcatCritic(AutoencoderCritic((size,), base_channels, min(32, max(1, size // 2))))
-    if nets is None:
+    if architecture is None:
         net: nn.Module = critic_for(
             shape, "vector", out_features=4 * base_channels, base_channels=base_channels
         )
     else:
-        net = architecture(nets, shape).critic(
+        net = find_architecture(architecture, shape).critic(
             shape, 4 * base_channels, base_channels=base_channels
         )
     return PairCritic(

@@ -57,7 +57,7 @@ class Estimator(BaseEstimator):
                     raise ValueError(
                         f"objective: {type(self).__name__} cannot use {chain.objective!r}: {refused}"
                     )
-                chain = self.task_.chain(chain)
+                chain = self.task_.adapt_objective(chain)
                 critics = self.task_.critics(chain)
                 self.adversaries_ = {
                     name: Adversary(critic, chain, lr=self.lr) for name, critic in critics.items()

@@ -8,8 +8,7 @@ from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import IdentityCritic, critic_for, generator_for
-from advlearn.nets import architecture as architecture_named
+from advlearn.nets import IdentityCritic, critic_for, find_architecture, generator_for
 from advlearn.nets.sizing import EMBEDDED
 from advlearn.tasks._heads import learns_nothing
 
@@ -29,7 +28,7 @@ def propose_generator(
     )
     if architecture is None:
         return generator_for(source.shape, latent, classes, base_channels, tanh_output=tanh_output)
-    made = architecture_named(architecture, source.shape).generator
+    made = find_architecture(architecture, source.shape).generator
     return made(
         latent, source.shape, base_channels=base_channels, classes=classes, tanh_output=tanh_output
     )
@@ -50,7 +49,7 @@ def propose_critic(
     if architecture is None or objective.critic_output == "energy":
         return critic_for(shape, objective.critic_output, classes, base_channels=base_channels)
     scores = EMBEDDED if objective.critic_output == "vector" else 1
-    return architecture_named(architecture, shape).critic(
+    return find_architecture(architecture, shape).critic(
         shape, scores, base_channels=base_channels, classes=classes
     )
 

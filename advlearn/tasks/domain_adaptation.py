@@ -141,7 +141,7 @@ class DomainAdaptation(Task):
             "entropy": entropy,
             "gradient_reversal": gradient_reversal,
         }
-        settings |= {"adversarial_weight": adversarial_weight, "ramp": dann_schedule}
+        settings |= {"adversarial_weight": adversarial_weight, "dann_schedule": dann_schedule}
         return cls(model, shape=data.shape, sources=len(data.sources), **settings)
 
     @classmethod
@@ -179,7 +179,7 @@ class DomainAdaptation(Task):
             model.requires_grad_(True)  # an averaged player is frozen
         settings: dict[str, Any] = {
             "adversarial_weight": adversarial_weight,
-            "ramp": dann_schedule,
+            "dann_schedule": dann_schedule,
             "source_model": self.model,
         }
         return DomainAdaptation(
@@ -249,7 +249,14 @@ class DomainAdaptation(Task):
         source_model = self.source_model
         if not isinstance(self.model, Network) or not isinstance(source_model, Network | None):
             return None
-        names = ("layer", "sources", "conditioning", "entropy", "gradient_reversal", "ramp")
+        names = (
+            "layer",
+            "sources",
+            "conditioning",
+            "entropy",
+            "gradient_reversal",
+            "dann_schedule",
+        )
         settings = {name: getattr(self, name) for name in names}
         settings |= {
             "adversarial_weight": self.weight,

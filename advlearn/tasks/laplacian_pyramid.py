@@ -85,7 +85,7 @@ class LaplacianPyramid(Task):
         self.shape = tuple(shape)
         self.classes = classes
         self.base_channels = base_channels
-        self.bounded = tanh_output
+        self.tanh_output = tanh_output
         self.shapes = _shapes(self.shape, len(residuals))
         self._check()
 
@@ -116,7 +116,7 @@ class LaplacianPyramid(Task):
             "shape": source.shape,
             "classes": classes,
             "base_channels": base_channels,
-            "bounded": tanh_output,
+            "tanh_output": tanh_output,
         }
         return cls(coarsest, residuals, **sizes)
 
@@ -125,7 +125,7 @@ class LaplacianPyramid(Task):
         """The task whose `config` this is, with fresh weights."""
         settings = {
             name: config[name]
-            for name in ("latent", "shape", "classes", "base_channels", "bounded")
+            for name in ("latent", "shape", "classes", "base_channels", "tanh_output")
         }
         return cls(
             build(config["coarsest"]), [build(net) for net in config["residuals"]], **settings
@@ -173,7 +173,12 @@ class LaplacianPyramid(Task):
             "classes": self.classes,
             "base_channels": self.base_channels,
         }
-        return {"coarsest": coarsest, "residuals": residuals, "bounded": self.bounded, **sizes}
+        return {
+            "coarsest": coarsest,
+            "residuals": residuals,
+            "tanh_output": self.tanh_output,
+            **sizes,
+        }
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         """Draw images (n, C, H, W) in evaluation mode, from the global generator; `labels` as for `stages`."""
@@ -222,7 +227,7 @@ class LaplacianPyramid(Task):
             made = [self.coarsest(z, *y)]
             for net, plane in zip(reversed(self.residuals), noise, strict=True):
                 made.append(composed([net(plane, doubled(made[-1]), *y), made[-1]]))
-        return [x.clamp(-1, 1) for x in made] if self.bounded else made
+        return [x.clamp(-1, 1) for x in made] if self.tanh_output else made
 
     def _device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))

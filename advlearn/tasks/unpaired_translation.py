@@ -101,7 +101,7 @@ class UnpairedTranslation(Task):
         self.to_b = to_b
         self.to_a = to_a
         self.shape = tuple(shape)
-        self.cycle = check_number("unpaired_translation", cycle, low=0)
+        self.cycle = check_number("cycle", cycle, low=0)
         self.identity = check_number("identity", identity, low=0)
         self.norm: Norm = check_choice("norm", norm, ("l1", "l2"))
         self.history = int(check_number("history", history, low=0))
@@ -184,8 +184,7 @@ class UnpairedTranslation(Task):
             name: net.config() for name, net in generators.items() if isinstance(net, Network)
         }
         settings = {
-            k: getattr(self, k)
-            for k in ("unpaired_translation", "identity", "norm", "history", "base_channels")
+            k: getattr(self, k) for k in ("cycle", "identity", "norm", "history", "base_channels")
         }
         return {**recipes, "shape": list(self.shape), **settings}
 

@@ -31,7 +31,7 @@ from advlearn.testing._material import (
 
 Check = Callable[[Regularizer], None]
 Term = Callable[[CriticBatch], Tensor | None]
-METHODS = ("wrap", "shown", "penalty", "player_penalty", "project")
+METHODS = ("wrap", "filter_fakes", "penalty", "player_penalty", "after_step")
 
 
 def check_regularizer(obj: Regularizer) -> None:

@@ -180,7 +180,7 @@ def test_modules_and_codes_that_do_not_fit_are_one_line() -> None:
         ValueError, match=r"^generator: expected samples of shape \(3,\), got \(2,\)$"
     ):
         Disentangle(nn.Linear(14, 2), nn.Linear(2, 14), noise=2, shape=(3,))
-    with pytest.raises(ValueError, match=r"^recogniser: expected outputs \(N, 14\), got \(N, 5\)$"):
+    with pytest.raises(ValueError, match=r"q_network: expected outputs \(N, 14\), got \(N, 5\)$"):
         Disentangle(nn.Linear(14, 2), nn.Linear(2, 5), noise=2, shape=(2,))
     with pytest.raises(
         ValueError, match=r"^codes: expected shape \(2, 3\), a column a code, got \(2,\)$"

@@ -143,12 +143,14 @@ def test_a_run_s_folder_has_pictures_of_both_domains(tmp_path: Any) -> None:
 
 
 def test_the_ramp_is_the_papers() -> None:
-    assert task(adversarial_weight=3.0).adversarial_weight(0.0) == 0
+    assert task(adversarial_weight=3.0).adversarial_weight_at(0.0) == 0
     assert math.isclose(
-        task(adversarial_weight=3.0).adversarial_weight(0.1), 3 * (2 / (1 + math.exp(-1)) - 1)
+        task(adversarial_weight=3.0).adversarial_weight_at(0.1), 3 * (2 / (1 + math.exp(-1)) - 1)
     )
-    assert task(adversarial_weight=3.0).adversarial_weight(0.1) == 3 * advlearn.dann_schedule(0.1)
-    assert task(adversarial_weight=3.0, dann_schedule=False).adversarial_weight(0.0) == 3
+    assert task(adversarial_weight=3.0).adversarial_weight_at(0.1) == 3 * advlearn.dann_schedule(
+        0.1
+    )
+    assert task(adversarial_weight=3.0, dann_schedule=False).adversarial_weight_at(0.0) == 3
 
 
 def test_a_shift_that_misleads_the_source_s_classifier_is_undone() -> None:
@@ -173,7 +175,9 @@ def test_a_shift_that_misleads_the_source_s_classifier_is_undone() -> None:
     ("spec", "reason"), [("predictive", "neither an attribute nor"), ("improved-gan", "'classes'")]
 )
 def test_an_objective_that_cannot_work_is_refused_with_the_reason(spec: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=r"^objective: adapt cannot use \w+\(.*\): ") as error:
+    with pytest.raises(
+        ValueError, match=r"^objective: domain_adaptation cannot use \w+\(.*\): "
+    ) as error:
         fit(
             "domain_adaptation",
             spec,

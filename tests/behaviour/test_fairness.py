@@ -89,7 +89,7 @@ def test_strength_zero_is_the_plain_model_bit_for_bit() -> None:
 
 def test_a_warm_up_keeps_the_adversary_out_of_it() -> None:
     assert [
-        task(adversarial_weight=2.0, warmup=0.5).adversarial_weight(p)
+        task(adversarial_weight=2.0, warmup=0.5).adversarial_weight_at(p)
         for p in (0.0, 0.49, 0.5, 1.0)
     ] == [0, 0, 2, 2]
 
@@ -210,7 +210,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"sensitive": ["race"]}, r"^protect: expected attributes among sex, age, got race$"),
+        ({"sensitive": ["race"]}, r"^sensitive: expected attributes among sex, age, got race$"),
         (
             {"criterion": "equal_odds"},
             r"^criterion: expected one of demographic_parity, .*got 'equal_odds'$",

@@ -85,12 +85,12 @@ def test_a_tap_reads_a_layer_and_goes_without_a_trace() -> None:
     before = net(x)
     with attach(net, "2.0") as inner, attach(net) as outer:
         assert torch.equal(net(x), before)
-        assert torch.equal(inner.value, net[2][0](net[:2](x)))
-        assert torch.equal(outer.value, before)
-        assert inner.value.requires_grad
+        assert torch.equal(inner.output, net[2][0](net[:2](x)))
+        assert torch.equal(outer.output, before)
+        assert inner.output.requires_grad
     assert not any(m._forward_hooks for m in net.modules())
     with pytest.raises(RuntimeError, match=r"capture: nothing has passed '2\.0' yet"):
-        _ = inner.value
+        _ = inner.output
 
 
 def test_a_copied_model_has_taps_of_its_own() -> None:
@@ -113,7 +113,7 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
         ValueError, match=r"^layer: Sequential has no layer '2\.2'; did you mean '2\.1' or"
     ) as error:
         attach(model(), "2.2")
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.output)
 
 
 def test_a_layer_that_puts_out_no_tensor_is_named() -> None:

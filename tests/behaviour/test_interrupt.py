@@ -26,7 +26,7 @@ POINTS = "torch.randn(24, 2, generator=torch.Generator().manual_seed(0))"
 SCRIPT = f"""
 import sys, torch
 from advlearn.core.callback import Callback
-from advlearn.data import Source
+from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 
 class Wait(Callback):
@@ -35,7 +35,7 @@ class Wait(Callback):
             print("waiting", flush=True)
             sys.stdin.readline()
 
-fit(data=Source({POINTS}), out=sys.argv[1], callbacks=(Wait(),), **{SETTINGS!r})
+fit(data=ArrayDataset({POINTS}), out=sys.argv[1], callbacks=(Wait(),), **{SETTINGS!r})
 """
 
 

@@ -153,7 +153,7 @@ def test_classes_reach_every_level_and_its_critic():
 )
 def test_fit_takes_it_and_a_saved_run_is_the_run(objective, tmp_path):
     run = fit(
-        "pyramid(latent=3, base_channels=4)",
+        "laplacian_pyramid(latent=3, base_channels=4)",
         objective,
         SOURCE,
         steps=2,

@@ -155,7 +155,7 @@ def test_other_scores_have_other_critics(spec: str, kind: type) -> None:
 
 
 def test_an_objective_that_cannot_work_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^objective: translate cannot use Predictive"):
+    with pytest.raises(ValueError, match=r"^objective: paired_translation cannot use Predictive"):
         fit(
             "paired_translation(base_channels=4)",
             "predictive",

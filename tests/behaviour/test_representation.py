@@ -210,7 +210,7 @@ def test_unary_terms_are_scores_of_the_sample_and_of_the_code_alone() -> None:
     assert torch.equal(scores[:, 1], moved_z[:, 1]) and not torch.equal(scores[:, 2], moved_z[:, 2])
     assert torch.equal(scores[:, 2], moved_x[:, 2]) and not torch.equal(scores[:, 1], moved_x[:, 1])
     assert not torch.equal(scores[:, 0], moved_x[:, 0])
-    assert "marginal_terms" in str(task.check_compatibility(resolve("began").required_objective()))
+    assert "unary" in str(task.check_compatibility(resolve("began").required_objective()))
 
 
 def test_an_autoencoder_plays_no_game_and_learns_all_the_same() -> None:
@@ -370,7 +370,7 @@ def test_bad_data_and_objectives_are_one_line() -> None:
         short("representation(method='gan')")
     with pytest.raises(ValueError, match="labels: expected data with classes, got tensor without"):
         short("representation(method='aae', prior='mixture', labels=True)", data=X)
-    with pytest.raises(ValueError, match="objective: encode cannot use"):
+    with pytest.raises(ValueError, match="objective: representation cannot use"):
         short("representation(latent=2)", "predictive")
     with pytest.raises(ValueError, match="y: expected none, this law has no components"):
         vectors().sample(2, torch.zeros(2, dtype=torch.int64))

@@ -63,7 +63,7 @@ def test_a_critic_that_likes_all_documents_alike_moves_nothing() -> None:
         samples_per_query=4,
         critic=TabularDataset([0.7] * DOCUMENTS),
     )
-    loss = Adversary(task.critics(resolve("nsgan"))["data"], "nsgan").loss(
+    loss = Adversary(task.critics(resolve("nsgan"))["data"], "nsgan").player_loss(
         *task(next_batch()).pairs["data"]
     )
     for gradient in torch.autograd.grad(loss, task.trainable_parameters()):
@@ -170,7 +170,9 @@ def test_what_does_not_fit_is_one_line() -> None:
     assert "pairs or sets" in str(task.check_compatibility(resolve("rpgan").required_objective()))
     with pytest.raises(ValueError, match=r"^k: expected 1 to 3, the documents, got 4$"):
         task.retrieve(X, 4)
-    with pytest.raises(ValueError, match=r"^draws: expected a finite number of at least 2, got 1$"):
+    with pytest.raises(
+        ValueError, match=r"^samples_per_query: expected a finite number of at least 2, got 1$"
+    ):
         Retrieval.from_data(QUERIES, samples_per_query=1)
     with pytest.raises(
         ValueError, match=r"^data: expected the number of a relevant document as label, got none in"

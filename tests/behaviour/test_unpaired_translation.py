@@ -76,7 +76,7 @@ def test_the_history_is_in_the_chain_once_and_only_where_it_is_asked_for() -> No
         "+ ImagePool(size=7)"
     )
     assert "ImagePool" not in repr(
-        UnpairedTranslation.from_data(DATA, method="discogan").chain(resolve("lsgan"))
+        UnpairedTranslation.from_data(DATA, method="discogan").adapt_objective(resolve("lsgan"))
     )
 
 

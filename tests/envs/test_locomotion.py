@@ -269,8 +269,8 @@ def test_threads_change_no_number(threads: int) -> None:
     assert len(alone._shares) == 1 and len(shared._shares) == min(threads, 3)
     state = env.state.T.contiguous()
     for actions in random_actions(env, 30):
-        expected = alone.update_state(state, actions)
-        assert torch.equal(shared.update_state(state, actions), expected)
+        expected = alone.advance(state, actions)
+        assert torch.equal(shared.advance(state, actions), expected)
         state = expected
 
 
@@ -288,8 +288,8 @@ def test_warp_comes_near_in_float32(name: str) -> None:
     )
     state = env.state.T.contiguous()
     for actions in random_actions(env, 3):
-        expected = host.update_state(state, actions)
-        found = warp.update_state(state.to(device), actions.to(device)).cpu()
+        expected = host.advance(state, actions)
+        found = warp.advance(state.to(device), actions.to(device)).cpu()
         assert (
             found.shape == expected.shape and found.dtype == torch.float64 and found.is_contiguous()
         )

@@ -94,7 +94,7 @@ def test_an_iteration_that_does_not_settle_warns():
         sinkhorn_divergence(x, y, epsilon=1e-3, max_iterations=1)
 
 
-numbers = st.lists(st.floats(-50, 50, base_channels=32), min_size=1, max_size=20)
+numbers = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=20)
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,7 +9,7 @@ from advlearn.core.critic_batch import mixes_samples
 from advlearn.core.features import features
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
-from advlearn.nets import architecture, architectures, build
+from advlearn.nets import architectures, build, find_architecture
 
 CASES = [
     (name, side, classes)
@@ -26,7 +26,7 @@ LATENT, WIDTH, CHANNELS = 8, 4, 3
 def pair(name: str, side: int, classes: int, out_features: int = 1):
     torch.manual_seed(0)
     shape = (CHANNELS, side, side)
-    found = architecture(name, shape)
+    found = find_architecture(name, shape)
     generator = found.generator(
         LATENT, shape, base_channels=WIDTH, classes=classes, tanh_output=True
     )
@@ -172,11 +172,11 @@ def test_bad_input_is_one_line(name):
     with pytest.raises(ValueError, match="x: expected shape"):
         critic(torch.zeros(2, CHANNELS + 1, side, side))
     with pytest.raises(ValueError, match="base_channels: expected an int of at least 1"):
-        architecture(name, (CHANNELS, side, side)).generator(
+        find_architecture(name, (CHANNELS, side, side)).generator(
             LATENT, (CHANNELS, side, side), base_channels=0
         )
     with pytest.raises(ValueError, match="for square images"):
-        architecture(name, (CHANNELS, side, side + 1))
+        find_architecture(name, (CHANNELS, side, side + 1))
 
 
 @pytest.mark.parametrize("name", architectures())

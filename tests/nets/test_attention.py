@@ -46,7 +46,7 @@ def test_it_is_its_formula() -> None:
 def test_a_query_that_asks_nothing_gets_the_mean() -> None:
     x, layer = torch.randn(2, 16, 4, 4), opened()
     torch.nn.init.zeros_(layer.query.weight)
-    mean = max_pool2d(layer.output(x), 2).mean((2, 3), keepdim=True)
+    mean = max_pool2d(layer.value(x), 2).mean((2, 3), keepdim=True)
     torch.testing.assert_close(layer(x), x + 0.7 * layer.output(mean).expand_as(x))
 
 

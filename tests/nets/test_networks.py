@@ -303,7 +303,7 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
         (lambda: AutoencoderCritic((2,), norm="l3"), "norm: expected l1 or l2, got 'l3'"),
         (
             lambda: critic_for((2,), "scalar"),
-            "score: expected logit, vector, energy or classes, got 'scalar'",
+            "output: expected logit, vector, energy or classes, got 'scalar'",
         ),
         (lambda: critic_for((2,), "classes"), "out_features: expected the number of logits"),
         (

@@ -113,7 +113,7 @@ def test_each_part_of_a_hierarchical_latent_reaches_its_block() -> None:
     z = torch.randn(1, 7)
     moved = z.clone()
     moved[:, 5:] += 1
-    grid = net.trunk.after_step(z[:, :3]).unflatten(1, net.trunk.grid)
+    grid = net.trunk.project(z[:, :3]).unflatten(1, net.trunk.grid)
     first = net.trunk.blocks[0](grid, z[:, 3:5])
     # The last part enters the last block and nothing before it.
     seen = []

@@ -35,7 +35,7 @@ def test_noise_is_one_number_a_place_and_none_at_first():
     noise, x = PixelNoise(3), torch.randn(2, 3, 4, 4)
     assert torch.equal(noise(x), x)
     with torch.no_grad():
-        noise.adversarial_weight.copy_(torch.tensor([0.0, 1.0, -2.0]).view(3, 1, 1))
+        noise.strength.copy_(torch.tensor([0.0, 1.0, -2.0]).view(3, 1, 1))
     added = noise(x) - x
     assert not added[:, 0].any() and added[:, 1].any()
     torch.testing.assert_close(added[:, 2], -2 * added[:, 1], atol=1e-5, rtol=1e-4)
