@@ -137,7 +137,7 @@ ASKED: dict[str, list[Bar]] = {
         ),
         *((f"worth of {pair}, fashion-mnist, *", "<=", 1.0) for pair in _PARTS),
     ],
-    "representation": [
+    "encode": [
         *(
             (f"latent {size}: {figure} of AAE less that of VAE*", "<=", 0.0)
             for size in (2, 8)
@@ -148,7 +148,7 @@ ASKED: dict[str, list[Bar]] = {
         ("probe: BiGAN's features less the autoencoder's*", ">=", 0.0),
         ("InfoGAN: information with the digit, nats*", ">=", 1.15),
     ],
-    "paired_translation": [
+    "translate": [
         *(
             (f"{case}: Frechet distance without the adversary*", ">=", 0.0)
             for case in ("edges", "grey", "small")

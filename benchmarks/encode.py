@@ -217,7 +217,7 @@ def work(row: str, seed: int, device: str, quick: bool) -> Row:
 def shown_at(name: str, device: str) -> Path:
     """The file of a row's picture."""
     suffix = "" if device == "cpu" else f"-{device}"
-    return RESULTS / "representation" / f"{name.replace(', ', '-').replace(' ', '-')}{suffix}.png"
+    return RESULTS / "encode" / f"{name.replace(', ', '-').replace(' ', '-')}{suffix}.png"
 
 
 def scatter(codes: Tensor, y: Tensor, drawn: Tensor, name: str, path: Any) -> None:
@@ -300,7 +300,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
     options = parser.parse_args()
     one_thread()
-    result = Result("representation", quick=options.quick)
+    result = Result("encode", quick=options.quick)
     seeds = options.seeds[:1] if options.quick else options.seeds
     todo: list[dict[str, Any]] = [
         {"row": row, "seed": seed, "device": options.device}

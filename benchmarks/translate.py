@@ -271,7 +271,7 @@ def draw(run: Any, test: Any, name: str, device: str) -> None:
     """Ten test inputs and what becomes of them."""
     suffix = "" if device == "cpu" else f"-{device}"
     before_after(
-        run.ema_model.before_after(test, 10), RESULTS / "paired_translation" / f"{name}{suffix}.png"
+        run.ema_model.before_after(test, 10), RESULTS / "translate" / f"{name}{suffix}.png"
     )
 
 
@@ -292,7 +292,7 @@ def trained(
     spec = (
         game
         if isinstance(game, str)
-        else f"paired_translation(weight={game.weight}, base_channels={game.width})"
+        else f"paired_translation(weight={game.weight}, base_channels={game.base_channels})"
     )
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
     verdicts = {name: health.verdict for name, health in run.health().items()}
@@ -394,7 +394,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     one_thread()
-    result = Result("paired_translation", quick=options.quick)
+    result = Result("translate", quick=options.quick)
     wanted = todo(options.only, options.device)
     if options.quick:
         wanted = [k for k in wanted if k["seed"] == 0]

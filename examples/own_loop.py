@@ -3,7 +3,7 @@
 A small network is taught a regression while its features are kept the same for two groups of
 inputs.
 
-python examples/own_loop.py [--steps 500] [--strength 1.0]
+python examples/own_loop.py [--steps 500] [--adversarial-weight 1.0]
 """
 
 import argparse
@@ -15,7 +15,7 @@ import advlearn
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=500)
-parser.add_argument("--strength", type=float, default=1.0)
+parser.add_argument("--adversarial-weight", type=float, default=1.0)
 options = parser.parse_args()
 
 torch.manual_seed(0)

@@ -45,7 +45,7 @@ def test_fit_takes_at_most_twelve_keywords() -> None:
     "use",
     [
         "import advlearn",
-        "from advlearn.core import registry; [e.make() for e in discovery.entries().values()]",
+        "from advlearn.core import registry; [e.make() for e in registry.entries().values()]",
     ],
 )
 def test_importing_it_and_naming_things_brings_nothing_heavy(use: str) -> None:

@@ -17,10 +17,10 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 # What a benchmark reads from a data folder.
 NEEDS = {
     "images": ("MNIST/raw",),
-    "representation": ("MNIST/raw",),
+    "encode": ("MNIST/raw",),
     "images_conditional": ("FashionMNIST/raw",),
     "stacked_mnist": ("MNIST/raw",),
-    "paired_translation": ("FashionMNIST/raw", "MNIST/raw", "usps", "cifar10"),
+    "translate": ("FashionMNIST/raw", "MNIST/raw", "usps", "cifar10"),
     "fairness_adult": ("adult", "german-credit"),
     "adapt_digits": ("MNIST/raw", "usps"),
     "objectives_by_task": ("usps", "german-credit"),
@@ -64,12 +64,12 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
     if name == "stacked_mnist":
         figures = {"seconds": 300.0, "modes": 990, "kl": 0.1, "judge": 0.99}
         return [{"system": "dcgan", "seed": seed, "device": device, **figures} for seed in (0, 1)]
-    if name == "representation":
+    if name == "encode":
         named = [f"{method}, {size}" for method in ("vae", "aae") for size in (2, 8)]
         named += ["aae, mixture", "aae, mixture by label", "bigan", "autoencoder", "infogan"]
         figures = dict.fromkeys(("mmd", "holes", "strays", "mse", "told", "features", "nats"), 0.5)
         return [{"row": row, "seed": 0, "device": device, **figures} for row in named]
-    if name == "paired_translation":
+    if name == "translate":
         methods = dict.fromkeys(
             ("edges", "grey", "frames", "small"), ("distance", "gan", "last frame")
         )
@@ -104,14 +104,14 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
 
 # Some of the bars that those rows have.
 STATED = {
-    "representation": {"latent 8: holes of AAE less that of VAE": 0.0},
+    "encode": {"latent 8: holes of AAE less that of VAE": 0.0},
     "images_conditional": {
         "worth of dcgan over dcgan unconditional, cifar10, cpu": 1.0,
         "worth of sagan over sngan, cifar10, cpu, diverged: sagan and sngan": inf,
         "worth of biggan over sagan, cifar10, cpu, diverged: sagan": 0.0,
     },
     "stacked_mnist": {"judge: accuracy on single digits": 0.99},
-    "paired_translation": {
+    "translate": {
         "usps to mnist: accuracy over that of the images as they are, least of 1 seeds": pytest.approx(
             0.2
         ),

@@ -27,9 +27,9 @@ ALLOWED = {
     # `classify` plays every game on the totals of a classifier's logits, which is an objective of
     # its own. `cycle` puts a history of fakes beside every objective.
     "tasks": {"core", "nets", "data", "objectives", "regularizers", "_optional_imports"},
-    "engine": {"core", "data", "_optional_imports", "__version__"},
-    "pictures": {"core", "engine", "data", "metrics"},
-    "imitation": {"core", "nets", "engine", "data"},
+    "training": {"core", "data", "_optional_imports", "__version__"},
+    "plots": {"core", "training", "data", "metrics"},
+    "imitation": {"core", "nets", "training", "data"},
 }
 LONGEST, LONGEST_TRAINER = 350, 300
 

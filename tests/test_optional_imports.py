@@ -26,11 +26,11 @@ pixels = torch.arange(16, dtype=torch.uint8).reshape(1, 4, 4)
 image = vision.transforms.ToPILImage()(pixels)
 assert torch.equal(vision.transforms.ToTensor()(image), pixels / 255)
 
-grid = vision.utils.make_grid([torch.full((1, 2, 2), float(i)) for i in range(4)], nrow=2,
-padding=0) assert torch.equal(grid[0, ::2, ::2], torch.tensor([[0.0, 1.0], [2.0, 3.0]]))
+grid = vision.utils.make_grid([torch.full((1, 2, 2), float(i)) for i in range(4)], nrow=2, padding=0)
+assert torch.equal(grid[0, ::2, ::2], torch.tensor([[0.0, 1.0], [2.0, 3.0]]))
 
-data = vision.datasets.FakeData(size=3, image_size=(1, 4, 4),
-transform=vision.transforms.ToTensor()) assert len(data) == 3 and data[0][0].shape == (1, 4, 4)
+data = vision.datasets.FakeData(size=3, image_size=(1, 4, 4), transform=vision.transforms.ToTensor())
+assert len(data) == 3 and data[0][0].shape == (1, 4, 4)
 """
 
 # A program, or another package, may have tried before us and caught the error.
@@ -55,23 +55,27 @@ assert advlearn._optional_imports.ot() is ot
 assert ot.backend.torch is torch
 assert not ot.backend.tf and not ot.backend.jax and not ot.backend.cp
 
-# By hand: half of the mass has to move, by 1. step = torch.tensor([[0.0, 1.0], [1.0, 0.0]],
-dtype=torch.float64) assert ot.emd2(torch.tensor([1.0, 0.0]).double(), torch.tensor([0.5,
-0.5]).double(), step).item() == 0.5
+# By hand: half of the mass has to move, by 1.
+step = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+assert ot.emd2(torch.tensor([1.0, 0.0]).double(), torch.tensor([0.5, 0.5]).double(), step).item() == 0.5
 
-# The diagonal is cheapest (1 against 2.5), and the gradient in the cost is the plan (envelope
-theorem). cost = torch.tensor([[1.0, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
-half = torch.full((2,), 0.5, dtype=torch.float64) value = ot.emd2(half, half, cost) value.backward()
-assert value.item() == 1.0 assert torch.equal(cost.grad, torch.eye(2, dtype=torch.float64) / 2)
+# The diagonal is cheapest (1 against 2.5), and the gradient in the cost is the plan (envelope theorem).
+cost = torch.tensor([[1.0, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
+half = torch.full((2,), 0.5, dtype=torch.float64)
+value = ot.emd2(half, half, cost)
+value.backward()
+assert value.item() == 1.0
+assert torch.equal(cost.grad, torch.eye(2, dtype=torch.float64) / 2)
 """
 
 LAZY = """
 import advlearn._optional_imports
 from advlearn.core.grammar import resolve
 
-# All objectives and regularizers have been seen when one is found by name; the compiler alone takes
-over a second. resolve("hinge + r1") heavy = {"torch._dynamo", "torchvision", "ot", "sklearn",
-"matplotlib", "tensorboard"} & set(sys.modules) assert not heavy, heavy
+# All objectives and regularizers have been seen when one is found by name; the compiler alone takes over a second.
+resolve("hinge + r1")
+heavy = {"torch._dynamo", "torchvision", "ot", "sklearn", "matplotlib", "tensorboard"} & set(sys.modules)
+assert not heavy, heavy
 """
 
 

@@ -78,7 +78,7 @@ def test_sensitive_features_are_routed_through_pipeline_and_search() -> None:
         )
         search = GridSearchCV(
             make_pipeline(StandardScaler(), model),
-            {"adversarialfairclassifier__strength": [0.0, 1.0]},
+            {"adversarialfairclassifier__adversarial_weight": [0.0, 1.0]},
             cv=2,
         )
         search.fit(X, Y, sensitive_features=SEX)
@@ -92,7 +92,7 @@ def test_domains_are_routed_through_pipeline_and_search() -> None:
         )
         search = GridSearchCV(
             make_pipeline(StandardScaler(), model),
-            {"domainadversarialclassifier__strength": [0.0, 1.0]},
+            {"domainadversarialclassifier__adversarial_weight": [0.0, 1.0]},
             cv=2,
         )
         # The first two source domains and the target take turns, so that each fold has all of them.

@@ -40,7 +40,7 @@ class OrthogonalRegularization(Regularizer):
 
     Example:
         >>> OrthogonalRegularization(form="off_diagonal")
-        Orthogonal(weight=0.0001, form='off_diagonal')
+        OrthogonalRegularization(weight=0.0001, form='off_diagonal')
 
     Reference:
         Brock et al. 2019, eq. 2 (full, from Brock et al. 2017) and eq. 3 (off-diagonal).

@@ -76,7 +76,7 @@ def representation(critic: Critic, samples: Samples) -> Tensor:
 
 
 def _encoder(critic: Critic) -> Callable[[Tensor], Tensor] | None:
-    return getattr(unwrapped(cast(nn.Module, critic)), "representation", None)
+    return getattr(unwrapped(cast(nn.Module, critic)), "encode", None)
 
 
 def mean_squared_cosine(codes: Tensor) -> Tensor:

@@ -169,7 +169,7 @@ BROKEN_OBJECTIVES: dict[str, list[Callable[[], Any]]] = {
     "sign": [Backwards, Repelling],
     "both_sides": [OneSided],
     "at_rest": [Restless],
-    "chance": [Unchancy],
+    "loss_at_chance": [Unchancy],
     "optimum": [WrongDivergence, WrongOptimum],
     "state": [Amnesic],
     "steps": [Uphill],

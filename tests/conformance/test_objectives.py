@@ -44,7 +44,7 @@ def test_the_printed_form_is_a_spec(objective: Objective) -> None:
     assert repr(resolve(repr(objective)).objective) == repr(objective)
 
 
-@pytest.mark.parametrize("cross_modal", ["decomposable", "exchangeable", "sees_shift", "host_sync"])
+@pytest.mark.parametrize("tag", ["decomposable", "exchangeable", "sees_shift", "host_sync"])
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_no_tag_takes_away_what_holds(
     objective: Objective, tag: str, monkeypatch: pytest.MonkeyPatch

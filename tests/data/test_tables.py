@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.data.test_named import need
+from tests.data.test_datasets import need
 
 from advlearn.data import TabularDataset, adult, german_credit, load, names
 from advlearn.data.attributes import open_table

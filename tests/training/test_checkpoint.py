@@ -228,7 +228,7 @@ def test_a_poisoned_state_is_never_saved(tmp_path: Path) -> None:
 def test_a_callback_whose_state_would_be_saved_too_early_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
-        match=r"^callbacks: expected Checkpoint after Average, EarlyStopping, whose state",
+        match=r"^callbacks: expected Checkpoint after EMA, EarlyStopping, whose state",
     ):
         build(2, [Checkpoint(tmp_path), EMA(), EarlyStopping(lambda trainer: 0.0, 1)]).run()
     assert not os.listdir(tmp_path)
