@@ -17,7 +17,7 @@ from advlearn.core.gradient_reversal import reverse_gradient
 from advlearn.core.grammar import Spec, resolve
 from advlearn.core.health import Health, diagnose
 from advlearn.core.modules import eval_mode, freeze
-from advlearn.core.optim import adam, added, backward, clear
+from advlearn.core.optim import added, backward, build_optimizer, clear
 
 OptimizerFactory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 Losses = dict[str, Tensor]
@@ -37,9 +37,9 @@ class Adversary(nn.Module):
             tag says; a tuple of samples is unpacked into its arguments. Move it to its device
             first.
         objective: A string such as ``"hinge + spectral_norm"``, an `Objective` or a `Chain`.
-        optimizer: Callable from a list of parameters to an optimiser; Adam with the chain's
-            defaults if None.
-        lr: Adam's learning rate where `optimizer` is None; the chain's if None.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
+            an optimizer; the chain's default if None.
+        lr: Learning rate, unless `optimizer` is a callable; the chain's if None.
         critic_steps: Critic steps that a Trainer makes for each player step; the chain's if None.
         adversarial_weight: The player's weight lambda of this adversary, used by the Trainer.
         compile: Compile the losses, penalties included, with ``torch.compile``.
@@ -63,7 +63,7 @@ class Adversary(nn.Module):
         critic: nn.Module,
         objective: Spec = "nsgan",
         *,
-        optimizer: OptimizerFactory | None = None,
+        optimizer: OptimizerFactory | str | None = None,
         lr: float | None = None,
         critic_steps: int | None = None,
         adversarial_weight: float = 1.0,
@@ -337,13 +337,14 @@ class Adversary(nn.Module):
                 regularizer.after_step(self.critic)
 
     def _make_optimizer(
-        self, make: OptimizerFactory | None, lr: float | None
+        self, make: OptimizerFactory | str | None, lr: float | None
     ) -> torch.optim.Optimizer:
-        if make is not None:
+        if callable(make):
             return make(self._parameters_of_critic)
         d = self.defaults
         rate = lr if lr is not None else d.critic_lr if d.critic_lr is not None else d.lr
-        return adam(
+        return build_optimizer(
+            make or cast(str, d.optimizer),
             self._parameters_of_critic,
             lr=cast(float, rate),
             betas=cast(tuple[float, float], d.betas),

@@ -1,27 +1,35 @@
 """An objective with its regularizers and the settings its paper trains with."""
 
 from dataclasses import dataclass, field, fields
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from advlearn.core.described import Described
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 
 Schedule = Literal["constant", "linear", "cosine"]
+OptimizerName = Literal["adam", "rmsprop", "sgd"]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """Settings that an alias brings, used only where the user said nothing.
+    """Default settings of a method or an alias; explicit arguments override them.
 
     Args:
-        critic_steps: Critic steps for each player step.
-        lr: Adam's learning rate of the player.
-        critic_lr: Adam's learning rate of the critic; None: the player's.
-        betas: Adam's decay rates of both.
-        schedule: How the learning rates go from their start to the last step.
-        ema: Decay of the average of the player's weights that samples are drawn from; 0 for none.
+        critic_steps: Critic steps for each step of the learner.
+        lr: Learning rate of the learner.
+        critic_lr: Learning rate of the critics; None uses `lr`.
+        betas: Adam's decay rates, of the learner and of the critics.
+        schedule: Course of the learning rates from the first step to the last.
+        ema: Decay of the moving average of the learner's weights; 0 switches it off.
+        optimizer: ``"adam"``, ``"rmsprop"`` or ``"sgd"``, of the learner and of the critics.
+        steps: Steps of the learner.
+        batch_size: Samples in a batch.
+
+    Example:
+        >>> print(Defaults(lr=5e-5, optimizer="rmsprop").over(Defaults(lr=1.0, critic_steps=5)))
+        critic_steps=5, lr=5e-05, optimizer=rmsprop
     """
 
     critic_steps: int | None = None
@@ -30,20 +38,35 @@ class Defaults:
     betas: tuple[float, float] | None = None
     schedule: Schedule | None = None
     ema: float | None = None
+    optimizer: OptimizerName | None = None
+    steps: int | None = None
+    batch_size: int | None = None
 
     def over(self, other: "Defaults") -> "Defaults":
-        """These settings, with the gaps filled from `other`."""
-        names = [f.name for f in fields(self)]
-        mine = {n: getattr(self, n) for n in names}
-        return Defaults(**{n: getattr(other, n) if v is None else v for n, v in mine.items()})
+        """Return these settings with the gaps filled from `other`."""
+        values = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
+        return Defaults(**{n: b if a is None else a for n, (a, b) in values.items()})
+
+    def given(self) -> dict[str, Any]:
+        """Return the settings that are not None, by name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
     def __str__(self) -> str:
-        said = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return ", ".join(f"{name}={value}" for name, value in said if value is not None) or "none"
+        return ", ".join(f"{name}={value}" for name, value in self.given().items()) or "none"
 
 
-# What applies where neither the user nor an alias said anything.
-FALLBACK = Defaults(critic_steps=1, lr=2e-4, betas=(0.5, 0.999), schedule="constant", ema=0.999)
+# The settings that apply where neither the user nor a method gives one.
+FALLBACK = Defaults(
+    critic_steps=1,
+    lr=2e-4,
+    betas=(0.5, 0.999),
+    schedule="constant",
+    ema=0.999,
+    optimizer="adam",
+    steps=5000,
+    batch_size=64,
+)
 
 
 @final

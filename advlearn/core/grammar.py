@@ -54,7 +54,7 @@ def parse(text: str) -> list[Term]:
         raise ValueError(
             "objective: expected a spec such as 'hinge + r1(weight=5)', got an empty string"
         )
-    return [_term(piece, text) for piece in _split(text)]
+    return [_term(piece, text) for piece in split_terms(text)]
 
 
 def resolve(spec: Spec) -> Chain:
@@ -130,8 +130,8 @@ def _indented(doc: str) -> list[str]:
     return [f"  {line}" if line else "" for line in doc.split("\n\nExample")[0].splitlines()]
 
 
-def _split(text: str) -> list[str]:
-    """Split at each '+' that is in no bracket and no quotation."""
+def split_terms(text: str) -> list[str]:
+    """Split a spec at each ``+`` outside brackets and quotation marks."""
     pieces, depth, quote, start, escaped = list[str](), 0, "", 0, False
     for i, c in enumerate(text):
         if quote:

@@ -1,12 +1,17 @@
-"""A row of the catalogue: what a paper's name stands for."""
+"""A row of the method catalogue: the settings that a published name stands for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
-from advlearn.core.chain import Defaults
+from torch import nn
+
+from advlearn.core.chain import Chain, Defaults
 from advlearn.core.described import Reference
+from advlearn.core.task import Task
+
+CriticBuilder = Callable[[Task, Chain], dict[str, nn.Module]]
 
 
 def _no_options() -> Mapping[str, Any]:
@@ -26,11 +31,15 @@ class Method:
         summary: One line that says what it does.
         paper: Where it was published; None for a method without a paper.
         options: Options of the task, by name.
-        defaults: Optimizer settings of the paper; gaps are filled from the objective's defaults.
+        defaults: Training settings of the paper; gaps are filled from the objective's defaults.
         data: Name of a data set it can be tried on.
         networks: One line on the networks it trains, for ``describe``.
         deviations: What the paper does otherwise.
         aliases: Other spellings of the name.
+        first_stage: Options of the task in a first stage of training; None for a method with one
+            stage. The second stage trains what the trained task's method ``second_stage`` returns.
+        second_stage: Name of the method of the task that returns the task of the second stage.
+        critics: Builds the critics in place of the task; None leaves them to the task.
 
     Example:
         >>> row = Method(
@@ -54,3 +63,6 @@ class Method:
     networks: str = ""
     deviations: str = ""
     aliases: tuple[str, ...] = ()
+    first_stage: Mapping[str, Any] | None = None
+    second_stage: str = ""
+    critics: CriticBuilder | None = None

@@ -14,7 +14,7 @@ from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.callback import Callback
 from advlearn.core.chain import FALLBACK, Schedule
 from advlearn.core.interrupt import between_steps
-from advlearn.core.optim import adam, added, clear
+from advlearn.core.optim import added, build_optimizer, clear
 from advlearn.core.schedules import factor
 from advlearn.core.task import Batch, Task, TaskOutput
 
@@ -46,9 +46,9 @@ class Trainer:
             own loss alone.
         data: Batches without end, already on the device.
         steps: Player steps in all.
-        optimizer: Callable from a list of parameters to the player's optimiser; Adam with the first
-            adversary's defaults if None.
-        lr: Adam's learning rate where `optimizer` is None.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
+            the learner's optimizer; the first adversary's default if None.
+        lr: Learning rate, unless `optimizer` is a callable.
         schedule: Course of all learning rates; the first adversary's default if None.
         callbacks: Called in this order.
 
@@ -64,7 +64,7 @@ class Trainer:
         data: Stream,
         *,
         steps: int,
-        optimizer: OptimizerFactory | None = None,
+        optimizer: OptimizerFactory | str | None = None,
         lr: float | None = None,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
@@ -85,8 +85,10 @@ class Trainer:
         rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
         self.optimizer = (
             optimizer(self._parameters)
-            if optimizer
-            else adam(self._parameters, lr=rate, betas=betas)
+            if callable(optimizer)
+            else build_optimizer(
+                optimizer or cast(str, defaults.optimizer), self._parameters, lr=rate, betas=betas
+            )
         )
         # Where no critic is trained, more rounds would only draw samples and drop them.
         steps_of = (

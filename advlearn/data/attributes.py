@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 
 from advlearn.data.array_dataset import show
+from advlearn.data.made import biased_table
 from advlearn.data.tables import adult, german_credit
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.data.to_tensor import samples
 
 NAMED = {
+    "biased-groups": lambda: biased_table("group"),
+    "biased-ages": lambda: biased_table("age"),
     "adult": lambda: adult(),
     "adult-test": lambda: adult("test"),
     "german-credit": lambda: german_credit(),
@@ -26,7 +29,8 @@ def open_table(data: Any) -> TabularDataset:
     """Read features, labels and sensitive attributes.
 
     Args:
-        data: A name (``"adult"``, ``"german-credit"``, with ``"-test"`` for the test part); a
+        data: A name (``"biased-groups"``, ``"adult"``, ``"german-credit"``; ``"adult-test"`` is the
+            test part); a
             `TabularDataset`; or a tuple (x, y, sensitive): arrays or tensors (N, d) and (N,),
             integer classes or, for regression, floats, and a mapping, a data frame or an array (N,)
             or (N, k) of attributes.

@@ -15,10 +15,13 @@ from advlearn.data.array_dataset import ArrayDataset, show
 from advlearn.data.compound import Part
 from advlearn.data.domains import alike
 from advlearn.data.load import load
+from advlearn.data.made import word_vectors
 from advlearn.data.moving_digits import moving_digits
 from advlearn.data.to_tensor import samples
 
 BOTH_WAYS = "<->"
+TAGS = "tags"
+"""Kind of pairs whose targets are made word vectors of the classes."""
 FILMS = 10_000
 """Films that ``"frames:..."`` makes at most, of as many images."""
 
@@ -151,7 +154,8 @@ def open_pairs(data: Any) -> Pairs:
     Args:
         data: ``"edges:NAME"`` (line drawings to images), ``"grey:NAME"`` (grey to colour),
             ``"small:NAME"`` (images of a quarter of the side to those of the whole),
-            ``"frames:NAME"`` (four frames of a moving digit to the fifth); a tuple (x, y) of
+            ``"frames:NAME"`` (four frames of a moving digit to the fifth), ``"tags:NAME"`` (samples
+            to made word vectors of their classes); a tuple (x, y) of
             tensors or arrays; or `Pairs`. NAME is whatever name `load` takes.
 
     Returns:
@@ -168,8 +172,8 @@ def open_pairs(data: Any) -> Pairs:
         return data
     if isinstance(data, str):
         kind, _, name = data.partition(":")
-        if kind not in _MAKERS or not name:
-            kinds = ", ".join(_MAKERS)
+        if kind not in (*_MAKERS, TAGS) or not name:
+            kinds = ", ".join((*_MAKERS, TAGS))
             raise ValueError(
                 f"data: expected 'KIND:NAME', KIND one of {kinds}, as 'edges:fashion-mnist', got {data!r}"
             )
@@ -178,7 +182,7 @@ def open_pairs(data: Any) -> Pairs:
             raise ValueError(
                 f"data: {kind!r} needs images in memory, got {name!r}, which is drawn lazily"
             )
-        return pairs_of(kind, source.x, data)
+        return _tagged(source, data) if kind == TAGS else pairs_of(kind, source.x, data)
     if isinstance(data, tuple) and len(data) == 2:
         return Pairs(samples(data[0]), samples(data[1]))
     raise ValueError(
@@ -289,6 +293,12 @@ def small(images: Tensor, factor: int = 4) -> Tensor:
             f"images: expected (N, C, H, W) with sides that {factor} divides, got {tuple(images.shape)}"
         )
     return avg_pool2d(images, factor)
+
+
+def _tagged(source: ArrayDataset, name: str) -> Pairs:
+    if source.y is None or not source.classes:
+        raise ValueError(f"data: {TAGS!r} needs samples with classes, got {source.name!r} without")
+    return Pairs(source.x, word_vectors(source.classes)[source.y], name)
 
 
 def _edges(images: Tensor, threshold: float) -> Tensor:

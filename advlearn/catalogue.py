@@ -1,0 +1,264 @@
+"""The catalogue of methods: rows by name, their tasks, objectives and papers.
+
+A file in ``advlearn/methods`` with a tuple ``METHODS`` is found; there is no list to edit.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from types import MappingProxyType
+from typing import Any, cast, final
+
+from advlearn.core import registry
+from advlearn.core.chain import Chain
+from advlearn.core.described import Reference
+from advlearn.core.grammar import Spec, parse, resolve, split_terms
+from advlearn.core.method import Method
+from advlearn.core.task import Task
+
+PACKAGE = "advlearn.methods"
+IMITATION = "imitation"
+"""Name of the task that learns a policy; it is trained by `advlearn.imitation.imitate`."""
+
+# What the tasks call these options until their own change of names is merged.
+OLD_OPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "cycle_weight": "cycle",
+        "identity_weight": "identity",
+        "image_pool_size": "history",
+        "distance_weight": "weight",
+        "classifier_weight": "weight",
+        "code_weight": "weight",
+    }
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the first argument of `fit` asks for.
+
+    Args:
+        method: The row; the default row of a task that is named without a method.
+        options: Options of the task: those of the row, then those in the string.
+        terms: Spec of the regularizers added with ``+``; empty for none.
+    """
+
+    method: Method
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    terms: str = ""
+
+    def chain(self, objective: Spec | None = None) -> Chain:
+        """Build the objective with its regularizers and the defaults of the method.
+
+        Args:
+            objective: Takes the place of the method's objective; None keeps it.
+        """
+        chain = resolve(self.method.objective if objective is None else objective)
+        added = resolve(self.terms) if self.terms else Chain()
+        return replace(chain + added, defaults=self.method.defaults.over(chain.defaults))
+
+
+@cache
+def fields() -> dict[str, tuple[Method, ...]]:
+    """Return the rows of each field, by the name of the field's file.
+
+    Raises:
+        ValueError: If two rows have the same name.
+    """
+    root = importlib.import_module(PACKAGE)
+    names = [info.name for info in pkgutil.iter_modules(root.__path__)]
+    rows = {
+        name: cast(tuple[Method, ...], importlib.import_module(f"{PACKAGE}.{name}").METHODS)
+        for name in names
+        if not name.startswith("_")
+    }
+    spellings = [s for group in rows.values() for row in group for s in (row.name, *row.aliases)]
+    twice = sorted({s for s in spellings if spellings.count(s) > 1})
+    if twice:
+        raise ValueError(f"methods: expected one row for each name, got two for {twice[0]!r}")
+    return rows
+
+
+def methods() -> dict[str, Method]:
+    """Return every method by its name, those registered from outside included.
+
+    Example:
+        >>> methods()["cdan+e"].task
+        'domain_adaptation'
+    """
+    rows = {row.name: row for group in fields().values() for row in group}
+    return {**rows, **registered()}
+
+
+def registered() -> dict[str, Method]:
+    """Return the methods that other packages registered, by name."""
+    outside = cast(Callable[[], Any] | None, getattr(registry, "methods", None))
+    if outside is None:
+        return {}
+    given = outside()
+    rows = given.values() if isinstance(given, Mapping) else given
+    return {row.name: row for row in cast(list[Method], list(rows))}
+
+
+def field_of(method: Method) -> str:
+    """Return the field of a method: the name of its file, or its task for a registered one."""
+    return next((name for name, rows in fields().items() if method in rows), method.task)
+
+
+def find(name: str) -> Method | None:
+    """Return the method with a name or alias, or None.
+
+    Case does not count; hyphens and underscores count only where two names differ in nothing else.
+    """
+    rows = methods().values()
+    spelled = name.strip().lower()
+    for row in rows:
+        if spelled in (row.name.lower(), *(alias.lower() for alias in row.aliases)):
+            return row
+    alike = [r for r in rows if registry.key(spelled) in map(registry.key, (r.name, *r.aliases))]
+    return alike[0] if len(alike) == 1 else None
+
+
+def default_method(task: str) -> Method:
+    """Return the first row of a task, or a row of nsgan for a task without rows."""
+    rows = (row for row in methods().values() if row.task == task)
+    plain = Method(task, task=task, objective="nsgan", summary="")
+    return next(rows, plain)
+
+
+def request(text: str) -> Request:
+    """Read the first argument of `fit`.
+
+    Args:
+        text: A method or a task, with options in brackets and regularizers after ``+``:
+            ``"dann"``, ``"cdan+e(adversarial_weight=0.5)"``, ``"wgan-gp + r1"``.
+
+    Returns:
+        The row, the options and the added terms.
+
+    Raises:
+        ValueError: If the name is unknown; the line suggests near ones of every kind.
+
+    Example:
+        >>> asked = request("cdan+e(adversarial_weight=0.5) + r1")
+        >>> asked.method.name, asked.options["adversarial_weight"], asked.terms
+        ('cdan+e', 0.5, 'r1')
+    """
+    try:
+        pieces = split_terms(text)
+        # The longest name first: "cdan+e" is a method, and so is "cdan".
+        for n in range(len(pieces), 0, -1):
+            head, bracket, inside = "+".join(pieces[:n]).strip().partition("(")
+            row = find(head) or _row_of_task(head)
+            if row is not None:
+                given = parse(f"options({inside}")[0].arguments if bracket else {}
+                terms = " + ".join(piece.strip() for piece in pieces[n:])
+                return Request(row, {**row.options, **given}, terms)
+    except ValueError as error:
+        raise ValueError(str(error).replace("objective: ", "task: ", 1)) from None
+    head = text.partition("(")[0].strip()
+    if head.lower() in registry.entries():
+        raise ValueError(
+            f"task: expected a task or a method, got the objective {head!r}; "
+            f"use fit('generate', objective={head!r})"
+        )
+    raise ValueError(f"task: {unknown(head, [*methods(), *task_names()])}")
+
+
+def _row_of_task(name: str) -> Method | None:
+    known = {registry.key(task): task for task in task_names()}
+    task = known.get(registry.key(name.strip()))
+    return None if task is None else default_method(task)
+
+
+def task_names() -> list[str]:
+    """Return the names of all tasks, imitation included."""
+    return [*registry.tasks(), IMITATION]
+
+
+def unknown(name: str, known: list[str], kind: str = "name") -> str:
+    """Write the message for an unknown name: at most five near ones.
+
+    Args:
+        name: The name that was given.
+        known: The names it could have been.
+        kind: What kind of name it is.
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), sorted(set(known)), n=5, cutoff=0.6)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
+    return f"unknown {kind} {name!r}; {hint}"
+
+
+def task_options(task: str) -> dict[str, inspect.Parameter]:
+    """Return the options of a task: the keywords with which it is built from data."""
+    build = cast(Any, registry.tasks()[task]).from_data
+    parameters = inspect.signature(build).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def as_task_takes_them(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options under the names that the task takes today."""
+    known = task_options(method.task)
+    translated: dict[str, Any] = {}
+    for name, value in options.items():
+        old = OLD_OPTIONS.get(name, name)
+        translated[name if name in known or old not in known else old] = value
+    if method.task == "representation" and "compare" not in known:
+        for name in ("compare", "stochastic", "marginal_terms"):
+            translated.pop(name, None)
+        translated["method"] = method.name
+    if method.task == "unpaired_translation" and "method" in known:
+        dropped = {"cycle", "identity", "history", "norm", "cycle_weight"}
+        dropped |= {"identity_weight", "image_pool_size"}
+        translated = {k: v for k, v in translated.items() if k not in dropped}
+        translated["method"] = method.name
+    return translated
+
+
+def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
+    """Build the task of a method with networks sized from the data.
+
+    Args:
+        method: The row.
+        options: Options of the task, those of the row included.
+        data: Data that the task's `load_data` returned.
+
+    Raises:
+        ValueError: If an option is unknown or refused; the line names it.
+    """
+    known = task_options(method.task)
+    given = as_task_takes_them(method, options)
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{name}: {method.task} has no such option; {near(name, known)}")
+    try:
+        return cast(Task, cast(Any, registry.tasks()[method.task]).from_data(data, **given))
+    except ValueError as error:
+        if "architecture" in method.options and str(error).startswith("nets:"):
+            raise ValueError(
+                f"{error}; architecture=None chooses networks by the data's shape"
+            ) from None
+        raise
+
+
+def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    """Write which options a misspelled one could be."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=3)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return f"options: {', '.join(known) or 'none'}"
+
+
+def paper_of(method: Method) -> Reference | None:
+    """Return the paper of a method; that of its objective where the row gives none."""
+    if method.paper is not None:
+        return method.paper
+    return registry.lookup(parse(method.objective)[0].name).reference

@@ -1,0 +1,106 @@
+"""Small made data sets, so that every method can be tried without a download."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, normalize
+
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.tabular_dataset import TabularDataset
+
+ROWS = 2000
+WORD_SIZE = 16
+"""Length of the made word vectors."""
+
+
+def noisy_digits(digits: ArrayDataset, *, seed: int = 0) -> ArrayDataset:
+    """Blend digits with random backgrounds: a second domain of the same classes.
+
+    Each pixel becomes the absolute difference of the digit and a smooth random background, as
+    MNIST-M does with photographs.
+
+    Args:
+        digits: Images (N, 1, H, W) in [-1, 1] with their classes.
+        seed: Seed of the backgrounds.
+
+    Returns:
+        Images of the same shape, in [-1, 1], with the same classes.
+
+    Example:
+        >>> images = ArrayDataset(-torch.ones(2, 1, 8, 8), torch.tensor([0, 1]), "digits", 2)
+        >>> noisy_digits(images).x.shape
+        torch.Size([2, 1, 8, 8])
+    """
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(len(digits), 1, 3, 3, generator=generator)
+    size = digits.x.shape[2:]
+    background = interpolate(coarse, size, mode="bilinear", align_corners=True)
+    x = 2 * ((digits.x + 1) / 2 - background).abs() - 1
+    return ArrayDataset(x, digits.y, "noisy-digits", digits.classes)
+
+
+def large_digits(digits: ArrayDataset, side: int = 32) -> ArrayDataset:
+    """Enlarge digits by bilinear interpolation, for networks that need larger images.
+
+    Args:
+        digits: Images (N, 1, H, W) in [-1, 1] with their classes.
+        side: Side of the new images.
+
+    Returns:
+        Images (N, 1, side, side) with the same classes.
+
+    Example:
+        >>> images = ArrayDataset(-torch.ones(2, 1, 8, 8), torch.tensor([0, 1]), "digits", 2)
+        >>> large_digits(images).shape
+        (1, 32, 32)
+    """
+    x = interpolate(digits.x, (side, side), mode="bilinear", align_corners=False)
+    return ArrayDataset(x, digits.y, f"digits-{side}", digits.classes)
+
+
+def biased_table(attribute: str = "group", *, n: int = ROWS, seed: int = 0) -> TabularDataset:
+    """Make a table whose features and labels depend on a sensitive attribute.
+
+    Args:
+        attribute: ``"group"``, one of two groups, or ``"age"``, a number.
+        n: Number of rows.
+        seed: Seed of the numbers.
+
+    Returns:
+        Four features, a binary label, and the attribute.
+
+    Raises:
+        ValueError: If `attribute` is neither.
+
+    Example:
+        >>> biased_table().attributes, biased_table("age").attributes
+        ({'group': 2}, {'age': 0})
+    """
+    if attribute not in ("group", "age"):
+        raise ValueError(f"attribute: expected 'group' or 'age', got {attribute!r}")
+    generator = torch.Generator().manual_seed(seed)
+    group = torch.randint(2, (n,), generator=generator)
+    age = torch.randn(n, generator=generator)
+    shift = group.float() if attribute == "group" else age
+    x = torch.randn(n, 4, generator=generator) + 0.8 * shift[:, None]
+    y = (x.sum(1) + torch.randn(n, generator=generator) > float(x.sum(1).mean())).long()
+    if attribute == "age":
+        return TabularDataset(x, y, {"age": age}, name="biased-ages")
+    return TabularDataset(x, y, {"group": group}, {"group": ("a", "b")}, name="biased-groups")
+
+
+def word_vectors(classes: int, *, seed: int = 0) -> Tensor:
+    """Draw a unit vector for each class, in place of word vectors of their names.
+
+    Args:
+        classes: Number of classes.
+        seed: Seed of the vectors.
+
+    Returns:
+        Vectors (classes, 16).
+
+    Example:
+        >>> word_vectors(10).shape
+        torch.Size([10, 16])
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return normalize(torch.randn(classes, WORD_SIZE, generator=generator), dim=1)
