@@ -1,11 +1,13 @@
-"""advlearn: adversarial learning for PyTorch, one game (players against critics) for every task."""
+"""advlearn: adversarial learning for PyTorch, with one objective per game and every task."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from advlearn._lazy import lazy
 from advlearn.core.adversary import Adversary
-from advlearn.core.grammar import describe, resolve
+from advlearn.core.grammar import resolve
 from advlearn.core.layer_capture import attach
 from advlearn.core.objective import Objective
+from advlearn.core.registry import register
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.schedules import dann_schedule
 from advlearn.core.task import Task
@@ -13,8 +15,41 @@ from advlearn.core.trainer import Trainer
 from advlearn.core.version import VERSION
 
 if TYPE_CHECKING:
+    from advlearn import (
+        core,
+        data,
+        imitation,
+        methods,
+        metrics,
+        nets,
+        objectives,
+        plots,
+        regularizers,
+        sklearn,
+        tasks,
+        testing,
+        training,
+    )
+    from advlearn.core.grammar import describe
     from advlearn.fitting import fit
     from advlearn.run import Run, load
+
+PACKAGES = (
+    "core",
+    "data",
+    "imitation",
+    "methods",
+    "metrics",
+    "nets",
+    "objectives",
+    "plots",
+    "regularizers",
+    "sklearn",
+    "tasks",
+    "testing",
+    "training",
+)
+_LATE = {"Run": "run", "describe": "core.grammar", "fit": "fitting", "load": "run"}
 
 __version__ = VERSION
 __all__ = [
@@ -25,22 +60,32 @@ __all__ = [
     "Task",
     "Trainer",
     "attach",
+    "core",
     "dann_schedule",
+    "data",
     "describe",
     "fit",
+    "imitation",
     "load",
+    "methods",
+    "metrics",
+    "nets",
+    "objectives",
+    "plots",
+    "register",
+    "regularizers",
     "resolve",
+    "sklearn",
+    "tasks",
+    "testing",
+    "training",
 ]
 
 
-def __getattr__(name: str) -> Any:
+def _where() -> dict[str, str]:
     # Late, so that `import advlearn` costs little more than `import torch`.
-    import importlib
+    late = {name: f"advlearn.{module}" for name, module in _LATE.items()}
+    return {**late, **{name: f"advlearn.{name}" for name in PACKAGES}}
 
-    if name in ("fit", "Run", "load"):
-        value = getattr(
-            importlib.import_module("advlearn.fitting" if name == "fit" else "advlearn.run"), name
-        )
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'advlearn' has no attribute {name!r}")
+
+__getattr__, __dir__ = lazy(__name__, _where)

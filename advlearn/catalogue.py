@@ -12,7 +12,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, cast, final
 
-from advlearn.core import registry
+from advlearn.core import naming, registry
 from advlearn.core.chain import Chain
 from advlearn.core.described import Reference
 from advlearn.core.grammar import Spec, parse, resolve, split_terms
@@ -119,7 +119,7 @@ def find(name: str) -> Method | None:
     for row in rows:
         if spelled in (row.name.lower(), *(alias.lower() for alias in row.aliases)):
             return row
-    alike = [r for r in rows if registry.key(spelled) in map(registry.key, (r.name, *r.aliases))]
+    alike = [r for r in rows if naming.key(spelled) in map(naming.key, (r.name, *r.aliases))]
     return alike[0] if len(alike) == 1 else None
 
 
@@ -170,8 +170,8 @@ def request(text: str) -> Request:
 
 
 def _row_of_task(name: str) -> Method | None:
-    known = {registry.key(task): task for task in task_names()}
-    task = known.get(registry.key(name.strip()))
+    known = {naming.key(task): task for task in task_names()}
+    task = known.get(naming.key(name.strip()))
     return None if task is None else default_method(task)
 
 

@@ -206,7 +206,7 @@ def describe(
 ) -> None:
     """Print what a spec or a method of imitation stands for: expansion, formula, reference, defaults."""
     from advlearn.core.grammar import describe as call
-    from advlearn.core.registry import UnknownNameError
+    from advlearn.core.naming import UnknownNameError
 
     with _one_line_errors(None):
         try:
@@ -236,9 +236,7 @@ def list_() -> None:
     for name, architecture in architectures().items():
         table.add_row("nets", name, _first_line(architecture.generator))
     for entry in sorted(registry.entries().values(), key=lambda e: (e.kind, e.name)):
-        table.add_row(
-            entry.kind, entry.name, f"{entry.reference.authors}, {entry.reference.equation}"
-        )
+        table.add_row(entry.kind, entry.name, f"{entry.reference}")
     for row in _of_imitation():
         table.add_row(*row)
     for name in names():
@@ -312,7 +310,7 @@ class _one_line_errors:
 
 def _mendable() -> tuple[type[BaseException], ...]:
     """What a user can mend: an argument, a file, a missing package, what gymnasium or stable-baselines3 refuses."""
-    from advlearn.core.trainer import NonFiniteError
+    from advlearn.core.finite import NonFiniteError
 
     kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
     gymnasium: Any = sys.modules.get("gymnasium")  # whoever has made an environment has imported it

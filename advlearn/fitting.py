@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from advlearn.core import distributed, registry
+from advlearn.core import distributed, naming, registry
 from advlearn.core.adversary import Adversary
-from advlearn.core.callback import Callback
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.grammar import Spec, Term, parse, resolve
 from advlearn.core.task import Task
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import ArrayDataset, StreamedDataset, batches
 from advlearn.data import load as load_data
 from advlearn.plots.before_after_plot import BeforeAfterPlot
@@ -89,7 +88,7 @@ def fit(
         refused = game.check_compatibility(chain.required_objective())
         if refused is not None:
             raise ValueError(
-                f"objective: {registry.snake(type(game).__name__)} cannot use {chain.objective!r}: {refused}"
+                f"objective: {registry.task_name(type(game))} cannot use {chain.objective!r}: {refused}"
             )
         chain = game.adapt_objective(chain)
         critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
@@ -132,7 +131,7 @@ def _named(spec: str) -> tuple[type[Task], Term]:
     terms = parse(spec)
     known = registry.tasks()
     if len(terms) != 1 or terms[0].name not in known:
-        raise ValueError(f"task: {registry.unknown('name', spec, sorted(known))}")
+        raise ValueError(f"task: {naming.unknown('name', spec, sorted(known))}")
     return known[terms[0].name], terms[0]
 
 

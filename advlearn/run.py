@@ -77,7 +77,7 @@ class Run:
         if truncation is not None:
             if "truncation" not in inspect.signature(draw).parameters:
                 raise TypeError(
-                    f"truncation: expected None, {registry.snake(type(self.task).__name__)} has none"
+                    f"truncation: expected None, {registry.task_name(type(self.task))} has none"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:

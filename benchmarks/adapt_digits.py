@@ -44,7 +44,7 @@ from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from advlearn.core.callback import Callback
+from advlearn.core.trainer import Callback
 from advlearn.core.grammar import parse
 from advlearn.core.trainer import Trainer
 from advlearn.data import ArrayDataset, Domains, load, open_domains

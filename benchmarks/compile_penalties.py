@@ -75,7 +75,7 @@ class Attention(nn.Module):
 def penalties() -> list[str]:
     """Names of the regularizers that add a term to a loss, those on input gradients first."""
     classes = cast(list[type[Regularizer]], registry.classes(Regularizer))
-    names = [registry.snake(c.__name__) for c in classes if _adds_a_term(c)]
+    names = [naming.snake(c.__name__) for c in classes if _adds_a_term(c)]
     return [*ISLANDS, *(name for name in names if name not in ISLANDS)]
 
 

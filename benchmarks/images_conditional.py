@@ -48,7 +48,7 @@ from torch import Tensor, nn
 from variants import LATENT, VARIANTS
 
 from advlearn.core.task import Task
-from advlearn.core.trainer import NonFiniteError
+from advlearn.core.finite import NonFiniteError
 from advlearn.data import ArrayDataset, Batches, load
 from advlearn.fitting import fit
 from advlearn.metrics import features, frechet_distance, precision_recall

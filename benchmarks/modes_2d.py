@@ -23,7 +23,8 @@ from torch import nn
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
 from advlearn.core.grammar import resolve
-from advlearn.core.trainer import NonFiniteError, Trainer
+from advlearn.core.finite import NonFiniteError
+from advlearn.core.trainer import Trainer
 from advlearn.data import ArrayDataset, Batches, Toy, grid, ring
 from advlearn.metrics import mode_report
 from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic

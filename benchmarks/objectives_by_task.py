@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 from advlearn.core import registry
 from advlearn.core.optim import adam
-from advlearn.core.trainer import NonFiniteError
+from advlearn.core.finite import NonFiniteError
 from advlearn.data import (
     ArrayDataset,
     Batches,

@@ -47,7 +47,8 @@ from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
-from advlearn.core.trainer import NonFiniteError, Trainer
+from advlearn.core.finite import NonFiniteError
+from advlearn.core.trainer import Trainer
 from advlearn.metrics import class_report, features
 from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, find_architecture
 from advlearn.nets.pac_critic import PacCritic

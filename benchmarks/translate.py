@@ -64,26 +64,26 @@ DATA = {"edges": "fashion-mnist", "grey": "cifar10", "small": "cifar10", "frames
 SPECS = {
     "edges": {
         "distance": "base_channels=16, adversarial_weight=0.0",
-        "gan": "base_channels=16, weight=10.0",
+        "gan": "base_channels=16, distance_weight=10.0",
         "gan-100": "base_channels=16",
     },
     "grey": {
         "distance": "base_channels=16, adversarial_weight=0.0",
-        "gan": "base_channels=16, weight=10.0",
+        "gan": "base_channels=16, distance_weight=10.0",
         "gan-100": "base_channels=16",
     },
     "frames": {
         "distance": "base_channels=16, norm='l2', adversarial_weight=0.0",
-        "gan": "base_channels=16, norm='l2', weight=10.0",
+        "gan": "base_channels=16, norm='l2', distance_weight=10.0",
     },
     "small": {
         "distance": "base_channels=24, norm='l2', adversarial_weight=0.0",
-        "gan": "base_channels=24, norm='l2', weight=20.0, conditional=False",
+        "gan": "base_channels=24, norm='l2', distance_weight=20.0, conditional=False",
     },
 }
 CYCLES = {
     "cyclegan": "unpaired_translation(base_channels=8, blocks=3)",
-    "discogan": "unpaired_translation(base_channels=8, blocks=3, method='discogan')",
+    "discogan": "discogan(base_channels=8, blocks=3)",
 }
 # Rows that learn nothing, and those of one seed: their figures are no bars.
 FIXED = {
@@ -252,7 +252,7 @@ def from_pairs(way: str, seed: int, device: str, quick: bool) -> tuple[Tensor, R
     with isolated(seed):
         net = ResidualTranslator(train.shape, 1, base_channels=8, blocks=3)
         task = PairedTranslation(
-            net, shape=train.shape, target_shape=train.shape, weight=10.0, base_channels=8
+            net, shape=train.shape, target_shape=train.shape, distance_weight=10.0, base_channels=8
         )
     run, row = trained(task, Pairs(x.x, nearest_of_class(x, y)), "digits", seed, device, quick)
     return run.predict(images.x).cpu(), row
@@ -292,7 +292,7 @@ def trained(
     spec = (
         game
         if isinstance(game, str)
-        else f"paired_translation(weight={game.weight}, base_channels={game.base_channels})"
+        else f"paired_translation(distance_weight={game.distance_weight}, base_channels={game.base_channels})"
     )
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
     verdicts = {name: health.verdict for name, health in run.health().items()}

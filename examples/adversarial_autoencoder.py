@@ -28,12 +28,10 @@ options = parser.parse_args()
 
 digits = load("digits")
 settings = {"steps": options.steps, "lr": 1e-3, "device": "cpu", "callbacks": ()}
-adversarial = f"representation(method='aae', latent=2, base_channels=32, prior={options.prior!r}, labels={options.labels})"
+adversarial = f"aae(latent=2, base_channels=32, prior={options.prior!r}, labels={options.labels})"
 runs = {
     "adversarial": advlearn.fit(adversarial, options.objective, digits, **settings),
-    "variational": advlearn.fit(
-        "representation(method='vae', latent=2, base_channels=32)", data=digits, **settings
-    ),
+    "variational": advlearn.fit("vae(latent=2, base_channels=32)", data=digits, **settings),
 }
 
 torch.manual_seed(0)

@@ -29,7 +29,7 @@ options = parser.parse_args()
 digits = load("digits")
 order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
 train, test = order[:1500], order[1500:]
-task = f"representation(method={options.method!r}, latent=16, base_channels=32, reconstruction={options.reconstruction})"
+task = f"{options.method}(latent=16, base_channels=32, reconstruction={options.reconstruction})"
 settings = {"steps": options.steps, "lr": 5e-4, "device": "cpu"}
 run = advlearn.fit(task, options.objective, digits.x[train], **settings)
 

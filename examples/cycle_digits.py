@@ -23,7 +23,7 @@ options = parser.parse_args()
 small = interpolate(load("mnist").x[:10_000], (16, 16), mode="bilinear", antialias=True)
 data = Unpaired(load("usps"), ArrayDataset(small, None, "mnist"))
 run = advlearn.fit(
-    f"unpaired_translation(base_channels=8, blocks=3, method={options.method!r})",
+    f"{options.method}(base_channels=8, blocks=3)",
     options.objective,
     data,
     steps=options.steps,

@@ -114,7 +114,14 @@ GOOD = (X, Y, SEX)
 @pytest.mark.parametrize(
     ("estimator", "train", "test", "adversarial_weights", "error", "line"),
     [
-        (FAIR, GOOD, GOOD, [], ValueError, r"^adversarial_weights: expected one or more numbers, got none$"),
+        (
+            FAIR,
+            GOOD,
+            GOOD,
+            [],
+            ValueError,
+            r"^adversarial_weights: expected one or more numbers, got none$",
+        ),
         (
             FAIR,
             GOOD,

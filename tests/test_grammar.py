@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advlearn.core import registry
+from advlearn.core import naming, registry
 from advlearn.core.grammar import Term, parse, resolve
 
 NAMES = sorted(e.name for e in registry.entries().values())
@@ -128,7 +128,7 @@ def test_a_mistake_is_one_line_that_says_what(text: str, line: str) -> None:
 @given(st.sampled_from(NAMES), st.data())
 def test_case_and_hyphens_do_not_count(name: str, data: st.DataObject) -> None:
     """Unless two names differ in nothing else."""
-    alike = [n for n in NAMES if registry.key(n) == registry.key(name)]
+    alike = [n for n in NAMES if naming.key(n) == naming.key(name)]
     written = "".join(data.draw(st.sampled_from([c.lower(), c.upper()])) for c in name)
     if len(alike) == 1:
         separator = data.draw(st.sampled_from(["-", "_", ""]))
@@ -137,7 +137,7 @@ def test_case_and_hyphens_do_not_count(name: str, data: st.DataObject) -> None:
 
 
 def test_names_that_differ_in_a_hyphen_alone_are_not_mixed_up() -> None:
-    twins = {n for n in NAMES for m in NAMES if n != m and registry.key(n) == registry.key(m)}
+    twins = {n for n in NAMES for m in NAMES if n != m and naming.key(n) == naming.key(m)}
     for name in twins:
         assert registry.lookup(name).name == name
 
@@ -147,17 +147,17 @@ def test_names_that_differ_in_a_hyphen_alone_are_not_mixed_up() -> None:
 def test_a_typo_suggests_the_name(name: str, data: st.DataObject) -> None:
     i = data.draw(st.integers(1, len(name) - 2))
     typo = name[:i] + name[i + 1] + name[i] + name[i + 2 :]
-    if any(registry.key(typo) == registry.key(n) for n in NAMES):
+    if any(naming.key(typo) == naming.key(n) for n in NAMES):
         return
     with pytest.raises(ValueError, match=r"unknown name .*; did you mean ") as refused:
         resolve(typo)
     assert f"'{name}'" in str(refused.value)
 
 
-def test_far_names_list_all() -> None:
+def test_a_name_that_is_far_from_all_lists_a_few() -> None:
     with pytest.raises(ValueError, match="unknown name 'zzzzzzzzzz'; known: ") as refused:
         resolve("zzzzzzzzzz")
-    assert all(name in str(refused.value) for name in NAMES)
+    assert str(refused.value).count(", ") <= 8
 
 
 def test_the_order_of_terms_is_the_order_of_regularizers() -> None:

@@ -1,1 +1,40 @@
-"""The core: five nouns (objective, regularizer, adversary, task, trainer); it imports nothing of the rest."""
+"""The core: objective, regularizer, adversary, task and trainer; what one needs to write each.
+
+It imports nothing of the rest of the library.
+"""
+
+from advlearn._lazy import lazy
+
+_NAMES = {
+    "Adversary": "adversary",
+    "Batch": "task",
+    "Callback": "trainer",
+    "Chain": "chain",
+    "Critic": "critic_batch",
+    "CriticBatch": "critic_batch",
+    "CriticOutput": "objective",
+    "Defaults": "chain",
+    "Health": "health",
+    "LayerCapture": "layer_capture",
+    "Method": "method",
+    "NonFiniteError": "finite",
+    "Objective": "objective",
+    "Pointwise": "objective",
+    "Reference": "described",
+    "Regularizer": "regularizer",
+    "SamplePair": "task",
+    "Samples": "critic_batch",
+    "Setwise": "objective",
+    "Task": "task",
+    "TaskOutput": "task",
+    "Trainer": "trainer",
+    "UnknownNameError": "naming",
+}
+
+
+def _where() -> dict[str, str]:
+    return {name: f"advlearn.core.{module}" for name, module in _NAMES.items()}
+
+
+__all__ = sorted(_NAMES)  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__, __dir__ = lazy(__name__, _where)

@@ -251,7 +251,7 @@ class Adversary(nn.Module):
             raise RuntimeError(
                 "health: call update or loss first; there is no batch to look at yet"
             )
-        return diagnose(self, *self._last)
+        return diagnose(self.critic, self.objective, self.chain.regularizers, *self._last)
 
     def get_extra_state(self) -> dict[str, Any]:
         """The optimiser's state, so that a checkpoint of the head resumes exactly."""

@@ -131,3 +131,6 @@ class Chain:
                 f"objective: expected an objective with regularizers added to it, got only {self!r}"
             )
         return self.objective
+
+
+Described.as_chain = staticmethod(Chain.of)

@@ -3,12 +3,9 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, ClassVar, final
 
 from torch import nn
-
-if TYPE_CHECKING:
-    from advlearn.core.chain import Chain
 
 
 @final
@@ -46,10 +43,12 @@ class Described(nn.Module):
         shown = (f"{name}={getattr(self, name)!r}" for name in keywords(type(self)))
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def __add__(self, other: "Described | Chain") -> "Chain":
-        from advlearn.core.chain import Chain  # late: a chain is made of these modules
+    # Assigned by `chain`, which is made of these modules.
+    as_chain: ClassVar[Callable[[Any], Any]]
 
-        return Chain.of(self) + other
+    def __add__(self, other: Any) -> Any:
+        """Return the `Chain` of this module and another one."""
+        return type(self).as_chain(self) + other
 
 
 def keywords(make: Callable[..., Any]) -> list[str]:

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, final
 
-from advlearn.core import registry
+from advlearn.core import naming, registry
 from advlearn.core.chain import Chain
 from advlearn.core.described import Described, keywords
 
@@ -197,7 +197,7 @@ def _build(term: Term) -> Chain:
     for argument in term.arguments:
         if argument not in known:
             raise ValueError(
-                f"objective: {term.name}: {registry.unknown('argument', argument, known)}"
+                f"objective: {term.name}: {naming.unknown('argument', argument, known)}"
             )
     try:
         return Chain.of(entry.make(**term.arguments))

@@ -4,22 +4,20 @@
 # (PyTorch's own annotations are partial)
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast, final
+from typing import cast, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from advlearn.core import critic_batch
 from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, rows
 from advlearn.core.modules import eval_mode, freeze
 from advlearn.core.objective import Objective
-
-if TYPE_CHECKING:
-    from advlearn.core.adversary import Adversary
+from advlearn.core.regularizer import Regularizer
 
 # The gradient below which nothing moves the player, for data scaled to a spread of one.
 DEAD = 1e-6
@@ -65,34 +63,58 @@ class Health:
         return self.verdict
 
 
-def diagnose(adversary: "Adversary", real: Samples, fake: Samples) -> Health:
-    """Look at one batch without changing anything: evaluation mode, no buffer kept, random state restored."""
+def diagnose(
+    critic: nn.Module,
+    objective: Objective,
+    regularizers: Sequence[Regularizer],
+    real: Samples,
+    fake: Samples,
+) -> Health:
+    """Examine one batch in evaluation mode; no buffer and no random state is changed.
+
+    Args:
+        critic: The critic.
+        objective: Its objective.
+        regularizers: Its regularizers.
+        real: Real samples (N, ...), or a tuple of tensors.
+        fake: Fake samples (M, ...), like `real`.
+
+    Returns:
+        The figures and the verdict.
+    """
     devices = [part.device for part in as_tuple(real) if part.device.type == "cuda"]
-    with torch.random.fork_rng(devices=devices), eval_mode(adversary.critic), _kept(adversary):
-        with freeze(adversary.critic), torch.enable_grad():
-            gradient = _player_gradient(adversary, real, fake)
-        met = adversary.critic_batch(real, fake)
-        penalties = {type(r).__name__: r.penalty(met) for r in adversary.chain.regularizers}
+    modules = (critic, objective, *regularizers)
+    with torch.random.fork_rng(devices=devices), eval_mode(critic), _buffers_kept(modules):
+        with freeze(critic), torch.enable_grad():
+            gradient = _gradient_to_learner(critic, objective, regularizers, real, fake)
+        batch = _scored(critic, real, fake)
+        penalties = {type(r).__name__: r.penalty(batch) for r in regularizers}
         with torch.no_grad():
             spread, of_class = _relative_spread(real, fake)
             figures = {
                 "player_gradient": gradient * _spread(real),
-                "accuracy": float(_ranked(adversary.objective, met)),
-                "critic_loss": float(adversary.objective.critic_loss(met)),
-                "loss_at_chance": adversary.objective.loss_at_chance,
-                "divergence_estimate": float(adversary.objective.divergence_estimate(met)),
+                "accuracy": float(_ranked(objective, batch)),
+                "critic_loss": float(objective.critic_loss(batch)),
+                "loss_at_chance": objective.loss_at_chance,
+                "divergence_estimate": float(objective.divergence_estimate(batch)),
                 "spread": spread,
                 "p_value": _two_sample_p_value(_points(real, fake), _points(fake, real)),
             }
-    shown = {name: float(value.detach()) for name, value in penalties.items() if value is not None}
-    words = _words(**figures, noise=_ranking_noise(real, fake), of_class=of_class)
-    return Health(**figures, penalties=shown, verdict=words)
+    values = {name: float(p.detach()) for name, p in penalties.items() if p is not None}
+    verdict = _words(**figures, noise=_ranking_noise(real, fake), of_class=of_class)
+    return Health(**figures, penalties=values, verdict=verdict)
+
+
+def _scored(critic: nn.Module, real: Samples, fake: Samples) -> CriticBatch:
+    apart = critic_batch.mixes_samples(critic)
+    scores = critic_batch.score_both(critic, real, fake, apart=apart)
+    return CriticBatch(critic, real, fake, *scores)
 
 
 @contextmanager
-def _kept(adversary: "Adversary") -> Generator[None]:
-    """Put every buffer of the adversary back as it was: looking must not change what is looked at."""
-    before = [(b, b.clone()) for b in adversary.buffers()]
+def _buffers_kept(modules: Sequence[nn.Module]) -> Generator[None]:
+    """Restore every buffer at the end: a diagnosis must not change what it examines."""
+    before = [(b, b.clone()) for module in modules for b in module.buffers()]
     try:
         yield
     finally:
@@ -101,17 +123,21 @@ def _kept(adversary: "Adversary") -> Generator[None]:
                 buffer.copy_(value)
 
 
-def _player_gradient(adversary: "Adversary", real: Samples, fake: Samples) -> float:
+def _gradient_to_learner(
+    critic: nn.Module,
+    objective: Objective,
+    regularizers: Sequence[Regularizer],
+    real: Samples,
+    fake: Samples,
+) -> float:
+    """Return the mean norm of the gradient that the fake samples receive."""
     parts = tuple(p.detach().clone().requires_grad_(p.is_floating_point()) for p in as_tuple(fake))
     moving = [p for p in parts if p.requires_grad]
-    met = adversary.critic_batch(real, parts if isinstance(fake, tuple) else parts[0])
-    loss = adversary.objective.player_loss(met)
-    # What a regularizer gives the player counts too: with feature matching it may be all there is.
-    penalties = [regularizer.player_penalty(met) for regularizer in adversary.chain.regularizers]
-    loss = (
-        loss
-        + torch.stack([p for p in penalties if p is not None] or [torch.zeros_like(loss)]).sum()
-    )
+    batch = _scored(critic, real, parts if isinstance(fake, tuple) else parts[0])
+    # Penalties on the learner count too: with feature matching they may be all it receives.
+    penalties = [regularizer.player_penalty(batch) for regularizer in regularizers]
+    terms = [objective.player_loss(batch), *(p for p in penalties if p is not None)]
+    loss = torch.stack(terms).sum()
     if not loss.requires_grad:
         return 0.0
     gradients = torch.autograd.grad(loss, moving, allow_unused=True)

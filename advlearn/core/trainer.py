@@ -11,8 +11,8 @@ from torch import Tensor
 
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary, OptimizerFactory
-from advlearn.core.callback import Callback
 from advlearn.core.chain import FALLBACK, Schedule
+from advlearn.core.finite import FiniteMonitor, NonFiniteError
 from advlearn.core.interrupt import between_steps
 from advlearn.core.optim import added, build_optimizer, clear
 from advlearn.core.schedules import factor
@@ -28,9 +28,28 @@ class Stream(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-@final
-class NonFiniteError(RuntimeError):
-    """A loss or a penalty became infinite or not a number."""
+class Callback:
+    """Base class of what observes a run: progress, logs, checkpoints, averages, early stopping.
+
+    `on_step` follows every training step, so it must be cheap, and must not wait for the device
+    except at its own interval.
+    """
+
+    def on_start(self, trainer: "Trainer") -> None:
+        """Run once before the first step; after a resume, before the next one."""
+
+    def on_step(self, trainer: "Trainer") -> None:
+        """Run after each training step."""
+
+    def on_end(self, trainer: "Trainer") -> None:
+        """Run once after the last step, also after Ctrl-C, but not after an error."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for an exact resume, as plain values and tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
 
 
 @final
@@ -102,8 +121,7 @@ class Trainer:
             (g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups
         ]
         self._task_loss: Tensor | None = None
-        # The first step seen, whether each term has been finite since, and for how many steps.
-        self._finite: tuple[int, Tensor, Tensor] | None = None
+        self._monitor = FiniteMonitor()
 
     def run(self) -> None:
         """Train to the last step, or until a callback sets `stop_reason`; Ctrl-C ends a run in good order.
@@ -156,7 +174,7 @@ class Trainer:
             for adversary in self.adversaries.values():
                 adversary.step()
         self.step += 1
-        self._note_non_finite()
+        self._monitor.note(self.step, self._latest())
 
     def _adversarial(self, output: TaskOutput) -> Tensor:
         """What the adversaries add to the players' loss, their weights and the task's weight in it."""
@@ -207,28 +225,13 @@ class Trainer:
         }
         return named if self._task_loss is None else {**named, "task_loss": self._task_loss}
 
-    @torch.no_grad()
-    def _note_non_finite(self) -> None:
-        """Count, on the device, the steps at which each term was still finite: looking at it now would wait."""
-        terms = torch.stack(list(self._latest().values()))
-        if self._finite is None:
-            still = torch.ones_like(terms, dtype=torch.bool)
-            self._finite = (self.step, still, torch.zeros_like(terms, dtype=torch.int64))
-        _, still, steps = self._finite
-        # A number less itself is zero, unless it is infinite or none.
-        steps += still.logical_and_(terms - terms == 0)
-
     def raise_if_not_finite(self) -> None:
-        """Raise NonFiniteError if any term was not finite at any step so far; waits for the device."""
-        if self._finite is None:
-            return
-        first, still, steps = self._finite
-        counted = zip(self._latest(), still.tolist(), steps.tolist(), strict=True)
-        bad = [(first + n, term) for term, ok, n in counted if not ok]
-        if bad:
-            step, term = min(bad)
+        """Raise NonFiniteError if any loss was not finite so far; waits for the device."""
+        failure = self._monitor.first_failure()
+        if failure is not None:
+            step, name = failure
             kept = self.last_checkpoint or "none was saved"
-            raise NonFiniteError(f"step {step}: {term} is not finite; last good checkpoint: {kept}")
+            raise NonFiniteError(f"step {step}: {name} is not finite; last good checkpoint: {kept}")
 
     def last_losses(self) -> dict[str, float]:
         """The latest losses and penalties by "adversary/term"; waits for the device."""

@@ -8,7 +8,7 @@ from advlearn.core import grammar
 from advlearn.core.chain import Chain
 from advlearn.core.described import Reference
 from advlearn.core.grammar import Spec, resolve
-from advlearn.core.registry import UnknownNameError
+from advlearn.core.naming import UnknownNameError
 from advlearn.imitation.rewards import FORMS, Form
 
 ARXIV = "https://arxiv.org/abs/"

@@ -1,28 +1,11 @@
 """Generative adversarial networks: samples that look like the data."""
 
-from torch import nn
-
-from advlearn.core.chain import Chain, Defaults
+from advlearn.core.chain import Defaults
 from advlearn.core.described import Reference
 from advlearn.core.method import Method
-from advlearn.core.task import Task
-from advlearn.nets import PacCritic, critic_for
 
 ARXIV = "https://arxiv.org/abs/"
 SIZED = "generator and critic sized from the data: convolutional from 16 pixels, else perceptrons"
-PACK = 2
-
-
-def packed_critics(task: Task, chain: Chain) -> dict[str, nn.Module]:
-    """Build a critic that scores two samples at once.
-
-    Args:
-        task: A task of generation.
-        chain: Its objective and regularizers.
-    """
-    channels, *sides = task.shape  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
-    output = chain.required_objective().critic_output
-    return {"data": PacCritic(critic_for((PACK * channels, *sides), output), PACK)}
 
 
 def _generator(name: str, objective: str, summary: str, **row: object) -> Method:
@@ -90,7 +73,7 @@ METHODS: tuple[Method, ...] = (
             ARXIV + "1712.04086",
         ),
         networks="generator sized from the data; a critic that scores packs of 2 samples",
-        critics=packed_critics,
+        options={"pac": 2},
     ),
     _generator(
         "infogan",

@@ -1,1 +1,12 @@
-"""Objectives, one file per family: the tree is the table of contents."""
+"""Objectives: one file per family; every class is importable from here, for example ``Hinge``."""
+
+from advlearn._lazy import lazy
+from advlearn.core import registry
+from advlearn.core.objective import Objective
+
+
+def _where() -> dict[str, str]:
+    return {cls.__name__: cls.__module__ for cls in registry.classes(Objective)}
+
+
+__getattr__, __dir__ = lazy(__name__, _where)

@@ -1,1 +1,11 @@
-"""Tasks, one file each: where the two sets of samples come from, and what else the player wants."""
+"""Tasks: one file per game; every class is importable from here, for example ``Generate``."""
+
+from advlearn._lazy import lazy
+from advlearn.core import registry
+
+
+def _where() -> dict[str, str]:
+    return {cls.__name__: cls.__module__ for cls in registry.tasks().values()}
+
+
+__getattr__, __dir__ = lazy(__name__, _where)

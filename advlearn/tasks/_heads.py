@@ -1,14 +1,25 @@
 """What the tasks with a head on a predictor share: the tapped model, its features, a critic of them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
-from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, critic_for
+from advlearn.nets import (
+    AutoencoderCritic,
+    IdentityCritic,
+    MLPCritic,
+    MLPPredictor,
+    Network,
+    critic_for,
+    predictor_for,
+)
 
 HIDDEN = (128, 128)
+Shape = tuple[int, ...]
 
 
 def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") -> Tensor:
@@ -25,6 +36,11 @@ def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") ->
     if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 2:
         raise ValueError(f"{name}: expected one output for each of 2 samples, got {_shape(output)}")
     return output
+
+
+def predictor(shape: Shape, outputs: int, hidden: Sequence[int] | None) -> Network:
+    """Return a perceptron with the given hidden layers, or a network chosen by the shape."""
+    return predictor_for(shape, outputs) if hidden is None else MLPPredictor(shape, outputs, hidden)
 
 
 def learns_nothing(objective: Objective) -> bool:

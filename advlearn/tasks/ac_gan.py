@@ -36,7 +36,7 @@ class ACGAN(Task):
         classifier: Module from samples (N, *shape) to class logits (N, K).
         latent: Size of z.
         shape: Shape of one sample.
-        weight: w.
+        classifier_weight: w.
         critic: The user's critic of samples alone; None for a network sized from `shape` and the
             objective.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
@@ -70,7 +70,7 @@ class ACGAN(Task):
         *,
         latent: int,
         shape: tuple[int, ...],
-        weight: float = 1.0,
+        classifier_weight: float = 1.0,
         critic: nn.Module | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
@@ -80,7 +80,7 @@ class ACGAN(Task):
         self.classifier = classifier
         self.latent = int(check_number("latent", latent, low=1))
         self.shape = tuple(shape)
-        self.weight = check_number("weight", weight, low=0)
+        self.classifier_weight = check_number("classifier_weight", classifier_weight, low=0)
         self.architecture = architecture
         self.base_channels = base_channels
         # In a tuple, so that the critic's parameters are not taken for the player's.
@@ -100,7 +100,7 @@ class ACGAN(Task):
         source: ArrayDataset | StreamedDataset,
         *,
         latent: int = 64,
-        weight: float = 1.0,
+        classifier_weight: float = 1.0,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> Self:
@@ -122,7 +122,7 @@ class ACGAN(Task):
             classifier,
             latent=latent,
             shape=source.shape,
-            weight=weight,
+            classifier_weight=classifier_weight,
             architecture=architecture,
             base_channels=base_channels,
         )
@@ -131,7 +131,8 @@ class ACGAN(Task):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The task whose `config` this is, with fresh weights."""
         settings = {
-            name: config[name] for name in ("latent", "weight", "architecture", "base_channels")
+            name: config[name]
+            for name in ("latent", "classifier_weight", "architecture", "base_channels")
         }
         return cls(
             build(config["generator"]),
@@ -148,7 +149,7 @@ class ACGAN(Task):
             cross_entropy(self.classifier(x), y),
         )
         told = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
-        loss = sampling.with_penalty(self.weight * (of_fake + of_real), self.generator)
+        loss = sampling.with_penalty(self.classifier_weight * (of_fake + of_real), self.generator)
         return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, told)
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
@@ -171,7 +172,7 @@ class ACGAN(Task):
             return None
         settings = {
             name: getattr(self, name)
-            for name in ("latent", "weight", "architecture", "base_channels")
+            for name in ("latent", "classifier_weight", "architecture", "base_channels")
         }
         return {
             **{k: cast(Network, net).config() for k, net in architecture.items()},

@@ -60,7 +60,7 @@ class Disentangle(Task):
         shape: Shape of one sample.
         codes: Number of classes of each discrete code.
         continuous: Number of continuous codes.
-        weight: w of a discrete code.
+        code_weight: w of a discrete code.
         continuous_weight: w of a continuous code.
         critic: The user's critic; None for a network sized from `shape` and the objective.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
@@ -96,7 +96,7 @@ class Disentangle(Task):
         shape: tuple[int, ...],
         codes: Sequence[int] = (10,),
         continuous: int = 2,
-        weight: float = 1.0,
+        code_weight: float = 1.0,
         continuous_weight: float = 0.1,
         critic: nn.Module | None = None,
         architecture: str | None = None,
@@ -108,7 +108,7 @@ class Disentangle(Task):
         self.noise = int(check_number("noise", noise, low=1))
         self.shape = tuple(shape)
         self.sizes, self.continuous = _code_sizes(codes, continuous)
-        self.weight = check_number("weight", weight, low=0)
+        self.code_weight = check_number("code_weight", code_weight, low=0)
         self.continuous_weight = check_number("continuous_weight", continuous_weight, low=0)
         self.architecture = architecture
         self.base_channels = base_channels
@@ -135,7 +135,7 @@ class Disentangle(Task):
         codes: Sequence[int] = (10,),
         continuous: int = 2,
         noise: int = 62,
-        weight: float = 1.0,
+        code_weight: float = 1.0,
         continuous_weight: float = 0.1,
         architecture: str | None = None,
         base_channels: int = 64,
@@ -154,7 +154,7 @@ class Disentangle(Task):
             shape=source.shape,
             codes=discrete,
             continuous=continuous,
-            weight=weight,
+            code_weight=code_weight,
             continuous_weight=continuous_weight,
             architecture=architecture,
             base_channels=base_channels,
@@ -176,7 +176,7 @@ class Disentangle(Task):
         z, classes, values = self._drawn(x)
         fake = self.generator(self._latent(z, classes, values))
         found = log_likelihoods(self._posterior(self.q_network(fake)), classes, values).mean(0)
-        weights = [self.weight] * len(self.sizes) + [self.continuous_weight] * self.continuous
+        weights = [self.code_weight] * len(self.sizes) + [self.continuous_weight] * self.continuous
         loss = -sum(
             (w * one for w, one in zip(weights, found.unbind(), strict=True)), found.new_zeros(())
         )
@@ -204,7 +204,7 @@ class Disentangle(Task):
         names = (
             "noise",
             "continuous",
-            "weight",
+            "code_weight",
             "continuous_weight",
             "architecture",
             "base_channels",

@@ -1,6 +1,7 @@
 """Adapt a classifier to a domain without labels: features of source and target that no critic tells apart."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any, Literal, Self, cast, final
 
 import torch
@@ -17,7 +18,7 @@ from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Domains
 from advlearn.data.domains import open_domains
-from advlearn.nets import ConcatCritic, MultilinearMap, Network, build, predictor_for
+from advlearn.nets import ConcatCritic, MultilinearMap, Network, build
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
 
@@ -133,9 +134,21 @@ class DomainAdaptation(Task):
         gradient_reversal: bool = False,
         adversarial_weight: float = 1.0,
         dann_schedule: bool = True,
+        hidden: Sequence[int] | None = None,
     ) -> Self:
-        """A task with a network sized from the data."""
-        model = predictor_for(data.shape, data.classes)
+        """Build a task with a classifier sized from the data.
+
+        Args:
+            data: The domains.
+            conditioning: As for the task.
+            entropy: As for the task.
+            gradient_reversal: As for the task.
+            adversarial_weight: As for the task.
+            dann_schedule: As for the task.
+            hidden: Sizes of the hidden layers of a perceptron; None: a network chosen by the shape
+                of the samples.
+        """
+        model = heads.predictor(data.shape, data.classes, hidden)
         settings: dict[str, Any] = {
             "conditioning": conditioning,
             "entropy": entropy,

@@ -21,7 +21,6 @@ from advlearn.nets import (
     MixtureDensityCritic,
     Network,
     build,
-    predictor_for,
 )
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
@@ -138,16 +137,34 @@ class Fairness(Task):
         gradient_reversal: bool = False,
         adversarial_weight: float = 1.0,
         warmup: float = 0.0,
+        layer: str = "",
+        hidden: Sequence[int] | None = None,
     ) -> Self:
-        """A task with a network sized from the data: one logit for two classes, class logits, or a number."""
-        model = predictor_for(data.shape, data.classes if data.classes > 2 else 1)
+        """Build a task with a predictor sized from the data.
+
+        It returns one logit for two classes, class logits for more, or a number.
+
+        Args:
+            data: The table.
+            criterion: As for the task.
+            sensitive: As for the task; one name may be a string.
+            gradient_combination: As for the task.
+            balance_groups: As for the task.
+            gradient_reversal: As for the task.
+            adversarial_weight: As for the task.
+            warmup: As for the task.
+            layer: As for the task; the perceptron's hidden layers are ``"features"``.
+            hidden: Sizes of the hidden layers of a perceptron; None: a network chosen by the shape
+                of the samples.
+        """
+        model = heads.predictor(data.shape, data.classes if data.classes > 2 else 1, hidden)
         settings: dict[str, Any] = {
             "criterion": criterion,
             "gradient_combination": gradient_combination,
             "balance_groups": balance_groups,
             "gradient_reversal": gradient_reversal,
         }
-        settings |= {"adversarial_weight": adversarial_weight, "warmup": warmup}
+        settings |= {"adversarial_weight": adversarial_weight, "warmup": warmup, "layer": layer}
         chosen = [sensitive] if isinstance(sensitive, str) else sensitive
         return cls(
             model,

@@ -14,7 +14,7 @@ from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build
+from advlearn.nets import Network, PacCritic, build
 from advlearn.tasks import _sampling as sampling
 
 CRITIC = "data"
@@ -71,10 +71,16 @@ class Generate(Task):
         critic: nn.Module | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
+        pac: int = 1,
     ) -> None:
         super().__init__()
         if latent < 1:
             raise ValueError(f"latent: expected at least 1, got {latent}")
+        if pac < 1 or (pac > 1 and (classes or vectors is not None or critic is not None)):
+            raise ValueError(
+                f"pac: expected 1, or more without classes and with a proposed critic, got {pac}"
+            )
+        self.pac = pac
         if vectors is not None and (
             classes or vectors.ndim != 2 or not vectors.is_floating_point()
         ):
@@ -103,8 +109,19 @@ class Generate(Task):
         latent: int = 64,
         architecture: str | None = None,
         base_channels: int = 64,
+        pac: int = 1,
     ) -> Self:
-        """A task sized from the data: convolutional networks for images from 16 pixels a side, perceptrons below."""
+        """Build a task sized from the data.
+
+        Args:
+            source: The data.
+            conditional: Generate samples of a given class, or for a given vector; needs labels.
+            latent: Size of z.
+            architecture: Name of the published networks (`advlearn.nets.architectures`); None:
+                convolutions for images from 16 pixels a side, perceptrons below.
+            base_channels: Channels at half resolution.
+            pac: Number of samples that the critic sees at once (PacGAN).
+        """
         classes = source.classes if conditional else 0
         y = (
             source.y
@@ -122,6 +139,7 @@ class Generate(Task):
             "classes": classes,
             "architecture": architecture,
             "base_channels": base_channels,
+            "pac": pac,
         }
         return cls(generator, vectors=vectors, **sizes)
 
@@ -130,7 +148,7 @@ class Generate(Task):
         """The task whose `config` this is, with fresh weights."""
         sizes = {
             name: config[name]
-            for name in ("latent", "classes", "architecture", "base_channels")
+            for name in ("latent", "classes", "architecture", "base_channels", "pac")
             if name in config
         }
         # The vectors themselves are weights, which follow.
@@ -153,11 +171,9 @@ class Generate(Task):
         if self._critic[0] is not None:
             return {CRITIC: self._critic[0]}
         sizes = {"classes": self._condition, "base_channels": self.base_channels}
-        return {
-            CRITIC: sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, **sizes
-            )
-        }
+        shape = (self.pac * self.shape[0], *self.shape[1:])
+        critic = sampling.propose_critic(shape, chain, architecture=self.architecture, **sizes)
+        return {CRITIC: critic if self.pac == 1 else PacCritic(critic, self.pac)}
 
     def check_compatibility(self, objective: Objective) -> str | None:
         return sampling.refusal(objective)
@@ -170,6 +186,7 @@ class Generate(Task):
             "classes": self.classes,
             "architecture": self.architecture,
             "base_channels": self.base_channels,
+            "pac": self.pac,
         }
         vectors = None if self.vectors is None else list(self.vectors.shape)
         return {

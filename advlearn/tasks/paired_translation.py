@@ -54,7 +54,7 @@ class PairedTranslation(Task):
         generator: Module from inputs (N, *shape) to outputs (N, *target_shape).
         shape: Shape of one input.
         target_shape: Shape of one target.
-        weight: w, for the mean over all values.
+        distance_weight: w, for the mean over all values.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
         conditional: Let the critic see the input beside the output; else it sees the output alone.
         adversarial_weight: Weight of the adversary in the player's loss; 0 is the distance alone,
@@ -89,7 +89,7 @@ class PairedTranslation(Task):
         *,
         shape: Shape,
         target_shape: Shape,
-        weight: float = 100.0,
+        distance_weight: float = 100.0,
         norm: Norm = "l1",
         conditional: bool = True,
         adversarial_weight: float = 1.0,
@@ -101,7 +101,7 @@ class PairedTranslation(Task):
         self.generator = generator
         self.shape = tuple(shape)
         self.target_shape = tuple(target_shape)
-        self.weight = check_number("weight", weight, low=0)
+        self.distance_weight = check_number("distance_weight", distance_weight, low=0)
         self.norm: Norm = check_choice("norm", norm, ("l1", "l2"))
         self.conditional = conditional
         self.adversarial = check_number("adversarial_weight", adversarial_weight, low=0)
@@ -125,7 +125,7 @@ class PairedTranslation(Task):
         cls,
         data: Pairs,
         *,
-        weight: float = 100.0,
+        distance_weight: float = 100.0,
         norm: Norm = "l1",
         conditional: bool = True,
         adversarial_weight: float = 1.0,
@@ -136,7 +136,7 @@ class PairedTranslation(Task):
             data.shape, data.target_shape, base_channels, tanh_output=data.bounded
         )
         settings: dict[str, Any] = {
-            "weight": weight,
+            "distance_weight": distance_weight,
             "norm": norm,
             "conditional": conditional,
             "adversarial_weight": adversarial_weight,
@@ -161,7 +161,7 @@ class PairedTranslation(Task):
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]
         made = self.generator(x)
-        loss = self.weight * self._apart(made, y)
+        loss = self.distance_weight * self._apart(made, y)
         sides = SamplePair((x, y), (x, made)) if self.conditional else SamplePair(y, made)
         return TaskOutput({CRITIC: sides} if self.adversarial else {}, loss)
 
@@ -209,7 +209,8 @@ class PairedTranslation(Task):
         if own or not isinstance(self.generator, Network):
             return None
         settings = {
-            name: getattr(self, name) for name in ("weight", "norm", "conditional", "base_channels")
+            name: getattr(self, name)
+            for name in ("distance_weight", "norm", "conditional", "base_channels")
         }
         shapes = {"shape": list(self.shape), "target_shape": list(self.target_shape)}
         return {

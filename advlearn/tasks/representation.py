@@ -18,7 +18,7 @@ from advlearn.nets import ConcatCritic, Network, build
 from advlearn.nets.encoder import encoder_for, pair_critic_for
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
-from advlearn.tasks._codes import CONTESTS, METHODS, divergence, drawn, law_of
+from advlearn.tasks._codes import COMPARISONS, divergence, drawn, law_of
 
 
 @final
@@ -42,7 +42,7 @@ class Representation(Task):
         generator: Module from codes (N, latent) to samples (N, *shape).
         latent: Size of a code.
         shape: Shape of one sample.
-        contests: As above; none at all is an autoencoder, which no objective plays a part in.
+        compare: As above; none at all is an autoencoder, which no objective plays a part in.
         marginal_terms: Score sample and code of a pair alone too (BigBiGAN).
         reconstruction: r, which is 1 / sigma^2 of a Gaussian likelihood.
         kl: k; needs a stochastic encoder and a Gaussian prior.
@@ -63,7 +63,7 @@ class Representation(Task):
         torch.Size([5, 2])
 
     Reference:
-        The papers of `METHODS`; Makhzani et al. 2016, section 2.3 (labels, and the extra class
+        The rows of `advlearn.methods.representation`; Makhzani et al. 2016, section 2.3 (labels, and the extra class
         where there is none).
 
     Deviations:
@@ -80,7 +80,7 @@ class Representation(Task):
         *,
         latent: int,
         shape: tuple[int, ...],
-        contests: Sequence[str] = ("joint",),
+        compare: Sequence[str] = ("joint",),
         marginal_terms: bool = False,
         reconstruction: float = 0.0,
         kl: float = 0.0,
@@ -95,7 +95,7 @@ class Representation(Task):
         self.shape = tuple(shape)
         self.encoder = encoder
         self.generator = generator
-        self.contests = tuple(check_choice("contests", name, CONTESTS) for name in contests)
+        self.compare = tuple(check_choice("compare", name, COMPARISONS) for name in compare)
         self.marginal_terms = marginal_terms
         self.reconstruction = check_number("reconstruction", reconstruction, low=0)
         self.kl = check_number("kl", kl, low=0)
@@ -115,46 +115,49 @@ class Representation(Task):
         cls,
         source: ArrayDataset | StreamedDataset,
         *,
-        method: str = "bigan",
+        compare: Sequence[str] = ("joint",),
+        stochastic: bool = False,
         latent: int = 32,
         prior: str = "gaussian",
         labels: bool = False,
         has_unlabelled_class: bool = False,
-        reconstruction: float | None = None,
-        kl: float | None = None,
+        marginal_terms: bool = False,
+        reconstruction: float = 0.0,
+        kl: float = 0.0,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> Self:
-        """A task with networks sized from the data; a weight that is given takes the place of the method's.
+        """Build a task with networks sized from the data; the defaults are BiGAN's.
 
         Args:
             source: The data.
-            method: A name of `METHODS`.
+            compare: What critics compare, any of ``"joint"``, ``"codes"`` and ``"samples"``.
+            stochastic: Whether the encoder returns a Gaussian of each sample instead of one code.
             latent: Size of a code.
             prior: Law of the codes.
             labels: Whether the classes of the data tell the components of the prior.
             has_unlabelled_class: Whether the last of these classes says that the class of a sample
                 is not known.
+            marginal_terms: Whether the critic of pairs also scores sample and code separately.
             reconstruction: Weight of the reconstruction.
             kl: Weight of the KL divergence.
             architecture: Name of a family for the generator and for what reads samples in the
                 critics.
             base_channels: Channels at half resolution.
         """
-        named = METHODS[check_choice("method", method, tuple(METHODS))]
         if labels and not source.classes:
             raise ValueError(f"labels: expected data with classes, got {source.name} without")
         return cls(
-            encoder_for(source.shape, latent * (1 + named.stochastic), base_channels),
+            encoder_for(source.shape, latent * (1 + stochastic), base_channels),
             sampling.propose_generator(
                 source, latent, architecture=architecture, base_channels=base_channels
             ),
             latent=latent,
             shape=source.shape,
-            contests=named.contests,
-            marginal_terms=named.marginal_terms,
-            reconstruction=named.reconstruction if reconstruction is None else reconstruction,
-            kl=named.kl if kl is None else kl,
+            compare=compare,
+            marginal_terms=marginal_terms,
+            reconstruction=reconstruction,
+            kl=kl,
             prior=prior,
             classes=source.classes if labels else 0,
             has_unlabelled_class=has_unlabelled_class,
@@ -174,7 +177,7 @@ class Representation(Task):
         mean, log_variance = self.posterior(x)
         codes = drawn(mean, log_variance)
         z = self.law.draw(len(x), x, self._component(y))
-        sides = {name: self._sides(name, x, y, codes, z) for name in self.contests}
+        sides = {name: self._sides(name, x, y, codes, z) for name in self.compare}
         terms: list[Tensor] = []
         if self.reconstruction:
             error = (self.generator(codes) - x).square().flatten(1).sum(1)
@@ -188,10 +191,10 @@ class Representation(Task):
         )
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: self._critic(name, chain) for name in self.contests}
+        return {name: self._critic(name, chain) for name in self.compare}
 
     def check_compatibility(self, objective: Objective) -> str | None:
-        if not self.contests:
+        if not self.compare:
             return None
         if objective.critic_output == "energy" and self.marginal_terms:
             return "its critic scores an energy of the pair as a whole, which has no unary terms"
@@ -273,7 +276,7 @@ class Representation(Task):
         return {
             **architecture,
             "shape": list(self.shape),
-            "contests": list(self.contests),
+            "compare": list(self.compare),
             **settings,
         }
 
@@ -333,9 +336,9 @@ class Representation(Task):
 
     def _check(self) -> None:
         """Settings that leave a part untrained, or ask for what is not defined."""
-        if "joint" not in self.contests and not self.reconstruction:
+        if "joint" not in self.compare and not self.reconstruction:
             raise ValueError("reconstruction: expected above 0 without the contest 'joint', got 0")
-        if self.marginal_terms and "joint" not in self.contests:
+        if self.marginal_terms and "joint" not in self.compare:
             raise ValueError(
                 "marginal_terms: expected the contest 'joint', whose critic has the unary terms"
             )
@@ -348,7 +351,7 @@ class Representation(Task):
             raise ValueError(
                 f"has_unlabelled_class: expected classes beside the one that is not known, got {self.classes} in all"
             )
-        if self.classes and not ("codes" in self.contests and self.law.components == known):
+        if self.classes and not ("codes" in self.compare and self.law.components == known):
             raise ValueError(
                 f"classes: expected the contest 'codes' and a prior of {known} components, got {self.law}"
             )

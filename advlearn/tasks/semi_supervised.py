@@ -1,5 +1,6 @@
 """Classify with few labels: the classifier is the critic of a generator, and so learns from samples without a class."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self, cast, final
 
@@ -13,7 +14,7 @@ from advlearn.core.objective import Objective, Pointwise
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.semi_supervised import open_partly
-from advlearn.nets import Network, build, generator_for, predictor_for
+from advlearn.nets import MLPGenerator, Network, build, generator_for
 from advlearn.objectives.k_plus_one import KPlusOne
 from advlearn.tasks import _heads as heads
 
@@ -73,14 +74,29 @@ class SemiSupervised(Task):
         return open_partly(data)
 
     @classmethod
-    def from_data(cls, data: SemiSupervisedDataset, *, latent: int = 64) -> Self:
-        """A task with networks sized from the data."""
-        generator = generator_for(
-            data.shape, latent, tanh_output=getattr(data.unlabelled, "bounded", False)
+    def from_data(
+        cls,
+        data: SemiSupervisedDataset,
+        *,
+        latent: int = 64,
+        hidden: Sequence[int] | None = None,
+    ) -> Self:
+        """Build a task with networks sized from the data.
+
+        Args:
+            data: Labelled and unlabelled samples.
+            latent: Size of the generator's latent vector.
+            hidden: Sizes of the hidden layers of both perceptrons; None: networks chosen by the
+                shape of the samples.
+        """
+        bounded = getattr(data.unlabelled, "bounded", False)
+        generator = (
+            generator_for(data.shape, latent, tanh_output=bounded)
+            if hidden is None
+            else MLPGenerator(latent, data.shape, hidden)
         )
-        return cls(
-            generator, predictor_for(data.shape, data.classes), latent=latent, shape=data.shape
-        )
+        classifier = heads.predictor(data.shape, data.classes, hidden)
+        return cls(generator, classifier, latent=latent, shape=data.shape)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

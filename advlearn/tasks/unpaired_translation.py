@@ -1,9 +1,7 @@
 """Translate between two sets of samples that nobody has matched: there, and back to where it began."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self, final
+from typing import Any, Literal, Self, final
 
 from torch import Tensor, nn
 
@@ -21,32 +19,6 @@ from advlearn.tasks import _sampling as sampling
 from advlearn.tasks.paired_translation import SMALLEST, Norm, critic_of, distance
 
 
-class Method(NamedTuple):
-    """What a published method weighs.
-
-    Args:
-        cycle: Weight of the distance between a sample and what comes back.
-        identity: Weight of the distance between a sample and its translation into the set it is of.
-        norm: The distance, ``"l1"`` or ``"l2"``.
-        history: Fakes in the history that critics are shown from, 0 for none.
-    """
-
-    cycle: float
-    identity: float
-    norm: Norm
-    history: int
-
-
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        # Zhu et al. 2017, section 4 and 5.2
-        "cyclegan": Method(cycle=10.0, identity=5.0, norm="l1", history=50),
-        # Kim et al. 2017, eq. 3 to 8
-        "discogan": Method(cycle=1.0, identity=0.0, norm="l2", history=0),
-    }
-)
-
-
 @final
 class UnpairedTranslation(Task):
     r"""Two generators, one each way, against a critic of each set; what goes there and back should not have changed.
@@ -60,10 +32,10 @@ class UnpairedTranslation(Task):
         to_b: G, module from samples of a to samples of b, (N, *shape) both.
         to_a: F, the way back.
         shape: Shape of one sample.
-        cycle: c.
-        identity: i.
+        cycle_weight: c.
+        identity_weight: i.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
-        history: Fakes in the history that each critic is shown from beside fresh ones
+        image_pool_size: Fakes in the history that each critic is shown from beside fresh ones
             (`ImagePool`); 0 for none.
         base_channels: Channels of the first layer of the critics that are proposed.
 
@@ -91,20 +63,20 @@ class UnpairedTranslation(Task):
         to_a: nn.Module,
         *,
         shape: tuple[int, ...],
-        cycle: float = 10.0,
-        identity: float = 5.0,
+        cycle_weight: float = 10.0,
+        identity_weight: float = 5.0,
         norm: Norm = "l1",
-        history: int = 50,
+        image_pool_size: int = 50,
         base_channels: int = 64,
     ) -> None:
         super().__init__()
         self.to_b = to_b
         self.to_a = to_a
         self.shape = tuple(shape)
-        self.cycle = check_number("cycle", cycle, low=0)
-        self.identity = check_number("identity", identity, low=0)
+        self.cycle_weight = check_number("cycle_weight", cycle_weight, low=0)
+        self.identity_weight = check_number("identity_weight", identity_weight, low=0)
         self.norm: Norm = check_choice("norm", norm, ("l1", "l2"))
-        self.history = int(check_number("history", history, low=0))
+        self.image_pool_size = int(check_number("image_pool_size", image_pool_size, low=0))
         self.base_channels = int(check_number("base_channels", base_channels, low=1))
         for name, generator in (("to_b", to_b), ("to_a", to_a)):
             made = heads.outputs_of(generator, self.shape, name)
@@ -120,14 +92,41 @@ class UnpairedTranslation(Task):
 
     @classmethod
     def from_data(
-        cls, data: Unpaired, *, method: str = "cyclegan", base_channels: int = 64, blocks: int = 6
+        cls,
+        data: Unpaired,
+        *,
+        cycle_weight: float = 10.0,
+        identity_weight: float = 5.0,
+        norm: Norm = "l1",
+        image_pool_size: int = 50,
+        base_channels: int = 64,
+        blocks: int = 6,
     ) -> Self:
-        """A task of a published method, ``"cyclegan"`` or ``"discogan"``, with networks sized from the data."""
-        settings = METHODS[check_choice("method", method, tuple(METHODS))]
+        """Build a task with networks sized from the data; the defaults are CycleGAN's.
+
+        Args:
+            data: The two sets.
+            cycle_weight: Weight of the distance between a sample and its way there and back.
+            identity_weight: Weight of the distance between a sample and its translation into the
+                set it belongs to.
+            norm: The distance, ``"l1"`` or ``"l2"``.
+            image_pool_size: Number of earlier fakes that critics also see; 0 for none.
+            base_channels: Channels of the first layer of all networks.
+            blocks: Residual blocks of each translator.
+        """
         to_b, to_a = (
             _translator(data.shape, base_channels, blocks, data.bounded) for _ in range(2)
         )
-        return cls(to_b, to_a, shape=data.shape, base_channels=base_channels, **settings._asdict())
+        return cls(
+            to_b,
+            to_a,
+            shape=data.shape,
+            cycle_weight=cycle_weight,
+            identity_weight=identity_weight,
+            norm=norm,
+            image_pool_size=image_pool_size,
+            base_channels=base_channels,
+        )
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -140,15 +139,19 @@ class UnpairedTranslation(Task):
     def forward(self, batch: Batch) -> TaskOutput:
         a, b = batch[0], batch[1]
         fake_b, fake_a = self.to_b(a), self.to_a(b)
-        loss = self.cycle * (self._gap(self.to_a(fake_b), a) + self._gap(self.to_b(fake_a), b))
-        if self.identity:
-            loss = loss + self.identity * (self._gap(self.to_a(a), a) + self._gap(self.to_b(b), b))
+        loss = self.cycle_weight * (
+            self._gap(self.to_a(fake_b), a) + self._gap(self.to_b(fake_a), b)
+        )
+        if self.identity_weight:
+            loss = loss + self.identity_weight * (
+                self._gap(self.to_a(a), a) + self._gap(self.to_b(b), b)
+            )
         return TaskOutput({"a": SamplePair(a, fake_a), "b": SamplePair(b, fake_b)}, loss)
 
     def adapt_objective(self, chain: Chain) -> Chain:
-        if not self.history or any(isinstance(r, ImagePool) for r in chain.regularizers):
+        if not self.image_pool_size or any(isinstance(r, ImagePool) for r in chain.regularizers):
             return chain
-        return replace(chain, regularizers=(*chain.regularizers, ImagePool(self.history)))
+        return replace(chain, regularizers=(*chain.regularizers, ImagePool(self.image_pool_size)))
 
     def critics(self, chain: Chain) -> dict[str, nn.Module]:
         return {name: critic_of((self.shape,), chain, self.base_channels) for name in ("a", "b")}
@@ -184,7 +187,8 @@ class UnpairedTranslation(Task):
             name: net.config() for name, net in generators.items() if isinstance(net, Network)
         }
         settings = {
-            k: getattr(self, k) for k in ("cycle", "identity", "norm", "history", "base_channels")
+            k: getattr(self, k)
+            for k in ("cycle_weight", "identity_weight", "norm", "image_pool_size", "base_channels")
         }
         return {**recipes, "shape": list(self.shape), **settings}
 

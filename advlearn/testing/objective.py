@@ -32,6 +32,9 @@ Check = Callable[[Objective], None]
 Loss = Callable[[CriticBatch], Tensor]
 
 
+SIDES = ("real", "fake")
+
+
 def check_objective(obj: Objective) -> None:
     """Check everything that the library asks of an objective; a few seconds on one core.
 
@@ -144,6 +147,38 @@ def weights(obj: Objective) -> None:
                 obj,
                 f"{name} changes where all samples get one weight",
             )
+
+
+def unequal_weights(obj: Objective) -> None:
+    """A sample of weight two counts as that sample given twice, unless weights are refused.
+
+    Where samples are paired by their place, a weight must at least change the losses.
+    """
+    once = of_scores(*scores(obj.critic_output))
+    n = len(once.fake_scores)
+    first = torch.zeros(1, dtype=torch.int64)
+    two = torch.ones(n, dtype=torch.float64).index_fill_(0, first, 2.0)
+    paired = not getattr(obj, "exchangeable", True)
+    for name, loss in _losses(obj).items():
+        changed = False
+        for side in ("real", "fake"):
+            try:
+                value = loss(replace(once, **{f"{side}_weights": two}))
+            except ValueError:
+                return  # `weights` checks that the refusal names them
+            changed |= not close(value, loss(once), 1e-8)
+            if paired:
+                continue
+            places = torch.arange(n)
+            rows = tuple(torch.cat([places, first]) if s == side else places for s in SIDES)
+            twice = _rows((once.real, once.fake), rows), _rows(once.scores, rows)
+            repeated = loss(CriticBatch(once.critic, *twice[0], *twice[1]))
+            what = (
+                f"{name} is {number(value):.6g} with weight 2 of a {side} sample, "
+                f"{number(repeated):.6g} with that sample twice"
+            )
+            hold(close(value, repeated, 1e-8), "unequal_weights", obj, what)
+        hold(changed, "unequal_weights", obj, f"{name} does not change with a sample's weight")
 
 
 def parts(obj: Objective) -> None:
@@ -311,6 +346,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             full_precision,
             order,
             weights,
+            unequal_weights,
             parts,
             gradients,
             sign,

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from advlearn.core import distributed
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.core.version import VERSION
 from advlearn.training import rng
 from advlearn.training.files import replacing

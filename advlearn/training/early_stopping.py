@@ -6,8 +6,7 @@ from typing import Any, final
 import torch
 
 from advlearn.core import distributed
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.rng import isolated
 
 

@@ -6,9 +6,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.callback import Callback
 from advlearn.core.task import Task
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 
 
 @final

@@ -6,9 +6,8 @@ from typing import Any, final
 
 import torch
 
-from advlearn.core.callback import Callback
 from advlearn.core.task import Task
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.ema import EMA
 from advlearn.training.rng import isolated
 

@@ -5,8 +5,7 @@ import time
 from typing import TYPE_CHECKING, TextIO, final
 
 from advlearn.core import distributed
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
     from rich.live import Live

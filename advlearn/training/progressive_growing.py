@@ -5,8 +5,7 @@ from typing import Protocol, cast, final
 
 from torch import nn
 
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.ema import EMA
 
 

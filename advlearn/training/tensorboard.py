@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from advlearn.core import distributed
-from advlearn.core.callback import Callback
 from advlearn.core.health import Health
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter

@@ -36,8 +36,10 @@ class Centres(nn.Module):
         return self.places[y]
 
 
-def task(weight: float = 1.0) -> ACGAN:
-    return ACGAN(Centres(), nn.Linear(2, 3), latent=1, shape=(2,), weight=weight)
+def task(classifier_weight: float = 1.0) -> ACGAN:
+    return ACGAN(
+        Centres(), nn.Linear(2, 3), latent=1, shape=(2,), classifier_weight=classifier_weight
+    )
 
 
 def test_the_loss_is_both_cross_entropies_with_the_labels_of_the_batch() -> None:
@@ -67,7 +69,7 @@ def test_a_classifier_that_knows_nothing_costs_twice_the_entropy_of_the_classes(
 def test_the_loss_moves_the_generator_towards_its_class_and_the_critic_sees_no_class() -> None:
     made = task()
     with torch.no_grad():
-        made.classifier.weight.copy_(CENTRES)  # type: ignore[union-attr,operator]
+        made.classifier.classifier_weight.copy_(CENTRES)  # type: ignore[union-attr,operator]
         made.classifier.bias.zero_()  # type: ignore[union-attr,operator]
     loss = made((CLUSTERS.x, LABELS)).loss
     assert loss is not None
@@ -86,7 +88,7 @@ def test_samples_are_of_the_class_that_was_asked_for() -> None:
 
 def test_a_saved_run_predicts_and_samples_the_same(tmp_path: Any) -> None:
     run = fit(
-        "ac_gan(latent=2, weight=0.3)",
+        "ac_gan(latent=2, classifier_weight=0.3)",
         "nsgan",
         CLUSTERS,
         steps=2,
@@ -97,7 +99,7 @@ def test_a_saved_run_predicts_and_samples_the_same(tmp_path: Any) -> None:
     again = load(run.save(tmp_path / "run.pt"))
     assert torch.equal(again.predict(CLUSTERS.x), run.predict(CLUSTERS.x))
     assert torch.equal(again.sample(6, seed=1), run.sample(6, seed=1))
-    assert cast(ACGAN, again.ema_model).weight == 0.3
+    assert cast(ACGAN, again.ema_model).classifier_weight == 0.3
 
 
 def test_what_does_not_fit_is_one_line() -> None:

@@ -25,7 +25,7 @@ SETTINGS = {
 POINTS = "torch.randn(24, 2, generator=torch.Generator().manual_seed(0))"
 SCRIPT = f"""
 import sys, torch
-from advlearn.core.callback import Callback
+from advlearn.core.trainer import Callback
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 

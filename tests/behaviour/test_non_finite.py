@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.trainer import NonFiniteError
+from advlearn.core.finite import NonFiniteError
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.tasks.generate import Generate

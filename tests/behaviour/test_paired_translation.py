@@ -37,7 +37,7 @@ def test_the_loss_is_the_weighted_distance_and_its_gradient_the_sign() -> None:
     y = torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
     for norm, value, slope in (("l1", 7 / 4, -2 / 4), ("l2", 15 / 4, -2 * 5 / 4)):
         net = Constant()
-        loss = PairedTranslation(net, shape=(3,), target_shape=(2,), weight=10, norm=norm)(
+        loss = PairedTranslation(net, shape=(3,), target_shape=(2,), distance_weight=10, norm=norm)(
             (torch.zeros(2, 3), y)
         ).loss
         assert loss is not None
@@ -50,15 +50,15 @@ def test_the_distance_may_be_one_of_features_that_nothing_moves() -> None:
     features = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.9))
     net, y = Constant(), torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
     task = PairedTranslation(
-        net, shape=(3,), target_shape=(2,), weight=10, norm="l2", perceptual=features
+        net, shape=(3,), target_shape=(2,), distance_weight=10, norm="l2", perceptual=features
     )
     assert [id(p) for p in task.trainable_parameters()] == [id(net.level)] and task.config() is None
     loss = task.train()((torch.zeros(2, 3), y)).loss
     assert loss is not None
     loss.backward()
-    gap = -y @ features[0].weight.T
+    gap = -y @ features[0].distance_weight.T
     torch.testing.assert_close(loss.detach(), 10 * gap.square().mean())
-    slope = 10 * (2 * gap * features[0].weight.sum(1)).mean()
+    slope = 10 * (2 * gap * features[0].distance_weight.sum(1)).mean()
     torch.testing.assert_close(net.level.grad, slope)
     assert features[1].training and all(p.grad is None for p in features.parameters())
 
@@ -174,18 +174,23 @@ def test_bad_settings_are_one_line() -> None:
     with pytest.raises(
         ValueError, match=r"^weight: expected a finite number of at least 0, got -1$"
     ):
-        PairedTranslation(net, shape=(3,), target_shape=(2,), weight=-1)
+        PairedTranslation(net, shape=(3,), target_shape=(2,), distance_weight=-1)
     with pytest.raises(ValueError, match=r"^generator: expected outputs of \(5,\), got \(2,\)$"):
         PairedTranslation(net, shape=(3,), target_shape=(5,))
 
 
 def test_a_saved_run_predicts_the_same(tmp_path: Path) -> None:
-    spec = "paired_translation(base_channels=4, weight=5.0, norm='l2', conditional=False)"
+    spec = "paired_translation(base_channels=4, distance_weight=5.0, norm='l2', conditional=False)"
     run = fit(spec, "lsgan", IMAGES, steps=2, batch_size=4, device="cpu", callbacks=())
     loaded = advlearn.load(run.save(tmp_path / "run.pt"))
     assert torch.equal(loaded.predict(X), run.predict(X))
     task: Any = loaded.task
-    assert (task.weight, task.norm, task.conditional, task.adversarial) == (5.0, "l2", False, 1.0)
+    assert (task.distance_weight, task.norm, task.conditional, task.adversarial) == (
+        5.0,
+        "l2",
+        False,
+        1.0,
+    )
 
 
 def test_it_learns_an_affine_map() -> None:

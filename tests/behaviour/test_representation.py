@@ -59,7 +59,7 @@ def linear_gaussian(sigma: float) -> tuple[Representation, Tensor, Tensor]:
         generator.weight.copy_(w)
         encoder.weight.copy_(torch.cat([spread / sigma**2 * w.T, torch.zeros(1, 2)]))
         encoder.bias.copy_(torch.tensor([0.0, spread.log()]))
-    settings: dict[str, Any] = {"contests": (), "reconstruction": 1 / sigma**2, "kl": 1.0}
+    settings: dict[str, Any] = {"compare": (), "reconstruction": 1 / sigma**2, "kl": 1.0}
     return (
         Representation(encoder, generator, latent=1, shape=(2,), **settings),
         w,
@@ -146,14 +146,14 @@ def test_both_sides_of_the_joint_contest_move_against_each_other() -> None:
 
 
 def test_samples_move_the_generator_alone_and_come_half_from_codes() -> None:
-    task = vectors(4, contests=("samples",), reconstruction=1.0, kl=1.0)
+    task = vectors(4, compare=("samples",), reconstruction=1.0, kl=1.0)
     torch.manual_seed(1)
     real, fake = task((X[:7],)).pairs["samples"][:2]
     assert torch.equal(real, X[:7]) and fake.shape == (7, 2)
     fake.sum().backward()
     assert cast(nn.Linear, task.encoder).weight.grad is None
     assert cast(nn.Linear, task.generator).weight.grad is not None
-    plain = vectors(contests=("samples",), reconstruction=1.0)
+    plain = vectors(compare=("samples",), reconstruction=1.0)
     _, fake = plain((X[:6],)).pairs["samples"][:2]
     assert torch.equal(
         fake[:3], cast(nn.Linear, plain.generator)(cast(nn.Linear, plain.encoder)(X[:6]))[:3]
@@ -163,7 +163,7 @@ def test_samples_move_the_generator_alone_and_come_half_from_codes() -> None:
 
 def test_labels_choose_the_component_and_go_to_the_critic() -> None:
     law = Mixture(2, 3, along=1e-4, across=1e-4)
-    task = vectors(contests=("codes",), reconstruction=1.0, prior=law, classes=3)
+    task = vectors(compare=("codes",), reconstruction=1.0, prior=law, classes=3)
     (z, y), (codes, same) = task((X, Y)).pairs["codes"][:2]
     assert torch.equal(y, Y) and torch.equal(same, Y) and codes.requires_grad
     angle = torch.atan2(z[:, 1], z[:, 0])
@@ -178,7 +178,7 @@ def test_where_the_class_is_not_known_the_component_is_drawn_and_the_critic_sees
 ):
     law = Mixture(2, 3, along=1e-4, across=1e-4)
     task = vectors(
-        contests=("codes",), reconstruction=1.0, prior=law, classes=4, has_unlabelled_class=True
+        compare=("codes",), reconstruction=1.0, prior=law, classes=4, has_unlabelled_class=True
     )
     x, y = X.repeat(10, 1), torch.cat([Y.repeat(5), torch.full((200,), 3)])
     (z, shown), (_, same) = task((x, y)).pairs["codes"][:2]
@@ -191,13 +191,13 @@ def test_where_the_class_is_not_known_the_component_is_drawn_and_the_critic_sees
     ) ** 0.5
     critic: Any = task.critics(resolve("nsgan"))["codes"]
     assert critic.classes == 4
-    form = "representation(method='aae', prior='mixture', labels=True, has_unlabelled_class=True, latent=2, base_channels=4)"
+    form = "aae(prior='mixture', labels=True, has_unlabelled_class=True, latent=2, base_channels=4)"
     again = short(form, data=ArrayDataset(IMAGES.x, torch.arange(16) % 4, "partly", 4)).task
     assert (
         again.law.components == 3 and Representation.from_config(again.config()).law.components == 3
     )
     with pytest.raises(ValueError, match="has_unlabelled_class: expected classes beside"):
-        vectors(contests=("codes",), reconstruction=1.0, has_unlabelled_class=True)
+        vectors(compare=("codes",), reconstruction=1.0, has_unlabelled_class=True)
 
 
 def test_unary_terms_are_scores_of_the_sample_and_of_the_code_alone() -> None:
@@ -216,7 +216,7 @@ def test_unary_terms_are_scores_of_the_sample_and_of_the_code_alone() -> None:
 def test_an_autoencoder_plays_no_game_and_learns_all_the_same() -> None:
     line = torch.linspace(-1, 1, 64)[:, None] @ torch.tensor([[2.0, 1.0]])
     task = Representation(
-        nn.Linear(2, 1), nn.Linear(1, 2), latent=1, shape=(2,), contests=(), reconstruction=1.0
+        nn.Linear(2, 1), nn.Linear(1, 2), latent=1, shape=(2,), compare=(), reconstruction=1.0
     )
     run = short(task, data=line, steps=400, lr=0.02)
     assert (
@@ -256,7 +256,7 @@ def test_codes_meet_their_prior_and_keep_the_sample() -> None:
         nn.Linear(1, 2),
         latent=1,
         shape=(2,),
-        contests=("codes",),
+        compare=("codes",),
         reconstruction=0.1,
     )
     before = task.encode(x)
@@ -281,7 +281,7 @@ def test_a_bidirectional_game_inverts_its_generator() -> None:
 
 
 def test_codes_interpolations_and_analogies_are_what_the_nets_say() -> None:
-    task = vectors(4, contests=(), reconstruction=1.0, kl=1.0)
+    task = vectors(4, compare=(), reconstruction=1.0, kl=1.0)
     encoder, generator = cast(nn.Linear, task.encoder), cast(nn.Linear, task.generator)
     x0, x1 = X[:3], X[3:6]
     with torch.no_grad():
@@ -300,7 +300,7 @@ def test_codes_interpolations_and_analogies_are_what_the_nets_say() -> None:
 
 @pytest.mark.parametrize("form", ["bigan", "ali", "aae", "vae", "vae-gan"])
 def test_a_saved_run_encodes_and_decodes_the_same(form: str, tmp_path: Any) -> None:
-    run = short(f"representation(method={form!r}, latent=2, base_channels=4)", data=IMAGES)
+    run = short(f"{form}(latent=2, base_channels=4)", data=IMAGES)
     again = load(run.save(tmp_path / "run.pt"))
     x = IMAGES.x[:4]
     player, other = cast(Representation, run.ema_model), cast(Representation, again.ema_model)
@@ -333,13 +333,13 @@ def test_a_prior_can_be_an_object() -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"contests": ("pairs",)}, r"contests: expected one of joint, codes, samples, got 'pairs'"),
+        ({"compare": ("pairs",)}, r"compare: expected one of joint, codes, samples, got 'pairs'"),
         (
-            {"contests": ("codes",)},
+            {"compare": ("codes",)},
             r"reconstruction: expected above 0 without the contest 'joint', got 0",
         ),
         (
-            {"marginal_terms": True, "contests": (), "reconstruction": 1.0},
+            {"marginal_terms": True, "compare": (), "reconstruction": 1.0},
             r"marginal_terms: expected the contest 'joint'",
         ),
         (
@@ -367,9 +367,9 @@ def test_bad_settings_are_one_line(settings: dict[str, Any], line: str) -> None:
 
 def test_bad_data_and_objectives_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"method: expected one of bigan, .* got 'gan'"):
-        short("representation(method='gan')")
+        short("gan()")
     with pytest.raises(ValueError, match="labels: expected data with classes, got tensor without"):
-        short("representation(method='aae', prior='mixture', labels=True)", data=X)
+        short("aae(prior='mixture', labels=True)", data=X)
     with pytest.raises(ValueError, match="objective: representation cannot use"):
         short("representation(latent=2)", "predictive")
     with pytest.raises(ValueError, match="y: expected none, this law has no components"):

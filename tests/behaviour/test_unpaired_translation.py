@@ -43,12 +43,16 @@ def test_identities_lose_nothing() -> None:
 
 
 def test_what_comes_back_unchanged_costs_the_identity_term_alone() -> None:
-    there_and_back = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,), cycle=10, identity=5)
+    there_and_back = UnpairedTranslation(
+        Shift(3.0), Shift(-3.0), shape=(2,), cycle_weight=10, identity_weight=5
+    )
     assert loss(there_and_back) == pytest.approx(5 * (3 + 3), rel=1e-5)
-    one_way = UnpairedTranslation(Shift(3.0), Shift(0.0), shape=(2,), cycle=10, identity=0)
+    one_way = UnpairedTranslation(
+        Shift(3.0), Shift(0.0), shape=(2,), cycle_weight=10, identity_weight=0
+    )
     assert loss(one_way) == pytest.approx(10 * (3 + 3), rel=1e-5)
     squared = UnpairedTranslation(
-        Shift(3.0), Shift(0.0), shape=(2,), cycle=1, identity=0, norm="l2"
+        Shift(3.0), Shift(0.0), shape=(2,), cycle_weight=1, identity_weight=0, norm="l2"
     )
     assert loss(squared) == pytest.approx(9 + 9, rel=1e-5)
 
@@ -62,7 +66,7 @@ def test_each_set_meets_translations_into_it() -> None:
 def test_methods_are_the_papers() -> None:
     for name, method in METHODS.items():
         task = UnpairedTranslation.from_data(DATA, method=name, base_channels=4)
-        assert (task.cycle, task.identity, task.norm, task.history) == method
+        assert (task.cycle, task.identity_weight, task.norm, task.image_pool_size) == method
     with pytest.raises(
         ValueError, match=r"^method: expected one of cyclegan, discogan, got 'unit'$"
     ):
@@ -132,7 +136,7 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(tmp_path: Pa
 
 def test_a_saved_run_translates_the_same_both_ways(tmp_path: Path) -> None:
     run = fit(
-        "unpaired_translation(base_channels=4, method='discogan')",
+        "discogan(base_channels=4)",
         "nsgan",
         DATA,
         steps=2,
@@ -181,7 +185,7 @@ def test_sets_drawn_sample_by_sample_train_without_a_picture(tmp_path: Path) -> 
 def test_it_finds_a_shift_that_nobody_paired() -> None:
     a, b = torch.randn(400, 2), torch.randn(400, 2) + torch.tensor([2.0, -1.0])
     task = UnpairedTranslation(
-        Shift((0.0, 0.0)), Shift((0.0, 0.0)), shape=(2,), cycle=1, identity=0
+        Shift((0.0, 0.0)), Shift((0.0, 0.0)), shape=(2,), cycle_weight=1, identity_weight=0
     )
     run = fit(task, "energy-distance", (a, b), steps=300, lr=2e-2, device="cpu", callbacks=())
     player: Any = run.ema_model
@@ -195,4 +199,4 @@ def test_a_translator_that_does_not_fit_is_one_line() -> None:
     with pytest.raises(
         ValueError, match=r"^cycle: expected a finite number of at least 0, got -1$"
     ):
-        UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 2), shape=(2,), cycle=-1)
+        UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 2), shape=(2,), cycle_weight=-1)

@@ -157,6 +157,14 @@ class Repelling(Setwise):
         return MMD("energy").witness(points, real, fake)
 
 
+class Unweighted(Good):
+    """Losses that ignore the weights of the samples."""
+
+    def critic_loss(self, batch: CriticBatch) -> Tensor:
+        real, fake = batch.scores
+        return softplus(-real).mean() + softplus(fake).mean()
+
+
 BROKEN_OBJECTIVES: dict[str, list[Callable[[], Any]]] = {
     "tags": [lambda: without_reason(Good)()],
     "printed": [lambda: Doubling(3.0)],
@@ -164,6 +172,7 @@ BROKEN_OBJECTIVES: dict[str, list[Callable[[], Any]]] = {
     "full_precision": [Coarse],
     "order": [Ordered],
     "weights": [Weightless],
+    "unequal_weights": [Unweighted],
     "parts": [Indivisible],
     "gradients": [Detached, Uphill],
     "sign": [Backwards, Repelling],

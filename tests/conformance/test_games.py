@@ -56,12 +56,12 @@ FORMS = {
     "semi_supervised": ("semi_supervised(latent=2)",),
     "representation": (
         "representation(latent=2, base_channels=8)",
-        "representation(latent=2, base_channels=8, method='ali', prior='ring')",
-        "representation(latent=2, base_channels=8, method='bigbigan')",
-        "representation(latent=2, base_channels=8, method='aae', prior='mixture', labels=True)",
-        "representation(latent=2, base_channels=8, method='vae-gan')",
-        "representation(latent=2, base_channels=8, method='alpha-gan')",
-        "representation(latent=2, base_channels=8, method='vae')",
+        "ali(latent=2, base_channels=8, prior='ring')",
+        "bigbigan(latent=2, base_channels=8)",
+        "aae(latent=2, base_channels=8, prior='mixture', labels=True)",
+        "vae-gan(latent=2, base_channels=8)",
+        "alpha-gan(latent=2, base_channels=8)",
+        "vae(latent=2, base_channels=8)",
     ),
     "ac_gan": ("ac_gan(latent=2)",),
     "laplacian_pyramid": (
@@ -75,7 +75,7 @@ FORMS = {
     ),
     "unpaired_translation": (
         "unpaired_translation(base_channels=4)",
-        "unpaired_translation(base_channels=4, method='discogan')",
+        "discogan(base_channels=4)",
     ),
     "retrieval": ("retrieval(samples_per_query=2)",),
     "cross_modal": ("cross_modal(latent=2)",),

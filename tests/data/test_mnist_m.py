@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from tests.data.test_datasets import need
 
 from advlearn.data import ArrayDataset, load, mnist_m, photographs
 from advlearn.data.mnist_m import DARKEST, _crops
+from tests.data.test_datasets import need
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,13 +4,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.data.test_datasets import need
 
 from advlearn.data import TabularDataset, adult, german_credit, load, names
 from advlearn.data.attributes import open_table
 from advlearn.data.files import find_or_download
 from advlearn.data.tabular_dataset import encode
 from advlearn.metrics import group_report
+from tests.data.test_datasets import need
 
 TRAIN = """\
 30, Private, 1, HS-grad, 9, Divorced, Sales, Wife, White, Female, 0, 0, 40, Cuba, <=50K

@@ -22,7 +22,8 @@ GENERATE = "generate(latent=2)"
 SETUP = {"fitting.py fit", "data/batches.py __init__", "core/adversary.py __init__"}
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
 ALLOWED = {
-    f"advlearn/{place}" for place in SETUP | {"core/trainer.py raise_if_not_finite", "data/batches.py __next__"}
+    f"advlearn/{place}"
+    for place in SETUP | {"core/finite.py first_failure", "data/batches.py __next__"}
 }
 # Its solver runs on the host.
 SOLVED = {"assignment": {"advlearn/objectives/assignment.py distance"}}

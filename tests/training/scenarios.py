@@ -12,8 +12,7 @@ from pathlib import Path
 
 import torch
 
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.training import rng
 from advlearn.training.checkpoint import Checkpoint, load, save
 from advlearn.training.ema import EMA

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import NonFiniteError, Trainer
+from advlearn.core.finite import NonFiniteError
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.training import rng
 from advlearn.training.checkpoint import Checkpoint, load, resume, save
 from advlearn.training.early_stopping import EarlyStopping

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advlearn.core.callback import Callback
+from advlearn.core.trainer import Callback
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.run import load

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from advlearn.core.callback import Callback
-from advlearn.core.trainer import NonFiniteError, Trainer
+from advlearn.core.finite import NonFiniteError
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.training import rng
 from advlearn.training.checkpoint import Checkpoint, resume
 from advlearn.training.early_stopping import EarlyStopping

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
-from advlearn.core.callback import Callback
 from advlearn.core.chain import Chain
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.batches import Batches
 from advlearn.objectives.jensen_shannon import JensenShannon

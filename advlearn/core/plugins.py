@@ -1,0 +1,68 @@
+"""Modules of a package and entry points of other packages, each failing on its own."""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from types import ModuleType
+from typing import final
+
+# What a file of each package must define.
+DEFINES = {
+    "methods": "METHODS",
+    "objectives": "REFERENCE",
+    "regularizers": "REFERENCE",
+    "tasks": "TASK",
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file or an entry point that cannot be used.
+
+    Args:
+        name: The name it would have.
+        module: The module it is in.
+        reason: Why it cannot be used, in one line.
+    """
+
+    name: str
+    module: str
+    reason: str
+
+
+@cache
+def files(package: str) -> tuple[list[ModuleType], list[Broken]]:
+    """Import every public module of a package.
+
+    Args:
+        package: Full name, for example ``"advlearn.objectives"``.
+
+    Returns:
+        The modules, sorted by name, and those that cannot be imported or lack their definition.
+    """
+    root = importlib.import_module(package)
+    defines = DEFINES[package.rpartition(".")[2]]
+    modules, problems = list[ModuleType](), list[Broken]()
+    for name in sorted(info.name for info in pkgutil.iter_modules(root.__path__)):
+        if name.startswith("_"):
+            continue
+        where = f"{package}.{name}"
+        try:
+            module = importlib.import_module(where)
+        except Exception as error:  # an unfinished file must not cost the others their names
+            first = (str(error).splitlines() or [""])[0]
+            problems.append(Broken(name, where, f"{type(error).__name__}: {first}"))
+            continue
+        if hasattr(module, defines):
+            modules.append(module)
+        else:
+            problems.append(Broken(name, where, f"it defines no {defines}"))
+    return modules, problems
+
+
+def entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
+    """Return the entry points of a group in all installed packages."""
+    return tuple(metadata.entry_points(group=group))
