@@ -18,15 +18,17 @@ METHODS = [
 ]
 # Package to the other parts of advlearn that it may import.
 ALLOWED = {
-    "core": set[str](),
-    "regularizers": {"core"},
-    "objectives": {"core", "regularizers", "_optional_imports"},
-    "metrics": {"core", "nets", "data", "_optional_imports"},
+    "core": {"_lazy"},
+    "functional": {"core"},
+    "regularizers": {"core", "functional", "_lazy"},
+    "objectives": {"core", "functional", "regularizers", "_lazy", "_optional_imports"},
+    "methods": {"core"},
+    "metrics": {"core", "functional", "nets", "data", "_optional_imports"},
     "nets": {"core"},
     "data": {"core", "_optional_imports"},
-    # `classify` plays every game on the totals of a classifier's logits, which is an objective of
-    # its own. `cycle` puts a history of fakes beside every objective.
-    "tasks": {"core", "nets", "data", "objectives", "regularizers", "_optional_imports"},
+    # `semi_supervised` has an objective of its own, and `unpaired_translation` adds an image pool
+    # to every objective.
+    "tasks": {"core", "nets", "data", "objectives", "regularizers", "_lazy", "_optional_imports"},
     "training": {"core", "data", "_optional_imports", "__version__"},
     "plots": {"core", "training", "data", "metrics"},
     "imitation": {"core", "nets", "training", "data"},

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.functional.distances import distance_blocks, neighbour_radius
 from advlearn.metrics._checks import count, pair
-from advlearn.metrics._distances import distance_blocks, neighbour_radius
 
 
 class PrecisionRecall(NamedTuple):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from advlearn.core.checks import check_number
+from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair
-from advlearn.metrics._distances import distance_blocks
 
 
 def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from advlearn.core.checks import check_number
+from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import count, describe, pair
-from advlearn.metrics._distances import distance_blocks
 
 
 class ModeReport(NamedTuple):

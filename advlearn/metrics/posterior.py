@@ -5,10 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.functional.distances import median_distance
 from advlearn.metrics._checks import count, pair, rows
-from advlearn.metrics._distances import median_distance
 from advlearn.metrics.coverage import precision_recall
 from advlearn.metrics.two_sample import mmd
+
+# Bandwidths in units of the prior's median distance; the report has the mean over this mixture.
+MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
+MIXTURE = len(MULTIPLES)
 
 
 class PosteriorReport(NamedTuple):
@@ -61,7 +65,9 @@ def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorRepor
     first, second = pair(("codes", "prior"), codes, prior, at_least=count("k", k) + 1)
     within = precision_recall(second, first, k)
     return PosteriorReport(
-        mmd(first, second, bandwidths=_lengths(second)), 1 - within.recall, 1 - within.precision
+        mmd(first, second, bandwidths=_lengths(second)) / MIXTURE,
+        1 - within.recall,
+        1 - within.precision,
     )
 
 
@@ -102,4 +108,4 @@ def _lengths(prior: Tensor) -> list[float]:
     """Bandwidths from the prior alone, so that the distances of two encoders from it compare."""
     half = len(prior) // 2
     median = median_distance(prior[:half], prior[half:])
-    return [median * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    return [median * factor for factor in MULTIPLES]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from advlearn.core.checks import check_number
+from advlearn.functional.distances import distance_matrix
 from advlearn.metrics._checks import count, pair, rows
-from advlearn.metrics._distances import distances
 
 _SHRINK = 0.7  # of epsilon from one annealing step to the next
 _CHECK = 10  # iterations between two looks at the value
@@ -18,32 +18,35 @@ _ROUNDING = 1e-14  # relative change of the value that is only rounding
 def sinkhorn_divergence(
     x: Tensor,
     y: Tensor,
-    epsilon: float,
+    epsilon: float = 0.1,
     p: float = 2,
     tolerance: float = 1e-7,
     max_iterations: int = 2000,
+    *,
+    temperature: float | None = None,
 ) -> Tensor:
-    r"""Debiased entropic transport cost, S = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2.
+    r"""Compute the debiased entropic transport cost, S = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2.
 
     With the cost c = |x - y|^p, uniform weights a and b, and couplings P of them,
 
-        OT(x, y) = min_P  sum P c + epsilon KL(P | a b^T).
+        OT(x, y) = min_P  sum P c + t KL(P | a b^T).
 
-    Solved by Sinkhorn iterations on the log scale, with epsilon annealed from the largest cost. For
-    p up to 2 S is never negative, and 0 for equal sets; it tends to W_p^p as epsilon tends to 0,
-    and to half the squared MMD with kernel -c as epsilon grows. Memory grows with N M, and the
-    iterations with 1 / epsilon.
+    Solved by Sinkhorn iterations on the log scale, with t annealed from the largest cost. For
+    p up to 2 S is never negative, and 0 for equal sets; it tends to W_p^p as t tends to 0, and to
+    half the squared MMD with kernel -c as t grows. Memory grows with N M, and the iterations with
+    1 / t.
 
     Args:
         x: Float (N, d).
         y: Float (M, d), on the device of `x`.
-        epsilon: Weight of the entropy, positive, in the units of the cost, the data's to the power
-            p.
+        epsilon: Temperature t, positive, in units of the mean cost within `x`, as in the
+            objective `advlearn.objectives.Sinkhorn`.
         p: Power of the Euclidean distance, at least 1. There is no factor 1/p.
         tolerance: Estimated error of a term, relative to (epsilon + mean cost), at which its
             iteration ends.
         max_iterations: Most iterations at the final epsilon, for each of the three terms; 21 are
             the fewest that can settle.
+        temperature: Temperature t in the units of the cost, in place of `epsilon`.
 
     Returns:
         Float64 scalar. Carries no gradient.
@@ -57,7 +60,7 @@ def sinkhorn_divergence(
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0]])
-        >>> round(sinkhorn_divergence(x, x + 3.0, epsilon=0.01).item(), 6)
+        >>> round(sinkhorn_divergence(x, x + 3.0, temperature=0.01).item(), 6)
         9.0
 
     Reference: Feydy et al., "Interpolating between Optimal Transport and MMD using Sinkhorn
@@ -71,8 +74,14 @@ def sinkhorn_divergence(
     check_number("p", p, low=1.0)
     check_number("tolerance", tolerance, low=0.0, open_low=True)
     count("max_iterations", max_iterations)
-    cross = _entropic_cost(first, second, epsilon, p, tolerance, max_iterations)
-    own = [_entropic_cost(z, None, epsilon, p, tolerance, max_iterations) for z in (first, second)]
+    if temperature is None:
+        # Equal samples have no scale; any small temperature serves.
+        temperature = epsilon * float((distance_matrix(first, first) ** p).mean()) or epsilon
+    check_number("temperature", temperature, low=0.0, open_low=True)
+    cross = _entropic_cost(first, second, temperature, p, tolerance, max_iterations)
+    own = [
+        _entropic_cost(z, None, temperature, p, tolerance, max_iterations) for z in (first, second)
+    ]
     return cross - 0.5 * (own[0] + own[1])
 
 
@@ -80,7 +89,7 @@ def _entropic_cost(
     x: Tensor, y: Tensor | None, epsilon: float, p: float, tolerance: float, max_iterations: int
 ) -> Tensor:
     """Dual value of the entropic problem between x and y, or between x and itself where y is None."""
-    cost = distances(x, x if y is None else y) ** p
+    cost = distance_matrix(x, x if y is None else y) ** p
     largest, scale = float(cost.max()), epsilon + float(cost.mean())
     steps = math.ceil(math.log(max(largest / epsilon, 1.0), 1.0 / _SHRINK))
     # g is at all times the best second potential for f, so the error of the value is of second

@@ -1,45 +1,37 @@
 """Distances between two sample sets by kernels: maximum mean discrepancy and energy distance."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_choice, check_number
+from advlearn.functional import kernels
+from advlearn.functional.distances import distance_blocks, own_distance_blocks
 from advlearn.metrics._checks import pair
-from advlearn.metrics._distances import distance_blocks, median_distance, own_distance_blocks
 
-Kernel = Literal["rbf", "rational-quadratic", "energy"]
-
-_KERNELS = ("rbf", "rational-quadratic", "energy")
-_MIXTURE = (0.25, 0.5, 1.0, 2.0, 4.0)  # multiples of the median distance
-_ALPHAS = (0.2, 0.5, 1.0, 2.0, 5.0)  # the mixture of Binkowski et al. 2018
+# Samples that set the default bandwidths: all of them up to this number, else evenly spaced ones.
+_MEDIAN_OF = 2000
 
 
 def mmd(
     x: Tensor,
     y: Tensor,
-    kernel: Kernel = "rbf",
+    kernel: kernels.Kernel = "rbf",
     bandwidths: Sequence[float] | None = None,
     unbiased: bool = True,
 ) -> Tensor:
-    r"""Squared maximum mean discrepancy, E k(x, x') + E k(y, y') - 2 E k(x, y).
+    r"""Compute the squared maximum mean discrepancy, E k(x, x') + E k(y, y') - 2 E k(x, y).
 
-    The kernels, with r the Euclidean distance, s the bandwidths, and a in 0.2, 0.5, 1, 2, 5:
-
-        rbf                 k = mean_s exp(-r^2 / (2 s^2))
-        rational-quadratic  k = mean_{s, a} (1 + r^2 / (2 a s^2))^(-a)
-        energy              k = -r
+    It is the number that the objective `advlearn.objectives.MMD` minimises, with the same kernels
+    (`advlearn.functional.kernels`), in float64 and in blocks.
 
     Args:
-        x: Float (N, d).
-        y: Float (M, d), on the device of `x`.
-        kernel: One of the names above.
-        bandwidths: Lengths s, in the units of the data. By default the median heuristic: s = m
-            times 1/4, 1/2, 1, 2, 4 for rbf and s = m for rational-quadratic, where m is the median
-            positive distance within the pooled samples (above 2000 of them, within 2000 evenly
-            spaced ones), so values with different defaults do not compare. None for energy.
+        x: Real samples, float (N, d).
+        y: Generated samples, float (M, d), on the device of `x`.
+        kernel: ``"rbf"``, ``"rational_quadratic"`` or ``"energy"``.
+        bandwidths: Scales of the mixture: b of ``"rbf"`` in the units of the data, a of
+            ``"rational_quadratic"``; None for the defaults, which for ``"rbf"`` depend on `x`, and
+            for ``"energy"``, which has none.
         unbiased: The U-statistic, which leaves out the pairs of a sample with itself, has the right
             mean and can be negative; otherwise the V-statistic, which is never negative and zero
             for equal sets.
@@ -63,12 +55,16 @@ def mmd(
     Reference: Gretton et al., "A Kernel Two-Sample Test", JMLR 2012, equations 3 (unbiased) and 5
     (biased); Binkowski et al., "Demystifying MMD GANs", ICLR 2018 (rational quadratic).
 
-    Deviations: kernels are averaged and not summed over the mixture, so that k(x, x) = 1.
+    Deviations: the median is that of `x`, not of both sets.
     """
     first, second = pair(("x", "y"), x, y, at_least=2 if unbiased else 1)
-    check_choice("kernel", kernel, _KERNELS)
-    values = _kernel(kernel, _lengths(kernel, bandwidths, first, second))
-    self_value = 0.0 if kernel == "energy" else 1.0
+    name, scales = kernels.check(kernel, None if bandwidths is None else tuple(bandwidths))
+    mixture = [float(s) for s in kernels.scales(name, scales, _spaced(first))]
+
+    def values(distances: Tensor) -> Tensor:
+        return kernels.of_squared(name, mixture, distances.square())
+
+    self_value = float(len(mixture))  # each kernel of a mixture is 1 at distance zero
     within = sum(_within(z, values, self_value if unbiased else None) for z in (first, second))
     return within - 2.0 * _kernel_sum(first, second, values) / (first.shape[0] * second.shape[0])
 
@@ -101,46 +97,13 @@ def energy_distance(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
     return mmd(x, y, kernel="energy", unbiased=unbiased)
 
 
-def _lengths(
-    kernel: Kernel, bandwidths: Sequence[float] | None, x: Tensor, y: Tensor
-) -> tuple[float, ...]:
-    if kernel == "energy":
-        if bandwidths is not None:
-            raise ValueError(
-                f"bandwidths: expected None, for the energy kernel has none, got {bandwidths!r}"
-            )
-        return ()
-    if bandwidths is None:
-        median = median_distance(x, y)
-        return tuple(median * f for f in _MIXTURE) if kernel == "rbf" else (median,)
-    if len(bandwidths) == 0:
-        raise ValueError("bandwidths: expected at least one length, got none")
-    return tuple(check_number("bandwidths", s, low=0.0, open_low=True) for s in bandwidths)
-
-
-def _kernel(kernel: Kernel, lengths: tuple[float, ...]) -> Callable[[Tensor], Tensor]:
-    """The kernel as a function of a block of distances."""
-
-    def rbf(r: Tensor) -> Tensor:
-        squares = r.square()
-        return _mean(squares.mul(-0.5 / s**2).exp_() for s in lengths)
-
-    def rational_quadratic(r: Tensor) -> Tensor:
-        squares = r.square()
-        return _mean(
-            squares.div(2.0 * a * s**2).add_(1.0).pow_(-a) for s in lengths for a in _ALPHAS
-        )
-
-    return {"rbf": rbf, "rational-quadratic": rational_quadratic, "energy": torch.neg}[kernel]
-
-
-def _mean(terms: Iterator[Tensor]) -> Tensor:
-    """Mean of tensors of one shape; the first is overwritten."""
-    total, count = next(terms), 1
-    for term in terms:
-        total.add_(term)
-        count += 1
-    return total.div_(count)
+def _spaced(x: Tensor) -> Tensor:
+    """Return at most `_MEDIAN_OF` evenly spaced rows; two equal ones in place of a single one."""
+    if len(x) < 2:
+        return x.repeat(2, 1)
+    if len(x) <= _MEDIAN_OF:
+        return x
+    return x[torch.linspace(0, len(x) - 1, _MEDIAN_OF, device=x.device).long()]
 
 
 def _kernel_sum(x: Tensor, y: Tensor, values: Callable[[Tensor], Tensor]) -> Tensor:

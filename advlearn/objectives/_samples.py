@@ -4,12 +4,6 @@ import torch
 from torch import Tensor
 
 from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, weighted_mean
-from advlearn.regularizers.gradient_penalty import safe_sqrt
-
-
-def distances(squared: Tensor) -> Tensor:
-    """Distances from `squared` ones, with gradient zero, not infinite, where two points are the same."""
-    return safe_sqrt(squared)
 
 
 def flat(samples: Samples) -> Tensor:

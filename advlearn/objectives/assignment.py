@@ -9,7 +9,7 @@ from advlearn import _optional_imports
 from advlearn.core.checks import check_choice
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
-from advlearn.regularizers._distances import squared_distances
+from advlearn.functional.distances import squared_distances
 
 REFERENCE = Reference(
     "Computational Optimal Transport",

@@ -12,8 +12,8 @@ from advlearn.core.checks import check_number
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.objective import Pointwise
+from advlearn.functional.distances import squared_distances
 from advlearn.objectives._samples import flat
-from advlearn.regularizers._distances import squared_distances
 from advlearn.regularizers.zero_centred import R1
 
 REFERENCE = Reference(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
-from advlearn.regularizers._distances import squared_distances
+from advlearn.functional.distances import squared_distances
 
 REFERENCE = Reference(
     "Implicit Maximum Likelihood Estimation",

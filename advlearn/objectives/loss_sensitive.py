@@ -10,8 +10,8 @@ from advlearn.core.checks import check_choice, check_number
 from advlearn.core.critic_batch import CriticBatch, per_sample
 from advlearn.core.described import Reference
 from advlearn.core.objective import CriticOutput, Objective
+from advlearn.functional.distances import safe_sqrt
 from advlearn.objectives._samples import flat, mean_over_pairs, pairs
-from advlearn.regularizers.gradient_penalty import safe_sqrt
 
 REFERENCE = Reference(
     "Loss-Sensitive Generative Adversarial Networks on Lipschitz Densities",

@@ -10,7 +10,7 @@ from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
-from advlearn.objectives import _transport as transport
+from advlearn.functional import transport
 
 REFERENCE = Reference(
     "Improving GANs Using Optimal Transport",

@@ -12,9 +12,9 @@ from advlearn.core.critic_batch import CriticBatch, score
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 from advlearn.core.regularizer import Regularizer
-from advlearn.objectives import _kernels as kernels
+from advlearn.functional import kernels
+from advlearn.functional.gradients import gradient_norms_between
 from advlearn.objectives._references import cites
-from advlearn.regularizers.gradient_penalty import gradient_norms_between
 
 REFERENCE = Reference(
     "A Kernel Two-Sample Test",

@@ -8,8 +8,8 @@ from torch import Tensor
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
-from advlearn.objectives import _transport as transport
-from advlearn.regularizers._distances import squared_distances
+from advlearn.functional import transport
+from advlearn.functional.distances import squared_distances
 
 REFERENCE = Reference(
     "Interpolating between Optimal Transport and MMD using Sinkhorn Divergences",

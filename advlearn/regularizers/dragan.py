@@ -8,9 +8,9 @@ from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.critic_batch import CriticBatch, as_tuple
 from advlearn.core.described import Reference
-from advlearn.core.gradient import input_gradient, squared_norm
 from advlearn.core.regularizer import Regularizer
-from advlearn.regularizers.gradient_penalty import safe_sqrt
+from advlearn.functional.distances import safe_sqrt
+from advlearn.functional.gradients import input_gradient, squared_norm
 
 REFERENCE = Reference(
     "On Convergence and Stability of GANs",

@@ -2,15 +2,13 @@
 
 from typing import final
 
-import torch
 from torch import Tensor
 
-from advlearn.core import distributed
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import CriticBatch, as_tuple, count
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
-from advlearn.core.gradient import input_gradient, squared_norm
 from advlearn.core.regularizer import Regularizer
+from advlearn.functional.gradients import gradient_norms_between
 
 REFERENCE = Reference(
     "Improved Training of Wasserstein GANs",
@@ -98,27 +96,3 @@ class OneSidedGradientPenalty(Regularizer):
     def penalty(self, batch: CriticBatch) -> Tensor:
         norms = gradient_norms_between(batch)
         return self.weight * (norms - self.target).clamp(min=0).square().mean()
-
-
-def gradient_norms_between(batch: CriticBatch) -> Tensor:
-    """Norms of the input gradient at random points between paired samples: (min(N, M),)."""
-    reals, fakes = as_tuple(batch.real), as_tuple(batch.fake)
-    n = min(count(batch.real), count(batch.fake))
-    u = distributed.rand(n, like=next(r for r in reals if r.is_floating_point()))
-    points = tuple(
-        _between(r[:n].detach(), f[:n].detach(), u) for r, f in zip(reals, fakes, strict=True)
-    )
-    return safe_sqrt(squared_norm(input_gradient(batch.critic, points)))
-
-
-def safe_sqrt(squares: Tensor) -> Tensor:
-    """Square root whose gradient at zero is zero, not infinite."""
-    positive = squares > 0
-    return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0)
-
-
-def _between(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
-    if not real.is_floating_point():
-        return real
-    u = u.to(real.dtype).view(-1, *[1] * (real.ndim - 1))
-    return torch.lerp(fake, real, u.expand_as(real))

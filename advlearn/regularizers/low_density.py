@@ -12,7 +12,7 @@ from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, weighted_
 from advlearn.core.described import Reference
 from advlearn.core.features import full_precision
 from advlearn.core.regularizer import Regularizer
-from advlearn.regularizers._distances import squared_distances
+from advlearn.functional.distances import squared_distances
 
 REFERENCE = Reference(
     "Good Semi-supervised Learning that Requires a Bad GAN",

@@ -7,8 +7,8 @@ from torch import Tensor
 from advlearn.core.checks import check_number
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
-from advlearn.core.gradient import input_gradient, squared_norm
 from advlearn.core.regularizer import Regularizer
+from advlearn.functional.gradients import input_gradient, squared_norm
 
 REFERENCE = Reference(
     "Which Training Methods for GANs do actually Converge?",

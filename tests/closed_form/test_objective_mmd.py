@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.grammar import resolve
-from advlearn.objectives._kernels import ALPHAS, MULTIPLES
+from advlearn.functional.kernels import ALPHAS, MULTIPLES
 from advlearn.objectives.mmd import MMD, WitnessPenalty
 from tests.closed_form.objective_cases import met, normal
 

@@ -43,7 +43,7 @@ METRICS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "precision_recall": lambda x, y, c: metrics.precision_recall(x, y),
     "proxy_a_distance": lambda x, y, c: metrics.proxy_a_distance(x, y),
     "quantile_difference": lambda x, y, c: metrics.quantile_difference(x[:, 0], y[:, 0]),
-    "sinkhorn_divergence": lambda x, y, c: metrics.sinkhorn_divergence(x, y, 1.0),
+    "sinkhorn_divergence": lambda x, y, c: metrics.sinkhorn_divergence(x, y),
     "sliced_wasserstein": lambda x, y, c: metrics.sliced_wasserstein(x, y),
     "soft_neighbourhood_density": lambda x, y, c: metrics.soft_neighbourhood_density(x),
     "wasserstein_1d": lambda x, y, c: metrics.wasserstein_1d(x[:, 0], y[:, 0]),

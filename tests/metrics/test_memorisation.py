@@ -17,7 +17,7 @@ def test_the_nearest_are_those_of_scikit_learn(d, monkeypatch):
         NearestNeighbors(n_neighbors=1).fit(train.numpy()).kneighbors(samples.numpy())
     )
     for block in (1 << 20, 500):
-        monkeypatch.setattr("advlearn.metrics._distances._BLOCK", block)
+        monkeypatch.setattr("advlearn.functional.distances._BLOCK", block)
         found = nearest(samples, train)
         assert found.indices.tolist() == indices[:, 0].tolist()
         torch.testing.assert_close(found.distances, torch.from_numpy(distances[:, 0]))
@@ -25,7 +25,7 @@ def test_the_nearest_are_those_of_scikit_learn(d, monkeypatch):
 
 @pytest.mark.parametrize("block", [1 << 20, 500])
 def test_the_k_nearest_are_those_of_scikit_learn(block, monkeypatch):
-    monkeypatch.setattr("advlearn.metrics._distances._BLOCK", block)
+    monkeypatch.setattr("advlearn.functional.distances._BLOCK", block)
     samples, train = draw(30), draw(70, seed=1)
     distances, indices = (
         NearestNeighbors(n_neighbors=5).fit(train.numpy()).kneighbors(samples.numpy())
@@ -38,7 +38,7 @@ def test_the_k_nearest_are_those_of_scikit_learn(block, monkeypatch):
 
 
 def test_of_equally_near_training_samples_the_first_is_given(monkeypatch):
-    monkeypatch.setattr("advlearn.metrics._distances._BLOCK", 2)
+    monkeypatch.setattr("advlearn.functional.distances._BLOCK", 2)
     train = torch.tensor([[9.0], [0.0], [2.0], [0.0], [2.0]])
     assert nearest(torch.tensor([[1.0]]), train).indices.tolist() == [1]
 

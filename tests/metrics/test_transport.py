@@ -11,6 +11,7 @@ from torch import Tensor
 from advlearn import _optional_imports
 from advlearn.metrics import sinkhorn_divergence, sliced_wasserstein, wasserstein_1d
 from advlearn.metrics.transport import _directions
+from advlearn.objectives import Sinkhorn
 
 
 def draw(n: int, d: int, seed: int = 0) -> Tensor:
@@ -36,7 +37,9 @@ def test_sinkhorn_divergence_agrees_with_pot(epsilon, p):
     x, y = draw(12, 2), 0.5 * draw(17, 2, seed=1) + 0.7
     expected = pot_entropic_cost(x, y, epsilon, p)
     expected -= 0.5 * (pot_entropic_cost(x, x, epsilon, p) + pot_entropic_cost(y, y, epsilon, p))
-    assert sinkhorn_divergence(x, y, epsilon, p).item() == pytest.approx(expected, rel=1e-6)
+    assert sinkhorn_divergence(x, y, p=p, temperature=epsilon).item() == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def gaussian_entropic_cost(m: float, u: float, v: float, epsilon: float) -> float:
@@ -55,7 +58,7 @@ def test_sinkhorn_divergence_of_two_gaussians_has_its_closed_form(epsilon, m, sc
         + gaussian_entropic_cost(0, scale**2, scale**2, epsilon)
     )
     x = quantiles(400)
-    assert sinkhorn_divergence(x, m + scale * x, epsilon).item() == pytest.approx(
+    assert sinkhorn_divergence(x, m + scale * x, temperature=epsilon).item() == pytest.approx(
         expected, rel=0.01
     )
 
@@ -63,35 +66,40 @@ def test_sinkhorn_divergence_of_two_gaussians_has_its_closed_form(epsilon, m, sc
 def test_a_small_epsilon_gives_the_exact_transport_cost():
     x, y = draw(8, 2), draw(8, 2, seed=1) + 1.0
     exact = _optional_imports.ot().emd2([], [], torch.cdist(x, y).square().numpy())
-    value = sinkhorn_divergence(x, y, epsilon=0.01, max_iterations=20000).item()
+    value = sinkhorn_divergence(x, y, temperature=0.01, max_iterations=20000).item()
     assert value == pytest.approx(exact, rel=1e-3)
 
 
 def test_a_large_epsilon_gives_half_the_energy_distance_for_p_of_one():
     x, y = draw(8, 2), draw(11, 2, seed=1) + 1.0
     cross, own = torch.cdist(x, y).mean(), torch.cdist(x, x).mean() + torch.cdist(y, y).mean()
-    assert sinkhorn_divergence(x, y, epsilon=1e6, p=1).item() == pytest.approx(
+    assert sinkhorn_divergence(x, y, temperature=1e6, p=1).item() == pytest.approx(
         (cross - own / 2).item(), rel=1e-4
     )
 
 
 def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_shift():
     x, y = draw(15, 2), draw(9, 2, seed=1)
-    assert sinkhorn_divergence(x, x.flip(0), 0.3).item() == pytest.approx(0.0, abs=1e-6)
-    there, back = sinkhorn_divergence(x, y, 0.3).item(), sinkhorn_divergence(y, x, 0.3).item()
+    assert sinkhorn_divergence(x, x.flip(0), temperature=0.3).item() == pytest.approx(0.0, abs=1e-6)
+    there, back = (
+        sinkhorn_divergence(x, y, temperature=0.3).item(),
+        sinkhorn_divergence(y, x, temperature=0.3).item(),
+    )
     assert there == pytest.approx(back, rel=1e-6)
     # With p = 2 a shift adds |m|^2 at any epsilon, for the cross term of the square is constant on
     # couplings.
     shift = torch.tensor([3.0, 4.0], dtype=torch.float64)
-    assert sinkhorn_divergence(x, x + shift, 0.3).item() == pytest.approx(25.0, rel=1e-6)
-    nothing = sinkhorn_divergence(torch.zeros(3, 1), torch.zeros(2, 1), 0.1).item()
+    assert sinkhorn_divergence(x, x + shift, temperature=0.3).item() == pytest.approx(
+        25.0, rel=1e-6
+    )
+    nothing = sinkhorn_divergence(torch.zeros(3, 1), torch.zeros(2, 1)).item()
     assert nothing == pytest.approx(0.0, abs=1e-15)
 
 
 def test_an_iteration_that_does_not_settle_warns():
     x, y = draw(30, 1), draw(30, 1, seed=1)
     with pytest.warns(RuntimeWarning, match="not settled in 1 iterations"):
-        sinkhorn_divergence(x, y, epsilon=1e-3, max_iterations=1)
+        sinkhorn_divergence(x, y, temperature=1e-3, max_iterations=1)
 
 
 numbers = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=20)
@@ -146,7 +154,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="epsilon: expected a finite number above 0, got 0"):
         sinkhorn_divergence(x, x, epsilon=0)
     with pytest.raises(ValueError, match=r"p: expected a finite number of at least 1, got 0\.5"):
-        sinkhorn_divergence(x, x, epsilon=1, p=0.5)
+        sinkhorn_divergence(x, x, temperature=1, p=0.5)
     with pytest.raises(
         ValueError, match=r"x: expected a float tensor of shape \(N,\), got float32 \(4, 2\)"
     ):
@@ -159,3 +167,10 @@ def test_bad_input_is_named():
         sliced_wasserstein(x, x, projections=0)
     with pytest.raises(ValueError, match="y: expected finite values, got 1 NaN or infinite"):
         sliced_wasserstein(x, torch.tensor([[0.0, math.inf]]))
+
+
+def test_the_metric_and_the_objective_are_one_divergence():
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = x.flip(0) * 0.5 + 1.0
+    objective = Sinkhorn(epsilon=0.2, iterations=1000).distance(x, y).item()
+    assert sinkhorn_divergence(x, y, epsilon=0.2).item() == pytest.approx(objective, rel=1e-6)

@@ -1,4 +1,12 @@
-"""Kernels between sets of embedded samples."""
+"""Kernels between sets of vectors, summed over a mixture of scales.
+
+With d the Euclidean distance:
+
+- ``"rbf"``: ``exp(-d^2 / (2 b^2))``; by default b is 1/4, 1, 4 and 16 times the median distance
+  between two samples of the first set.
+- ``"rational_quadratic"``: ``(1 + d^2 / (2 a))^-a``; by default a is 0.2, 0.5, 1, 2 and 5.
+- ``"energy"``: ``-d``, which has no scale.
+"""
 
 from typing import Literal
 
@@ -6,8 +14,7 @@ import torch
 from torch import Tensor
 
 from advlearn.core.checks import check_choice, check_number
-from advlearn.objectives._samples import distances
-from advlearn.regularizers._distances import squared_distances
+from advlearn.functional.distances import safe_sqrt, squared_distances
 
 Kernel = Literal["rbf", "rational_quadratic", "energy"]
 KERNELS = ("rbf", "rational_quadratic", "energy")
@@ -20,7 +27,7 @@ ALPHAS = (0.2, 0.5, 1.0, 2.0, 5.0)  # Binkowski et al. 2018, section 5
 def check(
     kernel: str, bandwidths: tuple[float, ...] | None
 ) -> tuple[str, tuple[float, ...] | None]:
-    """Check a kernel's name and bandwidths, or raise one line."""
+    """Check a kernel's name and bandwidths, and return them."""
     check_choice("kernel", kernel, KERNELS)
     if bandwidths is None:
         return kernel, None
@@ -38,26 +45,37 @@ def check(
 def scales(
     kernel: str, bandwidths: tuple[float, ...] | None, real: Tensor
 ) -> list[float] | list[Tensor]:
-    """Scales of the mixture; by default the RBF's are multiples of the median distance within `real`.
+    """Return the scales of the mixture.
 
-    Only the real side sets them, so that the player cannot win by moving the ruler.
+    Only the real side sets the default of the RBF kernel, so that a generator cannot lower the
+    distance by changing the scale.
+
+    Args:
+        kernel: Name of the kernel.
+        bandwidths: Scales that were given, or None for the defaults.
+        real: The first set, (N, d).
     """
     if bandwidths is not None:
         return list(bandwidths)
+    if kernel == "energy":
+        return []
     if kernel != "rbf":
         return list(ALPHAS)
-    n = real.shape[0]
-    rows, columns = torch.triu_indices(n, n, 1, device=real.device)
-    median = distances(squared_distances(real, real)[rows, columns].median())
-    median = median.clamp(min=torch.finfo(real.dtype).eps)
+    median = median_distance(real)
     return [multiple * median for multiple in MULTIPLES]
 
 
-def values(kernel: str, mixture: list[float] | list[Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """Kernel between `x` (N, d) and `y` (M, d), summed over the mixture: (N, M)."""
-    squared = squared_distances(x, y)
+def median_distance(x: Tensor) -> Tensor:
+    """Compute the median distance between two different rows of `x` (N, d); above zero."""
+    rows, columns = torch.triu_indices(len(x), len(x), 1, device=x.device)
+    median = safe_sqrt(squared_distances(x, x)[rows, columns].median())
+    return median.clamp(min=torch.finfo(x.dtype).eps)
+
+
+def of_squared(kernel: str, mixture: list[float] | list[Tensor], squared: Tensor) -> Tensor:
+    """Compute the kernel of squared distances, summed over the mixture; same shape."""
     if kernel == "energy":
-        return -distances(squared)
+        return -safe_sqrt(squared)
     if kernel == "rbf":
         parts = [(-squared / (2 * s * s)).exp() for s in mixture]
     else:
@@ -65,8 +83,13 @@ def values(kernel: str, mixture: list[float] | list[Tensor], x: Tensor, y: Tenso
     return torch.stack(parts).sum(0)
 
 
+def values(kernel: str, mixture: list[float] | list[Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """Compute the kernel between `x` (N, d) and `y` (M, d), summed over the mixture: (N, M)."""
+    return of_squared(kernel, mixture, squared_distances(x, y))
+
+
 def mean_within(kernel: str, mixture: list[float] | list[Tensor], x: Tensor) -> Tensor:
-    """Mean of the kernel over pairs of two different rows of `x` (N, d): a scalar."""
+    """Compute the mean of the kernel over pairs of two different rows of `x` (N, d)."""
     n = x.shape[0]
     same = torch.eye(n, dtype=torch.bool, device=x.device)
     # Filling also cuts the gradient there, where rounding would meet the energy kernel's infinite
@@ -77,6 +100,6 @@ def mean_within(kernel: str, mixture: list[float] | list[Tensor], x: Tensor) -> 
 def witness(
     kernel: str, mixture: list[float] | list[Tensor], points: Tensor, real: Tensor, fake: Tensor
 ) -> Tensor:
-    """Mean kernel to `real` less mean kernel to `fake`, at each of `points` (K, d): (K,)."""
+    """Compute the mean kernel to `real` minus that to `fake` at `points` (K, d): (K,)."""
     to_real = values(kernel, mixture, points, real).mean(1)
     return to_real - values(kernel, mixture, points, fake).mean(1)

@@ -5,7 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from advlearn.core.critic_batch import Critic, Samples, as_tuple, rows, score
+from advlearn.core import distributed
+from advlearn.core.critic_batch import (
+    Critic,
+    CriticBatch,
+    Samples,
+    as_tuple,
+    count,
+    rows,
+    score,
+)
+from advlearn.functional.distances import safe_sqrt
 
 
 def input_gradient(critic: Critic, samples: Samples) -> tuple[Tensor, ...]:
@@ -62,3 +72,28 @@ def _compiled(total: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> tuple
 def squared_norm(gradients: tuple[Tensor, ...]) -> Tensor:
     """Squared Euclidean norm of each sample's gradient over all its dimensions and all parts: (N,)."""
     return torch.stack([rows(g).square().sum(1) for g in gradients]).sum(0)
+
+
+def gradient_norms_between(batch: CriticBatch) -> Tensor:
+    """Compute norms of the input gradient at random points between paired samples.
+
+    Args:
+        batch: Critic and samples, N real and M fake ones.
+
+    Returns:
+        Norms (min(N, M),).
+    """
+    reals, fakes = as_tuple(batch.real), as_tuple(batch.fake)
+    n = min(count(batch.real), count(batch.fake))
+    u = distributed.rand(n, like=next(r for r in reals if r.is_floating_point()))
+    points = tuple(
+        _between(r[:n].detach(), f[:n].detach(), u) for r, f in zip(reals, fakes, strict=True)
+    )
+    return safe_sqrt(squared_norm(input_gradient(batch.critic, points)))
+
+
+def _between(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
+    if not real.is_floating_point():
+        return real
+    u = u.to(real.dtype).view(-1, *[1] * (real.ndim - 1))
+    return torch.lerp(fake, real, u.expand_as(real))

@@ -1,0 +1,1 @@
+"""Mathematics that objectives, regularizers, metrics and diagnostics share, each in one place."""
