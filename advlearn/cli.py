@@ -104,14 +104,14 @@ def fit(
             help="imitate: critic steps a rollout; off-policy, steps between two of them."
         ),
     ] = None,
-    memory: Annotated[
+    critic_replay_size: Annotated[
         int | None,
         typer.Option(help="imitate: the policy's newest transitions that the critic learns from."),
     ] = None,
-    entropy: Annotated[
+    ent_coef: Annotated[
         float | None, typer.Option(help="imitate: weight of the policy's entropy.")
     ] = None,
-    clone: Annotated[
+    bc_steps: Annotated[
         int | None, typer.Option(help="imitate: steps of behaviour cloning to begin with.")
     ] = None,
 ) -> None:
@@ -120,11 +120,16 @@ def fit(
         "demos": demos,
         "env": env,
         "algorithm": algorithm,
-        "inputs": inputs,
+        "critic_inputs": inputs,
         "reward": reward,
     }
-    theirs |= {"absorbing": absorbing or None, "every": every, "updates": updates, "memory": memory}
-    theirs |= {"entropy": entropy, "clone": clone}
+    theirs |= {
+        "absorbing": absorbing or None,
+        "expert_subsample": every,
+        "updates": updates,
+        "critic_replay_size": critic_replay_size,
+    }
+    theirs |= {"ent_coef": ent_coef, "bc_steps": bc_steps}
     if task == "imitate":
         shared = {
             "batch_size": batch_size,
@@ -213,10 +218,11 @@ def describe(
             said = call(objective)
         except UnknownNameError as error:
             try:
-                from advlearn.imitation.methods import describe as of_imitation
+                from advlearn.imitation.specification import specify
             except ImportError:
                 raise error from None
-            said = of_imitation(objective)
+            asked = specify(objective)
+            said = f"{objective} = {asked.chain!r}\nReward: {asked.reward}"
         typer.echo(said)
 
 
@@ -247,16 +253,17 @@ def list_() -> None:
 def _of_imitation() -> list[tuple[str, str, str]]:
     """Rows of the task imitate, its methods and its forms of the reward."""
     try:
-        from advlearn.imitation import FORMS, METHODS, imitate
+        from advlearn.imitation import REWARD_SHAPES, imitate
+        from advlearn.imitation import methods as rows
     except ImportError:
         return [("task", "imitate", 'needs more: pip install "advlearn[rl]"')]
     methods = [
-        ("method", n, f"{p.authors}, {p.equation}") for n, m in METHODS.items() if (p := m.paper)
+        ("method", n, f"{p.authors}, {p.equation}") for n, m in rows().items() if (p := m.paper)
     ]
     return [
         ("task", "imitate", _first_line(imitate)),
         *methods,
-        *(("reward", k, _first_line(f)) for k, f in FORMS.items()),
+        *(("reward", k, _first_line(f)) for k, f in REWARD_SHAPES.items()),
     ]
 
 

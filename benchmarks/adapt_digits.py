@@ -44,9 +44,8 @@ from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from advlearn.core.trainer import Callback
 from advlearn.core.grammar import parse
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import ArrayDataset, Domains, load, open_domains
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, information_maximisation, proxy_a_distance

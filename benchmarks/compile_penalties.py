@@ -25,7 +25,7 @@ import torch
 from harness import Result, Row, arguments, compute, one_thread
 from torch import Tensor, nn
 
-from advlearn.core import registry
+from advlearn.core import naming, registry
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
 from advlearn.core.grammar import resolve

@@ -26,10 +26,9 @@ from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from judge import teach
 from torch import Tensor, nn
 
-from advlearn.core.trainer import Callback
-from advlearn.core.grammar import resolve
 from advlearn.core.finite import NonFiniteError
-from advlearn.core.trainer import Trainer
+from advlearn.core.grammar import resolve
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import ArrayDataset, Batches, load
 from advlearn.fitting import fit
 from advlearn.metrics import density_coverage, features, frechet_distance, precision_recall

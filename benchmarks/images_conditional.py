@@ -47,8 +47,8 @@ from judge import teach
 from torch import Tensor, nn
 from variants import LATENT, VARIANTS
 
-from advlearn.core.task import Task
 from advlearn.core.finite import NonFiniteError
+from advlearn.core.task import Task
 from advlearn.data import ArrayDataset, Batches, load
 from advlearn.fitting import fit
 from advlearn.metrics import features, frechet_distance, precision_recall

@@ -34,7 +34,13 @@ from scipy.stats import trim_mean
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
-from advlearn.imitation import Demonstrations, Rewarded, imitate, load_demonstrations, record
+from advlearn.imitation import (
+    Demonstrations,
+    LearnedRewardVecEnv,
+    imitate,
+    load_demonstrations,
+    record,
+)
 
 SEEDS = (0, 1, 2, 3, 4)
 # Name of a method to its objective.
@@ -96,7 +102,7 @@ def train(game: str, trajectories: int, method: str, seed: int, steps: int) -> R
     demos = load_demonstrations(game).first(trajectories)
     player = ppo(demos, env_id, seed, LOG_STD)
     shared: dict[str, Any] = {
-        "every": EVERY,
+        "expert_subsample": EVERY,
         "seed": seed,
         "absorbing": method in ABSORBING,
         "quiet": True,
@@ -173,12 +179,14 @@ def transfer(maze: str, method: str, seed: int, steps: int) -> Row:
         LEARNERS[method],
         steps=steps,
         algorithm=player,
-        inputs="state",
+        critic_inputs="state",
         seed=seed,
         quiet=True,
     )
     paid = VecNormalize(
-        VecMonitor(Rewarded(batch(there, 64), run.reward)), norm_obs=False, gamma=EXPLORING["gamma"]
+        VecMonitor(LearnedRewardVecEnv(batch(there, 64), run.reward)),
+        norm_obs=False,
+        gamma=EXPLORING["gamma"],
     )
     fresh = maze_ppo(paid, there, seed + 100, EXPLORING).learn(steps)
     found = {

@@ -41,7 +41,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
 
 from advlearn.data.files import find
-from advlearn.imitation import Imitation, imitate, load_demonstrations
+from advlearn.imitation import ImitationResult, imitate, load_demonstrations
 
 SEEDS = (0, 1, 2)
 # Name of the demonstrations to id, kept pairs, steps, objective, settings of `imitate` and of PPO.
@@ -65,7 +65,7 @@ GAMES: dict[str, tuple[str, int, int, str, dict[str, Any], dict[str, Any]]] = {
         {"gamma": 0.995, "gae_lambda": 0.95},
     ),
 }
-UPDATES = 4
+CRITIC_STEPS = 4
 PAPER = [("cartpole", 1), ("acrobot", 1), ("acrobot", 10), ("mountaincar", 1), ("mountaincar", 10)]
 COLUMNS = [
     "part",
@@ -136,8 +136,8 @@ def paper(game: str, episodes: int, seed: int, quick: bool) -> Row:
         objective,
         steps=2048 if quick else steps,
         algorithm=player(game, seed, decaying, scale),
-        every=every,
-        updates=UPDATES,
+        expert_subsample=every,
+        critic_steps=CRITIC_STEPS,
         seed=seed,
         quiet=True,
         **settings,
@@ -176,7 +176,7 @@ def until(seed: int, quick: bool) -> Row:
         seed=seed,
         callbacks=[watch],
         quiet=True,
-        updates=UPDATES,
+        critic_steps=CRITIC_STEPS,
     )
     seconds = watch.seconds or time.process_time() - watch.began - watch.looking
     key = {
@@ -213,7 +213,7 @@ def reference(seed: int) -> Row:
     return {**key, "expert": 500.0, **json.loads(said)}
 
 
-def _cost(run: Imitation, seconds: float) -> Row:
+def _cost(run: ImitationResult, seconds: float) -> Row:
     steps = run.policy.num_timesteps
     return {
         "steps": steps,

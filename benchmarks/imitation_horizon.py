@@ -24,14 +24,14 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
 from advlearn import Adversary
-from advlearn.imitation import Encoder, LearnedReward, Rewarded, record
-from advlearn.imitation.rewards import Form
+from advlearn.imitation import Encoder, LearnedReward, LearnedRewardVecEnv, record
+from advlearn.imitation.rewards.shapes import RewardShape
 
 SEEDS = (0, 1, 2)
 GAMES = ("CartPole-v1", "Acrobot-v1")
-FORMS: tuple[Form, ...] = ("positive", "log", "logit")
+REWARD_SHAPES: tuple[RewardShape, ...] = ("positive", "log", "logit")
 STEPS, GAMMA = 100_000, 0.99
-COLUMNS = ["game", "form", "absorbing", "seed", "return", "random", "length"]
+COLUMNS = ["game", "reward_shape", "absorbing", "seed", "return", "random", "length"]
 
 
 class AtRandom:
@@ -51,7 +51,9 @@ def batched(game: str) -> VecEnv:
     return VecMonitor(StableBaselinesVecEnv(make(game, 64)))
 
 
-def knows_nothing(env: VecEnv, form: Form, absorbing: bool, seed: int) -> LearnedReward:
+def knows_nothing(
+    env: VecEnv, reward_shape: RewardShape, absorbing: bool, seed: int
+) -> LearnedReward:
     """A reward whose critic scores everything 0."""
     space: Any = env.action_space
     seen = record(AtRandom(env, seed), env, 64).transitions()
@@ -60,13 +62,20 @@ def knows_nothing(env: VecEnv, form: Form, absorbing: bool, seed: int) -> Learne
     torch.nn.init.zeros_(critic.weight)
     torch.nn.init.zeros_(critic.bias)
     return LearnedReward(
-        Adversary(critic, "gan"), encoder, seen, form=form, gamma=GAMMA, absorbing=absorbing
+        Adversary(critic, "gan"),
+        encoder,
+        seen,
+        reward_shape=reward_shape,
+        gamma=GAMMA,
+        absorbing=absorbing,
     )
 
 
-def train(game: str, form: Form, absorbing: bool, seed: int, quick: bool) -> Row:
+def train(game: str, reward_shape: RewardShape, absorbing: bool, seed: int, quick: bool) -> Row:
     """One run."""
-    env = Rewarded(batched(game), knows_nothing(batched(game), form, absorbing, seed))
+    env = LearnedRewardVecEnv(
+        batched(game), knows_nothing(batched(game), reward_shape, absorbing, seed)
+    )
     # The scale of rewards only, and no limit to them, as in `imitate`.
     scaled = VecNormalize(env, norm_obs=False, clip_reward=np.inf, gamma=GAMMA)
     settings: dict[str, Any] = {
@@ -82,7 +91,7 @@ def train(game: str, form: Form, absorbing: bool, seed: int, quick: bool) -> Row
     found, lengths = returns(player, game, 2 if quick else 50)
     key: Row = {
         "game": game,
-        "form": form,
+        "reward_shape": reward_shape,
         "absorbing": absorbing,
         "seed": seed,
         "steps": player.num_timesteps,
@@ -101,18 +110,23 @@ def returns(player: PPO, game: str, episodes: int) -> tuple[float, float]:
 def bars(result: Result) -> None:
     """What the demonstration shows, and that the absorbing state takes it away."""
 
-    def mean(name: str, game: str, form: str, absorbing: bool) -> float:
+    def mean(name: str, game: str, reward_shape: str, absorbing: bool) -> float:
         rows = [
             r
             for r in result.rows
-            if (r["game"], r["form"], r["absorbing"]) == (game, form, absorbing)
+            if (r["game"], r["reward_shape"], r["absorbing"]) == (game, reward_shape, absorbing)
         ]
         return float(np.mean([r[name] for r in rows])) if rows else float("nan")
 
-    for form in ("positive", "log"):
-        off = mean("return", "CartPole-v1", form, True) - mean("random", "CartPole-v1", form, True)
+    for reward_shape in ("positive", "log"):
+        off = mean("return", "CartPole-v1", reward_shape, True) - mean(
+            "random", "CartPole-v1", reward_shape, True
+        )
         result.bar(
-            f"CartPole, {form}, absorbing: distance from the random policy", abs(off), "<=", 20.0
+            f"CartPole, {reward_shape}, absorbing: distance from the random policy",
+            abs(off),
+            "<=",
+            20.0,
         )
 
 
@@ -126,7 +140,7 @@ def picture(result: Result) -> None:
         rows = [r for r in result.rows if r["game"] == game]
         for shift, absorbing, mark in ((-0.1, False, "o"), (0.1, True, "s")):
             some = [r for r in rows if r["absorbing"] == absorbing]
-            places = [FORMS.index(r["form"]) + shift for r in some]
+            places = [REWARD_SHAPES.index(r["reward_shape"]) + shift for r in some]
             label = "absorbing state" if absorbing else "episodes end"
             axes.plot(places, [r["return"] for r in some], mark, alpha=0.7, label=label)
         axes.axhline(
@@ -135,7 +149,7 @@ def picture(result: Result) -> None:
             linestyle="--",
             label="before training",
         )
-        axes.set_xticks(range(len(FORMS)), FORMS)
+        axes.set_xticks(range(len(REWARD_SHAPES)), REWARD_SHAPES)
         axes.set(title=f"{game}, no expert data", ylabel="true return")
         axes.legend(fontsize="small")
     figure.savefig(RESULTS / "imitation_horizon.png", dpi=90)
@@ -148,8 +162,8 @@ def main() -> None:
     result = Result("imitation_horizon", quick=options.quick)
     games, seeds = (GAMES[:1], SEEDS[:1]) if options.quick else (GAMES, SEEDS)
     todo: list[dict[str, Any]] = [
-        {"game": game, "form": form, "absorbing": absorbing, "seed": seed}
-        for game in games for form in FORMS for absorbing in (False, True) for seed in seeds
+        {"game": game, "reward_shape": reward_shape, "absorbing": absorbing, "seed": seed}
+        for game in games for reward_shape in REWARD_SHAPES for absorbing in (False, True) for seed in seeds
     ]  # fmt: skip
     if not options.report:
         compute(result, partial(train, quick=options.quick), todo, options.jobs)

@@ -33,7 +33,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
 from advlearn.imitation import Demonstrations, clone_behaviour, imitate, load_demonstrations
-from advlearn.imitation.algorithms import environments
+from advlearn.imitation.sb3.algorithms import environments
 
 SEEDS = (0, 1, 2)
 EVERY = 20
@@ -127,10 +127,10 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
     else:
         on, shared = (
             method == "on-policy",
-            {"every": EVERY, "seed": seed, "out": out, "quiet": True},
+            {"expert_subsample": EVERY, "seed": seed, "out": out, "quiet": True},
         )
         player = ppo(demos, env_id, seed, LOG_STD) if on else sac(demos, env_id, seed)
-        settings: dict[str, Any] = shared if on else shared | {"absorbing": True, "updates": 4}
+        settings: dict[str, Any] = shared if on else shared | {"absorbing": True, "critic_every": 4}
         imitate(demos, objective, algorithm=player, steps=steps, **settings)
     seconds = time.process_time() - began
     found = {

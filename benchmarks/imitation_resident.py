@@ -1,6 +1,6 @@
 """Training steps a second of PPO and of GAIL, with rollouts in numpy and with rollouts that stay on the device.
 
-`numpy` is stable-baselines3's PPO on `StableBaselinesVecEnv`, `resident` is `ResidentPPO` on the
+`numpy` is stable-baselines3's PPO on `StableBaselinesVecEnv`, `resident` is `DevicePPO` on the
 same batch: the same network, 32 steps of each environment, four passes in eight minibatches. Both
 count episodes (`VecMonitor` there). GAIL makes `imitate`'s eight critic steps for each rollout,
 from a scripted expert. What is timed is whole iterations, rollout and training, from the second on:
@@ -21,7 +21,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 
-from advlearn.imitation import Demonstrations, ResidentPPO, imitate
+from advlearn.imitation import Demonstrations, DevicePPO, imitate
 
 GAMES = ("CartPole-v1", "CMaze-v0")
 WAYS = ("numpy", "resident")
@@ -49,7 +49,7 @@ def player(way: str, game: str, envs: int, device: str, steps: int) -> PPO:
         "seed": 0,
     }
     if way == "resident":
-        return ResidentPPO("MlpPolicy", env, device=device, **settings)
+        return DevicePPO("MlpPolicy", env, device=device, **settings)
     return PPO("MlpPolicy", VecMonitor(StableBaselinesVecEnv(env)), device=device, **settings)
 
 

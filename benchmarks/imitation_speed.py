@@ -32,7 +32,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.data.files import find
 from advlearn.imitation import Demonstrations, imitate, load_demonstrations
-from advlearn.imitation.algorithms import ADAM, environments
+from advlearn.imitation.sb3.algorithms import ADAM, environments
 
 PAIRS = 5
 # One rollout and its critic steps before the clock starts, then whole rollouts of either setting.

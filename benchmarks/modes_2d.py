@@ -22,8 +22,8 @@ from torch import nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
-from advlearn.core.grammar import resolve
 from advlearn.core.finite import NonFiniteError
+from advlearn.core.grammar import resolve
 from advlearn.core.trainer import Trainer
 from advlearn.data import ArrayDataset, Batches, Toy, grid, ring
 from advlearn.metrics import mode_report

@@ -22,8 +22,8 @@ from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from torch.nn.functional import cross_entropy, interpolate
 
 from advlearn.core import registry
-from advlearn.core.optim import adam
 from advlearn.core.finite import NonFiniteError
+from advlearn.core.optim import adam
 from advlearn.data import (
     ArrayDataset,
     Batches,

@@ -22,8 +22,7 @@ from harness import Result, Row, arguments, one_thread
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.trainer import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import Batches, load
 from advlearn.nets import MLPCritic, MLPGenerator
 from advlearn.tasks.generate import Generate

@@ -46,8 +46,8 @@ from images import Budget, Watch, classifier, parts
 from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.grammar import resolve
 from advlearn.core.finite import NonFiniteError
+from advlearn.core.grammar import resolve
 from advlearn.core.trainer import Trainer
 from advlearn.metrics import class_report, features
 from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, find_architecture

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 
-from advlearn.imitation import LearnedReward, Rewarded, imitate, record
+from advlearn.imitation import LearnedReward, LearnedRewardVecEnv, imitate, record
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=200_000, help="in each of the two mazes")
@@ -57,9 +57,9 @@ def batch(maze: type[Maze], environments: int = 64) -> StableBaselinesVecEnv:
     return StableBaselinesVecEnv(maze(environments))
 
 
-def learner(venv: VecEnv, seed: int, entropy: float = 0.0) -> PPO:
+def learner(venv: VecEnv, seed: int, ent_coef: float = 0.0) -> PPO:
     """PPO whose rollout is one episode of each environment; its rate falls to zero."""
-    rollout = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "ent_coef": entropy}
+    rollout = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "ent_coef": ent_coef}
     return PPO(
         "MlpPolicy",
         venv,
@@ -89,16 +89,18 @@ figure = Figure(figsize=(4 * len(options.objective), 4), layout="constrained")
 panels = figure.subplots(1, len(options.objective), squeeze=False)[0]
 for axes, objective in zip(panels, options.objective, strict=True):
     player = learner(VecMonitor(batch(CMaze)), seed=0)
-    run = imitate(demos, objective, steps=options.steps, algorithm=player, inputs="state")
+    run = imitate(demos, objective, steps=options.steps, algorithm=player, critic_inputs="state")
     print(
         f"{objective}: the imitating policy in the maze {run.returns(batch(CMaze, 10)).mean():.1f}"
     )
     print(f"  in the mirrored maze {run.returns(batch(CMazeMirrored, 10)).mean():.1f}")
 
-    # AIRL's critic is reward + shaping - log pi of the imitating policy; `Rewarded` pays the reward
+    # AIRL's critic is reward + shaping - log pi of the imitating policy; `LearnedRewardVecEnv` pays the reward
     # alone.
-    paid = VecNormalize(VecMonitor(Rewarded(batch(CMazeMirrored), run.reward)), norm_obs=False)
-    fresh = learner(paid, seed=1, entropy=0.01).learn(options.steps)
+    paid = VecNormalize(
+        VecMonitor(LearnedRewardVecEnv(batch(CMazeMirrored), run.reward)), norm_obs=False
+    )
+    fresh = learner(paid, seed=1, ent_coef=0.01).learn(options.steps)
     there = record(fresh, batch(CMazeMirrored, 10), episodes=10, deterministic=True)
     print(f"  a new policy on the learned reward there {there.expert_return:.1f}")
     show(axes, f"{objective}: {there.expert_return:.1f}", run.reward, there.first(1).observations)

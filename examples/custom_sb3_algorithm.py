@@ -19,7 +19,13 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from torch import nn
 
-from advlearn.imitation import draw, film, imitate, load_demonstrations, record
+from advlearn.imitation import (
+    imitate,
+    load_demonstrations,
+    plot_learning_curve,
+    record,
+    record_video,
+)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=150_000)
@@ -77,10 +83,10 @@ look = EvalCallback(
     warn=False,
 )
 run = imitate(
-    demos, options.objective, steps=options.steps, algorithm=player, updates=4, callbacks=[look]
+    demos, options.objective, steps=options.steps, algorithm=player, critic_steps=4, callbacks=[look]
 )
 
-draw(run, options.picture)
+plot_learning_curve(run, options.picture)
 returns = run.returns("CartPole-v1", episodes=10)
 print(
     f"return {returns.mean():.1f} of {demos.expert_return:.1f}; run.policy is your {type(run.policy).__name__}"
@@ -91,4 +97,4 @@ if look.best_mean_reward > -float("inf"):
     )
     print(f"the best policy on the way: {best:.1f}; it is in {options.best}")
 if options.video:
-    film(run, options.video, env="CartPole-v1")
+    record_video(run, options.video, env="CartPole-v1")

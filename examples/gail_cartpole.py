@@ -12,7 +12,13 @@ import argparse
 import gymnasium
 import numpy as np
 
-from advlearn.imitation import Demonstrations, draw, film, imitate, load_demonstrations
+from advlearn.imitation import (
+    Demonstrations,
+    imitate,
+    load_demonstrations,
+    plot_learning_curve,
+    record_video,
+)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=150_000)
@@ -40,10 +46,10 @@ def rule(seed: int = 0) -> Demonstrations:
 demos = load_demonstrations(options.demos) if options.demos else rule()
 run = imitate(demos, options.objective, steps=options.steps, env="CartPole-v1")
 
-draw(run, options.picture)
+plot_learning_curve(run, options.picture)
 returns = run.returns(episodes=10)
 print(
     f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}"
 )
 if options.video:
-    film(run, options.video)
+    record_video(run, options.video)

@@ -16,7 +16,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from advlearn.imitation import draw, film, imitate, load_demonstrations
+from advlearn.imitation import imitate, load_demonstrations, plot_learning_curve, record_video
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=2_000_000)
@@ -46,7 +46,12 @@ player = PPO(
 )
 try:
     run = imitate(
-        demos, options.objective, steps=options.steps, algorithm=player, every=20, out=options.out
+        demos,
+        options.objective,
+        steps=options.steps,
+        algorithm=player,
+        expert_subsample=20,
+        out=options.out,
     )
 except KeyboardInterrupt:
     raise SystemExit(f"stopped; the same command goes on from {options.out}") from None
@@ -55,10 +60,10 @@ except KeyboardInterrupt:
 # PPO.load("gail_hopper/policy.zip"), and the scale of its observations by
 # VecNormalize.load("gail_hopper/vecnormalize.pkl", venv).
 run.save(options.out)
-draw(run, options.picture)
+plot_learning_curve(run, options.picture)
 returns = run.returns(episodes=16)
 print(
     f"return {returns.mean():.1f} of {demos.expert_return:.1f}; policy: {options.out}; picture: {options.picture}"
 )
 if options.video:
-    film(run, options.video)
+    record_video(run, options.video)

@@ -11,8 +11,7 @@ import argparse
 import torch
 
 import advlearn
-from advlearn.core.trainer import Callback
-from advlearn.core.trainer import Trainer
+from advlearn.core.trainer import Callback, Trainer
 from advlearn.plots import image_table
 from advlearn.training.progress import Progress
 

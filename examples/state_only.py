@@ -17,7 +17,13 @@ from advlearn_envs.sb3 import StableBaselinesVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
-from advlearn.imitation import draw, film, imitate, load_demonstrations, record
+from advlearn.imitation import (
+    imitate,
+    load_demonstrations,
+    plot_learning_curve,
+    record,
+    record_video,
+)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=150_000)
@@ -51,14 +57,19 @@ player = PPO(
     "MlpPolicy", venv, learning_rate=lambda left: 1e-3 * left, seed=0, device="cpu", **rollout
 )
 run = imitate(
-    demos, options.objective, steps=options.steps, algorithm=player, inputs="state-next", updates=4
+    demos,
+    options.objective,
+    steps=options.steps,
+    algorithm=player,
+    critic_inputs="state-next",
+    critic_steps=4,
 )
 
-draw(run, options.picture)
+plot_learning_curve(run, options.picture)
 returns = run.returns(episodes=10)
 print(f"actions in the demonstrations: {demos.actions}")
 print(
     f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}"
 )
 if options.video:
-    film(run, options.video, env=demos.env_id)
+    record_video(run, options.video, env=demos.env_id)

@@ -15,7 +15,7 @@ from advlearn_envs.sb3 import StableBaselinesVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
-from advlearn.imitation import draw, film, imitate, load_demonstrations
+from advlearn.imitation import imitate, load_demonstrations, plot_learning_curve, record_video
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=400_000)
@@ -41,11 +41,11 @@ player = PPO(
 )
 run = imitate(demos, options.objective, steps=options.steps, algorithm=player)
 
-draw(run, options.picture)
+plot_learning_curve(run, options.picture)
 # Measured on gymnasium's own environment, which the batched one agrees with.
 returns = run.returns("Pendulum-v1", episodes=20)
 print(
     f"return {returns.mean():.1f} of {demos.expert_return:.1f}, from {len(demos)} pairs; picture: {options.picture}"
 )
 if options.video:
-    film(run, options.video, env="Pendulum-v1")
+    record_video(run, options.video, env="Pendulum-v1")

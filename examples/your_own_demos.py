@@ -21,10 +21,10 @@ from stable_baselines3.common.vec_env import VecMonitor
 from advlearn.imitation import (
     clone_behaviour,
     draw,
-    film,
     imitate,
     load_demonstrations,
     record,
+    record_video,
     save_demonstrations,
 )
 
@@ -76,11 +76,16 @@ print(f"behaviour cloning: return {cloned:.1f}")
 
 # The same player goes on, from the cloned policy; the environment's reward is hidden from it.
 run = imitate(
-    demos, options.objective, steps=options.steps, algorithm=player, every=every, updates=4
+    demos,
+    options.objective,
+    steps=options.steps,
+    algorithm=player,
+    expert_subsample=every,
+    critic_steps=4,
 )
 draw(run, options.picture)
 print(
     f"then the adversary: {run.returns(episodes=10).mean():.1f} of {demos.expert_return:.1f}; {options.picture}"
 )
 if options.video:
-    film(run, options.video, env=demos.env_id)
+    record_video(run, options.video, env=demos.env_id)

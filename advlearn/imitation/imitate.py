@@ -1,4 +1,4 @@
-"""Adversarial imitation in one call: a stable-baselines3 algorithm learns what a critic cannot tell from the expert."""
+"""Adversarial imitation in one call: a stable-baselines3 algorithm learns from demonstrations."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,207 +12,251 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import device as Device
 from torch import nn
 
-from advlearn.core.adversary import Adversary
-from advlearn.core.chain import Chain
+from advlearn.core.adversary import OptimizerFactory
+from advlearn.core.chain import OptimizerName
+from advlearn.core.checks import check_number
 from advlearn.core.grammar import Spec
+from advlearn.core.inputs import Inputs
 from advlearn.core.interrupt import between_steps
-from advlearn.imitation import algorithms
-from advlearn.imitation.checkpoints import Checkpoints, moments
-from advlearn.imitation.cloning import clone_behaviour
-from advlearn.imitation.critic import ShapedCritic
-from advlearn.imitation.demonstrations import Demonstrations, load_demonstrations
-from advlearn.imitation.environment import compare, examine, id_of
-from advlearn.imitation.fitted import fitted
-from advlearn.imitation.imitation import Imitation
-from advlearn.imitation.layout import Layout
-from advlearn.imitation.learned_reward import LearnedReward
-from advlearn.imitation.methods import Method, method
-from advlearn.imitation.off_policy import OffPolicyReward, Relabelled
-from advlearn.imitation.on_policy import OnPolicyReward
-from advlearn.imitation.recipe import recipe
-from advlearn.imitation.recorded import recorded
-from advlearn.imitation.recording import Recording
-from advlearn.imitation.resident_env import ResidentRecording
-from advlearn.imitation.rewards import Form
-from advlearn.imitation.transitions import Encoder, Images, Inputs, Transitions
-from advlearn.imitation.watch import Watch
-from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, PixelCritic
+from advlearn.core.method import Method
+from advlearn.imitation.behaviour_cloning import clone_behaviour
+from advlearn.imitation.building import RewardSettings, build_reward
+from advlearn.imitation.demonstrations.dataset import Demonstrations
+from advlearn.imitation.demonstrations.layout import Layout
+from advlearn.imitation.demonstrations.loading import load_demonstrations
+from advlearn.imitation.demonstrations.transitions import CriticInputs, Transitions
+from advlearn.imitation.demonstrations.validation import validate_demonstrations
+from advlearn.imitation.on_device.environment import DeviceRecording
+from advlearn.imitation.progress_log import ProgressLog
+from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.rewards.learned_reward import LearnedReward
+from advlearn.imitation.sb3 import algorithms
+from advlearn.imitation.sb3.checkpoints import Checkpoints, moments
+from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
+from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
+from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.sb3.recorder import record_environment
+from advlearn.imitation.sb3.recording import RecordingVecEnv
+from advlearn.imitation.sb3.resume_settings import resume_settings
+from advlearn.imitation.specification import Reward, specify
 from advlearn.training import rng
 
-Ours = OnPolicyReward | OffPolicyReward
+RewardCallback = OnPolicyReward | OffPolicyReward
+# Critic steps for each rollout, and environment steps between two critic updates.
+CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
+BC_STEPS = 2000
 
 
 def imitate(
     demonstrations: Demonstrations | str | Path,
-    objective: Spec = "gail + r1(weight=1)",
+    method: Spec | Method = "gail + r1(weight=1)",
     *,
-    steps: int,
+    steps: int | None = None,
     env: str | VecEnv | None = None,
     algorithm: str | BaseAlgorithm = "ppo",
-    every: int = 1,
-    inputs: Inputs = "state-action",
-    reward: Form | None = None,
+    expert_subsample: int = 1,
+    critic_inputs: CriticInputs = "state-action",
+    reward: Reward | None = None,
     absorbing: bool = False,
-    updates: int = 8,
+    critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
+    critic_lr: float = 1e-3,
+    critic_steps: int | None = None,
+    critic_every: int | None = None,
+    optimizer: OptimizerFactory | OptimizerName | None = None,
     batch_size: int = 256,
-    lr: float = 1e-3,
-    memory: int = 0,
-    entropy: float | None = None,
-    clone: int = 0,
+    critic_replay_size: int = 0,
+    ent_coef: float | None = None,
+    bc_steps: int | None = None,
     device: Device | str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     save_every: int = 10_000,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
-) -> Imitation:
-    r"""Train a policy to do what the demonstrations do.
+) -> ImitationResult:
+    r"""Train a policy to imitate demonstrations.
 
     With pi the policy, pi_E the expert, D the critic and H the causal entropy,
 
     .. math:: \min_\pi \max_D E_{\pi_E}[\log D(s, a)] + E_\pi[\log(1 - D(s, a))] - \lambda H(\pi), \qquad
         H(\pi) = E_\pi[-\log \pi(a \mid s)]
 
-    for ``"gail"``; other methods have other distances of the two. The environment's own reward is
-    recorded and hidden while this trains; the algorithm is an ordinary one again when it returns or
-    raises.
+    for ``"gail"``; other methods minimise other distances between the two. The environment's own
+    reward is recorded but hidden during training. Afterwards the algorithm is an ordinary one
+    again, also if an error is raised.
 
     Args:
         demonstrations: Episodes, or what `load_demonstrations` takes.
-        objective: A method (``"gail"``, ``"vail"``, ``"airl"``, ...; see `methods.METHODS`) or any
-            objective with its own reward, such as ``"hinge + r1"``; more terms may follow a method:
-            ``"gail + gradient_penalty"``. The default is GAIL with R1, which learns far more from
-            as many steps (`imitation_ablation.json`).
-        steps: Environment steps in all.
-        env: Environment id or a vectorised environment; the demonstrations' if None. Not given with
-            an algorithm.
-        algorithm: Name (``"ppo"``, ``"a2c"``, ``"trpo"``, ``"sac"``, ``"td3"``, ``"dqn"``,
-            ``"tqc"``) or an algorithm of stable-baselines3 with its environment, which is used as
-            it is. With `ResidentPPO` the critic, its rewards and all that is recorded stay on the
-            device too.
-        every: Keep every so-manieth pair of an episode.
-        inputs: What the critic sees.
-        reward: Form of the reward, a key of `rewards.FORMS`; the method's if None.
-        absorbing: Let ended episodes go on in an absorbing state, against the bias of a reward with
+        method: A method of the catalogue (``"gail"``, ``"vail"``, ``"airl"``, ...), any objective
+            with its own reward, such as ``"hinge + r1"``, or a `Method`; more terms may follow a
+            method: ``"gail + gradient_penalty"``. The default is GAIL with R1, which learns more
+            in the same number of steps (`imitation_ablation.json`).
+        steps: Environment steps in total; not needed for behaviour cloning.
+        env: Environment id or a vectorised environment; None: that of the demonstrations. Not
+            given together with an algorithm object.
+        algorithm: ``"ppo"``, ``"a2c"``, ``"trpo"``, ``"sac"``, ``"td3"``, ``"dqn"``, ``"tqc"``, or
+            an algorithm of stable-baselines3 with its environment. With `DevicePPO`, the critic,
+            its rewards and all recorded steps stay on the device too.
+        expert_subsample: Keep every n-th transition of each episode.
+        critic_inputs: What the critic reads: ``"state-action"``, ``"state"``, ``"state-next"`` or
+            ``"state-action-next"``.
+        reward: Shape of the reward, a key of `REWARD_SHAPES`, or a function from the critic's
+            scores (N,) to rewards (N,); None: the method's.
+        absorbing: Continue ended episodes in an absorbing state, against the bias of a reward with
             one sign.
-        updates: Critic steps for each rollout; off-policy, environment steps between two of them.
+        critic: A module that scores encoded transitions (N, width), or a function from `Inputs` to
+            one; None: a network sized from the inputs.
+        critic_lr: Learning rate of the critic.
+        critic_steps: Critic steps for each rollout (on-policy; 8 if None) or for each critic
+            update (off-policy; 1 if None).
+        critic_every: Environment steps between two critic updates of an off-policy algorithm; 8 if
+            None.
+        optimizer: Optimizer of the critic: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable
+            from a list of parameters; None: the objective's.
         batch_size: Transitions of each side in a critic step.
-        lr: The critic's learning rate.
-        memory: The policy's newest transitions that the critic learns from; 0 for those of the last
-            rollout. Only for algorithms without a replay buffer, which is one.
-        entropy: Lambda, the weight of the entropy of ``"ppo"`` and ``"a2c"``, in units of the
-            scaled reward; None for the algorithm's own.
-        clone: Steps of behaviour cloning before the first step in the environment; see
-            `clone_behaviour`.
-        device: Device of an algorithm by name and of its critic; None for the CPU, which small
-            networks are fastest on.
-        seed: Seeds everything but an algorithm that is handed over.
-        out: Folder for checkpoints; the same call goes on from the last one there, bit for bit.
-        save_every: Steps of each environment between two checkpoints, at which they are reset: many
-            episodes' worth. With `out`, Ctrl-C stops at the next one, a second Ctrl-C at once.
-        callbacks: More callbacks of stable-baselines3, called after ours: an ``EvalCallback``, for
-            example.
+        critic_replay_size: Number of the policy's newest transitions that the critic learns from;
+            0: those of the last rollout. Off-policy algorithms use their replay buffer.
+        ent_coef: Lambda, the weight of the policy's entropy, for ``"ppo"`` and ``"a2c"`` by name;
+            None: the algorithm's own.
+        bc_steps: Steps of behaviour cloning before the first step in the environment; None: 0, and
+            2,000 with the method ``"bc"``. See `clone_behaviour`.
+        device: Device of an algorithm by name and of its critic; None: the CPU.
+        seed: Seeds everything except an algorithm object.
+        out: Folder for checkpoints; the same call continues from the last one, bit for bit.
+        save_every: Steps of each environment between two checkpoints, at which they are reset;
+            choose several episodes' length. With `out`, Ctrl-C stops at the next checkpoint, a
+            second Ctrl-C at once.
+        callbacks: More callbacks of stable-baselines3, called after those of advlearn.
         quiet: Print nothing.
 
     Returns:
-        The run: `policy` is the algorithm, an ordinary one.
+        The run; its `policy` is the trained algorithm.
 
     Raises:
-        ValueError: An argument is refused, or the demonstrations do not fit the environment; before
-        any training.
-        TypeError: An environment or algorithm that is not supported.
-        KeyboardInterrupt: After Ctrl-C, with `out` when a checkpoint is written.
+        ValueError: If an argument is refused or the demonstrations do not fit the environment,
+            before any training.
+        TypeError: If the environment or algorithm is not supported.
+        KeyboardInterrupt: After Ctrl-C; with `out`, once a checkpoint is written.
 
     Reference:
-        See `methods.METHODS`; entropy: Ho and Ermon, "Generative Adversarial Imitation Learning",
-        2016, eq. 1 and 15.
+        The rows of `advlearn.methods.imitation`; entropy: Ho and Ermon, "Generative Adversarial
+        Imitation Learning", 2016, eq. 1 and 15.
 
     Deviations:
-        The bonus is the entropy in the states that were visited, as PPO and A2C have it: its
-        gradient does not see that an action leads to states of more or less entropy.
+        The bonus is the entropy in the visited states, as in PPO and A2C: its gradient ignores
+        that actions lead to states of different entropy.
     """
-    least_of = (("steps", steps, 1), ("updates", updates, 1), ("batch_size", batch_size, 1))
-    for argument, value, least in (*least_of, ("memory", memory, 0), ("clone", clone, 0)):
-        if value < least:
-            raise ValueError(f"{argument}: expected at least {least}, got {value}")
-    demos = (
-        load_demonstrations(demonstrations)
-        if isinstance(demonstrations, str | Path)
-        else demonstrations
+    specification = specify(method)
+    settings = RewardSettings(
+        expert_subsample=expert_subsample,
+        critic_inputs=specification.options.get("critic_inputs", critic_inputs),
+        reward=specification.reward if reward is None else reward,
+        absorbing=absorbing,
+        critic=critic,
+        critic_lr=critic_lr,
+        optimizer=optimizer,
     )
-    chain, named = method(objective)
+    cloning = BC_STEPS if bc_steps is None and specification.cloning_only else bc_steps or 0
+    if specification.cloning_only:
+        steps = 0
+    elif steps is None:
+        raise ValueError("steps: expected a number of environment steps, got None")
+    for name, value, low in (
+        ("steps", steps, 0 if specification.cloning_only else 1),
+        ("batch_size", batch_size, 1),
+        ("critic_replay_size", critic_replay_size, 0),
+        ("bc_steps", cloning, 0),
+        ("save_every", save_every, 1),
+    ):
+        check_number(name, value, low=low)
+    demos = _loaded(demonstrations)
     with rng.isolated(seed):
-        player = algorithms.build(
-            algorithm, env or demos.env_id or None, seed, entropy=entropy, device=device
+        learner = algorithms.build(
+            algorithm, env or demos.env_id or None, seed, ent_coef=ent_coef, device=device
         )
-        venv = cast(VecEnv, player.get_env())
+        pace = _pace(learner, critic_steps, critic_every)
+        venv = cast(VecEnv, learner.get_env())
         env_id = id_of(venv) or (env if isinstance(env, str) else "")
         compare(demos.env_id, env_id)
-        demos = fitted(demos, player.observation_space, player.action_space)
-        examine(venv)
-        _suits(player, memory, clone)
-        expert = demos.transitions(every, seed=seed).to(player.device)
-        with recorded(player) as recording:
-            learned = _learned(player, expert, chain, named, inputs, reward, absorbing, lr)
-            run = Imitation(player, learned, demos, env_id)
-            watch = Watch(run, steps, quiet=quiet)
-            ours = _callback(player, learned, recording, updates, batch_size, memory, watch)
+        demos = validate_demonstrations(demos, learner.observation_space, learner.action_space)
+        check_env(venv)
+        _check_algorithm(learner, critic_replay_size, cloning)
+        expert = demos.transitions(expert_subsample, seed=seed).to(learner.device)
+        with record_environment(learner) as recording:
+            learned = build_reward(learner, expert, specification, settings)
+            run = ImitationResult(learner, learned, demos, env_id)
+            if specification.cloning_only:
+                _clone(learner, expert, cloning)
+                return run
+            log = ProgressLog(run, steps, quiet=quiet)
+            training = {"batch_size": batch_size, "critic_replay_size": critic_replay_size, **pace}
+            ours = _callback(learner, learned, recording, log, **training)
             if out is None:
-                _clone(player, expert, clone)
-                player.learn(steps, callback=[ours, *callbacks])
+                _clone(learner, expert, cloning)
+                learner.learn(steps, callback=[ours, *callbacks])
             else:
-                shared = {
-                    "every": every,
-                    "inputs": inputs,
-                    "form": learned.form,
-                    "absorbing": absorbing,
-                }
-                shared |= {
-                    "updates": updates,
-                    "batch_size": batch_size,
-                    "lr": lr,
-                    "memory": memory,
-                    "clone": clone,
-                }
-                shared |= {"seed": seed, "save_every": save_every}
-                kept = _checkpoints(
-                    run, ours, Path(out), recipe(repr(chain), player, demos, env_id) | shared
-                )
-                _go_on(
-                    player,
-                    kept,
-                    [ours, kept, *callbacks],
-                    steps,
-                    lambda: _clone(player, expert, clone),
-                )
+                stated = resume_settings(repr(specification.chain), learner, demos, env_id)
+                stated |= settings.stated() | training
+                stated |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
+                kept = _checkpoints(run, ours, Path(out), stated)
+                every = [ours, kept, *callbacks]
+                _continue(learner, kept, every, steps, lambda: _clone(learner, expert, cloning))
         return run
 
 
-def _suits(player: BaseAlgorithm, memory: int, clone: int) -> None:
-    """Refuse what an algorithm cannot do."""
-    name = type(player).__name__
-    if memory and not isinstance(player, OnPolicyAlgorithm):
-        raise ValueError(f"memory: expected 0, since {name} has a replay buffer, got {memory}")
-    if clone and not isinstance(player.policy, ActorCriticPolicy):
+def _loaded(demonstrations: Demonstrations | str | Path) -> Demonstrations:
+    if isinstance(demonstrations, str | Path):
+        return load_demonstrations(demonstrations)
+    return demonstrations
+
+
+def _pace(
+    learner: BaseAlgorithm, critic_steps: int | None, critic_every: int | None
+) -> dict[str, int]:
+    """Return how often the critic is trained; refuse a setting without a meaning."""
+    on_policy = isinstance(learner, OnPolicyAlgorithm)
+    if on_policy and critic_every is not None:
+        raise ValueError(
+            f"critic_every: expected None, since {type(learner).__name__} trains its critic after "
+            f"each rollout, got {critic_every}; set critic_steps, or n_steps of the algorithm"
+        )
+    if critic_steps is None:
+        critic_steps = CRITIC_STEPS_PER_ROLLOUT if on_policy else 1
+    check_number("critic_steps", critic_steps, low=1)
+    if on_policy:
+        return {"critic_steps": critic_steps}
+    critic_every = CRITIC_EVERY if critic_every is None else critic_every
+    check_number("critic_every", critic_every, low=1)
+    return {"critic_steps": critic_steps, "critic_every": critic_every}
+
+
+def _check_algorithm(learner: BaseAlgorithm, critic_replay_size: int, bc_steps: int) -> None:
+    """Refuse settings that the algorithm has no use for."""
+    name = type(learner).__name__
+    if critic_replay_size and not isinstance(learner, OnPolicyAlgorithm):
+        raise ValueError(
+            f"critic_replay_size: expected 0, since {name} has a replay buffer, got {critic_replay_size}"
+        )
+    if bc_steps and not isinstance(learner.policy, ActorCriticPolicy):
         raise TypeError(
-            f"clone: expected 0 or an algorithm with an actor-critic policy, got {clone} with {name}"
+            f"bc_steps: expected 0 or an algorithm with an actor-critic policy, got {bc_steps} with {name}"
         )
 
 
-def _clone(player: BaseAlgorithm, expert: Transitions, steps: int) -> None:
+def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:
     if not steps:
         return
-    normalise = player.get_vec_normalize_env()
+    normalise = learner.get_vec_normalize_env()
     if normalise is not None:
-        seen = Layout(player.observation_space).unflatten(expert.observations.cpu())
+        seen = Layout(learner.observation_space).unflatten(expert.observations.cpu())
         for name, scale in moments(normalise).items():
             if scale.count < 1:  # has seen nothing yet, and would move away under the cloned policy
                 scale.update((seen[name] if name else seen).numpy())
-    clone_behaviour(player, expert, steps=steps)
+    clone_behaviour(learner, expert, steps=steps)
 
 
-def _go_on(
-    player: BaseAlgorithm,
+def _continue(
+    learner: BaseAlgorithm,
     kept: Checkpoints,
     callbacks: list[BaseCallback],
     steps: int,
@@ -225,12 +269,14 @@ def _go_on(
     with between_steps() as interrupted:
         kept.interrupted = interrupted
         if done < steps:
-            player.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
+            learner.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
     if kept.stopped:
         raise KeyboardInterrupt
 
 
-def _checkpoints(run: Imitation, ours: Ours, folder: Path, shared: dict[str, Any]) -> Checkpoints:
+def _checkpoints(
+    run: ImitationResult, ours: RewardCallback, folder: Path, shared: dict[str, Any]
+) -> Checkpoints:
     if getattr(run.policy, "optimize_memory_usage", False):
         raise ValueError(
             "out: with optimize_memory_usage a reset would change a stored step; expected it False"
@@ -239,79 +285,22 @@ def _checkpoints(run: Imitation, ours: Ours, folder: Path, shared: dict[str, Any
     return Checkpoints(run, ours, folder, shared, seed=shared["seed"], every=every)
 
 
-def _learned(
-    player: BaseAlgorithm,
-    expert: Transitions,
-    chain: Chain,
-    named: Method,
-    inputs: Inputs,
-    form: Form | None,
-    absorbing: bool,
-    lr: float,
-) -> LearnedReward:
-    space: Any = player.action_space
-    choices, first = (int(space.n), int(space.start)) if hasattr(space, "n") else (0, 0)
-    images = Layout(player.observation_space).images
-    encoder = Encoder(expert, choices=choices, first=first, inputs=inputs, images=images)
-    gamma = float(cast(Any, player).gamma)
-    if named.shaped:
-        if not isinstance(player, OnPolicyAlgorithm):
-            raise TypeError(
-                "objective: AIRL's critic needs the policy's log-probability; expected PPO, A2C or TRPO"
-            )
-        critic: nn.Module = ShapedCritic(
-            encoder.width,
-            expert.observations.shape[1] + 1,
-            gamma,
-            images=encoder.images,
-            state_images=encoder.state_images,
-        )
-    else:
-        critic = _critic(encoder.width, encoder.images, chain)
-    adversary = Adversary(critic.to(player.device), chain, lr=lr)
-    log_prob = algorithms.log_prob_of(player) if named.shaped else None
-    return LearnedReward(
-        adversary,
-        encoder,
-        expert,
-        form=named.reward if form is None else form,
-        gamma=gamma,
-        absorbing=absorbing,
-        log_prob=log_prob,
-    )
-
-
-def _critic(width: int, images: Images, chain: Chain) -> nn.Module:
-    objective = chain.required_objective()
-    if getattr(objective, "embedding", "learned") == "identity":
-        return IdentityCritic()
-    if objective.critic_output == "energy":
-        return AutoencoderCritic((width,), code=max(1, width // 2))
-    if objective.critic_output in ("density", "classes"):
-        raise ValueError(
-            f"objective: its critic scores {objective.critic_output!r}, and transitions have neither"
-        )
-    outputs = 16 if objective.critic_output == "vector" else 1
-    if images:
-        return PixelCritic(width, images, outputs)
-    return MLPCritic((width,), out_features=outputs, hidden=(64, 64))
-
-
 def _callback(
-    player: BaseAlgorithm,
+    learner: BaseAlgorithm,
     learned: LearnedReward,
-    recording: Recording | ResidentRecording,
-    updates: int,
+    recording: RecordingVecEnv | DeviceRecording,
+    log: ProgressLog,
+    *,
     batch_size: int,
-    memory: int,
-    watch: Watch,
-) -> Ours:
-    if isinstance(player, OnPolicyAlgorithm):
-        shared: dict[str, Any] = {"updates": updates, "batch_size": batch_size, "look": watch}
-        return OnPolicyReward(learned, recording, memory=memory, **shared)
-    replay = Relabelled(cast(Any, player).replay_buffer, learned, player.policy)
-    cast(Any, player).replay_buffer = replay
-    bottom = cast(Recording, recording)
-    return OffPolicyReward(
-        learned, bottom, replay, every=updates, batch_size=batch_size, look=watch
-    )
+    critic_replay_size: int,
+    **pace: int,
+) -> RewardCallback:
+    if isinstance(learner, OnPolicyAlgorithm):
+        return OnPolicyReward(
+            learned, recording, critic_replay_size=critic_replay_size, batch_size=batch_size,
+            look=log, **pace,
+        )  # fmt: skip
+    replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
+    cast(Any, learner).replay_buffer = replay
+    bottom = cast(RecordingVecEnv, recording)
+    return OffPolicyReward(learned, bottom, replay, batch_size=batch_size, look=log, **pace)

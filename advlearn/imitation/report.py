@@ -7,11 +7,11 @@ import numpy as np
 from PIL.Image import Image
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.imitation.imitation import Imitation, scaled
+from advlearn.imitation.result import ImitationResult, scaled
 from advlearn.training.files import replacing
 
 
-def report(run: Imitation, folder: str | Path, episodes: int = 20) -> None:
+def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None:
     """Save the run in `folder`, draw its learning curve beside it, and print how the policy fares.
 
     Args:
@@ -20,7 +20,7 @@ def report(run: Imitation, folder: str | Path, episodes: int = 20) -> None:
         episodes: Episodes that the return is measured on.
     """
     folder = run.save(folder)
-    draw(run, folder / "curve.png")
+    plot_learning_curve(run, folder / "curve.png")
     found = run.returns(episodes=episodes)
     expert = run.demonstrations.expert_return
     print(
@@ -29,7 +29,7 @@ def report(run: Imitation, folder: str | Path, episodes: int = 20) -> None:
     print(f"policy (stable-baselines3), reward and curve: {folder}")
 
 
-def draw(run: Imitation, path: str | Path) -> None:
+def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
     """Draw the return, which the policy never saw, against environment steps; the expert's as a line."""
     from matplotlib.figure import Figure
 
@@ -48,8 +48,8 @@ def draw(run: Imitation, path: str | Path) -> None:
         figure.savefig(file, dpi=100, format="png")
 
 
-def film(
-    run: Imitation, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0
+def record_video(
+    run: ImitationResult, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0
 ) -> bool:
     """Write an episode of the policy's mode as an animated GIF; where it cannot be drawn, say why in one line.
 
@@ -91,7 +91,7 @@ def film(
     return True
 
 
-def _frames(run: Imitation, venv: VecEnv, seconds: float) -> tuple[list[Image], int]:
+def _frames(run: ImitationResult, venv: VecEnv, seconds: float) -> tuple[list[Image], int]:
     """Pictures of an episode, at most 25 a second, and the milliseconds that each lasts."""
     from PIL.Image import fromarray
 

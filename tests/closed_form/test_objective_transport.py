@@ -9,10 +9,10 @@ from scipy.spatial.distance import cdist
 
 from advlearn.core.grammar import resolve
 from advlearn.functional import transport
+from advlearn.functional.distances import squared_distances
 from advlearn.objectives.assignment import Assignment
 from advlearn.objectives.minibatch_energy import MinibatchEnergy
 from advlearn.objectives.sinkhorn import Sinkhorn
-from advlearn.functional.distances import squared_distances
 from tests.closed_form.objective_cases import met, normal
 
 REAL, FAKE = normal(9, 3), 0.7 * normal(7, 3, seed=1) + 0.5

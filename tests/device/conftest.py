@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from advlearn.imitation import algorithms
+from advlearn.imitation.sb3 import algorithms
 from advlearn.training import device, launch
 from tests.device.second import DEVICE, NAME, SecondDevice
 

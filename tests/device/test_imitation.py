@@ -6,22 +6,28 @@ import pytest
 from advlearn_envs import StableBaselinesVecEnv, make
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 
-from advlearn.imitation import ResidentPPO, imitate
-from advlearn.imitation.methods import METHODS
+from advlearn.imitation import DevicePPO, imitate
+from advlearn.imitation.specification import methods
 from tests.device.second import DEVICE, SecondDevice, devices
 from tests.imitation.test_resident import expert
 
 N, T = 4, 8
 # Where the host waits, none of it in a step: once, once a rollout, and where stable-baselines3
 # reads its losses.
-ONCE = {"resident.py _setup_model", "transitions.py to", "imitate.py _learned"}
-ROLLOUT = {
-    "resident.py collect_rollouts",
-    "resident.py _finish",
-    "resident_env.py take",
-    "watch.py __call__",
+ONCE = {
+    "building.py build_reward",
+    "demonstrations/transitions.py to",
+    "on_device/ppo.py _setup_model",
 }
-ROLLOUT |= {"learned_reward.py figures", "resident_buffer.py _flatten"}
+ROLLOUT = {
+    "on_device/buffer.py _flatten",
+    "on_device/environment.py take",
+    "on_device/ppo.py _finish",
+    "on_device/ppo.py collect_rollouts",
+    "progress_log.py __call__",
+    "rewards/learned_reward.py figures",
+}
+
 ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"imitate.py imitate"}}
 # The critic is built, and the environment looked at.
 ALLOWED |= {
@@ -32,12 +38,14 @@ ALLOWED |= {
 
 
 @pytest.mark.parametrize("game", ["CartPole-v1", "CMaze-v0"])
-@pytest.mark.parametrize("method", [*METHODS, "began", "sinkhorn"])
+@pytest.mark.parametrize(
+    "method", [*(name for name in methods() if name != "bc"), "began", "sinkhorn"]
+)
 def test_with_resident_rollouts_everything_is_there(
     method: str, game: str, second: SecondDevice
 ) -> None:
     env = make(game, N, device=DEVICE)
-    player = ResidentPPO("MlpPolicy", env, device=DEVICE, n_steps=T, batch_size=16, n_epochs=1)
+    player = DevicePPO("MlpPolicy", env, device=DEVICE, n_steps=T, batch_size=16, n_epochs=1)
     second.waits.clear()
     run = imitate(
         expert(make(game, N)), method, steps=2 * N * T, algorithm=player, batch_size=8, quiet=True
@@ -56,7 +64,9 @@ def test_an_algorithm_of_stable_baselines3_keeps_its_device(algorithm: Any) -> N
     settings: dict[str, Any] = {"n_steps": T} if on_policy else {"learning_starts": 10}
     settings |= {} if algorithm is A2C else {"batch_size": 16}
     player = algorithm("MlpPolicy", StableBaselinesVecEnv(make(game, N)), device=DEVICE, **settings)
-    more: dict[str, Any] = {"clone": 2, "memory": 40} if on_policy else {"absorbing": True}
+    more: dict[str, Any] = (
+        {"bc_steps": 2, "critic_replay_size": 40} if on_policy else {"absorbing": True}
+    )
     run = imitate(
         expert(make(game, N)), "gail", steps=64, algorithm=player, batch_size=8, quiet=True, **more
     )

@@ -41,7 +41,7 @@ def test_gymnasium_finds_them_without_an_import_of_ours() -> None:
 @pytest.mark.parametrize("prefix", ["advlearn/", "advlearn_envs:advlearn/"])
 def test_imitation_takes_their_ids_without_an_import_of_ours(prefix: str) -> None:
     pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
-    code = f"from advlearn.imitation.algorithms import environments as made; name = {prefix + 'Pendulum-v1'!r}; "
+    code = f"from advlearn.imitation.sb3.algorithms import environments as made; name = {prefix + 'Pendulum-v1'!r}; "
     assert run(code + "print(made(name, 1, 0).num_envs, type(made(name, 2, 0).venv).__name__)") == (
         "1 StableBaselinesVecEnv"
     )

@@ -14,10 +14,9 @@ from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from advlearn.cli import _METHODS, app
-from advlearn.imitation import FORMS, METHODS
-from advlearn.imitation.algorithms import NAMES
-from advlearn.imitation.methods import method
-from advlearn.imitation.transitions import INPUTS
+from advlearn.imitation import REWARD_SHAPES
+from advlearn.imitation.demonstrations.transitions import INPUTS
+from advlearn.imitation.sb3.algorithms import NAMES
 from advlearn.training.checkpoint import load
 
 
@@ -119,7 +118,7 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
         (("--batch-size", "0"), "batch_size: expected at least 1, got 0"),
         (("--updates", "0"), "updates: expected at least 1, got 0"),
         (("--device", "gpu"), "gpu"),
-        (("--entropy", "0.1", "--algorithm", "dqn"), "entropy: expected none with dqn"),
+        (("--entropy", "0.1", "--algorithm", "dqn"), "ent_coef: expected none with dqn"),
     ):
         code, said = typed(
             "imitate", "--demos", demos, "--steps", "3", "--out", str(tmp_path / "run"), *words
@@ -129,11 +128,11 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
 
 def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
     options = {
-        "inputs": "state",
-        "every": 2,
-        "updates": 3,
-        "memory": 4096,
-        "clone": 2,
+        "critic_inputs": "state",
+        "expert_subsample": 2,
+        "critic_steps": 3,
+        "critic_replay_size": 4096,
+        "bc_steps": 2,
         "batch_size": 32,
         "lr": 0.01,
     }
@@ -157,7 +156,11 @@ def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
     assert code == 0, said
     recipe = load(tmp_path / "run")["recipe"]
     assert {name: recipe[name] for name in options} == options
-    assert (recipe["form"], recipe["absorbing"], recipe["PPO.ent_coef"]) == ("log", True, 0.25)
+    assert (recipe["reward_shape"], recipe["absorbing"], recipe["PPO.ent_coef"]) == (
+        "log",
+        True,
+        0.25,
+    )
 
 
 def test_completion_and_help_know_every_name() -> None:
@@ -168,7 +171,11 @@ def test_completion_and_help_know_every_name() -> None:
         for option in command.commands["fit"].params
         if hasattr(option, "help")
     }
-    for option, names in {"reward": FORMS, "inputs": INPUTS, "algorithm": NAMES}.items():
+    for option, names in {
+        "reward": REWARD_SHAPES,
+        "critic_inputs": INPUTS,
+        "algorithm": NAMES,
+    }.items():
         assert all(name in told[option] for name in names)
 
 
@@ -182,7 +189,7 @@ def test_the_list_has_every_method_and_every_form_of_the_reward() -> None:
     }
     assert (
         by_kind["method"] == set(METHODS)
-        and by_kind["reward"] == set(FORMS)
+        and by_kind["reward"] == set(REWARD_SHAPES)
         and "imitate" in by_kind["task"]
     )
 

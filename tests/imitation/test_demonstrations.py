@@ -10,7 +10,7 @@ pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 from gymnasium import spaces
 
 from advlearn.imitation import Demonstrations, load_demonstrations
-from advlearn.imitation.fitted import fitted
+from advlearn.imitation.demonstrations.validation import validate_demonstrations
 
 
 def counted(lengths: list[int], terminated: list[bool]) -> Demonstrations:
@@ -87,9 +87,11 @@ def test_without_actions_there_are_the_same_states() -> None:
         known.next_observations
     )
     assert steps.actions.shape == (steps.size, 0) and not steps.has_actions and known.has_actions
-    assert fitted(seen, spaces.Box(0, 200, (1,)), spaces.Discrete(2)).actions is None
+    assert (
+        validate_demonstrations(seen, spaces.Box(0, 200, (1,)), spaces.Discrete(2)).actions is None
+    )
     with pytest.raises(TypeError, match="env: expected Discrete or Box actions"):
-        fitted(seen, spaces.Box(0, 200, (1,)), spaces.MultiBinary(2))
+        validate_demonstrations(seen, spaces.Box(0, 200, (1,)), spaces.MultiBinary(2))
 
 
 def test_one_transition_is_refused() -> None:
@@ -170,4 +172,4 @@ def test_demonstrations_of_another_environment_are_refused(
         np.zeros((4, 2)), np.array([0, 1, 0]), np.array([3]), np.array([True]), "Other-v0"
     )
     with pytest.raises((ValueError, TypeError), match=message):
-        fitted(demos, observation_space, action_space)
+        validate_demonstrations(demos, observation_space, action_space)

@@ -15,9 +15,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
-from advlearn.imitation import Demonstrations, ResidentPPO, imitate
-from advlearn.imitation.algorithms import environments
-from advlearn.imitation.environment import compare, examine, id_of
+from advlearn.imitation import Demonstrations, DevicePPO, imitate
+from advlearn.imitation.sb3.algorithms import environments
+from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
 from tests.imitation.counting import Counting, always_one, counting, small
 
 Box = gym.spaces.Box
@@ -27,7 +27,7 @@ def test_an_environment_says_its_id() -> None:
     assert id_of(VecNormalize(make_vec_env("Acrobot-v1", n_envs=2))) == "Acrobot-v1"
     assert id_of(environments("Acrobot-v1", 3, 0)) == "Acrobot-v1"
     assert id_of(VecMonitor(StableBaselinesVecEnv(CMaze(2)))) == "advlearn/CMaze-v0"
-    player: Any = ResidentPPO("MlpPolicy", CMaze(2), n_steps=4, batch_size=8)
+    player: Any = DevicePPO("MlpPolicy", CMaze(2), n_steps=4, batch_size=8)
     assert id_of(player.get_env()) == "advlearn/CMaze-v0"
     assert id_of(counting()) == ""
 
@@ -126,7 +126,7 @@ def test_an_observation_that_does_not_fit_its_space_is_named(
         lambda: Odd(seen, space, first),
     ]
     with pytest.raises(ValueError, match=f"^env: environment 1 returned {message}") as caught:
-        examine(VecMonitor(DummyVecEnv(makers)))
+        check_env(VecMonitor(DummyVecEnv(makers)))
     assert str(caught.value).endswith("first reset" if first else "first step") and "\n" not in str(
         caught.value
     )
@@ -141,19 +141,19 @@ def test_environments_whose_spaces_differ_are_refused_before_training() -> None:
     with pytest.raises(
         ValueError, match=r"^env: expected the action_space Discrete\(2\) of environment 0, got Box"
     ):
-        examine(DummyVecEnv([Counting, lambda: Counting(True)]))
+        check_env(DummyVecEnv([Counting, lambda: Counting(True)]))
 
 
 def test_looking_takes_no_seed_and_counts_no_episode() -> None:
     def first(look: bool) -> Any:
         env = make_vec_env("CartPole-v1", n_envs=2, seed=3)
         if look:
-            examine(env)
+            check_env(env)
         return env.reset()
 
     np.testing.assert_array_equal(first(True), first(False))
     whole = DummyVecEnv([lambda: Monitor(Counting(), allow_early_resets=False)])
-    examine(whole)
+    check_env(whole)
     whole.reset()
 
 

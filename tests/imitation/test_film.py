@@ -10,7 +10,7 @@ from PIL import Image
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from advlearn.imitation import film, imitate
+from advlearn.imitation import imitate, record_video
 from tests.imitation.counting import Counting, always_one, counting, small
 
 
@@ -39,7 +39,7 @@ def test_a_film_shows_one_episode_at_most_25_times_a_second(
 ) -> None:
     run = imitate(always_one(), steps=48, algorithm=small(counting()), quiet=True)
     run.policy.predict = lambda *_, **__: (np.array([1]), None)  # type: ignore[method-assign]
-    assert film(run, tmp_path / "film.gif", env=drawn)
+    assert record_video(run, tmp_path / "film.gif", env=drawn)
     with Image.open(tmp_path / "film.gif") as pictures:
         assert (pictures.n_frames, pictures.info["duration"]) == (
             3,
@@ -55,6 +55,6 @@ def test_a_film_shows_one_episode_at_most_25_times_a_second(
 
 def test_what_cannot_be_drawn_is_said_in_one_line(tmp_path: Path, capsys: Any) -> None:
     run = imitate(always_one(), steps=48, algorithm=small(counting()), quiet=True)
-    assert not film(run, tmp_path / "film.gif", env="Nowhere-v0")
+    assert not record_video(run, tmp_path / "film.gif", env="Nowhere-v0")
     assert "Nowhere-v0 cannot be drawn here" in capsys.readouterr().out
     assert not (tmp_path / "film.gif").exists()

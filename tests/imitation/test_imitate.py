@@ -23,21 +23,21 @@ from advlearn.imitation import (
     Encoder,
     LearnedReward,
     Transitions,
-    algorithms,
     clone_behaviour,
     imitate,
 )
-from advlearn.imitation.methods import METHODS
-from advlearn.imitation.off_policy import Relabelled
-from advlearn.imitation.on_policy import OnPolicyReward
-from advlearn.imitation.recording import Recording
-from advlearn.imitation.return_scale import ReturnScale
+from advlearn.imitation.rewards.return_scale import ReturnScale
+from advlearn.imitation.sb3 import algorithms
+from advlearn.imitation.sb3.off_policy import RelabelingReplayBuffer
+from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.sb3.recording import RecordingVecEnv
+from advlearn.imitation.specification import methods
 from advlearn.training.checkpoint import load
 from tests.imitation.counting import always_one, counting, small
 
 
 def test_the_recording_hides_the_reward_and_keeps_the_last_observation() -> None:
-    env = Recording(counting(1))
+    env = RecordingVecEnv(counting(1))
     assert env.reset()[0, 0] == 0
     for action in (1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0):  # an end at 10, then a cut at 6
         _, rewards, _, infos = env.step(np.array([action]))
@@ -51,7 +51,7 @@ def test_the_recording_hides_the_reward_and_keeps_the_last_observation() -> None
 class Look(BaseCallback):
     """Copies of the rollout buffer, before or after ours has written to it."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: RecordingVecEnv) -> None:
         super().__init__()
         self.recording = recording
 
@@ -69,15 +69,16 @@ class Look(BaseCallback):
 def test_rewards_are_added_to_what_a_time_limit_left_and_advantages_follow() -> None:
     player = small(counting())
     bottom: Any = player.get_env()
-    recording = Recording(bottom)
+    recording = RecordingVecEnv(bottom)
     player.env = recording
     expert = always_one().transitions()
     encoder = Encoder(expert, choices=2)
     adversary = Adversary(torch.nn.Linear(encoder.width, 1), "gan")
-    learned = LearnedReward(adversary, encoder, expert, form="logit", gamma=player.gamma)
+    learned = LearnedReward(adversary, encoder, expert, reward_shape="logit", gamma=player.gamma)
     before, after = Look(recording), Look(recording)
     player.learn(
-        48, callback=[before, OnPolicyReward(learned, recording, updates=0, batch_size=8), after]
+        48,
+        callback=[before, OnPolicyReward(learned, recording, critic_steps=0, batch_size=8), after],
     )
     left, (last_values, dones) = before.seen["rewards"], before.last
     assert (left != 0).any() and not (
@@ -107,7 +108,10 @@ def test_rewards_are_added_to_what_a_time_limit_left_and_advantages_follow() -> 
     )
 
 
-@pytest.mark.parametrize("objective", [*METHODS, "hinge + r1", "ebgan", "energy-distance"])
+@pytest.mark.parametrize(
+    "objective",
+    [*(name for name in methods() if name != "bc"), "hinge + r1", "ebgan", "energy-distance"],
+)
 def test_every_method_runs_on_ppo(objective: str) -> None:
     run = imitate(
         always_one(), objective, steps=96, algorithm=small(counting()), absorbing=True, quiet=True
@@ -134,7 +138,7 @@ def test_other_algorithms_run(kind: str) -> None:
         player = algorithms.named(kind)("MlpPolicy", counting(1, continuous), **shared)
     before = [p.clone() for p in player.policy.parameters()]
     run = imitate(
-        always_one(continuous), steps=60, algorithm=player, updates=5, batch_size=8, quiet=True
+        always_one(continuous), steps=60, algorithm=player, critic_steps=5, batch_size=8, quiet=True
     )
     assert run.reward.adversary.last_losses and run.reward_fn is run.reward
     assert not all(
@@ -148,8 +152,10 @@ def test_replayed_samples_carry_todays_reward_and_the_environments_actions() -> 
     env.envs[0].action_space = env.action_space
     player: Any = SAC("MlpPolicy", env, learning_starts=10, batch_size=8, seed=0, device="cpu")
     buffer = player.replay_buffer
-    run = imitate(always_one(True), steps=40, algorithm=player, updates=5, batch_size=8, quiet=True)
-    relabelled = Relabelled(buffer, run.reward, player.policy)
+    run = imitate(
+        always_one(True), steps=40, algorithm=player, critic_steps=5, batch_size=8, quiet=True
+    )
+    relabelled = RelabelingReplayBuffer(buffer, run.reward, player.policy)
     drawn = relabelled.sample(16)
     steps = relabelled.transitions(drawn)
     assert torch.allclose(drawn.rewards[:, 0], run.reward.of(steps))
@@ -208,14 +214,14 @@ def test_a_seed_fixes_a_run_and_leaves_the_global_generators_alone() -> None:
     [
         ({"algorithm": "ppoo"}, "algorithm: expected one of ppo"),
         ({"algorithm": "ppo"}, "env: expected an environment id, got none"),
-        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"steps": 0}, "steps: expected a finite number of at least 1, got 0"),
         ({"env": "CartPole-v1"}, r"expected observations of shape \(4,\), got \(1,\)"),
         (
             {"objective": "gial + r1"},
-            "objective: unknown name 'gial'; did you mean 'gail' or 'gmmil'",
+            "method: unknown name 'gial'; did you mean 'gail' or 'gmmil'",
         ),
         ({"objective": "predictive", "env": "counting"}, "transitions have neither"),
-        ({"inputs": "actions", "env": "counting"}, "inputs: expected one of state-action"),
+        ({"critic_inputs": "actions", "env": "counting"}, "inputs: expected one of state-action"),
     ],
 )
 def test_bad_input_is_one_line_before_training(settings: dict[str, Any], message: str) -> None:
@@ -286,7 +292,7 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(
     settings: dict[str, Any] = {
         "steps": 7 * 48,
         "seed": 3,
-        "updates": 2,
+        "critic_steps": 2,
         "batch_size": 8,
         "quiet": True,
     }
@@ -353,7 +359,7 @@ def test_a_run_with_a_replay_buffer_ends_where_an_unbroken_one_does(
             "MlpPolicy", counting(1, continuous), seed=0, device="cpu", **copy.deepcopy(settings)
         )
         shared: dict[str, Any] = {
-            "updates": 3,
+            "critic_steps": 3,
             "batch_size": 8,
             "out": tmp_path / folder,
             "save_every": 30,
@@ -391,7 +397,7 @@ def test_ctrl_c_stops_at_the_next_checkpoint_and_the_same_call_ends_where_an_unb
 
     def go(folder: str, *callbacks: BaseCallback) -> Any:
         settings: dict[str, Any] = {
-            "updates": 1,
+            "critic_steps": 1,
             "batch_size": 8,
             "out": tmp_path / folder,
             "save_every": 32,

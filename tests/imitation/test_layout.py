@@ -21,10 +21,10 @@ from advlearn.imitation import (
     imitate,
     load_demonstrations,
 )
-from advlearn.imitation.fitted import fitted
-from advlearn.imitation.layout import Layout, flat
-from advlearn.imitation.recording import Recording
-from advlearn.imitation.sources import from_trajectories, record, save_demonstrations
+from advlearn.imitation.demonstrations.layout import Layout, flat
+from advlearn.imitation.demonstrations.loading import from_trajectories, record, save_demonstrations
+from advlearn.imitation.demonstrations.validation import validate_demonstrations
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.nets import PixelCritic
 
 IMAGE = spaces.Box(0, 255, (8, 8, 3), np.uint8)
@@ -105,7 +105,7 @@ def test_a_dict_becomes_its_parts_by_name_and_comes_back() -> None:
 def test_pixels_are_mapped_to_minus_one_to_one_and_found_in_what_the_critic_sees() -> None:
     seen = torch.randint(0, 256, (5, 192), dtype=torch.uint8)
     steps = Transitions.of(seen, torch.arange(5) % 2, seen.flip(0), torch.zeros(5))
-    encoder = Encoder(steps, choices=2, inputs="state-action-next", images=((0, (3, 8, 8)),))
+    encoder = Encoder(steps, choices=2, critic_inputs="state-action-next", images=((0, (3, 8, 8)),))
     x = encoder(steps)
     assert x.shape == (5, 193 + 2 + 193) and encoder.images == ((0, (3, 8, 8)), (195, (3, 8, 8)))
     assert torch.allclose(x[:, :192], seen / 127.5 - 1, atol=1e-6)
@@ -130,7 +130,7 @@ def test_the_pixel_critic_sees_images_as_images_and_the_rest_as_it_is() -> None:
 @pytest.mark.parametrize("kind", ["image", "dict", "vectors"])
 def test_a_recording_and_demonstrations_agree_on_the_vectors(kind: str) -> None:
     demos = record(SwitchesOn(), lamps(kind), 2)
-    recording = Recording(lamps(kind, 1))
+    recording = RecordingVecEnv(lamps(kind, 1))
     recording.reset()
     for _ in range(4):
         recording.step(np.ones(1, int))
@@ -160,14 +160,16 @@ def test_dict_observations_of_trajectories_are_unwrapped() -> None:
 
 def test_images_with_channels_last_are_turned_as_stable_baselines_turns_them() -> None:
     demos = record(SwitchesOn(), lamps("image"), 2)
-    turned = fitted(demos, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2))
+    turned = validate_demonstrations(
+        demos, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2)
+    )
     assert isinstance(turned.observations, np.ndarray)
     assert turned.observations[0, :, 0, 0].tolist() == [7, 8, 9]
     floats = Demonstrations(
         turned.observations / 255, demos.actions, demos.lengths, demos.terminated
     )
     with pytest.raises(ValueError, match="expected images as uint8 from 0 to 255, got float64"):
-        fitted(floats, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2))
+        validate_demonstrations(floats, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2))
 
 
 @pytest.mark.parametrize("kind", ["image", "dict", "vectors"])
@@ -210,7 +212,7 @@ def test_an_expert_in_sight_is_imitated(kind: str, algorithm: str) -> None:
         )
         steps = 1280
     objective = "airl" if algorithm == "airl" else "gail"
-    imitate(demos, objective, algorithm=player, steps=steps, updates=4, quiet=True)
+    imitate(demos, objective, algorithm=player, steps=steps, critic_steps=4, quiet=True)
     shown: Any = player.get_env().reset()
     actions, _ = player.predict(shown, deterministic=True)
     assert actions.tolist() == [1, 1]

@@ -10,11 +10,11 @@ pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 from torch import nn
 
 from advlearn import Adversary
-from advlearn.imitation import FORMS, Encoder, LearnedReward, Transitions
-from advlearn.imitation.critic import ShapedCritic
-from advlearn.imitation.methods import METHODS, method
-from advlearn.imitation.rewards import sign
-from advlearn.imitation.transitions import FAR
+from advlearn.imitation import REWARD_SHAPES, Encoder, LearnedReward, Transitions
+from advlearn.imitation.demonstrations.transitions import ABSORBING_FLAG
+from advlearn.imitation.rewards.airl_critic import AIRLCritic
+from advlearn.imitation.specification import methods, specify
+from advlearn.imitation.rewards.shapes import sign
 from advlearn.nets import IdentityCritic
 
 
@@ -39,12 +39,12 @@ def test_vectors_are_standardised_by_the_demonstrations_and_a_constant_is_left()
 @pytest.mark.parametrize("inputs", ["state-action", "state", "state-next", "state-action-next"])
 def test_the_absorbing_state_has_the_size_of_a_sample_and_its_flags(inputs: str) -> None:
     some = steps(6, terminated=(5,))
-    encoder = Encoder(some, choices=2, inputs=inputs)  # type: ignore[arg-type]
+    encoder = Encoder(some, choices=2, critic_inputs=inputs)  # type: ignore[arg-type]
     x, beyond = encoder(some), encoder.absorbing(2)
     assert x.shape[1] == beyond.shape[1] == encoder.width
-    assert beyond[0].sum() == FAR * (2 if "next" in inputs else 1)
+    assert beyond[0].sum() == ABSORBING_FLAG * (2 if "next" in inputs else 1)
     if "next" in inputs:  # what follows an end is the absorbing state, whatever was seen last
-        assert x[5, -4:].tolist() == [0, 0, 0, FAR] and (x[:5, -1] == 0).all()
+        assert x[5, -4:].tolist() == [0, 0, 0, ABSORBING_FLAG] and (x[:5, -1] == 0).all()
 
 
 @pytest.mark.parametrize("s", [-3.0, 0.0, 2.0])
@@ -57,16 +57,16 @@ def test_forms_are_their_formulas(s: float) -> None:
         "fairl": -s * math.exp(s),
         "clipped": max(0.0, 1 - 0.25 * (s - 1) ** 2),
     }
-    assert expected.keys() == FORMS.keys()
+    assert expected.keys() == REWARD_SHAPES.keys()
     for name, value in expected.items():
-        found = float(FORMS[name](torch.tensor(s, dtype=torch.float64)))
+        found = float(REWARD_SHAPES[name](torch.tensor(s, dtype=torch.float64)))
         assert found == pytest.approx(value, abs=1e-9)
         assert sign(name) * found >= 0
 
 
 def test_the_critic_of_airl_is_reward_and_shaping_less_the_log_probability() -> None:
     torch.manual_seed(0)
-    critic = ShapedCritic(5, 3, gamma=0.9)
+    critic = AIRLCritic(5, 3, gamma=0.9)
     x, o, after, log_prob = torch.randn(7, 5), torch.randn(7, 3), torch.randn(7, 3), torch.randn(7)
     goes_on = torch.tensor([1.0, 1, 0, 1, 0, 1, 1])
     g, h, h_after = critic.reward(x), critic.potential(o), critic.potential(after)
@@ -84,7 +84,7 @@ def test_an_end_is_paid_the_absorbing_state_for_ever() -> None:
     encoder = Encoder(some, choices=2)
     adversary = linear(encoder)
     plain, absorbing = (
-        LearnedReward(adversary, encoder, some, form="logit", gamma=0.9, absorbing=kind)
+        LearnedReward(adversary, encoder, some, reward_shape="logit", gamma=0.9, absorbing=kind)
         for kind in (False, True)
     )
     beyond = adversary.critic(encoder.absorbing(1))[0, 0]
@@ -99,7 +99,7 @@ def test_the_critic_sees_one_absorbing_state_for_each_end() -> None:
     seen = learned.samples(some)
     assert isinstance(seen, torch.Tensor) and seen.shape[0] == 8
     assert torch.equal(seen[6:], encoder.absorbing(2))
-    shaped = Adversary(ShapedCritic(encoder.width, 4, 0.9), "gan")
+    shaped = Adversary(AIRLCritic(encoder.width, 4, 0.9), "gan")
     learned = LearnedReward(
         shaped, encoder, some, absorbing=True, log_prob=lambda s: torch.zeros(s.size)
     )
@@ -111,9 +111,9 @@ def test_the_critic_sees_one_absorbing_state_for_each_end() -> None:
 def test_an_objective_of_sets_pays_its_witness() -> None:
     expert, policy = steps(40), steps(30, seed=1)
     encoder = Encoder(expert, choices=2)
-    chain, named = method("gmmil")
-    adversary = Adversary(IdentityCritic(), chain)
-    learned = LearnedReward(adversary, encoder, expert, form=named.reward)
+    named = specify("gmmil")
+    adversary = Adversary(IdentityCritic(), named.chain)
+    learned = LearnedReward(adversary, encoder, expert, reward_shape=named.reward)
     real, fake = encoder(expert), encoder(policy)
     witness = adversary.objective.witness(fake, real, fake)  # type: ignore[operator]
     assert torch.allclose(learned.of(policy), witness, atol=1e-6)
@@ -128,10 +128,10 @@ def test_to_an_objective_of_sets_an_end_lasts(objective: str) -> None:
     policy.terminated[[3, 7, 9]] = True
     expert = steps(40)
     encoder = Encoder(expert, choices=2)
-    chain, named = method(objective)
-    adversary = Adversary(IdentityCritic(), chain)
+    named = specify(objective)
+    adversary = Adversary(IdentityCritic(), named.chain)
     learned = LearnedReward(
-        adversary, encoder, expert, form=named.reward, gamma=0.8, absorbing=True
+        adversary, encoder, expert, reward_shape=named.reward, gamma=0.8, absorbing=True
     )
     fake = torch.cat([encoder(once), encoder.absorbing(1)]).repeat(6, 1)
     points = torch.cat([encoder(policy), encoder.absorbing(3)])
@@ -149,18 +149,17 @@ def test_a_trained_critic_pays_the_expert_more() -> None:
     expert = expert._replace(actions=(expert.observations[:, 0] > 3).long())
     policy = policy._replace(actions=(expert.observations[:, 0] <= 3).long())
     learned = LearnedReward(Adversary(nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 1)), "gan", lr=1e-2),
-                            encoder, expert, form="positive")  # fmt: skip
+                            encoder, expert, reward_shape="positive")  # fmt: skip
     for _ in range(200):
         learned.update(policy, 128)
     # The sides differ in their actions alone, so at the optimum D is 1 on one and 0 on the other.
     assert learned.of(expert).median() > 2 > 0.2 > learned.of(policy).median()
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_names_a_chain_a_form_and_its_paper(name: str) -> None:
-    chain, named = method(name)
-    assert named.reward in (*FORMS, "own") and named.paper
-    more = method(f"{name} + r1")[0].regularizers
-    assert [repr(r) for r in more[:-1]] == [repr(r) for r in chain.regularizers] and len(
-        more
-    ) == len(chain.regularizers) + 1
+@pytest.mark.parametrize("name", methods())
+def test_every_method_has_an_objective_a_reward_and_a_paper(name: str) -> None:
+    asked = specify(name)
+    assert asked.reward in (*REWARD_SHAPES, "own") and methods()[name].paper
+    more = specify(f"{name} + r1").chain.regularizers
+    assert [repr(r) for r in more[:-1]] == [repr(r) for r in asked.chain.regularizers]
+    assert repr(more[-1]) == "R1(weight=1.0)"

@@ -12,7 +12,9 @@ pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
+from advlearn.core.method import Method
 from advlearn.imitation import imitate
+from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.training.checkpoint import load
 from tests.imitation.counting import always_one, counting, small
 
@@ -38,10 +40,16 @@ def weights_of(run: Any) -> torch.Tensor:
 
 
 def test_the_critic_learns_from_earlier_rollouts_where_there_is_a_memory() -> None:
-    def found(rollouts: int, memory: int) -> torch.Tensor:
+    def found(rollouts: int, critic_replay_size: int) -> torch.Tensor:
         player = small(counting())
         return weights_of(
-            imitate(always_one(), steps=48 * rollouts, algorithm=player, memory=memory, quiet=True)
+            imitate(
+                always_one(),
+                steps=48 * rollouts,
+                algorithm=player,
+                critic_replay_size=critic_replay_size,
+                quiet=True,
+            )
         )
 
     # Of one rollout both see all; with a place for one rollout there is nothing older.
@@ -53,10 +61,10 @@ def test_a_run_with_a_memory_and_a_cloned_start_resumes_exactly(tmp_path: Any) -
     def go(folder: str, at: int = -1, **settings: Any) -> Any:
         given: dict[str, Any] = {
             "steps": 288,
-            "updates": 2,
+            "critic_steps": 2,
             "batch_size": 8,
-            "memory": 100,
-            "clone": 5,
+            "critic_replay_size": 100,
+            "bc_steps": 5,
             **settings,
         }
         player = small(VecNormalize(counting()))
@@ -71,10 +79,10 @@ def test_a_run_with_a_memory_and_a_cloned_start_resumes_exactly(tmp_path: Any) -
     whole = go("whole")
     with pytest.raises(OSError, match="pulled the plug"):
         go("broken", at=240)
-    held = load(tmp_path / "broken")["ours"]["memory"]
+    held = load(tmp_path / "broken")["ours"]["replay"]
     assert len(held[0]) == 100
     assert torch.equal(weights_of(go("broken")), weights_of(whole))
-    for name, value, was in (("memory", 99, 100), ("clone", 6, 5)):
+    for name, value, was in (("critic_replay_size", 99, 100), ("bc_steps", 6, 5)):
         with pytest.raises(
             ValueError, match=f"holds a run with {name}={was}, got {value}; choose another"
         ):
@@ -83,7 +91,12 @@ def test_a_run_with_a_memory_and_a_cloned_start_resumes_exactly(tmp_path: Any) -
 
 def test_the_same_algorithm_goes_on_like_a_fresh_one(tmp_path: Any) -> None:
     def go(folder: str, player: Any, steps: int) -> Any:
-        shared: dict[str, Any] = {"updates": 2, "batch_size": 8, "save_every": 32, "quiet": True}
+        shared: dict[str, Any] = {
+            "critic_steps": 2,
+            "batch_size": 8,
+            "save_every": 32,
+            "quiet": True,
+        }
         return imitate(always_one(), steps=steps, algorithm=player, out=tmp_path / folder, **shared)
 
     used = small(counting())
@@ -133,7 +146,7 @@ def test_what_differs_in_a_resumed_run_is_named(tmp_path: Any) -> None:
 def test_entropy_is_the_bonus_of_the_algorithm() -> None:
     for kind in ("ppo", "a2c"):
         run = imitate(
-            always_one(), steps=16, algorithm=kind, env=counting(1), entropy=0.25, quiet=True
+            always_one(), steps=16, algorithm=kind, env=counting(1), ent_coef=0.25, quiet=True
         )
         assert run.policy.ent_coef == 0.25  # type: ignore[attr-defined]
     plain = imitate(always_one(), steps=16, algorithm="a2c", env=counting(1), quiet=True)
@@ -143,7 +156,7 @@ def test_entropy_is_the_bonus_of_the_algorithm() -> None:
 def test_a_cloned_start_does_what_the_expert_does_where_the_scale_is_the_experts() -> None:
     for env in (counting(), VecNormalize(counting())):
         player = small(env, learning_rate=0.0)
-        run = imitate(always_one(), steps=48, algorithm=player, clone=400, quiet=True)
+        run = imitate(always_one(), steps=48, algorithm=player, bc_steps=400, quiet=True)
         seen = env.normalize_obs(STATES) if isinstance(env, VecNormalize) else STATES
         assert run.policy.predict(seen, deterministic=True)[0].tolist() == [1] * 5
         with torch.no_grad():
@@ -157,15 +170,18 @@ def test_a_cloned_start_does_what_the_expert_does_where_the_scale_is_the_experts
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"memory": -1}, "memory: expected at least 0, got -1"),
-        ({"clone": -1}, "clone: expected at least 0, got -1"),
         (
-            {"entropy": 0.1, "algorithm": "trpo"},
-            "entropy: expected none with trpo, which has no such bonus, got 0.1",
+            {"critic_replay_size": -1},
+            "critic_replay_size: expected a finite number of at least 0, got -1",
+        ),
+        ({"bc_steps": -1}, "bc_steps: expected a finite number of at least 0, got -1"),
+        (
+            {"ent_coef": 0.1, "algorithm": "trpo"},
+            "ent_coef: expected none with trpo, which has no such bonus, got 0.1",
         ),
         (
-            {"entropy": 0.1, "algorithm": "made"},
-            "entropy: .* an algorithm that is made, got 0.1; set its ent_coef",
+            {"ent_coef": 0.1, "algorithm": "made"},
+            "ent_coef: .* an algorithm that is made, got 0.1; set its ent_coef",
         ),
         (
             {"device": "cpu", "algorithm": "made"},
@@ -173,12 +189,12 @@ def test_a_cloned_start_does_what_the_expert_does_where_the_scale_is_the_experts
         ),
         ({"device": "gpu"}, "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
         (
-            {"memory": 9, "algorithm": "sac"},
-            "memory: expected 0, since SAC has a replay buffer, got 9",
+            {"critic_replay_size": 9, "algorithm": "sac"},
+            "critic_replay_size: expected 0, since SAC has a replay buffer, got 9",
         ),
         (
-            {"clone": 9, "algorithm": "sac"},
-            "clone: expected 0 or an algorithm with an actor-critic .* 9 with SAC",
+            {"bc_steps": 9, "algorithm": "sac"},
+            "bc_steps: expected 0 or an algorithm with an actor-critic .* 9 with SAC",
         ),
     ],
 )
@@ -204,3 +220,62 @@ def test_an_algorithm_by_name_is_on_the_device_that_is_asked_for() -> None:
     assert (
         run.policy.device == torch.device("cpu") == next(run.reward.adversary.parameters()).device
     )
+
+
+def critic_updates(monkeypatch: pytest.MonkeyPatch, algorithm: str, **settings: Any) -> int:
+    """How often the critic is trained in 256 steps."""
+    calls: list[int] = []
+    update = LearnedReward.update
+
+    def counted(self: LearnedReward, policy: Any, batch_size: int) -> torch.Tensor:
+        calls.append(1)
+        return update(self, policy, batch_size)
+
+    monkeypatch.setattr(LearnedReward, "update", counted)
+    env = counting(1, algorithm == "sac")
+    imitate(
+        always_one(algorithm == "sac"), steps=256, env=env, algorithm=algorithm, batch_size=8,
+        quiet=True, **settings,
+    )  # fmt: skip
+    return len(calls)
+
+
+def test_more_critic_steps_train_the_critic_more_on_and_off_policy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, four = (critic_updates(monkeypatch, "ppo", critic_steps=k) for k in (1, 4))
+    assert four == 4 * one > 0
+    once, twice = (critic_updates(monkeypatch, "sac", critic_steps=k) for k in (1, 2))
+    assert twice == 2 * once > 0
+    seldom = critic_updates(monkeypatch, "sac", critic_every=16)
+    assert 0 < seldom < critic_updates(monkeypatch, "sac", critic_every=4)
+
+
+def test_critic_every_is_refused_where_the_critic_learns_after_each_rollout() -> None:
+    with pytest.raises(ValueError, match=r"^critic_every: expected None, since PPO trains"):
+        imitate(always_one(), steps=8, env=counting(), algorithm="ppo", critic_every=4, quiet=True)
+
+
+def test_a_critic_a_reward_and_a_method_of_the_user_are_taken() -> None:
+    asked: list[Any] = []
+
+    def critic(inputs: Any) -> torch.nn.Module:
+        asked.append(inputs)
+        return torch.nn.Linear(inputs.shapes[0][0], 1)
+
+    run = imitate(
+        always_one(), Method("mine", "imitation", "hinge", "A test."), steps=48,
+        algorithm=small(counting()), critic=critic, reward=torch.tanh, optimizer="sgd", quiet=True,
+    )  # fmt: skip
+    assert isinstance(run.reward.adversary.critic, torch.nn.Linear)
+    assert isinstance(run.reward.adversary.optimizer, torch.optim.SGD)
+    assert asked[0].output == "logit"
+    some = always_one().transitions()
+    expected = torch.tanh(run.reward.adversary.score(run.reward.samples(some)))
+    assert torch.equal(run.reward.of(some), expected)
+
+
+def test_behaviour_cloning_needs_no_steps() -> None:
+    run = imitate(always_one(), "bc", algorithm=small(counting()), bc_steps=400, quiet=True)
+    actions, _ = run.policy.predict(np.asarray(always_one().observations), deterministic=True)
+    assert (actions == 1).all()

@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
 from advlearn.data.files import find
-from advlearn.imitation import FORMS, METHODS
-from advlearn.imitation.rewards import sign
-from advlearn.imitation.transitions import INPUTS
+from advlearn.imitation import REWARD_SHAPES, methods, specify
+from advlearn.imitation.demonstrations.transitions import INPUTS
+from advlearn.imitation.rewards.shapes import sign
 
 PAGE = (Path(__file__).parents[2] / "docs" / "imitation.md").read_text()
 
@@ -26,18 +26,21 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_it_has_every_method_with_its_reward() -> None:
-    assert {name.strip("`"): form.strip("`") for name, _, form, _ in rows("Which method")} == {
-        name: method.reward for name, method in METHODS.items()
-    }
+    assert {
+        name.strip("`"): reward_shape.strip("`")
+        for name, _, reward_shape, _ in rows("Which method")
+    } == {name: specify(name).reward for name in methods()}
 
 
 def test_it_has_every_form_of_the_reward_with_its_sign() -> None:
     told = {
-        form.strip("`"): words.partition(":")[0]
-        for form, _, words in rows("The form of the reward")
+        reward_shape.strip("`"): words.partition(":")[0]
+        for reward_shape, _, words in rows("The form of the reward")
     }
     words = {1: "never negative", -1: "never positive", 0: "either"}
-    assert told == {form: words[sign(form)] for form in (*FORMS, "own")}
+    assert told == {
+        reward_shape: words[sign(reward_shape)] for reward_shape in (*REWARD_SHAPES, "own")
+    }
 
 
 def test_it_names_all_inputs() -> None:

@@ -15,10 +15,10 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
 
-from advlearn.imitation import Demonstrations, ResidentPPO, imitate
-from advlearn.imitation.off_policy import Relabelled
-from advlearn.imitation.recorded import recorded
-from advlearn.imitation.recording import Recording
+from advlearn.imitation import Demonstrations, DevicePPO, imitate
+from advlearn.imitation.sb3.off_policy import RelabelingReplayBuffer
+from advlearn.imitation.sb3.recorder import record_environment
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 from tests.imitation.counting import always_one, counting, small
 
 
@@ -46,14 +46,14 @@ def test_normalised_observations_are_recorded_raw_whatever_lies_above(
     scale = VecNormalize(counting())
     during = During()
     player = small(VecMonitor(scale) if monitored else scale)
-    with recorded(player) as recording:
+    with record_environment(player) as recording:
         assert scale.venv is recording and player.env is not recording
         player.learn(48, callback=during)
         steps = recording.take()
     assert {*steps.observations[:, 0].tolist()} <= {*map(float, range(11))} and set(
         during.rewards
     ) == {0.0}
-    assert isinstance(recording, Recording) and scale.venv is recording.venv
+    assert isinstance(recording, RecordingVecEnv) and scale.venv is recording.venv
     assert (
         "the returns of a VecMonitor above VecNormalize are zero" in capsys.readouterr().err
     ) == monitored
@@ -67,7 +67,7 @@ def test_a_replay_buffer_below_a_scale_is_refused(monitored: bool) -> None:
         TypeError, match=r"^env: replayed transitions are raw, and VecNormalize would hide that"
     ):
         imitate(always_one(True), steps=10, algorithm=player, quiet=True)
-    assert not isinstance(scale.venv, Recording)
+    assert not isinstance(scale.venv, RecordingVecEnv)
 
 
 def test_what_reshapes_observations_above_a_scale_is_refused() -> None:
@@ -92,10 +92,12 @@ def test_behind_a_run_the_algorithm_is_paid_the_true_reward_again(stop: bool) ->
                 imitate(always_one(), steps=48, algorithm=player, callbacks=[during], quiet=True)
             except OSError:
                 assert stop
-            assert player.env is before and not isinstance(getattr(before, "venv", None), Recording)
+            assert player.env is before and not isinstance(
+                getattr(before, "venv", None), RecordingVecEnv
+            )
             if not stop and env is not scale:
-                assert isinstance(during.env, Recording) and not isinstance(
-                    during.env.venv, Recording
+                assert isinstance(during.env, RecordingVecEnv) and not isinstance(
+                    during.env.venv, RecordingVecEnv
                 )
             # The zeros of imitation are none of the rewards that a scale has seen.
             assert scale.ret_rms.count < 1 and (scale.returns == 0).all()
@@ -106,7 +108,7 @@ def test_behind_a_run_the_algorithm_is_paid_the_true_reward_again(stop: bool) ->
 
 
 def test_a_resident_algorithm_is_paid_again_too() -> None:
-    player = ResidentPPO("MlpPolicy", CartPole(4), n_steps=16, batch_size=64, n_epochs=1, seed=0)
+    player = DevicePPO("MlpPolicy", CartPole(4), n_steps=16, batch_size=64, n_epochs=1, seed=0)
     rng = np.random.default_rng(0)
     seen = rng.normal(size=(12, 4)).astype(np.float32)
     demos = Demonstrations(seen, rng.integers(0, 2, 10), np.array([5, 5]), np.array([True, False]))
@@ -134,13 +136,13 @@ def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp
         always_one(),
         steps=40,
         algorithm=player,
-        updates=5,
+        critic_steps=5,
         batch_size=8,
         callbacks=[during],
         quiet=True,
     )
     assert (
-        isinstance(during.buffer, Relabelled)
+        isinstance(during.buffer, RelabelingReplayBuffer)
         and player.replay_buffer is buffer
         and buffer.size() == 40
     )
@@ -152,8 +154,10 @@ def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp
     player.load_replay_buffer(tmp_path / "buffer.pkl")
     assert type(player.replay_buffer) is ReplayBuffer and player.replay_buffer.size() == 40
     assert isinstance(copy.deepcopy(during.buffer), ReplayBuffer)
-    with pytest.raises(AttributeError, match="'Relabelled' object has no attribute 'buffer'"):
-        _ = object.__new__(Relabelled).size
+    with pytest.raises(
+        AttributeError, match="'RelabelingReplayBuffer' object has no attribute 'buffer'"
+    ):
+        _ = object.__new__(RelabelingReplayBuffer).size
 
 
 def test_returns_over_several_steps_are_refused() -> None:

@@ -19,11 +19,11 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from advlearn import Adversary
-from advlearn.imitation import Demonstrations, Encoder, LearnedReward, ResidentPPO, imitate
-from advlearn.imitation.on_policy import OnPolicyReward
-from advlearn.imitation.resident_actions import ResidentCategorical
-from advlearn.imitation.resident_buffer import ResidentBuffer
-from advlearn.imitation.resident_env import Counted, ResidentRecording
+from advlearn.imitation import Demonstrations, DevicePPO, Encoder, LearnedReward, imitate
+from advlearn.imitation.on_device.actions import DeviceCategorical
+from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
+from advlearn.imitation.on_device.environment import DeviceRecording, EpisodeCounter
+from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.testing.no_sync import NoSync
 from tests.imitation.counting import counting
 
@@ -83,8 +83,8 @@ def in_numpy(env: BatchedEnv, **settings: Any) -> PPO:
     )
 
 
-def on_device(env: Any, **settings: Any) -> ResidentPPO:
-    return ResidentPPO("MlpPolicy", env, **{**SETTINGS, **settings})
+def on_device(env: Any, **settings: Any) -> DevicePPO:
+    return DevicePPO("MlpPolicy", env, **{**SETTINGS, **settings})
 
 
 class Keep(BaseCallback):
@@ -155,7 +155,9 @@ def test_rollouts_and_what_is_learnt_from_them_are_those_of_stable_baselines3(
 
 def test_advantages_and_returns_by_hand_and_every_row_once() -> None:
     one = spaces.Box(-9, 9, (1,))
-    buffer = ResidentBuffer(3, one, spaces.Discrete(2), "cpu", gae_lambda=0.5, gamma=0.5, n_envs=2)
+    buffer = DeviceRolloutBuffer(
+        3, one, spaces.Discrete(2), "cpu", gae_lambda=0.5, gamma=0.5, n_envs=2
+    )
     rewards, values = [[1, 0], [2, 1], [3, 2]], [[1, 1], [2, 0], [0, 1]]
     starts = [[1, 1], [0, 1], [0, 0]]  # the second environment's episode ended with its first step
     for t in range(3):
@@ -163,7 +165,7 @@ def test_advantages_and_returns_by_hand_and_every_row_once() -> None:
         columns = (torch.tensor(column[t]).float() for column in (rewards, starts, values))
         buffer.add(seen, seen[:, 0].long() % 2, *columns, -seen[:, 0])
     with pytest.raises(RuntimeError, match="get: expected a buffer of 3 steps, got 0"):
-        next(ResidentBuffer(3, one, one, "cpu").get())
+        next(DeviceRolloutBuffer(3, one, one, "cpu").get())
     buffer.compute_returns_and_advantage(torch.tensor([[9.0], [4.0]]), torch.tensor([True, False]))
     # From the end: errors 3, 0, 1 and 3, 1.5, -1; each adds a quarter of what follows, but not over
     # an end.
@@ -187,7 +189,7 @@ def test_a_file_is_one_of_plain_ppo_and_the_other_way_round(tmp_path: Path) -> N
     player = on_device(CartPole(N)).learn(N * T)
     player.save(tmp_path / "ours.zip")
     plain = PPO.load(tmp_path / "ours.zip", device="cpu")
-    assert plain._last_obs is None and not isinstance(plain.rollout_buffer, ResidentBuffer)
+    assert plain._last_obs is None and not isinstance(plain.rollout_buffer, DeviceRolloutBuffer)
     seen = torch.randn(50, 4).numpy()
     assert np.array_equal(
         plain.predict(seen, deterministic=True)[0], player.predict(seen, deterministic=True)[0]
@@ -195,8 +197,8 @@ def test_a_file_is_one_of_plain_ppo_and_the_other_way_round(tmp_path: Path) -> N
     plain.set_env(StableBaselinesVecEnv(CartPole(N)))
     assert plain.learn(N * T).num_timesteps == N * T
     plain.save(tmp_path / "theirs.zip")
-    again = ResidentPPO.load(tmp_path / "theirs.zip", env=CartPole(N + 1))
-    assert isinstance(again.rollout_buffer, ResidentBuffer) and (
+    again = DevicePPO.load(tmp_path / "theirs.zip", env=CartPole(N + 1))
+    assert isinstance(again.rollout_buffer, DeviceRolloutBuffer) and (
         again.learning_rate,
         again.n_steps,
     ) == (3e-3, T)
@@ -215,7 +217,7 @@ def test_imitation_writes_the_rewards_that_it_writes_in_numpy(
         keep = Keep()
         settings: dict[str, Any] = {
             "steps": 2 * N * T,
-            "updates": 2,
+            "critic_steps": 2,
             "batch_size": 8,
             "quiet": True,
         }
@@ -236,7 +238,7 @@ def test_imitation_writes_the_rewards_that_it_writes_in_numpy(
 
 
 def test_the_recording_pays_nothing_and_keeps_what_the_environment_saw() -> None:
-    bare, env = maze(), ResidentRecording(Counted(maze()))
+    bare, env = maze(), DeviceRecording(EpisodeCounter(maze()))
     before = bare.reset(3)
     assert torch.equal(env.reset(3), before) and env.time_limit == 5
     rows, total = [], torch.zeros(N)
@@ -319,8 +321,8 @@ def test_nor_does_the_reward_that_is_learnt_or_the_advantage() -> None:
     demos = expert(cartpole()).transitions()
     encoder = Encoder(demos, choices=2)
     adversary = Adversary(torch.nn.Linear(encoder.width, 1), "gan")
-    learned = LearnedReward(adversary, encoder, demos, form="logit", gamma=player.gamma)
-    ours = OnPolicyReward(learned, player.record(), updates=2, batch_size=8)
+    learned = LearnedReward(adversary, encoder, demos, reward_shape="logit", gamma=player.gamma)
+    ours = OnPolicyReward(learned, player.record(), critic_steps=2, batch_size=8)
     end, before = ours._on_rollout_end, [p.clone() for p in adversary.parameters()]
 
     def guarded() -> None:
@@ -334,7 +336,7 @@ def test_nor_does_the_reward_that_is_learnt_or_the_advantage() -> None:
 
 def test_actions_are_the_draws_of_torch() -> None:
     logits = torch.randn(200, 5)
-    found = ResidentCategorical(5).proba_distribution(logits)
+    found = DeviceCategorical(5).proba_distribution(logits)
     reference = torch.distributions.Categorical(logits=logits)
     torch.manual_seed(1)
     drawn = found.sample()
@@ -356,7 +358,7 @@ def test_a_run_that_broke_off_ends_where_an_unbroken_one_does(tmp_path: Path) ->
         env.step = step  # type: ignore[method-assign]
         settings: dict[str, Any] = {
             "steps": 5 * N * T,
-            "updates": 2,
+            "critic_steps": 2,
             "batch_size": 8,
             "seed": 3,
             "quiet": True,
@@ -434,7 +436,7 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"^policy: expected 'MlpPolicy' or a class, .*, got 'CnnPolicy'$"
     ):
-        ResidentPPO("CnnPolicy", cartpole())
+        DevicePPO("CnnPolicy", cartpole())
     noisy = PPO(
         "MlpPolicy",
         StableBaselinesVecEnv(maze()),
@@ -445,7 +447,7 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
     )
     noisy.save(tmp_path / "noisy.zip")
     with pytest.raises(ValueError, match=r"^use_sde: expected False, got True"):
-        ResidentPPO.load(tmp_path / "noisy.zip")
+        DevicePPO.load(tmp_path / "noisy.zip")
     player = on_device(cartpole())
     with pytest.raises(TypeError, match=wanted + "DummyVecEnv"):
         player.set_env(counting(N))

@@ -20,8 +20,8 @@ from advlearn.imitation import (
     load_reward,
     save_reward,
 )
-from advlearn.imitation.critic import ShapedCritic
-from advlearn.imitation.imitation import scaled
+from advlearn.imitation.result import scaled
+from advlearn.imitation.rewards.airl_critic import AIRLCritic
 from tests.imitation.counting import always_one, counting, small
 
 
@@ -45,25 +45,36 @@ def some() -> Transitions:
 )
 @pytest.mark.parametrize("absorbing", [False, True])
 def test_a_reward_comes_back_the_same(objective: str, absorbing: bool, tmp_path: Any) -> None:
-    run = trained(objective, absorbing=absorbing, inputs="state-next")
+    run = trained(objective, absorbing=absorbing, critic_inputs="state-next")
     run.save(tmp_path)
     back = load_reward(tmp_path)
     assert torch.equal(back.recovered(some()), run.reward.recovered(some()))
-    assert (back.form, back.gamma, back.absorbing) == (run.reward.form, run.reward.gamma, absorbing)
+    assert (back.reward_shape, back.gamma, back.absorbing) == (
+        run.reward.reward_shape,
+        run.reward.gamma,
+        absorbing,
+    )
 
 
-def test_a_critic_of_another_kind_is_refused(tmp_path: Any) -> None:
+def test_a_critic_and_a_reward_of_the_user_are_given_again(tmp_path: Any) -> None:
     expert = always_one().transitions()
     encoder = Encoder(expert, choices=2)
-    reward = LearnedReward(Adversary(torch.nn.Linear(encoder.width, 1), "gan"), encoder, expert)
-    with pytest.raises(TypeError, match="reward: expected a network of advlearn, got Linear"):
-        save_reward(reward, tmp_path / "reward.pt")
+    critic = torch.nn.Linear(encoder.width, 1)
+    reward = LearnedReward(Adversary(critic, "gan"), encoder, expert, reward_shape=torch.tanh)
+    file = save_reward(reward, tmp_path / "reward.pt")
+    with pytest.raises(ValueError, match=r"^critic: .* pass it as critic=$"):
+        load_reward(file)
+    fresh = torch.nn.Linear(encoder.width, 1)
+    with pytest.raises(ValueError, match=r"^reward: .* pass it as reward=$"):
+        load_reward(file, critic=fresh)
+    again = load_reward(file, critic=fresh, reward=torch.tanh)
+    assert torch.equal(again.of(expert), reward.of(expert))
 
 
 @pytest.mark.parametrize("objective", ["airl", "vairl", "airl + instance_noise"])
 def test_what_airl_recovers_is_the_reward_without_shaping_and_policy(objective: str) -> None:
     run = trained(objective)
-    critic = next(m for m in run.reward.adversary.critic.modules() if isinstance(m, ShapedCritic))
+    critic = next(m for m in run.reward.adversary.critic.modules() if isinstance(m, AIRLCritic))
     critic.eval()
     with torch.no_grad():
         expected = critic.reward(run.reward.encoder(some()))

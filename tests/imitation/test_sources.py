@@ -13,7 +13,7 @@ pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 from stable_baselines3 import PPO
 
 from advlearn.imitation import (
-    Rewarded,
+    LearnedRewardVecEnv,
     clone_behaviour,
     from_arrays,
     from_huggingface,
@@ -162,7 +162,9 @@ def test_states_alone_are_saved_and_imitated_by_who_sees_states(tmp_path: Path) 
     states = replace(always_one(), actions=None)
     again = load_demonstrations(save_demonstrations(states, tmp_path / "states.npz"))
     assert again.actions is None and np.array_equal(again.observations, states.observations)
-    run = imitate(again, steps=96, algorithm=small(counting()), inputs="state-next", quiet=True)
+    run = imitate(
+        again, steps=96, algorithm=small(counting()), critic_inputs="state-next", quiet=True
+    )
     assert np.isfinite([row["critic_loss"] for row in run.history]).all()
     run.save(tmp_path)
     assert np.isfinite(
@@ -172,7 +174,7 @@ def test_states_alone_are_saved_and_imitated_by_who_sees_states(tmp_path: Path) 
         (
             "gail",
             "state-action",
-            "inputs: the demonstrations have no actions; expected 'state' or 'state-next'",
+            "critic_inputs: expected 'state' or 'state-next', since the demonstrations have no actions",
         ),
         (
             "airl",
@@ -182,7 +184,12 @@ def test_states_alone_are_saved_and_imitated_by_who_sees_states(tmp_path: Path) 
     ):
         with pytest.raises(ValueError, match=message):
             imitate(
-                states, objective, steps=48, algorithm=small(counting()), inputs=inputs, quiet=True
+                states,
+                objective,
+                steps=48,
+                algorithm=small(counting()),
+                critic_inputs=inputs,
+                quiet=True,
             )  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="demonstrations: expected some with actions to clone"):
         clone_behaviour(small(counting()), states.transitions())
@@ -190,7 +197,7 @@ def test_states_alone_are_saved_and_imitated_by_who_sees_states(tmp_path: Path) 
 
 def test_an_unknown_form_of_the_reward_is_refused_before_training() -> None:
     with pytest.raises(
-        ValueError, match=r"reward: expected one of own, positive, .*, got 'postive'"
+        ValueError, match=r"reward: expected a function or one of own, positive, .*, got 'postive'"
     ):
         imitate(always_one(), steps=48, algorithm=small(counting()), reward="postive", quiet=True)  # type: ignore[arg-type]
 
@@ -203,7 +210,7 @@ def test_a_new_policy_learns_from_a_reward_that_was_learnt() -> None:
         algorithm=small(counting(8), learning_rate=3e-3),
         quiet=True,
     )
-    env = Rewarded(counting(8), learnt.reward)
+    env = LearnedRewardVecEnv(counting(8), learnt.reward)
     before, actions = env.reset(), np.ones(8, np.int64)
     after, paid, _, infos = env.step(actions)
     expected = learnt.reward(before, actions, after, np.zeros(8))
@@ -217,9 +224,9 @@ def test_a_new_policy_learns_from_a_reward_that_was_learnt() -> None:
 
 def test_what_the_experts_of_the_environments_record_is_taken_as_it_is():
     from advlearn_envs.cartpole import CartPole
-    from advlearn_envs.experts import record as recorded
+    from advlearn_envs.experts import record as record_environment
 
-    arrays = recorded(CartPole(3), lambda x: (x[:, 2] > 0).long(), source="leans")
+    arrays = record_environment(CartPole(3), lambda x: (x[:, 2] > 0).long(), source="leans")
     demos = from_arrays(arrays)
     assert demos.episodes == 3 and demos.env_id == "advlearn/CartPole-v1"
     assert len(demos) == int(arrays["episode_lengths"].sum())

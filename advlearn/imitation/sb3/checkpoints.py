@@ -8,9 +8,9 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from advlearn.imitation.imitation import Imitation
-from advlearn.imitation.off_policy import OffPolicyReward
-from advlearn.imitation.on_policy import OnPolicyReward
+from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.sb3.off_policy import OffPolicyReward
+from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.training import checkpoint, rng
 
 # What an algorithm counts or has computed, by attribute; each has some of them.
@@ -41,7 +41,7 @@ class Checkpoints(BaseCallback):
 
     def __init__(
         self,
-        run: Imitation,
+        run: ImitationResult,
         ours: OnPolicyReward | OffPolicyReward,
         folder: Path,
         recipe: dict[str, Any],

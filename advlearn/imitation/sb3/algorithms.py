@@ -14,9 +14,9 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
 
-from advlearn.imitation.environment import bounded
-from advlearn.imitation.layout import Layout
-from advlearn.imitation.transitions import Transitions
+from advlearn.imitation.demonstrations.layout import Layout
+from advlearn.imitation.demonstrations.transitions import Transitions
+from advlearn.imitation.sb3.environment_checks import bounded
 from advlearn.training.device import pick
 
 # Adam as the actor-critic policies of stable-baselines3 set it, in one kernel for all weights.
@@ -38,7 +38,7 @@ def build(
     env: str | VecEnv | None,
     seed: int,
     *,
-    entropy: float | None = None,
+    ent_coef: float | None = None,
     device: torch.device | str | None = None,
 ) -> BaseAlgorithm:
     """The algorithm, with an environment.
@@ -47,7 +47,7 @@ def build(
         algorithm: A name, or the algorithm itself.
         env: What one that is named steps in.
         seed: Seeds one that is named, and its environments.
-        entropy: Weight of the entropy bonus of PPO or A2C by name; None for theirs.
+        ent_coef: Weight of the entropy bonus of PPO or A2C by name; None for theirs.
         device: Device of one that is named; None for the CPU, which its small networks are fastest
             on.
 
@@ -58,7 +58,7 @@ def build(
     """
     if isinstance(algorithm, BaseAlgorithm):
         for argument, value, its in (
-            ("entropy", entropy, "ent_coef"),
+            ("ent_coef", ent_coef, "ent_coef"),
             ("device", device, "device"),
         ):
             if value is not None:
@@ -73,9 +73,9 @@ def build(
     if env is None:
         raise ValueError("env: expected an environment id, got none here or in the demonstrations")
     name, count = NAMES[algorithm]
-    if entropy is not None and name not in ("PPO", "A2C"):
+    if ent_coef is not None and name not in ("PPO", "A2C"):
         raise ValueError(
-            f"entropy: expected none with {algorithm}, which has no such bonus, got {entropy}"
+            f"ent_coef: expected none with {algorithm}, which has no such bonus, got {ent_coef}"
         )
     chosen = pick("cpu" if device is None else device)
     venv = environments(env, count, seed) if isinstance(env, str) else env
@@ -88,7 +88,7 @@ def build(
     settings |= (
         {"n_epochs": 5, "policy_kwargs": {"optimizer_kwargs": ADAM}} if name == "PPO" else {}
     )
-    settings |= {} if entropy is None else {"ent_coef": entropy}
+    settings |= {} if ent_coef is None else {"ent_coef": ent_coef}
     try:
         return named(algorithm)(
             _policy(venv.observation_space), venv, seed=seed, device=chosen, **settings
@@ -115,7 +115,7 @@ def environments(env_id: str, count: int, seed: int) -> VecEnv:
 
 def log_prob_of(player: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
     """The log-probability (N,) that the algorithm's policy gives the actions of transitions."""
-    policy, seen = cast(Any, player.policy), observed(player)
+    policy, seen = cast(Any, player.policy), observation_adapter(player)
 
     @torch.no_grad()
     def log_prob(steps: Transitions) -> Tensor:
@@ -127,7 +127,7 @@ def log_prob_of(player: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
     return log_prob
 
 
-def observed(player: BaseAlgorithm) -> Callable[[Tensor], Any]:
+def observation_adapter(player: BaseAlgorithm) -> Callable[[Tensor], Any]:
     """What a policy is shown of observations that are vectors (N, d): normalised, of its space, on its device."""
     layout, device = Layout(player.observation_space), player.device
     normalise: Any = player.get_vec_normalize_env()

@@ -7,8 +7,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from advlearn.core.optim import adam
-from advlearn.imitation.algorithms import observed
-from advlearn.imitation.transitions import Transitions
+from advlearn.imitation.demonstrations.transitions import Transitions
+from advlearn.imitation.sb3.algorithms import observation_adapter
 
 
 def clone_behaviour(
@@ -49,7 +49,7 @@ def clone_behaviour(
             "demonstrations: expected some with actions to clone, got observations alone"
         )
     pairs = demonstrations.to(policy.device)
-    seen = observed(algorithm)
+    seen = observation_adapter(algorithm)
     optimizer = adam([p for p in policy.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.999))
     policy.set_training_mode(True)
     loss = torch.zeros(())

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import registry, spaces
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.imitation.resident_env import bare
+from advlearn.imitation.on_device.environment import unwrap_batch
 
 
 def id_of(venv: VecEnv) -> str:
@@ -18,7 +18,7 @@ def id_of(venv: VecEnv) -> str:
     try:
         spec = venv.get_attr("spec", 0)[0]
     except (AttributeError, NotImplementedError):  # a batch, which gymnasium did not make
-        return _id_of_batch(bare(getattr(venv.unwrapped, "env", None)))
+        return _id_of_batch(unwrap_batch(getattr(venv.unwrapped, "env", None)))
     return "" if spec is None else str(spec.id)
 
 
@@ -47,7 +47,7 @@ def bounded(space: Any) -> None:
         raise ValueError(f"env: expected actions with finite bounds, got {space}")
 
 
-def examine(venv: VecEnv) -> None:
+def check_env(venv: VecEnv) -> None:
     """Reset each environment, make one step, and refuse what does not fit its space, or spaces that differ.
 
     A seed that waits for the first reset of all goes on waiting. Batches, and whatever else has no

@@ -12,10 +12,10 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.critic_batch import Samples, rows
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Setwise
-from advlearn.imitation.critic import ShapedCritic
-from advlearn.imitation.layout import flat
-from advlearn.imitation.rewards import FORMS, Form
-from advlearn.imitation.transitions import Encoder, Transitions
+from advlearn.imitation.demonstrations.layout import flat
+from advlearn.imitation.demonstrations.transitions import Encoder, Transitions
+from advlearn.imitation.rewards.airl_critic import AIRLCritic
+from advlearn.imitation.rewards.shapes import REWARD_SHAPES, RewardShape
 
 LogProb = Callable[[Transitions], Tensor]
 
@@ -33,10 +33,11 @@ class LearnedReward:
     so that ending and living on are weighed by what the expert did, not by the sign of the reward.
 
     Args:
-        adversary: The critic with its objective; of a `ShapedCritic` if `log_prob` is given.
+        adversary: The critic with its objective; of a `AIRLCritic` if `log_prob` is given.
         encoder: What the critic sees of a transition.
         demonstrations: The expert's transitions, on the critic's device.
-        form: Form of the reward, a key of `rewards.FORMS`, or ``"own"`` for the objective's.
+        reward_shape: Shape of the reward, a key of `REWARD_SHAPES`, a function from scores (N,) to
+            rewards (N,), or ``"own"`` for the objective's reward.
         gamma: Discount.
         absorbing: Whether there is an absorbing state.
         log_prob: The policy's log-probability of the actions of transitions; for AIRL.
@@ -61,13 +62,16 @@ class LearnedReward:
         encoder: Encoder,
         demonstrations: Transitions,
         *,
-        form: Form = "own",
+        reward_shape: RewardShape | Callable[[Tensor], Tensor] = "own",
         gamma: float = 0.99,
         absorbing: bool = False,
         log_prob: LogProb | None = None,
     ) -> None:
-        if form != "own" and form not in FORMS:
-            raise ValueError(f"reward: expected one of own, {', '.join(FORMS)}, got {form!r}")
+        if not callable(reward_shape) and reward_shape not in ("own", *REWARD_SHAPES):
+            raise ValueError(
+                f"reward: expected a function or one of own, {', '.join(REWARD_SHAPES)}, got "
+                f"{reward_shape!r}"
+            )
         if log_prob is not None and not demonstrations.has_actions:
             raise ValueError(
                 "objective: AIRL weighs what the expert did, and the demonstrations have no actions"
@@ -75,7 +79,7 @@ class LearnedReward:
         self.adversary = adversary
         self.encoder = encoder
         self.demonstrations = demonstrations
-        self.form: Form = form
+        self.reward_shape = reward_shape
         self.gamma = gamma
         self.absorbing = absorbing
         self.log_prob = log_prob
@@ -103,7 +107,7 @@ class LearnedReward:
         Reference: Fu et al. 2018, section 6 (disentangled rewards).
         """
         critic = self.adversary.critic
-        shaped = next((part for part in critic.modules() if isinstance(part, ShapedCritic)), None)
+        shaped = next((part for part in critic.modules() if isinstance(part, AIRLCritic)), None)
         if shaped is None:
             return self.of(steps)
         with eval_mode(critic):
@@ -162,8 +166,10 @@ class LearnedReward:
     def _scored(self, steps: Transitions) -> Tensor:
         """The reward at each transition, and at the absorbing state behind each end."""
         samples, objective = self.samples(steps), self.adversary.objective
-        if self.form != "own":
-            return FORMS[self.form](self.adversary.score(samples))
+        if callable(self.reward_shape):
+            return self.reward_shape(self.adversary.score(samples))
+        if self.reward_shape != "own":
+            return REWARD_SHAPES[self.reward_shape](self.adversary.score(samples))
         if objective.pointwise:
             return self.adversary.reward(samples)
         real = self._compared(self.demonstrations)

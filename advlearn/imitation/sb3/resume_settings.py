@@ -1,4 +1,4 @@
-"""What a run of imitation that is resumed must share with the one that broke off: plain values."""
+"""Settings that must match when a run of imitation is resumed, as plain values."""
 
 import hashlib
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from advlearn.imitation.demonstrations import Demonstrations
+from advlearn.imitation.demonstrations.dataset import Demonstrations
 
 # What an algorithm of stable-baselines3 is made with, by attribute; each has some of them.
 SETTINGS = (
@@ -25,7 +25,7 @@ SETTINGS = (
 )
 
 
-def recipe(
+def resume_settings(
     objective: str, player: BaseAlgorithm, demonstrations: Demonstrations, env_id: str
 ) -> dict[str, Any]:
     """Objective, environment, demonstrations by their contents, and the algorithm's main settings by its name."""

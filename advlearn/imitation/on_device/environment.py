@@ -1,4 +1,4 @@
-"""What `ResidentPPO` asks of a batch of environments, and the two wrappers that it puts around one."""
+"""What `DevicePPO` asks of a batch of environments, and the two wrappers that it puts around one."""
 
 import importlib
 import time
@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from torch import Tensor
 
-from advlearn.imitation.transitions import Transitions
+from advlearn.imitation.demonstrations.transitions import Transitions
 
 
 class Stepped(Protocol):
@@ -109,12 +109,12 @@ class BatchWrapper(ABC):
 
 
 @final
-class Counted(BatchWrapper):
+class EpisodeCounter(BatchWrapper):
     """Return and length of the episodes that end, as tensors until someone asks: stable-baselines3's `VecMonitor`.
 
     Example:
         >>> from advlearn_envs import CartPole
-        >>> env = Counted(CartPole(2, time_limit=3))
+        >>> env = EpisodeCounter(CartPole(2, time_limit=3))
         >>> _ = env.reset()
         >>> for _ in range(3):
         ...     _ = env.step(torch.zeros(2, dtype=torch.int64))
@@ -161,12 +161,12 @@ class Counted(BatchWrapper):
 
 
 @final
-class ResidentRecording(BatchWrapper):
-    """Return a reward of zero, and remember each step as the environment saw it: `Recording` for tensors.
+class DeviceRecording(BatchWrapper):
+    """Return a reward of zero, and remember each step as the environment saw it: `RecordingVecEnv` for tensors.
 
     Example:
         >>> from advlearn_envs import CartPole
-        >>> env = ResidentRecording(CartPole(2))
+        >>> env = DeviceRecording(CartPole(2))
         >>> _ = env.reset()
         >>> env.step(torch.ones(2, dtype=torch.int64)).rewards
         tensor([0., 0.])
@@ -202,7 +202,7 @@ class ResidentRecording(BatchWrapper):
         self._steps = []
 
 
-def bare(batch: Any) -> Any:
+def unwrap_batch(batch: Any) -> Any:
     """The batch inside wrappers of this module."""
     while isinstance(batch, BatchWrapper):
         batch = batch.batch
@@ -220,7 +220,7 @@ def vec_env(env: Any) -> VecEnv:
         ValueError: Observations that are no vectors; actions that are neither discrete nor vectors.
     """
     plain = isinstance(env, VecEnv) and not isinstance(env, VecEnvWrapper)
-    batch = bare(getattr(env, "env", None) if plain else env)
+    batch = unwrap_batch(getattr(env, "env", None) if plain else env)
     if not isinstance(batch, Batch):
         wanted = "a BatchedEnv or a StableBaselinesVecEnv around one, without wrappers, which work in numpy"
         raise TypeError(f"env: expected {wanted}, got {type(env).__name__}")
@@ -230,7 +230,7 @@ def vec_env(env: Any) -> VecEnv:
     if not isinstance(done, spaces.Discrete | spaces.Box):
         raise ValueError(f"env: expected actions that are Discrete or a Box, got {done}")
     # By name: the adapter is part of the environments, which whoever has a batch has at hand.
-    made = importlib.import_module("advlearn_envs.sb3").StableBaselinesVecEnv(Counted(batch))
+    made = importlib.import_module("advlearn_envs.sb3").StableBaselinesVecEnv(EpisodeCounter(batch))
     if isinstance(env, VecEnv):
         made._seeds = list(env._seeds)
     return made

@@ -1,17 +1,14 @@
 """Expert demonstrations: episodes in flat arrays, checked when they are read."""
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from advlearn.data.files import find
-from advlearn.imitation.layout import flat
-from advlearn.imitation.transitions import Transitions
+from advlearn.imitation.demonstrations.layout import flat
+from advlearn.imitation.demonstrations.transitions import Transitions
 
 Array = NDArray[Any]
 
@@ -132,46 +129,6 @@ class Demonstrations:
             flat(_each(self.observations, lambda part: part[rows + episode + 1])),
             last & self.terminated[episode],
         )
-
-
-def load_demonstrations(path: str | Path) -> Demonstrations:
-    """Read demonstrations from an npz file of flat arrays, or from a data set by its name; without pickles.
-
-    Args:
-        path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of
-            a file with ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
-            ``actions``, ``env_id`` and ``expert_return_mean``; of a dict space
-            ``observations/name`` for each part. Or ``"minari:ID"`` and ``"hf:NAME"``, for what
-            `from_minari` and `from_huggingface` take.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ImportError: A data set, and the package that loads it is not installed.
-        ValueError: It is cut off, lacks an array, or holds what `Demonstrations` refuses.
-    """
-    name, path = str(path), Path(path)
-    origin, _, dataset = name.partition(":")
-    if origin in ("minari", "hf"):
-        from advlearn.imitation import sources  # late, since it builds on this file
-
-        return (
-            sources.from_minari(dataset)
-            if origin == "minari"
-            else sources.from_huggingface(dataset)
-        )
-    path = (find("demos", f"{name}.npz") if not path.suffix else None) or path
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"demonstrations: there is no file {path}, and no demos/{name}.npz in a data folder"
-        )
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}"
-        ) from None
-    return from_arrays(arrays, str(path))
 
 
 def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrations:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @final
-class ResidentBuffer(RolloutBuffer):
+class DeviceRolloutBuffer(RolloutBuffer):
     r"""T steps of n environments as tensors, advantages and minibatches included; nothing is copied to the host.
 
     .. math:: A_t = \delta_t + \gamma \lambda (1 - end_t) A_{t+1}, \qquad
@@ -29,7 +29,7 @@ class ResidentBuffer(RolloutBuffer):
 
     Example:
         >>> one = spaces.Box(-1, 1, (1,))
-        >>> buffer = ResidentBuffer(2, one, one, "cpu", gae_lambda=1.0, gamma=0.5, n_envs=1)
+        >>> buffer = DeviceRolloutBuffer(2, one, one, "cpu", gae_lambda=1.0, gamma=0.5, n_envs=1)
         >>> for reward in (1.0, 2.0):
         ...     zeros = torch.zeros(1, 1)
         ...     buffer.add(zeros, zeros, torch.tensor([reward]), zeros[0], zeros, zeros[0])

@@ -4,12 +4,12 @@ from typing import Any, final
 
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from advlearn.imitation.learned_reward import LearnedReward
-from advlearn.imitation.recording import Recording
+from advlearn.imitation.rewards.learned_reward import LearnedReward
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 
 @final
-class Rewarded(VecEnvWrapper):
+class LearnedRewardVecEnv(VecEnvWrapper):
     """Pay the recovered reward of each step in place of the true one, which is in ``info["true_reward"]``.
 
     Args:
@@ -20,7 +20,7 @@ class Rewarded(VecEnvWrapper):
     """
 
     def __init__(self, venv: VecEnv, reward: LearnedReward) -> None:
-        self.recording = Recording(venv)
+        self.recording = RecordingVecEnv(venv)
         super().__init__(self.recording)
         self.reward = reward
 

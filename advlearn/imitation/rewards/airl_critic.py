@@ -4,12 +4,12 @@ from typing import final
 
 from torch import Tensor, nn
 
-from advlearn.imitation.transitions import Images
+from advlearn.imitation.demonstrations.transitions import Images
 from advlearn.nets import MLP, Network, PixelCritic
 
 
 @final
-class ShapedCritic(Network):
+class AIRLCritic(Network):
     r"""A reward and a potential, set against the policy.
 
     .. math:: s = g(x) + \gamma\,h(o') - h(o) - \log \pi(a \mid o)
@@ -27,7 +27,7 @@ class ShapedCritic(Network):
 
     Example:
         >>> import torch
-        >>> critic = ShapedCritic(5, 3, gamma=0.9)
+        >>> critic = AIRLCritic(5, 3, gamma=0.9)
         >>> x, o = torch.zeros(4, 5), torch.zeros(4, 3)
         >>> critic(x, o, o, torch.ones(4), torch.zeros(4)).shape
         torch.Size([4])

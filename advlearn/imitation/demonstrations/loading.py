@@ -1,5 +1,6 @@
 """Demonstrations from what people have: a policy to roll out, trajectories of `imitation`, Minari, Hugging Face."""
 
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -7,8 +8,43 @@ from typing import Any, cast
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.imitation.demonstrations import Array, Demonstrations
+from advlearn.data.files import find
+from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, from_arrays
 from advlearn.training.files import replacing
+
+
+def load_demonstrations(path: str | Path) -> Demonstrations:
+    """Read demonstrations from an npz file of flat arrays, or from a data set by its name; without pickles.
+
+    Args:
+        path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of
+            a file with ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
+            ``actions``, ``env_id`` and ``expert_return_mean``; of a dict space
+            ``observations/name`` for each part. Or ``"minari:ID"`` and ``"hf:NAME"``, for what
+            `from_minari` and `from_huggingface` take.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: A data set, and the package that loads it is not installed.
+        ValueError: It is cut off, lacks an array, or holds what `Demonstrations` refuses.
+    """
+    name, path = str(path), Path(path)
+    origin, _, dataset = name.partition(":")
+    if origin in ("minari", "hf"):
+        return from_minari(dataset) if origin == "minari" else from_huggingface(dataset)
+    path = (find("demos", f"{name}.npz") if not path.suffix else None) or path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"demonstrations: there is no file {path}, and no demos/{name}.npz in a data folder"
+        )
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}"
+        ) from None
+    return from_arrays(arrays, str(path))
 
 
 def record(

@@ -7,12 +7,12 @@ from typing import final
 import numpy as np
 from torch import Tensor
 
-from advlearn.imitation.imitation import Imitation
-from advlearn.imitation.rewards import sign
+from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.rewards.shapes import sign
 
 
 @final
-class Watch:
+class ProgressLog:
     """Keep a row of figures at each look; at each tenth of the run, say how it fares.
 
     Args:
@@ -21,7 +21,7 @@ class Watch:
         quiet: Keep the rows, and print nothing.
     """
 
-    def __init__(self, run: Imitation, steps: int, *, quiet: bool) -> None:
+    def __init__(self, run: ImitationResult, steps: int, *, quiet: bool) -> None:
         self.run = run
         self.steps = steps
         self.quiet = quiet
@@ -61,7 +61,7 @@ class Watch:
         return f"; {(self.run.policy.num_timesteps - before) / max(time.monotonic() - then, 1e-9):.0f} steps/s"
 
 
-def remark_on_sign(run: Imitation, lowest: float, highest: float, lengths: set[int]) -> None:
+def remark_on_sign(run: ImitationResult, lowest: float, highest: float, lengths: set[int]) -> None:
     """Say that a reward has one sign where episodes differ in length, which moves a policy whatever the expert did.
 
     Args:
@@ -70,12 +70,15 @@ def remark_on_sign(run: Imitation, lowest: float, highest: float, lengths: set[i
         highest: The largest.
         lengths: Steps of the policy's episodes.
     """
-    form, absorbing = run.reward.form, run.reward.absorbing
-    one_sign = sign(form) if form != "own" else int(lowest >= 0) - int(highest <= 0)
+    reward_shape, absorbing = run.reward.reward_shape, run.reward.absorbing
+    if isinstance(reward_shape, str) and reward_shape != "own":
+        one_sign = sign(reward_shape)
+    else:
+        one_sign = int(lowest >= 0) - int(highest <= 0)
     everywhere = lengths | {int(length) for length in run.demonstrations.lengths}
     if not one_sign or absorbing or len(everywhere) == 1:
         return
     bias = "living on" if one_sign > 0 else "ending early"
-    seen = f"{form!r} paid {lowest:.3g} to {highest:.3g} at first"
+    seen = f"{reward_shape!r} paid {lowest:.3g} to {highest:.3g} at first"
     line = f"of one sign, it pays for {bias} where episodes last {min(everywhere)} to {max(everywhere)} steps"
     print(f"reward: {seen}; {line}; absorbing=True removes the bias", file=sys.stderr)

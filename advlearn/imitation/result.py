@@ -9,14 +9,14 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.imitation.demonstrations import Demonstrations
-from advlearn.imitation.learned_reward import LearnedReward
-from advlearn.imitation.saved import save_reward
+from advlearn.imitation.demonstrations.dataset import Demonstrations
+from advlearn.imitation.rewards.learned_reward import LearnedReward
+from advlearn.imitation.rewards.saving import save_reward
 from advlearn.training.files import replacing
 
 
 @final
-class Imitation:
+class ImitationResult:
     """A policy after imitation.
 
     Args:

@@ -17,13 +17,11 @@ from torch.distributions import Categorical, Normal
 
 
 @final
-class ResidentCategorical(CategoricalDistribution):
+class DeviceCategorical(CategoricalDistribution):
     """Discrete actions, drawn as `torch.multinomial` draws them: the same numbers from the same generator.
 
     Example:
-        >>> found = ResidentCategorical(2).proba_distribution(
-        ...     torch.tensor([[0.0, 9.0], [9.0, 0.0]])
-        ... )
+        >>> found = DeviceCategorical(2).proba_distribution(torch.tensor([[0.0, 9.0], [9.0, 0.0]]))
         >>> found.mode()
         tensor([1, 0])
     """
@@ -41,11 +39,11 @@ class ResidentCategorical(CategoricalDistribution):
 
 
 @final
-class ResidentGaussian(DiagGaussianDistribution):
+class DeviceGaussian(DiagGaussianDistribution):
     """Continuous actions, drawn and scored as stable-baselines3 does it.
 
     Example:
-        >>> ResidentGaussian(2).proba_distribution(torch.zeros(3, 2), torch.zeros(2)).mode().shape
+        >>> DeviceGaussian(2).proba_distribution(torch.zeros(3, 2), torch.zeros(2)).mode().shape
         torch.Size([3, 2])
     """
 
@@ -64,9 +62,9 @@ def resident(distribution: Distribution) -> Distribution:
         TypeError: Another kind than categorical or diagonal Gaussian.
     """
     if type(distribution) is CategoricalDistribution:
-        return ResidentCategorical(distribution.action_dim)
+        return DeviceCategorical(distribution.action_dim)
     if type(distribution) is DiagGaussianDistribution:
-        return ResidentGaussian(distribution.action_dim)
+        return DeviceGaussian(distribution.action_dim)
     raise TypeError(
         f"policy: expected categorical or diagonal Gaussian actions, got {type(distribution).__name__}"
     )

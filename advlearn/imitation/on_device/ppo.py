@@ -12,13 +12,13 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from advlearn.imitation.resident_actions import resident
-from advlearn.imitation.resident_buffer import ResidentBuffer
-from advlearn.imitation.resident_env import Batch, Counted, ResidentRecording, vec_env
+from advlearn.imitation.on_device.actions import resident
+from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
+from advlearn.imitation.on_device.environment import Batch, DeviceRecording, EpisodeCounter, vec_env
 
 
 @final
-class ResidentPPO(PPO):
+class DevicePPO(PPO):
     r"""PPO on a batch of environments: observations, actions and rewards are tensors on the batch's device throughout.
 
     No value is copied to the host inside a step. Where a time limit cut an episode, the value of
@@ -66,7 +66,7 @@ class ResidentPPO(PPO):
 
     Example:
         >>> from advlearn_envs import CartPole
-        >>> player = ResidentPPO(
+        >>> player = DevicePPO(
         ...     "MlpPolicy", CartPole(4), n_steps=8, batch_size=16, n_epochs=1, seed=0
         ... )
         >>> player.learn(64).num_timesteps
@@ -145,9 +145,9 @@ class ResidentPPO(PPO):
         """What `collect_rollouts` steps: the environments, counted and maybe recorded."""
         return cast(Any, self.env).env
 
-    def record(self) -> ResidentRecording:
+    def record(self) -> DeviceRecording:
         """Pay rewards of zero from now on, and remember the steps; episodes are still counted by the true reward."""
-        recording = ResidentRecording(self._counted)
+        recording = DeviceRecording(self._counted)
         cast(Any, self.env).env = recording
         return recording
 
@@ -202,14 +202,18 @@ class ResidentPPO(PPO):
             cut.append((step.truncated & ~step.terminated, step.final_observations))
             obs_tensor = new_obs
             self._last_obs, self._last_episode_starts = cast(Any, obs_tensor), cast(Any, dones)
-        values = self._finish(cast(ResidentBuffer, rollout_buffer), cut, obs_tensor, dones)
+        values = self._finish(cast(DeviceRolloutBuffer, rollout_buffer), cut, obs_tensor, dones)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
     @torch.no_grad()
     def _finish(
-        self, buffer: ResidentBuffer, cut: list[tuple[Tensor, Tensor]], obs: Tensor, dones: Tensor
+        self,
+        buffer: DeviceRolloutBuffer,
+        cut: list[tuple[Tensor, Tensor]],
+        obs: Tensor,
+        dones: Tensor,
     ) -> Tensor:
         """What is left when the last step is made, where the host may wait; returns the values behind it."""
         odd = int((~buffer.log_probs.isfinite()).sum())
@@ -237,9 +241,9 @@ class ResidentPPO(PPO):
         return actions if self._bounds is None else actions.clamp(*self._bounds)
 
     @property
-    def _counted(self) -> Counted:
+    def _counted(self) -> EpisodeCounter:
         batch = self.batch
-        return cast(Counted, batch.batch if isinstance(batch, ResidentRecording) else batch)
+        return cast(EpisodeCounter, batch.batch if isinstance(batch, DeviceRecording) else batch)
 
     def _setup_model(self) -> None:
         if self.use_sde:
@@ -247,7 +251,7 @@ class ResidentPPO(PPO):
                 "use_sde: expected False, got True: gSDE draws its noise by another loop; use PPO"
             )
         # Whatever a file of PPO says.
-        self.rollout_buffer_class, self.rollout_buffer_kwargs = ResidentBuffer, {}
+        self.rollout_buffer_class, self.rollout_buffer_kwargs = DeviceRolloutBuffer, {}
         super()._setup_model()
         self.policy.action_dist = cast(Any, resident(self.policy.action_dist))
         space = self.action_space

@@ -7,11 +7,11 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
-from advlearn.imitation.learned_reward import LearnedReward
-from advlearn.imitation.recording import Recording
-from advlearn.imitation.resident_env import ResidentRecording
-from advlearn.imitation.return_scale import ReturnScale
-from advlearn.imitation.transitions import Memory, Transitions
+from advlearn.imitation.demonstrations.transitions import TransitionMemory, Transitions
+from advlearn.imitation.on_device.environment import DeviceRecording
+from advlearn.imitation.rewards.learned_reward import LearnedReward
+from advlearn.imitation.rewards.return_scale import ReturnScale
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 # Told the rewards that were paid last, before they are scaled.
 Look = Callable[[Tensor], None]
@@ -29,9 +29,9 @@ class OnPolicyReward(BaseCallback):
     Args:
         reward: The learned reward.
         recording: The environment at the bottom of the algorithm's.
-        updates: Critic steps for each rollout.
+        critic_steps: Critic steps for each rollout.
         batch_size: Transitions of each side in a critic step.
-        memory: Transitions of the policy that the critic learns from, the newest ones; 0 for those
+        critic_replay_size: Transitions of the policy that the critic learns from, the newest ones; 0 for those
             of the rollout.
         look: Called after each rollout.
     """
@@ -39,32 +39,32 @@ class OnPolicyReward(BaseCallback):
     def __init__(
         self,
         reward: LearnedReward,
-        recording: Recording | ResidentRecording,
+        recording: RecordingVecEnv | DeviceRecording,
         *,
-        updates: int,
+        critic_steps: int,
         batch_size: int,
-        memory: int = 0,
+        critic_replay_size: int = 0,
         look: Look | None = None,
     ) -> None:
         super().__init__()
         self.reward = reward
         self.recording = recording
-        self.updates = updates
+        self.critic_steps = critic_steps
         self.batch_size = batch_size
-        self.memory = Memory(memory) if memory else None
+        self.replay = TransitionMemory(critic_replay_size) if critic_replay_size else None
         self.look = look
         self.scale = ReturnScale(reward.gamma, recording.num_envs, self._device)
 
     def state_dict(self) -> dict[str, Any]:
         """What is needed to go on: plain numbers and tensors."""
-        held = None if self.memory is None or self.memory.held is None else list(self.memory.held)
-        return {"scale": self.scale.state_dict(), "memory": held}
+        held = None if self.replay is None or self.replay.held is None else list(self.replay.held)
+        return {"scale": self.scale.state_dict(), "replay": held}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.scale.load_state_dict(state["scale"])
-        if self.memory is not None and state["memory"] is not None:
-            self.memory.held = Transitions(*state["memory"]).to(self._device)
+        if self.replay is not None and state["replay"] is not None:
+            self.replay.held = Transitions(*state["replay"]).to(self._device)
 
     def _on_step(self) -> bool:
         return True
@@ -72,10 +72,10 @@ class OnPolicyReward(BaseCallback):
     def _on_rollout_end(self) -> None:
         buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
         steps = self.recording.take().to(self._device)
-        if self.memory is not None:
-            self.memory.add(steps)
-        known = steps if self.memory is None or self.memory.held is None else self.memory.held
-        for _ in range(self.updates):
+        if self.replay is not None:
+            self.replay.add(steps)
+        known = steps if self.replay is None or self.replay.held is None else self.replay.held
+        for _ in range(self.critic_steps):
             self.reward.update(known, self.batch_size)
         # Of numpy or of tensors: this shares the buffer's memory either way.
         held, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)

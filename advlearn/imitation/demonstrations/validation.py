@@ -7,11 +7,11 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 
-from advlearn.imitation.demonstrations import Array, Demonstrations
-from advlearn.imitation.layout import Layout
+from advlearn.imitation.demonstrations.dataset import Array, Demonstrations
+from advlearn.imitation.demonstrations.layout import Layout
 
 
-def fitted(
+def validate_demonstrations(
     demonstrations: Demonstrations, observation_space: Any, action_space: Any
 ) -> Demonstrations:
     """The demonstrations, if they are of an environment with these spaces, with the channels of images first.

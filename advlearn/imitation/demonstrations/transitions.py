@@ -6,14 +6,14 @@ from typing import Any, Literal, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-Inputs = Literal["state-action", "state", "state-next", "state-action-next"]
+CriticInputs = Literal["state-action", "state", "state-next", "state-action-next"]
 # Start and shape (C, H, W) of each image in a vector.
 Images = tuple[tuple[int, tuple[int, ...]], ...]
 # The flag of the absorbing state, in standard deviations of what the expert saw. A critic that may
 # not be steep, by a penalty or because it is small, tells only what lies far apart; with a flag of
 # 1 the absorbing state is nearer to the expert than most of what a beginner sees, and ending is
 # paid like it.
-FAR = 10.0
+ABSORBING_FLAG = 10.0
 INPUTS = ("state-action", "state", "state-next", "state-action-next")
 
 
@@ -71,7 +71,7 @@ class Transitions(NamedTuple):
 
 
 @final
-class Memory:
+class TransitionMemory:
     """The newest transitions, up to a capacity.
 
     Args:
@@ -114,7 +114,7 @@ class Encoder(nn.Module):
         demonstrations: Where the statistics come from.
         choices: Number of discrete actions, counted from `first`; 0 for vectors.
         first: The smallest discrete action.
-        inputs: ``"state-action"``, ``"state"``, ``"state-next"`` (no actions needed) or
+        critic_inputs: ``"state-action"``, ``"state"``, ``"state-next"`` (no actions needed) or
             ``"state-action-next"``.
         images: Start and shape (C, H, W) of each image in an observation; see `layout.Layout`.
 
@@ -143,19 +143,22 @@ class Encoder(nn.Module):
         *,
         choices: int = 0,
         first: int = 0,
-        inputs: Inputs = "state-action",
+        critic_inputs: CriticInputs = "state-action",
         images: Images = (),
     ) -> None:
         super().__init__()
-        if inputs not in INPUTS:
-            raise ValueError(f"inputs: expected one of {', '.join(INPUTS)}, got {inputs!r}")
-        if "action" in inputs and not demonstrations.has_actions:
+        if critic_inputs not in INPUTS:
             raise ValueError(
-                f"inputs: the demonstrations have no actions; expected 'state' or 'state-next', got {inputs!r}"
+                f"critic_inputs: expected one of {', '.join(INPUTS)}, got {critic_inputs!r}"
+            )
+        if "action" in critic_inputs and not demonstrations.has_actions:
+            raise ValueError(
+                "critic_inputs: expected 'state' or 'state-next', since the demonstrations have no "
+                f"actions, got {critic_inputs!r}"
             )
         self.choices = choices
         self.first = first
-        self.inputs: Inputs = inputs
+        self.critic_inputs: CriticInputs = critic_inputs
         self.state_images = images
         mean, scale = _statistics(demonstrations.observations)
         for start, shape in images:
@@ -172,12 +175,16 @@ class Encoder(nn.Module):
         """Size of a vector that comes out."""
         state = self.mean.shape[0] + 1
         action = self.choices or self.action_mean.shape[0]
-        return state + action * ("action" in self.inputs) + state * ("next" in self.inputs)
+        return (
+            state
+            + action * ("action" in self.critic_inputs)
+            + state * ("next" in self.critic_inputs)
+        )
 
     @property
     def images(self) -> Images:
         """Start and shape of each image in a vector that comes out."""
-        if "next" not in self.inputs:
+        if "next" not in self.critic_inputs:
             return self.state_images
         behind = self.width - self.mean.shape[0] - 1
         return self.state_images + tuple(
@@ -192,9 +199,9 @@ class Encoder(nn.Module):
     def forward(self, steps: Transitions) -> Tensor:
         """Vectors (N, width) of transitions."""
         parts = [self.states(steps.observations)]
-        if "action" in self.inputs:
+        if "action" in self.critic_inputs:
             parts.append(self._actions(steps.actions))
-        if "next" in self.inputs:
+        if "next" in self.critic_inputs:
             after = self.states(steps.next_observations)
             parts.append(
                 torch.where(steps.terminated[:, None], self.absorbing_state(steps.size), after)
@@ -204,14 +211,16 @@ class Encoder(nn.Module):
     def absorbing_state(self, n: int) -> Tensor:
         """The absorbing state, as `states` would give it: (n, d + 1)."""
         vector = self.mean.new_zeros(n, self.mean.shape[0] + 1)
-        vector[:, -1] = FAR
+        vector[:, -1] = ABSORBING_FLAG
         return vector
 
     def absorbing(self, n: int) -> Tensor:
         """The vector of the absorbing state, where nothing is seen or done: (n, width)."""
         state = self.absorbing_state(n)
-        rest = self.mean.new_zeros(n, self.width - state.shape[1] * (1 + ("next" in self.inputs)))
-        return torch.cat([state, rest, state] if "next" in self.inputs else [state, rest], 1)
+        rest = self.mean.new_zeros(
+            n, self.width - state.shape[1] * (1 + ("next" in self.critic_inputs))
+        )
+        return torch.cat([state, rest, state] if "next" in self.critic_inputs else [state, rest], 1)
 
     def _actions(self, actions: Tensor) -> Tensor:
         if self.choices:

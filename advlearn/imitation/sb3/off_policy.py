@@ -10,18 +10,18 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import Tensor
 
-from advlearn.imitation.layout import flat
-from advlearn.imitation.learned_reward import LearnedReward
-from advlearn.imitation.on_policy import Look
-from advlearn.imitation.recording import Recording
-from advlearn.imitation.transitions import Transitions
+from advlearn.imitation.demonstrations.layout import flat
+from advlearn.imitation.demonstrations.transitions import Transitions
+from advlearn.imitation.rewards.learned_reward import LearnedReward
+from advlearn.imitation.sb3.on_policy import Look
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 # What a replay buffer of stable-baselines3 stores.
 ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 @final
-class Relabelled:
+class RelabelingReplayBuffer:
     """A replay buffer whose samples carry the learned reward, never one from when they were stored.
 
     What is stored is the true reward, which nothing reads here: behind the run the buffer is an
@@ -117,7 +117,8 @@ class OffPolicyReward(BaseCallback):
         reward: The learned reward.
         recording: The environment at the bottom of the algorithm's.
         replay: The algorithm's buffer.
-        every: Environment steps between two critic steps.
+        critic_steps: Critic steps of each update.
+        critic_every: Environment steps between two updates of the critic.
         batch_size: Transitions of each side in a critic step.
         look: Called every `look_every` steps.
         look_every: Environment steps between two looks.
@@ -126,10 +127,11 @@ class OffPolicyReward(BaseCallback):
     def __init__(
         self,
         reward: LearnedReward,
-        recording: Recording,
-        replay: Relabelled,
+        recording: RecordingVecEnv,
+        replay: RelabelingReplayBuffer,
         *,
-        every: int,
+        critic_steps: int,
+        critic_every: int,
         batch_size: int,
         look: Look | None = None,
         look_every: int = 2000,
@@ -138,11 +140,12 @@ class OffPolicyReward(BaseCallback):
         self.reward = reward
         self.recording = recording
         self.replay = replay
-        self.every = every
+        self.critic_steps = critic_steps
+        self.critic_every = critic_every
         self.batch_size = batch_size
         self.look = look
         self.look_every = look_every
-        self._due = every
+        self._due = critic_every
         self._next_look = look_every
 
     def state_dict(self) -> dict[str, Any]:
@@ -157,12 +160,13 @@ class OffPolicyReward(BaseCallback):
     def _on_step(self) -> bool:
         self.recording.forget()  # the replay buffer remembers for us
         while self.num_timesteps >= self._due:
-            self._due += self.every
+            self._due += self.critic_every
             if (
                 self.replay.buffer.size() > 0
                 and self.num_timesteps > cast(Any, self.model).learning_starts
             ):
-                self.reward.update(self.replay.draw(self.batch_size), self.batch_size)
+                for _ in range(self.critic_steps):
+                    self.reward.update(self.replay.draw(self.batch_size), self.batch_size)
         if self.look is not None and self.num_timesteps >= self._next_look:
             self._next_look += self.look_every
             self.look(self.replay.paid)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-Form = Literal["own", "positive", "log", "logit", "fairl", "clipped"]
+RewardShape = Literal["own", "positive", "log", "logit", "fairl", "clipped"]
 
 
 def positive(s: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def clipped(s: Tensor) -> Tensor:
     return torch.relu(1 - (s - 1).square() / 4)
 
 
-FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+REWARD_SHAPES: dict[str, Callable[[Tensor], Tensor]] = {
     "positive": positive,
     "log": log,
     "logit": logit,
@@ -50,11 +50,11 @@ FORMS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def sign(form: str) -> int:
+def sign(reward_shape: str) -> int:
     """1 where a form is never negative, -1 where it is never positive, else 0.
 
     Example:
         >>> sign("positive"), sign("log"), sign("logit")
         (1, -1, 0)
     """
-    return {"positive": 1, "clipped": 1, "log": -1}.get(form, 0)
+    return {"positive": 1, "clipped": 1, "log": -1}.get(reward_shape, 0)

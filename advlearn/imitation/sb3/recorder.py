@@ -10,14 +10,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from advlearn.imitation.layout import Layout
-from advlearn.imitation.recording import Recording
-from advlearn.imitation.resident import ResidentPPO
-from advlearn.imitation.resident_env import ResidentRecording
+from advlearn.imitation.demonstrations.layout import Layout
+from advlearn.imitation.on_device.environment import DeviceRecording
+from advlearn.imitation.on_device.ppo import DevicePPO
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 
 @contextmanager
-def recorded(player: BaseAlgorithm) -> Iterator[Recording | ResidentRecording]:
+def record_environment(player: BaseAlgorithm) -> Iterator[RecordingVecEnv | DeviceRecording]:
     """Put a recording at the bottom of the algorithm's environments, below any normalisation; take it away behind.
 
     What the algorithm was given is its own again then: the environments with their true reward, the
@@ -26,7 +26,7 @@ def recorded(player: BaseAlgorithm) -> Iterator[Recording | ResidentRecording]:
     Raises:
         TypeError: An order of wrappers in which demonstrations and what is recorded would differ.
     """
-    if isinstance(player, ResidentPPO):
+    if isinstance(player, DevicePPO):
         try:
             yield player.record()
         finally:
@@ -36,7 +36,7 @@ def recorded(player: BaseAlgorithm) -> Iterator[Recording | ResidentRecording]:
     owner: Any = above[-1] if above else player
     name = "venv" if above else "env"
     inner = getattr(owner, name)
-    recording = Recording(inner)
+    recording = RecordingVecEnv(inner)
     _check(player, recording, above)
     scales = [
         (wrapper, wrapper.ret_rms, wrapper.returns)
@@ -70,7 +70,7 @@ def _above(player: BaseAlgorithm) -> list[VecEnvWrapper]:
     return found
 
 
-def _check(player: BaseAlgorithm, recording: Recording, above: list[VecEnvWrapper]) -> None:
+def _check(player: BaseAlgorithm, recording: RecordingVecEnv, above: list[VecEnvWrapper]) -> None:
     if not above:
         return
     if isinstance(player, OffPolicyAlgorithm):

@@ -5,12 +5,12 @@ from typing import Any, final
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from advlearn.imitation.layout import flat
-from advlearn.imitation.transitions import Transitions
+from advlearn.imitation.demonstrations.layout import flat
+from advlearn.imitation.demonstrations.transitions import Transitions
 
 
 @final
-class Recording(VecEnvWrapper):
+class RecordingVecEnv(VecEnvWrapper):
     """Return a reward of zero, and remember each step as the environment saw it.
 
     It stands next to the environment, below any normalisation, so that demonstrations and policy

@@ -1,0 +1,1 @@
+"""Demonstrations: episodes of an expert, read, checked and turned into transitions."""

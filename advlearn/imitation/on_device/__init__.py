@@ -1,0 +1,1 @@
+"""PPO whose rollouts stay on the device of the environments."""

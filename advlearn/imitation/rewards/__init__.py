@@ -1,0 +1,1 @@
+"""Rewards that are learned from demonstrations: critics, shapes, scales and files."""

@@ -1,0 +1,1 @@
+"""What connects learned rewards with the algorithms of stable-baselines3."""
