@@ -13,12 +13,16 @@ from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, fro
 from advlearn.training.files import replacing
 
 
+PACKAGED = Path(__file__).parent / "packaged"
+
+
 def load_demonstrations(path: str | Path) -> Demonstrations:
     """Read demonstrations from an npz file of flat arrays, or from a data set by its name; without pickles.
 
     Args:
-        path: Name of a file in ``demos/`` of a data folder, such as ``"cartpole"``, or the path of
-            a file with ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
+        path: A name such as ``"cartpole"``: a file in ``demos/`` of the data folder that
+            ``ADVLEARN_DATA`` names, else one that ships with advlearn (a few episodes of CartPole,
+            Pendulum, Hopper and HalfCheetah); or the path of a file with ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
             ``actions``, ``env_id`` and ``expert_return_mean``; of a dict space
             ``observations/name`` for each part. Or ``"minari:ID"`` and ``"hf:NAME"``, for what
             `from_minari` and `from_huggingface` take.
@@ -32,10 +36,13 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     origin, _, dataset = name.partition(":")
     if origin in ("minari", "hf"):
         return from_minari(dataset) if origin == "minari" else from_huggingface(dataset)
-    path = (find("demos", f"{name}.npz") if not path.suffix else None) or path
+    if not path.suffix:
+        path = _named(name) or path
     if not path.is_file():
+        shipped = ", ".join(sorted(file.stem for file in PACKAGED.glob("*.npz")))
         raise FileNotFoundError(
-            f"demonstrations: there is no file {path}, and no demos/{name}.npz in a data folder"
+            f"demonstrations: there is no file {path}; expected a path, minari:ID, hf:NAME or a "
+            f"name, of which {shipped} ship with advlearn"
         )
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
@@ -45,6 +52,12 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
             f"demonstrations: {path} is cut off or no npz file of plain arrays: {error}"
         ) from None
     return from_arrays(arrays, str(path))
+
+
+def _named(name: str) -> Path | None:
+    """Return the file of a name, in the data folders or among those that ship with advlearn."""
+    shipped = PACKAGED / f"{name}.npz"
+    return find("demos", f"{name}.npz") or (shipped if shipped.is_file() else None)
 
 
 def record(
