@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advlearn.data import ArrayDataset, TabularDataset
-from advlearn.data.compound import SemiSupervisedDataset
-from advlearn.data.semi_supervised import open_partly
+from advlearn.data import ArrayDataset, SemiSupervisedDataset, TabularDataset, open_semi_supervised
 from advlearn.fitting import fit
 from advlearn.metrics import (
     demographic_parity_difference,
@@ -62,8 +60,8 @@ def test_few_labels_are_measured_on_samples_that_were_not_among_them(capsys: Any
     )
     report(run, "digits:50")
     said = " ".join(capsys.readouterr().out.split())
-    assert "digits, 1747 samples whose labels were not seen: predictions" in said
-    few = open_partly("digits:50").labelled
+    assert "digits, 1747 samples whose labels are held out: predictions" in said
+    few = open_semi_supervised("digits:50").labelled
     assert isinstance(few, ArrayDataset) and evaluate(
         run, SemiSupervisedDataset(few, few)
     ).keys() == {"accuracy on digits, the 50 labels trained on"}
@@ -80,9 +78,7 @@ def test_labels_of_the_unlabelled_part_serve_where_there_are_some(capsys: Any) -
     run = run_of(SemiSupervised(nn.Linear(2, 1), net, latent=2, shape=(1,)))
     report(run, SemiSupervisedDataset(wrong, ArrayDataset(x, y, "all", 2)))
     said = capsys.readouterr().out
-    assert (
-        "all, 8 samples whose labels were not seen" in " ".join(said.split()) and "1.0000" in said
-    )
+    assert "all, 8 samples whose labels are held out" in " ".join(said.split()) and "1.0000" in said
     # Without any, what was measured is what was trained on, and the line says so.
     report(run, SemiSupervisedDataset(wrong, ArrayDataset(x, None, "all")))
     said = capsys.readouterr().out
@@ -97,7 +93,7 @@ def test_a_regressor_has_differences_of_means_between_groups_and_tenths() -> Non
     assert figures["root mean squared error"] == pytest.approx(2.0)
     assert figures["group: mean difference"] == pytest.approx(4.0)  # 2, 6 and 6
     assert (
-        figures["age: mean difference between tenths"]
+        figures["age: mean difference between deciles"]
         == quantile_difference(x[:, 0], AGE)
         == pytest.approx(7.0)
     )
@@ -120,7 +116,7 @@ def test_a_classifier_has_differences_of_rates_for_three_groups_and_for_numbers(
         == 1.0
     )
     assert (
-        figures["age: demographic parity difference between tenths"]
+        figures["age: demographic parity difference between deciles"]
         == quantile_difference(decided, AGE)
         == 1.0
     )

@@ -3,12 +3,7 @@
 import torch
 from torch import Tensor
 
-
-def describe(value: object) -> str:
-    """Name dtype and shape of what came, for an error message."""
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-    return type(value).__name__
+from advlearn.core.checks import describe_value
 
 
 def rows(name: str, value: Tensor, *, at_least: int = 1, dims: str = "(N, d)") -> Tensor:
@@ -25,16 +20,22 @@ def rows(name: str, value: Tensor, *, at_least: int = 1, dims: str = "(N, d)") -
         ValueError: Another shape, too few rows, or a value that is not finite.
     """
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise TypeError(f"{name}: expected a float tensor of shape {dims}, got {describe(value)}")
+        raise TypeError(
+            f"{name}: expected a float tensor of shape {dims}, got {describe_value(value)}"
+        )
     wanted = 1 if dims.endswith(",)") else dims.count(",") + 1
     if value.ndim != wanted or 0 in value.shape[1:]:
-        raise ValueError(f"{name}: expected a float tensor of shape {dims}, got {describe(value)}")
+        raise ValueError(
+            f"{name}: expected a float tensor of shape {dims}, got {describe_value(value)}"
+        )
     if value.shape[0] < at_least:
-        raise ValueError(f"{name}: expected at least {at_least} samples, got {describe(value)}")
+        raise ValueError(
+            f"{name}: expected at least {at_least} samples, got {describe_value(value)}"
+        )
     if not bool(torch.isfinite(value).all()):
         bad = int((~torch.isfinite(value)).sum())
         raise ValueError(
-            f"{name}: expected finite values, got {bad} NaN or infinite in {describe(value)}"
+            f"{name}: expected finite values, got {bad} NaN or infinite in {describe_value(value)}"
         )
     return value.detach().double()
 
@@ -58,17 +59,10 @@ def pair(
     first, second = rows(names[0], x, at_least=at_least), rows(names[1], y, at_least=at_least)
     if first.shape[1] != second.shape[1]:
         raise ValueError(
-            f"{names[1]}: expected {first.shape[1]} columns as in {names[0]}, got {describe(y)}"
+            f"{names[1]}: expected {first.shape[1]} columns as in {names[0]}, got {describe_value(y)}"
         )
     if first.device != second.device:
         raise ValueError(
             f"{names[1]}: expected a tensor on {first.device} as {names[0]}, got one on {second.device}"
         )
     return first, second
-
-
-def count(name: str, value: int, *, low: int = 1) -> int:
-    """Check a whole number of at least `low`: returns it, or raises one line that names it."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ValueError(f"{name}: expected a whole number of at least {low}, got {value!r}")
-    return value

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.metrics._checks import count, pair
+from advlearn.core.checks import check_count
+from advlearn.metrics._checks import pair
 from advlearn.metrics._distances import distance_blocks, neighbour_radius
 
 
@@ -64,7 +65,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     Reference: Kynkaanniemi et al., "Improved Precision and Recall Metric for Assessing Generative
     Models", NeurIPS 2019, equations 1 and 2.
     """
-    first, second = pair(("real", "fake"), real, fake, at_least=count("k", k) + 1)
+    first, second = pair(("real", "fake"), real, fake, at_least=check_count("k", k) + 1)
     real_radius, fake_radius = neighbour_radius(first, k), neighbour_radius(second, k)
     inside_real = torch.zeros(second.shape[0], dtype=torch.bool, device=second.device)
     inside_fake = torch.zeros(first.shape[0], dtype=torch.bool, device=first.device)
@@ -106,7 +107,7 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     outside.
     """
     first, second = pair(("real", "fake"), real, fake)
-    if first.shape[0] <= count("k", k):
+    if first.shape[0] <= check_count("k", k):
         raise ValueError(f"real: expected more than k = {k} samples, got {first.shape[0]}")
     radius = neighbour_radius(first, k)
     hits = first.new_zeros(first.shape[0])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from advlearn.metrics._checks import count, describe
+from advlearn.core.checks import check_count, describe_value
 
 
 def features(
@@ -43,12 +43,14 @@ def features(
         >>> features(lambda x: x, images).shape
         torch.Size([5, 16])
     """
-    count("batch_size", batch_size)
+    check_count("batch_size", batch_size)
     if not isinstance(images, Tensor):
-        raise TypeError(f"images: expected a tensor of shape (N, ...), got {describe(images)}")
+        raise TypeError(
+            f"images: expected a tensor of shape (N, ...), got {describe_value(images)}"
+        )
     if images.ndim < 1 or images.shape[0] < 1:
         raise ValueError(
-            f"images: expected a tensor of shape (N, ...) with N at least 1, got {describe(images)}"
+            f"images: expected a tensor of shape (N, ...) with N at least 1, got {describe_value(images)}"
         )
     parts = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [part.training for part in parts]
@@ -72,9 +74,11 @@ def _device(model: nn.Module | Callable[[Tensor], Tensor], images: Tensor) -> to
 
 def _rows(output: object, batch: Tensor) -> Tensor:
     if not isinstance(output, Tensor):
-        raise TypeError(f"model: expected it to return one tensor (B, d), got {describe(output)}")
+        raise TypeError(
+            f"model: expected it to return one tensor (B, d), got {describe_value(output)}"
+        )
     if output.ndim < 2 or output.shape[0] != batch.shape[0]:
         raise ValueError(
-            f"model: expected an output (B, d) with B = {batch.shape[0]}, got {describe(output)}"
+            f"model: expected an output (B, d) with B = {batch.shape[0]}, got {describe_value(output)}"
         )
     return output.flatten(1)

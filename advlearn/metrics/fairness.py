@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from advlearn.core.checks import check_count
 from advlearn.metrics import _groups
-from advlearn.metrics._checks import count
 
 
 class GroupReport(NamedTuple):
@@ -295,7 +295,7 @@ def quantile_difference(
     """
     value = _groups.numbers("prediction", prediction)
     position = _groups.numbers("attribute", attribute, len(value))
-    count("bins", bins, low=2)
+    check_count("bins", bins, low=2)
     edges = np.unique(np.quantile(position, np.arange(1, bins) / bins))
     bin_of = np.searchsorted(edges, position)
     if (bin_of == bin_of[0]).all():

@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_choice
-from advlearn.metrics._checks import count, describe, pair, rows
+from advlearn.core.checks import check_choice, check_count, describe_value
+from advlearn.metrics._checks import pair, rows
 
 
 class MeanStd(NamedTuple):
@@ -51,7 +51,7 @@ def inception_score(
     Reference: Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 4.
     """
     check_choice("kind", kind, ("logits", "probabilities"))
-    values = rows("predictions", predictions, at_least=count("splits", splits), dims="(N, K)")
+    values = rows("predictions", predictions, at_least=check_count("splits", splits), dims="(N, K)")
     if kind == "probabilities":
         sums = values.sum(dim=1)
         if bool((values < 0).any()) or bool(((sums - 1.0).abs() > 1e-3).any()):
@@ -135,7 +135,9 @@ def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tenso
     """
     m1, m2 = rows("mean1", mean1, dims="(d,)"), rows("mean2", mean2, dims="(d,)")
     if m1.shape != m2.shape:
-        raise ValueError(f"mean2: expected shape {tuple(m1.shape)} as mean1, got {describe(mean2)}")
+        raise ValueError(
+            f"mean2: expected shape {tuple(m1.shape)} as mean1, got {describe_value(mean2)}"
+        )
     c1, c2 = _square("cov1", cov1, m1.shape[0]), _square("cov2", cov2, m1.shape[0])
     values, vectors = torch.linalg.eigh(c1)
     root = (vectors * _non_negative("cov1", values).sqrt()) @ vectors.T
@@ -156,7 +158,7 @@ def _square(name: str, value: Tensor, d: int) -> Tensor:
     c = rows(name, value, dims="(d, d)")
     if c.shape != (d, d):
         raise ValueError(
-            f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe(value)}"
+            f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe_value(value)}"
         )
     if not torch.allclose(c, c.T, rtol=1e-4, atol=1e-6 * float(c.abs().max())):
         raise ValueError(
@@ -209,9 +211,9 @@ def kid(
 
     Reference: Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4.
     """
-    count("degree", degree)
+    check_count("degree", degree)
     first, second = pair(
-        ("real", "fake"), real, fake, at_least=count("subset_size", subset_size, low=2)
+        ("real", "fake"), real, fake, at_least=check_count("subset_size", subset_size, low=2)
     )
     generator = torch.Generator().manual_seed(seed)
 
@@ -220,7 +222,7 @@ def kid(
 
     values = [
         _polynomial_mmd(subset(first), subset(second), degree)
-        for _ in range(count("subsets", subsets))
+        for _ in range(check_count("subsets", subsets))
     ]
     return MeanStd(torch.stack(values).mean(), torch.stack(values).std(correction=0))
 

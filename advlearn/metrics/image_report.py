@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from advlearn.core.checks import check_count, describe_value
 from advlearn.data.array_dataset import ArrayDataset
-from advlearn.metrics._checks import count, describe, pair
+from advlearn.metrics._checks import pair
 from advlearn.metrics.coverage import density_coverage, precision_recall
 from advlearn.metrics.extract import features
 from advlearn.metrics.fidelity import frechet_distance, inception_score, kid
@@ -270,11 +271,11 @@ def per_class_frechet(
     for name, y, x in (("real_labels", real_labels, real), ("fake_labels", fake_labels, fake)):
         if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype == torch.bool:
             raise TypeError(
-                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}"
+                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe_value(y)}"
             )
         if y.shape != (len(x),):
             raise ValueError(
-                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}"
+                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe_value(y)}"
             )
     distances = first.new_full((1 + int(max(real_labels.max(), fake_labels.max())),), float("nan"))
     for k in range(len(distances)):
@@ -303,12 +304,12 @@ def _features(
     name: str, images: Tensor, extractor: Extractor, side: int | None, batch_size: int
 ) -> Tensor:
     if not isinstance(images, Tensor) or not images.is_floating_point():
-        raise TypeError(f"{name}: expected float images (N, C, H, W), got {describe(images)}")
+        raise TypeError(f"{name}: expected float images (N, C, H, W), got {describe_value(images)}")
     if images.ndim != 4 or len(images) <= DENSITY_K:
         raise ValueError(
-            f"{name}: expected more than {DENSITY_K} images (N, C, H, W), got {describe(images)}"
+            f"{name}: expected more than {DENSITY_K} images (N, C, H, W), got {describe_value(images)}"
         )
-    model = extractor if side is None else _Resized(extractor, count("side", side))
+    model = extractor if side is None else _Resized(extractor, check_count("side", side))
     return features(model, images, batch_size)
 
 

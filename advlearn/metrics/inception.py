@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from advlearn import _optional_imports
-from advlearn.metrics._checks import describe
+from advlearn.core.checks import describe_value
 
 SIDE: Final = 299
 FEATURES = 2048
@@ -59,7 +59,7 @@ class Inception(nn.Module):
         """Features (N, 2048) of images (N, 1 or 3, H, W) in [-1, 1]."""
         if images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(
-                f"images: expected (N, 1 or 3, H, W) in [-1, 1], got {describe(images)}"
+                f"images: expected (N, 1 or 3, H, W) in [-1, 1], got {describe_value(images)}"
             )
         large = interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
         return self.net(large.expand(-1, 3, -1, -1))

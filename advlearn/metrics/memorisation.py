@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
-from advlearn.metrics._checks import describe, pair, rows
+from advlearn.core.checks import check_number, describe_value
+from advlearn.metrics._checks import pair, rows
 from advlearn.metrics._distances import distance_blocks
 
 
@@ -142,7 +142,7 @@ def memorisation(
     other = rows("held_out", held_out)
     if other.shape[1] != samples.shape[-1]:
         raise ValueError(
-            f"held_out: expected {samples.shape[-1]} columns as in samples, got {describe(held_out)}"
+            f"held_out: expected {samples.shape[-1]} columns as in samples, got {describe_value(held_out)}"
         )
     ours, theirs = nearest(samples, train), nearest(held_out, train).distances.sort().values
     below = torch.searchsorted(theirs, ours.distances, right=False)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
-from advlearn.metrics._checks import count, describe, pair
+from advlearn.core.checks import check_count, check_number, describe_value
+from advlearn.metrics._checks import pair
 from advlearn.metrics._distances import distance_blocks
 
 
@@ -127,12 +127,14 @@ def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -
     Reference: Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, section 3.3.1;
     Lin et al., "PacGAN", NeurIPS 2018, section 4.2 (1000 classes, 26 000 samples).
     """
-    count("n_classes", n_classes)
+    check_count("n_classes", n_classes)
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise TypeError(f"labels: expected an integer tensor of shape (N,), got {describe(labels)}")
+        raise TypeError(
+            f"labels: expected an integer tensor of shape (N,), got {describe_value(labels)}"
+        )
     if labels.ndim != 1 or labels.numel() == 0:
         raise ValueError(
-            f"labels: expected an integer tensor of shape (N,), N at least 1, got {describe(labels)}"
+            f"labels: expected an integer tensor of shape (N,), N at least 1, got {describe_value(labels)}"
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= n_classes:
@@ -148,11 +150,11 @@ def _target(target: Tensor | None, counts: Tensor) -> Tensor:
         return torch.full_like(counts, 1, dtype=torch.float64) / counts.numel()
     if not isinstance(target, Tensor) or not target.is_floating_point():
         raise TypeError(
-            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
+            f"target: expected a float tensor of shape ({counts.numel()},), got {describe_value(target)}"
         )
     if target.shape != counts.shape:
         raise ValueError(
-            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
+            f"target: expected a float tensor of shape ({counts.numel()},), got {describe_value(target)}"
         )
     p = target.detach().to(counts.device, torch.float64)
     if not bool((p >= 0).all()) or abs(float(p.sum()) - 1.0) > 1e-4:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.metrics._checks import count, pair, rows
+from advlearn.core.checks import check_count
+from advlearn.metrics._checks import pair, rows
 from advlearn.metrics._distances import median_distance
 from advlearn.metrics.coverage import precision_recall
 from advlearn.metrics.two_sample import mmd
@@ -58,7 +59,7 @@ def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorRepor
     Tolstikhin et al., "Wasserstein Auto-Encoders", 2018, section 3 (MMD of the aggregated
     posterior).
     """
-    first, second = pair(("codes", "prior"), codes, prior, at_least=count("k", k) + 1)
+    first, second = pair(("codes", "prior"), codes, prior, at_least=check_count("k", k) + 1)
     within = precision_recall(second, first, k)
     return PosteriorReport(
         mmd(first, second, bandwidths=_lengths(second)), 1 - within.recall, 1 - within.precision

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
-from advlearn.metrics._checks import describe, pair, rows
+from advlearn.core.checks import check_number, describe_value
+from advlearn.metrics._checks import pair, rows
 
 _BLOCK = 2**22  # similarities held at once
 
@@ -256,9 +256,9 @@ def _labels(name: str, value: Any, samples: int | None = None) -> Tensor:
         or y.is_complex()
         or y.dtype == torch.bool
     ):
-        raise TypeError(f"{name}: expected integers of shape {shape}, got {describe(y)}")
+        raise TypeError(f"{name}: expected integers of shape {shape}, got {describe_value(y)}")
     if y.ndim != 1 or y.numel() == 0 or samples not in (None, len(y)):
-        raise ValueError(f"{name}: expected integers of shape {shape}, got {describe(y)}")
+        raise ValueError(f"{name}: expected integers of shape {shape}, got {describe_value(y)}")
     if int(y.min()) < 0:
         raise ValueError(f"{name}: expected classes from 0 on, got {int(y.min())}")
     return y.detach().long()

@@ -6,8 +6,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
-from advlearn.metrics._checks import count, pair, rows
+from advlearn.core.checks import check_count, check_number
+from advlearn.metrics._checks import pair, rows
 from advlearn.metrics._distances import distances
 
 _SHRINK = 0.7  # of epsilon from one annealing step to the next
@@ -70,7 +70,7 @@ def sinkhorn_divergence(
     check_number("epsilon", epsilon, low=0.0, open_low=True)
     check_number("p", p, low=1.0)
     check_number("tolerance", tolerance, low=0.0, open_low=True)
-    count("max_iterations", max_iterations)
+    check_count("max_iterations", max_iterations)
     cross = _entropic_cost(first, second, epsilon, p, tolerance, max_iterations)
     own = [_entropic_cost(z, None, epsilon, p, tolerance, max_iterations) for z in (first, second)]
     return cross - 0.5 * (own[0] + own[1])
@@ -175,7 +175,7 @@ def sliced_wasserstein(
     """
     first, second = pair(("x", "y"), x, y)
     check_number("p", p, low=1.0)
-    directions = _directions(first.shape[1], count("projections", projections), seed).to(
+    directions = _directions(first.shape[1], check_count("projections", projections), seed).to(
         first.device
     )
     return _line_cost(directions @ first.T, directions @ second.T, p).mean() ** (1.0 / p)

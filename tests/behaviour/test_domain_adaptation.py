@@ -11,9 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import advlearn
 from advlearn.core.grammar import resolve
-from advlearn.data import ArrayDataset, batches
-from advlearn.data.compound import Domains
-from advlearn.data.domains import open_domains
+from advlearn.data import ArrayDataset, Domains, batches, open_domains
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy
 from advlearn.nets import MLPPredictor

@@ -171,7 +171,7 @@ def test_resident_batches_never_wait_for_the_device():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_global_random_state_is_left_alone(kind):
+def test_the_global_random_state_does_not_change(kind):
     before = torch.get_rng_state()
     drawn(stream(kind), 6)
     assert torch.equal(torch.get_rng_state(), before)
@@ -186,7 +186,10 @@ def test_the_factory_picks_by_source():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Batches(numbered(), 512), "batch_size: 512 is larger than the 23 samples of data"),
+        (
+            lambda: Batches(numbered(), 512),
+            "batch_size: expected at most the 23 samples of the data, got 512",
+        ),
         (
             lambda: Batches(numbered(), 0),
             "batch_size: expected a positive multiple of world_size=1, got 0",
@@ -206,15 +209,15 @@ def test_the_factory_picks_by_source():
         ),
         (
             lambda: Batches(numbered(), 4).load_state_dict(Batches(numbered(), 5).state_dict()),
-            "state: expected batch_size=4 as in this run, got 5",
+            "state: expected batch_size=4 like this run, got 5",
         ),
         (
             lambda: Batches(numbered(22), 4).load_state_dict(Batches(numbered(), 4).state_dict()),
-            "state: expected samples=22 as in this run, got 23",
+            "state: expected samples=22 like this run, got 23",
         ),
         (
             lambda: Batches(numbered(), 4).load_state_dict({"epoch": 1}),
-            "state: .*none for batch_size, position",
+            "state: .*got a state without batch_size, position",
         ),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from advlearn.data import folders, load, names
+from advlearn.data import catalogue, folders, load, names
 
 
 def need(*parts: str) -> None:
@@ -150,6 +150,11 @@ def test_data_that_cannot_be_had_is_one_line(tmp_path, monkeypatch, name):
     assert "\n" not in str(caught.value)
 
 
-def test_every_toy_name_loads():
-    for name in ("ring", "grid", "moons"):
-        assert name in names() and load(name).shape == (2,)
+@pytest.mark.parametrize("name", names())
+def test_the_facts_about_a_data_set_are_true(name):
+    info = catalogue()[name]
+    assert info.name == name and info.summary and info.origin and "\n" not in info.summary
+    if info.folder is not None:
+        need(info.folder)
+    data = load(name)
+    assert (data.name, data.shape, data.classes) == (name, info.shape, info.classes)

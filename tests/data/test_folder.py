@@ -67,7 +67,7 @@ def test_bad_folders(tmp_path):
     ):
         load(tmp_path)
     picture(tmp_path / "a.png", 0)
-    with pytest.raises(ValueError, match=r"data: .*got 'a.png' beside"):
+    with pytest.raises(ValueError, match=r"data: .*'a.png' is outside; move it"):
         load(tmp_path)
     (tmp_path / "empty").rmdir()
     (tmp_path / "b.png").write_bytes(b"no picture")

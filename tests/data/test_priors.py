@@ -87,7 +87,7 @@ def test_draws_follow_the_precision_they_are_asked_for():
         (lambda: prior("disc", 2), "prior: expected one of gaussian, ring, mixture, got 'disc'"),
         (
             lambda: Ring(2).draw(2, LIKE, torch.zeros(2)),
-            "y: expected none, this law has no components",
+            "y: expected None for a distribution without components, got a tensor",
         ),
     ],
 )
