@@ -1,4 +1,4 @@
-"""Fidelity and diversity apart, by nearest neighbours: precision and recall, density and coverage."""
+"""Fidelity and diversity of samples by nearest neighbours: precision, recall, density, coverage."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from advlearn.metrics._distances import distance_blocks, neighbour_radius
 
 
 class PrecisionRecall(NamedTuple):
-    """Precision and recall of a generator.
+    """Hold the precision and recall of a generator.
 
     Attributes:
-        precision: Float64 scalar in [0, 1], share of generated samples within the real manifold.
-        recall: Float64 scalar in [0, 1], share of real samples within the generated manifold.
+        precision: Float64 scalar in [0, 1], fraction of generated samples within the real manifold.
+        recall: Float64 scalar in [0, 1], fraction of real samples within the generated manifold.
     """
 
     precision: Tensor
@@ -23,12 +23,12 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """Density and coverage of a generator.
+    """Hold the density and coverage of a generator.
 
     Attributes:
         density: Float64 scalar, at least 0 and possibly above 1; its mean is 1 for equal
             distributions.
-        coverage: Float64 scalar in [0, 1], share of real samples with a generated one in their
+        coverage: Float64 scalar in [0, 1], fraction of real samples with a generated one in their
             neighbourhood.
     """
 
@@ -37,17 +37,17 @@ class DensityCoverage(NamedTuple):
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
-    r"""Improved precision and recall of features, with manifolds made of balls around the samples.
+    r"""Compute improved precision and recall, with manifolds made of balls around the samples.
 
     The ball of a sample reaches to its k-th nearest other sample of the same set, boundary
-    included. Precision is the share of fake samples in at least one real ball, recall the share of
+    included. Precision is the fraction of fake samples in at least one real ball, recall the fraction of
     real samples in at least one fake ball.
 
     Args:
         real: Float (N, d), features of real images, N above k.
         fake: Float (M, d), features of generated images, M above k, on the device of `real`; M = N
             is usual.
-        k: Neighbour that sets the radius. Values depend on k and N: compare at equal ones.
+        k: Neighbour that sets the radius. Values depend on k and N: compare only at equal k and N.
 
     Returns:
         Precision and recall.
@@ -76,7 +76,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
 
 
 def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
-    r"""Density and coverage of features, with balls around the real samples only.
+    r"""Compute density and coverage, with balls around the real samples only.
 
     The open ball B_n of a real sample reaches to its k-th nearest other real sample. Density is
     1/(k M) sum_m sum_n 1[fake_m in B_n]; coverage is 1/N sum_n 1[some fake_m in B_n]. For equal
@@ -103,8 +103,8 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     Reference: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML
     2020, section 3.2.
 
-    Deviations: none. As in the authors' code, and unlike `precision_recall`, the boundary is
-    outside.
+    Deviations: none. The ball excludes its boundary, like the authors' code and unlike
+    `precision_recall`.
     """
     first, second = pair(("real", "fake"), real, fake)
     if first.shape[0] <= check_count("k", k):

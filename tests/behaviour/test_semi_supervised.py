@@ -148,15 +148,18 @@ def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:
     [
         (
             "digits",
-            r"^data: expected a name and a number of labels such as 'mnist:100', got 'digits'$",
+            r"^data: expected 'NAME:COUNT' such as 'mnist:100', got 'digits'$",
         ),
-        ("digits:15", r"^data: expected a multiple of 10 labels, the classes, got 15$"),
-        ("digits:99990", r"^data: a class of 'digits' has 174 samples, too few for 99990 labels$"),
+        ("digits:15", r"^data: expected a number of labels that its 10 classes divide, got 15$"),
+        (
+            "digits:99990",
+            r"^data: expected at most 1740 labels, because a class of 'digits' has 174 samples, got 99990$",
+        ),
         (
             (X, [-1] * 60),
             r"^labels: expected some samples with a class, got -1 \(unlabelled\) for all$",
         ),
-        ((X, [0, 1]), r"^labels: expected shape \(60,\), one a sample, got \(2,\)$"),
+        ((X, [0, 1]), r"^labels: expected shape \(60,\), one per sample, got \(2,\)$"),
     ],
 )
 def test_data_that_is_refused_is_one_line(data: Any, line: str) -> None:

@@ -101,6 +101,6 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="k: expected a whole number of at least 1, got 0"):
         precision_recall(x, x, k=0)
     with pytest.raises(
-        ValueError, match=r"fake: expected 2 columns as in real, got float32 \(3, 1\)"
+        ValueError, match=r"fake: expected 2 columns like real, got float32 \(3, 1\)"
     ):
         density_coverage(x, x[:, :1], k=1)

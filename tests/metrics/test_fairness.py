@@ -324,7 +324,9 @@ def test_equal_values_share_a_quantile_bin():
     attribute = [0.0] * 8 + [1.0, 2.0]
     prediction = [0, 1] * 4 + [1, 1]
     assert quantile_difference(prediction, attribute, bins=10) == 0.5
-    with pytest.raises(ValueError, match=r"attribute: expected values in two of 10 quantile bins"):
+    with pytest.raises(
+        ValueError, match=r"attribute: expected values in at least two of 10 quantile bins"
+    ):
         quantile_difference(prediction, [3.0] * 10)
 
 
@@ -334,7 +336,7 @@ def test_equal_values_share_a_quantile_bin():
         (
             lambda: demographic_parity_difference([1, 0], ["a", "a"]),
             ValueError,
-            "groups: expected two groups.*'a'",
+            "groups: expected at least two groups.*'a'",
         ),
         (
             lambda: demographic_parity_difference([0.2, 1], [0, 1]),
@@ -379,7 +381,7 @@ def test_equal_values_share_a_quantile_bin():
         (
             lambda: demographic_parity_difference([1, 0], [{}, 1]),
             TypeError,
-            "groups: expected labels that can be hashed",
+            "groups: expected hashable labels",
         ),
         (
             lambda: demographic_parity_difference([1, 0], {"sex": [0, 1], "age": [0]}),
@@ -404,7 +406,7 @@ def test_equal_values_share_a_quantile_bin():
         (
             lambda: demographic_parity_difference([1, 0], [0, 1], weights=[1, -1]),
             ValueError,
-            "weights: expected none below 0, got -1 in sample 1",
+            "weights: expected weights of at least 0, got -1 in sample 1",
         ),
         (
             lambda: demographic_parity_difference([1, 0], ["a", "b"], weights=[1, 0]),

@@ -167,7 +167,7 @@ def test_bad_predictions_are_named():
         ValueError, match=r"predictions: expected at least 10 samples, got float32 \(3, 2\)"
     ):
         inception_score(torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="got values down to -1 and row sums from 2 to 2"):
+    with pytest.raises(ValueError, match="got a smallest value of -1 and row sums from 2 to 2"):
         inception_score(torch.tensor([[-1.0, 3.0]]), splits=1, kind="probabilities")
     with pytest.raises(
         ValueError, match="kind: expected one of logits, probabilities, got 'softmax'"
@@ -186,12 +186,12 @@ def test_bad_features_and_moments_are_named():
     with pytest.raises(ValueError, match="real: expected finite values, got 1 NaN or infinite in"):
         frechet_distance(torch.tensor([[math.nan], [1.0]]), x[:, :1])
     with pytest.raises(
-        ValueError, match=r"mean2: expected shape \(2,\) as mean1, got float32 \(3,\)"
+        ValueError, match=r"mean2: expected shape \(2,\) like mean1, got float32 \(3,\)"
     ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(3), one)
     with pytest.raises(
         ValueError,
-        match=r"cov2: expected a float tensor of shape \(2, 2\) as the mean, got float32",
+        match=r"cov2: expected a float tensor of shape \(2, 2\) like the mean, got float32",
     ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(2), torch.eye(3))
     with pytest.raises(

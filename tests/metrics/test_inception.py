@@ -54,7 +54,7 @@ def test_what_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
         Inception(tmp_path / "none.pt")
     torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(
-        ValueError, match=r"^weights: expected a state dict of inception_v3 in .*other.pt: .*"
+        ValueError, match=r"^weights: expected a state dict of inception_v3, got .*other.pt: .*"
     ) as error:
         Inception(tmp_path / "other.pt")
     assert "\n" not in str(error.value)
@@ -63,7 +63,7 @@ def test_what_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     with pytest.raises(
         FileNotFoundError,
-        match=r"^weights: torchvision's Inception-v3 is not at hand .*; pass a file$",
+        match=r"^weights: expected torchvision's Inception-v3 in its cache, .*; pass a file$",
     ):
         Inception()
 

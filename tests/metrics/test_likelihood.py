@@ -54,7 +54,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="bandwidth: expected a finite number above 0, got -1"):
         kde_log_likelihood(x, x, -1)
     with pytest.raises(
-        ValueError, match=r"test: expected 2 columns as in samples, got float32 \(3, 1\)"
+        ValueError, match=r"test: expected 2 columns like samples, got float32 \(3, 1\)"
     ):
         kde_log_likelihood(x, x[:, :1], 1.0)
     with pytest.raises(ValueError, match="samples: expected at least 1 samples, got"):

@@ -80,7 +80,7 @@ def test_bad_input_is_named():
     ):
         memorisation(x, x, x, level=0)
     with pytest.raises(
-        ValueError, match=r"held_out: expected 2 columns as in samples, got float32 \(3, 1\)"
+        ValueError, match=r"held_out: expected 2 columns like samples, got float32 \(3, 1\)"
     ):
         memorisation(x, x, x[:, :1])
     with pytest.raises(TypeError, match="samples: expected a float tensor"):

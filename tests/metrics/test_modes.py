@@ -96,7 +96,7 @@ def test_class_report_against_a_target():
 def test_bad_input_is_named():
     samples = torch.zeros(3, 2)
     with pytest.raises(
-        ValueError, match=r"centres: expected 2 columns as in samples, got float32 \(4, 3\)"
+        ValueError, match=r"centres: expected 2 columns like samples, got float32 \(4, 3\)"
     ):
         mode_report(samples, torch.zeros(4, 3), 0.1)
     with pytest.raises(ValueError, match="samples: expected finite values, got 6 NaN"):

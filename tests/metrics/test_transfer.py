@@ -134,12 +134,12 @@ def test_reverse_validation_tells_a_right_labelling_from_a_wrong_one():
         (
             lambda: accuracy(torch.zeros(2, 3), torch.tensor([0, 3])),
             ValueError,
-            r"labels: .*\[0, 3\) as scored, got 3",
+            r"labels: .*\[0, 3\), the columns of the scores, got 3",
         ),
         (
             lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0, -1])),
             ValueError,
-            "labels: .*from 0 on, got -1",
+            "labels: .*of at least 0, got -1",
         ),
         (
             lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0.0, 1.0])),
