@@ -8,7 +8,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.imitation.demonstrations import Array, Demonstrations
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 
 
 def record(
@@ -162,7 +162,7 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Pat
         if isinstance(seen, dict)
         else {"observations": seen}
     )
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         np.savez_compressed(
             file,
             **named,

@@ -16,7 +16,7 @@ class BeforeAfterPlot(PeriodicPlot):
 
     Args:
         folder: Where the pictures go.
-        every: Player steps between two pictures.
+        every: Training steps between two pictures.
         columns: Returns the stages as `before_after` takes them: heading to images.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
 Points = Mapping[str, Tensor]
@@ -78,7 +78,7 @@ def embedding(panels: Mapping[str, Points], path: str | Path) -> Path:
             axes.scatter(*flat.numpy().T, s=6, alpha=0.6, linewidths=0, label=name)
         axes.set(title=heading, xticks=[], yticks=[])
         axes.legend()
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=100)
     return path
 
@@ -89,7 +89,7 @@ class Embeddings(PeriodicPlot):
 
     Args:
         folder: Where the pictures go.
-        every: Player steps between two pictures.
+        every: Training steps between two pictures.
         points: Returns sets of features as `plane` takes them.
 
     Raises:

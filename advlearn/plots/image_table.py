@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from advlearn.training.samples import grey_levels
 
 # Small images are enlarged by a whole factor until their longer side has about so many pixels.
@@ -49,7 +49,7 @@ def image_table(
 
     drawn = pixels(images, columns, rows)
     path = Path(path)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         Image.fromarray(drawn).save(file, format="PNG")
     return path
 

@@ -18,7 +18,7 @@ from advlearn.metrics import (
     quantile_difference,
 )
 from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 
 
 @final
@@ -168,5 +168,5 @@ def _draw(points: list[Point], path: Path) -> None:
         xlabel=across, ylabel="accuracy" if of_classes else "R^2", title="what each strength costs"
     )
     axes.grid(alpha=0.3)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, dpi=100, format="png")

@@ -195,7 +195,7 @@ def test_bad_features_and_moments_are_named():
     ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(2), torch.eye(3))
     with pytest.raises(
-        ValueError, match="cov1: expected a symmetric matrix, got asymmetry up to 1"
+        ValueError, match="cov1: expected a symmetric matrix, got differences up to 1"
     ):
         frechet_from_moments(
             torch.zeros(2), one + torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.zeros(2), one

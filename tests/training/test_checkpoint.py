@@ -19,7 +19,7 @@ from advlearn.training import rng
 from advlearn.training.checkpoint import Checkpoint, load, resume, save
 from advlearn.training.early_stopping import EarlyStopping
 from advlearn.training.ema import EMA
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from tests.training.tiny import build, same
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_an_interruption_while_writing_keeps_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "note"
     path.write_bytes(b"earlier")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
         file.write(b"half of the la")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"earlier" and os.listdir(tmp_path) == ["note"]
@@ -101,7 +101,7 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, share: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .*run\.pt is damaged or no checkpoint \(.+\)$"
+        ValueError, match=r"^checkpoint: expected a checkpoint, got a damaged .*run\.pt \(.+\)$"
     ) as caught:
         load(path)
     assert "\n" not in str(caught.value)
@@ -123,7 +123,7 @@ def test_a_foreign_pickle_is_refused_and_not_run(tmp_path: Path, write: Any) -> 
     with path.open("wb") as file:
         write({"format": 1, "trainer": Trap(flag)}, file)
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .*run\.pt is damaged or no checkpoint"
+        ValueError, match=r"^checkpoint: expected a checkpoint, got a damaged .*run\.pt"
     ) as caught:
         load(path)
     assert "\n" not in str(caught.value) and not flag.exists()
@@ -132,21 +132,25 @@ def test_a_foreign_pickle_is_refused_and_not_run(tmp_path: Path, write: Any) -> 
 @pytest.mark.parametrize("content", [{"weights": 1}, [1, 2], OrderedDict(bias=torch.zeros(1))])
 def test_a_file_of_another_program_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "run.pt")
-    with pytest.raises(ValueError, match=r"is not a checkpoint of advlearn: it names no format$"):
+    with pytest.raises(
+        ValueError, match=r"expected a checkpoint of advlearn, got another file .*run\.pt$"
+    ):
         load(tmp_path / "run.pt")
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "run.pt", {**PAYLOAD, "format": 2})
     with pytest.raises(
-        ValueError, match=r"run\.pt has format 2, this version of advlearn reads 1$"
+        ValueError, match=r"expected format 1, got format 2 in .*run\.pt; load it with"
     ):
         load(path)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "run.pt", tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"^checkpoint: there is no file .*\.pt$"):
+        with pytest.raises(
+            FileNotFoundError, match=r"^checkpoint: expected a file or a run's folder, got .*\.pt$"
+        ):
             load(path)
 
 
@@ -228,7 +232,7 @@ def test_a_poisoned_state_is_never_saved(tmp_path: Path) -> None:
 def test_a_callback_whose_state_would_be_saved_too_early_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
-        match=r"^callbacks: expected Checkpoint after Average, EarlyStopping, whose state",
+        match=r"^callbacks: expected Checkpoint after EMA, EarlyStopping, whose state",
     ):
         build(2, [Checkpoint(tmp_path), EMA(), EarlyStopping(lambda trainer: 0.0, 1)]).run()
     assert not os.listdir(tmp_path)
@@ -241,14 +245,16 @@ def test_a_checkpoint_of_another_run_is_one_line(tmp_path: Path) -> None:
     other = build(3)
     other.task.generator[0] = torch.nn.Linear(5, 8)  # type: ignore[index]
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .* is of another run: size mismatch for generator"
+        ValueError,
+        match=r"^checkpoint: expected .* of this run, got one of another run in .*: size mismatch for generator",
     ) as caught:
         resume(tmp_path, other)
     assert "\n" not in str(caught.value)
     other = build(3)
     other.adversaries = {"features": other.adversaries["data"]}
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .* is of another run: it has no 'features'$"
+        ValueError,
+        match=r"^checkpoint: expected .*, got one of another run in .*: it has no 'features'$",
     ):
         resume(tmp_path, other)
 
@@ -258,7 +264,7 @@ def test_a_new_run_does_not_overwrite_a_checkpoint(tmp_path: Path) -> None:
         build(3, [Checkpoint(tmp_path)]).run()
     with pytest.raises(
         ValueError,
-        match=rf"^folder: {tmp_path} holds a checkpoint already; resume from it or choose",
+        match=rf"^folder: expected one without a checkpoint, got {tmp_path}; resume from it or choose",
     ):
         build(3, [Checkpoint(tmp_path)]).run()
     assert load(tmp_path)["trainer"]["step"] == 3

@@ -93,5 +93,8 @@ def test_an_update_does_not_wait_for_the_device() -> None:
 def test_bad_use_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^decay: expected a number in \[0, 1\), got 1.0$"):
         EMA(1.0)
-    with pytest.raises(RuntimeError, match=r"^average: there is none before the run has started$"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^ema: expected a run that has started, got none; run the trainer first$",
+    ):
         _ = EMA().module

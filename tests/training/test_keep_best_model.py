@@ -37,7 +37,7 @@ def test_what_is_best_survives_a_checkpoint() -> None:
     assert (again.best, again.best_step) == (1.0, 2)
 
 
-def test_a_checkpoint_from_before_the_first_look_goes_on(tmp_path: Path) -> None:
+def test_a_checkpoint_from_before_the_first_evaluation_resumes(tmp_path: Path) -> None:
     folder = Checkpoint(tmp_path / "run")
     run = build(4, [EMA(0.9), KeepBestModel(lambda _: 1.0, every=2), folder])
     folder.on_start(run)
@@ -72,7 +72,7 @@ def test_a_run_predicts_with_the_player_that_a_validator_without_labels_chose(
 
 
 def test_it_needs_an_average_before_it() -> None:
-    with pytest.raises(ValueError, match=r"^callbacks: expected an Average before KeepBestModel"):
+    with pytest.raises(ValueError, match=r"^callbacks: expected an EMA before KeepBestModel"):
         build(4, [KeepBestModel(lambda _: 0.0, every=2), EMA(0.9)]).run()
     with pytest.raises(ValueError, match=r"^every: expected at least 1, got 0$"):
         KeepBestModel(lambda _: 0.0, every=0)

@@ -89,12 +89,14 @@ def test_a_spectrally_normalised_critic_grows_too():
 
 @pytest.mark.parametrize("until", [0, 1.2, -1])
 def test_a_share_out_of_range_is_one_line(until):
-    with pytest.raises(ValueError, match="until: expected a share"):
+    with pytest.raises(ValueError, match="until: expected a fraction"):
         ProgressiveGrowing(until)
 
 
 def test_a_run_with_nothing_that_grows_is_refused():
-    with pytest.raises(ValueError, match=r"^callbacks: Growing expects .* no such player$"):
+    with pytest.raises(
+        ValueError, match=r"^callbacks: ProgressiveGrowing expected .* got none in the task$"
+    ):
         fit(
             "generate(latent=4)",
             "nsgan",

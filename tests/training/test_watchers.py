@@ -48,7 +48,7 @@ def test_progress_of_a_run_that_goes_on_starts_where_it_is() -> None:
     trainer.step = 15
     run(trainer)
     lines = stream.getvalue().splitlines()[len(trainer.describe().splitlines()) :]
-    assert lines[0] == "goes on from step 15"
+    assert lines[0] == "resumed at step 15"
     assert [line.split()[1] for line in lines[1:]] == ["16/20", "18/20", "20/20"]
 
 
@@ -58,7 +58,7 @@ def test_progress_says_why_a_run_stopped() -> None:
     assert (
         stream.getvalue()
         .splitlines()[-1]
-        .startswith("stopped at step 4 of 20: no improvement in 3 looks, best 1 ")
+        .startswith("stopped at step 4 of 20: no improvement in 3 evaluations, best 1 ")
     )
 
 
@@ -290,7 +290,7 @@ def test_early_stop_goes_on_counting_after_a_resume(tmp_path: Path) -> None:
         resume(tmp_path, second)
         second.run()
     assert second.step == 5
-    assert second.stop_reason == "no improvement in 3 looks, best 1 at step 2"
+    assert second.stop_reason == "no improvement in 3 evaluations, best 1 at step 2"
 
 
 @pytest.mark.parametrize(
