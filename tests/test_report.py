@@ -48,7 +48,7 @@ GROUP = torch.tensor([0, 0, 1, 1, 2, 2])
 AGE = torch.tensor([20.0, 30.0, 40.0, 50.0, 60.0, 70.0])
 
 
-def test_few_labels_are_measured_on_samples_that_were_not_among_them(capsys: Any) -> None:
+def test_few_labels_are_evaluated_on_held_out_samples(capsys: Any) -> None:
     run = fit(
         "semi_supervised(latent=2)",
         "nsgan",
@@ -67,7 +67,7 @@ def test_few_labels_are_measured_on_samples_that_were_not_among_them(capsys: Any
     ).keys() == {"accuracy on digits, the 50 labels trained on"}
 
 
-def test_labels_of_the_unlabelled_part_serve_where_there_are_some(capsys: Any) -> None:
+def test_labels_of_the_unlabelled_part_serve_for_evaluation(capsys: Any) -> None:
     x = torch.arange(12.0)[:, None] - 6
     y = (x[:, 0] > 0).long()
     wrong = ArrayDataset(x[:4], 1 - y[:4], "few", 2)
@@ -86,7 +86,7 @@ def test_labels_of_the_unlabelled_part_serve_where_there_are_some(capsys: Any) -
     assert "on the training data" in " ".join(said.split())
 
 
-def test_a_regressor_has_differences_of_means_between_groups_and_tenths() -> None:
+def test_a_regressor_has_differences_of_means_between_groups_and_deciles() -> None:
     x = torch.tensor([[1.0], [3.0], [5.0], [7.0], [4.0], [8.0]])
     table = TabularDataset(x, x[:, 0] + 2, {"group": GROUP, "age": AGE}, classes=0)
     figures = evaluate(debias(table), table)
@@ -122,7 +122,7 @@ def test_a_classifier_has_differences_of_rates_for_three_groups_and_for_numbers(
     )
 
 
-def test_of_many_classes_the_one_that_differs_most_counts() -> None:
+def test_the_class_with_the_largest_difference_counts() -> None:
     x = torch.eye(3)[torch.tensor([0, 1, 2, 1, 2, 2])]
     table = TabularDataset(x, torch.tensor([0, 1, 2, 0, 1, 2]), {"group": GROUP}, classes=3)
     # Class 0: a half, 0, 0; class 1: a half, a half, 0; class 2: 0, a half, 1.
@@ -133,7 +133,7 @@ def test_of_many_classes_the_one_that_differs_most_counts() -> None:
     }
 
 
-def test_a_part_with_one_group_alone_has_no_difference() -> None:
+def test_a_part_with_only_one_group_has_no_difference() -> None:
     table = TabularDataset(
         torch.zeros(3, 1),
         torch.zeros(3),

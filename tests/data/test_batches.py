@@ -63,7 +63,7 @@ def test_an_epoch_draws_each_sample_at_most_once_and_drops_the_rest(kind):
     assert set().union(*epochs) == set(range(23))  # other samples are dropped each time
 
 
-def test_lazy_and_resident_data_come_in_the_same_order():
+def test_streamed_and_resident_data_have_the_same_order():
     expected = drawn(stream("resident", seed=7), 10)
     assert all(
         drawn(stream(kind, seed=7), 10) == expected for kind in ("lazy", "loader", "workers")
@@ -96,7 +96,7 @@ def test_resumes_bit_for_bit_through_a_file(kind, after):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_slices_of_all_ranks_are_the_joint_batch(kind):
+def test_the_shares_of_all_ranks_form_the_joint_batch(kind):
     def joint(world_size: int) -> list[list[int]]:
         size = {"batch_size": 6}
         if kind == "resident":
@@ -119,7 +119,7 @@ def test_slices_of_all_ranks_are_the_joint_batch(kind):
     assert joint(1) == joint(2) == joint(3)
 
 
-def test_a_run_goes_on_with_another_number_of_processes():
+def test_a_run_resumes_with_another_number_of_processes():
     one = Batches(numbered(), 6, seed=1)
     drawn(one, 2)
     two = [Batches(numbered(), 6, seed=1, rank=rank, world_size=2) for rank in range(2)]
@@ -160,7 +160,7 @@ class NoHostSync(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_resident_batches_never_wait_for_the_device():
+def test_resident_batches_do_not_synchronise_with_the_device():
     source = stream("resident")
     with NoHostSync():
         with pytest.raises(AssertionError, match="waited"):
@@ -177,7 +177,7 @@ def test_the_global_random_state_does_not_change(kind):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_factory_picks_by_source():
+def test_batches_are_chosen_by_the_type_of_the_data():
     assert isinstance(batches(numbered(), 5), Batches)
     assert isinstance(batches(load(DataLoader(Plain(), batch_size=5))), StreamedBatches)
     assert len(next(batches(load(DataLoader(Plain(), batch_size=5)), 3))[0]) == 3

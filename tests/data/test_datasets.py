@@ -39,7 +39,7 @@ def test_digits_agree_with_scikit_learn():
         ("fashion-mnist-test", "FashionMNIST", 10_000, 1384319072, [9, 2, 1, 1, 6]),
     ],
 )
-def test_idx_sets(name, folder, samples, checksum, labels):
+def test_idx_files_are_read_like_torchvision_reads_them(name, folder, samples, checksum, labels):
     # CRC-32 of bytes 16 to 799 of the file, taken by gzip; torchvision's reader agrees.
     need(folder, "raw", "t10k-images-idx3-ubyte")
     source = load(name)
@@ -139,7 +139,7 @@ def test_reads_jpeg_archives(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10-test", "usps"])
-def test_data_that_cannot_be_had_is_one_line(tmp_path, monkeypatch, name):
+def test_missing_data_is_reported_in_one_line(tmp_path, monkeypatch, name):
     # A cache folder that cannot be made, so that no network is asked.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ADVLEARN_DATA", str(tmp_path / "nothing"))

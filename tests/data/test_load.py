@@ -72,7 +72,7 @@ def test_uint8_grey_images_get_one_channel(shape):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ">f8"])
-def test_floats_are_taken_as_they_are(dtype):
+def test_floats_are_not_scaled(dtype):
     values = np.array([[0.5, -3.0], [1e6, 0.25]]).astype(
         dtype if dtype != np.float16 else np.float32
     )
@@ -102,7 +102,7 @@ def test_a_tensor_that_carries_gradient_is_detached():
     assert not load(torch.zeros(3, 2, requires_grad=True)).x.requires_grad
 
 
-def test_sources_and_toys_pass_through():
+def test_data_sets_and_toys_are_returned_unchanged():
     toy = ring(n=10)
     assert load(toy) is toy.data
     assert load(toy.data) is toy.data
@@ -135,7 +135,7 @@ def test_pictures_and_named_classes():
     torch.testing.assert_close(source.x[2, :, 0, 0], torch.tensor([-1.0, 1.0, 102 / 127.5 - 1]))
 
 
-def test_too_big_or_random_datasets_stay_lazy(monkeypatch):
+def test_too_big_or_random_datasets_are_streamed(monkeypatch):
     assert isinstance(load(Noisy()), StreamedDataset)
     monkeypatch.setattr(lazy, "RESIDENT_BYTES", 8)
     source = load(Pictures())
@@ -155,7 +155,7 @@ def test_loading_does_not_change_global_random_states():
     assert (np.random.get_state()[1] == before[1]).all() and random.getstate() == before[2]
 
 
-def test_a_loader_is_taken_over():
+def test_settings_of_a_loader_are_kept():
     source = load(DataLoader(Pairs(), batch_size=4, shuffle=True))
     assert isinstance(source, StreamedDataset)
     assert (source.batch_size, source.shuffle, source.classes, source.shape) == (4, True, 3, (2,))

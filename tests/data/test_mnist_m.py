@@ -53,7 +53,7 @@ def places(crop: np.ndarray) -> Iterator[tuple[str, int]]:
                 yield name, int(column)
 
 
-def test_a_black_digit_leaves_the_photograph_and_a_white_one_its_negative():
+def test_a_black_digit_keeps_the_photograph_and_a_white_one_inverts_it():
     black, white = levels(mnist_m(blank(16, -1.0))), levels(mnist_m(blank(16, 1.0)))
     assert all(any(places(crop)) for crop in black)
     assert (white == 255 - black).all()
@@ -75,7 +75,7 @@ def test_it_is_the_absolute_difference():
     )
 
 
-def test_the_two_parts_lie_in_regions_of_their_own():
+def test_the_two_parts_use_disjoint_regions():
     # The test part has the columns from a quarter to a half of the width. What is all black has
     # places everywhere.
     seen = {"train": set(), "test": set()}

@@ -26,7 +26,7 @@ def plane(side: float = 5.0, points: int = 501):
 
 
 @pytest.mark.parametrize("law", LAWS, ids=str)
-def test_the_density_is_that_of_what_is_drawn(law):
+def test_the_density_matches_the_draws(law):
     grid, area = plane()
     density = law.log_density(grid).exp()
     assert float(density.sum() * area) == pytest.approx(1, abs=5e-3)
@@ -46,7 +46,7 @@ def test_the_density_is_that_of_what_is_drawn(law):
 
 
 @pytest.mark.parametrize("law", [Ring(4), Mixture(4)], ids=str)
-def test_beyond_two_dimensions_codes_are_standard_normal(law):
+def test_further_dimensions_are_standard_normal(law):
     z = law.draw(N, LIKE)
     assert stats.kstest(z[:, 2].numpy(), "norm").statistic < 0.02
     two = type(law)(2)
@@ -54,7 +54,7 @@ def test_beyond_two_dimensions_codes_are_standard_normal(law):
     torch.testing.assert_close(law.log_density(z), apart)
 
 
-def test_a_component_lies_where_it_is_told_to():
+def test_a_component_lies_at_its_angle():
     law = Mixture(2, 4, radius=3.0, along=0.5, across=0.1)
     y = torch.arange(4).repeat_interleave(5000)
     z = law.draw(len(y), LIKE, y).unflatten(0, (4, 5000))
@@ -64,14 +64,14 @@ def test_a_component_lies_where_it_is_told_to():
     torch.testing.assert_close(z.std(1), spreads, rtol=0.05, atol=0)
 
 
-def test_components_are_equally_likely_where_nothing_is_said():
+def test_components_are_equally_likely_by_default():
     law = Mixture(2, 5, across=0.01)
     z = law.draw(N, LIKE)
     part = torch.round(torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi / 5)).long() % 5
     assert stats.chisquare(torch.bincount(part, minlength=5).numpy()).pvalue > 1e-3
 
 
-def test_draws_follow_the_precision_they_are_asked_for():
+def test_draws_have_the_requested_precision():
     for law in LAWS:
         assert law.draw(3, torch.zeros(1)).dtype == torch.float32
         assert law.draw(3, LIKE).dtype == torch.float64

@@ -37,7 +37,7 @@ def feature(table: TabularDataset, name: str) -> list[float]:
     return table.x[:, table.feature_names.index(name)].tolist()
 
 
-def test_three_rows_are_encoded_as_by_hand(census):
+def test_three_rows_match_an_encoding_by_hand(census):
     table = adult()
     assert table.feature_names == (
         "age",
@@ -149,7 +149,7 @@ def test_wrong_arguments_are_named(census):
         adult(omit="sex")
 
 
-def test_adult_as_it_is_published():
+def test_adult_matches_its_published_description():
     need("adult", "adult.data")
     train, test = adult(), adult("test")
     assert (len(train), len(test)) == (32_561, 16_281) and train.x.shape[1] == test.x.shape[
@@ -175,7 +175,7 @@ def test_adult_as_it_is_published():
     assert report["Male"].selection_rate == pytest.approx(6662 / 21_790)
 
 
-def test_german_credit_as_it_is_published():
+def test_german_credit_matches_its_published_description():
     need("german-credit", "german.data")
     train, test = german_credit(), german_credit("test")
     assert (
@@ -206,7 +206,7 @@ def test_the_two_parts_of_the_split_share_no_row():
     assert not people[0] & people[1] and sum(map(len, people)) >= 995
 
 
-def test_tables_are_sources_by_name():
+def test_tables_load_by_name():
     need("adult", "adult.data")
     need("german-credit", "german.data")
     for name, table in {"adult-test": adult("test"), "german-credit": german_credit()}.items():
@@ -235,7 +235,7 @@ def test_a_table_gives_arrays_and_names():
         table.groups("race")
 
 
-def test_a_table_refuses_what_does_not_fit():
+def test_a_table_refuses_columns_of_other_lengths():
     x, y = torch.zeros(2, 3), torch.tensor([0, 1])
     with pytest.raises(ValueError, match="feature_names: expected 3 names, one per feature, got 1"):
         TabularDataset(x, y, feature_names=("age",))
@@ -282,7 +282,7 @@ def test_a_table_refuses_what_does_not_fit():
         ),
     ],
 )
-def test_a_sensitive_column_of_another_kind_is_one_line(values, error, message):
+def test_a_sensitive_column_of_another_type_is_one_line(values, error, message):
     with pytest.raises(error, match=f"^{message}") as caught:
         TabularDataset(
             torch.zeros(2, 3), torch.tensor([0, 1]), {"sex": values}, {"sex": ("f", "m")}
@@ -349,7 +349,7 @@ def test_encode_agrees_with_scikit_learn():
 
 
 @pytest.mark.parametrize("read", [adult, german_credit])
-def test_tables_that_cannot_be_had_are_one_line(tmp_path, monkeypatch, read):
+def test_missing_tables_are_reported_in_one_line(tmp_path, monkeypatch, read):
     # A cache folder that cannot be made, so that no network is asked.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ADVLEARN_DATA", str(tmp_path / "nothing"))

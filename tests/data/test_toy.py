@@ -6,14 +6,14 @@ import torch
 from advlearn.data import gaussian, grid, moons, ring
 
 
-def test_ring_has_its_modes_where_they_should_be():
+def test_ring_has_its_modes_on_the_circle():
     toy = ring(n=40_000, modes=8, radius=2.0, sigma=0.05)
     assert torch.allclose(toy.centres.norm(dim=1), torch.full((8,), 2.0))
     torch.testing.assert_close(toy.centres[1], torch.tensor([math.sqrt(2), math.sqrt(2)]))
     check_mixture(toy)
 
 
-def test_grid_has_its_modes_where_they_should_be():
+def test_grid_has_its_modes_on_the_lattice():
     toy = grid(n=40_000)
     expected = {(float(i), float(j)) for i in (-4, -2, 0, 2, 4) for j in (-4, -2, 0, 2, 4)}
     assert {tuple(centre) for centre in toy.centres.tolist()} == expected
@@ -47,7 +47,7 @@ def test_moons_lie_on_their_half_circles():
     assert bool(((source.x - middle)[:, 1] * torch.tensor([1, -1])[source.y] >= -1e-6).all())
 
 
-def test_the_seed_decides_and_the_global_state_does_not_change():
+def test_the_seed_determines_the_draws_and_the_global_state_does_not_change():
     state = torch.get_rng_state()
     assert torch.equal(ring(n=50, seed=1).data.x, ring(n=50, seed=1).data.x)
     assert not torch.equal(ring(n=50, seed=1).data.x, ring(n=50, seed=2).data.x)

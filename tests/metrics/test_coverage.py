@@ -62,7 +62,7 @@ def test_a_collapsed_generator_has_precision_without_recall():
     assert density.item() == 2.0 and coverage.item() == 0.15
 
 
-def test_a_point_on_the_boundary_counts_for_precision_alone():
+def test_a_point_on_the_boundary_counts_only_for_precision():
     real, fake = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [50.0]])
     assert precision_recall(real, fake, k=1).precision == 0.5
     assert density_coverage(real, fake, k=1) == (0.0, 0.0)

@@ -118,7 +118,7 @@ def digits(text: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("y", "p", "columns", "weights", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
-def test_equal_to_what_fairlearn_gave(y, p, columns, weights, expected):
+def test_equal_to_recorded_values_of_fairlearn(y, p, columns, weights, expected):
     y_true, y_pred, groups = (
         digits(y),
         digits(p),
@@ -133,7 +133,7 @@ def test_equal_to_what_fairlearn_gave(y, p, columns, weights, expected):
 @pytest.mark.parametrize(
     ("sizes", "weighted"), [((2,), False), ((5,), True), ((2, 3), False), ((2, 2, 2), True)]
 )
-def test_equal_to_fairlearn_beside_it(sizes, weighted):
+def test_equal_to_fairlearn(sizes, weighted):
     theirs = pytest.importorskip(
         "fairlearn.metrics", reason="fairlearn is a peer, not a dependency; its figures are above"
     )
@@ -169,7 +169,7 @@ def test_rates_by_hand():
     assert equalized_odds_ratio(Y_TRUE, Y_PRED, GROUPS) == 0.0
 
 
-def test_equalized_odds_take_the_worse_of_the_two_rates():
+def test_equalized_odds_use_the_worse_of_the_two_rates():
     # True positive rates 1 and 1, false positive rates 0 and 1/2; then the labels turned round.
     y_true, y_pred, groups = [1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1]
     assert equal_opportunity_difference(y_true, y_pred, groups) == 0.0
@@ -182,7 +182,7 @@ def test_equalized_odds_take_the_worse_of_the_two_rates():
     )
 
 
-def test_a_weight_counts_as_so_many_samples():
+def test_a_weight_equals_repeated_samples():
     weights = [1, 2, 3, 1, 2, 1, 4, 1, 1]
     repeated = [
         [v for v, w in zip(column, weights, strict=True) for _ in range(w)]
@@ -254,13 +254,13 @@ def test_several_attributes_make_groups_of_their_combinations():
     )
 
 
-def test_labels_of_groups_are_kept_apart_and_as_they_came():
+def test_labels_of_different_types_are_different_groups():
     assert list(group_report([1] * 4, [1] * 4, [1, "1", 2.5, "1"])) == [1, "1", 2.5]
     assert list(group_report([1, 0], [1, 0], np.array([True, False]))) == [False, True]
     assert list(group_report([1, 0], [1, 0], list(torch.tensor([7, 3])))) == [3, 7]
 
 
-def test_a_rate_that_nobody_has():
+def test_a_rate_without_samples_counts_as_zero():
     y_true, y_pred, groups = [1, 0, 0, 0], [1, 1, 1, 0], ["a", "a", "b", "b"]
     assert math.isnan(group_report(y_true, y_pred, groups)["b"].true_positive_rate)
     with pytest.warns(

@@ -152,7 +152,7 @@ def test_kid_over_all_samples_is_the_sum_over_pairs():
     assert result.std.item() == pytest.approx(0, abs=1e-12)
 
 
-def test_the_subsets_of_kid_come_from_the_seed_and_leave_the_global_generator_alone():
+def test_the_subsets_of_kid_depend_only_on_the_seed():
     real, fake = draw(40, 3), draw(40, 3, seed=1)
     before = torch.get_rng_state()
     first, again, other = (

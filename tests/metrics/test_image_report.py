@@ -24,7 +24,7 @@ def halves(x: Tensor) -> Tensor:
     return x.flatten(1)[:, :8]
 
 
-def test_every_number_is_that_of_its_own_function():
+def test_every_number_equals_that_of_its_function():
     fake, real = images(40), images(30, 1, 0.5)
     report = image_report(fake, real, halves)
     a, b = halves(real), halves(fake)
@@ -73,7 +73,7 @@ def test_images_are_resized_before_the_extractor():
     )
 
 
-def test_an_extractor_that_resizes_says_so_itself():
+def test_an_extractor_that_resizes_states_it():
     class Own(nn.Flatten):
         resized = "resized to 2 x 2 by its own"
 
@@ -100,7 +100,7 @@ def test_copies_of_training_images_are_reported():
     assert plain.copies is None and plain.train == 0 and "copies" not in str(plain)
 
 
-def test_of_a_run_real_images_are_of_the_test_part_and_copies_of_the_training_part():
+def test_a_run_is_compared_with_test_images_and_copies_with_training_images():
     train, test = (
         ArrayDataset(images(60), None, "few"),
         ArrayDataset(images(40, 1), None, "few-test"),
@@ -117,14 +117,14 @@ def test_of_a_run_real_images_are_of_the_test_part_and_copies_of_the_training_pa
     assert sampled_report(images(20, 2), train).split == "training part of few"
 
 
-def test_a_module_is_run_in_evaluation_mode_and_left_as_it_was():
+def test_a_module_runs_in_evaluation_mode_and_does_not_change():
     model = nn.Sequential(nn.Dropout(), nn.Flatten())
     report = image_report(images(20), images(20), model, side=4)
     assert report.frechet == pytest.approx(0, abs=1e-9)
     assert model.training and model[0].training
 
 
-def test_by_class_it_is_the_distance_of_the_subsets():
+def test_the_distance_by_class_is_that_of_the_subsets():
     real, fake = halves(images(40)).double(), halves(images(60, 1, 1.0)).double()
     y, z = torch.arange(40) % 3, torch.arange(60) % 4
     found = per_class_frechet(real, fake, y, z)
@@ -137,7 +137,7 @@ def test_by_class_it_is_the_distance_of_the_subsets():
     assert "Frechet by class" in str(report)
 
 
-def test_classes_that_were_mixed_up_are_seen_by_class_alone():
+def test_swapped_classes_are_detected_only_by_class():
     x = torch.cat([halves(images(50)), halves(images(50, 1, 4.0))])
     y = torch.arange(100) // 50
     assert frechet_distance(x, x).item() == pytest.approx(0, abs=1e-6)

@@ -40,13 +40,15 @@ def test_it_is_torchvisions_network_up_to_the_last_layer(file: Path) -> None:
         torch.testing.assert_close(net.logits(found), theirs(file, x), rtol=1e-3, atol=1e-4)
 
 
-def test_small_and_grey_images_are_brought_to_its_form(file: Path) -> None:
+def test_small_and_grey_images_are_resized_and_repeated(file: Path) -> None:
     net, grey = Inception(file), 2 * torch.rand(2, 1, 28, 28) - 1
     torch.testing.assert_close(features(net, grey), features(net, grey.expand(-1, 3, -1, -1)))
     assert net.resized == "resized to 299 x 299, bilinear, antialiased"
 
 
-def test_what_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(
         FileNotFoundError,
         match=r"^weights: expected a file with Inception's weights, got '.*none.pt'$",
@@ -68,7 +70,7 @@ def test_what_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
         Inception()
 
 
-def test_images_of_another_form_are_one_line(file: Path) -> None:
+def test_images_of_another_shape_are_one_line(file: Path) -> None:
     with pytest.raises(
         ValueError,
         match=r"^images: expected \(N, 1 or 3, H, W\) in \[-1, 1\], got float32 \(2, 4, 8, 8\)",

@@ -45,7 +45,7 @@ def test_the_bandwidth_is_the_best_of_the_grid_on_the_validation_data():
     assert best == max(scores, key=scores.__getitem__) == 0.3
 
 
-def test_the_earliest_of_equal_bandwidths_is_taken():
+def test_the_first_of_equal_bandwidths_is_chosen():
     assert kde_bandwidth(torch.zeros(1, 1), torch.ones(1, 1), [5, 1.0, 1, 0.2]) == 1.0
 
 

@@ -57,7 +57,7 @@ def test_no_sample_of_high_quality_gives_the_worst_kl_and_no_nan():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=4, max_size=4).filter(any), st.integers(0, 5))
-def test_any_counts_come_back_with_scipys_entropy(counts, bad):
+def test_any_counts_agree_with_scipys_entropy(counts, bad):
     samples = torch.cat(
         [CENTRES.repeat_interleave(torch.tensor(counts), dim=0), torch.full((bad, 2), 2.0)]
     )
@@ -67,7 +67,7 @@ def test_any_counts_come_back_with_scipys_entropy(counts, bad):
     assert report.reverse_kl == pytest.approx(stats.entropy(counts, [0.25] * 4), abs=1e-12)
 
 
-def test_the_share_of_high_quality_of_a_perfect_generator_is_the_rayleigh_probability():
+def test_the_high_quality_of_a_perfect_generator_is_the_rayleigh_probability():
     noise = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0))
     report = mode_report(CENTRES.repeat(5000, 1) + 0.05 * noise, CENTRES, sigma=0.05)
     expected = 1 - math.exp(-4.5)  # 0.98889; the tolerance is five standard errors

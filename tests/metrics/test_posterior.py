@@ -11,12 +11,12 @@ def draw(n: int, d: int = 2, seed: int = 0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_one_law_is_at_the_floor():
+def test_equal_distributions_reach_the_lowest_values():
     report = posterior_report(draw(1000), draw(1000, seed=1))
     assert abs(report.mmd) < 3e-3 and report.holes < 0.05 and report.strays < 0.05
 
 
-def test_holes_are_the_prior_that_no_code_reaches_and_strays_the_codes_beyond_it():
+def test_holes_are_prior_without_codes_and_strays_are_codes_without_prior():
     prior = draw(1500)
     half = draw(1500, seed=1)
     half[:, 0] = half[:, 0].abs()
@@ -33,7 +33,7 @@ def test_holes_are_the_prior_that_no_code_reaches_and_strays_the_codes_beyond_it
     assert wide.mmd > 0.05 and one_sided.mmd > 0.05
 
 
-def test_it_is_the_metrics_it_is_made_of():
+def test_the_report_equals_its_metrics():
     codes, prior = draw(60) + 0.5, draw(50, seed=1)
     report = posterior_report(codes, prior, k=2)
     precision, recall = precision_recall(prior, codes, 2)

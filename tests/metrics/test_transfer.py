@@ -31,7 +31,7 @@ def test_proxy_a_distance_of_two_gaussians_has_its_closed_form(shift):
     assert proxy_a_distance(source, target) == pytest.approx(2 * (1 - 2 * error), abs=tolerance)
 
 
-def test_proxy_a_distance_is_seeded_and_does_not_look_at_scale_or_the_global_state():
+def test_proxy_a_distance_is_seeded_and_ignores_scale_and_the_global_state():
     source, target = draw(60, 2), draw(40, 2, seed=1) + 0.5
     np.random.seed(3)
     before = np.random.get_state()[1].copy()
@@ -100,7 +100,7 @@ def test_soft_neighbourhood_density_by_hand():
     assert soft_neighbourhood_density(clusters) > soft_neighbourhood_density(spread)
 
 
-def test_reverse_validation_tells_a_right_labelling_from_a_wrong_one():
+def test_reverse_validation_distinguishes_right_from_wrong_labels():
     y = torch.arange(90) % 3
     centres = 6.0 * torch.eye(3, dtype=torch.float64)
     source, target = centres[y] + draw(90, 3), centres[y] + draw(90, 3, seed=1) + 0.5

@@ -33,7 +33,7 @@ def final(trainer: Trainer) -> Any:
     return [trainer.state_dict(), rng.get_state()]
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_saved_values_are_loaded(tmp_path: Path) -> None:
     path = save(tmp_path / "new" / "folder" / "run.pt", PAYLOAD)
     loaded = load(path)
     assert loaded.pop("format") == 1 and isinstance(loaded.pop("advlearn"), str)
@@ -41,7 +41,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["run.pt"]
 
 
-def test_a_folder_stands_for_the_checkpoint_in_it(tmp_path: Path) -> None:
+def test_a_folder_names_the_checkpoint_in_it(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint.pt", PAYLOAD)
     assert same(load(tmp_path)["trainer"], PAYLOAD["trainer"])
 
@@ -155,7 +155,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.float64(1.0), np.zeros(2), {1: Path("x")}, [object()]])
-def test_what_could_not_be_read_back_is_refused_on_saving(tmp_path: Path, value: object) -> None:
+def test_values_that_cannot_be_loaded_are_refused_on_saving(tmp_path: Path, value: object) -> None:
     with pytest.raises(
         TypeError, match=r"^checkpoint: payload\.trainer.*: expected plain values, .*, got "
     ):
@@ -175,7 +175,7 @@ def uninterrupted() -> Any:
     ("moment", "by"),
     [("training", signal.SIGKILL), ("writing", signal.SIGXFSZ), ("rename", signal.SIGKILL)],
 )
-def test_a_killed_run_goes_on_bit_for_bit(
+def test_a_killed_run_resumes_bit_for_bit(
     ended: tuple[Path, dict[str, int]], uninterrupted: Any, moment: str, by: int
 ) -> None:
     folder, status = ended[0] / moment, ended[1][moment]
@@ -217,7 +217,7 @@ def test_the_end_is_saved_also_after_ctrl_c(tmp_path: Path, interrupt: bool) -> 
     assert trainer.last_checkpoint == str(tmp_path / "checkpoint.pt")
 
 
-def test_a_poisoned_state_is_never_saved(tmp_path: Path) -> None:
+def test_a_diverged_state_is_never_saved(tmp_path: Path) -> None:
     trainer = build(20, [Checkpoint(tmp_path, every=5)], poisoned=8)
     with (
         rng.isolated(0),

@@ -26,7 +26,7 @@ class Record(Callback):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.999])
-def test_average_is_what_numpy_makes_of_the_recorded_steps(decay: float) -> None:
+def test_the_average_agrees_with_numpy_on_recorded_steps(decay: float) -> None:
     record, average = Record(), EMA(decay)
     trainer = build(12, [record, average])
     with rng.isolated(0):
@@ -43,7 +43,7 @@ def test_average_is_what_numpy_makes_of_the_recorded_steps(decay: float) -> None
     assert average.updates == 12
 
 
-def test_buffers_are_copied_and_the_module_is_frozen_and_apart() -> None:
+def test_buffers_are_copied_and_the_module_is_a_frozen_copy() -> None:
     average = EMA(0.9)
     trainer = build(5, [average])
     with rng.isolated(0):
@@ -58,7 +58,7 @@ def test_buffers_are_copied_and_the_module_is_frozen_and_apart() -> None:
     assert all(p.requires_grad for p in trainer.task.parameters())
 
 
-def test_a_loaded_average_goes_on_exactly() -> None:
+def test_a_loaded_average_continues_exactly() -> None:
     whole, first, second = EMA(0.9), EMA(0.9), EMA(0.9)
     with rng.isolated(0):
         build(10, [whole]).run()
@@ -80,7 +80,7 @@ class NoSync(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_an_update_does_not_wait_for_the_device() -> None:
+def test_an_update_does_not_synchronise_with_the_device() -> None:
     average = EMA(0.9)
     trainer = build(5, [average])
     average.on_start(trainer)

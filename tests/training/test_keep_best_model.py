@@ -14,7 +14,7 @@ from advlearn.training.keep_best_model import KeepBestModel
 from tests.training.tiny import build
 
 
-def test_the_run_ends_with_the_player_that_measured_best() -> None:
+def test_the_run_ends_with_the_best_model() -> None:
     seen: list[torch.Tensor] = []
     values = iter([0.1, 0.7, float("nan"), 0.3])
 
@@ -29,7 +29,7 @@ def test_the_run_ends_with_the_player_that_measured_best() -> None:
     assert not torch.equal(seen[1], seen[3])
 
 
-def test_what_is_best_survives_a_checkpoint() -> None:
+def test_the_best_model_survives_a_checkpoint() -> None:
     best, again = KeepBestModel(lambda _: 1.0, every=2), KeepBestModel(lambda _: 0.0, every=2)
     build(4, [EMA(0.9), best]).run()
     again.load_state_dict(best.state_dict())
@@ -48,7 +48,7 @@ def test_a_checkpoint_from_before_the_first_evaluation_resumes(tmp_path: Path) -
     assert (best.best, best.best_step) == (0.0, 2)
 
 
-def test_a_run_predicts_with_the_player_that_a_validator_without_labels_chose(
+def test_a_run_predicts_with_the_model_chosen_by_a_validator_without_labels(
     tmp_path: Path,
 ) -> None:
     x = torch.randn(60, 2)

@@ -33,14 +33,14 @@ def run(steps=10, *callbacks, **settings):
     return fit(TASK, "nsgan", DATA, steps=steps, callbacks=callbacks, **settings)
 
 
-def test_the_course_holds_and_fades_by_turns():
+def test_the_level_alternates_between_holding_and_fading():
     levels = [ProgressiveGrowing(0.8).level(step / 10, 2) for step in range(11)]
     assert levels == pytest.approx([0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2])
     course = [ProgressiveGrowing().level(step / 1000, 4) for step in range(1001)]
     assert course == sorted(course) and course[0] == 0 and course[-1] == 4
 
 
-def test_players_critics_and_the_average_grow_together():
+def test_generator_critics_and_average_grow_together():
     watch = Watch()
     made = run(10, ProgressiveGrowing(0.8), watch)
     assert [levels[0] for levels in watch.seen] == pytest.approx([0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2])
@@ -48,14 +48,14 @@ def test_players_critics_and_the_average_grow_together():
     assert made.sample(2).shape == (2, 1, 16, 16)
 
 
-def test_fit_grows_what_grows_by_itself():
+def test_fit_grows_networks_automatically():
     watch = Watch()
     run(10, watch)
     course = [ProgressiveGrowing().level(step / 10, 2) for step in range(1, 11)]
     assert [levels[0] for levels in watch.seen] == pytest.approx(course) and course[0] == 0
 
 
-def test_a_run_that_stops_goes_on_at_its_level(tmp_path):
+def test_a_resumed_run_continues_at_its_level(tmp_path):
     """Bit for bit, with the layers that have not been trained yet."""
     whole = run(8, ProgressiveGrowing(1.0), out=tmp_path / "whole")
     run(8, ProgressiveGrowing(1.0), Watch(stop=4), out=tmp_path / "halves")
@@ -88,7 +88,7 @@ def test_a_spectrally_normalised_critic_grows_too():
 
 
 @pytest.mark.parametrize("until", [0, 1.2, -1])
-def test_a_share_out_of_range_is_one_line(until):
+def test_a_fraction_out_of_range_is_one_line(until):
     with pytest.raises(ValueError, match="until: expected a fraction"):
         ProgressiveGrowing(until)
 

@@ -42,7 +42,7 @@ def test_progress_writes_the_spec_and_a_line_at_each_tenth() -> None:
     )
 
 
-def test_progress_of_a_run_that_goes_on_starts_where_it_is() -> None:
+def test_progress_of_a_resumed_run_starts_at_its_step() -> None:
     stream = io.StringIO()
     trainer = build(20, [Progress(0.0, stream)])
     trainer.step = 15
@@ -52,7 +52,7 @@ def test_progress_of_a_run_that_goes_on_starts_where_it_is() -> None:
     assert [line.split()[1] for line in lines[1:]] == ["16/20", "18/20", "20/20"]
 
 
-def test_progress_says_why_a_run_stopped() -> None:
+def test_progress_prints_why_a_run_stopped() -> None:
     stream = io.StringIO()
     run(build(20, [EarlyStopping(lambda trainer: 1.0, 1, patience=3), Progress(60.0, stream)]))
     assert (
@@ -67,7 +67,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_on_a_terminal_draws_over_itself_and_leaves_the_cursor() -> None:
+def test_progress_on_a_terminal_is_redrawn_and_restores_the_cursor() -> None:
     stream = Terminal()
     trainer = run(build(5, [Progress(0.0, stream)]))
     text = stream.getvalue()
@@ -115,7 +115,7 @@ class Losses(Callback):
         self.seen[trainer.step] = trainer.last_losses()
 
 
-def test_tensorboard_reads_back_what_the_trainer_said(tmp_path: Path) -> None:
+def test_tensorboard_holds_the_losses_of_the_trainer(tmp_path: Path) -> None:
     terms = Losses()
     trainer = run(build(9, [terms, TensorBoard(tmp_path, every=3)]))
     read = curves(tmp_path)
@@ -182,7 +182,7 @@ def test_small_images_are_enlarged_by_a_whole_factor_and_colours_are_kept(tmp_pa
     ] * 2
 
 
-def test_real_images_stand_to_the_right(tmp_path: Path) -> None:
+def test_real_images_are_on_the_right(tmp_path: Path) -> None:
     save_image_grid(
         -torch.ones(1, 1, 64, 64), tmp_path / "grid.png", real=torch.zeros(4, 1, 64, 64)
     )
@@ -223,12 +223,12 @@ def test_samples_that_cannot_be_drawn_are_one_line(tmp_path: Path, shape: tuple[
         save_image_grid(torch.zeros(4, 2), tmp_path / "grid.png", real=torch.zeros(4, 1, 8, 8))
 
 
-def test_not_a_number_is_drawn_and_no_warning(tmp_path: Path) -> None:
+def test_nan_is_drawn_without_a_warning(tmp_path: Path) -> None:
     save_image_grid(torch.full((1, 1, 64, 64), float("nan")), tmp_path / "grid.png")
     assert Image.open(tmp_path / "grid.png").getpixel((30, 30)) == 127
 
 
-def test_pictures_come_on_time_and_do_not_change_the_run(tmp_path: Path) -> None:
+def test_plots_are_drawn_on_time_and_do_not_change_the_run(tmp_path: Path) -> None:
     plain = run(build(10))
     watched = build(10)
     watched.callbacks = [
@@ -270,13 +270,13 @@ def stopped_at(values: list[float], patience: int, higher_is_better: bool = Fals
         ([1, float("nan"), 0.5, float("inf"), 2], 2, False, 10),
     ],
 )
-def test_early_stop_stops_when_patience_ends(
+def test_early_stopping_stops_when_patience_ends(
     values: list[float], patience: int, higher: bool, step: int
 ) -> None:
     assert stopped_at(values, patience, higher) == step
 
 
-def test_early_stop_goes_on_counting_after_a_resume(tmp_path: Path) -> None:
+def test_early_stopping_keeps_counting_after_a_resume(tmp_path: Path) -> None:
     values = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
 
     def stop() -> EarlyStopping:
