@@ -1,4 +1,4 @@
-"""What is measured after training: on which samples, and which differences."""
+"""Evaluation after training: the samples it uses and the results it prints."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ from advlearn.tasks.semi_supervised import SemiSupervised
 
 
 class Column(nn.Module):
-    """Predicts what stands in the first columns, plus a number that no prediction needs."""
+    """Predict the first columns, plus an unused parameter."""
 
     def __init__(self, columns: int = 1) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def run_of(task: Any) -> Run:
     return Run(task, {}, task, {})
 
 
-def debias(table: TabularDataset, columns: int = 1) -> Run:
+def fairness_run(table: TabularDataset, columns: int = 1) -> Run:
     shape = table.shape
     return run_of(
         Fairness(Column(columns), shape=shape, attributes=table.attributes, classes=table.classes)
@@ -59,8 +59,8 @@ def test_few_labels_are_evaluated_on_held_out_samples(capsys: Any) -> None:
         callbacks=(),
     )
     report(run, "digits:50")
-    said = " ".join(capsys.readouterr().out.split())
-    assert "digits, 1747 samples whose labels are held out: predictions" in said
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "digits, 1747 samples whose labels are held out: predictions" in printed
     few = open_semi_supervised("digits:50").labelled
     assert isinstance(few, ArrayDataset) and evaluate(
         run, SemiSupervisedDataset(few, few)
@@ -77,19 +77,22 @@ def test_labels_of_the_unlabelled_part_serve_for_evaluation(capsys: Any) -> None
         net.bias.zero_()
     run = run_of(SemiSupervised(nn.Linear(2, 1), net, latent=2, shape=(1,)))
     report(run, SemiSupervisedDataset(wrong, ArrayDataset(x, y, "all", 2)))
-    said = capsys.readouterr().out
-    assert "all, 8 samples whose labels are held out" in " ".join(said.split()) and "1.0000" in said
-    # Without any, what was measured is what was trained on, and the line says so.
+    printed = capsys.readouterr().out
+    assert (
+        "all, 8 samples whose labels are held out" in " ".join(printed.split())
+        and "1.0000" in printed
+    )
+    # Without such labels the training data is measured, and the title says so.
     report(run, SemiSupervisedDataset(wrong, ArrayDataset(x, None, "all")))
-    said = capsys.readouterr().out
-    assert "few, the 4 labels trained on" in " ".join(said.split()) and "0.0000" in said
-    assert "on the training data" in " ".join(said.split())
+    printed = capsys.readouterr().out
+    assert "few, the 4 labels trained on" in " ".join(printed.split()) and "0.0000" in printed
+    assert "on the training data" in " ".join(printed.split())
 
 
 def test_a_regressor_has_differences_of_means_between_groups_and_deciles() -> None:
     x = torch.tensor([[1.0], [3.0], [5.0], [7.0], [4.0], [8.0]])
     table = TabularDataset(x, x[:, 0] + 2, {"group": GROUP, "age": AGE}, classes=0)
-    figures = evaluate(debias(table), table)
+    figures = evaluate(fairness_run(table), table)
     assert figures["root mean squared error"] == pytest.approx(2.0)
     assert figures["group: mean difference"] == pytest.approx(4.0)  # 2, 6 and 6
     assert (
@@ -103,7 +106,7 @@ def test_a_classifier_has_differences_of_rates_for_three_groups_and_for_numbers(
     x = torch.tensor([[1.0], [1.0], [-1.0], [1.0], [-1.0], [-1.0]])
     y = torch.tensor([1, 0, 1, 0, 1, 0])
     table = TabularDataset(x, y, {"group": GROUP, "age": AGE}, {"group": ("a", "b", "c")})
-    figures, decided = evaluate(debias(table), table), (x[:, 0] > 0).long()
+    figures, decided = evaluate(fairness_run(table), table), (x[:, 0] > 0).long()
     assert figures["accuracy"] == pytest.approx(2 / 6)
     assert (
         figures["group: demographic parity difference"]
@@ -126,7 +129,7 @@ def test_the_class_with_the_largest_difference_counts() -> None:
     x = torch.eye(3)[torch.tensor([0, 1, 2, 1, 2, 2])]
     table = TabularDataset(x, torch.tensor([0, 1, 2, 0, 1, 2]), {"group": GROUP}, classes=3)
     # Class 0: a half, 0, 0; class 1: a half, a half, 0; class 2: 0, a half, 1.
-    figures = evaluate(debias(table, columns=3), table)
+    figures = evaluate(fairness_run(table, columns=3), table)
     assert figures == {
         "accuracy": pytest.approx(4 / 6),
         "group: demographic parity difference": 1.0,

@@ -27,7 +27,7 @@ def test_data_may_hold_a_vector_for_each_sample() -> None:
     assert isinstance(source, ArrayDataset)
     assert source.vectors == 3 and source.classes == 0 and len(source.columns) == 2
     for y, error, line in (
-        (torch.rand(4, 3), ValueError, "expected 5 vectors, one a sample, got 4"),
+        (torch.rand(4, 3), ValueError, "expected 5 vectors, one per sample, got 4"),
         (torch.full((5, 3), torch.nan), ValueError, "expected finite vectors"),
         (torch.rand(5, 3).double(), TypeError, "expected float32 vectors"),
     ):

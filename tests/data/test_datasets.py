@@ -53,9 +53,7 @@ def test_first_training_image_of_mnist():
     need("MNIST", "raw", "train-images-idx3-ubyte")
     source = load("mnist")
     assert len(source) == 60_000 and source.y[:5].tolist() == [5, 0, 4, 1, 9]
-    assert (
-        int(pixels(source).sum(dtype=np.int64)) == 27_525
-    )  # the well-known sum of the first image
+    assert int(pixels(source).sum(dtype=np.int64)) == 27_525  # sum of the first image
     assert source.y.bincount().tolist() == [
         5923,
         6742,
@@ -78,7 +76,7 @@ def test_cifar10_test_part():
         and source.shape == (3, 32, 32)
         and source.y.bincount().tolist() == [1000] * 10
     )
-    # The first images stand for all: none of the classes is missing among them.
+    # The first images contain every class.
     assert int(source.y[:500].bincount(minlength=10).min()) > 25
 
 
@@ -140,7 +138,7 @@ def test_reads_jpeg_archives(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10-test", "usps"])
 def test_missing_data_is_reported_in_one_line(tmp_path, monkeypatch, name):
-    # A cache folder that cannot be made, so that no network is asked.
+    # The cache folder cannot be created, so that nothing is downloaded.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ADVLEARN_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))

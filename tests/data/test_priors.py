@@ -20,7 +20,7 @@ N = 20_000
 def plane(side: float = 5.0, points: int = 501):
     """A square grid of the plane and the area of its cells."""
     axis = torch.linspace(-side, side, points, dtype=torch.float64)
-    # Half a cell off the origin, where the ring's density has a pole.
+    # Half a cell off the origin, where the density of the ring has a pole.
     grid = torch.cartesian_prod(axis, axis) + side / points
     return grid, float((axis[1] - axis[0]) ** 2)
 
@@ -31,14 +31,13 @@ def test_the_density_matches_the_draws(law):
     density = law.log_density(grid).exp()
     assert float(density.sum() * area) == pytest.approx(1, abs=5e-3)
     z = law.draw(N, LIKE)
-    # The law of the density at a draw is the same by both: a whole distribution compared, not a
-    # mean.
+    # Compare the whole distribution of the density at a draw, not only its mean.
     order = law.log_density(grid).sort()
     expected = (density[order.indices] * area).cumsum(0)
-    found = torch.searchsorted(law.log_density(z).sort().values, order.values, right=True) / N
-    assert (expected - found).abs().max() < 0.025
+    actual = torch.searchsorted(law.log_density(z).sort().values, order.values, right=True) / N
+    assert (expected - actual).abs().max() < 0.025
     for place in range(2):
-        # And so are the marginal means and squares.
+        # Marginal means and squares agree too.
         mean = float((density * grid[:, place]).sum() * area)
         square = float((density * grid[:, place].square()).sum() * area)
         assert float(z[:, place].mean()) == pytest.approx(mean, abs=0.05)

@@ -92,7 +92,7 @@ def test_the_test_part_is_encoded_by_the_training_part(census):
         3.0,
         0.0,
     ]  # a constant of training is centred and not scaled
-    # Categories that the training part does not have are none of its indicators.
+    # Categories that the training part lacks have no indicator.
     assert feature(table, "education=HS-grad") == [0.0, 1.0]
     assert feature(table, "native-country=?") == [0.0, 0.0] and feature(
         table, "native-country=Cuba"
@@ -200,8 +200,7 @@ def test_german_credit_matches_its_published_description():
 def test_the_two_parts_of_the_split_share_no_row():
     need("german-credit", "german.data")
     parts = [german_credit("train", seed=3), german_credit("test", seed=3)]
-    # The amount and the age name nearly everybody; scales differ by nothing, for both are of the
-    # training part.
+    # Amount and age identify nearly every row, and both parts are scaled by the training part.
     people = [set(map(tuple, part.x.tolist())) for part in parts]
     assert not people[0] & people[1] and sum(map(len, people)) >= 995
 
@@ -311,7 +310,7 @@ def test_codes_without_names_are_not_negative():
 )
 def test_a_group_without_samples_is_refused_where_a_table_is_trained_on(codes, names, line):
     x, y = torch.zeros(2, 3), torch.tensor([0, 1])
-    # A table itself may be a part of a larger one.
+    # A table may be a part of a larger one.
     table = TabularDataset(x, y, {"sex": torch.tensor(codes)}, names)
     with pytest.raises(ValueError, match=line):
         open_table(table)
@@ -337,20 +336,20 @@ def test_encode_agrees_with_scikit_learn():
     train, rows = (
         [[str(draw.integers(90)), "abc"[draw.integers(3)]] for _ in range(n)] for n in (50, 20)
     )
-    ours, feature_names = encode(train, rows, ("age", "job"), {"age"})
+    encoded, feature_names = encode(train, rows, ("age", "job"), {"age"})
     columns = [np.array(part, dtype=object) for part in (train, rows)]
     scaler = StandardScaler().fit(columns[0][:, :1].astype(float))
     encoder = OneHotEncoder(sparse_output=False).fit(columns[0][:, 1:])
-    theirs = np.hstack(
+    reference = np.hstack(
         [scaler.transform(columns[1][:, :1].astype(float)), encoder.transform(columns[1][:, 1:])]
     )
-    np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-6)
+    np.testing.assert_allclose(encoded.numpy(), reference, atol=1e-6)
     assert feature_names == ("age", "job=a", "job=b", "job=c")
 
 
 @pytest.mark.parametrize("read", [adult, german_credit])
 def test_missing_tables_are_reported_in_one_line(tmp_path, monkeypatch, read):
-    # A cache folder that cannot be made, so that no network is asked.
+    # The cache folder cannot be created, so that nothing is downloaded.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ADVLEARN_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -376,5 +375,5 @@ def test_a_download_is_kept_if_it_is_the_published_file(tmp_path, monkeypatch):
         and path.read_bytes() == b"1 2 3\n"
     )
     assert [entry.name for entry in path.parent.iterdir()] == ["file.data"]
-    published.unlink()  # it is at hand now
+    published.unlink()  # the cache holds the file now
     assert find_or_download("some", ("some", "file.data"), url, checksum) == path

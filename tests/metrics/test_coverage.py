@@ -16,7 +16,7 @@ def radii(x: Tensor, k: int) -> np.ndarray:
 
 
 def inside(balls: Tensor, points: Tensor, k: int) -> np.ndarray:
-    """Whether point j lies in ball i, by loops and scikit-learn's neighbours."""
+    """Return whether point j lies in ball i, by loops and scikit-learn's neighbours."""
     pairs = zip(balls.numpy(), radii(balls, k), strict=True)
     return np.array(
         [np.linalg.norm(points.numpy() - ball, axis=1) <= radius for ball, radius in pairs]

@@ -22,7 +22,7 @@ def test_batches_give_the_same_features_as_one_call(batch_size):
 
 def test_the_model_runs_in_evaluation_mode_and_every_part_gets_its_mode_back():
     model = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten())
-    model[0].eval()  # frozen inside a model that trains
+    model[0].eval()  # frozen inside a model in training mode
     before = {name: value.clone() for name, value in model.state_dict().items()}
     first, again = features(model, images()), features(model, images())
     torch.testing.assert_close(first, again, rtol=0, atol=0)

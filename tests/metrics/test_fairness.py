@@ -28,8 +28,8 @@ OF_BOTH = (
     equalized_odds_ratio,
 )
 
-# Labels, predictions, sensitive columns and weights, one digit a sample, and what fairlearn 0.15.0
-# gives for [f(y_true, y_pred, sensitive_features=columns.T, sample_weight=weights) for f in
+# Labels, predictions, sensitive columns and weights, one digit per sample, and the values of fairlearn 0.15.0
+# for [f(y_true, y_pred, sensitive_features=columns.T, sample_weight=weights) for f in
 # (demographic_parity_difference,
 #  demographic_parity_ratio, equal_opportunity_difference, equal_opportunity_ratio,
 # equalized_odds_difference,
@@ -134,18 +134,20 @@ def test_equal_to_recorded_values_of_fairlearn(y, p, columns, weights, expected)
     ("sizes", "weighted"), [((2,), False), ((5,), True), ((2, 3), False), ((2, 2, 2), True)]
 )
 def test_equal_to_fairlearn(sizes, weighted):
-    theirs = pytest.importorskip(
+    fairlearn_metrics = pytest.importorskip(
         "fairlearn.metrics", reason="fairlearn is a peer, not a dependency; its figures are above"
     )
     draw = np.random.default_rng(sum(sizes))
     y_true, y_pred = draw.integers(0, 2, (2, 500))
     groups = np.stack([draw.integers(0, size, 500) for size in sizes], axis=1)
     weights = draw.uniform(0.5, 2.0, 500) if weighted else None
-    their_keywords = {"sensitive_features": groups, "sample_weight": weights}
+    keywords = {"sensitive_features": groups, "sample_weight": weights}
     for f in OF_PREDICTIONS + OF_BOTH:
-        ours = f(*((y_pred,) if f in OF_PREDICTIONS else (y_true, y_pred)), groups, weights=weights)
-        assert ours == pytest.approx(
-            getattr(theirs, f.__name__)(y_true, y_pred, **their_keywords), abs=1e-12
+        actual = f(
+            *((y_pred,) if f in OF_PREDICTIONS else (y_true, y_pred)), groups, weights=weights
+        )
+        assert actual == pytest.approx(
+            getattr(fairlearn_metrics, f.__name__)(y_true, y_pred, **keywords), abs=1e-12
         )
 
 
@@ -170,7 +172,7 @@ def test_rates_by_hand():
 
 
 def test_equalized_odds_use_the_worse_of_the_two_rates():
-    # True positive rates 1 and 1, false positive rates 0 and 1/2; then the labels turned round.
+    # True positive rates 1 and 1, false positive rates 0 and 1/2; then the labels are swapped.
     y_true, y_pred, groups = [1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1]
     assert equal_opportunity_difference(y_true, y_pred, groups) == 0.0
     assert equalized_odds_difference(y_true, y_pred, groups) == 0.5
@@ -280,11 +282,11 @@ def test_a_rate_without_samples_counts_as_zero():
     both = [1, 0, 1, 0]
     assert (
         equalized_odds_ratio(both, both, groups) == 1.0
-    )  # no false positive: the true positive rates decide
+    )  # no false positive: only the true positive rates count
     assert math.isnan(equalized_odds_ratio(both, nobody, groups))
     assert math.isnan(
         equalized_odds_ratio(both, [0, 1, 0, 1], groups)
-    )  # every positive one is wrong
+    )  # every positive prediction is wrong
 
 
 @settings(max_examples=60, deadline=None)
@@ -312,7 +314,7 @@ def test_quantile_difference_of_a_line():
     age = np.arange(100.0)
     assert quantile_difference(2 * age, age[::1], bins=4) == pytest.approx(150.0)
     assert quantile_difference(np.ones(100), age) == 0.0
-    # A figure of both tails: symmetric dependence has no correlation, and shows.
+    # A symmetric dependence has no correlation but differs between bins.
     assert quantile_difference((age - 49.5) ** 2, age, bins=10) == pytest.approx(2025.0 - 25.0)
 
 

@@ -24,8 +24,8 @@ def draw(n: int, d: int, seed: int = 0) -> Tensor:
 
 
 def peer(name: str) -> Callable[..., object]:
-    """A metric of torchmetrics whose images are the features; what it says on import and use is not ours."""
-    _optional_imports.torchvision()  # which torchmetrics imports, and which needs care beside a CPU build of torch
+    """Return a metric of torchmetrics that takes features as images, without its warnings."""
+    _optional_imports.torchvision()  # torchmetrics imports torchvision, which fails with a CPU build of torch
     module = importlib.import_module(f"torchmetrics.image.{_MODULES[name]}")
 
     def build(**arguments: object) -> object:
@@ -42,7 +42,7 @@ def test_the_inception_score_agrees_with_torchmetrics():
     logits = 3 * draw(60, 6)
     metric = peer("InceptionScore")(splits=1)
     metric.update(logits)
-    # Its standard deviation divides by splits - 1, and it shuffles: one split, mean only.
+    # torchmetrics divides by splits - 1 and shuffles, so only the mean of one split agrees.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         expected = metric.compute()[0]
@@ -109,8 +109,7 @@ def test_the_frechet_distance_of_covariances_that_commute_has_its_closed_form():
 
 
 def test_singular_covariances_of_few_samples_give_the_distance_of_the_plane_they_span():
-    # Three samples in 40 dimensions span a plane; a rotation of the space leaves the distance as it
-    # is.
+    # Three samples in 40 dimensions span a plane; a rotation does not change the distance.
     x, y = draw(3, 2), 2 * draw(3, 2, seed=1) + 1
     embed = torch.linalg.qr(draw(40, 40, seed=2)).Q[:2]
     expected = frechet_distance(x, y).item()
@@ -130,7 +129,7 @@ def test_kid_agrees_with_torchmetrics_subset_by_subset():
     metric.update(real, real=True)
     metric.update(fake, real=False)
     with torch.random.fork_rng():
-        torch.manual_seed(5)  # it draws from the global generator, in the order of ours
+        torch.manual_seed(5)  # torchmetrics draws from the global generator in the same order
         mean, std = metric.compute()
     result = kid(real, fake, subsets=7, subset_size=20, seed=5)
     assert result.mean.item() == pytest.approx(mean.item(), rel=1e-9)

@@ -57,17 +57,17 @@ def test_the_inception_score_comes_with_its_caveats():
 
 
 def test_images_are_resized_before_the_extractor():
-    seen = []
+    shapes = []
 
     def extractor(x: Tensor) -> Tensor:
-        seen.append(tuple(x.shape[1:]))
+        shapes.append(tuple(x.shape[1:]))
         return x.flatten(1)
 
     # A constant image is the same at every size.
     flat = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 4, 4)
     report = image_report(flat, flat, extractor, side=3)
     assert (
-        set(seen) == {(1, 3, 3)}
+        set(shapes) == {(1, 3, 3)}
         and report.frechet == pytest.approx(0, abs=1e-9)
         and report.dimensions == 9
     )
@@ -89,9 +89,9 @@ def test_an_extractor_that_resizes_states_it():
 def test_copies_of_training_images_are_reported():
     train, real = images(60), images(40, 1)
     report = image_report(train[:20], real, halves, train=train)
-    found = memorisation(halves(train[:20]), halves(train), halves(real))
+    result = memorisation(halves(train[:20]), halves(train), halves(real))
     assert (
-        (report.copies, report.nearer) == (found.copies.item(), found.nearer.item()) == (1.0, 1.0)
+        (report.copies, report.nearer) == (result.copies.item(), result.nearer.item()) == (1.0, 1.0)
     )
     assert "nearest of 60 training images" in str(
         report
@@ -127,13 +127,13 @@ def test_a_module_runs_in_evaluation_mode_and_does_not_change():
 def test_the_distance_by_class_is_that_of_the_subsets():
     real, fake = halves(images(40)).double(), halves(images(60, 1, 1.0)).double()
     y, z = torch.arange(40) % 3, torch.arange(60) % 4
-    found = per_class_frechet(real, fake, y, z)
-    assert found.shape == (4,)
+    result = per_class_frechet(real, fake, y, z)
+    assert result.shape == (4,)
     for k in range(3):
-        assert found[k] == frechet_distance(real[y == k], fake[z == k])
-    assert math.isnan(found[3])  # no real image is of the fourth class
+        assert result[k] == frechet_distance(real[y == k], fake[z == k])
+    assert math.isnan(result[3])  # no real image is of the fourth class
     report = image_report(images(60, 1, 1.0), images(40), halves, labels=(z, y))
-    torch.testing.assert_close(torch.tensor(report.per_class), found.float(), equal_nan=True)
+    torch.testing.assert_close(torch.tensor(report.per_class), result.float(), equal_nan=True)
     assert "Frechet by class" in str(report)
 
 

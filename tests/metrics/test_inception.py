@@ -11,7 +11,7 @@ from advlearn.metrics.inception import FEATURES, Inception
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state dict in the form of torchvision's, with small random weights."""
+    """Return a state dict like torchvision's, with small random weights."""
     net = _optional_imports.torchvision().models.inception_v3(
         weights=None, transform_input=True, init_weights=False
     )
@@ -21,7 +21,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def theirs(file: Path, x: Tensor) -> Tensor:
-    """Logits of torchvision's own network, built as its weights ask for, for images normalised as they ask for."""
+    """Compute logits with torchvision's network and the normalisation of its weights."""
     models = _optional_imports.torchvision().models
     net = models.inception_v3(weights=None, transform_input=True, init_weights=False)
     net.load_state_dict(torch.load(file, weights_only=True))
@@ -34,10 +34,10 @@ def theirs(file: Path, x: Tensor) -> Tensor:
 def test_it_is_torchvisions_network_up_to_the_last_layer(file: Path) -> None:
     x = 2 * torch.rand(2, 3, 299, 299) - 1
     net = Inception(file)
-    found = features(net, x)
-    assert found.shape == (2, FEATURES) and not found.requires_grad
+    result = features(net, x)
+    assert result.shape == (2, FEATURES) and not result.requires_grad
     with torch.no_grad():
-        torch.testing.assert_close(net.logits(found), theirs(file, x), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(net.logits(result), theirs(file, x), rtol=1e-3, atol=1e-4)
 
 
 def test_small_and_grey_images_are_resized_and_repeated(file: Path) -> None:
@@ -60,7 +60,7 @@ def test_missing_weights_are_reported_in_one_line(
     ) as error:
         Inception(tmp_path / "other.pt")
     assert "\n" not in str(error.value)
-    # A cache that is a file can hold nothing: torch fails before it asks the network.
+    # The cache is a file, so that torch fails before it downloads anything.
     (tmp_path / "cache").write_text("")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     with pytest.raises(

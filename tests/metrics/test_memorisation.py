@@ -18,9 +18,9 @@ def test_the_nearest_agree_with_scikit_learn(d, monkeypatch):
     )
     for block in (1 << 20, 500):
         monkeypatch.setattr("advlearn.metrics._distances._BLOCK", block)
-        found = nearest(samples, train)
-        assert found.indices.tolist() == indices[:, 0].tolist()
-        torch.testing.assert_close(found.distances, torch.from_numpy(distances[:, 0]))
+        result = nearest(samples, train)
+        assert result.indices.tolist() == indices[:, 0].tolist()
+        torch.testing.assert_close(result.distances, torch.from_numpy(distances[:, 0]))
 
 
 @pytest.mark.parametrize("block", [1 << 20, 500])
@@ -30,9 +30,9 @@ def test_the_k_nearest_agree_with_scikit_learn(block, monkeypatch):
     distances, indices = (
         NearestNeighbors(n_neighbors=5).fit(train.numpy()).kneighbors(samples.numpy())
     )
-    found = nearest_k(samples, train, 5)
-    assert found.indices.tolist() == indices.tolist()
-    torch.testing.assert_close(found.distances, torch.from_numpy(distances))
+    result = nearest_k(samples, train, 5)
+    assert result.indices.tolist() == indices.tolist()
+    torch.testing.assert_close(result.distances, torch.from_numpy(distances))
     with pytest.raises(ValueError, match="k: expected from 1 to the 70 training samples, got 71"):
         nearest_k(samples, train, 71)
 
@@ -67,10 +67,14 @@ def test_new_samples_of_the_distribution_are_not_copies():
 def test_it_equals_the_mann_whitney_statistic_with_ties():
     train = torch.arange(0.0, 40, 4)[:, None]
     samples, held_out = torch.arange(0.0, 20)[:, None], torch.arange(3.0, 33)[:, None]
-    found = memorisation(samples, train, held_out)
-    ours, theirs = (nearest(part, train).distances.numpy() for part in (samples, held_out))
+    result = memorisation(samples, train, held_out)
+    of_samples, of_held_out = (
+        nearest(part, train).distances.numpy() for part in (samples, held_out)
+    )
     pairs = len(samples) * len(held_out)
-    assert found.nearer.item() == pytest.approx(stats.mannwhitneyu(theirs, ours).statistic / pairs)
+    assert result.nearer.item() == pytest.approx(
+        stats.mannwhitneyu(of_held_out, of_samples).statistic / pairs
+    )
 
 
 def test_bad_input_is_named():

@@ -21,10 +21,10 @@ def test_a_report_counted_by_hand():
                 0.25,
             ],  # near mode 0, at distance 0.354: not of high quality, though within 0.3 per axis
             [4.0, 0.1],  # mode 1
-            [2.0, 2.0],  # between all
+            [2.0, 2.0],  # between all modes
             [-0.1, 4.0],  # mode 2
             [0.0, 3.8],  # mode 2
-            [100.0, 0.0],  # far from all
+            [100.0, 0.0],  # far from all modes
         ]
     )
     report = mode_report(samples, CENTRES, sigma=0.1)
@@ -88,7 +88,7 @@ def test_class_report_against_a_target():
     assert class_report(labels, 3, target.flip(0)).reverse_kl == pytest.approx(
         0.25 * math.log(2), rel=1e-6
     )
-    # A class that the real data lack is infinitely far; one that the samples lack is not.
+    # A class missing from the real data gives an infinite KL; one missing from the samples does not.
     assert class_report(labels, 3, torch.tensor([0.5, 0.5, 0.0])).reverse_kl == math.inf
     assert class_report(labels[:2], 3, target).reverse_kl == pytest.approx(math.log(2), rel=1e-6)
 

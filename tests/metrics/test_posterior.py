@@ -23,8 +23,7 @@ def test_holes_are_prior_without_codes_and_strays_are_codes_without_prior():
     one_sided = posterior_report(half, prior)
     assert one_sided.holes.item() == pytest.approx(0.5, abs=0.07) and one_sided.strays < 0.05
     wide = posterior_report(draw(1500, seed=1) * 4, prior)
-    # Codes of the law N(0, 16 I) beyond the radius that holds all draws of the prior: 1 - exp(-r^2
-    # / 32).
+    # Probability of N(0, 16 I) outside the radius of all draws of the prior: 1 - exp(-r^2 / 32).
     reach = prior.norm(dim=1).max().item()
     assert (
         wide.strays.item() == pytest.approx(math.exp(-(reach**2) / 32), abs=0.1)

@@ -58,7 +58,7 @@ def test_accuracy_by_hand():
 def test_information_maximisation_by_hand():
     sure = 50.0 * torch.eye(3)
     assert information_maximisation(sure) == pytest.approx(math.log(3))
-    assert information_maximisation(torch.zeros(5, 3)) == pytest.approx(0.0, abs=1e-12)  # unsure
+    assert information_maximisation(torch.zeros(5, 3)) == pytest.approx(0.0, abs=1e-12)  # uncertain
     assert information_maximisation(sure[[1, 1, 1]]) == pytest.approx(0.0, abs=1e-12)  # collapsed
     p = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
     assert information_maximisation(p.log()) == pytest.approx(
@@ -71,7 +71,7 @@ def test_information_maximisation_by_hand():
 
 
 def neighbourhood(logits: Tensor, temperature: float) -> float:
-    """The definition, pair by pair."""
+    """Compute the definition pair by pair."""
     z = [p / p.norm() for p in logits.double().softmax(1)]
     entropies = []
     for n in range(len(z)):
@@ -105,7 +105,7 @@ def test_reverse_validation_distinguishes_right_from_wrong_labels():
     centres = 6.0 * torch.eye(3, dtype=torch.float64)
     source, target = centres[y] + draw(90, 3), centres[y] + draw(90, 3, seed=1) + 0.5
     assert reverse_validation(source, y, target, y) == 1.0
-    swapped = torch.tensor([1, 0, 2])[y]  # two classes mixed up
+    swapped = torch.tensor([1, 0, 2])[y]  # two classes swapped
     assert reverse_validation(source, y, target, swapped) == pytest.approx(1 / 3)
     assert reverse_validation(source, y, target.numpy(), torch.eye(3)[y]) == 1.0
     collapsed = torch.full_like(y, 2)

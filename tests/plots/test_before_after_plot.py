@@ -1,4 +1,4 @@
-"""Pictures of a translation while it is trained: when, of what, and that the run does not notice."""
+"""Plots of a translation during training: when, of what, and without effect on the run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Features as points: which directions are shown, on which side, and that a picture never stops a run."""
+"""Scatter plots of features: the directions, their signs, and values that are not finite."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ def test_the_plane_spans_the_two_joint_principal_components() -> None:
     turn = torch.linalg.qr(torch.randn(6, 6))[0]
     spread = torch.randn(40, 6) * torch.tensor([9.0, 4.0, 0.1, 0.1, 0.1, 0.1])
     x = spread @ turn + 5
-    found = plane({"one": x[:15], "other": x[15:]})
-    assert [points.shape for points in found.values()] == [(15, 2), (25, 2)]
-    joined = torch.cat(list(found.values()))
+    flat = plane({"one": x[:15], "other": x[15:]})
+    assert [points.shape for points in flat.values()] == [(15, 2), (25, 2)]
+    joined = torch.cat(list(flat.values()))
     values, vectors = torch.linalg.eigh(x.T.cov())
     torch.testing.assert_close(joined.T.cov(), values[-2:].flip(0).diag(), rtol=1e-4, atol=1e-4)
     for k in (0, 1):
@@ -26,11 +26,11 @@ def test_the_plane_spans_the_two_joint_principal_components() -> None:
 
 
 def test_one_feature_is_a_line_and_nan_is_a_point() -> None:
-    found = plane(
+    flat = plane(
         {"one": torch.tensor([[1.0], [3.0]]), "other": torch.tensor([[float("nan")], [4.0]])}
     )
-    assert found["one"].tolist() == [[-1.0, 0.0], [1.0, 0.0]]
-    assert found["other"].tolist() == [[-2.0, 0.0], [2.0, 0.0]]
+    assert flat["one"].tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+    assert flat["other"].tolist() == [[-2.0, 0.0], [2.0, 0.0]]
 
 
 def test_all_panels_have_the_same_width(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables of images: each image where it belongs, pixel for pixel, and the words beside it."""
+"""Tables of images: each image and each heading in its place."""
 
 import math
 
@@ -26,7 +26,7 @@ CELL = TILE + GAP
 
 
 def flat(values: torch.Tensor) -> torch.Tensor:
-    """Images (N, 1, 4, 4) of one grey each, from N numbers."""
+    """Return images (N, 1, 4, 4) of one grey each, from N numbers."""
     return values.view(-1, 1, 1, 1).expand(-1, 1, SIDE, SIDE)
 
 
@@ -36,7 +36,7 @@ def opened(path) -> np.ndarray:
 
 
 def greys(path, rows: int, columns: int) -> np.ndarray:
-    """The grey in the middle of each cell below the headings, as a number in [-1, 1]."""
+    """Return the grey in the middle of each cell, as a number in [-1, 1]."""
     drawn = opened(path).astype(float)[..., 0]
     top = len(drawn) - (rows * CELL + GAP)
     middles = drawn[top + GAP + TILE // 2 :: CELL, GAP + TILE // 2 :: CELL][:rows, :columns]
@@ -155,7 +155,7 @@ def test_each_row_holds_a_sample_and_its_nearest_images(tmp_path):
     )
     expected = [[0.9, 1.0, 0.5, 0.0], [-0.8, -1.0, -0.5, 0.0]]
     np.testing.assert_allclose(greys(path, 2, 4), expected, atol=0.01)
-    # Features that know no sign find what pixels do not.
+    # Features without a sign find images that pixels do not.
     grey, two = flat(torch.tensor([0.5])), flat(torch.tensor([-0.5, 1.0]))
     for represent, nearest in ((None, 1.0), (torch.abs, -0.5)):
         path = nearest_training_images(grey, two, tmp_path / "n.png", 1, represent)

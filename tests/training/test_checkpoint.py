@@ -48,7 +48,7 @@ def test_a_folder_names_the_checkpoint_in_it(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
-    """The folders of runs that ended badly, and the exit status of each."""
+    """Return the folders of failed runs and their exit statuses."""
     folder = tmp_path_factory.mktemp("scenarios")
     result = subprocess.run(
         [sys.executable, "-m", "tests.training.scenarios", str(folder)],
@@ -67,9 +67,9 @@ def test_a_full_disk_is_one_line_and_keeps_the_earlier_file(
 ) -> None:
     folder, status = ended[0] / "full", ended[1]["full"]
     assert status == 0
-    said = json.loads((folder / "said.json").read_text())
-    assert len(said) == 5
-    for line, step, files in said:
+    results = json.loads((folder / "results.json").read_text())
+    assert len(results) == 5
+    for line, step, files in results:
         path = folder / "checkpoint.pt"
         assert (
             line
@@ -108,7 +108,7 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, share: float) -> None:
 
 
 class Trap:
-    """A pickle of this runs code when it is read in the ordinary way."""
+    """An object whose pickle runs code when it is loaded without `weights_only`."""
 
     def __init__(self, flag: Path) -> None:
         self.flag = flag
@@ -180,7 +180,7 @@ def test_a_killed_run_resumes_bit_for_bit(
 ) -> None:
     folder, status = ended[0] / moment, ended[1][moment]
     assert status == -by
-    # A kill while saving leaves a part of the new file behind, in nobody's way.
+    # A kill while saving leaves a partial temporary file, which does no harm.
     left = [] if moment == "training" else [".checkpoint.pt.tmp"]
     assert sorted(os.listdir(folder)) == [*left, "checkpoint.pt"]
     assert load(folder)["trainer"]["step"] == 10
@@ -194,7 +194,7 @@ def test_a_killed_run_resumes_bit_for_bit(
 
 
 class End(Callback):
-    """Ends the run at a step, by itself or as the user does."""
+    """End the run at a step, by an error or like the user."""
 
     def __init__(self, step: int, interrupt: bool) -> None:
         self.step = step

@@ -72,9 +72,7 @@ def test_switches_are_restored_after_an_error_and_from_any_setting() -> None:
 
 
 def test_newer_switches_without_older_ones_are_restored() -> None:
-    BACKENDS.cuda.matmul.fp32_precision = (
-        "tf32"  # from here on torch refuses to read the older switch
-    )
+    BACKENDS.cuda.matmul.fp32_precision = "tf32"  # torch now refuses to read the older switch
     with precision("fp32"):
         assert BACKENDS.cuda.matmul.fp32_precision == "ieee"
     assert BACKENDS.cuda.matmul.fp32_precision == "tf32"
@@ -83,15 +81,15 @@ def test_newer_switches_without_older_ones_are_restored() -> None:
 
 def test_bf16_over_several_steps_sees_the_weights_of_each() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
-    seen = []
+    values = []
     with precision("bf16"):
         for value in (1.0, 2.0):
             with torch.no_grad():
                 layer.weight.fill_(value)
             out = layer(torch.ones(1, 1))
             assert out.dtype == torch.bfloat16
-            seen.append(out.item())
-    assert seen == [1.0, 2.0]
+            values.append(out.item())
+    assert values == [1.0, 2.0]
     assert layer(torch.ones(1, 1)).dtype == torch.float32
 
 

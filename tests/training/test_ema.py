@@ -13,16 +13,18 @@ from tests.training.tiny import build, same
 
 
 class Record(Callback):
-    """Keeps the player's parameters after each step, in double precision."""
+    """Record the trained parameters after each step, in double precision."""
 
     def __init__(self) -> None:
-        self.seen: list[list[np.ndarray[Any, Any]]] = []
+        self.recorded: list[list[np.ndarray[Any, Any]]] = []
 
     def on_start(self, trainer: Trainer) -> None:
         self.on_step(trainer)
 
     def on_step(self, trainer: Trainer) -> None:
-        self.seen.append([p.detach().double().numpy().copy() for p in trainer.task.parameters()])
+        self.recorded.append(
+            [p.detach().double().numpy().copy() for p in trainer.task.parameters()]
+        )
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.999])
@@ -31,15 +33,15 @@ def test_the_average_agrees_with_numpy_on_recorded_steps(decay: float) -> None:
     trainer = build(12, [record, average])
     with rng.isolated(0):
         trainer.run()
-    assert len(record.seen) == 13
-    expected = record.seen[0]
-    for t, parameters in enumerate(record.seen[1:]):
+    assert len(record.recorded) == 13
+    expected = record.recorded[0]
+    for t, parameters in enumerate(record.recorded[1:]):
         d = min(decay, (1 + t) / (10 + t))
         expected = [
             d * mean + (1 - d) * new for mean, new in zip(expected, parameters, strict=True)
         ]
-    for ours, theirs in zip(average.module.parameters(), expected, strict=True):
-        np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-5, atol=1e-6)
+    for actual, reference in zip(average.module.parameters(), expected, strict=True):
+        np.testing.assert_allclose(actual.numpy(), reference, rtol=1e-5, atol=1e-6)
     assert average.updates == 12
 
 
@@ -51,8 +53,8 @@ def test_buffers_are_copied_and_the_module_is_a_frozen_copy() -> None:
     assert [n for n, _ in average.module.named_buffers()] == [
         n for n, _ in trainer.task.named_buffers()
     ]
-    for ours, theirs in zip(average.module.buffers(), trainer.task.buffers(), strict=True):
-        assert torch.equal(ours, theirs) and ours is not theirs
+    for actual, reference in zip(average.module.buffers(), trainer.task.buffers(), strict=True):
+        assert torch.equal(actual, reference) and actual is not reference
     assert not average.module.training and trainer.task.training
     assert not any(p.requires_grad for p in average.module.parameters())
     assert all(p.requires_grad for p in trainer.task.parameters())
@@ -73,7 +75,7 @@ def test_a_loaded_average_continues_exactly() -> None:
 
 
 class NoSync(TorchDispatchMode):
-    """Refuses to give a tensor's value to the host."""
+    """Raise an error when a tensor's value is read on the host."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert func is not torch.ops.aten._local_scalar_dense.default
@@ -86,7 +88,7 @@ def test_an_update_does_not_synchronise_with_the_device() -> None:
     average.on_start(trainer)
     with NoSync():
         average.on_step(trainer)
-    with NoSync(), pytest.raises(AssertionError):  # the mode does see it
+    with NoSync(), pytest.raises(AssertionError):  # the mode detects it
         torch.ones(()).item()
 
 

@@ -15,18 +15,18 @@ from tests.training.tiny import build
 
 
 def test_the_run_ends_with_the_best_model() -> None:
-    seen: list[torch.Tensor] = []
+    recorded: list[torch.Tensor] = []
     values = iter([0.1, 0.7, float("nan"), 0.3])
 
     def measure(task: torch.nn.Module) -> float:
-        seen.append(next(task.parameters()).clone())
+        recorded.append(next(task.parameters()).clone())
         return next(values)
 
     average, best = EMA(0.9), KeepBestModel(measure, every=5)
     build(20, [average, best]).run()
     assert (best.best, best.best_step) == (0.7, 10)
-    assert torch.equal(next(average.module.parameters()), seen[1])
-    assert not torch.equal(seen[1], seen[3])
+    assert torch.equal(next(average.module.parameters()), recorded[1])
+    assert not torch.equal(recorded[1], recorded[3])
 
 
 def test_the_best_model_survives_a_checkpoint() -> None:
@@ -52,12 +52,12 @@ def test_a_run_predicts_with_the_model_chosen_by_a_validator_without_labels(
     tmp_path: Path,
 ) -> None:
     x = torch.randn(60, 2)
-    seen: list[torch.Tensor] = []
+    recorded: list[torch.Tensor] = []
 
     def sure(player: Any) -> float:
-        seen.append(player.predict(x + 1))
-        # The sign makes it the first look that counts, not the last.
-        return -information_maximisation(seen[-1])
+        recorded.append(player.predict(x + 1))
+        # With this sign the first evaluation is the best, not the last.
+        return -information_maximisation(recorded[-1])
 
     best = KeepBestModel(sure, every=10)
     data = ((x, (x[:, 0] > 0).long()), x + 1)
@@ -65,10 +65,10 @@ def test_a_run_predicts_with_the_model_chosen_by_a_validator_without_labels(
     run = fit(
         "domain_adaptation", "nsgan", data, callbacks=[best], out=tmp_path / "run", **settings
     )
-    assert len(seen) == 3 and best.best_step == 10
-    assert torch.equal(run.predict(x + 1), seen[0])
-    assert torch.equal(load(tmp_path / "run").predict(x + 1), seen[0])
-    assert not torch.equal(seen[0], seen[-1])
+    assert len(recorded) == 3 and best.best_step == 10
+    assert torch.equal(run.predict(x + 1), recorded[0])
+    assert torch.equal(load(tmp_path / "run").predict(x + 1), recorded[0])
+    assert not torch.equal(recorded[0], recorded[-1])
 
 
 def test_it_needs_an_average_before_it() -> None:

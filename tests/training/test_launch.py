@@ -16,7 +16,7 @@ def test_without_torchrun_it_only_chooses_a_device(monkeypatch: pytest.MonkeyPat
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     assert start("cpu").type == "cpu" and not dist.is_initialized()
-    stop()  # nothing to leave
+    stop()  # there is no group
     with launched("cpu") as device:
         assert device.type == "cpu" and not dist.is_initialized()
 
@@ -40,7 +40,7 @@ def test_two_processes_of_torchrun_train_together_with_every_callback(tmp_path: 
     )
     assert result.returncode == 0, result.stderr
     first, second = sorted(
-        map(json.loads, result.stdout.splitlines()), key=lambda said: said["rank"]
+        map(json.loads, result.stdout.splitlines()), key=lambda report: report["rank"]
     )
     assert (first["rank"], second["rank"], first["world_size"], second["world_size"]) == (
         0,
@@ -49,8 +49,7 @@ def test_two_processes_of_torchrun_train_together_with_every_callback(tmp_path: 
         2,
     )
     assert first["device"] == second["device"] == ["cpu", "cpu"]
-    # The mean over the processes, 0.5 step, does not fall: both stop after the first look and two
-    # more.
+    # The mean over the processes, 0.5 step, does not fall: both stop after three evaluations.
     assert first["step"] == second["step"] == 6
     assert first["total"] == second["total"]
     assert not first["left"] and not second["left"]

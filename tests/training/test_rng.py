@@ -10,7 +10,7 @@ from tests.training.tiny import same
 
 
 def draw() -> list[float]:
-    """One number of each kind a generator has state for; the normals leave a spare one behind."""
+    """Draw one number of each global generator; the normal draws leave a spare one."""
     return [
         torch.rand(()).item(),
         torch.randn(()).item(),
@@ -35,7 +35,7 @@ def test_draws_inside_depend_only_on_the_seed() -> None:
 
 @pytest.mark.parametrize("raises", [False, True])
 def test_global_generators_do_not_depend_on_the_block(raises: bool) -> None:
-    draw()  # so that numpy and Python hold a spare normal
+    draw()  # numpy and Python now hold a spare normal
     before = get_state()
     try:
         with isolated(0):

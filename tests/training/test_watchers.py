@@ -106,13 +106,13 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 class Losses(Callback):
-    """What the trainer says after each step."""
+    """Record the losses after each step."""
 
     def __init__(self) -> None:
-        self.seen: dict[int, dict[str, float]] = {}
+        self.recorded: dict[int, dict[str, float]] = {}
 
     def on_step(self, trainer: Trainer) -> None:
-        self.seen[trainer.step] = trainer.last_losses()
+        self.recorded[trainer.step] = trainer.last_losses()
 
 
 def test_tensorboard_holds_the_losses_of_the_trainer(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_tensorboard_holds_the_losses_of_the_trainer(tmp_path: Path) -> None:
     for tag in ("data/critic_loss", "data/GradientPenalty", "data/player_loss"):
         assert [step for step, _ in read[tag]] == [3, 6, 9]
         np.testing.assert_allclose(
-            [v for _, v in read[tag]], [terms.seen[s][tag] for s in (3, 6, 9)], rtol=1e-6
+            [v for _, v in read[tag]], [terms.recorded[s][tag] for s in (3, 6, 9)], rtol=1e-6
         )
     health = trainer.adversaries["data"].health()
     assert read["data/health/accuracy"][-1] == (9, pytest.approx(health.accuracy))
@@ -142,26 +142,24 @@ def test_tensorboard_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None
     trainer = build(10, [second, TensorBoard(tmp_path / "log", 1), Checkpoint(tmp_path, 5)])
     with rng.isolated(0):
         resume(tmp_path, trainer)
-        torch.rand(1)  # so that the second try differs from the first
+        torch.rand(1)  # the second attempt differs from the first
         trainer.run()
     begun = [path.name.split(".")[3] for path in (tmp_path / "log").iterdir()]
-    assert (
-        len(set(begun)) == 2
-    )  # in one second, the order in which TensorBoard reads the two files would be open
+    assert len(set(begun)) == 2  # within one second the order of the two files would be undefined
     points = curves(tmp_path / "log")["data/critic_loss"]
     assert [step for step, _ in points] == list(range(1, 11))
-    seen = {**first.seen, **second.seen}
+    recorded = {**first.recorded, **second.recorded}
     np.testing.assert_allclose(
-        [v for _, v in points], [seen[s]["data/critic_loss"] for s in range(1, 11)], rtol=1e-6
+        [v for _, v in points], [recorded[s]["data/critic_loss"] for s in range(1, 11)], rtol=1e-6
     )
-    assert first.seen[7] != second.seen[7]
+    assert first.recorded[7] != second.recorded[7]
 
 
-# --- pictures
+# --- image grids
 
 
 def test_a_grid_shows_each_image_in_its_place(tmp_path: Path) -> None:
-    levels = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 3.0])  # beyond 1 is clipped
+    levels = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 3.0])  # values above 1 are clipped
     save_image_grid(levels.view(6, 1, 1, 1).expand(6, 1, 64, 32), tmp_path / "new" / "grid.png")
     image = Image.open(tmp_path / "new" / "grid.png")
     assert image.size == (3 * 34 + 2, 2 * 66 + 2) and image.mode == "L"
@@ -196,7 +194,7 @@ def test_real_images_are_on_the_right(tmp_path: Path) -> None:
 
 
 def colours(path: Path) -> tuple[int, int]:
-    """How many pixels are orange, how many grey."""
+    """Count the orange and the grey pixels."""
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     grey = (abs(red - green) < 3) & (abs(green - blue) < 3) & (red > 120) & (red < 200)
@@ -205,9 +203,9 @@ def colours(path: Path) -> tuple[int, int]:
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
 def test_vectors_are_drawn_over_the_real_ones(tmp_path: Path, dimension: int) -> None:
-    ours, real = torch.randn(200, dimension), torch.randn(200, dimension) + 6
-    save_image_grid(ours, tmp_path / "alone.png")
-    save_image_grid(ours, tmp_path / "both.png", real=real)
+    vectors, real = torch.randn(200, dimension), torch.randn(200, dimension) + 6
+    save_image_grid(vectors, tmp_path / "alone.png")
+    save_image_grid(vectors, tmp_path / "both.png", real=real)
     assert colours(tmp_path / "alone.png")[0] > 500
     more_orange, more_grey = colours(tmp_path / "both.png")
     assert more_orange > 200 and more_grey > colours(tmp_path / "alone.png")[1] + 200
@@ -242,7 +240,7 @@ def test_plots_are_drawn_on_time_and_do_not_change_the_run(tmp_path: Path) -> No
     names = [f"step-{step:08d}.png" for step in (4, 8, 10)]
     for folder in ("a", "b"):
         assert sorted(path.name for path in (tmp_path / folder).iterdir()) == names
-    # The same random numbers for each picture: what does not change looks the same.
+    # Each plot uses the same random numbers.
     assert len({(tmp_path / "b" / name).read_bytes() for name in names}) == 1
     assert len({(tmp_path / "a" / name).read_bytes() for name in names}) == 3
     parameters = [list(t.task.generator[0].parameters()) for t in (plain, watched)]  # type: ignore[index]
@@ -263,7 +261,7 @@ def stopped_at(values: list[float], patience: int, higher_is_better: bool = Fals
     ("values", "patience", "higher", "step"),
     [
         ([5, 4, 3, 2, 1], 1, False, 10),
-        ([5, 4, 4, 3, 9], 1, False, 6),  # an equal value is no improvement
+        ([5, 4, 4, 3, 9], 1, False, 6),  # an equal value does not count as an improvement
         ([5, 4, 6, 3, 9, 9], 2, False, 12),
         ([1, 2, 3, 2, 2, 9], 2, True, 10),
         ([float("nan"), float("nan"), 1], 2, False, 4),
