@@ -6,7 +6,13 @@ of `names.GRAMMARS`. `catalogue` lists the data sets that have a name.
 """
 
 from advlearn.data.array_dataset import ArrayDataset
-from advlearn.data.attributes import attribute, attribute_as, columns_of, open_table, table
+from advlearn.data.attributes import (
+    attribute_columns,
+    encode_attribute,
+    encode_attribute_like,
+    open_table,
+    table,
+)
 from advlearn.data.batches import Batch, Batches, StreamedBatches, batches
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.datasets import DatasetInfo, catalogue, names
@@ -54,13 +60,13 @@ __all__ = [
     "Unpaired",
     "ZippedBatches",
     "adult",
-    "attribute",
-    "attribute_as",
+    "attribute_columns",
     "batches",
     "catalogue",
-    "columns_of",
     "domains",
     "edges",
+    "encode_attribute",
+    "encode_attribute_like",
     "few_labels",
     "find",
     "folders",

@@ -45,7 +45,8 @@ def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
             )
         return TABLES[stem]("train" if x == stem else "test")
     encoded = {
-        name: attribute(name, values, len(x)) for name, values in columns_of(sensitive).items()
+        name: encode_attribute(name, values, len(x))
+        for name, values in attribute_columns(sensitive).items()
     }
     names = {name: labels for name, (_, labels) in encoded.items() if labels}
     features, (target, classes) = samples(np.asarray(x)), _target(y)
@@ -84,7 +85,7 @@ def open_table(data: Any) -> TabularDataset:
     return table(*data)
 
 
-def columns_of(sensitive: Any) -> dict[str, Any]:
+def attribute_columns(sensitive: Any) -> dict[str, Any]:
     """Return sensitive attributes by name.
 
     Args:
@@ -112,7 +113,7 @@ def columns_of(sensitive: Any) -> dict[str, Any]:
     return {f"{name}{k}": array[:, k] for k in range(array.shape[1])}
 
 
-def attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
+def encode_attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
     """Encode one sensitive attribute.
 
     Args:
@@ -148,8 +149,8 @@ def attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, labels))
 
 
-def attribute_as(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Tensor:
-    """Encode more values of an attribute that `attribute` has encoded before.
+def encode_attribute_like(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Tensor:
+    """Encode more values of an attribute that `encode_attribute` has encoded before.
 
     Args:
         name: Name of the attribute.

@@ -80,7 +80,7 @@ def named(name: str) -> ArrayDataset:
         if form is not None:
             raise ValueError(
                 f"data: expected the name of one data set, got {name!r}, which names "
-                f"{GRAMMARS[form].summary}; open it with advlearn.data.open_{form}"
+                f"{GRAMMARS[form].summary}; open it with advlearn.data.{form}"
             )
         known = ", ".join(infos)
         raise ValueError(

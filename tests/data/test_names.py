@@ -72,7 +72,7 @@ def test_a_string_means_what_its_constructor_builds() -> None:
 @pytest.mark.parametrize("name", ["mnist->usps", "usps <-> mnist", "mnist:100", "edges:mnist"])
 def test_compound_data_is_refused_where_one_data_set_is_expected(name: str) -> None:
     form = form_of(name)
-    line = f"^data: expected the name of one data set, got .* open it with .*open_{form}"
+    line = f"^data: expected the name of one data set, got .* open it with advlearn.data.{form}$"
     with pytest.raises(ValueError, match=line):
         load(name)
 
