@@ -1,4 +1,4 @@
-"""Edit images with a generator: project edits onto its manifold, and transfer them to real images."""
+"""Edit images with a generator: project edits onto its manifold, or transfer them to images."""
 
 import math
 from typing import NamedTuple
@@ -160,8 +160,8 @@ def _weights(mask: Tensor | None, target: Tensor) -> Tensor:
     totals = weights.flatten(1).sum(1)
     if weights.shape != target.shape or bool((weights < 0).any()) or not bool((totals > 0).all()):
         raise ValueError(
-            f"mask: expected weights of at least 0 with a positive one in each of {len(target)} rows, "
-            f"got weights from {float(weights.min()):g} and row sums from {float(totals.min()):g}"
+            f"mask: expected weights of at least 0 with a positive one in each of {len(target)} "
+            f"rows, got weights from {float(weights.min()):g} and row sums from {float(totals.min()):g}"
         )
     return weights / totals.view(-1, *[1] * (target.ndim - 1))
 

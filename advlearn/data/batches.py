@@ -108,7 +108,8 @@ class Order:
     ) -> None:
         if batch_size < 1 or world_size < 1 or batch_size % world_size:
             raise ValueError(
-                f"batch_size: expected a positive multiple of world_size={world_size}, got {batch_size}"
+                f"batch_size: expected a positive multiple of world_size={world_size}, "
+                f"got {batch_size}"
             )
         if batch_size > samples:
             raise ValueError(
@@ -184,9 +185,9 @@ class Order:
 class Batches:
     """Draw infinite batches of data held on the device.
 
-    The permutation is copied to the device once per epoch. A batch is one `index_select` per column,
-    without host synchronisation. A run that continues with another number of processes draws the
-    same joint batches.
+    The permutation is copied to the device once per epoch. A batch is one `index_select` per
+    column, without host synchronisation. A run that continues with another number of processes
+    draws the same joint batches.
 
     Args:
         source: The data; moved to `device`.

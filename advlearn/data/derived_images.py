@@ -79,7 +79,8 @@ def small(images: Tensor, factor: int = 4) -> Tensor:
     """
     if images.ndim != 4 or images.shape[2] % factor or images.shape[3] % factor:
         raise ValueError(
-            f"images: expected (N, C, H, W) with sides that {factor} divides, got {tuple(images.shape)}"
+            f"images: expected (N, C, H, W) with sides that {factor} divides, "
+            f"got {tuple(images.shape)}"
         )
     return avg_pool2d(images, factor)
 

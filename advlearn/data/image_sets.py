@@ -50,7 +50,7 @@ def read_mnist(name: str, split: Split, dataset: str) -> ArrayDataset:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """Read an idx file of bytes: two zeros, the type 8, the number of axes, the big-endian lengths."""
+    """Read an idx file of bytes: two zeros, the type 8, the number of axes, their lengths."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     axes = content[3] if len(content) > 3 else 0
     start = 4 + 4 * axes

@@ -91,7 +91,9 @@ class Gaussian(Prior):
 class Ring(Prior):
     r"""Define a circle of Gaussian width in two dimensions, and standard normals in the others.
 
-    .. math:: (z_1, z_2) = (R + \sigma \epsilon)\,(\cos u, \sin u), \qquad u \sim U(0, 2 \pi),\ \epsilon \sim N(0, 1)
+    .. math::
+        (z_1, z_2) = (R + \sigma \epsilon)\,(\cos u, \sin u),
+        \qquad u \sim U(0, 2 \pi),\ \epsilon \sim N(0, 1)
 
     Args:
         latent: Size of a code, at least 2.

@@ -66,7 +66,8 @@ class TabularDataset:
             or not self.y.isfinite().all()
         ):
             raise ValueError(
-                f"y: expected finite float32 numbers ({len(self.x)},) without classes, got {describe_value(self.y)}"
+                f"y: expected finite float32 numbers ({len(self.x)},) without classes, "
+                f"got {describe_value(self.y)}"
             )
         for attribute, values in self.sensitive.items():
             _check_attribute(
@@ -139,7 +140,8 @@ class TabularDataset:
 def _check_attribute(what: str, values: Tensor, samples: int, names: Sequence[str] | None) -> None:
     if not isinstance(values, Tensor) or values.dtype not in (torch.int64, torch.float32):
         raise TypeError(
-            f"{what}: expected int64 codes or float32 numbers ({samples},), got {describe_value(values)}"
+            f"{what}: expected int64 codes or float32 numbers ({samples},), "
+            f"got {describe_value(values)}"
         )
     if values.shape != (samples,):
         raise ValueError(f"{what}: expected shape ({samples},), got {describe_value(values)}")

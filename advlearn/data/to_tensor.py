@@ -37,7 +37,8 @@ def samples(data: Any) -> Tensor:
         return _scaled(x)
     if not x.is_floating_point() or x.ndim < 2:
         raise TypeError(
-            f"data: expected floats (N, ...) or uint8 images (N, C, H, W), got {describe_value(data)}"
+            "data: expected floats (N, ...) or uint8 images (N, C, H, W), "
+            f"got {describe_value(data)}"
         )
     if x.ndim == 4:
         _check_float_images(x)
@@ -92,7 +93,8 @@ def _scaled(x: Tensor) -> Tensor:
         x = x.permute(0, 3, 1, 2) if _channel_last(x) else x
     else:
         raise TypeError(
-            f"data: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C), got {describe_value(x)}"
+            "data: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C), "
+            f"got {describe_value(x)}"
         )
     return x.to(torch.float32).contiguous().div_(127.5).sub_(1.0)
 
@@ -111,5 +113,6 @@ def _check_float_images(x: Tensor) -> None:
     low, high = (float(value) for value in x.aminmax())
     if max(-low, high) > STANDARDISED_LIMIT:
         raise ValueError(
-            f"data: expected images in [-1, 1], got values from {low:g} to {high:g}; scale them or pass uint8"
+            f"data: expected images in [-1, 1], got values from {low:g} to {high:g}; "
+            "scale them or pass uint8"
         )

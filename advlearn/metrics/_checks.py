@@ -38,7 +38,8 @@ def rows(name: str, value: Tensor, *, at_least: int = 1, dims: str = "(N, d)") -
     if not bool(torch.isfinite(value).all()):
         count = int((~torch.isfinite(value)).sum())
         raise ValueError(
-            f"{name}: expected finite values, got {count} NaN or infinite in {describe_value(value)}"
+            f"{name}: expected finite values, got {count} NaN or infinite in "
+            f"{describe_value(value)}"
         )
     return value.detach().double()
 
@@ -65,7 +66,8 @@ def pair(
     first, second = rows(names[0], x, at_least=at_least), rows(names[1], y, at_least=at_least)
     if first.shape[1] != second.shape[1]:
         raise ValueError(
-            f"{names[1]}: expected {first.shape[1]} columns like {names[0]}, got {describe_value(y)}"
+            f"{names[1]}: expected {first.shape[1]} columns like {names[0]}, "
+            f"got {describe_value(y)}"
         )
     if first.device != second.device:
         raise ValueError(

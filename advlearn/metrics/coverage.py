@@ -40,8 +40,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     r"""Compute improved precision and recall, with manifolds made of balls around the samples.
 
     The ball of a sample reaches to its k-th nearest other sample of the same set, boundary
-    included. Precision is the fraction of fake samples in at least one real ball, recall the fraction of
-    real samples in at least one fake ball.
+    included. Precision is the fraction of fake samples in at least one real ball, recall the
+    fraction of real samples in at least one fake ball.
 
     Args:
         real: Float (N, d), features of real images, N above k.

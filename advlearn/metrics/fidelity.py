@@ -59,7 +59,8 @@ def inception_score(
         if bool((values < 0).any()) or bool(((sums - 1.0).abs() > 1e-3).any()):
             raise ValueError(
                 f"predictions: expected probabilities, got a smallest value of "
-                f"{float(values.min()):g} and row sums from {float(sums.min()):g} to {float(sums.max()):g}"
+                f"{float(values.min()):g} and row sums from {float(sums.min()):g} to "
+                f"{float(sums.max()):g}"
             )
     else:
         values = values.softmax(dim=1)

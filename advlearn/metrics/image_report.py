@@ -106,7 +106,8 @@ class ImageReport:
         nearest = f", nearest of {self.train} training images" if self.train else ""
         lines.append(
             f"protocol          {self.samples} samples against {self.real} real images, "
-            f"split {self.split}{nearest}; {self.dimensions} features of {self.extractor}; {self.resized}"
+            f"split {self.split}{nearest}; {self.dimensions} features of "
+            f"{self.extractor}; {self.resized}"
         )
         return "\n".join(lines)
 
@@ -270,7 +271,8 @@ def per_class_frechet(
         >>> per_class_frechet(x, x, y, y.flip(0)).tolist()
         [25.0, 25.0]
 
-    Reference: Miyato and Koyama (intra-class FID), "cGANs with Projection Discriminator", 2018, section 4.
+    Reference: Miyato and Koyama (intra-class FID), "cGANs with Projection Discriminator", 2018,
+    section 4.
     """
     first, second = pair(("real", "fake"), real, fake)
     for name, y, x in (("real_labels", real_labels, real), ("fake_labels", fake_labels, fake)):

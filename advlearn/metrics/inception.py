@@ -83,6 +83,6 @@ def _state(weights: str | Path | None, models: Any) -> dict[str, Tensor]:
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise FileNotFoundError(
-            "weights: expected torchvision's Inception-v3 in its cache, got no file, and downloading "
-            f"it failed ({reason}); pass a file"
+            "weights: expected torchvision's Inception-v3 in its cache, got no file, and "
+            f"downloading it failed ({reason}); pass a file"
         ) from None

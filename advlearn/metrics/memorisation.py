@@ -109,7 +109,9 @@ def memorisation(
 ) -> Memorisation:
     r"""Compare the distances of samples and of held-out data to the training set.
 
-    .. math:: nearer = P(d(s) < d(h)) + \tfrac12 P(d(s) = d(h)), \qquad d(v) = \min_{t \in train} \|v - t\|
+    .. math::
+        nearer = P(d(s) < d(h)) + \tfrac12 P(d(s) = d(h)),
+        \qquad d(v) = \min_{t \in train} \|v - t\|
 
     Args:
         samples: Float (N, d), features of samples, or the samples as vectors.

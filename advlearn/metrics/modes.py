@@ -81,8 +81,8 @@ def mode_report(
     NeurIPS 2018, section 4.1, and for modes and quality Srivastava et al., "VEEGAN", NeurIPS 2017.
 
     Deviations: KL to the uniform distribution over the modes, not to the histogram of a real
-    sample. The counting is that of the PacGAN authors' code, except for samples on the boundary, which
-    that code excludes.
+    sample. The counting is that of the PacGAN authors' code, except for samples on the boundary,
+    which that code excludes.
     """
     points, means = pair(("samples", "centres"), samples, centres)
     check_number("sigma", sigma, low=0.0, open_low=True)

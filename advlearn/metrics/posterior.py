@@ -94,7 +94,8 @@ def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
         sums = p.sum(1)
         raise ValueError(
             "posterior: expected rows of probabilities that sum to 1, got sums from "
-            f"{float(sums.min()):g} to {float(sums.max()):g} and a smallest value of {float(p.min()):g}"
+            f"{float(sums.min()):g} to {float(sums.max()):g} and a smallest value of "
+            f"{float(p.min()):g}"
         )
     if labels.shape != p.shape[:1] or labels.is_floating_point():
         raise ValueError(

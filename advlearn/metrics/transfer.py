@@ -181,7 +181,7 @@ def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float =
     total, block = 0.0, max(1, _BLOCK // len(z))
     for start in range(0, len(z), block):
         similarity = z[start : start + block] @ z.T / temperature
-        # A sample is not its own neighbour; a finite value far below the others avoids NaN in p log p.
+        # A sample is not its own neighbour; a finite low value avoids NaN in p log p.
         similarity.diagonal(start).fill_(-1e6 / temperature)
         log_p = similarity.log_softmax(dim=1)
         total -= float((log_p.exp() * log_p).sum())

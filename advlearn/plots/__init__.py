@@ -1,4 +1,4 @@
-"""Plots of a trained model, each in one PNG file: tables of images and scatter plots of features."""
+"""Plots of a trained model as PNG files: tables of images and scatter plots of features."""
 
 from advlearn.plots.before_after import before_after
 from advlearn.plots.before_after_plot import BeforeAfterPlot

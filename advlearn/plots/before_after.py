@@ -23,7 +23,8 @@ def before_after(columns: Mapping[str, Tensor], path: str | Path) -> Path:
         The file.
 
     Raises:
-        ValueError: Columns of different lengths, or sides that are not whole multiples of each other.
+        ValueError: Columns of different lengths, or sides that are not whole multiples of each
+            other.
 
     Example:
         >>> import tempfile

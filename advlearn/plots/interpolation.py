@@ -90,8 +90,8 @@ def interpolation(
     Noise inside the generator is equal along a row.
 
     Args:
-        sample: Function from latents (N, d) to images (N, 1 or 3, H, W) in [-1, 1], such as a generator in
-            evaluation mode.
+        sample: Function from latents (N, d) to images (N, 1 or 3, H, W) in [-1, 1], such as a
+            generator in evaluation mode.
         z0: First latents of the rows, (R, d).
         z1: Last latents of the rows, (R, d).
         steps: Images per row, ends included.

@@ -19,7 +19,8 @@ def truncation(
     Noise inside the generator is equal along a row.
 
     Args:
-        sample: Function from latents (N, d) and a truncation to images (N, 1 or 3, H, W) in [-1, 1].
+        sample: Function from latents (N, d) and a truncation to images (N, 1 or 3, H, W) in
+            [-1, 1].
         z: Latents (R, d).
         values: Truncations, in the order of the columns.
         path: The PNG file.

@@ -81,8 +81,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is truncated, is not a checkpoint of advlearn, or has a format that this
-            version cannot read.
+        ValueError: The file is truncated, is not a checkpoint of advlearn, or has a format that
+            this version cannot read.
     """
     path = Path(path)
     if path.is_dir():
@@ -128,7 +128,8 @@ def resume(path: str | Path, trainer: Trainer) -> None:
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         detail = f"it has no {error}" if isinstance(error, KeyError) else _detail(error)
         raise ValueError(
-            f"checkpoint: expected a checkpoint of this run, got one of another run in {path}: {detail}"
+            f"checkpoint: expected a checkpoint of this run, got one of another run in "
+            f"{path}: {detail}"
         ) from error
     for callback in trainer.callbacks:
         if isinstance(callback, Checkpoint):
@@ -139,10 +140,10 @@ def resume(path: str | Path, trainer: Trainer) -> None:
 class Checkpoint(Callback):
     """Save the run at its start, at regular intervals and at its end.
 
-    Each save first checks that all losses are finite, so that a diverged state never replaces a good
-    one. Killing the process at any moment, also while saving, leaves a readable checkpoint. Only the
-    first process writes. This callback must follow all callbacks that have a state, so that it saves
-    their state of the same step. A new run refuses a folder that holds a checkpoint.
+    Each save first checks that all losses are finite, so that a diverged state never replaces a
+    good one. Killing the process at any moment, also while saving, leaves a readable checkpoint.
+    Only the first process writes. This callback must follow all callbacks that have a state, so
+    that it saves their state of the same step. A new run refuses a folder that holds a checkpoint.
 
     Args:
         folder: Folder of the file ``checkpoint.pt``.
@@ -176,8 +177,8 @@ class Checkpoint(Callback):
         new_run = trainer.step == 0 and self._saved is None
         if new_run and distributed.rank() == 0 and self.path.exists():
             raise ValueError(
-                f"folder: expected one without a checkpoint, got {self.folder}; resume from it or choose "
-                "another folder"
+                f"folder: expected one without a checkpoint, got {self.folder}; resume from it or "
+                "choose another folder"
             )
         after = trainer.callbacks[trainer.callbacks.index(self) + 1 :]
         late = [type(c).__name__ for c in after if type(c).state_dict is not Callback.state_dict]

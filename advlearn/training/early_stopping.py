@@ -16,8 +16,8 @@ class EarlyStopping(Callback):
     """Stop when a measure has not improved for several evaluations.
 
     Adversarial losses say little about progress, so the user supplies the measure: a two-sample
-    distance, an accuracy, a return. Each evaluation uses the same random numbers and leaves those of
-    the run unchanged. With several processes the measure is averaged over them, so that all stop
+    distance, an accuracy, a return. Each evaluation uses the same random numbers and leaves those
+    of the run unchanged. With several processes the measure is averaged over them, so that all stop
     together. NaN does not count as an improvement.
 
     Args:

@@ -62,8 +62,8 @@ class KeepBestModel(Callback):
         before = trainer.callbacks[: trainer.callbacks.index(self)]
         if not any(isinstance(callback, EMA) for callback in before):
             raise ValueError(
-                "callbacks: expected an EMA before KeepBestModel, got none; KeepBestModel keeps the best "
-                "of its averaged models"
+                "callbacks: expected an EMA before KeepBestModel, got none; add an EMA to "
+                "the callbacks"
             )
 
     def on_step(self, trainer: Trainer) -> None:

@@ -19,8 +19,8 @@ def start(device: str | torch.device = "auto") -> torch.device:
     Gloo for the CPU. Otherwise it only chooses the device.
 
     Args:
-        device: Name or device, see `device.pick`; ``"auto"`` and ``"cuda"`` mean the CUDA device of this process's
-            local rank.
+        device: Name or device, see `device.pick`; ``"auto"`` and ``"cuda"`` mean the CUDA device of
+            this process's local rank.
 
     Returns:
         This process's device.

@@ -18,8 +18,8 @@ _GAP = 2
 def save_image_grid(samples: Tensor, path: str | Path, real: Tensor | None = None) -> None:
     """Draw samples into a PNG file.
 
-    Images become a grid; small ones are enlarged by a whole factor. Vectors become a scatter plot of
-    their first two dimensions, and numbers a histogram, with real samples behind them if given.
+    Images become a grid; small ones are enlarged by a whole factor. Vectors become a scatter plot
+    of their first two dimensions, and numbers a histogram, with real samples behind them if given.
 
     Args:
         samples: Float images (N, 1 or 3, H, W), clipped to [-1, 1]; or vectors (N, D).
@@ -106,7 +106,7 @@ def grey_levels(images: np.ndarray[Any, Any], zoom: int = 1) -> np.ndarray[Any, 
 
 
 def _grid(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Arrange images (N, C, H, W) in [-1, 1] in one nearly square image (rows, columns, C), uint8."""
+    """Arrange images (N, C, H, W) in [-1, 1] in one uint8 image (rows, columns, C)."""
     n, channels, height, width = images.shape
     zoom = max(1, _TILE // max(height, width))
     levels = grey_levels(images, zoom)
