@@ -146,3 +146,20 @@ def test_a_part_with_only_one_group_has_no_difference() -> None:
     task = Fairness(Column(), shape=(1,), attributes={"group": 2, "age": 0}, classes=0)
     assert set(evaluate(run_of(task), table)) == {"root mean squared error"}
     assert math.isclose(evaluate(run_of(task), table)["root mean squared error"], 0.0)
+
+
+def test_data_of_another_type_is_one_line() -> None:
+    task = Fairness(Column(), shape=(1,), attributes={"group": 2}, classes=0)
+    line = r"^data: expected one of ArrayDataset, Domains, .*, got Tensor$"
+    with pytest.raises(TypeError, match=line):
+        evaluate(run_of(task), torch.zeros(3, 1))  # type: ignore[arg-type]
+
+
+def test_predictions_are_measured_on_the_test_part(capsys: Any) -> None:
+    x, y = torch.tensor([[-1.0], [1.0], [-1.0], [1.0]]), torch.tensor([0, 1, 0, 1])
+    group = {"group": torch.tensor([0, 0, 1, 1])}
+    test = TabularDataset(x, y, group, name="held out")
+    train = TabularDataset(x, 1 - y, group, name="train", test_part=lambda: test)
+    report(fairness_run(train), train)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "held out: predictions" in printed and "1.0000" in printed
