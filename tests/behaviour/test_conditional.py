@@ -33,7 +33,7 @@ def test_data_may_hold_a_vector_for_each_sample() -> None:
     ):
         with pytest.raises(error, match=line):
             ArrayDataset(torch.rand(5, 2), y)
-    with pytest.raises(ValueError, match="classes: expected 0 with vectors, got 3"):
+    with pytest.raises(ValueError, match="classes: expected 0 with vectors as labels, got 3"):
         ArrayDataset(torch.rand(5, 2), torch.rand(5, 3), classes=3)
 
 
