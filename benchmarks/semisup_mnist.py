@@ -23,7 +23,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
 from advlearn.core.optim import adam
 from advlearn.core.trainer import Trainer
-from advlearn.data import Batches, SemiSupervisedDataset, batches, load, few_labels
+from advlearn.data import Batches, SemiSupervisedDataset, batches, few_labels, load
 from advlearn.metrics import accuracy
 from advlearn.nets import GaussianNoise, data_dependent_init
 from advlearn.tasks.semi_supervised import SemiSupervised

@@ -69,7 +69,7 @@ class SemiSupervised(Task):
 
     @staticmethod
     def load_data(data: Any) -> SemiSupervisedDataset:
-        """Data from what `advlearn.data.open_semi_supervised` takes: ``"mnist:100"``, (x, y with -1), (labelled, unlabelled)."""
+        """Open data such as ``"mnist:100"``, see `advlearn.data.open_semi_supervised`."""
         return open_semi_supervised(data)
 
     @classmethod
