@@ -1,4 +1,4 @@
-"""Late imports of the two packages that need care: the only places that import torchvision and POT."""
+"""Late imports of torchvision and POT, which need workarounds."""
 
 import importlib
 import os
@@ -15,12 +15,11 @@ from torch.library import Library
 def torchvision() -> ModuleType:
     """Return torchvision, with `datasets`, `models`, `transforms` and `utils` imported.
 
-    The torchvision wheel of the package index is built for the CUDA build of torch. Beside a CPU
-    build its compiled operators do not load, and `import torchvision` then fails, because it
-    registers shape functions for operators that nobody declared ("operator torchvision::nms does
-    not exist"). Nothing in advlearn needs those operators, so where they did not load they are
-    declared without an implementation and the import is done again. Where they load, nothing is
-    declared: it would clash with the real declaration.
+    The torchvision wheel on PyPI is built for the CUDA build of torch. With a CPU build its compiled
+    operators do not load, and `import torchvision` fails because it registers shape functions for
+    undeclared operators ("operator torchvision::nms does not exist"). advlearn does not need those
+    operators, so where they are missing this function declares them without an implementation and
+    imports torchvision again.
 
     Returns:
         The module `torchvision`.
@@ -45,12 +44,11 @@ def torchvision() -> ModuleType:
 
 
 def ot() -> ModuleType:
-    """Return POT (Python Optimal Transport), with torch as its only array library beside numpy.
+    """Return POT (Python Optimal Transport) with only its numpy and torch backends.
 
-    POT imports every array library that it finds, and TensorFlow in one process with torch has
-    aborted it. POT reads its switches from the environment while it is imported, so they are set
-    for that time only. A program that wants another backend as well imports `ot` itself before the
-    first call.
+    POT imports every array library it finds, and TensorFlow in the same process as torch can abort
+    it. POT reads its switches from the environment during its import, so they are set only then. A
+    program that needs another backend imports `ot` before the first call.
 
     Returns:
         The module `ot`.
@@ -63,13 +61,13 @@ def ot() -> ModuleType:
         >>> ot().emd2(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]), cost)
         tensor(0.5000)
     """
-    # POT takes any non-empty value for "yes", so the switch for torch has to be absent, not "0".
+    # POT treats any non-empty value as true, so the switch for torch must be absent, not "0".
     switches = {f"POT_BACKEND_DISABLE_{name}": "1" for name in ("CUPY", "JAX", "TENSORFLOW")}
     with _environment({**switches, "POT_BACKEND_DISABLE_PYTORCH": None}):
         return _import_quietly("ot")
 
 
-@cache  # also keeps the library alive: its operators vanish with it
+@cache  # keeps the library, and with it its operators, alive
 def _declare_operators() -> Library:
     library = Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
@@ -78,9 +76,8 @@ def _declare_operators() -> Library:
 
 
 def _import_quietly(name: str) -> ModuleType:
-    # What a package says about itself on import (an image codec that is missing, a deprecation in
-    # its own dependencies) is not the user's to act on, and must not stop a program that turns
-    # warnings into errors.
+    # Import warnings of a package (a missing codec, deprecations in its dependencies) are not the
+    # user's to mend, and must not stop a program that turns warnings into errors.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module(name)

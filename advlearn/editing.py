@@ -1,4 +1,4 @@
-"""Edit a sample on the manifold of a generator: the code whose sample agrees with what was painted."""
+"""Edit images with a generator: project edits onto its manifold, or transfer them to images."""
 
 import math
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from advlearn.core.modules import eval_mode
 
 
 class Projection(NamedTuple):
-    """What a projection found.
+    """Hold the result of a projection.
 
     Attributes:
-        codes: (N, latent), without graph.
-        samples: (N, *shape), what the generator makes of them.
-        errors: (N,), mean squared error of each sample where the mask counts.
+        codes: Codes (N, latent), detached.
+        samples: The generator's samples for these codes, (N, *shape).
+        errors: Mean squared error of each sample, weighted by the mask, (N,).
     """
 
     codes: Tensor
@@ -35,30 +35,30 @@ def project(
     lr: float = 0.1,
     closeness: float = 0.0,
 ) -> Projection:
-    r"""Find the codes whose samples agree with targets where a mask counts, near the codes that one starts from.
+    r"""Find codes near a start whose samples match targets where a mask is positive.
 
     .. math:: \min_z \frac{\sum_d m_d\,(G(z)_d - t_d)^2}{\sum_d m_d} + c\,\|z - z_0\|^2
 
-    The rate falls to zero along half a cosine. Each row is a problem of its own. The generator is
-    left as it was.
+    Adam minimises each row independently, with a learning rate that decays to zero along half a
+    cosine. The generator does not change.
 
     Args:
         generator: Module from codes (N, latent) to samples (N, *shape), used in evaluation mode.
         target: Samples (N, *shape).
-        start: Codes z_0 (N, latent): an encoder's of the sample before it was painted, or draws of
-            the prior.
-        mask: Weights m of at least 0 that can be expanded to the target, such as (N, 1, H, W), not
-            all zero for any row; None counts everything.
+        start: Codes z_0 (N, latent): an encoder's codes of the unedited samples, or draws of the
+            prior.
+        mask: Weights m of at least 0 that can be expanded to the target, such as (N, 1, H, W), and
+            are positive somewhere in each row; None weights all values equally.
         steps: Steps of Adam.
-        lr: Learning rate of the first step.
-        closeness: c.
+        lr: Initial learning rate.
+        closeness: Weight c of the distance from the start.
 
     Returns:
         Codes, samples and errors, on the device of `start`.
 
     Raises:
-        ValueError: A generator that does not fit, a mask of another shape or without weight, or a
-        setting out of range.
+        ValueError: Codes that the generator refuses, a target or mask of another shape, a mask of
+            zeros, or a setting out of range.
 
     Example:
         >>> double = nn.Linear(1, 1, bias=False)
@@ -70,8 +70,8 @@ def project(
     2016, eq. 3 and 5; Brock et al., "Neural Photo Editing with Introspective Adversarial Networks",
     2017, section 2.
 
-    Deviations: squared error of the samples alone, no features of another network and no critic's
-    term; Adam.
+    Deviations: only the squared error of the samples, without features of another network and
+    without a critic's term; Adam.
     """
     check_number("steps", steps, low=1)
     check_number("lr", lr, low=0, open_low=True)
@@ -80,7 +80,7 @@ def project(
     weights = _weights(mask, target)
     z = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([z], lr=lr, betas=(0.9, 0.999))
-    course = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with eval_mode(generator), torch.enable_grad():
         _check(generator, start, target)
         for _ in range(int(steps)):
@@ -88,24 +88,24 @@ def project(
             loss = errors.sum() + closeness * (z - start).square().sum()
             (z.grad,) = torch.autograd.grad(loss, [z])
             optimizer.step()
-            course.step()
+            schedule.step()
         with torch.no_grad():
             samples = generator(z)
     return Projection(z.detach(), samples, _errors(samples, target, weights))
 
 
 def carry_over(image: Tensor, before: Tensor, after: Tensor, blur: float = 1.0) -> Tensor:
-    r"""Carry the change between two generated images over to a real one, and leave the rest of it as it is.
+    r"""Transfer the change between two generated images to a real image.
 
     .. math:: y = a + (1 - M)\,(x - b), \qquad M = \min(1, blurred\ mean_c |a_c - b_c|)
 
-    Where nothing changed, y is the real image x with all its detail; where much did, the edited one
-    a.
+    Where the generated images agree, y is the real image x with all its detail; where they differ
+    strongly, y is the edited image a.
 
     Args:
-        image: The real images x, (N, C, H, W) in [-1, 1].
-        before: Generated images b, such as reconstructions of `image`, of that shape.
-        after: Generated images a, of that shape.
+        image: Real images x, (N, C, H, W) in [-1, 1].
+        before: Generated images b of that shape, such as reconstructions of `image`.
+        after: Generated images a of that shape, such as edited reconstructions.
         blur: Standard deviation of the Gaussian blur, in pixels; 0 for none.
 
     Returns:
@@ -125,14 +125,14 @@ def carry_over(image: Tensor, before: Tensor, after: Tensor, blur: float = 1.0) 
     if image.ndim != 4 or not image.shape == before.shape == after.shape:
         shapes = ", ".join(str(tuple(part.shape)) for part in (image, before, after))
         raise ValueError(
-            f"image: expected (N, C, H, W) of the shape of before and after, got {shapes}"
+            f"image: expected images (N, C, H, W) of the shape of before and after, got {shapes}"
         )
-    moved = (after - before).abs().mean(1, keepdim=True)
-    return after + (1 - _blurred(moved, blur).clamp(max=1)) * (image - before)
+    change = (after - before).abs().mean(1, keepdim=True)
+    return after + (1 - _blurred(change, blur).clamp(max=1)) * (image - before)
 
 
 def _blurred(x: Tensor, sigma: float) -> Tensor:
-    """Images (N, 1, H, W) after a Gaussian blur, beyond whose edges the last pixel goes on."""
+    """Blur images (N, 1, H, W) with a Gaussian, replicating the border pixels."""
     if sigma == 0:
         return x
     reach = math.ceil(3 * sigma)
@@ -147,32 +147,36 @@ def _errors(samples: Tensor, target: Tensor, weights: Tensor) -> Tensor:
 
 
 def _weights(mask: Tensor | None, target: Tensor) -> Tensor:
-    """Weights of each number of the target that sum to one in each row."""
-    full = torch.ones_like(target)
+    """Expand a mask to the target and normalise it to a sum of one in each row."""
+    weights = torch.ones_like(target)
     if mask is not None:
         try:
-            full = full * mask.to(target)
+            weights = weights * mask.to(target)
         except RuntimeError:
             raise ValueError(
-                f"mask: expected what expands to {tuple(target.shape)}, got {tuple(mask.shape)}"
+                f"mask: expected a shape that expands to {tuple(target.shape)}, "
+                f"got {tuple(mask.shape)}"
             ) from None
-    totals = full.flatten(1).sum(1)
-    if full.shape != target.shape or bool((full < 0).any()) or not bool((totals > 0).all()):
+    totals = weights.flatten(1).sum(1)
+    if weights.shape != target.shape or bool((weights < 0).any()) or not bool((totals > 0).all()):
         raise ValueError(
-            f"mask: expected weights of at least 0, some above it in each of {len(target)} rows"
+            f"mask: expected weights of at least 0 with a positive one in each of {len(target)} "
+            f"rows, got weights from {float(weights.min()):g} and row sums from {float(totals.min()):g}"
         )
-    return full / totals.view(-1, *[1] * (target.ndim - 1))
+    return weights / totals.view(-1, *[1] * (target.ndim - 1))
 
 
 def _check(generator: nn.Module, start: Tensor, target: Tensor) -> None:
     try:
         with torch.no_grad():
-            made = generator(start)
+            samples = generator(start)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
-            f"start: the generator refused {tuple(start.shape)}: {str(error).splitlines()[0]}"
+            f"start: expected codes that the generator takes, got {tuple(start.shape)}: "
+            f"{str(error).splitlines()[0]}"
         ) from None
-    if made.shape != target.shape:
+    if samples.shape != target.shape:
         raise ValueError(
-            f"target: expected {tuple(made.shape)}, what start is made into, got {tuple(target.shape)}"
+            f"target: expected the shape {tuple(samples.shape)} of the generator's samples, "
+            f"got {tuple(target.shape)}"
         )

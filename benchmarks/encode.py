@@ -53,7 +53,7 @@ from advlearn.plots import before_after, image_table
 from advlearn.run import Run
 from advlearn.tasks.disentangle import Disentangle
 from advlearn.tasks.representation import Representation
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from advlearn.training.rng import isolated
 
 BATCH, LR, GPU_STEPS, SEEDS = 64, 1e-3, 20_000, (0, 1, 2)
@@ -231,7 +231,7 @@ def scatter(codes: Tensor, y: Tensor, drawn: Tensor, name: str, path: Any) -> No
     figure.colorbar(points, ticks=range(10), shrink=0.7)
     axes.set_title(f"{name}: codes of the test images, prior in grey", fontsize=9)
     axes.set_aspect("equal")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=100)
 
 

@@ -71,7 +71,7 @@ def train(
             return [{**shared, "seed": seed, "refused": judge} for seed in seeds]
         player = StackedMLP(len(seeds), (1, 1), seeds)
         task = StackedGenerate(player, 1)
-        sources = [gaussian(20_000, MU, SIGMA, seed=seed).source for seed in seeds]
+        sources = [gaussian(20_000, MU, SIGMA, seed=seed).data for seed in seeds]
         stream = StackedBatches(
             [Batches(s, BATCH, seed=k) for s, k in zip(sources, seeds, strict=True)]
         )

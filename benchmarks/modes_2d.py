@@ -105,8 +105,8 @@ def train(
     """Train one family on one data set from each of the seeds; a row for each."""
     began = time.process_time()
     toy = DATA[data]()
-    scale = toy.source.x.std()
-    source = ArrayDataset(toy.source.x / scale)
+    scale = toy.data.x.std()
+    source = ArrayDataset(toy.data.x / scale)
     given = resolve(spec)
     defaults = dataclasses.replace(
         given.defaults, critic_steps=critic_steps, betas=BETAS, critic_lr=LR

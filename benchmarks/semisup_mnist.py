@@ -23,7 +23,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
 from advlearn.core.optim import adam
 from advlearn.core.trainer import Trainer
-from advlearn.data import Batches, SemiSupervisedDataset, batches, load, open_partly
+from advlearn.data import Batches, SemiSupervisedDataset, batches, few_labels, load
 from advlearn.metrics import accuracy
 from advlearn.nets import GaussianNoise, data_dependent_init
 from advlearn.tasks.semi_supervised import SemiSupervised
@@ -122,7 +122,7 @@ def alone(data: SemiSupervisedDataset, seed: int, steps: int, device: str) -> nn
 
 def train(labels: int, method: str, draw: int, steps: int, device: str, quick: bool) -> Row:
     """One row."""
-    data, test = open_partly(f"mnist:{labels}", seed=draw), load("mnist-test")
+    data, test = few_labels("mnist", labels, seed=draw), load("mnist-test")
     images: torch.Tensor = test.x[:200] if quick else test.x  # type: ignore[union-attr]
     truth: torch.Tensor = test.y[:200] if quick else test.y  # type: ignore[union-attr,index]
     if method == "labels alone":

@@ -48,7 +48,8 @@ from judge import teach
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from advlearn.data import ArrayDataset, Batches, Pairs, Unpaired, load, pairs_of
+from advlearn.data import ArrayDataset, Batches, Pairs, Unpaired, load
+from advlearn.data import pairs as make_pairs
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, features, frechet_distance
 from advlearn.nets.translators import ResidualTranslator, enlarged
@@ -141,7 +142,7 @@ def sized(source: Any, side: int, quick: bool) -> ArrayDataset:
 def pairs(data: str, part: str, quick: bool) -> Pairs:
     """The pairs of an experiment, at most `TESTED` for the test."""
     images = load(f"{DATA[data]}{'-test' if quick else part}").x
-    return pairs_of(data, images[: 200 if quick else TESTED if part else None])
+    return make_pairs(data, images[: 200 if quick else TESTED if part else None])
 
 
 @cache

@@ -83,7 +83,12 @@ look = EvalCallback(
     warn=False,
 )
 run = imitate(
-    demos, options.objective, steps=options.steps, algorithm=player, critic_steps=4, callbacks=[look]
+    demos,
+    options.objective,
+    steps=options.steps,
+    algorithm=player,
+    critic_steps=4,
+    callbacks=[look],
 )
 
 plot_learning_curve(run, options.picture)

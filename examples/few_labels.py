@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch.nn.functional import cross_entropy
 
 import advlearn
-from advlearn.data import load, open_partly
+from advlearn.data import few_labels, load
 from advlearn.metrics import accuracy
 from advlearn.nets import predictor_for
 
@@ -27,7 +27,7 @@ parser.add_argument("--objective", default="improved-gan")
 parser.add_argument("--picture", default="few_labels.png")
 options = parser.parse_args()
 
-data, test = open_partly(f"mnist:{options.labels}"), load("mnist-test")
+data, test = few_labels("mnist", options.labels), load("mnist-test")
 run = advlearn.fit("semi_supervised", options.objective, data, steps=options.steps, device="cpu")
 
 torch.manual_seed(0)

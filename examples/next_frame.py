@@ -11,7 +11,7 @@ import argparse
 import torch
 
 import advlearn
-from advlearn.data import load, pairs_of
+from advlearn.data import load, pairs
 from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -21,7 +21,7 @@ parser.add_argument("--picture", default="next_frame.png")
 options = parser.parse_args()
 
 # `data="frames:mnist"` makes as many films, none of which is kept back for the picture.
-films = pairs_of("frames", load("mnist").x[:5000])
+films = pairs("frames", load("mnist").x[:5000])
 last, following = films.x[-10:], films.y[-10:]
 settings = {
     "data": (films.x[:-10], films.y[:-10]),

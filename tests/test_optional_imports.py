@@ -1,4 +1,4 @@
-"""Each check runs in a fresh process: what is imported, and in which order, is what is being tested."""
+"""Late imports of optional packages; each check runs in a fresh process."""
 
 import os
 import subprocess
@@ -26,14 +26,16 @@ pixels = torch.arange(16, dtype=torch.uint8).reshape(1, 4, 4)
 image = vision.transforms.ToPILImage()(pixels)
 assert torch.equal(vision.transforms.ToTensor()(image), pixels / 255)
 
-grid = vision.utils.make_grid([torch.full((1, 2, 2), float(i)) for i in range(4)], nrow=2, padding=0)
+images = [torch.full((1, 2, 2), float(i)) for i in range(4)]
+grid = vision.utils.make_grid(images, nrow=2, padding=0)
 assert torch.equal(grid[0, ::2, ::2], torch.tensor([[0.0, 1.0], [2.0, 3.0]]))
 
-data = vision.datasets.FakeData(size=3, image_size=(1, 4, 4), transform=vision.transforms.ToTensor())
+to_tensor = vision.transforms.ToTensor()
+data = vision.datasets.FakeData(size=3, image_size=(1, 4, 4), transform=to_tensor)
 assert len(data) == 3 and data[0][0].shape == (1, 4, 4)
 """
 
-# A program, or another package, may have tried before us and caught the error.
+# A program, or another package, may have tried to import torchvision and caught the error.
 FAILED_BEFORE = """
 try:
     import torchvision
@@ -57,11 +59,11 @@ assert not ot.backend.tf and not ot.backend.jax and not ot.backend.cp
 
 # By hand: half of the mass has to move, by 1.
 step = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
-assert ot.emd2(torch.tensor([1.0, 0.0]).double(), torch.tensor([0.5, 0.5]).double(), step).item() == 0.5
+whole, half = torch.tensor([1.0, 0.0]).double(), torch.full((2,), 0.5, dtype=torch.float64)
+assert ot.emd2(whole, half, step).item() == 0.5
 
 # The diagonal is cheapest (1 against 2.5), and the gradient in the cost is the plan (envelope theorem).
 cost = torch.tensor([[1.0, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
-half = torch.full((2,), 0.5, dtype=torch.float64)
 value = ot.emd2(half, half, cost)
 value.backward()
 assert value.item() == 1.0
@@ -72,10 +74,21 @@ LAZY = """
 import advlearn._optional_imports
 from advlearn.core.grammar import resolve
 
-# All objectives and regularizers have been seen when one is found by name; the compiler alone takes over a second.
+# Resolving a name imports all objectives and regularizers; the compiler takes over a second.
 resolve("hinge + r1")
-heavy = {"torch._dynamo", "torchvision", "ot", "sklearn", "matplotlib", "tensorboard"} & set(sys.modules)
+HEAVY = {"torch._dynamo", "torchvision", "ot", "sklearn", "matplotlib", "tensorboard"}
+heavy = HEAVY & set(sys.modules)
 assert not heavy, heavy
+"""
+
+PACKAGES = """
+import advlearn.data, advlearn.metrics, advlearn.plots, advlearn.training
+
+HEAVY = {"torch._dynamo", "torchvision", "ot", "sklearn", "matplotlib", "tensorboard", "rich"}
+heavy = HEAVY & set(sys.modules)
+assert not heavy, heavy
+for package in (advlearn.data, advlearn.metrics, advlearn.plots, advlearn.training):
+    assert all(hasattr(package, name) for name in package.__all__)
 """
 
 
@@ -92,16 +105,17 @@ def run(script: str, *search: Path) -> None:
 
 
 @pytest.mark.parametrize("before", ["", FAILED_BEFORE], ids=["fresh", "after-a-failed-import"])
-def test_torchvision_works_beside_any_build_of_torch(before: str) -> None:
+def test_torchvision_works_with_any_build_of_torch(before: str) -> None:
     run(before + TORCHVISION)
 
 
 def test_pot_uses_torch_and_imports_no_other_array_library(tmp_path: Path) -> None:
-    # Stand-ins that end the process when imported, found before any installed package of that name.
+    # Stand-ins that end the process when imported, on the path before installed packages.
     for name in ("tensorflow", "jax", "cupy"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n")
     run(POT, tmp_path)
 
 
-def test_nothing_heavy_is_imported_before_it_is_asked_for() -> None:
-    run(LAZY)
+@pytest.mark.parametrize("script", [LAZY, PACKAGES], ids=["names", "packages"])
+def test_nothing_heavy_is_imported_before_it_is_needed(script: str) -> None:
+    run(script)

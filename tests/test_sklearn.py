@@ -191,7 +191,7 @@ def test_partial_fit_reads_groups_and_numbers_as_the_first_call_did() -> None:
     [
         (
             {"race": ["d"] * 120},
-            r"^race: expected one of the groups there were before, f, m, got d$",
+            r"^race: expected one of the groups of the training data, f, m, got d$",
         ),
         (
             {"sex": SEX},

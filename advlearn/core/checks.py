@@ -1,5 +1,7 @@
 """Checks of what a user gave, each one line that names the argument."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TypeVar, cast
 
 Name = TypeVar("Name", bound=str)
@@ -40,3 +42,63 @@ def check_choice(name: str, value: Name, allowed: tuple[str, ...]) -> Name:
     if value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
     return value
+
+
+def check_count(name: str, value: int, *, low: int = 1) -> int:
+    """Check a whole number a user gave: return it, or raise one line that names it.
+
+    Args:
+        name: The argument's name.
+        value: The argument.
+        low: The least allowed value.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: `value` is not an int or is below `low`.
+
+    Example:
+        >>> check_count("samples", 3)
+        3
+    """
+    if isinstance(value, bool) or not isinstance(cast(object, value), int) or value < low:
+        raise ValueError(f"{name}: expected a whole number of at least {low}, got {value!r}")
+    return value
+
+
+def describe_value(value: object) -> str:
+    """Describe a value in an error message: dtype and shape of a tensor or array, else the type.
+
+    Args:
+        value: Any object.
+
+    Returns:
+        For example ``"float32 (3, 2)"`` or ``"list"``.
+
+    Example:
+        >>> describe_value([1])
+        'list'
+    """
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is None or dtype is None:
+        return type(value).__name__
+    return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
+
+
+def near_names(value: str, known: Iterable[str]) -> str:
+    """Return a hint with the known names that resemble a misspelt one, or an empty string.
+
+    Args:
+        value: The name a user gave.
+        known: The names there are.
+
+    Returns:
+        A clause to append to an error message.
+
+    Example:
+        >>> near_names("mnsit", ["mnist", "usps"])
+        "; did you mean 'mnist'?"
+    """
+    near = get_close_matches(value, list(known), n=3)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

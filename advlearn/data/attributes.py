@@ -1,4 +1,4 @@
-"""Sensitive attributes of any usual form, and the one door for tables that have them."""
+"""Open tables with sensitive attributes given in any form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,74 +7,101 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.data.array_dataset import show
+from advlearn.core.checks import describe_value, near_names
 from advlearn.data.made import biased_table
-from advlearn.data.tables import adult, german_credit
+from advlearn.data.tables import TABLES
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.data.to_tensor import samples
 
-NAMED = {
-    "biased-groups": lambda: biased_table("group"),
-    "biased-ages": lambda: biased_table("age"),
-    "adult": lambda: adult(),
-    "adult-test": lambda: adult("test"),
-    "german-credit": lambda: german_credit(),
-    "german-credit-test": lambda: german_credit("test"),
-}
-# Numbers of more distinct values than this are taken as numbers, fewer as groups.
+# Made tables by name, with their sensitive attribute.
+MADE = {"biased-groups": "group", "biased-ages": "age"}
 MOST_GROUPS = 20
+"""Values of more distinct numbers than this are numbers, of fewer are groups."""
 
 
-def open_table(data: Any) -> TabularDataset:
-    """Read features, labels and sensitive attributes.
+def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
+    """Open a table by name, or make one from features, labels and sensitive attributes.
 
     Args:
-        data: A name (``"biased-groups"``, ``"adult"``, ``"german-credit"``; ``"adult-test"`` is the
-            test part); a
-            `TabularDataset`; or a tuple (x, y, sensitive): arrays or tensors (N, d) and (N,),
-            integer classes or, for regression, floats, and a mapping, a data frame or an array (N,)
-            or (N, k) of attributes.
+        x: A name (``"adult"``, ``"german-credit"``, with ``"-test"`` for the test part); or
+            features, an array or a tensor (N, d).
+        y: Labels (N,): integer classes, or floats for regression.
+        sensitive: Attributes: a mapping, a data frame, or an array (N,) or (N, k).
 
     Returns:
         The table.
 
     Raises:
-        ValueError: An unknown name, a column that is refused, or a group without a sample; the line
-        names it.
+        ValueError: An unknown name, a column that cannot be used, or an attribute of one group.
 
     Example:
-        >>> table = open_table((np.zeros((3, 2)), np.array([0, 1, 1]), {"sex": ["f", "m", "m"]}))
-        >>> table.attributes, table.sensitive["sex"].tolist()
+        >>> data = table(np.zeros((3, 2)), np.array([0, 1, 1]), {"sex": ["f", "m", "m"]})
+        >>> data.attributes, data.sensitive["sex"].tolist()
         ({'sex': 2}, [0, 1, 1])
+    """
+    if isinstance(x, str):
+        if x in MADE:
+            return biased_table(MADE[x])
+        stem = x.removesuffix("-test")
+        if stem not in TABLES:
+            known = [name + end for name in TABLES for end in ("", "-test")] + list(MADE)
+            raise ValueError(
+                f"data: expected a table among {', '.join(known)}, got {x!r}{near_names(x, known)}"
+            )
+        return TABLES[stem]("train" if x == stem else "test")
+    encoded = {
+        name: encode_attribute(name, values, len(x))
+        for name, values in attribute_columns(sensitive).items()
+    }
+    names = {name: labels for name, (_, labels) in encoded.items() if labels}
+    features, (target, classes) = samples(np.asarray(x)), _target(y)
+    codes = {name: values for name, (values, _) in encoded.items()}
+    return TabularDataset(features, target, codes, names, classes=classes)
+
+
+def open_table(data: Any) -> TabularDataset:
+    """Open a table given in any form.
+
+    Args:
+        data: A name such as ``"adult"``; a tuple (x, y, sensitive) of the arguments of `table`; or
+            a `TabularDataset`.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: As `table`, a group without samples, or data of another form.
+
+    Example:
+        >>> open_table((np.zeros((2, 2)), np.array([0, 1]), {"sex": ["f", "m"]})).classes
+        2
     """
     if isinstance(data, TabularDataset):
         for name in data.attributes:
             _check_groups(name, data)
         return data
     if isinstance(data, str):
-        if data not in NAMED:
-            raise ValueError(f"data: expected a table among {', '.join(NAMED)}, got {data!r}")
-        return NAMED[data]()
+        return table(data)
     if not isinstance(data, tuple) or len(data) != 3:
-        raise ValueError(f"data: expected a name, a Table or (x, y, sensitive), got {show(data)}")
-    x, y, sensitive = data
-    encoded = {
-        name: attribute(name, values, len(x)) for name, values in columns_of(sensitive).items()
-    }
-    names = {name: labels for name, (_, labels) in encoded.items() if labels}
-    features, (target, classes) = samples(np.asarray(x)), _target(y)
-    return TabularDataset(
-        features,
-        target,
-        {k: v for k, (v, _) in encoded.items()},
-        names,
-        name="table",
-        classes=classes,
-    )
+        raise ValueError(
+            "data: expected the name of a table, a TabularDataset or (x, y, sensitive), "
+            f"got {describe_value(data)}"
+        )
+    return table(*data)
 
 
-def columns_of(sensitive: Any) -> dict[str, Any]:
-    """Sensitive attributes by name: of a mapping, a data frame, or an array (N,) or (N, k)."""
+def attribute_columns(sensitive: Any) -> dict[str, Any]:
+    """Return sensitive attributes by name.
+
+    Args:
+        sensitive: A mapping, a data frame, or an array (N,) or (N, k).
+
+    Returns:
+        The values of each attribute; columns of an array are numbered.
+
+    Raises:
+        ValueError: An array of another shape.
+    """
     if isinstance(sensitive, Mapping):
         return {str(name): values for name, values in sensitive.items()}
     if hasattr(sensitive, "columns") and hasattr(sensitive, "iloc"):
@@ -85,13 +112,27 @@ def columns_of(sensitive: Any) -> dict[str, Any]:
         return {name: array}
     if array.ndim != 2:
         raise ValueError(
-            f"{name}: expected one value a sample, (N,), or several, (N, k), got shape {array.shape}"
+            f"{name}: expected one value per sample, (N,), or several, (N, k), "
+            f"got shape {array.shape}"
         )
     return {f"{name}{k}": array[:, k] for k in range(array.shape[1])}
 
 
-def attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
-    """Codes int64 (n,) of groups with their names, or float32 (n,) numbers without; one line for a column refused."""
+def encode_attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
+    """Encode one sensitive attribute.
+
+    Args:
+        name: Name of the attribute.
+        values: One value per sample.
+        n: Number of samples.
+
+    Returns:
+        Codes of groups, int64 (n,), and the names of the groups; or numbers, float32 (n,), and no
+        names.
+
+    Raises:
+        ValueError: Another number of values, missing values, or a single group.
+    """
     array = _column(name, values, n)
     if array.dtype.kind == "f":
         if len(np.unique(array)) > MOST_GROUPS:
@@ -109,22 +150,37 @@ def attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
         array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True
     )
     if len(labels) < 2:
-        raise ValueError(f"{name}: expected two or more groups, got {labels[0]!s} alone")
+        raise ValueError(f"{name}: expected two or more groups, got only {labels[0]!s}")
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, labels))
 
 
-def attribute_as(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Tensor:
-    """More of a column that `attribute` has read before: codes (n,) by its names of groups, or numbers without."""
+def encode_attribute_like(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Tensor:
+    """Encode more values of an attribute that `encode_attribute` has encoded before.
+
+    Args:
+        name: Name of the attribute.
+        values: One value per sample.
+        n: Number of samples.
+        labels: Names of the groups; empty for numbers.
+
+    Returns:
+        Codes, int64 (n,), or numbers, float32 (n,).
+
+    Raises:
+        ValueError: Another number of values, a group without a name, or no numbers where numbers
+            are expected.
+    """
     array = _column(name, values, n)
     if not labels:
         if array.dtype.kind not in "fiu":
-            raise ValueError(f"{name}: expected numbers as before, got {array.dtype}")
+            raise ValueError(f"{name}: expected numbers like the training data, got {array.dtype}")
         return torch.from_numpy(array.astype(np.float32))
     groups = np.array([str(value) for value in array])
-    unseen = sorted(set(groups.tolist()) - set(labels))
-    if unseen:
+    unknown = sorted(set(groups.tolist()) - set(labels))
+    if unknown:
         raise ValueError(
-            f"{name}: expected one of the groups there were before, {', '.join(labels)}, got {unseen[0]}"
+            f"{name}: expected one of the groups of the training data, {', '.join(labels)}, "
+            f"got {unknown[0]}"
         )
     return torch.tensor([labels.index(group) for group in groups.tolist()])
 
@@ -136,18 +192,16 @@ def _column(name: str, values: Any, n: int) -> np.ndarray:
             f"{name}: expected one value for each of {n} samples, got shape {array.shape}"
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(
-            f"{name}: expected finite values, got {array[~np.isfinite(array)][0]} in a sensitive column"
-        )
+        raise ValueError(f"{name}: expected finite values, got {array[~np.isfinite(array)][0]}")
     return array
 
 
 def _check_groups(name: str, table: TabularDataset) -> None:
-    """Refuse an attribute with a group that no sample is of, or with one group alone."""
+    """Raise a ValueError for an attribute of one group, or with a group without samples."""
     groups, labels = table.attributes[name], table.sensitive_names.get(name)
     if groups == 1:
         raise ValueError(
-            f"{name}: expected two or more groups, got {labels[0] if labels else 0} alone"
+            f"{name}: expected two or more groups, got only {labels[0] if labels else 0}"
         )
     if groups:
         counts = torch.bincount(table.sensitive[name], minlength=groups)
@@ -164,5 +218,5 @@ def _target(y: Any) -> tuple[Tensor, int]:
     if array.dtype.kind in "iub":
         return torch.from_numpy(array.astype(np.int64)), max(2, int(array.max()) + 1)
     if array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise ValueError(f"y: expected classes or finite numbers, got {show(array)}")
+        raise ValueError(f"y: expected classes or finite numbers, got {describe_value(array)}")
     return torch.from_numpy(array.astype(np.float32)), 0

@@ -1,4 +1,4 @@
-"""Infinite batches in a shuffled order that can be resumed bit for bit."""
+"""Infinite batches in a shuffled order that resumes exactly."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol, Self, cast, final
@@ -15,7 +15,7 @@ Batch = tuple[Tensor, ...]
 
 
 class Columns(Protocol):
-    """Data in memory: tensors with a row for each sample."""
+    """Data in memory: tensors with one row per sample."""
 
     @property
     def columns(self) -> tuple[Tensor, ...]: ...
@@ -31,20 +31,24 @@ def batches(
     rank: int = 0,
     world_size: int = 1,
 ) -> "Batches | StreamedBatches | ZippedBatches":
-    """Return `Batches` of data in memory, `StreamedBatches` of a `StreamedDataset`, or `ZippedBatches` those of several parts.
+    """Draw infinite batches from data of any form.
 
     Args:
         source: The data.
-        batch_size: Samples in the joint batch of all processes, of each part where there are
-            several (all of a smaller part); None takes the size of the user's loader.
+        batch_size: Samples in the joint batch of all processes, for each part of compound data (a
+            smaller part is drawn whole); None takes the size of the user's loader.
         seed: Seed of the order.
-        device: Where batches are wanted.
+        device: Device of the batches.
         rank: Index of this process.
         world_size: Number of processes; divides `batch_size`.
 
+    Returns:
+        `Batches` of data in memory, `StreamedBatches` of a `StreamedDataset`, or `ZippedBatches` of
+        compound data.
+
     Raises:
-        ValueError: No batch size, one larger than the data or not a multiple of `world_size`; a
-        rank out of range.
+        ValueError: No batch size, or one that is larger than the data or not a multiple of
+            `world_size`; a rank out of range.
 
     Example:
         >>> from advlearn.data import ArrayDataset
@@ -53,8 +57,8 @@ def batches(
         torch.Size([4, 2])
     """
     if isinstance(source, Domains | SemiSupervisedDataset | Unpaired):
-        # Each part has an order of its own: equal ones would pair the same samples in every epoch.
-        places = {"device": device, "rank": rank, "world_size": world_size}
+        # Each part has a different order: equal orders would pair the same samples in every epoch.
+        placement = {"device": device, "rank": rank, "world_size": world_size}
         parts = source.parts()
         sizes = [
             None if batch_size is None else min(batch_size, len(part) // world_size * world_size)
@@ -62,8 +66,8 @@ def batches(
         ]
         return ZippedBatches(
             [
-                batches(p, n, seed=seed + 7919 * k, **places)
-                for k, (p, n) in enumerate(zip(parts, sizes, strict=True))
+                batches(part, size, seed=seed + 7919 * k, **placement)
+                for k, (part, size) in enumerate(zip(parts, sizes, strict=True))
             ]
         )
     if isinstance(source, StreamedDataset):
@@ -77,10 +81,10 @@ def batches(
 
 @final
 class Order:
-    """The order in which samples are drawn: a new permutation each epoch, cut into joint batches.
+    """Cut a new permutation of the samples into joint batches each epoch.
 
-    Epoch e of seed s is one permutation from a private CPU generator, whatever was drawn before.
-    What is left at the end of an epoch, less than a batch, is dropped. Every process computes the
+    The permutation of epoch e and seed s comes from a private CPU generator and does not depend on
+    earlier draws. An incomplete batch at the end of an epoch is dropped. Every process computes the
     same permutation and takes its contiguous share of each joint batch.
 
     Args:
@@ -104,11 +108,12 @@ class Order:
     ) -> None:
         if batch_size < 1 or world_size < 1 or batch_size % world_size:
             raise ValueError(
-                f"batch_size: expected a positive multiple of world_size={world_size}, got {batch_size}"
+                f"batch_size: expected a positive multiple of world_size={world_size}, "
+                f"got {batch_size}"
             )
         if batch_size > samples:
             raise ValueError(
-                f"batch_size: {batch_size} is larger than the {samples} samples of data"
+                f"batch_size: expected at most the {samples} samples of the data, got {batch_size}"
             )
         if not 0 <= rank < world_size:
             raise ValueError(
@@ -131,9 +136,8 @@ class Order:
     def indices(self) -> Tensor:
         """Return this process's sample indices of the current epoch, int64 (batches, B / W)."""
         if self.shuffle:
-            # torch's CPU generator keeps 32 bits of a seed. With seed + epoch run s + 1 would
-            # repeat run s one epoch later; the large odd factor keeps the pairs (seed, epoch) of
-            # nearby seeds apart.
+            # torch's CPU generator keeps 32 bits of a seed. With seed + epoch, run s + 1 would
+            # repeat run s one epoch later; a large odd factor separates nearby seeds.
             generator = torch.Generator().manual_seed((self.seed * 0x9E3779B1 + self.epoch) % 2**32)
             order = torch.randperm(self.samples, generator=generator)
         else:
@@ -143,55 +147,59 @@ class Order:
         return joint[:, self.rank * share : (self.rank + 1) * share].contiguous()
 
     def start_epoch_if_done(self) -> bool:
-        """Go on to the next epoch where the last batch was drawn; return whether it did."""
+        """Start the next epoch after the last batch of this one; return whether it did."""
         if self.position < self.per_epoch:
             return False
         self.epoch, self.position = self.epoch + 1, 0
         return True
 
     def state_dict(self) -> dict[str, int]:
-        """Return what is needed to go on, and what must be equal for that: plain ints."""
+        """Return the position in the order, and the settings it is valid for: plain ints."""
         keys = ("epoch", "position", "seed", "samples", "batch_size")
         return {key: getattr(self, key) for key in keys}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a saved place.
+        """Continue from a saved position.
+
+        Args:
+            state: State of an order of the same data and batch size.
 
         Raises:
-            ValueError: The state is of other data or another batch size, or is incomplete.
+            ValueError: A state of other data or another batch size, or an incomplete one.
         """
         missing = {"epoch", "position", "seed", "samples", "batch_size"} - state.keys()
         if missing:
             raise ValueError(
-                f"state: expected the keys of a data order, got none for {', '.join(sorted(missing))}"
+                f"state: expected the keys of a data order, got a state without "
+                f"{', '.join(sorted(missing))}"
             )
         for key in ("samples", "batch_size"):
             if state[key] != getattr(self, key):
                 raise ValueError(
-                    f"state: expected {key}={getattr(self, key)} as in this run, got {state[key]}"
+                    f"state: expected {key}={getattr(self, key)} like this run, got {state[key]}"
                 )
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
 
 
 @final
 class Batches:
-    """Infinite batches of data that lies on the device.
+    """Draw infinite batches of data held on the device.
 
-    The permutation goes to the device once an epoch; a batch is one `index_select`, and nothing
-    waits for the device. A run that goes on with another number of processes sees the same joint
-    batches.
+    The permutation is copied to the device once per epoch. A batch is one `index_select` per
+    column, without host synchronisation. A run that continues with another number of processes
+    draws the same joint batches.
 
     Args:
         source: The data; moved to `device`.
         batch_size: Samples in the joint batch of all processes.
         seed: Seed of the order.
-        device: Where the data is held.
+        device: Device of the data.
         rank: Index of this process.
         world_size: Number of processes; divides `batch_size`.
 
     Raises:
-        ValueError: `batch_size` larger than the data or not a multiple of `world_size`; a rank out
-        of range.
+        ValueError: `batch_size` is larger than the data or not a multiple of `world_size`; a rank
+            out of range.
 
     Example:
         >>> from advlearn.data import ArrayDataset
@@ -233,33 +241,32 @@ class Batches:
         return tuple(column.index_select(0, chosen) for column in self.columns)
 
     def state_dict(self) -> dict[str, int]:
-        """Return the place in the order, as plain ints."""
+        """Return the position in the order, as plain ints."""
         return self.order.state_dict()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a saved place; the next batch is the one that would have followed."""
+        """Continue from a saved position with the batch that would have followed."""
         self.order.load_state_dict(state)
         self._indices = None
 
 
 @final
 class StreamedBatches:
-    """Infinite batches of data that is drawn sample by sample, through a torch DataLoader.
+    """Draw infinite batches sample by sample through a torch DataLoader.
 
-    The order of the samples resumes exactly; random transforms inside a user's data set are the
-    user's own and do not.
+    The order of the samples resumes exactly; random transforms inside a user's data set do not.
 
     Args:
         source: The data.
         batch_size: Samples in the joint batch of all processes; None takes the size of the user's
             loader.
         seed: Seed of the order.
-        device: Where batches are sent.
+        device: Device of the batches.
         rank: Index of this process.
         world_size: Number of processes; divides `batch_size`.
 
     Raises:
-        ValueError: As `Batches`; no batch size where there is no user's loader.
+        ValueError: As `Batches`; no batch size and no user's loader.
 
     Example:
         >>> from advlearn.data import load
@@ -304,22 +311,22 @@ class StreamedBatches:
         return cast(Batch, tuple(part.to(self.device, non_blocking=True) for part in batch))
 
     def state_dict(self) -> dict[str, int]:
-        """Return the place in the order, as plain ints."""
+        """Return the position in the order, as plain ints."""
         return self.order.state_dict()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a saved place; the next batch holds the samples that would have followed."""
+        """Continue from a saved position with the samples that would have followed."""
         self.order.load_state_dict(state)
         self._rest = None
 
     def _loader(self) -> DataLoader[Any]:
-        """Build a loader of what is left of this epoch."""
-        theirs = self.source.loader
-        # The private generator seeds the workers, and keeps the loader off the global one.
+        """Build a loader of the rest of this epoch."""
+        loader = self.source.loader
+        # The private generator seeds the workers, so that the loader does not use the global one.
         generator = torch.Generator().manual_seed((self.order.seed + self.order.epoch) % 2**32)
         rest = self.order.indices()[self.order.position :].tolist()
         pin = self.device.type == "cuda"
-        if theirs is None:
+        if loader is None:
             return DataLoader(
                 Samples(self.source.dataset),
                 batch_sampler=rest,
@@ -329,12 +336,12 @@ class StreamedBatches:
         return DataLoader(
             self.source.dataset,
             batch_sampler=rest,
-            collate_fn=Collate(theirs.collate_fn),
-            num_workers=theirs.num_workers,
-            worker_init_fn=theirs.worker_init_fn,
-            multiprocessing_context=theirs.multiprocessing_context,
-            prefetch_factor=theirs.prefetch_factor,
-            timeout=theirs.timeout,
+            collate_fn=Collate(loader.collate_fn),
+            num_workers=loader.num_workers,
+            worker_init_fn=loader.worker_init_fn,
+            multiprocessing_context=loader.multiprocessing_context,
+            prefetch_factor=loader.prefetch_factor,
+            timeout=loader.timeout,
             generator=generator,
-            pin_memory=pin or theirs.pin_memory,
+            pin_memory=pin or loader.pin_memory,
         )

@@ -1,14 +1,16 @@
-"""Data in several parts: domains, or a few labelled samples beside many without."""
+"""Data in several parts: domains, or labelled samples and unlabelled ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, final
+from typing import Any, Self, cast, final
 
 import torch
 from torch import Tensor
 
+from advlearn.core.checks import describe_value
 from advlearn.core.trainer import Stream
-from advlearn.data.array_dataset import ArrayDataset, show
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.shapes import match_shapes
 from advlearn.data.streamed_dataset import StreamedDataset
 
 Part = ArrayDataset | StreamedDataset
@@ -17,25 +19,25 @@ Part = ArrayDataset | StreamedDataset
 @final
 @dataclass(frozen=True, eq=False)
 class Domains:
-    """One or more labelled source domains and a target domain.
+    """Hold one or more labelled source domains and a target domain.
 
     A batch is (x, y) of each source in turn, then (x, y) of the target, where y is what is `known`.
     The target's own labels are for evaluation and never reach a batch.
 
     Args:
-        sources: Labelled data of one shape and number of classes each.
+        sources: Labelled data sets of the same shape and number of classes.
         target: Data of the same shape, in memory; labels are optional.
         known: Classes of the target samples that may be trained on, int64 (M,), -1 where unknown;
             None where all are.
 
     Raises:
-        TypeError: A target that is drawn lazily.
+        TypeError: A streamed target.
         ValueError: No source, a source without labels, shapes or classes that differ, `known` of
             another length or with a class that no source has.
 
     Example:
-        >>> one = ArrayDataset(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]), "one", 2)
-        >>> len(Domains((one,), ArrayDataset(torch.ones(3, 2))))
+        >>> source = ArrayDataset(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1]), "source", 2)
+        >>> len(Domains((source,), ArrayDataset(torch.ones(3, 2))))
         3
     """
 
@@ -46,33 +48,19 @@ class Domains:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise ValueError(
-                "data: expected one or more source domains and a target, got no source"
-            )
+            raise ValueError("data: expected one or more source domains, got none")
         if not isinstance(self.target, ArrayDataset):
-            raise TypeError(
-                "data: expected a target domain in memory, got one that is drawn lazily"
-            )
+            raise TypeError("data: expected a target domain in memory, got a streamed one")
         for source in self.sources:
-            if not source.classes:
-                raise ValueError(
-                    f"data: source domain {source.name!r} has no labels; expected a class for each sample"
-                )
-            if source.shape != self.target.shape:
-                raise ValueError(
-                    f"data: source {source.name!r} has shape {source.shape}, not the target's {self.shape}"
-                )
-            if source.classes != self.classes:
-                counts = f"{source.classes} classes, {self.sources[0].name!r} has {self.classes}"
-                raise ValueError(f"data: source {source.name!r} has {counts}")
+            self._check_source(source)
         if self.target.classes > self.classes:
             raise ValueError(
-                f"data: the target has labels up to class {self.target.classes - 1}, the sources none above "
-                f"{self.classes - 1}"
+                f"data: expected target labels below {self.classes}, the number of classes of the "
+                f"sources, got class {self.target.classes - 1}"
             )
         if self.known is not None:
             _check_known(self.known, len(self.target), self.classes)
-        names = ",".join(s.name for s in self.sources)
+        names = ",".join(source.name for source in self.sources)
         object.__setattr__(self, "name", f"{names}->{self.target.name}")
 
     def __len__(self) -> int:
@@ -89,23 +77,46 @@ class Domains:
         return self.sources[0].classes
 
     def parts(self) -> tuple[Any, ...]:
-        """What batches are drawn from, in order."""
-        return (*self.sources, _Unlabelled(self.target, self.known))
+        """Return the data that batches are drawn from, in order."""
+        return (*self.sources, _Target(self.target, self.known))
+
+    def test(self) -> "Domains | None":
+        """Load the test parts of all domains; None where a domain has none."""
+        tests = [part.test() for part in (*self.sources, self.target)]
+        if any(part is None for part in tests):
+            return None
+        *sources, target = match_shapes(cast(list[Part], tests))
+        return Domains(tuple(sources), cast(ArrayDataset, target))
+
+    def _check_source(self, source: Part) -> None:
+        if not source.classes:
+            raise ValueError(f"data: expected labels in source {source.name!r}, got none")
+        if source.shape != self.target.shape:
+            raise ValueError(
+                f"data: expected samples of shape {self.shape} like the target's in source "
+                f"{source.name!r}, got {source.shape}"
+            )
+        if source.classes != self.classes:
+            raise ValueError(
+                f"data: expected {self.classes} classes like {self.sources[0].name!r} in source "
+                f"{source.name!r}, got {source.classes}"
+            )
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class SemiSupervisedDataset:
-    """A few samples with their class and many without.
+    """Hold labelled samples and unlabelled ones.
 
-    A batch is (x, y) of the labelled samples, then (x,) of the others.
+    A batch is (x, y) of the labelled samples, then (x,) of the unlabelled ones.
 
     Args:
         labelled: Data with labels.
-        unlabelled: Data of the same shape; its labels, if any, are left out.
+        unlabelled: Data of the same shape. Its labels, if any, never reach a batch; those of
+            samples outside `labelled` serve for evaluation.
 
     Raises:
-        ValueError: If `labelled` has no labels, or the shapes differ.
+        ValueError: `labelled` has no labels, or the shapes differ.
 
     Example:
         >>> few = ArrayDataset(torch.zeros(2, 3), torch.tensor([0, 1]), "few", 2)
@@ -121,7 +132,8 @@ class SemiSupervisedDataset:
             raise ValueError("data: expected labels in the labelled part, got none")
         if self.labelled.shape != self.unlabelled.shape:
             raise ValueError(
-                f"data: labelled samples have shape {self.labelled.shape}, the others {self.unlabelled.shape}"
+                f"data: expected unlabelled samples of shape {self.labelled.shape} like the "
+                f"labelled ones, got {self.unlabelled.shape}"
             )
 
     def __len__(self) -> int:
@@ -129,7 +141,7 @@ class SemiSupervisedDataset:
 
     @property
     def name(self) -> str:
-        """Name of the labelled data, and how many samples it has."""
+        """Name of the labelled data and its number of samples."""
         return f"{self.labelled.name}:{len(self.labelled)}"
 
     @property
@@ -142,20 +154,35 @@ class SemiSupervisedDataset:
         """Number of classes."""
         return self.labelled.classes
 
-    def parts(self) -> tuple[Any, ...]:
-        """What batches are drawn from, in order."""
-        others = self.unlabelled
-        return (
-            self.labelled,
-            ArrayDataset(others.x, None, others.name)
-            if isinstance(others, ArrayDataset)
-            else others,
-        )
+    def parts(self) -> tuple[Part, Part]:
+        """Return the data that batches are drawn from, in order."""
+        return self.labelled, self.unlabelled.unlabelled()
+
+    def test(self) -> ArrayDataset | None:
+        """Load the test part of the labelled data, else take samples whose label is held out.
+
+        Returns:
+            Labelled samples outside `labelled`; None where there are none.
+        """
+        return self.labelled.test() or self._held_out()
+
+    def _held_out(self) -> ArrayDataset | None:
+        few, whole = self.labelled, self.unlabelled
+        if not isinstance(few, ArrayDataset) or not isinstance(whole, ArrayDataset):
+            return None
+        if whole.y is None:
+            return None
+        used = {row.numpy().tobytes() for row in few.x}
+        held_out = torch.tensor([row.numpy().tobytes() not in used for row in whole.x])
+        if not held_out.any():
+            return None
+        name = f"{whole.name}, {int(held_out.sum())} samples whose labels are held out"
+        return ArrayDataset(whole.x[held_out], whole.y[held_out], name, whole.classes)
 
 
 @final
 class ZippedBatches:
-    """Batches of several streams, side by side.
+    """Draw one batch of each of several streams and join their tensors.
 
     Args:
         streams: One for each part.
@@ -171,18 +198,18 @@ class ZippedBatches:
         return tuple(tensor for stream in self.streams for tensor in next(stream))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the place in each stream."""
+        """Return the position in each stream."""
         return {str(k): stream.state_dict() for k, stream in enumerate(self.streams)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved place."""
+        """Continue from a saved position."""
         for k, stream in enumerate(self.streams):
             stream.load_state_dict(state[str(k)])
 
 
 @final
-class _Unlabelled:
-    """A target domain as training sees it: -1 in the place of every label that is not known."""
+class _Target:
+    """A target domain for training: labels that are not known are -1."""
 
     def __init__(self, target: ArrayDataset, known: Tensor | None) -> None:
         self.columns = (target.x, torch.full((len(target),), -1) if known is None else known)
@@ -193,11 +220,13 @@ class _Unlabelled:
 
 def _check_known(known: Tensor, samples: int, classes: int) -> None:
     if known.dtype != torch.int64 or known.shape != (samples,):
-        expected = f"int64 ({samples},), a class or -1 for each target sample"
-        raise ValueError(f"known: expected {expected}, got {show(known)}")
+        raise ValueError(
+            f"known: expected int64 ({samples},), a class or -1 for each target sample, "
+            f"got {describe_value(known)}"
+        )
     low, high = (int(value) for value in known.aminmax())
     if low < -1 or high >= classes:
-        odd = low if low < -1 else high
+        wrong = low if low < -1 else high
         raise ValueError(
-            f"known: expected classes of the sources, [0, {classes}), or -1, got {odd}"
+            f"known: expected classes of the sources, [0, {classes}), or -1, got {wrong}"
         )

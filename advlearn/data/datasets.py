@@ -1,58 +1,94 @@
-"""Data sets that are known by name."""
+"""Data sets known by name, and the facts about each."""
 
-import difflib
-import gzip
-import io
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import final
 
-import numpy as np
-
+from advlearn.core.checks import near_names
 from advlearn.data import toy
 from advlearn.data.array_dataset import ArrayDataset
-from advlearn.data.files import cache_folder, find, not_to_be_had
-from advlearn.data.made import biased_table, large_digits, noisy_digits
-from advlearn.data.mnist_m import mnist_m
+from advlearn.data.image_sets import (
+    Split,
+    read_cifar10,
+    read_digits,
+    read_mnist,
+    read_mnist_m,
+    read_usps,
+)
+from advlearn.data.made import biased_table, large_digits, rotated_digits
+from advlearn.data.names import GRAMMARS, form_of
 from advlearn.data.tables import adult, german_credit
-from advlearn.data.to_tensor import labels, samples
+from advlearn.data.tabular_dataset import TabularDataset
+
+
+@final
+@dataclass(frozen=True)
+class DatasetInfo:
+    """State the facts about a named data set.
+
+    Args:
+        name: Name that `load` takes.
+        summary: One line on what the data is.
+        shape: Shape of one sample.
+        classes: Number of classes.
+        origin: Where the data comes from, and whether it is downloaded.
+        licence: Licence of the data; None where its publisher states none.
+        read: Function that reads the data.
+        folder: Folder of its files below a data folder; None for data that needs no files.
+    """
+
+    name: str
+    summary: str
+    shape: tuple[int, ...]
+    classes: int
+    origin: str
+    licence: str | None
+    read: Callable[[], ArrayDataset] = field(repr=False)
+    folder: str | None = None
 
 
 def named(name: str) -> ArrayDataset:
     """Load a data set by its name; `"mnist"` is the training part, `"mnist-test"` the test part.
 
-    The files are looked for in the folder that the environment variable `ADVLEARN_DATA` names (in a
-    checkout that leaves it unset: the folder `../shared/data`), then in the user's cache; last they
-    are downloaded into the cache by torchvision, the tables from the UCI repository. `digits` ships
-    with scikit-learn; `mnist-m` is made of MNIST by `mnist_m`; the toy distributions are drawn.
-    Tables are features and labels alone here: their sensitive attributes come with `adult` and
-    `german_credit`.
+    Files are searched for in the folder of the environment variable `ADVLEARN_DATA` (in a checkout
+    where it is not set: the folder `../shared/data`), then in the user's cache. Missing files are
+    downloaded into the cache, images by torchvision and tables from the UCI repository. `digits`
+    ships with scikit-learn, `mnist-m` is made from MNIST by `mnist_m`, and the toy distributions
+    are drawn at random. Tables come without their sensitive attributes, which `table` keeps.
 
     Args:
         name: One of `names()`.
 
     Returns:
-        The data, images scaled to [-1, 1], numbers of a table standardised.
+        The data: images scaled to [-1, 1], numbers of a table standardised.
 
     Raises:
         ValueError: No data set has this name.
-        FileNotFoundError: The files are neither at hand nor to be had.
+        FileNotFoundError: The files are missing and cannot be downloaded.
 
     Example:
         >>> len(named("digits")), named("digits").shape
         (1797, (1, 8, 8))
 
-    Deviations: `cifar10` read from `ADVLEARN_DATA` is re-encoded as JPEG (slightly lossy), in an
-    order of its own.
+    Deviations: `cifar10` read from `ADVLEARN_DATA` is re-encoded as JPEG (slightly lossy) and in
+    another order.
     """
-    if name not in _LOADERS:
-        near = difflib.get_close_matches(name, _LOADERS, n=3)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    infos = catalogue()
+    if name not in infos:
+        form = form_of(name)
+        if form is not None:
+            raise ValueError(
+                f"data: expected the name of one data set, got {name!r}, which names "
+                f"{GRAMMARS[form].summary}; open it with advlearn.data.{form}"
+            )
+        known = ", ".join(infos)
         raise ValueError(
-            f"data: no data set or folder {name!r}{hint} (there are {', '.join(_LOADERS)})"
+            f"data: expected a folder or one of {known}, got {name!r}{near_names(name, infos)}"
         )
-    return _LOADERS[name]()
+    data, test = infos[name].read(), f"{name}-test"
+    return replace(data, test_part=partial(named, test)) if test in infos else data
 
 
 def names() -> tuple[str, ...]:
@@ -62,111 +98,170 @@ def names() -> tuple[str, ...]:
         >>> "fashion-mnist-test" in names()
         True
     """
-    return tuple(_LOADERS)
+    return tuple(catalogue())
 
 
-def _download(name: str, dataset: str, train: bool) -> Any:
-    cache = cache_folder()
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        from advlearn._optional_imports import torchvision
+def catalogue() -> Mapping[str, DatasetInfo]:
+    """Return the facts about each named data set, by name; nothing is read from disk.
 
-        return getattr(torchvision().datasets, dataset)(str(cache), train=train, download=True)
-    except Exception as error:
-        raise not_to_be_had(name, error) from error
-
-
-def _digits() -> ArrayDataset:
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
-    # Grey levels are 0 to 16 here, so that 8 is the middle.
-    images = (bunch.images / 8.0 - 1.0)[:, None]
-    return ArrayDataset(samples(images), labels(bunch.target), "digits", classes=10)
+    Example:
+        >>> catalogue()["usps"].shape
+        (1, 16, 16)
+    """
+    return _CATALOGUE
 
 
-def _mnist(name: str, dataset: str, train: bool) -> ArrayDataset:
-    part = "train" if train else "t10k"
-    files = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
-    paths = [find(dataset, "raw", file) or find(dataset, "raw", file + ".gz") for file in files]
-    if None in paths:
-        _download(name, dataset, train)
-        paths = [find(dataset, "raw", file) for file in files]
-    images, classes = (_read_idx(path) for path in paths if path is not None)
-    return ArrayDataset(samples(images), labels(classes), name, classes=10)
+def _parts(
+    name: str,
+    summary: str,
+    shape: tuple[int, ...],
+    classes: int,
+    origin: str,
+    licence: str | None,
+    read: Callable[[str, Split], ArrayDataset],
+    folder: str,
+) -> list[DatasetInfo]:
+    """Return the rows of a training part and of a test part."""
+    facts = (shape, classes, origin, licence)
+    test = f"{name}-test"
+    return [
+        DatasetInfo(
+            name, f"{summary}, training part", *facts, partial(read, name, "train"), folder
+        ),
+        DatasetInfo(test, f"{summary}, test part", *facts, partial(read, test, "test"), folder),
+    ]
 
 
-def _read_idx(path: Path) -> np.ndarray:
-    """Read an idx file of bytes: two zeros, the type 8, the number of axes, then each length (big-endian)."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    axes = content[3] if len(content) > 3 else 0
-    shape = (
-        np.frombuffer(content, ">u4", count=axes, offset=4)
-        if len(content) >= 4 + 4 * axes
-        else np.zeros(1)
-    )
-    if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * axes + int(shape.prod()):
-        raise ValueError(
-            f"data: expected an idx file of bytes, got a damaged or other file {path.name!r}"
-        )
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(tuple(map(int, shape)))
+def _without_attributes(
+    read: Callable[[Split], TabularDataset], name: str, split: Split
+) -> ArrayDataset:
+    return replace(read(split).features_and_labels(), name=name)
 
 
-def _cifar10(name: str, train: bool) -> ArrayDataset:
-    path = find("cifar10", "cifar10-jpeg.npz")
-    if path is None:
-        raw = _download(name, "CIFAR10", train)
-        return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
-    from PIL import Image
-
-    with np.load(path) as file:
-        jpeg, offsets, classes = file["jpeg"], file["offsets"], file["labels"]
-        # The copy is sorted by class: unshuffled, the first images, which pictures and figures
-        # take, would be of one.
-        chosen = np.random.default_rng(0).permutation(np.flatnonzero(file["is_test"] != train))
-    images = np.empty((len(chosen), 32, 32, 3), np.uint8)
-    for row, index in enumerate(chosen):
-        images[row] = np.asarray(
-            Image.open(io.BytesIO(jpeg[offsets[index] : offsets[index + 1]].tobytes()))
-        )
-    return ArrayDataset(samples(images), labels(classes[chosen]), name, classes=10)
-
-
-def _usps(name: str, train: bool) -> ArrayDataset:
-    path = find("usps", "usps.npz")
-    if path is None:
-        raw = _download(name, "USPS", train)
-        return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
-    part = "train" if train else "test"
-    with np.load(path) as file:
-        return ArrayDataset(
-            samples(file[f"{part}_images"]), labels(file[f"{part}_labels"]), name, classes=10
-        )
-
-
-_LOADERS: Mapping[str, Callable[[], ArrayDataset]] = MappingProxyType(
-    {
-        "digits": _digits,
-        "digits-32": lambda: large_digits(_digits()),
-        "noisy-digits": lambda: noisy_digits(_digits()),
-        "biased-groups": lambda: biased_table("group").source(),
-        "biased-ages": lambda: biased_table("age").source(),
-        "mnist": lambda: _mnist("mnist", "MNIST", True),
-        "mnist-test": lambda: _mnist("mnist-test", "MNIST", False),
-        "mnist-m": lambda: mnist_m(_mnist("mnist", "MNIST", True)),
-        "mnist-m-test": lambda: mnist_m(_mnist("mnist-test", "MNIST", False), "test"),
-        "fashion-mnist": lambda: _mnist("fashion-mnist", "FashionMNIST", True),
-        "fashion-mnist-test": lambda: _mnist("fashion-mnist-test", "FashionMNIST", False),
-        "cifar10": lambda: _cifar10("cifar10", True),
-        "cifar10-test": lambda: _cifar10("cifar10-test", False),
-        "usps": lambda: _usps("usps", True),
-        "usps-test": lambda: _usps("usps-test", False),
-        "adult": lambda: adult().source(),
-        "adult-test": lambda: adult("test").source(),
-        "german-credit": lambda: german_credit().source(),
-        "german-credit-test": lambda: german_credit("test").source(),
-        "ring": lambda: toy.ring().source,
-        "grid": lambda: toy.grid().source,
-        "moons": lambda: toy.moons(),
-    }
-)
+_DOWNLOADED = "downloaded by torchvision"
+_DRAWN = "drawn at random by advlearn"
+_MADE = "made by advlearn from the digits that ship with scikit-learn"
+_UCI = "downloaded from the UCI Machine Learning Repository"
+_ROWS: list[DatasetInfo] = [
+    DatasetInfo(
+        "digits",
+        "handwritten digits, 8 x 8",
+        (1, 8, 8),
+        10,
+        "ships with scikit-learn; UCI Optical Recognition of Handwritten Digits",
+        "CC BY 4.0",
+        read_digits,
+    ),
+    DatasetInfo(
+        "digits-32",
+        "the digits of scikit-learn, enlarged to 32 x 32",
+        (1, 32, 32),
+        10,
+        _MADE,
+        "CC BY 4.0",
+        lambda: large_digits(read_digits()),
+    ),
+    DatasetInfo(
+        "rotated-digits",
+        "the digits of scikit-learn, rotated by 30 degrees",
+        (1, 8, 8),
+        10,
+        _MADE,
+        "CC BY 4.0",
+        lambda: rotated_digits(read_digits()),
+    ),
+    DatasetInfo(
+        "biased-groups",
+        "a made table whose labels depend on one of two groups",
+        (4,),
+        2,
+        _DRAWN,
+        None,
+        lambda: biased_table("group").features_and_labels(),
+    ),
+    DatasetInfo(
+        "biased-ages",
+        "a made table whose labels depend on an age",
+        (4,),
+        2,
+        _DRAWN,
+        None,
+        lambda: biased_table("age").features_and_labels(),
+    ),
+    *_parts(
+        "mnist",
+        "handwritten digits, 28 x 28",
+        (1, 28, 28),
+        10,
+        f"{_DOWNLOADED}; LeCun et al. 1998",
+        "CC BY-SA 3.0",
+        partial(read_mnist, dataset="MNIST"),
+        "MNIST",
+    ),
+    *_parts(
+        "mnist-m",
+        "MNIST digits on crops of colour photographs",
+        (3, 28, 28),
+        10,
+        "made from MNIST and photographs that ship with scikit-image; Ganin et al. 2016",
+        None,
+        read_mnist_m,
+        "MNIST",
+    ),
+    *_parts(
+        "fashion-mnist",
+        "grey images of clothes, 28 x 28",
+        (1, 28, 28),
+        10,
+        f"{_DOWNLOADED}; Xiao et al. 2017",
+        "MIT",
+        partial(read_mnist, dataset="FashionMNIST"),
+        "FashionMNIST",
+    ),
+    *_parts(
+        "cifar10",
+        "colour photographs of animals and vehicles, 32 x 32",
+        (3, 32, 32),
+        10,
+        f"{_DOWNLOADED}; Krizhevsky 2009",
+        None,
+        read_cifar10,
+        "cifar10",
+    ),
+    *_parts(
+        "usps",
+        "handwritten digits of US envelopes, 16 x 16",
+        (1, 16, 16),
+        10,
+        f"{_DOWNLOADED}; Hull 1994",
+        None,
+        read_usps,
+        "usps",
+    ),
+    *_parts(
+        "adult",
+        "census rows, income above 50,000 dollars or not",
+        (107,),
+        2,
+        f"{_UCI}; Kohavi 1996",
+        "CC BY 4.0",
+        partial(_without_attributes, adult),
+        "adult",
+    ),
+    *_parts(
+        "german-credit",
+        "loan applicants, good or bad credit risk",
+        (61,),
+        2,
+        f"{_UCI}; Hofmann 1994",
+        "CC BY 4.0",
+        partial(_without_attributes, german_credit),
+        "german-credit",
+    ),
+    DatasetInfo("ring", "8 Gaussians on a circle", (2,), 8, _DRAWN, None, lambda: toy.ring().data),
+    DatasetInfo(
+        "grid", "25 Gaussians on a square grid", (2,), 25, _DRAWN, None, lambda: toy.grid().data
+    ),
+    DatasetInfo("moons", "two interleaved half circles", (2,), 2, _DRAWN, None, toy.moons),
+]
+_CATALOGUE: Mapping[str, DatasetInfo] = MappingProxyType({row.name: row for row in _ROWS})

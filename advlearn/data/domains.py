@@ -1,97 +1,75 @@
-"""One door for domains: names joined by an arrow, or a source and a target of any usual form."""
+"""Open source and target domains for domain adaptation."""
 
 from typing import Any, cast
 
-import torch
-from torch import Tensor
-from torch.nn.functional import interpolate
-
-from advlearn.data.array_dataset import ArrayDataset, show
-from advlearn.data.compound import Domains, Part
+from advlearn.core.checks import describe_value
+from advlearn.data.array_dataset import ArrayDataset
+from advlearn.data.compound import Domains
 from advlearn.data.load import load
-from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.data.names import expected, parse
+from advlearn.data.shapes import match_shapes
 from advlearn.data.to_tensor import labels
 
-ARROW = "->"
+
+def domains(source: Any, target: Any, known: Any = None) -> Domains:
+    """Open one or more labelled source domains and a target domain.
+
+    Args:
+        source: Data that `load` takes, or a tuple or list of several such sources.
+        target: Data that `load` takes, in memory. Its labels serve for evaluation only.
+        known: Class of each target sample that may be trained on, int (M,), -1 where unknown.
+
+    Returns:
+        The domains. Images in memory are brought to one shape, see `match_shapes`.
+
+    Raises:
+        TypeError: A streamed target.
+        ValueError: A source without labels, shapes that cannot be matched, known classes of another
+            length or that no source has.
+
+    Example:
+        >>> domains("digits", "digits").name
+        'digits->digits'
+    """
+    several = isinstance(source, tuple | list) and not _is_labelled_array(source)
+    sources = list(cast(Any, source)) if several else [source]
+    *matched, last = match_shapes([load(part) for part in (*sources, target)])
+    known = None if known is None else labels(known, "known")
+    # `Domains` itself refuses a target that is not in memory.
+    return Domains(tuple(matched), cast(ArrayDataset, last), known)
 
 
 def open_domains(data: Any) -> Domains:
-    """Read source and target domains, and bring images of another size or without colour to one shape.
+    """Open domains given in any form.
 
     Args:
-        data: ``"mnist->usps"``, with several sources ``"mnist,usps->mnist-m"``; a tuple (source,
-            target) or ((source, source, ...), target) of whatever `load` takes, with known classes
-            of target samples as a third part, -1 where unknown; or `Domains`.
+        data: A string such as ``"mnist->usps"`` or ``"mnist,usps->mnist-m"``; a tuple of the
+            arguments of `domains`; or `Domains`.
 
     Returns:
-        The domains. Images in memory are resized to the largest side among them (bilinear), and
-        grey ones repeated over the channels where another domain has colour.
+        The domains.
 
     Raises:
-        TypeError: A target that is drawn lazily.
-        ValueError: No target or no source, a source without labels, shapes that cannot be brought
-            together, known classes of another length or that no source has.
+        TypeError: As `domains`.
+        ValueError: As `domains`, or data of another form.
 
     Example:
-        >>> open_domains("digits->digits").name
-        'digits->digits'
+        >>> open_domains("digits->digits").classes
+        10
     """
     if isinstance(data, Domains):
         return data
-    known: Any = None
     if isinstance(data, str):
-        before, arrow, after = data.partition(ARROW)
-        if not arrow or not before.strip() or not after.strip():
-            raise ValueError(
-                f"data: expected 'source->target', for instance 'mnist->usps', got {data!r}"
-            )
-        sources: list[Any] = [name.strip() for name in before.split(",")]
-        target: Any = after.strip()
-    elif isinstance(data, tuple) and len(data) in (2, 3):
-        first, target, known = data if len(data) == 3 else (*data, None)
-        several = isinstance(first, tuple | list) and not _is_pair(first)
-        sources = list(first) if several else [first]
-    else:
-        expected = "(source, target), (source, target, known) or 'source->target'"
-        raise ValueError(f"data: expected {expected}, got {show(data)}")
-    parts = alike([load(part) for part in (*sources, target)])
-    # `Domains` itself refuses a target that is not in memory.
-    return Domains(
-        tuple(parts[:-1]),
-        cast(ArrayDataset, parts[-1]),
-        None if known is None else labels(known, "known"),
-    )
-
-
-def _is_pair(x: Any) -> bool:
-    """Whether this is one data set (x, y) and not several."""
-    return len(x) == 2 and hasattr(x[0], "shape") and getattr(x[1], "ndim", 0) == 1
-
-
-def alike(parts: list[ArrayDataset | StreamedDataset]) -> list[Part]:
-    """Bring images in memory to one side and number of channels; leave everything else as it is."""
-    shapes = {part.shape for part in parts}
-    images = [part for part in parts if isinstance(part, ArrayDataset) and part.kind == "image"]
-    if len(shapes) == 1 or len(images) < len(parts):
-        return list(parts)
-    channels = max(part.shape[0] for part in images)
-    side = max(max(part.shape[1:]) for part in images)
-    return [
-        ArrayDataset(_brought(part.x, channels, side), part.y, part.name, part.classes)
-        for part in images
-    ]
-
-
-def _brought(x: Tensor, channels: int, side: int) -> Tensor:
-    if x.shape[1] not in (1, channels):
+        *sources, target = parse(data, "domains")
+        return domains(sources, target)
+    if not isinstance(data, tuple) or len(data) not in (2, 3):
         raise ValueError(
-            f"data: images of {x.shape[1]} and of {channels} channels cannot be brought together"
+            f"data: expected {expected('domains')}, (source, target) or (source, target, known), "
+            f"got {describe_value(data)}"
         )
-    if x.shape[2:] != (side, side):
-        x = torch.cat(
-            [
-                interpolate(part, (side, side), mode="bilinear", antialias=True)
-                for part in x.split(10_000)
-            ]
-        )
-    return x.expand(-1, channels, -1, -1).contiguous()
+    return domains(*data)
+
+
+def _is_labelled_array(data: Any) -> bool:
+    """Whether `data` is one data set (x, y) rather than two sources."""
+    return len(data) == 2 and hasattr(data[0], "shape") and getattr(data[1], "ndim", 0) == 1

@@ -1,4 +1,4 @@
-"""Where the files of data sets are looked for, and how one that is nowhere is downloaded."""
+"""Find the files of data sets, and download those that are missing."""
 
 import hashlib
 import os
@@ -6,35 +6,45 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-_TIMEOUT = 30.0  # seconds without an answer
+_TIMEOUT = 30.0  # seconds
 
 
 def folders() -> tuple[Path, ...]:
-    """Return the folders that are looked through for data files, first one first."""
+    """Return the folders that are searched for data files, in order."""
     return tuple(path for path in (_data_folder(), cache_folder()) if path is not None)
 
 
 def cache_folder() -> Path:
-    """Return the user's own folder for downloaded data; it need not exist yet."""
+    """Return the user's cache folder for downloaded data, which need not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "advlearn"
 
 
 def find(*parts: str) -> Path | None:
-    """Return the first file or folder of this name in `folders()`, None where there is none."""
+    """Find a file or folder in `folders()`.
+
+    Args:
+        parts: Names of its place below a data folder.
+
+    Returns:
+        The first path that exists; None where there is none.
+    """
     return next((path for folder in folders() if (path := folder.joinpath(*parts)).exists()), None)
 
 
 def find_or_download(name: str, parts: tuple[str, ...], url: str, sha256: str) -> Path:
-    """Return a file of a data set, from `folders()` or else downloaded into the cache.
+    """Find a file of a data set in `folders()`, or download it into the cache.
 
     Args:
-        name: The data set, for the message.
-        parts: The file's place below a data folder.
-        url: Where it is published.
-        sha256: The published file's checksum; a download with another one is refused.
+        name: Name of the data set, for the message.
+        parts: Names of the file's place below a data folder.
+        url: Address of the published file.
+        sha256: Checksum of the published file; a download with another one is refused.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        FileNotFoundError: Neither at hand nor to be had.
+        FileNotFoundError: The file is missing and cannot be downloaded.
     """
     path = find(*parts)
     if path is not None:
@@ -45,18 +55,18 @@ def find_or_download(name: str, parts: tuple[str, ...], url: str, sha256: str) -
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
             content = answer.read()
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError(f"{url} is not the file that was published: its checksum differs")
-        # Written beside it and moved, so that no other process sees half a file.
+            raise ValueError(f"{url} has another checksum than the published file")
+        # Written to a temporary file and moved, so that no other process reads half a file.
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
             part.write(content)
         os.replace(part.name, target)
     except Exception as error:
-        raise not_to_be_had(name, error) from error
+        raise unavailable(name, error) from error
     return target
 
 
-def not_to_be_had(name: str, error: Exception) -> FileNotFoundError:
-    """Say in one line where a data set was looked for and why its download failed."""
+def unavailable(name: str, error: Exception) -> FileNotFoundError:
+    """Return an error of one line: where a data set was searched and why its download failed."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     where = " or ".join(map(str, folders()))
     return FileNotFoundError(

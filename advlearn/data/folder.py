@@ -11,23 +11,23 @@ from torch.utils.data import Dataset
 from advlearn.data.to_tensor import samples
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-"""Endings of the files that count as images, in lower case; other files are left alone."""
+"""Endings of the files that count as images, in lower case; other files are ignored."""
 
 
 @final
 class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
-    """Images of one flat folder, or of one sub-folder a class, in order of their names.
+    """Read images of one flat folder, or of one sub-folder per class, in order of their names.
 
-    The headers of all files are read once, so that an odd one is named at the start and not in the
-    middle of a run. Grey images have one channel; a folder that holds any colour image has three.
+    The headers of all files are read at the start, so that a wrong file is reported before
+    training. Grey images have one channel; where a folder holds any colour image, all have three.
 
     Args:
         folder: The folder. Its sub-folders, if it has any with a visible name, are the classes.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: No images; images both beside and inside sub-folders; an unreadable file;
-        another size.
+        ValueError: No images; images both inside and outside sub-folders; an unreadable file;
+            images of different sizes.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -39,22 +39,23 @@ class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
             for path in self.folder.iterdir()
             if path.is_dir() and not path.name.startswith(".")
         )
-        beside = list(_images(self.folder))
-        if inside and beside:
+        outside = list(_images(self.folder))
+        if inside and outside:
             raise ValueError(
-                f"data: expected images either in sub-folders or beside them, got {beside[0].name!r} beside"
+                f"data: expected images either all inside or all outside sub-folders, got both: "
+                f"{outside[0].name!r} is outside; move it into a sub-folder"
             )
         self.classes = [path.name for path in inside]
-        self.paths = beside
+        self.paths = outside
         self.targets: list[int] = []
         for label, path in enumerate(inside):
-            found = list(_images(path))
-            if not found:
+            images = list(_images(path))
+            if not images:
                 raise ValueError(
                     f"data: expected images in every class folder, got none in {path.name!r}"
                 )
-            self.paths += found
-            self.targets += [label] * len(found)
+            self.paths += images
+            self.targets += [label] * len(images)
         if not self.paths:
             raise ValueError(
                 f"data: expected images ({', '.join(SUFFIXES)}), got none in {str(self.folder)!r}"
@@ -79,16 +80,17 @@ class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
         for path in self.paths:
             try:
                 with Image.open(path) as picture:
-                    size, own = picture.size, picture.mode
+                    size, mode_of_file = picture.size, picture.mode
             except OSError as error:
                 raise ValueError(f"data: cannot read {str(path)!r} as an image") from error
             first = first or size
             if size != first:
                 raise ValueError(
-                    f"data: expected images of {first[0]}x{first[1]} pixels like {self.paths[0].name!r}, "
+                    f"data: expected images of {first[0]}x{first[1]} pixels like "
+                    f"{self.paths[0].name!r}, "
                     f"got {size[0]}x{size[1]} in {str(path)!r}"
                 )
-            mode = mode if own in ("1", "L", "LA") else "RGB"
+            mode = mode if mode_of_file in ("1", "L", "LA") else "RGB"
         return mode
 
 

@@ -1,4 +1,4 @@
-"""One door for data: names, tensors, arrays, data sets, loaders and folders."""
+"""Open one data set given in any form: name, tensor, array, data set, loader or folder."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,8 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from advlearn.data.array_dataset import ArrayDataset, show
+from advlearn.core.checks import describe_value
+from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.datasets import named, names
 from advlearn.data.folder import FolderImages
 from advlearn.data.streamed_dataset import StreamedDataset, from_dataset, from_loader, from_tensors
@@ -15,52 +16,54 @@ from advlearn.data.toy import Toy
 
 
 def load(data: Any, labels: Any = None) -> ArrayDataset | StreamedDataset:
-    """Read data of any usual form.
+    """Open one data set given in any form.
 
     Images of dtype uint8, (N, H, W), (N, C, H, W) or (N, H, W, C), are scaled to [-1, 1] and made
-    channel-first. Float images must be channel-first and are taken as they are: in [-1, 1] or
-    standardised; values beyond 8 in magnitude are refused as unscaled. Float data of any width
-    becomes float32.
+    channel-first. Float images must be channel-first and are not scaled: they lie in [-1, 1] or are
+    standardised, and values beyond 8 in magnitude are refused as unscaled. Float data of any
+    precision becomes float32.
 
-    A map-style data set is held in memory as one tensor if that takes at most `RESIDENT_BYTES` and
-    its first sample is the same each time it is drawn; otherwise, and always for a DataLoader,
-    samples are drawn lazily.
+    A map-style data set is loaded into memory as one tensor if that takes at most `RESIDENT_BYTES`
+    and drawing its first sample always gives the same values. Otherwise, and always for a
+    DataLoader, samples are streamed.
 
     Args:
         data: One of
             a name (see `names()`; `"mnist"` is the training part, `"mnist-test"` the test part);
-            a path to a folder of images of one size, flat or with a sub-folder a class;
+            a path to a folder of images of one size, flat or with one sub-folder per class;
             a tensor or numpy array (N, ...);
             a tuple (x, y) of them;
             a map-style torch Dataset with items x or (x, y);
-            a DataLoader over one, whose batch size, collation, workers and shuffling are kept;
-            a Toy, a Source or a StreamedDataset.
-        labels: Class indices (N,), or float vectors (N, d), only beside a tensor or an array.
+            a DataLoader of one, whose batch size, collation, workers and shuffling are kept;
+            a `Toy`, an `ArrayDataset` or a `StreamedDataset`.
+        labels: Class indices (N,) or float vectors (N, d), for a tensor or an array only.
 
     Returns:
-        `ArrayDataset` for data in memory, else `StreamedDataset`; give either to `batches`.
+        `ArrayDataset` for data in memory, else `StreamedDataset`; pass either to `batches`.
 
     Raises:
-        ValueError: An unknown name (with near ones), empty data, a value that is not finite, labels
-            out of range or of another length, unscaled images, images of unequal size.
+        ValueError: An unknown name, empty data, a value that is not finite, labels out of range or
+            of another length, unscaled images, images of different sizes.
         TypeError: Data or labels of another type.
-        FileNotFoundError: No such folder, or a data set that is not at hand and cannot be
-        downloaded.
+        FileNotFoundError: No such folder, or a data set that is missing and cannot be downloaded.
 
     Example:
-        >>> source = load(np.zeros((5, 28, 28), dtype=np.uint8), labels=[0, 1, 2, 1, 0])
-        >>> source.shape, source.classes, float(source.x[0].max())
+        >>> data = load(np.zeros((5, 28, 28), dtype=np.uint8), labels=[0, 1, 2, 1, 0])
+        >>> data.shape, data.classes, float(data.x[0].max())
         ((1, 28, 28), 3, -1.0)
     """
     if isinstance(data, (Tensor, np.ndarray)):
         return from_tensors(data, labels, "tensor" if isinstance(data, Tensor) else "array")
     if labels is not None:
-        raise ValueError(f"labels: only go with a tensor or an array as data, got {show(data)}")
+        raise ValueError(
+            f"labels: expected none except with a tensor or an array, got labels with data of type "
+            f"{describe_value(data)}; pass (x, y) or data that has labels"
+        )
     match data:
         case ArrayDataset() | StreamedDataset():
             return data
         case Toy():
-            return data.source
+            return data.data
         case str() if data in names() or not _looks_like_path(data):
             return named(data)
         case str() | Path():
@@ -73,7 +76,8 @@ def load(data: Any, labels: Any = None) -> ArrayDataset | StreamedDataset:
             return from_dataset(data)
         case _:
             raise TypeError(
-                f"data: expected a name, folder, tensor, array, (x, y), Dataset or loader, got {show(data)}"
+                "data: expected a name, folder, tensor, array, (x, y), Dataset or loader, "
+                f"got {describe_value(data)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""MNIST-M: digits on crops of colour photographs, made by the recipe of the paper that introduced it."""
+"""Make MNIST-M: digits on crops of colour photographs (Ganin et al. 2016)."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -13,7 +13,7 @@ from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.to_tensor import samples
 
 DARKEST = 64.0
-"""Mean grey level (of 255) below which a photograph is left out: on black, a digit is as it was."""
+"""Mean grey level (of 255) below which a photograph is left out: black leaves digits unchanged."""
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _SCIKIT_IMAGE = (
@@ -30,12 +30,15 @@ _SCIKIT_IMAGE = (
 def mnist_m(
     digits: ArrayDataset, part: Literal["train", "test"] = "train", *, seed: int = 0
 ) -> ArrayDataset:
-    """Put grey digits on colour photographs: |photograph - digit| for each pixel and channel, in levels 0 to 255.
+    r"""Blend grey digits into crops of colour photographs.
 
-    Each digit gets a crop of its own size, at a random place of a random photograph (see
-    `photographs`). The crops of the test part lie in the second quarter of a photograph's width,
-    which looks most like the whole, and those of the training part in the first quarter or the
-    right half: no pixel is in both. The same digits, part and seed give the same images.
+    .. math:: x = |p - d|
+
+    for each pixel and channel of a crop p and a digit d, in levels 0 to 255. Each crop has the
+    digit's size and lies at a random place of a random photograph (see `photographs`). The crops of
+    the test part lie in the second quarter of a photograph's width, which resembles the whole most,
+    and those of the training part in the first quarter or the right half, so that no pixel is in
+    both. The same digits, part and seed give the same images.
 
     Args:
         digits: Grey images in [-1, 1], (N, 1, H, W), such as `load("mnist")`; labels are kept.
@@ -46,15 +49,15 @@ def mnist_m(
         Images in [-1, 1], float32 (N, 3, H, W). The 60,000 of MNIST take 565 MB.
 
     Raises:
-        ValueError: Images that are not grey, are out of range or do not fit the photographs; no
-        such part.
-        ImportError: scikit-image, which brings most of the photographs, is not installed.
+        ValueError: Images that are not grey, are out of range or are larger than the photographs;
+            an unknown part.
+        ImportError: scikit-image, which has most of the photographs, is not installed.
 
     Reference: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016 (image data
     sets).
 
-    Deviations: the paper takes its crops from BSDS500. These photographs are other and fewer, so
-    figures compare within one choice of photographs only.
+    Deviations: the paper takes its crops from BSDS500. These photographs differ and are fewer, so
+    results are comparable only for the same photographs.
     """
     check_choice("part", part, ("train", "test"))
     if len(digits.shape) != 3 or digits.shape[0] != 1:
@@ -71,10 +74,10 @@ def mnist_m(
     chosen = torch.randint(len(pictures), (len(grey),), generator=generator)
     place = torch.rand(2, len(grey), generator=generator, dtype=torch.float64).numpy()
     for index, picture in enumerate(pictures):
-        mine = np.flatnonzero(chosen.numpy() == index)
-        crop = _crops(picture, part, grey.shape[2:], place[:, mine])
-        # The absolute difference of two bytes, without a wider type.
-        colour[mine] = np.maximum(crop, grey[mine]) - np.minimum(crop, grey[mine])
+        rows = np.flatnonzero(chosen.numpy() == index)
+        crop = _crops(picture, part, grey.shape[2:], place[:, rows])
+        # The absolute difference of two bytes, in bytes.
+        colour[rows] = np.maximum(crop, grey[rows]) - np.minimum(crop, grey[rows])
     return ArrayDataset(
         samples(torch.from_numpy(colour)), digits.y, _name(digits.name, part), digits.classes
     )
@@ -82,14 +85,14 @@ def mnist_m(
 
 @cache
 def photographs() -> Mapping[str, np.ndarray]:
-    """Colour photographs that ship with scikit-learn (2) and scikit-image (8), less those that are too dark.
+    """Load the colour photographs that ship with scikit-learn and scikit-image.
 
-    Dark are those with a mean grey level below `DARKEST`: a rocket at night and a field of
+    Two with a mean grey level below `DARKEST` are left out: a rocket at night and a field of
     galaxies. The others are a temple, a flower, an astronaut, a cat, a cup of coffee, a motorcycle,
     a stained tissue and a retina.
 
     Returns:
-        Name to picture, uint8 (H, W, 3).
+        Photographs by name, uint8 (H, W, 3).
 
     Raises:
         ImportError: scikit-image is not installed.
@@ -100,7 +103,8 @@ def photographs() -> Mapping[str, np.ndarray]:
         from skimage import data
     except ImportError as error:
         raise ImportError(
-            "data: the photographs of MNIST-M need scikit-image: pip install scikit-image"
+            "data: expected scikit-image for the photographs of MNIST-M, which is not installed; "
+            "run pip install scikit-image"
         ) from error
     kept: dict[str, Any] = {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
     kept.update({name: getattr(data, name)() for name in _SCIKIT_IMAGE})
@@ -111,12 +115,12 @@ def photographs() -> Mapping[str, np.ndarray]:
         if np.mean(picture @ np.array(_GREY)) >= DARKEST
     }
     for picture in bright.values():
-        picture.setflags(write=False)  # they are kept for the next call
+        picture.setflags(write=False)  # the cache returns the same arrays again
     return MappingProxyType(bright)
 
 
 def _crops(picture: np.ndarray, part: str, size: tuple[int, ...], place: np.ndarray) -> np.ndarray:
-    """Cut crops (n, 3, H, W) of a part at places (2, n), each a share in [0, 1) of the rows and columns there are."""
+    """Cut crops (n, 3, H, W) of a part at places (2, n), fractions of the free rows and columns."""
     height, width = picture.shape[:2]
     quarter, half = width // 4, width // 2
     before = np.arange(quarter - size[1] + 1)
@@ -129,13 +133,15 @@ def _crops(picture: np.ndarray, part: str, size: tuple[int, ...], place: np.ndar
     top = np.arange(height - size[0] + 1)
     if min(len(before), len(left), len(top)) < 1:
         raise ValueError(
-            f"digits: expected images no larger than {height} x {quarter}, to fit a photograph, got {size}"
+            f"digits: expected images no larger than {height} x {quarter}, the crops of a "
+            f"photograph, got {size}"
         )
     rows, columns = (
-        (share * len(free)).astype(np.int64) for share, free in zip(place, (top, left), strict=True)
+        (fraction * len(free)).astype(np.int64)
+        for fraction, free in zip(place, (top, left), strict=True)
     )
     windows = np.lib.stride_tricks.sliding_window_view(picture, size, axis=(0, 1))
-    # Contiguous: fancy indexing keeps the channels innermost, which makes everything after it slow.
+    # Contiguous: fancy indexing keeps the channels innermost, which slows every later operation.
     return np.ascontiguousarray(windows[top[rows], left[columns]])
 
 

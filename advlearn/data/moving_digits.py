@@ -1,4 +1,4 @@
-"""Moving digits: a small digit that goes straight ahead over a black field and leaves a wall in a new direction."""
+"""Films of a small digit that moves straight over a black field and bounces off its walls."""
 
 import torch
 from torch import Tensor
@@ -7,28 +7,28 @@ from torch.nn.functional import avg_pool2d
 from advlearn.core.checks import check_number
 
 FASTEST = 3
-"""Largest speed along an axis, in pixels a frame; the least is 1."""
+"""Largest speed along an axis, in pixels per frame; the smallest is 1."""
 
 
 def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int = 0) -> Tensor:
-    """Draw one short film of each image: halved in size, it moves by whole pixels, so many along each axis a frame.
+    """Make one short film of each image, which is halved in size and moves by whole pixels.
 
-    Speeds along the axes are 1 to `FASTEST` either way. Where the next step would leave the field,
-    the speed along that axis is drawn anew and points away from the wall: what comes after a wall
-    cannot be known, and the best guess in the mean of squares is a blur.
+    The speed along each axis is 1 to `FASTEST` pixels per frame in either direction. Where the next
+    step would leave the field, the speed along that axis is drawn again and points away from the
+    wall. The frame after a wall is therefore unpredictable, and the best prediction in squared
+    error is blurred.
 
     Args:
         images: Grey images in [-1, 1], (N, 1, H, W), H and W even; -1 is the background.
-        frames: Frames of a film.
-        side: Side of the field in pixels.
+        frames: Frames of each film.
+        side: Side of the square field in pixels.
         seed: Seed of a private generator of places, speeds and bounces.
 
     Returns:
         Films in [-1, 1], float32 (N, frames, side, side).
 
     Raises:
-        ValueError: Images that are not grey, have odd sides, or do not fit the field with room to
-        move.
+        ValueError: Images that are not grey, have odd sides, or leave no room to move.
 
     Example:
         >>> moving_digits(torch.zeros(4, 1, 28, 28)).shape
@@ -38,8 +38,8 @@ def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int 
     2015, section 3 (moving digits); Denton and Fergus, "Stochastic Video Generation with a Learned
     Prior", 2018, section 4.1 (random bounces).
 
-    Deviations: one digit of half the size on a field of half the size; the bounce is drawn for each
-    axis alone.
+    Deviations: one digit of half the size on a field of half the size; bounces are drawn
+    separately for each axis.
     """
     frames, side = (
         int(check_number("frames", frames, low=1)),
@@ -51,17 +51,17 @@ def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int 
         )
     small = avg_pool2d(images, 2)[:, 0]
     room = torch.tensor([side - small.shape[1], side - small.shape[2]])
-    # From within a step of one wall, the step away from it must not leave by the other.
+    # One step away from a wall must not leave the field at the opposite wall.
     if int(room.min()) < 2 * FASTEST - 1:
         raise ValueError(
             f"side: expected room for images of {tuple(small.shape[1:])} to move, got {side}"
         )
     places = _paths(len(small), frames, room, torch.Generator().manual_seed(seed))
-    return torch.stack([_drawn(small, place, side) for place in places], 1)
+    return torch.stack([_frame(small, place, side) for place in places], 1)
 
 
 def _paths(n: int, frames: int, room: Tensor, generator: torch.Generator) -> list[Tensor]:
-    """Upper left corners (n, 2) of each frame in turn."""
+    """Return the upper left corners (n, 2) of the digits in each frame."""
     place = (torch.rand(n, 2, generator=generator) * (room + 1)).long()
     towards = 2 * torch.randint(2, (n, 2), generator=generator) - 1
     speed = torch.randint(1, FASTEST + 1, (n, 2), generator=generator)
@@ -76,8 +76,8 @@ def _paths(n: int, frames: int, room: Tensor, generator: torch.Generator) -> lis
     return path
 
 
-def _drawn(small: Tensor, place: Tensor, side: int) -> Tensor:
-    """A frame (n, side, side) with each image at its place."""
+def _frame(small: Tensor, place: Tensor, side: int) -> Tensor:
+    """Draw one frame (n, side, side) with each image at its place."""
     frame = small.new_full((len(small), side, side), -1.0)
     each = torch.arange(len(small))[:, None, None]
     rows = place[:, 0, None] + torch.arange(small.shape[1])

@@ -1,59 +1,54 @@
-"""Data for translation: inputs with their targets, or two sets of samples that nobody has matched."""
+"""Data for translation: inputs with their targets, or two sets of unmatched samples."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
-import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from advlearn.core.checks import check_choice
-from advlearn.data.array_dataset import ArrayDataset, show
+from advlearn.core.checks import describe_value, near_names
+from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Part
-from advlearn.data.domains import alike
+from advlearn.data.derived_images import edges, grey, small
 from advlearn.data.load import load
 from advlearn.data.made import word_vectors
 from advlearn.data.moving_digits import moving_digits
+from advlearn.data.names import expected, parse
+from advlearn.data.shapes import match_shapes
 from advlearn.data.to_tensor import samples
 
-BOTH_WAYS = "<->"
-TAGS = "tags"
-"""Kind of pairs whose targets are made word vectors of the classes."""
 FILMS = 10_000
-"""Films that ``"frames:..."`` makes at most, of as many images."""
-
-_ONE_LEVEL = 8 / 255
-"""Sobel's answer to a step of one grey level in 255; what is fainter is rounding."""
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+"""Largest number of films that ``"frames:..."`` makes, one from each image."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Inputs, each with the target that belongs to it. A batch is (x, y).
+    """Hold inputs, each with its target. A batch is (x, y).
 
     Args:
         x: Inputs, float32 (N, ...); images are (N, C, H, W) in [-1, 1].
         y: Targets, float32 (N, ...), of any shape.
-        name: What the data is called in logs and file names.
+        name: Name of the data in logs and file names.
+        test_part: Function that loads the test part; None where there is none.
 
     Raises:
         TypeError: `x` or `y` is not a float32 tensor.
-        ValueError: No samples, a value that is not finite, or another number of targets than of
-        inputs.
+        ValueError: No samples, a value that is not finite, or `x` and `y` of different lengths.
 
     Example:
-        >>> pairs = Pairs(torch.zeros(3, 1, 8, 8), torch.zeros(3, 3, 8, 8))
-        >>> len(pairs), pairs.shape, pairs.target_shape
+        >>> import torch
+        >>> data = Pairs(torch.zeros(3, 1, 8, 8), torch.zeros(3, 3, 8, 8))
+        >>> len(data), data.shape, data.target_shape
         (3, (1, 8, 8), (3, 8, 8))
     """
 
     x: Tensor
     y: Tensor
     name: str = "pairs"
+    test_part: "Callable[[], Pairs | None] | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for part in (self.x, self.y):
@@ -78,28 +73,35 @@ class Pairs:
 
     @property
     def columns(self) -> tuple[Tensor, Tensor]:
-        """What a batch holds a part of: (x, y)."""
+        """Tensors that a batch takes rows of: (x, y)."""
         return self.x, self.y
 
     @property
     def bounded(self) -> bool:
-        """Whether every target lies in [-1, 1], so that a generator that ends in tanh can reach it."""
+        """Whether every target lies in [-1, 1], so that a generator ending in tanh can reach it."""
         return bool((self.y.abs() <= 1).all())
+
+    def test(self) -> "Pairs | None":
+        """Load the test part of the data; None where there is none."""
+        return None if self.test_part is None else self.test_part()
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Unpaired:
-    """Two sets of samples of one shape. A batch is (a, b), each drawn in an order of its own; labels are left out.
+    """Hold two sets of samples of one shape, without matches between them.
+
+    A batch is (a, b). Each set has its own random order; labels never reach a batch.
 
     Args:
         a: One set.
-        b: The other one.
+        b: The other set.
 
     Raises:
-        ValueError: If their shapes differ.
+        ValueError: The shapes differ.
 
     Example:
+        >>> import torch
         >>> len(Unpaired(ArrayDataset(torch.zeros(4, 2)), ArrayDataset(torch.ones(3, 2))))
         3
     """
@@ -110,7 +112,8 @@ class Unpaired:
     def __post_init__(self) -> None:
         if self.a.shape != self.b.shape:
             raise ValueError(
-                f"data: samples of {self.a.name!r} have shape {self.a.shape}, the others {self.b.shape}"
+                f"data: expected samples of one shape, got {self.a.shape} in {self.a.name!r} and "
+                f"{self.b.shape} in {self.b.name!r}"
             )
 
     def __len__(self) -> int:
@@ -119,7 +122,7 @@ class Unpaired:
     @property
     def name(self) -> str:
         """Names of both sets."""
-        return f"{self.a.name} {BOTH_WAYS} {self.b.name}"
+        return f"{self.a.name} <-> {self.b.name}"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -128,7 +131,7 @@ class Unpaired:
 
     @property
     def bounded(self) -> bool:
-        """Whether every value lies in [-1, 1], as far as it is known."""
+        """Whether every value lies in [-1, 1]; streamed images are assumed to."""
         return all(
             part.bounded if isinstance(part, ArrayDataset) else part.kind == "image"
             for part in (self.a, self.b)
@@ -136,212 +139,187 @@ class Unpaired:
 
     @property
     def resident(self) -> bool:
-        """Whether both sets are in memory, so that there are first samples to show."""
+        """Whether both sets are in memory."""
         return isinstance(self.a, ArrayDataset) and isinstance(self.b, ArrayDataset)
 
     def parts(self) -> tuple[Part, Part]:
-        """What batches are drawn from, in order."""
-        a, b = (
-            ArrayDataset(p.x, None, p.name) if isinstance(p, ArrayDataset) else p
-            for p in (self.a, self.b)
-        )
-        return a, b
+        """Return the data that batches are drawn from, in order."""
+        return self.a.unlabelled(), self.b.unlabelled()
+
+    def test(self) -> "Unpaired | None":
+        """Load the test parts of both sets; None where a set has none."""
+        a, b = self.a.test(), self.b.test()
+        return None if a is None or b is None else Unpaired(*match_shapes([a, b]))
 
 
-def open_pairs(data: Any) -> Pairs:
-    """Read pairs, or make them of images that are known by name.
+def pairs(x: Any, y: Any) -> Pairs:
+    """Open inputs and targets, or make the inputs from images.
 
     Args:
-        data: ``"edges:NAME"`` (line drawings to images), ``"grey:NAME"`` (grey to colour),
-            ``"small:NAME"`` (images of a quarter of the side to those of the whole),
-            ``"frames:NAME"`` (four frames of a moving digit to the fifth), ``"tags:NAME"`` (samples
-            to made word vectors of their classes); a tuple (x, y) of
-            tensors or arrays; or `Pairs`. NAME is whatever name `load` takes.
+        x: Inputs, a tensor or an array (N, ...); or a kind of pairs, one of `pair_kinds()`.
+        y: Targets, a tensor or an array (N, ...); or, where `x` is a kind, images in memory that
+            `load` takes.
 
     Returns:
         The pairs, held in memory.
 
     Raises:
-        ValueError: No such kind, images that it cannot be made of, or x and y of different lengths.
+        ValueError: An unknown kind, images it cannot be made from, or different lengths.
 
     Example:
-        >>> open_pairs("small:digits").shape, open_pairs("edges:digits").target_shape
+        >>> pairs("small", "digits").shape, pairs("edges", "digits").target_shape
         ((1, 2, 2), (1, 8, 8))
+    """
+    if not isinstance(x, str):
+        return Pairs(samples(x), samples(y))
+    if x not in _KINDS:
+        raise ValueError(
+            f"data: expected pairs of kind {', '.join(_KINDS)}, got {x!r}{near_names(x, _KINDS)}"
+        )
+    images = load(y)
+    if not isinstance(images, ArrayDataset):
+        raise ValueError(f"data: {x!r} expects images in memory, got streamed {images.name!r}")
+    if images.kind != "image":
+        raise ValueError(
+            f"data: {x!r} expects images (N, C, H, W), got samples of shape {images.shape}"
+        )
+    return _derived(x, images)
+
+
+def unpaired(a: Any, b: Any) -> Unpaired:
+    """Open two sets of samples that are not matched.
+
+    Args:
+        a: Data that `load` takes.
+        b: Data that `load` takes.
+
+    Returns:
+        The two sets. Images in memory are brought to one shape, see `match_shapes`.
+
+    Raises:
+        ValueError: Shapes that cannot be matched.
+
+    Example:
+        >>> import torch
+        >>> unpaired(torch.zeros(4, 1, 8, 8), torch.zeros(4, 3, 16, 16)).shape
+        (3, 16, 16)
+    """
+    return Unpaired(*match_shapes([load(a), load(b)]))
+
+
+def pair_kinds() -> dict[str, str]:
+    """Return the kinds of pairs that are made from images, each with a one-line summary.
+
+    Example:
+        >>> pair_kinds()["grey"]
+        'grey images to the colour images they are made from'
+    """
+    return {name: kind.summary for name, kind in _KINDS.items()}
+
+
+def open_pairs(data: Any) -> Pairs:
+    """Open pairs given in any form.
+
+    Args:
+        data: A string such as ``"edges:fashion-mnist"``, see `pairs`; a tuple (x, y) of tensors or
+            arrays; or `Pairs`.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        ValueError: As `pairs`, or data of another form.
+
+    Example:
+        >>> open_pairs("small:digits").shape
+        (1, 2, 2)
     """
     if isinstance(data, Pairs):
         return data
     if isinstance(data, str):
-        kind, _, name = data.partition(":")
-        if kind not in (*_MAKERS, TAGS) or not name:
-            kinds = ", ".join((*_MAKERS, TAGS))
-            raise ValueError(
-                f"data: expected 'KIND:NAME', KIND one of {kinds}, as 'edges:fashion-mnist', got {data!r}"
-            )
-        source = load(name)
-        if not isinstance(source, ArrayDataset):
-            raise ValueError(
-                f"data: {kind!r} needs images in memory, got {name!r}, which is drawn lazily"
-            )
-        return _tagged(source, data) if kind == TAGS else pairs_of(kind, source.x, data)
+        return pairs(*parse(data, "pairs"))
     if isinstance(data, tuple) and len(data) == 2:
-        return Pairs(samples(data[0]), samples(data[1]))
+        return pairs(*data)
     raise ValueError(
-        f"data: expected 'KIND:NAME' or (x, y) of inputs and targets, got {show(data)}"
+        f"data: expected {expected('pairs')}, or (x, y) of inputs and targets, "
+        f"got {describe_value(data)}"
     )
 
 
-def pairs_of(kind: str, images: Tensor, name: str = "pairs") -> Pairs:
-    """Pairs of a kind that `open_pairs` names, made of images at hand.
-
-    Args:
-        kind: ``"edges"``, ``"grey"``, ``"small"`` or ``"frames"``.
-        images: Float images (N, C, H, W) in [-1, 1]: for ``"grey"`` of 3 channels, for ``"frames"``
-            of one.
-        name: What the pairs are called.
-
-    Raises:
-        ValueError: No such kind, or images that it cannot be made of.
-
-    Example:
-        >>> pairs_of("grey", torch.zeros(2, 3, 8, 8)).shape
-        (1, 8, 8)
-    """
-    if images.ndim != 4:
-        raise ValueError(
-            f"data: {kind!r} needs images (N, C, H, W), got samples of shape {tuple(images.shape[1:])}"
-        )
-    return Pairs(*_MAKERS[check_choice("kind", kind, tuple(_MAKERS))](images), name)
-
-
 def open_unpaired(data: Any) -> Unpaired:
-    """Read two sets of samples, and bring images of another size or without colour to one shape.
+    """Open two unmatched sets given in any form.
 
     Args:
-        data: ``"usps <-> mnist"``; a tuple (a, b) of whatever `load` takes; or `Unpaired`.
+        data: A string such as ``"usps <-> mnist"``; a tuple (a, b) of data that `load` takes; or
+            `Unpaired`.
+
+    Returns:
+        The two sets.
 
     Raises:
-        ValueError: Not two sets, or shapes that cannot be brought together.
+        ValueError: As `unpaired`, or data of another form.
 
     Example:
-        >>> open_unpaired((torch.zeros(4, 1, 8, 8), torch.zeros(4, 3, 16, 16))).shape
-        (3, 16, 16)
+        >>> open_unpaired("digits <-> digits").shape
+        (1, 8, 8)
     """
     if isinstance(data, Unpaired):
         return data
-    names = [name.strip() for name in data.split(BOTH_WAYS)] if isinstance(data, str) else data
-    if (
-        not isinstance(names, tuple | list)
-        or len(names) != 2
-        or not all(not isinstance(n, str) or n for n in names)
-    ):
-        got = repr(data) if isinstance(data, str) else show(data)
+    if isinstance(data, str):
+        return unpaired(*parse(data, "unpaired"))
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return unpaired(*data)
+    raise ValueError(
+        f"data: expected {expected('unpaired')}, or (a, b), got {describe_value(data)}"
+    )
+
+
+class _Kind(NamedTuple):
+    make: Callable[[ArrayDataset], tuple[Tensor, Tensor]]
+    summary: str
+
+
+def _derived(kind: str, images: ArrayDataset) -> Pairs:
+    x, y = _KINDS[kind].make(images)
+    return Pairs(x, y, f"{kind}:{images.name}", partial(_derived_test, kind, images))
+
+
+def _derived_test(kind: str, images: ArrayDataset) -> Pairs | None:
+    test = images.test()
+    return None if test is None else _derived(kind, test)
+
+
+def _from_images(make: Callable[[Tensor], Tensor], data: ArrayDataset) -> tuple[Tensor, Tensor]:
+    return make(data.x), data.x
+
+
+def _grey_to_colour(data: ArrayDataset) -> tuple[Tensor, Tensor]:
+    if data.shape[0] != 3:
         raise ValueError(
-            f"data: expected 'A {BOTH_WAYS} B', for instance 'usps {BOTH_WAYS} mnist', or (a, b), got {got}"
+            f"data: 'grey' expects colour images (3, H, W), got samples of shape {data.shape}"
         )
-    a, b = alike([load(part) for part in names])
-    return Unpaired(a, b)
+    return grey(data.x), data.x
 
 
-def edges(images: Tensor, threshold: float = 0.3) -> Tensor:
-    """White lines of one pixel on black where an image changes most, as a draughtsman's outline of it.
-
-    A pixel is on a line if its Sobel gradient is above `threshold` of the image's largest and no
-    smaller than that of its two neighbours across the edge.
-
-    Args:
-        images: Float images (N, 1 or 3, H, W).
-        threshold: Share of the largest gradient of an image.
-
-    Returns:
-        -1 and 1, float32 (N, 1, H, W).
-
-    Example:
-        >>> step = torch.cat([-torch.ones(1, 1, 4, 3), torch.ones(1, 1, 4, 3)], 3)
-        >>> edges(step)[0, 0, 0]
-        tensor([-1., -1.,  1., -1., -1., -1.])
-
-    Reference: Canny, "A Computational Approach to Edge Detection", 1986.
-
-    Deviations: no smoothing beyond Sobel's, one threshold in place of two.
-    """
-    return torch.cat([_edges(part, threshold) for part in images.split(10_000)])
-
-
-def grey(images: Tensor) -> Tensor:
-    """Luma of colour images, (N, 3, H, W) to (N, 1, H, W) (ITU-R BT.601); grey ones as they are.
-
-    Example:
-        >>> grey(torch.ones(2, 3, 4, 4)).shape
-        torch.Size([2, 1, 4, 4])
-    """
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"images: expected (N, 1 or 3, H, W), got {tuple(images.shape)}")
-    if images.shape[1] == 1:
-        return images
-    return (images * images.new_tensor(_GREY)[:, None, None]).sum(1, keepdim=True)
-
-
-def small(images: Tensor, factor: int = 4) -> Tensor:
-    """Images with the sides divided by `factor`, each pixel the mean of those it stands for.
-
-    Example:
-        >>> small(torch.zeros(2, 3, 32, 32)).shape
-        torch.Size([2, 3, 8, 8])
-    """
-    if images.ndim != 4 or images.shape[2] % factor or images.shape[3] % factor:
-        raise ValueError(
-            f"images: expected (N, C, H, W) with sides that {factor} divides, got {tuple(images.shape)}"
-        )
-    return avg_pool2d(images, factor)
-
-
-def _tagged(source: ArrayDataset, name: str) -> Pairs:
-    if source.y is None or not source.classes:
-        raise ValueError(f"data: {TAGS!r} needs samples with classes, got {source.name!r} without")
-    return Pairs(source.x, word_vectors(source.classes)[source.y], name)
-
-
-def _edges(images: Tensor, threshold: float) -> Tensor:
-    sobel = images.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-    right, down = conv2d(
-        pad(grey(images), (1, 1, 1, 1), "replicate"), torch.stack([sobel, sobel.T])[:, None]
-    ).unbind(1)
-    steep = torch.hypot(right, down)
-    # Across the edge, to the nearest of four directions: horizontal, falling, vertical, rising.
-    across = (torch.atan2(down, right) / (torch.pi / 4)).round().long().remainder(4)
-    around = pad(steep[:, None], (1, 1, 1, 1))[:, 0]
-    height, width = steep.shape[1:]
-    ridge = torch.zeros_like(steep, dtype=torch.bool)
-    for k, (dy, dx) in enumerate(((0, 1), (1, 1), (1, 0), (1, -1))):
-        ahead, behind = (around[:, 1 + s * dy :, 1 + s * dx :][:, :height, :width] for s in (1, -1))
-        # Of two equal neighbours one is on the line.
-        ridge |= (across == k) & (steep >= ahead) & (steep > behind)
-    line = ridge & (steep > threshold * steep.amax((1, 2), keepdim=True).clamp(min=_ONE_LEVEL))
-    return 2 * line[:, None].to(images.dtype) - 1
-
-
-def _frames(images: Tensor) -> tuple[Tensor, Tensor]:
-    films = moving_digits(images[:FILMS])
+def _frames(data: ArrayDataset) -> tuple[Tensor, Tensor]:
+    films = moving_digits(data.x[:FILMS])
     return films[:, :-1].contiguous(), films[:, -1:].contiguous()
 
 
-def _of(make: Callable[[Tensor], Tensor], images: Tensor) -> tuple[Tensor, Tensor]:
-    return make(images), images
+def _tags(data: ArrayDataset) -> tuple[Tensor, Tensor]:
+    if data.y is None or not data.classes:
+        raise ValueError(f"data: 'tags' expects samples with classes, got {data.name!r} without")
+    return data.x, word_vectors(data.classes)[data.y]
 
 
-def _coloured(images: Tensor) -> tuple[Tensor, Tensor]:
-    if images.shape[1] != 3:
-        raise ValueError(
-            f"data: 'grey' needs colour images (3, H, W), got samples of shape {tuple(images.shape[1:])}"
-        )
-    return grey(images), images
-
-
-_MAKERS: Mapping[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = MappingProxyType(
+_KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
-        "edges": partial(_of, edges),
-        "grey": _coloured,
-        "small": partial(_of, small),
-        "frames": _frames,
+        "edges": _Kind(partial(_from_images, edges), "line drawings to the images they outline"),
+        "grey": _Kind(_grey_to_colour, "grey images to the colour images they are made from"),
+        "small": _Kind(
+            partial(_from_images, small), "images of a quarter of the side to the whole"
+        ),
+        "frames": _Kind(_frames, "four frames of a moving digit to the fifth"),
+        "tags": _Kind(_tags, "samples to made word vectors of their classes"),
     }
 )

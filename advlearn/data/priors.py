@@ -1,4 +1,4 @@
-"""Laws of codes, to draw from and to compare with: a Gaussian, a ring, a mixture on a circle."""
+"""Prior distributions of latent codes: a Gaussian, a ring, a mixture on a circle."""
 
 import math
 from abc import ABC, abstractmethod
@@ -17,13 +17,13 @@ COMPONENTS = 10
 
 @dataclass(frozen=True)
 class Prior(ABC):
-    """A law of codes.
+    """Define a prior distribution of latent codes.
 
     Args:
         latent: Size of a code.
 
     Attributes:
-        components: Parts of the law that `draw` can be told to draw from; 0 where it has none.
+        components: Number of mixture components; 0 for a distribution that is not a mixture.
     """
 
     latent: int
@@ -37,21 +37,31 @@ class Prior(ABC):
         """Draw codes (n, latent) on the device and in the precision of `like`.
 
         Args:
-            n: How many.
+            n: Number of codes.
             like: Any float tensor.
-            y: Component of each code, int64 (n,); None draws it at random. For a law without
-                components: None.
+            y: Component of each code, int64 (n,); None draws it at random, and is the only value
+                for a distribution without components.
+
+        Returns:
+            Codes (n, latent).
         """
 
     @abstractmethod
     def log_density(self, z: Tensor) -> Tensor:
-        """Logarithm of the density at codes `z` (N, latent), in nats: (N,)."""
+        """Compute the log-density of codes.
+
+        Args:
+            z: Codes (N, latent).
+
+        Returns:
+            Logarithms in nats, (N,).
+        """
 
 
 @final
 @dataclass(frozen=True)
 class Gaussian(Prior):
-    """The standard normal law.
+    """Define the standard normal distribution.
 
     Args:
         latent: Size of a code.
@@ -69,7 +79,7 @@ class Gaussian(Prior):
 
     def draw(self, n: int, like: Tensor, y: Tensor | None = None) -> Tensor:
         if y is not None:
-            raise ValueError("y: expected none, this law has no components")
+            raise ValueError("y: expected None for a distribution without components, got a tensor")
         return distributed.randn(n, self.latent, like=like)
 
     def log_density(self, z: Tensor) -> Tensor:
@@ -79,9 +89,11 @@ class Gaussian(Prior):
 @final
 @dataclass(frozen=True)
 class Ring(Prior):
-    r"""A circle with Gaussian width in the first two dimensions, standard normal in the others.
+    r"""Define a circle of Gaussian width in two dimensions, and standard normals in the others.
 
-    .. math:: (z_1, z_2) = (R + \sigma \epsilon)\,(\cos u, \sin u), \qquad u \sim U(0, 2 \pi),\ \epsilon \sim N(0, 1)
+    .. math::
+        (z_1, z_2) = (R + \sigma \epsilon)\,(\cos u, \sin u),
+        \qquad u \sim U(0, 2 \pi),\ \epsilon \sim N(0, 1)
 
     Args:
         latent: Size of a code, at least 2.
@@ -89,7 +101,7 @@ class Ring(Prior):
         sigma: Standard deviation of the radius.
 
     Raises:
-        ValueError: A size below 2, or a length that is not positive.
+        ValueError: A size below 2, or a radius or standard deviation that is not positive.
 
     Example:
         >>> Ring(2).draw(5, torch.zeros(1)).shape
@@ -106,7 +118,7 @@ class Ring(Prior):
 
     def draw(self, n: int, like: Tensor, y: Tensor | None = None) -> Tensor:
         if y is not None:
-            raise ValueError("y: expected none, this law has no components")
+            raise ValueError("y: expected None for a distribution without components, got a tensor")
         angle = 2 * math.pi * distributed.rand(n, like=like)
         z = distributed.randn(n, self.latent, like=like)
         radius = self.radius + self.sigma * z[:, 0]
@@ -116,7 +128,7 @@ class Ring(Prior):
 
     def log_density(self, z: Tensor) -> Tensor:
         radius = z[:, :2].norm(dim=1)
-        # A radius drawn below zero comes out at the other side of the circle.
+        # A negative radius gives a point on the opposite side of the circle.
         both = torch.stack(
             [(radius - self.radius) / self.sigma, (radius + self.radius) / self.sigma]
         )
@@ -129,19 +141,24 @@ class Ring(Prior):
 @final
 @dataclass(frozen=True)
 class Mixture(Prior):
-    r"""Equally likely Gaussians around a circle, drawn out along its radius; standard normal beyond two dimensions.
+    r"""Define equally likely Gaussians around a circle, elongated along its radius.
 
-    .. math:: (z_1, z_2) = T_k\,(R + \sigma_r \epsilon_1,\ \sigma_t \epsilon_2), \qquad T_k\ \text{a turn by}\ 2\pi k/K
+    Dimensions after the second are standard normal.
+
+    .. math::
+        (z_1, z_2) = T_k\,(R + \sigma_r \epsilon_1,\ \sigma_t \epsilon_2),
+        \qquad T_k\ \text{a rotation by}\ 2\pi k/K
 
     Args:
         latent: Size of a code, at least 2.
-        count: K.
-        radius: R, distance of the means from the origin.
+        count: Number of components K.
+        radius: Distance R of the means from the origin.
         along: Standard deviation along the radius.
         across: Standard deviation across it.
 
     Raises:
-        ValueError: A size below 2, no component, or a length that is not positive.
+        ValueError: A size below 2, no component, or a radius or standard deviation that is not
+            positive.
 
     Example:
         >>> Mixture(2, count=4, along=0.001, across=0.001).draw(
@@ -149,7 +166,7 @@ class Mixture(Prior):
         ... ).round()[:, 0]
         tensor([ 2., -2.])
 
-    Reference: Makhzani et al., "Adversarial Autoencoders", 2016, figure 4 (ten components, one a
+    Reference: Makhzani et al., "Adversarial Autoencoders", 2016, figure 4 (ten components, one per
     class).
     """
 
@@ -172,11 +189,15 @@ class Mixture(Prior):
         if y is None:
             y = distributed.randint(self.count, n, device=like.device)
         z = distributed.randn(n, self.latent, like=like)
-        out, side = self.radius + self.along * z[:, 0], self.across * z[:, 1]
+        along, across = self.radius + self.along * z[:, 0], self.across * z[:, 1]
         angle = (2 * math.pi / self.count) * y.to(like.dtype)
         cos, sin = angle.cos(), angle.sin()
         return torch.cat(
-            [torch.stack([cos * out - sin * side, sin * out + cos * side], 1), z[:, 2:]], 1
+            [
+                torch.stack([cos * along - sin * across, sin * along + cos * across], 1),
+                z[:, 2:],
+            ],
+            1,
         )
 
     def log_density(self, z: Tensor) -> Tensor:
@@ -184,24 +205,27 @@ class Mixture(Prior):
             self.count, device=z.device, dtype=z.dtype
         )
         cos, sin = angle.cos(), angle.sin()
-        out = (z[:, :1] * cos + z[:, 1:2] * sin - self.radius) / self.along
-        side = (z[:, 1:2] * cos - z[:, :1] * sin) / self.across
-        planes = -(out.square() + side.square()) / 2 - math.log(
+        along = (z[:, :1] * cos + z[:, 1:2] * sin - self.radius) / self.along
+        across = (z[:, 1:2] * cos - z[:, :1] * sin) / self.across
+        planes = -(along.square() + across.square()) / 2 - math.log(
             2 * math.pi * self.along * self.across
         )
         return planes.logsumexp(1) - math.log(self.count) + _log_normal(z[:, 2:])
 
 
 def prior(name: str, latent: int, components: int = COMPONENTS) -> Prior:
-    """Return a law of codes by name, with its default lengths.
+    """Return a prior distribution by name, with its default radius and standard deviations.
 
     Args:
-        name: "gaussian", "ring" or "mixture".
+        name: ``"gaussian"``, ``"ring"`` or ``"mixture"``.
         latent: Size of a code.
-        components: Components of "mixture".
+        components: Number of components of ``"mixture"``.
+
+    Returns:
+        The distribution.
 
     Raises:
-        ValueError: Another name, or a size that the law cannot have.
+        ValueError: Another name, or a size that is too small for the distribution.
 
     Example:
         >>> prior("mixture", 2).components

@@ -1,84 +1,102 @@
-"""One door for data with few labels."""
+"""Open data of which only some samples have a label."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from advlearn.data.array_dataset import ArrayDataset, show
+from advlearn.core.checks import check_count, describe_value
+from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.load import load
-from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.data.names import expected, parse
 from advlearn.data.to_tensor import labels as to_labels
 from advlearn.data.to_tensor import samples
 
 
-def open_partly(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
-    """Read labelled and unlabelled samples.
+def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset:
+    """Choose a few labels of a labelled data set at random, the same number of each class.
 
     Args:
-        data: ``"mnist:100"``: so many labels of a named data set, as many of each class; a tuple
-            (x, y) where y is -1 without a label, as scikit-learn has it; a tuple (labelled,
-            unlabelled) of whatever `load` takes; or `SemiSupervisedDataset`.
+        data: Labelled data that `load` takes, in memory.
+        count: Number of labels, a multiple of the number of classes.
+        seed: Seed of the choice.
+
+    Returns:
+        The chosen samples with their labels, and all samples as the unlabelled part.
+
+    Raises:
+        ValueError: Data without labels, or a count that the classes do not divide or cannot fill.
+
+    Example:
+        >>> data = few_labels("digits", 20)
+        >>> len(data.labelled), len(data.unlabelled)
+        (20, 1797)
+    """
+    whole = load(data)
+    check_count("count", count)
+    if not isinstance(whole, ArrayDataset) or not whole.classes or whole.y is None:
+        raise ValueError(f"data: expected labelled data in memory, got {whole.name!r}")
+    each = count // whole.classes
+    if each * whole.classes != count:
+        raise ValueError(
+            f"data: expected a number of labels that its {whole.classes} classes divide, "
+            f"got {count}"
+        )
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed))
+    y = whole.y[order]
+    fewest = int(torch.bincount(y, minlength=whole.classes).min())
+    if each > fewest:
+        raise ValueError(
+            f"data: expected at most {fewest * whole.classes} labels, because a class of "
+            f"{whole.name!r} has {fewest} samples, got {count}"
+        )
+    rows = torch.cat([order[y == k][:each] for k in range(whole.classes)])
+    return SemiSupervisedDataset(replace(whole, x=whole.x[rows], y=whole.y[rows]), whole)
+
+
+def open_semi_supervised(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
+    """Open labelled and unlabelled samples given in any form.
+
+    Args:
+        data: A string such as ``"mnist:100"``, see `few_labels`; a tuple (x, y) where y is -1
+            without a label, the convention of scikit-learn; a tuple (labelled, unlabelled) of data
+            that `load` takes; or `SemiSupervisedDataset`.
         seed: Seed of the choice of labels.
 
     Returns:
-        The data. Unlabelled are all samples, those with a label among them.
+        The data. The unlabelled part holds all samples, including those with a label.
 
     Raises:
-        ValueError: A number of labels that is no multiple of the classes or larger than the data;
-        no label at all.
+        ValueError: As `few_labels`; no label at all; or data of another form.
 
     Example:
-        >>> data = open_partly("digits:20")
-        >>> len(data.labelled), len(data.unlabelled)
-        (20, 1797)
+        >>> len(open_semi_supervised("digits:20").labelled)
+        20
     """
     if isinstance(data, SemiSupervisedDataset):
         return data
     if isinstance(data, str):
-        name, _, count = data.rpartition(":")
-        if not name or not count.isdigit():
-            raise ValueError(
-                f"data: expected a name and a number of labels such as 'mnist:100', got {data!r}"
-            )
-        return _chosen(load(name), int(count), seed)
+        name, count = parse(data, "few_labels")
+        return few_labels(name, int(count), seed=seed)
     if not isinstance(data, tuple) or len(data) != 2:
         raise ValueError(
-            f"data: expected 'name:labels', (x, y) or (labelled, unlabelled), got {show(data)}"
+            f"data: expected {expected('few_labels')}, (x, y) or (labelled, unlabelled), "
+            f"got {describe_value(data)}"
         )
     first, second = data
     if getattr(second, "ndim", 0) == 1 or isinstance(second, list):
-        return _masked(first, second)
+        return _from_mask(first, second)
     return SemiSupervisedDataset(load(first), load(second))
 
 
-def _chosen(source: ArrayDataset | StreamedDataset, count: int, seed: int) -> SemiSupervisedDataset:
-    if not isinstance(source, ArrayDataset) or source.y is None:
-        raise ValueError(f"data: expected labelled data in memory, got {source.name!r}")
-    each = count // source.classes
-    if each * source.classes != count or each < 1:
-        raise ValueError(
-            f"data: expected a multiple of {source.classes} labels, the classes, got {count}"
-        )
-    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed))
-    y = source.y[order]
-    fewest = int(torch.bincount(y, minlength=source.classes).min())
-    if each > fewest:
-        raise ValueError(
-            f"data: a class of {source.name!r} has {fewest} samples, too few for {count} labels"
-        )
-    rows = torch.cat([order[y == k][:each] for k in range(source.classes)])
-    few = ArrayDataset(source.x[rows], source.y[rows], source.name, source.classes)
-    return SemiSupervisedDataset(few, ArrayDataset(source.x, None, source.name))
-
-
-def _masked(x: Any, y: Any) -> SemiSupervisedDataset:
+def _from_mask(x: Any, y: Any) -> SemiSupervisedDataset:
     points, classes = samples(np.asarray(x)), to_labels(np.asarray(y))
     known = classes >= 0
     if classes.shape != (len(points),):
         raise ValueError(
-            f"labels: expected shape ({len(points)},), one a sample, got {tuple(classes.shape)}"
+            f"labels: expected shape ({len(points)},), one per sample, got {tuple(classes.shape)}"
         )
     if not bool(known.any()):
         raise ValueError("labels: expected some samples with a class, got -1 (unlabelled) for all")

@@ -1,4 +1,4 @@
-"""Data that is drawn sample by sample: map-style data sets too big for memory, and users' loaders."""
+"""Data drawn sample by sample: map-style data sets too big for memory, and users' loaders."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -19,30 +19,31 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from advlearn.data.array_dataset import ArrayDataset, Kind, kind_of, show
+from advlearn.core.checks import describe_value
+from advlearn.data.array_dataset import ArrayDataset, Kind, kind_of
 from advlearn.data.to_tensor import image, labels, samples
 
 RESIDENT_BYTES = 2 * 1024**3
 """A data set whose samples take at most this many bytes in float32 is held in memory."""
 
 PROBES = 8
-"""How often the first sample is drawn to see whether a data set answers at random (augmentation)."""
+"""How often the first sample is drawn to detect random augmentation."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class StreamedDataset:
-    """A map-style data set that stays where it is; what a `ArrayDataset` says about data in memory.
+    """Hold a map-style data set whose samples are drawn one by one, and the facts about it.
 
-    Built by `load`, drawn from by `StreamedBatches`.
+    `load` builds it and `StreamedBatches` draws from it.
 
     Args:
         dataset: The user's data set, with items x or (x, y).
-        name: What the data is called in logs.
+        name: Name of the data in logs.
         shape: Shape of one sample after conversion.
         classes: Number of classes; 0 without labels.
         loader: The user's loader, whose collation, workers, batch size and order (shuffled or not)
-            are kept; None where `load` was given the data set itself.
+            are kept; None where `load` received the data set itself.
     """
 
     dataset: Dataset[Any]
@@ -64,6 +65,13 @@ class StreamedDataset:
         """Batch size of the user's loader; None without one."""
         return None if self.loader is None else self.loader.batch_size
 
+    def unlabelled(self) -> "StreamedDataset":
+        """Return the data set itself; tasks ignore the labels of its samples."""
+        return self
+
+    def test(self) -> None:
+        """Return None: a streamed data set has no test part."""
+
     @property
     def shuffle(self) -> bool:
         """False where the user's loader goes through the data in order."""
@@ -72,7 +80,7 @@ class StreamedDataset:
 
 @final
 class Samples(Dataset[tuple[Any, ...]]):
-    """A user's data set with converted items: (x,) or (x, y), x a float32 tensor of one shape, y an int.
+    """Convert the items of a user's data set to (x,) or (x, y), x float32 of one shape, y an int.
 
     Args:
         dataset: Map-style data set with items x or (x, y); x a tensor, an array or a PIL image.
@@ -93,10 +101,10 @@ class Samples(Dataset[tuple[Any, ...]]):
 
 @final
 class Collate:
-    """A user's collation followed by the conversion of the batch: (x,) or (x, y).
+    """Apply a user's collation and convert the batch to (x,) or (x, y).
 
     Args:
-        collate: What turns a list of items into a batch x or (x, y).
+        collate: Function from a list of items to a batch x or (x, y).
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
@@ -124,16 +132,20 @@ def split(item: Any) -> tuple[Any, ...]:
 
 
 def from_dataset(dataset: Dataset[Any], name: str | None = None) -> ArrayDataset | StreamedDataset:
-    """Hold a map-style data set in memory if it fits and always answers the same, else leave it lazy.
+    """Load a map-style data set into memory if it fits and is deterministic, else stream it.
 
     Args:
         dataset: Map-style data set with items x or (x, y).
-        name: What to call it; default its class.
+        name: Name of the data; by default that of its class.
 
     Returns:
-        `ArrayDataset` up to `RESIDENT_BYTES`; `StreamedDataset` beyond, or where drawing the first
-        sample `PROBES` times gives different values (random augmentation, which a copy would
-        freeze).
+        `ArrayDataset` up to `RESIDENT_BYTES`; `StreamedDataset` for larger data, or where drawing
+        the first sample `PROBES` times gives different values (random augmentation, which a copy in
+        memory would freeze).
+
+    Raises:
+        TypeError: An iterable-style data set, or items that are not x or (x, y).
+        ValueError: No samples, or samples of different shapes.
     """
     name = name or type(dataset).__name__
     _check_map_style(dataset)
@@ -151,7 +163,13 @@ def from_dataset(dataset: Dataset[Any], name: str | None = None) -> ArrayDataset
 
 
 def from_loader(loader: DataLoader[Any]) -> StreamedDataset:
-    """Take over a user's loader: its data set, collation, workers, batch size and whether it shuffles.
+    """Stream the data of a user's loader with its collation, workers, batch size and shuffling.
+
+    Args:
+        loader: A loader of a map-style data set.
+
+    Returns:
+        The data, with the loader's settings.
 
     Raises:
         TypeError: An iterable-style data set, or items that are not x or (x, y).
@@ -163,9 +181,10 @@ def from_loader(loader: DataLoader[Any]) -> StreamedDataset:
     if isinstance(sampler, RandomSampler):
         plain = plain and not sampler.replacement and sampler.num_samples == size
     if not plain or loader.batch_size is None:
-        odd = type(sampler if loader.batch_size else loader.batch_sampler).__name__
+        custom = type(sampler if loader.batch_size else loader.batch_sampler).__name__
         raise ValueError(
-            f"data: expected a DataLoader with a batch size, shuffled or in order, got sampler {odd}"
+            "data: expected a DataLoader with a batch size, shuffled or in order, "
+            f"got sampler {custom}"
         )
     with untouched_rng():
         parts = Collate(loader.collate_fn)([loader.dataset[0]])
@@ -176,7 +195,16 @@ def from_loader(loader: DataLoader[Any]) -> StreamedDataset:
 
 
 def from_tensors(x: Any, y: Any, name: str) -> ArrayDataset:
-    """Make a `ArrayDataset` of samples, and class indices or vectors (N, d) beside them, that are in memory already."""
+    """Make an `ArrayDataset` from samples and labels in memory.
+
+    Args:
+        x: Tensor or array (N, ...), see `load`.
+        y: Class indices (N,), float vectors (N, d), or None.
+        name: Name of the data.
+
+    Returns:
+        The data; its number of classes is the largest label plus 1.
+    """
     converted = samples(x)
     if y is None:
         return ArrayDataset(converted, None, name)
@@ -188,7 +216,7 @@ def from_tensors(x: Any, y: Any, name: str) -> ArrayDataset:
 
 @contextmanager
 def untouched_rng() -> Iterator[None]:
-    """Restore afterwards the global random states (torch on the CPU, numpy, Python) that transforms use."""
+    """Restore the global random states on exit: torch on the CPU, numpy and Python."""
     python, legacy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[]):
@@ -201,7 +229,7 @@ def untouched_rng() -> Iterator[None]:
 def _check_map_style(dataset: Any) -> None:
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise TypeError(
-            f"data: expected a map-style data set (with a length, so that order can be resumed), "
+            "data: expected a map-style data set (its order can be resumed), "
             f"got {type(dataset).__name__}"
         )
     if len(dataset) == 0:
@@ -218,7 +246,7 @@ def _resident(source: Samples, name: str) -> ArrayDataset:
         item = source[index]
         if item[0].shape != first[0].shape or len(item) != len(first):
             raise ValueError(
-                f"data: expected samples of shape {tuple(first[0].shape)} like the first, "
+                f"data: expected samples of shape {tuple(first[0].shape)} like the first one, "
                 f"got {tuple(item[0].shape)} in sample {index}"
             )
         x[index] = item[0]
@@ -241,8 +269,8 @@ def _classes(dataset: Any, scan: bool) -> int:
         return int(torch.as_tensor(dataset.targets).max()) + 1
     if not scan:
         raise ValueError(
-            f"data: expected an attribute `classes` or `targets` on {type(dataset).__name__}, "
-            "which is too big to be read for its labels"
+            f"data: expected an attribute `classes` or `targets` on {type(dataset).__name__}, got "
+            "neither; the data is too big to read its labels from the samples"
         )
     return max(_class_index(split(dataset[index])[1]) for index in range(len(dataset))) + 1
 
@@ -255,5 +283,5 @@ def _class_index(y: Any) -> int:
     )
     value = y.item() if single else y
     if not isinstance(value, int):
-        raise TypeError(f"labels: expected a class index (int) a sample, got {show(y)}")
+        raise TypeError(f"labels: expected a class index (int) per sample, got {describe_value(y)}")
     return int(value)

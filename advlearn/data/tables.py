@@ -1,8 +1,10 @@
-"""The two tables that fairness is measured on: UCI Adult and UCI German credit."""
+"""Two tables for fairness: UCI Adult and UCI German credit."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from advlearn.core.checks import check_choice
 from advlearn.data.files import find_or_download
 from advlearn.data.tabular_dataset import Rows, TabularDataset, encode
 
-Part = Literal["train", "test"]
+Split = Literal["train", "test"]
 
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 
@@ -70,28 +72,29 @@ _GERMAN_WOMEN = ("A92", "A95")
 _GERMAN_TEST_SHARE = 0.3
 
 
-def adult(part: Part = "train", *, omit: Collection[str] = ()) -> TabularDataset:
-    """UCI Adult: does a person earn more than 50,000 dollars a year (1994 census)? Class 1 does.
+def adult(part: Split = "train", *, omit: Collection[str] = ()) -> TabularDataset:
+    """Load UCI Adult: whether a person earns more than 50,000 dollars a year (class 1) or not.
 
-    The standard split, 32,561 and 16,281 rows. Five numbers are standardised by the training part;
-    eight categories become indicators, with `?` (missing) as a category of its own: 107 features.
-    `fnlwgt`, the weight of a row in the census sample and no property of the person, is left out.
+    The data is the 1994 census in its standard split of 32,561 and 16,281 rows. Five numbers are
+    standardised by the training part. Eight categories become indicators, and `?` (missing) is a
+    separate category: 107 features. `fnlwgt`, the weight of a row in the census sample, is left
+    out because it is not a property of the person.
 
     Sensitive attributes: `sex` (Female, Male), `race` (five) and `age` in years.
 
     Args:
         part: `"train"` or `"test"`.
         omit: Columns left out of the features, such as `["sex"]`; they stay among the sensitive
-            attributes. Without its own column sex is still nearly told by `relationship` (husband,
-            wife).
+            attributes. Without the column `sex`, `relationship` (husband, wife) still predicts it
+            almost always.
 
     Returns:
         The table.
 
     Raises:
-        ValueError: No such part or column, or a damaged file.
-        FileNotFoundError: The files are neither at hand nor to be had; they are looked for as by
-            `named`, in the folder `adult`, and then downloaded from the UCI repository.
+        ValueError: An unknown part or column, or a damaged file.
+        FileNotFoundError: The files are missing from the folder `adult` of the data folders (see
+            `load`) and cannot be downloaded from the UCI repository.
 
     Reference: Kohavi, "Scaling Up the Accuracy of Naive-Bayes Classifiers: a Decision-Tree Hybrid",
     KDD 1996.
@@ -109,25 +112,26 @@ def adult(part: Part = "train", *, omit: Collection[str] = ()) -> TabularDataset
     }
     sensitive["age"] = torch.tensor([float(row[0]) for row in rows])
     y = torch.tensor([row[-1] == ">50K" for row in rows], dtype=torch.int64)
-    return TabularDataset(
-        x, y, sensitive, names, features, "adult" if part == "train" else "adult-test"
-    )
+    if part == "test":
+        return TabularDataset(x, y, sensitive, names, features, "adult-test")
+    test = partial(adult, "test", omit=omit)
+    return TabularDataset(x, y, sensitive, names, features, "adult", test_part=test)
 
 
 def german_credit(
-    part: Part = "train", *, seed: int = 0, omit: Collection[str] = ()
+    part: Split = "train", *, seed: int = 0, omit: Collection[str] = ()
 ) -> TabularDataset:
-    """UCI German credit: is a person a good credit risk? Class 1 is (700 of 1,000), class 0 is a bad one.
+    """Load UCI German credit: whether a person is a good credit risk (class 1) or a bad one.
 
-    There is no standard split: 30 % of each class, drawn with `seed`, are the test part. Seven
-    numbers are standardised by the training part; thirteen categories, in UCI's codes, become
-    indicators.
+    Class 1 has 700 of the 1,000 rows. There is no standard split: 30 % of each class, drawn with
+    `seed`, are the test part. Seven numbers are standardised by the training part. Thirteen
+    categories, in UCI's codes, become indicators.
 
     Sensitive attributes: `sex` (Female, Male), from the column `personal-status-and-sex`, where A92
     and A95 are women and A91, A93 and A94 men; `age` in years; `age-group` (25 or younger, older),
-    as is usual for this data. Groemping shows that the published code table is wrong and that A92
-    holds single men as well: take results by sex on this data for a benchmark, not for a finding
-    about people.
+    the usual threshold for this data. Groemping shows that the published code table is wrong and
+    that A92 also holds single men: results by sex on this data are a benchmark, not a finding about
+    people.
 
     Args:
         part: `"train"` or `"test"`.
@@ -139,16 +143,16 @@ def german_credit(
         The table.
 
     Raises:
-        ValueError: No such part or column, or a damaged file.
-        FileNotFoundError: The file is neither at hand nor to be had; it is looked for as by
-            `named`, in the folder `german-credit`, and then downloaded from the UCI repository.
+        ValueError: An unknown part or column, or a damaged file.
+        FileNotFoundError: The file is missing from the folder `german-credit` of the data folders
+            (see `load`) and cannot be downloaded from the UCI repository.
 
     Reference: Hofmann, "Statlog (German Credit Data)", UCI Machine Learning Repository, 1994;
     Groemping, "South German Credit Data: Correcting a Widely Used Data Set", 2019; Kamiran and
     Calders, "Classifying without Discriminating", 2009 (the age groups).
     """
-    held = {"sex": "personal-status-and-sex", "age-group": "age"}
-    _check(part, omit, (*_GERMAN_COLUMNS, *held))
+    column_of = {"sex": "personal-status-and-sex", "age-group": "age"}
+    _check(part, omit, (*_GERMAN_COLUMNS, *column_of))
     name, checksum = _GERMAN_FILE
     path = find_or_download(
         "german-credit", ("german-credit", name), f"{_UCI}/statlog/german/{name}", checksum
@@ -168,36 +172,42 @@ def german_credit(
         else [row for row, tested in zip(everyone, test, strict=True) if tested]
     )
     x, features = encode(
-        train, rows, _GERMAN_COLUMNS, _GERMAN_NUMERIC, {held.get(column, column) for column in omit}
+        train, rows, _GERMAN_COLUMNS, _GERMAN_NUMERIC, {column_of.get(name, name) for name in omit}
     )
-    status, age = _GERMAN_COLUMNS.index(held["sex"]), _GERMAN_COLUMNS.index("age")
+    status, age = _GERMAN_COLUMNS.index(column_of["sex"]), _GERMAN_COLUMNS.index("age")
     years = torch.tensor([float(row[age]) for row in rows])
     men = torch.tensor([row[status] not in _GERMAN_WOMEN for row in rows])
     sensitive = {"sex": men.long(), "age": years, "age-group": (years > 25).long()}
     names = {"sex": ("Female", "Male"), "age-group": ("25 or younger", "older")}
     y = torch.tensor([row[-1] == "1" for row in rows], dtype=torch.int64)
-    return TabularDataset(
-        x,
-        y,
-        sensitive,
-        names,
-        features,
-        "german-credit" if part == "train" else "german-credit-test",
-    )
+    if part == "test":
+        return TabularDataset(x, y, sensitive, names, features, "german-credit-test")
+    rest = partial(german_credit, "test", seed=seed, omit=omit)
+    return TabularDataset(x, y, sensitive, names, features, "german-credit", test_part=rest)
+
+
+class _Reader(Protocol):
+    def __call__(self, part: Split = ..., /) -> TabularDataset: ...
+
+
+TABLES: Mapping[str, _Reader] = MappingProxyType({"adult": adult, "german-credit": german_credit})
+"""Readers of the tables that are known by name."""
 
 
 def _check(part: str, omit: Collection[str], columns: tuple[str, ...]) -> None:
     check_choice("part", part, ("train", "test"))
     if isinstance(omit, str):
-        raise ValueError(f"omit: expected a list of columns, got the text {omit!r}")
+        raise ValueError(
+            f"omit: expected a list of columns, got the string {omit!r}; write [{omit!r}]"
+        )
     for column in omit:
         check_choice("omit", column, columns)
 
 
-def _read_adult(part: Part) -> Rows:
+def _read_adult(part: Split) -> Rows:
     name, checksum = _ADULT_FILES[part]
     path = find_or_download("adult", ("adult", name), f"{_UCI}/adult/{name}", checksum)
-    # The test file's labels end in a full stop.
+    # Labels of the test file end in a full stop.
     labels = {text + stop: text for text in ("<=50K", ">50K") for stop in ("", ".")}
     return _read(
         path, len(_ADULT_COLUMNS) + 1, ",", labels, _positions(_ADULT_COLUMNS, _ADULT_NUMERIC)
@@ -226,9 +236,10 @@ def _read(
             or row[-1] not in labels
             or not all(row[index].isdecimal() for index in numeric)
         ):
-            expected = f"{width} values, numbers where they belong and {' or '.join(dict.fromkeys(labels.values()))} last"
+            last = " or ".join(dict.fromkeys(labels.values()))
             raise ValueError(
-                f"data: expected {expected}, got {line[:60]!r} in line {number} of {path.name!r}"
+                f"data: expected {width} values, decimals in the columns of numbers and {last} "
+                f"last, got {line[:60]!r} in line {number} of {path.name!r}"
             )
         rows.append([*row[:-1], labels[row[-1]]])
     if not rows:
@@ -238,16 +249,16 @@ def _read(
 
 def _codes(rows: Rows, index: int, names: tuple[str, ...]) -> torch.Tensor:
     code = {name: number for number, name in enumerate(names)}
-    odd = next((row[index] for row in rows if row[index] not in code), None)
-    if odd is not None:
+    unknown = next((row[index] for row in rows if row[index] not in code), None)
+    if unknown is not None:
         raise ValueError(
-            f"data: expected one of {', '.join(names)} as in the training part, got {odd!r}"
+            f"data: expected one of {', '.join(names)} like the training part, got {unknown!r}"
         )
     return torch.tensor([code[row[index]] for row in rows])
 
 
 def _stratified(labels: list[str], seed: int) -> np.ndarray:
-    """Whether each row is of the test part, the same share of every label."""
+    """Choose the same fraction of every label for the test part: bool, one per row."""
     generator = np.random.default_rng(seed)
     values, test = np.array(labels), np.zeros(len(labels), dtype=bool)
     for label in sorted(set(labels)):

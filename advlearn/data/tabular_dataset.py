@@ -1,6 +1,6 @@
-"""A table of features with sensitive attributes beside them, and the encoding of raw rows as features."""
+"""A table of features with sensitive attributes, and the encoding of raw rows as features."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -8,26 +8,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.data.array_dataset import ArrayDataset, check_samples, show
+from advlearn.core.checks import describe_value
+from advlearn.data.array_dataset import ArrayDataset, check_samples
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class TabularDataset:
-    """Encoded rows, their labels and their sensitive attributes.
+    """Hold encoded rows, their labels and their sensitive attributes.
 
     Args:
         x: Features, float32 (N, d).
-        y: Class of each row, int64 (N,), or without classes a number, float32 (N,).
-        sensitive: Attribute to its value in each row: codes, int64 (N,), or numbers, float32 (N,).
-        sensitive_names: Attribute to the names of its codes; an attribute of numbers has none.
+        y: Class of each row, int64 (N,), or for regression a number, float32 (N,).
+        sensitive: Values of each attribute by name: codes, int64 (N,), or numbers, float32 (N,).
+        sensitive_names: Names of the codes of each attribute; an attribute of numbers has none.
         feature_names: Names of the d features; `column=category` for an indicator.
-        name: What the data is called in logs and file names.
-        classes: Number of classes; 0 where y is a number.
+        name: Name of the data in logs and file names.
+        classes: Number of classes; 0 for regression.
+        test_part: Function that loads the test part; None where there is none.
 
     Raises:
         TypeError: As `ArrayDataset`; an attribute that is neither int64 nor float32.
-        ValueError: As `ArrayDataset`; names that do not fit the features, or an attribute of
+        ValueError: As `ArrayDataset`; another number of names than features; or an attribute of
             another length, with a code that is negative or has no name, or with a number that is
             not finite.
 
@@ -47,21 +49,25 @@ class TabularDataset:
     feature_names: tuple[str, ...] = ()
     name: str = "table"
     classes: int = 2
+    test_part: "Callable[[], TabularDataset] | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_samples(self.x, self.feature_names)
-        given, wanted = len(self.feature_names), self.x.shape[1]
-        if given not in (0, wanted):
-            raise ValueError(f"feature_names: expected {wanted} names, one a feature, got {given}")
+        names, features = len(self.feature_names), self.x.shape[1]
+        if names not in (0, features):
+            raise ValueError(
+                f"feature_names: expected {features} names, one per feature, got {names}"
+            )
         if self.classes:
-            self.source()
+            self.features_and_labels()
         elif (
             self.y.dtype != torch.float32
             or self.y.shape != (len(ArrayDataset(self.x)),)
             or not self.y.isfinite().all()
         ):
             raise ValueError(
-                f"y: expected finite float32 numbers ({len(self.x)},) without classes, got {show(self.y)}"
+                f"y: expected finite float32 numbers ({len(self.x)},) without classes, "
+                f"got {describe_value(self.y)}"
             )
         for attribute, values in self.sensitive.items():
             _check_attribute(
@@ -81,12 +87,12 @@ class TabularDataset:
 
     @property
     def columns(self) -> tuple[Tensor, ...]:
-        """What a batch holds a part of: (x, y, and each sensitive attribute in turn)."""
+        """Tensors that a batch takes rows of: x, y and each sensitive attribute in turn."""
         return (self.x, self.y, *self.sensitive.values())
 
     @property
     def attributes(self) -> dict[str, int]:
-        """Attribute to its number of groups; 0 for numbers."""
+        """Number of groups of each attribute; 0 for an attribute of numbers."""
         return {
             name: 0
             if values.is_floating_point()
@@ -94,12 +100,16 @@ class TabularDataset:
             for name, values in self.sensitive.items()
         }
 
-    def source(self) -> ArrayDataset:
-        """Return features and labels alone, as tasks take them."""
+    def test(self) -> "TabularDataset | None":
+        """Load the test part of the table; None where there is none."""
+        return None if self.test_part is None else self.test_part()
+
+    def features_and_labels(self) -> ArrayDataset:
+        """Return the table without its sensitive attributes."""
         return ArrayDataset(self.x, self.y, self.name, self.classes)
 
     def numpy(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Return X, y and the sensitive attributes as arrays, as scikit-learn takes them."""
+        """Return X, y and the sensitive attributes as numpy arrays."""
         return (
             self.x.numpy(),
             self.y.numpy(),
@@ -107,10 +117,20 @@ class TabularDataset:
         )
 
     def groups(self, attribute: str) -> np.ndarray:
-        """Return the name of each row's category (N,), for a report by group; numbers as they are."""
+        """Return the name of each row's group.
+
+        Args:
+            attribute: Name of a sensitive attribute.
+
+        Returns:
+            Names (N,), or the values of an attribute of numbers.
+
+        Raises:
+            ValueError: There is no such attribute.
+        """
         if attribute not in self.sensitive:
             raise ValueError(
-                f"sensitive: no attribute {attribute!r} (there are {', '.join(self.sensitive)})"
+                f"sensitive: expected one of {', '.join(self.sensitive)}, got {attribute!r}"
             )
         values = self.sensitive[attribute].numpy()
         names = self.sensitive_names.get(attribute)
@@ -120,25 +140,27 @@ class TabularDataset:
 def _check_attribute(what: str, values: Tensor, samples: int, names: Sequence[str] | None) -> None:
     if not isinstance(values, Tensor) or values.dtype not in (torch.int64, torch.float32):
         raise TypeError(
-            f"{what}: expected int64 codes or float32 numbers ({samples},), got {show(values)}"
+            f"{what}: expected int64 codes or float32 numbers ({samples},), "
+            f"got {describe_value(values)}"
         )
     if values.shape != (samples,):
-        raise ValueError(f"{what}: expected shape ({samples},), got {show(values)}")
+        raise ValueError(f"{what}: expected shape ({samples},), got {describe_value(values)}")
     if values.is_floating_point():
-        odd = (~values.isfinite()).nonzero()
-        if len(odd):
+        infinite = (~values.isfinite()).nonzero()
+        if len(infinite):
             raise ValueError(
-                f"{what}: expected finite numbers, got {float(values[odd[0]])} in sample {int(odd[0])}"
+                f"{what}: expected finite numbers, got {float(values[infinite[0]])} "
+                f"in sample {int(infinite[0])}"
             )
         return
     low, high = (int(value) for value in values.aminmax())
     if low < 0 or (names is not None and high >= len(names)):
-        wanted = (
+        codes = (
             "codes of 0 or more"
             if names is None
             else f"codes in [0, {len(names)}), one for each name"
         )
-        raise ValueError(f"{what}: expected {wanted}, got {low if low < 0 else high}")
+        raise ValueError(f"{what}: expected {codes}, got {low if low < 0 else high}")
 
 
 Rows = Sequence[Sequence[str]]
@@ -151,18 +173,18 @@ def encode(
     numeric: Collection[str],
     omit: Collection[str] = (),
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Encode raw rows: numbers standardised, categories as indicators; both as the training rows have them.
+    """Standardise the numbers of raw rows and turn their categories into indicators.
 
-    A number becomes (v - mean) / std of the training rows; a category one indicator for each
-    category that the training rows have, in alphabetical order, and so none is 1 for a category
-    that only other rows have.
+    A number v becomes (v - mean) / std of the training rows. A category becomes one indicator for
+    each category of the training rows, in alphabetical order; all are 0 for a category that occurs
+    in other rows only.
 
     Args:
         train: Training rows, k strings each.
         rows: Rows to encode.
         names: Names of the k columns.
-        numeric: Those that hold numbers.
-        omit: Those to leave out.
+        numeric: Names of the columns that hold numbers.
+        omit: Names of the columns to leave out.
 
     Returns:
         Features, float32 (N, d), and their names.
@@ -173,13 +195,15 @@ def encode(
         if name in omit:
             continue
         if name in numeric:
-            seen, asked = (np.array([float(row[index]) for row in part]) for part in (train, rows))
-            spread = seen.std()
-            parts.append(((asked - seen.mean()) / (spread if spread > 0 else 1.0))[:, None])
+            of_train, values = (
+                np.array([float(row[index]) for row in part]) for part in (train, rows)
+            )
+            spread = of_train.std()
+            parts.append(((values - of_train.mean()) / (spread if spread > 0 else 1.0))[:, None])
             feature_names.append(name)
         else:
             categories = sorted({row[index] for row in train})
-            asked = np.array([row[index] for row in rows])
-            parts.append(asked[:, None] == np.array(categories)[None])
+            values = np.array([row[index] for row in rows])
+            parts.append(values[:, None] == np.array(categories)[None])
             feature_names.extend(f"{name}={category}" for category in categories)
     return torch.from_numpy(np.concatenate(parts, axis=1).astype(np.float32)), tuple(feature_names)

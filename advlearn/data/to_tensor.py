@@ -1,4 +1,4 @@
-"""Turn what users hold (uint8 images, arrays, integer labels) into the tensors a `ArrayDataset` is made of."""
+"""Convert users' uint8 images, arrays and integer labels to the tensors of an `ArrayDataset`."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.data.array_dataset import show
+from advlearn.core.checks import describe_value
 
 STANDARDISED_LIMIT = 8.0
-"""Float images beyond this magnitude are taken for unscaled ones (0 to 255), not for standardised ones."""
+"""Float images beyond this magnitude are refused as unscaled (0 to 255)."""
 
 
 def samples(data: Any) -> Tensor:
     """Convert a batch of samples to float32, and uint8 images to channel-first in [-1, 1].
 
     uint8 images may be (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3; value v becomes v /
-    127.5 - 1. Float data of any width is taken as it is, in float32.
+    127.5 - 1. Float data of any precision is converted to float32 and not scaled.
 
     Args:
         data: Tensor or numpy array (N, ...), floating or uint8.
@@ -37,7 +37,8 @@ def samples(data: Any) -> Tensor:
         return _scaled(x)
     if not x.is_floating_point() or x.ndim < 2:
         raise TypeError(
-            f"data: expected floats (N, ...) or uint8 images (N, C, H, W), got {show(data)}"
+            "data: expected floats (N, ...) or uint8 images (N, C, H, W), "
+            f"got {describe_value(data)}"
         )
     if x.ndim == 4:
         _check_float_images(x)
@@ -45,7 +46,17 @@ def samples(data: Any) -> Tensor:
 
 
 def labels(values: Any, argument: str = "labels") -> Tensor:
-    """Convert class indices (a tensor, an array or a list of ints) to int64; errors name the `argument`.
+    """Convert class indices to int64.
+
+    Args:
+        values: A tensor, an array or a list of ints (N,).
+        argument: The argument's name in errors.
+
+    Returns:
+        int64 (N,).
+
+    Raises:
+        TypeError: Values that are not integers of shape (N,).
 
     Example:
         >>> labels([0, 2, 1])
@@ -55,12 +66,12 @@ def labels(values: Any, argument: str = "labels") -> Tensor:
         np.asarray(values) if isinstance(values, (list, tuple)) else values, argument
     ).detach()
     if y.is_floating_point() or y.is_complex() or y.ndim != 1:
-        raise TypeError(f"{argument}: expected integers of shape (N,), got {show(y)}")
+        raise TypeError(f"{argument}: expected integers of shape (N,), got {describe_value(y)}")
     return y.to(torch.int64)
 
 
 def image(picture: Any) -> Any:
-    """Turn a PIL image into a uint8 array (H, W) or (H, W, 3); return anything else as it is."""
+    """Convert a PIL image to a uint8 array (H, W) or (H, W, 3); return anything else unchanged."""
     if not hasattr(picture, "getbands"):
         return picture
     return np.array(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
@@ -72,7 +83,7 @@ def _tensor(data: Any, argument: str = "data") -> Tensor:
     if isinstance(data, np.ndarray) and data.dtype.kind in "fiub":
         # A copy: the array may be read-only, strided backwards or in another byte order.
         return torch.from_numpy(np.array(data, dtype=data.dtype.newbyteorder("="), order="C"))
-    raise TypeError(f"{argument}: expected a tensor or a numeric array, got {show(data)}")
+    raise TypeError(f"{argument}: expected a tensor or a numeric array, got {describe_value(data)}")
 
 
 def _scaled(x: Tensor) -> Tensor:
@@ -82,7 +93,8 @@ def _scaled(x: Tensor) -> Tensor:
         x = x.permute(0, 3, 1, 2) if _channel_last(x) else x
     else:
         raise TypeError(
-            f"data: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C), got {show(x)}"
+            "data: expected uint8 images (N, H, W), (N, C, H, W) or (N, H, W, C), "
+            f"got {describe_value(x)}"
         )
     return x.to(torch.float32).contiguous().div_(127.5).sub_(1.0)
 
@@ -93,11 +105,14 @@ def _channel_last(x: Tensor) -> bool:
 
 def _check_float_images(x: Tensor) -> None:
     if _channel_last(x) and x.shape[1] == x.shape[2]:
-        raise ValueError(f"data: expected float images channel-first (N, C, H, W), got {show(x)}")
+        raise ValueError(
+            f"data: expected float images channel-first (N, C, H, W), got {describe_value(x)}"
+        )
     if x.shape[1] not in (1, 3) or x.numel() == 0:
         return
     low, high = (float(value) for value in x.aminmax())
     if max(-low, high) > STANDARDISED_LIMIT:
         raise ValueError(
-            f"data: expected images in [-1, 1], got values from {low:g} to {high:g}; scale or pass uint8"
+            f"data: expected images in [-1, 1], got values from {low:g} to {high:g}; "
+            "scale them or pass uint8"
         )

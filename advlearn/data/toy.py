@@ -1,4 +1,4 @@
-"""Toy distributions whose modes, and so the right answers, are known."""
+"""Toy distributions with known modes."""
 
 import math
 from collections.abc import Sequence
@@ -8,21 +8,22 @@ from typing import final
 import torch
 from torch import Tensor
 
+from advlearn.core.checks import check_count, check_number
 from advlearn.data.array_dataset import ArrayDataset
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Toy:
-    """Samples of a mixture of isotropic Gaussians, and the mixture they came from.
+    """Hold samples of a mixture of isotropic Gaussians and its parameters.
 
     Args:
-        source: The samples; a sample's label is the index of its mode.
+        data: The samples; a sample's label is the index of its mode.
         centres: Means of the modes, float32 (K, D).
         sigma: Standard deviation of every mode, in data units.
     """
 
-    source: ArrayDataset
+    data: ArrayDataset
     centres: Tensor
     sigma: float
 
@@ -30,12 +31,14 @@ class Toy:
 def ring(
     n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0.01, seed: int = 0
 ) -> Toy:
-    r"""Gaussians at equal angles on a circle, centre k at radius (cos 2 pi k / modes, sin 2 pi k / modes).
+    r"""Draw from Gaussians at equal angles on a circle.
+
+    .. math:: c_k = R\,(\cos(2 \pi k / K), \sin(2 \pi k / K))
 
     Args:
         n: Number of samples.
-        modes: Number of Gaussians.
-        radius: Radius of the circle.
+        modes: Number of Gaussians K.
+        radius: Radius of the circle R.
         sigma: Standard deviation of each Gaussian.
         seed: Seed of a private generator.
 
@@ -47,13 +50,13 @@ def ring(
 
     Example:
         >>> toy = ring(n=1000, modes=4)
-        >>> toy.source.shape, toy.centres.shape
+        >>> toy.data.shape, toy.centres.shape
         ((2,), torch.Size([4, 2]))
 
     Reference: Metz et al., "Unrolled Generative Adversarial Networks", 2017, section 3.1 (8
     Gaussians).
     """
-    _at_least_one("modes", modes)
+    check_count("modes", modes)
     angle = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
     centres = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
     return _mixture(centres.float(), n, sigma, seed, "ring")
@@ -62,7 +65,7 @@ def ring(
 def grid(
     n: int = 100_000, side: int = 5, spacing: float = 2.0, sigma: float = 0.05, seed: int = 0
 ) -> Toy:
-    """Gaussians on a square grid of side x side points around the origin.
+    """Draw from Gaussians on a square grid of side x side points around the origin.
 
     Args:
         n: Number of samples.
@@ -83,13 +86,13 @@ def grid(
 
     Reference: Dumoulin et al., "Adversarially Learned Inference", 2017, section 4.3 (25 Gaussians).
     """
-    _at_least_one("side", side)
+    check_count("side", side)
     axis = (torch.arange(side, dtype=torch.float32) - (side - 1) / 2) * spacing
     return _mixture(torch.cartesian_prod(axis, axis), n, sigma, seed, "grid")
 
 
 def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: int = 0) -> Toy:
-    """One isotropic Gaussian.
+    """Draw from one isotropic Gaussian.
 
     Args:
         n: Number of samples.
@@ -104,15 +107,16 @@ def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: i
         ValueError: `n` below 1, or `std` below 0.
 
     Example:
-        >>> gaussian(10, mean=[1.0, 2.0, 3.0], std=0.5).source.shape
+        >>> gaussian(10, mean=[1.0, 2.0, 3.0], std=0.5).data.shape
         (3,)
     """
+    check_number("std", std, low=0)
     centre = torch.as_tensor(mean, dtype=torch.float32).reshape(1, -1)
     return _mixture(centre, n, std, seed, "gaussian")
 
 
 def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> ArrayDataset:
-    """Two interleaved half circles of radius 1, around (0, 0) and (1, 0.5), with Gaussian noise.
+    """Draw from two interleaved half circles of radius 1, around (0, 0) and (1, 0.5), with noise.
 
     Args:
         n: Number of samples.
@@ -126,8 +130,8 @@ def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> ArrayDataset:
         >>> moons(n=100).classes
         2
     """
-    _at_least_one("n", n)
-    _not_negative("sigma", sigma)
+    check_count("n", n)
+    check_number("sigma", sigma, low=0)
     generator = torch.Generator().manual_seed(seed)
     y = torch.randint(2, (n,), generator=generator)
     angle = math.pi * torch.rand(n, generator=generator)
@@ -138,19 +142,9 @@ def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> ArrayDataset:
 
 
 def _mixture(centres: Tensor, n: int, sigma: float, seed: int, name: str) -> Toy:
-    _at_least_one("n", n)
-    _not_negative("sigma", sigma)
+    check_count("n", n)
+    check_number("sigma", sigma, low=0)
     generator = torch.Generator().manual_seed(seed)
     y = torch.randint(len(centres), (n,), generator=generator)
     x = centres[y] + sigma * torch.randn(n, centres.shape[1], generator=generator)
     return Toy(ArrayDataset(x, y, name, classes=len(centres)), centres, float(sigma))
-
-
-def _at_least_one(argument: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{argument}: expected at least 1, got {value}")
-
-
-def _not_negative(argument: str, value: float) -> None:
-    if not value >= 0:
-        raise ValueError(f"{argument}: expected 0 or more, got {value}")

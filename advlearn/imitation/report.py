@@ -8,7 +8,7 @@ from PIL.Image import Image
 from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.imitation.result import ImitationResult, scaled
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 
 
 def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None:
@@ -44,7 +44,7 @@ def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
         axes.axhline(run.demonstrations.expert_return, color="k", linestyle="--", label="expert")
     axes.set(xlabel="environment steps", ylabel="return (never seen by the policy)")
     axes.legend()
-    with replacing(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         figure.savefig(file, dpi=100, format="png")
 
 
@@ -78,7 +78,7 @@ def record_video(
             f"film: {name or 'no environment'} cannot be drawn here ({' '.join(str(error).split())})"
         )
         return False
-    with replacing(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         frames[0].save(
             file,
             format="GIF",

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 
 
 @final
@@ -97,7 +97,7 @@ class ImitationResult:
         self.policy.save(folder / "policy.zip")
         normalise = self.policy.get_vec_normalize_env()
         if normalise is not None:
-            with replacing(folder / "vecnormalize.pkl") as file:
+            with atomic_write(folder / "vecnormalize.pkl") as file:
                 pickle.dump(normalise, file)  # as its own `save` does, but whole or not at all
         save_reward(self.reward, folder / "reward.pt")
         return folder

@@ -1,9 +1,11 @@
 """Measures of generators, of two samples, of transfer and of fairness, as plain functions.
 
 Every image metric takes features (N, d), so any extractor works; `features` computes them in
-batches. Results are float64 and carry no gradient. Random parts use a private generator made from
-`seed`. Fairness takes predictions and groups of any usual form and gives floats.
+batches. Results are float64 and carry no gradient. Random parts use a private generator with the
+seed `seed`. Fairness metrics take tensors, arrays, lists or pandas columns and return floats.
 """
+
+import inspect
 
 from advlearn.metrics.coverage import (
     DensityCoverage,
@@ -102,5 +104,20 @@ __all__ = [
     "sinkhorn_divergence",
     "sliced_wasserstein",
     "soft_neighbourhood_density",
+    "summaries",
     "wasserstein_1d",
 ]
+
+
+def summaries() -> dict[str, str]:
+    """Return the name of each metric with the first line of its documentation.
+
+    Example:
+        >>> summaries()["accuracy"]
+        'Compute the fraction of samples whose class is predicted correctly.'
+    """
+    return {
+        name: (inspect.getdoc(metric) or "").partition("\n")[0]
+        for name in __all__
+        if name != "summaries" and inspect.isfunction(metric := globals()[name])
+    }

@@ -1,20 +1,21 @@
-"""Fidelity and diversity apart, by nearest neighbours: precision and recall, density and coverage."""
+"""Fidelity and diversity of samples by nearest neighbours: precision, recall, density, coverage."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from advlearn.core.checks import check_count
 from advlearn.functional.distances import distance_blocks, neighbour_radius
-from advlearn.metrics._checks import count, pair
+from advlearn.metrics._checks import pair
 
 
 class PrecisionRecall(NamedTuple):
-    """Precision and recall of a generator.
+    """Hold the precision and recall of a generator.
 
     Attributes:
-        precision: Float64 scalar in [0, 1], share of generated samples within the real manifold.
-        recall: Float64 scalar in [0, 1], share of real samples within the generated manifold.
+        precision: Float64 scalar in [0, 1], fraction of generated samples within the real manifold.
+        recall: Float64 scalar in [0, 1], fraction of real samples within the generated manifold.
     """
 
     precision: Tensor
@@ -22,12 +23,12 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """Density and coverage of a generator.
+    """Hold the density and coverage of a generator.
 
     Attributes:
         density: Float64 scalar, at least 0 and possibly above 1; its mean is 1 for equal
             distributions.
-        coverage: Float64 scalar in [0, 1], share of real samples with a generated one in their
+        coverage: Float64 scalar in [0, 1], fraction of real samples with a generated one in their
             neighbourhood.
     """
 
@@ -36,17 +37,17 @@ class DensityCoverage(NamedTuple):
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
-    r"""Improved precision and recall of features, with manifolds made of balls around the samples.
+    r"""Compute improved precision and recall, with manifolds made of balls around the samples.
 
     The ball of a sample reaches to its k-th nearest other sample of the same set, boundary
-    included. Precision is the share of fake samples in at least one real ball, recall the share of
-    real samples in at least one fake ball.
+    included. Precision is the fraction of fake samples in at least one real ball, recall the
+    fraction of real samples in at least one fake ball.
 
     Args:
         real: Float (N, d), features of real images, N above k.
         fake: Float (M, d), features of generated images, M above k, on the device of `real`; M = N
             is usual.
-        k: Neighbour that sets the radius. Values depend on k and N: compare at equal ones.
+        k: Neighbour that sets the radius. Values depend on k and N: compare only at equal k and N.
 
     Returns:
         Precision and recall.
@@ -64,7 +65,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     Reference: Kynkaanniemi et al., "Improved Precision and Recall Metric for Assessing Generative
     Models", NeurIPS 2019, equations 1 and 2.
     """
-    first, second = pair(("real", "fake"), real, fake, at_least=count("k", k) + 1)
+    first, second = pair(("real", "fake"), real, fake, at_least=check_count("k", k) + 1)
     real_radius, fake_radius = neighbour_radius(first, k), neighbour_radius(second, k)
     inside_real = torch.zeros(second.shape[0], dtype=torch.bool, device=second.device)
     inside_fake = torch.zeros(first.shape[0], dtype=torch.bool, device=first.device)
@@ -75,7 +76,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
 
 
 def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
-    r"""Density and coverage of features, with balls around the real samples only.
+    r"""Compute density and coverage, with balls around the real samples only.
 
     The open ball B_n of a real sample reaches to its k-th nearest other real sample. Density is
     1/(k M) sum_m sum_n 1[fake_m in B_n]; coverage is 1/N sum_n 1[some fake_m in B_n]. For equal
@@ -102,11 +103,11 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     Reference: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML
     2020, section 3.2.
 
-    Deviations: none. As in the authors' code, and unlike `precision_recall`, the boundary is
-    outside.
+    Deviations: none. The ball excludes its boundary, like the authors' code and unlike
+    `precision_recall`.
     """
     first, second = pair(("real", "fake"), real, fake)
-    if first.shape[0] <= count("k", k):
+    if first.shape[0] <= check_count("k", k):
         raise ValueError(f"real: expected more than k = {k} samples, got {first.shape[0]}")
     radius = neighbour_radius(first, k)
     hits = first.new_zeros(first.shape[0])

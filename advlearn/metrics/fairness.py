@@ -1,22 +1,22 @@
-"""Fairness of predictions: how far rates and means differ between the groups of a sensitive attribute.
+"""Fairness of predictions: differences of rates and means between groups of samples.
 
 Labels, predictions, groups and weights may be tensors, arrays, lists or pandas columns. Results are
-Python floats. Groups that do not occur are left out; with several attributes their combinations are
-the groups.
+Python floats. Groups that do not occur are left out. Each combination of several attributes is one
+group.
 """
 
 import warnings
 from collections.abc import Hashable
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from advlearn.core.checks import check_count
 from advlearn.metrics import _groups
-from advlearn.metrics._checks import count
 
 
 class GroupReport(NamedTuple):
-    """Rates of a binary classifier in one group.
+    """Hold the rates of a binary classifier in one group.
 
     Attributes:
         samples: Number of samples.
@@ -36,22 +36,22 @@ class GroupReport(NamedTuple):
 def group_report(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> dict[Hashable, GroupReport]:
-    """Rates of a binary classifier by group.
+    """Compute the rates of a binary classifier in each group.
 
     Args:
         y_true: Labels (N,): 0 and 1, -1 and 1, or False and True; 1 is the positive class.
         y_pred: Predicted labels (N,) in the same form.
         groups: Group of each sample, any hashable labels (N,); several attributes as (N, k), a data
             frame or a mapping of columns, whose combinations, as tuples, are the groups.
-        weights: Weight of each sample (N,), not negative; None weighs all the same.
+        weights: Weight of each sample (N,), not negative; None for equal weights.
 
     Returns:
         A report for each group that occurs, in the order of the labels.
 
     Raises:
-        TypeError: Labels that are no numbers, or groups that cannot be hashed.
-        ValueError: Wrong shapes, scores in place of labels, a sample without a group, or a group of
-        weight 0.
+        TypeError: Labels that are not numbers, or groups that cannot be hashed.
+        ValueError: Wrong shapes, scores instead of labels, a sample without a group, or a group of
+            weight 0.
 
     Example:
         >>> report = group_report([1, 0, 1, 1], [1, 1, 0, 1], ["a", "a", "b", "b"])
@@ -59,13 +59,13 @@ def group_report(
         GroupReport(samples=2, selection_rate=0.5, true_positive_rate=0.5, false_positive_rate=nan, accuracy=0.5)
     """
     label = _groups.positives("y_true", y_true)
-    guess = _groups.positives("y_pred", y_pred, len(label))
-    table = _Table(groups, weights, len(label))
+    predicted = _groups.positives("y_pred", y_pred, len(label))
+    table = _groups.GroupedSamples(groups, weights, len(label))
     rates = (
-        table.mean(guess),
-        table.mean(guess, label),
-        table.mean(guess, ~label),
-        table.mean(guess == label),
+        table.mean(predicted),
+        table.mean(predicted, label),
+        table.mean(predicted, ~label),
+        table.mean(predicted == label),
     )
     counts = np.bincount(table.groups.codes).tolist()
     rows = zip(counts, *(rate.tolist() for rate in rates), strict=True)
@@ -73,11 +73,13 @@ def group_report(
 
 
 def demographic_parity_difference(y_pred: Any, groups: Any, *, weights: Any = None) -> float:
-    r"""Largest difference of selection rates, max_a P(prediction = 1 | a) - min_a P(prediction = 1 | a).
+    r"""Compute the largest difference of selection rates between groups.
+
+    .. math:: \max_a P(\hat y = 1 | a) - \min_a P(\hat y = 1 | a)
 
     Args:
-        y_pred: Predicted labels (N,); see `group_report` for the forms of this and the next two.
-        groups: Group of each sample, two groups at least.
+        y_pred: Predicted labels (N,); see `group_report` for the accepted types.
+        groups: Group of each sample, at least two groups.
         weights: Weight of each sample (N,).
 
     Returns:
@@ -85,7 +87,7 @@ def demographic_parity_difference(y_pred: Any, groups: Any, *, weights: Any = No
 
     Raises:
         TypeError: As `group_report`.
-        ValueError: As `group_report`, and where all samples are of one group.
+        ValueError: As `group_report`, or all samples are in one group.
 
     Example:
         >>> demographic_parity_difference([1, 1, 0, 1], ["a", "a", "b", "b"])
@@ -95,15 +97,17 @@ def demographic_parity_difference(y_pred: Any, groups: Any, *, weights: Any = No
 
 
 def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -> float:
-    r"""Smallest ratio of selection rates, min_a P(prediction = 1 | a) / max_a P(prediction = 1 | a).
+    r"""Compute the smallest ratio of selection rates between groups.
+
+    .. math:: \min_a P(\hat y = 1 | a) / \max_a P(\hat y = 1 | a)
 
     Args:
-        y_pred: Predicted labels (N,); see `group_report` for the forms of this and the next two.
-        groups: Group of each sample, two groups at least.
+        y_pred: Predicted labels (N,); see `group_report` for the accepted types.
+        groups: Group of each sample, at least two groups.
         weights: Weight of each sample (N,).
 
     Returns:
-        In [0, 1]; 1 is parity, and the "four-fifths rule" asks for 0.8. NaN where nobody is
+        In [0, 1]; 1 is parity, and the "four-fifths rule" requires 0.8. NaN where no sample is
         selected.
 
     Raises:
@@ -120,12 +124,14 @@ def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -
 def equal_opportunity_difference(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> float:
-    r"""Largest difference of true positive rates, P(prediction = 1 | label = 1, a), between two groups a.
+    r"""Compute the largest difference of true positive rates between groups.
+
+    The true positive rate of group a is P(prediction = 1 | label = 1, a).
 
     Args:
-        y_true: Labels (N,); see `group_report` for the forms of this and the next three.
+        y_true: Labels (N,); see `group_report` for the accepted types.
         y_pred: Predicted labels (N,).
-        groups: Group of each sample, two groups at least.
+        groups: Group of each sample, at least two groups.
         weights: Weight of each sample (N,).
 
     Returns:
@@ -136,8 +142,7 @@ def equal_opportunity_difference(
         ValueError: As `demographic_parity_difference`.
 
     Warns:
-        RuntimeWarning: A group has no positive label; its rate is then taken as 0, as fairlearn
-        does.
+        RuntimeWarning: A group has no positive label; its rate counts as 0, like in fairlearn.
 
     Example:
         >>> equal_opportunity_difference([1, 1, 1, 0], [1, 1, 0, 1], ["a", "a", "b", "b"])
@@ -150,12 +155,12 @@ def equal_opportunity_difference(
 
 
 def equal_opportunity_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
-    r"""Smallest ratio of true positive rates, P(prediction = 1 | label = 1, a), of two groups a.
+    r"""Compute the smallest ratio of true positive rates between groups.
 
     Args:
-        y_true: Labels (N,); see `group_report` for the forms of this and the next three.
+        y_true: Labels (N,); see `group_report` for the accepted types.
         y_pred: Predicted labels (N,).
-        groups: Group of each sample, two groups at least.
+        groups: Group of each sample, at least two groups.
         weights: Weight of each sample (N,).
 
     Returns:
@@ -178,12 +183,12 @@ def equal_opportunity_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: A
 def equalized_odds_difference(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> float:
-    r"""The larger of the differences between groups of true positive and of false positive rates.
+    r"""Compute the larger of the differences of true positive and of false positive rates.
 
     Args:
-        y_true: Labels (N,); see `group_report` for the forms of this and the next three.
+        y_true: Labels (N,); see `group_report` for the accepted types.
         y_pred: Predicted labels (N,).
-        groups: Group of each sample, two groups at least.
+        groups: Group of each sample, at least two groups.
         weights: Weight of each sample (N,).
 
     Returns:
@@ -194,8 +199,8 @@ def equalized_odds_difference(
         ValueError: As `demographic_parity_difference`.
 
     Warns:
-        RuntimeWarning: A group lacks one of the labels; that rate is then taken as 0, as fairlearn
-        does.
+        RuntimeWarning: A group lacks one of the labels; that rate counts as 0, like in
+            fairlearn.
 
     Example:
         >>> equalized_odds_difference(
@@ -210,17 +215,17 @@ def equalized_odds_difference(
 
 
 def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
-    r"""The smaller of the ratios between groups of true positive and of false positive rates.
+    r"""Compute the smaller of the ratios of true positive and of false positive rates.
 
     Args:
-        y_true: Labels (N,); see `group_report` for the forms of this and the next three.
+        y_true: Labels (N,); see `group_report` for the accepted types.
         y_pred: Predicted labels (N,).
-        groups: Group of each sample, two groups at least.
+        groups: Group of each sample, at least two groups.
         weights: Weight of each sample (N,).
 
     Returns:
-        In [0, 1]; 1 is parity. Without a true positive NaN; without a false positive the ratio of
-        the true positive rates alone. Equal to fairlearn's function of this name with its defaults.
+        In [0, 1]; 1 is parity. NaN without a true positive; the ratio of the true positive rates
+        without a false positive. Equal to fairlearn's function of this name with its defaults.
 
     Raises:
         TypeError: As `group_report`.
@@ -238,22 +243,23 @@ def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any 
 
 
 def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> float:
-    r"""Largest difference of mean predictions, max_a E[prediction | a] - min_a E[prediction | a].
+    r"""Compute the largest difference of mean predictions between groups.
 
-    For a regressor, or for the probabilities of a classifier, what the demographic-parity
-    difference is for
-    labels: it does not see groups of equal means and unequal spread.
+    .. math:: \max_a E[\hat y | a] - \min_a E[\hat y | a]
+
+    This is the demographic-parity difference of a regressor, or of the probabilities of a
+    classifier. It does not detect groups of equal means and unequal spread.
 
     Args:
         prediction: Numbers (N,).
-        groups: Group of each sample, two groups at least; see `group_report`.
+        groups: Group of each sample, at least two groups; see `group_report`.
         weights: Weight of each sample (N,).
 
     Returns:
         0 or more, in the units of the prediction.
 
     Raises:
-        TypeError: Predictions that are no numbers, or groups that cannot be hashed.
+        TypeError: Predictions that are not numbers, or groups that cannot be hashed.
         ValueError: As `demographic_parity_difference`, or a value that is not finite.
 
     Example:
@@ -261,33 +267,35 @@ def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> flo
         4.0
     """
     value = _groups.numbers("prediction", prediction)
-    return _difference(_Table(groups, weights, len(value), compare=True).mean(value))
+    return _difference(
+        _groups.GroupedSamples(groups, weights, len(value), compare=True).mean(value)
+    )
 
 
 def quantile_difference(
     prediction: Any, attribute: Any, *, bins: int = 10, weights: Any = None
 ) -> float:
-    r"""Largest difference of mean predictions between quantile bins of a continuous attribute.
+    r"""Compute the largest difference of mean predictions between bins of an attribute.
 
     The groups of `mean_difference` are the bins (q_k, q_{k+1}] between the k / bins quantiles of
-    the attribute (the first one closed), so equal values share a bin; bins that ties leave empty
-    are left out. With predicted labels in place of numbers it is the demographic-parity difference
-    over these bins.
+    a continuous attribute (the first bin is closed). Equal values share a bin, and bins that ties
+    leave empty are left out. For predicted labels it is the demographic-parity difference over
+    these bins.
 
     Args:
         prediction: Numbers (N,).
         attribute: Values of the attribute (N,), such as ages.
-        bins: Number of bins, 2 at least. With few samples a bin differs by chance alone: about N /
-            bins of them make one mean.
-        weights: Weight of each sample (N,); the quantiles are those of the samples, unweighted.
+        bins: Number of bins, at least 2. With few samples the bins differ by chance: each mean is
+            over about N / bins samples.
+        weights: Weight of each sample (N,); the quantiles are unweighted.
 
     Returns:
         0 or more, in the units of the prediction.
 
     Raises:
         TypeError: Not numbers.
-        ValueError: Wrong shapes, a value that is not finite, or an attribute that fills one bin
-        alone.
+        ValueError: Wrong shapes, a value that is not finite, or an attribute that fills only one
+            bin.
 
     Example:
         >>> quantile_difference([0, 0, 1, 1, 1, 1], [18, 20, 30, 40, 50, 60], bins=3)
@@ -295,63 +303,37 @@ def quantile_difference(
     """
     value = _groups.numbers("prediction", prediction)
     position = _groups.numbers("attribute", attribute, len(value))
-    count("bins", bins, low=2)
+    check_count("bins", bins, low=2)
     edges = np.unique(np.quantile(position, np.arange(1, bins) / bins))
     bin_of = np.searchsorted(edges, position)
     if (bin_of == bin_of[0]).all():
         raise ValueError(
-            f"attribute: expected values in two of {bins} quantile bins at least, got one alone"
+            f"attribute: expected values in at least two of {bins} quantile bins, got one bin"
         )
-    return _difference(_Table(bin_of, weights, len(value), compare=True).mean(value))
-
-
-@final
-class _Table:
-    """Samples by group; `compare` asks for two groups at least."""
-
-    def __init__(self, groups: Any, weights: Any, samples: int, *, compare: bool = False) -> None:
-        self.groups = _groups.groups(groups, samples)
-        self.weights = _groups.weights(weights, samples)
-        if compare and len(self.groups.labels) < 2:
-            raise ValueError(
-                f"groups: expected two groups at least, got {self.groups.labels[0]!r} in every sample"
-            )
-        for label, total in zip(self.groups.labels, self._sum(np.ones(samples)), strict=True):
-            if total == 0:
-                raise ValueError(
-                    f"weights: expected a positive one in each group, got only 0 in group {label!r}"
-                )
-
-    def _sum(self, value: np.ndarray) -> np.ndarray:
-        return np.bincount(
-            self.groups.codes, weights=self.weights * value, minlength=len(self.groups.labels)
-        )
-
-    def mean(self, value: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
-        """Mean of a value in each group, among some samples; NaN where there are none."""
-        chosen = np.ones(len(value), dtype=bool) if among is None else among
-        total, size = self._sum(value * chosen), self._sum(chosen)
-        return np.divide(total, size, out=np.full_like(total, np.nan), where=size > 0)
+    return _difference(
+        _groups.GroupedSamples(bin_of, weights, len(value), compare=True).mean(value)
+    )
 
 
 def _selection(y_pred: Any, groups: Any, weights: Any) -> np.ndarray:
-    guess = _groups.positives("y_pred", y_pred)
-    return _Table(groups, weights, len(guess), compare=True).mean(guess)
+    predicted = _groups.positives("y_pred", y_pred)
+    return _groups.GroupedSamples(groups, weights, len(predicted), compare=True).mean(predicted)
 
 
 def _odds(
     y_true: Any, y_pred: Any, groups: Any, weights: Any, labels: tuple[bool, ...]
 ) -> list[np.ndarray]:
-    """Rates of positive predictions by group, among the samples of each of `labels`."""
+    """Compute rates of positive predictions by group, for samples of each of `labels`."""
     label = _groups.positives("y_true", y_true)
-    guess = _groups.positives("y_pred", y_pred, len(label))
-    table = _Table(groups, weights, len(label), compare=True)
-    rates = [table.mean(guess, label == wanted) for wanted in labels]
-    for wanted, rate in zip(labels, rates, strict=True):
+    predicted = _groups.positives("y_pred", y_pred, len(label))
+    table = _groups.GroupedSamples(groups, weights, len(label), compare=True)
+    rates = [table.mean(predicted, label == value) for value in labels]
+    for value, rate in zip(labels, rates, strict=True):
         for index in np.flatnonzero(np.isnan(rate)):
-            kind, which = ("positive", "true") if wanted else ("negative", "false")
+            kind, which = ("positive", "true") if value else ("negative", "false")
             warnings.warn(
-                f"groups: {table.groups.labels[index]!r} has no {kind} label; its {which} positive rate counts as 0",
+                f"groups: {table.groups.labels[index]!r} has no {kind} label; its {which} positive "
+                "rate counts as 0",
                 RuntimeWarning,
                 stacklevel=3,
             )

@@ -1,20 +1,20 @@
-"""Scores of generated images from classifier outputs or features: inception score, Frechet distance, KID."""
+"""Scores of generated images: inception score, Frechet distance and kernel distance."""
 
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_choice
-from advlearn.metrics._checks import count, describe, pair, rows
+from advlearn.core.checks import check_choice, check_count, describe_value
+from advlearn.metrics._checks import pair, rows
 
 
 class MeanStd(NamedTuple):
-    """A score with its spread.
+    """Hold the mean and the standard deviation of a score.
 
     Attributes:
         mean: Float64 scalar, the mean over splits or subsets.
-        std: Float64 scalar, their population standard deviation (divided by their number).
+        std: Float64 scalar, the population standard deviation over them.
     """
 
     mean: Tensor
@@ -24,15 +24,17 @@ class MeanStd(NamedTuple):
 def inception_score(
     predictions: Tensor, splits: int = 10, kind: Literal["logits", "probabilities"] = "logits"
 ) -> MeanStd:
-    r"""Inception score, exp(E_x KL(p(c | x) | p(c))), over consecutive splits of the samples.
+    r"""Compute the inception score over consecutive splits of the samples.
 
-    Published values use the Inception-v3 of TensorFlow on 50 000 samples in 10 splits; other
-    classifiers give other, equally valid numbers that compare only among themselves.
+    .. math:: \exp E_x KL(p(c | x) \| p(c))
+
+    Published values use the Inception-v3 of TensorFlow on 50 000 samples in 10 splits. Scores of
+    different classifiers are not comparable.
 
     Args:
         predictions: Float (N, K), a classifier's outputs for N samples in random order, N at least
             `splits`.
-        splits: Number of parts, whose sizes differ by one at most.
+        splits: Number of parts, whose sizes differ by at most one.
         kind: Whether rows are logits or probabilities.
 
     Returns:
@@ -40,7 +42,7 @@ def inception_score(
 
     Raises:
         TypeError: Not a float tensor.
-        ValueError: A wrong shape, values that are not finite, too few samples, or rows that are no
+        ValueError: A wrong shape, values that are not finite, too few samples, or rows that are not
             distributions.
 
     Example:
@@ -51,13 +53,14 @@ def inception_score(
     Reference: Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 4.
     """
     check_choice("kind", kind, ("logits", "probabilities"))
-    values = rows("predictions", predictions, at_least=count("splits", splits), dims="(N, K)")
+    values = rows("predictions", predictions, at_least=check_count("splits", splits), dims="(N, K)")
     if kind == "probabilities":
         sums = values.sum(dim=1)
         if bool((values < 0).any()) or bool(((sums - 1.0).abs() > 1e-3).any()):
             raise ValueError(
-                f"predictions: expected probabilities, got values down to {float(values.min()):g} "
-                f"and row sums from {float(sums.min()):g} to {float(sums.max()):g}"
+                f"predictions: expected probabilities, got a smallest value of "
+                f"{float(values.min()):g} and row sums from {float(sums.min()):g} to "
+                f"{float(sums.max()):g}"
             )
     else:
         values = values.softmax(dim=1)
@@ -72,11 +75,13 @@ def _inception_score(p: Tensor) -> Tensor:
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
-    r"""Frechet distance between Gaussians fitted to two sets of features (FID where they are Inception's).
+    r"""Compute the Frechet distance between Gaussians fitted to two sets of features.
 
-    |mu_r - mu_f|^2 + tr(C_r + C_f - 2 (C_r C_f)^{1/2}), the squared W2 of the two Gaussians. The
-    covariances divide by N - 1. The estimate is biased upwards, the more so the smaller N: compare
-    only values of equal N. With fewer samples than features the covariances are singular; the value
+    .. math:: \|\mu_r - \mu_f\|^2 + tr(C_r + C_f - 2 (C_r C_f)^{1/2})
+
+    This is the squared W2 distance of the two Gaussians, and the FID for features of Inception. The
+    covariances divide by N - 1. The estimate is biased upwards, more for smaller N: compare only
+    values of equal N. With fewer samples than features the covariances are singular, and the value
     is still defined.
 
     Args:
@@ -106,11 +111,11 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
-    r"""Frechet distance between two Gaussians given by their moments; see `frechet_distance`.
+    r"""Compute the Frechet distance between two Gaussians from their moments.
 
-    tr (C1 C2)^{1/2} is the sum of the roots of the eigenvalues of the symmetric C1^{1/2} C2
-    C1^{1/2}, which are those of C1 C2. Negative ones, which only rounding makes, count as 0, so
-    singular covariances need no jitter.
+    See `frechet_distance` for the formula. tr (C1 C2)^{1/2} is the sum of the roots of the
+    eigenvalues of the symmetric C1^{1/2} C2 C1^{1/2}, which are those of C1 C2. Rounding can make
+    eigenvalues negative; they count as 0, so that singular covariances need no jitter.
 
     Args:
         mean1: Float (d,).
@@ -135,7 +140,9 @@ def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tenso
     """
     m1, m2 = rows("mean1", mean1, dims="(d,)"), rows("mean2", mean2, dims="(d,)")
     if m1.shape != m2.shape:
-        raise ValueError(f"mean2: expected shape {tuple(m1.shape)} as mean1, got {describe(mean2)}")
+        raise ValueError(
+            f"mean2: expected shape {tuple(m1.shape)} like mean1, got {describe_value(mean2)}"
+        )
     c1, c2 = _square("cov1", cov1, m1.shape[0]), _square("cov2", cov2, m1.shape[0])
     values, vectors = torch.linalg.eigh(c1)
     root = (vectors * _non_negative("cov1", values).sqrt()) @ vectors.T
@@ -156,17 +163,19 @@ def _square(name: str, value: Tensor, d: int) -> Tensor:
     c = rows(name, value, dims="(d, d)")
     if c.shape != (d, d):
         raise ValueError(
-            f"{name}: expected a float tensor of shape ({d}, {d}) as the mean, got {describe(value)}"
+            f"{name}: expected a float tensor of shape ({d}, {d}) like the mean, "
+            f"got {describe_value(value)}"
         )
     if not torch.allclose(c, c.T, rtol=1e-4, atol=1e-6 * float(c.abs().max())):
         raise ValueError(
-            f"{name}: expected a symmetric matrix, got asymmetry up to {float((c - c.T).abs().max()):g}"
+            f"{name}: expected a symmetric matrix, got differences up to "
+            f"{float((c - c.T).abs().max()):g}"
         )
     return _symmetric(c)
 
 
 def _non_negative(name: str, eigenvalues: Tensor) -> Tensor:
-    """Eigenvalues, with those that rounding made negative set to 0; `name` answers for any others."""
+    """Set eigenvalues that rounding made negative to 0; other negative ones raise a ValueError."""
     least = float(eigenvalues.min())
     if least < -1e-4 * float(eigenvalues.abs().max()):
         raise ValueError(
@@ -183,7 +192,9 @@ def kid(
     degree: int = 3,
     seed: int = 0,
 ) -> MeanStd:
-    r"""Kernel inception distance: unbiased squared MMD with k = (x y / d + 1)^degree, over random subsets.
+    r"""Compute the kernel inception distance over random subsets.
+
+    It is the unbiased estimate of the squared MMD with the kernel k(x, y) = (x y / d + 1)^degree.
 
     Args:
         real: Float (N, d), features of real images, N at least `subset_size`.
@@ -192,7 +203,7 @@ def kid(
         subsets: Number of pairs of subsets, each drawn without replacement.
         subset_size: Samples of each subset.
         degree: Degree of the polynomial kernel.
-        seed: Seed of a private generator on the CPU, so every device gets the same subsets.
+        seed: Seed of a private generator on the CPU, which gives the same subsets on every device.
 
     Returns:
         Mean and standard deviation over the subsets; the mean is unbiased, so it can be negative.
@@ -209,9 +220,9 @@ def kid(
 
     Reference: Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4.
     """
-    count("degree", degree)
+    check_count("degree", degree)
     first, second = pair(
-        ("real", "fake"), real, fake, at_least=count("subset_size", subset_size, low=2)
+        ("real", "fake"), real, fake, at_least=check_count("subset_size", subset_size, low=2)
     )
     generator = torch.Generator().manual_seed(seed)
 
@@ -220,7 +231,7 @@ def kid(
 
     values = [
         _polynomial_mmd(subset(first), subset(second), degree)
-        for _ in range(count("subsets", subsets))
+        for _ in range(check_count("subsets", subsets))
     ]
     return MeanStd(torch.stack(values).mean(), torch.stack(values).std(correction=0))
 
@@ -231,8 +242,8 @@ def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
     def kernel(a: Tensor, b: Tensor) -> Tensor:
         return (a @ b.T / d + 1.0) ** degree
 
-    own = [kernel(z, z) for z in (x, y)]
+    within = [kernel(z, z) for z in (x, y)]
     return (
-        sum((k.sum() - k.trace() for k in own), x.new_zeros(())) / (n * (n - 1))
+        sum((k.sum() - k.trace() for k in within), x.new_zeros(())) / (n * (n - 1))
         - 2.0 * kernel(x, y).mean()
     )

@@ -1,4 +1,4 @@
-"""All measures of generated images at once, with the protocol they were taken under."""
+"""All measures of generated images in one report that states its protocol."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from advlearn.data.array_dataset import ArrayDataset
-from advlearn.metrics._checks import count, describe, pair
+from advlearn.core.checks import check_count, describe_value
+from advlearn.data import ArrayDataset
+from advlearn.metrics._checks import pair
 from advlearn.metrics.coverage import density_coverage, precision_recall
 from advlearn.metrics.extract import features
 from advlearn.metrics.fidelity import frechet_distance, inception_score, kid
@@ -19,8 +20,9 @@ PRECISION_K, DENSITY_K = 3, 5
 SUBSETS, SUBSET_SIZE, SPLITS = 100, 1000, 10
 REAL, TRAIN = 1000, 10_000
 CAVEATS = (
-    "it never looks at the real images, cannot see a lack of variety within a class or copies of training images, "
-    "rises with samples that fool the classifier, and compares only with scores of the same classifier and splits"
+    "it does not use the real images, cannot detect low diversity within a class or copies of "
+    "training images, rises with samples that fool the classifier, and is comparable only for the "
+    "same classifier and splits"
 )
 
 Extractor = nn.Module | Callable[[Tensor], Tensor]
@@ -29,32 +31,32 @@ Extractor = nn.Module | Callable[[Tensor], Tensor]
 @final
 @dataclass(frozen=True, slots=True)
 class ImageReport:
-    """Measures of one set of generated images against one of real images; printed with their protocol.
+    """Hold measures of generated images against real ones, and the protocol.
 
     Attributes:
         frechet: Frechet distance in the extractor's features.
         kid: Kernel distance, mean over random subsets.
         kid_std: Its standard deviation over the subsets.
-        precision: Share of generated images within the real manifold, k = 3.
-        recall: Share of real images within the generated manifold, k = 3.
+        precision: Fraction of generated images within the real manifold, k = 3.
+        recall: Fraction of real images within the generated manifold, k = 3.
         density: As `density_coverage`, k = 5.
         coverage: As `density_coverage`, k = 5.
         per_class: Frechet distance of each class; NaN where a side has fewer than two images of it;
             empty without labels.
         inception: Inception score, mean over splits; None without a classifier.
         inception_std: Its standard deviation over the splits.
-        copies: Share of generated images nearer to a training image than 99% of the real ones are;
+        copies: Fraction of generated images closer to a training image than 99% of the real ones;
             None without training images.
-        nearer: How often a generated image is nearer to the training images than a real one is;
-            None likewise.
+        nearer: Probability that a generated image is closer to the training images than a real
+            one; None without training images.
         samples: Number of generated images.
         real: Number of real images.
         train: Number of training images; 0 for none.
-        split: Which part of the data the real images are.
-        extractor: Name of the network whose features were compared.
+        split: Part of the data that the real images are from.
+        extractor: Name of the network whose features are compared.
         dimensions: Number of its features.
-        resized: What was done to the images before the extractor.
-        subset_size: Images in each of the kernel distance's subsets.
+        resized: How the images are resized before the extractor.
+        subset_size: Images in each subset of the kernel distance.
     """
 
     frechet: float
@@ -81,7 +83,8 @@ class ImageReport:
     def __str__(self) -> str:
         lines = [
             f"Frechet distance  {self.frechet:.4g}",
-            f"KID               {self.kid:.4g} +- {self.kid_std:.2g} ({SUBSETS} subsets of {self.subset_size})",
+            f"KID               {self.kid:.4g} +- {self.kid_std:.2g} "
+            f"({SUBSETS} subsets of {self.subset_size})",
             f"precision, recall {self.precision:.3f}, {self.recall:.3f} (k = {PRECISION_K})",
             f"density, coverage {self.density:.3f}, {self.coverage:.3f} (k = {DENSITY_K})",
         ]
@@ -91,17 +94,20 @@ class ImageReport:
             )
         if self.inception is not None:
             lines.append(
-                f"inception score   {self.inception:.4g} +- {self.inception_std:.2g} ({SPLITS} splits)"
+                f"inception score   {self.inception:.4g} +- {self.inception_std:.2g} "
+                f"({SPLITS} splits)"
             )
-            lines.append(f"                  mind: {CAVEATS}")
+            lines.append(f"                  note: {CAVEATS}")
         if self.train:
             lines.append(
-                f"copies, nearer    {self.copies:.3f}, {self.nearer:.3f} (0.01, 0.5 where nothing was copied)"
+                f"copies, nearer    {self.copies:.3f}, {self.nearer:.3f} "
+                "(0.01, 0.5 where nothing is copied)"
             )
         nearest = f", nearest of {self.train} training images" if self.train else ""
         lines.append(
-            f"protocol          {self.samples} samples against {self.real} real images, split {self.split}{nearest}; "
-            f"{self.dimensions} features of {self.extractor}; {self.resized}"
+            f"protocol          {self.samples} samples against {self.real} real images, "
+            f"split {self.split}{nearest}; {self.dimensions} features of "
+            f"{self.extractor}; {self.resized}"
         )
         return "\n".join(lines)
 
@@ -119,24 +125,24 @@ def image_report(
     train: Tensor | None = None,
     batch_size: int = 256,
 ) -> ImageReport:
-    """Every measure of fidelity and variety that features allow, and the protocol in the same object.
+    """Compute every measure of fidelity and diversity that features allow.
 
     Args:
         samples: Generated images (N, C, H, W), N above 5, scaled as the extractor expects.
         real: Real images (M, C, H, W), M above 5.
         extractor: Module or callable from images to features (B, d): a classifier without its last
-            layer, `advlearn.metrics.Inception`, any network. One that resizes images itself says
-            how in ``resized``.
-        name: What to call the extractor; its class by default.
-        split: Which part of the data the real images are, such as ``"test"``.
-        side: Resize images to side x side (bilinear, antialiased) before the extractor; None leaves
-            them.
-        labels: Classes of the samples and of the real images, int64 (N,) and (M,), for a distance
-            by class.
+            layer, `advlearn.metrics.Inception`, any network. An attribute ``resized`` says how it
+            resizes images.
+        name: Name of the extractor; by default that of its class.
+        split: Part of the data that the real images are from, such as ``"test"``.
+        side: Resize images to side x side (bilinear, antialiased) before the extractor; None keeps
+            their size.
+        labels: Classes of the samples and of the real images, int64 (N,) and (M,), for the
+            distance of each class.
         classifier: From features (B, d) to class logits (B, K), for the inception score; None
-            leaves it out.
+            omits it.
         train: Training images (T, C, H, W), for `memorisation` in the extractor's features; the
-            real images are then held-out ones. None leaves it out.
+            real images must then be held out. None omits it.
         batch_size: Images per call of the extractor.
 
     Returns:
@@ -154,26 +160,28 @@ def image_report(
         >>> print(str(report).splitlines()[-1])
         protocol          20 samples against 20 real images, split all; 16 features of pixels; not resized
     """
-    made, true = (
+    generated, actual = (
         _features(n, x, extractor, side, batch_size)
         for n, x in (("samples", samples), ("real", real))
     )
-    size = min(SUBSET_SIZE, len(made), len(true))
-    kernel = kid(true, made, SUBSETS, size)
+    size = min(SUBSET_SIZE, len(generated), len(actual))
+    kernel = kid(actual, generated, SUBSETS, size)
     manifold, density = (
-        precision_recall(true, made, PRECISION_K),
-        density_coverage(true, made, DENSITY_K),
+        precision_recall(actual, generated, PRECISION_K),
+        density_coverage(actual, generated, DENSITY_K),
     )
     score = (
         None
         if classifier is None
-        else inception_score(features(classifier, made, batch_size), SPLITS)
+        else inception_score(features(classifier, generated, batch_size), SPLITS)
     )
     copied = None
     if train is not None:
-        copied = memorisation(made, _features("train", train, extractor, side, batch_size), true)
+        copied = memorisation(
+            generated, _features("train", train, extractor, side, batch_size), actual
+        )
     return ImageReport(
-        frechet=float(frechet_distance(true, made)),
+        frechet=float(frechet_distance(actual, generated)),
         kid=float(kernel.mean),
         kid_std=float(kernel.std),
         precision=float(manifold.precision),
@@ -182,17 +190,17 @@ def image_report(
         coverage=float(density.coverage),
         per_class=()
         if labels is None
-        else tuple(per_class_frechet(true, made, labels[1], labels[0]).tolist()),
+        else tuple(per_class_frechet(actual, generated, labels[1], labels[0]).tolist()),
         inception=None if score is None else float(score.mean),
         inception_std=None if score is None else float(score.std),
         copies=None if copied is None else float(copied.copies),
         nearer=None if copied is None else float(copied.nearer),
-        samples=len(made),
-        real=len(true),
+        samples=len(generated),
+        real=len(actual),
         train=0 if train is None else len(train),
         split=split,
         extractor=name or getattr(extractor, "__name__", type(extractor).__name__),
-        dimensions=made.shape[1],
+        dimensions=generated.shape[1],
         resized=_resizing(extractor, side),
         subset_size=size,
     )
@@ -204,21 +212,21 @@ def sampled_report(
     test: ArrayDataset | None = None,
     extractor: Extractor | None = None,
 ) -> ImageReport:
-    """The report of a run's samples, with a protocol chosen by what is at hand.
+    """Report on a run's samples, with a protocol chosen by the available data.
 
     Args:
         samples: Generated images (N, C, H, W), N above 5.
-        train: What was trained on.
-        test: Its test part: 1000 of its images, drawn once for all, are the real ones, and 10000
-            training images those that a copy is looked for in. None takes the real images of the
-            training part, and says so.
-        extractor: As for `image_report`; None compares pixels.
+        train: Training data.
+        test: Test data. 1000 of its images are the real ones, and copies are searched for in 10000
+            training images; both are chosen with a fixed seed. With None the real images are from
+            the training data, and the report says so.
+        extractor: Module or callable of `image_report`; None compares pixels.
 
     Returns:
         The report.
 
     Raises:
-        ValueError: As for `image_report`.
+        ValueError: As `image_report`.
 
     Example:
         >>> data = ArrayDataset(torch.rand(20, 1, 4, 4), None, "noise")
@@ -240,15 +248,15 @@ def sampled_report(
 def per_class_frechet(
     real: Tensor, fake: Tensor, real_labels: Tensor, fake_labels: Tensor
 ) -> Tensor:
-    """Frechet distance between the real and the generated samples of each class.
+    """Compute the Frechet distance between the real and the generated samples of each class.
 
-    It sees what the distance over all classes cannot: a class whose samples are another's.
+    Unlike the distance over all classes, it detects samples of the wrong class.
 
     Args:
         real: Float (N, d), features of real images.
         fake: Float (M, d), features of generated images, on the device of `real`.
         real_labels: Classes of the real images, integer (N,).
-        fake_labels: Classes that the generated ones were made as, integer (M,).
+        fake_labels: Classes that the generated images are conditioned on, integer (M,).
 
     Returns:
         Float64 (K,), K one more than the largest class; NaN where a side has fewer than two samples
@@ -263,58 +271,57 @@ def per_class_frechet(
         >>> per_class_frechet(x, x, y, y.flip(0)).tolist()
         [25.0, 25.0]
 
-    Reference: `frechet_distance`, within classes as the intra-class FID of Miyato and Koyama,
-    "cGANs with Projection Discriminator", 2018, section 4.
+    Reference: Miyato and Koyama (intra-class FID), "cGANs with Projection Discriminator", 2018,
+    section 4.
     """
     first, second = pair(("real", "fake"), real, fake)
     for name, y, x in (("real_labels", real_labels, real), ("fake_labels", fake_labels, fake)):
         if not isinstance(y, Tensor) or y.is_floating_point() or y.dtype == torch.bool:
             raise TypeError(
-                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}"
+                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe_value(y)}"
             )
         if y.shape != (len(x),):
             raise ValueError(
-                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe(y)}"
+                f"{name}: expected an integer tensor of shape ({len(x)},), got {describe_value(y)}"
             )
     distances = first.new_full((1 + int(max(real_labels.max(), fake_labels.max())),), float("nan"))
     for k in range(len(distances)):
-        ours, theirs = (
-            first[real_labels.to(first.device) == k],
-            second[fake_labels.to(first.device) == k],
-        )
-        if min(len(ours), len(theirs)) > 1:
-            distances[k] = frechet_distance(ours, theirs)
+        of_real = first[real_labels.to(first.device) == k]
+        of_fake = second[fake_labels.to(first.device) == k]
+        if min(len(of_real), len(of_fake)) > 1:
+            distances[k] = frechet_distance(of_real, of_fake)
     return distances
 
 
 def _some(x: Tensor, n: int) -> Tensor:
-    """At most n of the rows, always the same."""
+    """Choose at most n rows with a fixed seed."""
     return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:n]].cpu()
 
 
 def _resizing(extractor: Extractor, side: int | None) -> str:
-    """What happens to an image before its features are taken, here and in the extractor itself."""
-    here = [] if side is None else [f"resized to {side} x {side}, bilinear, antialiased"]
-    own = getattr(extractor, "resized", None)
-    return ", then ".join([*here, *([] if own is None else [own])]) or "not resized"
+    """Describe how images are resized before and in the extractor."""
+    before = [] if side is None else [f"resized to {side} x {side}, bilinear, antialiased"]
+    inside = getattr(extractor, "resized", None)
+    return ", then ".join([*before, *([] if inside is None else [inside])]) or "not resized"
 
 
 def _features(
     name: str, images: Tensor, extractor: Extractor, side: int | None, batch_size: int
 ) -> Tensor:
     if not isinstance(images, Tensor) or not images.is_floating_point():
-        raise TypeError(f"{name}: expected float images (N, C, H, W), got {describe(images)}")
+        raise TypeError(f"{name}: expected float images (N, C, H, W), got {describe_value(images)}")
     if images.ndim != 4 or len(images) <= DENSITY_K:
         raise ValueError(
-            f"{name}: expected more than {DENSITY_K} images (N, C, H, W), got {describe(images)}"
+            f"{name}: expected more than {DENSITY_K} images (N, C, H, W), "
+            f"got {describe_value(images)}"
         )
-    model = extractor if side is None else _Resized(extractor, count("side", side))
+    model = extractor if side is None else _Resized(extractor, check_count("side", side))
     return features(model, images, batch_size)
 
 
 @final
 class _Resized(nn.Module):
-    """An extractor of images of another size."""
+    """Resize images before an extractor."""
 
     def __init__(self, extractor: Extractor, side: int) -> None:
         super().__init__()
@@ -322,7 +329,7 @@ class _Resized(nn.Module):
         self.side = side
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of the resized images."""
+        """Compute features of the resized images."""
         return self.extractor(
             interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
         )

@@ -1,4 +1,4 @@
-"""Inception-v3 as a feature extractor, from torchvision and its ImageNet weights."""
+"""Inception-v3 as a feature extractor, with torchvision's ImageNet weights."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Final, cast, final
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from advlearn import _optional_imports
-from advlearn.metrics._checks import describe
+from advlearn.core.checks import describe_value
 
 SIDE: Final = 299
 FEATURES = 2048
@@ -16,24 +16,24 @@ FEATURES = 2048
 
 @final
 class Inception(nn.Module):
-    """Images to the 2048 features before the last layer of Inception-v3, in evaluation mode.
+    """Compute the 2048 features before the last layer of Inception-v3, in evaluation mode.
 
     Images are resized to 299 x 299 (bilinear, antialiased) and grey ones repeated over the three
     channels.
 
     Args:
         weights: File of a state dict of ``torchvision.models.inception_v3``; None takes
-            torchvision's own ImageNet weights, from its cache or by a download.
+            torchvision's ImageNet weights, from its cache or by a download.
 
     Raises:
-        FileNotFoundError: If there is no such file, or the weights cannot be had.
-        ValueError: If the file holds something else.
+        FileNotFoundError: There is no such file, or the weights cannot be downloaded.
+        ValueError: The file holds something else.
 
     Reference: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR
     2016.
 
-    Deviations: published Frechet distances (FID) and inception scores are of TensorFlow's Inception
-        of 2015 with another resizing, so numbers compare only with numbers of this class.
+    Deviations: published Frechet distances (FID) and inception scores use TensorFlow's Inception of
+        2015 with another resizing, so results are comparable only with results of this class.
     """
 
     resized: ClassVar[str] = f"resized to {SIDE} x {SIDE}, bilinear, antialiased"
@@ -41,14 +41,14 @@ class Inception(nn.Module):
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
         models = _optional_imports.torchvision().models
-        # Its own transformation is from ImageNet's scale to [-1, 1], where our images are already.
+        # Its transformation maps ImageNet's scale to [-1, 1]; our images are in [-1, 1] already.
         net = models.inception_v3(weights=None, transform_input=False, init_weights=False)
         try:
             net.load_state_dict(_state(weights, models))
         except (RuntimeError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(
-                f"weights: expected a state dict of inception_v3 in {weights}: {reason}"
+                f"weights: expected a state dict of inception_v3, got {weights}: {reason}"
             ) from None
         self.head = net.fc
         net.fc = nn.Identity()
@@ -56,16 +56,16 @@ class Inception(nn.Module):
         self.net = net.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (N, 2048) of images (N, 1 or 3, H, W) in [-1, 1]."""
+        """Compute features (N, 2048) of images (N, 1 or 3, H, W) in [-1, 1]."""
         if images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(
-                f"images: expected (N, 1 or 3, H, W) in [-1, 1], got {describe(images)}"
+                f"images: expected (N, 1 or 3, H, W) in [-1, 1], got {describe_value(images)}"
             )
         large = interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
         return self.net(large.expand(-1, 3, -1, -1))
 
     def logits(self, features: Tensor) -> Tensor:
-        """Logits (N, 1000) of ImageNet's classes, from features (N, 2048): what the inception score takes."""
+        """Compute logits (N, 1000) of ImageNet's classes from features (N, 2048)."""
         return self.head(features)
 
 
@@ -83,5 +83,6 @@ def _state(weights: str | Path | None, models: Any) -> dict[str, Tensor]:
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise FileNotFoundError(
-            f"weights: torchvision's Inception-v3 is not at hand and cannot be downloaded ({reason}); pass a file"
+            "weights: expected torchvision's Inception-v3 in its cache, got no file, and "
+            f"downloading it failed ({reason}); pass a file"
         ) from None

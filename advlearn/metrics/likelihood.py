@@ -1,4 +1,4 @@
-"""Parzen-window log-likelihood of held-out data under samples of a generator."""
+"""Parzen-window log-likelihood of held-out data under a generator's samples."""
 
 import math
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from advlearn.metrics._checks import pair
 
 
 def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tensor:
-    r"""Mean log density of the test data under a Gaussian kernel density estimate on the samples.
+    r"""Compute the mean log-density of test data under a kernel density estimate on samples.
 
-    log p(t) = log mean_n N(t; x_n, h^2 I), in nats.
+    .. math:: \log p(t) = \log \frac1N \sum_n N(t; x_n, h^2 I)
 
     Use it to compare with published tables, not to choose a model: in more than a few dimensions
     the estimate is far from the model's likelihood, ranks models in another order, and can rate
-    k-means centres above samples of the true distribution.
+    k-means centres higher than samples of the true distribution.
 
     Args:
         samples: Float (N, d), drawn from the model.
-        test: Float (M, d), data that the bandwidth was not chosen on.
+        test: Float (M, d), data that did not serve to choose the bandwidth.
         bandwidth: Standard deviation h of the kernel, positive, in the units of the data.
 
     Returns:
@@ -53,20 +53,20 @@ def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tenso
 
 
 def kde_bandwidth(samples: Tensor, validation: Tensor, grid: Sequence[float]) -> float:
-    r"""Bandwidth of `grid` with the highest log-likelihood of the validation data, argmax_h log p_h(v).
+    r"""Choose the bandwidth with the highest log-likelihood of validation data.
 
     Args:
         samples: Float (N, d), drawn from the model.
-        validation: Float (M, d), data apart from the test data.
+        validation: Float (M, d), data disjoint from the test data.
         grid: Candidate bandwidths, positive, in the units of the data; ten on a log scale is usual.
 
     Returns:
-        One of `grid`, the earliest of equals. An end of the grid says that the grid should reach
-        further.
+        One of `grid`, the first of equally good ones. If it is an end of the grid, use a wider
+        grid.
 
     Raises:
         TypeError: Not float tensors.
-        ValueError: An empty grid, and as `kde_log_likelihood`.
+        ValueError: An empty grid, or as `kde_log_likelihood`.
 
     Example:
         >>> x = torch.linspace(-1.0, 1.0, 50)[:, None]

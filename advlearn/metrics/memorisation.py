@@ -1,21 +1,21 @@
-"""Whether samples are copies of the training set: how near they come to it, against how near other real ones do."""
+"""Detect samples that copy training data, by their distances to the training set."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
+from advlearn.core.checks import check_number, describe_value
 from advlearn.functional.distances import distance_blocks
-from advlearn.metrics._checks import describe, pair, rows
+from advlearn.metrics._checks import pair, rows
 
 
 class Nearest(NamedTuple):
-    """The nearest row of another set, or the k nearest.
+    """Hold the nearest row of another set, or the k nearest.
 
     Attributes:
         distances: Float64 (N,) or (N, k), Euclidean, in the units of the features.
-        indices: Int64 (N,) or (N, k), place of that row in the other set.
+        indices: Int64 (N,) or (N, k), index of that row in the other set.
     """
 
     distances: Tensor
@@ -23,14 +23,14 @@ class Nearest(NamedTuple):
 
 
 class Memorisation(NamedTuple):
-    """Samples and held-out data, each by how near it comes to the training set.
+    """Compare how close samples and held-out data are to the training set.
 
     Attributes:
-        copies: Float64 scalar in [0, 1], share of samples nearer to a training sample than all but
-            a share `level` of the held-out data are: near `level` where nothing was copied.
-        nearer: Float64 scalar in [0, 1], how often a sample is nearer to the training set than
-            held-out data is, ties counted half: 0.5 where nothing was copied, towards 1 for copies.
-        nearest: The nearest training sample of each sample, for a picture.
+        copies: Float64 scalar in [0, 1], fraction of samples closer to a training sample than the
+            quantile `level` of the held-out data: about `level` where nothing is copied.
+        nearer: Float64 scalar in [0, 1], probability that a sample is closer to the training set
+            than held-out data, ties counted half: 0.5 where nothing is copied, near 1 for copies.
+        nearest: The nearest training sample of each sample, for plots.
     """
 
     copies: Tensor
@@ -43,10 +43,10 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
 
     Args:
         samples: Float (N, d), features of samples, or the samples as vectors.
-        train: Float (M, d), the training set likewise, on the device of `samples`.
+        train: Float (M, d), the same features of the training set, on the device of `samples`.
 
     Returns:
-        Distances and places; of training samples that are equally near, the first.
+        Distances and indices; the first of equally near training samples.
 
     Raises:
         TypeError: Not float tensors.
@@ -59,8 +59,7 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
     first, second = pair(("samples", "train"), samples, train)
     best = first.new_full((len(first),), torch.inf)
     place = torch.zeros(len(first), dtype=torch.int64, device=first.device)
-    # Blocks of the training set, the larger one as a rule, so that a block's preparation is of the
-    # smaller.
+    # Blocks of the training set, which is usually larger, so that the work per block is small.
     for here, block in distance_blocks(second, first):
         least = block.min(0)
         place = torch.where(least.values < best, least.indices + here.start, place)
@@ -69,15 +68,15 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
 
 
 def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
-    """Find the k nearest training samples of each sample, the nearest first.
+    """Find the k nearest training samples of each sample, in order of distance.
 
     Args:
         samples: Float (N, d), features of samples, or the samples as vectors.
-        train: Float (M, d), the training set likewise, on the device of `samples`.
-        k: How many, at most M.
+        train: Float (M, d), the same features of the training set, on the device of `samples`.
+        k: Number of neighbours, at most M.
 
     Returns:
-        Distances and places, (N, k).
+        Distances and indices, (N, k).
 
     Raises:
         TypeError: Not float tensors.
@@ -99,27 +98,30 @@ def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
     )
     for here, block in distance_blocks(second, first):
         places = torch.arange(here.start, here.stop, device=first.device).expand(len(first), -1)
-        both, their = torch.cat([best, block.T], 1), torch.cat([place, places], 1)
-        best, kept = both.topk(min(k, both.shape[1]), 1, largest=False)
-        place = their.gather(1, kept)
+        distances, indices = torch.cat([best, block.T], 1), torch.cat([place, places], 1)
+        best, kept = distances.topk(min(k, distances.shape[1]), 1, largest=False)
+        place = indices.gather(1, kept)
     return Nearest(best, place)
 
 
 def memorisation(
     samples: Tensor, train: Tensor, held_out: Tensor, level: float = 0.01
 ) -> Memorisation:
-    r"""Compare the distances of samples to the training set with those of data that was held out.
+    r"""Compare the distances of samples and of held-out data to the training set.
 
-    .. math:: nearer = P(d(s) < d(h)) + \tfrac12 P(d(s) = d(h)), \qquad d(v) = \min_{t \in train} \|v - t\|
+    .. math::
+        nearer = P(d(s) < d(h)) + \tfrac12 P(d(s) = d(h)),
+        \qquad d(v) = \min_{t \in train} \|v - t\|
 
     Args:
         samples: Float (N, d), features of samples, or the samples as vectors.
-        train: Float (M, d), the training set likewise, on the device of `samples`.
-        held_out: Float (K, d), data of the same law that was not trained on, likewise.
-        level: Share of held-out data that is taken for copies.
+        train: Float (M, d), the same features of the training set, on the device of `samples`.
+        held_out: Float (K, d), the same features of data from the same distribution that is not
+            in the training set.
+        level: Quantile of the held-out distances below which a sample counts as a copy.
 
     Returns:
-        The two shares, and the nearest training samples.
+        Both measures and the nearest training samples.
 
     Raises:
         TypeError: Not float tensors.
@@ -132,22 +134,23 @@ def memorisation(
         (1.0, 1.0)
 
     Reference: Meehan, Chaudhuri, Dasgupta, "A Non-Parametric Test to Detect Data-Copying in
-    Generative Models", 2020, section 3 (the statistic of the Mann-Whitney test, over all of space
-    at once).
+    Generative Models", 2020, section 3 (the statistic of the Mann-Whitney test, over the whole
+    space).
 
-    Deviations: the share of pairs itself, not its z-score, so that values do not grow with the
+    Deviations: the fraction of pairs instead of its z-score, so that values do not grow with the
     number of samples.
     """
     check_number("level", level, low=0, high=1, open_low=True)
     other = rows("held_out", held_out)
     if other.shape[1] != samples.shape[-1]:
         raise ValueError(
-            f"held_out: expected {samples.shape[-1]} columns as in samples, got {describe(held_out)}"
+            f"held_out: expected {samples.shape[-1]} columns like samples, "
+            f"got {describe_value(held_out)}"
         )
-    ours, theirs = nearest(samples, train), nearest(held_out, train).distances.sort().values
-    below = torch.searchsorted(theirs, ours.distances, right=False)
-    above = len(theirs) - torch.searchsorted(theirs, ours.distances, right=True)
-    ties = len(theirs) - below - above
-    shares = (above + ties / 2) / len(theirs)
-    copies = (ours.distances < torch.quantile(theirs, level)).double().mean()
-    return Memorisation(copies, shares.double().mean(), ours)
+    closest, reference = nearest(samples, train), nearest(held_out, train).distances.sort().values
+    below = torch.searchsorted(reference, closest.distances, right=False)
+    above = len(reference) - torch.searchsorted(reference, closest.distances, right=True)
+    ties = len(reference) - below - above
+    shares = (above + ties / 2) / len(reference)
+    copies = (closest.distances < torch.quantile(reference, level)).double().mean()
+    return Memorisation(copies, shares.double().mean(), closest)

@@ -1,4 +1,4 @@
-"""Which modes of a known mixture, or which classes, a generator reaches."""
+"""Coverage of the modes of a known mixture, or of the classes of a data set."""
 
 import math
 from typing import NamedTuple
@@ -6,17 +6,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
+from advlearn.core.checks import check_count, check_number, describe_value
 from advlearn.functional.distances import distance_blocks
-from advlearn.metrics._checks import count, describe, pair
+from advlearn.metrics._checks import pair
 
 
 class ModeReport(NamedTuple):
-    """Coverage of the modes of a mixture.
+    """Hold the coverage of the modes of a mixture.
 
     Attributes:
         modes: Number of modes with at least one high-quality sample.
-        high_quality: Share of the samples that are of high quality, in [0, 1].
+        high_quality: Fraction of the samples that are of high quality, in [0, 1].
         reverse_kl: KL(q || uniform) in nats, q the distribution of the high-quality samples over
             the modes.
         counts: High-quality samples of each mode, int64 (K,).
@@ -29,7 +29,7 @@ class ModeReport(NamedTuple):
 
 
 class ClassReport(NamedTuple):
-    """Coverage of the classes of a data set.
+    """Hold the coverage of the classes of a data set.
 
     Attributes:
         modes: Number of classes with at least one sample.
@@ -45,13 +45,13 @@ class ClassReport(NamedTuple):
 def mode_report(
     samples: Tensor, centres: Tensor, sigma: float, threshold: float = 3.0
 ) -> ModeReport:
-    r"""Mode coverage of samples of a mixture with known, isotropic, equally likely modes.
+    r"""Compute the coverage of the known, isotropic, equally likely modes of a mixture.
 
     A sample belongs to its nearest centre, and is of high quality when its Euclidean distance to
     that centre is at most threshold * sigma. Only high-quality samples are counted: with n_k of
     them at mode k and q_k = n_k / sum n, reverse_kl = sum_k q_k log(K q_k), where 0 log 0 = 0. A
-    sample far from every mode lowers `high_quality` alone. Where no sample is of high quality q
-    does not exist, and reverse_kl is log K, the value of all samples at one mode.
+    sample far from every mode lowers only `high_quality`. Where no sample is of high quality, q is
+    undefined, and reverse_kl is log K, the value for all samples at one mode.
 
     In two dimensions a perfect generator has a high_quality of 1 - exp(-threshold^2 / 2): 0.989 at
     3. Its reverse_kl is not 0 but about (K - 1) / (2 N), 0.005 for 25 modes and 2500 samples.
@@ -81,7 +81,8 @@ def mode_report(
     NeurIPS 2018, section 4.1, and for modes and quality Srivastava et al., "VEEGAN", NeurIPS 2017.
 
     Deviations: KL to the uniform distribution over the modes, not to the histogram of a real
-    sample. The counting is that of the PacGAN authors' code, which leaves the boundary itself out.
+    sample. The counting is that of the PacGAN authors' code, except for samples on the boundary,
+    which that code excludes.
     """
     points, means = pair(("samples", "centres"), samples, centres)
     check_number("sigma", sigma, low=0.0, open_low=True)
@@ -100,7 +101,9 @@ def mode_report(
 
 
 def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -> ClassReport:
-    r"""Mode coverage of samples that a classifier has labelled, as for the 1000 modes of Stacked MNIST.
+    r"""Compute the coverage of classes by samples that a classifier has labelled.
+
+    An example is the 1000 modes of Stacked MNIST.
 
     With n_k of N samples in class k and q_k = n_k / N, reverse_kl = sum_k q_k log(q_k / p_k), 0 log
     0 = 0. Even for N samples of p itself it is about (K - 1) / (2 N): 0.019 for the usual 1000
@@ -116,8 +119,8 @@ def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -
         The report.
 
     Raises:
-        TypeError: `labels` is no integer tensor, or `target` no float tensor.
-        ValueError: A wrong shape, a label out of range, or a `target` that is no distribution.
+        TypeError: `labels` is not an integer tensor, or `target` not a float tensor.
+        ValueError: A wrong shape, a label out of range, or a `target` that is not a distribution.
 
     Example:
         >>> report = class_report(torch.tensor([0, 0, 2, 2]), n_classes=4)
@@ -127,12 +130,15 @@ def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -
     Reference: Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, section 3.3.1;
     Lin et al., "PacGAN", NeurIPS 2018, section 4.2 (1000 classes, 26 000 samples).
     """
-    count("n_classes", n_classes)
+    check_count("n_classes", n_classes)
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
-        raise TypeError(f"labels: expected an integer tensor of shape (N,), got {describe(labels)}")
+        raise TypeError(
+            f"labels: expected an integer tensor of shape (N,), got {describe_value(labels)}"
+        )
     if labels.ndim != 1 or labels.numel() == 0:
         raise ValueError(
-            f"labels: expected an integer tensor of shape (N,), N at least 1, got {describe(labels)}"
+            "labels: expected an integer tensor of shape (N,), N at least 1, "
+            f"got {describe_value(labels)}"
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= n_classes:
@@ -148,11 +154,13 @@ def _target(target: Tensor | None, counts: Tensor) -> Tensor:
         return torch.full_like(counts, 1, dtype=torch.float64) / counts.numel()
     if not isinstance(target, Tensor) or not target.is_floating_point():
         raise TypeError(
-            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
+            f"target: expected a float tensor of shape ({counts.numel()},), "
+            f"got {describe_value(target)}"
         )
     if target.shape != counts.shape:
         raise ValueError(
-            f"target: expected a float tensor of shape ({counts.numel()},), got {describe(target)}"
+            f"target: expected a float tensor of shape ({counts.numel()},), "
+            f"got {describe_value(target)}"
         )
     p = target.detach().to(counts.device, torch.float64)
     if not bool((p >= 0).all()) or abs(float(p.sum()) - 1.0) > 1e-4:
@@ -164,5 +172,5 @@ def _target(target: Tensor | None, counts: Tensor) -> Tensor:
 
 def _reverse_kl(counts: Tensor, p: Tensor) -> float:
     q = counts.double() / counts.sum()
-    seen = q > 0
-    return float((q[seen] * (q[seen] / p[seen]).log()).sum().clamp_min(0.0))
+    positive = q > 0
+    return float((q[positive] * (q[positive] / p[positive]).log()).sum().clamp_min(0.0))

@@ -1,28 +1,25 @@
-"""How well the codes of an encoder fill their prior, and nothing else."""
+"""Agreement of an encoder's codes with their prior."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from advlearn.core.checks import check_count
 from advlearn.functional.distances import median_distance
-from advlearn.metrics._checks import count, pair, rows
+from advlearn.metrics._checks import pair, rows
 from advlearn.metrics.coverage import precision_recall
 from advlearn.metrics.two_sample import mmd
 
-# Bandwidths in units of the prior's median distance; the report has the mean over this mixture.
-MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
-MIXTURE = len(MULTIPLES)
-
 
 class PosteriorReport(NamedTuple):
-    """The aggregated posterior against the prior.
+    """Compare the aggregated posterior with the prior.
 
     Attributes:
         mmd: Float64 scalar, unbiased estimate of the squared maximum mean discrepancy; may be
             negative.
-        holes: Float64 scalar in [0, 1], share of the prior's mass that is far from every code.
-        strays: Float64 scalar in [0, 1], share of the codes that are far from the prior's mass.
+        holes: Float64 scalar in [0, 1], fraction of the prior's mass that is far from every code.
+        strays: Float64 scalar in [0, 1], fraction of the codes far from the prior's mass.
     """
 
     mmd: Tensor
@@ -33,17 +30,18 @@ class PosteriorReport(NamedTuple):
 def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorReport:
     r"""Compare codes of data with draws of the prior.
 
-    A hole is where the prior says that a code may be and no sample has one: what is decoded there
-    was never trained. A draw lies in one if it is within no ball that reaches from a code to its
-    k-th nearest other code; for strays the two sets change places. So they are one less the recall
-    and the precision of Kynkaanniemi et al. 2019, with the prior as the real side. Two equal laws
-    do not give zero: put two sets of draws of the prior in for the floor.
+    A hole is a region where the prior has mass and the data has no code, so that its decoded
+    samples were never trained. A draw of the prior lies in a hole if it is outside every ball that
+    reaches from a code to its k-th nearest other code. For strays the two sets swap roles. Holes
+    and strays are therefore 1 - recall and 1 - precision of Kynkaanniemi et al. 2019, with the
+    prior as the real data. Equal distributions do not give zero: compare two sets of draws of the
+    prior to find the lowest value to expect.
 
     Args:
         codes: Float (N, d), draws of q(z | x) for N samples x, N above k.
         prior: Float (M, d), draws of the prior, M above k, on the device of `codes`; M = N is
             usual.
-        k: Neighbour that sets the radius. Values depend on k and N: compare at equal ones.
+        k: Neighbour that sets the radius. Values depend on k and N: compare only at equal k and N.
 
     Returns:
         Squared MMD (rbf mixture, bandwidths from the prior's median distance), holes and strays.
@@ -62,19 +60,19 @@ def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorRepor
     Tolstikhin et al., "Wasserstein Auto-Encoders", 2018, section 3 (MMD of the aggregated
     posterior).
     """
-    first, second = pair(("codes", "prior"), codes, prior, at_least=count("k", k) + 1)
+    first, second = pair(("codes", "prior"), codes, prior, at_least=check_count("k", k) + 1)
     within = precision_recall(second, first, k)
     return PosteriorReport(
-        mmd(first, second, bandwidths=_lengths(second)) / MIXTURE,
-        1 - within.recall,
-        1 - within.precision,
+        mmd(first, second, bandwidths=_bandwidths(second)), 1 - within.recall, 1 - within.precision
     )
 
 
 def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
-    r"""Mutual information of a discrete code with the class, from the posteriors of labelled samples.
+    r"""Compute the mutual information of a discrete code and the class of labelled samples.
 
-    .. math:: I = \sum_{c, y} p(c, y) \log \frac{p(c, y)}{p(c)\,p(y)}, \qquad p(c, y) = \frac1N \sum_{y_n = y} q(c|x_n)
+    .. math::
+        I = \sum_{c, y} p(c, y) \log \frac{p(c, y)}{p(c)\,p(y)},
+        \qquad p(c, y) = \frac1N \sum_{y_n = y} q(c|x_n)
 
     Args:
         posterior: Float (N, C), probabilities q(c | x_n) of the codes; each row sums to one.
@@ -84,8 +82,8 @@ def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
         Float64 scalar in nats, from 0 to the entropy of the classes.
 
     Raises:
-        TypeError: `posterior` is no float tensor.
-        ValueError: Wrong shapes, rows that are no probabilities, or labels of another length.
+        TypeError: `posterior` is not a float tensor.
+        ValueError: Wrong shapes, rows that are not probabilities, or labels of another length.
 
     Example:
         >>> round(mutual_information(torch.eye(4), torch.tensor([0, 0, 1, 1])).item(), 4)
@@ -93,7 +91,12 @@ def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
     """
     p = rows("posterior", posterior, dims="(N, C)")
     if bool((p < 0).any()) or not torch.allclose(p.sum(1), torch.ones_like(p[:, 0]), atol=1e-4):
-        raise ValueError("posterior: expected rows of probabilities that sum to 1")
+        sums = p.sum(1)
+        raise ValueError(
+            "posterior: expected rows of probabilities that sum to 1, got sums from "
+            f"{float(sums.min()):g} to {float(sums.max()):g} and a smallest value of "
+            f"{float(p.min()):g}"
+        )
     if labels.shape != p.shape[:1] or labels.is_floating_point():
         raise ValueError(
             f"labels: expected {len(p)} integers, got {tuple(labels.shape)} {labels.dtype}"
@@ -104,8 +107,8 @@ def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
     return torch.where(joint > 0, joint * (joint / independent).log(), 0.0).sum()
 
 
-def _lengths(prior: Tensor) -> list[float]:
-    """Bandwidths from the prior alone, so that the distances of two encoders from it compare."""
+def _bandwidths(prior: Tensor) -> list[float]:
+    """Compute bandwidths from the prior only, so that distances of two encoders are comparable."""
     half = len(prior) // 2
     median = median_distance(prior[:half], prior[half:])
-    return [median * factor for factor in MULTIPLES]
+    return [median * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]

@@ -1,7 +1,7 @@
-"""Measures of a transfer from a source domain to a target one, three of them without a target label.
+"""Measures of transfer from a source domain to a target domain, with and without target labels.
 
-Samples and labels may be tensors or numpy arrays. What scikit-learn fits is seeded and leaves its
-global random state alone.
+Samples and labels may be tensors or numpy arrays. Models of scikit-learn are seeded and do not
+change its global random state.
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
-from advlearn.metrics._checks import describe, pair, rows
+from advlearn.core.checks import check_number, describe_value
+from advlearn.metrics._checks import pair, rows
 
 _BLOCK = 2**22  # similarities held at once
 
@@ -19,10 +19,12 @@ _BLOCK = 2**22  # similarities held at once
 def proxy_a_distance(
     source: Tensor | np.ndarray, target: Tensor | np.ndarray, *, seed: int = 0
 ) -> float:
-    r"""Proxy A-distance of two domains, 2 (1 - 2 e), with e the error of a linear classifier that tells them apart.
+    r"""Compute the proxy A-distance of two domains, from a classifier that distinguishes them.
 
-    A logistic regression on standardised features is fitted to one random half of each domain; e is
-    its error on the other half, the mean of the two domains' errors, so their sizes need not agree.
+    .. math:: d_A = 2 (1 - 2 e)
+
+    A logistic regression on standardised features is fitted to one random half of each domain. Its
+    error e on the other half is the mean of the two domains' errors, so their sizes may differ.
 
     Args:
         source: Float (N, d), features of the source, N at least 4.
@@ -30,11 +32,11 @@ def proxy_a_distance(
         seed: Seed of the halves.
 
     Returns:
-        About 0 for domains that cannot be told apart (by chance a little below), 2 for ones that
-        always can.
+        About 0 for domains that cannot be distinguished (by chance slightly below), 2 for domains
+        that can be separated without error.
 
     Raises:
-        TypeError: No float data.
+        TypeError: Not float data.
         ValueError: Wrong shapes, too few samples, or values that are not finite.
 
     Example:
@@ -43,9 +45,9 @@ def proxy_a_distance(
         2.0
 
     Reference: Ben-David et al., "Analysis of Representations for Domain Adaptation", NeurIPS 2007;
-    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016 (on learnt features).
+    Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016 (on learned features).
 
-    Deviations: a logistic regression (C = 1) in place of the two papers' Huber loss and support
+    Deviations: a logistic regression (C = 1) instead of the two papers' Huber loss and support
     vector machine.
     """
     first, second = pair(("source", "target"), _tensor(source), _tensor(target), at_least=4)
@@ -59,38 +61,38 @@ def proxy_a_distance(
         ]
     )
     fitted = np.setdiff1d(np.arange(len(x)), held_out)
-    guess = _classify(x[fitted], domain[fitted], x[held_out], balanced=True)
+    predicted = _classify(x[fitted], domain[fitted], x[held_out], balanced=True)
     truth = domain[held_out]
-    error = float(np.mean([(guess[truth == side] != side).mean() for side in (0, 1)]))
+    error = float(np.mean([(predicted[truth == side] != side).mean() for side in (0, 1)]))
     return 2.0 * (1.0 - 2.0 * error)
 
 
 def accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
-    """Share of samples whose class is predicted; on the target domain, the target accuracy.
+    """Compute the fraction of samples whose class is predicted correctly.
 
     Args:
-        predictions: Classes, integer (N,), or scores of the K classes, float (N, K), the largest of
-            which counts; `features(model, images)` computes the latter in batches.
+        predictions: Classes, integer (N,), or scores of the K classes, float (N, K), of which the
+            largest counts; `features(model, images)` computes scores in batches.
         labels: True classes, integer (N,).
 
     Returns:
         In [0, 1].
 
     Raises:
-        TypeError: Predictions that are neither, or labels that are no integers.
-        ValueError: Wrong shapes, scores that are not finite, or labels that are no class of the
-        scores.
+        TypeError: Predictions of another type, or labels that are not integers.
+        ValueError: Wrong shapes, scores that are not finite, or labels outside the classes of the
+            scores.
 
     Example:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         0.5
     """
-    guess, truth, _ = _classes(predictions, labels)
-    return float((guess == truth).double().mean())
+    predicted, truth, _ = _classes(predictions, labels)
+    return float((predicted == truth).double().mean())
 
 
 def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> Tensor:
-    """Share of each class's samples whose class is predicted (the recall of each class).
+    """Compute the recall of each class: the fraction of its samples predicted correctly.
 
     Args:
         predictions: Classes, integer (N,), or scores, float (N, K); see `accuracy`.
@@ -98,7 +100,7 @@ def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.nda
 
     Returns:
         Float64 (K,), NaN for a class without samples. Without scores K is one more than the largest
-        class seen. Its `nanmean()` is the mean per-class accuracy.
+        class. Its `nanmean()` is the mean per-class accuracy.
 
     Raises:
         TypeError: As `accuracy`.
@@ -108,17 +110,19 @@ def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.nda
         >>> per_class_accuracy(torch.tensor([0, 1, 1, 1]), torch.tensor([0, 0, 1, 1]))
         tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    guess, truth, classes = _classes(predictions, labels)
-    right = torch.bincount(truth[guess == truth], minlength=classes).double()
+    predicted, truth, classes = _classes(predictions, labels)
+    right = torch.bincount(truth[predicted == truth], minlength=classes).double()
     return right / torch.bincount(truth, minlength=classes)
 
 
 def information_maximisation(logits: Tensor | np.ndarray) -> float:
-    r"""Information-maximisation validator, H(mean_n p_n) - mean_n H(p_n), without labels: higher is better.
+    r"""Compute the information-maximisation validator, which needs no labels; higher is better.
+
+    .. math:: H(\bar p) - \frac1N \sum_n H(p_n)
 
     With p_n the softmax of the logits of target sample n and H the entropy in nats, this is the
-    mutual information of samples and predicted classes: large where predictions are sure and spread
-    over the classes.
+    mutual information of samples and predicted classes. It is large where predictions are confident
+    and spread over the classes.
 
     Args:
         logits: Float (N, K), scores of the target samples.
@@ -127,7 +131,7 @@ def information_maximisation(logits: Tensor | np.ndarray) -> float:
         In [0, log K].
 
     Raises:
-        TypeError: No float data.
+        TypeError: Not float data.
         ValueError: A wrong shape, or values that are not finite.
 
     Example:
@@ -144,23 +148,23 @@ def information_maximisation(logits: Tensor | np.ndarray) -> float:
 
 
 def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float = 0.05) -> float:
-    r"""Soft neighbourhood density, the mean entropy of each sample's neighbours, without labels: higher is better.
+    r"""Compute the soft neighbourhood density, which needs no labels; higher is better.
 
-    With z_n the softmax of the logits of target sample n, scaled to length 1, sample n has sample m
-    != n for a neighbour with probability P_nm = softmax_m(z_n z_m / temperature); the figure is the
-    mean over n of the entropy of P_n, in nats. It is large where samples lie in dense clusters, and
-    also where all are predicted alike: log(N - 1).
+    With z_n the softmax of the logits of target sample n, scaled to length 1, sample m != n is
+    a neighbour of sample n with probability P_nm = softmax_m(z_n z_m / temperature). The density is
+    the mean over n of the entropy of P_n, in nats. It is large where samples lie in dense clusters,
+    and also where all predictions are equal: log(N - 1).
 
     Args:
-        logits: Float (N, K), scores of the target samples, N at least 2. Values with different N do
-            not compare.
-        temperature: Positive; the authors' 0.05.
+        logits: Float (N, K), scores of the target samples, N at least 2. Values of different N are
+            not comparable.
+        temperature: Positive; 0.05 in the paper.
 
     Returns:
         In [0, log(N - 1)].
 
     Raises:
-        TypeError: No float data.
+        TypeError: Not float data.
         ValueError: A wrong shape, values that are not finite, or a temperature that is not
         positive.
 
@@ -177,8 +181,7 @@ def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float =
     total, block = 0.0, max(1, _BLOCK // len(z))
     for start in range(0, len(z), block):
         similarity = z[start : start + block] @ z.T / temperature
-        # A sample is no neighbour of its own. A finite value far below the others keeps p log p
-        # free of NaN.
+        # A sample is not its own neighbour; a finite low value avoids NaN in p log p.
         similarity.diagonal(start).fill_(-1e6 / temperature)
         log_p = similarity.log_softmax(dim=1)
         total -= float((log_p.exp() * log_p).sum())
@@ -191,24 +194,24 @@ def reverse_validation(
     target: Tensor | np.ndarray,
     target_predictions: Tensor | np.ndarray,
 ) -> float:
-    """Reverse validation, without target labels: higher is better.
+    """Compute the reverse-validation accuracy, which needs no target labels; higher is better.
 
     A logistic regression on standardised features is fitted to the target with its predicted
-    classes; the figure is its accuracy on the labelled source. A model that mixes up classes of the
-    target teaches the reverse classifier wrongly.
+    classes and evaluated on the labelled source. Wrong predictions on the target lower its
+    accuracy.
 
     Args:
-        source: Float (N, d), features of source samples, at best of ones the model was not trained
-            on.
-        source_labels: Their classes, integer (N,).
+        source: Float (N, d), features of source samples, preferably held out from training.
+        source_labels: Classes of the source samples, integer (N,).
         target: Float (M, d), features of target samples.
-        target_predictions: The model's classes of them, integer (M,), or scores, float (M, K).
+        target_predictions: Predicted classes of the target samples, integer (M,), or scores, float
+            (M, K).
 
     Returns:
         In [0, 1].
 
     Raises:
-        TypeError: No float data, or labels that are no integers.
+        TypeError: No float data, or labels that are not integers.
         ValueError: Wrong shapes, or values that are not finite.
 
     Example:
@@ -220,27 +223,27 @@ def reverse_validation(
     (unsupervised selection of hyper-parameters), after Zhong et al., "Cross Validation Framework to
     Choose amongst Models and Datasets for Transfer Learning", ECML 2010.
 
-    Deviations: the papers train the reverse classifier by the method under test, adaptation
-    included; this one is linear and not adapted, so that its cost is that of one small fit.
+    Deviations: the papers train the reverse classifier with the method under test; this one is
+    linear and not adapted, which costs only one small fit.
     """
-    x, away = pair(("source", "target"), _tensor(source), _tensor(target))
+    x, y = pair(("source", "target"), _tensor(source), _tensor(target))
     truth = _labels("source_labels", source_labels, len(x)).cpu().numpy()
-    guess = _predicted("target_predictions", target_predictions, len(away)).cpu().numpy()
-    return float((_classify(away.cpu().numpy(), guess, x.cpu().numpy()) == truth).mean())
+    predicted = _predicted("target_predictions", target_predictions, len(y)).cpu().numpy()
+    return float((_classify(y.cpu().numpy(), predicted, x.cpu().numpy()) == truth).mean())
 
 
 def _classify(
-    x: np.ndarray, y: np.ndarray, asked: np.ndarray, *, balanced: bool = False
+    x: np.ndarray, y: np.ndarray, queries: np.ndarray, *, balanced: bool = False
 ) -> np.ndarray:
-    """Classes of `asked` by a linear classifier of (x, y)."""
+    """Predict the classes of `queries` with a linear classifier fitted to (x, y)."""
     if (y == y[0]).all():
-        return np.full(len(asked), y[0])
+        return np.full(len(queries), y[0])
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     linear = LogisticRegression(max_iter=1000, class_weight="balanced" if balanced else None)
-    return make_pipeline(StandardScaler(), linear).fit(x, y).predict(asked)
+    return make_pipeline(StandardScaler(), linear).fit(x, y).predict(queries)
 
 
 def _tensor(value: Any) -> Any:
@@ -256,11 +259,11 @@ def _labels(name: str, value: Any, samples: int | None = None) -> Tensor:
         or y.is_complex()
         or y.dtype == torch.bool
     ):
-        raise TypeError(f"{name}: expected integers of shape {shape}, got {describe(y)}")
+        raise TypeError(f"{name}: expected integers of shape {shape}, got {describe_value(y)}")
     if y.ndim != 1 or y.numel() == 0 or samples not in (None, len(y)):
-        raise ValueError(f"{name}: expected integers of shape {shape}, got {describe(y)}")
+        raise ValueError(f"{name}: expected integers of shape {shape}, got {describe_value(y)}")
     if int(y.min()) < 0:
-        raise ValueError(f"{name}: expected classes from 0 on, got {int(y.min())}")
+        raise ValueError(f"{name}: expected classes of at least 0, got {int(y.min())}")
     return y.detach().long()
 
 
@@ -273,14 +276,15 @@ def _predicted(name: str, value: Any, samples: int | None = None) -> Tensor:
 
 
 def _classes(predictions: Any, labels: Any) -> tuple[Tensor, Tensor, int]:
-    """Predicted and true classes, and how many classes there are."""
+    """Return predicted classes, true classes and the number of classes."""
     truth = _labels("labels", labels)
-    guess = _predicted("predictions", predictions, len(truth)).to(truth.device)
+    predicted = _predicted("predictions", predictions, len(truth)).to(truth.device)
     scores = _tensor(predictions)
     if not scores.is_floating_point():
-        return guess, truth, int(torch.maximum(guess.max(), truth.max())) + 1
+        return predicted, truth, int(torch.maximum(predicted.max(), truth.max())) + 1
     if int(truth.max()) >= scores.shape[1]:
         raise ValueError(
-            f"labels: expected classes in [0, {scores.shape[1]}) as scored, got {int(truth.max())}"
+            f"labels: expected classes in [0, {scores.shape[1]}), the columns of the scores, "
+            f"got {int(truth.max())}"
         )
-    return guess, truth, scores.shape[1]
+    return predicted, truth, scores.shape[1]

@@ -6,9 +6,9 @@ import warnings
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_number
+from advlearn.core.checks import check_count, check_number
 from advlearn.functional.distances import distance_matrix
-from advlearn.metrics._checks import count, pair, rows
+from advlearn.metrics._checks import pair, rows
 
 _SHRINK = 0.7  # of epsilon from one annealing step to the next
 _CHECK = 10  # iterations between two looks at the value
@@ -73,7 +73,7 @@ def sinkhorn_divergence(
     check_number("epsilon", epsilon, low=0.0, open_low=True)
     check_number("p", p, low=1.0)
     check_number("tolerance", tolerance, low=0.0, open_low=True)
-    count("max_iterations", max_iterations)
+    check_count("max_iterations", max_iterations)
     if temperature is None:
         # Equal samples have no scale; any small temperature serves.
         temperature = epsilon * float((distance_matrix(first, first) ** p).mean()) or epsilon
@@ -184,7 +184,7 @@ def sliced_wasserstein(
     """
     first, second = pair(("x", "y"), x, y)
     check_number("p", p, low=1.0)
-    directions = _directions(first.shape[1], count("projections", projections), seed).to(
+    directions = _directions(first.shape[1], check_count("projections", projections), seed).to(
         first.device
     )
     return _line_cost(directions @ first.T, directions @ second.T, p).mean() ** (1.0 / p)

@@ -1,9 +1,10 @@
-"""Pictures of what a player has learnt, each written to one PNG file: tables of images, features as points."""
+"""Plots of a trained model as PNG files: tables of images and scatter plots of features."""
 
 from advlearn.plots.before_after import before_after
+from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings, embedding, plane
 from advlearn.plots.image_table import image_table, pixels
-from advlearn.plots.interpolation import interpolation, spherical
+from advlearn.plots.interpolation import interpolation, redrawn, spherical
 from advlearn.plots.latent_plots import LatentPlots, latent_plots
 from advlearn.plots.mixing import mixing
 from advlearn.plots.nearest_training_images import nearest_training_images
@@ -11,6 +12,7 @@ from advlearn.plots.traversal import traversal, varied
 from advlearn.plots.truncation import truncation
 
 __all__ = [
+    "BeforeAfterPlot",
     "Embeddings",
     "LatentPlots",
     "before_after",
@@ -22,6 +24,7 @@ __all__ = [
     "nearest_training_images",
     "pixels",
     "plane",
+    "redrawn",
     "spherical",
     "traversal",
     "truncation",

@@ -1,4 +1,4 @@
-"""What went in, what came out, what should have come out."""
+"""A table of inputs, outputs and targets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,21 +10,21 @@ from advlearn.plots.image_table import image_table
 
 
 def before_after(columns: Mapping[str, Tensor], path: str | Path) -> Path:
-    """Draw one row for each sample and one column for each stage, such as ``"input"``, ``"output"`` and ``"truth"``.
+    """Draw one row for each sample and one column for each stage, such as input and output.
 
-    Grey stages stand beside colour ones, and small ones are enlarged to the largest by a whole
-    factor, pixel for pixel.
+    Grey and colour stages may be mixed. Small images are enlarged to the largest by a whole factor.
 
     Args:
-        columns: Heading of each column to its images (N, 1 or 3, H, W) in [-1, 1]; sides may differ
-            by whole factors.
+        columns: Images (N, 1 or 3, H, W) in [-1, 1] of each column, by its heading; sides may
+            differ by whole factors.
         path: The PNG file.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: Columns of different lengths, or sides that are no whole factors of each other.
+        ValueError: Columns of different lengths, or sides that are not whole multiples of each
+            other.
 
     Example:
         >>> import tempfile
@@ -41,11 +41,11 @@ def before_after(columns: Mapping[str, Tensor], path: str | Path) -> Path:
         if len(shape) != 4 or shape[0] != n or height % shape[2] or width % shape[3]:
             expected = f"({n}, 1 or 3, H, W) with whole factors of H and W up to {(height, width)}"
             raise ValueError(f"columns: expected {name!r} to be {expected}, got {shape}")
-    deep = max(shape[1] for shape in shapes.values())
+    channels = max(shape[1] for shape in shapes.values())
     stages = [
         images.repeat_interleave(height // shape[2], 2)
         .repeat_interleave(width // shape[3], 3)
-        .expand(-1, deep, -1, -1)
+        .expand(-1, channels, -1, -1)
         .cpu()
         for images, shape in zip(columns.values(), shapes.values(), strict=True)
     ]

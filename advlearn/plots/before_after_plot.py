@@ -1,4 +1,4 @@
-"""A picture of inputs and what becomes of them, again and again while a run trains."""
+"""Callback that draws inputs and outputs at regular intervals."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,12 +12,12 @@ from advlearn.training.periodic_plot import PeriodicPlot
 
 @final
 class BeforeAfterPlot(PeriodicPlot):
-    """A table of stages every so many steps and at the end: ``step-00001000.png`` and so on.
+    """Draw a table of stages at regular intervals and at the end: ``step-00001000.png`` and so on.
 
     Args:
-        folder: Where the pictures go.
-        every: Player steps between two pictures.
-        columns: Returns the stages as `before_after` takes them: heading to images.
+        folder: Folder of the files.
+        every: Training steps between two plots.
+        columns: Function that returns the images of each stage by heading, see `before_after`.
 
     Raises:
         ValueError: `every` is not positive.
@@ -37,5 +37,5 @@ class BeforeAfterPlot(PeriodicPlot):
         self.columns = columns
 
     def draw(self, step: int) -> None:
-        """Write the stages."""
+        """Write the table of a step."""
         before_after(self.columns(), self.folder / f"step-{step:08d}.png")

@@ -1,4 +1,4 @@
-"""Features of several domains as points in the plane, where one sees whether they are alike."""
+"""Scatter plots of the features of several domains, to compare their distributions."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,21 +7,21 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
 Points = Mapping[str, Tensor]
 
 
 def plane(points: Points) -> dict[str, Tensor]:
-    """Project all sets of features onto the two directions in which they vary most together.
+    """Project sets of features onto their two joint principal components.
 
     Args:
-        points: Name to float features (N, d); values that are not finite count as zero.
+        points: Float features (N, d) by name; values that are not finite count as zero.
 
     Returns:
-        Name to coordinates (N, 2) on the CPU, about the common mean; the sign is that of each
-        direction's largest coefficient.
+        Coordinates (N, 2) by name, on the CPU and relative to the joint mean. The largest
+        coefficient of each direction is positive.
 
     Raises:
         ValueError: No set, or sets of different widths.
@@ -47,18 +47,18 @@ def plane(points: Points) -> dict[str, Tensor]:
 
 
 def embedding(panels: Mapping[str, Points], path: str | Path) -> Path:
-    """Draw sets of features as a scatter each, panel beside panel.
+    """Draw sets of features as scatter plots in one or more panels.
 
     Args:
-        panels: Heading of each panel to its sets as `plane` takes them; each has a plane of its
-            own.
+        panels: Sets of features of each panel, see `plane`, by heading. Each panel has a separate
+            projection.
         path: The PNG file.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: As `plane`; no panel.
+        ValueError: As `plane`, or no panel.
 
     Example:
         >>> import tempfile
@@ -78,19 +78,19 @@ def embedding(panels: Mapping[str, Points], path: str | Path) -> Path:
             axes.scatter(*flat.numpy().T, s=6, alpha=0.6, linewidths=0, label=name)
         axes.set(title=heading, xticks=[], yticks=[])
         axes.legend()
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=100)
     return path
 
 
 @final
 class Embeddings(PeriodicPlot):
-    """A picture of features every so many steps and at the end: ``step-00001000.png`` and so on.
+    """Draw features at regular intervals and at the end: ``step-00001000.png`` and so on.
 
     Args:
-        folder: Where the pictures go.
-        every: Player steps between two pictures.
-        points: Returns sets of features as `plane` takes them.
+        folder: Folder of the files.
+        every: Training steps between two plots.
+        points: Function that returns sets of features, see `plane`.
 
     Raises:
         ValueError: `every` is not positive.
@@ -107,5 +107,5 @@ class Embeddings(PeriodicPlot):
         self.points = points
 
     def draw(self, step: int) -> None:
-        """Write the picture."""
+        """Write the plot of a step."""
         embedding({f"step {step}": self.points()}, self.folder / f"step-{step:08d}.png")

@@ -1,4 +1,4 @@
-"""Rows and columns of images in one file, with words on the margins."""
+"""Tables of images in one file, with headings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from advlearn.training.samples import grey_levels
 
-# Small images are enlarged by a whole factor until their longer side has about so many pixels.
-TILE = 64
+TILE = 64  # small images are enlarged by a whole factor to about this side, in pixels
 GAP = 2
-LETTERS = 12  # height of the words, in pixels
+LETTERS = 12  # height of the headings, in pixels
 WHITE = 255
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -22,19 +21,19 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 def image_table(
     images: Tensor, path: str | Path, columns: Sequence[str] = (), rows: Sequence[str] = ()
 ) -> Path:
-    """Draw a table of images into a PNG file, pixel for pixel; small ones are enlarged by a whole factor.
+    """Draw a table of images into a PNG file; small images are enlarged by a whole factor.
 
     Args:
-        images: Float images (R, C, 1 or 3, H, W) in [-1, 1], clipped to that.
-        path: The file; its folder is made. It is replaced whole.
-        columns: A heading for each column, or none at all.
-        rows: A word to the left of each row, or none at all.
+        images: Float images (R, C, 1 or 3, H, W), clipped to [-1, 1].
+        path: The file, written atomically; its folder is created.
+        columns: A heading for each column, or an empty sequence.
+        rows: A heading for each row, or an empty sequence.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: Images of another shape, or none; headings of another number.
+        ValueError: Images of another shape, no images, or another number of headings.
         OSError: The file cannot be written.
 
     Example:
@@ -49,13 +48,24 @@ def image_table(
 
     drawn = pixels(images, columns, rows)
     path = Path(path)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         Image.fromarray(drawn).save(file, format="PNG")
     return path
 
 
 def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> Pixels:
-    """The table as one picture: uint8 (height, width, 3); arguments as for `image_table`.
+    """Draw a table of images into an array.
+
+    Args:
+        images: Images, see `image_table`.
+        columns: Headings of the columns.
+        rows: Headings of the rows.
+
+    Returns:
+        The table, uint8 (height, width, 3).
+
+    Raises:
+        ValueError: As `image_table`.
 
     Example:
         >>> import torch
@@ -69,7 +79,7 @@ def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()
             raise ValueError(f"{name}: expected none or {n} headings, got {len(words)}")
     cells = _cells(images)
     side, above = [_written(word) for word in rows], [_written(word) for word in columns]
-    # A heading that is wider than an image widens the columns, so that none is cut.
+    # A heading wider than an image widens the columns.
     height, width = cells.shape[2], max([cells.shape[3], *(word.shape[1] for word in above)])
     left = max((word.shape[1] + 2 * GAP for word in side), default=0)
     top = max((word.shape[0] + GAP for word in above), default=0)
@@ -94,16 +104,16 @@ def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()
 
 
 def _cells(images: Tensor) -> Pixels:
-    """Images as uint8 (R, C, H, W, 3), enlarged."""
+    """Convert images to uint8 (R, C, H, W, 3), enlarged."""
     values = images.detach().float().cpu().numpy()
-    # At least as high as a word.
+    # At least as high as a heading.
     zoom = max(1, TILE // max(values.shape[3:]), -(-(LETTERS + 2 * GAP) // values.shape[3]))
     levels = grey_levels(values, zoom)
     return levels.repeat(3 // levels.shape[2], 2).transpose(0, 1, 3, 4, 2)
 
 
 def _written(word: str) -> Pixels:
-    """A word in black on white, uint8 (height, width, 3)."""
+    """Draw a heading in black on white, uint8 (height, width, 3)."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(LETTERS)

@@ -1,4 +1,4 @@
-"""From one sample to another through the latent space."""
+"""Interpolation between two samples in the latent space."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,24 +11,25 @@ from advlearn.training.rng import isolated
 
 
 def spherical(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
-    r"""Points between vectors on the arc that joins them, ends included.
+    r"""Interpolate between vectors along the arc that joins them, ends included.
 
-    .. math:: z(t) = \frac{\sin((1 - t)\,\omega)}{\sin \omega}\,z_0 + \frac{\sin(t\,\omega)}{\sin \omega}\,z_1,
-        \qquad \omega = \angle(z_0, z_1)
+    .. math::
+        z(t) = \frac{\sin((1 - t)\,\omega)}{\sin \omega}\,z_0
+        + \frac{\sin(t\,\omega)}{\sin \omega}\,z_1, \qquad \omega = \angle(z_0, z_1)
 
-    A normal latent has a length near the root of its size, and so have all points of the arc; those
-    of the straight line are shorter, where a generator has seen nothing.
+    Normal latents of size d have lengths near the square root of d, and so have the points of the
+    arc. Points of the straight line are shorter, and generators are not trained on them.
 
     Args:
         z0: Vectors (N, d).
         z1: Vectors (N, d).
-        steps: How many points, at least 2.
+        steps: Number of points, at least 2.
 
     Returns:
         Points (N, steps, d).
 
     Raises:
-        ValueError: Vectors of two shapes, or fewer than two steps.
+        ValueError: Vectors of different shapes, or fewer than two steps.
 
     Example:
         >>> spherical(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 3)[0, 1]
@@ -37,11 +38,12 @@ def spherical(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
     Reference: Shoemake, "Animating Rotation with Quaternion Curves", 1985, section 3.3; White,
         "Sampling Generative Networks", 2016, section 2.1.
 
-    Deviations: vectors on one line, for which the arc is not defined, are joined by it.
+    Deviations: the arc is not defined for collinear vectors, which are joined by a line.
     """
     if z0.ndim != 2 or z0.shape != z1.shape:
         raise ValueError(
-            f"z1: expected vectors (N, d) of the shape of z0, got {tuple(z1.shape)} and {tuple(z0.shape)}"
+            f"z1: expected vectors (N, d) of the shape {tuple(z0.shape)} of z0, "
+            f"got {tuple(z1.shape)}"
         )
     if steps < 2:
         raise ValueError(f"steps: expected at least 2, got {steps}")
@@ -50,15 +52,21 @@ def spherical(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
     cosine = (z0 * z1).sum(1) / lengths.clamp_min(torch.finfo(z0.dtype).tiny)
     angle = torch.acos(cosine.clamp(-1, 1))[:, None, None]
     sine = torch.sin(angle)
-    on_a_line = sine < 1e-4
-    sine = torch.where(on_a_line, 1, sine)
-    first = torch.where(on_a_line, 1 - t, torch.sin((1 - t) * angle) / sine)
-    second = torch.where(on_a_line, t, torch.sin(t * angle) / sine)
+    collinear = sine < 1e-4
+    sine = torch.where(collinear, 1, sine)
+    first = torch.where(collinear, 1 - t, torch.sin((1 - t) * angle) / sine)
+    second = torch.where(collinear, t, torch.sin(t * angle) / sine)
     return first * z0[:, None] + second * z1[:, None]
 
 
 def redrawn(draw: Callable[[], Tensor]) -> Tensor:
-    """What `draw` returns, with the same random numbers at each call: noise in a generator then moves no image.
+    """Call a function with the same random numbers each time, so that noise is equal in all images.
+
+    Args:
+        draw: Function that returns a tensor.
+
+    Returns:
+        The tensor.
 
     Example:
         >>> bool((redrawn(lambda: torch.randn(3)) == redrawn(lambda: torch.randn(3))).all())
@@ -77,24 +85,24 @@ def interpolation(
     path: str | Path,
     rows: tuple[str, ...] = (),
 ) -> Path:
-    """Draw one row for each pair of latents: from the first to the second along the arc that joins them.
+    """Draw one row for each pair of latents, along the arc from the first to the second.
 
-    Noise that the generator draws itself is the same along a row.
+    Noise inside the generator is equal along a row.
 
     Args:
-        sample: From latents (N, d) to images (N, 1 or 3, H, W) in [-1, 1], such as a generator in
-            evaluation mode.
-        z0: Where the rows begin, (R, d).
-        z1: Where they end, (R, d).
-        steps: Images in a row, ends included.
+        sample: Function from latents (N, d) to images (N, 1 or 3, H, W) in [-1, 1], such as a
+            generator in evaluation mode.
+        z0: First latents of the rows, (R, d).
+        z1: Last latents of the rows, (R, d).
+        steps: Images per row, ends included.
         path: The PNG file.
-        rows: A word to the left of each row, or none.
+        rows: A heading for each row, or an empty tuple.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: As for `spherical` and `image_table`.
+        ValueError: As `spherical` and `image_table`.
 
     Example:
         >>> import tempfile

@@ -130,7 +130,7 @@ class LatentPlots(PeriodicPlot):
 
     Args:
         folder: Where the pictures go.
-        every: Player steps between two drawings.
+        every: Training steps between two drawings.
         latent_plots: Returns name to columns as `before_after` takes them.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The coarse style of one sample with the fine style of another."""
+"""Style mixing: the coarse style of one sample with the fine style of another."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +14,14 @@ from advlearn.plots.interpolation import redrawn
 def mixing(
     mixed: Callable[[Tensor, Tensor], Tensor], coarse: Tensor, fine: Tensor, path: str | Path
 ) -> Path:
-    """Draw the table of every coarse source (rows) with every fine source (columns), the sources on the margins.
+    """Draw a table of coarse sources (rows) mixed with fine sources (columns).
 
-    Noise that the generator draws itself is the same along a row.
+    The first column and the first row show the sources. Noise inside the generator is equal along a
+    row.
 
     Args:
-        mixed: From coarse and fine latents, (N, d) each, to images (N, 1 or 3, H, W) in [-1, 1]; a
-            source on the margin is what it makes of a latent with itself.
+        mixed: Function from coarse and fine latents, (N, d) each, to images (N, 1 or 3, H, W) in
+            [-1, 1]; a source is a latent mixed with itself.
         coarse: Latents (R, d) of the rows.
         fine: Latents (C, d) of the columns.
         path: The PNG file.
@@ -29,7 +30,7 @@ def mixing(
         The file.
 
     Raises:
-        ValueError: As for `image_table`.
+        ValueError: As `image_table`.
 
     Example:
         >>> import tempfile
@@ -40,9 +41,7 @@ def mixing(
         'mixed.png'
     """
     rows, columns = redrawn(lambda: mixed(coarse, coarse)), redrawn(lambda: mixed(fine, fine))
-    body = torch.stack(
-        [redrawn(lambda one=one: mixed(coarse, one.expand_as(coarse))) for one in fine], 1
-    )
+    body = torch.stack([redrawn(lambda z=z: mixed(coarse, z.expand_as(coarse))) for z in fine], 1)
     corner = torch.ones_like(rows[:1])
     head = torch.cat([corner, columns])[None]
     return image_table(torch.cat([head, torch.cat([rows[:, None], body], 1)]), path)

@@ -1,4 +1,4 @@
-"""Samples beside the training images that they are nearest to: what was copied is seen."""
+"""A table of samples and their nearest training images, which shows copies."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from advlearn.metrics.extract import features
-from advlearn.metrics.memorisation import nearest_k
+from advlearn.metrics import features, nearest_k
 from advlearn.plots.image_table import image_table
 
 
@@ -18,21 +17,21 @@ def nearest_training_images(
     count: int = 4,
     represent: nn.Module | Callable[[Tensor], Tensor] | None = None,
 ) -> Path:
-    """Draw one row for each sample: the sample, then its nearest training images, the nearest first.
+    """Draw one row for each sample: the sample, then its nearest training images in order.
 
     Args:
         samples: Generated images (N, 1 or 3, H, W) in [-1, 1].
         real: Training images (M, C, H, W).
         path: The PNG file.
-        count: Training images a row.
-        represent: From images to features (N, d), in which images are compared by their Euclidean
-            distance; None compares pixels.
+        count: Training images per row.
+        represent: Module or function from images to features (N, d), which are compared by
+            Euclidean distance; None compares pixels.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: Images of two shapes, or fewer than `count` training images.
+        ValueError: Images of different shapes, or fewer than `count` training images.
 
     Example:
         >>> import tempfile
@@ -43,12 +42,13 @@ def nearest_training_images(
     if samples.ndim != 4 or samples.shape[1:] != real.shape[1:]:
         expected = tuple(real.shape[1:])
         raise ValueError(
-            f"samples: expected images (N, ...) of the shape {expected} of real, got {tuple(samples.shape)}"
+            f"samples: expected images (N, ...) of the shape {expected} of real, "
+            f"got {tuple(samples.shape)}"
         )
     model = nn.Flatten() if represent is None else represent
     samples, real = samples.cpu(), real.cpu()
-    found = nearest_k(features(model, samples).cpu(), features(model, real).cpu(), count)
-    images = torch.cat([samples[:, None], real[found.indices]], 1)
+    neighbours = nearest_k(features(model, samples).cpu(), features(model, real).cpu(), count)
+    images = torch.cat([samples[:, None], real[neighbours.indices]], 1)
     return image_table(
         images, path, columns=["sample", "nearest", *(str(place + 2) for place in range(count - 1))]
     )

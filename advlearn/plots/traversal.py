@@ -1,4 +1,4 @@
-"""One code varied, everything else held."""
+"""Traversal of one code with the others fixed."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,19 +10,19 @@ from advlearn.plots.image_table import image_table
 
 
 def varied(latents: Tensor, places: Sequence[int], values: Tensor) -> Tensor:
-    """Latents with some of their numbers replaced by each row of `values` in turn.
+    """Replace some components of latents by each row of `values` in turn.
 
     Args:
         latents: Vectors (R, d).
-        places: Which numbers of a vector are replaced, k of them.
-        values: What they are replaced by, (C, k): ``torch.linspace(-2, 2, 9)[:, None]`` for one
+        places: Indices of the k components to replace.
+        values: Values of these components, (C, k): ``torch.linspace(-2, 2, 9)[:, None]`` for one
             continuous code, ``torch.eye(10)`` for a discrete code of ten values.
 
     Returns:
         Vectors (R, C, d).
 
     Raises:
-        ValueError: Values of another shape, or a place outside of a vector.
+        ValueError: Values of another shape, or an index out of range.
 
     Example:
         >>> varied(torch.zeros(1, 3), [2], torch.tensor([[-1.0], [1.0]]))
@@ -31,12 +31,11 @@ def varied(latents: Tensor, places: Sequence[int], values: Tensor) -> Tensor:
     """
     if values.ndim != 2 or values.shape[1] != len(places):
         raise ValueError(
-            f"values: expected (C, {len(places)}), a number for each place, got {tuple(values.shape)}"
+            f"values: expected (C, {len(places)}), one column for each place, "
+            f"got {tuple(values.shape)}"
         )
     if not all(0 <= place < latents.shape[1] for place in places):
-        raise ValueError(
-            f"places: expected numbers from 0 below {latents.shape[1]}, got {list(places)}"
-        )
+        raise ValueError(f"places: expected indices in [0, {latents.shape[1]}), got {list(places)}")
     result = latents[:, None].repeat(1, len(values), 1)
     result[:, :, list(places)] = values.to(latents)
     return result
@@ -54,18 +53,18 @@ def traversal(
     """Draw one row for each latent and one column for each value of one of its codes.
 
     Args:
-        sample: From latents (N, d) to images (N, 1 or 3, H, W) in [-1, 1].
-        latents: As for `varied`.
-        places: As for `varied`.
-        values: As for `varied`.
+        sample: Function from latents (N, d) to images (N, 1 or 3, H, W) in [-1, 1].
+        latents: Vectors (R, d).
+        places: Indices of the components to replace, see `varied`.
+        values: Values of these components, (C, k).
         path: The PNG file.
-        columns: A heading for each value, or none.
+        columns: A heading for each value, or an empty sequence.
 
     Returns:
         The file.
 
     Raises:
-        ValueError: As for `varied` and `image_table`.
+        ValueError: As `varied` and `image_table`.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""What truncation trades: the same latents, nearer and nearer to the mean."""
+"""Truncation: the same latents at several distances from the mean."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +16,11 @@ def truncation(
 ) -> Path:
     """Draw one row for each latent and one column for each truncation.
 
-    Noise that the generator draws itself is the same along a row.
+    Noise inside the generator is equal along a row.
 
     Args:
-        sample: From latents (N, d) and a truncation to images (N, 1 or 3, H, W) in [-1, 1].
+        sample: Function from latents (N, d) and a truncation to images (N, 1 or 3, H, W) in
+            [-1, 1].
         z: Latents (R, d).
         values: Truncations, in the order of the columns.
         path: The PNG file.
@@ -28,7 +29,7 @@ def truncation(
         The file.
 
     Raises:
-        ValueError: As for `image_table`.
+        ValueError: As `image_table`.
 
     Example:
         >>> import tempfile

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from advlearn.data.attributes import attribute, attribute_as, columns_of
+from advlearn.data import attribute_columns, encode_attribute, encode_attribute_like
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.nets import MLPPredictor
 from advlearn.sklearn._base import Classifier, Estimator, tensor
@@ -35,7 +35,7 @@ class _Fair(Estimator):
     def _table(
         self, x: Tensor, y: Tensor, classes: int, sensitive: Any, *, first: bool = True
     ) -> TabularDataset:
-        columns = {} if sensitive is None else columns_of(sensitive)
+        columns = {} if sensitive is None else attribute_columns(sensitive)
         if not first and columns.keys() != self.groups_.keys():
             there, got = (", ".join(names) or "none" for names in (self.groups_, columns))
             raise ValueError(
@@ -54,13 +54,16 @@ class _Fair(Estimator):
         if not columns:
             raise ValueError("sensitive_features: expected one or more columns, got none")
         if first:
-            read = {name: attribute(name, values, len(x)) for name, values in columns.items()}
+            read = {
+                name: encode_attribute(name, values, len(x)) for name, values in columns.items()
+            }
             self.groups_ = {name: labels for name, (_, labels) in read.items()}
             encoded = {name: codes for name, (codes, _) in read.items()}
         else:
             known = self.groups_.items()
             encoded = {
-                name: attribute_as(name, columns[name], len(x), labels) for name, labels in known
+                name: encode_attribute_like(name, columns[name], len(x), labels)
+                for name, labels in known
             }
         names = {name: labels for name, labels in self.groups_.items() if labels}
         return TabularDataset(x, y, encoded, names, name="table", classes=classes)

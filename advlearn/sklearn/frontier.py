@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from advlearn.core.checks import check_number
-from advlearn.data.attributes import columns_of
+from advlearn.data import attribute_columns
 from advlearn.metrics import (
     demographic_parity_difference,
     equal_opportunity_difference,
@@ -18,7 +18,7 @@ from advlearn.metrics import (
     quantile_difference,
 )
 from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 
 
 @final
@@ -93,7 +93,7 @@ def frontier(
     for name, part in (("train", train), ("test", test)):
         if part[2] is None:
             raise ValueError(f"{name}: expected sensitive features, got none")
-    columns, others = (", ".join(columns_of(part[2])) for part in (train, test))
+    columns, others = (", ".join(attribute_columns(part[2])) for part in (train, test))
     if columns != others:
         raise ValueError(f"test: expected the sensitive features of train, {columns}, got {others}")
     points = [_point(estimator, train, test, adversarial_weight) for adversarial_weight in weights]
@@ -115,7 +115,7 @@ def _point(
         .fit(x, y, sensitive_features=sensitive)
     )
     x, y, sensitive = test
-    disparity = _disparity(fitted, fitted.predict(x), np.asarray(y), columns_of(sensitive))
+    disparity = _disparity(fitted, fitted.predict(x), np.asarray(y), attribute_columns(sensitive))
     return Point(adversarial_weight, float(fitted.score(x, y)), disparity, fitted)
 
 
@@ -168,5 +168,5 @@ def _draw(points: list[Point], path: Path) -> None:
         xlabel=across, ylabel="accuracy" if of_classes else "R^2", title="what each strength costs"
     )
     axes.grid(alpha=0.3)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, dpi=100, format="png")

@@ -13,7 +13,7 @@ from advlearn.core.checks import check_number
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
-from advlearn.data.pairs import Pairs, open_pairs
+from advlearn.data import Pairs, open_pairs
 from advlearn.nets import MLP, ConcatCritic, Network, build
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling

@@ -11,7 +11,7 @@ from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
-from advlearn.data.pairs import Pairs, open_pairs
+from advlearn.data import Pairs, open_pairs
 from advlearn.nets import (
     AutoencoderCritic,
     ConcatCritic,

@@ -13,7 +13,7 @@ from advlearn.core.checks import check_number
 from advlearn.core.objective import Objective, Pointwise
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.compound import SemiSupervisedDataset
-from advlearn.data.semi_supervised import open_partly
+from advlearn.data.semi_supervised import open_semi_supervised
 from advlearn.nets import MLPGenerator, Network, build, generator_for
 from advlearn.objectives.k_plus_one import KPlusOne
 from advlearn.tasks import _heads as heads
@@ -70,8 +70,8 @@ class SemiSupervised(Task):
 
     @staticmethod
     def load_data(data: Any) -> SemiSupervisedDataset:
-        """Data from what `advlearn.data.open_partly` takes: ``"mnist:100"``, (x, y with -1), (labelled, unlabelled)."""
-        return open_partly(data)
+        """Open data such as ``"mnist:100"``, see `advlearn.data.open_semi_supervised`."""
+        return open_semi_supervised(data)
 
     @classmethod
     def from_data(

@@ -9,8 +9,8 @@ from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data import Unpaired, open_unpaired
 from advlearn.data.array_dataset import ArrayDataset
-from advlearn.data.pairs import Unpaired, open_unpaired
 from advlearn.nets import MLPGenerator, Network, build
 from advlearn.nets.translators import ResidualTranslator
 from advlearn.regularizers.image_pool import ImagePool

@@ -1,4 +1,4 @@
-"""A run on the disk: everything it needs to go on, in one file that is whole or absent."""
+"""Checkpoints: all the state a run needs to resume, in one file that is written atomically."""
 
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -11,7 +11,7 @@ from advlearn.core import distributed
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.core.version import VERSION
 from advlearn.training import rng
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 
 FORMAT: Final = 1
 NAME: Final = "checkpoint.pt"
@@ -22,11 +22,11 @@ _MAPPINGS = (dict, OrderedDict, Counter)
 
 
 def snapshot(trainer: Trainer, config: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What a checkpoint holds.
+    """Collect the content of a checkpoint.
 
     Args:
         trainer: The run.
-        config: Plain values from which the run is built again, for whoever loads the file.
+        config: Plain values from which the run can be rebuilt.
 
     Returns:
         ``{"config", "trainer", "rng"}``: plain values and tensors.
@@ -35,22 +35,21 @@ def snapshot(trainer: Trainer, config: dict[str, Any] | None = None) -> dict[str
 
 
 def save(path: str | Path, payload: dict[str, Any]) -> Path:
-    """Write a checkpoint; on any failure, the file that was there before stays.
+    """Write a checkpoint; on any failure an earlier file is kept.
 
-    The file's format and the version of advlearn that wrote it are added to the payload.
+    The number of the file format and the version of advlearn are added to the payload.
 
     Args:
-        path: The file; its folder is made.
-        payload: Plain values, lists, dicts and tensors, which `load` reads back without running any
-            code.
+        path: The file; its folder is created.
+        payload: Plain values, lists, dicts and tensors, which `load` reads without running code.
 
     Returns:
         The file.
 
     Raises:
-        TypeError: The payload holds something that could not be read back; the line names it.
-        OSError: The file cannot be written, for example on a full disk; the line names file and
-        cause.
+        TypeError: The payload holds a value that `load` could not read; the message names it.
+        OSError: The file cannot be written, for example on a full disk; the message names the file
+            and the cause.
 
     Example:
         >>> import tempfile
@@ -61,7 +60,7 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
     path = Path(path)
     _require_plain(payload, "payload")
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             torch.save({"format": FORMAT, "advlearn": VERSION, **payload}, file)
     except (OSError, RuntimeError) as error:
         kept = "; the earlier checkpoint is kept" if path.is_file() else ""
@@ -70,62 +69,67 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint, with ``weights_only=True``: a file from a stranger cannot run code.
+    """Read a checkpoint with ``weights_only=True``, so that an untrusted file cannot run code.
 
     Args:
         path: The file, or the folder that a `Checkpoint` writes to.
-        device: Where the tensors go; a module's ``load_state_dict`` copies them from any device.
+        device: Device of the tensors; a module's ``load_state_dict`` copies from any device.
 
     Returns:
         The payload.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is cut off, no checkpoint of advlearn, or of a format this version does not
-        know.
+        ValueError: The file is truncated, is not a checkpoint of advlearn, or has a format that
+            this version cannot read.
     """
     path = Path(path)
     if path.is_dir():
         path = path / NAME
     if not path.is_file():
-        raise FileNotFoundError(f"checkpoint: there is no file {path}")
+        raise FileNotFoundError(f"checkpoint: expected a file or a run's folder, got {path}")
     try:
         payload = torch.load(path, map_location=device, weights_only=True)
     except OSError:
         raise
     except Exception as error:  # a damaged file can fail in any way
         raise ValueError(
-            f"checkpoint: {path} is damaged or no checkpoint ({_first_line(error)})"
+            f"checkpoint: expected a checkpoint, got a damaged or other file {path} "
+            f"({_first_line(error)})"
         ) from None
     if not isinstance(payload, dict) or "format" not in payload:
-        raise ValueError(f"checkpoint: {path} is not a checkpoint of advlearn: it names no format")
+        raise ValueError(f"checkpoint: expected a checkpoint of advlearn, got another file {path}")
     if payload["format"] != FORMAT:
         raise ValueError(
-            f"checkpoint: {path} has format {payload['format']!r}, this version of advlearn reads {FORMAT}"
+            f"checkpoint: expected format {FORMAT}, got format {payload['format']!r} in {path}; "
+            "load it with the version of advlearn that wrote it"
         )
     return payload
 
 
 def resume(path: str | Path, trainer: Trainer) -> None:
-    """Put a run back where a checkpoint left it, random state included; call it before ``trainer.run``.
+    """Restore a run from a checkpoint, including its random state; call it before ``trainer.run``.
 
-    On a CPU the run then goes on bit for bit as if it had never stopped.
+    On a CPU the resumed run equals an uninterrupted one bit for bit.
 
     Args:
         path: The file, or the folder that a `Checkpoint` writes to.
-        trainer: The same run, built again; changed in place.
+        trainer: The rebuilt run, changed in place.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file cannot be read, or is of another run.
+        ValueError: The file cannot be read, or is from another run.
     """
     payload = load(path)
     try:
         trainer.load_state_dict(payload["trainer"])
         rng.set_state(payload["rng"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        missing = f"it has no {error}" if isinstance(error, KeyError) else _detail(error)
-        raise ValueError(f"checkpoint: {path} is of another run: {missing}") from error
+        detail = f"it has no {error}" if isinstance(error, KeyError) else _detail(error)
+        raise ValueError(
+            f"checkpoint: expected a checkpoint of this run, got one of another run in "
+            f"{path}: {detail}"
+        ) from error
     for callback in trainer.callbacks:
         if isinstance(callback, Checkpoint):
             callback.on_resume(trainer)
@@ -133,17 +137,17 @@ def resume(path: str | Path, trainer: Trainer) -> None:
 
 @final
 class Checkpoint(Callback):
-    """Save the run at its start, every so many steps, and at its end.
+    """Save the run at its start, at regular intervals and at its end.
 
-    Each save checks first that no loss has become infinite or NaN, so a poisoned state never
-    replaces a good one. A kill at any moment, also while saving, leaves a checkpoint that loads.
-    Only the first process writes. It comes after all callbacks that keep a state, so that it saves
-    what they did in the same step. A run that starts anew refuses a folder that holds a checkpoint.
+    Each save first checks that all losses are finite, so that a diverged state never replaces a
+    good one. Killing the process at any moment, also while saving, leaves a readable checkpoint.
+    Only the first process writes. This callback must follow all callbacks that have a state, so
+    that it saves their state of the same step. A new run refuses a folder that holds a checkpoint.
 
     Args:
-        folder: Where the file ``checkpoint.pt`` goes.
-        every: Player steps between two saves.
-        config: Plain values from which the run is built again.
+        folder: Folder of the file ``checkpoint.pt``.
+        every: Training steps between two saves.
+        config: Plain values from which the run can be rebuilt.
 
     Raises:
         ValueError: `every` is not positive.
@@ -165,14 +169,15 @@ class Checkpoint(Callback):
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the file."""
         return self.folder / NAME
 
     def on_start(self, trainer: Trainer) -> None:
-        fresh = trainer.step == 0 and self._saved is None
-        if fresh and distributed.rank() == 0 and self.path.exists():
+        new_run = trainer.step == 0 and self._saved is None
+        if new_run and distributed.rank() == 0 and self.path.exists():
             raise ValueError(
-                f"folder: {self.folder} holds a checkpoint already; resume from it or choose another folder"
+                f"folder: expected one without a checkpoint, got {self.folder}; resume from it or "
+                "choose another folder"
             )
         after = trainer.callbacks[trainer.callbacks.index(self) + 1 :]
         late = [type(c).__name__ for c in after if type(c).state_dict is not Callback.state_dict]
@@ -183,7 +188,7 @@ class Checkpoint(Callback):
         self._save(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:
-        """Take it that the run's present state is on the disk: `resume` calls this."""
+        """Mark the current state as saved; `resume` calls this."""
         self._saved = trainer.step
 
     def on_step(self, trainer: Trainer) -> None:
@@ -203,8 +208,8 @@ class Checkpoint(Callback):
 
 
 def _require_plain(value: object, where: str) -> None:
-    """Refuse what ``weights_only=True`` would refuse later, when it is too late."""
-    # The exact type counts: a numpy float is a Python float by inheritance, yet is not read back.
+    """Raise a TypeError for a value that ``weights_only=True`` would refuse to load."""
+    # The exact type counts: a numpy float inherits from float and cannot be loaded.
     if isinstance(value, Tensor) or type(value) in _SCALARS:
         return
     if type(value) in _MAPPINGS:
@@ -222,7 +227,7 @@ def _require_plain(value: object, where: str) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """The system's word for what went wrong; torch reports a failed write as an inner error of its own."""
+    """Return the operating system's message, which torch hides in an inner error."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError):
@@ -236,6 +241,6 @@ def _first_line(error: BaseException) -> str:
 
 
 def _detail(error: BaseException) -> str:
-    """The first particular of a module's complaint, whose first line is only a headline."""
+    """Return the first detail of a module's error, whose first line is only a headline."""
     lines = str(error).splitlines()
     return lines[1].strip() if len(lines) > 1 else _first_line(error)

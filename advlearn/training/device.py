@@ -1,4 +1,4 @@
-"""Where and how precisely numbers are computed."""
+"""Device and numerical precision of a run."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,20 +15,19 @@ _NEWER: tuple[Any, ...] = (torch.backends.cuda.matmul, _CUDNN.conv, _CUDNN.rnn, 
 
 
 def pick(device: str | torch.device = "auto") -> torch.device:
-    """The device a run uses.
+    """Choose the device of a run.
 
-    ``"auto"`` is the current CUDA device where there is one, else the CPU. Apple's MPS is used when
-    named: it lacks float64 and has gaps in double backward, so it is no safe choice for a program
-    that did not ask for it.
+    ``"auto"`` is the current CUDA device where there is one, else the CPU. Apple's MPS must be
+    named explicitly, because it lacks float64 and some double-backward operations.
 
     Args:
         device: ``"auto"``, a name that torch knows, such as ``"cpu"`` or ``"cuda:1"``, or a device.
 
     Returns:
-        The device; one on CUDA has its index.
+        The device, with its index on CUDA.
 
     Raises:
-        ValueError: The name is not one of a device, or the device is not there.
+        ValueError: The name of no device, or a device that this machine does not have.
 
     Example:
         >>> pick("cpu")
@@ -53,12 +52,12 @@ def pick(device: str | torch.device = "auto") -> torch.device:
 
 def _cuda(chosen: torch.device) -> torch.device:
     if not torch.cuda.is_available():
-        why = (
+        reason = (
             "torch was built without CUDA"
             if torch.version.cuda is None
             else "torch finds no CUDA device"
         )
-        raise ValueError(f"device: {chosen} is not available ({why}); use cpu")
+        raise ValueError(f"device: {chosen} is not available ({reason}); use cpu")
     index = torch.cuda.current_device() if chosen.index is None else chosen.index
     if index >= torch.cuda.device_count():
         raise ValueError(
@@ -69,15 +68,15 @@ def _cuda(chosen: torch.device) -> torch.device:
 
 @contextmanager
 def precision(name: Precision = "fp32", device: str | torch.device = "cpu") -> Iterator[None]:
-    """Set how precisely a run computes, and put everything back after it.
+    """Set the numerical precision within a block, and restore the settings after it.
 
-    ``fp32`` is exact: CUDA's TF32 is off, for convolutions too (torch leaves it on there). ``tf32``
-    turns it on. ``bf16`` computes under autocast, and exactly what autocast leaves in fp32; its
-    exponents are those of fp32, so no gradient scaler is needed. There is no fp16.
+    ``fp32`` turns TF32 off on CUDA, also for convolutions, where torch's default is on. ``tf32``
+    turns it on. ``bf16`` computes under autocast, with TF32 off; it needs no gradient scaler,
+    because it has the exponents of fp32. fp16 is not supported.
 
     Args:
         name: ``"fp32"``, ``"tf32"`` or ``"bf16"``.
-        device: Where the run computes.
+        device: Device of the run.
 
     Raises:
         ValueError: An unknown name, or TF32 on a device that has none.
@@ -96,8 +95,7 @@ def precision(name: Precision = "fp32", device: str | torch.device = "cpu") -> I
         raise ValueError(
             f"precision: tf32 exists on CUDA only, got device {kind}; use fp32 or bf16"
         )
-    # Autocast's cache keeps the weights it has cast until it is left: over a run, those of the
-    # first step.
+    # Autocast's cache would keep the cast weights of the first step for the whole run.
     autocast = (
         torch.autocast(kind, torch.bfloat16, cache_enabled=False)
         if name == "bf16"
@@ -109,8 +107,8 @@ def precision(name: Precision = "fp32", device: str | torch.device = "cpu") -> I
 
 @contextmanager
 def _tf32(on: bool) -> Iterator[None]:
-    # Torch has an older and a newer set of switches for one state, and parts of torch that read the
-    # older one raise an error where the two disagree. So both are written, always to the same.
+    # Torch has older and newer switches for one state and raises errors where they disagree, so
+    # both are set to the same value.
     older, newer = _older(), [switch.fp32_precision for switch in _NEWER]
     _set(("high", True) if on else ("highest", False), ["tf32" if on else "ieee"] * len(_NEWER))
     try:
@@ -120,7 +118,7 @@ def _tf32(on: bool) -> Iterator[None]:
 
 
 def _older() -> tuple[str | None, bool | None]:
-    """The older switches; None where the user has set only the newer ones: the older cannot be read then."""
+    """Read the older switches; None where only newer ones are set, so that they are unreadable."""
     with _quiet():
         try:
             matmul = torch.get_float32_matmul_precision()
@@ -145,7 +143,7 @@ def _set(older: tuple[str | None, bool | None], newer: list[str]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Some versions of torch announce the end of the older switches whenever they are touched."""
+    """Silence the deprecation warnings that some versions of torch give for the older switches."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield

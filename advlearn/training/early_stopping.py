@@ -1,4 +1,4 @@
-"""An end to a run that no longer gets better."""
+"""Stop a run that no longer improves."""
 
 from collections.abc import Callable
 from typing import Any, final
@@ -12,17 +12,17 @@ from advlearn.training.rng import isolated
 
 @final
 class EarlyStopping(Callback):
-    """Stop when a measure has not improved in so many looks.
+    """Stop when a measure has not improved for several evaluations.
 
-    Losses of a game say little about its progress, so the measure is the user's: a two-sample
-    distance, an accuracy, a return. It is taken from the same random numbers each time, apart from
-    the run's own. With several processes the measure is the mean over them, so that all stop
-    together. NaN is no improvement.
+    Adversarial losses say little about progress, so the user supplies the measure: a two-sample
+    distance, an accuracy, a return. Each evaluation uses the same random numbers and leaves those
+    of the run unchanged. With several processes the measure is averaged over them, so that all stop
+    together. NaN does not count as an improvement.
 
     Args:
-        measure: Takes the trainer, returns a number.
-        every: Player steps between two looks.
-        patience: Looks without improvement after which the run stops.
+        measure: Function from the trainer to a number.
+        every: Training steps between two evaluations.
+        patience: Evaluations without improvement after which the run stops.
         higher_is_better: Whether a larger number is an improvement.
 
     Raises:
@@ -51,35 +51,39 @@ class EarlyStopping(Callback):
         self.higher_is_better = higher_is_better
         self.best: float | None = None
         self.best_step = 0
-        self.looks_since = 0
+        self.evaluations_since = 0
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
             return
-        value = self._measured(trainer)
+        value = self._evaluate(trainer)
         if self._improves(value):
-            self.best, self.best_step, self.looks_since = value, trainer.step, 0
+            self.best, self.best_step, self.evaluations_since = value, trainer.step, 0
             return
-        self.looks_since += 1
-        if self.looks_since >= self.patience:
-            at = (
+        self.evaluations_since += 1
+        if self.evaluations_since >= self.patience:
+            best = (
                 "no finite value"
                 if self.best is None
                 else f"best {self.best:.4g} at step {self.best_step}"
             )
-            trainer.stop_reason = f"no improvement in {self.looks_since} looks, {at}"
+            trainer.stop_reason = f"no improvement in {self.evaluations_since} evaluations, {best}"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_step": self.best_step, "looks_since": self.looks_since}
+        return {
+            "best": self.best,
+            "best_step": self.best_step,
+            "evaluations_since": self.evaluations_since,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best, self.best_step, self.looks_since = (
+        self.best, self.best_step, self.evaluations_since = (
             state["best"],
             state["best_step"],
-            state["looks_since"],
+            state["evaluations_since"],
         )
 
-    def _measured(self, trainer: Trainer) -> float:
+    def _evaluate(self, trainer: Trainer) -> float:
         with isolated(0), torch.no_grad():
             value = float(self.measure(trainer))
         if distributed.world_size() == 1:

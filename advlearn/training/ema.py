@@ -1,4 +1,4 @@
-"""An average of the player over its steps, which samples better than any one of them."""
+"""Exponential moving average of the trained parameters."""
 
 import copy
 from typing import Any, final
@@ -12,18 +12,19 @@ from advlearn.core.trainer import Callback, Trainer
 
 @final
 class EMA(Callback):
-    r"""Exponential moving average of the player's parameters.
+    r"""Average the trained parameters exponentially over the steps.
 
     .. math::
 
         \bar\theta \leftarrow d_t \bar\theta + (1 - d_t)\,\theta, \qquad
         d_t = \min(d, (1 + t) / (10 + t))
 
-    t counts the updates made before this one: the early average forgets the initial weights instead
-    of consisting of them. Buffers (batch-norm statistics, for example) are copied.
+    t is the number of earlier updates: with the warm-up of d_t the average forgets the initial
+    weights quickly. The average usually samples better than the last weights. Buffers, such as
+    batch-norm statistics, are copied.
 
     Args:
-        decay: The decay d reached in the end, in [0, 1).
+        decay: Final decay d, in [0, 1).
 
     Raises:
         ValueError: `decay` out of range.
@@ -52,17 +53,19 @@ class EMA(Callback):
 
     @property
     def module(self) -> Task:
-        """The average: a frozen copy of the task, in evaluation mode.
+        """Frozen copy of the task with averaged parameters, in evaluation mode.
 
         Raises:
             RuntimeError: Before the run has started.
         """
         if not isinstance(self._module, Task):
-            raise RuntimeError("average: there is none before the run has started")
+            raise RuntimeError(
+                "ema: expected a run that has started, got none; run the trainer first"
+            )
         return self._module
 
     def decay_at(self, updates: int) -> float:
-        """The decay of the update that follows `updates` others."""
+        """Return the decay after a number of updates."""
         return min(self.decay, (1 + updates) / (10 + updates))
 
     def on_start(self, trainer: Trainer) -> None:
@@ -78,12 +81,11 @@ class EMA(Callback):
 
     @torch.no_grad()
     def on_step(self, trainer: Trainer) -> None:
-        # One kernel for all parameters, as torch's own optimisers do it.
+        # One kernel for all parameters, like the optimizers of torch.
         lerp, copy_ = torch._foreach_lerp_, torch._foreach_copy_  # pyright: ignore[reportPrivateImportUsage]
         lerp(self._averaged, self._followed, 1 - self.decay_at(self.updates))
         self.updates += 1
-        # A module may have put a new tensor in a buffer's place, so buffers are looked up each
-        # time.
+        # A module may replace a buffer by a new tensor, so buffers are looked up each time.
         buffers = list(self.module.buffers())
         if buffers:
             copy_(buffers, list(trainer.task.buffers()))
@@ -98,6 +100,6 @@ class EMA(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.updates = state["updates"]
         if self._module is None:
-            self._loaded = state["module"]  # there is nothing to load it into before the run starts
+            self._loaded = state["module"]  # loaded into the copy when the run starts
         else:
             self._module.load_state_dict(state["module"])

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, then renamed into it."""
+"""Atomic writing of files: a temporary file in the same folder is renamed when complete."""
 
 import os
 from collections.abc import Iterator
@@ -8,15 +8,18 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` only when all of it is on the disk.
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` only when it is complete on disk.
 
-    Whatever happens before that, an exception, a full disk or a kill, leaves the earlier file as it
-    was. The temporary file has one fixed name in the same folder, so what a kill leaves behind is
-    overwritten by the next try.
+    An exception, a full disk or a killed process leaves the earlier file unchanged. The temporary
+    file has a fixed name in the same folder, so that the next attempt overwrites the rest of a
+    killed one.
 
     Args:
-        path: The file to make or replace; its folder is made.
+        path: The file to create or replace; its folder is created.
+
+    Yields:
+        The temporary file, open for writing bytes.
 
     Raises:
         OSError: The folder or the file cannot be written.
@@ -24,7 +27,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "runs" / "note.txt"
-        >>> with replacing(path) as file:
+        >>> with atomic_write(path) as file:
         ...     _ = file.write(b"whole")
         >>> path.read_text()
         'whole'
@@ -44,7 +47,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the renaming itself on the disk, where the system can (Windows cannot open a folder)."""
+    """Flush the renaming to disk where the system can (Windows cannot open a folder)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

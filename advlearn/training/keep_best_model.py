@@ -1,4 +1,4 @@
-"""The best of a run's players by a measure, which need not be the last one."""
+"""Keep the averaged model that is best by a measure, instead of the last one."""
 
 import copy
 from collections.abc import Callable
@@ -14,22 +14,21 @@ from advlearn.training.rng import isolated
 
 @final
 class KeepBestModel(Callback):
-    """Look at the averaged player every so often, and end the run with the one that measured best.
+    """Evaluate the averaged model at regular intervals, and end the run with the best one.
 
-    Handed to `fit` as one of its callbacks, it decides what `Run.ema_model`, and so `predict`, is.
-    In adaptation the measure must do without target labels:
+    As a callback of `fit` it determines `Run.ema_model` and therefore `predict`. In domain
+    adaptation the measure must not use target labels: use
     `advlearn.metrics.information_maximisation` of the predictions on the target, or
-    `reverse_validation`. It is taken from the same random numbers each time, apart from the run's
-    own. NaN is never the best.
+    `reverse_validation`. Each evaluation uses the same random numbers and leaves those of the run
+    unchanged. NaN is never the best value.
 
     Args:
-        measure: Takes the task with averaged weights, in evaluation mode; returns a number.
-        every: Player steps between two looks; the end of the run is looked at too.
+        measure: Function from the task with averaged weights, in evaluation mode, to a number.
+        every: Training steps between two evaluations; the last step is evaluated too.
         higher_is_better: Whether a larger number is better.
 
     Raises:
-        ValueError: If `every` is not positive; at the start of a run without an `EMA` before this
-        callback.
+        ValueError: `every` is not positive; at the start of a run, no `EMA` before this callback.
 
     Example:
         >>> import advlearn
@@ -37,7 +36,7 @@ class KeepBestModel(Callback):
         >>> from advlearn.metrics import information_maximisation
         >>> target = load("digits").x[:100]
         >>> best = KeepBestModel(
-        ...     lambda player: information_maximisation(player.predict(target)), every=2
+        ...     lambda model: information_maximisation(model.predict(target)), every=2
         ... )
         >>> run = advlearn.fit(
         ...     "domain_adaptation", data="digits->digits", steps=4, device="cpu", callbacks=[best]
@@ -62,36 +61,37 @@ class KeepBestModel(Callback):
         before = trainer.callbacks[: trainer.callbacks.index(self)]
         if not any(isinstance(callback, EMA) for callback in before):
             raise ValueError(
-                "callbacks: expected an Average before KeepBestModel, which chooses among its players"
+                "callbacks: expected an EMA before KeepBestModel, got none; add an EMA to "
+                "the callbacks"
             )
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
-            self._look(trainer)
+            self._evaluate(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
-            self._look(trainer)
+            self._evaluate(trainer)
         if self._state is not None and trainer.step == trainer.steps:
             _averaged(trainer).load_state_dict(self._state)
 
     def state_dict(self) -> dict[str, Any]:
         if self._state is None:
             return {}
-        return {"best": self.best, "best_step": self.best_step, "player": self._state}
+        return {"best": self.best, "best_step": self.best_step, "model": self._state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state:  # a checkpoint of a run's start is from before the first look
+        if state:  # empty in a checkpoint from before the first evaluation
             self.best, self.best_step, self._state = (
                 state["best"],
                 state["best_step"],
-                state["player"],
+                state["model"],
             )
 
-    def _look(self, trainer: Trainer) -> None:
-        player = _averaged(trainer)
+    def _evaluate(self, trainer: Trainer) -> None:
+        model = _averaged(trainer)
         with isolated(0), torch.no_grad():
-            value = float(self.measure(player))
+            value = float(self.measure(model))
         better = self.best is None or (
             value > self.best if self.higher_is_better else value < self.best
         )
@@ -99,7 +99,7 @@ class KeepBestModel(Callback):
             self.best, self.best_step, self._state = (
                 value,
                 trainer.step,
-                copy.deepcopy(player.state_dict()),
+                copy.deepcopy(model.state_dict()),
             )
 
 

@@ -1,4 +1,4 @@
-"""Several processes, as torchrun starts them."""
+"""Process groups of torchrun."""
 
 import os
 from collections.abc import Iterator
@@ -13,20 +13,21 @@ _NEEDED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def start(device: str | torch.device = "auto") -> torch.device:
-    """Join the other processes, if torchrun started this one, and pick this process's device.
+    """Join the process group if torchrun started this process, and choose its device.
 
-    With torchrun's environment variables set and no process group yet, it makes one: NCCL for CUDA,
-    Gloo for the CPU. Without them, or in a group that the user has made, it only picks the device.
+    With torchrun's environment variables and no process group yet, it creates one: NCCL for CUDA,
+    Gloo for the CPU. Otherwise it only chooses the device.
 
     Args:
-        device: As for `pick`; ``"auto"`` and ``"cuda"`` mean the CUDA device of this process's
-            local rank.
+        device: Name or device, see `device.pick`; ``"auto"`` and ``"cuda"`` mean the CUDA device of
+            this process's local rank.
 
     Returns:
         This process's device.
 
     Raises:
-        ValueError: The device is not there, or there are more local processes than CUDA devices.
+        ValueError: A device that this machine does not have, or more local processes than CUDA
+            devices.
 
     Example:
         >>> start("cpu")
@@ -52,10 +53,10 @@ def stop() -> None:
 
 @contextmanager
 def launched(device: str | torch.device = "auto") -> Iterator[torch.device]:
-    """`start` and `stop` around a block; a group that was there before is left as it is.
+    """Call `start` and `stop` around a block; an existing process group is kept.
 
     Args:
-        device: As for `start`.
+        device: Name or device, see `start`.
 
     Yields:
         This process's device.
@@ -65,17 +66,17 @@ def launched(device: str | torch.device = "auto") -> Iterator[torch.device]:
         ...     device
         device(type='cpu')
     """
-    theirs = dist.is_available() and dist.is_initialized()
+    existing = dist.is_available() and dist.is_initialized()
     chosen = start(device)
     try:
         yield chosen
     finally:
-        if not theirs:
+        if not existing:
             stop()
 
 
 def _local(device: str | torch.device, local_rank: int) -> torch.device:
-    """The device of one of the processes of this machine; becomes the current one."""
+    """Choose the device of a local process and make it the current one."""
     chosen = pick(device)
     if chosen.type != "cuda":
         return chosen
@@ -83,7 +84,8 @@ def _local(device: str | torch.device, local_rank: int) -> torch.device:
         count = torch.cuda.device_count()
         if local_rank >= count:
             raise ValueError(
-                f"device: expected a process per CUDA device, {count}, got rank {local_rank}"
+                f"device: expected at most {count} local processes, one per CUDA device, "
+                f"got local rank {local_rank}"
             )
         chosen = torch.device("cuda", local_rank)
     torch.cuda.set_device(chosen)

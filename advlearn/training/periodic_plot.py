@@ -1,4 +1,4 @@
-"""Something drawn into a run's folder, again and again."""
+"""Callback that draws plots into a run's folder at regular intervals."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -11,14 +11,14 @@ from advlearn.training.rng import isolated
 
 
 class PeriodicPlot(Callback):
-    """Draw every so many steps and at the end.
+    """Draw a plot at regular intervals and at the end of a run.
 
-    Each drawing starts from the same random numbers, so that pictures compare, and leaves the run's
-    own alone: a run is the same with pictures and without. Only the first process draws.
+    Each plot uses the same random numbers, so that plots are comparable, and leaves those of the
+    run unchanged: a run is the same with and without plots. Only the first process draws.
 
     Args:
-        folder: Where the pictures go.
-        every: Player steps between two drawings.
+        folder: Folder of the files.
+        every: Training steps between two plots.
 
     Raises:
         ValueError: `every` is not positive.
@@ -32,17 +32,21 @@ class PeriodicPlot(Callback):
 
     @abstractmethod
     def draw(self, step: int) -> None:
-        """Write the pictures of a step."""
+        """Write the plots of a step.
+
+        Args:
+            step: The training step.
+        """
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
-            self._drawn(trainer.step)
+            self._draw_isolated(trainer.step)
 
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
-            self._drawn(trainer.step)
+            self._draw_isolated(trainer.step)
 
-    def _drawn(self, step: int) -> None:
+    def _draw_isolated(self, step: int) -> None:
         if distributed.rank() == 0:
             with isolated(0), torch.no_grad():
                 self.draw(step)

@@ -1,4 +1,4 @@
-"""How far a run is and how it fares, on a terminal or in a log."""
+"""Progress of a run and health of its critics, on a terminal or in a log."""
 
 import sys
 import time
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @final
 class Progress(Callback):
-    """A bar on a terminal, a line at each tenth elsewhere: step, speed, and how each critic fares in words.
+    """Show the step, the speed and the health of each critic during a run.
 
-    The first lines say what runs, with every default that applies. At its interval it also makes
-    the trainer check that all losses are finite, so a run that has failed stops within seconds.
-    Several processes look at their critics together, at each tenth of the run; the first one
-    prints.
+    On a terminal it is a bar; elsewhere it is one line at each tenth of the run. The first lines
+    describe the run with all its settings. At each update the trainer also checks that all losses
+    are finite, so that a diverged run stops within seconds. Several processes update together, at
+    each tenth of the run, and the first one prints.
 
     Args:
-        every_seconds: Seconds between two looks.
-        stream: Where it goes; standard error if None.
+        every_seconds: Seconds between two updates.
+        stream: Output stream; None is standard error.
 
     Raises:
         ValueError: `every_seconds` is negative.
@@ -48,23 +48,22 @@ class Progress(Callback):
         self._last, self._due = (trainer.step, now), now + self.every_seconds
         self._print(trainer.describe())
         if trainer.step:
-            self._print(f"goes on from step {trainer.step}")
+            self._print(f"resumed at step {trainer.step}")
         if distributed.world_size() == 1 and self._out.isatty():
             self._live = _live(self._out)
             self._live.start()
-            # An error elsewhere ends the run without a call to on_end; the cursor must not stay
-            # hidden then.
+            # An error elsewhere ends the run without a call to on_end, which would leave the cursor
+            # hidden.
             self._live.console.show_cursor(True)
 
     def on_step(self, trainer: Trainer) -> None:
         tenth = 10 * trainer.step // trainer.steps
-        # Clocks differ between processes and a look may wait for the others, so they look by step
-        # alone.
+        # Clocks differ between processes, so several processes update by step only.
         timed = distributed.world_size() == 1 and time.monotonic() >= self._due
         if not timed and tenth == self._tenth:
             return
         try:
-            self._look(trainer, new_tenth=tenth > self._tenth)
+            self._update(trainer, new_tenth=tenth > self._tenth)
         except BaseException:
             self._close()
             raise
@@ -76,7 +75,7 @@ class Progress(Callback):
         if trainer.stop_reason is not None:
             self._print(f"stopped at step {trainer.step} of {trainer.steps}: {trainer.stop_reason}")
 
-    def _look(self, trainer: Trainer, new_tenth: bool) -> None:
+    def _update(self, trainer: Trainer, new_tenth: bool) -> None:
         trainer.raise_if_not_finite()
         if self._live is None and not new_tenth:
             return
@@ -96,7 +95,7 @@ class Progress(Callback):
         )
 
     def _speed(self, step: int) -> float:
-        """Steps per second since the last call; the device has been waited for."""
+        """Return the steps per second since the last call, which follows a host synchronisation."""
         (before, then), now = self._last, time.monotonic()
         self._last = (step, now)
         return max(step - before, 1) / max(now - then, 1e-9)
@@ -116,14 +115,14 @@ class Progress(Callback):
 
 
 def state_of(trainer: Trainer) -> str:
-    """What each adversary's last batch says, in one line; waits for the device.
+    """Describe the last batch of each adversary in one line; this synchronises with the device.
 
     Args:
-        trainer: A run that has made a step.
+        trainer: A run after at least one step.
 
     Returns:
-        Critic loss, estimated divergence and the verdict in words; with several adversaries, after
-        its name. Without an adversary, the player's own loss.
+        Critic loss, estimated divergence and health verdict of each adversary, with its name if
+        there are several; the task's losses without an adversary.
     """
     if not trainer.adversaries:
         return "  ".join(f"{name} {value:.3g}" for name, value in trainer.last_losses().items())
@@ -132,7 +131,8 @@ def state_of(trainer: Trainer) -> str:
         health = adversary.health()
         label = f"{name}: " if len(trainer.adversaries) > 1 else ""
         parts.append(
-            f"{label}critic loss {health.critic_loss:.3g}  estimate {health.divergence_estimate:.3g}  {health.verdict}"
+            f"{label}critic loss {health.critic_loss:.3g}  "
+            f"estimate {health.divergence_estimate:.3g}  {health.verdict}"
         )
     return "; ".join(parts)
 
@@ -141,15 +141,14 @@ def _live(stream: TextIO) -> "Live":
     from rich.console import Console
     from rich.live import Live
 
-    # No thread beside the training, and nothing of the user's taken over that an error would not
-    # give back.
+    # No refresh thread, and no redirected streams that an error would not restore.
     console = Console(file=stream)
     return Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
 
 
-def _show(live: "Live", words: str, share: float) -> None:
+def _show(live: "Live", text: str, fraction: float) -> None:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
-    live.update(Group(Text(words), ProgressBar(1.0, share, width=60)), refresh=True)
+    live.update(Group(Text(text), ProgressBar(1.0, fraction, width=60)), refresh=True)

@@ -1,4 +1,4 @@
-"""Growing networks along a run: small images first, one resolution after another."""
+"""Progressive growing: train on small images first, then on one resolution after another."""
 
 from collections.abc import Iterator
 from typing import Protocol, cast, final
@@ -10,34 +10,34 @@ from advlearn.training.ema import EMA
 
 
 class Grows(Protocol):
-    """What a network that grows can do, such as those of `advlearn.nets.progan`."""
+    """Define a network that grows, such as those of ProGAN."""
 
     @property
     def doublings(self) -> int:
-        """The level of the grown network."""
+        """Level of the fully grown network."""
         ...
 
     def grow(self, level: float) -> None:
-        """Go to a level from 0 to `doublings`."""
+        """Set the level, from 0 to `doublings`."""
 
 
 @final
 class ProgressiveGrowing(Callback):
-    r"""Take every network that grows, of the players, the critics and the average, from its first level to its last.
+    r"""Grow all networks of the task, the critics and the average that can grow.
 
     .. math:: level(t) = \lfloor u \rfloor + \max(0,\ 2\,(u - \lfloor u \rfloor) - 1), \qquad
         u = \frac{t}{until \cdot T}\,doublings
 
-    Each resolution is held for as long as the next one then takes to fade in, and the full image is
-    trained on for the rest of the run. The level is a function of the step, so a run that is
-    resumed goes on where it was.
+    Each resolution is trained for as long as the next one takes to fade in, and the full resolution
+    for the rest of the run. The level depends only on the step, so that a resumed run continues at
+    the same level.
 
     Args:
-        until: Share of the steps after which the networks are grown, in (0, 1].
+        until: Fraction of the steps after which the networks are fully grown, in (0, 1].
 
     Raises:
-        ValueError: `until` out of range; at the start of a run, no player or no critic in it that
-        grows.
+        ValueError: `until` out of range; at the start of a run, a task or critics without a network
+            that grows.
 
     Example:
         >>> (
@@ -52,29 +52,29 @@ class ProgressiveGrowing(Callback):
         https://arxiv.org/abs/1710.10196.
 
     Deviations:
-        The share of the run that the full image gets is a setting; the paper's phases are of equal
-        length.
+        The fraction of the run at full resolution is a setting; the phases of the paper have equal
+        lengths.
     """
 
     def __init__(self, until: float = 0.6) -> None:
         if not 0 < until <= 1:
-            raise ValueError(f"until: expected a share of the run in (0, 1], got {until!r}")
+            raise ValueError(f"until: expected a fraction of the run in (0, 1], got {until!r}")
         self.until = until
 
     def level(self, progress: float, doublings: int) -> float:
-        """The level of a network after a share `progress` of the steps."""
+        """Return the level of a network after a fraction `progress` of the steps."""
         u = min(progress / self.until, 1.0) * doublings
         whole = int(u)
         return whole + max(0.0, 2 * (u - whole) - 1)
 
     def on_start(self, trainer: Trainer) -> None:
-        # An average that has not started yet copies the player; one that has is grown with the
-        # first step.
-        sides = {"player": [trainer.task], "critic": list(trainer.adversaries.values())}
-        for side, modules in sides.items():
+        # An average that has not started copies the task; a resumed one grows at the first step.
+        groups = {"task": [trainer.task], "critic": list(trainer.adversaries.values())}
+        for name, modules in groups.items():
             if not self._grow(trainer, *modules):
                 raise ValueError(
-                    f"callbacks: Growing expects networks that grow, as architecture='progan', got no such {side}"
+                    "callbacks: ProgressiveGrowing expected networks that grow, such as "
+                    f"architecture='progan', got none in the {name}"
                 )
 
     def on_step(self, trainer: Trainer) -> None:
@@ -82,7 +82,7 @@ class ProgressiveGrowing(Callback):
         self._grow(trainer, trainer.task, *trainer.adversaries.values(), *averages)
 
     def _grow(self, trainer: Trainer, *modules: nn.Module) -> int:
-        """Set the level of every network in the modules that grows; how many there are."""
+        """Set the level of every network in the modules that grows; return their number."""
         nets = [net for module in modules for net in _outermost(module)]
         for net in nets:
             net.grow(self.level(trainer.step / trainer.steps, net.doublings))
@@ -90,12 +90,12 @@ class ProgressiveGrowing(Callback):
 
 
 def grows(*modules: nn.Module) -> bool:
-    """Whether some network of the modules grows."""
+    """Return whether any network in the modules grows."""
     return any(True for module in modules for _ in _outermost(module))
 
 
 def _outermost(module: nn.Module) -> Iterator[Grows]:
-    """Every network in a module that grows, but none that is a part of another."""
+    """Yield every network in a module that grows and is not part of another."""
     if hasattr(module, "grow") and hasattr(module, "doublings"):
         yield cast(Grows, module)
         return

@@ -1,4 +1,4 @@
-"""The global random states of torch, numpy and Python: seeded for a run, and given back after it."""
+"""Seed, save and restore the global random states of torch, numpy and Python."""
 
 import random
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ State = dict[str, Any]
 
 
 def get_state() -> State:
-    """The state of every global generator: torch's (CPU, all CUDA devices, MPS), numpy's and Python's.
+    """Return the state of every global generator of torch (CPU, CUDA, MPS), numpy and Python.
 
     Returns:
-        Plain tensors, numbers and lists, so that ``torch.load(weights_only=True)`` reads them back.
+        Plain tensors, numbers and lists, which ``torch.load(weights_only=True)`` can read.
 
     Example:
         >>> state = get_state()
@@ -30,7 +30,7 @@ def get_state() -> State:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        # uint32 is not a dtype that every version of torch can read back
+        # not every version of torch can load uint32
         "numpy": [
             torch.from_numpy(np.asarray(keys).astype(np.int64)),
             int(position),
@@ -42,18 +42,17 @@ def get_state() -> State:
 
 
 def set_state(state: State) -> None:
-    """Set every global generator to what `get_state` gave.
+    """Set every global generator to a saved state.
 
-    Devices that the state knows nothing of stay as they are, so a checkpoint moves between
-    machines.
+    Devices that are not in the state keep theirs, so that a checkpoint can move between machines.
 
     Args:
-        state: What `get_state` returned, here or in another process.
+        state: A result of `get_state`, also of another process.
     """
     torch.set_rng_state(state["torch"].cpu())
     if torch.cuda.is_available():
-        for device, one in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
-            torch.cuda.set_rng_state(one.cpu(), device)
+        for device, value in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
+            torch.cuda.set_rng_state(value.cpu(), device)
     if torch.backends.mps.is_available() and state["mps"] is not None:
         torch.mps.set_rng_state(state["mps"].cpu())
     keys, position, has_gauss, gauss = state["numpy"]
@@ -68,10 +67,10 @@ def seed_all(seed: int) -> None:
     """Seed every global generator.
 
     Args:
-        seed: An integer from 0 to 2^32 - 1: numpy and torch's CPU generator tell no others apart.
+        seed: An integer from 0 to 2^32 - 1, the range of numpy and of torch's CPU generator.
 
     Raises:
-        ValueError: Any other seed.
+        ValueError: A seed out of range.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"seed: expected an integer from 0 to {2**32 - 1}, got {seed!r}")
@@ -82,16 +81,16 @@ def seed_all(seed: int) -> None:
 
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
-    """Run a block from `seed`, and leave the user's global generators as they were, exceptions included.
+    """Seed the global generators within a block, and restore their states after it.
 
-    Everything that is drawn inside is decided by the seed; nothing that is drawn outside notices
-    the block.
+    The seed determines all draws inside the block, and draws outside do not depend on the block,
+    also when it raises an exception.
 
     Args:
         seed: An integer from 0 to 2^32 - 1.
 
     Raises:
-        ValueError: Any other seed.
+        ValueError: A seed out of range.
 
     Example:
         >>> _ = torch.manual_seed(1)

@@ -1,4 +1,4 @@
-"""Pictures of what a player makes."""
+"""Image grids and scatter plots of samples."""
 
 from collections.abc import Callable
 from math import ceil, sqrt
@@ -8,24 +8,23 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
-# Small images are enlarged by whole factors until their longer side has about so many pixels.
-_TILE = 64
+_TILE = 64  # small images are enlarged by whole factors to about this side, in pixels
 _GAP = 2
 
 
 def save_image_grid(samples: Tensor, path: str | Path, real: Tensor | None = None) -> None:
     """Draw samples into a PNG file.
 
-    Images become a grid, pixel for pixel; a small one is enlarged by a whole factor. Vectors become
-    a scatter of their first two dimensions, numbers a histogram, over the real ones where given.
+    Images become a grid; small ones are enlarged by a whole factor. Vectors become a scatter plot
+    of their first two dimensions, and numbers a histogram, with real samples behind them if given.
 
     Args:
-        samples: Float images (N, 1 or 3, H, W) in [-1, 1], clipped to that; or vectors (N, D).
-        path: The file; its folder is made. It is replaced whole.
-        real: Samples to compare with: images fill a second grid to the right, vectors lie behind.
+        samples: Float images (N, 1 or 3, H, W), clipped to [-1, 1]; or vectors (N, D).
+        path: The file, written atomically; its folder is created.
+        real: Samples to compare with: images fill a second grid on the right.
 
     Raises:
         ValueError: Samples of another shape, or none.
@@ -43,7 +42,8 @@ def save_image_grid(samples: Tensor, path: str | Path, real: Tensor | None = Non
         image = side.ndim == 4 and side.shape[1] in (1, 3)
         if not (image or side.ndim == 2) or side.ndim != samples.ndim or not side.numel():
             raise ValueError(
-                f"{name}: expected images (N, 1 or 3, H, W) or vectors (N, D), got {tuple(side.shape)}"
+                f"{name}: expected images (N, 1 or 3, H, W) or vectors (N, D), "
+                f"got {tuple(side.shape)}"
             )
     arrays = [side.detach().float().cpu().numpy() for side in sides]
     if samples.ndim == 4:
@@ -54,13 +54,13 @@ def save_image_grid(samples: Tensor, path: str | Path, real: Tensor | None = Non
 
 @final
 class SampleGrid(PeriodicPlot):
-    """A picture of samples every so many steps and at the end: ``step-00001000.png`` and so on.
+    """Draw samples at regular intervals and at the end, into ``step-00001000.png`` and so on.
 
     Args:
-        folder: Where the pictures go.
-        every: Player steps between two pictures.
-        samples: Returns samples as `picture` takes them.
-        real: Samples to compare with, as `picture` takes them.
+        folder: Folder of the files.
+        every: Training steps between two plots.
+        samples: Function that returns samples, see `save_image_grid`.
+        real: Samples to compare with, see `save_image_grid`.
 
     Raises:
         ValueError: `every` is not positive.
@@ -89,8 +89,16 @@ class SampleGrid(PeriodicPlot):
 
 
 def grey_levels(images: np.ndarray[Any, Any], zoom: int = 1) -> np.ndarray[Any, Any]:
-    """Images (..., H, W) in [-1, 1] as uint8 from 0 to 255, each pixel `zoom` times as wide and high."""
-    # NaN, too, has to become some grey, without a warning
+    """Convert images in [-1, 1] to grey levels.
+
+    Args:
+        images: Images (..., H, W).
+        zoom: Whole factor to enlarge both sides by.
+
+    Returns:
+        uint8 from 0 to 255, (..., zoom H, zoom W).
+    """
+    # NaN becomes grey without a warning
     levels = (
         np.nan_to_num(np.clip(images, -1, 1) * 127.5 + 127.5, nan=127.0).round().astype(np.uint8)
     )
@@ -98,7 +106,7 @@ def grey_levels(images: np.ndarray[Any, Any], zoom: int = 1) -> np.ndarray[Any, 
 
 
 def _grid(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Images (N, C, H, W) in [-1, 1] as one image (rows, columns, C), uint8, nearly square."""
+    """Arrange images (N, C, H, W) in [-1, 1] in one uint8 image (rows, columns, C)."""
     n, channels, height, width = images.shape
     zoom = max(1, _TILE // max(height, width))
     levels = grey_levels(images, zoom)
@@ -123,9 +131,9 @@ def _draw_images(grids: list[np.ndarray[Any, Any]], path: Path) -> None:
     parts = [p.repeat(channels // p.shape[2], 2) for p in parts]
     band = np.full(
         (height, 3 * _TILE // 4, channels), 255, np.uint8
-    )  # between samples and real ones
+    )  # between samples and real images
     joined = np.concatenate([piece for part in parts for piece in (band, part)][1:], 1)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         Image.fromarray(joined[:, :, 0] if channels == 1 else joined).save(file, format="PNG")
 
 
@@ -134,7 +142,7 @@ def _draw_vectors(sides: list[np.ndarray[Any, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot()
-    shown = list(zip(sides, ("player", "real"), ("tab:orange", "tab:gray"), strict=False))
+    shown = list(zip(sides, ("samples", "real"), ("tab:orange", "tab:gray"), strict=False))
     for points, label, colour in reversed(shown):
         if points.shape[1] == 1:
             axes.hist(points[:, 0], bins=60, density=True, alpha=0.6, label=label, color=colour)
@@ -144,5 +152,5 @@ def _draw_vectors(sides: list[np.ndarray[Any, Any]], path: Path) -> None:
             )
     if len(shown) > 1:
         axes.legend(loc="upper right")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -1,4 +1,4 @@
-"""Curves and pictures of a run for TensorBoard."""
+"""Scalars and images of a run for TensorBoard."""
 
 import math
 import time
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 @final
 class TensorBoard(Callback):
-    """Write losses, penalties, each critic's health and the speed as scalars.
+    """Write losses, penalties, each critic's health and the speed as TensorBoard scalars.
 
     The tags are those of ``trainer.last_losses()``, ``ADVERSARY/health/FIELD`` and
-    ``steps_per_second``. A run that goes on after a kill replaces what the killed one wrote beyond
-    the checkpoint, so each step appears once. Only the first process writes.
+    ``steps_per_second``. A resumed run replaces the scalars that the killed run wrote after its
+    checkpoint, so that each step appears once. Only the first process writes.
 
-    Pictures that callbacks before this one leave are shown as well: ``step-00001000.png`` as
-    ``pictures/step`` of that step, any other by its name and the step at which it is seen.
+    Images written by earlier callbacks are shown too: ``step-00001000.png`` as ``pictures/step`` at
+    that step, and any other file by its name at the step it is first read.
 
     Args:
-        folder: Where the event files go.
-        every: Player steps between two points.
-        pictures: The folder whose PNG files are shown; None for none.
+        folder: Folder of the event files.
+        every: Training steps between two points.
+        pictures: Folder whose PNG files are shown; None shows none.
 
     Raises:
         ValueError: `every` is not positive.
@@ -46,7 +46,7 @@ class TensorBoard(Callback):
         self.folder = Path(folder)
         self.every = every
         self.pictures = None if pictures is None else Path(pictures)
-        self._seen: dict[Path, int] = {}
+        self._shown: dict[Path, int] = {}
         self._writer: SummaryWriter | None = None
         self._last = (0, 0.0)
 
@@ -55,28 +55,31 @@ class TensorBoard(Callback):
         if distributed.rank() == 0:
             from torch.utils.tensorboard.writer import SummaryWriter
 
-            _wait_for_a_later_name(self.folder)
+            _wait_for_later_name(self.folder)
             self._writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1)
-            # Those of an earlier run up to the checkpoint have been shown.
-            self._seen = self._written()
+            # The images of an earlier run up to the checkpoint are in its event files.
+            self._shown = self._written()
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
             return
-        # Every process looks, since a look may need them all; the first one writes.
+        # All processes compute the scalars, which may need all of them; the first one writes.
         scalars = trainer.last_losses()
         (before, then), now = self._last, time.monotonic()
         self._last = (trainer.step, now)
         scalars["steps_per_second"] = (trainer.step - before) / max(now - then, 1e-9)
         for name, adversary in trainer.adversaries.items():
             scalars.update(
-                {f"{name}/health/{key}": value for key, value in _figures(adversary.health())}
+                {
+                    f"{name}/health/{key}": value
+                    for key, value in _health_scalars(adversary.health())
+                }
             )
         if self._writer is not None:
             for tag, value in scalars.items():
                 self._writer.add_scalar(tag, value, trainer.step)
             self._show(self._writer, trainer.step)
-            self._writer.flush()  # a kill loses nothing that was written
+            self._writer.flush()  # a killed process loses no scalar
 
     def on_end(self, trainer: Trainer) -> None:
         if self._writer is not None:
@@ -85,7 +88,7 @@ class TensorBoard(Callback):
             self._writer = None
 
     def _written(self) -> dict[Path, int]:
-        """The pictures, and when each was written."""
+        """Return the image files and the time each was written."""
         files = [] if self.pictures is None else sorted(self.pictures.glob("*.png"))
         return {path: path.stat().st_mtime_ns for path in files}
 
@@ -94,21 +97,21 @@ class TensorBoard(Callback):
         from PIL import Image
 
         written = self._written()
-        for path in (path for path, when in written.items() if self._seen.get(path) != when):
+        for path in (path for path, when in written.items() if self._shown.get(path) != when):
             name, _, number = path.stem.partition("-")
             numbered = name == "step" and number.isdecimal()
             with Image.open(path) as image:
                 levels = np.asarray(image.convert("RGB"))
             tag = f"pictures/{name if numbered else path.stem}"
             writer.add_image(tag, levels, int(number) if numbered else step, dataformats="HWC")
-        self._seen = written
+        self._shown = written
 
 
-def _wait_for_a_later_name(folder: Path) -> None:
-    """Let the second pass in which a file of events was begun.
+def _wait_for_later_name(folder: Path) -> None:
+    """Wait until the second in which the newest event file was created is over.
 
-    TensorBoard reads files in the order of their names, and a name starts with the second: of two
-    that begin in the same one, the older may be read last, and its points would not be replaced.
+    TensorBoard reads event files in the order of their names, which start with the second. Of two
+    files of the same second the older may be read last, and its points would not be replaced.
     """
     newest = max(
         (int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")), default=0
@@ -117,9 +120,9 @@ def _wait_for_a_later_name(folder: Path) -> None:
         time.sleep(0.01)
 
 
-def _figures(health: Health) -> list[tuple[str, float]]:
-    """The figures of a health report; those that do not exist for the objective, NaN, are left out."""
-    plain = [(f.name, getattr(health, f.name)) for f in fields(health)]
-    figures = [(name, value) for name, value in plain if isinstance(value, float)]
-    figures += [(f"penalty/{name}", value) for name, value in health.penalties.items()]
-    return [(name, value) for name, value in figures if not math.isnan(value)]
+def _health_scalars(health: Health) -> list[tuple[str, float]]:
+    """Return the numbers of a health report without NaN, which the objective does not define."""
+    values = [(f.name, getattr(health, f.name)) for f in fields(health)]
+    scalars = [(name, value) for name, value in values if isinstance(value, float)]
+    scalars += [(f"penalty/{name}", value) for name, value in health.penalties.items()]
+    return [(name, value) for name, value in scalars if not math.isnan(value)]

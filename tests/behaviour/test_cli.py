@@ -76,7 +76,7 @@ def test_a_table_is_measured_on_its_test_part(tmp_path: Path) -> None:
             ("domain_adaptation(besides=1)", "--data", "digits->digits"),
             "advlearn: task: domain_adaptation",
         ),
-        (("domain_adaptation", "--data", "digits"), "advlearn: data: expected 'source->target'"),
+        (("domain_adaptation", "--data", "digits"), "advlearn: data: expected 'SOURCE->TARGET'"),
         (("fairness", "--data", "adults"), "advlearn: data: expected a table among adult"),
         (
             ("semi_supervised", "--data", "digits:20", "--objective", "mmd"),

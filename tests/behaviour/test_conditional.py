@@ -27,13 +27,13 @@ def test_data_may_hold_a_vector_for_each_sample() -> None:
     assert isinstance(source, ArrayDataset)
     assert source.vectors == 3 and source.classes == 0 and len(source.columns) == 2
     for y, error, line in (
-        (torch.rand(4, 3), ValueError, "expected 5 vectors, one a sample, got 4"),
+        (torch.rand(4, 3), ValueError, "expected 5 vectors, one per sample, got 4"),
         (torch.full((5, 3), torch.nan), ValueError, "expected finite vectors"),
         (torch.rand(5, 3).double(), TypeError, "expected float32 vectors"),
     ):
         with pytest.raises(error, match=line):
             ArrayDataset(torch.rand(5, 2), y)
-    with pytest.raises(ValueError, match="classes: expected 0 with vectors, got 3"):
+    with pytest.raises(ValueError, match="classes: expected 0 with vectors as labels, got 3"):
         ArrayDataset(torch.rand(5, 2), torch.rand(5, 3), classes=3)
 
 

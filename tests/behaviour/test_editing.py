@@ -91,14 +91,20 @@ def test_the_blur_spreads_what_it_does_not_change_in_sum() -> None:
     [
         (
             {"target": torch.zeros(3, 4)},
-            r"target: expected \(3, 5\), what start is made into, got \(3, 4\)",
+            r"target: expected the shape \(3, 5\) of the generator's samples, got \(3, 4\)",
         ),
-        ({"start": torch.zeros(3, 7)}, r"start: the generator refused \(3, 7\)"),
+        (
+            {"start": torch.zeros(3, 7)},
+            r"start: expected codes that the generator takes, got \(3, 7\)",
+        ),
         (
             {"mask": torch.zeros(3, 5)},
-            r"mask: expected weights of at least 0, some above it in each of 3 rows",
+            r"mask: expected weights of at least 0 with a positive one in each of 3 rows",
         ),
-        ({"mask": torch.ones(3, 4)}, r"mask: expected what expands to \(3, 5\), got \(3, 4\)"),
+        (
+            {"mask": torch.ones(3, 4)},
+            r"mask: expected a shape that expands to \(3, 5\), got \(3, 4\)",
+        ),
         ({"steps": 0}, "steps: expected a finite number of at least 1, got 0"),
         ({"lr": 0.0}, "lr: expected a finite number above 0, got 0.0"),
         ({"closeness": -1.0}, "closeness: expected a finite number of at least 0, got -1.0"),

@@ -98,7 +98,7 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, share: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .*saved\.pt is damaged or no checkpoint"
+        ValueError, match=r"^checkpoint: expected a checkpoint, got a damaged .*saved\.pt"
     ) as refused:
         advlearn.load(path)
     assert "\n" not in str(refused.value)
@@ -157,7 +157,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
         ({"data": (X, Y - 1)}, "labels: .*got -1"),
         ({"data": (X, Y[:5])}, r"labels: .*\(24,\)"),
         ({"data": "digitz"}, "data: .*digits"),
-        ({"batch_size": 25}, "batch_size: 25 is larger than the 24 samples"),
+        ({"batch_size": 25}, "batch_size: expected at most the 24 samples of the data, got 25"),
         ({"steps": 0}, "steps: expected at least 1, got 0"),
         ({"objective": "wgan-pg"}, "objective: unknown name 'wgan-pg'; did you mean 'wgan-gp'"),
         ({"objective": "r1"}, "objective: expected an objective"),

@@ -372,5 +372,7 @@ def test_bad_data_and_objectives_are_one_line() -> None:
         short("aae(prior='mixture', labels=True)", data=X)
     with pytest.raises(ValueError, match="objective: representation cannot use"):
         short("representation(latent=2)", "predictive")
-    with pytest.raises(ValueError, match="y: expected none, this law has no components"):
+    with pytest.raises(
+        ValueError, match="y: expected None for a distribution without components, got a tensor"
+    ):
         vectors().sample(2, torch.zeros(2, dtype=torch.int64))

@@ -12,9 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from advlearn.core.grammar import resolve
-from advlearn.data import ArrayDataset, batches
-from advlearn.data.compound import SemiSupervisedDataset
-from advlearn.data.semi_supervised import open_partly
+from advlearn.data import ArrayDataset, SemiSupervisedDataset, batches, open_semi_supervised
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy
 from advlearn.nets import MLPPredictor
@@ -88,7 +86,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
 def test_minus_one_is_no_label() -> None:
     y = Y.clone()
     y[6:] = -1
-    data = open_partly((X.numpy(), y.numpy()))
+    data = open_semi_supervised((X.numpy(), y.numpy()))
     assert (len(data.labelled), len(data.unlabelled), data.classes) == (6, 60, 2)
 
 
@@ -96,7 +94,7 @@ def test_a_loader_is_a_stream_of_unlabelled_samples() -> None:
     labelled = ArrayDataset(X[:8], Y[:8], "few", 2)
     for others in (TensorDataset(X), TensorDataset(X, Y)):
         loader = DataLoader(others, batch_size=4, shuffle=True, collate_fn=doubled)
-        data = open_partly((labelled, loader))
+        data = open_semi_supervised((labelled, loader))
         more = next(batches(data, 8))[2]
         rows = (2 * X).tolist()
         assert more.shape == (8, 2) and all(row in rows for row in more.tolist())
@@ -113,7 +111,9 @@ def test_a_loader_is_a_stream_of_unlabelled_samples() -> None:
 
 def test_a_stream_without_a_length_is_refused_since_its_order_cannot_be_resumed() -> None:
     with pytest.raises(TypeError, match=r"^data: expected a map-style data set .*, got Endless$"):
-        open_partly((ArrayDataset(X[:8], Y[:8], "few", 2), DataLoader(Endless(), batch_size=4)))
+        open_semi_supervised(
+            (ArrayDataset(X[:8], Y[:8], "few", 2), DataLoader(Endless(), batch_size=4))
+        )
 
 
 def test_samples_without_a_label_help() -> None:
@@ -137,7 +137,7 @@ def test_samples_without_a_label_help() -> None:
 
 
 def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:
-    first, again, other = (open_partly("digits:30", seed=s).labelled for s in (0, 0, 1))
+    first, again, other = (open_semi_supervised("digits:30", seed=s).labelled for s in (0, 0, 1))
     assert torch.bincount(first.y).tolist() == [3] * 10  # type: ignore[union-attr,arg-type]
     assert torch.equal(first.x, again.x)  # type: ignore[union-attr]
     assert not torch.equal(first.x, other.x)  # type: ignore[union-attr]
@@ -148,17 +148,20 @@ def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:
     [
         (
             "digits",
-            r"^data: expected a name and a number of labels such as 'mnist:100', got 'digits'$",
+            r"^data: expected 'NAME:COUNT' such as 'mnist:100', got 'digits'$",
         ),
-        ("digits:15", r"^data: expected a multiple of 10 labels, the classes, got 15$"),
-        ("digits:99990", r"^data: a class of 'digits' has 174 samples, too few for 99990 labels$"),
+        ("digits:15", r"^data: expected a number of labels that its 10 classes divide, got 15$"),
+        (
+            "digits:99990",
+            r"^data: expected at most 1740 labels, because a class of 'digits' has 174 samples, got 99990$",
+        ),
         (
             (X, [-1] * 60),
             r"^labels: expected some samples with a class, got -1 \(unlabelled\) for all$",
         ),
-        ((X, [0, 1]), r"^labels: expected shape \(60,\), one a sample, got \(2,\)$"),
+        ((X, [0, 1]), r"^labels: expected shape \(60,\), one per sample, got \(2,\)$"),
     ],
 )
 def test_data_that_is_refused_is_one_line(data: Any, line: str) -> None:
     with pytest.raises(ValueError, match=line):
-        open_partly(data)
+        open_semi_supervised(data)

@@ -10,9 +10,8 @@ from advlearn.core import registry
 from advlearn.core.grammar import describe, parse, resolve
 from advlearn.core.objective import Setwise
 from advlearn.core.task import Task
-from advlearn.data import ArrayDataset, Pairs, Unpaired, batches
+from advlearn.data import ArrayDataset, Pairs, TabularDataset, Unpaired, batches
 from advlearn.data.compound import Domains, SemiSupervisedDataset
-from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.fitting import fit
 from advlearn.testing import check_task
 from advlearn.testing._found import games

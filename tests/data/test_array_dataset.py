@@ -15,12 +15,12 @@ def test_describes_images_and_vectors():
     assert (vectors.shape, vectors.kind, vectors.classes, vectors.y) == ((2,), "vector", 0, None)
 
 
-def test_bounded_is_a_statement_about_the_values():
+def test_bounded_depends_on_the_values():
     assert ArrayDataset(torch.tensor([[-1.0, 1.0]])).bounded
     assert not ArrayDataset(torch.tensor([[-1.0, 1.001]])).bounded
 
 
-def test_to_keeps_everything():
+def test_moving_to_a_device_keeps_all_fields():
     source = ArrayDataset(torch.rand(2, 3), labels(1, 0), "two", classes=2)
     moved = source.to("cpu")
     assert (

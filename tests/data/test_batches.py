@@ -63,7 +63,7 @@ def test_an_epoch_draws_each_sample_at_most_once_and_drops_the_rest(kind):
     assert set().union(*epochs) == set(range(23))  # other samples are dropped each time
 
 
-def test_lazy_and_resident_data_come_in_the_same_order():
+def test_streamed_and_resident_data_have_the_same_order():
     expected = drawn(stream("resident", seed=7), 10)
     assert all(
         drawn(stream(kind, seed=7), 10) == expected for kind in ("lazy", "loader", "workers")
@@ -96,7 +96,7 @@ def test_resumes_bit_for_bit_through_a_file(kind, after):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_slices_of_all_ranks_are_the_joint_batch(kind):
+def test_the_shares_of_all_ranks_form_the_joint_batch(kind):
     def joint(world_size: int) -> list[list[int]]:
         size = {"batch_size": 6}
         if kind == "resident":
@@ -119,7 +119,7 @@ def test_slices_of_all_ranks_are_the_joint_batch(kind):
     assert joint(1) == joint(2) == joint(3)
 
 
-def test_a_run_goes_on_with_another_number_of_processes():
+def test_a_run_resumes_with_another_number_of_processes():
     one = Batches(numbered(), 6, seed=1)
     drawn(one, 2)
     two = [Batches(numbered(), 6, seed=1, rank=rank, world_size=2) for rank in range(2)]
@@ -160,7 +160,7 @@ class NoHostSync(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_resident_batches_never_wait_for_the_device():
+def test_resident_batches_do_not_synchronise_with_the_device():
     source = stream("resident")
     with NoHostSync():
         with pytest.raises(AssertionError, match="waited"):
@@ -171,13 +171,13 @@ def test_resident_batches_never_wait_for_the_device():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_global_random_state_is_left_alone(kind):
+def test_the_global_random_state_does_not_change(kind):
     before = torch.get_rng_state()
     drawn(stream(kind), 6)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_factory_picks_by_source():
+def test_batches_are_chosen_by_the_type_of_the_data():
     assert isinstance(batches(numbered(), 5), Batches)
     assert isinstance(batches(load(DataLoader(Plain(), batch_size=5))), StreamedBatches)
     assert len(next(batches(load(DataLoader(Plain(), batch_size=5)), 3))[0]) == 3
@@ -186,7 +186,10 @@ def test_the_factory_picks_by_source():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Batches(numbered(), 512), "batch_size: 512 is larger than the 23 samples of data"),
+        (
+            lambda: Batches(numbered(), 512),
+            "batch_size: expected at most the 23 samples of the data, got 512",
+        ),
         (
             lambda: Batches(numbered(), 0),
             "batch_size: expected a positive multiple of world_size=1, got 0",
@@ -206,15 +209,15 @@ def test_the_factory_picks_by_source():
         ),
         (
             lambda: Batches(numbered(), 4).load_state_dict(Batches(numbered(), 5).state_dict()),
-            "state: expected batch_size=4 as in this run, got 5",
+            "state: expected batch_size=4 like this run, got 5",
         ),
         (
             lambda: Batches(numbered(22), 4).load_state_dict(Batches(numbered(), 4).state_dict()),
-            "state: expected samples=22 as in this run, got 23",
+            "state: expected samples=22 like this run, got 23",
         ),
         (
             lambda: Batches(numbered(), 4).load_state_dict({"epoch": 1}),
-            "state: .*none for batch_size, position",
+            "state: .*got a state without batch_size, position",
         ),
     ],
 )

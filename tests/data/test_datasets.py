@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from advlearn.data import folders, load, names
+from advlearn.data import catalogue, folders, load, names
 
 
 def need(*parts: str) -> None:
@@ -39,7 +39,7 @@ def test_digits_agree_with_scikit_learn():
         ("fashion-mnist-test", "FashionMNIST", 10_000, 1384319072, [9, 2, 1, 1, 6]),
     ],
 )
-def test_idx_sets(name, folder, samples, checksum, labels):
+def test_idx_files_are_read_like_torchvision_reads_them(name, folder, samples, checksum, labels):
     # CRC-32 of bytes 16 to 799 of the file, taken by gzip; torchvision's reader agrees.
     need(folder, "raw", "t10k-images-idx3-ubyte")
     source = load(name)
@@ -53,9 +53,7 @@ def test_first_training_image_of_mnist():
     need("MNIST", "raw", "train-images-idx3-ubyte")
     source = load("mnist")
     assert len(source) == 60_000 and source.y[:5].tolist() == [5, 0, 4, 1, 9]
-    assert (
-        int(pixels(source).sum(dtype=np.int64)) == 27_525
-    )  # the well-known sum of the first image
+    assert int(pixels(source).sum(dtype=np.int64)) == 27_525  # sum of the first image
     assert source.y.bincount().tolist() == [
         5923,
         6742,
@@ -78,7 +76,7 @@ def test_cifar10_test_part():
         and source.shape == (3, 32, 32)
         and source.y.bincount().tolist() == [1000] * 10
     )
-    # The first images stand for all: none of the classes is missing among them.
+    # The first images contain every class.
     assert int(source.y[:500].bincount(minlength=10).min()) > 25
 
 
@@ -139,8 +137,8 @@ def test_reads_jpeg_archives(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10-test", "usps"])
-def test_data_that_cannot_be_had_is_one_line(tmp_path, monkeypatch, name):
-    # A cache folder that cannot be made, so that no network is asked.
+def test_missing_data_is_reported_in_one_line(tmp_path, monkeypatch, name):
+    # The cache folder cannot be created, so that nothing is downloaded.
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ADVLEARN_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -150,6 +148,11 @@ def test_data_that_cannot_be_had_is_one_line(tmp_path, monkeypatch, name):
     assert "\n" not in str(caught.value)
 
 
-def test_every_toy_name_loads():
-    for name in ("ring", "grid", "moons"):
-        assert name in names() and load(name).shape == (2,)
+@pytest.mark.parametrize("name", names())
+def test_the_facts_about_a_data_set_are_true(name):
+    info = catalogue()[name]
+    assert info.name == name and info.summary and info.origin and "\n" not in info.summary
+    if info.folder is not None:
+        need(info.folder)
+    data = load(name)
+    assert (data.name, data.shape, data.classes) == (name, info.shape, info.classes)

@@ -22,7 +22,7 @@ def test_flat_folder_in_order_of_names(tmp_path):
     assert source.x[:, 0, 0, 0].tolist() == [-1.0, 1.0]
 
 
-def test_a_sub_folder_a_class(tmp_path):
+def test_each_sub_folder_is_a_class(tmp_path):
     picture(tmp_path / "dog" / "1.png", (0, 0, 255))
     picture(tmp_path / "cat" / "1.png", 255)
     picture(tmp_path / "cat" / "2.png", 0)
@@ -31,7 +31,7 @@ def test_a_sub_folder_a_class(tmp_path):
     assert source.x[:, :, 0, 0].tolist() == [[1, 1, 1], [-1, -1, -1], [-1, -1, 1]]
 
 
-def test_a_big_folder_stays_lazy(tmp_path, monkeypatch):
+def test_a_big_folder_is_streamed(tmp_path, monkeypatch):
     monkeypatch.setattr(lazy, "RESIDENT_BYTES", 1)
     for index in range(4):
         picture(tmp_path / f"class{index % 2}" / f"{index}.png", 85 * index)
@@ -44,7 +44,7 @@ def test_a_big_folder_stays_lazy(tmp_path, monkeypatch):
     ]
 
 
-def test_the_first_odd_file_is_named(tmp_path):
+def test_the_first_wrong_file_is_named(tmp_path):
     picture(tmp_path / "a.png", 0)
     picture(tmp_path / "b.png", 0, size=(9, 8))
     picture(tmp_path / "c.png", 0, size=(7, 8))
@@ -67,7 +67,7 @@ def test_bad_folders(tmp_path):
     ):
         load(tmp_path)
     picture(tmp_path / "a.png", 0)
-    with pytest.raises(ValueError, match=r"data: .*got 'a.png' beside"):
+    with pytest.raises(ValueError, match=r"data: .*'a.png' is outside; move it"):
         load(tmp_path)
     (tmp_path / "empty").rmdir()
     (tmp_path / "b.png").write_bytes(b"no picture")
@@ -75,6 +75,6 @@ def test_bad_folders(tmp_path):
         load(tmp_path)
 
 
-def test_lazy_folder_keeps_float32(tmp_path):
+def test_a_streamed_folder_keeps_float32(tmp_path):
     picture(tmp_path / "a.png", 51)
     assert load(tmp_path).x.dtype == torch.float32

@@ -72,7 +72,7 @@ def test_uint8_grey_images_get_one_channel(shape):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ">f8"])
-def test_floats_are_taken_as_they_are(dtype):
+def test_floats_are_not_scaled(dtype):
     values = np.array([[0.5, -3.0], [1e6, 0.25]]).astype(
         dtype if dtype != np.float16 else np.float32
     )
@@ -102,10 +102,10 @@ def test_a_tensor_that_carries_gradient_is_detached():
     assert not load(torch.zeros(3, 2, requires_grad=True)).x.requires_grad
 
 
-def test_sources_and_toys_pass_through():
+def test_data_sets_and_toys_are_returned_unchanged():
     toy = ring(n=10)
-    assert load(toy) is toy.source
-    assert load(toy.source) is toy.source
+    assert load(toy) is toy.data
+    assert load(toy.data) is toy.data
 
 
 def test_small_dataset_becomes_resident():
@@ -135,7 +135,7 @@ def test_pictures_and_named_classes():
     torch.testing.assert_close(source.x[2, :, 0, 0], torch.tensor([-1.0, 1.0, 102 / 127.5 - 1]))
 
 
-def test_too_big_or_random_datasets_stay_lazy(monkeypatch):
+def test_too_big_or_random_datasets_are_streamed(monkeypatch):
     assert isinstance(load(Noisy()), StreamedDataset)
     monkeypatch.setattr(lazy, "RESIDENT_BYTES", 8)
     source = load(Pictures())
@@ -147,7 +147,7 @@ def test_too_big_or_random_datasets_stay_lazy(monkeypatch):
         load(Pairs())
 
 
-def test_loading_leaves_global_random_states_alone():
+def test_loading_does_not_change_global_random_states():
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     load(Noisy())
     load("moons")
@@ -155,7 +155,7 @@ def test_loading_leaves_global_random_states_alone():
     assert (np.random.get_state()[1] == before[1]).all() and random.getstate() == before[2]
 
 
-def test_a_loader_is_taken_over():
+def test_settings_of_a_loader_are_kept():
     source = load(DataLoader(Pairs(), batch_size=4, shuffle=True))
     assert isinstance(source, StreamedDataset)
     assert (source.batch_size, source.shuffle, source.classes, source.shape) == (4, True, 3, (2,))
@@ -164,7 +164,8 @@ def test_a_loader_is_taken_over():
 
 def test_near_names_are_suggested():
     with pytest.raises(
-        ValueError, match=r"no data set or folder 'mnsit'; did you mean 'mnist'.*there are digits, "
+        ValueError,
+        match=r"data: expected a folder or one of digits, .*got 'mnsit'; did you mean 'mnist'",
     ):
         load("mnsit")
 
@@ -214,7 +215,12 @@ def test_near_names_are_suggested():
         (torch.zeros(2, 2), torch.zeros(2, 1).long(), TypeError, r"labels: .*got int64 \(2, 1\)"),
         (torch.zeros(2, 2), [0, 1, 2], ValueError, r"labels: expected shape \(2,\)"),
         (torch.zeros(2, 2), [0, -1], ValueError, "labels: .*got -1"),
-        ("digits", [0, 1], ValueError, "labels: only go with a tensor or an array"),
+        (
+            "digits",
+            [0, 1],
+            ValueError,
+            "labels: expected none except with a tensor or an array, got .* str; pass",
+        ),
         (Stream(), None, TypeError, "data: expected a map-style data set.*got Stream"),
         (TensorDataset(torch.zeros(0, 2)), None, ValueError, "data: .*empty TensorDataset"),
         (
@@ -223,7 +229,7 @@ def test_near_names_are_suggested():
             TypeError,
             "data: expected items x or .*got 3 parts",
         ),
-        (Ragged(), None, ValueError, r"data: .*\(2,\) like the first, got \(3,\) in sample 7"),
+        (Ragged(), None, ValueError, r"data: .*\(2,\) like the first one, got \(3,\) in sample 7"),
         (DataLoader(Stream()), None, TypeError, "data: expected a map-style data set"),
         (
             DataLoader(Pairs(), batch_size=None),

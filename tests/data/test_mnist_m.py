@@ -28,7 +28,7 @@ def levels(source: ArrayDataset) -> np.ndarray:
 
 
 def packed(picture: np.ndarray) -> np.ndarray:
-    """A number for each colour."""
+    """Return one number for each colour."""
     red, green, blue = np.moveaxis(picture.astype(np.int32), 2, 0)
     return red << 16 | green << 8 | blue
 
@@ -39,7 +39,7 @@ def colours_of(name: str) -> np.ndarray:
 
 
 def places(crop: np.ndarray) -> Iterator[tuple[str, int]]:
-    """Photograph and left edge of every place where a crop lies."""
+    """Yield the photograph and the left edge of every place where a crop lies."""
     for name in photographs():
         colours, wanted = colours_of(name), packed(crop)
         room = tuple(
@@ -53,7 +53,7 @@ def places(crop: np.ndarray) -> Iterator[tuple[str, int]]:
                 yield name, int(column)
 
 
-def test_a_black_digit_leaves_the_photograph_and_a_white_one_its_negative():
+def test_a_black_digit_keeps_the_photograph_and_a_white_one_inverts_it():
     black, white = levels(mnist_m(blank(16, -1.0))), levels(mnist_m(blank(16, 1.0)))
     assert all(any(places(crop)) for crop in black)
     assert (white == 255 - black).all()
@@ -65,24 +65,24 @@ def test_it_is_the_absolute_difference():
     )
     grey = ((digits.x + 1) * 127.5).round().to(torch.int64).permute(0, 2, 3, 1).numpy()
     crop = levels(mnist_m(blank(40, -1.0))).astype(np.int64)
-    made = mnist_m(digits)
-    assert (levels(made) == np.abs(crop - grey)).all()
+    blended = mnist_m(digits)
+    assert (levels(blended) == np.abs(crop - grey)).all()
     assert (
-        made.shape == (3, 28, 28)
-        and made.bounded
-        and made.x.dtype == torch.float32
-        and made.y is None
+        blended.shape == (3, 28, 28)
+        and blended.bounded
+        and blended.x.dtype == torch.float32
+        and blended.y is None
     )
 
 
-def test_the_two_parts_lie_in_regions_of_their_own():
-    # The test part has the columns from a quarter to a half of the width. What is all black has
-    # places everywhere.
-    seen = {"train": set(), "test": set()}
-    for part, sides in seen.items():
-        made = levels(mnist_m(blank(30, -1.0), part, seed=4))
-        for crop in (crop for crop in made if np.ptp(crop) > 9):
-            found = []
+def test_the_two_parts_use_disjoint_regions():
+    # The test part has the columns from a quarter to a half of the width. A black crop matches
+    # everywhere.
+    corners = {"train": set(), "test": set()}
+    for part, sides in corners.items():
+        blended = levels(mnist_m(blank(30, -1.0), part, seed=4))
+        for crop in (crop for crop in blended if np.ptp(crop) > 9):
+            matches = []
             for name, left in places(crop):
                 width = photographs()[name].shape[1]
                 side = (
@@ -92,16 +92,16 @@ def test_the_two_parts_lie_in_regions_of_their_own():
                     if left >= width // 2
                     else "across"
                 )
-                found.append((name, "middle" if width // 4 <= left <= width // 2 - 28 else side))
-            assert {side for _, side in found} & (
+                matches.append((name, "middle" if width // 4 <= left <= width // 2 - 28 else side))
+            assert {side for _, side in matches} & (
                 {"middle"} if part == "test" else {"left", "right"}
             )
-            sides.update(found if len(found) == 1 else [])
-    assert {side for _, side in seen["train"]} == {"left", "right"} and {
-        side for _, side in seen["test"]
+            sides.update(matches if len(matches) == 1 else [])
+    assert {side for _, side in corners["train"]} == {"left", "right"} and {
+        side for _, side in corners["test"]
     } == {"middle"}
-    # Every photograph is drawn.
-    assert {name for name, _ in seen["train"] | seen["test"]} == set(photographs())
+    # Every photograph is used.
+    assert {name for name, _ in corners["train"] | corners["test"]} == set(photographs())
 
 
 def test_the_places_at_the_borders_of_a_region():
@@ -159,17 +159,16 @@ def test_dark_photographs_are_left_out():
 
 def test_by_name():
     need("MNIST", "raw", "t10k-images-idx3-ubyte")
-    made, digits = load("mnist-m-test"), load("mnist-test")
+    blended, digits = load("mnist-m-test"), load("mnist-test")
     assert (
-        made.name == "mnist-m-test"
-        and len(made) == 10_000
-        and made.shape == (3, 28, 28)
-        and made.classes == 10
+        blended.name == "mnist-m-test"
+        and len(blended) == 10_000
+        and blended.shape == (3, 28, 28)
+        and blended.classes == 10
     )
-    assert torch.equal(made.y, digits.y) and torch.equal(made.x, mnist_m(digits, "test").x)
-    # Where the digit is black the photograph is seen, which is bright on the whole; the digit
-    # itself is less so.
-    assert made.x.mean() > digits.x.mean() + 0.3
+    assert torch.equal(blended.y, digits.y) and torch.equal(blended.x, mnist_m(digits, "test").x)
+    # Where the digit is black the photograph shows, which is brighter than the digit.
+    assert blended.x.mean() > digits.x.mean() + 0.3
 
 
 def test_bad_input_is_one_line():
@@ -193,5 +192,5 @@ def test_bad_input_is_one_line():
 def test_without_scikit_image_the_error_says_what_to_install(monkeypatch):
     photographs.cache_clear()
     monkeypatch.setitem(sys.modules, "skimage", None)
-    with pytest.raises(ImportError, match="MNIST-M need scikit-image: pip install scikit-image"):
+    with pytest.raises(ImportError, match=r"data: expected scikit-image for .*; run pip install"):
         mnist_m(blank(2, 0.0))

@@ -1,4 +1,4 @@
-"""Pairs for translation: what is made of images, what is refused, and films that move as they say."""
+"""Pairs for translation: inputs derived from images, refused data, and films of moving digits."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ from advlearn.data import small as smaller
 from advlearn.data.moving_digits import FASTEST
 
 
-def test_an_edge_is_one_pixel_wide_whichever_way_it_runs() -> None:
+def test_an_edge_is_one_pixel_wide_in_every_direction() -> None:
     x = -torch.ones(1, 1, 12, 12)
     x[..., 6:] = 1
     line = edges(x)
@@ -37,11 +37,11 @@ def test_an_edge_is_one_pixel_wide_whichever_way_it_runs() -> None:
     )
 
 
-def test_nothing_is_drawn_where_nothing_changes() -> None:
+def test_a_constant_image_has_no_edges() -> None:
     assert (edges(torch.full((2, 3, 8, 8), 0.4)) == -1).all()
 
 
-def test_a_threshold_leaves_the_faint_edge_out() -> None:
+def test_edges_below_the_threshold_are_left_out() -> None:
     x = -torch.ones(1, 1, 8, 16)
     x[..., 4:8], x[..., 8:12] = 1, 0.8
     counted = [int((edges(x, threshold)[0, 0, 4] == 1).sum()) for threshold in (0.05, 0.3)]
@@ -54,7 +54,7 @@ def test_grey_is_the_weighted_sum_of_the_colours() -> None:
     assert torch.equal(grey(x[:, :1]), x[:, :1])
 
 
-def test_a_small_image_is_of_means() -> None:
+def test_a_small_image_holds_means() -> None:
     x = torch.arange(64.0).view(1, 1, 8, 8)
     assert smaller(x)[0, 0, 0, 1] == x[0, 0, :4, 4:].mean()
     with pytest.raises(
@@ -81,15 +81,15 @@ def test_inputs_stay_with_their_targets_in_every_batch() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ("digits", "expected 'KIND:NAME', KIND one of edges, grey, small, frames"),
-        ("egdes:digits", "expected 'KIND:NAME'"),
-        ("grey:digits", "'grey' needs colour images"),
-        ("edges:moons", r"'edges' needs images \(N, C, H, W\), got samples of shape \(2,\)"),
-        (torch.zeros(3, 2), "expected 'KIND:NAME' or \\(x, y\\)"),
+        ("digits", "expected 'KIND:NAME' such as 'edges:fashion-mnist', got 'digits'$"),
+        ("egdes:digits", "expected pairs of kind edges, .*, got 'egdes'; did you mean 'edges'"),
+        ("grey:digits", "'grey' expects colour images"),
+        ("edges:moons", r"'edges' expects images \(N, C, H, W\), got samples of shape \(2,\)"),
+        (torch.zeros(3, 2), "expected 'KIND:NAME' such as .*, or \\(x, y\\)"),
         ((torch.zeros(3, 2), torch.zeros(2, 2)), "expected one target for each of 3 inputs, got 2"),
     ],
 )
-def test_what_is_no_data_of_pairs_is_one_line(data: object, words: str) -> None:
+def test_other_data_is_refused_in_one_line(data: object, words: str) -> None:
     with pytest.raises(ValueError, match=f"^data: {words}") as error:
         open_pairs(data)
     assert "\n" not in str(error.value)
@@ -127,8 +127,8 @@ def test_the_next_frame_is_the_shift_of_the_last_where_no_wall_is_met() -> None:
 
 
 def _corner(frame: torch.Tensor) -> tuple[int, int]:
-    seen = (frame > -1).nonzero()
-    top, left = (int(v) for v in seen.min(0).values)
+    bright = (frame > -1).nonzero()
+    top, left = (int(v) for v in bright.min(0).values)
     return top, left
 
 
@@ -144,7 +144,7 @@ def test_films_are_the_same_for_a_seed_and_hold_the_halved_image() -> None:
         moving_digits(digits, 2, 6)
 
 
-def test_unpaired_sets_have_orders_of_their_own_and_no_labels() -> None:
+def test_unpaired_sets_have_different_orders_and_no_labels() -> None:
     a = ArrayDataset(torch.arange(12.0)[:, None], torch.arange(12) % 2, "a", 2)
     data = open_unpaired((a, ArrayDataset(a.x + 100, None, "b")))
     assert data.name == "a <-> b" and len(data) == 12
@@ -154,20 +154,21 @@ def test_unpaired_sets_have_orders_of_their_own_and_no_labels() -> None:
     assert not all(torch.equal(one, other - 100) for one, other in drawn)
 
 
-def test_images_of_other_sizes_are_brought_together() -> None:
+def test_images_of_different_sizes_are_resized() -> None:
     assert open_unpaired((torch.zeros(4, 1, 8, 8), torch.zeros(5, 3, 16, 16))).shape == (3, 16, 16)
     assert open_unpaired("digits <-> digits").shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize("data", ["digits", "digits <->", "a <-> b <-> c", (torch.zeros(2, 2),), 3])
-def test_what_is_no_two_sets_is_one_line(data: object) -> None:
+def test_other_data_than_two_sets_is_refused_in_one_line(data: object) -> None:
     with pytest.raises(ValueError, match=r"^data: expected 'A <-> B'"):
         open_unpaired(data)
 
 
-def test_sets_of_other_shapes_are_refused() -> None:
+def test_sets_of_different_shapes_are_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"^data: samples of 'data' have shape \(2,\), the others \(3,\)$"
+        ValueError,
+        match=r"^data: expected samples of one shape, got \(2,\) in 'data' and \(3,\) in 'data'$",
     ):
         Unpaired(ArrayDataset(torch.zeros(2, 2)), ArrayDataset(torch.zeros(2, 3)))
     with pytest.raises(TypeError, match="float32"):

@@ -20,25 +20,24 @@ N = 20_000
 def plane(side: float = 5.0, points: int = 501):
     """A square grid of the plane and the area of its cells."""
     axis = torch.linspace(-side, side, points, dtype=torch.float64)
-    # Half a cell off the origin, where the ring's density has a pole.
+    # Half a cell off the origin, where the density of the ring has a pole.
     grid = torch.cartesian_prod(axis, axis) + side / points
     return grid, float((axis[1] - axis[0]) ** 2)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=str)
-def test_the_density_is_that_of_what_is_drawn(law):
+def test_the_density_matches_the_draws(law):
     grid, area = plane()
     density = law.log_density(grid).exp()
     assert float(density.sum() * area) == pytest.approx(1, abs=5e-3)
     z = law.draw(N, LIKE)
-    # The law of the density at a draw is the same by both: a whole distribution compared, not a
-    # mean.
+    # Compare the whole distribution of the density at a draw, not only its mean.
     order = law.log_density(grid).sort()
     expected = (density[order.indices] * area).cumsum(0)
-    found = torch.searchsorted(law.log_density(z).sort().values, order.values, right=True) / N
-    assert (expected - found).abs().max() < 0.025
+    actual = torch.searchsorted(law.log_density(z).sort().values, order.values, right=True) / N
+    assert (expected - actual).abs().max() < 0.025
     for place in range(2):
-        # And so are the marginal means and squares.
+        # Marginal means and squares agree too.
         mean = float((density * grid[:, place]).sum() * area)
         square = float((density * grid[:, place].square()).sum() * area)
         assert float(z[:, place].mean()) == pytest.approx(mean, abs=0.05)
@@ -46,7 +45,7 @@ def test_the_density_is_that_of_what_is_drawn(law):
 
 
 @pytest.mark.parametrize("law", [Ring(4), Mixture(4)], ids=str)
-def test_beyond_two_dimensions_codes_are_standard_normal(law):
+def test_further_dimensions_are_standard_normal(law):
     z = law.draw(N, LIKE)
     assert stats.kstest(z[:, 2].numpy(), "norm").statistic < 0.02
     two = type(law)(2)
@@ -54,7 +53,7 @@ def test_beyond_two_dimensions_codes_are_standard_normal(law):
     torch.testing.assert_close(law.log_density(z), apart)
 
 
-def test_a_component_lies_where_it_is_told_to():
+def test_a_component_lies_at_its_angle():
     law = Mixture(2, 4, radius=3.0, along=0.5, across=0.1)
     y = torch.arange(4).repeat_interleave(5000)
     z = law.draw(len(y), LIKE, y).unflatten(0, (4, 5000))
@@ -64,14 +63,14 @@ def test_a_component_lies_where_it_is_told_to():
     torch.testing.assert_close(z.std(1), spreads, rtol=0.05, atol=0)
 
 
-def test_components_are_equally_likely_where_nothing_is_said():
+def test_components_are_equally_likely_by_default():
     law = Mixture(2, 5, across=0.01)
     z = law.draw(N, LIKE)
     part = torch.round(torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi / 5)).long() % 5
     assert stats.chisquare(torch.bincount(part, minlength=5).numpy()).pvalue > 1e-3
 
 
-def test_draws_follow_the_precision_they_are_asked_for():
+def test_draws_have_the_requested_precision():
     for law in LAWS:
         assert law.draw(3, torch.zeros(1)).dtype == torch.float32
         assert law.draw(3, LIKE).dtype == torch.float64
@@ -87,7 +86,7 @@ def test_draws_follow_the_precision_they_are_asked_for():
         (lambda: prior("disc", 2), "prior: expected one of gaussian, ring, mixture, got 'disc'"),
         (
             lambda: Ring(2).draw(2, LIKE, torch.zeros(2)),
-            "y: expected none, this law has no components",
+            "y: expected None for a distribution without components, got a tensor",
         ),
     ],
 )

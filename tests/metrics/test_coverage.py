@@ -16,7 +16,7 @@ def radii(x: Tensor, k: int) -> np.ndarray:
 
 
 def inside(balls: Tensor, points: Tensor, k: int) -> np.ndarray:
-    """Whether point j lies in ball i, by loops and scikit-learn's neighbours."""
+    """Return whether point j lies in ball i, by loops and scikit-learn's neighbours."""
     pairs = zip(balls.numpy(), radii(balls, k), strict=True)
     return np.array(
         [np.linalg.norm(points.numpy() - ball, axis=1) <= radius for ball, radius in pairs]
@@ -62,7 +62,7 @@ def test_a_collapsed_generator_has_precision_without_recall():
     assert density.item() == 2.0 and coverage.item() == 0.15
 
 
-def test_a_point_on_the_boundary_counts_for_precision_alone():
+def test_a_point_on_the_boundary_counts_only_for_precision():
     real, fake = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [50.0]])
     assert precision_recall(real, fake, k=1).precision == 0.5
     assert density_coverage(real, fake, k=1) == (0.0, 0.0)
@@ -101,6 +101,6 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="k: expected a whole number of at least 1, got 0"):
         precision_recall(x, x, k=0)
     with pytest.raises(
-        ValueError, match=r"fake: expected 2 columns as in real, got float32 \(3, 1\)"
+        ValueError, match=r"fake: expected 2 columns like real, got float32 \(3, 1\)"
     ):
         density_coverage(x, x[:, :1], k=1)

@@ -13,16 +13,16 @@ def images(n: int = 7) -> Tensor:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
-def test_batches_give_what_one_call_gives(batch_size):
+def test_batches_give_the_same_features_as_one_call(batch_size):
     model = nn.Sequential(nn.Flatten(), nn.Linear(32, 5))
     result = features(model, images(), batch_size=batch_size)
     assert result.shape == (7, 5) and not result.requires_grad
     torch.testing.assert_close(result, model(images()).detach())
 
 
-def test_the_model_runs_in_evaluation_mode_and_every_part_gets_its_own_mode_back():
+def test_the_model_runs_in_evaluation_mode_and_every_part_gets_its_mode_back():
     model = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten())
-    model[0].eval()  # frozen inside a model that trains
+    model[0].eval()  # frozen inside a model in training mode
     before = {name: value.clone() for name, value in model.state_dict().items()}
     first, again = features(model, images()), features(model, images())
     torch.testing.assert_close(first, again, rtol=0, atol=0)
@@ -31,19 +31,19 @@ def test_the_model_runs_in_evaluation_mode_and_every_part_gets_its_own_mode_back
     torch.testing.assert_close(dict(model.state_dict()), before)
 
 
-def test_the_modes_come_back_when_the_model_fails():
+def test_the_modes_are_restored_when_the_model_fails():
     model = nn.Sequential(nn.Dropout(), nn.Linear(3, 3))
     with pytest.raises(RuntimeError):
         features(model, images())
     assert all(part.training for part in model.modules())
 
 
-def test_any_callable_will_do_and_wide_outputs_are_flattened():
+def test_any_callable_works_and_wide_outputs_are_flattened():
     assert features(lambda x: x.mean(dim=(2, 3)), images(), batch_size=2).shape == (7, 2)
     torch.testing.assert_close(features(nn.Identity(), images()), images().flatten(1))
 
 
-def test_the_images_go_to_the_device_that_was_asked_for():
+def test_the_images_go_to_the_requested_device():
     assert features(lambda x: x.flatten(1), images(), device="meta").device.type == "meta"
     assert features(nn.Flatten(), images()).device.type == "cpu"
 

@@ -24,8 +24,8 @@ def draw(n: int, d: int, seed: int = 0) -> Tensor:
 
 
 def peer(name: str) -> Callable[..., object]:
-    """A metric of torchmetrics whose images are the features; what it says on import and use is not ours."""
-    _optional_imports.torchvision()  # which torchmetrics imports, and which needs care beside a CPU build of torch
+    """Return a metric of torchmetrics that takes features as images, without its warnings."""
+    _optional_imports.torchvision()  # torchmetrics imports torchvision, which fails with a CPU build of torch
     module = importlib.import_module(f"torchmetrics.image.{_MODULES[name]}")
 
     def build(**arguments: object) -> object:
@@ -42,7 +42,7 @@ def test_the_inception_score_agrees_with_torchmetrics():
     logits = 3 * draw(60, 6)
     metric = peer("InceptionScore")(splits=1)
     metric.update(logits)
-    # Its standard deviation divides by splits - 1, and it shuffles: one split, mean only.
+    # torchmetrics divides by splits - 1 and shuffles, so only the mean of one split agrees.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         expected = metric.compute()[0]
@@ -109,8 +109,7 @@ def test_the_frechet_distance_of_covariances_that_commute_has_its_closed_form():
 
 
 def test_singular_covariances_of_few_samples_give_the_distance_of_the_plane_they_span():
-    # Three samples in 40 dimensions span a plane; a rotation of the space leaves the distance as it
-    # is.
+    # Three samples in 40 dimensions span a plane; a rotation does not change the distance.
     x, y = draw(3, 2), 2 * draw(3, 2, seed=1) + 1
     embed = torch.linalg.qr(draw(40, 40, seed=2)).Q[:2]
     expected = frechet_distance(x, y).item()
@@ -130,7 +129,7 @@ def test_kid_agrees_with_torchmetrics_subset_by_subset():
     metric.update(real, real=True)
     metric.update(fake, real=False)
     with torch.random.fork_rng():
-        torch.manual_seed(5)  # it draws from the global generator, in the order of ours
+        torch.manual_seed(5)  # torchmetrics draws from the global generator in the same order
         mean, std = metric.compute()
     result = kid(real, fake, subsets=7, subset_size=20, seed=5)
     assert result.mean.item() == pytest.approx(mean.item(), rel=1e-9)
@@ -152,7 +151,7 @@ def test_kid_over_all_samples_is_the_sum_over_pairs():
     assert result.std.item() == pytest.approx(0, abs=1e-12)
 
 
-def test_the_subsets_of_kid_come_from_the_seed_and_leave_the_global_generator_alone():
+def test_the_subsets_of_kid_depend_only_on_the_seed():
     real, fake = draw(40, 3), draw(40, 3, seed=1)
     before = torch.get_rng_state()
     first, again, other = (
@@ -167,7 +166,7 @@ def test_bad_predictions_are_named():
         ValueError, match=r"predictions: expected at least 10 samples, got float32 \(3, 2\)"
     ):
         inception_score(torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="got values down to -1 and row sums from 2 to 2"):
+    with pytest.raises(ValueError, match="got a smallest value of -1 and row sums from 2 to 2"):
         inception_score(torch.tensor([[-1.0, 3.0]]), splits=1, kind="probabilities")
     with pytest.raises(
         ValueError, match="kind: expected one of logits, probabilities, got 'softmax'"
@@ -186,16 +185,16 @@ def test_bad_features_and_moments_are_named():
     with pytest.raises(ValueError, match="real: expected finite values, got 1 NaN or infinite in"):
         frechet_distance(torch.tensor([[math.nan], [1.0]]), x[:, :1])
     with pytest.raises(
-        ValueError, match=r"mean2: expected shape \(2,\) as mean1, got float32 \(3,\)"
+        ValueError, match=r"mean2: expected shape \(2,\) like mean1, got float32 \(3,\)"
     ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(3), one)
     with pytest.raises(
         ValueError,
-        match=r"cov2: expected a float tensor of shape \(2, 2\) as the mean, got float32",
+        match=r"cov2: expected a float tensor of shape \(2, 2\) like the mean, got float32",
     ):
         frechet_from_moments(torch.zeros(2), one, torch.zeros(2), torch.eye(3))
     with pytest.raises(
-        ValueError, match="cov1: expected a symmetric matrix, got asymmetry up to 1"
+        ValueError, match="cov1: expected a symmetric matrix, got differences up to 1"
     ):
         frechet_from_moments(
             torch.zeros(2), one + torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.zeros(2), one

@@ -24,7 +24,7 @@ def halves(x: Tensor) -> Tensor:
     return x.flatten(1)[:, :8]
 
 
-def test_every_number_is_that_of_its_own_function():
+def test_every_number_equals_that_of_its_function():
     fake, real = images(40), images(30, 1, 0.5)
     report = image_report(fake, real, halves)
     a, b = halves(real), halves(fake)
@@ -57,23 +57,23 @@ def test_the_inception_score_comes_with_its_caveats():
 
 
 def test_images_are_resized_before_the_extractor():
-    seen = []
+    shapes = []
 
     def extractor(x: Tensor) -> Tensor:
-        seen.append(tuple(x.shape[1:]))
+        shapes.append(tuple(x.shape[1:]))
         return x.flatten(1)
 
     # A constant image is the same at every size.
     flat = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 4, 4)
     report = image_report(flat, flat, extractor, side=3)
     assert (
-        set(seen) == {(1, 3, 3)}
+        set(shapes) == {(1, 3, 3)}
         and report.frechet == pytest.approx(0, abs=1e-9)
         and report.dimensions == 9
     )
 
 
-def test_an_extractor_that_resizes_says_so_itself():
+def test_an_extractor_that_resizes_states_it():
     class Own(nn.Flatten):
         resized = "resized to 2 x 2 by its own"
 
@@ -89,9 +89,9 @@ def test_an_extractor_that_resizes_says_so_itself():
 def test_copies_of_training_images_are_reported():
     train, real = images(60), images(40, 1)
     report = image_report(train[:20], real, halves, train=train)
-    found = memorisation(halves(train[:20]), halves(train), halves(real))
+    result = memorisation(halves(train[:20]), halves(train), halves(real))
     assert (
-        (report.copies, report.nearer) == (found.copies.item(), found.nearer.item()) == (1.0, 1.0)
+        (report.copies, report.nearer) == (result.copies.item(), result.nearer.item()) == (1.0, 1.0)
     )
     assert "nearest of 60 training images" in str(
         report
@@ -100,7 +100,7 @@ def test_copies_of_training_images_are_reported():
     assert plain.copies is None and plain.train == 0 and "copies" not in str(plain)
 
 
-def test_of_a_run_real_images_are_of_the_test_part_and_copies_of_the_training_part():
+def test_a_run_is_compared_with_test_images_and_copies_with_training_images():
     train, test = (
         ArrayDataset(images(60), None, "few"),
         ArrayDataset(images(40, 1), None, "few-test"),
@@ -117,27 +117,27 @@ def test_of_a_run_real_images_are_of_the_test_part_and_copies_of_the_training_pa
     assert sampled_report(images(20, 2), train).split == "training part of few"
 
 
-def test_a_module_is_run_in_evaluation_mode_and_left_as_it_was():
+def test_a_module_runs_in_evaluation_mode_and_does_not_change():
     model = nn.Sequential(nn.Dropout(), nn.Flatten())
     report = image_report(images(20), images(20), model, side=4)
     assert report.frechet == pytest.approx(0, abs=1e-9)
     assert model.training and model[0].training
 
 
-def test_by_class_it_is_the_distance_of_the_subsets():
+def test_the_distance_by_class_is_that_of_the_subsets():
     real, fake = halves(images(40)).double(), halves(images(60, 1, 1.0)).double()
     y, z = torch.arange(40) % 3, torch.arange(60) % 4
-    found = per_class_frechet(real, fake, y, z)
-    assert found.shape == (4,)
+    result = per_class_frechet(real, fake, y, z)
+    assert result.shape == (4,)
     for k in range(3):
-        assert found[k] == frechet_distance(real[y == k], fake[z == k])
-    assert math.isnan(found[3])  # no real image is of the fourth class
+        assert result[k] == frechet_distance(real[y == k], fake[z == k])
+    assert math.isnan(result[3])  # no real image is of the fourth class
     report = image_report(images(60, 1, 1.0), images(40), halves, labels=(z, y))
-    torch.testing.assert_close(torch.tensor(report.per_class), found.float(), equal_nan=True)
+    torch.testing.assert_close(torch.tensor(report.per_class), result.float(), equal_nan=True)
     assert "Frechet by class" in str(report)
 
 
-def test_classes_that_were_mixed_up_are_seen_by_class_alone():
+def test_swapped_classes_are_detected_only_by_class():
     x = torch.cat([halves(images(50)), halves(images(50, 1, 4.0))])
     y = torch.arange(100) // 50
     assert frechet_distance(x, x).item() == pytest.approx(0, abs=1e-6)

@@ -45,7 +45,7 @@ def test_the_bandwidth_is_the_best_of_the_grid_on_the_validation_data():
     assert best == max(scores, key=scores.__getitem__) == 0.3
 
 
-def test_the_earliest_of_equal_bandwidths_is_taken():
+def test_the_first_of_equal_bandwidths_is_chosen():
     assert kde_bandwidth(torch.zeros(1, 1), torch.ones(1, 1), [5, 1.0, 1, 0.2]) == 1.0
 
 
@@ -54,7 +54,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="bandwidth: expected a finite number above 0, got -1"):
         kde_log_likelihood(x, x, -1)
     with pytest.raises(
-        ValueError, match=r"test: expected 2 columns as in samples, got float32 \(3, 1\)"
+        ValueError, match=r"test: expected 2 columns like samples, got float32 \(3, 1\)"
     ):
         kde_log_likelihood(x, x[:, :1], 1.0)
     with pytest.raises(ValueError, match="samples: expected at least 1 samples, got"):

@@ -11,39 +11,39 @@ def draw(n: int, d: int = 3, seed: int = 0):
 
 
 @pytest.mark.parametrize("d", [3, 80])
-def test_the_nearest_are_those_of_scikit_learn(d, monkeypatch):
+def test_the_nearest_agree_with_scikit_learn(d, monkeypatch):
     samples, train = draw(30, d), draw(70, d, seed=1)
     distances, indices = (
         NearestNeighbors(n_neighbors=1).fit(train.numpy()).kneighbors(samples.numpy())
     )
     for block in (1 << 20, 500):
         monkeypatch.setattr("advlearn.functional.distances._BLOCK", block)
-        found = nearest(samples, train)
-        assert found.indices.tolist() == indices[:, 0].tolist()
-        torch.testing.assert_close(found.distances, torch.from_numpy(distances[:, 0]))
+        result = nearest(samples, train)
+        assert result.indices.tolist() == indices[:, 0].tolist()
+        torch.testing.assert_close(result.distances, torch.from_numpy(distances[:, 0]))
 
 
 @pytest.mark.parametrize("block", [1 << 20, 500])
-def test_the_k_nearest_are_those_of_scikit_learn(block, monkeypatch):
+def test_the_k_nearest_agree_with_scikit_learn(block, monkeypatch):
     monkeypatch.setattr("advlearn.functional.distances._BLOCK", block)
     samples, train = draw(30), draw(70, seed=1)
     distances, indices = (
         NearestNeighbors(n_neighbors=5).fit(train.numpy()).kneighbors(samples.numpy())
     )
-    found = nearest_k(samples, train, 5)
-    assert found.indices.tolist() == indices.tolist()
-    torch.testing.assert_close(found.distances, torch.from_numpy(distances))
+    result = nearest_k(samples, train, 5)
+    assert result.indices.tolist() == indices.tolist()
+    torch.testing.assert_close(result.distances, torch.from_numpy(distances))
     with pytest.raises(ValueError, match="k: expected from 1 to the 70 training samples, got 71"):
         nearest_k(samples, train, 71)
 
 
-def test_of_equally_near_training_samples_the_first_is_given(monkeypatch):
+def test_the_first_of_equally_near_training_samples_is_returned(monkeypatch):
     monkeypatch.setattr("advlearn.functional.distances._BLOCK", 2)
     train = torch.tensor([[9.0], [0.0], [2.0], [0.0], [2.0]])
     assert nearest(torch.tensor([[1.0]]), train).indices.tolist() == [1]
 
 
-def test_copies_are_found_out():
+def test_copies_are_detected():
     train, held_out = draw(400), draw(300, seed=1)
     copied = memorisation(train[:100] + 1e-6, train, held_out)
     assert (
@@ -55,7 +55,7 @@ def test_copies_are_found_out():
     assert half.copies.item() == pytest.approx(0.5, abs=0.02) and 0.7 < half.nearer < 0.8
 
 
-def test_new_samples_of_the_law_are_none():
+def test_new_samples_of_the_distribution_are_not_copies():
     fresh = memorisation(draw(2000, seed=2), draw(500), draw(2000, seed=1), level=0.05)
     assert fresh.copies.item() == pytest.approx(
         0.05, abs=0.02
@@ -64,13 +64,17 @@ def test_new_samples_of_the_law_are_none():
     assert far.copies == 0 and far.nearer == 0
 
 
-def test_it_is_the_statistic_of_mann_and_whitney_with_its_ties():
+def test_it_equals_the_mann_whitney_statistic_with_ties():
     train = torch.arange(0.0, 40, 4)[:, None]
     samples, held_out = torch.arange(0.0, 20)[:, None], torch.arange(3.0, 33)[:, None]
-    found = memorisation(samples, train, held_out)
-    ours, theirs = (nearest(part, train).distances.numpy() for part in (samples, held_out))
+    result = memorisation(samples, train, held_out)
+    of_samples, of_held_out = (
+        nearest(part, train).distances.numpy() for part in (samples, held_out)
+    )
     pairs = len(samples) * len(held_out)
-    assert found.nearer.item() == pytest.approx(stats.mannwhitneyu(theirs, ours).statistic / pairs)
+    assert result.nearer.item() == pytest.approx(
+        stats.mannwhitneyu(of_held_out, of_samples).statistic / pairs
+    )
 
 
 def test_bad_input_is_named():
@@ -80,7 +84,7 @@ def test_bad_input_is_named():
     ):
         memorisation(x, x, x, level=0)
     with pytest.raises(
-        ValueError, match=r"held_out: expected 2 columns as in samples, got float32 \(3, 1\)"
+        ValueError, match=r"held_out: expected 2 columns like samples, got float32 \(3, 1\)"
     ):
         memorisation(x, x, x[:, :1])
     with pytest.raises(TypeError, match="samples: expected a float tensor"):

@@ -21,10 +21,10 @@ def test_a_report_counted_by_hand():
                 0.25,
             ],  # near mode 0, at distance 0.354: not of high quality, though within 0.3 per axis
             [4.0, 0.1],  # mode 1
-            [2.0, 2.0],  # between all
+            [2.0, 2.0],  # between all modes
             [-0.1, 4.0],  # mode 2
             [0.0, 3.8],  # mode 2
-            [100.0, 0.0],  # far from all
+            [100.0, 0.0],  # far from all modes
         ]
     )
     report = mode_report(samples, CENTRES, sigma=0.1)
@@ -57,7 +57,7 @@ def test_no_sample_of_high_quality_gives_the_worst_kl_and_no_nan():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=4, max_size=4).filter(any), st.integers(0, 5))
-def test_any_counts_come_back_with_scipys_entropy(counts, bad):
+def test_any_counts_agree_with_scipys_entropy(counts, bad):
     samples = torch.cat(
         [CENTRES.repeat_interleave(torch.tensor(counts), dim=0), torch.full((bad, 2), 2.0)]
     )
@@ -67,7 +67,7 @@ def test_any_counts_come_back_with_scipys_entropy(counts, bad):
     assert report.reverse_kl == pytest.approx(stats.entropy(counts, [0.25] * 4), abs=1e-12)
 
 
-def test_the_share_of_high_quality_of_a_perfect_generator_is_the_rayleigh_probability():
+def test_the_high_quality_of_a_perfect_generator_is_the_rayleigh_probability():
     noise = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0))
     report = mode_report(CENTRES.repeat(5000, 1) + 0.05 * noise, CENTRES, sigma=0.05)
     expected = 1 - math.exp(-4.5)  # 0.98889; the tolerance is five standard errors
@@ -88,7 +88,7 @@ def test_class_report_against_a_target():
     assert class_report(labels, 3, target.flip(0)).reverse_kl == pytest.approx(
         0.25 * math.log(2), rel=1e-6
     )
-    # A class that the real data lack is infinitely far; one that the samples lack is not.
+    # A class missing from the real data gives an infinite KL; one missing from the samples does not.
     assert class_report(labels, 3, torch.tensor([0.5, 0.5, 0.0])).reverse_kl == math.inf
     assert class_report(labels[:2], 3, target).reverse_kl == pytest.approx(math.log(2), rel=1e-6)
 
@@ -96,7 +96,7 @@ def test_class_report_against_a_target():
 def test_bad_input_is_named():
     samples = torch.zeros(3, 2)
     with pytest.raises(
-        ValueError, match=r"centres: expected 2 columns as in samples, got float32 \(4, 3\)"
+        ValueError, match=r"centres: expected 2 columns like samples, got float32 \(4, 3\)"
     ):
         mode_report(samples, torch.zeros(4, 3), 0.1)
     with pytest.raises(ValueError, match="samples: expected finite values, got 6 NaN"):

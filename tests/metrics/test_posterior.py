@@ -11,20 +11,19 @@ def draw(n: int, d: int = 2, seed: int = 0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_one_law_is_at_the_floor():
+def test_equal_distributions_reach_the_lowest_values():
     report = posterior_report(draw(1000), draw(1000, seed=1))
     assert abs(report.mmd) < 3e-3 and report.holes < 0.05 and report.strays < 0.05
 
 
-def test_holes_are_the_prior_that_no_code_reaches_and_strays_the_codes_beyond_it():
+def test_holes_are_prior_without_codes_and_strays_are_codes_without_prior():
     prior = draw(1500)
     half = draw(1500, seed=1)
     half[:, 0] = half[:, 0].abs()
     one_sided = posterior_report(half, prior)
     assert one_sided.holes.item() == pytest.approx(0.5, abs=0.07) and one_sided.strays < 0.05
     wide = posterior_report(draw(1500, seed=1) * 4, prior)
-    # Codes of the law N(0, 16 I) beyond the radius that holds all draws of the prior: 1 - exp(-r^2
-    # / 32).
+    # Probability of N(0, 16 I) outside the radius of all draws of the prior: 1 - exp(-r^2 / 32).
     reach = prior.norm(dim=1).max().item()
     assert (
         wide.strays.item() == pytest.approx(math.exp(-(reach**2) / 32), abs=0.1)
@@ -33,7 +32,7 @@ def test_holes_are_the_prior_that_no_code_reaches_and_strays_the_codes_beyond_it
     assert wide.mmd > 0.05 and one_sided.mmd > 0.05
 
 
-def test_it_is_the_metrics_it_is_made_of():
+def test_the_report_equals_its_metrics():
     codes, prior = draw(60) + 0.5, draw(50, seed=1)
     report = posterior_report(codes, prior, k=2)
     precision, recall = precision_recall(prior, codes, 2)

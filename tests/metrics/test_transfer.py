@@ -31,7 +31,7 @@ def test_proxy_a_distance_of_two_gaussians_has_its_closed_form(shift):
     assert proxy_a_distance(source, target) == pytest.approx(2 * (1 - 2 * error), abs=tolerance)
 
 
-def test_proxy_a_distance_is_seeded_and_does_not_look_at_scale_or_the_global_state():
+def test_proxy_a_distance_is_seeded_and_ignores_scale_and_the_global_state():
     source, target = draw(60, 2), draw(40, 2, seed=1) + 0.5
     np.random.seed(3)
     before = np.random.get_state()[1].copy()
@@ -58,7 +58,7 @@ def test_accuracy_by_hand():
 def test_information_maximisation_by_hand():
     sure = 50.0 * torch.eye(3)
     assert information_maximisation(sure) == pytest.approx(math.log(3))
-    assert information_maximisation(torch.zeros(5, 3)) == pytest.approx(0.0, abs=1e-12)  # unsure
+    assert information_maximisation(torch.zeros(5, 3)) == pytest.approx(0.0, abs=1e-12)  # uncertain
     assert information_maximisation(sure[[1, 1, 1]]) == pytest.approx(0.0, abs=1e-12)  # collapsed
     p = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
     assert information_maximisation(p.log()) == pytest.approx(
@@ -71,7 +71,7 @@ def test_information_maximisation_by_hand():
 
 
 def neighbourhood(logits: Tensor, temperature: float) -> float:
-    """The definition, pair by pair."""
+    """Compute the definition pair by pair."""
     z = [p / p.norm() for p in logits.double().softmax(1)]
     entropies = []
     for n in range(len(z)):
@@ -100,12 +100,12 @@ def test_soft_neighbourhood_density_by_hand():
     assert soft_neighbourhood_density(clusters) > soft_neighbourhood_density(spread)
 
 
-def test_reverse_validation_tells_a_right_labelling_from_a_wrong_one():
+def test_reverse_validation_distinguishes_right_from_wrong_labels():
     y = torch.arange(90) % 3
     centres = 6.0 * torch.eye(3, dtype=torch.float64)
     source, target = centres[y] + draw(90, 3), centres[y] + draw(90, 3, seed=1) + 0.5
     assert reverse_validation(source, y, target, y) == 1.0
-    swapped = torch.tensor([1, 0, 2])[y]  # two classes mixed up
+    swapped = torch.tensor([1, 0, 2])[y]  # two classes swapped
     assert reverse_validation(source, y, target, swapped) == pytest.approx(1 / 3)
     assert reverse_validation(source, y, target.numpy(), torch.eye(3)[y]) == 1.0
     collapsed = torch.full_like(y, 2)
@@ -134,12 +134,12 @@ def test_reverse_validation_tells_a_right_labelling_from_a_wrong_one():
         (
             lambda: accuracy(torch.zeros(2, 3), torch.tensor([0, 3])),
             ValueError,
-            r"labels: .*\[0, 3\) as scored, got 3",
+            r"labels: .*\[0, 3\), the columns of the scores, got 3",
         ),
         (
             lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0, -1])),
             ValueError,
-            "labels: .*from 0 on, got -1",
+            "labels: .*of at least 0, got -1",
         ),
         (
             lambda: accuracy(torch.tensor([0, 1]), torch.tensor([0.0, 1.0])),

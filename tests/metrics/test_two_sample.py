@@ -185,7 +185,7 @@ def test_half_precision_and_gradients_are_accepted_and_dropped():
             torch.zeros(3, 1),
             torch.zeros(3, 2),
             ValueError,
-            r"y: expected 1 columns as in x, got .* \(3, 2\)",
+            r"y: expected 1 columns like x, got .* \(3, 2\)",
         ),
         (
             torch.zeros(3, 1),

@@ -1,4 +1,4 @@
-"""Pictures of a translation while it is trained: when, of what, and that the run does not notice."""
+"""Plots of a translation during training: when, of what, and without effect on the run."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from advlearn.plots.before_after_plot import BeforeAfterPlot
 DATA = Pairs(torch.rand(8, 1, 8, 8), torch.rand(8, 3, 8, 8))
 
 
-def test_pictures_come_every_so_often_and_at_the_end_and_change_nothing(tmp_path: Path) -> None:
+def test_plots_are_drawn_at_intervals_and_at_the_end_and_change_nothing(tmp_path: Path) -> None:
     asked: list[int] = []
 
     def columns() -> dict[str, torch.Tensor]:
@@ -35,6 +35,6 @@ def test_pictures_come_every_so_often_and_at_the_end_and_change_nothing(tmp_path
         assert torch.equal(p, q)
 
 
-def test_no_steps_between_pictures_is_one_line(tmp_path: Path) -> None:
+def test_an_interval_of_zero_steps_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^every: expected at least 1 step, got 0$"):
         BeforeAfterPlot(tmp_path, 0, columns=dict)

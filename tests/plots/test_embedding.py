@@ -1,4 +1,4 @@
-"""Features as points: which directions are shown, on which side, and that a picture never stops a run."""
+"""Scatter plots of features: the directions, their signs, and values that are not finite."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from PIL import Image
 from advlearn.plots import Embeddings, embedding, plane
 
 
-def test_the_plane_is_that_of_the_two_largest_directions_of_all_sets_together() -> None:
+def test_the_plane_spans_the_two_joint_principal_components() -> None:
     turn = torch.linalg.qr(torch.randn(6, 6))[0]
     spread = torch.randn(40, 6) * torch.tensor([9.0, 4.0, 0.1, 0.1, 0.1, 0.1])
     x = spread @ turn + 5
-    found = plane({"one": x[:15], "other": x[15:]})
-    assert [points.shape for points in found.values()] == [(15, 2), (25, 2)]
-    joined = torch.cat(list(found.values()))
+    flat = plane({"one": x[:15], "other": x[15:]})
+    assert [points.shape for points in flat.values()] == [(15, 2), (25, 2)]
+    joined = torch.cat(list(flat.values()))
     values, vectors = torch.linalg.eigh(x.T.cov())
     torch.testing.assert_close(joined.T.cov(), values[-2:].flip(0).diag(), rtol=1e-4, atol=1e-4)
     for k in (0, 1):
@@ -25,15 +25,15 @@ def test_the_plane_is_that_of_the_two_largest_directions_of_all_sets_together() 
         torch.testing.assert_close(joined[:, k], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_one_feature_is_a_line_and_no_number_a_point() -> None:
-    found = plane(
+def test_one_feature_is_a_line_and_nan_is_a_point() -> None:
+    flat = plane(
         {"one": torch.tensor([[1.0], [3.0]]), "other": torch.tensor([[float("nan")], [4.0]])}
     )
-    assert found["one"].tolist() == [[-1.0, 0.0], [1.0, 0.0]]
-    assert found["other"].tolist() == [[-2.0, 0.0], [2.0, 0.0]]
+    assert flat["one"].tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+    assert flat["other"].tolist() == [[-2.0, 0.0], [2.0, 0.0]]
 
 
-def test_each_panel_is_as_wide(tmp_path: Path) -> None:
+def test_all_panels_have_the_same_width(tmp_path: Path) -> None:
     points = {"source": torch.randn(9, 4), "target": torch.randn(8, 4)}
     for n in (1, 2):
         path = embedding({f"panel {k}": points for k in range(n)}, tmp_path / "embedding.png")
@@ -41,7 +41,7 @@ def test_each_panel_is_as_wide(tmp_path: Path) -> None:
             assert image.size == (450 * n, 420)
 
 
-def test_what_cannot_be_drawn_is_one_line(tmp_path: Path) -> None:
+def test_points_of_another_shape_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
         match=r"^points: expected sets of features \(N, d\) of one width, got \{'a': \(2,\)",

@@ -1,4 +1,4 @@
-"""Tables of images: each image where it belongs, pixel for pixel, and the words beside it."""
+"""Tables of images: each image and each heading in its place."""
 
 import math
 
@@ -26,7 +26,7 @@ CELL = TILE + GAP
 
 
 def flat(values: torch.Tensor) -> torch.Tensor:
-    """Images (N, 1, 4, 4) of one grey each, from N numbers."""
+    """Return images (N, 1, 4, 4) of one grey each, from N numbers."""
     return values.view(-1, 1, 1, 1).expand(-1, 1, SIDE, SIDE)
 
 
@@ -36,7 +36,7 @@ def opened(path) -> np.ndarray:
 
 
 def greys(path, rows: int, columns: int) -> np.ndarray:
-    """The grey in the middle of each cell below the headings, as a number in [-1, 1]."""
+    """Return the grey in the middle of each cell, as a number in [-1, 1]."""
     drawn = opened(path).astype(float)[..., 0]
     top = len(drawn) - (rows * CELL + GAP)
     middles = drawn[top + GAP + TILE // 2 :: CELL, GAP + TILE // 2 :: CELL][:rows, :columns]
@@ -58,7 +58,7 @@ def test_a_table_is_its_images_pixel_for_pixel(tmp_path):
     assert (opened(image_table(images, tmp_path / "new" / "t.png")) == drawn).all()
 
 
-def test_words_stand_on_the_margins_and_cover_no_image():
+def test_headings_do_not_cover_images():
     images = torch.full((2, 3, 1, 8, 8), -1.0)
     bare, worded = (
         pixels(images),
@@ -71,7 +71,7 @@ def test_words_stand_on_the_margins_and_cover_no_image():
     assert worded[top + GAP : top + GAP + TILE, : left // 4].min() < 60, "words of rows are drawn"
 
 
-def test_what_is_not_a_number_or_out_of_range_still_has_a_grey():
+def test_nan_and_values_out_of_range_are_drawn_in_grey():
     drawn = pixels(torch.tensor([math.nan, 5.0, -5.0]).view(1, 3, 1, 1, 1))
     assert [int(drawn[20, GAP + 30 + c * CELL, 0]) for c in range(3)] == [127, 255, 0]
 
@@ -87,18 +87,18 @@ def test_the_arc_keeps_lengths_and_angles():
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, -1.0])
-def test_latents_on_one_line_are_joined_by_it(factor):
+def test_collinear_latents_are_joined_by_a_line(factor):
     z = torch.randn(2, 5)
     torch.testing.assert_close(spherical(z, factor * z, 3)[:, 1], (1 + factor) / 2 * z)
 
 
-def test_an_interpolation_is_a_row_a_pair(tmp_path):
+def test_an_interpolation_has_one_row_per_pair(tmp_path):
     z0, z1 = torch.tensor([[0.5], [-1.0]]), torch.tensor([[1.0], [-0.5]])
     path = interpolation(lambda z: flat(z[:, 0]), z0, z1, 3, tmp_path / "i.png")
     assert np.allclose(greys(path, 2, 3), [[0.5, 0.75, 1.0], [-1.0, -0.75, -0.5]], atol=0.01)
 
 
-def test_a_sweep_has_latents_down_and_truncations_across(tmp_path):
+def test_a_sweep_has_a_row_per_latent_and_a_column_per_truncation(tmp_path):
     path = truncation(
         lambda z, psi: flat(psi * z[:, 0]),
         torch.tensor([[0.8], [-0.4]]),
@@ -136,7 +136,7 @@ def test_noise_of_a_generator_s_own_is_the_same_along_a_row(tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_traversal_varies_one_code_and_holds_the_rest(tmp_path):
+def test_a_traversal_varies_one_code_and_keeps_the_rest(tmp_path):
     latents = torch.tensor([[0.1, 9.0], [0.5, 9.0]])
     z = varied(latents, [1], torch.tensor([[-0.2], [0.2]]))
     assert torch.equal(z[:, :, 0], latents[:, :1].expand(2, 2)) and torch.equal(
@@ -148,14 +148,14 @@ def test_a_traversal_varies_one_code_and_holds_the_rest(tmp_path):
     assert np.allclose(greys(path, 2, 2), [[-0.1, 0.3], [0.3, 0.7]], atol=0.01)
 
 
-def test_each_sample_stands_beside_its_nearest_images(tmp_path):
+def test_each_row_holds_a_sample_and_its_nearest_images(tmp_path):
     real = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
     path = nearest_training_images(
         flat(torch.tensor([0.9, -0.8])), flat(real), tmp_path / "n.png", count=3
     )
     expected = [[0.9, 1.0, 0.5, 0.0], [-0.8, -1.0, -0.5, 0.0]]
     np.testing.assert_allclose(greys(path, 2, 4), expected, atol=0.01)
-    # Features that know no sign find what pixels do not.
+    # Features without a sign find images that pixels do not.
     grey, two = flat(torch.tensor([0.5])), flat(torch.tensor([-0.5, 1.0]))
     for represent, nearest in ((None, 1.0), (torch.abs, -0.5)):
         path = nearest_training_images(grey, two, tmp_path / "n.png", 1, represent)
@@ -164,7 +164,7 @@ def test_each_sample_stands_beside_its_nearest_images(tmp_path):
         nearest_training_images(torch.rand(2, 1, 8, 8), flat(real), tmp_path / "n.png")
 
 
-def test_grey_and_small_stages_stand_beside_the_others(tmp_path):
+def test_grey_and_small_stages_are_enlarged_and_repeated(tmp_path):
     stages = {
         "input": flat(torch.tensor([0.5, -0.5]))[:, :, :1, :1],
         "truth": torch.zeros(2, 3, SIDE, SIDE),

@@ -1,4 +1,4 @@
-"""Runs that end badly, each in a process of its own; forked from one that has imported torch already.
+"""Runs that fail, each in a separate process forked from one that has imported torch.
 
 Called as ``python -m tests.training.scenarios FOLDER``; prints how each ended, as JSON.
 """
@@ -26,7 +26,7 @@ class KillWhileTraining(Callback):
 
 
 class KillWhileWriting(Callback):
-    """The next file is cut after 1500 bytes, and the system kills whoever writes beyond."""
+    """Limit the next file to 1500 bytes; the system kills a process that writes more."""
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step == 12:
@@ -36,7 +36,7 @@ class KillWhileWriting(Callback):
 
 
 class KillBeforeRename(Callback):
-    """The next file is written in full, and is not put in its place."""
+    """Write the next file in full without renaming it."""
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step == 12:
@@ -56,18 +56,18 @@ def killed(kill: Callback, folder: Path) -> None:
 
 
 def full_disk(folder: Path) -> None:
-    """Save with ever more room on the disk, but never enough; then train with too little."""
+    """Save with increasing but insufficient disk space; then train with too little."""
     trainer = build(20, [Checkpoint(folder, every=5)])
     trainer.callbacks[0].on_start(trainer)
     file = folder / "checkpoint.pt"
     size = file.stat().st_size
-    said = [
+    results = [
         _refusal(lambda share=share: _save(file, trainer, share), file)
         for share in (0, 0.01, 0.5, 0.99)
     ]
-    said.append(_refusal(trainer.run, file))
+    results.append(_refusal(trainer.run, file))
     _limit(resource.RLIM_INFINITY)
-    (folder / "said.json").write_text(json.dumps(said))
+    (folder / "results.json").write_text(json.dumps(results))
     assert size == file.stat().st_size
 
 
@@ -89,8 +89,8 @@ def _refusal(act: "object", file: Path) -> list[object]:
 
 
 def main(folder: Path) -> None:
-    torch.set_num_threads(1)  # no thread yet: the process can be forked
-    build()  # the first optimiser makes torch import much more, here once for all
+    torch.set_num_threads(1)  # without threads the process can be forked
+    build()  # the first optimizer imports more of torch, once for all forks
     ends = {
         name: forked(lambda kill=kill, name=name: killed(kill(), folder / name))
         for name, kill in KILLS.items()
@@ -100,7 +100,7 @@ def main(folder: Path) -> None:
 
 
 def forked(act: "object") -> int:
-    """Exit status of a process that only calls `act`; negative: the signal that killed it."""
+    """Return the exit status of a process that calls `act`; negative for a signal."""
     child = os.fork()
     if child == 0:
         status = 1

@@ -19,7 +19,7 @@ from advlearn.training import rng
 from advlearn.training.checkpoint import Checkpoint, load, resume, save
 from advlearn.training.early_stopping import EarlyStopping
 from advlearn.training.ema import EMA
-from advlearn.training.files import replacing
+from advlearn.training.files import atomic_write
 from tests.training.tiny import build, same
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ def final(trainer: Trainer) -> Any:
     return [trainer.state_dict(), rng.get_state()]
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_saved_values_are_loaded(tmp_path: Path) -> None:
     path = save(tmp_path / "new" / "folder" / "run.pt", PAYLOAD)
     loaded = load(path)
     assert loaded.pop("format") == 1 and isinstance(loaded.pop("advlearn"), str)
@@ -41,14 +41,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["run.pt"]
 
 
-def test_a_folder_stands_for_the_checkpoint_in_it(tmp_path: Path) -> None:
+def test_a_folder_names_the_checkpoint_in_it(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint.pt", PAYLOAD)
     assert same(load(tmp_path)["trainer"], PAYLOAD["trainer"])
 
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
-    """The folders of runs that ended badly, and the exit status of each."""
+    """Return the folders of failed runs and their exit statuses."""
     folder = tmp_path_factory.mktemp("scenarios")
     result = subprocess.run(
         [sys.executable, "-m", "tests.training.scenarios", str(folder)],
@@ -67,9 +67,9 @@ def test_a_full_disk_is_one_line_and_keeps_the_earlier_file(
 ) -> None:
     folder, status = ended[0] / "full", ended[1]["full"]
     assert status == 0
-    said = json.loads((folder / "said.json").read_text())
-    assert len(said) == 5
-    for line, step, files in said:
+    results = json.loads((folder / "results.json").read_text())
+    assert len(results) == 5
+    for line, step, files in results:
         path = folder / "checkpoint.pt"
         assert (
             line
@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_an_interruption_while_writing_keeps_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "note"
     path.write_bytes(b"earlier")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
         file.write(b"half of the la")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"earlier" and os.listdir(tmp_path) == ["note"]
@@ -101,14 +101,14 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, share: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .*run\.pt is damaged or no checkpoint \(.+\)$"
+        ValueError, match=r"^checkpoint: expected a checkpoint, got a damaged .*run\.pt \(.+\)$"
     ) as caught:
         load(path)
     assert "\n" not in str(caught.value)
 
 
 class Trap:
-    """A pickle of this runs code when it is read in the ordinary way."""
+    """An object whose pickle runs code when it is loaded without `weights_only`."""
 
     def __init__(self, flag: Path) -> None:
         self.flag = flag
@@ -123,7 +123,7 @@ def test_a_foreign_pickle_is_refused_and_not_run(tmp_path: Path, write: Any) -> 
     with path.open("wb") as file:
         write({"format": 1, "trainer": Trap(flag)}, file)
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .*run\.pt is damaged or no checkpoint"
+        ValueError, match=r"^checkpoint: expected a checkpoint, got a damaged .*run\.pt"
     ) as caught:
         load(path)
     assert "\n" not in str(caught.value) and not flag.exists()
@@ -132,26 +132,30 @@ def test_a_foreign_pickle_is_refused_and_not_run(tmp_path: Path, write: Any) -> 
 @pytest.mark.parametrize("content", [{"weights": 1}, [1, 2], OrderedDict(bias=torch.zeros(1))])
 def test_a_file_of_another_program_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "run.pt")
-    with pytest.raises(ValueError, match=r"is not a checkpoint of advlearn: it names no format$"):
+    with pytest.raises(
+        ValueError, match=r"expected a checkpoint of advlearn, got another file .*run\.pt$"
+    ):
         load(tmp_path / "run.pt")
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "run.pt", {**PAYLOAD, "format": 2})
     with pytest.raises(
-        ValueError, match=r"run\.pt has format 2, this version of advlearn reads 1$"
+        ValueError, match=r"expected format 1, got format 2 in .*run\.pt; load it with"
     ):
         load(path)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "run.pt", tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"^checkpoint: there is no file .*\.pt$"):
+        with pytest.raises(
+            FileNotFoundError, match=r"^checkpoint: expected a file or a run's folder, got .*\.pt$"
+        ):
             load(path)
 
 
 @pytest.mark.parametrize("value", [np.float64(1.0), np.zeros(2), {1: Path("x")}, [object()]])
-def test_what_could_not_be_read_back_is_refused_on_saving(tmp_path: Path, value: object) -> None:
+def test_values_that_cannot_be_loaded_are_refused_on_saving(tmp_path: Path, value: object) -> None:
     with pytest.raises(
         TypeError, match=r"^checkpoint: payload\.trainer.*: expected plain values, .*, got "
     ):
@@ -171,12 +175,12 @@ def uninterrupted() -> Any:
     ("moment", "by"),
     [("training", signal.SIGKILL), ("writing", signal.SIGXFSZ), ("rename", signal.SIGKILL)],
 )
-def test_a_killed_run_goes_on_bit_for_bit(
+def test_a_killed_run_resumes_bit_for_bit(
     ended: tuple[Path, dict[str, int]], uninterrupted: Any, moment: str, by: int
 ) -> None:
     folder, status = ended[0] / moment, ended[1][moment]
     assert status == -by
-    # A kill while saving leaves a part of the new file behind, in nobody's way.
+    # A kill while saving leaves a partial temporary file, which does no harm.
     left = [] if moment == "training" else [".checkpoint.pt.tmp"]
     assert sorted(os.listdir(folder)) == [*left, "checkpoint.pt"]
     assert load(folder)["trainer"]["step"] == 10
@@ -190,7 +194,7 @@ def test_a_killed_run_goes_on_bit_for_bit(
 
 
 class End(Callback):
-    """Ends the run at a step, by itself or as the user does."""
+    """End the run at a step, by an error or like the user."""
 
     def __init__(self, step: int, interrupt: bool) -> None:
         self.step = step
@@ -213,7 +217,7 @@ def test_the_end_is_saved_also_after_ctrl_c(tmp_path: Path, interrupt: bool) -> 
     assert trainer.last_checkpoint == str(tmp_path / "checkpoint.pt")
 
 
-def test_a_poisoned_state_is_never_saved(tmp_path: Path) -> None:
+def test_a_diverged_state_is_never_saved(tmp_path: Path) -> None:
     trainer = build(20, [Checkpoint(tmp_path, every=5)], poisoned=8)
     with (
         rng.isolated(0),
@@ -241,14 +245,16 @@ def test_a_checkpoint_of_another_run_is_one_line(tmp_path: Path) -> None:
     other = build(3)
     other.task.generator[0] = torch.nn.Linear(5, 8)  # type: ignore[index]
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .* is of another run: size mismatch for generator"
+        ValueError,
+        match=r"^checkpoint: expected .* of this run, got one of another run in .*: size mismatch for generator",
     ) as caught:
         resume(tmp_path, other)
     assert "\n" not in str(caught.value)
     other = build(3)
     other.adversaries = {"features": other.adversaries["data"]}
     with pytest.raises(
-        ValueError, match=r"^checkpoint: .* is of another run: it has no 'features'$"
+        ValueError,
+        match=r"^checkpoint: expected .*, got one of another run in .*: it has no 'features'$",
     ):
         resume(tmp_path, other)
 
@@ -258,7 +264,7 @@ def test_a_new_run_does_not_overwrite_a_checkpoint(tmp_path: Path) -> None:
         build(3, [Checkpoint(tmp_path)]).run()
     with pytest.raises(
         ValueError,
-        match=rf"^folder: {tmp_path} holds a checkpoint already; resume from it or choose",
+        match=rf"^folder: expected one without a checkpoint, got {tmp_path}; resume from it or choose",
     ):
         build(3, [Checkpoint(tmp_path)]).run()
     assert load(tmp_path)["trainer"]["step"] == 3

@@ -37,7 +37,7 @@ def test_auto_is_cuda_where_there_is_one_and_the_cpu_otherwise() -> None:
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "meta", "xla"])
-def test_a_name_that_is_no_device_is_refused_in_one_line(name: str) -> None:
+def test_an_unknown_device_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(
         ValueError, match=r"^device: expected auto, cpu, cuda, cuda:N or mps, got "
     ) as caught:
@@ -45,7 +45,7 @@ def test_a_name_that_is_no_device_is_refused_in_one_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_device_that_is_not_there_is_refused_in_one_line() -> None:
+def test_a_missing_device_is_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match=r"^device: cuda:99 is not ") as caught:
         pick("cuda:99")
     assert "\n" not in str(caught.value)
@@ -54,7 +54,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("name", "device", "exact"), [("fp32", "cpu", True), ("tf32", "cuda", False)]
 )
-def test_precision_sets_every_switch_and_puts_it_back(name: Any, device: str, exact: bool) -> None:
+def test_precision_sets_every_switch_and_restores_it(name: Any, device: str, exact: bool) -> None:
     before = switches()
     with precision(name, device):
         assert switches() == (
@@ -63,7 +63,7 @@ def test_precision_sets_every_switch_and_puts_it_back(name: Any, device: str, ex
     assert switches() == before
 
 
-def test_switches_are_put_back_after_an_error_and_from_any_setting() -> None:
+def test_switches_are_restored_after_an_error_and_from_any_setting() -> None:
     torch.set_float32_matmul_precision("medium")
     before = switches()
     with pytest.raises(KeyError), precision("fp32"):
@@ -71,10 +71,8 @@ def test_switches_are_put_back_after_an_error_and_from_any_setting() -> None:
     assert switches() == before
 
 
-def test_a_user_of_the_newer_switches_alone_gets_them_back() -> None:
-    BACKENDS.cuda.matmul.fp32_precision = (
-        "tf32"  # from here on torch refuses to read the older switch
-    )
+def test_newer_switches_without_older_ones_are_restored() -> None:
+    BACKENDS.cuda.matmul.fp32_precision = "tf32"  # torch now refuses to read the older switch
     with precision("fp32"):
         assert BACKENDS.cuda.matmul.fp32_precision == "ieee"
     assert BACKENDS.cuda.matmul.fp32_precision == "tf32"
@@ -83,15 +81,15 @@ def test_a_user_of_the_newer_switches_alone_gets_them_back() -> None:
 
 def test_bf16_over_several_steps_sees_the_weights_of_each() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
-    seen = []
+    values = []
     with precision("bf16"):
         for value in (1.0, 2.0):
             with torch.no_grad():
                 layer.weight.fill_(value)
             out = layer(torch.ones(1, 1))
             assert out.dtype == torch.bfloat16
-            seen.append(out.item())
-    assert seen == [1.0, 2.0]
+            values.append(out.item())
+    assert values == [1.0, 2.0]
     assert layer(torch.ones(1, 1)).dtype == torch.float32
 
 
@@ -108,7 +106,7 @@ def test_bf16_trains_as_fp32_does_to_its_precision() -> None:
     assert 0 < (exact - rounded).norm() < 0.2 * exact.norm()
 
 
-def test_fp32_leaves_dtypes_alone() -> None:
+def test_fp32_does_not_change_dtypes() -> None:
     with precision("fp32"):
         assert torch.nn.Linear(1, 1)(torch.ones(1, 1)).dtype == torch.float32
 

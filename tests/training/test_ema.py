@@ -12,37 +12,39 @@ from tests.training.tiny import build, same
 
 
 class Record(Callback):
-    """Keeps the player's parameters after each step, in double precision."""
+    """Record the trained parameters after each step, in double precision."""
 
     def __init__(self) -> None:
-        self.seen: list[list[np.ndarray[Any, Any]]] = []
+        self.recorded: list[list[np.ndarray[Any, Any]]] = []
 
     def on_start(self, trainer: Trainer) -> None:
         self.on_step(trainer)
 
     def on_step(self, trainer: Trainer) -> None:
-        self.seen.append([p.detach().double().numpy().copy() for p in trainer.task.parameters()])
+        self.recorded.append(
+            [p.detach().double().numpy().copy() for p in trainer.task.parameters()]
+        )
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.999])
-def test_average_is_what_numpy_makes_of_the_recorded_steps(decay: float) -> None:
+def test_the_average_agrees_with_numpy_on_recorded_steps(decay: float) -> None:
     record, average = Record(), EMA(decay)
     trainer = build(12, [record, average])
     with rng.isolated(0):
         trainer.run()
-    assert len(record.seen) == 13
-    expected = record.seen[0]
-    for t, parameters in enumerate(record.seen[1:]):
+    assert len(record.recorded) == 13
+    expected = record.recorded[0]
+    for t, parameters in enumerate(record.recorded[1:]):
         d = min(decay, (1 + t) / (10 + t))
         expected = [
             d * mean + (1 - d) * new for mean, new in zip(expected, parameters, strict=True)
         ]
-    for ours, theirs in zip(average.module.parameters(), expected, strict=True):
-        np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-5, atol=1e-6)
+    for actual, reference in zip(average.module.parameters(), expected, strict=True):
+        np.testing.assert_allclose(actual.numpy(), reference, rtol=1e-5, atol=1e-6)
     assert average.updates == 12
 
 
-def test_buffers_are_copied_and_the_module_is_frozen_and_apart() -> None:
+def test_buffers_are_copied_and_the_module_is_a_frozen_copy() -> None:
     average = EMA(0.9)
     trainer = build(5, [average])
     with rng.isolated(0):
@@ -50,14 +52,14 @@ def test_buffers_are_copied_and_the_module_is_frozen_and_apart() -> None:
     assert [n for n, _ in average.module.named_buffers()] == [
         n for n, _ in trainer.task.named_buffers()
     ]
-    for ours, theirs in zip(average.module.buffers(), trainer.task.buffers(), strict=True):
-        assert torch.equal(ours, theirs) and ours is not theirs
+    for actual, reference in zip(average.module.buffers(), trainer.task.buffers(), strict=True):
+        assert torch.equal(actual, reference) and actual is not reference
     assert not average.module.training and trainer.task.training
     assert not any(p.requires_grad for p in average.module.parameters())
     assert all(p.requires_grad for p in trainer.task.parameters())
 
 
-def test_a_loaded_average_goes_on_exactly() -> None:
+def test_a_loaded_average_continues_exactly() -> None:
     whole, first, second = EMA(0.9), EMA(0.9), EMA(0.9)
     with rng.isolated(0):
         build(10, [whole]).run()
@@ -72,25 +74,28 @@ def test_a_loaded_average_goes_on_exactly() -> None:
 
 
 class NoSync(TorchDispatchMode):
-    """Refuses to give a tensor's value to the host."""
+    """Raise an error when a tensor's value is read on the host."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert func is not torch.ops.aten._local_scalar_dense.default
         return func(*args, **(kwargs or {}))
 
 
-def test_an_update_does_not_wait_for_the_device() -> None:
+def test_an_update_does_not_synchronise_with_the_device() -> None:
     average = EMA(0.9)
     trainer = build(5, [average])
     average.on_start(trainer)
     with NoSync():
         average.on_step(trainer)
-    with NoSync(), pytest.raises(AssertionError):  # the mode does see it
+    with NoSync(), pytest.raises(AssertionError):  # the mode detects it
         torch.ones(()).item()
 
 
 def test_bad_use_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^decay: expected a number in \[0, 1\), got 1.0$"):
         EMA(1.0)
-    with pytest.raises(RuntimeError, match=r"^average: there is none before the run has started$"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"^ema: expected a run that has started, got none; run the trainer first$",
+    ):
         _ = EMA().module

@@ -12,22 +12,22 @@ from advlearn.training.launch import launched, start, stop
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_without_torchrun_it_only_picks_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torchrun_it_only_chooses_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     assert start("cpu").type == "cpu" and not dist.is_initialized()
-    stop()  # nothing to leave
+    stop()  # there is no group
     with launched("cpu") as device:
         assert device.type == "cpu" and not dist.is_initialized()
 
 
-def test_a_device_that_is_not_there_is_refused_before_any_group_is_made() -> None:
+def test_a_missing_device_is_refused_before_a_group_is_created() -> None:
     with pytest.raises(ValueError, match=r"^device: "):
         start("cuda:99")
     assert not dist.is_initialized()
 
 
-def test_two_processes_of_torchrun_train_together_with_every_watcher(tmp_path: Path) -> None:
+def test_two_processes_of_torchrun_train_together_with_every_callback(tmp_path: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     result = subprocess.run(
         [*launcher, "-m", "tests.training.two_processes", str(tmp_path)],
@@ -40,7 +40,7 @@ def test_two_processes_of_torchrun_train_together_with_every_watcher(tmp_path: P
     )
     assert result.returncode == 0, result.stderr
     first, second = sorted(
-        map(json.loads, result.stdout.splitlines()), key=lambda said: said["rank"]
+        map(json.loads, result.stdout.splitlines()), key=lambda report: report["rank"]
     )
     assert (first["rank"], second["rank"], first["world_size"], second["world_size"]) == (
         0,
@@ -49,8 +49,7 @@ def test_two_processes_of_torchrun_train_together_with_every_watcher(tmp_path: P
         2,
     )
     assert first["device"] == second["device"] == ["cpu", "cpu"]
-    # The mean over the processes, 0.5 step, does not fall: both stop after the first look and two
-    # more.
+    # The mean over the processes, 0.5 step, does not fall: both stop after three evaluations.
     assert first["step"] == second["step"] == 6
     assert first["total"] == second["total"]
     assert not first["left"] and not second["left"]

@@ -1,4 +1,4 @@
-"""Growing along a run: the course of the level, who is grown, and a run that goes on where it was."""
+"""Progressive growing: the schedule of the level, the networks that grow, and resumed runs."""
 
 import pytest
 import torch
@@ -14,16 +14,16 @@ TASK = "generate(latent=4, architecture='progan', base_channels=4)"
 
 
 class Watch(Callback):
-    """Notes the level of the generator, of the critic and of the average after each step, and may stop the run."""
+    """Record the levels of generator, critic and average after each step; may stop the run."""
 
     def __init__(self, stop: int = 0):
-        self.seen = []
+        self.recorded = []
         self.stop = stop
 
     def on_step(self, trainer):
         average = trainer.callbacks[0].module
         nets = (trainer.task.generator, trainer.adversaries["data"].critic, average.generator)
-        self.seen.append(tuple(net.growth.level for net in nets))
+        self.recorded.append(tuple(net.growth.level for net in nets))
         if trainer.step == self.stop:
             trainer.stop_reason = "enough"
 
@@ -33,30 +33,32 @@ def run(steps=10, *callbacks, **settings):
     return fit(TASK, "nsgan", DATA, steps=steps, callbacks=callbacks, **settings)
 
 
-def test_the_course_holds_and_fades_by_turns():
+def test_the_level_alternates_between_holding_and_fading():
     levels = [ProgressiveGrowing(0.8).level(step / 10, 2) for step in range(11)]
     assert levels == pytest.approx([0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2])
     course = [ProgressiveGrowing().level(step / 1000, 4) for step in range(1001)]
     assert course == sorted(course) and course[0] == 0 and course[-1] == 4
 
 
-def test_players_critics_and_the_average_grow_together():
+def test_generator_critics_and_average_grow_together():
     watch = Watch()
-    made = run(10, ProgressiveGrowing(0.8), watch)
-    assert [levels[0] for levels in watch.seen] == pytest.approx([0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2])
-    assert all(len(set(levels)) == 1 for levels in watch.seen)
-    assert made.sample(2).shape == (2, 1, 16, 16)
+    result = run(10, ProgressiveGrowing(0.8), watch)
+    assert [levels[0] for levels in watch.recorded] == pytest.approx(
+        [0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2]
+    )
+    assert all(len(set(levels)) == 1 for levels in watch.recorded)
+    assert result.sample(2).shape == (2, 1, 16, 16)
 
 
-def test_fit_grows_what_grows_by_itself():
+def test_fit_grows_networks_automatically():
     watch = Watch()
     run(10, watch)
     course = [ProgressiveGrowing().level(step / 10, 2) for step in range(1, 11)]
-    assert [levels[0] for levels in watch.seen] == pytest.approx(course) and course[0] == 0
+    assert [levels[0] for levels in watch.recorded] == pytest.approx(course) and course[0] == 0
 
 
-def test_a_run_that_stops_goes_on_at_its_level(tmp_path):
-    """Bit for bit, with the layers that have not been trained yet."""
+def test_a_resumed_run_continues_at_its_level(tmp_path):
+    """Check bit-for-bit equality, including layers that are not trained yet."""
     whole = run(8, ProgressiveGrowing(1.0), out=tmp_path / "whole")
     run(8, ProgressiveGrowing(1.0), Watch(stop=4), out=tmp_path / "halves")
     halves = run(8, ProgressiveGrowing(1.0), out=tmp_path / "halves")
@@ -66,16 +68,16 @@ def test_a_run_that_stops_goes_on_at_its_level(tmp_path):
 
 
 def test_a_saved_run_is_loaded_at_its_level(tmp_path):
-    made = run(8, ProgressiveGrowing(1.0), Watch(stop=4))
-    level = made.ema_model.generator.growth.level
+    result = run(8, ProgressiveGrowing(1.0), Watch(stop=4))
+    level = result.ema_model.generator.growth.level
     assert 0 < level < 2
-    loaded = load(made.save(tmp_path / "run.pt"))
+    loaded = load(result.save(tmp_path / "run.pt"))
     assert loaded.ema_model.generator.growth.level == level
-    assert torch.equal(loaded.sample(2, seed=0), made.sample(2, seed=0))
+    assert torch.equal(loaded.sample(2, seed=0), result.sample(2, seed=0))
 
 
 def test_a_spectrally_normalised_critic_grows_too():
-    made = fit(
+    result = fit(
         TASK,
         "hinge + spectral_norm",
         DATA,
@@ -84,17 +86,19 @@ def test_a_spectrally_normalised_critic_grows_too():
         device="cpu",
         callbacks=[ProgressiveGrowing(1.0)],
     )
-    assert made.adversaries["data"].critic.growth.level == 2
+    assert result.adversaries["data"].critic.growth.level == 2
 
 
 @pytest.mark.parametrize("until", [0, 1.2, -1])
-def test_a_share_out_of_range_is_one_line(until):
-    with pytest.raises(ValueError, match="until: expected a share"):
+def test_a_fraction_out_of_range_is_one_line(until):
+    with pytest.raises(ValueError, match="until: expected a fraction"):
         ProgressiveGrowing(until)
 
 
 def test_a_run_with_nothing_that_grows_is_refused():
-    with pytest.raises(ValueError, match=r"^callbacks: Growing expects .* no such player$"):
+    with pytest.raises(
+        ValueError, match=r"^callbacks: ProgressiveGrowing expected .* got none in the task$"
+    ):
         fit(
             "generate(latent=4)",
             "nsgan",

@@ -10,7 +10,7 @@ from tests.training.tiny import same
 
 
 def draw() -> list[float]:
-    """One number of each kind a generator has state for; the normals leave a spare one behind."""
+    """Draw one number of each global generator; the normal draws leave a spare one."""
     return [
         torch.rand(()).item(),
         torch.randn(()).item(),
@@ -21,7 +21,7 @@ def draw() -> list[float]:
     ]
 
 
-def test_what_is_drawn_inside_is_decided_by_the_seed_alone() -> None:
+def test_draws_inside_depend_only_on_the_seed() -> None:
     draw()
     with isolated(3):
         first = draw()
@@ -34,8 +34,8 @@ def test_what_is_drawn_inside_is_decided_by_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("raises", [False, True])
-def test_global_generators_do_not_notice_the_block(raises: bool) -> None:
-    draw()  # so that numpy and Python hold a spare normal
+def test_global_generators_do_not_depend_on_the_block(raises: bool) -> None:
+    draw()  # numpy and Python now hold a spare normal
     before = get_state()
     try:
         with isolated(0):
@@ -61,7 +61,7 @@ def test_state_goes_through_a_file_that_cannot_run_code() -> None:
         assert [draw() for _ in range(3)] == expected
 
 
-def test_a_state_from_a_machine_with_other_devices_is_taken_for_what_is_here() -> None:
+def test_a_state_from_other_devices_sets_the_devices_of_this_machine() -> None:
     state = get_state()
     with isolated(1):
         set_state(
@@ -74,7 +74,7 @@ def test_a_state_from_a_machine_with_other_devices_is_taken_for_what_is_here() -
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, None])
-def test_a_seed_that_is_none_is_refused_before_anything_changes(seed: object) -> None:
+def test_an_invalid_seed_is_refused_before_anything_changes(seed: object) -> None:
     before = get_state()
     with (
         pytest.raises(ValueError, match=r"^seed: expected an integer from 0 to 4294967295, got "),

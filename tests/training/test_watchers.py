@@ -42,23 +42,23 @@ def test_progress_writes_the_spec_and_a_line_at_each_tenth() -> None:
     )
 
 
-def test_progress_of_a_run_that_goes_on_starts_where_it_is() -> None:
+def test_progress_of_a_resumed_run_starts_at_its_step() -> None:
     stream = io.StringIO()
     trainer = build(20, [Progress(0.0, stream)])
     trainer.step = 15
     run(trainer)
     lines = stream.getvalue().splitlines()[len(trainer.describe().splitlines()) :]
-    assert lines[0] == "goes on from step 15"
+    assert lines[0] == "resumed at step 15"
     assert [line.split()[1] for line in lines[1:]] == ["16/20", "18/20", "20/20"]
 
 
-def test_progress_says_why_a_run_stopped() -> None:
+def test_progress_prints_why_a_run_stopped() -> None:
     stream = io.StringIO()
     run(build(20, [EarlyStopping(lambda trainer: 1.0, 1, patience=3), Progress(60.0, stream)]))
     assert (
         stream.getvalue()
         .splitlines()[-1]
-        .startswith("stopped at step 4 of 20: no improvement in 3 looks, best 1 ")
+        .startswith("stopped at step 4 of 20: no improvement in 3 evaluations, best 1 ")
     )
 
 
@@ -67,7 +67,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_on_a_terminal_draws_over_itself_and_leaves_the_cursor() -> None:
+def test_progress_on_a_terminal_is_redrawn_and_restores_the_cursor() -> None:
     stream = Terminal()
     trainer = run(build(5, [Progress(0.0, stream)]))
     text = stream.getvalue()
@@ -106,23 +106,23 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 class Losses(Callback):
-    """What the trainer says after each step."""
+    """Record the losses after each step."""
 
     def __init__(self) -> None:
-        self.seen: dict[int, dict[str, float]] = {}
+        self.recorded: dict[int, dict[str, float]] = {}
 
     def on_step(self, trainer: Trainer) -> None:
-        self.seen[trainer.step] = trainer.last_losses()
+        self.recorded[trainer.step] = trainer.last_losses()
 
 
-def test_tensorboard_reads_back_what_the_trainer_said(tmp_path: Path) -> None:
+def test_tensorboard_holds_the_losses_of_the_trainer(tmp_path: Path) -> None:
     terms = Losses()
     trainer = run(build(9, [terms, TensorBoard(tmp_path, every=3)]))
     read = curves(tmp_path)
     for tag in ("data/critic_loss", "data/GradientPenalty", "data/player_loss"):
         assert [step for step, _ in read[tag]] == [3, 6, 9]
         np.testing.assert_allclose(
-            [v for _, v in read[tag]], [terms.seen[s][tag] for s in (3, 6, 9)], rtol=1e-6
+            [v for _, v in read[tag]], [terms.recorded[s][tag] for s in (3, 6, 9)], rtol=1e-6
         )
     health = trainer.adversaries["data"].health()
     assert read["data/health/accuracy"][-1] == (9, pytest.approx(health.accuracy))
@@ -142,26 +142,24 @@ def test_tensorboard_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None
     trainer = build(10, [second, TensorBoard(tmp_path / "log", 1), Checkpoint(tmp_path, 5)])
     with rng.isolated(0):
         resume(tmp_path, trainer)
-        torch.rand(1)  # so that the second try differs from the first
+        torch.rand(1)  # the second attempt differs from the first
         trainer.run()
     begun = [path.name.split(".")[3] for path in (tmp_path / "log").iterdir()]
-    assert (
-        len(set(begun)) == 2
-    )  # in one second, the order in which TensorBoard reads the two files would be open
+    assert len(set(begun)) == 2  # within one second the order of the two files would be undefined
     points = curves(tmp_path / "log")["data/critic_loss"]
     assert [step for step, _ in points] == list(range(1, 11))
-    seen = {**first.seen, **second.seen}
+    recorded = {**first.recorded, **second.recorded}
     np.testing.assert_allclose(
-        [v for _, v in points], [seen[s]["data/critic_loss"] for s in range(1, 11)], rtol=1e-6
+        [v for _, v in points], [recorded[s]["data/critic_loss"] for s in range(1, 11)], rtol=1e-6
     )
-    assert first.seen[7] != second.seen[7]
+    assert first.recorded[7] != second.recorded[7]
 
 
-# --- pictures
+# --- image grids
 
 
 def test_a_grid_shows_each_image_in_its_place(tmp_path: Path) -> None:
-    levels = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 3.0])  # beyond 1 is clipped
+    levels = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0, 3.0])  # values above 1 are clipped
     save_image_grid(levels.view(6, 1, 1, 1).expand(6, 1, 64, 32), tmp_path / "new" / "grid.png")
     image = Image.open(tmp_path / "new" / "grid.png")
     assert image.size == (3 * 34 + 2, 2 * 66 + 2) and image.mode == "L"
@@ -182,7 +180,7 @@ def test_small_images_are_enlarged_by_a_whole_factor_and_colours_are_kept(tmp_pa
     ] * 2
 
 
-def test_real_images_stand_to_the_right(tmp_path: Path) -> None:
+def test_real_images_are_on_the_right(tmp_path: Path) -> None:
     save_image_grid(
         -torch.ones(1, 1, 64, 64), tmp_path / "grid.png", real=torch.zeros(4, 1, 64, 64)
     )
@@ -196,7 +194,7 @@ def test_real_images_stand_to_the_right(tmp_path: Path) -> None:
 
 
 def colours(path: Path) -> tuple[int, int]:
-    """How many pixels are orange, how many grey."""
+    """Count the orange and the grey pixels."""
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     grey = (abs(red - green) < 3) & (abs(green - blue) < 3) & (red > 120) & (red < 200)
@@ -205,9 +203,9 @@ def colours(path: Path) -> tuple[int, int]:
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
 def test_vectors_are_drawn_over_the_real_ones(tmp_path: Path, dimension: int) -> None:
-    ours, real = torch.randn(200, dimension), torch.randn(200, dimension) + 6
-    save_image_grid(ours, tmp_path / "alone.png")
-    save_image_grid(ours, tmp_path / "both.png", real=real)
+    vectors, real = torch.randn(200, dimension), torch.randn(200, dimension) + 6
+    save_image_grid(vectors, tmp_path / "alone.png")
+    save_image_grid(vectors, tmp_path / "both.png", real=real)
     assert colours(tmp_path / "alone.png")[0] > 500
     more_orange, more_grey = colours(tmp_path / "both.png")
     assert more_orange > 200 and more_grey > colours(tmp_path / "alone.png")[1] + 200
@@ -223,12 +221,12 @@ def test_samples_that_cannot_be_drawn_are_one_line(tmp_path: Path, shape: tuple[
         save_image_grid(torch.zeros(4, 2), tmp_path / "grid.png", real=torch.zeros(4, 1, 8, 8))
 
 
-def test_not_a_number_is_drawn_and_no_warning(tmp_path: Path) -> None:
+def test_nan_is_drawn_without_a_warning(tmp_path: Path) -> None:
     save_image_grid(torch.full((1, 1, 64, 64), float("nan")), tmp_path / "grid.png")
     assert Image.open(tmp_path / "grid.png").getpixel((30, 30)) == 127
 
 
-def test_pictures_come_on_time_and_do_not_change_the_run(tmp_path: Path) -> None:
+def test_plots_are_drawn_on_time_and_do_not_change_the_run(tmp_path: Path) -> None:
     plain = run(build(10))
     watched = build(10)
     watched.callbacks = [
@@ -242,7 +240,7 @@ def test_pictures_come_on_time_and_do_not_change_the_run(tmp_path: Path) -> None
     names = [f"step-{step:08d}.png" for step in (4, 8, 10)]
     for folder in ("a", "b"):
         assert sorted(path.name for path in (tmp_path / folder).iterdir()) == names
-    # The same random numbers for each picture: what does not change looks the same.
+    # Each plot uses the same random numbers.
     assert len({(tmp_path / "b" / name).read_bytes() for name in names}) == 1
     assert len({(tmp_path / "a" / name).read_bytes() for name in names}) == 3
     parameters = [list(t.task.generator[0].parameters()) for t in (plain, watched)]  # type: ignore[index]
@@ -263,20 +261,20 @@ def stopped_at(values: list[float], patience: int, higher_is_better: bool = Fals
     ("values", "patience", "higher", "step"),
     [
         ([5, 4, 3, 2, 1], 1, False, 10),
-        ([5, 4, 4, 3, 9], 1, False, 6),  # an equal value is no improvement
+        ([5, 4, 4, 3, 9], 1, False, 6),  # an equal value does not count as an improvement
         ([5, 4, 6, 3, 9, 9], 2, False, 12),
         ([1, 2, 3, 2, 2, 9], 2, True, 10),
         ([float("nan"), float("nan"), 1], 2, False, 4),
         ([1, float("nan"), 0.5, float("inf"), 2], 2, False, 10),
     ],
 )
-def test_early_stop_stops_when_patience_ends(
+def test_early_stopping_stops_when_patience_ends(
     values: list[float], patience: int, higher: bool, step: int
 ) -> None:
     assert stopped_at(values, patience, higher) == step
 
 
-def test_early_stop_goes_on_counting_after_a_resume(tmp_path: Path) -> None:
+def test_early_stopping_keeps_counting_after_a_resume(tmp_path: Path) -> None:
     values = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
 
     def stop() -> EarlyStopping:
@@ -290,7 +288,7 @@ def test_early_stop_goes_on_counting_after_a_resume(tmp_path: Path) -> None:
         resume(tmp_path, second)
         second.run()
     assert second.step == 5
-    assert second.stop_reason == "no improvement in 3 looks, best 1 at step 2"
+    assert second.stop_reason == "no improvement in 3 evaluations, best 1 at step 2"
 
 
 @pytest.mark.parametrize(

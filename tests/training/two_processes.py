@@ -1,4 +1,4 @@
-"""What each of two processes does in `test_launch`: train together with every watcher, say how it ended."""
+"""Script of each process in `test_launch`: train with every callback and print the result."""
 
 import json
 import sys
@@ -34,17 +34,17 @@ def main(folder: Path) -> None:
         ]
         trainer = build(20, callbacks, rank=rank, world_size=world_size)
         trainer.run()
-        again = start("cpu")  # in a group that is there already, only a choice of device
+        again = start("cpu")  # in an existing group it only chooses a device
         total = sum(float(p.double().sum()) for p in trainer.task.parameters())
     left = dist.is_initialized()
     files = sorted(p.name.split(".")[0] for p in own.iterdir()) if own.exists() else []
-    said = {
+    result = {
         "rank": rank,
         "world_size": world_size,
         "device": [str(device), str(again)],
         "step": trainer.step,
     }
-    print(json.dumps({**said, "total": total, "left": left, "files": files}), flush=True)
+    print(json.dumps({**result, "total": total, "left": left, "files": files}), flush=True)
 
 
 if __name__ == "__main__":

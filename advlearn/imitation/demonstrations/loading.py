@@ -10,8 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.data.files import find
 from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, from_arrays
-from advlearn.training.files import replacing
-
+from advlearn.training.files import atomic_write
 
 PACKAGED = Path(__file__).parent / "packaged"
 
@@ -211,7 +210,7 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Pat
         if isinstance(seen, dict)
         else {"observations": seen}
     )
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         np.savez_compressed(
             file,
             **named,
