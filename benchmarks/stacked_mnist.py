@@ -50,7 +50,7 @@ from advlearn.core.grammar import resolve
 from advlearn.core.trainer import NonFiniteError, Trainer
 from advlearn.metrics import class_report, features
 from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, find_architecture
-from advlearn.nets.pac_critic import PacCritic
+from advlearn.nets.adapters.pac_critic import PacCritic
 from advlearn.nets.sizing import EMBEDDED
 from advlearn.tasks.generate import Generate
 from advlearn.training.ema import EMA

@@ -51,7 +51,7 @@ from torch.nn.functional import interpolate
 from advlearn.data import ArrayDataset, Batches, Pairs, Unpaired, load, pairs_of
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, features, frechet_distance
-from advlearn.nets.translators import ResidualTranslator, enlarged
+from advlearn.nets.families.translators import ResidualTranslator, enlarged
 from advlearn.plots.before_after import before_after
 from advlearn.tasks.paired_translation import PairedTranslation
 from advlearn.training.rng import isolated

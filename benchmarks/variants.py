@@ -6,13 +6,13 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.biggan import BigGANCritic, BigGANGenerator
-from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
-from advlearn.nets.progan import ProGANCritic
-from advlearn.nets.residual import grids, normalise
-from advlearn.nets.sagan import SAGANCritic, SAGANGenerator
-from advlearn.nets.sngan import SNGANCritic, SNGANGenerator
-from advlearn.nets.stylegan import StyleGANGenerator
+from advlearn.nets.blocks.residual import grids, normalise
+from advlearn.nets.families.biggan import BigGANCritic, BigGANGenerator
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
+from advlearn.nets.families.progan import ProGANCritic
+from advlearn.nets.families.sagan import SAGANCritic, SAGANGenerator
+from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
+from advlearn.nets.families.stylegan import StyleGANGenerator
 
 LATENT, CLASSES = 64, 10
 Shape = tuple[int, ...]

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 import advlearn
-from advlearn.nets import families
+from advlearn.nets import architectures
 from advlearn.plots.image_table import image_table
 
 NAMES = (
@@ -32,7 +32,7 @@ NAMES = (
 BOUNDS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--nets", default="biggan", choices=list(families()))
+parser.add_argument("--nets", default="biggan", choices=list(architectures()))
 parser.add_argument("--objective", default="hinge + spectral_norm")
 parser.add_argument("--data", default="fashion-mnist")
 parser.add_argument("--width", type=int, default=8)

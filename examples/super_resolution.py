@@ -10,7 +10,7 @@ import torch
 
 import advlearn
 from advlearn.data import load, small
-from advlearn.nets.translators import enlarged
+from advlearn.nets.families.translators import enlarged
 from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -5,7 +5,7 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
-from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import Network, check_shape, positive, sizes
 

@@ -7,11 +7,11 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.nets.adapters.concat_critic import ConcatCritic
 from advlearn.nets.architecture import find_architecture
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import MLPPredictor
-from advlearn.nets.concat_critic import ConcatCritic
-from advlearn.nets.dcgan import INIT_STD, fits, plan
+from advlearn.nets.families.dcgan import INIT_STD, fits, plan
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, positive, sizes
 from advlearn.nets.sizing import EMBEDDED, SMALLEST_CONVOLUTIONAL, critic_for

@@ -6,7 +6,7 @@ from typing import Literal
 
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import ConvPredictor, MLPPredictor
-from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import sizes
 

@@ -11,7 +11,7 @@ from advlearn.training.ema import EMA
 
 
 class Grows(Protocol):
-    """What a network that grows can do, such as those of `advlearn.nets.progan`."""
+    """What a network that grows can do, such as those of `advlearn.nets.families.progan`."""
 
     @property
     def doublings(self) -> int:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from advlearn.nets.conditional import ConditionalBatchNorm, ProjectionHead, class_indicators
-from advlearn.nets.sngan import SNGANCritic, SNGANGenerator
+from advlearn.nets.blocks.conditional import ConditionalBatchNorm, ProjectionHead, class_indicators
+from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
 
 
 def test_it_starts_as_plain_batch_norm() -> None:

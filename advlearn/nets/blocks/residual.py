@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 from torch.nn.utils import parametrizations
 
-from advlearn.nets.attention import SelfAttention
-from advlearn.nets.conditional import ConditionalBatchNorm
+from advlearn.nets.blocks.attention import SelfAttention
+from advlearn.nets.blocks.conditional import ConditionalBatchNorm
 from advlearn.nets.network import check_shape, positive
 
 SIDES = (16, 28, 32, 64, 128)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import plan
+from advlearn.nets.families.dcgan import plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -43,7 +44,7 @@ class PSGANGenerator(Network):
 
     Args:
         latent: Size of z.
-        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.dcgan.plan` takes
+        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.families.dcgan.plan` takes
             them.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
@@ -206,4 +207,15 @@ class PSGANCritic(Network):
         return squeeze_score(score.flatten(1) if self.out_features == 1 else score.mean((2, 3)))
 
 
-ARCHITECTURE = Architecture(PSGANGenerator, PSGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    PSGANGenerator,
+    PSGANCritic,
+    SIDES,
+    summary="Generate textures of any size from a grid of local, global and periodic noise.",
+    reference=Reference(
+        "Learning Texture Manifolds with the Periodic Spatial GAN",
+        "Bergmann et al. 2017",
+        "section 3, eq. 5",
+        "https://arxiv.org/abs/1705.06480",
+    ),
+)

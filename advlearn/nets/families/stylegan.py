@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import instance_norm, leaky_relu
 
 from advlearn.core import distributed
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import plan
-from advlearn.nets.equalized_lr import PixelNorm, equalized_lr
+from advlearn.nets.blocks.equalized_lr import PixelNorm, equalized_lr
+from advlearn.nets.families.dcgan import plan
+from advlearn.nets.families.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -22,7 +24,6 @@ from advlearn.nets.network import (
     positive,
     sizes,
 )
-from advlearn.nets.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 
 MAPPING_RATE = 0.01
 """The mapping network's share of the learning rate (Karras et al. 2019, appendix C)."""
@@ -121,7 +122,7 @@ class StyleGANGenerator(Network):
 
     Args:
         latent: Size of the latent vector z.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
         base_channels: Channels at half the full resolution; doubled with each halving, half as many
             at the full one.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
@@ -296,4 +297,15 @@ def _convolution(before: int, after: int) -> nn.Conv2d:
     return equalized_lr(nn.Conv2d(before, after, 3, padding=1, bias=False))
 
 
-ARCHITECTURE = Architecture(StyleGANGenerator, ProGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    StyleGANGenerator,
+    ProGANCritic,
+    SIDES,
+    summary="Map the latent to a style that modulates every layer and add noise per pixel.",
+    reference=Reference(
+        "A Style-Based Generator Architecture for Generative Adversarial Networks",
+        "Karras et al. 2019",
+        "figure 1b, eq. 1",
+        "https://arxiv.org/abs/1812.04948",
+    ),
+)

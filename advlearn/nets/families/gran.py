@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import INIT_STD, DCGANCritic, plan
+from advlearn.nets.families.dcgan import INIT_STD, DCGANCritic, plan
 from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes
 
 SIDES = (8, 16, 28, 32, 64)
@@ -27,7 +28,7 @@ class GRANGenerator(Network):
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
             beside the latent.
@@ -131,4 +132,15 @@ class _Decoder(nn.Module):
         return x + self.bias
 
 
-ARCHITECTURE = Architecture(GRANGenerator, DCGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    GRANGenerator,
+    DCGANCritic,
+    SIDES,
+    summary="Draw an image in several steps, each encoding the result of the previous step.",
+    reference=Reference(
+        "Generating Images with Recurrent Adversarial Networks",
+        "Im et al. 2016",
+        "eqs. 5 to 8",
+        "https://arxiv.org/abs/1602.05110",
+    ),
+)

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pad
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, grids
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -21,7 +23,6 @@ from advlearn.nets.network import (
     sizes,
     squeeze_score,
 )
-from advlearn.nets.residual import SIDES, grids
 
 SLOPE = 0.2
 GAIN = (2 / (1 + SLOPE**2)) ** 0.5
@@ -271,4 +272,15 @@ def _initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
         nn.init.zeros_(layer.bias)
 
 
-ARCHITECTURE = Architecture(R3GANGenerator, R3GANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    R3GANGenerator,
+    R3GANCritic,
+    SIDES,
+    summary="Use residual blocks with grouped convolutions and no normalisation.",
+    reference=Reference(
+        "The GAN is dead; long live the GAN! A Modern GAN Baseline",
+        "Huang et al. 2024",
+        "section 3, figure 4",
+        "https://arxiv.org/abs/2501.05441",
+    ),
+)

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -19,7 +21,6 @@ from advlearn.nets.network import (
     squeeze_score,
 )
 from advlearn.nets.network import embedding as table_of
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 
 LARGEST = 64
 """The largest grid with attention (Brock et al. 2019, appendix B)."""
@@ -195,4 +196,15 @@ def _initialise(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight)
 
 
-ARCHITECTURE = Architecture(BigGANGenerator, BigGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    BigGANGenerator,
+    BigGANCritic,
+    SIDES,
+    summary="Feed the latent to every block, share one class embedding and start orthogonal.",
+    reference=Reference(
+        "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
+        "Brock et al. 2019",
+        "section 3, eq. 3",
+        "https://arxiv.org/abs/1809.11096",
+    ),
+)

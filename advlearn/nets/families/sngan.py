@@ -1,30 +1,30 @@
-"""SAGAN: SNGAN's networks with self-attention in the middle, and spectral normalisation of the generator too."""
+"""SNGAN's residual generator and projection critic."""
 
 from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, grids
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
-
-LARGEST = 32
-"""The largest grid with attention (Zhang et al. 2019, table 1: the best of those tried)."""
 
 
 @final
-class SAGANGenerator(Network):
-    """`SNGANGenerator` with `SelfAttention` at half the image's side, at most 32, and spectral normalisation.
+class SNGANGenerator(Network):
+    r"""Residual blocks that double a small grid, with a batch norm whose gain and bias depend on the class.
+
+    .. math:: x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z, y) \dots, y))))
 
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        base_channels: As for `SNGANGenerator`.
+        base_channels: Up to 32 pixels the channels of every grid (256 in the paper); above, those
+            of the image's grid, doubled before it (64 in the paper).
         classes: Number of classes; 0 for an unconditional generator.
         tanh_output: End in tanh, for data in [-1, 1].
-        spectral: Normalise each convolution and linear layer by its largest singular value.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes
@@ -32,14 +32,14 @@ class SAGANGenerator(Network):
 
     Example:
         >>> import torch
-        >>> SAGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
+        >>> SNGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks",
-        2019, sections 3 and 4.
+    Reference: Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial
+        Networks", 2018, tables 4 and 5; Miyato and Koyama, "cGANs with Projection Discriminator",
+        2018, figure 14.
 
-    Deviations: the gains and biases of the conditional norms are not normalised; images below 64
-        pixels, which the paper has none of, have the attention at half their side.
+    Deviations: images of 28 pixels start from a grid of 7 x 7.
     """
 
     def __init__(
@@ -49,7 +49,6 @@ class SAGANGenerator(Network):
         base_channels: int = 64,
         classes: int = 0,
         tanh_output: bool = True,
-        spectral: bool = True,
     ) -> None:
         super().__init__()
         positive(latent=latent, base_channels=base_channels)
@@ -58,18 +57,10 @@ class SAGANGenerator(Network):
         self.base_channels = base_channels
         self.classes = classes
         self.tanh_output = tanh_output
-        self.spectral = spectral
         self.blocks = len(grids(self.shape)) - 1
         self.trunk = UpTrunk(
-            latent,
-            self.shape,
-            base_channels,
-            [classes] * self.blocks,
-            attended(self.shape, LARGEST),
-            tanh_output,
+            latent, self.shape, base_channels, [classes] * self.blocks, tanh_output=tanh_output
         )
-        if spectral:
-            normalise(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
@@ -78,13 +69,16 @@ class SAGANGenerator(Network):
 
 
 @final
-class SAGANCritic(Network):
-    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 32.
+class SNGANCritic(Network):
+    r"""Residual blocks that halve the image, the sum over all places, one linear layer; conditional by projection.
+
+    .. math:: score_f(x, y) = w_f \cdot h(x) + v_f(y) \cdot h(x), \qquad h(x) = \sum_{places} \rho(B(x))
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
         out_features: Scores a sample.
-        base_channels: As for `SNGANCritic`.
+        base_channels: Up to 32 pixels the channels of every grid (128 in the paper); above, those
+            of the first, doubled with each halving (64 in the paper).
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
@@ -93,10 +87,10 @@ class SAGANCritic(Network):
 
     Example:
         >>> import torch
-        >>> SAGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> SNGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
-    Reference: Zhang et al. 2019, sections 3 and 4.
+    Reference: Miyato et al. 2018, tables 4 and 5; Miyato and Koyama 2018, equation 4 and figure 14.
 
     Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
     spectral_norm"``.
@@ -111,7 +105,7 @@ class SAGANCritic(Network):
         self.out_features = out_features
         self.base_channels = base_channels
         self.classes = classes
-        self.trunk = DownTrunk(self.shape, base_channels, attended(self.shape, LARGEST))
+        self.trunk = DownTrunk(self.shape, base_channels)
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -120,4 +114,15 @@ class SAGANCritic(Network):
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 
 
-ARCHITECTURE = Architecture(SAGANGenerator, SAGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    SNGANGenerator,
+    SNGANCritic,
+    SIDES,
+    summary="Use residual blocks, class-conditional batch norm and a projection critic.",
+    reference=Reference(
+        "Spectral Normalization for Generative Adversarial Networks",
+        "Miyato et al. 2018",
+        "tables 4 and 5",
+        "https://arxiv.org/abs/1802.05957",
+    ),
+)

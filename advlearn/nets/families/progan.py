@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import plan
-from advlearn.nets.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
+from advlearn.nets.blocks.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
+from advlearn.nets.families.dcgan import plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -92,7 +93,7 @@ class ProGANGenerator(Network):
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
         base_channels: Channels at half the full resolution; doubled with each halving, half as many
             at the full one.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
@@ -293,4 +294,15 @@ def _halved(x: Tensor, halvings: int) -> Tensor:
     return avg_pool2d(x, 2**halvings) if halvings else x
 
 
-ARCHITECTURE = Architecture(ProGANGenerator, ProGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    ProGANGenerator,
+    ProGANCritic,
+    SIDES,
+    summary="Train at a low resolution first and fade in higher resolutions.",
+    reference=Reference(
+        "Progressive Growing of GANs for Improved Quality, Stability, and Variation",
+        "Karras et al. 2018",
+        "section 2, table 2",
+        "https://arxiv.org/abs/1710.10196",
+    ),
+)

@@ -1,29 +1,31 @@
-"""SNGAN's residual generator and projection critic."""
+"""SAGAN: SNGAN's networks with self-attention in the middle, and spectral normalisation of the generator too."""
 
 from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, grids
+
+LARGEST = 32
+"""The largest grid with attention (Zhang et al. 2019, table 1: the best of those tried)."""
 
 
 @final
-class SNGANGenerator(Network):
-    r"""Residual blocks that double a small grid, with a batch norm whose gain and bias depend on the class.
-
-    .. math:: x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z, y) \dots, y))))
+class SAGANGenerator(Network):
+    """`SNGANGenerator` with `SelfAttention` at half the image's side, at most 32, and spectral normalisation.
 
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        base_channels: Up to 32 pixels the channels of every grid (256 in the paper); above, those
-            of the image's grid, doubled before it (64 in the paper).
+        base_channels: As for `SNGANGenerator`.
         classes: Number of classes; 0 for an unconditional generator.
         tanh_output: End in tanh, for data in [-1, 1].
+        spectral: Normalise each convolution and linear layer by its largest singular value.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes
@@ -31,14 +33,14 @@ class SNGANGenerator(Network):
 
     Example:
         >>> import torch
-        >>> SNGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
+        >>> SAGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
-    Reference: Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial
-        Networks", 2018, tables 4 and 5; Miyato and Koyama, "cGANs with Projection Discriminator",
-        2018, figure 14.
+    Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks",
+        2019, sections 3 and 4.
 
-    Deviations: images of 28 pixels start from a grid of 7 x 7.
+    Deviations: the gains and biases of the conditional norms are not normalised; images below 64
+        pixels, which the paper has none of, have the attention at half their side.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SNGANGenerator(Network):
         base_channels: int = 64,
         classes: int = 0,
         tanh_output: bool = True,
+        spectral: bool = True,
     ) -> None:
         super().__init__()
         positive(latent=latent, base_channels=base_channels)
@@ -56,10 +59,18 @@ class SNGANGenerator(Network):
         self.base_channels = base_channels
         self.classes = classes
         self.tanh_output = tanh_output
+        self.spectral = spectral
         self.blocks = len(grids(self.shape)) - 1
         self.trunk = UpTrunk(
-            latent, self.shape, base_channels, [classes] * self.blocks, tanh_output=tanh_output
+            latent,
+            self.shape,
+            base_channels,
+            [classes] * self.blocks,
+            attended(self.shape, LARGEST),
+            tanh_output,
         )
+        if spectral:
+            normalise(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
@@ -68,16 +79,13 @@ class SNGANGenerator(Network):
 
 
 @final
-class SNGANCritic(Network):
-    r"""Residual blocks that halve the image, the sum over all places, one linear layer; conditional by projection.
-
-    .. math:: score_f(x, y) = w_f \cdot h(x) + v_f(y) \cdot h(x), \qquad h(x) = \sum_{places} \rho(B(x))
+class SAGANCritic(Network):
+    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 32.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
         out_features: Scores a sample.
-        base_channels: Up to 32 pixels the channels of every grid (128 in the paper); above, those
-            of the first, doubled with each halving (64 in the paper).
+        base_channels: As for `SNGANCritic`.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
@@ -86,10 +94,10 @@ class SNGANCritic(Network):
 
     Example:
         >>> import torch
-        >>> SNGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
+        >>> SAGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2])
 
-    Reference: Miyato et al. 2018, tables 4 and 5; Miyato and Koyama 2018, equation 4 and figure 14.
+    Reference: Zhang et al. 2019, sections 3 and 4.
 
     Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
     spectral_norm"``.
@@ -104,7 +112,7 @@ class SNGANCritic(Network):
         self.out_features = out_features
         self.base_channels = base_channels
         self.classes = classes
-        self.trunk = DownTrunk(self.shape, base_channels)
+        self.trunk = DownTrunk(self.shape, base_channels, attended(self.shape, LARGEST))
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -113,4 +121,15 @@ class SNGANCritic(Network):
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 
 
-ARCHITECTURE = Architecture(SNGANGenerator, SNGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    SAGANGenerator,
+    SAGANCritic,
+    SIDES,
+    summary="Add self-attention and a spectrally normalised generator to SNGAN.",
+    reference=Reference(
+        "Self-Attention Generative Adversarial Networks",
+        "Zhang et al. 2019",
+        "sections 3 and 4",
+        "https://arxiv.org/abs/1805.08318",
+    ),
+)

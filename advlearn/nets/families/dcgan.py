@@ -7,6 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.network import (
     EMBEDDING,
@@ -218,4 +219,16 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, INIT_STD)
 
 
-ARCHITECTURE = Architecture(DCGANGenerator, DCGANCritic, tuple(range(8, 65, 4)))
+ARCHITECTURE = Architecture(
+    DCGANGenerator,
+    DCGANCritic,
+    tuple(range(8, 65, 4)),
+    summary="Use transposed convolutions in the generator and strided convolutions in the critic.",
+    reference=Reference(
+        "Unsupervised Representation Learning with Deep "
+        "Convolutional Generative Adversarial Networks",
+        "Radford et al. 2016",
+        "section 3, figure 1",
+        "https://arxiv.org/abs/1511.06434",
+    ),
+)
