@@ -209,7 +209,7 @@ def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> R
 
 
 def bars(result: Result) -> None:
-    """The issue's bars: of the judge, and of the best system on all of its seeds."""
+    """Return the required bars: of the classifier, and of the best system on all of its seeds."""
     judged = [row["judge"] for row in result.rows if "judge" in row]
     if judged:
         result.bar("judge: accuracy on single digits", min(judged), ">=", 0.98)

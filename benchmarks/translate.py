@@ -325,7 +325,7 @@ def todo(names: list[str], device: str) -> list[Row]:
 
 
 def bars(result: Result) -> None:
-    """What the issue asks for, of each device."""
+    """Return the required bars of each device."""
     for device in sorted({r["device"] for r in result.rows}):
         rows = [r for r in result.rows if r["device"] == device]
         suffix = "" if device == "cpu" else f", {device}"

@@ -1,4 +1,4 @@
-"""Learn codes of digits from a critic that sees pairs of a digit and its code, and no error of reconstruction.
+"""Learn codes of digits with BiGAN, ALI or BigBiGAN, without a reconstruction error.
 
 The picture has a row for each of eight digits: the digit, what its code is decoded to, and the line
 of codes from it to the next digit. The printed lines compare a linear classifier on the codes with
@@ -29,7 +29,10 @@ options = parser.parse_args()
 digits = load("digits")
 order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
 train, test = order[:1500], order[1500:]
-task = f"representation(method={options.method!r}, latent=16, base_channels=32, reconstruction={options.reconstruction})"
+task = (
+    f"representation(method={options.method!r}, latent=16, base_channels=32, "
+    f"reconstruction={options.reconstruction})"
+)
 settings = {"steps": options.steps, "lr": 5e-4, "device": "cpu"}
 run = advlearn.fit(task, options.objective, digits.x[train], **settings)
 

@@ -1,4 +1,4 @@
-"""Enlarge photographs of CIFAR-10 four times, from 8 pixels a side: bicubic, by squared difference, and SRGAN.
+"""Upscale CIFAR-10 photographs four times: bicubic, squared error and SRGAN.
 
 python examples/super_resolution.py [--steps 1000] [--objective lsgan] [--picture
 super_resolution.png]

@@ -1,4 +1,4 @@
-"""BigGAN: the latent enters every block, classes share one embedding, weights start orthogonal and are kept near it."""
+"""BigGAN: a latent for every block, a shared class embedding and orthogonal weights."""
 
 from collections.abc import Sequence
 from typing import final
@@ -23,12 +23,12 @@ from advlearn.nets.network import (
 from advlearn.nets.network import embedding as table_of
 
 LARGEST = 64
-"""The largest grid with attention (Brock et al. 2019, appendix B)."""
+"""Largest feature map with attention (Brock et al. 2019, appendix B)."""
 
 
 @final
 class BigGANGenerator(Network):
-    r"""`SAGANGenerator` with hierarchical latents: each block's norms are conditional on a part of z beside the class.
+    r"""Generate images as `SAGANGenerator` does, and feed a part of z to every block's norms.
 
     .. math:: z = (z_0, \dots, z_n), \qquad x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z_0, [z_1, e(y)]) \dots,
         [z_n, e(y)]))))
@@ -104,7 +104,7 @@ class BigGANGenerator(Network):
         return self.trunk(first, [join(part, y, self.embedding) for part in others])
 
     def penalty(self) -> Tensor:
-        r"""The generator's own term of the player's loss: rows of a weight matrix shall be perpendicular.
+        r"""Return the generator's orthogonal regularization, a term of its loss.
 
         .. math:: w \sum_l \|W_l W_l^T \odot (1 - I)\|_F^2
 
@@ -124,7 +124,7 @@ class BigGANGenerator(Network):
 
 @final
 class BigGANCritic(Network):
-    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 64, and orthogonal weights at the start.
+    """Score images with a `SNGANCritic` with attention and orthogonal initialisation.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
@@ -185,7 +185,7 @@ def _overlap(matrix: Tensor) -> Tensor:
 
 
 def _learned(layer: nn.Conv2d | nn.Linear) -> Tensor:
-    """The parameter behind a layer's weight, which normalisation may stand before."""
+    """Return the parameter behind a layer's weight, which a parametrization may normalise."""
     if not parametrize.is_parametrized(layer, "weight"):
         return layer.weight
     return layer.get_parameter("parametrizations.weight.original")

@@ -1,4 +1,4 @@
-"""CGAN on images: what a sample is conditional on stands beside the input of both networks."""
+"""Conditional GAN: the condition is concatenated to the input of both networks."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from advlearn.nets.families.dcgan import DCGANCritic
 def critic(
     shape: Sequence[int], out_features: int = 1, *, base_channels: int = 64, classes: int = 0
 ) -> DCGANCritic:
-    """`DCGANCritic` that sees the class as a plane beside the image.
+    """Return a `DCGANCritic` that concatenates a plane of the class to the image.
 
     Args:
         shape: Shape (C, H, W) of an image, as for `DCGANCritic`.

@@ -1,4 +1,4 @@
-"""A generator that draws in several steps, looking at its last stroke before the next."""
+"""GRAN: a recurrent generator that draws in several steps."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,7 +18,7 @@ SIDES = (8, 16, 28, 32, 64)
 
 @final
 class GRANGenerator(Network):
-    r"""The sum of a few drawings, each decoded from the latent and from what an encoder saw of the one before.
+    r"""Sum several drawings, each decoded from the latent and an encoding of the previous drawing.
 
     .. math:: h_z = \tanh(W z + b), \qquad h_t = \tanh(g(\Delta_{t-1})), \quad h_1 = 0, \qquad
         \Delta_t = f(h_z, h_t), \qquad x = \tanh\Big(\sum_{t=1}^{T} \Delta_t\Big)
@@ -87,11 +87,11 @@ class GRANGenerator(Network):
         return self.output(self._strokes(z, y).sum(1))
 
     def drawing(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The canvas after each step, (N, T, C, H, W); the last is the image."""
+        """Return the canvas after each step, (N, T, C, H, W); the last is the image."""
         return self.output(self._strokes(z, y).cumsum(1))
 
     def _strokes(self, z: Tensor, y: Tensor | None) -> Tensor:
-        """What each step adds to the canvas, (N, T, C, H, W)."""
+        """Return what each step adds to the canvas, (N, T, C, H, W)."""
         check_shape("z", z, (self.latent,))
         idea = self.idea(join(z, y, self.embedding))
         strokes = [self.decoder(torch.cat([idea, torch.zeros_like(idea)], 1), 0)]
@@ -102,7 +102,7 @@ class GRANGenerator(Network):
 
 
 class _Decoder(nn.Module):
-    """Transposed convolutions for all steps, with batch norms for each."""
+    """Share transposed convolutions between all steps, with separate batch norms per step."""
 
     def __init__(self, inputs: int, shape: tuple[int, ...], base_channels: int, steps: int) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class _Decoder(nn.Module):
         )
 
     def forward(self, x: Tensor, step: int) -> Tensor:
-        """Vectors (N, inputs) to what a step draws, (N, C, H, W)."""
+        """Map vectors (N, inputs) to the drawing of a step, (N, C, H, W)."""
         x = self.project(x).unflatten(1, self.grid)
         for norm, layer in zip(cast(nn.ModuleList, self.norms[step]), self.layers, strict=True):
             x = layer(relu(norm(x)))

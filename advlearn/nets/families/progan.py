@@ -1,4 +1,4 @@
-"""Progressive growing: generator and critic that begin with small images and take up one resolution after another."""
+"""ProGAN: a generator and a critic that grow from low to high resolution."""
 
 import math
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from advlearn.nets.network import (
 )
 
 SLOPE = 0.2
-"""Slope of the rectifiers below zero."""
+"""Slope of the leaky ReLUs."""
 SIDES = (8, 16, 28, 32, 64)
 
 
 @final
 class Growth(nn.Module):
-    """How far a network has grown: the resolution it works at, and how much of the newest one shows.
+    """State of growth: the current resolution and how far the newest one is faded in.
 
     A level counts doublings of the smallest grid; the part beyond a whole number is the share of
     the next resolution that shows already. A network picks its layers by the level, a number of
@@ -64,7 +64,7 @@ class Growth(nn.Module):
         self.grow(doublings)
 
     def grow(self, level: float) -> None:
-        """Go to a level from 0 to `doublings`."""
+        """Set the level, from 0 to `doublings`."""
         if not 0 <= level <= self.doublings:
             raise ValueError(f"level: expected a number from 0 to {self.doublings}, got {level!r}")
         self.level = float(level)
@@ -73,17 +73,17 @@ class Growth(nn.Module):
         self.alpha.fill_(level - self.newest + 1)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The level, so that weights are loaded at the resolution they were saved at."""
+        """Return the level, so that weights are loaded at the resolution they were saved at."""
         return {"level": self.level}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_extra_state` gave."""
+        """Restore the state that `get_extra_state` returned."""
         self.grow(state["level"])
 
 
 @final
 class ProGANGenerator(Network):
-    r"""Two convolutions at each resolution, pixel norm after each, equalised learning rates; grown to the full image.
+    r"""Generate images with two convolutions and pixel norms per resolution, equalized.
 
     .. math:: x = (1 - \alpha)\,up(image_{k-1}(h_{k-1})) + \alpha\,image_k(h_k), \qquad h_k = block_k(h_{k-1})
 
@@ -157,11 +157,11 @@ class ProGANGenerator(Network):
 
     @property
     def doublings(self) -> int:
-        """The level of the grown network."""
+        """Return the level of the network."""
         return self.growth.doublings
 
     def grow(self, level: float) -> None:
-        """Go to a level from 0, the smallest image, to `doublings`, the full one; see `Growth`."""
+        """Set the level, from 0 (smallest image) to `doublings` (full image); see `Growth`."""
         self.growth.grow(level)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -181,7 +181,7 @@ class ProGANGenerator(Network):
 
 @final
 class ProGANCritic(Network):
-    r"""The generator's mirror image, with the deviation of its batch beside the last grid; conditional by projection.
+    r"""Score images with the mirrored generator and the minibatch deviation.
 
     .. math:: h_{k-1} = (1 - \alpha)\,features_{k-1}(half(x)) + \alpha\,block_k(features_k(x))
 
@@ -243,11 +243,11 @@ class ProGANCritic(Network):
 
     @property
     def doublings(self) -> int:
-        """The level of the grown network."""
+        """Return the level of the network."""
         return self.growth.doublings
 
     def grow(self, level: float) -> None:
-        """Go to a level from 0, the smallest image, to `doublings`, the full one; see `Growth`."""
+        """Set the level, from 0 (smallest image) to `doublings` (full image); see `Growth`."""
         self.growth.grow(level)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -265,7 +265,7 @@ class ProGANCritic(Network):
 
 
 def channels_by_level(base_channels: int, doublings: int) -> list[int]:
-    """Channels from the smallest grid to the full image: `base_channels` at half of it, doubled with each halving.
+    """Return the channels of each level: `base_channels` at half the image, doubled below.
 
     Example:
         >>> channels_by_level(16, 3)

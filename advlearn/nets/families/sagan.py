@@ -1,4 +1,4 @@
-"""SAGAN: SNGAN's networks with self-attention in the middle, and spectral normalisation of the generator too."""
+"""SAGAN: SNGAN's networks with self-attention and spectral norm in the generator."""
 
 from collections.abc import Sequence
 from typing import final
@@ -12,12 +12,12 @@ from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, attended, g
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
 
 LARGEST = 32
-"""The largest grid with attention (Zhang et al. 2019, table 1: the best of those tried)."""
+"""Largest feature map with attention (Zhang et al. 2019, table 1, the best one there)."""
 
 
 @final
 class SAGANGenerator(Network):
-    """`SNGANGenerator` with `SelfAttention` at half the image's side, at most 32, and spectral normalisation.
+    """Generate images as `SNGANGenerator` does, with self-attention and spectral norm.
 
     Args:
         latent: Size of the latent vector.
@@ -80,7 +80,7 @@ class SAGANGenerator(Network):
 
 @final
 class SAGANCritic(Network):
-    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 32.
+    """Score images with a `SNGANCritic` with self-attention.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.

@@ -1,4 +1,4 @@
-"""SNGAN's residual generator and projection critic."""
+"""SNGAN: residual generator and projection critic."""
 
 from collections.abc import Sequence
 from typing import final
@@ -14,7 +14,7 @@ from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze
 
 @final
 class SNGANGenerator(Network):
-    r"""Residual blocks that double a small grid, with a batch norm whose gain and bias depend on the class.
+    r"""Generate images with residual blocks and class-conditional batch norm.
 
     .. math:: x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z, y) \dots, y))))
 
@@ -70,7 +70,7 @@ class SNGANGenerator(Network):
 
 @final
 class SNGANCritic(Network):
-    r"""Residual blocks that halve the image, the sum over all places, one linear layer; conditional by projection.
+    r"""Score images with residual blocks, a sum over all positions and a linear layer.
 
     .. math:: score_f(x, y) = w_f \cdot h(x) + v_f(y) \cdot h(x), \qquad h(x) = \sum_{places} \rho(B(x))
 
