@@ -43,7 +43,7 @@ def laplacian(x: Tensor, levels: int) -> list[Tensor]:
         The residuals h_0 to h_{K-1}, from the finest on, and last the small image I_K.
 
     Raises:
-        ValueError: SamplePair that cannot be halved so often.
+        ValueError: The sides cannot be halved that often.
 
     Example:
         >>> import torch
