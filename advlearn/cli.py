@@ -240,7 +240,7 @@ def list_() -> None:
     for name, task in registry.tasks().items():
         table.add_row("task", name, _first_line(task))
     for name, architecture in architectures().items():
-        table.add_row("nets", name, _first_line(architecture.generator))
+        table.add_row("nets", name, architecture.summary)
     for entry in sorted(registry.entries().values(), key=lambda e: (e.kind, e.name)):
         table.add_row(entry.kind, entry.name, f"{entry.reference}")
     for row in _of_imitation():

@@ -246,7 +246,7 @@ def peer(case: str, method: str, seed: int) -> Row:
 
 
 def bars(result: Result) -> None:
-    """The issue's bars, from the rows; no target label chooses the method of one."""
+    """Return the required bars from the rows; target labels never choose a method."""
 
     def by_method(case: str, name: str) -> dict[str, list[float]]:
         rows = [r for r in result.rows if r["case"] == case]

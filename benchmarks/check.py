@@ -1,4 +1,4 @@
-"""Whether the results hold what was asked of them: every bar of an issue is there, and which ones fall short."""
+"""Check that the result files hold every required bar, and list those that are not reached."""
 
 import json
 import sys
@@ -43,7 +43,7 @@ _PARTS = (
     *(f"{name} over dcgan" for name in ("gran", "lapgan")),
 )
 _WAYS = ("usps to mnist", "mnist to usps")
-# Name of a result file to the bars its issue asks for: name (a pattern), comparison, value.
+# Name of a result file to its required bars: name (a pattern), comparison, value.
 ASKED: dict[str, list[Bar]] = {
     "modes_2d": [*_MODES, ("other families with all 25 modes on every seed", ">=", 8)],
     "overhead": [
@@ -168,7 +168,7 @@ ASKED: dict[str, list[Bar]] = {
 
 
 def report(name: str) -> int:
-    """Print how one file stands; the number of bars that were asked for and are not in it."""
+    """Print the state of one file; return the number of required bars that it lacks."""
     path = RESULTS / f"{name}.json"
     if not path.exists():
         print(f"none    {name}: not run yet")
@@ -195,7 +195,7 @@ def _stated(asked: Bar, bars: list[dict[str, float | str]]) -> bool:
 
 
 def main() -> None:
-    """Go through all files; fail if a bar is missing, not if one falls short: that is a finding."""
+    """Check all files; fail if a bar is missing, not if it is not reached."""
     names = sorted({*ASKED, *(path.stem for path in RESULTS.glob("*.json"))})
     sys.exit(1 if sum([report(name) for name in names]) else 0)
 

@@ -243,7 +243,7 @@ def pairs(player: Representation, x: Tensor, path: Any) -> None:
 
 
 def bars(result: Result) -> None:
-    """What the issue asks for, of each device."""
+    """Return the required bars of each device."""
     for device in sorted({r["device"] for r in result.rows}):
         suffix = "" if device == "cpu" else f", {device}"
         bars_of(result, [r for r in result.rows if r["device"] == device], suffix)

@@ -201,7 +201,7 @@ def hand_over(env: BatchedEnv, theirs: gymnasium.Env) -> None:
 
 
 def bars(result: Result) -> None:
-    """State the bars of the issue, and beside them what whole episodes add: the acrobot is chaotic."""
+    """Return the required bars, and the errors over whole episodes (the acrobot is chaotic)."""
     for row in result.rows:
         if (row["measure"], row["device"], row.get("way")) == ("speed", "cpu", "advlearn batch"):
             if row["env"] == "CartPole-v1":

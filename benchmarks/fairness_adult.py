@@ -1,4 +1,4 @@
-"""A census model that says nothing of sex: accuracy against disparity on UCI Adult, peers in the same table.
+"""Accuracy against disparity on UCI Adult, compared with other libraries.
 
 The standard split (32,561 and 16,281 rows, 107 features), sex protected, five seeds. Ours is a
 perceptron with 64 hidden units, 1,000 steps of batch 512 (16 epochs), Adam at 1e-3, the moving
@@ -207,7 +207,7 @@ def worst(result: Result, method: str, adversarial_weight: float, name: str, pic
 
 
 def bars(result: Result, quick: bool) -> None:
-    """The issue's bars, from the rows."""
+    """Return the required bars from the rows."""
     settings = [
         ("demographic parity", 4.0, 0.84, "parity", 0.04),
         ("demographic parity", 10.0, 0.83, "parity", 0.02),

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 class Result:
-    """A result file under construction: rows that are there already are not computed again.
+    """Write a result file row by row, and skip rows that it already holds.
 
     Args:
         name: Name of the benchmark, and of its file.
@@ -37,11 +37,11 @@ class Result:
         self.seconds: float = old.get("seconds", 0.0)
 
     def has(self, **key: Any) -> bool:
-        """Whether a row with these values is there."""
+        """Return whether a row with these values exists."""
         return any(all(row.get(k) == v for k, v in key.items()) for row in self.rows)
 
     def reload(self) -> None:
-        """Take over rows that another command has added to the file."""
+        """Add rows that another command has written to the file."""
         if self.path.exists() and not self.quick:
             theirs = json.loads(self.path.read_text())["rows"]
             # Compared as written: a NaN, which a diverged run leaves, equals nothing else.
@@ -49,13 +49,13 @@ class Result:
             self.rows = theirs + [row for row in self.rows if json.dumps(row) not in known]
 
     def add(self, row: Row) -> None:
-        """Keep a row, on disk too."""
+        """Add a row and save the file."""
         self.reload()
         self.rows.append(row)
         self.save()
 
     def bar(self, name: str, value: float, op: str, bar: float) -> None:
-        """State a bar of the issue and what was measured against it."""
+        """Add a required bar and the value measured for it."""
         self.bars.append(
             {"name": name, "value": value, "op": op, "bar": bar, "met": met(value, op, bar)}
         )
@@ -98,12 +98,12 @@ class Result:
 
 
 def met(value: float, op: str, bar: float) -> bool:
-    """Whether a value meets a bar."""
+    """Return whether a value meets a bar."""
     return {">=": value >= bar, "<=": value <= bar, "==": value == bar}[op]
 
 
 def arguments(doc: str) -> argparse.ArgumentParser:
-    """The parser of every benchmark: `--quick` for the tests, `--jobs` for rows at once."""
+    """Return the parser of every benchmark: `--quick` for the tests, `--jobs` for parallel rows."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument(
         "--quick", action="store_true", help="a few steps, nothing written: for the tests"
@@ -121,7 +121,7 @@ def arguments(doc: str) -> argparse.ArgumentParser:
 
 
 def compute(result: Result, work: Callable[..., Row], todo: list[Row], jobs: int) -> None:
-    """Compute the rows that are missing, `jobs` at once, each in a process of one thread; keep each as it comes."""
+    """Compute missing rows in `jobs` processes of one thread each, keeping each row."""
     todo = [key for key in todo if not result.has(**key)]
     if jobs == 1:
         for key in todo:
@@ -136,7 +136,7 @@ def compute(result: Result, work: Callable[..., Row], todo: list[Row], jobs: int
 
 
 def one_thread() -> None:
-    """Give this process one thread, so that rows computed side by side do not disturb each other."""
+    """Use one thread, so that parallel rows do not disturb each other."""
     import torch
 
     torch.set_num_threads(1)

@@ -223,7 +223,7 @@ def _cost(run: ImitationResult, seconds: float) -> Row:
 
 
 def bars(result: Result) -> None:
-    """The issue's bars, from the rows."""
+    """Return the required bars from the rows."""
 
     def found(part: str, game: str, method: str, name: str) -> list[float]:
         rows = [

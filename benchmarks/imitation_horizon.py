@@ -7,7 +7,7 @@ negative pays for living on, which is all of CartPole; one that is never positiv
 which is all of Acrobot; `logit` pays nothing here. With the absorbing state an end is paid what
 living on for ever is.
 
-The bars are ours, and the issue names none: with the absorbing state CartPole stays within 20
+The bars are our own: with the absorbing state CartPole stays within 20
 points of the random policy for either sign, in the mean of the seeds. Nothing was tuned.
 """
 

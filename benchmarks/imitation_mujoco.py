@@ -162,7 +162,7 @@ def mean_return(player: BaseAlgorithm, env_id: str, mode: bool, episodes: int, s
 
 
 def bars(result: Result) -> None:
-    """The issue's bars: the best that either way of training reaches, each in the mean of its seeds."""
+    """Return the required bars, from the better way of training in the mean of the seeds."""
 
     def means(game: str, *methods: str) -> dict[str, float]:
         rows = [r for r in result.rows if r["game"] == game and r["method"] in methods]

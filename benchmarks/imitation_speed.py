@@ -123,7 +123,7 @@ def ratio(result: Result, part: str, above: str, below: str) -> float:
 
 
 def bars(result: Result) -> None:
-    """The issue's bars, from the rows."""
+    """Return the required bars from the rows."""
     parts = {r["part"] for r in result.rows}
     if "alone" in parts:
         cost = 1 / ratio(result, "alone", "GAIL, our settings", "PPO, true reward") - 1

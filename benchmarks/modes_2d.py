@@ -165,7 +165,7 @@ def _figures(samples: torch.Tensor, toy: Toy) -> dict[str, Any]:
 
 
 def bars(result: Result, seeds: int) -> None:
-    """The issue's bars, from the rows."""
+    """Return the required bars from the rows."""
     for family in MAIN:
         for data, k in (("ring", 8), ("grid", 25)):
             rows = [r for r in result.rows if r["family"] == family and r["data"] == data]

@@ -51,7 +51,7 @@ from advlearn.core.grammar import resolve
 from advlearn.core.trainer import Trainer
 from advlearn.metrics import class_report, features
 from advlearn.nets import DCGANCritic, DCGANGenerator, MinibatchDiscrimination, find_architecture
-from advlearn.nets.pac_critic import PacCritic
+from advlearn.nets.adapters.pac_critic import PacCritic
 from advlearn.nets.sizing import EMBEDDED
 from advlearn.tasks.generate import Generate
 from advlearn.training.ema import EMA
@@ -210,7 +210,7 @@ def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> R
 
 
 def bars(result: Result) -> None:
-    """The issue's bars: of the judge, and of the best system on all of its seeds."""
+    """Return the required bars: of the classifier, and of the best system on all of its seeds."""
     judged = [row["judge"] for row in result.rows if "judge" in row]
     if judged:
         result.bar("judge: accuracy on single digits", min(judged), ">=", 0.98)

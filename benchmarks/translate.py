@@ -52,7 +52,7 @@ from advlearn.data import ArrayDataset, Batches, Pairs, Unpaired, load
 from advlearn.data import pairs as make_pairs
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy, features, frechet_distance
-from advlearn.nets.translators import ResidualTranslator, enlarged
+from advlearn.nets.families.translators import ResidualTranslator, enlarged
 from advlearn.plots.before_after import before_after
 from advlearn.tasks.paired_translation import PairedTranslation
 from advlearn.training.rng import isolated
@@ -326,7 +326,7 @@ def todo(names: list[str], device: str) -> list[Row]:
 
 
 def bars(result: Result) -> None:
-    """What the issue asks for, of each device."""
+    """Return the required bars of each device."""
     for device in sorted({r["device"] for r in result.rows}):
         rows = [r for r in result.rows if r["device"] == device]
         suffix = "" if device == "cpu" else f", {device}"

@@ -1,4 +1,4 @@
-"""Networks of the families with one part left out or put otherwise, for the rows that say what the part is worth."""
+"""Ablated variants of the architectures, for rows that measure what one part contributes."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -6,13 +6,13 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.biggan import BigGANCritic, BigGANGenerator
-from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
-from advlearn.nets.progan import ProGANCritic
-from advlearn.nets.residual import grids, normalise
-from advlearn.nets.sagan import SAGANCritic, SAGANGenerator
-from advlearn.nets.sngan import SNGANCritic, SNGANGenerator
-from advlearn.nets.stylegan import StyleGANGenerator
+from advlearn.nets.blocks.residual import grids, normalise
+from advlearn.nets.families.biggan import BigGANCritic, BigGANGenerator
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
+from advlearn.nets.families.progan import ProGANCritic
+from advlearn.nets.families.sagan import SAGANCritic, SAGANGenerator
+from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
+from advlearn.nets.families.stylegan import StyleGANGenerator
 
 LATENT, CLASSES = 64, 10
 Shape = tuple[int, ...]
@@ -20,43 +20,43 @@ Nets = tuple[nn.Module, nn.Module]
 
 
 def without_attention(shape: Shape, width: int) -> Nets:
-    """SAGAN's networks without attention, which are SNGAN's with spectral norm in the generator."""
+    """Return SAGAN's networks without attention."""
     generator = SNGANGenerator(LATENT, shape, width, CLASSES)
     normalise(generator)
     return generator, SNGANCritic(shape, base_channels=width, classes=CLASSES)
 
 
 def without_spectral_norm(shape: Shape, width: int) -> Nets:
-    """SAGAN's networks without spectral norm in the generator."""
+    """Return SAGAN's networks without spectral norm in the generator."""
     critic = SAGANCritic(shape, base_channels=width, classes=CLASSES)
     return SAGANGenerator(LATENT, shape, width, CLASSES, spectral=False), critic
 
 
 def without_hierarchy(shape: Shape, width: int) -> Nets:
-    """BigGAN's networks, the latent of which enters the first layer alone."""
+    """Return BigGAN's networks with the latent in the first layer only."""
     return FirstLayerOnly(shape, width), BigGANCritic(shape, base_channels=width, classes=CLASSES)
 
 
 def without_orthogonal_term(shape: Shape, width: int) -> Nets:
-    """BigGAN's networks without the term that keeps weights orthogonal; they start so all the same."""
+    """Return BigGAN's networks without orthogonal regularization; they still start orthogonal."""
     critic = BigGANCritic(shape, base_channels=width, classes=CLASSES)
     return BigGANGenerator(LATENT, shape, width, CLASSES, orthogonal=0.0), critic
 
 
 def without_mixing(shape: Shape, width: int) -> Nets:
-    """StyleGAN's networks, each sample of one style."""
+    """Return StyleGAN's networks without style mixing."""
     critic = ProGANCritic(shape, base_channels=width, classes=CLASSES)
     return StyleGANGenerator(LATENT, shape, width, CLASSES, mixing=0.0), critic
 
 
 def concatenated(shape: Shape, width: int) -> Nets:
-    """DCGAN's networks, whose critic has the class as a plane beside the image, as CGAN's has."""
+    """Return DCGAN's networks with the class concatenated to the critic's input, as in CGAN."""
     critic = DCGANCritic(shape, base_channels=width, classes=CLASSES, conditioning="concat")
     return DCGANGenerator(LATENT, shape, width, CLASSES), critic
 
 
 class FirstLayerOnly(nn.Module):
-    """BigGAN's generator with a latent of `LATENT` numbers in its first part and nothing in those of the blocks."""
+    """BigGAN's generator whose latent enters the first layer only."""
 
     def __init__(self, shape: Shape, width: int) -> None:
         super().__init__()
@@ -64,11 +64,11 @@ class FirstLayerOnly(nn.Module):
         self.net = BigGANGenerator(LATENT + self.empty, shape, width, CLASSES)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Latents (N, LATENT) and classes (N,) to images."""
+        """Map latents (N, LATENT) and classes (N,) to images."""
         return self.net(torch.cat([z, z.new_zeros(len(z), self.empty)], 1), y)
 
     def penalty(self) -> Tensor:
-        """BigGAN's own."""
+        """Return BigGAN's orthogonal regularization."""
         return self.net.penalty()
 
 

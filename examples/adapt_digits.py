@@ -1,4 +1,4 @@
-"""Adapt a classifier of digits to digits that are turned and have no labels; draw both domains before and after.
+"""Adapt a classifier to rotated digits without labels, and plot both domains before and after.
 
 The target is the same data set turned by 40 degrees, cut from other samples. Each run ends with the
 player whose predictions on it have the most information, which asks for no label; its labels serve
@@ -27,7 +27,7 @@ options = parser.parse_args()
 
 
 def turned(x: torch.Tensor, degrees: float) -> torch.Tensor:
-    """Images turned about their middle."""
+    """Return rotated images."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     turn = torch.tensor([[c, -s, 0.0], [s, c, 0.0]]).expand(len(x), 2, 3)
     places = affine_grid(turn, list(x.shape), align_corners=False)

@@ -1,4 +1,4 @@
-"""Codes of digits by an adversarial and by a variational autoencoder, beside the prior they are asked to follow.
+"""Compare the codes of an adversarial and a variational autoencoder with their prior.
 
 With ``--prior mixture --labels`` each class is told its own component of the adversarial prior; the
 variational one keeps its Gaussian, which is all that its KL divergence knows.

@@ -1,4 +1,4 @@
-"""Attach an adversary to an inner layer of a model you already have: one backward pass, the reversal inside.
+"""Attach an adversary with gradient reversal to an inner layer of your own model.
 
 A classifier is taught on one domain while its features are kept the same on another one, which has
 no labels. The model's code does not change, and the hook is gone when the block is left.

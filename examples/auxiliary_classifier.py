@@ -1,4 +1,4 @@
-"""Digits by class with an auxiliary classifier (AC-GAN), beside a critic that is told the class by projection.
+"""Generate digits by class with AC-GAN, and compare it with a projection critic.
 
 Both are judged by one classifier of their own training data: how often is a generated digit the one
 asked for?

@@ -1,4 +1,4 @@
-"""Learn codes of digits from a critic that sees pairs of a digit and its code, and no error of reconstruction.
+"""Learn codes of digits with BiGAN, ALI or BigBiGAN, without a reconstruction error.
 
 The picture has a row for each of eight digits: the digit, what its code is decoded to, and the line
 of codes from it to the next digit. The printed lines compare a linear classifier on the codes with

@@ -1,4 +1,4 @@
-"""Colour grey photographs of CIFAR-10: a mean difference answers brown, a critic of patches asks for colours.
+"""Colour grey photographs of CIFAR-10 with pix2pix, and compare it with an L1 loss.
 
 python examples/colourise.py [--steps 1500] [--objective lsgan] [--picture colourise.png]
 """
@@ -33,7 +33,7 @@ coloured = run.predict(grey(shown)).cpu()
 
 
 def chroma(x: torch.Tensor) -> float:
-    """Mean distance of a colour from its own grey."""
+    """Return the mean distance of colours from their grey value."""
     return float((x - x.mean(1, keepdim=True)).norm(dim=1).mean())
 
 

@@ -1,4 +1,4 @@
-"""Generate clothes by class with the networks of a paper; draw every class, and what truncation trades.
+"""Generate clothes by class with the networks of a paper, and plot classes and truncation.
 
 The first picture has a row for each class. The second has a column for each truncation of the same
 latents: 0 is the one image that the class has without any latent, and more gives more variety at
@@ -52,7 +52,7 @@ run = advlearn.fit(
 
 
 def by_class(truncation: float | None, columns: int) -> torch.Tensor:
-    """Images (10, columns, C, H, W), a row for each class, always from the same random numbers."""
+    """Return images (10, columns, C, H, W), a row per class, from fixed latents."""
     torch.manual_seed(0)
     labels = torch.arange(10).repeat_interleave(columns)
     return run.ema_model.sample(len(labels), labels, truncation).unflatten(0, (10, columns))

@@ -1,4 +1,4 @@
-"""Write the digits of one hand in another's, without a single pair: USPS <-> MNIST by CycleGAN, at 16 pixels a side.
+"""Translate digits between USPS and MNIST without pairs: CycleGAN or DiscoGAN at 16 pixels.
 
 python examples/cycle_digits.py [--steps 1200] [--objective lsgan] [--method cyclegan] [--picture
 cycle_digits.png]

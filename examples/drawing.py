@@ -1,4 +1,4 @@
-"""Train a generator that draws digits in several steps, and show its canvas after each.
+"""Train GRAN, which draws digits in several steps, and plot its canvas after each step.
 
 python examples/drawing.py [--steps 4000] [--data mnist] [--picture drawing.png]
 """

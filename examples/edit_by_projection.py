@@ -1,4 +1,4 @@
-"""Paint a few pixels of a digit and let a generator make a digit of it: editing on the manifold that it has learnt.
+"""Edit a digit: paint a few pixels and project the result onto the generator's manifold.
 
 Each row: a digit, what its code is decoded to, the digit with five pixels painted over, how much
 each pixel counts, and what the code that agrees best is decoded to, searched from the digit's own.

@@ -1,4 +1,4 @@
-"""What does fairness cost? A classifier at several strengths of its adversary, with scikit-learn's verbs.
+"""Plot accuracy against disparity of a classifier at several adversarial weights.
 
 With the UCI Adult files at hand (see `advlearn.data.adult`), on those; else on a small made-up
 population.
@@ -23,7 +23,7 @@ options = parser.parse_args()
 
 
 def made_up(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Applicants of two groups, one of which was favoured in the past."""
+    """Return applicants of two groups, one of which was favoured in the past."""
     rng = np.random.default_rng(seed)
     group = rng.integers(0, 2, 2000)
     skill = rng.normal(size=2000)

@@ -1,4 +1,4 @@
-"""Classify MNIST with a hundred labels: the classifier is the critic of a generator, and so learns from all digits.
+"""Classify MNIST from a hundred labels with the K+1 game (Improved GAN).
 
 The picture has the generator's samples, and the accuracy on the test images beside that of the same
 network taught by its labels alone.

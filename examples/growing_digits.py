@@ -1,4 +1,4 @@
-"""Train a generator of digits that grows with its critic from 7 to 28 pixels; draw what it made of the same latents.
+"""Train ProGAN on digits from 7 to 28 pixels, and plot the same latents at each resolution.
 
 A row of the picture is the moving average at the end of a stage: its resolution is trained on, then
 the next fades in.
@@ -24,7 +24,7 @@ options = parser.parse_args()
 
 
 class BeforeAfterPlot(Callback):
-    """Draws from the average where a resolution has had its time, and at the end."""
+    """Sample the EMA generator at the end of each resolution."""
 
     def __init__(self) -> None:
         self.rows: dict[str, torch.Tensor] = {}

@@ -1,4 +1,4 @@
-"""InfoGAN on digits: what does each code of the generator do? One picture with a row block for each code.
+"""Plot the effect of each InfoGAN code on generated digits.
 
 No label takes part in training; at the end the recogniser's class of each digit is compared with
 the digit.

@@ -1,4 +1,4 @@
-"""Retrieve images for an image by policy gradient (IRGAN): which of 200 digits belong to a query?
+"""Retrieve images for an image by policy gradient (IRGAN): which of 200 digits match a query?
 
 A document is relevant where it shows the query's digit; training shows four relevant documents for
 each query. Both retrievers that come out are tested on new queries: the generative one, which drew

@@ -1,4 +1,4 @@
-"""Train a Laplacian pyramid of generators and draw how its samples come about, from coarse to fine.
+"""Train a Laplacian pyramid of generators (LAPGAN), and plot its samples from coarse to fine.
 
 Each column is one sample: the small image, what the next level made of it, and the full one.
 

@@ -23,7 +23,7 @@ options = parser.parse_args()
 
 
 class Adapted(lightning.LightningModule):
-    """A classifier whose features are kept the same on two domains."""
+    """Classifier whose features are aligned between two domains."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,15 +40,15 @@ class Adapted(lightning.LightningModule):
             self.heads[0].load_state_dict(self.saved)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save what Lightning does not see: the critic, its optimiser, the objective's state."""
+        """Save the critic, its optimizer and the objective's state."""
         checkpoint["adversary"] = self.heads[0].state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep it until there is a head."""
+        """Keep the saved state until the head is built."""
         self.saved = checkpoint["adversary"]
 
     def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
-        """The classifier's loss on the source, and what the critic says of both domains."""
+        """Return the source classification loss plus the adversary's loss on both domains."""
         source, y, target = batch
         logits = self.model(torch.cat([source, target]))
         one, other = self.capture.output.split([len(source), len(target)])
@@ -56,7 +56,7 @@ class Adapted(lightning.LightningModule):
         return nn.functional.cross_entropy(logits[: len(y)], y) + self.heads[0].loss(one, other)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The model's optimiser alone."""
+        """Return the model's optimizer only."""
         return torch.optim.Adam(self.model.parameters(), lr=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Predict the next frame of a film of a moving digit, which bounces off walls at random.
+"""Predict the next frame of a video of a moving digit that bounces off walls at random.
 
 By squared difference alone the prediction blurs where the future is open; a critic of films asks
 for one sharp digit.
@@ -45,7 +45,7 @@ columns["truth"] = following
 
 
 def steepness(x: torch.Tensor) -> float:
-    """Mean absolute difference between neighbours."""
+    """Return the mean absolute difference between neighbouring pixels."""
     return float(x.diff(dim=3).abs().mean() + x.diff(dim=2).abs().mean())
 
 

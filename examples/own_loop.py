@@ -1,4 +1,4 @@
-"""Attach an adversarial head to a loop of your own: two verbs, `update` and `loss`.
+"""Attach an adversary to your own training loop with two methods, `update` and `loss`.
 
 A small network is taught a regression while its features are kept the same for two groups of
 inputs.

@@ -1,4 +1,4 @@
-"""Train modules of your own on arrays of your own, with any objective.
+"""Train your own networks on your own arrays with any objective.
 
 python examples/own_networks.py [--steps 3000] [--objective "r3gan(weight=0.1)"]
 """

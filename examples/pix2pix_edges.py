@@ -1,4 +1,4 @@
-"""Fill in line drawings: clothes of Fashion-MNIST from their edges, by mean absolute difference alone and by pix2pix.
+"""Translate edges to clothes of Fashion-MNIST with an L1 loss only and with pix2pix.
 
 The first is grey where it cannot know, the second, with a critic of patches beside the difference,
 decides.
@@ -47,7 +47,7 @@ columns["truth"] = images[-8:]
 
 
 def steepness(x: torch.Tensor) -> float:
-    """Mean absolute difference between neighbours."""
+    """Return the mean absolute difference between neighbouring pixels."""
     return float(x.diff(dim=3).abs().mean() + x.diff(dim=2).abs().mean())
 
 

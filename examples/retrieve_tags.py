@@ -1,4 +1,4 @@
-"""Tag images with words: word vectors are generated from an image, and the words nearest to them are its tags.
+"""Tag images with words: generate word vectors from an image and return the nearest words.
 
 The images are handwritten digits, seen by the features of a classifier of digits. Each has five
 tags: its name, whether it is even or odd, low or high, prime or not, with a loop or without. No
@@ -39,7 +39,7 @@ WORDS = [*NAMES, *TRAITS, *OTHERWISE.values()]
 
 
 def tags(digit: int) -> list[int]:
-    """Numbers of a digit's words: its name and four traits."""
+    """Return the indices of a digit's words: its name and four traits."""
     traits = [trait if digit in members else OTHERWISE[trait] for trait, members in TRAITS.items()]
     return [WORDS.index(word) for word in (NAMES[digit], *traits)]
 

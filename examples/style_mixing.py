@@ -1,4 +1,4 @@
-"""Train a style-based generator and draw tables: the coarse style of one sample with the fine style of another.
+"""Train StyleGAN, and plot the coarse style of one sample with the fine style of another.
 
 Images of a row share the styles of the coarse layers with the sample at its left, those of a column
 the styles of the fine layers with the sample above it. A second picture draws samples nearer and

@@ -1,4 +1,4 @@
-"""Enlarge photographs of CIFAR-10 four times, from 8 pixels a side: bicubic, by squared difference, and SRGAN.
+"""Upscale CIFAR-10 photographs four times: bicubic, squared error and SRGAN.
 
 python examples/super_resolution.py [--steps 1000] [--objective lsgan] [--picture
 super_resolution.png]
@@ -10,7 +10,7 @@ import torch
 
 import advlearn
 from advlearn.data import load, small
-from advlearn.nets.translators import enlarged
+from advlearn.nets.families.translators import enlarged
 from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)

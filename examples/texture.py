@@ -1,4 +1,4 @@
-"""Learn the texture of one photograph and draw it larger than it was ever seen.
+"""Learn the texture of one photograph with PSGAN and generate a larger one.
 
 The photograph comes with scikit-learn: the petals of a dahlia. Training sees patches of 32 pixels;
 the picture holds 192 of one latent, beside the part of the photograph that the patches come from.

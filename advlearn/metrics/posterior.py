@@ -11,6 +11,9 @@ from advlearn.metrics._checks import pair, rows
 from advlearn.metrics.coverage import precision_recall
 from advlearn.metrics.two_sample import mmd
 
+# Bandwidths in units of the prior's median distance; the report has the mean over this mixture.
+MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
+
 
 class PosteriorReport(NamedTuple):
     """Compare the aggregated posterior with the prior.
@@ -63,7 +66,9 @@ def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorRepor
     first, second = pair(("codes", "prior"), codes, prior, at_least=check_count("k", k) + 1)
     within = precision_recall(second, first, k)
     return PosteriorReport(
-        mmd(first, second, bandwidths=_bandwidths(second)), 1 - within.recall, 1 - within.precision
+        mmd(first, second, bandwidths=_bandwidths(second)) / len(MULTIPLES),
+        1 - within.recall,
+        1 - within.precision,
     )
 
 
@@ -111,4 +116,4 @@ def _bandwidths(prior: Tensor) -> list[float]:
     """Compute bandwidths from the prior only, so that distances of two encoders are comparable."""
     half = len(prior) // 2
     median = median_distance(prior[:half], prior[half:])
-    return [median * factor for factor in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    return [median * factor for factor in MULTIPLES]

@@ -1,88 +1,174 @@
-"""Small reference networks, and the way to rebuild them from a checkpoint without pickles.
+"""Reference networks, and the way to rebuild them from a checkpoint without pickles.
 
-The networks of a paper stand in a file of its name and are found there by `architectures`; import
-their classes from it.
+The networks of a paper are in `families`, one file per paper; `blocks` holds the layers that they
+share, `adapters` the critics that rearrange their inputs. Import every class from here.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from advlearn.nets.architecture import Architecture, architectures, find_architecture, networks
-from advlearn.nets.autoencoder import AutoencoderCritic
-from advlearn.nets.classifier import ConvPredictor, MLPPredictor
-from advlearn.nets.concat_critic import ConcatCritic, MultilinearMap
-from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator
-from advlearn.nets.density_critics import CategoricalCritic, MixtureDensityCritic
-from advlearn.nets.identity import IdentityCritic
-from advlearn.nets.layers import (
-    GaussianNoise,
-    MinibatchDiscrimination,
-    ReferenceBatch,
-    VirtualBatchNorm,
-)
-from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
-from advlearn.nets.network import Network
-from advlearn.nets.pac_critic import PacCritic
-from advlearn.nets.pixels import PixelCritic
-from advlearn.nets.sizing import critic_for, generator_for, predictor_for
-from advlearn.nets.weight_norm import data_dependent_init
+if TYPE_CHECKING:
+    from advlearn.nets.adapters.channel_concat_critic import ChannelConcatCritic
+    from advlearn.nets.adapters.concat_critic import ConcatCritic, MultilinearMap
+    from advlearn.nets.adapters.identity import IdentityCritic
+    from advlearn.nets.adapters.pac_critic import PacCritic
+    from advlearn.nets.adapters.pixels import PixelCritic
+    from advlearn.nets.architecture import Architecture, architectures, build, find_architecture
+    from advlearn.nets.autoencoder import AutoencoderCritic
+    from advlearn.nets.blocks.attention import SelfAttention
+    from advlearn.nets.blocks.conditional import ConditionalBatchNorm, ProjectionHead
+    from advlearn.nets.blocks.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
+    from advlearn.nets.blocks.layers import (
+        GaussianNoise,
+        MinibatchDiscrimination,
+        ReferenceBatch,
+        VirtualBatchNorm,
+    )
+    from advlearn.nets.blocks.residual import DownBlock, UpBlock
+    from advlearn.nets.blocks.weight_norm import data_dependent_init
+    from advlearn.nets.classifier import ConvPredictor, MLPPredictor
+    from advlearn.nets.density_critics import CategoricalCritic, MixtureDensityCritic
+    from advlearn.nets.encoder import (
+        ConvEncoder,
+        MLPEncoder,
+        PairCritic,
+        encoder_for,
+        pair_critic_for,
+    )
+    from advlearn.nets.families.biggan import BigGANCritic, BigGANGenerator
+    from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
+    from advlearn.nets.families.gran import GRANGenerator
+    from advlearn.nets.families.lapgan import LAPGANCritic, LAPGANGenerator
+    from advlearn.nets.families.patchgan import PatchGANCritic
+    from advlearn.nets.families.progan import ProGANCritic, ProGANGenerator
+    from advlearn.nets.families.psgan import PSGANCritic, PSGANGenerator
+    from advlearn.nets.families.pyramid import composed, doubled, halved, laplacian
+    from advlearn.nets.families.r3gan import R3GANCritic, R3GANGenerator
+    from advlearn.nets.families.sagan import SAGANCritic, SAGANGenerator
+    from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
+    from advlearn.nets.families.stylegan import StyleGANGenerator
+    from advlearn.nets.families.translators import ResidualTranslator, SRGANGenerator, enlarged
+    from advlearn.nets.families.unet import UNetGenerator
+    from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
+    from advlearn.nets.network import Network
+    from advlearn.nets.sizing import critic_for, generator_for, predictor_for
+
+_EXPORTS = {
+    "adapters.channel_concat_critic": "ChannelConcatCritic",
+    "adapters.concat_critic": "ConcatCritic MultilinearMap",
+    "adapters.identity": "IdentityCritic",
+    "adapters.pac_critic": "PacCritic",
+    "adapters.pixels": "PixelCritic",
+    "architecture": "Architecture architectures build find_architecture",
+    "autoencoder": "AutoencoderCritic",
+    "blocks.attention": "SelfAttention",
+    "blocks.conditional": "ConditionalBatchNorm ProjectionHead",
+    "blocks.equalized_lr": "MinibatchDeviation PixelNorm equalized_lr",
+    "blocks.layers": "GaussianNoise MinibatchDiscrimination ReferenceBatch VirtualBatchNorm",
+    "blocks.residual": "DownBlock UpBlock",
+    "blocks.weight_norm": "data_dependent_init",
+    "classifier": "ConvPredictor MLPPredictor",
+    "density_critics": "CategoricalCritic MixtureDensityCritic",
+    "encoder": "ConvEncoder MLPEncoder PairCritic encoder_for pair_critic_for",
+    "families.biggan": "BigGANCritic BigGANGenerator",
+    "families.dcgan": "DCGANCritic DCGANGenerator",
+    "families.gran": "GRANGenerator",
+    "families.lapgan": "LAPGANCritic LAPGANGenerator",
+    "families.patchgan": "PatchGANCritic",
+    "families.progan": "ProGANCritic ProGANGenerator",
+    "families.psgan": "PSGANCritic PSGANGenerator",
+    "families.pyramid": "composed doubled halved laplacian",
+    "families.r3gan": "R3GANCritic R3GANGenerator",
+    "families.sagan": "SAGANCritic SAGANGenerator",
+    "families.sngan": "SNGANCritic SNGANGenerator",
+    "families.stylegan": "StyleGANGenerator",
+    "families.translators": "ResidualTranslator SRGANGenerator enlarged",
+    "families.unet": "UNetGenerator",
+    "mlp": "MLP MLPCritic MLPGenerator",
+    "network": "Network",
+    "sizing": "critic_for generator_for predictor_for",
+}
+_HOMES = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
 __all__ = [
     "MLP",
     "Architecture",
     "AutoencoderCritic",
+    "BigGANCritic",
+    "BigGANGenerator",
     "CategoricalCritic",
+    "ChannelConcatCritic",
     "ConcatCritic",
+    "ConditionalBatchNorm",
+    "ConvEncoder",
     "ConvPredictor",
     "DCGANCritic",
     "DCGANGenerator",
+    "DownBlock",
+    "GRANGenerator",
     "GaussianNoise",
     "IdentityCritic",
+    "LAPGANCritic",
+    "LAPGANGenerator",
     "MLPCritic",
+    "MLPEncoder",
     "MLPGenerator",
     "MLPPredictor",
+    "MinibatchDeviation",
     "MinibatchDiscrimination",
     "MixtureDensityCritic",
     "MultilinearMap",
     "Network",
+    "PSGANCritic",
+    "PSGANGenerator",
     "PacCritic",
+    "PairCritic",
+    "PatchGANCritic",
     "PixelCritic",
+    "PixelNorm",
+    "ProGANCritic",
+    "ProGANGenerator",
+    "ProjectionHead",
+    "R3GANCritic",
+    "R3GANGenerator",
     "ReferenceBatch",
+    "ResidualTranslator",
+    "SAGANCritic",
+    "SAGANGenerator",
+    "SNGANCritic",
+    "SNGANGenerator",
+    "SRGANGenerator",
+    "SelfAttention",
+    "StyleGANGenerator",
+    "UNetGenerator",
+    "UpBlock",
     "VirtualBatchNorm",
     "architectures",
     "build",
+    "composed",
     "critic_for",
     "data_dependent_init",
+    "doubled",
+    "encoder_for",
+    "enlarged",
+    "equalized_lr",
     "find_architecture",
     "generator_for",
+    "halved",
+    "laplacian",
+    "pair_critic_for",
     "predictor_for",
 ]
 
 
-def build(config: Mapping[str, Any]) -> Network:
-    """Build the network that a recipe describes, with new weights.
+def __getattr__(name: str) -> Any:
+    # Late, so that importing one network does not import all of them.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
 
-    Args:
-        config: What `config()` of a network returned: its class name under "net", and its
-            parameters.
 
-    Returns:
-        A network of the same architecture; load its weights with `load_state_dict`.
-
-    Raises:
-        ValueError: "net" is no class of `advlearn.nets`, or the parameters are not those of its
-        constructor.
-
-    Example:
-        >>> build({"net": "MLPCritic", "shape": [2], "hidden": [8]}).config()["classes"]
-        0
-    """
-    parameters = dict(config)
-    name = parameters.pop("net", None)
-    known = networks()
-    if name not in known:
-        raise ValueError(f"config: expected net to be one of {', '.join(known)}, got {name!r}")
-    try:
-        return known[name](**parameters)
-    except TypeError as error:
-        raise ValueError(f"config: {error}") from error
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,21 +1,22 @@
-"""Architectures by name: the generator and the critic of one paper stand in one file and are found there."""
+"""Find the generator and the critic of a paper by name, and rebuild saved networks."""
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from advlearn.core.described import Reference
 from advlearn.nets.network import Network, sizes
 
 PACKAGE = "advlearn.nets"
 
 
 class GeneratorOf(Protocol):
-    """How the generator of a family is built."""
+    """Build the generator of an architecture."""
 
     def __call__(
         self,
@@ -29,7 +30,7 @@ class GeneratorOf(Protocol):
 
 
 class CriticOf(Protocol):
-    """How the critic of a family is built."""
+    """Build the critic of an architecture."""
 
     def __call__(
         self,
@@ -42,20 +43,25 @@ class CriticOf(Protocol):
 
 
 class Architecture(NamedTuple):
-    """A generator and a critic that were published together; a file of `advlearn.nets` names its own ``ARCHITECTURE``.
+    """Pair the generator and the critic of a paper.
 
-    With classes both take y beside their input: class indices int64 (N,), or vectors float (N,
+    A file of `advlearn.nets.families` that defines ``ARCHITECTURE`` is found by its name. With
+    classes, both networks take a condition y: class indices int64 (N,) or vectors float (N,
     classes).
 
     Args:
         generator: Class of the generator.
         critic: Class of the critic; its scores are (N,) or (N, out_features).
-        sides: SamplePair of the square images that both can be built for.
+        sides: Sides of the square images that both can be built for.
+        summary: One line that says what is special about the architecture.
+        reference: Paper that published it.
     """
 
     generator: GeneratorOf
     critic: CriticOf
     sides: tuple[int, ...]
+    summary: str = ""
+    reference: Reference | None = None
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Return whether the networks can be built for samples of this shape."""
@@ -63,25 +69,31 @@ class Architecture(NamedTuple):
 
 
 def architectures() -> dict[str, Architecture]:
-    """Return every family by the name of its file.
+    """Return every architecture by the name of its file.
 
     Example:
         >>> "dcgan" in architectures()
         True
     """
-    found = {name: getattr(module, "ARCHITECTURE", None) for name, module in _modules().items()}
-    return {name: architecture for name, architecture in found.items() if architecture is not None}
+    return {
+        path.rpartition(".")[2]: module.ARCHITECTURE
+        for path, module in _modules().items()
+        if hasattr(module, "ARCHITECTURE")
+    }
 
 
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
-    """Return a family, if it can be built for samples of a shape.
+    """Return the architecture of a name, if it can be built for samples of a shape.
 
     Args:
-        name: Name of the file it stands in.
+        name: Name of its file in `advlearn.nets.families`.
         shape: Shape of one sample.
 
+    Returns:
+        The architecture.
+
     Raises:
-        ValueError: An unknown name, or a shape that the family has no networks for.
+        ValueError: The name is unknown, or the architecture does not fit the shape.
 
     Example:
         >>> find_architecture("dcgan", (1, 28, 28)).generator.__name__
@@ -90,25 +102,50 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     known = architectures()
     if name not in known:
         near = get_close_matches(name, known, n=3)
-        hint = (
-            f"did you mean {' or '.join(map(repr, near))}?"
-            if near
-            else f"known: {', '.join(known)}"
-        )
-        raise ValueError(f"nets: unknown family {name!r}; {hint}")
-    found = known[name]
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
+        raise ValueError(f"architecture: expected one of {', '.join(known)}, got {name!r}; {hint}")
+    architecture = known[name]
     shape = sizes("shape", shape)
-    if not found.fits(shape):
-        sides = ", ".join(map(str, found.sides))
+    if not architecture.fits(shape):
+        sides = ", ".join(map(str, architecture.sides))
         raise ValueError(
-            f"nets: {name} is for square images (C, H, W) with a side of {sides}, got {shape}"
+            f"architecture: expected square images (C, H, W) with a side of {sides} for {name}, "
+            f"got {shape}; resize the images or choose another architecture"
         )
-    return found
+    return architecture
+
+
+def build(config: Mapping[str, Any]) -> Network:
+    """Build a network with new weights from its configuration.
+
+    Args:
+        config: Result of the network's `config()`: its class name under "net", and its parameters.
+
+    Returns:
+        A network of the same architecture; load its weights with `load_state_dict`.
+
+    Raises:
+        ValueError: "net" is not a network of `advlearn.nets`, or its constructor does not take
+            the parameters.
+
+    Example:
+        >>> build({"net": "MLPCritic", "shape": [2], "hidden": [8]}).config()["classes"]
+        0
+    """
+    parameters = dict(config)
+    name = parameters.pop("net", None)
+    known = networks()
+    if name not in known:
+        raise ValueError(f"config: expected net to be one of {', '.join(known)}, got {name!r}")
+    try:
+        return known[name](**parameters)
+    except TypeError as error:
+        raise ValueError(f"config: {error}") from error
 
 
 @cache
 def networks() -> dict[str, type[Network]]:
-    """Return every network that a recipe may name."""
+    """Return every network class that `build` knows, by name."""
     return {
         name: cls
         for module in _modules().values()
@@ -120,5 +157,5 @@ def networks() -> dict[str, type[Network]]:
 @cache
 def _modules() -> dict[str, ModuleType]:
     root = importlib.import_module(PACKAGE)
-    names = sorted(info.name for info in pkgutil.iter_modules(root.__path__))
-    return {name: importlib.import_module(f"{PACKAGE}.{name}") for name in names}
+    walked = pkgutil.walk_packages(root.__path__, f"{PACKAGE}.")
+    return {name: importlib.import_module(name) for name in sorted(info.name for info in walked)}

@@ -1,18 +1,18 @@
-"""A critic whose score is how well it reconstructs a sample."""
+"""Energy critic that scores a sample by its reconstruction error."""
 
 from collections.abc import Sequence
 from typing import Literal, final
 
 from torch import Tensor, nn
 
-from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import Network, check_shape, positive, sizes
 
 
 @final
 class AutoencoderCritic(Network):
-    r"""An autoencoder as an energy critic: the negated reconstruction error, so that high means real.
+    r"""Score a sample by the negated error of an autoencoder, so that a high score means real.
 
     score(x) = -1/D sum_d abs(AE(x)_d - x_d)^p, with p = 1 for "l1" and 2 for "l2".
 
@@ -74,7 +74,7 @@ class AutoencoderCritic(Network):
         return self.decoder(self.encode(x), y)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score samples (N, *shape): the negated error per dimension, (N,)."""
+        """Score samples (N, *shape) by the negated error per dimension, (N,)."""
         error = (self.reconstruct(x, y) - x).flatten(1)
         return -(error.abs() if self.norm == "l1" else error.square()).mean(dim=1)
 

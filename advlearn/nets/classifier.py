@@ -1,4 +1,4 @@
-"""Classifiers and regressors with a named layer of features, for heads to attach to."""
+"""Classifiers and regressors with a named feature layer to attach adversaries to."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze
 
 @final
 class MLPPredictor(Network):
-    """A perceptron: `features`, all layers but the last, then `head`.
+    """Predict with a perceptron: `features` (all layers except the last), then `head`.
 
     Args:
         shape: Shape of one sample, flattened.
@@ -46,7 +46,7 @@ class MLPPredictor(Network):
 
 @final
 class ConvPredictor(Network):
-    """Two convolutions with max pooling as `features`, then three dense layers as `head`.
+    """Predict with two convolutions and max pooling as `features`, then a dense `head`.
 
     Args:
         shape: Shape (C, H, W) of an image, H and W at least 12.

@@ -14,7 +14,7 @@ from advlearn.nets.network import Network, check_shape, one_hot, positive, sizes
 
 @final
 class CategoricalCritic(Network):
-    r"""Predict which of K groups a sample belongs to, from what is shown of it and its class if there is one.
+    r"""Predict which of K groups a sample belongs to, from its features and its class, if any.
 
     .. math:: s(h, a, y) = \log r(a \mid y) - \log q(a \mid h, y)
 
@@ -52,7 +52,7 @@ class CategoricalCritic(Network):
         self.marginal = nn.Parameter(torch.zeros(max(1, classes), groups))
 
     def forward(self, h: Tensor, a: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score pairs of `h` (N, features) and group `a` (N,), given `y` (N,) if there are classes: (N,)."""
+        """Score `h` (N, features) and group `a` (N,), given classes `y` (N,) if any: (N,)."""
         check_shape("h", h, (self.features,))
         rows = (
             self.marginal[y] if y is not None and self.classes else self.marginal.expand(len(a), -1)
@@ -116,7 +116,7 @@ class MixtureDensityCritic(Network):
             last.bias.copy_(start)
 
     def forward(self, h: Tensor, a: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score pairs of `h` (N, features) and attribute `a` (N, 1), given `y` (N,) if there are classes: (N,)."""
+        """Score `h` (N, features) and `a` (N, 1), given classes `y` (N,) if any: (N,)."""
         check_shape("h", h, (self.features,))
         conditional = _log_mixture(_classes_beside(self.body, h, y, self.classes), a)
         rows = (

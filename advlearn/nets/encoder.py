@@ -1,4 +1,4 @@
-"""Encoders of samples into codes, and critics of pairs of a sample and a code, sized from the data."""
+"""Encoders of samples, and critics of pairs of a sample and a code, sized from the data."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,11 +7,11 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.nets.adapters.concat_critic import ConcatCritic
 from advlearn.nets.architecture import find_architecture
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import MLPPredictor
-from advlearn.nets.concat_critic import ConcatCritic
-from advlearn.nets.dcgan import INIT_STD, fits, plan
+from advlearn.nets.families.dcgan import INIT_STD, fits, plan
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, positive, sizes
 from advlearn.nets.sizing import EMBEDDED, SMALLEST_CONVOLUTIONAL, critic_for
@@ -19,7 +19,7 @@ from advlearn.nets.sizing import EMBEDDED, SMALLEST_CONVOLUTIONAL, critic_for
 
 @final
 class ConvEncoder(Network):
-    """The mirror image of `DCGANGenerator`: convolutions that halve the image as `features`, then a linear `head`.
+    """Encode images with a mirrored `DCGANGenerator`: convolutions (`features`), a linear `head`.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
@@ -76,7 +76,7 @@ class ConvEncoder(Network):
 
 @final
 class MLPEncoder(Network):
-    """A perceptron of samples of any shape, flattened: `features`, all layers but the last, then a linear `head`.
+    """Encode flattened samples with a perceptron: `features`, then a linear `head`.
 
     Args:
         shape: Shape of one sample.
@@ -109,7 +109,7 @@ class MLPEncoder(Network):
 
 @final
 class PairCritic(nn.Module):
-    r"""A critic of pairs: features of a sample and features of a code, joined, then a perceptron.
+    r"""Score pairs: concatenate features of the sample and of the code, then apply a perceptron.
 
     .. math:: s(x, z) = J(F(x), H(z)), \qquad \text{unary terms}\ s(x) = w \cdot F(x),\quad s(z) = v \cdot H(z)
 
@@ -155,7 +155,7 @@ class PairCritic(nn.Module):
         self.pair = MLP(2 * features, out_features, (features,))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """Score samples `x` (N, ...) with codes `z` (N, latent): (N, out_features), or three times as many."""
+        """Score samples `x` (N, ...) with codes `z` (N, latent)."""
         check_shape("z", z, (self.latent,))
         parts = self.of_sample(x), self.of_code(z)
         alone = [score(part) for score, part in zip(self.marginal_terms, parts, strict=False)]
@@ -198,7 +198,7 @@ def pair_critic_for(
     architecture: str | None = None,
     base_channels: int = 64,
 ) -> nn.Module:
-    """Return a critic of pairs of a sample and a code, with the output that an objective asks for.
+    """Return a critic of pairs of a sample and a code, with the output that an objective needs.
 
     Args:
         shape: Shape of one sample.
@@ -222,7 +222,7 @@ def pair_critic_for(
     if output == "energy":
         if marginal_terms:
             raise ValueError(
-                "marginal_terms: an energy is of the pair as a whole, it has no unary terms"
+                "marginal_terms: expected False for an energy, which scores the whole pair, got True"
             )
         size = torch.Size(shape).numel() + latent
         return ConcatCritic(AutoencoderCritic((size,), base_channels, min(32, max(1, size // 2))))

@@ -39,7 +39,7 @@ _NORMS: Mapping[str, Callable[[int], nn.Module]] = MappingProxyType(
 
 @final
 class MLP(Network):
-    """Linear layers with a norm and an activation after each but the last.
+    """Apply linear layers, with a norm and an activation after each except the last.
 
     Args:
         in_features: Size of the input.
@@ -97,7 +97,7 @@ class MLP(Network):
 
 @final
 class MLPGenerator(Network):
-    """A generator of samples of any shape from latent vectors; conditional by an embedding beside them.
+    """Generate samples of any shape from latents, concatenated to a class embedding if any.
 
     Args:
         latent: Size of the latent vector.
@@ -146,7 +146,7 @@ class MLPGenerator(Network):
 
 @final
 class MLPCritic(Network):
-    """A critic of samples of any shape, flattened; conditional by an embedding beside them. It has no norm.
+    """Score flattened samples, concatenated to a class embedding if any; no norm.
 
     Args:
         shape: Shape of one sample.

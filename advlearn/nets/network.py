@@ -1,4 +1,4 @@
-"""What the reference networks share: a recipe to rebuild them, conditioning, checks of input.
+"""Base class of the reference networks, conditioning and input checks.
 
 A network of K classes takes a class, int64 (N,), or any vectors in its place, float (N, K): word
 vectors, features, a mixture of classes. Where a class has a learned vector, those take their sums
@@ -18,13 +18,13 @@ EMBEDDING = 32
 
 
 class Network(nn.Module, ABC):
-    """A network that knows the parameters of its constructor.
+    """Base class of networks that can be rebuilt from their constructor's parameters.
 
     A subclass stores each constructor parameter under its own name.
     """
 
     def config(self) -> dict[str, Any]:
-        """Return the class name and the constructor's parameters as plain values, for `advlearn.nets.build`.
+        """Return the class name and the constructor's parameters as plain values, for `build`.
 
         Weights are not part of it; they are the state dict.
         """
@@ -65,13 +65,13 @@ def embedding(classes: int, width: int = EMBEDDING) -> nn.Embedding | None:
 
 
 def join(x: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
-    """Concatenate the embedding of classes `y` (N,), or of vectors (N, classes), to vectors `x` (N, D)."""
+    """Concatenate the embedding of classes `y` (N,) or (N, classes) to vectors `x` (N, D)."""
     vectors = class_vectors(y, table)
     return x if vectors is None else torch.cat([x, vectors], dim=1)
 
 
 def one_hot(y: Tensor, classes: int, like: Tensor) -> Tensor:
-    """One-hot vectors (N, classes) of `y` (N,), in the precision of `like`; float vectors (N, classes) as they are.
+    """Convert `y` (N,) to one-hot vectors (N, classes) in the precision of `like`.
 
     Unlike torch's own it does not look at the values, which on some devices means to wait.
     """
@@ -89,7 +89,7 @@ def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None
 
 
 def projected(score: Tensor, h: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
-    """Scores (N, F) of features h (N, D), and v_f(y) . h by a table of F * D numbers a class; without classes alone."""
+    """Add the projection v_f(y) . h to scores (N, F) of features h (N, D), if there are classes."""
     vectors = class_vectors(y, table)
     return (
         score
@@ -99,23 +99,30 @@ def projected(score: Tensor, h: Tensor, y: Tensor | None, table: nn.Embedding | 
 
 
 def plane(y: Tensor | None, table: nn.Embedding | None, like: Tensor) -> list[Tensor]:
-    """The learned planes (N, 1, H, W) of classes, to stand beside images `like` (N, C, H, W); none without classes."""
+    """Return the learned class planes (N, 1, H, W) for images `like`; empty without classes."""
     vectors = class_vectors(y, table)
     return [] if vectors is None else [vectors.view(-1, 1, *like.shape[2:])]
 
 
 def check_classes(y: Tensor | None, classes: int) -> None:
-    """Raise a ValueError unless `y` is what a network with so many classes takes.
+    """Validate labels for a network with `classes` classes.
 
-    That is indices (N,) or vectors (N, classes), and None for 0.
+    Args:
+        y: Class indices (N,) or vectors (N, classes); None for a network without classes.
+        classes: Number of classes; 0 for an unconditional network.
+
+    Raises:
+        ValueError: `y` is missing, unexpected or of another shape.
     """
     if not classes:
         if y is not None:
-            raise ValueError("y: expected none, this network is unconditional (classes=0)")
+            raise ValueError(
+                "y: expected None for an unconditional network (classes=0), got a condition; build it with classes"
+            )
     elif y is None or not (y.shape[1:] == (classes,) if y.is_floating_point() else y.ndim == 1):
-        got = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
+        given = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
         raise ValueError(
-            f"y: expected class indices (N,) below {classes} or vectors (N, {classes}), got {got}"
+            f"y: expected class indices (N,) below {classes} or vectors (N, {classes}), got {given}"
         )
 
 
@@ -127,5 +134,5 @@ def check_shape(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
 
 
 def squeeze_score(score: Tensor) -> Tensor:
-    """Return one score a sample as (N,), several as (N, F)."""
+    """Return one score per sample as (N,), several as (N, F)."""
     return score.squeeze(1) if score.shape[1] == 1 else score

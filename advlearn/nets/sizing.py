@@ -6,15 +6,15 @@ from typing import Literal
 
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import ConvPredictor, MLPPredictor
-from advlearn.nets.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import sizes
 
 SMALLEST_CONVOLUTIONAL = 16
-"""Images with a smaller side get a multilayer perceptron: convolutions have too little room to pay off."""
+"""Images with a smaller side get a multilayer perceptron: they are too small to convolve."""
 
 EMBEDDED = 16
-"""Default size of the score of a critic that embeds (`output="vector"`)."""
+"""Default size of the score of an embedding critic (`output="vector"`)."""
 
 
 def generator_for(
@@ -58,7 +58,7 @@ def critic_for(
     out_features: int | None = None,
     base_channels: int = 64,
 ) -> MLPCritic | DCGANCritic | AutoencoderCritic:
-    """Return a critic for samples of a shape and the score that an objective asks for.
+    """Return a critic for samples of a shape, with the output that an objective needs.
 
     Args:
         shape: Shape of one sample.

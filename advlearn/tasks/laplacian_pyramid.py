@@ -14,8 +14,8 @@ from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
 from advlearn.nets import Network, build
-from advlearn.nets.lapgan import LAPGANCritic, LAPGANGenerator
-from advlearn.nets.pyramid import composed, doubled, laplacian
+from advlearn.nets.families.lapgan import LAPGANCritic, LAPGANGenerator
+from advlearn.nets.families.pyramid import composed, doubled, laplacian
 from advlearn.nets.sizing import EMBEDDED, generator_for
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling

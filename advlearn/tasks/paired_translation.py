@@ -21,11 +21,11 @@ from advlearn.nets import (
     Network,
     build,
 )
-from advlearn.nets.channel_concat_critic import ChannelConcatCritic
-from advlearn.nets.patchgan import PatchGANCritic
+from advlearn.nets.adapters.channel_concat_critic import ChannelConcatCritic
+from advlearn.nets.families.patchgan import PatchGANCritic
+from advlearn.nets.families.translators import SRGANGenerator
+from advlearn.nets.families.unet import UNetGenerator
 from advlearn.nets.sizing import EMBEDDED
-from advlearn.nets.translators import SRGANGenerator
-from advlearn.nets.unet import UNetGenerator
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
 

@@ -12,7 +12,7 @@ from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data import Unpaired, open_unpaired
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.nets import MLPGenerator, Network, build
-from advlearn.nets.translators import ResidualTranslator
+from advlearn.nets.families.translators import ResidualTranslator
 from advlearn.regularizers.image_pool import ImagePool
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling

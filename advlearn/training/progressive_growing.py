@@ -10,7 +10,7 @@ from advlearn.training.ema import EMA
 
 
 class Grows(Protocol):
-    """Define a network that grows, such as those of ProGAN."""
+    """Define a network that grows, such as those of `advlearn.nets.families.progan`."""
 
     @property
     def doublings(self) -> int:

@@ -1,4 +1,4 @@
-"""Acrobot: two links, a motor at the joint between them, swung up until the tip is one link above the pivot."""
+"""Acrobot: swing two links with a motor at their joint up to a height."""
 
 import math
 from typing import final
@@ -18,7 +18,7 @@ BOTH = 0.25 + 1.25 + 2.0  # m1 lc1^2 + m2 (l1^2 + lc2^2) + I1 + I2
 
 @final
 class Acrobot(BatchedEnv):
-    """Acrobot-v1 as gymnasium computes it: reward -1 a step, 0 on the step that lifts the tip above 1 m.
+    """Simulate gymnasium's Acrobot-v1: reward -1 per step, 0 on the step that ends the episode.
 
     The book's equations of motion, one fourth-order Runge-Kutta step of 0.2 s; angles wrapped to
     [-pi, pi], speeds clipped to 4 pi and 9 pi. It ends when -cos a - cos(a + b) > 1. Observations:
@@ -91,7 +91,7 @@ def _rates(state: Tensor, torque: Tensor) -> Tensor:
 
 
 def _wrap(angles: Tensor) -> Tensor:
-    """Return angles moved by whole turns into [-pi, pi]; angles inside are left as they are."""
+    """Wrap angles into [-pi, pi]; leave angles inside unchanged."""
     turn = 2 * math.pi
     above = ((angles - math.pi) / turn).ceil_().clamp_(min=0)
     below = ((-math.pi - angles) / turn).ceil_().clamp_(min=0)

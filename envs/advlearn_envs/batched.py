@@ -1,4 +1,4 @@
-"""What every environment of this package is: N environments whose state is one tensor on a device."""
+"""Base class of batched environments, whose states are one tensor on a device."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -37,7 +37,7 @@ class Range(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step of the batch returns; new tensors each time.
+    """Result of one step of the batch; the tensors are new at every step.
 
     Args:
         observations: (N, O) float32; of the new episode where one ended.
@@ -56,7 +56,7 @@ class Step(NamedTuple):
 
 
 class BatchedEnv(ABC):
-    """N environments that step together; ended episodes start anew inside the same step.
+    """Step N environments together and restart ended episodes within the same step.
 
     A subclass states its constants and three pure functions of tensors: `_draw`, `_advance` and
     `_observe`. The state is float64 (S, N): a row for each quantity, so that every operation runs
@@ -111,12 +111,12 @@ class BatchedEnv(ABC):
 
     @cached_property
     def observation_space(self) -> "spaces.Box":
-        """Space of one observation, as gymnasium says it."""
+        """Return gymnasium's space of one observation."""
         return _box(self.LOW, self.HIGH)
 
     @cached_property
     def action_space(self) -> "spaces.Box | spaces.Discrete":
-        """Space of one action, as gymnasium says it."""
+        """Return gymnasium's space of one action."""
         from gymnasium import spaces
 
         return (
@@ -127,7 +127,7 @@ class BatchedEnv(ABC):
 
     @property
     def state(self) -> Tensor:
-        """The state of each environment, float64 (N, S), as a view that must not be written to."""
+        """Return the state of each environment, float64 (N, S), as a read-only view."""
         return self._running().T
 
     @torch.no_grad()
@@ -177,7 +177,7 @@ class BatchedEnv(ABC):
         return Step(self._observe(self._state), rewards, terminated, truncated, final_observations)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what is needed to go on bit for bit: copies of plain tensors."""
+        """Return copies of the tensors needed to continue bit for bit."""
         return {
             "state": self._running().clone(),
             "elapsed": self._elapsed.clone(),
@@ -187,7 +187,7 @@ class BatchedEnv(ABC):
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from a saved state.
+        """Continue from a saved state.
 
         Args:
             state: What `state_dict` returned: "state" and "starts" float64 (S, N), "elapsed" int32
@@ -218,11 +218,11 @@ class BatchedEnv(ABC):
 
     @abstractmethod
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the next state (S, N), rewards (N,) float32 and where the task ended (N,) bool, all new tensors."""
+        """Return the next state (S, N), rewards (N,) float32 and terminations (N,) bool."""
 
     @abstractmethod
     def _observe(self, state: Tensor) -> Tensor:
-        """Return observations (N, O) float32 of a state (S, N), in memory of their own."""
+        """Return observations (N, O) float32 of a state (S, N), as a new tensor."""
 
     @final
     def _uniform(self, rows: int, low: float, high: float) -> Tensor:
@@ -255,7 +255,7 @@ class BatchedEnv(ABC):
 
 
 def observations_of(rows: Tensor) -> Tensor:
-    """Return rows (O, N) as observations, float32 (N, O), in memory of their own."""
+    """Convert rows (O, N) to observations, float32 (N, O), as a new tensor."""
     observations = torch.empty(rows.shape[::-1], dtype=torch.float32, device=rows.device)
     return observations.copy_(rows.T)
 

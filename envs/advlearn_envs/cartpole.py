@@ -1,4 +1,4 @@
-"""CartPole: a pole to keep upright on a cart that is pushed left or right."""
+"""CartPole: balance a pole on a cart that is pushed left or right."""
 
 import math
 from typing import final
@@ -17,7 +17,7 @@ START = 0.05
 
 @final
 class CartPole(BatchedEnv):
-    """CartPole-v1 as gymnasium computes it: reward 1 a step, until the pole leans 12 degrees or the cart is 2.4 m off.
+    """Simulate gymnasium's CartPole-v1: reward 1 per step within the bounds.
 
     With force F = +-10 N, cart and pole of 1.1 kg together, T = (F + 0.05 w^2 sin a) / 1.1: dw/dt =
     (9.8 sin a - T cos a) / (0.5 (4/3 - 0.1 cos^2 a / 1.1)), dv/dt = T - 0.05 dw/dt cos a / 1.1;

@@ -1,4 +1,4 @@
-"""The environments by name, and their registration with gymnasium. Imports no torch: gymnasium needs only names."""
+"""Environments by name, and their registration with gymnasium, without importing torch."""
 
 import importlib
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ NAMESPACE = "advlearn"
 
 
 class Entry(NamedTuple):
-    """Where an environment is found, and what gymnasium wants to know of it without importing it.
+    """Location and gymnasium metadata of an environment.
 
     Args:
         module: Module of this package.
@@ -51,7 +51,7 @@ ENTRIES = {
 
 
 def available() -> dict[str, Entry]:
-    """Return the entries whose packages are installed; none is imported for it.
+    """Return the entries whose packages are installed, without importing them.
 
     Example:
         >>> available()["CartPole-v1"].time_limit

@@ -1,4 +1,4 @@
-"""Driving in circles of several radii: demonstrations with several modes that begin alike."""
+"""Circles: drive in circles of several radii, for multimodal demonstrations."""
 
 from collections.abc import Sequence
 from typing import final
@@ -13,7 +13,7 @@ SPEED, HISTORY, SPREAD = 0.05, 5, 0.01
 
 @final
 class Circles(BatchedEnv):
-    """A point that moves in the plane at constant speed, in the direction that the action gives.
+    """Move a point in the plane at constant speed, in the direction of the action.
 
     p' = p + 0.05 a / |a|, held within three times the largest radius. The observation is the
     positions of the last five steps, oldest first; before there are five, the start is repeated.
@@ -75,7 +75,7 @@ class Circles(BatchedEnv):
         self.LOW, self.HIGH = (-self.edge,) * self.STATE, (self.edge,) * self.STATE
 
     def radial_errors(self, positions: Tensor) -> Tensor:
-        """Return how far positions are from each circle.
+        """Return the distance of positions from each circle.
 
         Args:
             positions: (..., 2), on the environment's device.

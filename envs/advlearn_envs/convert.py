@@ -1,4 +1,4 @@
-"""Between tensors on a device and numpy arrays on the host, for the adapters."""
+"""Convert between tensors on a device and numpy arrays on the host."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from advlearn_envs.batched import BatchedEnv, Choice
 
 
 def host(tensor: Tensor) -> NDArray[Any]:
-    """Return a tensor as an array; a tensor that no one else holds becomes the array's memory on a CPU."""
+    """Convert a tensor to an array, without a copy where possible."""
     return tensor.cpu().numpy()
 
 
@@ -21,7 +21,7 @@ def observations_from(tensor: Tensor) -> NDArray[np.float32]:
 
 
 def actions_to(env: BatchedEnv, actions: NDArray[Any]) -> Tensor:
-    """Return actions as the tensor that `env` takes.
+    """Convert actions to the tensor that `env` expects.
 
     On the host a look at the values is cheap, so a discrete action out of range is refused here.
 

@@ -18,7 +18,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def maze_expert(env: Maze) -> Policy:
-    """Return a policy that goes round the end of each barrier in turn and then to the goal, at full force.
+    """Return a maze policy that goes round each barrier and then to the goal, at full force.
 
     Args:
         env: The maze.
@@ -112,7 +112,7 @@ def circles_demonstrations(
 
 @torch.no_grad()
 def record(env: BatchedEnv, policy: Policy, *, source: str) -> Arrays:
-    """Return one episode of each environment of a batch, as arrays that `numpy.savez` keeps without pickles.
+    """Record one episode per environment of a batch, as arrays that `numpy.savez` saves.
 
     Args:
         env: A batch of n environments; it is reset first.

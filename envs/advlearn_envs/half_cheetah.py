@@ -1,4 +1,4 @@
-"""HalfCheetah: two legs of a cheetah that run forward; nothing ends an episode."""
+"""HalfCheetah: run forward on two legs; no state ends an episode."""
 
 import math
 from typing import final
@@ -11,7 +11,7 @@ from advlearn_envs.locomotion import Locomotion
 
 
 class Running(Locomotion):
-    """What the versions share, which is all but the name; velocities start from a normal distribution."""
+    """Base class of the versions; start velocities are normally distributed."""
 
     STATE = 28
     LOW, HIGH = (-math.inf,) * 17, (math.inf,) * 17
@@ -33,7 +33,7 @@ class Running(Locomotion):
 
 @final
 class HalfCheetah(Running):
-    """HalfCheetah-v5 as gymnasium computes it.
+    """Simulate gymnasium's HalfCheetah-v5.
 
     Rewards, observations and starts are those of `Locomotion`; the action costs 0.1 |a|^2, and
     standing earns nothing.
@@ -61,7 +61,7 @@ class HalfCheetah(Running):
 
 @final
 class HalfCheetahV4(Running):
-    """HalfCheetah-v4: the numbers of `HalfCheetah`.
+    """Simulate gymnasium's HalfCheetah-v4, whose numbers equal those of `HalfCheetah`.
 
     Args:
         num_envs: Environments in the batch N.

@@ -1,4 +1,4 @@
-"""Hopper: one leg that hops forward without falling."""
+"""Hopper: hop forward on one leg without falling."""
 
 import math
 from typing import final
@@ -8,7 +8,7 @@ from advlearn_envs.locomotion import Locomotion
 
 
 class Hopping(Locomotion):
-    """What the versions share: an episode ends below 0.7 m, tilted by 0.2 rad, or where a number passes 100."""
+    """Base class of the versions; an episode ends below 0.7 m, beyond 0.2 rad or at |x| = 100."""
 
     STATE = 19
     LOW, HIGH = (-math.inf,) * 11, (math.inf,) * 11
@@ -20,7 +20,7 @@ class Hopping(Locomotion):
 
 @final
 class Hopper(Hopping):
-    """Hopper-v5 as gymnasium computes it; the step that falls earns nothing for being healthy.
+    """Simulate gymnasium's Hopper-v5, without a healthy reward on the last step.
 
     Rewards, observations and starts are those of `Locomotion`, with 1 for a healthy step.
 
@@ -49,7 +49,7 @@ class Hopper(Hopping):
 
 @final
 class HopperV4(Hopping):
-    """Hopper-v4: as `Hopper`, but the step that falls earns the 1 for being healthy too.
+    """Simulate gymnasium's Hopper-v4, with a healthy reward on the last step.
 
     Args:
         num_envs: Environments in the batch N.

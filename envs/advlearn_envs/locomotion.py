@@ -1,4 +1,4 @@
-"""What gymnasium's planar MuJoCo bodies share: a batch of them runs forward, and is paid for its speed."""
+"""Base class of gymnasium's planar MuJoCo robots, which are rewarded for their speed."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from advlearn_envs.physics import Physics, physics_on
 
 
 class Locomotion(BatchedEnv):
-    """A body in the vertical plane whose joints are driven by motors.
+    """Simulate a robot in the vertical plane whose joints are driven by motors.
 
     The reward of a step is the mean speed of the root along x (m/s), plus `HEALTHY`, or `FALLEN`
     where the step ended the episode, less `COST` |a|^2 of the action as it was given; the motors

@@ -20,7 +20,7 @@ ORIGIN, CONTROL, NEAR, NUDGE = -0.1, 0.001, 0.1, 0.01
 
 
 class Barrier(NamedTuple):
-    """The centre line of a horizontal wall inside the box, in metres.
+    """Centre line of a horizontal wall inside the box, in metres.
 
     Args:
         y: Its height.
@@ -34,7 +34,7 @@ class Barrier(NamedTuple):
 
 
 class Maze(BatchedEnv):
-    """What the mazes share: a point mass in a closed box with barriers, pushed towards a goal by a force.
+    """Move a point mass in a closed box with barriers by a force towards a goal.
 
     With the force F clipped to [-1, 1] N on each axis, m = 0.113 kg and c = 1 N s/m: v' = (v + dt F
     / m) / (1 + dt c / m), x' = x + dt v', five times a step of 0.05 s, so the fastest is 1 m/s on
@@ -108,7 +108,7 @@ class SShaped(Maze):
 
 @final
 class CMaze(CShaped):
-    """The C-maze: one barrier from the left wall, so the way leads round its right end.
+    """Simulate the C-maze: a barrier from the left wall, passed on its right.
 
     The dynamics are those of `Maze`. The scripted expert gets -5.2; the paper's TRPO expert got
     -5.1.
@@ -139,7 +139,7 @@ class CMaze(CShaped):
 
 @final
 class CMazeMirrored(CShaped):
-    """The C-maze with its barrier on the other side: the way leads round its left end.
+    """Simulate the mirrored C-maze: a barrier from the right wall, passed on its left.
 
     The dynamics are those of `Maze`. The scripted expert gets -5.2.
 
@@ -165,7 +165,7 @@ class CMazeMirrored(CShaped):
 
 @final
 class SMaze(SShaped):
-    """The S-maze: round the right end of the lower barrier, then round the left end of the upper one.
+    """Simulate the S-maze: pass the lower barrier on the right and the upper one on the left.
 
     The dynamics are those of `Maze`. The scripted expert gets 149.9; the paper's TRPO expert got
     153.2.
@@ -196,7 +196,7 @@ class SMaze(SShaped):
 
 @final
 class SMazeMirrored(SShaped):
-    """The S-maze with both barriers on the other side.
+    """Simulate the S-maze with both barriers mirrored.
 
     The dynamics are those of `Maze`. The scripted expert gets 149.9.
 
@@ -220,7 +220,7 @@ class SMazeMirrored(SShaped):
 
 
 def _push_out(place: Tensor, speed: Tensor, barrier: Barrier) -> None:
-    """Move places (2, N) out of a barrier, and take away the speed (2, N) into it; both in place."""
+    """Move positions (2, N) out of a barrier and remove the velocity (2, N) into it, in place."""
     # A step of 10 ms moves the mass 1.4 cm at most, so it never gets past the centre line.
     across = place[0] - place[0].clamp(barrier.left, barrier.right)
     up = place[1] - barrier.y
@@ -233,7 +233,7 @@ def _push_out(place: Tensor, speed: Tensor, barrier: Barrier) -> None:
 
 
 def _keep_inside(place: Tensor, speed: Tensor, low: float, high: float) -> None:
-    """Hold places (2, N) in the box, and take away the speed (2, N) into its walls; both in place."""
+    """Keep positions (2, N) in the box and remove the velocity (2, N) into walls, in place."""
     into = (place < low).logical_and_(speed < 0).logical_or_((place > high).logical_and_(speed > 0))
     speed.masked_fill_(into, 0.0)
     place.clamp_(low, high)

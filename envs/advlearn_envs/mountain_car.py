@@ -1,4 +1,4 @@
-"""MountainCar: a car too weak for the slope, which has to gather speed; discrete and continuous pushes."""
+"""MountainCar: gather speed to climb a slope; discrete and continuous actions."""
 
 from typing import final
 
@@ -15,7 +15,7 @@ POWER, GOAL_CONTINUOUS = 0.0015, 0.45
 
 @final
 class MountainCar(BatchedEnv):
-    """MountainCar-v0 as gymnasium computes it: reward -1 a step until the car is at 0.5 or beyond.
+    """Simulate gymnasium's MountainCar-v0: reward -1 per step until position 0.5.
 
     v' = clip(v + 0.001 (a - 1) - 0.0025 cos 3x, -0.07, 0.07), x' = clip(x + v', -1.2, 0.6); v' = 0
     at the left wall.
@@ -64,7 +64,7 @@ class MountainCar(BatchedEnv):
 
 @final
 class MountainCarContinuous(BatchedEnv):
-    """MountainCarContinuous-v0 as gymnasium computes it: 100 at the goal, minus a tenth of the squared action.
+    """Simulate gymnasium's MountainCarContinuous-v0: 100 at the goal minus 0.1 |a|^2.
 
     v' = clip(v + 0.0015 clip(a, -1, 1) - 0.0025 cos 3x, -0.07, 0.07), x' = clip(x + v', -1.2, 0.6);
     v' = 0 at the left wall; the goal is 0.45. Observations: position, speed. Actions: float32 (N,
@@ -120,12 +120,12 @@ class MountainCarContinuous(BatchedEnv):
 
 
 def slope(angle: Tensor) -> Tensor:
-    """Return what gravity takes from the speed in a step, (N,), at three times the position."""
+    """Return the speed (N,) that gravity removes in a step, at three times the position."""
     return angle.cos().mul_(GRAVITY)
 
 
 def _roll(state: Tensor, gain: Tensor) -> Tensor:
-    """Return the state (2, N) after a step in which the speed grows by `gain` (N,), which is overwritten."""
+    """Return the state (2, N) after the speed grows by `gain` (N,), which is overwritten."""
     speed = gain.add_(state[1]).clamp_(-FASTEST, FASTEST)
     position = (state[0] + speed).clamp_(LEFT, RIGHT)
     # The wall is inelastic.

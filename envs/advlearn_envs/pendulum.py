@@ -1,4 +1,4 @@
-"""Pendulum: swing up and hold, with a torque too weak to lift it at once."""
+"""Pendulum: swing up and balance with a weak torque."""
 
 import math
 from typing import final
@@ -13,7 +13,7 @@ GRAVITY, SECONDS, STRONGEST, FASTEST = 10.0, 0.05, 2.0, 8.0
 
 @final
 class Pendulum(BatchedEnv):
-    """Pendulum-v1 as gymnasium computes it; no state ends an episode.
+    """Simulate gymnasium's Pendulum-v1; no state ends an episode.
 
     With torque u in [-2, 2] N m: w' = clip(w + (15 sin a + 3 u) 0.05, -8, 8), a' = a + 0.05 w';
     reward -(a^2 + 0.1 w^2 + 0.001 u^2) of the state before the step, a taken in [-pi, pi).

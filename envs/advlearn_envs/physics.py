@@ -1,4 +1,4 @@
-"""MuJoCo for a batch: N copies of one of gymnasium's models move together, on a CPU or on a GPU."""
+"""Batched MuJoCo: step N copies of one of gymnasium's models on a CPU or a GPU."""
 
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Physics(ABC):
-    """N copies of a model, whose state comes with every call and is kept nowhere else.
+    """Base class that steps N copies of a model; the caller keeps the state.
 
     A state is float64 (S, N): the time (s), positions, velocities, and the accelerations that the
     constraint solver starts from, which are those of the step before and 0 in a new episode.
@@ -32,12 +32,12 @@ class Physics(ABC):
 
     @abstractmethod
     def advance(self, state: Tensor, actions: Tensor) -> Tensor:
-        """Return the states (S, N) that states (S, N) come to under actions (N, A), in memory of their own."""
+        """Return the next states (S, N) of states (S, N) under actions (N, A), newly allocated."""
 
 
 @final
 class HostPhysics(Physics):
-    """MuJoCo's C library: the numbers of gymnasium's environments, bit for bit.
+    """Step with MuJoCo's C library, bit for bit as gymnasium does.
 
     Three short calls for each environment, on one `MjData` a thread that stays in the cache:
     `mujoco.rollout` is one call for all, but does not return the accelerations that the next step
@@ -89,7 +89,7 @@ class HostPhysics(Physics):
         return after.T.clone(memory_format=torch.contiguous_format)
 
     def _move(self, data: Any, before: Any, after: Any) -> None:
-        """Move a share of the environments, whose states are rows of `before`, to `after`."""
+        """Step a share of the environments, from rows of `before` to rows of `after`."""
         write, step, read = self._mujoco.mj_setState, self._mujoco.mj_step, self._mujoco.mj_getState
         for row, moved in zip(before, after, strict=True):
             write(self._model, data, row, self._given)
@@ -99,7 +99,7 @@ class HostPhysics(Physics):
 
 @final
 class WarpPhysics(Physics):
-    """MuJoCo Warp on an NVIDIA GPU: all environments in one CUDA graph, nothing leaves the device.
+    """Step with MuJoCo Warp on an NVIDIA GPU, all environments in one CUDA graph.
 
     It has not been run on a GPU yet; on Warp's CPU device it was. It computes in float32, with a
     solver of its own, so that its numbers are near gymnasium's only at first, and it does not put a

@@ -48,11 +48,11 @@ class StableBaselinesVecEnv(VecEnv):
         return observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take the actions of the next step."""
+        """Store the actions of the next step."""
         self._actions = actions_to(self.env, actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Make the step; return observations (N, O), rewards (N,), dones (N,) and N infos."""
+        """Step; return observations (N, O), rewards (N,), dones (N,) and N infos."""
         if self._actions is None:
             raise RuntimeError("step_wait: no actions were given, call step_async first")
         step, self._actions = self.env.step(self._actions), None
@@ -70,7 +70,7 @@ class StableBaselinesVecEnv(VecEnv):
         """Do nothing: a batch holds memory only."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return an attribute of the batch, once for each environment asked for."""
+        """Return an attribute of the batch, once per requested environment."""
         value = None if attr_name == "render_mode" else getattr(self.env, attr_name)
         return [value for _ in self._chosen(indices)]
 
@@ -91,7 +91,7 @@ class StableBaselinesVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Refuse: environments of a batch have no methods of their own.
+        """Refuse: environments of a batch have no separate methods.
 
         Raises:
             AttributeError: Always.

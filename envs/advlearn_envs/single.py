@@ -16,7 +16,7 @@ Observation = NDArray[np.float32]
 
 @final
 class GymnasiumEnv(gymnasium.Env[Any, Any]):
-    """A batch of one as gymnasium's `Env`; for many environments at once take the batch itself.
+    """Wrap a batch of one as gymnasium's `Env`; use the batch itself for many environments.
 
     Args:
         env: A batch of one environment.
@@ -62,7 +62,7 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         return observations_from(self.env.reset(seed))[0], {}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take a step; after an episode has ended, `reset` comes next."""
+        """Step once; call `reset` after an episode has ended."""
         actions = actions_to(self.env, np.asarray(action)[None])
         step = self.env.step(actions)
         final = observations_from(step.final_observations)[0]

@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 @final
 class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
-    """A batch as gymnasium's `VectorEnv`, in its mode SAME_STEP.
+    """Wrap a batch as gymnasium's `VectorEnv` in its mode SAME_STEP.
 
     Where an episode ends, the observation is that of the next one; ``infos["final_obs"]`` holds the
     last of the ended one, and ``infos["_final_obs"]`` says where. Tensors become numpy arrays once
@@ -63,7 +63,7 @@ class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
         return observations_from(self.env.reset(seed)), {}
 
     def step(self, actions: Any) -> tuple[Floats, Floats, Bools, Bools, dict[str, Any]]:
-        """Move every environment one step; see the class for what an ended episode leaves."""
+        """Step every environment; the class describes what an ended episode returns."""
         step = self.env.step(actions_to(self.env, np.asarray(actions)))
         terminated, truncated = host(step.terminated), host(step.truncated)
         ended = terminated | truncated

@@ -1,4 +1,4 @@
-"""Walker2d: two legs that walk forward without falling."""
+"""Walker2d: walk forward on two legs without falling."""
 
 import math
 from typing import final
@@ -8,7 +8,7 @@ from advlearn_envs.locomotion import Locomotion
 
 
 class Walking(Locomotion):
-    """What the versions share: an episode ends where the torso leaves 0.8 to 2 m or is tilted by 1 rad."""
+    """Base class of the versions; an episode ends outside 0.8 to 2 m or beyond 1 rad."""
 
     STATE = 28
     LOW, HIGH = (-math.inf,) * 17, (math.inf,) * 17
@@ -19,7 +19,7 @@ class Walking(Locomotion):
 
 @final
 class Walker2d(Walking):
-    """Walker2d-v5 as gymnasium computes it: the feet are alike, and the step that falls earns nothing for health.
+    """Simulate gymnasium's Walker2d-v5: equal feet, no healthy reward on the last step.
 
     Rewards, observations and starts are those of `Locomotion`, with 1 for a healthy step.
 
@@ -49,7 +49,7 @@ class Walker2d(Walking):
 
 @final
 class Walker2dV4(Walking):
-    """Walker2d-v4: the right foot has half the friction of the left (0.9, not 1.9), and a fall earns the 1 for health.
+    """Simulate gymnasium's Walker2d-v4: half the friction at the right foot (0.9, not 1.9).
 
     Args:
         num_envs: Environments in the batch N.

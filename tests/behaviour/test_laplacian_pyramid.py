@@ -7,8 +7,8 @@ from torch import nn
 from advlearn.core.grammar import resolve
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
-from advlearn.nets.lapgan import LAPGANCritic, LAPGANGenerator
-from advlearn.nets.pyramid import composed, doubled, halved, laplacian
+from advlearn.nets.families.lapgan import LAPGANCritic, LAPGANGenerator
+from advlearn.nets.families.pyramid import composed, doubled, halved, laplacian
 from advlearn.run import load
 from advlearn.tasks.laplacian_pyramid import LaplacianPyramid
 

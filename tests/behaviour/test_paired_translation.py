@@ -12,10 +12,10 @@ from advlearn.core.grammar import resolve
 from advlearn.data import Pairs, batches
 from advlearn.fitting import fit
 from advlearn.nets import AutoencoderCritic, ConcatCritic, IdentityCritic, MLPGenerator
-from advlearn.nets.channel_concat_critic import ChannelConcatCritic
-from advlearn.nets.patchgan import PatchGANCritic
-from advlearn.nets.translators import SRGANGenerator
-from advlearn.nets.unet import UNetGenerator
+from advlearn.nets.adapters.channel_concat_critic import ChannelConcatCritic
+from advlearn.nets.families.patchgan import PatchGANCritic
+from advlearn.nets.families.translators import SRGANGenerator
+from advlearn.nets.families.unet import UNetGenerator
 from advlearn.tasks.paired_translation import PairedTranslation
 
 X, Y = torch.rand(12, 1, 8, 8), torch.rand(12, 3, 8, 8)

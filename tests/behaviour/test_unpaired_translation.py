@@ -12,7 +12,7 @@ import advlearn
 from advlearn.core.grammar import resolve
 from advlearn.data import ArrayDataset, StreamedDataset, Unpaired
 from advlearn.fitting import fit
-from advlearn.nets.translators import ResidualTranslator
+from advlearn.nets.families.translators import ResidualTranslator
 from advlearn.regularizers.image_pool import ImagePool
 from advlearn.tasks.unpaired_translation import METHODS, UnpairedTranslation
 

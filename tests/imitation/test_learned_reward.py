@@ -13,8 +13,8 @@ from advlearn import Adversary
 from advlearn.imitation import REWARD_SHAPES, Encoder, LearnedReward, Transitions
 from advlearn.imitation.demonstrations.transitions import ABSORBING_FLAG
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
-from advlearn.imitation.specification import methods, specify
 from advlearn.imitation.rewards.shapes import sign
+from advlearn.imitation.specification import methods, specify
 from advlearn.nets import IdentityCritic
 
 

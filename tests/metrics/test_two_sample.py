@@ -222,7 +222,7 @@ def test_bad_samples_are_named_in_one_line(x, y, error, message):
 def test_bad_kernels_and_bandwidths_are_named():
     x = torch.zeros(3, 1)
     with pytest.raises(
-        ValueError, match="kernel: expected one of rbf, rational-quadratic, energy, got 'cosine'"
+        ValueError, match="kernel: expected one of rbf, rational_quadratic, energy, got 'cosine'"
     ):
         mmd(x, x, kernel="cosine")
     with pytest.raises(ValueError, match="bandwidths: expected a finite number above 0, got 0"):

@@ -1,4 +1,4 @@
-"""Every family of networks: what `fit` asks of a generator and a critic, at every side, with and without classes."""
+"""Check every architecture: shapes, classes, gradients and training at every image size."""
 
 import copy
 
@@ -26,11 +26,11 @@ LATENT, WIDTH, CHANNELS = 8, 4, 3
 def pair(name: str, side: int, classes: int, out_features: int = 1):
     torch.manual_seed(0)
     shape = (CHANNELS, side, side)
-    found = find_architecture(name, shape)
-    generator = found.generator(
+    architecture = find_architecture(name, shape)
+    generator = architecture.generator(
         LATENT, shape, base_channels=WIDTH, classes=classes, tanh_output=True
     )
-    return generator, found.critic(shape, out_features, base_channels=WIDTH, classes=classes)
+    return generator, architecture.critic(shape, out_features, base_channels=WIDTH, classes=classes)
 
 
 def labels(classes: int, n: int = 4):
@@ -38,7 +38,7 @@ def labels(classes: int, n: int = 4):
 
 
 def at_every_level(*nets):
-    """Once for most networks; at each level for those that grow, which use some of their weights on the way alone."""
+    """Yield once for most networks, and once per level for networks that grow."""
     grown = [net for net in nets if hasattr(net, "grow")]
     for level in range(max((net.doublings for net in grown), default=0), -1, -1):
         for net in grown:
@@ -175,7 +175,7 @@ def test_bad_input_is_one_line(name):
         find_architecture(name, (CHANNELS, side, side)).generator(
             LATENT, (CHANNELS, side, side), base_channels=0
         )
-    with pytest.raises(ValueError, match="for square images"):
+    with pytest.raises(ValueError, match="architecture: expected square images"):
         find_architecture(name, (CHANNELS, side, side + 1))
 
 
@@ -190,3 +190,16 @@ def test_fit_takes_it(name, objective):
     run = fit(task, objective, data, steps=2, batch_size=4, device="cpu", callbacks=())
     assert run.sample(2).shape == (2, 1, side, side)
     assert all(p.isfinite().all() for p in run.task.parameters())
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_an_architecture_names_its_paper_in_one_line(name):
+    architecture = architectures()[name]
+    assert architecture.summary.endswith(".") and len(architecture.summary) <= 90
+    assert architecture.reference.url.startswith("https://")
+    assert len({a.summary for a in architectures().values()}) == len(architectures())
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one():
+    with pytest.raises(ValueError, match="got 'bigan'; did you mean 'biggan'"):
+        find_architecture("bigan", (3, 32, 32))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import max_pool2d
 
-from advlearn.nets.attention import SelfAttention
+from advlearn.nets.blocks.attention import SelfAttention
 
 
 def opened(channels: int = 16) -> SelfAttention:

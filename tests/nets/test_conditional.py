@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from advlearn.nets.conditional import ConditionalBatchNorm, ProjectionHead, class_indicators
-from advlearn.nets.sngan import SNGANCritic, SNGANGenerator
+from advlearn.nets.blocks.conditional import ConditionalBatchNorm, ProjectionHead, class_indicators
+from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
 
 
 def test_it_starts_as_plain_batch_norm() -> None:
@@ -67,9 +67,9 @@ def test_a_condition_that_is_missing_or_of_another_size_is_one_line(layer: nn.Mo
 
 
 @pytest.mark.parametrize("layer", [ConditionalBatchNorm(4), ProjectionHead(4)])
-def test_a_condition_that_none_asked_for_is_one_line(layer: nn.Module) -> None:
+def test_an_unexpected_condition_is_refused_in_one_line(layer: nn.Module) -> None:
     x = torch.randn(2, 4, 2, 2) if isinstance(layer, ConditionalBatchNorm) else torch.randn(2, 4)
-    with pytest.raises(ValueError, match="c: expected none"):
+    with pytest.raises(ValueError, match="c: expected None"):
         layer(x, torch.zeros(2, 3))
     with pytest.raises(ValueError, match="condition: expected 0"):
         type(layer)(4, condition=-1)

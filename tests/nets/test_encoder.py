@@ -83,7 +83,7 @@ def test_sizes_are_checked():
     assert isinstance(encoder_for((1, 16, 16), 4, 4), ConvEncoder)
     with pytest.raises(ValueError, match="norm: expected batch or none, got 'layer'"):
         ConvEncoder((1, 16, 16), 4, norm="layer")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="marginal_terms: an energy is of the pair as a whole"):
+    with pytest.raises(ValueError, match="marginal_terms: expected False for an energy"):
         pair_critic_for((2,), 3, "energy", marginal_terms=True)
     with pytest.raises(ValueError, match="outputs: expected an int of at least 1"):
         encoder_for((2,), 0)

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.critic_batch import mixes_samples
-from advlearn.nets.equalized_lr import GAIN, MinibatchDeviation, PixelNorm, equalized_lr
+from advlearn.nets.blocks.equalized_lr import GAIN, MinibatchDeviation, PixelNorm, equalized_lr
 
 
 @pytest.mark.parametrize(

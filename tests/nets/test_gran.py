@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advlearn.nets.gran import GRANGenerator
+from advlearn.nets.families.gran import GRANGenerator
 
 LATENT, SHAPE = 5, (2, 8, 8)
 

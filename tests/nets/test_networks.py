@@ -273,7 +273,7 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
         (lambda: MLPCritic((2,))(torch.zeros(4, 3)), r"x: expected shape \(N, 2\), got \(4, 3\)"),
         (
             lambda: MLPCritic((2,))(torch.zeros(4, 2), torch.zeros(4).long()),
-            "y: expected none.*unconditional",
+            "y: expected None.*unconditional",
         ),
         (
             lambda: MLPCritic((2,), classes=3)(torch.zeros(4, 2)),

@@ -7,7 +7,7 @@ from torch import nn
 from advlearn import Adversary
 from advlearn.core.critic_batch import mixes_samples
 from advlearn.nets import DCGANCritic
-from advlearn.nets.pac_critic import PacCritic
+from advlearn.nets.adapters.pac_critic import PacCritic
 
 
 def test_a_pack_lies_along_the_first_axis_and_all_of_it_get_its_score() -> None:

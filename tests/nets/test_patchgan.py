@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from advlearn.nets import build
-from advlearn.nets.channel_concat_critic import ChannelConcatCritic
-from advlearn.nets.patchgan import PatchGANCritic
+from advlearn.nets.adapters.channel_concat_critic import ChannelConcatCritic
+from advlearn.nets.families.patchgan import PatchGANCritic
 
 
 @pytest.mark.parametrize(("halvings", "patch"), [(0, 7), (1, 16), (2, 34), (3, 70)])

@@ -6,7 +6,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from advlearn.core.critic_batch import mixes_samples
 from advlearn.nets import build
-from advlearn.nets.progan import Growth, ProGANCritic, ProGANGenerator
+from advlearn.nets.families.progan import Growth, ProGANCritic, ProGANGenerator
 
 SIDE, LATENT = 16, 5
 SHAPE = (2, SIDE, SIDE)

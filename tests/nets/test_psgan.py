@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from advlearn.nets.psgan import MARGIN, PSGANCritic, PSGANGenerator
+from advlearn.nets.families.psgan import MARGIN, PSGANCritic, PSGANGenerator
 
 LATENT, SHAPE, CELL = 3, (2, 16, 16), 4  # two doublings
 

@@ -5,10 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, relu
 
-from advlearn.nets.biggan import BigGANGenerator, parts
-from advlearn.nets.network import Network
-from advlearn.nets.r3gan import Doubled, Halved, InvertedBlock, R3GANCritic, R3GANGenerator
-from advlearn.nets.residual import (
+from advlearn.nets.blocks.residual import (
     DownBlock,
     UpBlock,
     UpTrunk,
@@ -17,8 +14,11 @@ from advlearn.nets.residual import (
     normalise,
     up_channels,
 )
-from advlearn.nets.sagan import SAGANCritic, SAGANGenerator
-from advlearn.nets.sngan import SNGANCritic, SNGANGenerator
+from advlearn.nets.families.biggan import BigGANGenerator, parts
+from advlearn.nets.families.r3gan import Doubled, Halved, InvertedBlock, R3GANCritic, R3GANGenerator
+from advlearn.nets.families.sagan import SAGANCritic, SAGANGenerator
+from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
+from advlearn.nets.network import Network
 
 
 def test_an_up_block_is_its_formula() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from advlearn.core.modules import eval_mode
-from advlearn.nets.stylegan import AdaIN, PixelNoise, StyleGANGenerator, _crossed
+from advlearn.nets.families.stylegan import AdaIN, PixelNoise, StyleGANGenerator, _crossed
 
 SIDE, LATENT, STYLE = 16, 5, 8
 LAYERS = 6  # two for each of 4, 8 and 16 pixels

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from advlearn.nets import build
-from advlearn.nets.translators import ResidualTranslator, SRGANGenerator
+from advlearn.nets.families.translators import ResidualTranslator, SRGANGenerator
 
 
 @pytest.mark.parametrize("side", [(8, 8), (16, 16), (28, 28), (9, 15)])

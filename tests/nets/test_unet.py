@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from advlearn.nets import build
-from advlearn.nets.unet import JointDropout, UNetGenerator
+from advlearn.nets.families.unet import JointDropout, UNetGenerator
 
 
 @pytest.mark.parametrize("side", [(4, 4), (7, 7), (8, 8), (28, 28), (30, 17), (32, 32)])

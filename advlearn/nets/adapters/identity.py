@@ -1,4 +1,4 @@
-"""The critic that learns nothing: samples are compared as they are."""
+"""Critic without parameters that returns the samples themselves."""
 
 from typing import final
 
@@ -10,7 +10,7 @@ from advlearn.nets.network import Network, one_hot
 
 @final
 class IdentityCritic(Network):
-    """Samples as points, with the class beside them where there is one.
+    """Return samples as flat vectors, concatenated to their one-hot class if there is one.
 
     Args:
         classes: Number of classes; 0 for none.
@@ -27,7 +27,7 @@ class IdentityCritic(Network):
         self.scale = scale
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Points (N, d) of samples `x` (N, ...) and classes `y` (N,)."""
+        """Return vectors (N, d) of samples `x` (N, ...) and classes `y` (N,)."""
         points = x.flatten(1)
         return (
             points

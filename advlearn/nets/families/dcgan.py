@@ -1,4 +1,4 @@
-"""Convolutional generator and critic of square images, sized from the data."""
+"""DCGAN: convolutional generator and critic of square images, sized from the data."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,6 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.network import (
     EMBEDDING,
@@ -27,7 +28,7 @@ INIT_STD = 0.02
 
 @final
 class DCGANGenerator(Network):
-    """A linear layer to a small grid, then transposed convolutions that double it, and tanh.
+    """Generate images with a linear layer, transposed convolutions and tanh.
 
     The grid starts at the side of the image halved while it is even and above 7 (4 for 8, 16, 32
     and 64; 7 for 28), with twice as many channels for each doubling but the last.
@@ -105,7 +106,7 @@ class DCGANGenerator(Network):
 
 @final
 class DCGANCritic(Network):
-    """Convolutions that halve the image, then one linear layer; conditional by projection or concatenation; no norm.
+    """Score images with strided convolutions and a linear layer, without norm.
 
     For classes, score_f(x, y) = (w_f + v_f(y)) . h(x), where h is the last grid of features; or
     score_f(x, y) = w_f . h([x, p(y)]), where p(y) is a learned plane beside the image.
@@ -218,4 +219,16 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, INIT_STD)
 
 
-ARCHITECTURE = Architecture(DCGANGenerator, DCGANCritic, tuple(range(8, 65, 4)))
+ARCHITECTURE = Architecture(
+    DCGANGenerator,
+    DCGANCritic,
+    tuple(range(8, 65, 4)),
+    summary="Use transposed convolutions in the generator and strided convolutions in the critic.",
+    reference=Reference(
+        "Unsupervised Representation Learning with Deep "
+        "Convolutional Generative Adversarial Networks",
+        "Radford et al. 2016",
+        "section 3, figure 1",
+        "https://arxiv.org/abs/1511.06434",
+    ),
+)

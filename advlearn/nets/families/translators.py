@@ -1,4 +1,4 @@
-"""Generators from images to images in residual blocks: of the same size, or larger."""
+"""Residual image-to-image generators of CycleGAN and SRGAN."""
 
 from collections.abc import Sequence
 from typing import final
@@ -11,7 +11,7 @@ from advlearn.nets.network import Network, check_shape, positive, sizes
 
 @final
 class ResidualTranslator(Network):
-    """Two convolutions that halve the image, residual blocks, two that double it again.
+    """Translate images with two downsampling convolutions, residual blocks and two upsamplings.
 
     Args:
         shape: Shape (C, H, W) of the input, from 8 pixels a side.
@@ -83,7 +83,7 @@ class ResidualTranslator(Network):
 
 @final
 class SRGANGenerator(Network):
-    """Residual blocks on a small image, then convolutions and pixel shuffles that double it, on top of its enlargement.
+    """Upscale images with residual blocks and pixel shuffles, added to the bicubic enlargement.
 
     Args:
         shape: Shape (C, H, W) of the small image.
@@ -157,7 +157,7 @@ class SRGANGenerator(Network):
 
 
 def enlarged(images: Tensor, factor: int) -> Tensor:
-    """Images (N, C, H, W) with sides `factor` times as long, by bicubic interpolation.
+    """Enlarge images (N, C, H, W) by `factor` with bicubic interpolation.
 
     Example:
         >>> import torch
@@ -168,7 +168,7 @@ def enlarged(images: Tensor, factor: int) -> Tensor:
 
 
 class _TranslatorBlock(nn.Module):
-    """Two convolutions with reflected borders and instance norm, added to what came in."""
+    """Add two convolutions with reflection padding and instance norm to the input."""
 
     def __init__(self, base_channels: int) -> None:
         super().__init__()
@@ -181,12 +181,12 @@ class _TranslatorBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
+        """Map feature maps to the same shape."""
         return x + self.layers(x)
 
 
 class _ShuffleBlock(nn.Module):
-    """Two convolutions without norm, added to what came in."""
+    """Add two convolutions without norm to the input."""
 
     def __init__(self, base_channels: int) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class _ShuffleBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
+        """Map feature maps to the same shape."""
         return x + self.layers(x)
 
 

@@ -1,4 +1,4 @@
-"""A critic of several images of one scene: they lie on one another as channels."""
+"""Critic of several images, which are concatenated along the channels."""
 
 from typing import final
 
@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 @final
 class ChannelConcatCritic(nn.Module):
-    """Put the images of a sample on one another, channel by channel, and score the whole.
+    """Concatenate the images of a sample along the channels and score the result.
 
     Args:
         net: Module that scores images (N, sum of C, H, W).
@@ -26,7 +26,7 @@ class ChannelConcatCritic(nn.Module):
         self.net = net
 
     def forward(self, *images: Tensor) -> Tensor:
-        """Score images (N, C, H, W) of any channels each; smaller ones are enlarged to the last one's size."""
+        """Score images (N, C, H, W); smaller images are resized to the size of the last one."""
         size = images[-1].shape[2:]
         fitted = [
             x if x.shape[2:] == size else interpolate(x, size=size, mode="nearest") for x in images

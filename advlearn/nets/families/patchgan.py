@@ -1,4 +1,4 @@
-"""PatchGAN: a critic that judges each patch of an image by itself."""
+"""PatchGAN: a critic that scores each patch of an image separately."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,12 +13,12 @@ KERNEL = 4
 """Side of every convolution."""
 
 WIDEST = 8
-"""Channels grow to this many times those of the first layer."""
+"""Maximum number of channels, as a multiple of those of the first layer."""
 
 
 @final
 class PatchGANCritic(Network):
-    r"""Convolutions from an image to a grid of scores, each of which sees one square patch.
+    r"""Map an image to a grid of scores, one per square patch, by convolutions.
 
     .. math:: \text{side of a patch} = 9 \cdot 2^h - 2, \qquad \text{side of the grid} = \lfloor side / 2^h \rfloor - 2
 
@@ -97,11 +97,11 @@ class PatchGANCritic(Network):
 
     @property
     def patch(self) -> int:
-        """Side of the patch that one score sees, in pixels."""
+        """Return the side of the patch that one score depends on, in pixels."""
         return 9 * 2**self.halvings - 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score images (N, C, H, W): one logit a patch (N, patches); with `out_features`, (N,) or (N, out_features)."""
+        """Score images (N, C, H, W): (N, patches), or (N, out_features) if set."""
         check_shape("x", x, self.shape)
         h = self.layers(x)
         if self.out_features is None:

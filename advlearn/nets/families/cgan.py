@@ -1,16 +1,17 @@
-"""CGAN on images: what a sample is conditional on stands beside the input of both networks."""
+"""Conditional GAN: the condition is concatenated to the input of both networks."""
 
 from collections.abc import Sequence
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import ARCHITECTURE as DCGAN
-from advlearn.nets.dcgan import DCGANCritic
+from advlearn.nets.families.dcgan import ARCHITECTURE as DCGAN
+from advlearn.nets.families.dcgan import DCGANCritic
 
 
 def critic(
     shape: Sequence[int], out_features: int = 1, *, base_channels: int = 64, classes: int = 0
 ) -> DCGANCritic:
-    """`DCGANCritic` that sees the class as a plane beside the image.
+    """Return a `DCGANCritic` that concatenates a plane of the class to the image.
 
     Args:
         shape: Shape (C, H, W) of an image, as for `DCGANCritic`.
@@ -36,4 +37,15 @@ def critic(
     return DCGANCritic(shape, out_features, base_channels, classes, conditioning="concat")
 
 
-ARCHITECTURE = Architecture(DCGAN.generator, critic, DCGAN.sides)
+ARCHITECTURE = Architecture(
+    DCGAN.generator,
+    critic,
+    DCGAN.sides,
+    summary="Concatenate the class to the input of DCGAN's generator and critic.",
+    reference=Reference(
+        "Conditional Generative Adversarial Nets",
+        "Mirza and Osindero 2014",
+        "section 3.2, figure 1",
+        "https://arxiv.org/abs/1411.1784",
+    ),
+)

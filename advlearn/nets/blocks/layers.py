@@ -13,7 +13,7 @@ from advlearn.nets.network import check_shape, positive
 
 @final
 class MinibatchDiscrimination(nn.Module):
-    r"""Put beside each sample how close it is to the others of its batch, so that a critic sees a collapse.
+    r"""Append each sample's similarity to the rest of its batch, so that a critic detects collapse.
 
     .. math:: o(x_i)_b = \sum_{j \ne i} \exp(-\|M_{i,b} - M_{j,b}\|_1), \qquad M_i = x_i T
 
@@ -53,7 +53,7 @@ class MinibatchDiscrimination(nn.Module):
 
 @final
 class VirtualBatchNorm(nn.Module):
-    r"""Batch norm by a reference batch and the sample itself, so that no sample depends on its neighbours.
+    r"""Normalise with a reference batch and the sample itself, independent of the other samples.
 
     .. math:: \mu_i = \frac{n\,\mu_{ref} + x_i}{n + 1}, \qquad q_i = \frac{n\,q_{ref} + x_i^2}{n + 1}, \qquad
         y_i = \gamma\,\frac{x_i - \mu_i}{\sqrt{q_i - \mu_i^2 + \epsilon}} + \beta
@@ -108,7 +108,7 @@ class VirtualBatchNorm(nn.Module):
 
 @final
 class ReferenceBatch(nn.Module):
-    """A network with `VirtualBatchNorm` layers, and the reference batch that goes in with every batch.
+    """Wrap a network with `VirtualBatchNorm` layers and prepend the reference batch to its input.
 
     Args:
         net: The network.
@@ -128,13 +128,13 @@ class ReferenceBatch(nn.Module):
         self.register_buffer("reference", reference.clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs of the network for `x` (N, ...) alone."""
+        """Return the network's outputs for `x` (N, ...) without those of the reference batch."""
         return self.net(torch.cat([self.reference, x]))[len(self.reference) :]
 
 
 @final
 class GaussianNoise(nn.Module):
-    """Add noise while training.
+    """Add Gaussian noise during training.
 
     Args:
         sigma: Standard deviation.
@@ -153,5 +153,5 @@ class GaussianNoise(nn.Module):
         self.sigma = sigma
 
     def forward(self, x: Tensor) -> Tensor:
-        """Samples of any shape; same shape."""
+        """Add noise to samples of any shape; same shape."""
         return x + self.sigma * torch.randn_like(x) if self.training and self.sigma else x

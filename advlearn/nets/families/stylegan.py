@@ -1,4 +1,4 @@
-"""A generator whose latent sets the style of each layer, with noise of its own at every pixel."""
+"""StyleGAN: a generator with a style for each layer and noise for each pixel."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import instance_norm, leaky_relu
 
 from advlearn.core import distributed
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import plan
-from advlearn.nets.equalized_lr import PixelNorm, equalized_lr
+from advlearn.nets.blocks.equalized_lr import PixelNorm, equalized_lr
+from advlearn.nets.families.dcgan import plan
+from advlearn.nets.families.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -22,18 +24,17 @@ from advlearn.nets.network import (
     positive,
     sizes,
 )
-from advlearn.nets.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 
 MAPPING_RATE = 0.01
-"""The mapping network's share of the learning rate (Karras et al. 2019, appendix C)."""
+"""Learning rate of the mapping network, relative to the others (Karras et al. 2019, appendix C)."""
 
 MEAN_DECAY = 0.995
-"""How slowly the running mean of w forgets."""
+"""Decay of the running mean of w."""
 
 
 @final
 class AdaIN(nn.Module):
-    r"""Give each channel of a grid the spread and the mean that a style asks for.
+    r"""Normalise each channel and set its scale and mean from a style (AdaIN).
 
     .. math:: AdaIN(x_c, w) = (1 + a_c(w))\,\frac{x_c - \mu(x_c)}{\sigma(x_c)} + b_c(w)
 
@@ -55,14 +56,14 @@ class AdaIN(nn.Module):
         self.affine = equalized_lr(nn.Linear(style, 2 * channels), gain=1.0)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Grids (N, C, H, W) and styles (N, style) to grids of the same shape."""
+        """Map feature maps (N, C, H, W) and styles (N, style) to feature maps of the same shape."""
         scale, shift = self.affine(w)[:, :, None, None].chunk(2, 1)
         return instance_norm(x) * (1 + scale) + shift
 
 
 @final
 class PixelNoise(nn.Module):
-    """Add noise, one number for each place, with a learned strength for each channel that begins at zero.
+    """Add noise per position, with a learned strength per channel that starts at zero.
 
     Args:
         channels: Channels of the grid.
@@ -79,13 +80,13 @@ class PixelNoise(nn.Module):
         self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Grids (N, C, H, W); same shape."""
+        """Add noise to feature maps (N, C, H, W); same shape."""
         return x + self.strength * distributed.randn(len(x), 1, *x.shape[2:], like=x)
 
 
 @final
 class StyleLayer(nn.Module):
-    """Convolution, noise, rectifier, style; the first layer of all has no convolution, the next resolution's enlarges.
+    """Apply a convolution (or the constant input), noise, a rectifier and a style.
 
     Args:
         source: The convolution and what comes before it.
@@ -105,13 +106,13 @@ class StyleLayer(nn.Module):
         self.style = AdaIN(channels, style)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Grids (N, C, H, W) and styles (N, style) to grids."""
+        """Map feature maps (N, C, H, W) and styles (N, style) to feature maps."""
         return self.style(leaky_relu(self.noise(self.source(x)) + self.bias, SLOPE), w)
 
 
 @final
 class StyleGANGenerator(Network):
-    r"""A mapping network from z to a style w, and a synthesis network from a constant, styled by w at every layer.
+    r"""Generate images with a mapping network from z to w and a synthesis network styled by w.
 
     .. math:: w = f(z), \qquad x = g(w_1, \dots, w_L), \qquad w_l = w \ \text{or, mixed,}\ w_l = w'\ \text{for}\ l > k
 
@@ -121,7 +122,7 @@ class StyleGANGenerator(Network):
 
     Args:
         latent: Size of the latent vector z.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
         base_channels: Channels at half the full resolution; doubled with each halving, half as many
             at the full one.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
@@ -205,7 +206,7 @@ class StyleGANGenerator(Network):
 
     @torch.no_grad()
     def _follow(self, w: Tensor, y: Tensor | None) -> None:
-        """Move the running mean of w, of each class that has samples here."""
+        """Update the running mean of w, for each class that occurs in the batch."""
         # A vector is of no one class: all classes follow the mean of all samples then.
         own = (
             w.new_ones(len(w), 1)
@@ -217,12 +218,12 @@ class StyleGANGenerator(Network):
         self.mean_w.lerp_(means.to(self.mean_w), (1 - MEAN_DECAY) * (counts > 0).to(self.mean_w))
 
     def styles(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The mapping network: styles w (N, style) of latents (N, latent)."""
+        """Map latents (N, latent) to styles w (N, style)."""
         check_shape("z", z, (self.latent,))
         return self.mapping(join(z, y, self.embedding))
 
     def synthesise(self, w: Tensor) -> Tensor:
-        """The synthesis network: images from styles (N, style), or (N, layers, style), one for each layer."""
+        """Generate images from styles (N, style) or, one per layer, (N, layers, style)."""
         each = w[:, None].expand(-1, len(self.layers), -1) if w.ndim == 2 else w
         x = self.constant.expand(len(w), -1, -1, -1)
         for layer, of_layer in zip(self.layers, each.unbind(1), strict=True):
@@ -230,7 +231,7 @@ class StyleGANGenerator(Network):
         return self.output(self.image(x))
 
     def truncated(self, z: Tensor, y: Tensor | None = None, psi: float = 0.7) -> Tensor:
-        r"""Images with styles drawn towards their mean, that of their class, which trades variety for likeness.
+        r"""Generate images with styles truncated towards their (class) mean.
 
         .. math:: w' = \bar w_y + \psi\,(w - \bar w_y)
 
@@ -248,7 +249,7 @@ class StyleGANGenerator(Network):
     def mixed(
         self, coarse: Tensor, fine: Tensor, crossover: int, y: Tensor | None = None
     ) -> Tensor:
-        """Images with the style of one latent in the first layers and of another in the rest.
+        """Generate images with one latent's style in the first layers and another's in the rest.
 
         Args:
             coarse: Latents (N, latent) of the first `crossover` layers; each resolution has two.
@@ -272,13 +273,13 @@ class StyleGANGenerator(Network):
 
 
 def _crossed(first: Tensor, second: Tensor, crossover: Tensor, layers: int) -> Tensor:
-    """Styles (N, layers, style): the first one's in the layers before each sample's crossover (N,)."""
+    """Return styles (N, layers, style): `first` before the crossover (N,), then `second`."""
     before = torch.arange(layers, device=crossover.device) < crossover[:, None]
     return torch.where(before[:, :, None], first[:, None], second[:, None])
 
 
 def _sources(channels: list[int]) -> list[tuple[nn.Module, int]]:
-    """What stands before each layer's noise, and its channels: two layers a resolution, the first from the constant."""
+    """Return the modules before each layer's noise and their channels, two per resolution."""
     found: list[tuple[nn.Module, int]] = [
         (nn.Identity(), channels[0]),
         (_convolution(channels[0], channels[0]), channels[0]),
@@ -296,4 +297,15 @@ def _convolution(before: int, after: int) -> nn.Conv2d:
     return equalized_lr(nn.Conv2d(before, after, 3, padding=1, bias=False))
 
 
-ARCHITECTURE = Architecture(StyleGANGenerator, ProGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    StyleGANGenerator,
+    ProGANCritic,
+    SIDES,
+    summary="Map the latent to a style that modulates every layer and add noise per pixel.",
+    reference=Reference(
+        "A Style-Based Generator Architecture for Generative Adversarial Networks",
+        "Karras et al. 2019",
+        "figure 1b, eq. 1",
+        "https://arxiv.org/abs/1812.04948",
+    ),
+)

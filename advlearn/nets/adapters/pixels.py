@@ -1,4 +1,4 @@
-"""A critic of vectors some of whose parts are the pixels of images."""
+"""Critic of vectors that contain the pixels of images."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ CHANNELS, SMALLEST = (16, 32, 64, 64), 4
 
 @final
 class PixelCritic(Network):
-    """Convolutions for each image in a vector, then a perceptron for what they see and the rest. It has no norm.
+    """Apply convolutions to each image in a vector, then a perceptron to all features; no norm.
 
     Images of one shape share their convolutions, as the two of a state and the next one do.
 

@@ -1,4 +1,4 @@
-"""A generator of textures of any size: its latent is a grid of noise, and every place of it is like every other."""
+"""PSGAN: a generator of textures of any size from a grid of noise."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import plan
+from advlearn.nets.families.dcgan import plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -26,12 +27,12 @@ from advlearn.nets.network import (
 SIDES = (8, 16, 28, 32, 64)
 
 MARGIN = 1
-"""Cells of the grid beyond each edge of the image; see `PSGANGenerator`."""
+"""Number of cells of the grid beyond each edge of the image; see `PSGANGenerator`."""
 
 
 @final
 class PSGANGenerator(Network):
-    r"""Transposed convolutions of a grid that holds a texture's latent, noise of its own at each place, and waves.
+    r"""Generate textures from a grid of global latents, local noise and periodic waves.
 
     .. math:: Z_{ij} = \big(z,\ u_{ij},\ \sin(k_1(z)\,i + k_2(z)\,j + \phi)\big), \qquad
         u_{ij} \sim U[-1, 1], \quad \phi \sim U[0, 2\pi)
@@ -43,7 +44,7 @@ class PSGANGenerator(Network):
 
     Args:
         latent: Size of z.
-        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.dcgan.plan` takes
+        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.families.dcgan.plan` takes
             them.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
@@ -111,7 +112,7 @@ class PSGANGenerator(Network):
     def texture(
         self, z: Tensor, height: int, base_channels: int, y: Tensor | None = None
     ) -> Tensor:
-        """Draw textures of any size.
+        """Generate textures of any size.
 
         Args:
             z: Latents (N, latent).
@@ -130,7 +131,7 @@ class PSGANGenerator(Network):
         return self.paint(self.grid(join(z, y, self.embedding), rows, columns))
 
     def grid(self, which: Tensor, rows: int, columns: int) -> Tensor:
-        """The grid Z (N, D, rows, columns) of latents with their classes, noise and phases drawn anew."""
+        """Return the grid Z (N, D, rows, columns) of latents, classes, new noise and new phases."""
         n = len(which)
         noise = 2 * distributed.rand(n, self.local, rows, columns, like=which) - 1
         phase = 2 * math.pi * distributed.rand(n, self.waves, 1, 1, like=which)
@@ -141,14 +142,14 @@ class PSGANGenerator(Network):
         return torch.cat([which[:, :, None, None].expand(-1, -1, rows, columns), noise, waves], 1)
 
     def paint(self, grid: Tensor) -> Tensor:
-        """Images of a grid (N, D, rows, columns), without the cells of its edge."""
+        """Return images of a grid (N, D, rows, columns) without the cells of its margin."""
         edge = MARGIN * self.cell
         return self.output(self.layers(grid)[:, :, edge:-edge, edge:-edge] + self.bias)
 
 
 @final
 class PSGANCritic(Network):
-    """Convolutions that halve the image, and a score for each place of the last grid; conditional by projection.
+    """Score each position of a downsampled image; conditional by projection.
 
     Each score sees a patch, 3 * 2^k - 2 pixels a side after k halvings, and no more of the image:
     textures have nothing else to judge. An objective takes the mean over all of them.
@@ -194,7 +195,7 @@ class PSGANCritic(Network):
             nn.init.normal_(self.embedding.weight, std=channels[-1] ** -0.5)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score images (N, C, H, W): (N, places) for one score a place, else (N, out_features)."""
+        """Score images (N, C, H, W): (N, positions) for one score each, else (N, out_features)."""
         check_shape("x", x, self.shape)
         grid = self.layers(x)
         score = self.head(grid)
@@ -206,4 +207,15 @@ class PSGANCritic(Network):
         return squeeze_score(score.flatten(1) if self.out_features == 1 else score.mean((2, 3)))
 
 
-ARCHITECTURE = Architecture(PSGANGenerator, PSGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    PSGANGenerator,
+    PSGANCritic,
+    SIDES,
+    summary="Generate textures of any size from a grid of local, global and periodic noise.",
+    reference=Reference(
+        "Learning Texture Manifolds with the Periodic Spatial GAN",
+        "Bergmann et al. 2017",
+        "section 3, eq. 5",
+        "https://arxiv.org/abs/1705.06480",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Residual blocks that double or halve a grid, and the two trunks that SNGAN, SAGAN and BigGAN have in common."""
+"""Residual blocks that double or halve a feature map, and the trunks of SNGAN, SAGAN and BigGAN."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 from torch.nn.utils import parametrizations
 
-from advlearn.nets.attention import SelfAttention
-from advlearn.nets.conditional import ConditionalBatchNorm
+from advlearn.nets.blocks.attention import SelfAttention
+from advlearn.nets.blocks.conditional import ConditionalBatchNorm
 from advlearn.nets.network import check_shape, positive
 
 SIDES = (16, 28, 32, 64, 128)
-"""SamplePair of the square images that the trunks are built for."""
+"""Sides of the square images that the trunks are built for."""
 
 
 @final
 class UpBlock(nn.Module):
-    r"""Residual block of a generator that doubles the sides of a grid.
+    r"""Double the sides of a feature map with a generator's residual block.
 
     .. math:: y = up(W_s x) + W_2 \rho(N_2(W_1\, up(\rho(N_1(x, c))), c))
 
@@ -53,7 +53,7 @@ class UpBlock(nn.Module):
         self.shortcut = _shortcut(before, after, bias=False)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Map grids (N, before, H, W), and vectors (N, condition) if conditional, to (N, after, 2H, 2W)."""
+        """Map (N, before, H, W), and vectors (N, condition) if any, to (N, after, 2H, 2W)."""
         branch = self.conv1(_doubled(relu(self.norm1(x, c))))
         # The 1 x 1 convolution commutes with the doubling and is four times cheaper before it.
         return _doubled(self.shortcut(x)) + self.conv2(relu(self.norm2(branch, c)))
@@ -61,7 +61,7 @@ class UpBlock(nn.Module):
 
 @final
 class DownBlock(nn.Module):
-    r"""Residual block of a critic, without norms.
+    r"""Apply a critic's residual block, without norms.
 
     .. math:: y = W_s\, down(x) + down(W_2 \rho(W_1 \rho(x)))
 
@@ -91,13 +91,13 @@ class DownBlock(nn.Module):
         self.down = nn.AvgPool2d(2) if halves else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map grids (N, before, H, W) to (N, after, H/2, W/2), or of the same sides."""
+        """Map (N, before, H, W) to (N, after, H/2, W/2), or to the same sides."""
         return self.shortcut(self.down(x)) + self.down(self.conv2(relu(self.conv1(self.enter(x)))))
 
 
 @final
 class UpTrunk(nn.Module):
-    """From a vector to an image: a linear layer to a small grid, `UpBlock`s, a norm, ReLU, a convolution, tanh.
+    """Map a vector to an image: a linear layer, `UpBlock`s, a norm, ReLU, a convolution, tanh.
 
     Args:
         latent: Size of the vector.
@@ -140,7 +140,7 @@ class UpTrunk(nn.Module):
         nn.init.zeros_(self.project.bias)
 
     def forward(self, z: Tensor, conditions: Sequence[Tensor | None]) -> Tensor:
-        """Map vectors (N, latent) and one condition (N, its size) or None for each block to images (N, C, H, W)."""
+        """Map vectors (N, latent) and one condition per block (or None) to images (N, C, H, W)."""
         x = self.project(z).unflatten(1, self.grid)
         for block, c in zip(self.blocks, conditions, strict=True):
             x = block(x, c)
@@ -151,7 +151,7 @@ class UpTrunk(nn.Module):
 
 @final
 class DownTrunk(nn.Module):
-    """From an image to a vector: `DownBlock`s, ReLU, the sum over all places.
+    """Map an image to a vector: `DownBlock`s, ReLU, the sum over all positions.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, one of `SIDES`.
@@ -189,7 +189,7 @@ class DownTrunk(nn.Module):
 
 
 def grids(shape: tuple[int, ...]) -> list[int]:
-    """SamplePair of the grids from the smallest to the image's.
+    """Return the sides of the feature maps from the smallest to the image.
 
     Example:
         >>> grids((1, 28, 28)), grids((3, 32, 32))
@@ -206,7 +206,7 @@ def grids(shape: tuple[int, ...]) -> list[int]:
 
 
 def attended(shape: tuple[int, ...], largest: int) -> int:
-    """Return the side of the grid with attention: half the image's, at most `largest`.
+    """Return the side of the feature map with attention: half the image's, at most `largest`.
 
     Example:
         >>> attended((3, 32, 32), 32), attended((3, 128, 128), 64)
@@ -216,7 +216,7 @@ def attended(shape: tuple[int, ...], largest: int) -> int:
 
 
 def up_channels(shape: tuple[int, ...], base_channels: int) -> list[int]:
-    """Channels of a generator's grids: one width up to 32 pixels, else that at the image and doubled before.
+    """Return the channels of a generator's feature maps, from the smallest to the image.
 
     Example:
         >>> up_channels((3, 32, 32), 256), up_channels((3, 128, 128), 64)
@@ -230,7 +230,7 @@ def up_channels(shape: tuple[int, ...], base_channels: int) -> list[int]:
 
 
 def down_channels(shape: tuple[int, ...], base_channels: int) -> list[tuple[int, int, bool]]:
-    """Channels before and after each block of a critic, and whether it halves the grid.
+    """Return the channels before and after each block of a critic, and whether it downsamples.
 
     Up to 32 pixels two blocks that halve and two that do not, all of one width; else a width that
     is doubled with each halving, and one block more.
@@ -251,7 +251,7 @@ def down_channels(shape: tuple[int, ...], base_channels: int) -> list[tuple[int,
 
 
 def normalise(generator: nn.Module) -> None:
-    """Put spectral normalisation on each convolution and linear layer, but for the maps inside conditional norms.
+    """Apply spectral norm to all convolutions and linear layers outside conditional norms.
 
     Those start at zero, which has no direction.
     """

@@ -1,4 +1,4 @@
-"""A critic that sees several samples at once, so that it sees a lack of variety: PacGAN."""
+"""PacGAN: a critic that scores several samples jointly, so that it detects mode collapse."""
 
 from typing import ClassVar, final
 
@@ -9,7 +9,7 @@ from advlearn.nets.network import positive
 
 @final
 class PacCritic(nn.Module):
-    r"""Score samples in packs of m, laid one behind the other along their first axis; a pack's score is each one's.
+    r"""Score packs of m samples, concatenated along their first axis; all m get the pack's score.
 
     .. math:: s(x_1) = \dots = s(x_m) = net([x_1, \dots, x_m])
 
@@ -41,7 +41,7 @@ class PacCritic(nn.Module):
         self.pack = pack
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score samples (N, C, ...): as the network scores packs, one row a sample."""
+        """Score samples (N, C, ...): one row per sample, equal within a pack."""
         if len(x) % self.pack:
             raise ValueError(f"x: expected a multiple of {self.pack} samples, a pack, got {len(x)}")
         return self.net(x.unflatten(0, (-1, self.pack)).flatten(1, 2)).repeat_interleave(

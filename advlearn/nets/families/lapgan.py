@@ -1,4 +1,4 @@
-"""Generator and critic of one level of a Laplacian pyramid: what an enlarged image lacks."""
+"""LAPGAN: generator and critic of one level of a Laplacian pyramid."""
 
 from collections.abc import Sequence
 from typing import final
@@ -19,7 +19,7 @@ from advlearn.nets.network import (
 
 @final
 class LAPGANGenerator(Network):
-    r"""Three convolutions from an enlarged image, with a plane of noise beside it, to the detail that it lacks.
+    r"""Generate the residual of an upsampled image from that image and a plane of noise.
 
     .. math:: \tilde h_k = G_k(z_k, l_k), \qquad l_k = u(I_{k+1})
 
@@ -63,7 +63,7 @@ class LAPGANGenerator(Network):
         )
 
     def forward(self, z: Tensor, coarse: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map noise (N, 1, H, W), enlarged images (N, C, H, W), and classes (N,) if conditional, to residuals."""
+        """Map noise (N, 1, H, W), images (N, C, H, W) and classes, if any, to residuals."""
         check_shape("z", z, (1, *self.shape[1:]))
         check_shape("coarse", coarse, self.shape)
         return self.layers(torch.cat([coarse, z, *plane(y, self.planes, coarse)], 1))
@@ -71,7 +71,7 @@ class LAPGANGenerator(Network):
 
 @final
 class LAPGANCritic(Network):
-    r"""Two convolutions and a linear layer on the sum of an enlarged image and its residual, real or made.
+    r"""Score the sum of an upsampled image and its real or generated residual.
 
     .. math:: score = D_k(h_k + l_k)
 
@@ -118,7 +118,7 @@ class LAPGANCritic(Network):
         )
 
     def forward(self, residual: Tensor, coarse: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score residuals and enlarged images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        """Score residuals and upsampled images (N, C, H, W): (N,) or (N, out_features)."""
         check_shape("residual", residual, self.shape)
         check_shape("coarse", coarse, self.shape)
         return squeeze_score(

@@ -1,22 +1,23 @@
-"""SAGAN: SNGAN's networks with self-attention in the middle, and spectral normalisation of the generator too."""
+"""SAGAN: SNGAN's networks with self-attention and spectral norm in the generator."""
 
 from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 
 LARGEST = 32
-"""The largest grid with attention (Zhang et al. 2019, table 1: the best of those tried)."""
+"""Largest feature map with attention (Zhang et al. 2019, table 1, the best one there)."""
 
 
 @final
 class SAGANGenerator(Network):
-    """`SNGANGenerator` with `SelfAttention` at half the image's side, at most 32, and spectral normalisation.
+    """Generate images as `SNGANGenerator` does, with self-attention and spectral norm.
 
     Args:
         latent: Size of the latent vector.
@@ -79,7 +80,7 @@ class SAGANGenerator(Network):
 
 @final
 class SAGANCritic(Network):
-    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 32.
+    """Score images with a `SNGANCritic` with self-attention.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
@@ -120,4 +121,15 @@ class SAGANCritic(Network):
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 
 
-ARCHITECTURE = Architecture(SAGANGenerator, SAGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    SAGANGenerator,
+    SAGANCritic,
+    SIDES,
+    summary="Add self-attention and a spectrally normalised generator to SNGAN.",
+    reference=Reference(
+        "Self-Attention Generative Adversarial Networks",
+        "Zhang et al. 2019",
+        "sections 3 and 4",
+        "https://arxiv.org/abs/1805.08318",
+    ),
+)

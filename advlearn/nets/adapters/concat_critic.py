@@ -1,4 +1,4 @@
-"""Critics of several things at once: parts side by side, or multiplied."""
+"""Critics of several inputs, which are concatenated or multiplied."""
 
 from collections.abc import Sequence
 from typing import final
@@ -11,7 +11,7 @@ from advlearn.nets.network import one_hot
 
 @final
 class ConcatCritic(nn.Module):
-    """Put all parts of a sample side by side, classes and groups as one-hot vectors, and score the whole.
+    """Concatenate all parts of a sample and score the result; integers become one-hot vectors.
 
     Args:
         net: Module that scores vectors.

@@ -1,4 +1,4 @@
-"""Layers of "Progressive Growing of GANs": weights scaled as they are used, pixel norm, the deviation of a batch."""
+"""Layers of progressive growing: equalized learning rate, pixel norm, minibatch deviation."""
 
 from typing import ClassVar, TypeVar, final
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 GAIN = 2**0.5
-"""Gain of a layer that a rectifier follows (He et al. 2015)."""
+"""Gain of a layer before a rectifier (He et al. 2015)."""
 
 EPS = 1e-8
 
@@ -16,7 +16,7 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 @final
 class EqualizedScale(nn.Module):
-    r"""A parametrisation: the weights that a layer uses are its stored ones times a constant.
+    r"""Multiply the stored weights of a layer by a constant when they are used.
 
     Args:
         scale: The constant.
@@ -31,12 +31,12 @@ class EqualizedScale(nn.Module):
         self.scale = scale
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Weights as they are used."""
+        """Return the scaled weights."""
         return weight * self.scale
 
 
 def equalized_lr(layer: Layer, gain: float = GAIN, rate: float = 1.0) -> Layer:
-    r"""Store a layer's weights at one scale, whatever its size, so that all layers learn at one speed.
+    r"""Equalize a layer's learning rate: store unit-variance weights and scale them when used.
 
     .. math:: \hat w = \frac{g\,\eta}{\sqrt{n}}\,w, \qquad w_0 \sim N(0, \eta^{-2}), \qquad b_0 = 0
 
@@ -75,7 +75,7 @@ def equalized_lr(layer: Layer, gain: float = GAIN, rate: float = 1.0) -> Layer:
 
 @final
 class PixelNorm(nn.Module):
-    r"""Scale the features at each place to a mean square of one.
+    r"""Scale the features of each position to a mean square of one.
 
     .. math:: b_{xy} = a_{xy} \Big/ \sqrt{\tfrac{1}{C} \sum_c (a^c_{xy})^2 + \epsilon}
 
@@ -87,13 +87,13 @@ class PixelNorm(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Vectors (N, C) or grids (N, C, H, W); same shape."""
+        """Normalise vectors (N, C) or feature maps (N, C, H, W); same shape."""
         return x * (x.square().mean(1, keepdim=True) + EPS).rsqrt()
 
 
 @final
 class MinibatchDeviation(nn.Module):
-    r"""Put beside each grid one number: how much the samples of its batch differ, so that a critic sees a collapse.
+    r"""Append the batch's standard deviation as a channel, so that a critic detects collapse.
 
     .. math:: s = \tfrac{1}{CHW} \sum_{c,x,y} \sqrt{Var_i[x_i^{cxy}] + \epsilon}
 
@@ -111,6 +111,6 @@ class MinibatchDeviation(nn.Module):
     mixes_samples: ClassVar[bool] = True
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map grids (N, C, H, W) to (N, C + 1, H, W)."""
+        """Map feature maps (N, C, H, W) to (N, C + 1, H, W)."""
         deviation = (x.var(0, correction=0) + EPS).sqrt().mean()
         return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)

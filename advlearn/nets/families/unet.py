@@ -1,4 +1,4 @@
-"""U-Net: from an image to an image of the same size, with a shortcut at every resolution."""
+"""U-Net: an image-to-image generator with skip connections at every resolution."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,15 +11,15 @@ from advlearn.core import distributed
 from advlearn.nets.network import Network, check_shape, positive, sizes
 
 WIDEST = 8
-"""Channels grow to this many times those of the first layer."""
+"""Maximum number of channels, as a multiple of those of the first layer."""
 
 DROPPED = 2
-"""Layers after the innermost one that drop out."""
+"""Number of layers after the innermost one that use dropout."""
 
 
 @final
 class UNetGenerator(Network):
-    """Convolutions that halve the image down to 2 or 3 pixels, and back up, beside what each resolution was before.
+    """Translate images by an encoder and a decoder with skip connections.
 
     Channels double with each halving up to 8 * width. The last layer sees the input itself beside
     the features.
@@ -108,7 +108,7 @@ class UNetGenerator(Network):
 
 @final
 class JointDropout(nn.Module):
-    """Dropout whose draws are those of the joined batch, so that several processes equal one.
+    """Apply dropout with the random numbers of the joint batch, the same for any process count.
 
     Args:
         p: Share of the features that are dropped in training; the others grow by 1 / (1 - p).
@@ -123,7 +123,7 @@ class JointDropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Samples of any shape; same shape."""
+        """Drop values of samples of any shape; same shape."""
         if not self.training or not self.p:
             return x
         return x * (distributed.rand(*x.shape, like=x) >= self.p) / (1 - self.p)

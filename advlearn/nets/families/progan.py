@@ -1,4 +1,4 @@
-"""Progressive growing: generator and critic that begin with small images and take up one resolution after another."""
+"""ProGAN: a generator and a critic that grow from low to high resolution."""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import plan
-from advlearn.nets.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
+from advlearn.nets.blocks.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
+from advlearn.nets.families.dcgan import plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -25,13 +26,13 @@ from advlearn.nets.network import (
 )
 
 SLOPE = 0.2
-"""Slope of the rectifiers below zero."""
+"""Slope of the leaky ReLUs."""
 SIDES = (8, 16, 28, 32, 64)
 
 
 @final
 class Growth(nn.Module):
-    """How far a network has grown: the resolution it works at, and how much of the newest one shows.
+    """State of growth: the current resolution and how far the newest one is faded in.
 
     A level counts doublings of the smallest grid; the part beyond a whole number is the share of
     the next resolution that shows already. A network picks its layers by the level, a number of
@@ -63,7 +64,7 @@ class Growth(nn.Module):
         self.grow(doublings)
 
     def grow(self, level: float) -> None:
-        """Go to a level from 0 to `doublings`."""
+        """Set the level, from 0 to `doublings`."""
         if not 0 <= level <= self.doublings:
             raise ValueError(f"level: expected a number from 0 to {self.doublings}, got {level!r}")
         self.level = float(level)
@@ -72,17 +73,17 @@ class Growth(nn.Module):
         self.alpha.fill_(level - self.newest + 1)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The level, so that weights are loaded at the resolution they were saved at."""
+        """Return the level, so that weights are loaded at the resolution they were saved at."""
         return {"level": self.level}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_extra_state` gave."""
+        """Restore the state that `get_extra_state` returned."""
         self.grow(state["level"])
 
 
 @final
 class ProGANGenerator(Network):
-    r"""Two convolutions at each resolution, pixel norm after each, equalised learning rates; grown to the full image.
+    r"""Generate images with two convolutions and pixel norms per resolution, equalized.
 
     .. math:: x = (1 - \alpha)\,up(image_{k-1}(h_{k-1})) + \alpha\,image_k(h_k), \qquad h_k = block_k(h_{k-1})
 
@@ -92,7 +93,7 @@ class ProGANGenerator(Network):
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
         base_channels: Channels at half the full resolution; doubled with each halving, half as many
             at the full one.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
@@ -156,11 +157,11 @@ class ProGANGenerator(Network):
 
     @property
     def doublings(self) -> int:
-        """The level of the grown network."""
+        """Return the level of the network."""
         return self.growth.doublings
 
     def grow(self, level: float) -> None:
-        """Go to a level from 0, the smallest image, to `doublings`, the full one; see `Growth`."""
+        """Set the level, from 0 (smallest image) to `doublings` (full image); see `Growth`."""
         self.growth.grow(level)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -180,7 +181,7 @@ class ProGANGenerator(Network):
 
 @final
 class ProGANCritic(Network):
-    r"""The generator's mirror image, with the deviation of its batch beside the last grid; conditional by projection.
+    r"""Score images with the mirrored generator and the minibatch deviation.
 
     .. math:: h_{k-1} = (1 - \alpha)\,features_{k-1}(half(x)) + \alpha\,block_k(features_k(x))
 
@@ -242,11 +243,11 @@ class ProGANCritic(Network):
 
     @property
     def doublings(self) -> int:
-        """The level of the grown network."""
+        """Return the level of the network."""
         return self.growth.doublings
 
     def grow(self, level: float) -> None:
-        """Go to a level from 0, the smallest image, to `doublings`, the full one; see `Growth`."""
+        """Set the level, from 0 (smallest image) to `doublings` (full image); see `Growth`."""
         self.growth.grow(level)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -264,7 +265,7 @@ class ProGANCritic(Network):
 
 
 def channels_by_level(base_channels: int, doublings: int) -> list[int]:
-    """Channels from the smallest grid to the full image: `base_channels` at half of it, doubled with each halving.
+    """Return the channels of each level: `base_channels` at half the image, doubled below.
 
     Example:
         >>> channels_by_level(16, 3)
@@ -293,4 +294,15 @@ def _halved(x: Tensor, halvings: int) -> Tensor:
     return avg_pool2d(x, 2**halvings) if halvings else x
 
 
-ARCHITECTURE = Architecture(ProGANGenerator, ProGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    ProGANGenerator,
+    ProGANCritic,
+    SIDES,
+    summary="Train at a low resolution first and fade in higher resolutions.",
+    reference=Reference(
+        "Progressive Growing of GANs for Improved Quality, Stability, and Variation",
+        "Karras et al. 2018",
+        "section 2, table 2",
+        "https://arxiv.org/abs/1710.10196",
+    ),
+)

@@ -1,4 +1,4 @@
-"""R3GAN's residual networks: no normalisation, grouped convolutions between wide 1 x 1 ones, bilinear resampling."""
+"""R3GAN: residual networks without normalisation, with grouped convolutions."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pad
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, grids
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -21,24 +23,23 @@ from advlearn.nets.network import (
     sizes,
     squeeze_score,
 )
-from advlearn.nets.residual import SIDES, grids
 
 SLOPE = 0.2
 GAIN = (2 / (1 + SLOPE**2)) ** 0.5
-"""What keeps the variance through a leaky ReLU."""
+"""Gain that keeps the variance through a leaky ReLU."""
 EXPANSION = 2
-"""Times as many channels inside a block as outside (inverted bottleneck)."""
+"""Ratio of the channels inside a block to those outside (inverted bottleneck)."""
 WIDEST = 8
-"""Most channels of a grid, in those of the image's (Huang et al. 2024, the networks for 256 pixels)."""
+"""Maximum number of channels, as a multiple of `base_channels` (Huang et al. 2024)."""
 GROUP = 16
-"""Channels of a group of the 3 x 3 convolution."""
+"""Channels per group of the 3 x 3 convolution."""
 SMALL = 1e-3
-"""Scale of a block's last weights at the start."""
+"""Initial scale of a block's last weights."""
 
 
 @final
 class InvertedBlock(nn.Module):
-    r"""Residual block: 1 x 1 to twice the channels, grouped 3 x 3, 1 x 1 back; it starts next to the identity.
+    r"""Apply an inverted residual block: 1 x 1, grouped 3 x 3, 1 x 1, initially near the identity.
 
     .. math:: y = x + W_3 \rho(W_2 \rho(W_1 x + b_1) + b_2)
 
@@ -80,7 +81,7 @@ class InvertedBlock(nn.Module):
 
 @final
 class R3GANGenerator(Network):
-    """A learned small grid weighted by the latent, then residual blocks at each side, and a 1 x 1 convolution.
+    """Generate images from a learned small feature map and residual blocks.
 
     Args:
         latent: Size of the latent vector.
@@ -147,7 +148,7 @@ class R3GANGenerator(Network):
 
 @final
 class R3GANCritic(Network):
-    """The generator's mirror: a 1 x 1 convolution, residual blocks at each side, one weight for each place left.
+    """Score images with the mirrored generator: residual blocks, then a weight per position.
 
     For classes, the scores are conditional by projection.
 
@@ -208,7 +209,7 @@ class R3GANCritic(Network):
 
 @final
 class Doubled(nn.Module):
-    """Bilinear interpolation of a grid to twice its sides.
+    """Upsample a feature map to twice its sides by bilinear interpolation.
 
     Example:
         >>> Doubled()(torch.tensor([[[[0.0, 4.0]]]]))[0, 0, 0]
@@ -216,13 +217,13 @@ class Doubled(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map grids (N, C, H, W) to (N, C, 2H, 2W)."""
+        """Map feature maps (N, C, H, W) to (N, C, 2H, 2W)."""
         return interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 @final
 class Halved(nn.Module):
-    """A grid at half its sides, smoothed by the weights of bilinear interpolation, (1, 3, 3, 1) / 8 each way.
+    """Downsample a feature map to half its sides with a (1, 3, 3, 1) / 8 blur.
 
     Example:
         >>> Halved()(torch.arange(8.0).expand(1, 1, 8, 8))[0, 0, 1]
@@ -237,13 +238,13 @@ class Halved(nn.Module):
         self.register_buffer("weight", torch.outer(line, line)[None, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map grids (N, C, H, W) of even sides to (N, C, H/2, W/2)."""
+        """Map feature maps (N, C, H, W) of even sides to (N, C, H/2, W/2)."""
         weight = self.weight.to(x.dtype).expand(x.shape[1], 1, 4, 4)
         return conv2d(pad(x, (1, 1, 1, 1), mode="replicate"), weight, stride=2, groups=x.shape[1])
 
 
 def channels_of(shape: tuple[int, ...], base_channels: int) -> list[int]:
-    """Channels of the grids from the smallest to the image's.
+    """Return the channels of the feature maps from the smallest to the image.
 
     Example:
         >>> channels_of((3, 32, 32), 16), channels_of((3, 128, 128), 16)
@@ -257,7 +258,7 @@ def _blocks(channels: int, count: int, depth: int) -> list[InvertedBlock]:
 
 
 def _widened(before: int, after: int) -> nn.Module:
-    """A 1 x 1 convolution where the channels differ."""
+    """Return a 1 x 1 convolution where the channels differ, else the identity."""
     if before == after:
         return nn.Identity()
     layer = nn.Conv2d(before, after, 1, bias=False)
@@ -271,4 +272,15 @@ def _initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
         nn.init.zeros_(layer.bias)
 
 
-ARCHITECTURE = Architecture(R3GANGenerator, R3GANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    R3GANGenerator,
+    R3GANCritic,
+    SIDES,
+    summary="Use residual blocks with grouped convolutions and no normalisation.",
+    reference=Reference(
+        "The GAN is dead; long live the GAN! A Modern GAN Baseline",
+        "Huang et al. 2024",
+        "section 3, figure 4",
+        "https://arxiv.org/abs/2501.05441",
+    ),
+)

@@ -1,4 +1,4 @@
-"""A generator that draws in several steps, looking at its last stroke before the next."""
+"""GRAN: a recurrent generator that draws in several steps."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.dcgan import INIT_STD, DCGANCritic, plan
+from advlearn.nets.families.dcgan import INIT_STD, DCGANCritic, plan
 from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes
 
 SIDES = (8, 16, 28, 32, 64)
@@ -17,7 +18,7 @@ SIDES = (8, 16, 28, 32, 64)
 
 @final
 class GRANGenerator(Network):
-    r"""The sum of a few drawings, each decoded from the latent and from what an encoder saw of the one before.
+    r"""Sum several drawings, each decoded from the latent and an encoding of the previous drawing.
 
     .. math:: h_z = \tanh(W z + b), \qquad h_t = \tanh(g(\Delta_{t-1})), \quad h_1 = 0, \qquad
         \Delta_t = f(h_z, h_t), \qquad x = \tanh\Big(\sum_{t=1}^{T} \Delta_t\Big)
@@ -27,7 +28,7 @@ class GRANGenerator(Network):
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
             beside the latent.
@@ -86,11 +87,11 @@ class GRANGenerator(Network):
         return self.output(self._strokes(z, y).sum(1))
 
     def drawing(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """The canvas after each step, (N, T, C, H, W); the last is the image."""
+        """Return the canvas after each step, (N, T, C, H, W); the last is the image."""
         return self.output(self._strokes(z, y).cumsum(1))
 
     def _strokes(self, z: Tensor, y: Tensor | None) -> Tensor:
-        """What each step adds to the canvas, (N, T, C, H, W)."""
+        """Return what each step adds to the canvas, (N, T, C, H, W)."""
         check_shape("z", z, (self.latent,))
         idea = self.idea(join(z, y, self.embedding))
         strokes = [self.decoder(torch.cat([idea, torch.zeros_like(idea)], 1), 0)]
@@ -101,7 +102,7 @@ class GRANGenerator(Network):
 
 
 class _Decoder(nn.Module):
-    """Transposed convolutions for all steps, with batch norms for each."""
+    """Share transposed convolutions between all steps, with separate batch norms per step."""
 
     def __init__(self, inputs: int, shape: tuple[int, ...], base_channels: int, steps: int) -> None:
         super().__init__()
@@ -124,11 +125,22 @@ class _Decoder(nn.Module):
         )
 
     def forward(self, x: Tensor, step: int) -> Tensor:
-        """Vectors (N, inputs) to what a step draws, (N, C, H, W)."""
+        """Map vectors (N, inputs) to the drawing of a step, (N, C, H, W)."""
         x = self.project(x).unflatten(1, self.grid)
         for norm, layer in zip(cast(nn.ModuleList, self.norms[step]), self.layers, strict=True):
             x = layer(relu(norm(x)))
         return x + self.bias
 
 
-ARCHITECTURE = Architecture(GRANGenerator, DCGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    GRANGenerator,
+    DCGANCritic,
+    SIDES,
+    summary="Draw an image in several steps, each encoding the result of the previous step.",
+    reference=Reference(
+        "Generating Images with Recurrent Adversarial Networks",
+        "Im et al. 2016",
+        "eqs. 5 to 8",
+        "https://arxiv.org/abs/1602.05110",
+    ),
+)

@@ -1,4 +1,4 @@
-"""BigGAN: the latent enters every block, classes share one embedding, weights start orthogonal and are kept near it."""
+"""BigGAN: a latent for every block, a shared class embedding and orthogonal weights."""
 
 from collections.abc import Sequence
 from typing import final
@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -19,15 +21,14 @@ from advlearn.nets.network import (
     squeeze_score,
 )
 from advlearn.nets.network import embedding as table_of
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, attended, grids, normalise
 
 LARGEST = 64
-"""The largest grid with attention (Brock et al. 2019, appendix B)."""
+"""Largest feature map with attention (Brock et al. 2019, appendix B)."""
 
 
 @final
 class BigGANGenerator(Network):
-    r"""`SAGANGenerator` with hierarchical latents: each block's norms are conditional on a part of z beside the class.
+    r"""Generate images as `SAGANGenerator` does, and feed a part of z to every block's norms.
 
     .. math:: z = (z_0, \dots, z_n), \qquad x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z_0, [z_1, e(y)]) \dots,
         [z_n, e(y)]))))
@@ -103,7 +104,7 @@ class BigGANGenerator(Network):
         return self.trunk(first, [join(part, y, self.embedding) for part in others])
 
     def penalty(self) -> Tensor:
-        r"""The generator's own term of the player's loss: rows of a weight matrix shall be perpendicular.
+        r"""Return the generator's orthogonal regularization, a term of its loss.
 
         .. math:: w \sum_l \|W_l W_l^T \odot (1 - I)\|_F^2
 
@@ -123,7 +124,7 @@ class BigGANGenerator(Network):
 
 @final
 class BigGANCritic(Network):
-    """`SNGANCritic` with `SelfAttention` at half the image's side, at most 64, and orthogonal weights at the start.
+    """Score images with a `SNGANCritic` with attention and orthogonal initialisation.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
@@ -184,7 +185,7 @@ def _overlap(matrix: Tensor) -> Tensor:
 
 
 def _learned(layer: nn.Conv2d | nn.Linear) -> Tensor:
-    """The parameter behind a layer's weight, which normalisation may stand before."""
+    """Return the parameter behind a layer's weight, which a parametrization may normalise."""
     if not parametrize.is_parametrized(layer, "weight"):
         return layer.weight
     return layer.get_parameter("parametrizations.weight.original")
@@ -195,4 +196,15 @@ def _initialise(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight)
 
 
-ARCHITECTURE = Architecture(BigGANGenerator, BigGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    BigGANGenerator,
+    BigGANCritic,
+    SIDES,
+    summary="Feed the latent to every block, share one class embedding and start orthogonal.",
+    reference=Reference(
+        "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
+        "Brock et al. 2019",
+        "section 3, eq. 3",
+        "https://arxiv.org/abs/1809.11096",
+    ),
+)

@@ -1,19 +1,20 @@
-"""SNGAN's residual generator and projection critic."""
+"""SNGAN: residual generator and projection critic."""
 
 from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor
 
+from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, grids
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
-from advlearn.nets.residual import SIDES, DownTrunk, UpTrunk, grids
 
 
 @final
 class SNGANGenerator(Network):
-    r"""Residual blocks that double a small grid, with a batch norm whose gain and bias depend on the class.
+    r"""Generate images with residual blocks and class-conditional batch norm.
 
     .. math:: x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z, y) \dots, y))))
 
@@ -69,7 +70,7 @@ class SNGANGenerator(Network):
 
 @final
 class SNGANCritic(Network):
-    r"""Residual blocks that halve the image, the sum over all places, one linear layer; conditional by projection.
+    r"""Score images with residual blocks, a sum over all positions and a linear layer.
 
     .. math:: score_f(x, y) = w_f \cdot h(x) + v_f(y) \cdot h(x), \qquad h(x) = \sum_{places} \rho(B(x))
 
@@ -113,4 +114,15 @@ class SNGANCritic(Network):
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 
 
-ARCHITECTURE = Architecture(SNGANGenerator, SNGANCritic, SIDES)
+ARCHITECTURE = Architecture(
+    SNGANGenerator,
+    SNGANCritic,
+    SIDES,
+    summary="Use residual blocks, class-conditional batch norm and a projection critic.",
+    reference=Reference(
+        "Spectral Normalization for Generative Adversarial Networks",
+        "Miyato et al. 2018",
+        "tables 4 and 5",
+        "https://arxiv.org/abs/1802.05957",
+    ),
+)

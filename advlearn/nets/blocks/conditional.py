@@ -1,4 +1,4 @@
-"""Conditioning of grids and of scores by a vector: the indicator of a class, an embedding, a part of the latent."""
+"""Conditional batch norm and projection by a vector: a class, an embedding or a latent."""
 
 from typing import final
 
@@ -10,7 +10,7 @@ from advlearn.nets.network import check_classes, check_shape, one_hot, positive
 
 @final
 class ConditionalBatchNorm(nn.Module):
-    r"""Batch norm whose gain and bias are linear in a vector c.
+    r"""Normalise by batch norm with a gain and a bias that are linear in a vector c.
 
     .. math:: y = (1 + W c)\,\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + V c
 
@@ -47,7 +47,7 @@ class ConditionalBatchNorm(nn.Module):
                 nn.init.zeros_(layer.weight)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Normalise grids (N, channels, H, W), by vectors (N, condition) if conditional; same shape."""
+        """Normalise feature maps (N, channels, H, W), given vectors (N, condition) if any."""
         c = _checked(c, self.condition)
         if c is None or self.gain is None or self.bias is None:
             return self.norm(x)
@@ -57,7 +57,7 @@ class ConditionalBatchNorm(nn.Module):
 
 @final
 class ProjectionHead(nn.Module):
-    r"""Scores of features h, conditional on a vector c by projection.
+    r"""Score features h, conditional on a vector c by projection.
 
     .. math:: score_f(h, c) = w_f \cdot h + b_f + (V_f c) \cdot h
 
@@ -95,7 +95,7 @@ class ProjectionHead(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
-        """Score features (N, features), with vectors (N, condition) if conditional: (N, out_features)."""
+        """Score features (N, features), with vectors (N, condition) if conditional."""
         score = self.linear(h)
         c = _checked(c, self.condition)
         if c is None or self.projection is None:
@@ -105,7 +105,7 @@ class ProjectionHead(nn.Module):
 
 
 def class_indicators(y: Tensor | None, classes: int, like: Tensor) -> Tensor | None:
-    """One-hot vectors (N, classes) of class indices `y` (N,), vectors as they are; None for a network without classes.
+    """Convert class indices `y` (N,) to one-hot vectors (N, classes); keep vectors as they are.
 
     Raises:
         ValueError: If `y` is not what a network with so many classes takes.
@@ -124,6 +124,8 @@ def _checked(c: Tensor | None, condition: int) -> Tensor | None:
         raise ValueError(f"c: expected vectors (N, {condition}), got None")
     if c is not None:
         if not condition:
-            raise ValueError("c: expected none, this layer is unconditional (condition=0)")
+            raise ValueError(
+                "c: expected None for an unconditional layer (condition=0), got a vector"
+            )
         check_shape("c", c, (condition,))
     return c

@@ -1,4 +1,4 @@
-"""Self-attention between the places of a grid of features."""
+"""Self-attention between the positions of a feature map."""
 
 from typing import final
 
@@ -9,12 +9,12 @@ from torch.nn.functional import max_pool2d
 from advlearn.nets.network import positive
 
 REDUCTION = 8
-"""Channels of a query and a key are this many times fewer (Zhang et al. 2019, section 3)."""
+"""Factor by which queries and keys have fewer channels (Zhang et al. 2019, section 3)."""
 
 
 @final
 class SelfAttention(nn.Module):
-    r"""Add to each place of a grid what it finds at all others; the gate starts at zero, the layer as the identity.
+    r"""Add self-attention to a feature map, with a gate that starts at zero.
 
     .. math:: y_i = x_i + \gamma\, W_o \sum_j a_{ij}\, W_v x_j, \qquad
         a_{ij} = \frac{\exp(W_q x_i \cdot W_k x_j)}{\sum_{j'} \exp(W_q x_i \cdot W_k x_{j'})}
@@ -52,7 +52,7 @@ class SelfAttention(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a grid (N, C, H, W), sides of at least 2, to one of the same shape."""
+        """Map a feature map (N, C, H, W) with sides of at least 2 to one of the same shape."""
         query = self.query(x).flatten(2)
         key, value = (max_pool2d(layer(x), 2).flatten(2) for layer in (self.key, self.value))
         # Written out, since the fused kernels of attention have no second derivative, which

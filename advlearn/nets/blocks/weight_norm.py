@@ -1,4 +1,4 @@
-"""Weight normalisation's data-dependent initialisation; the layers themselves are torch's own.
+"""Data-dependent initialisation of weight-normalised layers; the layers are PyTorch's.
 
 ``torch.nn.utils.parametrizations.weight_norm(layer)`` writes a weight as g v / |v| and keeps the
 weight as it was. In a deep classifier with noise between its layers that start is a bad one:
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def data_dependent_init(net: nn.Module, x: Tensor) -> None:
-    r"""Set scales and biases of weight-normalised layers so that each output has mean 0 and variance 1 over a batch.
+    r"""Set weight-norm scales and biases so that each output has mean 0 and variance 1 on a batch.
 
     .. math:: t = v \cdot x / \|v\|, \qquad g = 1 / \sigma[t], \qquad b = -\mu[t] / \sigma[t]
 
@@ -61,7 +61,7 @@ def data_dependent_init(net: nn.Module, x: Tensor) -> None:
 
 
 def _scales(layer: nn.Module) -> nn.Parameter | None:
-    """The g of a weight-normalised layer."""
+    """Return the scale g of a weight-normalised layer."""
     held = getattr(layer, "parametrizations", None)
     scales = (
         getattr(held.weight, "original0", None)
@@ -72,7 +72,7 @@ def _scales(layer: nn.Module) -> nn.Parameter | None:
 
 
 def _standardise(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """Divide the layer's scales by the deviation of its outputs, move its bias, and give the outputs it now has."""
+    """Standardise the layer's outputs by its scales and bias; return the new outputs."""
     scales, bias = _scales(layer), layer.bias
     assert scales is not None and isinstance(bias, Tensor)
     shape = (1, -1, *[1] * (output.ndim - 2))

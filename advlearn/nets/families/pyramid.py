@@ -1,4 +1,4 @@
-"""The Laplacian pyramid: an image as a small version of itself and what each doubling lacks."""
+"""Laplacian pyramid: a small image and the residual of each upsampling."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 
 def halved(x: Tensor) -> Tensor:
-    """Blur images (N, C, H, W) by (1, 3, 3, 1) / 8 each way and take every second pixel: (N, C, H / 2, W / 2).
+    """Blur images (N, C, H, W) by (1, 3, 3, 1) / 8 and subsample to (N, C, H / 2, W / 2).
 
     Example:
         >>> import torch
@@ -20,7 +20,7 @@ def halved(x: Tensor) -> Tensor:
 
 
 def doubled(x: Tensor) -> Tensor:
-    """Enlarge images (N, C, H, W) smoothly to (N, C, 2 H, 2 W), with the same weights.
+    """Upsample images (N, C, H, W) to (N, C, 2 H, 2 W) with the same weights.
 
     Example:
         >>> import torch
@@ -31,7 +31,7 @@ def doubled(x: Tensor) -> Tensor:
 
 
 def laplacian(x: Tensor, levels: int) -> list[Tensor]:
-    r"""Take images apart.
+    r"""Decompose images into a Laplacian pyramid.
 
     .. math:: I_0 = x, \qquad I_{k+1} = d(I_k), \qquad h_k = I_k - u(I_{k+1})
 
@@ -43,7 +43,7 @@ def laplacian(x: Tensor, levels: int) -> list[Tensor]:
         The residuals h_0 to h_{K-1}, from the finest on, and last the small image I_K.
 
     Raises:
-        ValueError: SamplePair that cannot be halved so often.
+        ValueError: The sides cannot be halved that often.
 
     Example:
         >>> import torch
@@ -69,7 +69,7 @@ def laplacian(x: Tensor, levels: int) -> list[Tensor]:
 
 
 def composed(parts: Sequence[Tensor]) -> Tensor:
-    r"""Put images together from what `laplacian` returned.
+    r"""Reconstruct images from the pyramid that `laplacian` returns.
 
     .. math:: I_k = u(I_{k+1}) + h_k
 

@@ -1,0 +1,1 @@
+"""Critics that rearrange their inputs before a network scores them."""

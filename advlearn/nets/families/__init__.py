@@ -1,0 +1,1 @@
+"""Generators and critics of published papers, one file per paper."""
