@@ -12,6 +12,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, cast, final
 
+from torch import nn
+
 from advlearn.core import registry
 from advlearn.core.chain import Chain
 from advlearn.core.described import Reference
@@ -232,11 +234,7 @@ def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
     Raises:
         ValueError: If an option is unknown or refused; the line names it.
     """
-    known = task_options(method.task)
     given = as_task_takes_them(method, options)
-    for name in given:
-        if name not in known:
-            raise ValueError(f"{name}: {method.task} has no such option; {near(name, known)}")
     try:
         return cast(Task, cast(Any, registry.tasks()[method.task]).from_data(data, **given))
     except ValueError as error:
@@ -245,6 +243,36 @@ def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
                 f"{error}; architecture=None chooses networks by the data's shape"
             ) from None
         raise
+
+
+def check_options(method: Method, options: Mapping[str, Any], others: list[str]) -> None:
+    """Raise one line unless all options are options of the method's task.
+
+    Args:
+        method: The row.
+        options: The options by name.
+        others: Names that are not options and are suggested for a misspelled one.
+
+    Raises:
+        ValueError: The first unknown option.
+    """
+    known = [*task_options(method.task), *method.options]
+    for name in options:
+        if name not in known and OLD_OPTIONS.get(name) not in known:
+            raise ValueError(
+                f"{name}: {method.task} has no such option; {near(name, [*known, *others])}"
+            )
+
+
+def critics(method: Method, task: Task, chain: Chain) -> dict[str, nn.Module]:
+    """Build the critics of a task, by the name of their adversary.
+
+    Args:
+        method: The row, which may build them in place of the task.
+        task: The task.
+        chain: Its objective and regularizers.
+    """
+    return task.critics(chain) if method.critics is None else method.critics(task, chain)
 
 
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:

@@ -1,6 +1,7 @@
 """What `fit` returns: the trained player, ready to sample, to save and to be asked how it is."""
 
 import inspect
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, final
@@ -8,14 +9,20 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
+from advlearn import catalogue
 from advlearn.core import registry
 from advlearn.core.adversary import Adversary
+from advlearn.core.chain import Defaults
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
+from advlearn.core.settings import AdversarySettings, Critic
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.training import checkpoint, rng
 from advlearn.training import device as devices
+
+CUSTOM = "custom"
+"""Stands in a saved configuration for an object of the user's own."""
 
 
 @final
@@ -131,12 +138,19 @@ class Run:
         )
 
 
-def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> Run:
+def load(
+    path: str | Path,
+    *,
+    task: Task | None = None,
+    critic: Critic | None = None,
+    device: str = "cpu",
+) -> Run:
     """Load a run that `Run.save`, or a checkpoint of `fit`, wrote.
 
     Args:
         path: The file, or the folder of a run that holds ``checkpoint.pt``.
         task: A task built as the saved one was; needed where it holds modules of the user's own.
+        critic: The critics built as the saved ones were; needed where `fit` was given any.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Returns:
@@ -152,12 +166,14 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
     config = cast(dict[str, Any], payload["config"])
     trained = _trained(payload)
     task = (task if task is not None else _rebuild(config, path)).to(target)
-    chain = resolve(cast(str, config["objective"]))
-    adversaries = {name: Adversary(c.to(target), chain) for name, c in task.critics(chain).items()}
+    adversaries = _adversaries(config, task, critic, path, target)
     try:
         task.load_state_dict(trained["task"])
         for name, adversary in adversaries.items():
-            adversary.load_state_dict(trained["adversaries"][name])
+            state = trained["adversaries"][name]
+            if config["settings"].get("optimizer") == CUSTOM:
+                state = {**state, "_extra_state": {"optimizer": None}}
+            adversary.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(
             f"task: its weights are not those of {path}: {str(error).splitlines()[-1].strip()}"
@@ -170,6 +186,28 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
     if trained["ema_model"] is not None:
         ema_model.load_state_dict(trained["ema_model"])
     return Run(task, adversaries, ema_model, config)
+
+
+def _adversaries(
+    config: dict[str, Any], task: Task, critic: Critic | None, path: Path, target: Any
+) -> dict[str, Adversary]:
+    """Build the adversaries of a saved run, with new weights."""
+    saved = cast(dict[str, Any], config["settings"])
+    if saved.get("critic") == CUSTOM and critic is None:
+        raise ValueError(
+            f"critic: {path} holds a critic of your own; build it again and pass it as critic="
+        )
+    chain = resolve(cast(str, config["objective"]))
+    chain = replace(chain, defaults=Defaults(**config.get("defaults", {})))
+    method = catalogue.find(config.get("method") or "") or catalogue.default_method(
+        config["task"] or ""
+    )
+    names = ("critic_lr", "critic_steps", "optimizer", "adversarial_weight")
+    plain = {k: saved[k] for k in names if saved.get(k, CUSTOM) != CUSTOM}
+    settings = AdversarySettings(critic, **plain)
+    critics = settings.critics(catalogue.critics(method, task, chain))
+    critics = {name: module.to(target) for name, module in critics.items()}
+    return settings.adversaries(critics, chain, lr=saved.get("lr"))
 
 
 def _trained(payload: dict[str, Any]) -> dict[str, Any]:

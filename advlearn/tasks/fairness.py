@@ -133,6 +133,7 @@ class Fairness(Task):
         *,
         criterion: Criterion = "demographic_parity",
         sensitive: str | Sequence[str] | None = None,
+        layer: str = "",
         gradient_combination: Literal["add", "project"] = "add",
         balance_groups: bool = False,
         gradient_reversal: bool = False,
@@ -143,6 +144,7 @@ class Fairness(Task):
         model = predictor_for(data.shape, data.classes if data.classes > 2 else 1)
         settings: dict[str, Any] = {
             "criterion": criterion,
+            "layer": layer,
             "gradient_combination": gradient_combination,
             "balance_groups": balance_groups,
             "gradient_reversal": gradient_reversal,
