@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.grammar import describe, resolve
+from advlearn.core.grammar import resolve
 from advlearn.core.layer_capture import attach
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
@@ -13,6 +13,7 @@ from advlearn.core.trainer import Trainer
 from advlearn.core.version import VERSION
 
 if TYPE_CHECKING:
+    from advlearn.description import cite, describe
     from advlearn.fitting import fit
     from advlearn.run import Run, load
 
@@ -25,6 +26,7 @@ __all__ = [
     "Task",
     "Trainer",
     "attach",
+    "cite",
     "dann_schedule",
     "describe",
     "fit",
@@ -37,10 +39,10 @@ def __getattr__(name: str) -> Any:
     # Late, so that `import advlearn` costs little more than `import torch`.
     import importlib
 
-    if name in ("fit", "Run", "load"):
-        value = getattr(
-            importlib.import_module("advlearn.fitting" if name == "fit" else "advlearn.run"), name
-        )
+    modules = {"fit": "fitting", "Run": "run", "load": "run"}
+    modules |= {"describe": "description", "cite": "description"}
+    if name in modules:
+        value = getattr(importlib.import_module(f"advlearn.{modules[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'advlearn' has no attribute {name!r}")
