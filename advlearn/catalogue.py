@@ -156,8 +156,9 @@ def request(text: str) -> Request:
         for n in range(len(pieces), 0, -1):
             head, bracket, inside = "+".join(pieces[:n]).strip().partition("(")
             row = find(head) or _row_of_task(head)
-            if row is not None:
-                given = parse(f"options({inside}")[0].arguments if bracket else {}
+            brackets = parse(f"options({inside}") if bracket else []
+            if row is not None and len(brackets) < 2:
+                given = brackets[0].arguments if brackets else {}
                 terms = " + ".join(piece.strip() for piece in pieces[n:])
                 return Request(row, {**row.options, **given}, terms)
     except ValueError as error:
