@@ -172,7 +172,8 @@ def _imitate(
         ) from None
     row, known = asked.method, inspect.signature(imitate).parameters
     terms = f" + {asked.terms}" if asked.terms else ""
-    spec = objective if objective is not None else row.name + terms
+    named = () if row.name == catalogue.IMITATION else (row.name + terms,)
+    spec = named if objective is None else (objective,)
     refused = {"compile": training.compile or None}
     refused |= {"precision": None if training.precision == "fp32" else training.precision}
     given = {"batch_size": training.batch_size, "lr": training.lr, "out": training.out}
@@ -186,7 +187,7 @@ def _imitate(
     demonstrations = row.data if data is None else data
     if demonstrations is None:
         raise ValueError("data: expected demonstrations, such as 'cartpole' or a file, got None")
-    return imitate(demonstrations, spec, steps=cast(int, steps), seed=training.seed, **given)
+    return imitate(demonstrations, *spec, steps=cast(int, steps), seed=training.seed, **given)
 
 
 def _first_stage(
