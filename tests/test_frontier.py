@@ -114,14 +114,14 @@ GOOD = (X, Y, SEX)
 @pytest.mark.parametrize(
     ("estimator", "train", "test", "adversarial_weights", "error", "line"),
     [
-        (FAIR, GOOD, GOOD, [], ValueError, r"^strengths: expected one or more numbers, got none$"),
+        (FAIR, GOOD, GOOD, [], ValueError, r"^adversarial_weights: expected one or more numbers, got none$"),
         (
             FAIR,
             GOOD,
             GOOD,
             [1.0, -1.0],
             ValueError,
-            r"^strengths: expected a finite number of at least 0, got -1.0$",
+            r"^adversarial_weights: expected a finite number of at least 0, got -1.0$",
         ),
         (FAIR, (X, SEX[:40], SEX), GOOD, [1.0], ValueError, r"inconsistent numbers of samples"),
         (
