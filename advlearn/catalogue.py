@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
 from typing import Any, cast, final
@@ -16,7 +17,7 @@ from torch import nn
 
 from advlearn.core import registry
 from advlearn.core.chain import Chain
-from advlearn.core.described import Reference
+from advlearn.core.described import Reference, keywords
 from advlearn.core.grammar import Spec, parse, resolve, split_terms
 from advlearn.core.method import Method
 from advlearn.core.task import Task
@@ -58,9 +59,21 @@ class Request:
 
         Args:
             objective: Takes the place of the method's objective; None keeps it.
+
+        Raises:
+            ValueError: If a name is unknown; the line says where it is the name of a method.
         """
-        chain = resolve(self.method.objective if objective is None else objective)
-        added = resolve(self.terms) if self.terms else Chain()
+        try:
+            chain = resolve(self.method.objective if objective is None else objective)
+            added = resolve(self.terms) if self.terms else Chain()
+        except registry.UnknownNameError as error:
+            row = find(error.name)
+            if row is None:
+                raise
+            raise ValueError(
+                f"objective: expected an objective, got {error.name!r}, a method of {row.task}; "
+                f"use fit({error.name!r})"
+            ) from None
         return replace(chain + added, defaults=self.method.defaults.over(chain.defaults))
 
 
@@ -132,12 +145,14 @@ def default_method(task: str) -> Method:
     return next(rows, plain)
 
 
-def request(text: str) -> Request:
+def request(text: str, objective: Spec | None = None) -> Request:
     """Read the first argument of `fit`.
 
     Args:
         text: A method or a task, with options in brackets and regularizers after ``+``:
             ``"dann"``, ``"cdan+e(adversarial_weight=0.5)"``, ``"wgan-gp + r1"``.
+        objective: The objective that takes the place of the method's; with one, a task named
+            without a method keeps the task's own options.
 
     Returns:
         The row, the options and the added terms.
@@ -155,12 +170,14 @@ def request(text: str) -> Request:
         # The longest name first: "cdan+e" is a method, and so is "cdan".
         for n in range(len(pieces), 0, -1):
             head, bracket, inside = "+".join(pieces[:n]).strip().partition("(")
-            row = find(head) or _row_of_task(head)
+            named = find(head)
+            row = named or _row_of_task(head)
             brackets = parse(f"options({inside}") if bracket else []
             if row is not None and len(brackets) < 2:
                 given = brackets[0].arguments if brackets else {}
                 terms = " + ".join(piece.strip() for piece in pieces[n:])
-                return Request(row, {**row.options, **given}, terms)
+                own = row.options if named is not None or objective is None else {}
+                return Request(row, {**own, **given}, terms)
     except ValueError as error:
         raise ValueError(str(error).replace("objective: ", "task: ", 1)) from None
     head = text.partition("(")[0].strip()
@@ -183,19 +200,16 @@ def task_names() -> list[str]:
     return [*registry.tasks(), IMITATION]
 
 
-def unknown(name: str, known: list[str], kind: str = "name") -> str:
+def unknown(name: str, known: list[str]) -> str:
     """Write the message for an unknown name: at most five near ones.
 
     Args:
         name: The name that was given.
         known: The names it could have been.
-        kind: What kind of name it is.
     """
-    from difflib import get_close_matches
-
     near = get_close_matches(name.lower(), sorted(set(known)), n=5, cutoff=0.6)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
-    return f"unknown {kind} {name!r}; {hint}"
+    return f"unknown name {name!r}; {hint}"
 
 
 def task_options(task: str) -> dict[str, inspect.Parameter]:
@@ -258,11 +272,15 @@ def check_options(method: Method, options: Mapping[str, Any], others: list[str])
         ValueError: The first unknown option.
     """
     known = [*task_options(method.task), *method.options]
-    for name in options:
-        if name not in known and OLD_OPTIONS.get(name) not in known:
-            raise ValueError(
-                f"{name}: {method.task} has no such option; {near(name, [*known, *others])}"
-            )
+    objective = parse(method.objective)[0].name
+    of_objective = keywords(registry.lookup(objective).make)
+    for name, value in options.items():
+        if name in known or OLD_OPTIONS.get(name) in known:
+            continue
+        hint = near(name, [*known, *others])
+        if name in of_objective:
+            hint = f'write objective="{objective}({name}={value!r})"'
+        raise ValueError(f"{name}: {method.task} has no such option; {hint}")
 
 
 def critics(method: Method, task: Task, chain: Chain) -> dict[str, nn.Module]:
@@ -278,8 +296,6 @@ def critics(method: Method, task: Task, chain: Chain) -> dict[str, nn.Module]:
 
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Write which options a misspelled one could be."""
-    from difflib import get_close_matches
-
     close = get_close_matches(name, list(known), n=3)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"

@@ -50,7 +50,8 @@ def fit(
     Args:
         task: The name of a method (``"dann"``, ``"wgan-gp + r1"``) or of a task (``"generate"``),
             with options in brackets if you like: ``"generate(conditional=True)"``; or a `Task` of
-            your modules. A task without a method is trained by its first method.
+            your modules. A task without a method and an
+            objective is trained by its first method.
         objective: A spec such as ``"hinge + spectral_norm"``, or an object; None: the method's.
         data: Whatever the task takes: a name, an array or tensor, (x, y), a Dataset, a DataLoader,
             a folder of images; None: a small data set that the method can be tried on.
@@ -90,7 +91,9 @@ def fit(
     folder = None if out is None else Path(out)
     how = (steps, batch_size, lr, seed, device, precision, compile, folder, callbacks)
     training = TrainingArguments(*how)
-    asked, settings = _merge(_requested(task, options), settings, built=isinstance(task, Task))
+    asked, settings = _merge(
+        _requested(task, objective, options), settings, built=isinstance(task, Task)
+    )
     method = asked.method
     if method.task == catalogue.IMITATION:
         return _imitate(asked, objective, data, settings, training)
@@ -100,7 +103,7 @@ def fit(
     return train_task(task, asked, asked.chain(objective), source, settings, training)
 
 
-def _requested(task: str | Task, options: dict[str, Any]) -> Request:
+def _requested(task: str | Task, objective: Spec | None, options: dict[str, Any]) -> Request:
     """Read the method, its options and its added terms, and check the names of the options."""
     if isinstance(task, Task):
         if options:
@@ -110,7 +113,7 @@ def _requested(task: str | Task, options: dict[str, Any]) -> Request:
             )
         names = {cls: name for name, cls in registry.tasks().items()}
         return Request(catalogue.default_method(names.get(type(task), type(task).__name__)))
-    asked = catalogue.request(task)
+    asked = catalogue.request(task, objective)
     given = {**asked.options, **options}
     if asked.method.task != catalogue.IMITATION:
         catalogue.check_options(asked.method, given, keywords_of_fit())
@@ -199,13 +202,16 @@ def _first_stage(
 ) -> Task:
     """Train the first stage of a method with two, and return the task of the second."""
     method = asked.method
+    # The options of the second stage are checked before the first one is trained.
+    known = inspect.signature(getattr(registry.tasks()[method.task], method.second_stage))
+    names = [name for name in known.parameters if name != "self"]
+    for name in asked.options:
+        if name not in names:
+            hint = catalogue.near(name, names)
+            raise ValueError(f"{name}: {method.name} has no such option; {hint}")
     first = replace(asked, options={**asked.options, **cast(Any, method.first_stage)})
     folder = None if training.out is None else training.out / FIRST_STAGE
     how = replace(training, out=folder)
     run = train_task(method.task, first, asked.chain(objective), source, settings, how)
     following = getattr(run.ema_model, method.second_stage)
-    known = inspect.signature(following).parameters
-    for name in asked.options:
-        if name not in known:
-            raise ValueError(f"{name}: {method.name} has no such option; {list(known)}")
     return following(**asked.options)

@@ -1,4 +1,4 @@
-"""What `fit` returns: the trained player, ready to sample, to save and to be asked how it is."""
+"""The result of `fit`: a trained task that samples, predicts, reports its health and is saved."""
 
 import inspect
 from dataclasses import replace
@@ -31,10 +31,10 @@ class Run:
 
     Args:
         task: The task as trained.
-        adversaries: Its adversaries, by contest.
-        ema_model: The task whose weights are used for samples: the average where there is one, else
-            `task`.
-        config: What `load` builds the same run from.
+        adversaries: Its adversaries, by name.
+        ema_model: The task with averaged weights, used for samples and predictions; `task` where there is
+            no average.
+        config: Plain values from which `load` builds the same run.
         trainer: The trainer, or None in a run that was loaded.
         out: Folder of the run's files, or None.
     """
@@ -63,20 +63,20 @@ class Run:
         seed: int | None = None,
         truncation: float | None = None,
     ) -> Tensor:
-        """Draw samples of the player.
+        """Draw samples of the generator.
 
         Args:
             n: How many.
             labels: Classes (n,) for a conditional task; drawn evenly if None.
-            seed: Seeds this draw alone; None draws from the global generator.
-            truncation: What fidelity is bought with at the cost of variety, as the task's own
-                `sample` has it; None for none.
+            seed: Seed of this draw; None draws from the global generator.
+            truncation: Truncation level: lower values trade diversity for fidelity. None disables
+                truncation.
 
         Returns:
             Samples (n, *shape) on the task's device; images in [-1, 1].
 
         Raises:
-            TypeError: If the task is not one that samples, or none that truncates.
+            TypeError: If the task does not sample, or does not truncate.
         """
         draw = getattr(self.ema_model, "sample", None)
         if draw is None:
@@ -84,7 +84,7 @@ class Run:
         if truncation is not None:
             if "truncation" not in inspect.signature(draw).parameters:
                 raise TypeError(
-                    f"truncation: expected None, {registry.snake(type(self.task).__name__)} has none"
+                    f"truncation: expected None, {registry.snake(type(self.task).__name__)} does not truncate"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:
@@ -93,7 +93,7 @@ class Run:
             return cast(Tensor, draw(n, labels))
 
     def predict(self, x: Any) -> Tensor:
-        """Outputs of the player for samples.
+        """Compute the model's outputs for samples.
 
         Args:
             x: Samples (N, ...), a tensor or an array, as the task's model takes them.
@@ -102,17 +102,17 @@ class Run:
             Class logits (N, K), one logit (N,) or a number (N,), on the task's device.
 
         Raises:
-            TypeError: If the task is not one that predicts.
+            TypeError: If the task does not predict.
         """
-        answer = getattr(self.ema_model, "predict", None)
-        if answer is None:
+        predict = getattr(self.ema_model, "predict", None)
+        if predict is None:
             raise TypeError(
                 f"predict: expected a task that predicts, got {type(self.task).__name__}"
             )
-        return cast(Tensor, answer(torch.as_tensor(x, dtype=torch.float32)))
+        return cast(Tensor, predict(torch.as_tensor(x, dtype=torch.float32)))
 
     def health(self) -> dict[str, Health]:
-        """What the last batch says of each adversary; empty in a run that was loaded."""
+        """Return the verdict on each adversary's last batch; empty for a loaded run."""
         return (
             {name: a.health() for name, a in self.adversaries.items()}
             if self.trainer is not None
@@ -120,7 +120,7 @@ class Run:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write everything to one file, to a temporary one first.
+        """Write the run to one file, atomically.
 
         Args:
             path: The file.
@@ -129,7 +129,7 @@ class Run:
             The file.
 
         Raises:
-            OSError: If it cannot be written; an older file stays as it was.
+            OSError: If it cannot be written; an older file is kept.
         """
         trained = {"task": self.task.state_dict(), "ema_model": self.ema_model.state_dict()}
         heads = {name: a.state_dict() for name, a in self.adversaries.items()}
@@ -149,16 +149,16 @@ def load(
 
     Args:
         path: The file, or the folder of a run that holds ``checkpoint.pt``.
-        task: A task built as the saved one was; needed where it holds modules of the user's own.
+        task: A task built as the saved one was; needed where it holds the user's own modules.
         critic: The critics built as the saved ones were; needed where `fit` was given any.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Returns:
-        The run, ready to sample.
+        The run.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated or foreign, or the task must be handed over.
+        ValueError: If the file is damaged, is not a run, or needs `task` or `critic`.
     """
     target = devices.pick(device)
     path = Path(path)
@@ -211,7 +211,7 @@ def _adversaries(
 
 
 def _trained(payload: dict[str, Any]) -> dict[str, Any]:
-    """The weights in a saved run, or in a checkpoint of one that was still training."""
+    """Return the weights of a saved run, or of a checkpoint of a run that was still training."""
     if "trained" in payload:
         return cast(dict[str, Any], payload["trained"])
     state = cast(dict[str, Any], payload["trainer"])

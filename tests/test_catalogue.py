@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -112,6 +114,42 @@ def test_terms_after_a_method_are_added_to_it() -> None:
     assert asked.chain().defaults.critic_steps == 5
     asked = catalogue.request("wgan-gp(latent=3) + r1(weight=2.0)")
     assert asked.terms == "r1(weight=2.0)" and asked.options == {"latent": 3}
+
+
+def test_a_task_with_an_objective_keeps_its_own_options() -> None:
+    assert catalogue.request("fairness").options["gradient_combination"] == "project"
+    assert catalogue.request("zhang-2018", "mmd").options["gradient_combination"] == "project"
+    assert catalogue.request("fairness", "mmd").options == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "line"),
+    [
+        ("nsgan", {"objective": "dann"}, "objective: expected an objective, got 'dann', a method"),
+        (
+            "f-gan",
+            {"f": "kl"},
+            r"""f: generate has no such option; write objective="f-gan\(f='kl'""",
+        ),
+        ("dann", {"latent": 3}, "latent: domain_adaptation has no such option"),
+        ("sngan", {"data": torch.randn(16, 2)}, "nets: sngan .*; architecture=None chooses"),
+        ("dann + hinge", {}, "objective: a chain has one objective"),
+        ("cdan", {"critic": {"x": torch.nn.Linear(2, 1)}}, "critic: expected names among domain"),
+        ("adda", {"conditioning": "nothing"}, "conditioning: adda has no such option"),
+    ],
+)
+def test_a_mistake_is_one_line(name: str, settings: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=f"^{line}") as refused:
+        advlearn.fit(name, **{"steps": 1, "device": "cpu", "callbacks": (), **settings})
+    assert "\n" not in str(refused.value)
+
+
+def test_imitation_without_its_packages_says_how_to_install_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "advlearn.imitation", None)
+    with pytest.raises(ImportError, match=r'^task: .* pip install "advlearn\[rl\]"'):
+        advlearn.fit("imitation", data="cartpole")
 
 
 def test_adda_trains_a_source_model_and_then_the_target_features(tmp_path: Path) -> None:

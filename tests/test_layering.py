@@ -29,6 +29,7 @@ ALLOWED = {
     "tasks": {"core", "nets", "data", "objectives", "regularizers", "_optional_imports"},
     "engine": {"core", "data", "_optional_imports", "__version__"},
     "pictures": {"core", "engine", "data", "metrics"},
+    "methods": {"core", "nets"},
     "imitation": {"core", "nets", "engine", "data"},
 }
 LONGEST, LONGEST_TRAINER = 350, 300

@@ -25,6 +25,8 @@ from advlearn.core.task import Task
 Kind = Literal["objective", "regularizer", "alias"]
 PACKAGES = ("advlearn.objectives", "advlearn.regularizers")
 TASKS = "advlearn.tasks"
+FEW = 12
+"""A message about an unknown name shows all known names up to this many."""
 
 
 @final
@@ -107,13 +109,10 @@ def lookup(name: str) -> Entry:
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:
-    """The words for a name that is not there: the nearest ones, or all."""
+    """Write the message for an unknown name: the nearest names, or all of a few."""
     near = get_close_matches(name, known, n=3, cutoff=0.6)
-    hint = (
-        f"did you mean {' or '.join(map(repr, near))}?"
-        if near
-        else f"known: {', '.join(known) or 'none'}"
-    )
+    few = f"known: {', '.join(known) or 'none'}" if len(known) <= FEW else "see `advlearn list`"
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else few
     return f"unknown {what} {name!r}; {hint}"
 
 

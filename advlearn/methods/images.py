@@ -1,5 +1,7 @@
 """Generative adversarial networks: samples that look like the data."""
 
+from typing import Any, cast
+
 from torch import nn
 
 from advlearn.core.chain import Chain, Defaults
@@ -20,14 +22,14 @@ def packed_critics(task: Task, chain: Chain) -> dict[str, nn.Module]:
         task: A task of generation.
         chain: Its objective and regularizers.
     """
-    channels, *sides = task.shape  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
+    channels, *sides = cast(Any, task).shape
     output = chain.required_objective().critic_output
     return {"data": PacCritic(critic_for((PACK * channels, *sides), output), PACK)}
 
 
-def _generator(name: str, objective: str, summary: str, **row: object) -> Method:
-    settings = {"task": "generate", "data": "digits", "networks": SIZED, **row}
-    return Method(name, objective=objective, summary=summary, **settings)  # pyright: ignore[reportArgumentType]
+def _generator(name: str, objective: str, summary: str, **row: Any) -> Method:
+    settings: dict[str, Any] = {"task": "generate", "data": "digits", "networks": SIZED, **row}
+    return Method(name, objective=objective, summary=summary, **settings)
 
 
 def _network(

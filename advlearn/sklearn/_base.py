@@ -58,7 +58,7 @@ class Estimator(BaseEstimator):
 
     def _asked(self) -> Request:
         """Read the method with its options."""
-        asked = catalogue.request(self.method or self.TASK)
+        asked = catalogue.request(self.method or self.TASK, self.objective)
         if asked.method.task != self.TASK:
             raise ValueError(
                 f"method: expected a method of {self.TASK}, got {self.method!r} of "
