@@ -25,7 +25,7 @@ KINDS = (
 DATA = {
     "digits": "1,797 images of digits, 8 x 8, from scikit-learn.",
     "digits-32": "The digits enlarged to 32 x 32.",
-    "noisy-digits": "The digits blended with random backgrounds.",
+    "rotated-digits": "The digits rotated by 30 degrees.",
     "biased-groups": "A made table whose features and labels depend on a group.",
     "biased-ages": "A made table whose features and labels depend on a number.",
     "mnist": "MNIST: 60,000 handwritten digits, 28 x 28.",

@@ -13,7 +13,7 @@ import numpy as np
 from advlearn.data import toy
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.files import cache_folder, find, not_to_be_had
-from advlearn.data.made import biased_table, large_digits, noisy_digits
+from advlearn.data.made import biased_table, large_digits, rotated_digits
 from advlearn.data.mnist_m import mnist_m
 from advlearn.data.tables import adult, german_credit
 from advlearn.data.to_tensor import labels, samples
@@ -148,7 +148,7 @@ _LOADERS: Mapping[str, Callable[[], ArrayDataset]] = MappingProxyType(
     {
         "digits": _digits,
         "digits-32": lambda: large_digits(_digits()),
-        "noisy-digits": lambda: noisy_digits(_digits()),
+        "rotated-digits": lambda: rotated_digits(_digits()),
         "biased-groups": lambda: biased_table("group").source(),
         "biased-ages": lambda: biased_table("age").source(),
         "mnist": lambda: _mnist("mnist", "MNIST", True),

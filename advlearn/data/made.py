@@ -1,8 +1,10 @@
 """Small made data sets, so that every method can be tried without a download."""
 
+import math
+
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, normalize
+from torch.nn.functional import affine_grid, grid_sample, interpolate, normalize
 
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.tabular_dataset import TabularDataset
@@ -12,30 +14,26 @@ WORD_SIZE = 16
 """Length of the made word vectors."""
 
 
-def noisy_digits(digits: ArrayDataset, *, seed: int = 0) -> ArrayDataset:
-    """Blend digits with random backgrounds: a second domain of the same classes.
-
-    Each pixel becomes the absolute difference of the digit and a smooth random background, as
-    MNIST-M does with photographs.
+def rotated_digits(digits: ArrayDataset, degrees: float = 30.0) -> ArrayDataset:
+    """Rotate digits: a second domain of the same classes.
 
     Args:
-        digits: Images (N, 1, H, W) in [-1, 1] with their classes.
-        seed: Seed of the backgrounds.
+        digits: Images (N, 1, H, W) with their classes.
+        degrees: Angle of the rotation about the middle of an image.
 
     Returns:
-        Images of the same shape, in [-1, 1], with the same classes.
+        Images of the same shape with the same classes.
 
     Example:
         >>> images = ArrayDataset(-torch.ones(2, 1, 8, 8), torch.tensor([0, 1]), "digits", 2)
-        >>> noisy_digits(images).x.shape
+        >>> rotated_digits(images).x.shape
         torch.Size([2, 1, 8, 8])
     """
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(len(digits), 1, 3, 3, generator=generator)
-    size = digits.x.shape[2:]
-    background = interpolate(coarse, size, mode="bilinear", align_corners=True)
-    x = 2 * ((digits.x + 1) / 2 - background).abs() - 1
-    return ArrayDataset(x, digits.y, "noisy-digits", digits.classes)
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    rotation = torch.tensor([[c, -s, 0.0], [s, c, 0.0]]).expand(len(digits), 2, 3)
+    places = affine_grid(rotation, list(digits.x.shape), align_corners=False)
+    x = grid_sample(digits.x, places, padding_mode="border", align_corners=False)
+    return ArrayDataset(x, digits.y, "rotated-digits", digits.classes)
 
 
 def large_digits(digits: ArrayDataset, side: int = 32) -> ArrayDataset:
