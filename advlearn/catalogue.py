@@ -20,6 +20,7 @@ from advlearn.core.chain import Chain
 from advlearn.core.described import Reference, keywords
 from advlearn.core.grammar import Spec, parse, resolve, split_terms
 from advlearn.core.method import Method
+from advlearn.core.settings import Critic
 from advlearn.core.task import Task
 
 PACKAGE = "advlearn.methods"
@@ -75,6 +76,20 @@ class Request:
                 f"use fit({error.name!r})"
             ) from None
         return replace(chain + added, defaults=self.method.defaults.over(chain.defaults))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a task.
+
+    Args:
+        default: Its default value.
+        doc: Its description on one line; empty if there is none.
+    """
+
+    default: Any
+    doc: str = ""
 
 
 @cache
@@ -212,11 +227,13 @@ def unknown(name: str, known: list[str]) -> str:
     return f"unknown name {name!r}; {hint}"
 
 
-def task_options(task: str) -> dict[str, inspect.Parameter]:
+def task_options(task: str) -> dict[str, Option]:
     """Return the options of a task: the keywords with which it is built from data."""
-    build = cast(Any, registry.tasks()[task]).from_data
-    parameters = inspect.signature(build).parameters.values()
-    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    cls = cast(Any, registry.tasks()[task])
+    if hasattr(cls, "options"):
+        return {name: Option(o.default, o.doc) for name, o in cls.options().items()}
+    parameters = inspect.signature(cls.from_data).parameters.values()
+    return {p.name: Option(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def as_task_takes_them(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,12 +246,12 @@ def as_task_takes_them(method: Method, options: Mapping[str, Any]) -> dict[str, 
     if method.task == "representation" and "compare" not in known:
         for name in ("compare", "stochastic", "marginal_terms"):
             translated.pop(name, None)
-        translated["method"] = method.name
+        translated.setdefault("method", method.name)
     if method.task == "unpaired_translation" and "method" in known:
         dropped = {"cycle", "identity", "history", "norm", "cycle_weight"}
         dropped |= {"identity_weight", "image_pool_size"}
         translated = {k: v for k, v in translated.items() if k not in dropped}
-        translated["method"] = method.name
+        translated.setdefault("method", method.name)
     return translated
 
 
@@ -283,15 +300,34 @@ def check_options(method: Method, options: Mapping[str, Any], others: list[str])
         raise ValueError(f"{name}: {method.task} has no such option; {hint}")
 
 
-def critics(method: Method, task: Task, chain: Chain) -> dict[str, nn.Module]:
+def critics(
+    method: Method, task: Task, chain: Chain, critic: Critic | None = None
+) -> dict[str, nn.Module]:
     """Build the critics of a task, by the name of their adversary.
 
     Args:
         method: The row, which may build them in place of the task.
         task: The task.
         chain: Its objective and regularizers.
+        critic: The user's critic, or critics by name, in place of those that are built.
+
+    Raises:
+        ValueError: If one critic is given for several adversaries, or a name is unknown.
     """
-    return task.critics(chain) if method.critics is None else method.critics(task, chain)
+    built = task.critics(chain) if method.critics is None else method.critics(task, chain)
+    if critic is None:
+        return built
+    names = ", ".join(built) or "none"
+    if isinstance(critic, Mapping):
+        for name in critic:
+            if name not in built:
+                raise ValueError(f"critic: expected names among {names}, got {name!r}")
+        return {**built, **critic}
+    if not isinstance(critic, nn.Module):
+        raise ValueError(f"critic: expected a module, got {type(critic).__name__}")
+    if len(built) != 1:
+        raise ValueError(f"critic: expected a mapping with a module for each of {names}, got one")
+    return dict.fromkeys(built, critic)
 
 
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:

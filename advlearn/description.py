@@ -162,8 +162,8 @@ def _task_lines(item: Item) -> list[str]:
         return [item.summary, *methods, "", *_imitation_options()]
     documented = {**_arguments(item.target), **_arguments(item.target.from_data)}
     options = [
-        _option(name, parameter, documented.get(name, ""))
-        for name, parameter in catalogue.task_options(item.name).items()
+        _option(name, option.default, option.doc or documented.get(name, ""))
+        for name, option in catalogue.task_options(item.name).items()
     ]
     body = _doc(item.target).partition("Args:")[0].rstrip()
     return [body, "", *methods, "", "Options:", *[line for lines in options for line in lines]]
@@ -176,14 +176,14 @@ def _imitation_options() -> list[str]:
         return ['Options: after pip install "advlearn[rl]"']
     documented = _arguments(imitate)
     parameters = inspect.signature(imitate).parameters.values()
-    options = [_option(p.name, p, documented.get(p.name, "")) for p in parameters]
+    options = [_option(p.name, p.default, documented.get(p.name, "")) for p in parameters]
     return ["Options:", *[line for lines in options for line in lines]]
 
 
-def _option(name: str, parameter: inspect.Parameter, text: str) -> list[str]:
-    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
-    line = f"  {name}{default}: {plain(text)}" if text else f"  {name}{default}"
-    return textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="      ")
+def _option(name: str, default: Any, text: str) -> list[str]:
+    line = name if default is inspect.Parameter.empty else f"{name} = {default!r}"
+    line += f": {plain(text)}" if text else ""
+    return textwrap.wrap(line, WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 def _arguments(thing: Any) -> dict[str, str]:

@@ -205,8 +205,8 @@ def _adversaries(
     names = ("critic_lr", "critic_steps", "optimizer", "adversarial_weight")
     plain = {k: saved[k] for k in names if saved.get(k, CUSTOM) != CUSTOM}
     settings = AdversarySettings(critic, **plain)
-    critics = settings.critics(catalogue.critics(method, task, chain))
-    critics = {name: module.to(target) for name, module in critics.items()}
+    built = catalogue.critics(method, task, chain, critic)
+    critics = {name: module.to(target) for name, module in built.items()}
     return settings.adversaries(critics, chain, lr=saved.get("lr"))
 
 

@@ -97,8 +97,8 @@ def train_task(
         )
         game = game.to(target)
         chain = playable(game, chain)
-        built = catalogue.critics(asked.method, game, chain)
-        critics = {name: c.to(target) for name, c in settings.critics(built).items()}
+        built = catalogue.critics(asked.method, game, chain, settings.critic)
+        critics = {name: critic.to(target) for name, critic in built.items()}
         adversaries = settings.adversaries(critics, chain, lr=training.lr, compile=training.compile)
         size = _batch_size(training, chain, source)
         stream = batches(

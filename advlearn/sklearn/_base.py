@@ -16,6 +16,7 @@ from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import FALLBACK, Chain
+from advlearn.core.method import Method
 from advlearn.core.settings import AdversarySettings
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
@@ -108,7 +109,7 @@ class Estimator(BaseEstimator):
         size = self._size(data, chain)
         with rng.isolated(seed):
             if not hasattr(self, "adversaries_"):
-                self._start(chain)
+                self._start(self._asked().method, chain)
             Trainer(
                 self.task_,
                 self.adversaries_,
@@ -118,7 +119,7 @@ class Estimator(BaseEstimator):
             ).run()
         self.health_ = {name: a.health().verdict for name, a in self.adversaries_.items()}
 
-    def _start(self, chain: Chain) -> None:
+    def _start(self, method: Method, chain: Chain) -> None:
         """Build the adversaries and the optimizer of `partial_fit`."""
         self.task_.requires_grad_(True)  # `fit` keeps a frozen average
         try:
@@ -130,7 +131,7 @@ class Estimator(BaseEstimator):
         settings = AdversarySettings(
             None, self.critic_lr, self.critic_steps, self.optimizer, weight
         )
-        critics = self.task_.critics(chain)
+        critics = catalogue.critics(method, self.task_, chain)
         self.adversaries_ = settings.adversaries(critics, chain, lr=self.lr)
         make = learner_optimizer(settings, chain.defaults.over(FALLBACK), self.lr)
         self.optimizer_ = make(self.task_.trainable_parameters())
