@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from advlearn.core.grammar import describe
+    from advlearn.description import cite, describe
     from advlearn.fitting import fit
     from advlearn.run import Run, load
 
@@ -49,7 +49,13 @@ PACKAGES = (
     "testing",
     "training",
 )
-_LATE = {"Run": "run", "describe": "core.grammar", "fit": "fitting", "load": "run"}
+_LATE = {
+    "Run": "run",
+    "cite": "description",
+    "describe": "description",
+    "fit": "fitting",
+    "load": "run",
+}
 
 __version__ = VERSION
 __all__ = [
@@ -60,6 +66,7 @@ __all__ = [
     "Task",
     "Trainer",
     "attach",
+    "cite",
     "core",
     "dann_schedule",
     "data",

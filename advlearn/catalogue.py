@@ -8,15 +8,19 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
 from typing import Any, cast, final
 
+from torch import nn
+
 from advlearn.core import naming, registry
 from advlearn.core.chain import Chain
-from advlearn.core.described import Reference
+from advlearn.core.described import Reference, keywords
 from advlearn.core.grammar import Spec, parse, resolve, split_terms
 from advlearn.core.method import Method
+from advlearn.core.settings import Critic
 from advlearn.core.task import Task
 
 PACKAGE = "advlearn.methods"
@@ -56,10 +60,36 @@ class Request:
 
         Args:
             objective: Takes the place of the method's objective; None keeps it.
+
+        Raises:
+            ValueError: If a name is unknown; the line says where it is the name of a method.
         """
-        chain = resolve(self.method.objective if objective is None else objective)
-        added = resolve(self.terms) if self.terms else Chain()
+        try:
+            chain = resolve(self.method.objective if objective is None else objective)
+            added = resolve(self.terms) if self.terms else Chain()
+        except naming.UnknownNameError as error:
+            row = find(error.name)
+            if row is None:
+                raise
+            raise ValueError(
+                f"objective: expected an objective, got {error.name!r}, a method of {row.task}; "
+                f"use fit({error.name!r})"
+            ) from None
         return replace(chain + added, defaults=self.method.defaults.over(chain.defaults))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a task.
+
+    Args:
+        default: Its default value.
+        doc: Its description on one line; empty if there is none.
+    """
+
+    default: Any
+    doc: str = ""
 
 
 @cache
@@ -130,12 +160,14 @@ def default_method(task: str) -> Method:
     return next(rows, plain)
 
 
-def request(text: str) -> Request:
+def request(text: str, objective: Spec | None = None) -> Request:
     """Read the first argument of `fit`.
 
     Args:
         text: A method or a task, with options in brackets and regularizers after ``+``:
             ``"dann"``, ``"cdan+e(adversarial_weight=0.5)"``, ``"wgan-gp + r1"``.
+        objective: The objective that takes the place of the method's; with one, a task named
+            without a method keeps the task's own options.
 
     Returns:
         The row, the options and the added terms.
@@ -153,11 +185,14 @@ def request(text: str) -> Request:
         # The longest name first: "cdan+e" is a method, and so is "cdan".
         for n in range(len(pieces), 0, -1):
             head, bracket, inside = "+".join(pieces[:n]).strip().partition("(")
-            row = find(head) or _row_of_task(head)
-            if row is not None:
-                given = parse(f"options({inside}")[0].arguments if bracket else {}
+            named = find(head)
+            row = named or _row_of_task(head)
+            brackets = parse(f"options({inside}") if bracket else []
+            if row is not None and len(brackets) < 2:
+                given = brackets[0].arguments if brackets else {}
                 terms = " + ".join(piece.strip() for piece in pieces[n:])
-                return Request(row, {**row.options, **given}, terms)
+                own = row.options if named is not None or objective is None else {}
+                return Request(row, {**own, **given}, terms)
     except ValueError as error:
         raise ValueError(str(error).replace("objective: ", "task: ", 1)) from None
     head = text.partition("(")[0].strip()
@@ -180,26 +215,25 @@ def task_names() -> list[str]:
     return [*registry.tasks(), IMITATION]
 
 
-def unknown(name: str, known: list[str], kind: str = "name") -> str:
+def unknown(name: str, known: list[str]) -> str:
     """Write the message for an unknown name: at most five near ones.
 
     Args:
         name: The name that was given.
         known: The names it could have been.
-        kind: What kind of name it is.
     """
-    from difflib import get_close_matches
-
     near = get_close_matches(name.lower(), sorted(set(known)), n=5, cutoff=0.6)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
-    return f"unknown {kind} {name!r}; {hint}"
+    return f"unknown name {name!r}; {hint}"
 
 
-def task_options(task: str) -> dict[str, inspect.Parameter]:
+def task_options(task: str) -> dict[str, Option]:
     """Return the options of a task: the keywords with which it is built from data."""
-    build = cast(Any, registry.tasks()[task]).from_data
-    parameters = inspect.signature(build).parameters.values()
-    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    cls = cast(Any, registry.tasks()[task])
+    if hasattr(cls, "options"):
+        return {name: Option(o.default, o.doc) for name, o in cls.options().items()}
+    parameters = inspect.signature(cls.from_data).parameters.values()
+    return {p.name: Option(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def as_task_takes_them(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,12 +246,12 @@ def as_task_takes_them(method: Method, options: Mapping[str, Any]) -> dict[str, 
     if method.task == "representation" and "compare" not in known:
         for name in ("compare", "stochastic", "marginal_terms"):
             translated.pop(name, None)
-        translated["method"] = method.name
+        translated.setdefault("method", method.name)
     if method.task == "unpaired_translation" and "method" in known:
         dropped = {"cycle", "identity", "history", "norm", "cycle_weight"}
         dropped |= {"identity_weight", "image_pool_size"}
         translated = {k: v for k, v in translated.items() if k not in dropped}
-        translated["method"] = method.name
+        translated.setdefault("method", method.name)
     return translated
 
 
@@ -232,11 +266,7 @@ def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
     Raises:
         ValueError: If an option is unknown or refused; the line names it.
     """
-    known = task_options(method.task)
     given = as_task_takes_them(method, options)
-    for name in given:
-        if name not in known:
-            raise ValueError(f"{name}: {method.task} has no such option; {near(name, known)}")
     try:
         return cast(Task, cast(Any, registry.tasks()[method.task]).from_data(data, **given))
     except ValueError as error:
@@ -247,10 +277,61 @@ def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
         raise
 
 
+def check_options(method: Method, options: Mapping[str, Any], others: list[str]) -> None:
+    """Raise one line unless all options are options of the method's task.
+
+    Args:
+        method: The row.
+        options: The options by name.
+        others: Names that are not options and are suggested for a misspelled one.
+
+    Raises:
+        ValueError: The first unknown option.
+    """
+    known = [*task_options(method.task), *method.options]
+    objective = parse(method.objective)[0].name
+    of_objective = keywords(registry.lookup(objective).make)
+    for name, value in options.items():
+        if name in known or OLD_OPTIONS.get(name) in known:
+            continue
+        hint = near(name, [*known, *others])
+        if name in of_objective:
+            hint = f'write objective="{objective}({name}={value!r})"'
+        raise ValueError(f"{name}: {method.task} has no such option; {hint}")
+
+
+def critics(
+    method: Method, task: Task, chain: Chain, critic: Critic | None = None
+) -> dict[str, nn.Module]:
+    """Build the critics of a task, by the name of their adversary.
+
+    Args:
+        method: The row, which may build them in place of the task.
+        task: The task.
+        chain: Its objective and regularizers.
+        critic: The user's critic, or critics by name, in place of those that are built.
+
+    Raises:
+        ValueError: If one critic is given for several adversaries, or a name is unknown.
+    """
+    built = task.critics(chain) if method.critics is None else method.critics(task, chain)
+    if critic is None:
+        return built
+    names = ", ".join(built) or "none"
+    if isinstance(critic, Mapping):
+        for name in critic:
+            if name not in built:
+                raise ValueError(f"critic: expected names among {names}, got {name!r}")
+        return {**built, **critic}
+    if not isinstance(critic, nn.Module):
+        raise ValueError(f"critic: expected a module, got {type(critic).__name__}")
+    if len(built) != 1:
+        raise ValueError(f"critic: expected a mapping with a module for each of {names}, got one")
+    return dict.fromkeys(built, critic)
+
+
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Write which options a misspelled one could be."""
-    from difflib import get_close_matches
-
     close = get_close_matches(name, list(known), n=3)
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"

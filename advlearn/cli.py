@@ -1,14 +1,10 @@
 """The command line: the same calls, from a shell."""
 
-import inspect
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-
-# Named here too, since completion must not import stable-baselines3.
-_METHODS = ("gail", "vail", "airl", "vairl", "wail", "fairl", "amp", "gmmil", "otil")
 
 app = typer.Typer(
     help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -16,22 +12,46 @@ app = typer.Typer(
 
 
 def _names(incomplete: str) -> list[str]:
-    """Completion of objective names, methods of imitation included."""
-    from advlearn.core import registry
+    """Complete the names that `describe` answers."""
+    from advlearn import kinds
 
-    names = {*_METHODS, *(e.name for e in registry.entries().values())}
+    names = {spelling for item in kinds.items() for spelling in (item.name, *item.aliases)}
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-def _tasks(incomplete: str) -> list[str]:
-    """Completion of task names."""
+def _objectives(incomplete: str) -> list[str]:
+    """Complete the names of objectives and regularizers."""
     from advlearn.core import registry
 
-    return [name for name in (*registry.tasks(), "imitate") if name.startswith(incomplete)]
+    names = (entry.name for entry in registry.entries().values())
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def _methods(incomplete: str) -> list[str]:
+    """Complete the names of methods and tasks."""
+    from advlearn import catalogue
+
+    names = {*catalogue.methods(), *catalogue.task_names()}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def _fields(incomplete: str) -> list[str]:
+    """Complete the fields of methods."""
+    from advlearn import catalogue
+
+    names = (name.replace("_", "-") for name in catalogue.fields())
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _kinds(incomplete: str) -> list[str]:
+    """Complete the kinds of names."""
+    from advlearn import kinds
+
+    return [kind for kind in kinds.KINDS if kind.startswith(incomplete)]
 
 
 def _data_names(incomplete: str) -> list[str]:
-    """Completion of data names."""
+    """Complete the names of data sets."""
     from advlearn.data import names
 
     return [name for name in names() if name.startswith(incomplete)]
@@ -42,233 +62,202 @@ def fit(
     task: Annotated[
         str,
         typer.Argument(
-            help="A task, with keywords if you like: 'generate(conditional=True)'.",
-            autocompletion=_tasks,
+            help="A method or a task, with options if you like: dann, 'generate(latent=16)'.",
+            autocompletion=_methods,
         ),
     ] = "generate",
     objective: Annotated[
         str | None,
-        typer.Option(
-            help="A spec; see `advlearn list`. Default nsgan; imitate: gail + r1(weight=1).",
-            autocompletion=_names,
-        ),
+        typer.Option(help="A spec, such as 'hinge + r1'.", autocompletion=_objectives),
     ] = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="A name or a folder of images; adapt: 'mnist->usps'; classify: 'mnist:100'; debias: 'adult'.",
+            help="A name or a folder of images; adaptation: 'mnist->usps'; few labels: "
+            "'mnist:100'; imitation: demonstrations, such as cartpole.",
             autocompletion=_data_names,
         ),
-    ] = "digits",
-    steps: Annotated[int, typer.Option(help="Player steps.")] = 5000,
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the learner; imitation: of the environment.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Adam's learning rate; default: the objective's.")
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    critic_lr: Annotated[float | None, typer.Option(help="Learning rate of the critics.")] = None,
+    critic_steps: Annotated[
+        int | None, typer.Option(help="Critic steps for each step of the learner.")
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
+    adversarial_weight: Annotated[
+        float | None, typer.Option(help="Weight of the adversaries in the learner's loss.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of the task, key=value; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Controls the whole run.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda; imitate: auto is cpu.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda; imitation: auto is cpu.")
+    ] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
     ] = None,
-    demos: Annotated[
-        str | None,
-        typer.Option(help="imitate: an npz file, a name such as 'cartpole', minari:ID or hf:NAME."),
-    ] = None,
     env: Annotated[
-        str | None, typer.Option(help="imitate: environment id; default: the demonstrations'.")
+        str | None, typer.Option(help="imitation: environment id; default: the demonstrations'.")
     ] = None,
     algorithm: Annotated[
-        str | None, typer.Option(help="imitate: ppo, a2c, trpo, sac, td3, dqn or tqc; default ppo.")
-    ] = None,
-    inputs: Annotated[
         str | None,
-        typer.Option(help="imitate: state-action, state, state-next or state-action-next."),
+        typer.Option(help="imitation: ppo, a2c, trpo, sac, td3, dqn or tqc; default ppo."),
+    ] = None,
+    critic_inputs: Annotated[
+        str | None,
+        typer.Option(help="imitation: state-action, state, state-next or state-action-next."),
     ] = None,
     reward: Annotated[
         str | None,
         typer.Option(
-            help="imitate: own, positive, log, logit, fairl or clipped; default: the method's."
+            help="imitation: own, positive, log, logit, fairl or clipped; default: the method's."
         ),
     ] = None,
     absorbing: Annotated[
-        bool, typer.Option(help="imitate: ended episodes go on in an absorbing state.")
+        bool, typer.Option(help="imitation: continue ended episodes in an absorbing state.")
     ] = False,
-    every: Annotated[
-        int | None, typer.Option(help="imitate: keep every so-manieth pair of an episode.")
+    expert_subsample: Annotated[
+        int | None, typer.Option(help="imitation: keep every n-th transition of each episode.")
     ] = None,
-    updates: Annotated[
+    critic_every: Annotated[
         int | None,
-        typer.Option(
-            help="imitate: critic steps a rollout; off-policy, steps between two of them."
-        ),
+        typer.Option(help="imitation, off-policy: environment steps between critic updates."),
     ] = None,
     critic_replay_size: Annotated[
         int | None,
-        typer.Option(help="imitate: the policy's newest transitions that the critic learns from."),
+        typer.Option(
+            help="imitation: the policy's newest transitions that the critic learns from."
+        ),
     ] = None,
     ent_coef: Annotated[
-        float | None, typer.Option(help="imitate: weight of the policy's entropy.")
+        float | None, typer.Option(help="imitation: weight of the policy's entropy.")
     ] = None,
     bc_steps: Annotated[
-        int | None, typer.Option(help="imitate: steps of behaviour cloning to begin with.")
+        int | None, typer.Option(help="imitation: steps of behaviour cloning to begin with.")
     ] = None,
 ) -> None:
-    """Train. The same command with the same folder goes on where a run was stopped."""
-    theirs = {
-        "demos": demos,
+    """Train a method or a task. The same command with the same folder resumes a stopped run."""
+    from advlearn import catalogue
+
+    of_imitation = {
         "env": env,
         "algorithm": algorithm,
-        "critic_inputs": inputs,
+        "critic_inputs": critic_inputs,
         "reward": reward,
-    }
-    theirs |= {
         "absorbing": absorbing or None,
-        "expert_subsample": every,
-        "updates": updates,
+        "expert_subsample": expert_subsample,
+        "critic_every": critic_every,
         "critic_replay_size": critic_replay_size,
+        "ent_coef": ent_coef,
+        "bc_steps": bc_steps,
     }
-    theirs |= {"ent_coef": ent_coef, "bc_steps": bc_steps}
-    if task == "imitate":
-        shared = {
-            "batch_size": batch_size,
-            "lr": lr,
-            "device": None if device == "auto" else device,
-        }
-        others = {
-            "data": None if data == "digits" else data,
-            "precision": None if precision == "fp32" else precision,
-        }
-        others |= {"compile": compile or None}
-        _imitate(
-            objective,
-            out,
-            {"steps": steps, "seed": seed, **_typed(shared | theirs)},
-            _typed(others),
-        )
-        return
-    from advlearn.fitting import fit as call
-    from advlearn.report import report
-
-    objective = objective or "nsgan"
-    folder = out if out is not None else Path("runs") / _file_name(f"{task}-{objective}-{data}")
+    settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "critic_lr": critic_lr}
+    settings |= {"critic_steps": critic_steps, "optimizer": optimizer}
+    settings |= {"adversarial_weight": adversarial_weight}
+    named = "-".join(part for part in (task, objective, data) if part)
+    folder = out if out is not None else Path("runs") / _file_name(named)
     with _one_line_errors(folder):
-        if _typed(theirs):
+        imitation = catalogue.request(task).method.task == catalogue.IMITATION
+        if _typed(of_imitation) and not imitation:
             raise ValueError(
-                f"{', '.join(_typed(theirs))}: for the task imitate alone, got {task!r}"
+                f"{', '.join(_typed(of_imitation))}: only for methods of imitation, got {task!r}"
             )
-        run = call(
+        from advlearn.fitting import fit as call
+
+        options = {**_typed(settings), **_typed(of_imitation), **_set(set_ or [])}
+        run: Any = call(
             task,
             objective,
             data,
-            steps=steps,
-            batch_size=batch_size,
-            lr=lr,
             seed=seed,
             device=device,
             precision=cast(Any, precision),
             compile=compile,
             out=folder,
+            **options,
         )
-        report(run, data)
+        _report(run, data, folder)
 
 
 def _typed(options: dict[str, Any]) -> dict[str, Any]:
-    """Without what was not typed: that is the function's own default."""
+    """Return the options that were typed; the others take the method's defaults."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _imitate(
-    objective: str | None, out: Path | None, typed: dict[str, Any], others: dict[str, Any]
-) -> None:
-    demos = typed.pop("demos", None)
-    said = [objective] if objective else []
-    folder = out or Path("runs") / _file_name(
-        "-".join(["imitate", *said, typed.get("env") or Path(demos or "").stem])
-    )
-    with _one_line_errors(folder):
-        if others:
-            raise ValueError(f"{', '.join(others)}: not for the task imitate, whose data are demos")
-        if demos is None:
-            raise ValueError(
-                "demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate, got None"
-            )
-        try:
-            from advlearn.imitation import imitate, report
-        except ImportError as error:
-            raise ImportError(
-                f'task: imitate needs more: pip install "advlearn[rl]" ({error})'
-            ) from None
+def _set(pairs: list[str]) -> dict[str, Any]:
+    """Read options of the form key=value; a value that is not a literal is a string."""
+    import ast
 
-        run = imitate(demos, *said, out=folder, **typed)
-        report(run, folder)
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise ValueError(f"set: expected key=value, such as latent=16, got {pair!r}")
+        try:
+            options[name.strip()] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            options[name.strip()] = value.strip()
+    return options
+
+
+def _report(run: Any, data: str | None, folder: Path) -> None:
+    """Print what a run measured."""
+    from advlearn.report import report
+    from advlearn.run import Run
+
+    if isinstance(run, Run):
+        report(run, run.config["settings"]["data"] if data is None else data)
+        return
+    from advlearn.imitation import report as report_of_imitation
+
+    report_of_imitation(run, folder)
 
 
 @app.command()
 def describe(
-    objective: Annotated[str, typer.Argument(help="A spec.", autocompletion=_names)],
+    name: Annotated[str, typer.Argument(help="A name or a spec.", autocompletion=_names)],
 ) -> None:
-    """Print what a spec or a method of imitation stands for: expansion, formula, reference, defaults."""
-    from advlearn.core.grammar import describe as call
-    from advlearn.core.naming import UnknownNameError
+    """Describe a method, task, objective, network, data set, metric or environment."""
+    from advlearn.description import describe as call
 
     with _one_line_errors(None):
-        try:
-            said = call(objective)
-        except UnknownNameError as error:
-            try:
-                from advlearn.imitation.specification import specify
-            except ImportError:
-                raise error from None
-            asked = specify(objective)
-            said = f"{objective} = {asked.chain!r}\nReward: {asked.reward}"
-        typer.echo(said)
+        typer.echo(call(name))
+
+
+@app.command()
+def cite(
+    name: Annotated[str, typer.Argument(help="A name or a spec.", autocompletion=_names)],
+) -> None:
+    """Print the papers of a method or a spec, in the manner of BibTeX."""
+    from advlearn.description import cite as call
+
+    with _one_line_errors(None):
+        typer.echo(call(name))
 
 
 @app.command(name="list")
-def list_() -> None:
-    """List tasks, networks, objectives, regularizers, aliases, what imitation adds, and data sets."""
-    from rich.console import Console
-    from rich.table import Table
+def list_(
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", help="Only methods of this field.", autocompletion=_fields),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only names of this kind.", autocompletion=_kinds)
+    ] = None,
+) -> None:
+    """List every name with one line: methods by field, tasks, objectives, networks, data and more."""
+    from advlearn.listing import listing
 
-    from advlearn.core import registry
-    from advlearn.data import names
-    from advlearn.nets import architectures
-
-    table = Table("kind", "name", "what, or where it is from")
-    for name, task in registry.tasks().items():
-        table.add_row("task", name, _first_line(task))
-    for name, architecture in architectures().items():
-        table.add_row("nets", name, architecture.summary)
-    for entry in sorted(registry.entries().values(), key=lambda e: (e.kind, e.name)):
-        table.add_row(entry.kind, entry.name, f"{entry.reference}")
-    for row in _of_imitation():
-        table.add_row(*row)
-    for name in names():
-        table.add_row("data", name, "")
-    Console().print(table)
-
-
-def _of_imitation() -> list[tuple[str, str, str]]:
-    """Rows of the task imitate, its methods and its forms of the reward."""
-    try:
-        from advlearn.imitation import REWARD_SHAPES, imitate
-        from advlearn.imitation import methods as rows
-    except ImportError:
-        return [("task", "imitate", 'needs more: pip install "advlearn[rl]"')]
-    methods = [
-        ("method", n, f"{p.authors}, {p.equation}") for n, m in rows().items() if (p := m.paper)
-    ]
-    return [
-        ("task", "imitate", _first_line(imitate)),
-        *methods,
-        *(("reward", k, _first_line(f)) for k, f in REWARD_SHAPES.items()),
-    ]
-
-
-def _first_line(described: object) -> str:
-    return (inspect.getdoc(described) or "").partition("\n")[0]
+    with _one_line_errors(None):
+        typer.echo(listing(for_, kind))
 
 
 @app.command()
@@ -288,7 +277,7 @@ def sample(
 
 
 class _one_line_errors:
-    """Turn what a user can mend into one line, and Ctrl-C into the way to go on."""
+    """Print user errors as one line, and on Ctrl-C explain how to resume."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
@@ -302,7 +291,7 @@ class _one_line_errors:
         if isinstance(error, KeyboardInterrupt):
             kept = self.folder is not None and (self.folder / "checkpoint.pt").exists()
             way = (
-                f"; the same command goes on from {self.folder}"
+                f"; the same command resumes from {self.folder}"
                 if kept
                 else " before the first checkpoint"
             )
@@ -316,8 +305,8 @@ class _one_line_errors:
 
 
 def _mendable() -> tuple[type[BaseException], ...]:
-    """What a user can mend: an argument, a file, a missing package, what gymnasium or stable-baselines3 refuses."""
-    from advlearn.core.finite import NonFiniteError
+    """Return the errors that a user can mend: arguments, files, missing packages, environments."""
+    from advlearn.core.trainer import NonFiniteError
 
     kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
     gymnasium: Any = sys.modules.get("gymnasium")  # whoever has made an environment has imported it

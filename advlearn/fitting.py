@@ -1,40 +1,35 @@
-"""One call: names in, a trained run out."""
+"""Train a method or a task with one call."""
 
+import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from advlearn.core import distributed, naming, registry
-from advlearn.core.adversary import Adversary
-from advlearn.core.chain import FALLBACK, Chain
-from advlearn.core.grammar import Spec, Term, parse, resolve
+from advlearn import catalogue
+from advlearn.catalogue import Request
+from advlearn.core import registry
+from advlearn.core.chain import FALLBACK
+from advlearn.core.grammar import Spec
+from advlearn.core.method import Method
+from advlearn.core.settings import AdversarySettings, Critic, Optimizer
 from advlearn.core.task import Task
-from advlearn.core.trainer import Callback, Trainer
-from advlearn.data import ArrayDataset, StreamedDataset, batches
+from advlearn.core.trainer import Callback
 from advlearn.data import load as load_data
-from advlearn.plots.before_after_plot import BeforeAfterPlot
-from advlearn.plots.embedding import Embeddings
-from advlearn.plots.latent_plots import LatentPlots, latent_plots
 from advlearn.run import Run
-from advlearn.training import checkpoint, launch, rng
-from advlearn.training import device as devices
-from advlearn.training.checkpoint import Checkpoint
+from advlearn.train_task import TrainingArguments, train_task
 from advlearn.training.device import Precision
-from advlearn.training.ema import EMA
-from advlearn.training.progress import Progress
-from advlearn.training.progressive_growing import ProgressiveGrowing, grows
-from advlearn.training.samples import SampleGrid
-from advlearn.training.tensorboard import TensorBoard
 
-PICTURED = 64
+FIRST_STAGE = "first-stage"
+"""Folder, inside the folder of a run, of the first of two stages."""
 
 
 def fit(
     task: str | Task = "generate",
-    objective: Spec = "nsgan",
-    data: Any = "digits",
+    objective: Spec | None = None,
+    data: Any = None,
     *,
-    steps: int = 5000,
+    steps: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
     seed: int = 0,
@@ -43,173 +38,182 @@ def fit(
     compile: bool = False,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] | None = None,
+    critic: Critic | None = None,
+    critic_lr: float | None = None,
+    critic_steps: int | None = None,
+    optimizer: Optimizer | None = None,
+    adversarial_weight: float | None = None,
+    **options: Any,
 ) -> Run:
-    """Train a task's player against its critics.
+    """Train a method or a task.
 
     Args:
-        task: A task's name, with keywords if you like: ``"generate(conditional=True)"``; or a
-            `Task` of your modules.
-        objective: A spec such as ``"wgan-gp"`` or ``"hinge + spectral_norm"``, or an object.
-        data: Whatever `advlearn.data.load` takes: a name, an array or tensor, (x, y), a Dataset, a
-            DataLoader, a folder of images.
-        steps: Player steps.
-        batch_size: Samples in a batch, over all processes; None: 64, or all of a smaller data set.
-        lr: Adam's learning rate of players and critics; None: the objective's.
+        task: The name of a method (``"dann"``, ``"wgan-gp + r1"``) or of a task (``"generate"``),
+            with options in brackets if you like: ``"generate(conditional=True)"``; or a `Task` of
+            your modules. A task without a method and an
+            objective is trained by its first method.
+        objective: A spec such as ``"hinge + spectral_norm"``, or an object; None: the method's.
+        data: Whatever the task takes: a name, an array or tensor, (x, y), a Dataset, a DataLoader,
+            a folder of images; None: a small data set that the method can be tried on.
+        steps: Steps of the learner; None: the method's.
+        batch_size: Samples in a batch, over all processes; None: the method's, or all of a smaller
+            data set.
+        lr: Learning rate of the learner and the critics; None: the method's.
         seed: Controls the whole run; the global generators are left untouched.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
-        compile: Compile the critic's and the player's losses, penalties included.
+        compile: Compile the losses of critics and learner, penalties included.
         out: Folder for checkpoint, pictures and TensorBoard log. The same call with the same folder
-            goes on where a run was stopped or killed. None writes nothing.
-        callbacks: Added to those that `out` brings; None also shows progress. Players and critics
-            that grow get `ProgressiveGrowing` unless it is among them.
+            resumes a run that was stopped or killed. None writes nothing.
+        callbacks: Added to those of `out`; None also shows progress. Networks that grow get
+            `ProgressiveGrowing` unless it is among them.
+        critic: The critic, or critics by the name of their adversary; None: sized from the data.
+        critic_lr: Learning rate of the critics; None: `lr` or the method's.
+        critic_steps: Critic steps for each step of the learner; None: the method's.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
+            an optimizer, for learner and critics; None: the method's.
+        adversarial_weight: Weight of the adversaries in the learner's loss; None: the method's.
+        **options: Options of the task, as in the brackets; `advlearn.describe(task)` lists them.
 
     Returns:
-        The trained run.
+        The trained run; for a method of imitation an `advlearn.imitation` result.
 
     Raises:
         ValueError: If an argument is refused; one line names it, before any training.
         NonFiniteError: If a loss stopped being finite.
 
     Example:
-        >>> run = fit(data="digits", objective="hinge", steps=3, callbacks=())
+        >>> run = fit("geometric-gan", data="digits", steps=3, callbacks=())
         >>> run.sample(4).shape
         torch.Size([4, 1, 8, 8])
     """
-    chain = resolve(objective)
-    chain.required_objective()
-    with (
-        launch.launched(device) as target,
-        rng.isolated(seed),
-        devices.precision(precision, target),
-    ):
-        source = _open(task, data)
-        game = (_named_task(task, source) if isinstance(task, str) else task).to(target)
-        refused = game.check_compatibility(chain.required_objective())
-        if refused is not None:
+    settings = AdversarySettings(critic, critic_lr, critic_steps, optimizer, adversarial_weight)
+    folder = None if out is None else Path(out)
+    how = (steps, batch_size, lr, seed, device, precision, compile, folder, callbacks)
+    training = TrainingArguments(*how)
+    asked, settings = _merge(
+        _requested(task, objective, options), settings, built=isinstance(task, Task)
+    )
+    method = asked.method
+    if method.task == catalogue.IMITATION:
+        return _imitate(asked, objective, data, settings, training)
+    source = load_source(task if isinstance(task, Task) else method, data)
+    if method.first_stage is not None and not isinstance(task, Task):
+        task = _first_stage(asked, objective, source, settings, training)
+    return train_task(task, asked, asked.chain(objective), source, settings, training)
+
+
+def _requested(task: str | Task, objective: Spec | None, options: dict[str, Any]) -> Request:
+    """Read the method, its options and its added terms, and check the names of the options."""
+    if isinstance(task, Task):
+        if options:
             raise ValueError(
-                f"objective: {registry.task_name(type(game))} cannot use {chain.objective!r}: {refused}"
+                f"{next(iter(options))}: expected options only with a task by name; set it on "
+                f"the {type(task).__name__} instead"
             )
-        chain = game.adapt_objective(chain)
-        critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
-        adversaries = {n: Adversary(c, chain, lr=lr, compile=compile) for n, c in critics.items()}
-        size = (
-            batch_size
-            or (source.batch_size if isinstance(source, StreamedDataset) else None)
-            or min(64, len(source))
-        )
-        stream = batches(
-            source,
-            size,
-            seed=seed,
-            device=target,
-            rank=distributed.rank(),
-            world_size=distributed.world_size(),
-        )
-        config = _config(
-            game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source)
-        )
-        average = EMA(cast(float, chain.defaults.over(FALLBACK).ema))
-        folder = None if out is None else Path(out)
-        theirs: Sequence[Callback] = (Progress(),) if callbacks is None else callbacks
-        watchers = [average, *_growing(theirs, game, adversaries), *theirs]
-        watchers += [] if folder is None else _writers(folder, config, average, game, source)
-        trainer = Trainer(game, adversaries, stream, steps=steps, lr=lr, callbacks=watchers)
-        if folder is not None and (folder / checkpoint.NAME).exists():
-            _resume(folder, trainer, config)
-        trainer.run()
-        return Run(game, adversaries, average.module, config, trainer, folder)
+        names = {cls: name for name, cls in registry.tasks().items()}
+        return Request(catalogue.default_method(names.get(type(task), type(task).__name__)))
+    asked = catalogue.request(task, objective)
+    given = {**asked.options, **options}
+    if asked.method.task != catalogue.IMITATION:
+        catalogue.check_options(asked.method, given, keywords_of_fit())
+    return replace(asked, options=given)
 
 
-def _open(task: str | Task, data: Any) -> Any:
-    """The data as the task takes it: by its own door where it has one."""
-    cls = _named(task)[0] if isinstance(task, str) else type(task)
+def keywords_of_fit() -> list[str]:
+    """Return the keywords of `fit`, without the options of tasks."""
+    parameters = inspect.signature(fit).parameters.values()
+    return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+
+
+def _merge(
+    asked: Request, settings: AdversarySettings, *, built: bool
+) -> tuple[Request, AdversarySettings]:
+    """Give the weight of the adversaries to the task where it is an option of the task."""
+    weight, name = settings.adversarial_weight, asked.method.task
+    if weight is None or name not in registry.tasks():
+        return asked, settings
+    if "adversarial_weight" not in catalogue.task_options(name):
+        return asked, settings
+    if built:
+        raise ValueError(
+            f"adversarial_weight: expected None with a task that is built, got {weight}; "
+            "set it on the task"
+        )
+    options = {**asked.options, "adversarial_weight": weight}
+    return replace(asked, options=options), replace(settings, adversarial_weight=None)
+
+
+def load_source(task: Task | Method, data: Any) -> Any:
+    """Load data as a task takes it.
+
+    Args:
+        task: A task, or a method of one.
+        data: What the user gave; None takes the data of the method.
+    """
+    cls = registry.tasks()[task.task] if isinstance(task, Method) else type(task)
+    if data is None:
+        names = {known: name for name, known in registry.tasks().items()}
+        method = task if isinstance(task, Method) else catalogue.default_method(names.get(cls, ""))
+        data = method.data or "digits"
     return getattr(cls, "load_data", load_data)(data)
 
 
-def _named(spec: str) -> tuple[type[Task], Term]:
-    terms = parse(spec)
-    known = registry.tasks()
-    if len(terms) != 1 or terms[0].name not in known:
-        raise ValueError(f"task: {naming.unknown('name', spec, sorted(known))}")
-    return known[terms[0].name], terms[0]
-
-
-def _named_task(spec: str, source: Any) -> Task:
-    cls, term = _named(spec)
-    build = cast(Any, cls).from_data
+def _imitate(
+    asked: Request,
+    objective: Spec | None,
+    data: Any,
+    settings: AdversarySettings,
+    training: TrainingArguments,
+) -> Any:
+    """Train a policy; the settings of `fit` reach `imitate` under their own names."""
     try:
-        return cast(Task, build(source, **term.arguments))
-    except TypeError as error:
-        raise ValueError(f"task: {term}: {str(error).split('() ')[-1]}") from None
+        from advlearn.imitation import imitate
+    except ImportError as error:
+        raise ImportError(
+            f'task: imitation needs more packages: pip install "advlearn[rl]" ({error})'
+        ) from None
+    row, known = asked.method, inspect.signature(imitate).parameters
+    terms = f" + {asked.terms}" if asked.terms else ""
+    named = () if row.name == catalogue.IMITATION else (row.name + terms,)
+    spec = named if objective is None else (objective,)
+    refused = {"compile": training.compile or None}
+    refused |= {"precision": None if training.precision == "fp32" else training.precision}
+    given = {"batch_size": training.batch_size, "critic_lr": training.lr, "out": training.out}
+    given |= {"device": None if training.device == "auto" else training.device}
+    # The options of the row are read by `imitate` itself, from the method's name.
+    stated = {k: v for k, v in asked.options.items() if row.options.get(k) != v}
+    given |= {"callbacks": training.callbacks, **settings.given(), **refused, **stated}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{name}: imitation has no such option; {catalogue.near(name, known)}")
+    steps = training.steps or row.defaults.over(FALLBACK).steps
+    demonstrations = row.data if data is None else data
+    if demonstrations is None:
+        raise ValueError("data: expected demonstrations, such as 'cartpole' or a file, got None")
+    return imitate(demonstrations, *spec, steps=cast(int, steps), seed=training.seed, **given)
 
 
-def _config(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
-    names = {cls: name for name, cls in registry.tasks().items()}
-    return {
-        "task": names.get(type(task)),
-        "parts": task.config(),
-        "objective": repr(chain),
-        "settings": settings,
-    }
-
-
-def _growing(
-    given: Sequence[Callback], game: Task, adversaries: dict[str, Adversary]
-) -> list[Callback]:
-    """The course of networks that grow, unless the caller brought one."""
-    brought = any(isinstance(callback, ProgressiveGrowing) for callback in given)
-    return (
-        [ProgressiveGrowing()]
-        if not brought and grows(game) and grows(*adversaries.values())
-        else []
-    )
-
-
-def _writers(
-    folder: Path, config: dict[str, Any], average: EMA, game: Task, source: Any
-) -> list[Callback]:
-    """What a run's folder brings; the checkpoint last, since it saves what the others know."""
-    real = source.x[:PICTURED] if isinstance(source, ArrayDataset) else None
-    # Of pairs it is the target that is made, and so drawn.
-    shape = getattr(source, "target_shape", source.shape)
-    image = len(shape) == 3 and shape[0] in (1, 3)
-    pictures: list[Callback] = []
-    if hasattr(game, "sample") and (image or len(shape) == 1):
-        pictures.append(
-            SampleGrid(
-                folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real
-            )
-        )
-    if hasattr(game, "before_after") and image and getattr(source, "resident", True):
-        pictures.append(
-            BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
-        )
-    if hasattr(game, "embedding"):
-        pictures.append(
-            Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
-        )
-    if image:
-        pictures.append(
-            LatentPlots(folder, latent_plots=lambda: latent_plots(average.module, real))
-        )
-    return [
-        *pictures,
-        TensorBoard(folder / "tensorboard", pictures=folder),
-        Checkpoint(folder, config=config),
-    ]
-
-
-def _resume(folder: Path, trainer: Trainer, config: dict[str, Any]) -> None:
-    """Go on from a checkpoint, unless it is of another run."""
-    saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["config"]))
-    for key, ours in _flat(config).items():
-        if ours != saved.get(key):
-            raise ValueError(
-                f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {ours!r}; choose another folder"
-            )
-    checkpoint.resume(folder, trainer)
-
-
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    return {**{k: v for k, v in config.items() if k != "settings"}, **config["settings"]}
+def _first_stage(
+    asked: Request,
+    objective: Spec | None,
+    source: Any,
+    settings: AdversarySettings,
+    training: TrainingArguments,
+) -> Task:
+    """Train the first stage of a method with two, and return the task of the second."""
+    method = asked.method
+    # The options of the second stage are checked before the first one is trained.
+    known = inspect.signature(getattr(registry.tasks()[method.task], method.second_stage))
+    names = [name for name in known.parameters if name != "self"]
+    for name in asked.options:
+        if name not in names:
+            hint = catalogue.near(name, names)
+            raise ValueError(f"{name}: {method.name} has no such option; {hint}")
+    first = replace(asked, options={**asked.options, **cast(Any, method.first_stage)})
+    folder = None if training.out is None else training.out / FIRST_STAGE
+    how = replace(training, out=folder)
+    run = train_task(method.task, first, asked.chain(objective), source, settings, how)
+    following = getattr(run.ema_model, method.second_stage)
+    return following(**asked.options)

@@ -1,6 +1,7 @@
-"""What `fit` returns: the trained player, ready to sample, to save and to be asked how it is."""
+"""The result of `fit`: a trained task that samples, predicts, reports its health and is saved."""
 
 import inspect
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, final
@@ -8,14 +9,20 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
+from advlearn import catalogue
 from advlearn.core import registry
 from advlearn.core.adversary import Adversary
+from advlearn.core.chain import Defaults
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
+from advlearn.core.settings import AdversarySettings, Critic
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.training import checkpoint, rng
 from advlearn.training import device as devices
+
+CUSTOM = "custom"
+"""Stands in a saved configuration for an object of the user's own."""
 
 
 @final
@@ -24,10 +31,10 @@ class Run:
 
     Args:
         task: The task as trained.
-        adversaries: Its adversaries, by contest.
-        ema_model: The task whose weights are used for samples: the average where there is one, else
-            `task`.
-        config: What `load` builds the same run from.
+        adversaries: Its adversaries, by name.
+        ema_model: The task with averaged weights, used for samples and predictions; `task` where there is
+            no average.
+        config: Plain values from which `load` builds the same run.
         trainer: The trainer, or None in a run that was loaded.
         out: Folder of the run's files, or None.
     """
@@ -56,20 +63,20 @@ class Run:
         seed: int | None = None,
         truncation: float | None = None,
     ) -> Tensor:
-        """Draw samples of the player.
+        """Draw samples of the generator.
 
         Args:
             n: How many.
             labels: Classes (n,) for a conditional task; drawn evenly if None.
-            seed: Seeds this draw alone; None draws from the global generator.
-            truncation: What fidelity is bought with at the cost of variety, as the task's own
-                `sample` has it; None for none.
+            seed: Seed of this draw; None draws from the global generator.
+            truncation: Truncation level: lower values trade diversity for fidelity. None disables
+                truncation.
 
         Returns:
             Samples (n, *shape) on the task's device; images in [-1, 1].
 
         Raises:
-            TypeError: If the task is not one that samples, or none that truncates.
+            TypeError: If the task does not sample, or does not truncate.
         """
         draw = getattr(self.ema_model, "sample", None)
         if draw is None:
@@ -77,7 +84,7 @@ class Run:
         if truncation is not None:
             if "truncation" not in inspect.signature(draw).parameters:
                 raise TypeError(
-                    f"truncation: expected None, {registry.task_name(type(self.task))} has none"
+                    f"truncation: expected None, {registry.task_name(type(self.task))} does not truncate"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:
@@ -86,7 +93,7 @@ class Run:
             return cast(Tensor, draw(n, labels))
 
     def predict(self, x: Any) -> Tensor:
-        """Outputs of the player for samples.
+        """Compute the model's outputs for samples.
 
         Args:
             x: Samples (N, ...), a tensor or an array, as the task's model takes them.
@@ -95,17 +102,17 @@ class Run:
             Class logits (N, K), one logit (N,) or a number (N,), on the task's device.
 
         Raises:
-            TypeError: If the task is not one that predicts.
+            TypeError: If the task does not predict.
         """
-        answer = getattr(self.ema_model, "predict", None)
-        if answer is None:
+        predict = getattr(self.ema_model, "predict", None)
+        if predict is None:
             raise TypeError(
                 f"predict: expected a task that predicts, got {type(self.task).__name__}"
             )
-        return cast(Tensor, answer(torch.as_tensor(x, dtype=torch.float32)))
+        return cast(Tensor, predict(torch.as_tensor(x, dtype=torch.float32)))
 
     def health(self) -> dict[str, Health]:
-        """What the last batch says of each adversary; empty in a run that was loaded."""
+        """Return the verdict on each adversary's last batch; empty for a loaded run."""
         return (
             {name: a.health() for name, a in self.adversaries.items()}
             if self.trainer is not None
@@ -113,7 +120,7 @@ class Run:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write everything to one file, to a temporary one first.
+        """Write the run to one file, atomically.
 
         Args:
             path: The file.
@@ -122,7 +129,7 @@ class Run:
             The file.
 
         Raises:
-            OSError: If it cannot be written; an older file stays as it was.
+            OSError: If it cannot be written; an older file is kept.
         """
         trained = {"task": self.task.state_dict(), "ema_model": self.ema_model.state_dict()}
         heads = {name: a.state_dict() for name, a in self.adversaries.items()}
@@ -131,20 +138,27 @@ class Run:
         )
 
 
-def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> Run:
+def load(
+    path: str | Path,
+    *,
+    task: Task | None = None,
+    critic: Critic | None = None,
+    device: str = "cpu",
+) -> Run:
     """Load a run that `Run.save`, or a checkpoint of `fit`, wrote.
 
     Args:
         path: The file, or the folder of a run that holds ``checkpoint.pt``.
-        task: A task built as the saved one was; needed where it holds modules of the user's own.
+        task: A task built as the saved one was; needed where it holds the user's own modules.
+        critic: The critics built as the saved ones were; needed where `fit` was given any.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Returns:
-        The run, ready to sample.
+        The run.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated or foreign, or the task must be handed over.
+        ValueError: If the file is damaged, is not a run, or needs `task` or `critic`.
     """
     target = devices.pick(device)
     path = Path(path)
@@ -152,12 +166,14 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
     config = cast(dict[str, Any], payload["config"])
     trained = _trained(payload)
     task = (task if task is not None else _rebuild(config, path)).to(target)
-    chain = resolve(cast(str, config["objective"]))
-    adversaries = {name: Adversary(c.to(target), chain) for name, c in task.critics(chain).items()}
+    adversaries = _adversaries(config, task, critic, path, target)
     try:
         task.load_state_dict(trained["task"])
         for name, adversary in adversaries.items():
-            adversary.load_state_dict(trained["adversaries"][name])
+            state = trained["adversaries"][name]
+            if config["settings"].get("optimizer") == CUSTOM:
+                state = {**state, "_extra_state": {"optimizer": None}}
+            adversary.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(
             f"task: its weights are not those of {path}: {str(error).splitlines()[-1].strip()}"
@@ -172,8 +188,30 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
     return Run(task, adversaries, ema_model, config)
 
 
+def _adversaries(
+    config: dict[str, Any], task: Task, critic: Critic | None, path: Path, target: Any
+) -> dict[str, Adversary]:
+    """Build the adversaries of a saved run, with new weights."""
+    saved = cast(dict[str, Any], config["settings"])
+    if saved.get("critic") == CUSTOM and critic is None:
+        raise ValueError(
+            f"critic: {path} holds a critic of your own; build it again and pass it as critic="
+        )
+    chain = resolve(cast(str, config["objective"]))
+    chain = replace(chain, defaults=Defaults(**config.get("defaults", {})))
+    method = catalogue.find(config.get("method") or "") or catalogue.default_method(
+        config["task"] or ""
+    )
+    names = ("critic_lr", "critic_steps", "optimizer", "adversarial_weight")
+    plain = {k: saved[k] for k in names if saved.get(k, CUSTOM) != CUSTOM}
+    settings = AdversarySettings(critic, **plain)
+    built = catalogue.critics(method, task, chain, critic)
+    critics = {name: module.to(target) for name, module in built.items()}
+    return settings.adversaries(critics, chain, lr=saved.get("lr"))
+
+
 def _trained(payload: dict[str, Any]) -> dict[str, Any]:
-    """The weights in a saved run, or in a checkpoint of one that was still training."""
+    """Return the weights of a saved run, or of a checkpoint of a run that was still training."""
     if "trained" in payload:
         return cast(dict[str, Any], payload["trained"])
     state = cast(dict[str, Any], payload["trainer"])

@@ -47,6 +47,6 @@ estimator = AdversarialFairClassifier(
 for point in frontier(estimator, train, test, (0.0, 1.0, 4.0), picture=options.picture):
     words = "; ".join(point.estimator.health_.values())
     print(
-        f"strength {point.adversarial_weight:g}: accuracy {point.score:.3f}, difference {point.disparity:.3f}; {words}"
+        f"weight {point.adversarial_weight:g}: accuracy {point.score:.3f}, difference {point.disparity:.3f}; {words}"
     )
 print(f"picture: {options.picture}")

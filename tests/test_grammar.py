@@ -154,10 +154,9 @@ def test_a_typo_suggests_the_name(name: str, data: st.DataObject) -> None:
     assert f"'{name}'" in str(refused.value)
 
 
-def test_a_name_that_is_far_from_all_lists_a_few() -> None:
-    with pytest.raises(ValueError, match="unknown name 'zzzzzzzzzz'; known: ") as refused:
+def test_a_far_name_points_to_the_list() -> None:
+    with pytest.raises(ValueError, match=r"unknown name 'zzzzzzzzzz'; see `advlearn list`$"):
         resolve("zzzzzzzzzz")
-    assert str(refused.value).count(", ") <= 8
 
 
 def test_the_order_of_terms_is_the_order_of_regularizers() -> None:

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+import advlearn
 from advlearn.sklearn import (
     AdversarialFairClassifier,
     AdversarialFairRegressor,
@@ -228,7 +229,7 @@ def test_partial_fit_refuses_an_objective_that_the_task_cannot_play() -> None:
     with pytest.raises(
         ValueError, match=r"^objective: AdversarialFairClassifier cannot use .*: its critic is"
     ):
-        AdversarialFairClassifier("improved-gan").partial_fit(
+        AdversarialFairClassifier(objective="improved-gan").partial_fit(
             X, Y, ["no", "yes"], sensitive_features=SEX
         )
 
@@ -326,6 +327,73 @@ def test_domains_that_are_refused_are_one_line(domain: np.ndarray, line: str) ->
 def test_unlabelled_samples_are_no_class() -> None:
     y = (Y == "yes").astype(int)
     y[20:] = -1
-    model = SemiSupervisedGANClassifier(**QUICK).fit(X, y)
+    model = SemiSupervisedGANClassifier(**{**QUICK, "steps": 300}).fit(X, y)
     assert list(model.classes_) == [0, 1]
     assert ((model.predict(X) == 1) == (Y == "yes")).mean() > 0.8
+
+
+DOMAIN = np.where(X[:, 2] > 0, 1, -1)
+HALF = np.where(np.arange(120) < 60, (Y == "yes").astype(int), -1)
+
+
+def _domains(x: np.ndarray, y: np.ndarray) -> Any:
+    of_source = DOMAIN > 0
+    return (x[of_source], y[of_source]), x[~of_source]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "extra", "name", "data"),
+    [
+        (
+            AdversarialFairClassifier(),
+            {"sensitive_features": SEX},
+            "fairness",
+            lambda x, y: (x, y, {"sensitive": SEX}),
+        ),
+        (
+            AdversarialFairClassifier("laftr"),
+            {"sensitive_features": SEX},
+            "laftr",
+            lambda x, y: (x, y, {"sensitive": SEX}),
+        ),
+        (DomainAdversarialClassifier(), {"sample_domain": DOMAIN}, "dann", _domains),
+        (DomainAdversarialClassifier("cdan+e"), {"sample_domain": DOMAIN}, "cdan+e", _domains),
+        (SemiSupervisedGANClassifier(), {}, "improved-gan", lambda x, _: (x, HALF)),
+    ],
+    ids=["fairness", "laftr", "dann", "cdan+e", "improved-gan"],
+)
+def test_an_estimator_and_fit_give_the_same_model(
+    estimator: Any, extra: dict[str, Any], name: str, data: Any
+) -> None:
+    x, y = X.astype(np.float32), (Y == "yes").astype(np.int64)
+    target = HALF if name == "improved-gan" else y
+    model = clone(estimator).set_params(steps=20, random_state=3).fit(x, target, **extra)
+    run = advlearn.fit(name, data=data(x, y), steps=20, seed=3, device="auto", callbacks=())
+    outputs = run.predict(x).cpu().numpy()
+    if outputs.ndim > 1:
+        outputs = outputs[:, 1] - outputs[:, 0]
+    assert np.allclose(model.decision_function(x), outputs, atol=1e-5)
+
+
+def test_a_setting_means_the_same_for_an_estimator_and_for_fit() -> None:
+    x, y = X.astype(np.float32), (Y == "yes").astype(np.int64)
+    settings: dict[str, Any] = {
+        "lr": 1e-2,
+        "critic_lr": 1e-1,
+        "critic_steps": 2,
+        "optimizer": "rmsprop",
+        "adversarial_weight": 3.0,
+        "batch_size": 30,
+        "steps": 5,
+    }
+    model = AdversarialFairClassifier(random_state=1, **settings)
+    model.fit(x, y, sensitive_features=SEX)
+    run = advlearn.fit(
+        "zhang-2018", data=(x, y, {"sensitive": SEX}), seed=1, callbacks=(), **settings
+    )
+    assert np.allclose(model.decision_function(x), run.predict(x).cpu().numpy(), atol=1e-5)
+
+
+def test_a_method_of_another_task_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^method: expected a method of fairness, got 'dann'"):
+        AdversarialFairClassifier("dann").fit(X, Y, sensitive_features=SEX)

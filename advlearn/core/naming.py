@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import final
 
-LISTED = 8
+# A message about an unknown name shows all known names up to this many.
+LISTED = 12
 
 
 def key(name: str) -> str:
@@ -39,8 +40,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return f"unknown {what} {name!r}; did you mean {' or '.join(map(repr, near))}?"
-    more = ", ..." if len(names) > LISTED else ""
-    return f"unknown {what} {name!r}; known: {', '.join(names[:LISTED]) or 'nothing'}{more}"
+    if len(names) > LISTED:
+        return f"unknown {what} {name!r}; see `advlearn list`"
+    return f"unknown {what} {name!r}; known: {', '.join(names) or 'none'}"
 
 
 @final

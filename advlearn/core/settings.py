@@ -12,7 +12,7 @@ from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.optim import OPTIMIZERS
 
-Critic = nn.Module | Mapping[str, nn.Module]
+Critic = nn.Module | Callable[..., nn.Module] | Mapping[str, Any]
 Optimizer = str | Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 
@@ -58,29 +58,6 @@ class AdversarySettings:
         """Return the settings that are not None, by name."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
-
-    def critics(self, built: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-        """Return the critics to train: the given ones in place of those that the task built.
-
-        Args:
-            built: The task's critics, by the name of their adversary.
-
-        Raises:
-            ValueError: If one critic is given for several adversaries, or a name is unknown.
-        """
-        if self.critic is None:
-            return dict(built)
-        names = ", ".join(built) or "none"
-        if isinstance(self.critic, nn.Module):
-            if len(built) != 1:
-                raise ValueError(
-                    f"critic: expected a mapping with a module for each of {names}, got one module"
-                )
-            return dict.fromkeys(built, self.critic)
-        unknown = [name for name in self.critic if name not in built]
-        if unknown:
-            raise ValueError(f"critic: expected names among {names}, got {unknown[0]!r}")
-        return {**built, **self.critic}
 
     def adversaries(
         self,

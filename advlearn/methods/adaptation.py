@@ -7,7 +7,7 @@ from advlearn.core.described import Reference
 from advlearn.core.method import Method
 
 ARXIV = "https://arxiv.org/abs/"
-DATA = "digits->noisy-digits"
+DATA = "digits->rotated-digits"
 DEFAULTS = Defaults(lr=1e-3, steps=2000, batch_size=64)
 CRITIC = "a classifier sized from the data and a critic of its features"
 NO_CRITIC = "a classifier sized from the data; no trained critic"

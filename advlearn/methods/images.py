@@ -1,5 +1,7 @@
 """Generative adversarial networks: samples that look like the data."""
 
+from typing import Any
+
 from advlearn.core.chain import Defaults
 from advlearn.core.described import Reference
 from advlearn.core.method import Method
@@ -8,9 +10,9 @@ ARXIV = "https://arxiv.org/abs/"
 SIZED = "generator and critic sized from the data: convolutional from 16 pixels, else perceptrons"
 
 
-def _generator(name: str, objective: str, summary: str, **row: object) -> Method:
-    settings = {"task": "generate", "data": "digits", "networks": SIZED, **row}
-    return Method(name, objective=objective, summary=summary, **settings)  # pyright: ignore[reportArgumentType]
+def _generator(name: str, objective: str, summary: str, **row: Any) -> Method:
+    settings: dict[str, Any] = {"task": "generate", "data": "digits", "networks": SIZED, **row}
+    return Method(name, objective=objective, summary=summary, **settings)
 
 
 def _network(

@@ -1,7 +1,8 @@
-"""What the estimators share: training, predictions from logits, checks."""
+"""What the estimators share: settings, training, predictions from logits, checks."""
 
 import copy
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -11,74 +12,141 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from advlearn import catalogue
+from advlearn.catalogue import Request
 from advlearn.core.adversary import Adversary
-from advlearn.core.grammar import resolve
-from advlearn.core.optim import adam
+from advlearn.core.chain import FALLBACK, Chain
+from advlearn.core.method import Method
+from advlearn.core.settings import AdversarySettings
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.data.batches import batches
 from advlearn.fitting import fit
+from advlearn.train_task import learner_optimizer, playable
 from advlearn.training import rng
 
 
 class Estimator(BaseEstimator):
-    """What the estimators share: training settings, a network, predictions from it."""
+    """Settings that every estimator takes, and training from a row of the catalogue.
 
+    A setting that is None takes the default of the method, as in `advlearn.fit`: the same method
+    on the same data with the same seed gives the same model.
+    """
+
+    TASK: ClassVar[str]
+    """Name of the task."""
+    OPTIONS: ClassVar[tuple[str, ...]]
+    """Parameters of the estimator that are options of the task."""
+
+    method: str | None
     objective: Any
-    steps: int
-    batch_size: int
-    lr: float
+    hidden: tuple[int, ...] | None
+    steps: int | None
+    batch_size: int | None
+    lr: float | None
+    critic_lr: float | None
+    critic_steps: int | None
+    optimizer: Any
+    adversarial_weight: float | None
     random_state: Any
     device: str
     task_: Any
+    adversaries_: dict[str, Adversary]
 
-    def _train(self, task: Task, data: Any) -> None:
-        """Train from new weights; the player's average is kept for predictions, and all of it for `partial_fit`."""
-        size = min(self.batch_size, len(data))
-        run = fit(
-            task, self.objective, data, steps=self.steps, batch_size=size, lr=self.lr, seed=self._seed(),
-            device=self.device, callbacks=(),
-        )  # fmt: skip
+    def _build(self, data: Any, options: dict[str, Any]) -> Task:
+        """Build the task with networks that have the layers of `hidden`."""
+        raise NotImplementedError
+
+    def _asked(self) -> Request:
+        """Read the method with its options."""
+        asked = catalogue.request(self.method or self.TASK, self.objective)
+        if asked.method.task != self.TASK:
+            raise ValueError(
+                f"method: expected a method of {self.TASK}, got {self.method!r} of "
+                f"{asked.method.task}"
+            )
+        return asked
+
+    def _options(self, asked: Request) -> dict[str, Any]:
+        """Collect the options of the task: the method's, then those of the estimator."""
+        given = {name: getattr(self, name) for name in self.OPTIONS}
+        return {**asked.options, **{k: v for k, v in given.items() if v is not None}}
+
+    def _size(self, data: Any, chain: Chain) -> int:
+        default = cast(int, chain.defaults.over(FALLBACK).batch_size)
+        return min(default if self.batch_size is None else self.batch_size, len(data))
+
+    def _train(self, data: Any) -> None:
+        """Train from new weights; keep the average of the weights for predictions."""
+        seed, asked = self._seed(), self._asked()
+        chain, options = asked.chain(self.objective), self._options(asked)
+        weighted = "adversarial_weight" in self.OPTIONS
+        settings = {"critic_lr": self.critic_lr, "critic_steps": self.critic_steps}
+        settings |= {"optimizer": self.optimizer, "device": self.device, "callbacks": ()}
+        settings |= {} if weighted else {"adversarial_weight": self.adversarial_weight}
+        settings |= {"steps": self.steps, "batch_size": self._size(data, chain), "lr": self.lr}
+        task: Any = asked.method.name
+        if self.hidden is not None:
+            task, options = self._seeded(self._build, data, options, seed), {}
+        run = fit(task, chain, data, seed=seed, **settings, **options)
         self.task_ = run.ema_model.cpu()
-        # What `partial_fit` had built was of another model.
+        # The adversaries of `partial_fit` belong to the model before.
         self.__dict__.pop("adversaries_", None)
         self.health_ = {name: health.verdict for name, health in run.health().items()}
 
+    def _new_task(self, data: Any) -> Task:
+        """Build the task with new weights, for `partial_fit`."""
+        seed, asked = self._seed(), self._asked()
+        options = self._options(asked)
+        if self.hidden is not None:
+            return self._seeded(self._build, data, options, seed)
+        with rng.isolated(seed):
+            return catalogue.build_task(asked.method, options, data)
+
     def _train_on(self, data: Any) -> None:
-        """One epoch on top of what `partial_fit` has trained so far."""
-        size = min(self.batch_size, len(data))
-        seed = self._seed()
+        """Train one epoch more, after what `partial_fit` has trained so far."""
+        seed, chain = self._seed(), self._asked().chain(self.objective)
+        size = self._size(data, chain)
         with rng.isolated(seed):
             if not hasattr(self, "adversaries_"):
-                self.task_.requires_grad_(True)  # after `fit`, what is kept is a frozen average
-                chain = resolve(self.objective)
-                refused = self.task_.check_compatibility(chain.required_objective())
-                if refused is not None:
-                    raise ValueError(
-                        f"objective: {type(self).__name__} cannot use {chain.objective!r}: {refused}"
-                    )
-                chain = self.task_.adapt_objective(chain)
-                critics = self.task_.critics(chain)
-                self.adversaries_ = {
-                    name: Adversary(critic, chain, lr=self.lr) for name, critic in critics.items()
-                }
-                self.optimizer_ = adam(
-                    self.task_.trainable_parameters(), lr=self.lr, betas=(0.9, 0.999)
-                )
-            stream = batches(data, size, seed=seed)
-            steps = max(1, len(data) // size)
+                self._start(self._asked().method, chain)
             Trainer(
                 self.task_,
                 self.adversaries_,
-                stream,
-                steps=steps,
+                batches(data, size, seed=seed),
+                steps=max(1, len(data) // size),
                 optimizer=lambda _: self.optimizer_,
             ).run()
-            self.health_ = {
-                name: adversary.health().verdict for name, adversary in self.adversaries_.items()
-            }
+        self.health_ = {name: a.health().verdict for name, a in self.adversaries_.items()}
+
+    def _start(self, method: Method, chain: Chain) -> None:
+        """Build the adversaries and the optimizer of `partial_fit`."""
+        self.task_.requires_grad_(True)  # `fit` keeps a frozen average
+        try:
+            chain = playable(self.task_, chain)
+        except ValueError as error:
+            name = f"objective: {type(self).__name__} cannot"
+            raise ValueError(f"{name}{str(error).partition(' cannot')[2]}") from None
+        weight = None if "adversarial_weight" in self.OPTIONS else self.adversarial_weight
+        settings = AdversarySettings(
+            None, self.critic_lr, self.critic_steps, self.optimizer, weight
+        )
+        critics = catalogue.critics(method, self.task_, chain)
+        self.adversaries_ = settings.adversaries(critics, chain, lr=self.lr)
+        make = learner_optimizer(settings, chain.defaults.over(FALLBACK), self.lr)
+        self.optimizer_ = make(self.task_.trainable_parameters())
+
+    @staticmethod
+    def _seeded(
+        build: Callable[[Any, dict[str, Any]], Task], data: Any, options: dict[str, Any], seed: int
+    ) -> Task:
+        with rng.isolated(seed):
+            return build(data, options)
 
     def _seed(self) -> int:
+        """Return the seed: `random_state` itself where it is an integer, as in `advlearn.fit`."""
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _outputs(self, x: Any) -> np.ndarray:

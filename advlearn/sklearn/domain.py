@@ -11,49 +11,59 @@ from advlearn.data.compound import Domains
 from advlearn.nets import MLPPredictor
 from advlearn.sklearn._base import Classifier
 from advlearn.tasks.domain_adaptation import DomainAdaptation
-from advlearn.training import rng
 
 
 @final
 class DomainAdversarialClassifier(Classifier):
-    """A classifier trained on labelled source domains for a target domain without labels.
+    """Train a classifier on labelled source domains for a target domain without labels.
 
     There is no `partial_fit`: each part of the data would have to hold all domains, and the
-    adversary's weight grows over a whole run.
+    adversary's weight grows over a whole run. A parameter that is None takes the method's default.
 
     Args:
-        objective: ``"nsgan"`` is DANN, ``"wgan-gp"`` WDGRL, ``"mmd"`` DAN, ``"coral"`` Deep CORAL,
-            and so on.
+        method: A method of adaptation: ``"dann"`` (the default), ``"cdan+e"``, ``"deep-coral"`` ...
+        objective: A spec or an object, in place of the method's objective.
         conditioning: ``"nothing"``, ``"predictions"`` (CDAN) or ``"labels"`` (joint distribution);
             see `DomainAdaptation`.
-        adversarial_weight: Weight of the adversary, reached along the ramp of the DANN paper.
-        hidden: Sizes of the hidden layers; the last one's output is what the domains are compared
-            by.
+        adversarial_weight: Weight of the adversary, reached on the schedule of the DANN paper.
+        hidden: Sizes of the hidden layers; the domains are compared by the last one's output.
         steps: Training steps.
-        batch_size: Samples of each domain in a batch.
-        lr: Adam's learning rate.
-        random_state: Seed, generator or None.
+        batch_size: Samples in a batch, at most as many as there are.
+        lr: Learning rate of the model and the critics.
+        critic_lr: Learning rate of the critics.
+        critic_steps: Critic steps for each step of the model.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
+            an optimizer.
+        random_state: Seed, generator or None; an integer is the seed of `advlearn.fit`.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
         classes_: Classes of the sources, sorted.
         task_: The trained `DomainAdaptation` task.
-        health_: What each adversary's last batch says, in words.
+        health_: Verdict on each adversary's last batch, in words.
     """
+
+    TASK = "domain_adaptation"
+    OPTIONS = ("conditioning", "adversarial_weight")
 
     def __init__(
         self,
-        objective: Any = "nsgan",
+        method: str | None = None,
         *,
-        conditioning: str = "nothing",
-        adversarial_weight: float = 1.0,
-        hidden: tuple[int, ...] = (64, 64),
-        steps: int = 1000,
-        batch_size: int = 64,
-        lr: float = 3e-3,
+        objective: Any = None,
+        conditioning: str | None = None,
+        adversarial_weight: float | None = None,
+        hidden: tuple[int, ...] | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        critic_lr: float | None = None,
+        critic_steps: int | None = None,
+        optimizer: Any = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:
+        self.method = method
         self.objective = objective
         self.conditioning = conditioning
         self.adversarial_weight = adversarial_weight
@@ -61,6 +71,9 @@ class DomainAdversarialClassifier(Classifier):
         self.steps = steps
         self.batch_size = batch_size
         self.lr = lr
+        self.critic_lr = critic_lr
+        self.critic_steps = critic_steps
+        self.optimizer = optimizer
         self.random_state = random_state
         self.device = device
 
@@ -103,20 +116,12 @@ class DomainAdversarialClassifier(Classifier):
         data = Domains(
             tuple(sources), ArrayDataset(x[torch.from_numpy(of_target)], None, "target"), named
         )
-        with rng.isolated(self._seed()):
-            model = MLPPredictor(data.shape, k, self.hidden)
-        conditioning = cast(Any, self.conditioning)
-        self._train(
-            DomainAdaptation(
-                model,
-                shape=data.shape,
-                sources=len(sources),
-                conditioning=conditioning,
-                adversarial_weight=self.adversarial_weight,
-            ),
-            data,
-        )
+        self._train(data)
         return self
+
+    def _build(self, data: Any, options: dict[str, Any]) -> DomainAdaptation:
+        model = MLPPredictor(data.shape, data.classes, cast(Any, self.hidden))
+        return DomainAdaptation(model, shape=data.shape, sources=len(data.sources), **options)
 
     def _known(self, known: Any, y: np.ndarray, domains: np.ndarray) -> torch.Tensor:
         """Codes of the target's known classes, -1 for the others."""

@@ -10,12 +10,12 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from advlearn.catalogue import Request
 from advlearn.data import attribute_columns, encode_attribute, encode_attribute_like
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.nets import MLPPredictor
 from advlearn.sklearn._base import Classifier, Estimator, tensor
 from advlearn.tasks.fairness import Fairness
-from advlearn.training import rng
 
 # Stands for an attribute where there is none to protect: numbers, whose adversary has no weight.
 NONE = "none"
@@ -24,12 +24,12 @@ NONE = "none"
 class _Fair(Estimator):
     """Sensitive features on the way into a table."""
 
-    criterion: Any
-    adversarial_weight: float
+    TASK = "fairness"
+    OPTIONS = ("adversarial_weight", "gradient_combination", "balance_groups", "warmup")
+
     gradient_combination: Any
-    balance_groups: bool
-    hidden: tuple[int, ...]
-    warmup: float
+    balance_groups: bool | None
+    warmup: float | None
     groups_: dict[str, tuple[str, ...]]
 
     def _table(
@@ -68,21 +68,20 @@ class _Fair(Estimator):
         names = {name: labels for name, labels in self.groups_.items() if labels}
         return TabularDataset(x, y, encoded, names, name="table", classes=classes)
 
-    def _task(self, table: TabularDataset) -> Fairness:
-        with rng.isolated(self._seed()):
-            model = MLPPredictor(
-                table.shape, table.classes if table.classes > 2 else 1, self.hidden
-            )
-        return Fairness(
-            model, shape=table.shape, attributes=table.attributes, classes=table.classes, criterion=self.criterion,
-            gradient_combination=self.gradient_combination, balance_groups=self.balance_groups, adversarial_weight=self.adversarial_weight if self.groups_ else 0.0,
-            warmup=self.warmup,
-        )  # fmt: skip
+    def _options(self, asked: Request) -> dict[str, Any]:
+        plain = {} if self.groups_ else {"adversarial_weight": 0.0}
+        return {**super()._options(asked), **plain}
+
+    def _build(self, data: TabularDataset, options: dict[str, Any]) -> Fairness:
+        outputs = data.classes if data.classes > 2 else 1
+        model = MLPPredictor(data.shape, outputs, cast(Any, self.hidden))
+        shape = {"shape": data.shape, "attributes": data.attributes, "classes": data.classes}
+        return Fairness(model, **shape, **options)
 
     def _go_on(self, table: TabularDataset) -> None:
-        """Train on one more part of the data, in the first call on a model of its own."""
+        """Train on one more part of the data, in the first call from new weights."""
         if not hasattr(self, "task_"):
-            self.task_ = self._task(table)
+            self.task_ = self._new_task(table)
         # A share of a call's few steps is no warm-up: the adversary would never count.
         self.task_.warmup = 0.0
         self._train_on(table)
@@ -90,11 +89,14 @@ class _Fair(Estimator):
 
 @final
 class AdversarialFairClassifier(Classifier, _Fair):
-    """A classifier whose decision an adversary cannot trace back to sensitive features.
+    """Train a classifier whose decision says nothing about sensitive features.
+
+    A parameter that is None takes the method's default, as in `advlearn.fit`.
 
     Args:
-        objective: What the adversary plays: a spec such as ``"predictive"`` or ``"mmd"``, or an
-            object.
+        method: A method of fairness: ``"zhang-2018"`` (the default), ``"laftr"`` ...
+        objective: A spec such as ``"predictive"`` or ``"mmd"``, or an object, in place of the
+            method's objective.
         criterion: ``"demographic_parity"``, ``"equalized_odds"`` or ``"equal_opportunity"`` (class
             1 of `classes_`).
         adversarial_weight: Weight of the adversary; 0 is the plain model.
@@ -103,10 +105,14 @@ class AdversarialFairClassifier(Classifier, _Fair):
         hidden: Sizes of the hidden layers.
         steps: Training steps of `fit`.
         batch_size: Samples in a batch, at most as many as there are.
-        lr: Adam's learning rate.
+        lr: Learning rate of the model and the critics.
+        critic_lr: Learning rate of the critics.
+        critic_steps: Critic steps for each step of the model.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
+            an optimizer.
         warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no
             warm-up.
-        random_state: Seed, generator or None, as scikit-learn has it.
+        random_state: Seed, generator or None; an integer is the seed of `advlearn.fit`.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``; the fitted model is on the CPU.
 
     Attributes:
@@ -114,7 +120,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
         groups_: Each sensitive feature to the names of its groups, () for numbers; those of the
             first `partial_fit`.
         task_: The trained `Fairness` task.
-        health_: What each adversary's last batch says, in words.
+        health_: Verdict on each adversary's last batch, in words.
 
     Example:
         >>> import numpy as np
@@ -128,22 +134,29 @@ class AdversarialFairClassifier(Classifier, _Fair):
         (60, 2)
     """
 
+    OPTIONS = ("criterion", *_Fair.OPTIONS)
+
     def __init__(
         self,
-        objective: Any = "predictive",
+        method: str | None = None,
         *,
-        criterion: str = "demographic_parity",
-        adversarial_weight: float = 1.0,
-        gradient_combination: str = "add",
-        balance_groups: bool = False,
-        hidden: tuple[int, ...] = (64,),
-        steps: int = 1000,
-        batch_size: int = 512,
-        lr: float = 3e-3,
-        warmup: float = 0.1,
+        objective: Any = None,
+        criterion: str | None = None,
+        adversarial_weight: float | None = None,
+        gradient_combination: str | None = None,
+        balance_groups: bool | None = None,
+        hidden: tuple[int, ...] | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        critic_lr: float | None = None,
+        critic_steps: int | None = None,
+        optimizer: Any = None,
+        warmup: float | None = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:
+        self.method = method
         self.objective = objective
         self.criterion = criterion
         self.adversarial_weight = adversarial_weight
@@ -153,6 +166,9 @@ class AdversarialFairClassifier(Classifier, _Fair):
         self.steps = steps
         self.batch_size = batch_size
         self.lr = lr
+        self.critic_lr = critic_lr
+        self.critic_steps = critic_steps
+        self.optimizer = optimizer
         self.warmup = warmup
         self.random_state = random_state
         self.device = device
@@ -182,7 +198,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
             max(2, len(self.classes_)),
             sensitive_features,
         )
-        self._train(self._task(table), table)
+        self._train(table)
         return self
 
     def partial_fit(
@@ -225,46 +241,54 @@ class AdversarialFairClassifier(Classifier, _Fair):
 
 @final
 class AdversarialFairRegressor(RegressorMixin, _Fair):
-    """A regressor whose prediction an adversary cannot trace back to sensitive features.
+    """Train a regressor whose prediction says nothing about sensitive features.
 
     Args:
-        objective: As for `AdversarialFairClassifier`, like all that follow.
+        method: As for `AdversarialFairClassifier`, like all that follow.
+        objective: A spec or an object, in place of the method's objective.
         adversarial_weight: Weight of the adversary, against the squared error in units of the
             target's variance.
         gradient_combination: ``"add"`` or ``"project"``.
         balance_groups: Let each group count the same for the adversary.
         hidden: Sizes of the hidden layers.
-        steps: Training steps.
-        batch_size: Samples in a batch.
-        lr: Adam's learning rate.
+        steps: Training steps of `fit`.
+        batch_size: Samples in a batch, at most as many as there are.
+        lr: Learning rate of the model and the critics.
+        critic_lr: Learning rate of the critics.
+        critic_steps: Critic steps for each step of the model.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
+            an optimizer.
         warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no
             warm-up.
-        random_state: Seed, generator or None.
+        random_state: Seed, generator or None; an integer is the seed of `advlearn.fit`.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
         groups_: As of `AdversarialFairClassifier`.
         task_: The trained `Fairness` task.
-        health_: What each adversary's last batch says, in words.
+        health_: Verdict on each adversary's last batch, in words.
     """
-
-    criterion = "demographic_parity"
 
     def __init__(
         self,
-        objective: Any = "predictive",
+        method: str | None = None,
         *,
-        adversarial_weight: float = 1.0,
-        gradient_combination: str = "add",
-        balance_groups: bool = False,
-        hidden: tuple[int, ...] = (64,),
-        steps: int = 1000,
-        batch_size: int = 512,
-        lr: float = 3e-3,
-        warmup: float = 0.1,
+        objective: Any = None,
+        adversarial_weight: float | None = None,
+        gradient_combination: str | None = None,
+        balance_groups: bool | None = None,
+        hidden: tuple[int, ...] | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        critic_lr: float | None = None,
+        critic_steps: int | None = None,
+        optimizer: Any = None,
+        warmup: float | None = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:
+        self.method = method
         self.objective = objective
         self.adversarial_weight = adversarial_weight
         self.gradient_combination = gradient_combination
@@ -273,6 +297,9 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         self.steps = steps
         self.batch_size = batch_size
         self.lr = lr
+        self.critic_lr = critic_lr
+        self.critic_steps = critic_steps
+        self.optimizer = optimizer
         self.warmup = warmup
         self.random_state = random_state
         self.device = device
@@ -280,7 +307,7 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
     def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
         """Train; arguments as for `AdversarialFairClassifier.fit`, with numbers y (n,)."""
         table = self._of_numbers(X, y, sensitive_features, first=True)
-        self._train(self._task(table), table)
+        self._train(table)
         return self
 
     def partial_fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:

@@ -1,6 +1,7 @@
 """A classifier that learns from unlabelled samples too."""
 
-from typing import Any, Self, final
+import inspect
+from typing import Any, Self, cast, final
 
 import numpy as np
 import torch
@@ -10,53 +11,70 @@ from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.nets import MLPGenerator, MLPPredictor
 from advlearn.sklearn._base import Classifier
 from advlearn.tasks.semi_supervised import SemiSupervised
-from advlearn.training import rng
 
 UNLABELLED = -1
 
 
 @final
 class SemiSupervisedGANClassifier(Classifier):
-    """A classifier that is also the critic of a generator, and so learns from samples without a class.
+    """Train a classifier that is also the critic of a generator, from few labels.
 
     There is no `partial_fit`: predictions are those of weights averaged over a whole run, and a
-    part of the data may hold no label at all.
+    part of the data may hold no label at all. A parameter that is None takes the method's default.
 
     Args:
-        objective: A pointwise objective of logits, such as ``"nsgan"``, or ``"improved-gan"`` with
-            feature matching.
+        method: A semi-supervised method: ``"improved-gan"`` (the default) or ``"bad-gan"``.
+        objective: A pointwise objective of logits, such as ``"nsgan"``, in place of the method's.
         latent: Size of the generator's latent vector.
+        adversarial_weight: Weight of the critic in the generator's loss.
         hidden: Sizes of the hidden layers of classifier and generator.
         steps: Training steps.
-        batch_size: Labelled and unlabelled samples in a batch, each.
-        lr: Adam's learning rate.
-        random_state: Seed, generator or None.
+        batch_size: Samples in a batch, at most as many as there are.
+        lr: Learning rate of the model and the critics.
+        critic_lr: Learning rate of the critics.
+        critic_steps: Critic steps for each step of the model.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
+            an optimizer.
+        random_state: Seed, generator or None; an integer is the seed of `advlearn.fit`.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
         classes_: Classes, sorted, without -1.
         task_: The trained `SemiSupervised` task.
-        health_: What the adversary's last batch says, in words.
+        health_: Verdict on the adversary's last batch, in words.
     """
+
+    TASK = "semi_supervised"
+    OPTIONS = ("latent",)
 
     def __init__(
         self,
-        objective: Any = "improved-gan",
+        method: str | None = None,
         *,
-        latent: int = 16,
-        hidden: tuple[int, ...] = (64, 64),
-        steps: int = 1000,
-        batch_size: int = 64,
-        lr: float = 3e-3,
+        objective: Any = None,
+        latent: int | None = None,
+        adversarial_weight: float | None = None,
+        hidden: tuple[int, ...] | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        critic_lr: float | None = None,
+        critic_steps: int | None = None,
+        optimizer: Any = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:
+        self.method = method
         self.objective = objective
         self.latent = latent
+        self.adversarial_weight = adversarial_weight
         self.hidden = hidden
         self.steps = steps
         self.batch_size = batch_size
         self.lr = lr
+        self.critic_lr = critic_lr
+        self.critic_steps = critic_steps
+        self.optimizer = optimizer
         self.random_state = random_state
         self.device = device
 
@@ -88,13 +106,16 @@ class SemiSupervisedGANClassifier(Classifier):
             x[torch.from_numpy(known)], torch.from_numpy(codes.astype(np.int64)), "labelled", k
         )
         data = SemiSupervisedDataset(few, ArrayDataset(x, None, "unlabelled"))
-        with rng.isolated(self._seed()):
-            generator = MLPGenerator(self.latent, data.shape, self.hidden)
-            classifier = MLPPredictor(data.shape, k, self.hidden)
-        self._train(
-            SemiSupervised(generator, classifier, latent=self.latent, shape=data.shape), data
-        )
+        self._train(data)
         return self
+
+    def _build(self, data: Any, options: dict[str, Any]) -> SemiSupervised:
+        hidden = cast(Any, self.hidden)
+        default = inspect.signature(SemiSupervised.from_data).parameters["latent"].default
+        latent = options.get("latent", default)
+        generator = MLPGenerator(latent, data.shape, hidden)
+        classifier = MLPPredictor(data.shape, data.classes, hidden)
+        return SemiSupervised(generator, classifier, latent=latent, shape=data.shape)
 
 
 def _has_unlabelled(y: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""What fairness costs: the same estimator at several strengths, its score against disparity."""
+"""Measure what fairness costs: one estimator at several adversarial weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from advlearn.training.files import atomic_write
 @final
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One strength on a frontier.
+    """One point of a frontier: one adversarial weight.
 
     Args:
         adversarial_weight: Weight of the adversary.
@@ -50,22 +50,22 @@ def frontier(
     *,
     picture: str | Path | None = None,
 ) -> list[Point]:
-    """Fit a fair classifier or regressor at several strengths and measure each.
+    """Fit a fair classifier or regressor at several adversarial weights and measure each.
 
     Args:
         estimator: An `AdversarialFairClassifier` or `AdversarialFairRegressor`; a clone of it is
-            fitted for each strength.
+            fitted for each weight.
         train: (X, y, sensitive_features) to fit on.
         test: (X, y, sensitive_features) to measure on.
         adversarial_weights: Weights of the adversary.
         picture: PNG to draw score against disparity into; None draws nothing.
 
     Returns:
-        A point for each strength, in the order given.
+        A point for each weight, in the order given.
 
     Raises:
         TypeError: If the estimator is another one.
-        ValueError: If there is no strength or one is negative, a classifier's classes are not two,
+        ValueError: If there is no weight or one is negative, a classifier's classes are not two,
             or the test samples have other attributes than the training samples.
 
     Example:
@@ -130,7 +130,7 @@ def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[
         "demographic_parity": [np.ones_like(wanted)],
         "equalized_odds": [wanted, ~wanted],
         "equal_opportunity": [wanted],
-    }[fitted.criterion]
+    }[fitted.task_.criterion]
     found = [
         quantile_difference(decided[part], values[part]) for values in numbers for part in among
     ]
@@ -140,7 +140,7 @@ def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[
             "equalized_odds": lambda: equalized_odds_difference(wanted, decided, groups),
             "equal_opportunity": lambda: equal_opportunity_difference(wanted, decided, groups),
         }
-        found.append(by_groups[fitted.criterion]())
+        found.append(by_groups[fitted.task_.criterion]())
     return max(found)
 
 
@@ -160,12 +160,12 @@ def _draw(points: list[Point], path: Path) -> None:
             xytext=(5, 5),
         )
     across = (
-        f"{fitted.criterion.replace('_', ' ')} difference"
+        f"{fitted.task_.criterion.replace('_', ' ')} difference"
         if of_classes
         else "difference of mean predictions"
     )
     axes.set(
-        xlabel=across, ylabel="accuracy" if of_classes else "R^2", title="what each strength costs"
+        xlabel=across, ylabel="accuracy" if of_classes else "R^2", title="score against disparity"
     )
     axes.grid(alpha=0.3)
     with atomic_write(path) as file:

@@ -132,12 +132,12 @@ class Fairness(Task):
         *,
         criterion: Criterion = "demographic_parity",
         sensitive: str | Sequence[str] | None = None,
+        layer: str = "",
         gradient_combination: Literal["add", "project"] = "add",
         balance_groups: bool = False,
         gradient_reversal: bool = False,
         adversarial_weight: float = 1.0,
         warmup: float = 0.0,
-        layer: str = "",
         hidden: Sequence[int] | None = None,
     ) -> Self:
         """Build a task with a predictor sized from the data.
@@ -160,11 +160,12 @@ class Fairness(Task):
         model = heads.predictor(data.shape, data.classes if data.classes > 2 else 1, hidden)
         settings: dict[str, Any] = {
             "criterion": criterion,
+            "layer": layer,
             "gradient_combination": gradient_combination,
             "balance_groups": balance_groups,
             "gradient_reversal": gradient_reversal,
         }
-        settings |= {"adversarial_weight": adversarial_weight, "warmup": warmup, "layer": layer}
+        settings |= {"adversarial_weight": adversarial_weight, "warmup": warmup}
         chosen = [sensitive] if isinstance(sensitive, str) else sensitive
         return cls(
             model,

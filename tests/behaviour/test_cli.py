@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from advlearn.cli import app
 from advlearn.data.files import find
+from advlearn.training import checkpoint
 
 
 def typed(*words: str) -> tuple[int, str]:
@@ -24,6 +25,7 @@ def typed(*words: str) -> tuple[int, str]:
         ("paired_translation(base_channels=4)", "edges:digits", "mean absolute difference"),
         ("unpaired_translation(base_channels=4)", "digits <-> digits", "there and back, digits"),
         ("retrieval(samples_per_query=2)", "digits", "accuracy on digits"),
+        ("zhang-2018", "biased-groups", "group: demographic parity difference"),
     ],
 )
 def test_a_task_is_fitted_measured_and_left_in_a_folder(
@@ -68,16 +70,20 @@ def test_a_table_is_measured_on_its_test_part(tmp_path: Path) -> None:
     ("words", "line"),
     [
         (("adopt",), "advlearn: task: unknown name 'adopt'"),
+        (("dannn",), "advlearn: task: unknown name 'dannn'; did you mean 'dann'"),
+        (("dann", "--set", "entropi=1"), "advlearn: entropi: domain_adaptation has no such option"),
+        (("dann", "--set", "entropy"), "advlearn: set: expected key=value"),
+        (("dann", "--env", "X-v0"), "advlearn: env: only for methods of imitation, got 'dann'"),
         (
             ("domain_adaptation(conditioning='labelz')", "--data", "digits->digits"),
             "advlearn: conditioning: expected one of nothing",
         ),
         (
             ("domain_adaptation(besides=1)", "--data", "digits->digits"),
-            "advlearn: task: domain_adaptation",
+            "advlearn: besides: domain_adaptation has no such option",
         ),
-        (("domain_adaptation", "--data", "digits"), "advlearn: data: expected 'SOURCE->TARGET'"),
-        (("fairness", "--data", "adults"), "advlearn: data: expected a table among adult"),
+        (("domain_adaptation", "--data", "digits"), "advlearn: data: expected 'source->target'"),
+        (("fairness", "--data", "adults"), "advlearn: data: expected a table among biased-groups"),
         (
             ("semi_supervised", "--data", "digits:20", "--objective", "mmd"),
             "advlearn: objective: semi_supervised cannot use MMD",
@@ -91,3 +97,22 @@ def test_a_mistype_is_one_line(words: tuple[str, ...], line: str, tmp_path: Path
     assert code == 1
     assert said.startswith(line), said
     assert said.count("\n") == 1
+
+
+def test_a_method_and_its_options_are_typed(tmp_path: Path) -> None:
+    words = ("cdan", "--set", "conditioning=nothing", "--steps", "3", "--critic-steps", "2")
+    code, output = typed("fit", *words, "--device", "cpu", "--out", str(tmp_path / "run"))
+    assert code == 0, output
+    config = checkpoint.load(tmp_path / "run")["config"]
+    assert (config["method"], config["parts"]["conditioning"]) == ("cdan", "nothing")
+    assert config["settings"]["critic_steps"] == 2
+
+
+def test_a_name_is_described_cited_and_listed() -> None:
+    assert typed("describe", "cdan+e")[1].startswith("cdan+e: a method of adaptation\n")
+    assert "arxiv.org/abs/1505.07818" in typed("cite", "dann")[1]
+    code, output = typed("list", "--for", "adaptation", "--kind", "method")
+    assert code == 0 and "  deepjdot " in output and "wgan-gp" not in output
+    for words in (("describe", "dannn"), ("cite", "dannn"), ("list", "--for", "dann")):
+        code, output = typed(*words)
+        assert code == 1 and output.count("\n") == 1, output

@@ -1,4 +1,4 @@
-"""`advlearn fit imitate` as someone types it, mistypes included."""
+"""`advlearn fit imitation` as someone types it, mistypes included."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,12 @@ import typer
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
+from advlearn.imitation.algorithms import NAMES
+from advlearn.imitation.transitions import INPUTS
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
-from advlearn.cli import _METHODS, app
-from advlearn.imitation import REWARD_SHAPES
-from advlearn.imitation.demonstrations.transitions import INPUTS
-from advlearn.imitation.sb3.algorithms import NAMES
+from advlearn.cli import app
 from advlearn.training.checkpoint import load
 
 
@@ -45,8 +44,8 @@ def typed(*words: str) -> tuple[int, str]:
 def test_a_policy_is_left_that_stable_baselines_loads_alone(demos: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = (
-        "imitate",
-        "--demos",
+        "imitation",
+        "--data",
         demos,
         "--objective",
         "vail",
@@ -71,27 +70,26 @@ def test_a_policy_is_left_that_stable_baselines_loads_alone(demos: str, tmp_path
     ("words", "line"),
     [
         (
-            ("imitate",),
-            "advlearn: demos: expected an npz file, a name, minari:ID or hf:NAME for the task imitate",
+            ("imitation",),
+            "advlearn: data: expected demonstrations, such as 'cartpole' or a file, got None",
         ),
-        (("adapt", "--demos", "x"), "advlearn: demos: for the task imitate alone, got 'adapt'"),
         (
             ("generate", "--env", "X-v0", "--every", "3"),
-            "advlearn: env, every: for the task imitate alone",
+            "advlearn: env, every: only for methods of imitation, got 'generate'",
         ),
         (
-            ("imitate", "--precision", "bf16", "--compile"),
-            "advlearn: precision, compile: not for the task imitate",
+            ("imitation", "--precision", "bf16", "--data", "x"),
+            "advlearn: precision: imitation has no such option",
         ),
         (
-            ("imitate", "--demos", "hf:me/x"),
+            ("imitation", "--data", "hf:me/x"),
             "advlearn: dataset: 'me/x' is a name; to load it: pip install datasets",
         ),
         (
-            ("imitate", "--demos", "minari:me/x"),
+            ("imitation", "--data", "minari:me/x"),
             "advlearn: dataset: 'me/x' is an id, and Minari, which loads it",
         ),
-        (("imitate", "--demos", "none"), "advlearn: demonstrations: there is no file none"),
+        (("imitation", "--data", "none"), "advlearn: demonstrations: there is no file none"),
     ],
 )
 def test_a_mistype_is_one_line(
@@ -121,7 +119,7 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
         (("--entropy", "0.1", "--algorithm", "dqn"), "ent_coef: expected none with dqn"),
     ):
         code, said = typed(
-            "imitate", "--demos", demos, "--steps", "3", "--out", str(tmp_path / "run"), *words
+            "imitation", "--data", demos, "--steps", "3", "--out", str(tmp_path / "run"), *words
         )
         assert (code, said.count("\n")) == (1, 1) and part in said, said
 
@@ -152,7 +150,7 @@ def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "run"),
     ]
-    code, said = typed("imitate", "--demos", demos, "--steps", "2048", *words)
+    code, said = typed("imitation", "--data", demos, "--steps", "2048", *words)
     assert code == 0, said
     recipe = load(tmp_path / "run")["recipe"]
     assert {name: recipe[name] for name in options} == options
@@ -164,7 +162,6 @@ def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
 
 
 def test_completion_and_help_know_every_name() -> None:
-    assert set(_METHODS) == set(METHODS)
     command: Any = typer.main.get_command(app)
     told = {
         option.name: option.help
@@ -177,45 +174,3 @@ def test_completion_and_help_know_every_name() -> None:
         "algorithm": NAMES,
     }.items():
         assert all(name in told[option] for name in names)
-
-
-def test_the_list_has_every_method_and_every_form_of_the_reward() -> None:
-    done = CliRunner().invoke(app, ["list"], env={"COLUMNS": "200"})
-    assert done.exit_code == 0, done.output
-    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
-    by_kind = {
-        kind: {row[1] for row in cells if row and row[0] == kind}
-        for kind in ("task", "method", "reward")
-    }
-    assert (
-        by_kind["method"] == set(METHODS)
-        and by_kind["reward"] == set(REWARD_SHAPES)
-        and "imitate" in by_kind["task"]
-    )
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_describe_says_what_a_method_is(name: str) -> None:
-    done = CliRunner().invoke(app, ["describe", f"{name} + instance_noise"])
-    assert done.exit_code == 0, done.output
-    chain, named = method(f"{name} + instance_noise")
-    assert done.stdout.startswith(
-        f"{name} + instance_noise = {chain!r}\nReference: {named.paper}\n"
-    )
-    assert (
-        f'\nReward "{named.reward}": ' in done.stdout
-        and "\nDefaults where you say nothing: " in done.stdout
-    )
-
-
-@pytest.mark.parametrize(
-    ("spec", "line"),
-    [
-        ("gial", "unknown name 'gial'; did you mean 'gail'"),
-        ("hinge + r11", "unknown name 'r11'; did you mean 'r1'"),
-    ],
-)
-def test_describe_names_what_is_near_a_mistyped_name(spec: str, line: str) -> None:
-    done = CliRunner().invoke(app, ["describe", spec])
-    assert done.exit_code == 1 and done.stderr.startswith(f"advlearn: objective: {line}")
-    assert done.stderr.count("\n") == 1

@@ -1,0 +1,255 @@
+"""Describe and cite what has a name: methods, tasks, objectives, networks, data, metrics."""
+
+import inspect
+import re
+import textwrap
+from typing import Any, cast
+
+from advlearn import catalogue, kinds
+from advlearn.core import grammar, naming, registry
+from advlearn.core.chain import FALLBACK, Chain
+from advlearn.core.described import Described, Reference
+from advlearn.core.grammar import Spec
+from advlearn.core.method import Method
+from advlearn.kinds import Item
+from advlearn.terminal_math import plain
+
+WIDTH = 98
+
+
+def describe(name: Spec) -> str:
+    """Describe a name of any kind, or a spec.
+
+    Args:
+        name: A method, a task, an objective, a regularizer, a network, a data set, a metric, an
+            environment, a reward of imitation; a spec such as ``"hinge + r1"`` or ``"dann + r1"``;
+            or an objective or regularizer as an object.
+
+    Returns:
+        Several lines of text, with formulas in Unicode. A name of several kinds gets them all.
+
+    Raises:
+        ValueError: If nothing has the name; the line suggests near ones of every kind.
+
+    Example:
+        >>> print(describe("dann").splitlines()[0])
+        dann: a method of adaptation
+    """
+    if not isinstance(name, str):
+        return _of_spec(name)
+    named = kinds.find(name)
+    if named:
+        return "\n\n".join(_of_item(item) for item in named)
+    row = _row(name)
+    if row is not None:
+        head = _of_method(row.method)
+        return f"{head}\n\nWith {name}:\n{_of_spec(row.chain())}"
+    return _of_spec(name)
+
+
+def cite(name: Any) -> str:
+    """Cite the papers of a method, a spec or a run.
+
+    Args:
+        name: A name or a spec, as for `describe`; an object; or a run that `fit` returned.
+
+    Returns:
+        An entry in the manner of BibTeX for each paper, the method's first.
+
+    Raises:
+        ValueError: If nothing has the name, or no paper is known for it.
+
+    Example:
+        >>> print(cite("wgan-gp").splitlines()[0])
+        @misc{gulrajani2017improved,
+    """
+    papers = list({(paper.title, paper.url): paper for paper in _papers(name)}.values())
+    if not papers:
+        raise ValueError(f"name: expected something with a paper, got {name!r}")
+    return "\n\n".join(_entry(paper) for paper in papers)
+
+
+def unknown(name: str) -> str:
+    """Write the message for a name that nothing has, with near names of every kind."""
+    known = [spelling for item in kinds.items() for spelling in (item.name, *item.aliases)]
+    return catalogue.unknown(name, known)
+
+
+def _row(text: str) -> catalogue.Request | None:
+    """Read a method or a task with options or added terms; None for any other spec."""
+    head = text.partition("(")[0].partition("+")[0]
+    try:
+        asked = catalogue.request(text)
+    except ValueError:
+        if catalogue.find(head) is not None:
+            raise
+        return None
+    return None if asked.method.task == catalogue.IMITATION else asked
+
+
+def _of_spec(spec: Spec) -> str:
+    try:
+        return plain(grammar.describe(spec))
+    except naming.UnknownNameError as error:
+        raise ValueError(f"name: {unknown(error.name)}") from None
+
+
+def _of_item(item: Item) -> str:
+    lines = [f"{item.name}: {_article(item)}", ""]
+    if item.kind == "method":
+        return _of_method(item.target)
+    if item.kind == "task":
+        lines += _task_lines(item)
+    elif item.kind in ("objective", "regularizer"):
+        lines += [_of_spec(item.name)]
+    elif item.kind == "network" and isinstance(item.target, tuple):
+        generator, critic, sides = cast(Any, item.target)
+        lines += [item.summary, f"Generator: {_name(generator)}. Critic: {_name(critic)}."]
+        lines += [f"Images: {_ranges(sides)} pixels a side.", ""]
+        lines += [f"Use: advlearn.fit('generate', architecture={item.name!r})", ""]
+        lines += [_doc(generator)]
+    elif item.kind == "data":
+        lines += [item.summary, "", f"Use: advlearn.data.load({item.name!r})"]
+    else:
+        lines += [_doc(item.target)]
+    return "\n".join(lines).rstrip()
+
+
+def _article(item: Item) -> str:
+    kind = {"data": "a data set", "reward": "a reward of imitation"}.get(item.kind)
+    return kind or f"{'an' if item.kind[0] in 'aeiou' else 'a'} {item.kind}"
+
+
+def _name(builder: Any) -> str:
+    return getattr(builder, "__name__", type(builder).__name__)
+
+
+def _ranges(sides: tuple[int, ...]) -> str:
+    return ", ".join(map(str, sides)) if len(sides) < 8 else f"{sides[0]} to {sides[-1]}"
+
+
+def _of_method(row: Method) -> str:
+    """Describe a row of the catalogue, then its objective with its formulas."""
+    paper, defaults = catalogue.paper_of(row), catalogue.Request(row).chain().defaults
+    facts = {
+        "Paper": str(paper) if paper else "",
+        "Task": row.task,
+        "Options": ", ".join(f"{name}={value!r}" for name, value in row.options.items()),
+        "Objective": row.objective,
+        "Networks": row.networks,
+        "Settings": str(defaults.over(FALLBACK)),
+        "Data to try it on": row.data or "",
+        "Deviations": row.deviations,
+        "Also called": ", ".join(row.aliases),
+        "Python": f"advlearn.fit({row.name!r}, data={row.data!r})",
+        "Shell": f'advlearn fit "{row.name}" --data "{row.data}"',
+    }
+    lines = [f"{row.name}: a method of {catalogue.field_of(row).replace('_', '-')}"]
+    lines += [row.summary, ""]
+    for title, value in facts.items():
+        if value:
+            lines += textwrap.wrap(f"{title}: {plain(value)}", WIDTH, subsequent_indent="    ")
+    return "\n".join([*lines, "", _of_spec(row.objective)])
+
+
+def _task_lines(item: Item) -> list[str]:
+    """Describe a task with all its options and the methods that train it."""
+    rows = [row.name for row in catalogue.methods().values() if row.task == item.name]
+    methods = textwrap.wrap(
+        f"Methods: {', '.join(rows) or 'none'}", WIDTH, subsequent_indent="    "
+    )
+    if item.name == catalogue.IMITATION:
+        return [item.summary, *methods, "", *_imitation_options()]
+    documented = {**_arguments(item.target), **_arguments(item.target.from_data)}
+    options = [
+        _option(name, option.default, option.doc or documented.get(name, ""))
+        for name, option in catalogue.task_options(item.name).items()
+    ]
+    body = _doc(item.target).partition("Args:")[0].rstrip()
+    return [body, "", *methods, "", "Options:", *[line for lines in options for line in lines]]
+
+
+def _imitation_options() -> list[str]:
+    try:
+        from advlearn.imitation import imitate
+    except ImportError:
+        return ['Options: after pip install "advlearn[rl]"']
+    documented = _arguments(imitate)
+    parameters = inspect.signature(imitate).parameters.values()
+    options = [_option(p.name, p.default, documented.get(p.name, "")) for p in parameters]
+    return ["Options:", *[line for lines in options for line in lines]]
+
+
+def _option(name: str, default: Any, text: str) -> list[str]:
+    line = name if default is inspect.Parameter.empty else f"{name} = {default!r}"
+    line += f": {plain(text)}" if text else ""
+    return textwrap.wrap(line, WIDTH, initial_indent="    ", subsequent_indent="      ")
+
+
+def _arguments(thing: Any) -> dict[str, str]:
+    """Return what a docstring's section of arguments says of each one."""
+    doc = inspect.getdoc(thing) or ""
+    section = re.search(r"\nArgs:\n((?:[ ]{4}.*\n?|\n)+)", doc)
+    if section is None:
+        return {}
+    entries = re.split(r"\n(?=    \w+:)", "\n" + section[1].rstrip())
+    pairs = (entry.strip().partition(":") for entry in entries if entry.strip())
+    return {name: " ".join(text.split()) for name, _, text in pairs}
+
+
+def _doc(thing: Any) -> str:
+    """Return a docstring for a terminal, up to its example."""
+    return plain(re.split(r"\n\s*Example", inspect.getdoc(thing) or "")[0].rstrip())
+
+
+def _papers(name: Any) -> list[Reference]:
+    """Collect the papers of a name, a spec, an object or a run."""
+    config = cast(dict[str, Any] | None, getattr(name, "config", None))
+    if isinstance(config, dict):
+        row = catalogue.find(config.get("method") or "")
+        return [*_of_row(row), *_of_chain(cast(str, config["objective"]))]
+    if not isinstance(name, str):
+        return _of_chain(name)
+    asked = _row(name)
+    if asked is not None:
+        return [*_of_row(asked.method), *_of_chain(asked.chain())]
+    row = catalogue.find(name)
+    if row is not None:
+        return [*_of_row(row), *_of_chain(row.objective)]
+    if kinds.find(name) and name.lower() not in registry.entries():
+        return []
+    try:
+        return _of_chain(name)
+    except naming.UnknownNameError as error:
+        raise ValueError(f"name: {unknown(error.name)}") from None
+
+
+def _of_row(row: Method | None) -> list[Reference]:
+    paper = None if row is None else catalogue.paper_of(row)
+    return [] if paper is None else [paper]
+
+
+def _of_chain(spec: Spec) -> list[Reference]:
+    chain = Chain.of(spec) if not isinstance(spec, str) else grammar.resolve(spec)
+    parts: list[Described] = [] if chain.objective is None else [chain.objective]
+    entries = {e.make: e for e in registry.entries().values()}
+    used = [entries.get(type(part)) for part in (*parts, *chain.regularizers)]
+    references = [entry.reference for entry in used if entry is not None]
+    return [reference for reference in references if reference is not None]
+
+
+def _entry(paper: Reference) -> str:
+    authors, _, year = paper.authors.rpartition(" ")
+    first = re.sub(r"\W", "", authors.split()[0].lower())
+    word = re.sub(r"\W", "", paper.title.split()[0].lower())
+    return "\n".join(
+        [
+            f"@misc{{{first}{year}{word},",
+            f"  title = {{{paper.title}}},",
+            f"  author = {{{authors.replace(' et al.', ' and others')}}},",
+            f"  year = {{{year}}},",
+            f"  url = {{{paper.url}}},",
+            f"  note = {{{paper.equation}}},",
+            "}",
+        ]
+    )

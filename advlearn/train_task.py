@@ -1,0 +1,274 @@
+"""Train one task on loaded data, with its callbacks, its folder and its configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast, final
+
+from advlearn import catalogue
+from advlearn.catalogue import Request
+from advlearn.core import distributed, registry
+from advlearn.core.adversary import Adversary
+from advlearn.core.chain import FALLBACK, Chain, Defaults
+from advlearn.core.method import Method
+from advlearn.core.optim import build_optimizer
+from advlearn.core.settings import AdversarySettings
+from advlearn.core.task import Task
+from advlearn.core.trainer import Callback, Trainer
+from advlearn.data import ArrayDataset, StreamedDataset, batches
+from advlearn.plots.before_after_plot import BeforeAfterPlot
+from advlearn.plots.embedding import Embeddings
+from advlearn.plots.latent_plots import LatentPlots, latent_plots
+from advlearn.run import CUSTOM, Run
+from advlearn.training import checkpoint, launch, rng
+from advlearn.training import device as devices
+from advlearn.training.checkpoint import Checkpoint
+from advlearn.training.device import Precision
+from advlearn.training.ema import EMA
+from advlearn.training.progress import Progress
+from advlearn.training.progressive_growing import ProgressiveGrowing, grows
+from advlearn.training.samples import SampleGrid
+from advlearn.training.tensorboard import TensorBoard
+
+PICTURED = 64
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrainingArguments:
+    """The arguments of `fit` that every method takes; see there.
+
+    Args:
+        steps: Steps of the learner; None takes the method's.
+        batch_size: Samples in a batch; None takes the method's.
+        lr: Learning rate; None takes the method's.
+        seed: Seed of the run.
+        device: Name of the device.
+        precision: Precision of the forward passes.
+        compile: Compile the losses.
+        out: Folder of the run, or None.
+        callbacks: Callbacks of the user; None shows progress.
+    """
+
+    steps: int | None
+    batch_size: int | None
+    lr: float | None
+    seed: int
+    device: str
+    precision: Precision
+    compile: bool
+    out: Path | None
+    callbacks: Sequence[Callback] | None
+
+
+def train_task(
+    task: str | Task,
+    asked: Request,
+    chain: Chain,
+    source: Any,
+    settings: AdversarySettings,
+    training: TrainingArguments,
+) -> Run:
+    """Train one task.
+
+    Args:
+        task: The task, or its name, for one that is sized from the data.
+        asked: The method and the options of the task.
+        chain: Objective, regularizers and defaults.
+        source: Data that the task's `load_data` returned.
+        settings: Settings of the adversaries.
+        training: Everything else.
+
+    Returns:
+        The trained run.
+    """
+    chain.required_objective()
+    with (
+        launch.launched(training.device) as target,
+        rng.isolated(training.seed),
+        devices.precision(training.precision, target),
+    ):
+        game = (
+            catalogue.build_task(asked.method, asked.options, source)
+            if isinstance(task, str)
+            else task
+        )
+        game = game.to(target)
+        chain = playable(game, chain)
+        built = catalogue.critics(asked.method, game, chain, settings.critic)
+        critics = {name: critic.to(target) for name, critic in built.items()}
+        adversaries = settings.adversaries(critics, chain, lr=training.lr, compile=training.compile)
+        size = _batch_size(training, chain, source)
+        stream = batches(
+            source,
+            size,
+            seed=training.seed,
+            device=target,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+        )
+        config = _config(game, asked.method, chain, settings, training, source, size)
+        trainer, average = _trainer(
+            game, adversaries, stream, chain, settings, training, config, source
+        )
+        trainer.run()
+        return Run(game, adversaries, average.module, config, trainer, training.out)
+
+
+def playable(game: Task, chain: Chain) -> Chain:
+    """Return the chain as the task plays it.
+
+    Args:
+        game: The task.
+        chain: Objective, regularizers and defaults.
+
+    Raises:
+        ValueError: If the task cannot use the objective.
+    """
+    refused = game.check_compatibility(chain.required_objective())
+    if refused is not None:
+        name = registry.task_name(type(game))
+        raise ValueError(f"objective: {name} cannot use {chain.objective!r}: {refused}")
+    return game.adapt_objective(chain)
+
+
+def _batch_size(training: TrainingArguments, chain: Chain, source: Any) -> int:
+    if training.batch_size is not None:
+        return training.batch_size
+    if isinstance(source, StreamedDataset) and source.batch_size:
+        return source.batch_size
+    return min(cast(int, chain.defaults.over(FALLBACK).batch_size), len(source))
+
+
+def _trainer(
+    game: Task,
+    adversaries: dict[str, Adversary],
+    stream: Any,
+    chain: Chain,
+    settings: AdversarySettings,
+    training: TrainingArguments,
+    config: dict[str, Any],
+    source: Any,
+) -> tuple[Trainer, EMA]:
+    """Build the trainer with its callbacks, at the last checkpoint of the folder if there is one."""
+    defaults = chain.defaults.over(FALLBACK)
+    average = EMA(cast(float, defaults.ema))
+    given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
+    callbacks = [average, *_growing(given, game, adversaries), *given]
+    if training.out is not None:
+        callbacks += _writers(training.out, config, average, game, source)
+    trainer = Trainer(
+        game,
+        adversaries,
+        stream,
+        steps=cast(int, defaults.steps if training.steps is None else training.steps),
+        optimizer=learner_optimizer(settings, defaults, training.lr),
+        schedule=defaults.schedule,
+        callbacks=callbacks,
+    )
+    if training.out is not None and (training.out / checkpoint.NAME).exists():
+        _resume(training.out, trainer, config)
+    return trainer, average
+
+
+def learner_optimizer(settings: AdversarySettings, defaults: Defaults, lr: float | None) -> Any:
+    """Return what builds the learner's optimizer from its parameters.
+
+    Args:
+        settings: The settings, whose optimizer comes first.
+        defaults: Defaults without gaps.
+        lr: Learning rate; None takes the default.
+    """
+    if settings.optimizer is not None and not isinstance(settings.optimizer, str):
+        return settings.optimizer
+    name = settings.optimizer or cast(str, defaults.optimizer)
+    rate = cast(float, defaults.lr if lr is None else lr)
+    betas = cast(tuple[float, float], defaults.betas)
+    return partial(build_optimizer, name, lr=rate, betas=betas)
+
+
+def _config(
+    game: Task,
+    method: Method,
+    chain: Chain,
+    settings: AdversarySettings,
+    training: TrainingArguments,
+    source: Any,
+    batch_size: int,
+) -> dict[str, Any]:
+    """Collect what `load` builds the same run from, as plain values."""
+    names = {cls: name for name, cls in registry.tasks().items()}
+    given = settings.given()
+    plain = {k: v if isinstance(v, str | int | float) else CUSTOM for k, v in given.items()}
+    values = {"batch_size": batch_size, "lr": training.lr, "seed": training.seed}
+    values |= {"data": source.name, "count": len(source), **plain}
+    return {
+        "task": names.get(type(game)),
+        "parts": game.config(),
+        "method": method.name,
+        "objective": repr(chain),
+        "defaults": chain.defaults.given(),
+        "settings": values,
+    }
+
+
+def _growing(
+    given: Sequence[Callback], game: Task, adversaries: dict[str, Adversary]
+) -> list[Callback]:
+    """The course of networks that grow, unless the caller brought one."""
+    brought = any(isinstance(callback, ProgressiveGrowing) for callback in given)
+    return (
+        [ProgressiveGrowing()]
+        if not brought and grows(game) and grows(*adversaries.values())
+        else []
+    )
+
+
+def _writers(
+    folder: Path, config: dict[str, Any], average: EMA, game: Task, source: Any
+) -> list[Callback]:
+    """What a run's folder brings; the checkpoint last, since it saves what the others know."""
+    real = source.x[:PICTURED] if isinstance(source, ArrayDataset) else None
+    # Of pairs it is the target that is made, and so drawn.
+    shape = getattr(source, "target_shape", source.shape)
+    image = len(shape) == 3 and shape[0] in (1, 3)
+    pictures: list[Callback] = []
+    if hasattr(game, "sample") and (image or len(shape) == 1):
+        pictures.append(
+            SampleGrid(
+                folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real
+            )
+        )
+    if hasattr(game, "before_after") and image and getattr(source, "resident", True):
+        pictures.append(
+            BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
+        )
+    if hasattr(game, "embedding"):
+        pictures.append(
+            Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
+        )
+    if image:
+        pictures.append(
+            LatentPlots(folder, latent_plots=lambda: latent_plots(average.module, real))
+        )
+    return [
+        *pictures,
+        TensorBoard(folder / "tensorboard", pictures=folder),
+        Checkpoint(folder, config=config),
+    ]
+
+
+def _resume(folder: Path, trainer: Trainer, config: dict[str, Any]) -> None:
+    """Go on from a checkpoint, unless it is of another run."""
+    saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["config"]))
+    for key, value in _flat(config).items():
+        if value != saved.get(key):
+            raise ValueError(
+                f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {value!r}; choose another folder"
+            )
+    checkpoint.resume(folder, trainer)
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in config.items() if k != "settings"}, **config["settings"]}
