@@ -39,7 +39,7 @@ def test_importing_the_package_imports_no_network():
 def test_a_folder_imports_only_what_lies_below_it(folder):
     for path in (ROOT / folder).glob("*.py"):
         modules = [
-            node.module.split(".")[2]
+            (node.module or "").split(".")[2]
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("advlearn.nets.")
         ]
