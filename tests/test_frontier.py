@@ -114,7 +114,14 @@ GOOD = (X, Y, SEX)
 @pytest.mark.parametrize(
     ("estimator", "train", "test", "adversarial_weights", "error", "line"),
     [
-        (FAIR, GOOD, GOOD, [], ValueError, r"^adversarial_weights: expected one or more numbers, got none$"),
+        (
+            FAIR,
+            GOOD,
+            GOOD,
+            [],
+            ValueError,
+            r"^adversarial_weights: expected one or more numbers, got none$",
+        ),
         (
             FAIR,
             GOOD,
@@ -130,7 +137,7 @@ GOOD = (X, Y, SEX)
             GOOD,
             [1.0],
             ValueError,
-            r"^y: a frontier is of two classes, got 3$",
+            r"^y: expected two classes, got 3$",
         ),
         (
             FAIR,
