@@ -152,7 +152,7 @@ def _trainer(
     config: dict[str, Any],
     source: Any,
 ) -> tuple[Trainer, EMA]:
-    """Build the trainer with its callbacks, at the last checkpoint of the folder if there is one."""
+    """Build the trainer with its callbacks, and resume from the folder's checkpoint if any."""
     defaults = chain.defaults.over(FALLBACK)
     average = EMA(cast(float, defaults.ema))
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks

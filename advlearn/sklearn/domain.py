@@ -92,8 +92,8 @@ class DomainAdversarialClassifier(Classifier):
             The estimator.
 
         Raises:
-            ValueError: If there is no source or no target domain, `known` has another length or type
-                or is given without domains, or a known class does not occur in a source.
+            ValueError: If there is no source or no target domain, `known` has another length or
+                type or is given without domains, or a known class is in no source.
         """
         x, target = self._checked(X, y)
         domains = _domains(sample_domain, len(x))
@@ -127,7 +127,8 @@ class DomainAdversarialClassifier(Classifier):
         chosen = np.asarray(known)
         if chosen.shape != y.shape or chosen.dtype.kind != "b":
             raise ValueError(
-                f"known: expected booleans {y.shape}, one a sample, got {chosen.dtype} {chosen.shape}"
+                f"known: expected booleans {y.shape}, one a sample, got {chosen.dtype} "
+                f"{chosen.shape}"
             )
         if not (domains < 0).any():
             raise ValueError(
@@ -156,7 +157,8 @@ def _domains(sample_domain: Any, n: int) -> np.ndarray:
     domains = np.asarray(sample_domain)
     if domains.shape != (n,) or domains.dtype.kind not in "iu":
         raise ValueError(
-            f"sample_domain: expected integers ({n},), one a sample, got {domains.dtype} {domains.shape}"
+            f"sample_domain: expected integers ({n},), one a sample, got {domains.dtype} "
+            f"{domains.shape}"
         )
     for kind, present in (("positive (source)", domains > 0), ("negative (target)", domains < 0)):
         if not present.any():

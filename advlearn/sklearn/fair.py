@@ -44,7 +44,8 @@ class _Fair(Estimator):
             )
         if sensitive is None:
             warnings.warn(
-                "sensitive_features: got none, so nothing is protected and the plain model is trained",
+                "sensitive_features: got none, so nothing is protected and the plain model is "
+                "trained",
                 UserWarning,
                 stacklevel=3,
             )
@@ -208,8 +209,8 @@ class AdversarialFairClassifier(Classifier, _Fair):
             X: Samples, (n, d).
             y: Classes, (n,).
             classes: All classes of all calls; needed in the first call.
-            sensitive_features: As for `fit`. The first call fixes the columns and their groups: later
-                calls may lack groups, and may not have new ones.
+            sensitive_features: As for `fit`. The first call fixes the columns and their groups:
+                later calls may lack groups, and may not have new ones.
 
         Returns:
             The estimator.
@@ -309,9 +310,10 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         return self
 
     def partial_fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
-        """Train one more epoch on some samples. Arguments are as for `AdversarialFairClassifier.partial_fit`.
+        """Train one more epoch on some samples.
 
-        The first call's y fixes the mean and the spread by which y is scaled.
+        Arguments are as for `AdversarialFairClassifier.partial_fit`. The first call's y fixes the
+        mean and the spread by which y is scaled.
         """
         self._go_on(self._of_numbers(X, y, sensitive_features, first=not hasattr(self, "task_")))
         return self
