@@ -253,7 +253,7 @@ def list_(
         str | None, typer.Option(help="Only names of this kind.", autocompletion=_kinds)
     ] = None,
 ) -> None:
-    """List every name with one line: methods by field, tasks, objectives, networks, data and more."""
+    """List every name with one line: methods by field, tasks, objectives, networks, data."""
     from advlearn.listing import listing
 
     with _one_line_errors(None):

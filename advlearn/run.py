@@ -32,8 +32,8 @@ class Run:
     Args:
         task: The task as trained.
         adversaries: Its adversaries, by name.
-        ema_model: The task with averaged weights, used for samples and predictions; `task` where there is
-            no average.
+        ema_model: The task with averaged weights, used for samples and predictions; `task` if no
+            average is kept.
         config: Plain values from which `load` builds the same run.
         trainer: The trainer, or None in a run that was loaded.
         out: Folder of the run's files, or None.
@@ -84,7 +84,8 @@ class Run:
         if truncation is not None:
             if "truncation" not in inspect.signature(draw).parameters:
                 raise TypeError(
-                    f"truncation: expected None, {registry.task_name(type(self.task))} does not truncate"
+                    f"truncation: expected None, {registry.task_name(type(self.task))} "
+                    "does not truncate"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:

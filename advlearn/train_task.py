@@ -151,7 +151,7 @@ def _trainer(
     config: dict[str, Any],
     source: Any,
 ) -> tuple[Trainer, EMA]:
-    """Build the trainer with its callbacks, at the last checkpoint of the folder if there is one."""
+    """Build the trainer with its callbacks, and resume from the folder's checkpoint if any."""
     defaults = chain.defaults.over(FALLBACK)
     average = EMA(cast(float, defaults.ema))
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
@@ -216,11 +216,11 @@ def _config(
 def _growing(
     given: Sequence[Callback], game: Task, adversaries: dict[str, Adversary]
 ) -> list[Callback]:
-    """The course of networks that grow, unless the caller brought one."""
-    brought = any(isinstance(callback, ProgressiveGrowing) for callback in given)
+    """Return the callback that grows networks, unless the user gave one."""
+    has_growing = any(isinstance(callback, ProgressiveGrowing) for callback in given)
     return (
         [ProgressiveGrowing()]
-        if not brought and grows(game) and grows(*adversaries.values())
+        if not has_growing and grows(game) and grows(*adversaries.values())
         else []
     )
 
@@ -228,9 +228,12 @@ def _growing(
 def _writers(
     folder: Path, config: dict[str, Any], average: EMA, game: Task, source: Any
 ) -> list[Callback]:
-    """What a run's folder brings; the checkpoint last, since it saves what the others know."""
+    """Return the callbacks that write to the folder of a run.
+
+    The checkpoint comes last, since it saves the state of the others.
+    """
     real = source.x[:PICTURED] if isinstance(source, ArrayDataset) else None
-    # Of pairs it is the target that is made, and so drawn.
+    # The generator of pairs makes targets.
     shape = getattr(source, "target_shape", source.shape)
     image = len(shape) == 3 and shape[0] in (1, 3)
     pictures: list[Callback] = []
@@ -260,12 +263,13 @@ def _writers(
 
 
 def _resume(folder: Path, trainer: Trainer, config: dict[str, Any]) -> None:
-    """Go on from a checkpoint, unless it is of another run."""
+    """Restore the checkpoint of the folder; refuse the checkpoint of another run."""
     saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["config"]))
     for key, value in _flat(config).items():
         if value != saved.get(key):
             raise ValueError(
-                f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {value!r}; choose another folder"
+                f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {value!r}; "
+                "choose another folder"
             )
     checkpoint.resume(folder, trainer)
 

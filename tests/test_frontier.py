@@ -137,7 +137,7 @@ GOOD = (X, Y, SEX)
             GOOD,
             [1.0],
             ValueError,
-            r"^y: a frontier is of two classes, got 3$",
+            r"^y: expected two classes, got 3$",
         ),
         (
             FAIR,

@@ -36,7 +36,7 @@ METHODS: tuple[Method, ...] = (
         options={"distance_weight": 100.0, "norm": "l2", "conditional": False},
         data="small:digits",
         networks="SRGAN's residual generator and a PatchGAN critic of the output",
-        deviations="the distance is of pixels unless the task gets `perceptual`, a trained network.",
+        deviations="the distance is of pixels unless the task has a `perceptual` network.",
     ),
     Method(
         "video-prediction",

@@ -152,26 +152,26 @@ class Estimator(BaseEstimator):
     def _outputs(self, x: Any) -> np.ndarray:
         check_is_fitted(self)
         points = cast(np.ndarray, validate_data(self, x, reset=False, dtype=np.float64))
-        # In double precision, so that a sample's prediction does not depend on those beside it.
+        # Double precision: a prediction must not depend on the other samples of the batch.
         return (
             copy.deepcopy(self.task_).double().predict(torch.from_numpy(np.array(points))).numpy()
         )
 
 
 class Classifier(ClassifierMixin, Estimator):
-    """Predictions of a classifier from logits."""
+    """Predict classes from logits."""
 
     classes_: np.ndarray
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Logits: (n,) of the second class where there are two, else (n, classes)."""
+        """Return logits: (n,) of the second of two classes, else (n, classes)."""
         outputs = self._outputs(X)
         if outputs.ndim == 2 and outputs.shape[1] == 2:
             return outputs[:, 1] - outputs[:, 0]
         return outputs
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability of each class, (n, classes), in the order of `classes_`."""
+        """Return the probability of each class, (n, classes), in the order of `classes_`."""
         scores = torch.from_numpy(self.decision_function(X))
         if len(self.classes_) == 1:
             return np.ones((len(scores), 1))
@@ -180,7 +180,7 @@ class Classifier(ClassifierMixin, Estimator):
         return scores.softmax(1).numpy()
 
     def predict(self, X: Any) -> np.ndarray:
-        """Class of each sample, (n,)."""
+        """Return the class of each sample, (n,)."""
         scores = self.decision_function(X)
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(scores))
@@ -194,6 +194,6 @@ class Classifier(ClassifierMixin, Estimator):
 
 
 def tensor(points: np.ndarray) -> Tensor:
-    """Samples as float32, the networks' precision."""
-    # A copy: data frames hand out arrays that must not be written to.
+    """Return samples as float32, the precision of the networks."""
+    # A copy, since arrays of data frames are read-only.
     return torch.from_numpy(np.array(points, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""A classifier adapted to a domain without labels."""
+"""Classify a domain without labels, from labelled source domains."""
 
 import warnings
 from typing import Any, Self, cast, final
@@ -82,19 +82,18 @@ class DomainAdversarialClassifier(Classifier):
 
         Args:
             X: Samples of all domains, (n, d).
-            y: Classes, (n,); those of target samples are not looked at, but for the `known`.
+            y: Classes, (n,); those of target samples are ignored unless `known` marks them.
             sample_domain: Domain of each sample, integers (n,): a source is positive, the target
-                negative. None takes all samples for source and target both, with a warning.
-            known: Which target samples' classes may be trained on, booleans (n,); what it says of
-                sources does not matter. None for no target sample: y may then hold all classes of
-                the target, as a score needs them.
+                negative. None uses all samples as source and as target, with a warning.
+            known: Which target samples' classes are trained on, booleans (n,); values of source
+                samples are ignored. None trains on no target class.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: If one of the two kinds of domain is absent, or `known` of another length or
-                type or given without domains, or a known class is none of the sources'.
+            ValueError: If there is no source or no target domain, `known` has another length or
+                type or is given without domains, or a known class is in no source.
         """
         x, target = self._checked(X, y)
         domains = _domains(sample_domain, len(x))
@@ -112,9 +111,9 @@ class DomainAdversarialClassifier(Classifier):
             )
             for d in np.unique(domains[of_source])
         ]
-        named = None if known is None else self._known(known, target, domains)
+        labelled = None if known is None else self._known(known, target, domains)
         data = Domains(
-            tuple(sources), ArrayDataset(x[torch.from_numpy(of_target)], None, "target"), named
+            tuple(sources), ArrayDataset(x[torch.from_numpy(of_target)], None, "target"), labelled
         )
         self._train(data)
         return self
@@ -124,21 +123,22 @@ class DomainAdversarialClassifier(Classifier):
         return DomainAdaptation(model, shape=data.shape, sources=len(data.sources), **options)
 
     def _known(self, known: Any, y: np.ndarray, domains: np.ndarray) -> torch.Tensor:
-        """Codes of the target's known classes, -1 for the others."""
+        """Return the codes of the target's known classes, -1 for the others."""
         chosen = np.asarray(known)
         if chosen.shape != y.shape or chosen.dtype.kind != "b":
             raise ValueError(
-                f"known: expected booleans {y.shape}, one a sample, got {chosen.dtype} {chosen.shape}"
+                f"known: expected booleans {y.shape}, one a sample, got {chosen.dtype} "
+                f"{chosen.shape}"
             )
         if not (domains < 0).any():
             raise ValueError(
-                "known: expected sample_domain beside it, to say which samples are of the target"
+                "known: expected sample_domain too, which says which samples are of the target"
             )
         chosen, labels = chosen[domains < 0], y[domains < 0]
-        unheard = sorted(set(labels[chosen].tolist()) - set(self.classes_.tolist()))
-        if unheard:
+        unknown = sorted(set(labels[chosen].tolist()) - set(self.classes_.tolist()))
+        if unknown:
             raise ValueError(
-                f"known: expected classes of the sources on the target, got {unheard[0]!r}"
+                f"known: expected classes of the sources on the target, got {unknown[0]!r}"
             )
         codes = np.full(len(labels), -1, dtype=np.int64)
         codes[chosen] = np.searchsorted(self.classes_, labels[chosen])
@@ -146,10 +146,10 @@ class DomainAdversarialClassifier(Classifier):
 
 
 def _domains(sample_domain: Any, n: int) -> np.ndarray:
-    """Domain of each sample, int64 (n,), all one source where none was given."""
+    """Return the domain of each sample, int64 (n,); one source if none is given."""
     if sample_domain is None:
         warnings.warn(
-            "sample_domain: got none, so all samples are source and target both, and nothing is adapted",
+            "sample_domain: got none, so every sample is source and target, and nothing is adapted",
             UserWarning,
             stacklevel=3,
         )
@@ -157,10 +157,11 @@ def _domains(sample_domain: Any, n: int) -> np.ndarray:
     domains = np.asarray(sample_domain)
     if domains.shape != (n,) or domains.dtype.kind not in "iu":
         raise ValueError(
-            f"sample_domain: expected integers ({n},), one a sample, got {domains.dtype} {domains.shape}"
+            f"sample_domain: expected integers ({n},), one a sample, got {domains.dtype} "
+            f"{domains.shape}"
         )
-    for kind, there in (("positive (source)", domains > 0), ("negative (target)", domains < 0)):
-        if not there.any():
+    for kind, present in (("positive (source)", domains > 0), ("negative (target)", domains < 0)):
+        if not present.any():
             raise ValueError(
                 f"sample_domain: expected some {kind} domains, got {sorted(set(domains.tolist()))}"
             )

@@ -1,4 +1,4 @@
-"""Fair classifiers and regressors."""
+"""Classifiers and regressors whose predictions say nothing about sensitive features."""
 
 import warnings
 from typing import Any, Self, cast, final
@@ -17,12 +17,12 @@ from advlearn.nets import MLPPredictor
 from advlearn.sklearn._base import Classifier, Estimator, tensor
 from advlearn.tasks.fairness import Fairness
 
-# Stands for an attribute where there is none to protect: numbers, whose adversary has no weight.
+# Name of the attribute of a table without one: numbers, whose adversary has weight 0.
 NONE = "none"
 
 
 class _Fair(Estimator):
-    """Sensitive features on the way into a table."""
+    """Read sensitive features into a table."""
 
     TASK = "fairness"
     OPTIONS = ("adversarial_weight", "gradient_combination", "balance_groups", "warmup")
@@ -37,13 +37,15 @@ class _Fair(Estimator):
     ) -> TabularDataset:
         columns = {} if sensitive is None else attribute_columns(sensitive)
         if not first and columns.keys() != self.groups_.keys():
-            there, got = (", ".join(names) or "none" for names in (self.groups_, columns))
+            first_names, names = (", ".join(c) or "none" for c in (self.groups_, columns))
             raise ValueError(
-                f"sensitive_features: expected the columns of the first call, {there}, got {got}"
+                f"sensitive_features: expected the columns of the first call, {first_names}, "
+                f"got {names}"
             )
         if sensitive is None:
             warnings.warn(
-                "sensitive_features: got none, so nothing is protected and the plain model is trained",
+                "sensitive_features: got none, so nothing is protected and the plain model is "
+                "trained",
                 UserWarning,
                 stacklevel=3,
             )
@@ -117,7 +119,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
 
     Attributes:
         classes_: Classes, sorted.
-        groups_: Each sensitive feature to the names of its groups, () for numbers; those of the
+        groups_: The names of the groups of each sensitive feature, () for numbers; fixed by the
             first `partial_fit`.
         task_: The trained `Fairness` task.
         health_: Verdict on each adversary's last batch, in words.
@@ -180,15 +182,15 @@ class AdversarialFairClassifier(Classifier, _Fair):
             X: Samples, (n, d).
             y: Classes, (n,).
             sensitive_features: One column (n,) or several: array, list, data frame or mapping;
-                groups of any type, or numbers. Not needed for predictions. None trains the plain
+                groups of any type, or numbers. Predictions do not need them. None trains the plain
                 model, with a warning.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: A column of another length, with one group alone or a missing value; the
-            line names it.
+            ValueError: If a column has another length, only one group, or a missing value; the line
+                names it.
         """
         x, target = self._checked(X, y)
         self.classes_, codes = np.unique(target, return_inverse=True)
@@ -209,15 +211,15 @@ class AdversarialFairClassifier(Classifier, _Fair):
         Args:
             X: Samples, (n, d).
             y: Classes, (n,).
-            classes: All classes that will come; needed in the first call.
-            sensitive_features: As for `fit`. The first call says which columns there are, and what
-                is a group: later ones may lack groups, and may not have others.
+            classes: All classes of all calls; needed in the first call.
+            sensitive_features: As for `fit`. The first call fixes the columns and their groups:
+                later calls may lack groups, and may not have new ones.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: As `fit`; a class, a column or a group that the first call does not have.
+            ValueError: As for `fit`, or if a class, a column or a group is not in the first call.
         """
         first = not hasattr(self, "task_")
         x, target = self._checked(X, y, reset=first)
@@ -305,15 +307,16 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         self.device = device
 
     def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
-        """Train; arguments as for `AdversarialFairClassifier.fit`, with numbers y (n,)."""
+        """Train. Arguments are as for `AdversarialFairClassifier.fit`, with y of numbers, (n,)."""
         table = self._of_numbers(X, y, sensitive_features, first=True)
         self._train(table)
         return self
 
     def partial_fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
-        """Train one more epoch on some samples; arguments as for `AdversarialFairClassifier.partial_fit`.
+        """Train one more epoch on some samples.
 
-        The first call's numbers y say what their mean and spread are.
+        Arguments are as for `AdversarialFairClassifier.partial_fit`. The first call's y fixes the
+        mean and the spread by which y is scaled.
         """
         self._go_on(self._of_numbers(X, y, sensitive_features, first=not hasattr(self, "task_")))
         return self
@@ -328,5 +331,5 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         return self._table(tensor(points), y_scaled, 0, sensitive, first=first)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Prediction for each sample, (n,)."""
+        """Predict a number for each sample, (n,)."""
         return self._outputs(X) * self.scale_ + self.mean_

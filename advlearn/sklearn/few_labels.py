@@ -1,4 +1,4 @@
-"""A classifier that learns from unlabelled samples too."""
+"""Classify with few labels, by learning from unlabelled samples too."""
 
 import inspect
 from typing import Any, Self, cast, final
@@ -83,8 +83,8 @@ class SemiSupervisedGANClassifier(Classifier):
 
         Args:
             X: Samples, (n, d).
-            y: Classes, (n,); -1 where there is none, as in ``sklearn.semi_supervised``. Without any
-                -1 the labelled samples serve for the unlabelled ones too.
+            y: Classes, (n,); -1 without a class, as in ``sklearn.semi_supervised``. Without any -1
+                the labelled samples are also used as unlabelled ones.
 
         Returns:
             The estimator.
@@ -93,17 +93,17 @@ class SemiSupervisedGANClassifier(Classifier):
             ValueError: If no sample has a class.
         """
         x, target = self._checked(X, y)
-        known = (
+        labelled = (
             target != UNLABELLED
             if target.dtype.kind in "iu" and _has_unlabelled(target)
             else target == target
         )
-        if not known.any():
+        if not labelled.any():
             raise ValueError("y: expected some samples with a class, got -1 (unlabelled) for all")
-        self.classes_, codes = np.unique(target[known], return_inverse=True)
+        self.classes_, codes = np.unique(target[labelled], return_inverse=True)
         k = max(2, len(self.classes_))
         few = ArrayDataset(
-            x[torch.from_numpy(known)], torch.from_numpy(codes.astype(np.int64)), "labelled", k
+            x[torch.from_numpy(labelled)], torch.from_numpy(codes.astype(np.int64)), "labelled", k
         )
         data = SemiSupervisedDataset(few, ArrayDataset(x, None, "unlabelled"))
         self._train(data)
@@ -119,5 +119,5 @@ class SemiSupervisedGANClassifier(Classifier):
 
 
 def _has_unlabelled(y: np.ndarray) -> bool:
-    """Whether -1 means "no class": it does unless it is one of just two classes, as in {-1, 1}."""
+    """Return whether -1 means "no class": not where the only two classes are -1 and 1."""
     return UNLABELLED in y and set(np.unique(y)) != {UNLABELLED, 1}

@@ -89,7 +89,7 @@ def frontier(
         for adversarial_weight in adversarial_weights
     ]
     if isinstance(estimator, AdversarialFairClassifier) and len(np.unique(train[1])) != 2:
-        raise ValueError(f"y: a frontier is of two classes, got {len(np.unique(train[1]))}")
+        raise ValueError(f"y: expected two classes, got {len(np.unique(train[1]))}")
     for name, part in (("train", train), ("test", test)):
         if part[2] is None:
             raise ValueError(f"{name}: expected sensitive features, got none")
@@ -123,15 +123,15 @@ def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[
     groups = {name: values for name, values in columns.items() if fitted.groups_[name]}
     numbers = [np.asarray(values) for name, values in columns.items() if not fitted.groups_[name]]
     if isinstance(fitted, AdversarialFairRegressor):
-        found = [quantile_difference(predicted, values) for values in numbers]
-        return max([*found, *([mean_difference(predicted, groups)] if groups else [])])
+        differences = [quantile_difference(predicted, values) for values in numbers]
+        return max([*differences, *([mean_difference(predicted, groups)] if groups else [])])
     decided, wanted = (values == fitted.classes_[1] for values in (predicted, y))
     among = {
         "demographic_parity": [np.ones_like(wanted)],
         "equalized_odds": [wanted, ~wanted],
         "equal_opportunity": [wanted],
     }[fitted.task_.criterion]
-    found = [
+    differences = [
         quantile_difference(decided[part], values[part]) for values in numbers for part in among
     ]
     if groups:
@@ -140,8 +140,8 @@ def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[
             "equalized_odds": lambda: equalized_odds_difference(wanted, decided, groups),
             "equal_opportunity": lambda: equal_opportunity_difference(wanted, decided, groups),
         }
-        found.append(by_groups[fitted.task_.criterion]())
-    return max(found)
+        differences.append(by_groups[fitted.task_.criterion]())
+    return max(differences)
 
 
 def _draw(points: list[Point], path: Path) -> None:
