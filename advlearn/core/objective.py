@@ -32,10 +32,9 @@ class Objective(Described, ABC):
         critic_needs_real: Whether the critic's loss needs the scores of the real side.
         player_needs_real: Whether the player's loss needs the scores of the real side even if no
             gradient goes there.
-        exchangeable: Whether the order of the samples of a side does not matter.
-        sees_shift: Whether moving all samples of a side by one vector changes the loss.
-        host_sync: Whether the loss waits for the device; only a solver that runs on the host may.
         reasons: Tag name to the reason why it differs from the default.
+        EXEMPT: Name of a check of `advlearn.testing.check_objective` that does not apply, to the
+            reason.
     """
 
     critic_output: ClassVar[CriticOutput] = "logit"
@@ -45,10 +44,8 @@ class Objective(Described, ABC):
     trains_critic: ClassVar[bool] = True
     critic_needs_real: ClassVar[bool] = True
     player_needs_real: ClassVar[bool] = False
-    exchangeable: ClassVar[bool] = True
-    sees_shift: ClassVar[bool] = True
-    host_sync: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {}
+    EXEMPT: ClassVar[dict[str, str]] = {}
 
     @property
     @abstractmethod

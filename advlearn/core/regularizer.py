@@ -17,10 +17,13 @@ class Regularizer(Described):
     Attributes:
         decomposable: Whether the mean of a penalty over a batch is the mean over its parts.
         reasons: Tag name to the reason why it is False.
+        EXEMPT: Name of a check of `advlearn.testing.check_regularizer` that does not apply, to the
+            reason.
     """
 
     decomposable: ClassVar[bool] = True
     reasons: ClassVar[dict[str, str]] = {}
+    EXEMPT: ClassVar[dict[str, str]] = {}
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         """Return the critic with the constraint built in; called once, before the critic's optimiser is made."""

@@ -38,10 +38,6 @@ class Assignment(Setwise):
             are, ``"learned"`` trains an embedding to tell them apart, and needs a constraint such
             as ``spectral_norm``.
 
-    Attributes:
-        host_sync: True: each call waits for the device, because POT's exact solver runs on the
-            host.
-
     Raises:
         ValueError: If `embedding` is unknown.
         ImportError: At the first call, if POT is not installed.
@@ -61,9 +57,8 @@ class Assignment(Setwise):
         its gradient is biased (Bellemare et al. 2017), which large batches or ``sinkhorn`` cure.
     """
 
-    host_sync: ClassVar[bool] = True
-    reasons: ClassVar[dict[str, str]] = Setwise.reasons | {
-        "host_sync": "POT's exact solver runs on the host, so costs and plan are copied"
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "host_sync": "POT's exact solver runs on the host, so each call waits for the device"
     }
 
     def __init__(self, embedding: Literal["identity", "learned"] = "identity") -> None:

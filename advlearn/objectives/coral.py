@@ -46,10 +46,9 @@ class Coral(Setwise):
         The paper shows no mean; its covariance (eq. 2 and 3) takes it off, as here.
     """
 
-    sees_shift = False
-    reasons: ClassVar[dict[str, str]] = {
-        **Setwise.reasons,
-        "sees_shift": "a shift changes no covariance",
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "sign": "a shift changes no covariance",
+        "both_sides": "a shift changes no covariance",
     }
 
     def __init__(self, embedding: Literal["identity", "learned"] = "identity") -> None:

@@ -54,10 +54,11 @@ class LossSensitive(Objective):
     """
 
     critic_output: ClassVar[CriticOutput] = "energy"
-    exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "the margin depends on a pair of a real and a fake sample",
-        "exchangeable": "a real and a fake sample are paired by their place in the batch",
+        "pointwise": "the margin depends on a pair of a real and a fake sample"
+    }
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "order": "a real and a fake sample are paired by their position in the batch"
     }
 
     def __init__(

@@ -57,9 +57,8 @@ class MinibatchEnergy(Setwise):
         half. The paper asks for batches in the thousands.
     """
 
-    exchangeable: ClassVar[bool] = False
-    reasons: ClassVar[dict[str, str]] = Setwise.reasons | {
-        "exchangeable": "the first half of a batch is compared with the second"
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "order": "the first half of a batch is compared with the second"
     }
 
     def __init__(

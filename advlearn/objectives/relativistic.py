@@ -60,10 +60,11 @@ class RelativisticPairing(Objective):
     """
 
     player_needs_real = True
-    exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "the loss depends on the difference of a real and a fake score",
-        "exchangeable": "a real and a fake sample are paired by their place in the batch",
+        "pointwise": "the loss depends on the difference of a real and a fake score"
+    }
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "order": "a real and a fake sample are paired by their position in the batch"
     }
 
     def __init__(self, base: str | Pointwise = "JensenShannon()") -> None:

@@ -32,7 +32,7 @@ Check = Callable[[Objective], None]
 Loss = Callable[[CriticBatch], Tensor]
 
 
-def check_objective(obj: Objective) -> None:
+def check_objective(obj: Objective, *, exempt: Mapping[str, str] | None = None) -> None:
     """Check everything that the library asks of an objective; a few seconds on one core.
 
     The checks are `CHECKS` of this module, by name: finite in every precision, derivatives against
@@ -41,10 +41,12 @@ def check_objective(obj: Objective) -> None:
     not changed.
 
     Args:
-        obj: The objective, as its user would build it.
+        obj: The objective.
+        exempt: Name of a check that does not apply, to the reason; added to the class's `EXEMPT`.
 
     Raises:
-        TypeError: If `obj` is no `Objective`.
+        TypeError: If `obj` is not an `Objective`.
+        ValueError: If an exemption names no check or has no reason.
         AssertionError: If a property fails; the line names it.
 
     Example:
@@ -53,7 +55,7 @@ def check_objective(obj: Objective) -> None:
     """
     if not isinstance(cast(object, obj), Objective):
         raise TypeError(f"obj: expected an Objective, got {type(obj).__name__}")
-    for check in CHECKS.values():
+    for check in _both.applicable(obj, CHECKS, exempt):
         check(copy.deepcopy(obj))
 
 
@@ -99,23 +101,27 @@ def full_precision(obj: Objective) -> None:
 
 
 def order(obj: Objective) -> None:
-    """The order of each side does not count where it is `exchangeable`, else that of pairs in each half."""
-    met = of_scores(*scores(obj.critic_output))
-    n = len(met.fake_scores)
-    flipped = torch.cat([torch.arange(n // 2).flip(0), torch.arange(n // 2, n).flip(0)])
+    """Check that the order of the samples of each side does not change the losses."""
+    n = len(of_scores(*scores(obj.critic_output)).fake_scores)
     shuffled = (torch.tensor([4, 2, 0, 5, 1, 3]), torch.arange(n))
-    free = getattr(obj, "exchangeable", True)
-    for rows in (shuffled, shuffled[::-1]) if free else ((flipped, flipped),):
-        moved = CriticBatch(
-            met.critic, *_rows((met.real, met.fake), rows), *_rows(met.scores, rows)
-        )
+    _reordered(obj, "order", shuffled, shuffled[::-1])
+
+
+def pair_order(obj: Objective) -> None:
+    """Check that the order of the pairs of a real and a fake sample in each half does not count."""
+    n = len(of_scores(*scores(obj.critic_output)).fake_scores)
+    flipped = torch.cat([torch.arange(n // 2).flip(0), torch.arange(n // 2, n).flip(0)])
+    _reordered(obj, "pair_order", (flipped, flipped))
+
+
+def _reordered(obj: Objective, check: str, *orders: tuple[Tensor, Tensor]) -> None:
+    batch = of_scores(*scores(obj.critic_output))
+    for rows in orders:
+        samples = _rows((batch.real, batch.fake), rows)
+        reordered = CriticBatch(batch.critic, *samples, *_rows(batch.scores, rows))
         for name, loss in _losses(obj).items():
-            hold(
-                close(loss(moved), loss(met), 1e-10),
-                "order",
-                obj,
-                f"{name} changes with the order of the samples",
-            )
+            same = close(loss(reordered), loss(batch), 1e-10)
+            hold(same, check, obj, f"{name} changes with the order of the samples")
 
 
 def weights(obj: Objective) -> None:
@@ -288,7 +294,7 @@ def steps(obj: Objective) -> None:
 
 
 def host_sync(obj: Objective) -> None:
-    """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
+    """Check that no update and no loss of an adversary waits for the device."""
     _both.host_sync(obj, Adversary(critic(obj.critic_output, torch.float32), obj))
 
 
@@ -310,6 +316,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             finite,
             full_precision,
             order,
+            pair_order,
             weights,
             parts,
             gradients,

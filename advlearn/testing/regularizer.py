@@ -34,7 +34,7 @@ Term = Callable[[CriticBatch], Tensor | None]
 METHODS = ("wrap", "filter_fakes", "penalty", "player_penalty", "after_step")
 
 
-def check_regularizer(obj: Regularizer) -> None:
+def check_regularizer(obj: Regularizer, *, exempt: Mapping[str, str] | None = None) -> None:
     """Check everything that the library asks of a regularizer; a few seconds on one core.
 
     The checks are `CHECKS` of this module, by name: finite in every precision, first and second
@@ -43,10 +43,12 @@ def check_regularizer(obj: Regularizer) -> None:
     changed; it must not have wrapped a critic yet.
 
     Args:
-        obj: The regularizer, as its user would build it.
+        obj: The regularizer.
+        exempt: Name of a check that does not apply, to the reason; added to the class's `EXEMPT`.
 
     Raises:
-        TypeError: If `obj` is no `Regularizer`.
+        TypeError: If `obj` is not a `Regularizer`.
+        ValueError: If an exemption names no check or has no reason.
         AssertionError: If a property fails; the line names it.
 
     Example:
@@ -55,7 +57,7 @@ def check_regularizer(obj: Regularizer) -> None:
     """
     if not isinstance(cast(object, obj), Regularizer):
         raise TypeError(f"obj: expected a Regularizer, got {type(obj).__name__}")
-    for check in CHECKS.values():
+    for check in _both.applicable(obj, CHECKS, exempt):
         check(copy.deepcopy(obj))
 
 
@@ -272,7 +274,7 @@ def steps(obj: Regularizer) -> None:
 
 
 def host_sync(obj: Regularizer) -> None:
-    """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
+    """Check that no update and no loss of an adversary waits for the device."""
     _both.host_sync(obj, _head(obj, critic(dtype=torch.float32)))
 
 
