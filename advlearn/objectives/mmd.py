@@ -134,6 +134,7 @@ class WitnessPenalty(Regularizer):
     reasons: ClassVar[dict[str, str]] = {
         "decomposable": "the witness is a mean over the whole batch"
     }
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "points between two samples have no weight"}
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Penalties on the critic's gradient between real and fake samples: WGAN-GP and WGAN-LP."""
 
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -48,6 +48,8 @@ class GradientPenalty(Regularizer):
         None.
     """
 
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "points between two samples have no weight"}
+
     def __init__(self, weight: float = 10.0, target: float = 1.0) -> None:
         super().__init__()
         self.weight = check_number("weight", weight, low=0)
@@ -89,6 +91,8 @@ class OneSidedGradientPenalty(Regularizer):
         "the penalty of WGAN-LP",
         "https://arxiv.org/abs/1709.08894",
     )
+
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "points between two samples have no weight"}
 
     def __init__(self, weight: float = 10.0, target: float = 1.0) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The complement generator: fake samples avoid regions of high data density."""
 
 from math import log
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -58,7 +58,7 @@ class LowDensity(Regularizer):
     """
 
     decomposable = False
-    reasons = {"decomposable": "the density is that of the whole batch"}  # noqa: RUF012
+    reasons: ClassVar[dict[str, str]] = {"decomposable": "the density is that of the whole batch"}
 
     def __init__(self, weight: float = 0.1, quantile: float = 0.1, bandwidth: float = 1.0) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The pulling-away term: fake samples get representations in different directions."""
 
 from collections.abc import Callable
-from typing import cast, final
+from typing import ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,10 @@ class PullingAway(Regularizer):
     """
 
     decomposable = False
-    reasons = {"decomposable": "a mean over pairs is no mean over parts of a batch"}  # noqa: RUF012
+    reasons: ClassVar[dict[str, str]] = {
+        "decomposable": "a mean over pairs is not the mean over the parts of a batch"
+    }
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "every pair of fake samples counts equally"}
 
     def __init__(self, weight: float = 0.1) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
 
@@ -193,6 +194,39 @@ def detached(obj: Regularizer) -> None:
         hold(still, "detached", obj, "the critic's penalty has a gradient to the fake samples")
 
 
+def weights(obj: Regularizer) -> None:
+    """Check that a penalty that depends on the samples depends on their weights too.
+
+    Equal weights change nothing. Where the penalty draws no random numbers, a fake sample of weight
+    two counts as that sample given twice, or the weights of the fakes do not count at all.
+    """
+    wrapped, (real, fake) = obj.wrap(critic()), sides()
+    with torch.no_grad():
+        for p in wrapped.parameters():  # steep enough for penalties on steep critics only
+            p *= 2
+    batch = meet(wrapped, real, fake)
+    two = torch.ones(N, dtype=torch.float64).index_fill_(0, torch.tensor([0]), 2.0)
+    for name, term in _terms(obj).items():
+        plain = _valued(term, batch)
+        if plain is None or close(_required(term, meet(wrapped, real.flip(1), fake + 1)), plain, 0):
+            continue  # no penalty, or one of the critic's weights only
+        equal = _required(term, replace(batch, real_weights=two * 0 + 3, fake_weights=two * 0 + 5))
+        hold(close(equal, plain, 1e-10), "weights", obj, f"equal weights change {name}")
+        values = {
+            side: _required(term, replace(batch, **{f"{side}_weights": two}))
+            for side in ("real", "fake")
+        }
+        counting = [side for side, value in values.items() if not close(value, plain, 1e-10)]
+        hold(bool(counting), "weights", obj, f"{name} does not change with a sample's weight")
+        if "fake" in counting and close(_required(term, batch, seed=6), plain, 0):
+            twice = _required(term, meet(wrapped, real, torch.cat([fake, fake[:1]])))
+            what = (
+                f"{name} is {number(values['fake']):.6g} with weight 2 of a fake sample, "
+                f"{number(twice):.6g} with that sample twice"
+            )
+            hold(close(values["fake"], twice, 1e-8), "weights", obj, what)
+
+
 def labels(obj: Regularizer) -> None:
     """Samples that are pairs of a vector and an integer class are accepted in every method."""
     real, fake = labelled(torch.float32)
@@ -289,8 +323,18 @@ def _evaluate(
         return term(meet(wrapped, real, detach(fake) if of_critic else fake))
 
 
+def _valued(term: Term, batch: CriticBatch, seed: int = 5) -> Tensor | None:
+    with _seeded(seed):
+        value = term(batch)
+    return None if value is None else value.detach()
+
+
+def _required(term: Term, batch: CriticBatch, seed: int = 5) -> Tensor:
+    return cast(Tensor, _valued(term, batch, seed))
+
+
 def _total(module: nn.Module) -> Tensor:
-    """The sum of all parameters: a penalty need not depend on each of them."""
+    """Sum all parameters: a penalty need not depend on each of them."""
     return torch.stack([p.sum() for p in module.parameters()]).sum()
 
 
@@ -299,11 +343,14 @@ def _head(obj: Regularizer, judge: nn.Module) -> Adversary:
 
 
 class _seeded:
-    """The global generator at one place, and put back afterwards."""
+    """Seed the global generator for the length of a block, and restore it afterwards."""
+
+    def __init__(self, seed: int = 5) -> None:
+        self.seed = seed
 
     def __enter__(self) -> None:
         self.before = torch.get_rng_state()
-        torch.manual_seed(5)
+        torch.manual_seed(self.seed)
 
     def __exit__(self, *_: object) -> None:
         torch.set_rng_state(self.before)
@@ -321,6 +368,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             finite,
             gradients,
             detached,
+            weights,
             labels,
             state,
             steps,

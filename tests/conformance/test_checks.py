@@ -258,6 +258,13 @@ class Leaking(Regularizer):
         return batch.critic(batch.fake).square().mean()
 
 
+class Unweighing(Regularizer):
+    """A mean of scores that ignores the weights of the samples."""
+
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        return batch.scores[0].square().mean()
+
+
 class LabelBlind(Regularizer):
     """Takes samples for one tensor."""
 
@@ -303,6 +310,7 @@ BROKEN_REGULARIZERS: dict[str, Callable[[], Regularizer]] = {
     "finite": Norm,
     "gradients": OnceDifferentiable,
     "detached": Leaking,
+    "weights": Unweighing,
     "labels": LabelBlind,
     "state": Counting,
     "steps": Climbing,
