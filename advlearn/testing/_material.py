@@ -29,6 +29,20 @@ def seeded(check: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+class fixed_seed:
+    """Seed the global generator for the length of a block, and restore it afterwards."""
+
+    def __init__(self, seed: int = 5) -> None:
+        self.seed = seed
+
+    def __enter__(self) -> None:
+        self.before = torch.get_rng_state()
+        torch.manual_seed(self.seed)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_rng_state(self.before)
+
+
 def hold(condition: bool, name: str, subject: object, what: str) -> None:
     """Raise the one line that says which property failed, of what, and how."""
     if not condition:

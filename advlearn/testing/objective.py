@@ -15,6 +15,7 @@ from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.objective import Objective
 from advlearn.testing import _both
 from advlearn.testing._at_optimum import at_rest, loss_at_chance, optimum
+from advlearn.testing._directions import both_sides, sign
 from advlearn.testing._material import (
     close,
     critic,
@@ -104,7 +105,7 @@ def order(obj: Objective) -> None:
     """Check that the order of the samples of each side does not change the losses."""
     n = len(of_scores(*scores(obj.critic_output)).fake_scores)
     shuffled = (torch.tensor([4, 2, 0, 5, 1, 3]), torch.arange(n))
-    _reordered(obj, "order", shuffled, shuffled[::-1])
+    _reordered(obj, "order", shuffled, (shuffled[1], shuffled[0]))
 
 
 def pair_order(obj: Objective) -> None:
@@ -180,71 +181,6 @@ def gradients(obj: Objective) -> None:
             gradcheck(of, (real, fake), atol=1e-6, fast_mode=True)
         except GradcheckError as error:
             hold(False, "gradients", obj, f"{name}: {' '.join(str(error).split())}")
-
-
-def sign(obj: Objective) -> None:
-    """The player's step makes fake samples score more like real ones; their reward grows on the way."""
-    real, fake = scores(obj.critic_output)
-    fake = fake.requires_grad_()
-    loss = obj.player_loss(of_scores(real, fake))
-    (gradient,) = torch.autograd.grad(loss, fake)
-    if fake.ndim == 1:
-        hold(
-            bool((gradient < 0).all()),
-            "sign",
-            obj,
-            "the player's step does not raise every fake score",
-        )
-        rising = fake.detach().sort().values
-        rewards = obj.reward(of_scores(real, rising))
-        hold(
-            bool((rewards.diff() > 0).all()), "sign", obj, "the reward does not grow with the score"
-        )
-        return
-    towards = (real.mean(0) - fake.detach().mean(0)).flatten()
-    along = gradient.sum(0).flatten() @ towards
-    hold(
-        number(along) < 0,
-        "sign",
-        obj,
-        "the player's step does not move fake scores towards real ones",
-    )
-    among = torch.cat([real + 0.01, fake.detach()])
-    rewards = obj.reward(of_scores(real, among)).unflatten(0, (2, -1)).mean(1)
-    hold(
-        number(rewards[0]) > number(rewards[1]),
-        "sign",
-        obj,
-        "samples among the real ones earn less than those apart",
-    )
-
-
-def both_sides(obj: Objective) -> None:
-    """Where it is `moves_both_sides`, the player moves the two sides in opposite directions."""
-    if not obj.moves_both_sides:
-        return
-    real, fake = (s.requires_grad_() for s in scores(obj.critic_output))
-    of_real, of_fake = torch.autograd.grad(
-        obj.player_loss(of_scores(real, fake)), (real, fake), allow_unused=True
-    )
-    hold(
-        of_real is not None,
-        "both_sides",
-        obj,
-        "the player's loss does not move the real side, yet moves_both_sides is True",
-    )
-    assert of_real is not None and of_fake is not None
-    if real.ndim == 1:
-        one_way, other_way = of_real.sum(), of_fake.sum()
-    else:
-        apart = (real - fake).mean(0).detach()
-        one_way, other_way = (of_real.sum(0) * apart).sum(), (of_fake.sum(0) * apart).sum()
-    hold(
-        number(one_way) > 0 > number(other_way),
-        "both_sides",
-        obj,
-        "the player's loss does not bring the sides together",
-    )
 
 
 def state(obj: Objective) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
 
@@ -21,6 +20,7 @@ from advlearn.testing._material import (
     N,
     close,
     critic,
+    fixed_seed,
     hold,
     labelled,
     linear,
@@ -29,6 +29,7 @@ from advlearn.testing._material import (
     seeded,
     sides,
 )
+from advlearn.testing._weights import weights
 
 Check = Callable[[Regularizer], None]
 Term = Callable[[CriticBatch], Tensor | None]
@@ -136,7 +137,7 @@ def finite(obj: Regularizer) -> None:
             own = copy.deepcopy(obj)
             wrapped = own.wrap(make(dtype=dtype))
             real, fake = sides(dtype)
-            with _seeded(), torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
+            with fixed_seed(), torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
                 met = meet(wrapped, real, fake.requires_grad_())
                 values = {name: term(met) for name, term in _terms(own).items()}
             for name, value in values.items():
@@ -160,7 +161,7 @@ def finite(obj: Regularizer) -> None:
 def gradients(obj: Regularizer) -> None:
     """First and second derivatives, by critic parameters or fake samples, agree with finite differences."""
     wrapped, (real, fake) = obj.wrap(critic()), sides()
-    with torch.no_grad(), _seeded():
+    with torch.no_grad(), fixed_seed():
         for p in wrapped.parameters():  # away from where it began, which may be a minimum
             p += 0.1 * torch.randn_like(p)
     fake.requires_grad_()
@@ -194,39 +195,6 @@ def detached(obj: Regularizer) -> None:
         hold(still, "detached", obj, "the critic's penalty has a gradient to the fake samples")
 
 
-def weights(obj: Regularizer) -> None:
-    """Check that a penalty that depends on the samples depends on their weights too.
-
-    Equal weights change nothing. Where the penalty draws no random numbers, a fake sample of weight
-    two counts as that sample given twice, or the weights of the fakes do not count at all.
-    """
-    wrapped, (real, fake) = obj.wrap(critic()), sides()
-    with torch.no_grad():
-        for p in wrapped.parameters():  # steep enough for penalties on steep critics only
-            p *= 2
-    batch = meet(wrapped, real, fake)
-    two = torch.ones(N, dtype=torch.float64).index_fill_(0, torch.tensor([0]), 2.0)
-    for name, term in _terms(obj).items():
-        plain = _valued(term, batch)
-        if plain is None or close(_required(term, meet(wrapped, real.flip(1), fake + 1)), plain, 0):
-            continue  # no penalty, or one of the critic's weights only
-        equal = _required(term, replace(batch, real_weights=two * 0 + 3, fake_weights=two * 0 + 5))
-        hold(close(equal, plain, 1e-10), "weights", obj, f"equal weights change {name}")
-        values = {
-            side: _required(term, replace(batch, **{f"{side}_weights": two}))
-            for side in ("real", "fake")
-        }
-        counting = [side for side, value in values.items() if not close(value, plain, 1e-10)]
-        hold(bool(counting), "weights", obj, f"{name} does not change with a sample's weight")
-        if "fake" in counting and close(_required(term, batch, seed=6), plain, 0):
-            twice = _required(term, meet(wrapped, real, torch.cat([fake, fake[:1]])))
-            what = (
-                f"{name} is {number(values['fake']):.6g} with weight 2 of a fake sample, "
-                f"{number(twice):.6g} with that sample twice"
-            )
-            hold(close(values["fake"], twice, 1e-8), "weights", obj, what)
-
-
 def labels(obj: Regularizer) -> None:
     """Samples that are pairs of a vector and an integer class are accepted in every method."""
     real, fake = labelled(torch.float32)
@@ -258,7 +226,7 @@ def state(obj: Regularizer) -> None:
     }
     totals: dict[str, Tensor] = {}
     for how, head in heads.items():
-        with _seeded():
+        with fixed_seed():
             head.update(real, fake)
             totals[how] = head.update(real, fake)
     for how, total in totals.items():
@@ -278,7 +246,7 @@ def steps(obj: Regularizer) -> None:
     fake.requires_grad_()
 
     def total(loss: Term, term: Term, x: Tensor) -> Tensor:
-        with _seeded():
+        with fixed_seed():
             met = meet(wrapped, real, x)
             penalty = term(met)
         return cast(Tensor, loss(met)) + (0 if penalty is None else penalty)
@@ -319,18 +287,8 @@ def _terms(obj: Regularizer) -> dict[str, Term]:
 def _evaluate(
     term: Term, wrapped: nn.Module, real: Samples, fake: Samples, of_critic: bool
 ) -> Tensor | None:
-    with _seeded():
+    with fixed_seed():
         return term(meet(wrapped, real, detach(fake) if of_critic else fake))
-
-
-def _valued(term: Term, batch: CriticBatch, seed: int = 5) -> Tensor | None:
-    with _seeded(seed):
-        value = term(batch)
-    return None if value is None else value.detach()
-
-
-def _required(term: Term, batch: CriticBatch, seed: int = 5) -> Tensor:
-    return cast(Tensor, _valued(term, batch, seed))
 
 
 def _total(module: nn.Module) -> Tensor:
@@ -340,20 +298,6 @@ def _total(module: nn.Module) -> Tensor:
 
 def _head(obj: Regularizer, judge: nn.Module) -> Adversary:
     return Adversary(judge, Chain(Hinge(), (obj,)))
-
-
-class _seeded:
-    """Seed the global generator for the length of a block, and restore it afterwards."""
-
-    def __init__(self, seed: int = 5) -> None:
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        self.before = torch.get_rng_state()
-        torch.manual_seed(self.seed)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_rng_state(self.before)
 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
