@@ -311,20 +311,7 @@ class Adversary(nn.Module):
 
     def _gather_scores(self, batch: CriticBatch) -> CriticBatch:
         """Gather the scores of all processes, unless the objective is decomposable."""
-        if self.objective.decomposable or distributed.world_size() == 1:
-            return batch
-        real_scores = None if batch.real_scores is None else distributed.gather(batch.real_scores)
-        rw = None if batch.real_weights is None else distributed.gather(batch.real_weights)
-        fw = None if batch.fake_weights is None else distributed.gather(batch.fake_weights)
-        return CriticBatch(
-            batch.critic,
-            batch.real,
-            batch.fake,
-            real_scores,
-            distributed.gather(batch.fake_scores),
-            rw,
-            fw,
-        )
+        return batch if self.objective.decomposable else batch.gathered()
 
     def _sum_and_keep(self, terms: Losses) -> Tensor:
         """Return the sum of the terms, and keep them in `last_losses`."""

@@ -1,7 +1,7 @@
 """A critic's scores of two sets of samples, with the operations on both."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -54,6 +54,22 @@ class CriticBatch:
     def mean_fake(self, values: Tensor) -> Tensor:
         """Compute the weighted mean over the fake side of `values`, (M,) or (M, ...): a scalar."""
         return weighted_mean(values, self.fake_weights)
+
+    def gathered(self) -> "CriticBatch":
+        """Return the batch with the scores and weights of all processes."""
+        if distributed.world_size() == 1:
+            return self
+        real_scores, real_weights, fake_weights = (
+            None if values is None else distributed.gather(values)
+            for values in (self.real_scores, self.real_weights, self.fake_weights)
+        )
+        return replace(
+            self,
+            real_scores=real_scores,
+            fake_scores=distributed.gather(self.fake_scores),
+            real_weights=real_weights,
+            fake_weights=fake_weights,
+        )
 
 
 def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
