@@ -7,7 +7,7 @@ from advlearn.testing._material import hold, number, of_scores, scores
 
 
 def sign(obj: Objective) -> None:
-    """The player's step makes fake samples score more like real ones; their reward grows on the way."""
+    """Check that the generator's step moves fake scores towards real ones and raises rewards."""
     real, fake = scores(obj.critic_output)
     fake = fake.requires_grad_()
     loss = obj.player_loss(of_scores(real, fake))
@@ -44,7 +44,7 @@ def sign(obj: Objective) -> None:
 
 
 def both_sides(obj: Objective) -> None:
-    """Where it is `moves_both_sides`, the player moves the two sides in opposite directions."""
+    """Check that `moves_both_sides` moves the two sides in opposite directions."""
     if not obj.moves_both_sides:
         return
     real, fake = (s.requires_grad_() for s in scores(obj.critic_output))

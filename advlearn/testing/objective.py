@@ -1,4 +1,4 @@
-"""Is an objective what the library takes it for?"""
+"""Checks of the properties that the library expects of an objective."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ Loss = Callable[[CriticBatch], Tensor]
 
 
 def check_objective(obj: Objective, *, exempt: Mapping[str, str] | None = None) -> None:
-    """Check everything that the library asks of an objective; a few seconds on one core.
+    """Check every property that the library expects of an objective, in a few seconds.
 
     The checks are `CHECKS` of this module, by name: finite in every precision, derivatives against
     finite differences, high scores mean real, both sides move, the value at the analytic optimum is
@@ -61,16 +61,16 @@ def check_objective(obj: Objective, *, exempt: Mapping[str, str] | None = None) 
 
 
 def finite(obj: Objective) -> None:
-    """Losses are finite scalars and rewards one number a sample, in fp32, fp64 and under bf16 autocast."""
+    """Check for finite scalar losses and one reward per sample, in fp32, fp64, bf16 autocast."""
     for dtype, precision in (
         (torch.float64, "fp64"),
         (torch.float32, "fp32"),
         (torch.float32, "bf16 autocast"),
     ):
         with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
-            met = played(obj, dtype)
-            losses = {name: loss(met).detach() for name, loss in _losses(obj).items()}
-            rewards = obj.reward(met)
+            batch = played(obj, dtype)
+            losses = {name: loss(batch).detach() for name, loss in _losses(obj).items()}
+            rewards = obj.reward(batch)
         for name, loss in losses.items():
             hold(
                 loss.shape == (),
@@ -80,7 +80,7 @@ def finite(obj: Objective) -> None:
             )
             hold(bool(loss.isfinite()), "finite", obj, f"{name} in {precision} is {number(loss)}")
             hold(loss.dtype == dtype, "finite", obj, f"{name} in {precision} is {loss.dtype}")
-        n = len(met.fake_scores)
+        n = len(batch.fake_scores)
         hold(
             rewards.shape == (n,),
             "finite",
@@ -91,12 +91,12 @@ def finite(obj: Objective) -> None:
 
 
 def full_precision(obj: Objective) -> None:
-    """Scores in full precision give the same losses inside autocast as outside."""
-    met = of_scores(*scores(obj.critic_output, torch.float32, width=16))
+    """Check that scores in full precision give the same losses inside and outside autocast."""
+    batch = of_scores(*scores(obj.critic_output, torch.float32, width=16))
     for name, loss in _losses(obj).items():
-        outside = loss(met)
+        outside = loss(batch)
         with torch.autocast("cpu", torch.bfloat16):
-            inside = loss(met)
+            inside = loss(batch)
         what = f"{name} is {number(outside):.6g}, inside bf16 autocast {number(inside):.6g}"
         hold(close(inside, outside, 1e-5), "full_precision", obj, what)
 
@@ -126,11 +126,11 @@ def _reordered(obj: Objective, check: str, *orders: tuple[Tensor, Tensor]) -> No
 
 
 def weights(obj: Objective) -> None:
-    """Equal weights change nothing, or are refused in one line that names them."""
-    met = of_scores(*scores(obj.critic_output))
-    n = len(met.fake_scores)
+    """Check that equal weights change nothing, or are refused by an error that names them."""
+    batch = of_scores(*scores(obj.critic_output))
+    n = len(batch.fake_scores)
     weighted = replace(
-        met,
+        batch,
         real_weights=torch.full((n,), 2.0).double(),
         fake_weights=torch.full((n,), 3.0).double(),
     )
@@ -146,7 +146,7 @@ def weights(obj: Objective) -> None:
             )
         else:
             hold(
-                close(value, loss(met), 1e-10),
+                close(value, loss(batch), 1e-10),
                 "weights",
                 obj,
                 f"{name} changes where all samples get one weight",
@@ -154,23 +154,27 @@ def weights(obj: Objective) -> None:
 
 
 def parts(obj: Objective) -> None:
-    """Where it is `decomposable`, the losses of a batch are the means of the losses of its halves."""
+    """Check that decomposable losses are the means of the losses of two halves of a batch."""
     if not obj.decomposable:
         return
-    met = of_scores(*scores(obj.critic_output))
-    half = torch.arange(len(met.fake_scores) // 2)
+    batch = of_scores(*scores(obj.critic_output))
+    half = torch.arange(len(batch.fake_scores) // 2)
     for name, loss in _losses(obj).items():
         rows = ((half, half), (half + len(half), half + len(half)))
         values = [
-            loss(CriticBatch(met.critic, *_rows((met.real, met.fake), r), *_rows(met.scores, r)))
+            loss(
+                CriticBatch(
+                    batch.critic, *_rows((batch.real, batch.fake), r), *_rows(batch.scores, r)
+                )
+            )
             for r in rows
         ]
         what = f"{name} is not the mean over two halves of a batch, yet decomposable is True"
-        hold(close(torch.stack(values).mean(), loss(met), 1e-10), "parts", obj, what)
+        hold(close(torch.stack(values).mean(), loss(batch), 1e-10), "parts", obj, what)
 
 
 def gradients(obj: Objective) -> None:
-    """Derivatives of both losses by the scores agree with finite differences."""
+    """Check derivatives of both losses by the scores against finite differences."""
     real, fake = (s.requires_grad_() for s in scores(obj.critic_output))
     for name, loss in _losses(obj).items():
 
@@ -184,10 +188,10 @@ def gradients(obj: Objective) -> None:
 
 
 def state(obj: Objective) -> None:
-    """State dict and deep copy carry everything: the same losses afterwards, and nothing shared."""
+    """Check that state dict and deep copy give the same losses and share no memory."""
     first, second = of_scores(*scores(obj.critic_output)), played(obj)
-    for met in (second, first):
-        obj.critic_loss(met)
+    for batch in (second, first):
+        obj.critic_loss(batch)
         with torch.no_grad():
             obj.update_state()
     cls = cast(Callable[[], Objective], type(obj))
@@ -202,14 +206,14 @@ def state(obj: Objective) -> None:
 
 
 def steps(obj: Objective) -> None:
-    """A small step of the critic lowers its loss, a small step on fake samples the player's."""
-    judge, (real, fake) = critic(obj.critic_output), sides()
+    """Check that a small step of the critic, and one of the fake samples, lowers its loss."""
+    scorer, (real, fake) = critic(obj.critic_output), sides()
     if obj.trains_critic:
-        before, still = meet(judge, real, fake), copy.deepcopy(obj)
+        before, still = meet(scorer, real, fake), copy.deepcopy(obj)
         loss = still.critic_loss(before)
-        adversary = Adversary(judge, obj, optimizer=lambda ps: torch.optim.SGD(ps, lr=1e-3))
+        adversary = Adversary(scorer, obj, optimizer=lambda ps: torch.optim.SGD(ps, lr=1e-3))
         adversary.update(real, fake)
-        after = still.critic_loss(meet(judge, real, fake))
+        after = still.critic_loss(meet(scorer, real, fake))
         hold(
             number(after) < number(loss),
             "steps",
@@ -217,10 +221,10 @@ def steps(obj: Objective) -> None:
             f"a critic step raises its loss by {number(after - loss):.3g}",
         )
     moving = fake.clone().requires_grad_()
-    loss = obj.player_loss(meet(judge, real, moving))
+    loss = obj.player_loss(meet(scorer, real, moving))
     (gradient,) = torch.autograd.grad(loss, moving)
     hold(bool(gradient.any()), "steps", obj, "no gradient reaches the fake samples")
-    after = obj.player_loss(meet(judge, real, fake - 1e-3 * gradient))
+    after = obj.player_loss(meet(scorer, real, fake - 1e-3 * gradient))
     hold(
         number(after) < number(loss),
         "steps",
@@ -239,7 +243,7 @@ def _losses(obj: Objective) -> dict[str, Loss]:
 
 
 def _rows(pair: tuple[object, object], rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The chosen rows of each side."""
+    """Return the chosen rows of each side."""
     return cast(Tensor, pair[0])[rows[0]], cast(Tensor, pair[1])[rows[1]]
 
 
