@@ -1,5 +1,6 @@
-"""The public surface: small, documented, cheap to import."""
+"""The public names: sorted, documented and cheap to import."""
 
+import importlib
 import inspect
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def test_public_names_are_sorted_and_there() -> None:
     assert all(getattr(advlearn, name) is not None for name in advlearn.__all__)
 
 
-def test_an_unknown_name_is_no_public_one() -> None:
+def test_an_unknown_name_raises_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'advlearn' has no attribute 'tune'"):
         _ = advlearn.tune  # type: ignore[attr-defined]
 
@@ -45,8 +46,8 @@ def test_every_keyword_of_fit_has_a_default() -> None:
         "from advlearn.core import registry; [e.make() for e in registry.entries().values()]",
     ],
 )
-def test_importing_it_and_naming_things_brings_nothing_heavy(use: str) -> None:
-    # What torch itself imports is not ours to keep out.
+def test_importing_the_library_and_building_by_name_imports_nothing_heavy(use: str) -> None:
+    # Only what the library adds to the imports of torch counts.
     look = f"import sys, torch; before = set(sys.modules); {use}; print(*(set(sys.modules) - before) & set({HEAVY!r}))"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", look], capture_output=True, text=True, check=False
@@ -55,16 +56,29 @@ def test_importing_it_and_naming_things_brings_nothing_heavy(use: str) -> None:
     assert not done.stdout.split()
 
 
+# Packages that need nothing beside the library's requirements.
+PACKAGES = ("core", "data", "metrics", "nets", "objectives", "plots", "regularizers", "tasks")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_that_a_package_exports_exists_and_is_documented(package: str) -> None:
+    module = importlib.import_module(f"advlearn.{package}")
+    assert inspect.getdoc(module)
+    exported = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    objects = {n: o for n, o in exported.items() if inspect.isclass(o) or inspect.isfunction(o)}
+    assert not [name for name, thing in objects.items() if not inspect.getdoc(thing)]
+
+
 PUBLIC = [getattr(advlearn, name) for name in advlearn.__all__] + [
     getattr(testing, name) for name in testing.__all__
 ]
 
 
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda t: t.__name__)
-def test_every_public_object_says_what_it_is(thing: object) -> None:
+def test_every_public_object_is_documented(thing: object) -> None:
     doc = inspect.getdoc(thing)
     assert doc and doc.splitlines()[0].endswith((".", "?"))
-    # Methods of a class say so themselves, or share the words of the one they implement.
+    # A method has a docstring, or implements one that has.
     for name, member in vars(thing).items() if inspect.isclass(thing) else ():
         if not name.startswith("_") and (
             inspect.isfunction(member) or isinstance(member, property)

@@ -1,4 +1,4 @@
-"""The head that a user attaches to a model: a critic, its objective, its regularizers and its optimiser."""
+"""The adversary of a model: a critic with its objective, regularizers and optimiser."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
@@ -25,10 +25,10 @@ Losses = dict[str, Tensor]
 
 @final
 class Adversary(nn.Module):
-    r"""A critic with everything that trains it: two verbs for any loop.
+    r"""Train a critic against a model, in any training loop.
 
-    `update` makes one critic step; `player_loss` is what the critic tells the player, with the
-    critic held fixed. Or both in one backward pass: `reversed_loss`, then `step`.
+    `update` makes one critic step; `player_loss` is the loss of the generator, with the critic held
+    fixed. For one backward pass for both, use `reversed_loss`, then `step`.
 
     .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) + \lambda P(\theta, \phi)
 
@@ -72,8 +72,7 @@ class Adversary(nn.Module):
         if critic_steps is not None and critic_steps < 1:
             raise ValueError(f"critic_steps: expected at least 1, got {critic_steps}")
         super().__init__()
-        # A copy, since objectives and regularizers hold state: two heads of one chain must not
-        # share it.
+        # A copy, since objectives and regularizers hold state that two adversaries must not share.
         self.chain: Chain = copy.deepcopy(resolve(objective))
         self.objective = self.chain.required_objective()
         self.regularizers = nn.ModuleList(self.chain.regularizers)
@@ -82,7 +81,7 @@ class Adversary(nn.Module):
         for regularizer in self.chain.regularizers:
             critic = regularizer.wrap(critic)
         self.critic = critic
-        # State that stayed on the host would be waited for at each step.
+        # State on the host would make each step wait for the device.
         place = next((p.device for p in critic.parameters()), None)
         if place is not None:
             self.objective.to(place)
@@ -128,7 +127,7 @@ class Adversary(nn.Module):
             critic_batch.detach(real),
             critic_batch.detach(critic_batch.matched(fake, real)),
         )
-        # Weights, too, may be a player's: a policy gradient moves it through them.
+        # Weights may carry gradient too: a policy gradient flows through them.
         real_weights, fake_weights = (
             None if w is None else w.detach() for w in (real_weights, fake_weights)
         )
@@ -139,7 +138,7 @@ class Adversary(nn.Module):
         for regularizer in self.chain.regularizers:
             fake, fake_weights = regularizer.filter_fakes(fake, fake_weights)
         terms = self._critic_terms(real, fake, real_weights, fake_weights)
-        total = self._noted(terms)
+        total = self._sum_and_keep(terms)
         backward(total)
         self._step()
         return total.detach()
@@ -151,7 +150,7 @@ class Adversary(nn.Module):
         real_weights: Tensor | None = None,
         fake_weights: Tensor | None = None,
     ) -> Tensor:
-        """What the critic tells the player, with no gradient to the critic.
+        """Compute the generator's loss, with no gradient to the critic.
 
         Args:
             real: As for `update`; gradient flows into it where it carries one (adaptation,
@@ -168,7 +167,7 @@ class Adversary(nn.Module):
         self._last = (critic_batch.detach(real), critic_batch.detach(fake))
         with freeze(self.critic):
             terms = self._player_terms(real, fake, real_weights, fake_weights)
-        return self._noted(terms)
+        return self._sum_and_keep(terms)
 
     def reversed_loss(
         self,
@@ -179,12 +178,12 @@ class Adversary(nn.Module):
         *,
         adversarial_weight: float = 1.0,
     ) -> Tensor:
-        r"""Both losses for one backward pass, by gradient reversal; `step` then moves the critic.
+        r"""Compute both losses for one backward pass, by gradient reversal; call `step` afterwards.
 
         .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) - c\,C(\theta, \phi)
 
-        It is the zero-sum game, whatever player's loss the objective has of its own; penalties on
-        the player, such as feature matching, are no part of it. With a critic that is not trained
+        It is the zero-sum game, without the objective's `player_loss` and without penalties on the
+        generator, such as feature matching. With a critic that is not trained
         there is nothing to reverse: it is ``adversarial_weight * loss(real, fake)``.
 
         Args:
@@ -207,23 +206,23 @@ class Adversary(nn.Module):
             reverse_gradient(real, adversarial_weight),
             reverse_gradient(fake, adversarial_weight),
         )
-        return self._noted(self._critic_terms(*sides, real_weights, fake_weights))
+        return self._sum_and_keep(self._critic_terms(*sides, real_weights, fake_weights))
 
     def step(self) -> None:
-        """Move the critic by the gradients that a backward pass of `reversed_loss` left, and clear them."""
+        """Update the critic with the gradients of `reversed_loss`, and clear them."""
         if self.optimizer is not None:
             self._step()
             clear(self._parameters_of_critic)
 
     @torch.no_grad()
     def score(self, x: Samples) -> Tensor:
-        """Scores of `x` in evaluation mode, without gradient: (N,), or as the critic gives them."""
+        """Score `x` in evaluation mode, without gradient: (N,), or the critic's shape."""
         with eval_mode(self.critic):
             return critic_batch.score(self.critic, x)
 
     @torch.no_grad()
     def reward(self, x: Samples, real: Samples | None = None) -> Tensor:
-        """Reward of each sample of `x`, (N,): high where it passes for real.
+        """Compute the reward of each sample of `x`, (N,): high where it resembles real samples.
 
         Args:
             x: Samples of the fake or policy side.
@@ -237,50 +236,48 @@ class Adversary(nn.Module):
         )
 
     def critic_batch(self, real: Samples, fake: Samples) -> CriticBatch:
-        """The two sides with their scores, as the objective and the regularizers see them."""
+        """Return the two sides with their scores, the input of objective and regularizers."""
         scores = critic_batch.score_both(self.critic, real, fake, apart=self._apart)
         return CriticBatch(self.critic, real, fake, *scores)
 
     def health(self) -> Health:
-        """What the last batch says about this adversary: alive, winning, at chance, saturated or collapsed.
+        """Diagnose this adversary on the last batch, as in balance, winning, dead or collapsed.
 
         Raises:
             RuntimeError: Before the first `update` or `player_loss`.
         """
         if self._last is None:
             raise RuntimeError(
-                "health: call update or loss first; there is no batch to look at yet"
+                "health: expected a batch, got none; call update or player_loss first"
             )
         return diagnose(self.critic, self.objective, self.chain.regularizers, *self._last)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The optimiser's state, so that a checkpoint of the head resumes exactly."""
+        """Return the optimiser's state, so that a checkpoint resumes exactly."""
         return {"optimizer": None if self.optimizer is None else self.optimizer.state_dict()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_extra_state` gave."""
+        """Restore the state of `get_extra_state`."""
         if self.optimizer is not None and state["optimizer"] is not None:
-            # A copy: the optimiser keeps the tensors it is given, and two heads must not share
-            # moments.
+            # A copy, since the optimiser keeps these tensors and adversaries must not share moments.
             self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
 
     def extra_repr(self) -> str:
-        """The chain's spec, for the printed module."""
+        """Return the chain's spec, for the printed module."""
         return repr(self.chain)
 
     def _score_critic(
         self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None
     ) -> Losses:
         needed = self.objective.critic_needs_real or bool(self.chain.regularizers)
-        met = CriticBatch(self.critic, real, fake, *self._scores(real, fake, needed), rw, fw)
-        terms = {"critic_loss": self.objective.critic_loss(self._joined(met))}
+        batch = CriticBatch(self.critic, real, fake, *self._scores(real, fake, needed), rw, fw)
+        terms = {"critic_loss": self.objective.critic_loss(self._gather_scores(batch))}
         if self.chain.regularizers and (
             critic_batch.carries_gradient(real) or critic_batch.carries_gradient(fake)
         ):
-            # Penalties are the critic's own business: a (reversed) gradient of theirs must not
-            # reach the samples.
+            # A (reversed) gradient of the penalties must not reach the samples.
             sides = critic_batch.detach(real), critic_batch.detach(fake)
-            met = CriticBatch(
+            batch = CriticBatch(
                 self.critic,
                 *sides,
                 *critic_batch.score_both(self.critic, *sides, apart=self._apart),
@@ -288,7 +285,7 @@ class Adversary(nn.Module):
                 fw,
             )
         for regularizer in self.chain.regularizers:
-            penalty = regularizer.penalty(met)
+            penalty = regularizer.penalty(batch)
             if penalty is not None:
                 terms[type(regularizer).__name__] = penalty
         return terms
@@ -298,33 +295,26 @@ class Adversary(nn.Module):
     ) -> Losses:
         moved = self.objective.moves_both_sides and critic_batch.carries_gradient(real)
         scores = self._scores(real, fake, self.objective.player_needs_real or moved)
-        met = CriticBatch(self.critic, real, fake, *scores, rw, fw)
-        terms = {"player_loss": self.objective.player_loss(self._joined(met))}
+        batch = CriticBatch(self.critic, real, fake, *scores, rw, fw)
+        terms = {"player_loss": self.objective.player_loss(self._gather_scores(batch))}
         for regularizer in self.chain.regularizers:
-            penalty = regularizer.player_penalty(met)
+            penalty = regularizer.player_penalty(batch)
             if penalty is not None:
                 terms[f"player_{type(regularizer).__name__}"] = penalty
         return terms
 
     def _scores(self, real: Samples, fake: Samples, needed: bool) -> tuple[Tensor | None, Tensor]:
-        """Scores of both sides, or of the fake one where the real one's are not needed."""
+        """Score both sides, or the fake side only where the real scores are not needed."""
         if needed:
             return critic_batch.score_both(self.critic, real, fake, apart=self._apart)
         return None, critic_batch.score(self.critic, fake)
 
-    def _joined(self, met: CriticBatch) -> CriticBatch:
-        """The contest as the objective sees it: of all processes' scores where a mean over parts is not enough."""
-        if self.objective.decomposable or distributed.world_size() == 1:
-            return met
-        real_scores = None if met.real_scores is None else distributed.gather(met.real_scores)
-        rw = None if met.real_weights is None else distributed.gather(met.real_weights)
-        fw = None if met.fake_weights is None else distributed.gather(met.fake_weights)
-        return CriticBatch(
-            met.critic, met.real, met.fake, real_scores, distributed.gather(met.fake_scores), rw, fw
-        )
+    def _gather_scores(self, batch: CriticBatch) -> CriticBatch:
+        """Gather the scores of all processes, unless the objective is decomposable."""
+        return batch if self.objective.decomposable else batch.gathered()
 
-    def _noted(self, terms: Losses) -> Tensor:
-        """The sum of the terms, which are kept for whoever watches."""
+    def _sum_and_keep(self, terms: Losses) -> Tensor:
+        """Return the sum of the terms, and keep them in `last_losses`."""
         self.last_losses.update({name: value.detach() for name, value in terms.items()})
         return added(terms.values())
 
@@ -352,18 +342,6 @@ class Adversary(nn.Module):
 
     def _check(self, real: Samples, fake: Samples) -> None:
         critic_batch.check_sides(real, fake)
-        if self._checked:
-            return
-        with torch.no_grad(), eval_mode(self.critic):
-            try:
-                scores = critic_batch.score(self.critic, critic_batch.detach(real))
-            except RuntimeError as error:
-                shapes = [tuple(p.shape) for p in critic_batch.as_tuple(real)]
-                raise ValueError(
-                    f"critic: cannot score samples of shape {shapes}: {str(error).splitlines()[0]}"
-                ) from None
-        if scores.shape[:1] != (critic_batch.count(real),):
-            raise ValueError(
-                f"critic: expected one score per sample, {critic_batch.count(real)}, got {tuple(scores.shape)}"
-            )
-        self._checked = True
+        if not self._checked:
+            critic_batch.check_scores(self.critic, real)
+            self._checked = True

@@ -1,13 +1,14 @@
-"""One meeting of a critic with two sets of samples."""
+"""A critic's scores of two sets of samples, with the operations on both."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.modules import eval_mode
 
 Samples = Tensor | tuple[Tensor, ...]
 Critic = Callable[..., Tensor]
@@ -16,14 +17,14 @@ Critic = Callable[..., Tensor]
 @final
 @dataclass(frozen=True, slots=True)
 class CriticBatch:
-    """The critic, the two sets of samples it compares, and what it said of them.
+    """Hold a critic, the two sets of samples it compares, and their scores.
 
     Args:
         critic: Callable that scores samples; a tuple of samples is unpacked into its arguments.
         real: Samples of the real, expert or source side: a tensor (N, ...) or a tuple of them.
         fake: Samples of the fake, policy or target side: a tensor (M, ...) or a tuple of them.
-        real_scores: Scores of `real`, (N,) or (N, ...), float; None where a player's loss does not
-            need them.
+        real_scores: Scores of `real`, (N,) or (N, ...), float; None where the generator's
+            loss does not need them.
         fake_scores: Scores of `fake`, (M,) or (M, ...), float.
         real_weights: Weights of `real`, (N,), or None for equal weights.
         fake_weights: Weights of `fake`, (M,), or None for equal weights.
@@ -39,43 +40,58 @@ class CriticBatch:
 
     @property
     def scores(self) -> tuple[Tensor, Tensor]:
-        """Both sets of scores, for objectives that compare the two sides."""
+        """Return both sets of scores, for objectives that compare the two sides."""
         if self.real_scores is None:
             raise ValueError(
-                "real_scores: this objective compares both sides, got None for the real one"
+                "real_scores: expected scores, since this objective compares both sides, got None"
             )
         return self.real_scores, self.fake_scores
 
     def mean_real(self, values: Tensor) -> Tensor:
-        """Weighted mean over the real side of `values`, (N,) or (N, ...); a scalar."""
+        """Compute the weighted mean over the real side of `values`, (N,) or (N, ...): a scalar."""
         return weighted_mean(values, self.real_weights)
 
     def mean_fake(self, values: Tensor) -> Tensor:
-        """Weighted mean over the fake side of `values`, (M,) or (M, ...); a scalar."""
+        """Compute the weighted mean over the fake side of `values`, (M,) or (M, ...): a scalar."""
         return weighted_mean(values, self.fake_weights)
+
+    def gathered(self) -> "CriticBatch":
+        """Return the batch with the scores and weights of all processes."""
+        if distributed.world_size() == 1:
+            return self
+        real_scores, real_weights, fake_weights = (
+            None if values is None else distributed.gather(values)
+            for values in (self.real_scores, self.real_weights, self.fake_weights)
+        )
+        return replace(
+            self,
+            real_scores=real_scores,
+            fake_scores=distributed.gather(self.fake_scores),
+            real_weights=real_weights,
+            fake_weights=fake_weights,
+        )
 
 
 def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean of `values` (N, ...) over everything, each sample counted `weights` (N,) times."""
+    """Average `values` (N, ...) over all elements, each sample counted `weights` (N,) times."""
     if weights is None:
         return values.mean()
-    # Divided by the mean of the processes' sums, so that averaged gradients are those of the joined
-    # batch.
+    # Dividing by the mean of the processes' sums makes averaged gradients those of the joined batch.
     return (per_sample(values) * weights).sum() / distributed.mean(weights.sum())
 
 
 def per_sample(values: Tensor) -> Tensor:
-    """Mean of `values` (N, ...) over everything but the samples: (N,)."""
+    """Average `values` (N, ...) over all dimensions but the first: (N,)."""
     return values.flatten(1).mean(1) if values.ndim > 1 else values
 
 
 def as_tuple(samples: Samples) -> tuple[Tensor, ...]:
-    """The samples as a tuple of tensors, whether or not they came as one."""
+    """Return the samples as a tuple of tensors."""
     return samples if isinstance(samples, tuple) else (samples,)
 
 
 def rows(values: Tensor) -> Tensor:
-    """Values (N, ...), or one number a sample (N,), as vectors (N, d).
+    """Flatten values (N, ...), or one number per sample (N,), to vectors (N, d).
 
     Example:
         >>> import torch
@@ -86,34 +102,34 @@ def rows(values: Tensor) -> Tensor:
 
 
 def count(samples: Samples) -> int:
-    """How many samples there are."""
+    """Return the number of samples."""
     return as_tuple(samples)[0].shape[0]
 
 
 def detach(samples: Samples) -> Samples:
-    """The same samples cut from the graph of whoever made them."""
+    """Return the samples without their graph."""
     return (
         tuple(part.detach() for part in samples) if isinstance(samples, tuple) else samples.detach()
     )
 
 
 def matched(samples: Samples, other: Samples) -> Samples:
-    """The same samples in the precision of `other`: a generator under autocast gives bf16, data is fp32."""
+    """Cast the samples to the precision of `other`: autocast gives bf16, data is fp32."""
     if isinstance(samples, tuple):
         return tuple(s.to(o.dtype) for s, o in zip(samples, as_tuple(other), strict=True))
     return samples.to(as_tuple(other)[0].dtype)
 
 
 def carries_gradient(samples: Samples) -> bool:
-    """Whether a player stands behind these samples."""
+    """Return whether the samples carry a gradient to the model that produced them."""
     return any(part.requires_grad for part in as_tuple(samples))
 
 
 def mixes_samples(critic: nn.Module) -> bool:
-    """Whether a sample's score depends on its batch, so that real and fake must be scored apart.
+    """Return whether a score depends on the rest of the batch, as with batch normalisation.
 
-    Batch normalisation does; a layer of one's own says so with a class attribute ``mixes_samples =
-    True``.
+    Real and fake samples are then scored separately. A custom layer declares it with a class
+    attribute ``mixes_samples = True``.
     """
     batch_norm = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]  (the one common base)
     return any(
@@ -124,7 +140,7 @@ def mixes_samples(critic: nn.Module) -> bool:
 def score_both(
     critic: Critic, real: Samples, fake: Samples, *, apart: bool
 ) -> tuple[Tensor, Tensor]:
-    """Score both sides, in one batched call of the critic unless they must be scored `apart`."""
+    """Score both sides, in one call of the critic unless they must be scored `apart`."""
     if apart:
         return score(critic, real), score(critic, fake)
     joined = tuple(torch.cat(sides) for sides in zip(as_tuple(real), as_tuple(fake), strict=True))
@@ -133,9 +149,9 @@ def score_both(
 
 
 def score(critic: Critic, samples: Samples) -> Tensor:
-    """Scores of `samples`: (N,) from a critic with one output, else as the critic gives them; at least fp32.
+    """Score `samples`: (N,) from a critic with one output, else the critic's shape; at least fp32.
 
-    Losses and penalties are computed in full precision whatever autocast did to the critic.
+    Losses and penalties are computed in full precision, also where autocast casts the critic.
     """
     scores = critic(*as_tuple(samples))
     if scores.ndim == 2 and scores.shape[1] == 1:
@@ -144,7 +160,7 @@ def score(critic: Critic, samples: Samples) -> Tensor:
 
 
 def check_sides(real: Samples, fake: Samples) -> None:
-    """Raise a one-line error where the two sides cannot meet in one contest."""
+    """Raise a one-line error unless a critic can compare the two sides."""
     reals, fakes = as_tuple(real), as_tuple(fake)
     if len(reals) != len(fakes):
         raise ValueError(f"fake: expected {len(reals)} tensors like real, got {len(fakes)}")
@@ -157,12 +173,30 @@ def check_sides(real: Samples, fake: Samples) -> None:
     for r, f in zip(reals, fakes, strict=True):
         if r.shape[1:] != f.shape[1:]:
             raise ValueError(
-                f"fake: expected samples of shape {tuple(r.shape[1:])} like real, got {tuple(f.shape[1:])}"
+                f"fake: expected samples of shape {tuple(r.shape[1:])} like real, "
+                f"got {tuple(f.shape[1:])}"
             )
         if r.is_floating_point() != f.is_floating_point() or r.device != f.device:
             raise ValueError(
                 f"fake: expected {r.dtype} on {r.device} like real, got {f.dtype} on {f.device}"
             )
+
+
+@torch.no_grad()
+def check_scores(critic: nn.Module, real: Samples) -> None:
+    """Raise a one-line error unless the critic, in evaluation mode, gives one score per sample."""
+    with eval_mode(critic):
+        try:
+            scores = score(critic, detach(real))
+        except RuntimeError as error:
+            shapes = [tuple(part.shape) for part in as_tuple(real)]
+            raise ValueError(
+                f"critic: cannot score samples of shape {shapes}: {str(error).splitlines()[0]}"
+            ) from None
+    if scores.shape[:1] != (count(real),):
+        raise ValueError(
+            f"critic: expected one score per sample, {count(real)}, got {tuple(scores.shape)}"
+        )
 
 
 def _shapes(parts: tuple[Tensor, ...]) -> str:

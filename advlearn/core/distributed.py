@@ -1,6 +1,6 @@
-"""Several processes, one joined batch: what must be shared so that N processes equal one.
+"""Collectives with which N processes train like one process on the joined batch.
 
-Plain modules are never wrapped. Gradients are averaged in one flat buffer after the backward pass,
+Modules are not wrapped. Gradients are averaged in one flat buffer after the backward pass,
 since a distributed wrapper gives wrong gradients, without an error, for a loss that is only a
 gradient penalty. Random numbers that belong to samples are drawn for the joined batch in every
 process, which then takes its own rows.
@@ -18,17 +18,17 @@ from torch import Tensor
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this one is, from 0."""
+    """Return the rank of this process, from 0."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def randn(*shape: int, like: Tensor) -> Tensor:
-    """Standard normal numbers of `shape`, whose first dimension counts this process's samples."""
+    """Draw standard normal numbers of `shape`; its first dimension is this process's samples."""
     return _own_rows(
         torch.randn(world_size() * shape[0], *shape[1:], device=like.device, dtype=like.dtype),
         shape[0],
@@ -36,7 +36,7 @@ def randn(*shape: int, like: Tensor) -> Tensor:
 
 
 def rand(*shape: int, like: Tensor) -> Tensor:
-    """Uniform numbers in [0, 1) of `shape`, whose first dimension counts this process's samples."""
+    """Draw uniform numbers in [0, 1) of `shape`; its first dimension is this process's samples."""
     return _own_rows(
         torch.rand(world_size() * shape[0], *shape[1:], device=like.device, dtype=like.dtype),
         shape[0],
@@ -44,7 +44,7 @@ def rand(*shape: int, like: Tensor) -> Tensor:
 
 
 def randint(high: int, n: int, *, device: torch.device) -> Tensor:
-    """Integers in [0, high) of shape (n,), one for each of this process's samples."""
+    """Draw integers in [0, high) of shape (n,), one for each sample of this process."""
     return _own_rows(torch.randint(high, (world_size() * n,), device=device), n)
 
 
@@ -53,12 +53,12 @@ def _own_rows(joined: Tensor, n: int) -> Tensor:
 
 
 def gather(x: Tensor) -> Tensor:
-    """Rows of all processes, in order of rank: (world * N, ...); the gradient flows back to each process's own rows."""
+    """Concatenate the rows of all processes by rank: (world * N, ...), with gradient to its own."""
     return x if world_size() == 1 else cast(Tensor, _Gather.apply(x))
 
 
 def mean(x: Tensor) -> Tensor:
-    """Mean of `x` over the processes, without gradient: for state that all must share."""
+    """Average `x` over the processes, without gradient, for state that all share."""
     if world_size() == 1:
         return x.detach()
     total = x.detach().clone()
@@ -67,7 +67,7 @@ def mean(x: Tensor) -> Tensor:
 
 
 def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Replace each ``.grad`` by its mean over the processes, in one all-reduce of one flat buffer."""
+    """Replace each ``.grad`` by its mean over the processes, in a single all-reduce."""
     if world_size() == 1:
         return
     with_gradient = [p for p in parameters if p.requires_grad]
@@ -85,14 +85,14 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
 
 
 def broadcast(tensors: Iterable[Tensor]) -> None:
-    """Give every process the first one's values, once, at the start."""
+    """Copy the values of the first process to all others."""
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor.data, 0)
 
 
 class _Gather(torch.autograd.Function):
-    """All-gather whose backward sums over the processes the gradient of this one's rows.
+    """Gather rows; the backward pass sums the gradient of this process's rows over processes.
 
     Each process computes the same joint loss, so the sum is `world` times the gradient, and
     `average_gradients` divides it by `world` again.

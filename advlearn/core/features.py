@@ -1,7 +1,7 @@
-"""The features a critic decides on: what goes into its last linear layer.
+"""The features of a critic: the inputs of its last linear layer.
 
-Adding a hook inside a compiled function breaks its graph: who wants features there calls `watch`
-beforehand, when the critic is wrapped.
+A hook that is added inside a compiled function breaks its graph; call `watch` before, when the
+critic is wrapped.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
@@ -18,7 +18,7 @@ _ATTRIBUTE = "advlearn_tap"
 
 
 def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
-    """Name and module of the critic's last linear layer, or one line that says there is none."""
+    """Return the name and the module of the critic's last linear layer, or raise a ValueError."""
     module = cast(object, critic)
     parts = module.named_modules() if isinstance(module, nn.Module) else ()
     layers = [(name, part) for name, part in parts if isinstance(part, nn.Linear)]
@@ -31,18 +31,18 @@ def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
 
 @final
 class InputCapture:
-    """A forward pre-hook that keeps a layer's input while somebody asks for it."""
+    """Keep the input of a layer during `read`, as a forward pre-hook."""
 
     def __init__(self) -> None:
         self.seen: list[Tensor] | None = None
 
     def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Keep the input of this call of the layer, if asked."""
+        """Keep the input of this call of the layer during `read`."""
         if self.seen is not None:
             self.seen.append(inputs[0])
 
     def read(self, critic: Critic, samples: Samples) -> Tensor:
-        """Call the critic with `samples` and return what came into the layer, at its last call."""
+        """Call the critic with `samples` and return the last input of the layer."""
         self.seen = []
         try:
             critic(*as_tuple(samples))
@@ -52,7 +52,7 @@ class InputCapture:
 
 
 def watch(layer: nn.Module) -> InputCapture:
-    """Put a tap on a layer, or return the one it has. Copies of the layer have their own."""
+    """Add a capture to a layer, or return its capture. Copies of the layer have their own."""
     capture = cast(InputCapture | None, getattr(layer, _ATTRIBUTE, None))
     if capture is None:
         capture = InputCapture()
@@ -62,14 +62,14 @@ def watch(layer: nn.Module) -> InputCapture:
 
 
 def features(critic: Critic, samples: Samples) -> Tensor:
-    """Inputs of the critic's last linear layer for `samples`: (N, d), at least fp32.
+    """Compute the inputs of the critic's last linear layer: (N, d), at least fp32.
 
-    The layer keeps a tap, which does nothing until it is asked again.
+    The layer keeps its capture, which does nothing outside of `read`.
     """
     _, layer = last_linear(critic)
     return full_precision(watch(layer).read(critic, samples).flatten(1))
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """The same numbers in fp32, or in fp64 where they came so."""
+    """Cast to fp32, unless `x` is fp64."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()

@@ -1,4 +1,4 @@
-"""Two gradients, one step: the task's and the adversary's, combined so that they do not work against each other."""
+"""Projection of the task's gradient orthogonal to the adversary's, for one step of both."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
@@ -14,19 +14,19 @@ from advlearn.core import distributed
 def project_gradients(
     loss: Tensor, adversarial: Tensor, parameters: Sequence[nn.Parameter]
 ) -> None:
-    r"""Leave in ``.grad`` the task's gradient without what helps the adversary, plus the adversarial gradient.
+    r"""Write to ``.grad`` the projected gradient of the task plus the adversarial gradient.
 
     .. math:: g = \nabla L - \frac{\langle \nabla L, \nabla P \rangle}{\|\nabla P\|^2} \nabla P + \nabla P
 
     All parameters are one vector, so the projection is an inner product, not a product of matrices.
-    With P the player's loss (minus the adversary's, times its weight alpha) the last term is the
+    With P the generator's loss (minus the adversary's, times its weight alpha) the last term is the
     paper's ``-alpha grad L_A``.
 
     Args:
         loss: The task's loss L, a scalar with a graph to `parameters`.
         adversarial: The adversary's weighted player loss P, a scalar; one without graph leaves the
             gradient of L.
-        parameters: The player's parameters.
+        parameters: The learner's parameters.
 
     Example:
         >>> w = nn.Parameter(torch.tensor([1.0, 2.0]))
@@ -44,15 +44,14 @@ def project_gradients(
     against = _gradients(adversarial, parameters)
     inner = torch.stack([(a * b).sum() for a, b in zip(towards, against, strict=True)]).sum()
     square = torch.stack([b.square().sum() for b in against]).sum()
-    # A tensor on the device, not a branch: whether there is an adversarial gradient is not worth
-    # waiting for.
+    # A tensor on the device, not a branch, which would wait for the device.
     share = torch.where(square > 0, inner / square.clamp(min=torch.finfo(square.dtype).tiny), 0.0)
     for p, a, b in zip(parameters, towards, against, strict=True):
         p.grad = a + (1 - share) * b
 
 
 def _gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """The gradient of `loss` over the joined batch of all processes, zeros where none reaches."""
+    """Compute the gradient of `loss` over the joined batch of all processes, zeros where unused."""
     if not loss.requires_grad:
         return [torch.zeros_like(p) for p in parameters]
     for p in parameters:

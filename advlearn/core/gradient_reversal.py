@@ -1,4 +1,4 @@
-"""Gradient reversal: the same numbers forward, the opposite gradient backward."""
+"""Gradient reversal: the identity in the forward pass, a negated gradient in the backward pass."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
@@ -23,7 +23,7 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(samples: Samples, scale: float = 1.0) -> Samples:
-    """Pass samples on as they are, and their gradient back times ``-strength``.
+    """Return the samples; the backward pass multiplies their gradient by ``-scale``.
 
     Args:
         samples: A tensor (N, ...) or a tuple of them; parts of integers have no gradient to

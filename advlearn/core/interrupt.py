@@ -1,4 +1,4 @@
-"""Ctrl-C between steps: a run that is stopped in the middle of one could not go on exactly."""
+"""Handle Ctrl-C between steps, so that a stopped run can resume exactly."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ def between_steps() -> Generator[list[int]]:
     """Collect Ctrl-C instead of raising it; a second one raises at once.
 
     Yields:
-        A list that is empty until Ctrl-C comes: look at it between steps.
+        A list that is empty until Ctrl-C is pressed; check it between steps.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Read what a layer of an unchanged model puts out."""
+"""Capture the output of a layer of an unchanged model."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @final
 class LayerCapture:
-    """The output of a layer in the model's last forward pass, with its graph.
+    """Hold the output of a layer in the model's last forward pass, with its graph.
 
     Args:
         layer: Name of the layer, for messages.
@@ -32,12 +32,12 @@ class LayerCapture:
         """
         if self._value is None:
             raise RuntimeError(
-                f"capture: nothing has passed {self.layer!r} yet; call the model first"
+                f"capture: expected a forward pass through {self.layer!r}, got none; call the model first"
             )
         return self._value
 
     def remove(self) -> None:
-        """Take the hook off the model and let go of the value."""
+        """Remove the hook from the model and release the output."""
         if self._handle is not None:
             self._handle.remove()
         self._handle, self._value = None, None
@@ -46,7 +46,7 @@ class LayerCapture:
         """Keep `output`; the model calls this as a forward hook."""
         if not isinstance(output, Tensor):
             raise TypeError(
-                f"layer: expected {self.layer!r} to put out a tensor, got {type(output).__name__}"
+                f"layer: expected {self.layer!r} to return a tensor, got {type(output).__name__}"
             )
         self._value = output
 
@@ -62,8 +62,7 @@ class LayerCapture:
         self.remove()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCapture":
-        # A copied model keeps its hook, and with it a tap of its own; a tensor with a graph cannot
-        # be copied.
+        # A copied model has its own capture; a tensor with a graph cannot be copied.
         copied = LayerCapture(self.layer)
         memo[id(self)] = copied
         return copied
@@ -73,14 +72,16 @@ class LayerCapture:
 
 
 def attach(model: nn.Module, layer: str = "") -> LayerCapture:
-    """Tap a layer of a model, which stays as it is; leaving a ``with`` block, or `LayerCapture.remove`, takes the hook off.
+    """Capture the output of a layer; the model is unchanged.
+
+    Leaving a ``with`` block, or `LayerCapture.remove`, removes the hook.
 
     Args:
         model: Any module.
         layer: Dotted name as in ``model.named_modules()``; empty for the model's own output.
 
     Returns:
-        The tap; its `output` is the layer's output in the last forward pass.
+        The capture; its `output` is the layer's output in the last forward pass.
 
     Raises:
         ValueError: If the model has no such layer; near names are suggested.

@@ -1,4 +1,4 @@
-"""What critics and players minimise: scores in, losses out."""
+"""Objectives: the losses of the critic and of the generator, as functions of scores."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -12,12 +12,12 @@ CriticOutput = Literal["logit", "vector", "energy", "classes", "density"]
 
 
 class Objective(Described, ABC):
-    """A game's two losses, as functions of a contest's scores.
+    """Compute the two losses of a game from a critic's scores.
 
-    High scores mean real, expert or source; both losses are minimised; nothing here sees an
+    High scores mean real, expert or source; both losses are minimised; no objective uses an
     optimiser. State, such as BEGAN's balance k, is a buffer, so that checkpoints carry it.
 
-    Class attributes are the capability tags. A tag that takes something away has its reason in
+    Class attributes are the capability tags. A tag that removes a property has its reason in
     `reasons`.
 
     Attributes:
@@ -27,15 +27,14 @@ class Objective(Described, ABC):
         pointwise: Whether the loss is a mean of a function of single scores.
         decomposable: Whether the mean over a batch is the mean of the means over its parts. Where
             it is not, several processes gather their scores first.
-        moves_both_sides: Whether the player's loss moves both sides where both carry gradient.
+        moves_both_sides: Whether `player_loss` moves both sides where both carry gradient.
         trains_critic: Whether a critic with parameters is trained at all.
         critic_needs_real: Whether the critic's loss needs the scores of the real side.
         player_needs_real: Whether the player's loss needs the scores of the real side even if no
             gradient goes there.
-        exchangeable: Whether the order of the samples of a side does not matter.
-        sees_shift: Whether moving all samples of a side by one vector changes the loss.
-        host_sync: Whether the loss waits for the device; only a solver that runs on the host may.
         reasons: Tag name to the reason why it differs from the default.
+        EXEMPT: Name of a check of `advlearn.testing.check_objective` that does not apply, to the
+            reason.
     """
 
     critic_output: ClassVar[CriticOutput] = "logit"
@@ -45,45 +44,44 @@ class Objective(Described, ABC):
     trains_critic: ClassVar[bool] = True
     critic_needs_real: ClassVar[bool] = True
     player_needs_real: ClassVar[bool] = False
-    exchangeable: ClassVar[bool] = True
-    sees_shift: ClassVar[bool] = True
-    host_sync: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {}
+    EXEMPT: ClassVar[dict[str, str]] = {}
 
     @property
     @abstractmethod
     def loss_at_chance(self) -> float:
-        """The critic's loss when it cannot tell the sides apart; NaN where there is no such constant."""
+        """Critic loss of a critic that cannot tell the sides apart; NaN if it is not constant."""
 
     @abstractmethod
     def critic_loss(self, batch: CriticBatch) -> Tensor:
-        """Loss of the critic, a scalar."""
+        """Compute the critic's loss, a scalar."""
 
     @abstractmethod
     def player_loss(self, batch: CriticBatch) -> Tensor:
-        """Loss of whoever made the samples, a scalar."""
+        """Compute the loss of the model that produced the samples, a scalar."""
 
     @abstractmethod
     def reward(self, batch: CriticBatch) -> Tensor:
-        """Reward of each fake sample, (M,): high where it passes for real."""
+        """Compute the reward of each fake sample, (M,): high where it resembles real samples."""
 
     def divergence_estimate(self, batch: CriticBatch) -> Tensor:
-        """The divergence between the sides that the critic has found so far: ``loss_at_chance - critic_loss``, a scalar."""
+        """Estimate the divergence of the sides: ``loss_at_chance - critic_loss``, a scalar."""
         return self.loss_at_chance - self.critic_loss(batch)
 
     def ranking(self, batch: CriticBatch) -> tuple[Tensor, Tensor]:
-        """One number a sample, real (N,) and fake (M,): higher the more real the critic takes it for."""
+        """Return one number per sample, real (N,) and fake (M,), high for samples judged real."""
         real, fake = batch.scores
         return per_sample(real), per_sample(fake)
 
     def update_state(self) -> None:
-        """Called without gradient after each critic step: update state from what the last `critic_loss` saw."""
+        """Update state from the last `critic_loss`; called without gradient after a critic step."""
 
 
 class Pointwise(Objective):
-    r"""An objective that is a mean of a loss of each score.
+    r"""Average a loss of each score.
 
-    .. math:: C = E_real[real(s)] + E_fake[fake(s)], \quad P = E_fake[player(s)] + E_real[player\_real(s)]
+    .. math:: C = E_r[real(s)] + E_f[fake(s)], \quad
+        P = E_f[generator(s)] + E_r[generator\_real(s)]
 
     The real side enters P only where it carries gradient, as in adaptation.
     """
@@ -92,29 +90,30 @@ class Pointwise(Objective):
 
     @abstractmethod
     def real_loss(self, scores: Tensor) -> Tensor:
-        """The critic's loss of each real score; same shape."""
+        """Compute the critic's loss of each real score; same shape."""
 
     @abstractmethod
     def fake_loss(self, scores: Tensor) -> Tensor:
-        """The critic's loss of each fake score; same shape."""
+        """Compute the critic's loss of each fake score; same shape."""
 
     @abstractmethod
     def generator_loss(self, scores: Tensor) -> Tensor:
-        """The player's loss of each fake score; same shape."""
+        """Compute the generator's loss of each fake score; same shape."""
 
     def generator_real_loss(self, scores: Tensor) -> Tensor:
-        """The player's loss of each real score where the player also makes the real side; same shape.
+        """Compute the loss of each real score if the learner also produces the real side.
 
-        The default serves losses that are symmetric under a change of sign of the score.
+        It has the shape of the scores. The default is for losses that are symmetric under a change
+        of sign of the score.
         """
         return self.generator_loss(-scores)
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor | None:
-        """The score of the optimal critic where the log density ratio log(p/q) is `log_ratio`, or None if unknown."""
+        """Return the optimal critic's score where log(p/q) is `log_ratio`, or None if unknown."""
         return None
 
     def divergence(self, ratio: Tensor) -> Tensor | None:
-        """The convex f with ``divergence_estimate = E_q[f(p/q)]`` at the optimal critic, at p/q = `ratio`; None if unknown."""
+        """Return f(`ratio`), where the optimal estimate is ``E_q[f(p/q)]``, or None if unknown."""
         return None
 
     def critic_loss(self, batch: CriticBatch) -> Tensor:
@@ -134,7 +133,7 @@ class Pointwise(Objective):
 
 
 class Setwise(Objective):
-    r"""An objective that is a distance between two sets of scores; the critic, if it learns, is an embedding.
+    r"""Compute a distance between two sets of scores; the critic is an embedding.
 
     .. math:: P = d(\phi(real), \phi(fake)), \quad C = -P
     """
@@ -143,17 +142,17 @@ class Setwise(Objective):
     decomposable = False
     player_needs_real = True
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "a distance between sets is no mean over samples",
-        "decomposable": "a distance between sets is no mean over parts of a batch",
+        "pointwise": "a distance between sets is not a mean over samples",
+        "decomposable": "a distance between sets is not a mean over the parts of a batch",
     }
 
     @abstractmethod
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Distance between `real` (N, d) and `fake` (M, d), a scalar that is zero in expectation for equal laws."""
+        """Compute the distance of `real` (N, d) and `fake` (M, d): a scalar, zero if they are equal."""
 
     @abstractmethod
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-        """How much each of `points` (K, d) looks like `real` rather than `fake`: (K,), high for real."""
+        """Score how much `points` (K, d) resemble `real` rather than `fake`: (K,), high for real."""
 
     @property
     def loss_at_chance(self) -> float:
@@ -179,7 +178,8 @@ class Setwise(Objective):
     def _points(self, batch: CriticBatch) -> tuple[Tensor, Tensor]:
         if batch.real_weights is not None or batch.fake_weights is not None:
             raise ValueError(
-                f"weights: {type(self).__name__} compares sets of equal weights, got sample weights"
+                f"weights: expected None, since {type(self).__name__} compares unweighted sets, "
+                "got weights"
             )
         real, fake = batch.scores
         return real.reshape(real.shape[0], -1), fake.reshape(fake.shape[0], -1)

@@ -7,7 +7,7 @@ from advlearn.core.checks import check_choice
 
 
 def factor(schedule: Schedule, share: float) -> float:
-    """What the learning rate is multiplied by after a `share` in [0, 1] of the steps.
+    """Compute the factor of the learning rate after a `share` in [0, 1] of the steps.
 
     Args:
         schedule: ``"constant"``, ``"linear"`` (to zero) or ``"cosine"`` (to zero).
@@ -32,18 +32,18 @@ def factor(schedule: Schedule, share: float) -> float:
 
 
 def dann_schedule(progress: float) -> float:
-    r"""Weight of an adversary after a share of the steps: from 0, nearly 1 after half of them.
+    r"""Compute DANN's weight of the domain adversary after a share of the steps.
 
     .. math:: \frac{2}{1 + e^{-10 p}} - 1
 
-    What a critic says of features that mean nothing yet is noise; by the time it counts, both have
-    learnt.
+    It rises from 0 and is near 1 after half of the steps, since early features carry no
+    information for the critic.
 
     Args:
         progress: Share p of the steps made, from 0 to 1.
 
     Returns:
-        A number in [0, 1): what `Adversary.reversed_loss` takes as its strength, or a factor of
+        A number in [0, 1): `adversarial_weight` of `Adversary.reversed_loss`, or a factor of
         `Adversary.player_loss`.
 
     Example:

@@ -1,4 +1,4 @@
-"""How an alias says that its recipe comes from another paper than the file it stands in."""
+"""Cite a paper for an alias where it differs from the paper of its file."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 def cites(reference: Reference) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Give a factory of an alias its own `REFERENCE`."""
+    """Return a decorator that sets the `REFERENCE` of an alias."""
 
     def attach(make: Callable[P, R]) -> Callable[P, R]:
         make.__dict__["REFERENCE"] = reference

@@ -1,4 +1,4 @@
-"""Exact optimal transport between two batches: each fake is pulled to the real samples it is matched with."""
+"""Exact optimal transport between two batches, solved by the network simplex of POT."""
 
 from typing import ClassVar, Literal, final
 
@@ -18,29 +18,25 @@ REFERENCE = Reference(
     "https://arxiv.org/abs/1803.00567",
 )
 
-# The network simplex of POT needs far fewer pivots than this for any batch that fits in memory.
+# Far more pivots than the network simplex of POT needs for any batch that fits in memory.
 _PIVOTS = 100_000_000
 
 
 @final
 class Assignment(Setwise):
-    r"""Squared Wasserstein-2 distance between the two batches, by the exact plan.
+    r"""Compute the squared Wasserstein-2 distance between two batches with the exact plan.
 
     .. math:: P = \min_{\pi} \sum_{ij} \pi_{ij} \|x_i - y_j\|^2, \qquad C = -P
 
-    Between sides of one size the plan is an assignment, one to one. The gradient is that of the
-    matched
-    costs: a plan is locally constant, so none is due through it. The witness is the negated dual
-    potential of the fake side, extended to any point, ``max_i u_i - c(x_i, point)``.
+    If both sides have the same size, the plan is a one-to-one assignment. The gradient is that of
+    the matched costs: a plan is locally constant, so no gradient flows through it. The witness is
+    the negated dual potential of the fake side, extended to any point,
+    ``max_i u_i - c(x_i, point)``.
 
     Args:
         embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
             are, ``"learned"`` trains an embedding to tell them apart, and needs a constraint such
             as ``spectral_norm``.
-
-    Attributes:
-        host_sync: True: each call waits for the device, because POT's exact solver runs on the
-            host.
 
     Raises:
         ValueError: If `embedding` is unknown.
@@ -61,9 +57,8 @@ class Assignment(Setwise):
         its gradient is biased (Bellemare et al. 2017), which large batches or ``sinkhorn`` cure.
     """
 
-    host_sync: ClassVar[bool] = True
-    reasons: ClassVar[dict[str, str]] = Setwise.reasons | {
-        "host_sync": "POT's exact solver runs on the host: the costs are copied there and the plan back"
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "host_sync": "POT's exact solver runs on the host, so each call waits for the device"
     }
 
     def __init__(self, embedding: Literal["identity", "learned"] = "identity") -> None:
@@ -80,11 +75,11 @@ class Assignment(Setwise):
         return (potential.to(real.device) - squared_distances(points, real)).max(1).values
 
 
-# An operator of its own, for torch.compile to take whole. Keeping the compiler out of a function
-# instead would import it, all of it, for whoever lists the objectives.
+# A custom operator, because torch.compile treats it as one node; `torch.compiler.disable` would
+# import the whole compiler when the objectives are listed.
 @torch.library.custom_op("advlearn::assignment", mutates_args=())
 def _solve(cost: Tensor) -> tuple[Tensor, Tensor]:
-    """The plan (N, M) of a cost on the host, and the potential (N,) of the real side, which has mean zero."""
+    """Solve on the host: the plan (N, M) and the real side's potential (N,), with mean zero."""
     plan, log = _optional_imports.ot().emd(
         [], [], cost.double().numpy(), numItermax=_PIVOTS, log=True
     )

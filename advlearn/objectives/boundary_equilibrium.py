@@ -1,4 +1,4 @@
-"""BEGAN: an energy critic whose weight on fakes is steered to a chosen balance."""
+"""BEGAN: an energy critic whose weight on fake samples is controlled to a chosen balance."""
 
 from typing import ClassVar, final
 
@@ -22,14 +22,15 @@ REFERENCE = Reference(
 
 @final
 class BoundaryEquilibrium(Pointwise):
-    r"""Energies with a controller; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
+    r"""Compute BEGAN's losses of energies, with a controlled weight on fake samples.
 
     .. math:: C = E_r[e] - k\,E_f[e], \qquad P = E_f[e], \qquad
         k \leftarrow clip(k + \lambda (\gamma\,E_r[e] - E_f[e]), 0, 1)
 
-    The controller holds ``E_f[e] = gamma E_r[e]``: a low `gamma` gives sharp samples of little
-    diversity. The loss of a critic at chance depends on k and on the energy's level, so
-    `loss_at_chance` and `divergence_estimate` are NaN; watch `convergence_measure`.
+    The critic returns the negated energy, ``s = -e`` with ``e >= 0``. The controller holds
+    ``E_f[e] = gamma E_r[e]``: a low `gamma` gives sharp samples of little diversity. The loss at
+    chance depends on k and on the energy's level, so `loss_at_chance` and `divergence_estimate` are
+    NaN; watch `convergence_measure`.
 
     Args:
         gamma: Ratio of the mean energies at equilibrium, in (0, 1] for an auto-encoder.
@@ -50,8 +51,7 @@ class BoundaryEquilibrium(Pointwise):
         Berthelot et al. 2017, section 3.4 (losses and controller) and 3.4.1 (convergence measure).
 
     Deviations:
-        k moves with the losses of the critic's last step rather than with those of the step of the
-        player.
+        k is updated from the losses of the last critic step, not of the last generator step.
     """
 
     critic_output: ClassVar[CriticOutput] = "energy"
@@ -86,7 +86,7 @@ class BoundaryEquilibrium(Pointwise):
         self.k.add_(self.k_lr * self.imbalance).clamp_(0, 1)
 
     def convergence_measure(self, batch: CriticBatch) -> Tensor:
-        """How far the game is from equilibrium: mean real energy plus the imbalance's size, a scalar."""
+        """Compute the convergence measure, mean real energy plus absolute imbalance: a scalar."""
         real_scores, _ = batch.scores
         return -batch.mean_real(real_scores) + self._imbalance(batch).abs()
 
@@ -96,7 +96,7 @@ class BoundaryEquilibrium(Pointwise):
 
 
 def began(gamma: float = 0.5) -> Chain:
-    """BEGAN with the paper's Adam (section 4)."""
+    """Build BEGAN with the Adam settings of its paper (section 4)."""
     return Chain(BoundaryEquilibrium(gamma), defaults=Defaults(lr=1e-4, betas=(0.5, 0.999)))
 
 

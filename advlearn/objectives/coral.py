@@ -1,4 +1,4 @@
-"""Correlation alignment: the two sides are asked for one covariance."""
+"""Correlation alignment (CORAL): match the covariances of the two sides."""
 
 from typing import ClassVar, Literal, final
 
@@ -19,11 +19,11 @@ REFERENCE = Reference(
 
 @final
 class Coral(Setwise):
-    r"""Squared distance between the covariances of the two sides, over the square of the dimension d.
+    r"""Compute the squared distance between the covariances of the two sides.
 
     .. math:: P = \frac{1}{4 d^2} \|Cov(x) - Cov(y)\|_F^2, \qquad C = -P
 
-    Means are not compared: a shift alone costs nothing.
+    d is the dimension of a sample. Means are not compared, so a shift costs nothing.
 
     Args:
         embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
@@ -46,10 +46,9 @@ class Coral(Setwise):
         The paper shows no mean; its covariance (eq. 2 and 3) takes it off, as here.
     """
 
-    sees_shift = False
-    reasons: ClassVar[dict[str, str]] = {
-        **Setwise.reasons,
-        "sees_shift": "a shift changes no covariance",
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "sign": "a shift changes no covariance",
+        "both_sides": "a shift changes no covariance",
     }
 
     def __init__(self, embedding: Literal["identity", "learned"] = "identity") -> None:
@@ -60,7 +59,7 @@ class Coral(Setwise):
         return self._difference(real, fake).square().sum() / (4 * real.shape[1] ** 2)
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-        # The derivative of the distance with respect to mass on the fake side, negated.
+        # The negated derivative of the distance with respect to mass on the fake side.
         with torch.autocast(real.device.type, enabled=False):
             centred = points - fake.mean(0)
             along = ((centred @ self._difference(real, fake)) * centred).sum(1)
@@ -76,7 +75,7 @@ class Coral(Setwise):
 
 
 def _covariance(x: Tensor) -> Tensor:
-    # Out of any autocast: a difference of covariances in bf16 is mostly rounding.
+    # Without autocast: a difference of covariances in bf16 is mostly rounding error.
     with torch.autocast(x.device.type, enabled=False):
         centred = x - x.mean(0)
         return centred.T @ centred / (x.shape[0] - 1)

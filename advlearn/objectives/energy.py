@@ -1,4 +1,4 @@
-"""The energy-based GAN: a critic that gives low energy to real samples and a margin to fake ones."""
+"""EBGAN: the critic gives low energy to real samples and at least a margin to fake ones."""
 
 from typing import ClassVar, final
 
@@ -21,12 +21,12 @@ REFERENCE = Reference(
 
 @final
 class Energy(Pointwise):
-    r"""Margin loss on energies; the critic returns the negated energy, ``s = -e`` with ``e >= 0``.
+    r"""Compute the margin loss of energies; the critic returns ``s = -e`` with ``e >= 0``.
 
     .. math:: C = E_r[e] + E_f[\max(0, m - e)], \qquad P = E_f[e], \qquad m - C^* = m\,TV(p, q)
 
-    The energy must be bounded below by zero, as an auto-encoder's reconstruction error is: with a
-    free score the critic would lower the energy of real samples without end.
+    The energy must be bounded below by zero, as the reconstruction error of an
+    autoencoder is: an unbounded critic would lower the energy of real samples without limit.
 
     Args:
         margin: m, in units of the energy.
@@ -73,7 +73,7 @@ class Energy(Pointwise):
 
 
 def ebgan(margin: float = 1.0, weight: float = 0.1) -> Chain:
-    """EBGAN with the pulling-away term on the generator's features (the paper's EBGAN-PT, section 2.4)."""
+    """Build EBGAN with the pulling-away term (the paper's EBGAN-PT, section 2.4)."""
     return Chain(Energy(margin), (PullingAway(weight),), Defaults(lr=2e-4, betas=(0.5, 0.999)))
 
 

@@ -1,4 +1,4 @@
-"""Energy-based models by maximum likelihood, with a generator as their sampler."""
+"""Energy-based models trained by maximum likelihood, with a generator as the sampler."""
 
 import math
 from typing import ClassVar, final
@@ -26,19 +26,19 @@ REFERENCE = Reference(
 
 @final
 class EnergyModel(Pointwise):
-    r"""The critic is an unnormalised log density ``s``, the player its sampler.
+    r"""Train the critic as an unnormalised log density ``s`` and the generator as its sampler.
 
     .. math:: C = -E_r[s] + E_f[s] + \tfrac{w}{2} (E_r[s^2] + E_f[s^2]), \qquad P = -E_f[s] - h\,\hat H(q)
 
-    C's first two terms have the gradient of the negative log-likelihood where the player samples
+    C's first two terms have the gradient of the negative log-likelihood where the generator samples
     from exp(s); the squares keep scores bounded. P is the Kullback-Leibler divergence of the
-    player's law q from exp(s), up to a constant; without entropy the sampler would collapse on the
-    highest score. At the critic's optimum, for a fixed q,
+    generator's distribution q from exp(s), up to a constant; without entropy the sampler would
+    collapse on the highest score. At the critic's optimum, for a fixed q,
 
     .. math:: s = \frac{1}{w} \frac{p - q}{p + q}, \qquad -C^* = \frac{1}{2w} \int \frac{(p - q)^2}{p + q}
 
-    The entropy is the pairwise Bhattacharyya lower bound for the player's samples smoothed with
-    normal noise:
+    The entropy is the pairwise Bhattacharyya lower bound for the fake samples, smoothed with
+    Gaussian noise:
 
     .. math:: \hat H = \frac{d}{2} \log(2 \pi e \sigma^2)
         - \frac1M \sum_i \log \frac1M \sum_j \exp\left(-\frac{\|y_i - y_j\|^2}{8 \sigma^2}\right)
@@ -73,8 +73,8 @@ class EnergyModel(Pointwise):
     pointwise = False
     decomposable = False
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "the player's entropy is of pairs of its samples",
-        "decomposable": "the entropy of a batch is no mean of the entropies of its parts",
+        "pointwise": "the entropy term depends on pairs of fake samples",
+        "decomposable": "the entropy of a batch is not the mean of the entropies of its parts",
     }
 
     def __init__(self, entropy_weight: float = 1.0, sigma: float = 0.2, l2: float = 0.1) -> None:
@@ -109,7 +109,7 @@ class EnergyModel(Pointwise):
 
 
 def bhattacharyya_entropy(samples: Tensor, sigma: float, weights: Tensor | None = None) -> Tensor:
-    """Lower bound, in nats, of the entropy of normal noise of scale `sigma` around `samples`: a scalar.
+    """Bound from below the entropy, in nats, of `samples` smoothed with Gaussian noise: a scalar.
 
     Args:
         samples: Centres of the mixture, (M, d).
@@ -131,7 +131,7 @@ def bhattacharyya_entropy(samples: Tensor, sigma: float, weights: Tensor | None 
 
 
 def ebm() -> Chain:
-    """An energy model and its sampler, with the zero-centred penalty on real samples of Kumar et al. 2019."""
+    """Build an energy model with the penalty on real samples (R1) of Kumar et al. 2019."""
     return Chain(EnergyModel(), (R1(0.2),), Defaults(lr=1e-4, betas=(0.5, 0.9)))
 
 

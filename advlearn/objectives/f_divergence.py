@@ -1,4 +1,4 @@
-"""The family of f-divergences in one table: f-GAN."""
+"""f-GAN: variational losses for a table of f-divergences."""
 
 import math
 from collections.abc import Callable
@@ -30,11 +30,12 @@ _FAR = 20.0
 
 
 class _Row(NamedTuple):
-    """One divergence: its f, and what a raw score v becomes on each side."""
+    """Hold the functions of one divergence; v is a raw score of the critic."""
 
     f: Map  # of the density ratio u = p/q
     activation: Map  # g_f(v), which puts v into the domain of f*
-    conjugate: Map  # f*(g_f(v)), composed by hand: it neither overflows nor cancels where f* after g_f would
+    # f*(g_f(v)), simplified by hand, because f* after g_f overflows or cancels.
+    conjugate: Map
     optimum: Map  # the v with g_f(v) = f'(u), as a function of log u
 
 
@@ -80,7 +81,7 @@ _TABLE: dict[str, _Row] = {
 
 @final
 class FDivergence(Pointwise):
-    r"""Variational lower bound of an f-divergence, tight at the optimal critic.
+    r"""Compute the variational lower bound of an f-divergence, tight at the optimal critic.
 
     .. math:: C = -E_r[g_f(s)] + E_f[f^*(g_f(s))], \qquad -C^* = D_f(p \| q) = E_q[f(p/q)]
 
@@ -95,8 +96,8 @@ class FDivergence(Pointwise):
     total-variation   abs(u - 1) / 2                     tanh(v) / 2           t
     ================  =================================  ====================  ==================
 
-    The player minimises ``-C`` (minimax) or ``-E_f[g_f(s)]`` (non-saturating). The exponentials of
-    kl, reverse-kl and hellinger are unbounded: bound the critic where its scores grow. All
+    The generator minimises ``-C`` (minimax) or ``-E_f[g_f(s)]`` (non-saturating). The exponentials
+    of kl, reverse-kl and hellinger are unbounded: bound the critic where its scores grow. All
     f-divergences are constant on distributions that do not overlap, which is why a gradient penalty
     or instance noise is usual.
 
@@ -114,12 +115,12 @@ class FDivergence(Pointwise):
 
     Reference:
         Nowozin et al. 2016, eq. 4 (the bound), 6 and 7 (the losses), tables 1 and 2; the
-        non-saturating player is in section 3.2.
+        non-saturating loss is in section 3.2.
 
     Deviations:
-        Where the player makes the real side too, the non-saturating form treats it as the mirror
-        image, ``E_r[f*(g_f(s))]``; the paper has only one player side. Jensen-Shannon here is twice
-        the textbook value, as in the paper's table.
+        Where the learner also produces the real side, the non-saturating form uses the mirror image
+        ``E_r[f*(g_f(s))]``; in the paper it only produces the fake side. Jensen-Shannon here is
+        twice the textbook value, as in the paper's table.
     """
 
     def __init__(
@@ -159,37 +160,37 @@ class FDivergence(Pointwise):
 def f_gan(
     f: Divergence = "kl", generator: Literal["nonsaturating", "minimax"] = "nonsaturating"
 ) -> Chain:
-    """f-GAN for any row of the table."""
+    """Build f-GAN for any divergence of the table."""
     return Chain(FDivergence(f, generator))
 
 
 def f_gan_kl() -> Chain:
-    """f-GAN, Kullback-Leibler KL(p || q): covers every mode of p."""
+    """Build f-GAN with the Kullback-Leibler divergence KL(p || q), which covers every mode of p."""
     return f_gan("kl")
 
 
 def f_gan_reverse_kl() -> Chain:
-    """f-GAN, reverse Kullback-Leibler KL(q || p): stays within the modes of p, and may drop some."""
+    """Build f-GAN with the reverse divergence KL(q || p), which may drop modes of p."""
     return f_gan("reverse-kl")
 
 
 def f_gan_pearson() -> Chain:
-    """f-GAN, Pearson's chi-squared."""
+    """Build f-GAN with Pearson's chi-squared divergence."""
     return f_gan("pearson")
 
 
 def f_gan_hellinger() -> Chain:
-    """f-GAN, squared Hellinger, without the factor 1/2 that some books have."""
+    """Build f-GAN with the squared Hellinger distance, without the factor 1/2 of some texts."""
     return f_gan("hellinger")
 
 
 def f_gan_js() -> Chain:
-    """f-GAN, Jensen-Shannon: the original GAN shifted by log 4."""
+    """Build f-GAN with the Jensen-Shannon divergence: the original GAN loss shifted by log 4."""
     return f_gan("jensen-shannon")
 
 
 def f_gan_tv() -> Chain:
-    """f-GAN, total variation; its gradient vanishes wherever the critic is sure."""
+    """Build f-GAN with total variation; its gradient vanishes where the critic is confident."""
     return f_gan("total-variation")
 
 

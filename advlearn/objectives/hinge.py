@@ -1,4 +1,4 @@
-"""The hinge loss, the margin classifier among critics: total variation at its optimum."""
+"""The hinge loss, which estimates the total variation distance at the optimal critic."""
 
 from typing import final
 
@@ -21,7 +21,7 @@ REFERENCE = Reference(
 
 @final
 class Hinge(Pointwise):
-    r"""Scores beyond a margin of one cost the critic nothing more.
+    r"""Compute the hinge loss of a critic's scores; scores beyond a margin of one cost nothing.
 
     .. math:: C = E_r[\max(0, 1 - s)] + E_f[\max(0, 1 + s)], \qquad 2 - C^* = 2\,TV(p, q), \qquad P = -E_f[s]
 
@@ -59,7 +59,7 @@ class Hinge(Pointwise):
 
 
 def sngan() -> Chain:
-    """Hinge loss with spectral normalisation, and the Adam of Miyato et al. 2018, section 4."""
+    """Build the hinge loss with spectral normalisation and Adam as in Miyato et al. 2018."""
     return Chain(Hinge(), (SpectralNorm(),), Defaults(critic_steps=5, lr=2e-4, betas=(0.0, 0.9)))
 
 
@@ -67,7 +67,7 @@ def sngan() -> Chain:
     Reference("Geometric GAN", "Lim and Ye 2017", "section 4", "https://arxiv.org/abs/1705.02894"),
 )
 def geometric_gan() -> Chain:
-    """The hinge loss alone, under the name of the paper that brought it from support vector machines."""
+    """Build Geometric GAN: the hinge loss without a regularizer."""
     return Chain(Hinge())
 
 

@@ -1,4 +1,4 @@
-"""Implicit maximum likelihood: every real sample must have a fake one nearby."""
+"""Implicit maximum likelihood estimation: every real sample has a fake sample nearby."""
 
 from typing import ClassVar, final
 
@@ -18,17 +18,17 @@ REFERENCE = Reference(
 
 @final
 class IMLE(Setwise):
-    r"""Each real sample pulls the fake one nearest to it.
+    r"""Compute the mean squared distance of each real sample to its nearest fake sample.
 
     .. math:: P = \frac1N \sum_i \min_j \|\phi(x_i) - \phi(y_j)\|^2
 
-    No real sample can be left out, so modes are not dropped; fakes that nobody pulls are left
-    alone, so some may be poor. Give more fake than real samples. The critic is a fixed embedding,
-    the identity unless a user hands one over; it is not trained. The witness of a point is how much
-    nearer the real samples are to it than the fake ones.
+    Every real sample counts, so modes are not dropped; a fake sample that is nearest to no real
+    sample gets no gradient, so some may be poor. Use more fake than real samples. The critic is a
+    fixed embedding, by default the identity; it is not trained. The witness of a point is the
+    amount by which real samples are nearer to it than fake ones.
 
     Attributes:
-        embedding: ``"identity"``: what a task proposes as the critic.
+        embedding: ``"identity"``, the critic that a task proposes.
 
     Example:
         >>> import torch
@@ -46,7 +46,7 @@ class IMLE(Setwise):
     trains_critic = False
     embedding = "identity"
     reasons: ClassVar[dict[str, str]] = Setwise.reasons | {
-        "trains_critic": "a trained embedding would push neighbours apart without end; it is fixed"
+        "trains_critic": "a trained embedding would increase the distances without limit"
     }
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:

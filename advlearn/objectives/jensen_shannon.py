@@ -1,4 +1,4 @@
-"""The original adversarial loss: a classifier of real against fake, Jensen-Shannon at its optimum."""
+"""The original GAN losses, which estimate the Jensen-Shannon divergence at the optimal critic."""
 
 import math
 from typing import Literal, final
@@ -25,14 +25,13 @@ REFERENCE = Reference(
 
 @final
 class JensenShannon(Pointwise):
-    r"""Cross-entropy of real against fake; the critic's score is a logit.
+    r"""Compute the cross-entropy of real against fake; the critic's score is a logit.
 
     .. math:: C = E_r[softplus(-s)] + E_f[softplus(s)], \qquad \log 4 - C^* = 2\,JSD(p \| q)
 
-    The player minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). Minimax is kept
-    for its
-    theory: where the critic wins, its gradient is sigmoid(s), near zero, so the player learns
-    nothing just when it is worst. Use the non-saturating form, the default.
+    The generator minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). The minimax
+    form is kept for its theory: where the critic wins, its gradient sigmoid(s) is near zero, so the
+    generator learns least when its samples are worst. Use the non-saturating form, the default.
 
     Args:
         generator: ``"nonsaturating"`` or ``"minimax"``.
@@ -77,12 +76,12 @@ class JensenShannon(Pointwise):
 
 
 def gan() -> Chain:
-    """The minimax game as first written; it saturates: prefer ``nsgan``."""
+    """Build the minimax game of the original paper; it saturates, so prefer ``nsgan``."""
     return Chain(JensenShannon("minimax"))
 
 
 def nsgan() -> Chain:
-    """The non-saturating game, what most people mean by a GAN, with DCGAN's Adam (Radford et al. 2016)."""
+    """Build the non-saturating GAN with DCGAN's Adam settings (Radford et al. 2016)."""
     return Chain(JensenShannon(), defaults=Defaults(lr=2e-4, betas=(0.5, 0.999)))
 
 
@@ -95,7 +94,7 @@ def nsgan() -> Chain:
     )
 )
 def dragan(weight: float = 10.0, scale: float = 0.5) -> Chain:
-    """The non-saturating game with the gradient held to one around real samples, with DCGAN's Adam."""
+    """Build DRAGAN: the non-saturating GAN with a gradient penalty around real samples."""
     return Chain(
         JensenShannon(), (DraganPenalty(weight, scale),), Defaults(lr=2e-4, betas=(0.5, 0.999))
     )
@@ -110,7 +109,7 @@ def dragan(weight: float = 10.0, scale: float = 0.5) -> Chain:
     )
 )
 def vdb(i_c: float = 0.1) -> Chain:
-    """The non-saturating game with a bottleneck of `i_c` nats in the critic; its weight by dual ascent."""
+    """Build VGAN: the non-saturating GAN with an information bottleneck of `i_c` nats."""
     return Chain(JensenShannon(), (Bottleneck(i_c),), Defaults(lr=1e-4, betas=(0.5, 0.999)))
 
 

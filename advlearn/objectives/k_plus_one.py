@@ -1,4 +1,4 @@
-"""A classifier of K classes that is also the critic: what belongs to none of them is fake."""
+"""A classifier of K classes that is also the critic: the extra class means fake."""
 
 from dataclasses import replace
 from typing import ClassVar, final
@@ -29,7 +29,7 @@ REFERENCE = Reference(
 
 @final
 class KPlusOne(Objective):
-    r"""A pointwise game on the log-sum-exp of class logits, and the cross-entropy of the samples with a label.
+    r"""Compute a pointwise loss of the log-sum-exp of class logits, plus a loss of the labels.
 
     .. math:: s(x) = \log \sum_k e^{l_k(x)}, \qquad
         C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y] + e\,E_{unlabelled}[H(softmax(l))], \qquad
@@ -42,14 +42,14 @@ class KPlusOne(Objective):
         base: A pointwise objective of logits without state: a spec such as ``"hinge"``, or the
             object. Stored as its spec.
         label_weight: w.
-        generator_weight: v; 0 leaves the player to a regularizer such as feature matching.
-        entropy: e; above 0 the classifier is asked to decide for one of its classes.
+        generator_weight: v; 0 if only a regularizer such as feature matching trains the generator.
+        entropy: e; above 0, uncertain predictions of the classes are penalised.
 
     Attributes:
         inner: The base as a module.
 
     Raises:
-        ValueError: If `base` is of another kind or brings regularizers, or a weight is negative.
+        ValueError: If `base` is of another kind or has regularizers, or a weight is negative.
 
     Example:
         >>> KPlusOne("hinge")
@@ -83,7 +83,7 @@ class KPlusOne(Objective):
             or chain.regularizers
         ):
             raise ValueError(
-                f"base: expected a pointwise objective of logits and nothing added, got {base!r}"
+                f"base: expected a pointwise objective of logits without regularizers, got {base!r}"
             )
         self.inner = chain.objective
         self.base = repr(self.inner)
@@ -107,8 +107,8 @@ class KPlusOne(Objective):
 
     def player_loss(self, batch: CriticBatch) -> Tensor:
         if not self.generator_weight:
-            # No graph: a backward pass of zeros through the classifier costs as much as one of
-            # numbers.
+            # Without a graph: a backward pass of zeros through the classifier is as expensive as
+            # any other.
             return batch.fake_scores.new_zeros(())
         return self.generator_weight * self.inner.player_loss(_totals(batch))
 
@@ -123,7 +123,7 @@ class KPlusOne(Objective):
 
 
 def _totals(batch: CriticBatch) -> CriticBatch:
-    """The contest with one score a sample."""
+    """Return the batch with one score per sample."""
     real = None if batch.real_scores is None else batch.real_scores.logsumexp(1)
     return replace(batch, real_scores=real, fake_scores=batch.fake_scores.logsumexp(1))
 
@@ -146,7 +146,7 @@ def _mean_where(chosen: Tensor, values: Tensor) -> Tensor:
 
 
 def improved_gan(label_weight: float = 2.0) -> Chain:
-    """The K+1 game of the paper: the player matches features and has no other loss."""
+    """Build Improved GAN: K+1 classes, with feature matching as the generator's only loss."""
     chain = Chain(KPlusOne(label_weight=label_weight, generator_weight=0.0), (FeatureMatching(),))
     return chain + Chain(defaults=Defaults(lr=3e-3, betas=(0.5, 0.999)))
 
@@ -155,7 +155,7 @@ def improved_gan(label_weight: float = 2.0) -> Chain:
 def bad_gan(
     label_weight: float = 2.0, entropy: float = 0.1, pulling: float = 0.8, density: float = 0.1
 ) -> Chain:
-    """A generator of what the data are not (Dai et al. 2017, section 5): spread out, and where the data are thin."""
+    """Build Bad GAN: a diverse generator of low-density samples (Dai et al. 2017, section 5)."""
     objective = KPlusOne(label_weight=label_weight, generator_weight=0.0, entropy=entropy)
     chain = Chain(
         objective, (FeatureMatching(), PullingAway(weight=pulling), LowDensity(weight=density))

@@ -1,4 +1,4 @@
-"""The least-squares loss: scores are regressed on one label per side."""
+"""The least-squares loss: regression of scores on one label per side."""
 
 from typing import final
 
@@ -19,7 +19,7 @@ REFERENCE = Reference(
 
 @final
 class LeastSquares(Pointwise):
-    r"""Regression of scores on a label for real and one for fake.
+    r"""Compute the squared error of scores against one label for real and one for fake.
 
     .. math:: C = \tfrac12 E_r[(s - b)^2] + \tfrac12 E_f[(s - a)^2], \qquad P = \tfrac12 E_f[(s - c)^2]
 
@@ -27,13 +27,13 @@ class LeastSquares(Pointwise):
 
     .. math:: \frac{(b - a)^2}{4} - C^* = \frac{(b - a)^2}{8} \int \frac{(p - q)^2}{p + q}
 
-    With ``a=-1, b=1, c=0`` the player's loss over both sides is half of Pearson's chi-squared of p
-    + q from 2q. The reward falls again where a score overshoots `c`.
+    With ``a=-1, b=1, c=0`` the generator's loss over both sides is half of Pearson's chi-squared of
+    p + q from 2q. The reward falls again where a score overshoots `c`.
 
     Args:
         a: Label of fake samples.
         b: Label of real samples, above `a`.
-        c: What the player wants its samples to score, above `a`.
+        c: The generator's target score of its samples, above `a`.
 
     Raises:
         ValueError: If a label is not finite, or `b` or `c` is not above `a`.
@@ -47,8 +47,8 @@ class LeastSquares(Pointwise):
         Mao et al. 2017, eq. 2; the divergence is in section 3.2.
 
     Deviations:
-        Where the player makes the real side too, it pulls real scores to ``a + b - c``, the mirror
-        image of c.
+        Where the learner also produces the real side, the target of real scores is ``a + b - c``,
+        the mirror image of c.
     """
 
     def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:
@@ -81,7 +81,7 @@ class LeastSquares(Pointwise):
 
 
 def lsgan() -> Chain:
-    """LSGAN with labels 0 and 1, and Adam's beta of 0.5 as in the paper."""
+    """Build LSGAN with labels 0 and 1 and Adam's first decay rate of 0.5, as in the paper."""
     return Chain(LeastSquares(), defaults=Defaults(betas=(0.5, 0.999)))
 
 

@@ -1,4 +1,4 @@
-"""The loss-sensitive GAN: fakes must cost more than reals by as much as they are far from them."""
+"""The loss-sensitive GAN: the loss margin of a pair is the distance of its samples."""
 
 from typing import ClassVar, Literal, final
 
@@ -23,15 +23,14 @@ REFERENCE = Reference(
 
 @final
 class LossSensitive(Objective):
-    r"""A learnt loss ``l = -s`` whose margin between a real and a fake sample is their distance.
+    r"""Learn a loss ``l = -s`` whose margin between a real and a fake sample is their distance.
 
     .. math:: C = E_r[l(x)] + w\,E[\max(0, m \|x - x'\| + l(x) - l(x'))], \qquad P = E_f[l(x')]
 
-    Real x and fake x' meet in pairs, in order of the batch. Once a fake is as costly as its
-    distance asks, the critic leaves it alone. The loss l must be bounded below, as an
-    auto-encoder's error is.
+    Real x and fake x' are paired in order of the batch. A pair whose margin is met gives the critic
+    no gradient. The loss l must be bounded below, as the error of an autoencoder is.
 
-    Not to be taken for least squares, whose short name LSGAN differs by a hyphen only.
+    Least squares is another loss; its short name LSGAN differs only by the hyphen.
 
     Args:
         weight: w.
@@ -55,10 +54,11 @@ class LossSensitive(Objective):
     """
 
     critic_output: ClassVar[CriticOutput] = "energy"
-    exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "the margin belongs to a pair of a real and a fake sample",
-        "exchangeable": "a real and a fake sample are paired by their place in the batch",
+        "pointwise": "the margin depends on a pair of a real and a fake sample"
+    }
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "order": "a real and a fake sample are paired by their position in the batch"
     }
 
     def __init__(
@@ -96,7 +96,7 @@ class LossSensitive(Objective):
 
 
 def ls_gan() -> Chain:
-    """LS-GAN, the loss-sensitive one; without the hyphen, ``lsgan`` is least squares."""
+    """Build the loss-sensitive LS-GAN; without the hyphen, ``lsgan`` is least squares."""
     return Chain(LossSensitive())
 
 

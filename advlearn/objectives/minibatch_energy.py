@@ -1,4 +1,4 @@
-"""OT-GAN's minibatch energy distance: an energy distance between whole minibatches."""
+"""The minibatch energy distance of OT-GAN, an energy distance between whole minibatches."""
 
 from typing import ClassVar, Literal, final
 
@@ -22,19 +22,19 @@ REFERENCE = Reference(
 
 @final
 class MinibatchEnergy(Setwise):
-    r"""Energy distance whose ground distance is entropic transport, with cosine cost, between minibatches.
+    r"""Compute the energy distance of minibatches under entropic transport with cosine cost.
 
     Each side's batch is cut into halves X, X' (real) and Y, Y' (fake):
 
     .. math:: P = W(X, Y) + W(X, Y') + W(X', Y) + W(X', Y') - 2 W(X, X') - 2 W(Y, Y'), \qquad C = -P,
 
     with ``c(a, b) = 1 - a.b / (|a| |b|)`` between embeddings. Independent halves make its gradient
-    unbiased, which plain minibatch transport has not. Plans carry no gradient (envelope theorem).
+    unbiased, unlike that of plain minibatch transport. Plans carry no gradient (envelope theorem).
 
     Args:
         epsilon: The temperature of the entropic plans; the cost lies between 0 and 2.
-        iterations: How many, always all of them; a smaller `epsilon` needs more, in inverse
-            proportion.
+        iterations: Fixed number of Sinkhorn iterations; the number needed grows as
+            ``1 / epsilon``.
         embedding: What a task proposes as the critic: ``"learned"`` as published, or
             ``"identity"``.
 
@@ -57,9 +57,8 @@ class MinibatchEnergy(Setwise):
         half. The paper asks for batches in the thousands.
     """
 
-    exchangeable: ClassVar[bool] = False
-    reasons: ClassVar[dict[str, str]] = Setwise.reasons | {
-        "exchangeable": "the first half of a batch is compared with the second"
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "order": "the first half of a batch is compared with the second"
     }
 
     def __init__(
@@ -114,7 +113,7 @@ def _cosine_cost(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ot_gan() -> Chain:
-    """OT-GAN with the paper's Adam. The paper steps the player three times per critic step; here once."""
+    """Build OT-GAN with the paper's Adam, but one generator step per critic step, not three."""
     return Chain(MinibatchEnergy(), defaults=Defaults(critic_steps=1, lr=3e-4, betas=(0.5, 0.999)))
 
 

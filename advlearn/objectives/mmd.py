@@ -32,7 +32,7 @@ DEMYSTIFYING = Reference(
 
 @final
 class MMD(Setwise):
-    r"""Squared maximum mean discrepancy, by its unbiased estimate; it can be slightly negative.
+    r"""Compute the unbiased squared maximum mean discrepancy, which can be slightly negative.
 
     .. math:: P = \frac{1}{N(N-1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{M(M-1)} \sum_{i \ne j} k(y_i, y_j)
         - \frac{2}{NM} \sum_{i,j} k(x_i, y_j), \qquad C = -P
@@ -49,8 +49,8 @@ class MMD(Setwise):
         bandwidths: Scales b of the rbf mixture, in units of the samples, or a of the rational
             quadratic one; None as above.
         embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
-            are, ``"learned"`` trains an embedding to tell them apart. A critic that a user hands
-            over decides for itself.
+            are, ``"learned"`` trains an embedding to tell them apart. A critic that the user passes
+            takes precedence.
 
     Raises:
         ValueError: If a name is unknown, a bandwidth is not positive, or a side has fewer than two
@@ -67,9 +67,9 @@ class MMD(Setwise):
         mixtures: Li et al. 2015 and Binkowski et al. 2018.
 
     Deviations:
-        The median is taken over real samples alone, not over both sides, so that the kernel does
-        not follow the player. Li et al. minimise the square root, whose gradient is infinite at
-        zero; this is the square.
+        The median is over real samples only, not over both sides, so that the kernel does
+        not depend on the generator. Li et al. minimise the square root, whose gradient is infinite
+        at zero; this is the square.
     """
 
     def __init__(
@@ -102,13 +102,13 @@ class MMD(Setwise):
 
 @final
 class WitnessPenalty(Regularizer):
-    r"""Pull the slope of the MMD's witness function to one, on lines between real and fake samples.
+    r"""Penalise slopes of the MMD's witness function that differ from one.
 
     .. math:: R = w\,E[(\|\nabla_x h(x)\|_2 - 1)^2], \qquad
         h(x) = \frac1N \sum_i k(\phi(x), \phi(x_i)) - \frac1M \sum_j k(\phi(x), \phi(y_j))
 
-    It bounds a learned embedding phi, which could otherwise enlarge any distance by its scale. The
-    points are those of ``gradient_penalty``. The kernel must be that of the objective.
+    It bounds a learned embedding phi, whose scale could otherwise enlarge any distance. The points
+    x are those of ``gradient_penalty``. The kernel must be that of the objective.
 
     Args:
         weight: w.
@@ -134,6 +134,7 @@ class WitnessPenalty(Regularizer):
     reasons: ClassVar[dict[str, str]] = {
         "decomposable": "the witness is a mean over the whole batch"
     }
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "points between two samples have no weight"}
 
     def __init__(
         self,
@@ -146,7 +147,7 @@ class WitnessPenalty(Regularizer):
         self.kernel, self.bandwidths = kernels.check(kernel, bandwidths)
 
     def penalty(self, batch: CriticBatch) -> Tensor:
-        # The witness is a function of both whole sets: of all processes' scores.
+        # The witness depends on both whole sets, so on the scores of all processes.
         real, fake = (
             distributed.gather(side).reshape(distributed.world_size() * side.shape[0], -1)
             for side in batch.scores
@@ -164,13 +165,13 @@ class WitnessPenalty(Regularizer):
 
 
 def energy_distance() -> Chain:
-    """The energy distance between samples as they are, without a critic."""
+    """Build the energy distance between samples, without a critic."""
     return Chain(MMD("energy"))
 
 
 @cites(DEMYSTIFYING)
 def mmd_gan(weight: float = 1.0) -> Chain:
-    """MMD of a learned embedding: the rational quadratic mixture and the penalty on the witness."""
+    """Build MMD GAN: rational quadratic MMD of a learned embedding, with the witness penalty."""
     penalty = WitnessPenalty(weight, "rational_quadratic")
     defaults = Defaults(critic_steps=5, lr=1e-4, betas=(0.5, 0.9))
     return Chain(MMD("rational_quadratic", embedding="learned"), (penalty,), defaults)
@@ -185,7 +186,7 @@ def mmd_gan(weight: float = 1.0) -> Chain:
     )
 )
 def cramer_gan(weight: float = 10.0) -> Chain:
-    """Energy distance of a learned embedding with the witness penalty.
+    """Build Cramer GAN: energy distance of a learned embedding, with the witness penalty.
 
     Deviation: the published critic loss drops one sample's term, which makes it blind to some
     differences (Binkowski et al. 2018, section 2.3); this is the whole energy distance.

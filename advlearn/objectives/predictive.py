@@ -1,4 +1,4 @@
-"""Prediction of an attribute: a critic with a normalised density says what the player's samples give away."""
+"""Predictive adversary: a critic estimates the information about an attribute in samples."""
 
 from typing import ClassVar, final
 
@@ -17,11 +17,11 @@ REFERENCE = Reference(
 
 @final
 class Predictive(Pointwise):
-    r"""The critic predicts an attribute a from what the player shows, h; the player unlearns it.
+    r"""Compute the loss of predicting an attribute a from a representation h.
 
-    The fake side holds pairs (h, a) as they are, the real side pairs as independence would make
-    them. The critic scores a pair as a log ratio of two densities that it has learned, both
-    normalised over a:
+    The learner removes the information about a from h. The fake side holds the observed pairs,
+    the real side pairs of independent h and a. The critic scores a pair as a log ratio of two
+    densities that it has learned, both normalised over a:
 
     .. math:: s(h, a) = \log r(a) - \log q(a \mid h), \qquad C = E_f[s], \qquad P = -C, \qquad -C^* = I(h; a)
 
@@ -37,16 +37,16 @@ class Predictive(Pointwise):
         Louppe et al. 2017, eq. 2 to 4; for groups Ganin et al. 2016 and Zhang et al. 2018.
 
     Deviations:
-        The papers' loss is ``-log q`` alone. Taking off the density r(a), a constant for the
-        player, puts chance at zero for every attribute, so that the estimate is the mutual
-        information found, in nats.
+        The papers' loss is ``-log q``. Subtracting the density r(a), a constant for the learner,
+        makes the loss at chance zero for every attribute, so that the estimate is the mutual
+        information in nats.
     """
 
     critic_output: ClassVar[CriticOutput] = "density"
     critic_needs_real: ClassVar[bool] = False
     moves_both_sides: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "moves_both_sides": "the critic's densities are normalised, so the pairs as they are say everything",
+        "moves_both_sides": "the densities are normalised: only observed pairs enter the loss",
     }
 
     @property

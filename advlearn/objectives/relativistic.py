@@ -1,4 +1,4 @@
-"""Relativistic losses: the critic judges a real sample against a fake one, not each alone."""
+"""Relativistic losses: the critic compares a real sample with a fake one."""
 
 from typing import ClassVar, final
 
@@ -24,16 +24,16 @@ REFERENCE = Reference(
 
 @final
 class RelativisticPairing(Objective):
-    r"""A pointwise loss applied to the difference of scores of a real and a fake sample.
+    r"""Apply a pointwise loss to the difference of the scores of a real and a fake sample.
 
-    With the base's losses r (real), f (fake), g (player) and g' (player on the real side):
+    With the base's losses r (real), f (fake), g (generator) and g' (generator on the real side):
 
     .. math:: C = \tfrac12 E[r(s - s') + f(s' - s)], \qquad P = \tfrac12 E[g(s' - s) + g'(s - s')]
 
     s of a real and s' of a fake sample, paired in order of the batch; where the sides differ in
     size the first min(N, M) of each meet. For a base that is symmetric under a change of sign, such
-    as Jensen-Shannon, both terms are equal and ``C = E[r(s - s')]``. The player lowers real scores
-    as well as raising its own, so that both sides always enter its loss. The reward of a fake
+    as Jensen-Shannon, both terms are equal and ``C = E[r(s - s')]``. The generator lowers real
+    scores and raises fake ones, so both sides always enter its loss. The reward of a fake
     sample is its mean over all reals of the batch.
 
     Args:
@@ -56,14 +56,15 @@ class RelativisticPairing(Objective):
 
     Deviations:
         The factor 1/2, which makes symmetric bases equal the papers' single term. A hinge base
-        keeps its own linear player loss, where the paper mirrors the critic's.
+        keeps its linear generator loss, where the paper mirrors the critic's.
     """
 
     player_needs_real = True
-    exchangeable: ClassVar[bool] = False
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "the loss is of a difference between a real and a fake score",
-        "exchangeable": "a real and a fake sample are paired by their place in the batch",
+        "pointwise": "the loss depends on the difference of a real and a fake score"
+    }
+    EXEMPT: ClassVar[dict[str, str]] = {
+        "order": "a real and a fake sample are paired by their position in the batch"
     }
 
     def __init__(self, base: str | Pointwise = "JensenShannon()") -> None:
@@ -104,14 +105,14 @@ class RelativisticPairing(Objective):
 
 @final
 class RelativisticAverage(Objective):
-    r"""A pointwise loss applied to scores relative to the other side's mean score.
+    r"""Apply a pointwise loss to scores relative to the mean score of the other side.
 
-    With the base's losses r (real), f (fake), g (player) and g' (player on the real side):
+    With the base's losses r (real), f (fake), g (generator) and g' (generator on the real side):
 
     .. math:: C = E_r[r(s - E_f s')] + E_f[f(s' - E_r s)], \qquad P = E_f[g(s' - E_r s)] + E_r[g'(s - E_f s')]
 
-    Gradient flows through the means. Pairing is the form with the better theory (Sun et al. 2020):
-    prefer ``rpgan``.
+    Gradient flows through the means. Prefer ``rpgan``: the theory of pairing is better (Sun et al.
+    2020).
 
     Args:
         base: A pointwise objective without state: a spec such as ``"hinge"``, or the object. Stored
@@ -131,13 +132,13 @@ class RelativisticAverage(Objective):
         Jolicoeur-Martineau 2018, section 4.3 (RaGANs).
 
     Deviations:
-        A hinge base keeps its own linear player loss, where the paper mirrors the critic's.
+        A hinge base keeps its linear generator loss, where the paper mirrors the critic's.
     """
 
     decomposable = False
     player_needs_real = True
     reasons: ClassVar[dict[str, str]] = {
-        "pointwise": "each score is taken relative to the other side's mean",
+        "pointwise": "the loss depends on each score minus the other side's mean",
         "decomposable": "the other side's mean is that of the whole batch",
     }
 
@@ -168,7 +169,7 @@ class RelativisticAverage(Objective):
         return per_sample(-self.inner.generator_loss(fake))
 
     def _relative(self, batch: CriticBatch) -> tuple[Tensor, Tensor]:
-        """Scores less the other side's mean, for each output of the critic apart."""
+        """Subtract the other side's mean score from each score, for each output separately."""
         real_scores, fake_scores = batch.scores
         real_mean = _mean_of_samples(real_scores, batch.real_weights)
         fake_mean = _mean_of_samples(fake_scores, batch.fake_weights)
@@ -195,23 +196,25 @@ def _pointwise(base: str | Pointwise) -> Pointwise:
     ):
         raise ValueError(f"base: expected a pointwise objective without state, got {base!r}")
     if chain.regularizers:
-        raise ValueError(f"base: expected no regularizers (add them to the whole), got {base!r}")
+        raise ValueError(
+            f"base: expected no regularizers, got {base!r}; add them to the relativistic objective"
+        )
     return inner
 
 
 def _at_zero(inner: Pointwise) -> float:
-    """The base's critic loss at score zero: what a critic that gives all samples one score has here."""
+    """Return the base's critic loss at score zero, the loss of a constant critic."""
     zero = torch.zeros(1, dtype=torch.float64, device="cpu")
     return (inner.real_loss(zero) + inner.fake_loss(zero)).item()
 
 
 def rpgan(base: str = "JensenShannon()") -> Chain:
-    """Relativistic pairing."""
+    """Build the relativistic pairing GAN."""
     return Chain(RelativisticPairing(base))
 
 
 def ragan(base: str = "JensenShannon()") -> Chain:
-    """Relativistic average, with the paper's Adam (section 5)."""
+    """Build the relativistic average GAN with the paper's Adam (section 5)."""
     return Chain(RelativisticAverage(base), defaults=Defaults(lr=2e-4, betas=(0.5, 0.999)))
 
 
@@ -224,7 +227,7 @@ def ragan(base: str = "JensenShannon()") -> Chain:
     )
 )
 def r3gan(weight: float = 1.0) -> Chain:
-    """R3GAN's loss: relativistic pairing, R1 and R2 of one weight, Adam without momentum, cosine schedule.
+    """Build R3GAN's loss: pairing, R1 and R2, Adam without momentum, cosine schedule.
 
     The paper's weight depends on the data: 0.05 to 150 in its table. 1 suits small networks on
     standardised data. R1 and R2 are applied at every step: applied every few steps ("lazy"), the

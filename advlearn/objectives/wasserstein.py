@@ -1,4 +1,4 @@
-"""The Wasserstein-1 distance through its Kantorovich-Rubinstein dual."""
+"""The Wasserstein-1 distance by its Kantorovich-Rubinstein dual."""
 
 from typing import final
 
@@ -19,13 +19,12 @@ REFERENCE = Reference(
 
 @final
 class Wasserstein(Pointwise):
-    r"""Difference of mean scores; with a 1-Lipschitz critic, the Wasserstein-1 distance.
+    r"""Compute the difference of mean scores, the Wasserstein-1 distance for 1-Lipschitz critics.
 
     .. math:: C = E_f[s] - E_r[s], \qquad -C^* = W_1(p, q), \qquad P = -E_f[s]
 
-    Alone it is unbounded: add a constraint, ``gradient_penalty`` or ``spectral_norm``. The paper's
-    ``weight_clipping`` biases the critic towards very simple functions (its authors say so); it is
-    kept for the record.
+    Without a constraint it is unbounded: add ``gradient_penalty`` or ``spectral_norm``. The paper's
+    ``weight_clipping`` biases the critic towards very simple functions, as its authors note.
 
     Example:
         >>> import torch
@@ -61,7 +60,7 @@ def wgan(limit: float = 0.01) -> Chain:
 
 @cites(IMPROVED)
 def wgan_gp(weight: float = 10.0) -> Chain:
-    """WGAN with the two-sided gradient penalty (Gulrajani et al. 2017, algorithm 1 and its Adam)."""
+    """Build WGAN-GP with the paper's Adam (Gulrajani et al. 2017, algorithm 1)."""
     return Chain(
         Wasserstein(),
         (GradientPenalty(weight),),

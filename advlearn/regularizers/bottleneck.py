@@ -1,4 +1,4 @@
-"""The variational discriminator bottleneck: a critic that decides on a code of bounded information."""
+"""The variational discriminator bottleneck: the critic scores a code of bounded information."""
 
 from typing import cast, final
 
@@ -31,9 +31,9 @@ class Bottleneck(Regularizer):
               \beta \leftarrow \max(0, \beta + a\,(K - I_c))
 
     `wrap` replaces the critic's last linear layer, in place, by a `Code` layer on the same features
-    f. The code is drawn while the critic trains; the player's step, rewards and evaluation see its
-    mean. ``beta_lr=0`` keeps beta fixed. In a chain it stands before regularizers that act on
-    layers (``spectral_norm``).
+    f. The code is sampled while the critic trains; the generator's step, rewards and evaluation use
+    its mean. ``beta_lr=0`` keeps beta fixed. In a chain it precedes regularizers that act on layers
+    (``spectral_norm``).
 
     Args:
         i_c: I_c, in nats.
@@ -54,8 +54,8 @@ class Bottleneck(Regularizer):
         Linear(in_features=3, out_features=1, bias=True)
 
     Reference:
-        Peng et al. 2019, eq. 7 to 9 (the constraint and its multiplier) and 11 (the player sees the
-        mean).
+        Peng et al. 2019, eq. 7 to 9 (the constraint and its multiplier) and 11 (the generator uses
+        the mean).
 
     Deviations:
         The KL term costs a second pass over the features.
@@ -74,7 +74,8 @@ class Bottleneck(Regularizer):
         name, layer = last_linear(critic)
         if parametrize.is_parametrized(layer):
             raise ValueError(
-                f"critic: expected a plain last layer, got a parametrised {name!r}; put bottleneck first"
+                f"critic: expected a plain last layer, got a parametrised {name!r}; "
+                "put bottleneck first"
             )
         code = Code(layer, self.code or layer.in_features, self.beta)
         if not name:
@@ -99,10 +100,10 @@ class Bottleneck(Regularizer):
 
 @final
 class Code(nn.Module):
-    """A linear layer on a Gaussian code of its inputs, with the state of the bound on that code.
+    """Apply a linear layer to a Gaussian code of the inputs, and hold the state of its bound.
 
     Args:
-        layer: The linear layer it replaces; its sizes, bias, device and dtype are taken over, its
+        layer: The linear layer it replaces; its sizes, bias, device and dtype are kept, its
             weights are not.
         code: Size of the code.
         beta: Weight of the bound at the start.
@@ -110,7 +111,7 @@ class Code(nn.Module):
 
     beta: Tensor
     divergence: Tensor
-    # Samples do not meet here, but the noise of each side is drawn for that side of all processes.
+    # Each side's noise is drawn for the samples of that side in all processes.
     mixes_samples = True
 
     def __init__(self, layer: nn.Linear, code: int, beta: float) -> None:
@@ -127,7 +128,7 @@ class Code(nn.Module):
         watch(self)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Score features (N, ..., d) through a code: drawn while this layer learns, else its mean."""
+        """Score features (N, ..., d) by a sampled code while the layer trains, else by its mean."""
         mean = self.mean(features)
         if self.training and any(p.requires_grad for p in self.parameters()):
             deviation = (self.log_variance(features) / 2).exp()
@@ -135,7 +136,7 @@ class Code(nn.Module):
         return self.output(mean)
 
     def divergences(self, features: Tensor) -> Tensor:
-        """KL divergence in nats of each code from the standard normal, for features (N, ..., d): (N, ...)."""
+        """Compute each code's divergence from the standard normal in nats: (N, ..., d) to (N, ...)."""
         mean, log_variance = (
             full_precision(self.mean(features)),
             full_precision(self.log_variance(features)),
@@ -144,12 +145,12 @@ class Code(nn.Module):
 
 
 def _code_of(critic: nn.Module) -> Code:
-    found = [m for m in critic.modules() if isinstance(m, Code)]
-    if not found:
+    codes = [m for m in critic.modules() if isinstance(m, Code)]
+    if not codes:
         raise ValueError(f"critic: expected one wrapped by Bottleneck, got {type(critic).__name__}")
-    return found[-1]
+    return codes[-1]
 
 
 def _divergences(critic: nn.Module, code: Code, samples: Samples) -> Tensor:
-    """Divergence of each sample's code, (N, ...)."""
+    """Return the divergence of each sample's code, (N, ...)."""
     return code.divergences(watch(code).read(critic, samples))

@@ -1,4 +1,4 @@
-"""Consistency regularisation: a critic that scores a sample and its augmented copy alike."""
+"""Consistency regularisation: the critic scores a sample and its augmented copy equally."""
 
 from typing import final
 
@@ -21,13 +21,13 @@ REFERENCE = Reference(
 
 @final
 class Consistency(Regularizer):
-    r"""Penalise the change of a real sample's score under an augmentation T that keeps what the sample means.
+    r"""Penalise the change of a real sample's score under an augmentation T.
 
     .. math:: R = w\,E_r[(D(x) - D(T(x)))^2]
 
     Images (N, C, H, W) are flipped left to right with probability 1/2 and shifted by whole pixels,
-    at most `shift` each way, the border repeated; all images of a tuple move together. Other
-    floating-point samples get Gaussian noise; integer parts (labels) stay.
+    at most `shift` each way, with a replicated border; all images of a tuple move together. Other
+    floating-point samples get Gaussian noise; integer parts (labels) are unchanged.
 
     Args:
         weight: w.
@@ -58,7 +58,7 @@ class Consistency(Regularizer):
     def penalty(self, batch: CriticBatch) -> Tensor:
         scores, _ = batch.scores
         moved = score(batch.critic, self._augmented(batch.real))
-        if len(moved) != len(scores):  # the contest's scores were gathered from all processes
+        if len(moved) != len(scores):  # the scores of the batch are gathered from all processes
             moved = distributed.gather(moved)
         changes = (scores - moved).square()
         return self.weight * batch.mean_real(
@@ -89,13 +89,13 @@ def _is_image(x: Tensor) -> bool:
 
 
 def flipped_and_shifted(images: Tensor, flip: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Move each image by its own flip and shift, the border repeated.
+    """Flip and shift each image, with a replicated border.
 
     Args:
         images: (N, C, H, W).
         flip: Whether to mirror left to right, bool (N,).
         down: Pixels to shift downwards, int64 (N,), after the flip.
-        right: Pixels to shift to the right, likewise.
+        right: Pixels to shift to the right, int64 (N,), after the flip.
     """
     n, channels, height, width = images.shape
     device = images.device

@@ -1,6 +1,6 @@
-"""The gradient penalty around the data, without a look at the player's samples: DRAGAN."""
+"""DRAGAN's gradient penalty around the real samples."""
 
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -22,13 +22,13 @@ REFERENCE = Reference(
 
 @final
 class DraganPenalty(Regularizer):
-    r"""Pull the norm of the critic's input gradient to one in the neighbourhood of real samples.
+    r"""Penalise gradient norms of the critic that differ from one near real samples.
 
     .. math:: R = w\,E_r[(\|\nabla D(\tilde x)\|_2 - 1)^2], \quad
               \tilde x = x + c\,std(x)\,u,\ u \sim U[0, 1]^d
 
-    Each floating-point part of a tuple is moved by its own standard deviation, taken over the whole
-    joined batch and all dimensions; integer parts (labels) stay.
+    Each floating-point part of a tuple is perturbed by its own standard deviation, over the joined
+    batch and all dimensions; integer parts (labels) are unchanged.
 
     Args:
         weight: w.
@@ -45,13 +45,15 @@ class DraganPenalty(Regularizer):
         Kodali et al. 2017, algorithm 1.
 
     Deviations:
-        The noise is uniform, as in the authors' code; their text has a Gaussian. Their code then
-        goes back a random part of the way to x, which is left out: the law of the points differs,
-        their neighbourhood does not.
+        The noise is uniform, as in the authors' code; their text has a Gaussian. Their code also
+        moves each point back to x by a random amount, which is left out: the distribution of the
+        points differs, their neighbourhood does not.
     """
 
     decomposable = False
-    reasons = {"decomposable": "the spread of the real samples is that of the whole batch"}  # noqa: RUF012
+    reasons: ClassVar[dict[str, str]] = {
+        "decomposable": "the spread of the real samples is that of the whole batch"
+    }
 
     def __init__(self, weight: float = 10.0, scale: float = 0.5) -> None:
         super().__init__()

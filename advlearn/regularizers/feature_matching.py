@@ -1,6 +1,6 @@
-"""Feature matching: the player is asked for samples whose mean features are those of the data."""
+"""Feature matching: the generator matches the mean of the critic's features."""
 
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +22,12 @@ REFERENCE = Reference(
 
 @final
 class FeatureMatching(Regularizer):
-    r"""Match the mean of the critic's features f, the inputs of its last linear layer, between the sides.
+    r"""Match the mean features f, the inputs of the critic's last linear layer.
 
     .. math:: P' = w\,\|E_r[f(x)] - E_f[f(x)]\|_2^2
 
-    The critic is not trained by this term. The real side moves only where a player stands behind it
-    (adaptation).
+    This term does not train the critic. The real side gets gradient only where the learner produces
+    it (adaptation).
 
     Args:
         weight: w.
@@ -44,12 +44,14 @@ class FeatureMatching(Regularizer):
         Salimans et al. 2016, section 3.1.
 
     Deviations:
-        Added to the player's loss; the paper replaces that loss. For this alone, give the adversary
-        the weight that lets the term prevail.
+        It is added to the generator's loss; the paper replaces that loss. To get the
+        paper's loss, choose a large `weight`.
     """
 
     decomposable = False
-    reasons = {"decomposable": "the square of a mean is no mean over parts of a batch"}  # noqa: RUF012
+    reasons: ClassVar[dict[str, str]] = {
+        "decomposable": "the square of a mean is not the mean over the parts of a batch"
+    }
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
@@ -67,10 +69,10 @@ class FeatureMatching(Regularizer):
 
 
 def _mean_features(batch: CriticBatch, samples: Samples, weights: Tensor | None) -> Tensor:
-    """Weighted mean of the features over the samples of all processes: (d,)."""
+    """Compute the weighted mean of the features over the samples of all processes: (d,)."""
     rows = distributed.gather(features(batch.critic, samples))
     if weights is None:
         return rows.mean(0)
-    # An objective that is not decomposable has had the contest's weights gathered already.
+    # For an objective that is not decomposable, the weights are gathered already.
     weights = distributed.gather(weights) if len(weights) == count(samples) else weights
     return (weights[:, None] * rows).sum(0) / weights.sum()

@@ -1,6 +1,6 @@
-"""Penalties on the norm of the critic's input gradient away from the data: WGAN-GP and its one-sided form."""
+"""Penalties on the critic's gradient between real and fake samples: WGAN-GP and WGAN-LP."""
 
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
@@ -20,7 +20,7 @@ REFERENCE = Reference(
 
 @final
 class GradientPenalty(Regularizer):
-    r"""Pull the norm of the critic's input gradient to a target, on lines between real and fake samples.
+    r"""Penalise gradient norms that differ from a target, between real and fake samples.
 
     .. math:: R = w\,E[(\|\nabla_x D(x)\|_2 - t)^2], \qquad x = u\,x_r + (1 - u)\,x_f,\ u \sim U[0, 1]
 
@@ -46,6 +46,8 @@ class GradientPenalty(Regularizer):
         None.
     """
 
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "points between two samples have no weight"}
+
     def __init__(self, weight: float = 10.0, target: float = 1.0) -> None:
         super().__init__()
         self.weight = check_number("weight", weight, low=0)
@@ -58,7 +60,7 @@ class GradientPenalty(Regularizer):
 
 @final
 class OneSidedGradientPenalty(Regularizer):
-    r"""Penalise only norms above the target: a critic may be flatter than 1-Lipschitz, not steeper.
+    r"""Penalise gradient norms above a target, between real and fake samples.
 
     .. math:: R = w\,E[\max(0, \|\nabla_x D(x)\|_2 - t)^2]
 
@@ -87,6 +89,8 @@ class OneSidedGradientPenalty(Regularizer):
         "the penalty of WGAN-LP",
         "https://arxiv.org/abs/1709.08894",
     )
+
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "points between two samples have no weight"}
 
     def __init__(self, weight: float = 10.0, target: float = 1.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Historical averaging: a critic kept near where it has been, so that the game stops circling."""
+"""Historical averaging: a penalty on the distance of parameters from their past mean."""
 
 from typing import cast, final
 
@@ -24,8 +24,8 @@ class HistoricalAveraging(Regularizer):
 
     .. math:: R = w\,\|\phi - \frac{1}{t} \sum_{i=1}^t \phi_i\|_2^2
 
-    The mean is kept in buffers of this object, made in `wrap` from the first values, so one object
-    serves one critic. In a chain it stands after regularizers that change the list of parameters
+    The mean is kept in buffers, created in `wrap` from the initial values, so one object serves one
+    critic. In a chain it follows regularizers that change the list of parameters
     (``bottleneck``, ``spectral_norm``).
 
     Args:
@@ -33,7 +33,7 @@ class HistoricalAveraging(Regularizer):
 
     Raises:
         ValueError: If `weight` is negative or not finite; in `wrap`, if the object already has a
-            critic; in `penalty`, if the critic's parameters are not those seen by `wrap`.
+            critic; in `penalty`, if the critic's parameters are not those given to `wrap`.
 
     Example:
         >>> HistoricalAveraging()
@@ -43,7 +43,7 @@ class HistoricalAveraging(Regularizer):
         Salimans et al. 2016, section 3.3.
 
     Deviations:
-        The critic only; the paper penalises the player's parameters alike.
+        Only the critic's parameters are penalised; the paper also penalises the generator's.
     """
 
     steps: Tensor
@@ -81,7 +81,7 @@ class HistoricalAveraging(Regularizer):
         means = [b for name, b in self.named_buffers() if name != "steps"]
         if not means or [v.shape for v in values] != [m.shape for m in means]:
             raise ValueError(
-                f"critic: expected the {len(means)} parameters that wrap saw, got {len(values)} others; "
+                f"critic: expected the {len(means)} parameters given to wrap, got {len(values)} others; "
                 "put historical_averaging last"
             )
         return values, means

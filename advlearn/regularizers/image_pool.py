@@ -1,4 +1,4 @@
-"""A history of fakes: half of what the critic is shown as fake is what the player made earlier."""
+"""Image pool: half of the fake samples that train the critic are from earlier steps."""
 
 from typing import Any, final
 
@@ -21,18 +21,17 @@ REFERENCE = Reference(
 
 @final
 class ImagePool(Regularizer):
-    r"""Show the critic fakes of earlier steps beside those of this one, so that it does not forget what it refused.
+    r"""Train the critic on fake samples of this step and of earlier ones.
 
     .. math:: shown = \{x'_{k+1}, \dots, x'_n\} \cup \{k\ \text{of the history}\}, \ k = \min(\lfloor n/2 \rfloor, B)
 
-    The k fakes that are held back take the places in the history of those that are shown, which are
-    drawn anew at each step. Until the history holds B fakes it takes in what it is shown and gives
-    nothing. The player always sees its own fresh samples; where critic and player move in one
-    backward pass (``reversed_loss``), so does the critic. The parts of a sample that is a tuple
-    stay together, and so does its weight.
+    The k new fakes that are not shown replace, in the pool, the k that are; these are drawn at
+    random at each step. Until the pool holds B fakes it stores the new ones and returns none. The
+    generator is always trained on its current samples; with gradient reversal (``reversed_loss``),
+    so is the critic. The parts of a tuple and the weight of a sample stay together.
 
     Args:
-        size: B, the fakes in the history of all processes.
+        size: B, the fakes in the pool, for all processes together.
 
     Raises:
         ValueError: If `size` is negative.
@@ -56,15 +55,14 @@ class ImagePool(Regularizer):
     def __init__(self, size: int = 50) -> None:
         super().__init__()
         self.size = int(check_number("size", size, low=0))
-        # Plain tensors, not buffers: their shapes are known with the first fakes.
+        # Plain tensors, not buffers: their shapes are unknown before the first fakes.
         self._held: tuple[Tensor, ...] = ()
 
     def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
         if not self.size:
             return fake, weights
         n, parts = count(fake), as_tuple(fake) if weights is None else (*as_tuple(fake), weights)
-        # Every process keeps the same history, of all processes' fakes, and takes its own rows of
-        # what is shown.
+        # Every process keeps the same pool, of the fakes of all processes, and uses its own rows.
         joint = tuple(distributed.gather(part.detach()) for part in parts)
         chance = distributed.gather(distributed.rand(n, like=as_tuple(fake)[0]))
         kept = self._swapped(joint, chance)
@@ -76,7 +74,7 @@ class ImagePool(Regularizer):
 
     def _swapped(self, fresh: tuple[Tensor, ...], chance: Tensor) -> tuple[Tensor, ...]:
         n, filled = len(fresh[0]), len(self._held[0]) if self._held else 0
-        # A checkpoint may have brought it back to another device.
+        # A checkpoint may have restored it on another device.
         self._held = tuple(held.to(chance.device) for held in self._held)
         if filled < self.size:
             taken = tuple(part[: self.size - filled] for part in fresh)
@@ -100,9 +98,9 @@ class ImagePool(Regularizer):
         return shown
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The history, so that a checkpoint of the head resumes exactly."""
+        """Return the pool, so that a checkpoint of the adversary resumes exactly."""
         return {"held": list(self._held)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore what `get_extra_state` gave."""
+        """Restore the state of `get_extra_state`."""
         self._held = tuple(part.clone() for part in state["held"])

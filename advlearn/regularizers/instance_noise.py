@@ -1,4 +1,4 @@
-"""Instance noise: both sides blurred alike, so that their supports meet, less as training goes on."""
+"""Instance noise: decreasing Gaussian noise on the inputs of the critic."""
 
 from typing import cast, final
 
@@ -20,13 +20,13 @@ REFERENCE = Reference(
 
 @final
 class InstanceNoise(Regularizer):
-    r"""Add Gaussian noise to what the critic sees in training, annealed linearly to none.
+    r"""Add Gaussian noise to the critic's inputs in training, annealed linearly to zero.
 
     .. math:: D_t(x) = D(x + s_t\,\epsilon), \qquad \epsilon \sim N(0, I), \qquad s_t = s \max(0, 1 - t / T)
 
-    t counts critic steps. Real and fake samples are noised alike, in the critic's and in the
-    player's step; in evaluation mode nothing is added. Of a tuple, the floating-point parts are
-    noised.
+    t counts critic steps. Real and fake samples get noise of the same scale, in the critic's and in
+    the generator's step; in evaluation mode nothing is added. In a tuple, the floating-point parts
+    get noise.
 
     Args:
         scale: s, in units of the samples.
@@ -65,16 +65,16 @@ class InstanceNoise(Regularizer):
 
 @final
 class Noisy(nn.Module):
-    """A critic that sees its samples through noise while it trains.
+    """Score samples with Gaussian noise added while the critic trains.
 
     Args:
-        critic: The critic; samples are passed on to it as they come.
+        critic: The critic of the noisy samples.
         scale: Standard deviation of the noise at the first step.
         steps: Steps after which there is no noise.
     """
 
     step: Tensor
-    # Samples do not meet here, but the noise of each side is drawn for that side of all processes.
+    # Each side's noise is drawn for the samples of that side in all processes.
     mixes_samples = True
 
     def __init__(self, critic: nn.Module, scale: float, steps: int) -> None:
@@ -86,11 +86,11 @@ class Noisy(nn.Module):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=parameter.device))
 
     def deviation(self) -> Tensor:
-        """Standard deviation of the noise at this step, a scalar."""
+        """Return the standard deviation of the noise at this step, a scalar."""
         return self.scale * (1 - self.step / self.steps).clamp(min=0)
 
     def forward(self, *samples: Tensor) -> Tensor:
-        """Score samples, (N, ...) each, through noise in training mode."""
+        """Score samples, (N, ...) each, with noise in training mode."""
         return self.critic(*(map(self._noised, samples) if self.training else samples))
 
     def _noised(self, x: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class Noisy(nn.Module):
 
 
 def unwrapped(critic: nn.Module) -> nn.Module:
-    """The critic under any noise, with the methods its author gave it."""
+    """Return the critic without the noise module around it, if there is one."""
     while isinstance(critic, Noisy):
         critic = cast(nn.Module, critic.critic)
     return critic

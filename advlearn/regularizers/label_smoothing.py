@@ -1,4 +1,4 @@
-"""One-sided label smoothing: the critic is asked to be sure of real samples, not certain."""
+"""One-sided label smoothing: the critic's target for real samples is below 1."""
 
 from typing import final
 
@@ -23,11 +23,11 @@ class LabelSmoothing(Regularizer):
 
     .. math:: R = a\,E_r[s]
 
-    For the logits s of ``jensen_shannon`` this is smoothing exactly. Cross-entropy against the
-    target 1 - a is (1 - a) softplus(-s) + a softplus(s), and softplus(s) = softplus(-s) + s, so it
-    is softplus(-s) + a s: the loss as it was plus the term above. The optimal logit falls from
-    log(p / q) to log((1 - a) p / (q + a p)), at most log((1 - a) / a). To scores of another kind
-    the term is a pull towards lower real scores and nothing more.
+    For the logits s of ``jensen_shannon`` this is exactly label smoothing. Cross-entropy against
+    the target 1 - a is (1 - a) softplus(-s) + a softplus(s), and softplus(s) = softplus(-s) + s, so
+    it is softplus(-s) + a s: the original loss plus the term above. The optimal logit falls from
+    log(p / q) to log((1 - a) p / (q + a p)), at most log((1 - a) / a). For scores of another kind
+    the term only lowers real scores.
 
     Args:
         amount: a.

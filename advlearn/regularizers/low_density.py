@@ -1,7 +1,7 @@
-"""The complement generator: the player is asked for samples where the data are thin."""
+"""The complement generator: fake samples avoid regions of high data density."""
 
 from math import log
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -24,15 +24,16 @@ REFERENCE = Reference(
 
 @final
 class LowDensity(Regularizer):
-    r"""Push fake samples out of where the data are dense, and leave alone those that lie where they are thin.
+    r"""Penalise fake samples in regions of high data density.
 
     .. math:: P' = w\,E_f[\max(0,\ \log p(x) - \log \epsilon)], \qquad
         p(x) = \frac{1}{N} \sum_j e^{-\|x - r_j\|^2 / 2 h^2}
 
     p is a kernel estimate, up to a constant, on the real samples r of the batch; h is `bandwidth`
     times the median distance of a real sample to the nearest other one, and epsilon the `quantile`
-    of p at the real samples, each without its own kernel. Samples are compared as they are: the
-    first part of a tuple, flattened. A batch of one real sample has no density, and no penalty.
+    of p at the real samples, each without its own kernel. Samples are compared
+    without an embedding: the first part of a tuple, flattened. With one real sample there is no
+    density, and the penalty is zero.
 
     Args:
         weight: w.
@@ -57,7 +58,7 @@ class LowDensity(Regularizer):
     """
 
     decomposable = False
-    reasons = {"decomposable": "the density is that of the whole batch"}  # noqa: RUF012
+    reasons: ClassVar[dict[str, str]] = {"decomposable": "the density is that of the whole batch"}
 
     def __init__(self, weight: float = 0.1, quantile: float = 0.1, bandwidth: float = 1.0) -> None:
         super().__init__()
@@ -74,7 +75,7 @@ class LowDensity(Regularizer):
         own = torch.eye(n, dtype=torch.bool, device=real.device)
         nearest = between.masked_fill(own, torch.inf).amin(1).median()
         scale = 2 * self.bandwidth**2 * nearest.clamp(min=torch.finfo(real.dtype).tiny ** 0.5)
-        # Without its own kernel, which says of every sample that the data are dense where it is.
+        # Without its own kernel, which would give every sample a high density.
         others = (-between / scale).masked_fill(own, -torch.inf).logsumexp(1) - log(n - 1)
         density = (-squared_distances(_rows(batch.fake), real) / scale).logsumexp(1) - log(n)
         excess = (density - others.quantile(self.quantile)).relu()

@@ -1,4 +1,4 @@
-"""Orthogonal regularisation: layers that keep lengths, so that nothing blows up with depth."""
+"""Orthogonal regularisation of the critic's weight matrices."""
 
 from typing import Literal, cast, final
 
@@ -21,13 +21,13 @@ REFERENCE = Reference(
 
 @final
 class OrthogonalRegularization(Regularizer):
-    r"""Pull the weight matrices of the critic's linear and convolution layers towards orthogonal ones.
+    r"""Penalise weight matrices of linear and convolution layers that are not orthogonal.
 
     .. math:: R = w \sum_l \|W_l W_l^T - I\|_F^2 \quad (full), \qquad
               R = w \sum_l \|W_l W_l^T \odot (1 - I)\|_F^2 \quad (off\_diagonal)
 
-    W has one row for each output of a layer. The off-diagonal form asks rows to be perpendicular
-    and leaves their lengths free. Under ``spectral_norm`` the penalty acts on the weights before
+    W has one row for each output of a layer. The off-diagonal form makes rows perpendicular and
+    does not constrain their lengths. Under ``spectral_norm`` the penalty acts on the weights before
     their normalisation.
 
     Args:

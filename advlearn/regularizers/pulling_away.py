@@ -1,7 +1,7 @@
-"""The pulling-away term: the player is asked for samples whose representations point different ways."""
+"""The pulling-away term: fake samples get representations in different directions."""
 
 from collections.abc import Callable
-from typing import cast, final
+from typing import ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +24,14 @@ REFERENCE = Reference(
 
 @final
 class PullingAway(Regularizer):
-    r"""Push the representations S of fake samples apart: the mean squared cosine between pairs of them.
+    r"""Penalise the mean squared cosine between representations S of fake samples.
 
     .. math:: P' = \frac{w}{N(N-1)} \sum_i \sum_{j \ne i} \left(\frac{S_i^T S_j}{\|S_i\| \|S_j\|}\right)^2
 
     S is what the critic's method ``encode(x)`` returns where it has one (an autoencoder's code),
-    else the inputs of its last linear layer. ``representation`` is given the first part of a tuple.
-    A representation of zeros counts as perpendicular to all others. Over several processes all
-    fakes meet.
+    else the inputs of its last linear layer. ``encode`` takes the first part of a tuple.
+    A representation of zeros counts as perpendicular to all others. The mean is over the fakes of
+    all processes.
 
     Args:
         weight: w.
@@ -51,7 +51,10 @@ class PullingAway(Regularizer):
     """
 
     decomposable = False
-    reasons = {"decomposable": "a mean over pairs is no mean over parts of a batch"}  # noqa: RUF012
+    reasons: ClassVar[dict[str, str]] = {
+        "decomposable": "a mean over pairs is not the mean over the parts of a batch"
+    }
+    EXEMPT: ClassVar[dict[str, str]] = {"weights": "every pair of fake samples counts equally"}
 
     def __init__(self, weight: float = 0.1) -> None:
         super().__init__()
@@ -68,7 +71,7 @@ class PullingAway(Regularizer):
 
 
 def representation(critic: Critic, samples: Samples) -> Tensor:
-    """What the critic makes of `samples` before it scores them: (N, d), at least fp32."""
+    """Compute the critic's representation of `samples`: (N, d), at least fp32."""
     encode = _encoder(critic)
     if encode is None:
         return features(critic, samples)
@@ -80,7 +83,7 @@ def _encoder(critic: Critic) -> Callable[[Tensor], Tensor] | None:
 
 
 def mean_squared_cosine(codes: Tensor) -> Tensor:
-    """Mean over ordered pairs of different rows of `codes` (N, d) of their squared cosine; a scalar."""
+    """Average the squared cosine over pairs of different rows of `codes` (N, d): a scalar."""
     n = codes.shape[0]
     with torch.autocast(codes.device.type, enabled=False):
         squares = codes.square().sum(1, keepdim=True)

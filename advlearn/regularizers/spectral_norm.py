@@ -1,4 +1,4 @@
-"""Spectral normalisation: every layer of the critic has a largest singular value of one."""
+"""Spectral normalisation: the largest singular value of every layer is one."""
 
 from collections.abc import Iterator
 from typing import cast, final
@@ -29,10 +29,10 @@ class SpectralNorm(Regularizer):
     .. math:: W \leftarrow W / \sigma(W), \qquad \sigma(W) \approx u^T W v
 
     Linear, convolution, transposed convolution and embedding layers are parametrised, in place,
-    with ``torch.nn.utils.parametrizations.spectral_norm``; those that already are, are left alone.
-    A convolution's weights count as a matrix of its output channels against the rest, an
-    embedding's as that of a linear map of one-hot vectors (as in projection critics). The vectors u
-    and v are followed by power iteration in each forward pass in training mode, and fixed in
+    with ``torch.nn.utils.parametrizations.spectral_norm``, unless they already are.
+    A convolution's weights are a matrix with one row per output channel, an embedding's that of a
+    linear map of one-hot vectors (as in projection critics). The vectors u and v are updated by
+    power iteration in each forward pass in training mode, and fixed in
     evaluation mode. Parameters outside such layers (gains of norms, attention's stacked input
     projection, recurrent cells) are not normalised.
 
@@ -68,14 +68,15 @@ class SpectralNorm(Regularizer):
         ]
         if not layers:
             raise ValueError(
-                f"critic: expected a linear or convolution layer to normalise, got {type(critic).__name__}"
+                "critic: expected a linear or convolution layer to normalise, got "
+                f"{type(critic).__name__}"
             )
         for name, layer in layers:
             if _is_normalised(layer):
                 continue
             if not torch.any(cast(Tensor, layer.weight)):
                 raise ValueError(
-                    f"critic: expected weights other than zero in layer {name!r}, whose norm is divided by"
+                    f"critic: expected weights with a norm above zero in layer {name!r}, got zeros"
                 )
             parametrizations.spectral_norm(
                 layer,
@@ -86,7 +87,7 @@ class SpectralNorm(Regularizer):
 
 
 def weight_matrices(critic: nn.Module) -> Iterator[Tensor]:
-    """The learned weights of each linear map as a matrix of its outputs against the rest."""
+    """Return the learned weights of each linear map as a matrix with one row per output."""
     for layer in critic.modules():
         if isinstance(layer, LINEAR_MAPS):
             weight = _learned(layer)

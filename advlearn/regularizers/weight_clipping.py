@@ -1,4 +1,4 @@
-"""Weight clipping, the first and crudest way to bound a critic's slope."""
+"""Weight clipping, the Lipschitz constraint of the original WGAN."""
 
 from typing import final
 
@@ -23,8 +23,8 @@ class WeightClipping(Regularizer):
 
     .. math:: \phi \leftarrow clip(\phi, -c, c)
 
-    Its own authors advise against it: the critic collapses to very simple functions and gradients
-    vanish or explode with depth. Use ``gradient_penalty`` or ``spectral_norm``.
+    Its authors advise against it: the critic learns very simple functions, and gradients vanish or
+    explode with depth. Use ``gradient_penalty`` or ``spectral_norm``.
 
     Args:
         limit: c.

@@ -1,4 +1,4 @@
-"""Zero-centred gradient penalties on the data themselves: R1 on real samples, R2 on fake ones."""
+"""Zero-centred gradient penalties: R1 on real samples, R2 on fake ones."""
 
 from typing import final
 
@@ -20,7 +20,7 @@ REFERENCE = Reference(
 
 @final
 class R1(Regularizer):
-    r"""Make the critic flat at real samples; a game that converges locally has such a critic.
+    r"""Penalise the squared gradient norm of the critic at real samples.
 
     .. math:: R = \frac{w}{2}\,E_r[\|\nabla_x D(x)\|_2^2]
 
@@ -56,11 +56,11 @@ class R1(Regularizer):
 
 @final
 class R2(Regularizer):
-    r"""Make the critic flat at fake samples; with ``r1``, a critic that stays smooth while the player moves.
+    r"""Penalise the squared gradient norm of the critic at fake samples.
 
     .. math:: R = \frac{w}{2}\,E_f[\|\nabla_x D(x)\|_2^2]
 
-    At every critic step, as `R1`. The fakes are held fixed: the player does not see this term.
+    It is computed at every critic step, as `R1`, and gives the generator no gradient.
 
     Args:
         weight: w.

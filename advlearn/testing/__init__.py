@@ -1,6 +1,6 @@
-"""Checks for objects of one's own: is an objective, a regularizer or a task what the library takes it for?
+"""Checks for custom objectives, regularizers and tasks.
 
-The library's own tests run the same checks over everything that discovery finds.
+The library's tests run the same checks on everything in the registry.
 """
 
 from advlearn.testing.no_sync import NoSync

@@ -1,4 +1,4 @@
-"""What is known of an objective without training: its value and its gradient at the best critic."""
+"""Checks of an objective's value and gradient at the optimal critic, without training."""
 
 import math
 from dataclasses import replace
@@ -13,7 +13,7 @@ from advlearn.testing._material import close, critic, draw, hold, number, of_sco
 
 
 def at_rest(obj: Objective) -> None:
-    """At a critic that finds no difference, a player who makes both sides alike is left where it is."""
+    """Check that a critic without a difference gives a learner of both sides no gradient."""
     if obj.critic_output in (
         "vector",
         "density",
@@ -26,7 +26,7 @@ def at_rest(obj: Objective) -> None:
 
 
 def loss_at_chance(obj: Objective) -> None:
-    """`loss_at_chance` is the critic's loss where all samples score what the best critic gives equal densities."""
+    """Check that `loss_at_chance` is the loss of the optimal critic of equal densities."""
     hold(
         isinstance(cast(object, obj.loss_at_chance), float),
         "loss_at_chance",
@@ -46,7 +46,7 @@ def loss_at_chance(obj: Objective) -> None:
 
 
 def optimum(obj: Objective) -> None:
-    """The estimate at `optimal_score` is the mean of `divergence`; no other scores cost the critic less."""
+    """Check that `optimal_score` minimises the critic's loss, with `divergence` as its estimate."""
     if not isinstance(obj, Pointwise):
         return
     x = torch.linspace(-8, 8, 2001, dtype=torch.float64)
@@ -59,9 +59,9 @@ def optimum(obj: Objective) -> None:
     f = obj.divergence((logs[0] - logs[1]).exp())
     if best is None:
         return
-    met = CriticBatch(critic(obj.critic_output), x[:, None], x[:, None], best, best, p, q)
+    batch = CriticBatch(critic(obj.critic_output), x[:, None], x[:, None], best, best, p, q)
     if f is not None:
-        found, known = number(obj.divergence_estimate(met)), number((q * f).sum())
+        found, known = number(obj.divergence_estimate(batch)), number((q * f).sum())
         off = abs(found - known) > 1e-6 * max(1.0, abs(known))
         hold(
             not off,
@@ -71,10 +71,10 @@ def optimum(obj: Objective) -> None:
         )
     if obj.critic_output == "density":
         return  # the scores below are of no normalised density
-    least = number(obj.critic_loss(met))
+    least = number(obj.critic_loss(batch))
     for other in (0.7 * best, 1.3 * best, best - 0.3, best + 0.3, best + 0.3 * torch.sin(2 * x)):
         other = other.clamp(max=0) if obj.critic_output == "energy" else other
-        loss = number(obj.critic_loss(replace(met, real_scores=other, fake_scores=other)))
+        loss = number(obj.critic_loss(replace(batch, real_scores=other, fake_scores=other)))
         hold(
             loss >= least - 1e-9,
             "optimum",
@@ -84,7 +84,7 @@ def optimum(obj: Objective) -> None:
 
 
 def _level(obj: Objective) -> Tensor:
-    """What an optimal critic gives to samples that it cannot tell apart."""
+    """Return the score that an optimal critic gives samples of equal densities."""
     if obj.critic_output == "vector":
         return draw(1, 3).expand(6, 3).contiguous()
     if (

@@ -1,7 +1,8 @@
-"""What an objective and a regularizer are both asked: a printed form, tags with reasons, no wait for the device."""
+"""Checks that objectives and regularizers share."""
 
 import inspect
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
 import torch
 
@@ -10,20 +11,42 @@ from advlearn.core.described import Described, keywords
 from advlearn.testing._material import hold, sides
 from advlearn.testing.no_sync import NoSync
 
-# A tag of this value takes something away, and owes a reason.
+Check = Callable[[Any], None]
+
+# A tag of this value removes a property, and needs a reason.
 LOSSES = {
     "pointwise": False,
     "decomposable": False,
     "moves_both_sides": False,
     "trains_critic": False,
-    "exchangeable": False,
-    "sees_shift": False,
-    "host_sync": True,
 }
 
 
+def applicable(
+    part: Described, checks: Mapping[str, Check], exempt: Mapping[str, str] | None
+) -> Iterator[Check]:
+    """Yield the checks that apply to an objective or a regularizer.
+
+    Args:
+        part: The object; the exemptions of its class are in `EXEMPT`.
+        checks: Every check by name.
+        exempt: More exemptions, by name of a check, with the reason.
+
+    Raises:
+        ValueError: If an exemption names no check or has no reason.
+    """
+    exemptions = {**getattr(type(part), "EXEMPT", {}), **(exempt or {})}
+    for name, reason in exemptions.items():
+        if name not in checks or not reason:
+            raise ValueError(
+                f"exempt: expected the name of a check and a reason, got {name!r}: {reason!r}; "
+                f"the checks are {', '.join(checks)}"
+            )
+    yield from (check for name, check in checks.items() if name not in exemptions)
+
+
 def tags(part: Described) -> None:
-    """Every tag that takes something away has its reason in `reasons`."""
+    """Check that every tag that removes a property has its reason in `reasons`."""
     reasons = cast(dict[str, str], getattr(type(part), "reasons", {}))
     for tag, lost in LOSSES.items():
         if getattr(part, tag, not lost) is lost:
@@ -36,11 +59,11 @@ def tags(part: Described) -> None:
 
 
 def printed(part: Described) -> None:
-    """The constructor needs no argument and stores each under its name, so that the printed form says all."""
+    """Check that the constructor has defaults and stores each argument under its name."""
     cls = type(part)
     parameters = inspect.signature(cls).parameters
     needed = [name for name in keywords(cls) if parameters[name].default is inspect.Parameter.empty]
-    # The class and not the object in these two, which may not be able to print itself.
+    # The class, since the object may not be printable.
     hold(
         not needed,
         "printed",
@@ -59,7 +82,7 @@ def printed(part: Described) -> None:
         repr(again) == repr(part),
         "printed",
         part,
-        f"built again from what it prints, it is {again!r}",
+        f"an object built from its printed form is {again!r}",
     )
     hold(
         bool(inspect.getdoc(cls)),
@@ -70,9 +93,7 @@ def printed(part: Described) -> None:
 
 
 def host_sync(part: Described, adversary: Adversary) -> None:
-    """Nothing in the update and the loss of an adversary with this part waits, unless the part says that it does."""
-    if getattr(part, "host_sync", False):
-        return
+    """Check that no update and no loss of an adversary with this part waits for the device."""
     real, fake = sides(torch.float32)
     try:
         with NoSync():

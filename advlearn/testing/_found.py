@@ -1,4 +1,4 @@
-"""Everything that discovery finds, with every setting that its parameters name: a new file is tested by existing."""
+"""Every registered objective, regularizer and alias, with each of its named settings."""
 
 import inspect
 import typing
@@ -9,9 +9,9 @@ from advlearn.core.described import Described
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 
-# It decides which critic a task proposes, not what the object computes.
+# It selects the critic that a task proposes, and changes no computation.
 NOT_CROSSED = ("embedding",)
-# State that begins at zero, where it has no effect yet.
+# State that is zero at first, where it has no effect.
 UNDER_WAY = (
     "Hinge() + Bottleneck(beta=1.0, beta_lr=0.1)",
     "Hinge() + ImagePool(size=8)",
@@ -20,26 +20,26 @@ UNDER_WAY = (
 
 
 def objectives() -> list[Objective]:
-    """Every objective, with each setting of its parameters that names its choices."""
+    """Return every objective, with each value of its literal parameters."""
     return [
         typing.cast(Objective, o) for cls in registry.classes(Objective) for o in _variants(cls)
     ]
 
 
 def regularizers() -> list[Regularizer]:
-    """Every regularizer, likewise."""
+    """Return every regularizer, with each value of its literal parameters."""
     return [
         typing.cast(Regularizer, r) for cls in registry.classes(Regularizer) for r in _variants(cls)
     ]
 
 
 def games() -> list[str]:
-    """Every name that is a whole objective: aliases, and classes."""
+    """Return the name of every alias and of every objective class."""
     return sorted(e.name for e in registry.entries().values() if e.kind != "regularizer")
 
 
 def chains() -> list[str]:
-    """Specs that between them hold every objective, regularizer and alias there is."""
+    """Return specs that together contain every objective, regularizer and alias."""
     alone = [repr(o) for o in objectives()]
     with_penalty = [f"{_partner(type(r))} + {r!r}" for r in regularizers()]
     aliases = [repr(e.make()) for e in registry.aliases()]
@@ -47,7 +47,7 @@ def chains() -> list[str]:
 
 
 def _partner(cls: type[Regularizer]) -> str:
-    """An objective for a regularizer: any, or that of its own file where it is made for one."""
+    """Return the spec of an objective for a regularizer, from its file if there is one."""
     beside = [o for o in objectives() if type(o).__module__ == cls.__module__]
     return repr(beside[0]) if beside else "Hinge()"
 

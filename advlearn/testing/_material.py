@@ -1,4 +1,4 @@
-"""What the checks are made on: small smooth critics, samples and scores that are the same at every call."""
+"""Small smooth critics, samples and scores for the checks, the same at every call."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,7 +18,7 @@ P = ParamSpec("P")
 
 
 def seeded(check: Callable[P, None]) -> Callable[P, None]:
-    """The check with random numbers of its own: the same every time, and none of the caller's."""
+    """Run a check with a fixed seed, without changing the caller's random state."""
 
     @wraps(check)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -29,36 +29,50 @@ def seeded(check: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+class fixed_seed:
+    """Seed the global generator for the length of a block, and restore it afterwards."""
+
+    def __init__(self, seed: int = 5) -> None:
+        self.seed = seed
+
+    def __enter__(self) -> None:
+        self.before = torch.get_rng_state()
+        torch.manual_seed(self.seed)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_rng_state(self.before)
+
+
 def hold(condition: bool, name: str, subject: object, what: str) -> None:
-    """Raise the one line that says which property failed, of what, and how."""
+    """Raise an AssertionError of one line unless the condition holds."""
     if not condition:
         raise AssertionError(f"{name}: {subject!r}: {what}")
 
 
 def close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    """Whether two tensors differ by no more than `tolerance`, relative to the larger of one and `b`."""
+    """Return whether tensors differ by at most `tolerance`, relative to the larger of 1 and `b`."""
     return bool(((a - b).abs() <= tolerance * b.abs().clamp(min=1)).all())
 
 
 def number(x: Tensor) -> float:
-    """A scalar tensor's value, for words and comparisons."""
+    """Return the value of a scalar tensor."""
     return float(x.detach())
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Normal numbers of a private generator."""
+    """Draw normal numbers from a private generator."""
     return torch.randn(
         *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     ).to(dtype)
 
 
 def sides(dtype: torch.dtype = torch.float64, n: int = N) -> tuple[Tensor, Tensor]:
-    """Real and fake samples (n, 2) of two laws that overlap."""
+    """Return real and fake samples (n, 2) of two overlapping distributions."""
     return draw(n, 2, seed=1, dtype=dtype), draw(n, 2, seed=2, dtype=dtype) * 0.7 + 0.5
 
 
 def labelled(dtype: torch.dtype = torch.float64) -> tuple[Samples, Samples]:
-    """The same as pairs of a vector and a class."""
+    """Return the samples of `sides` as pairs of a vector and a class."""
     real, fake = sides(dtype)
     y = torch.arange(N) % CLASSES
     return (real, y), (fake, y.flip(0))
@@ -67,7 +81,7 @@ def labelled(dtype: torch.dtype = torch.float64) -> tuple[Samples, Samples]:
 def critic(
     score: CriticOutput = "logit", dtype: torch.dtype = torch.float64, *, classes: int = 0
 ) -> nn.Module:
-    """A smooth critic of the samples of `sides`, or of `labelled`, with the score an objective asks for."""
+    """Build a smooth critic of the samples of `sides`, or of `labelled`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         width = 2 + (2 if classes else 0)
@@ -85,7 +99,7 @@ def critic(
 
 
 def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
-    """A critic with one slope everywhere."""
+    """Build a linear critic."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
         layer = nn.Linear(2, 1)
@@ -96,13 +110,13 @@ def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
 def scores(
     score: CriticOutput, dtype: torch.dtype = torch.float64, *, n: int = N, width: int = 3
 ) -> tuple[Tensor, Tensor]:
-    """Real and fake scores as a good critic gives them: the sides lie apart."""
+    """Return real and fake scores of a good critic, which separates the sides."""
     u, v = draw(n, seed=5).sigmoid().to(dtype), draw(n, seed=6).sigmoid().to(dtype)
     if score in ("logit", "density"):
         return 0.1 + 0.8 * u, -0.1 - 0.8 * v
     if score == "energy":
         return -0.1 - 0.3 * u, -0.5 - 0.4 * v
-    # A vector lies near the corner of its side; class logits say "one of them" or "none of them".
+    # Vectors are near the corner of their side; class logits mean one class or no class.
     corners = torch.eye(width, dtype=dtype)[:2]
     centres = (
         3 * corners if score == "vector" else torch.stack([3 * corners[0], 0 * corners[0] - 2])
@@ -112,26 +126,26 @@ def scores(
 
 
 def of_scores(real_scores: Tensor, fake_scores: Tensor) -> CriticBatch:
-    """A contest of given scores, on samples that have nothing to do with them."""
+    """Build a batch of given scores, on unrelated samples."""
     real = draw(len(real_scores), 2, seed=1, dtype=real_scores.dtype)
     fake = draw(len(fake_scores), 2, seed=2, dtype=real_scores.dtype) * 0.7 + 0.5
     return CriticBatch(linear(real_scores.dtype), real, fake, real_scores, fake_scores)
 
 
 def meet(critic: nn.Module, real: Samples, fake: Samples) -> CriticBatch:
-    """A contest of a critic, scored as an adversary scores it."""
+    """Build a batch that is scored by a critic as an adversary scores it."""
     return CriticBatch(
         critic, real, fake, *score_both(critic, real, fake, apart=mixes_samples(critic))
     )
 
 
 def played(objective: Objective, dtype: torch.dtype = torch.float64) -> CriticBatch:
-    """A contest of a critic with the score that `objective` asks for."""
+    """Build a batch of a critic with the output that `objective` expects."""
     return meet(critic(objective.critic_output, dtype), *sides(dtype))
 
 
 class _Conditional(nn.Module):
-    """The log ratio of two normal densities of a sample's second number, without and with its first one."""
+    """Score the log ratio of two normal densities of a sample's second coordinate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,7 +156,7 @@ class _Conditional(nn.Module):
 
 
 class _Critic(nn.Module):
-    """A body on samples, and a class beside them where there is one; as an energy, minus its error."""
+    """Score samples, with an embedded class if there is one, by a body or its negated error."""
 
     def __init__(self, body: nn.Module, embedding: nn.Embedding | None, energy: bool) -> None:
         super().__init__()

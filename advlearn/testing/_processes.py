@@ -1,4 +1,4 @@
-"""Several processes against one on the joined batch: the same gradients and the same state, case by case."""
+"""Comparison of several processes with one process on the joined batch."""
 
 import math
 import tempfile
@@ -26,7 +26,7 @@ Found = dict[str, Tensor]
 @final
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A game to play in one process and in several.
+    """Describe a game to train in one process and in several.
 
     Args:
         spec: The objective with its regularizers, as a string.
@@ -44,7 +44,7 @@ class Case:
 @final
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far the processes are from one.
+    """Hold the difference between several processes and one.
 
     Args:
         absolute: Largest difference of any gradient or buffer.
@@ -61,7 +61,7 @@ class Difference:
 
 
 def compare(cases: Sequence[Case], world_size: int = 2) -> dict[Case, Difference]:
-    """Play every case in `world_size` processes over gloo and in this one, and say how far they differ.
+    """Train every case in `world_size` processes over gloo and in this one, and compare them.
 
     Compared are, after two critic steps, the critic's gradients and the adversary's whole state,
     and then the gradient that each of two players gets: one behind the fake samples, one behind the
@@ -101,7 +101,7 @@ def _attempt(case: Case, rank: int, world_size: int) -> Found | str:
 
 
 def _play(case: Case, rank: int, world_size: int) -> Found:
-    """One process's part of the game: its rows of the joined batch."""
+    """Train one process on its rows of the joined batch."""
     dtype = cast(torch.dtype, getattr(torch, case.dtype))
     chain = resolve(case.spec)
     rows = slice(rank * SAMPLES // world_size, (rank + 1) * SAMPLES // world_size)
@@ -117,7 +117,7 @@ def _play(case: Case, rank: int, world_size: int) -> Found:
     judge = critic(
         chain.required_objective().critic_output, dtype, classes=CLASSES if case.labelled else 0
     )
-    # Not Adam: it makes a step of full size out of the rounding of a gradient that is zero.
+    # Not Adam, which turns the rounding error of a zero gradient into a full step.
     adversary = Adversary(judge, chain, optimizer=lambda ps: torch.optim.SGD(ps, lr=0.01))
 
     def side(points: Tensor) -> Samples:
@@ -135,7 +135,7 @@ def _play(case: Case, rank: int, world_size: int) -> Found:
         players.zero_grad()
         adversary.player_loss(real, side(players["fake"](z)), **named).backward()
         distributed.average_gradients(players.parameters())
-        # No gradient and a gradient of zeros are one: averaging over processes makes the second of
+        # No gradient equals a gradient of zeros: averaging over processes turns one into
         # the first.
         found |= {
             f"player gradient, {how} {n}": torch.zeros_like(p) if p.grad is None else p.grad.clone()
@@ -171,6 +171,6 @@ def _kind(name: str) -> str:
 
 
 def _largest(x: Tensor) -> float:
-    """Largest absolute value; infinite where one is not finite."""
+    """Return the largest absolute value, or infinity if a value is not finite."""
     largest = float(x.double().abs().max()) if x.numel() else 0.0
     return largest if math.isfinite(largest) else math.inf

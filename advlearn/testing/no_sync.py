@@ -1,4 +1,4 @@
-"""Find what would make a training step wait for the device, on a machine that has none."""
+"""Find operations that wait for the device, on a machine without one."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# What Python does to a tensor without an operator that the dispatcher would see.
+# Python operations on a tensor that use no operator of the dispatcher.
 COPIES_TO_HOST = (Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.__array__)
 WAITS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 
 
 @final
 class NoSync:
-    """A context in which anything that reads a tensor's values on the host raises.
+    """Raise in a block at anything that reads a tensor's values on the host.
 
     ``.item()``, ``float(x)``, ``if x:``, ``.tolist()``, ``.cpu()``, ``.numpy()``, ``nonzero``,
     ``unique`` and indexing by a boolean mask wait for the device on a GPU; inside a training step
@@ -52,7 +52,7 @@ class NoSync:
 
 @final
 class _Operators(TorchDispatchMode):
-    """Refuses operators whose result depends on values that only the device knows."""
+    """Refuse operators whose result depends on values on the device."""
 
     def __torch_dispatch__(
         self,
@@ -68,7 +68,7 @@ class _Operators(TorchDispatchMode):
 
 @final
 class _Functions(TorchFunctionMode):
-    """Refuses methods that copy a tensor to the host."""
+    """Refuse methods that copy a tensor to the host."""
 
     def __torch_function__(
         self,
@@ -83,7 +83,7 @@ class _Functions(TorchFunctionMode):
 
 
 def _indexes_by_numbers(func: torch._ops.OpOverload, args: tuple[Any, ...]) -> bool:
-    """Whether this is indexing, whose shape is unknown only where an index is a mask."""
+    """Return whether this is indexing without a mask, whose shape is known."""
     if func.overloadpacket is not torch.ops.aten.index:
         return False
     indices = cast(Sequence[Tensor | None], args[1])

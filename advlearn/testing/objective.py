@@ -1,4 +1,4 @@
-"""Is an objective what the library takes it for?"""
+"""Checks of the properties that the library expects of an objective."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.objective import Objective
 from advlearn.testing import _both
 from advlearn.testing._at_optimum import at_rest, loss_at_chance, optimum
+from advlearn.testing._directions import both_sides, sign
 from advlearn.testing._material import (
     close,
     critic,
@@ -32,11 +33,8 @@ Check = Callable[[Objective], None]
 Loss = Callable[[CriticBatch], Tensor]
 
 
-SIDES = ("real", "fake")
-
-
-def check_objective(obj: Objective) -> None:
-    """Check everything that the library asks of an objective; a few seconds on one core.
+def check_objective(obj: Objective, *, exempt: Mapping[str, str] | None = None) -> None:
+    """Check every property that the library expects of an objective, in a few seconds.
 
     The checks are `CHECKS` of this module, by name: finite in every precision, derivatives against
     finite differences, high scores mean real, both sides move, the value at the analytic optimum is
@@ -44,10 +42,12 @@ def check_objective(obj: Objective) -> None:
     not changed.
 
     Args:
-        obj: The objective, as its user would build it.
+        obj: The objective.
+        exempt: Name of a check that does not apply, to the reason; added to the class's `EXEMPT`.
 
     Raises:
-        TypeError: If `obj` is no `Objective`.
+        TypeError: If `obj` is not an `Objective`.
+        ValueError: If an exemption names no check or has no reason.
         AssertionError: If a property fails; the line names it.
 
     Example:
@@ -56,21 +56,21 @@ def check_objective(obj: Objective) -> None:
     """
     if not isinstance(cast(object, obj), Objective):
         raise TypeError(f"obj: expected an Objective, got {type(obj).__name__}")
-    for check in CHECKS.values():
+    for check in _both.applicable(obj, CHECKS, exempt):
         check(copy.deepcopy(obj))
 
 
 def finite(obj: Objective) -> None:
-    """Losses are finite scalars and rewards one number a sample, in fp32, fp64 and under bf16 autocast."""
+    """Check for finite scalar losses and one reward per sample, in fp32, fp64, bf16 autocast."""
     for dtype, precision in (
         (torch.float64, "fp64"),
         (torch.float32, "fp32"),
         (torch.float32, "bf16 autocast"),
     ):
         with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
-            met = played(obj, dtype)
-            losses = {name: loss(met).detach() for name, loss in _losses(obj).items()}
-            rewards = obj.reward(met)
+            batch = played(obj, dtype)
+            losses = {name: loss(batch).detach() for name, loss in _losses(obj).items()}
+            rewards = obj.reward(batch)
         for name, loss in losses.items():
             hold(
                 loss.shape == (),
@@ -80,7 +80,7 @@ def finite(obj: Objective) -> None:
             )
             hold(bool(loss.isfinite()), "finite", obj, f"{name} in {precision} is {number(loss)}")
             hold(loss.dtype == dtype, "finite", obj, f"{name} in {precision} is {loss.dtype}")
-        n = len(met.fake_scores)
+        n = len(batch.fake_scores)
         hold(
             rewards.shape == (n,),
             "finite",
@@ -91,42 +91,46 @@ def finite(obj: Objective) -> None:
 
 
 def full_precision(obj: Objective) -> None:
-    """Scores in full precision give the same losses inside autocast as outside."""
-    met = of_scores(*scores(obj.critic_output, torch.float32, width=16))
+    """Check that scores in full precision give the same losses inside and outside autocast."""
+    batch = of_scores(*scores(obj.critic_output, torch.float32, width=16))
     for name, loss in _losses(obj).items():
-        outside = loss(met)
+        outside = loss(batch)
         with torch.autocast("cpu", torch.bfloat16):
-            inside = loss(met)
+            inside = loss(batch)
         what = f"{name} is {number(outside):.6g}, inside bf16 autocast {number(inside):.6g}"
         hold(close(inside, outside, 1e-5), "full_precision", obj, what)
 
 
 def order(obj: Objective) -> None:
-    """The order of each side does not count where it is `exchangeable`, else that of pairs in each half."""
-    met = of_scores(*scores(obj.critic_output))
-    n = len(met.fake_scores)
-    flipped = torch.cat([torch.arange(n // 2).flip(0), torch.arange(n // 2, n).flip(0)])
+    """Check that the order of the samples of each side does not change the losses."""
+    n = len(of_scores(*scores(obj.critic_output)).fake_scores)
     shuffled = (torch.tensor([4, 2, 0, 5, 1, 3]), torch.arange(n))
-    free = getattr(obj, "exchangeable", True)
-    for rows in (shuffled, shuffled[::-1]) if free else ((flipped, flipped),):
-        moved = CriticBatch(
-            met.critic, *_rows((met.real, met.fake), rows), *_rows(met.scores, rows)
-        )
+    _reordered(obj, "order", shuffled, (shuffled[1], shuffled[0]))
+
+
+def pair_order(obj: Objective) -> None:
+    """Check that the order of the pairs of a real and a fake sample in each half does not count."""
+    n = len(of_scores(*scores(obj.critic_output)).fake_scores)
+    flipped = torch.cat([torch.arange(n // 2).flip(0), torch.arange(n // 2, n).flip(0)])
+    _reordered(obj, "pair_order", (flipped, flipped))
+
+
+def _reordered(obj: Objective, check: str, *orders: tuple[Tensor, Tensor]) -> None:
+    batch = of_scores(*scores(obj.critic_output))
+    for rows in orders:
+        samples = _rows((batch.real, batch.fake), rows)
+        reordered = CriticBatch(batch.critic, *samples, *_rows(batch.scores, rows))
         for name, loss in _losses(obj).items():
-            hold(
-                close(loss(moved), loss(met), 1e-10),
-                "order",
-                obj,
-                f"{name} changes with the order of the samples",
-            )
+            same = close(loss(reordered), loss(batch), 1e-10)
+            hold(same, check, obj, f"{name} changes with the order of the samples")
 
 
 def weights(obj: Objective) -> None:
-    """Equal weights change nothing, or are refused in one line that names them."""
-    met = of_scores(*scores(obj.critic_output))
-    n = len(met.fake_scores)
+    """Check that equal weights change nothing, or are refused by an error that names them."""
+    batch = of_scores(*scores(obj.critic_output))
+    n = len(batch.fake_scores)
     weighted = replace(
-        met,
+        batch,
         real_weights=torch.full((n,), 2.0).double(),
         fake_weights=torch.full((n,), 3.0).double(),
     )
@@ -142,7 +146,7 @@ def weights(obj: Objective) -> None:
             )
         else:
             hold(
-                close(value, loss(met), 1e-10),
+                close(value, loss(batch), 1e-10),
                 "weights",
                 obj,
                 f"{name} changes where all samples get one weight",
@@ -150,15 +154,16 @@ def weights(obj: Objective) -> None:
 
 
 def unequal_weights(obj: Objective) -> None:
-    """A sample of weight two counts as that sample given twice, unless weights are refused.
+    """Check that a sample of weight two counts as that sample given twice.
 
-    Where samples are paired by their place, a weight must at least change the losses.
+    Objectives that refuse weights pass. Where samples are paired by their place, a weight must at
+    least change the losses.
     """
     once = of_scores(*scores(obj.critic_output))
     n = len(once.fake_scores)
     first = torch.zeros(1, dtype=torch.int64)
     two = torch.ones(n, dtype=torch.float64).index_fill_(0, first, 2.0)
-    paired = not getattr(obj, "exchangeable", True)
+    paired = "order" in obj.EXEMPT
     for name, loss in _losses(obj).items():
         changed = False
         for side in ("real", "fake"):
@@ -170,9 +175,9 @@ def unequal_weights(obj: Objective) -> None:
             if paired:
                 continue
             places = torch.arange(n)
-            rows = tuple(torch.cat([places, first]) if s == side else places for s in SIDES)
-            twice = _rows((once.real, once.fake), rows), _rows(once.scores, rows)
-            repeated = loss(CriticBatch(once.critic, *twice[0], *twice[1]))
+            rows = [torch.cat([places, first]) if s == side else places for s in ("real", "fake")]
+            samples = _rows((once.real, once.fake), rows)
+            repeated = loss(CriticBatch(once.critic, *samples, *_rows(once.scores, rows)))
             what = (
                 f"{name} is {number(value):.6g} with weight 2 of a {side} sample, "
                 f"{number(repeated):.6g} with that sample twice"
@@ -182,23 +187,27 @@ def unequal_weights(obj: Objective) -> None:
 
 
 def parts(obj: Objective) -> None:
-    """Where it is `decomposable`, the losses of a batch are the means of the losses of its halves."""
+    """Check that decomposable losses are the means of the losses of two halves of a batch."""
     if not obj.decomposable:
         return
-    met = of_scores(*scores(obj.critic_output))
-    half = torch.arange(len(met.fake_scores) // 2)
+    batch = of_scores(*scores(obj.critic_output))
+    half = torch.arange(len(batch.fake_scores) // 2)
     for name, loss in _losses(obj).items():
         rows = ((half, half), (half + len(half), half + len(half)))
         values = [
-            loss(CriticBatch(met.critic, *_rows((met.real, met.fake), r), *_rows(met.scores, r)))
+            loss(
+                CriticBatch(
+                    batch.critic, *_rows((batch.real, batch.fake), r), *_rows(batch.scores, r)
+                )
+            )
             for r in rows
         ]
         what = f"{name} is not the mean over two halves of a batch, yet decomposable is True"
-        hold(close(torch.stack(values).mean(), loss(met), 1e-10), "parts", obj, what)
+        hold(close(torch.stack(values).mean(), loss(batch), 1e-10), "parts", obj, what)
 
 
 def gradients(obj: Objective) -> None:
-    """Derivatives of both losses by the scores agree with finite differences."""
+    """Check derivatives of both losses by the scores against finite differences."""
     real, fake = (s.requires_grad_() for s in scores(obj.critic_output))
     for name, loss in _losses(obj).items():
 
@@ -211,76 +220,11 @@ def gradients(obj: Objective) -> None:
             hold(False, "gradients", obj, f"{name}: {' '.join(str(error).split())}")
 
 
-def sign(obj: Objective) -> None:
-    """The player's step makes fake samples score more like real ones; their reward grows on the way."""
-    real, fake = scores(obj.critic_output)
-    fake = fake.requires_grad_()
-    loss = obj.player_loss(of_scores(real, fake))
-    (gradient,) = torch.autograd.grad(loss, fake)
-    if fake.ndim == 1:
-        hold(
-            bool((gradient < 0).all()),
-            "sign",
-            obj,
-            "the player's step does not raise every fake score",
-        )
-        rising = fake.detach().sort().values
-        rewards = obj.reward(of_scores(real, rising))
-        hold(
-            bool((rewards.diff() > 0).all()), "sign", obj, "the reward does not grow with the score"
-        )
-        return
-    towards = (real.mean(0) - fake.detach().mean(0)).flatten()
-    along = gradient.sum(0).flatten() @ towards
-    hold(
-        number(along) < 0,
-        "sign",
-        obj,
-        "the player's step does not move fake scores towards real ones",
-    )
-    among = torch.cat([real + 0.01, fake.detach()])
-    rewards = obj.reward(of_scores(real, among)).unflatten(0, (2, -1)).mean(1)
-    hold(
-        number(rewards[0]) > number(rewards[1]),
-        "sign",
-        obj,
-        "samples among the real ones earn less than those apart",
-    )
-
-
-def both_sides(obj: Objective) -> None:
-    """Where it is `moves_both_sides`, the player moves the two sides in opposite directions."""
-    if not obj.moves_both_sides:
-        return
-    real, fake = (s.requires_grad_() for s in scores(obj.critic_output))
-    of_real, of_fake = torch.autograd.grad(
-        obj.player_loss(of_scores(real, fake)), (real, fake), allow_unused=True
-    )
-    hold(
-        of_real is not None,
-        "both_sides",
-        obj,
-        "the player's loss does not move the real side, yet moves_both_sides is True",
-    )
-    assert of_real is not None and of_fake is not None
-    if real.ndim == 1:
-        one_way, other_way = of_real.sum(), of_fake.sum()
-    else:
-        apart = (real - fake).mean(0).detach()
-        one_way, other_way = (of_real.sum(0) * apart).sum(), (of_fake.sum(0) * apart).sum()
-    hold(
-        number(one_way) > 0 > number(other_way),
-        "both_sides",
-        obj,
-        "the player's loss does not bring the sides together",
-    )
-
-
 def state(obj: Objective) -> None:
-    """State dict and deep copy carry everything: the same losses afterwards, and nothing shared."""
+    """Check that state dict and deep copy give the same losses and share no memory."""
     first, second = of_scores(*scores(obj.critic_output)), played(obj)
-    for met in (second, first):
-        obj.critic_loss(met)
+    for batch in (second, first):
+        obj.critic_loss(batch)
         with torch.no_grad():
             obj.update_state()
     cls = cast(Callable[[], Objective], type(obj))
@@ -295,14 +239,14 @@ def state(obj: Objective) -> None:
 
 
 def steps(obj: Objective) -> None:
-    """A small step of the critic lowers its loss, a small step on fake samples the player's."""
-    judge, (real, fake) = critic(obj.critic_output), sides()
+    """Check that a small step of the critic, and one of the fake samples, lowers its loss."""
+    scorer, (real, fake) = critic(obj.critic_output), sides()
     if obj.trains_critic:
-        before, still = meet(judge, real, fake), copy.deepcopy(obj)
+        before, still = meet(scorer, real, fake), copy.deepcopy(obj)
         loss = still.critic_loss(before)
-        adversary = Adversary(judge, obj, optimizer=lambda ps: torch.optim.SGD(ps, lr=1e-3))
+        adversary = Adversary(scorer, obj, optimizer=lambda ps: torch.optim.SGD(ps, lr=1e-3))
         adversary.update(real, fake)
-        after = still.critic_loss(meet(judge, real, fake))
+        after = still.critic_loss(meet(scorer, real, fake))
         hold(
             number(after) < number(loss),
             "steps",
@@ -310,10 +254,10 @@ def steps(obj: Objective) -> None:
             f"a critic step raises its loss by {number(after - loss):.3g}",
         )
     moving = fake.clone().requires_grad_()
-    loss = obj.player_loss(meet(judge, real, moving))
+    loss = obj.player_loss(meet(scorer, real, moving))
     (gradient,) = torch.autograd.grad(loss, moving)
     hold(bool(gradient.any()), "steps", obj, "no gradient reaches the fake samples")
-    after = obj.player_loss(meet(judge, real, fake - 1e-3 * gradient))
+    after = obj.player_loss(meet(scorer, real, fake - 1e-3 * gradient))
     hold(
         number(after) < number(loss),
         "steps",
@@ -323,7 +267,7 @@ def steps(obj: Objective) -> None:
 
 
 def host_sync(obj: Objective) -> None:
-    """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
+    """Check that no update and no loss of an adversary waits for the device."""
     _both.host_sync(obj, Adversary(critic(obj.critic_output, torch.float32), obj))
 
 
@@ -332,7 +276,7 @@ def _losses(obj: Objective) -> dict[str, Loss]:
 
 
 def _rows(pair: tuple[object, object], rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The chosen rows of each side."""
+    """Return the chosen rows of each side."""
     return cast(Tensor, pair[0])[rows[0]], cast(Tensor, pair[1])[rows[1]]
 
 
@@ -345,6 +289,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             finite,
             full_precision,
             order,
+            pair_order,
             weights,
             unequal_weights,
             parts,

@@ -1,4 +1,4 @@
-"""Is a regularizer what the library takes it for?"""
+"""Checks of the properties that the library expects of a regularizer."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -20,6 +20,7 @@ from advlearn.testing._material import (
     N,
     close,
     critic,
+    fixed_seed,
     hold,
     labelled,
     linear,
@@ -28,14 +29,15 @@ from advlearn.testing._material import (
     seeded,
     sides,
 )
+from advlearn.testing._weights import weights
 
 Check = Callable[[Regularizer], None]
 Term = Callable[[CriticBatch], Tensor | None]
 METHODS = ("wrap", "filter_fakes", "penalty", "player_penalty", "after_step")
 
 
-def check_regularizer(obj: Regularizer) -> None:
-    """Check everything that the library asks of a regularizer; a few seconds on one core.
+def check_regularizer(obj: Regularizer, *, exempt: Mapping[str, str] | None = None) -> None:
+    """Check every property that the library expects of a regularizer, in a few seconds.
 
     The checks are `CHECKS` of this module, by name: finite in every precision, first and second
     derivatives against finite differences, fakes held fixed in the critic's penalty, labels
@@ -43,10 +45,12 @@ def check_regularizer(obj: Regularizer) -> None:
     changed; it must not have wrapped a critic yet.
 
     Args:
-        obj: The regularizer, as its user would build it.
+        obj: The regularizer.
+        exempt: Name of a check that does not apply, to the reason; added to the class's `EXEMPT`.
 
     Raises:
-        TypeError: If `obj` is no `Regularizer`.
+        TypeError: If `obj` is not a `Regularizer`.
+        ValueError: If an exemption names no check or has no reason.
         AssertionError: If a property fails; the line names it.
 
     Example:
@@ -55,23 +59,23 @@ def check_regularizer(obj: Regularizer) -> None:
     """
     if not isinstance(cast(object, obj), Regularizer):
         raise TypeError(f"obj: expected a Regularizer, got {type(obj).__name__}")
-    for check in CHECKS.values():
+    for check in _both.applicable(obj, CHECKS, exempt):
         check(copy.deepcopy(obj))
 
 
 def acts(obj: Regularizer) -> None:
-    """It gives at least one of the five methods."""
+    """Check that it implements at least one of the five methods."""
     given = [name for name in METHODS if getattr(type(obj), name) is not getattr(Regularizer, name)]
     hold(
         bool(given),
         "acts",
         obj,
-        f"it has none of {', '.join(METHODS)} of its own, so it does nothing",
+        f"expected at least one method of {', '.join(METHODS)}, got none",
     )
 
 
 def wraps(obj: Regularizer) -> None:
-    """`wrap` returns a module that scores as many samples, with something left to train."""
+    """Check that `wrap` returns a trainable module with one score per sample."""
     before, (real, _) = critic(), sides()
     shape = before(real).shape
     after = obj.wrap(before)
@@ -81,24 +85,24 @@ def wraps(obj: Regularizer) -> None:
         obj,
         f"wrap returned {type(after).__name__}, no module",
     )
-    found = after(real).shape
+    wrapped_shape = after(real).shape
     hold(
-        found == shape,
+        wrapped_shape == shape,
         "wraps",
         obj,
-        f"scores of {N} samples had shape {tuple(shape)}, wrapped {tuple(found)}",
+        f"scores of {N} samples had shape {tuple(shape)}, wrapped {tuple(wrapped_shape)}",
     )
     trainable = any(p.requires_grad for p in after.parameters())
     hold(trainable, "wraps", obj, "the wrapped critic has nothing left to train")
 
 
 def shows(obj: Regularizer) -> None:
-    """`filter_fakes` returns as many fake samples of the same kind, finite, without graph, from the first step on."""
+    """Check that `filter_fakes` keeps number, shape and dtype, finite and without graph."""
     _, fake = labelled()
     given, weights = cast(tuple[Tensor, ...], fake), torch.ones(N)
     for _ in range(3):
-        found, weighed = obj.filter_fakes(fake, weights)
-        parts = cast(tuple[Tensor, ...], found)
+        shown, shown_weights = obj.filter_fakes(fake, weights)
+        parts = cast(tuple[Tensor, ...], shown)
         alike = [(p.shape, p.dtype, p.requires_grad) for p in parts] == [
             (p.shape, p.dtype, False) for p in given
         ]
@@ -109,7 +113,7 @@ def shows(obj: Regularizer) -> None:
             "the samples it shows are of another shape or dtype, or carry a graph",
         )
         hold(
-            weighed is not None and weighed.shape == (N,),
+            shown_weights is not None and shown_weights.shape == (N,),
             "shows",
             obj,
             "a weight for each sample is missing",
@@ -123,7 +127,7 @@ def shows(obj: Regularizer) -> None:
 
 
 def finite(obj: Regularizer) -> None:
-    """Penalties are None or finite scalars, on a linear and a curved critic, in fp32, fp64, bf16 autocast."""
+    """Check that penalties are None or finite scalars in fp32, fp64 and bf16 autocast."""
     for make in (linear, critic):
         for dtype, precision in (
             (torch.float64, "fp64"),
@@ -133,9 +137,9 @@ def finite(obj: Regularizer) -> None:
             own = copy.deepcopy(obj)
             wrapped = own.wrap(make(dtype=dtype))
             real, fake = sides(dtype)
-            with _seeded(), torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
-                met = meet(wrapped, real, fake.requires_grad_())
-                values = {name: term(met) for name, term in _terms(own).items()}
+            with fixed_seed(), torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
+                batch = meet(wrapped, real, fake.requires_grad_())
+                values = {name: term(batch) for name, term in _terms(own).items()}
             for name, value in values.items():
                 if value is None:
                     continue
@@ -155,10 +159,10 @@ def finite(obj: Regularizer) -> None:
 
 
 def gradients(obj: Regularizer) -> None:
-    """First and second derivatives, by critic parameters or fake samples, agree with finite differences."""
+    """Check first and second derivatives against finite differences."""
     wrapped, (real, fake) = obj.wrap(critic()), sides()
-    with torch.no_grad(), _seeded():
-        for p in wrapped.parameters():  # away from where it began, which may be a minimum
+    with torch.no_grad(), fixed_seed():
+        for p in wrapped.parameters():  # away from the initial values, which may be a minimum
             p += 0.1 * torch.randn_like(p)
     fake.requires_grad_()
     for name, term in _terms(obj).items():
@@ -180,7 +184,7 @@ def gradients(obj: Regularizer) -> None:
 
 
 def detached(obj: Regularizer) -> None:
-    """The critic's penalty holds fake samples fixed, whoever made them."""
+    """Check that the critic's penalty has no gradient to the fake samples."""
     wrapped, (real, fake) = obj.wrap(critic()), sides()
     scored = meet(wrapped, real, fake)
     live = fake.clone().requires_grad_()
@@ -192,7 +196,7 @@ def detached(obj: Regularizer) -> None:
 
 
 def labels(obj: Regularizer) -> None:
-    """Samples that are pairs of a vector and an integer class are accepted in every method."""
+    """Check that every method accepts pairs of a vector and an integer class."""
     real, fake = labelled(torch.float32)
     head = _head(obj, critic(dtype=torch.float32, classes=CLASSES))
     try:
@@ -206,7 +210,7 @@ def labels(obj: Regularizer) -> None:
 
 
 def state(obj: Regularizer) -> None:
-    """A head saved after a step goes on as if it had not been: by its state dict, and as a deep copy."""
+    """Check that an adversary resumes exactly, from its state dict and as a deep copy."""
     real, fake = sides(torch.float32)
     first = _head(copy.deepcopy(obj), critic(dtype=torch.float32))
     for _ in range(2):
@@ -222,7 +226,7 @@ def state(obj: Regularizer) -> None:
     }
     totals: dict[str, Tensor] = {}
     for how, head in heads.items():
-        with _seeded():
+        with fixed_seed():
             head.update(real, fake)
             totals[how] = head.update(real, fake)
     for how, total in totals.items():
@@ -236,16 +240,16 @@ def state(obj: Regularizer) -> None:
 
 
 def steps(obj: Regularizer) -> None:
-    """A small step down the gradient lowers the critic's loss and penalty, and the player's with its own."""
+    """Check that a small gradient step lowers the loss with its penalty, on either side."""
     wrapped, (real, fake) = obj.wrap(critic()), sides()
     objective = Hinge()
     fake.requires_grad_()
 
     def total(loss: Term, term: Term, x: Tensor) -> Tensor:
-        with _seeded():
-            met = meet(wrapped, real, x)
-            penalty = term(met)
-        return cast(Tensor, loss(met)) + (0 if penalty is None else penalty)
+        with fixed_seed():
+            batch = meet(wrapped, real, x)
+            penalty = term(batch)
+        return cast(Tensor, loss(batch)) + (0 if penalty is None else penalty)
 
     parameters = [p for p in wrapped.parameters() if p.requires_grad]
     before = total(objective.critic_loss, obj.penalty, fake.detach())
@@ -272,7 +276,7 @@ def steps(obj: Regularizer) -> None:
 
 
 def host_sync(obj: Regularizer) -> None:
-    """Nothing in an adversary's update and loss waits for the device, unless `host_sync` says why."""
+    """Check that no update and no loss of an adversary waits for the device."""
     _both.host_sync(obj, _head(obj, critic(dtype=torch.float32)))
 
 
@@ -283,28 +287,17 @@ def _terms(obj: Regularizer) -> dict[str, Term]:
 def _evaluate(
     term: Term, wrapped: nn.Module, real: Samples, fake: Samples, of_critic: bool
 ) -> Tensor | None:
-    with _seeded():
+    with fixed_seed():
         return term(meet(wrapped, real, detach(fake) if of_critic else fake))
 
 
 def _total(module: nn.Module) -> Tensor:
-    """The sum of all parameters: a penalty need not depend on each of them."""
+    """Sum all parameters: a penalty need not depend on each of them."""
     return torch.stack([p.sum() for p in module.parameters()]).sum()
 
 
-def _head(obj: Regularizer, judge: nn.Module) -> Adversary:
-    return Adversary(judge, Chain(Hinge(), (obj,)))
-
-
-class _seeded:
-    """The global generator at one place, and put back afterwards."""
-
-    def __enter__(self) -> None:
-        self.before = torch.get_rng_state()
-        torch.manual_seed(5)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_rng_state(self.before)
+def _head(obj: Regularizer, scorer: nn.Module) -> Adversary:
+    return Adversary(scorer, Chain(Hinge(), (obj,)))
 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
@@ -319,6 +312,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             finite,
             gradients,
             detached,
+            weights,
             labels,
             state,
             steps,

@@ -89,7 +89,9 @@ def test_a_tap_reads_a_layer_and_goes_without_a_trace() -> None:
         assert torch.equal(outer.output, before)
         assert inner.output.requires_grad
     assert not any(m._forward_hooks for m in net.modules())
-    with pytest.raises(RuntimeError, match=r"capture: nothing has passed '2\.0' yet"):
+    with pytest.raises(
+        RuntimeError, match=r"capture: expected a forward pass through '2\.0', got none"
+    ):
         _ = inner.output
 
 
@@ -119,7 +121,7 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
 def test_a_layer_that_puts_out_no_tensor_is_named() -> None:
     net = nn.Sequential(nn.LSTM(3, 2))
     attach(net, "0")
-    with pytest.raises(TypeError, match=r"^layer: expected '0' to put out a tensor, got tuple"):
+    with pytest.raises(TypeError, match=r"^layer: expected '0' to return a tensor, got tuple"):
         net(torch.zeros(1, 2, 3))
 
 

@@ -163,7 +163,7 @@ def test_looking_changes_nothing(objective: str) -> None:
 
 
 def test_there_is_no_verdict_before_the_first_batch() -> None:
-    with pytest.raises(RuntimeError, match=r"^health: call update or loss first"):
+    with pytest.raises(RuntimeError, match=r"^health: expected a batch, got none"):
         Adversary(linear(1.0)).health()
 
 

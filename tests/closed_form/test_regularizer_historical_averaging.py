@@ -78,7 +78,7 @@ def test_under_spectral_norm_and_other_wrappers_the_learned_weights_count() -> N
 
 def test_misuse_is_refused() -> None:
     averaging, x = HistoricalAveraging(), samples(2, 2)
-    with pytest.raises(ValueError, match="critic: expected the 0 parameters that wrap saw"):
+    with pytest.raises(ValueError, match="critic: expected the 0 parameters given to wrap"):
         averaging.penalty(meet(smooth(), x, x))
     critic = averaging.wrap(smooth())
     for later in (Bottleneck(), SpectralNorm()):

@@ -171,6 +171,7 @@ BROKEN_OBJECTIVES: dict[str, list[Callable[[], Any]]] = {
     "finite": [Overflowing],
     "full_precision": [Coarse],
     "order": [Ordered],
+    "pair_order": [Ordered],
     "weights": [Weightless],
     "unequal_weights": [Unweighted],
     "parts": [Indivisible],
@@ -191,6 +192,20 @@ def test_each_check_of_an_objective_can_fail(check: str) -> None:
     for make in BROKEN_OBJECTIVES[check]:
         with pytest.raises(AssertionError, match=f"^{check}: "):
             objective_checks.CHECKS[check](make())
+
+
+def test_an_exemption_leaves_a_check_out() -> None:
+    with pytest.raises(AssertionError, match=r"^at_rest: "):
+        check_objective(Restless())
+    check_objective(Restless(), exempt={"at_rest": "the gradients of the two sides differ"})
+
+
+@pytest.mark.parametrize("exempt", [{"at-rest": "a reason"}, {"at_rest": ""}])
+def test_an_exemption_names_a_check_and_a_reason(exempt: dict[str, str]) -> None:
+    with pytest.raises(
+        ValueError, match=r"^exempt: expected the name of a check and a reason, got"
+    ):
+        check_objective(Good(), exempt=exempt)
 
 
 def test_a_good_objective_passes_and_stays_as_it_was() -> None:
@@ -252,6 +267,13 @@ class Leaking(Regularizer):
         return batch.critic(batch.fake).square().mean()
 
 
+class Unweighing(Regularizer):
+    """A mean of scores that ignores the weights of the samples."""
+
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        return batch.scores[0].square().mean()
+
+
 class LabelBlind(Regularizer):
     """Takes samples for one tensor."""
 
@@ -297,6 +319,7 @@ BROKEN_REGULARIZERS: dict[str, Callable[[], Regularizer]] = {
     "finite": Norm,
     "gradients": OnceDifferentiable,
     "detached": Leaking,
+    "weights": Unweighing,
     "labels": LabelBlind,
     "state": Counting,
     "steps": Climbing,

@@ -31,7 +31,7 @@ def test_compiled_gradients_are_the_eager_ones(chain: Chain, loss: str) -> None:
         score = adversary._score_critic if loss == "critic" else adversary._score_player
         if compiled:
             # What runs on the host cannot be part of a graph.
-            whole = not getattr(objective, "host_sync", False)
+            whole = "host_sync" not in objective.EXEMPT
             score = torch.compile(score, backend="aot_eager", fullgraph=whole)
         real, fake = (side.requires_grad_(loss == "player") for side in sides(torch.float32))
         total = torch.stack(list(score(real, fake, None, None).values())).sum()

@@ -14,26 +14,22 @@ from advlearn.testing._found import objectives
 from advlearn.testing.objective import CHECKS
 
 OBJECTIVES = objectives()
-# The tag that takes a property away, and the value with which it does.
-EXCUSES = {
-    "parts": {"decomposable": False},
-    "sign": {"sees_shift": False},
-    "both_sides": {"moves_both_sides": False, "sees_shift": False},
-    "host_sync": {"host_sync": True},
-}
+# The tag without which a check has nothing to test.
+TAGS = {"parts": "decomposable", "both_sides": "moves_both_sides"}
+EXEMPTIONS = [(objective, check) for objective in OBJECTIVES for check in objective.EXEMPT]
 
 
-def excuse(objective: Objective, check: str) -> str | None:
-    lost = [
-        tag for tag, value in EXCUSES.get(check, {}).items() if getattr(objective, tag) is value
-    ]
-    return f"{lost[0]}: {type(objective).reasons[lost[0]]}" if lost else None
+def exemption(objective: Objective, check: str) -> str | None:
+    tag = TAGS.get(check)
+    if tag is not None and not getattr(objective, tag):
+        return f"{tag}: {objective.reasons[tag]}"
+    return objective.EXEMPT.get(check)
 
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
 def test_property(objective: Objective, check: str) -> None:
-    reason = excuse(objective, check)
+    reason = exemption(objective, check)
     if reason is not None:
         pytest.skip(reason)
     CHECKS[check](copy.deepcopy(objective))
@@ -44,21 +40,19 @@ def test_the_printed_form_is_a_spec(objective: Objective) -> None:
     assert repr(resolve(repr(objective)).objective) == repr(objective)
 
 
-@pytest.mark.parametrize("tag", ["decomposable", "exchangeable", "sees_shift", "host_sync"])
-@pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-def test_no_tag_takes_away_what_holds(
-    objective: Objective, tag: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("objective", [o for o in OBJECTIVES if not o.decomposable], ids=repr)
+def test_an_objective_that_is_not_decomposable_fails_the_check_of_parts(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = tag == "host_sync"
-    if getattr(objective, tag, not lost) is not lost:
-        return
-    check = {
-        "decomposable": "parts",
-        "exchangeable": "order",
-        "sees_shift": "sign",
-        "host_sync": "host_sync",
-    }[tag]
-    monkeypatch.setattr(type(objective), tag, not lost, raising=False)
+    monkeypatch.setattr(type(objective), "decomposable", True)
+    with pytest.raises(AssertionError, match="parts"):
+        CHECKS["parts"](copy.deepcopy(objective))
+
+
+@pytest.mark.parametrize(("objective", "check"), EXEMPTIONS, ids=repr)
+def test_an_objective_fails_each_check_that_it_is_exempt_from(
+    objective: Objective, check: str
+) -> None:
     with pytest.raises(AssertionError, match=check):
         CHECKS[check](copy.deepcopy(objective))
 

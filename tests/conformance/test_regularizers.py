@@ -15,9 +15,20 @@ REGULARIZERS = regularizers()
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
 def test_property(regularizer: Regularizer, check: str) -> None:
-    if check == "host_sync" and getattr(regularizer, "host_sync", False):
-        pytest.skip(f"host_sync is True: {type(regularizer).reasons['host_sync']}")
+    if check in regularizer.EXEMPT:
+        pytest.skip(regularizer.EXEMPT[check])
     CHECKS[check](copy.deepcopy(regularizer))
+
+
+EXEMPTIONS = [(regularizer, check) for regularizer in REGULARIZERS for check in regularizer.EXEMPT]
+
+
+@pytest.mark.parametrize(("regularizer", "check"), EXEMPTIONS, ids=repr)
+def test_a_regularizer_fails_each_check_that_it_is_exempt_from(
+    regularizer: Regularizer, check: str
+) -> None:
+    with pytest.raises(AssertionError, match=check):
+        CHECKS[check](copy.deepcopy(regularizer))
 
 
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)

@@ -1,0 +1,155 @@
+"""A new objective, regularizer or architecture is one new file: no list is edited, tests included."""
+
+import os
+import shutil
+import subprocess
+import sys
+from inspect import getfile
+from pathlib import Path
+
+import pytest
+
+import advlearn
+from advlearn.nets import architectures
+
+PACKAGE = Path(advlearn.__file__).parent
+TESTS = Path(__file__).parent
+
+OBJECTIVE = '''
+"""The exponential loss of scores."""
+
+from typing import final
+
+from torch import Tensor
+
+from advlearn.core.described import Reference
+from advlearn.core.objective import Pointwise
+
+REFERENCE = Reference("A Title", "Author 2020", "eq. 1", "https://example.org")
+
+
+@final
+class Exponential(Pointwise):
+    """Compute the exponential loss of a critic's scores."""
+
+    @property
+    def loss_at_chance(self) -> float:
+        return 2.0
+
+    def real_loss(self, scores: Tensor) -> Tensor:
+        return (-scores).exp()
+
+    def fake_loss(self, scores: Tensor) -> Tensor:
+        return scores.exp()
+
+    def generator_loss(self, scores: Tensor) -> Tensor:
+        return (-scores).exp()
+
+
+ALIASES = {"exp-gan": Exponential}
+'''
+
+REGULARIZER = '''
+"""A penalty on the size of scores."""
+
+from typing import final
+
+from torch import Tensor
+
+from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.described import Reference
+from advlearn.core.regularizer import Regularizer
+
+REFERENCE = Reference("A Title", "Author 2020", "eq. 1", "https://example.org")
+
+
+@final
+class DriftPenalty(Regularizer):
+    """Penalise the squared scores of real samples.
+
+    Args:
+        weight: Weight of the penalty.
+    """
+
+    def __init__(self, weight: float = 0.001) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def penalty(self, batch: CriticBatch) -> Tensor:
+        return self.weight * batch.mean_real(batch.scores[0].square())
+'''
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package and of its tests, in a folder of its own."""
+    skip = shutil.ignore_patterns("__pycache__", "device")
+    shutil.copytree(PACKAGE, tmp_path / "advlearn", ignore=skip)
+    shutil.copytree(TESTS, tmp_path / "tests", ignore=skip)
+    root = TESTS.parent
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path / name)
+    return tmp_path
+
+
+def run(copy: Path, *command: str) -> str:
+    """Run Python in the copy and return what it prints; fail with its output."""
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_tests(copy: Path, file: str, name: str) -> None:
+    """Run the tests of a file that concern one name, of which there is at least one."""
+    report = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", file, "-k", name)
+    assert " passed" in report, report
+
+
+def test_an_objective_is_one_file(copy: Path) -> None:
+    (copy / "advlearn" / "objectives" / "exponential.py").write_text(OBJECTIVE)
+    printed = run(
+        copy,
+        "-c",
+        "import advlearn; print(advlearn.__file__); "
+        "print(advlearn.resolve('exp-gan + r1')); print(advlearn.describe('exponential'))",
+    )
+    assert str(copy) in printed
+    assert "Exponential() + R1(weight=1.0)" in printed
+    assert "Compute the exponential loss" in printed and "Author 2020" in printed
+    run_tests(copy, "tests/conformance/test_objectives.py", "Exponential")
+
+
+def test_a_regularizer_is_one_file(copy: Path) -> None:
+    (copy / "advlearn" / "regularizers" / "drift.py").write_text(REGULARIZER)
+    printed = run(
+        copy,
+        "-c",
+        "import advlearn; print(advlearn.resolve('wgan-gp + drift_penalty(weight=0.1)')); "
+        "print(advlearn.describe('drift-penalty'))",
+    )
+    assert "DriftPenalty(weight=0.1)" in printed and "Penalise the squared scores" in printed
+    run_tests(copy, "tests/conformance/test_regularizers.py", "DriftPenalty")
+
+
+def test_an_architecture_is_one_file(copy: Path) -> None:
+    original = Path(getfile(architectures()["dcgan"].generator))
+    target = copy / original.relative_to(PACKAGE.parent).with_name("tinygan.py")
+    target.write_text(original.read_text().replace("DCGAN", "TinyGAN"))
+    printed = run(
+        copy,
+        "-c",
+        "import advlearn; "
+        "task = 'generate(architecture=\"tinygan\", base_channels=4)'; "
+        "run = advlearn.fit(task, steps=1, batch_size=4, device='cpu', callbacks=()); "
+        "print(tuple(run.sample(2).shape))",
+    )
+    assert "(2, 1, 8, 8)" in printed
+    run_tests(copy, "tests/nets/test_architectures.py", "tinygan and sides or tinygan and shapes")
