@@ -9,8 +9,11 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.grammar import Spec, Term, parse, resolve
+from advlearn.core.protocols import BeforeAfter, Embeds, LoadsData, Samples
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
+from advlearn.critics.build import Critics, critic_configs
+from advlearn.critics.build import build as build_critics
 from advlearn.data import ArrayDataset, StreamedDataset, batches
 from advlearn.data import load as load_data
 from advlearn.plots.before_after_plot import BeforeAfterPlot
@@ -44,6 +47,7 @@ def fit(
     compile: bool = False,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] | None = None,
+    critic: Critics | None = None,
 ) -> Run:
     """Train a task's player against its critics.
 
@@ -64,6 +68,8 @@ def fit(
             goes on where a run was stopped or killed. None writes nothing.
         callbacks: Added to those that `out` brings; None also shows progress. Players and critics
             that grow get `ProgressiveGrowing` unless it is among them.
+        critic: Your critic: a module, a function from `advlearn.critics.Inputs` to a module, or a
+            mapping from the name of a critic to either; None proposes networks.
 
     Returns:
         The trained run.
@@ -92,7 +98,7 @@ def fit(
                 f"objective: {registry.snake(type(game).__name__)} cannot use {chain.objective!r}: {refused}"
             )
         chain = game.adapt_objective(chain)
-        critics = {name: critic.to(target) for name, critic in game.critics(chain).items()}
+        critics = {n: c.to(target) for n, c in build_critics(game, chain, critic).items()}
         adversaries = {n: Adversary(c, chain, lr=lr, compile=compile) for n, c in critics.items()}
         size = (
             batch_size
@@ -110,6 +116,8 @@ def fit(
         config = _config(
             game, chain, batch_size=size, lr=lr, seed=seed, data=source.name, count=len(source)
         )
+        if critic is not None:
+            config["critics"] = critic_configs(critics)
         average = EMA(cast(float, chain.defaults.over(FALLBACK).ema))
         folder = None if out is None else Path(out)
         theirs: Sequence[Callback] = (Progress(),) if callbacks is None else callbacks
@@ -125,7 +133,7 @@ def fit(
 def _open(task: str | Task, data: Any) -> Any:
     """The data as the task takes it: by its own door where it has one."""
     cls = _named(task)[0] if isinstance(task, str) else type(task)
-    return getattr(cls, "load_data", load_data)(data)
+    return cls.load_data(data) if isinstance(cls, LoadsData) else load_data(data)
 
 
 def _named(spec: str) -> tuple[type[Task], Term]:
@@ -138,11 +146,8 @@ def _named(spec: str) -> tuple[type[Task], Term]:
 
 def _named_task(spec: str, source: Any) -> Task:
     cls, term = _named(spec)
-    build = cast(Any, cls).from_data
-    try:
-        return cast(Task, build(source, **term.arguments))
-    except TypeError as error:
-        raise ValueError(f"task: {term}: {str(error).split('() ')[-1]}") from None
+    cls.check_options(term.arguments)
+    return cast(Task, cast(Any, cls).from_data(source, **term.arguments))
 
 
 def _config(task: Task, chain: Chain, **settings: Any) -> dict[str, Any]:
@@ -176,17 +181,17 @@ def _writers(
     shape = getattr(source, "target_shape", source.shape)
     image = len(shape) == 3 and shape[0] in (1, 3)
     pictures: list[Callback] = []
-    if hasattr(game, "sample") and (image or len(shape) == 1):
+    if isinstance(game, Samples) and (image or len(shape) == 1):
         pictures.append(
             SampleGrid(
                 folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real
             )
         )
-    if hasattr(game, "before_after") and image and getattr(source, "resident", True):
+    if isinstance(game, BeforeAfter) and image and getattr(source, "resident", True):
         pictures.append(
             BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
         )
-    if hasattr(game, "embedding"):
+    if isinstance(game, Embeds):
         pictures.append(
             Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
         )

@@ -1,6 +1,6 @@
 """What `fit` returns: the trained player, ready to sample, to save and to be asked how it is."""
 
-import inspect
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, final
@@ -12,8 +12,10 @@ from advlearn.core import registry
 from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
+from advlearn.core.protocols import Predicts, Samples, Truncates
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
+from advlearn.critics.build import Critics, rebuild
 from advlearn.training import checkpoint, rng
 from advlearn.training import device as devices
 
@@ -62,8 +64,8 @@ class Run:
             n: How many.
             labels: Classes (n,) for a conditional task; drawn evenly if None.
             seed: Seeds this draw alone; None draws from the global generator.
-            truncation: What fidelity is bought with at the cost of variety, as the task's own
-                `sample` has it; None for none.
+            truncation: Truncation level: lower values trade diversity for fidelity; None
+                disables truncation.
 
         Returns:
             Samples (n, *shape) on the task's device; images in [-1, 1].
@@ -71,19 +73,19 @@ class Run:
         Raises:
             TypeError: If the task is not one that samples, or none that truncates.
         """
-        draw = getattr(self.ema_model, "sample", None)
-        if draw is None:
+        if not isinstance(self.ema_model, Samples):
             raise TypeError(f"sample: expected a task that samples, got {type(self.task).__name__}")
+        draw: Callable[..., Tensor] = self.ema_model.sample
         if truncation is not None:
-            if "truncation" not in inspect.signature(draw).parameters:
+            if not isinstance(self.ema_model, Truncates):
                 raise TypeError(
                     f"truncation: expected None, {registry.snake(type(self.task).__name__)} has none"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:
-            return cast(Tensor, draw(n, labels))
+            return draw(n, labels)
         with rng.isolated(seed):
-            return cast(Tensor, draw(n, labels))
+            return draw(n, labels)
 
     def predict(self, x: Any) -> Tensor:
         """Outputs of the player for samples.
@@ -97,12 +99,11 @@ class Run:
         Raises:
             TypeError: If the task is not one that predicts.
         """
-        answer = getattr(self.ema_model, "predict", None)
-        if answer is None:
+        if not isinstance(self.ema_model, Predicts):
             raise TypeError(
                 f"predict: expected a task that predicts, got {type(self.task).__name__}"
             )
-        return cast(Tensor, answer(torch.as_tensor(x, dtype=torch.float32)))
+        return self.ema_model.predict(torch.as_tensor(x, dtype=torch.float32))
 
     def health(self) -> dict[str, Health]:
         """What the last batch says of each adversary; empty in a run that was loaded."""
@@ -131,12 +132,20 @@ class Run:
         )
 
 
-def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> Run:
+def load(
+    path: str | Path,
+    *,
+    task: Task | None = None,
+    critic: Critics | None = None,
+    device: str = "cpu",
+) -> Run:
     """Load a run that `Run.save`, or a checkpoint of `fit`, wrote.
 
     Args:
         path: The file, or the folder of a run that holds ``checkpoint.pt``.
         task: A task built as the saved one was; needed where it holds modules of the user's own.
+        critic: The critics the run was trained with, as for `fit`; needed where they are modules
+            of the user's own.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Returns:
@@ -153,7 +162,8 @@ def load(path: str | Path, *, task: Task | None = None, device: str = "cpu") -> 
     trained = _trained(payload)
     task = (task if task is not None else _rebuild(config, path)).to(target)
     chain = resolve(cast(str, config["objective"]))
-    adversaries = {name: Adversary(c.to(target), chain) for name, c in task.critics(chain).items()}
+    critics = rebuild(task, chain, config.get("critics"), critic)
+    adversaries = {name: Adversary(c.to(target), chain) for name, c in critics.items()}
     try:
         task.load_state_dict(trained["task"])
         for name, adversary in adversaries.items():

@@ -61,21 +61,21 @@ LABELLED, DRAWN = 5_000, 1_000
 # Row to its spec, or to the latent size and the prior of a row of draws alone.
 POSTERIORS: dict[str, str | tuple[int, str]] = {
     "draws, 2": (2, "gaussian"),
-    "vae, 2": "representation(method='vae', latent=2, reconstruction=5.6, base_channels=16)",
-    "vae-gan, 2": "representation(method='vae-gan', latent=2, reconstruction=5.6, base_channels=16)",
-    "aae, 2": "representation(method='aae', latent=2, base_channels=16)",
+    "vae, 2": "representation(compare=(), stochastic=True, kl=1.0, latent=2, reconstruction=5.6, base_channels=16)",
+    "vae-gan, 2": "representation(compare='samples', stochastic=True, kl=1.0, latent=2, reconstruction=5.6, base_channels=16)",
+    "aae, 2": "representation(compare='codes', reconstruction=0.1, latent=2, base_channels=16)",
     "draws, 8": (8, "gaussian"),
-    "vae, 8": "representation(method='vae', latent=8, reconstruction=12.7, base_channels=16)",
-    "vae-gan, 8": "representation(method='vae-gan', latent=8, reconstruction=12.7, base_channels=16)",
-    "aae, 8": "representation(method='aae', latent=8, base_channels=16)",
+    "vae, 8": "representation(compare=(), stochastic=True, kl=1.0, latent=8, reconstruction=12.7, base_channels=16)",
+    "vae-gan, 8": "representation(compare='samples', stochastic=True, kl=1.0, latent=8, reconstruction=12.7, base_channels=16)",
+    "aae, 8": "representation(compare='codes', reconstruction=0.1, latent=8, base_channels=16)",
     "draws, mixture": (2, "mixture"),
-    "aae, mixture": "representation(method='aae', latent=2, prior='mixture', base_channels=16)",
-    "aae, mixture by label": "representation(method='aae', latent=2, prior='mixture', labels=True, base_channels=16)",
+    "aae, mixture": "representation(compare='codes', reconstruction=0.1, latent=2, prior='mixture', base_channels=16)",
+    "aae, mixture by label": "representation(compare='codes', reconstruction=0.1, latent=2, prior='mixture', labels=True, base_channels=16)",
 }
 PROBES = {
-    "autoencoder": "representation(method='autoencoder', latent=32, base_channels=16)",
-    "bigan": "representation(method='bigan', latent=32, base_channels=16)",
-    "bigbigan": "representation(method='bigbigan', latent=32, base_channels=16)",
+    "autoencoder": "representation(compare=(), reconstruction=1.0, latent=32, base_channels=16)",
+    "bigan": "representation(latent=32, base_channels=16)",
+    "bigbigan": "representation(stochastic=True, marginal_terms=True, latent=32, base_channels=16)",
     "untrained": "",
 }
 CODES = {"infogan": "disentangle(codes=(10,), continuous=2, base_channels=16)"}

@@ -23,6 +23,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
 from advlearn.core.optim import adam
 from advlearn.core.trainer import Trainer
+from advlearn.critics import build as build_critics
 from advlearn.data import Batches, SemiSupervisedDataset, batches, load, open_partly
 from advlearn.metrics import accuracy
 from advlearn.nets import GaussianNoise, data_dependent_init
@@ -81,7 +82,7 @@ def with_generator(
         )
         begin(task.classifier, data.unlabelled.x[:500].to(device))
         chain = task.adapt_objective(resolve("improved-gan"))
-        adversary = Adversary(task.critics(chain)["data"], chain, lr=LR)
+        adversary = Adversary(build_critics(task, chain)["data"], chain, lr=LR)
         stream = batches(data, BATCH, seed=seed, device=device)
         average = EMA(0.9999 if steps > 50_000 else 0.999)
         trainer = Trainer(

@@ -83,7 +83,7 @@ SPECS = {
 }
 CYCLES = {
     "cyclegan": "unpaired_translation(base_channels=8, blocks=3)",
-    "discogan": "unpaired_translation(base_channels=8, blocks=3, method='discogan')",
+    "discogan": "unpaired_translation(base_channels=8, blocks=3, cycle_weight=1.0, identity_weight=0.0, norm='l2', image_pool_size=0)",
 }
 # Rows that learn nothing, and those of one seed: their figures are no bars.
 FIXED = {
@@ -292,7 +292,7 @@ def trained(
     spec = (
         game
         if isinstance(game, str)
-        else f"paired_translation(weight={game.weight}, base_channels={game.width})"
+        else f"paired_translation(distance_weight={game.weight}, base_channels={game.width})"
     )
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
     verdicts = {name: health.verdict for name, health in run.health().items()}

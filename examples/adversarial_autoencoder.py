@@ -28,11 +28,13 @@ options = parser.parse_args()
 
 digits = load("digits")
 settings = {"steps": options.steps, "lr": 1e-3, "device": "cpu", "callbacks": ()}
-adversarial = f"representation(method='aae', latent=2, base_channels=32, prior={options.prior!r}, labels={options.labels})"
+adversarial = f"representation(compare='codes', reconstruction=0.1, latent=2, base_channels=32, prior={options.prior!r}, labels={options.labels})"
 runs = {
     "adversarial": advlearn.fit(adversarial, options.objective, digits, **settings),
     "variational": advlearn.fit(
-        "representation(method='vae', latent=2, base_channels=32)", data=digits, **settings
+        "representation(compare=(), stochastic=True, reconstruction=10.0, kl=1.0, latent=2, base_channels=32)",
+        data=digits,
+        **settings,
     ),
 }
 

@@ -21,7 +21,7 @@ options = parser.parse_args()
 photographs = load("cifar10-test").x
 shown = photographs[-8:]
 run = advlearn.fit(
-    "paired_translation(base_channels=16, weight=10.0)",
+    "paired_translation(base_channels=16, distance_weight=10.0)",
     options.objective,
     (grey(photographs[:-8]), photographs[:-8]),
     steps=options.steps,

@@ -25,7 +25,7 @@ options = parser.parse_args()
 digits = load("digits")
 settings = {"steps": options.steps, "lr": 1e-3, "device": "cpu"}
 run = advlearn.fit(
-    "representation(method='aae', latent=16, base_channels=32, reconstruction=2.0)",
+    "representation(compare='codes', latent=16, base_channels=32, reconstruction=2.0)",
     options.objective,
     digits.x[200:],
     **settings,

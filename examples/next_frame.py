@@ -30,7 +30,9 @@ settings = {
     "lr": 1e-3,
     "callbacks": (),
 }
-task = "paired_translation(base_channels=16, norm='l2', weight=10.0, adversarial_weight={})"
+task = (
+    "paired_translation(base_channels=16, norm='l2', distance_weight=10.0, adversarial_weight={})"
+)
 squared = advlearn.fit(task.format(0.0), options.objective, **settings)
 adversarial = advlearn.fit(task.format(1.0), options.objective, **settings)
 

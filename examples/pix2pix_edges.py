@@ -35,7 +35,7 @@ distance = advlearn.fit(
     "paired_translation(base_channels=16, adversarial_weight=0.0)", options.objective, **settings
 )
 pix2pix = advlearn.fit(
-    "paired_translation(base_channels=16, weight=10.0)", options.objective, **settings
+    "paired_translation(base_channels=16, distance_weight=10.0)", options.objective, **settings
 )
 
 columns = {"edges": drawings[-8:]}

@@ -29,7 +29,7 @@ settings = {
     "lr": 1e-3,
     "callbacks": (),
 }
-task = "paired_translation(base_channels=24, norm='l2', conditional=False, weight=20.0, adversarial_weight={})"
+task = "paired_translation(base_channels=24, norm='l2', conditional=False, distance_weight=20.0, adversarial_weight={})"
 squared = advlearn.fit(task.format(0.0), options.objective, **settings)
 srgan = advlearn.fit(task.format(1.0), options.objective, **settings)
 

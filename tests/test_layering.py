@@ -26,7 +26,8 @@ ALLOWED = {
     "data": {"core", "_optional_imports"},
     # `classify` plays every game on the totals of a classifier's logits, which is an objective of
     # its own. `cycle` puts a history of fakes beside every objective.
-    "tasks": {"core", "nets", "data", "objectives", "regularizers", "_optional_imports"},
+    "critics": {"core", "nets"},
+    "tasks": {"core", "critics", "nets", "data", "objectives", "regularizers", "_optional_imports"},
     "engine": {"core", "data", "_optional_imports", "__version__"},
     "pictures": {"core", "engine", "data", "metrics"},
     "imitation": {"core", "nets", "engine", "data"},

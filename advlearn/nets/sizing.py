@@ -13,6 +13,9 @@ from advlearn.nets.network import sizes
 SMALLEST_CONVOLUTIONAL = 16
 """Images with a smaller side get a multilayer perceptron: convolutions have too little room to pay off."""
 
+SMALLEST_TRANSLATED = 8
+"""Images with a smaller side are translated as vectors."""
+
 EMBEDDED = 16
 """Default size of the score of a critic that embeds (`output="vector"`)."""
 
@@ -107,6 +110,17 @@ def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPred
     if len(shape) == 3 and min(shape[1:]) >= SMALLEST_CONVOLUTIONAL:
         return ConvPredictor(shape, outputs)
     return MLPPredictor(shape, outputs)
+
+
+def is_image(*shapes: tuple[int, ...]) -> bool:
+    """Return whether all shapes are of images, the last large enough for convolutions.
+
+    Example:
+        >>> is_image((3, 8, 8)), is_image((3, 4, 4)), is_image((8,))
+        (True, False, False)
+    """
+    images = all(len(shape) == 3 for shape in shapes)
+    return images and min(shapes[-1][1:]) >= SMALLEST_TRANSLATED
 
 
 def _features(output: str, out_features: int | None) -> int:

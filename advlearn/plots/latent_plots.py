@@ -1,6 +1,5 @@
 """The tables a player can fill by what it offers, again and again while a run trains."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -8,6 +7,17 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from advlearn.core.protocols import (
+    Decodes,
+    HasClasses,
+    HasGenerator,
+    HasStages,
+    HasVectors,
+    Interpolates,
+    MixesStyles,
+    Traverses,
+    Truncates,
+)
 from advlearn.plots.before_after import before_after
 from advlearn.plots.interpolation import redrawn, spherical
 from advlearn.training.periodic_plot import PeriodicPlot
@@ -48,14 +58,14 @@ def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
         ['0.0', '0.25', '0.5', '0.75', '1.0']
     """
     found: dict[str, Columns] = {}
-    if hasattr(model, "traverse"):
+    if isinstance(model, Traverses):
         for code in range(len(model.sizes) + model.continuous):
             found[f"code-{code}"] = _numbered(model.traverse(code, rows=ROWS))
-    if hasattr(model, "interpolate"):
+    if isinstance(model, Interpolates):
         found |= {} if real is None or len(real) < 2 else _of_codes(model, real)
-    elif hasattr(model, "decode") and isinstance(_latents(model), int):
+    elif isinstance(model, Decodes):
         found |= _of_latents(model)
-    if hasattr(model, "stages"):
+    if isinstance(model, HasStages):
         found["stages"] = {"x".join(map(str, made.shape[2:])): made for made in model.stages(ROWS)}
     return found
 
@@ -69,33 +79,34 @@ def _of_codes(model: Any, real: Tensor) -> dict[str, Columns]:
     }
 
 
-def _latents(model: Any) -> Any:
-    """How many numbers `decode` takes; None where a player of somebody's own does not say."""
-    return getattr(model, "latent", getattr(model, "noise", None))
-
-
-def _of_latents(model: Any) -> dict[str, Columns]:
-    rows, size = _conditions(model), _latents(model)
+def _of_latents(model: Decodes) -> dict[str, Columns]:
+    rows, size = _conditions(model), model.latent
     z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
-    found = {"interpolation": _columns(lambda k: model.decode(z[:, k], rows))}
-    if hasattr(model, "sample") and "truncation" in inspect.signature(model.sample).parameters:
+    found = {"interpolation": _columns(lambda k: _decoded(model, z[:, k], rows))}
+    if isinstance(model, Truncates):
         found["truncation"] = {
             str(t): redrawn(lambda t=t: model.sample(ROWS, rows, t)) for t in TRUNCATIONS
         }
-    if hasattr(getattr(model, "generator", None), "mixed"):
-        found |= _mixed(model, rows)
+    if isinstance(model, HasGenerator) and isinstance(model.generator, MixesStyles):
+        found |= _mixed(model, model.generator, rows)
     return found
+
+
+def _decoded(model: Any, z: Tensor, rows: Tensor | None) -> Tensor:
+    """Decode latent vectors, conditioned on a class or a vector per row where there is one."""
+    return model.decode(z) if rows is None else model.decode(z, rows)
 
 
 def _conditions(model: Any) -> Tensor | None:
     """What each row is conditional on: classes, spread over all of them where there are more than rows, or vectors."""
-    vectors, classes = getattr(model, "vectors", None), getattr(model, "classes", 0)
+    vectors = model.vectors if isinstance(model, HasVectors) else None
+    classes = model.classes if isinstance(model, HasClasses) else 0
     if vectors is not None:
         return vectors[torch.arange(ROWS) % len(vectors)]
     return torch.arange(ROWS) * max(classes, ROWS) // ROWS % classes if classes else None
 
 
-def _mixed(model: Any, rows: Tensor | None) -> dict[str, Columns]:
+def _mixed(model: Any, generator: MixesStyles, rows: Tensor | None) -> dict[str, Columns]:
     """A table for each scale up to which the coarse style goes; its first column has the coarse sources themselves."""
     like = next(model.generator.parameters())
     coarse, fine = (
@@ -103,11 +114,11 @@ def _mixed(model: Any, rows: Tensor | None) -> dict[str, Columns]:
         torch.randn(COLUMNS, model.latent).to(like),
     )
     labels = None if rows is None else rows.to(like.device)
-    layers, found = len(model.generator.layers), dict[str, Columns]()
-    sources = {"coarse": redrawn(lambda: model.decode(coarse, rows))}
+    layers, found = len(generator.layers), dict[str, Columns]()
+    sources = {"coarse": redrawn(lambda: _decoded(model, coarse, rows))}
     for crossover in sorted({2, layers // 2, layers - 2}):
         found[f"mixing-{crossover}"] = sources | _columns(
-            lambda k, crossover=crossover: model.generator.mixed(
+            lambda k, crossover=crossover: generator.mixed(
                 coarse, fine[k].expand_as(coarse), crossover, labels
             )
         )

@@ -16,6 +16,7 @@ from advlearn.core.grammar import resolve
 from advlearn.core.optim import adam
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
+from advlearn.critics.build import build as build_critics
 from advlearn.data.batches import batches
 from advlearn.fitting import fit
 from advlearn.training import rng
@@ -58,7 +59,7 @@ class Estimator(BaseEstimator):
                         f"objective: {type(self).__name__} cannot use {chain.objective!r}: {refused}"
                     )
                 chain = self.task_.adapt_objective(chain)
-                critics = self.task_.critics(chain)
+                critics = build_critics(self.task_, chain)
                 self.adversaries_ = {
                     name: Adversary(critic, chain, lr=self.lr) for name, critic in critics.items()
                 }

@@ -3,10 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.chain import Chain
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
-from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, critic_for
 
 HIDDEN = (128, 128)
 
@@ -25,23 +22,6 @@ def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") ->
     if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 2:
         raise ValueError(f"{name}: expected one output for each of 2 samples, got {_shape(output)}")
     return output
-
-
-def learns_nothing(objective: Objective) -> bool:
-    """Whether samples are compared as they are."""
-    return getattr(objective, "embedding", "learned") == "identity"
-
-
-def critic_of(width: int, chain: Chain) -> nn.Module:
-    """A critic of vectors (N, width) with the score that the chain's objective asks for."""
-    objective = chain.required_objective()
-    if learns_nothing(objective):
-        return IdentityCritic()
-    if objective.critic_output == "energy":
-        return AutoencoderCritic((width,), code=min(32, max(1, width // 2)))
-    if objective.critic_output == "vector":
-        return critic_for((width,), "vector")
-    return MLPCritic((width,), hidden=HIDDEN)
 
 
 def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:

@@ -3,14 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.chain import Chain
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
+from advlearn.core.protocols import Penalizes
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import IdentityCritic, critic_for, find_architecture, generator_for
-from advlearn.nets.sizing import EMBEDDED
-from advlearn.tasks._heads import learns_nothing
+from advlearn.nets import find_architecture, generator_for
 
 
 def propose_generator(
@@ -34,33 +31,6 @@ def propose_generator(
     )
 
 
-def propose_critic(
-    shape: tuple[int, ...],
-    chain: Chain,
-    *,
-    classes: int = 0,
-    architecture: str | None = None,
-    base_channels: int = 64,
-) -> nn.Module:
-    """A critic of samples, and classes where there are some, with the score that the chain's objective asks for."""
-    objective = chain.required_objective()
-    if learns_nothing(objective):
-        return IdentityCritic(classes)
-    if architecture is None or objective.critic_output == "energy":
-        return critic_for(shape, objective.critic_output, classes, base_channels=base_channels)
-    scores = EMBEDDED if objective.critic_output == "vector" else 1
-    return find_architecture(architecture, shape).critic(
-        shape, scores, base_channels=base_channels, classes=classes
-    )
-
-
-def refusal(objective: Objective) -> str | None:
-    """Why a critic of samples cannot play an objective; None where it can."""
-    if objective.critic_output in ("density", "classes"):
-        return f"its critic scores {objective.critic_output!r}, and there is neither an attribute nor a class to predict here"
-    return None
-
-
 def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tensor) -> None:
     """Raise one line unless the generator makes samples of `shape` from `inputs`."""
     with torch.no_grad(), eval_mode(generator):
@@ -79,8 +49,7 @@ def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tenso
 
 def own_penalty(generator: nn.Module) -> Tensor | None:
     """What a generator's own method ``penalty()`` adds to the player's loss; None where it has none."""
-    penalty = getattr(generator, "penalty", None)
-    return None if penalty is None else penalty()
+    return generator.penalty() if isinstance(generator, Penalizes) else None
 
 
 def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:

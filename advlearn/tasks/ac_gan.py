@@ -7,16 +7,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build, predictor_for
+from advlearn.nets import predictor_for
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 
@@ -36,9 +36,7 @@ class ACGAN(Task):
         classifier: Module from samples (N, *shape) to class logits (N, K).
         latent: Size of z.
         shape: Shape of one sample.
-        weight: w.
-        critic: The user's critic of samples alone; None for a network sized from `shape` and the
-            objective.
+        classifier_weight: w.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
             chooses by `shape`.
         base_channels: Channels at half resolution of the critic that is proposed.
@@ -63,6 +61,8 @@ class ACGAN(Task):
         goes with every objective.
     """
 
+    example_options = ({"latent": 2},)
+
     def __init__(
         self,
         generator: nn.Module,
@@ -70,8 +70,7 @@ class ACGAN(Task):
         *,
         latent: int,
         shape: tuple[int, ...],
-        weight: float = 1.0,
-        critic: nn.Module | None = None,
+        classifier_weight: float = 1.0,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> None:
@@ -80,11 +79,9 @@ class ACGAN(Task):
         self.classifier = classifier
         self.latent = int(check_number("latent", latent, low=1))
         self.shape = tuple(shape)
-        self.weight = check_number("weight", weight, low=0)
+        self.classifier_weight = check_number("classifier_weight", classifier_weight, low=0)
         self.architecture = architecture
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         logits = heads.outputs_of(classifier, self.shape, "classifier")
         if logits.ndim != 2:
             raise ValueError(f"classifier: expected class logits (N, K), got {tuple(logits.shape)}")
@@ -97,48 +94,36 @@ class ACGAN(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
         latent: int = 64,
-        weight: float = 1.0,
+        classifier_weight: float = 1.0,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> Self:
-        """A task with networks sized from the data, which must have labels."""
-        if not source.classes:
+        """Build the task with networks sized from the data, which must have labels.
+
+        Args:
+            data: The data.
+            latent: Size of z.
+            classifier_weight: w.
+            architecture: Name of an architecture for generator and critic; None chooses by shape.
+            base_channels: Channels at half resolution of generator and critic.
+        """
+        if not data.classes:
             raise ValueError(
-                f"data: expected a class for each sample, and {source.name!r} has no labels"
+                f"data: expected a class for each sample, and {data.name!r} has no labels"
             )
-        generator = sampling.propose_generator(
-            source,
-            latent,
-            classes=source.classes,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
-        classifier = predictor_for(source.shape, source.classes)
-        return cls(
-            generator,
-            classifier,
-            latent=latent,
-            shape=source.shape,
-            weight=weight,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        generator = sampling.propose_generator(data, latent, classes=data.classes, **sizes)
+        classifier = predictor_for(data.shape, data.classes)
+        sizes |= {"latent": latent, "shape": data.shape, "classifier_weight": classifier_weight}
+        return cls(generator, classifier, **sizes)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {
-            name: config[name] for name in ("latent", "weight", "architecture", "base_channels")
-        }
-        return cls(
-            build(config["generator"]),
-            build(config["classifier"]),
-            shape=tuple(config["shape"]),
-            **settings,
-        )
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]
@@ -148,36 +133,14 @@ class ACGAN(Task):
             cross_entropy(self.classifier(x), y),
         )
         told = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
-        loss = sampling.with_penalty(self.weight * (of_fake + of_real), self.generator)
+        loss = sampling.with_penalty(self.classifier_weight * (of_fake + of_real), self.generator)
         return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, told)
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        return {
-            CRITIC: sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
-            )
-        }
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        architecture = {"generator": self.generator, "classifier": self.classifier}
-        if self._critic[0] is not None or not all(
-            isinstance(net, Network) for net in architecture.values()
-        ):
-            return None
-        settings = {
-            name: getattr(self, name)
-            for name in ("latent", "weight", "architecture", "base_channels")
-        }
-        return {
-            **{k: cast(Network, net).config() for k, net in architecture.items()},
-            "shape": list(self.shape),
-            **settings,
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs(
+            (self.shape,), architecture=self.architecture, base_channels=self.base_channels
+        )
+        return {CRITIC: inputs}
 
     @torch.no_grad()
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:

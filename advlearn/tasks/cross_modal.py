@@ -8,15 +8,14 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.pairs import Pairs, open_pairs
-from advlearn.nets import MLP, ConcatCritic, Network, build
+from advlearn.nets import MLP
 from advlearn.tasks import _heads as heads
-from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import points
 
 CRITIC = "data"
 HIDDEN = (256, 256)
@@ -35,7 +34,6 @@ class CrossModal(Task):
         generator: Module from features and noise, (N, d + latent), to vectors (N, e).
         latent: Size of z.
         shape: Shape of the features of one sample; d is its product.
-        critic: The user's critic of (f, v); None for a network sized from both and the objective.
 
     Raises:
         ValueError: If `latent` is below 1, or the generator does not fit.
@@ -53,20 +51,19 @@ class CrossModal(Task):
         vectors of a skip-gram model of tags.
     """
 
+    example_options = ({"latent": 2},)
+
     def __init__(
         self,
         generator: nn.Module,
         *,
         latent: int,
         shape: tuple[int, ...],
-        critic: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.generator = generator
         self.latent = int(check_number("latent", latent, low=1))
         self.shape = tuple(shape)
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         self.features = prod(self.shape)
         made = heads.outputs_of(generator, (self.features + self.latent,), "generator")
         if made.ndim != 2:
@@ -91,34 +88,17 @@ class CrossModal(Task):
         )
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        return cls(
-            build(config["generator"]), latent=config["latent"], shape=tuple(config["shape"])
-        )
+    def example_data(cls) -> Pairs:
+        """Return pairs of points in the plane."""
+        return Pairs(points(), points().flip(1))
 
     def forward(self, batch: Batch) -> TaskOutput:
         f, v = batch[0].flatten(1), batch[1]
         return TaskOutput({CRITIC: SamplePair((f, v), (f, self._made(f)))})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        if heads.learns_nothing(chain.required_objective()):
-            return {CRITIC: ConcatCritic(nn.Identity())}
-        return {CRITIC: ConcatCritic(heads.critic_of(self.features + self.size, chain))}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.generator, Network) or self._critic[0] is not None:
-            return None
-        return {
-            "generator": self.generator.config(),
-            "latent": self.latent,
-            "shape": list(self.shape),
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        shapes = ((self.features,), (self.size,))
+        return {CRITIC: Inputs(shapes, join="concat", hidden=heads.HIDDEN)}
 
     @torch.no_grad()
     def vectors(self, x: Tensor, draws: int = 1) -> Tensor:

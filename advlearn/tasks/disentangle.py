@@ -2,24 +2,24 @@
 
 from collections.abc import Sequence
 from math import log, pi
-from typing import Any, NamedTuple, Self, cast, final
+from typing import Any, NamedTuple, Self, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, softplus
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build, predictor_for
+from advlearn.nets import predictor_for
 from advlearn.nets.network import one_hot, sizes
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 # The least standard deviation of a continuous code's posterior: log q stays bounded.
@@ -60,9 +60,8 @@ class Disentangle(Task):
         shape: Shape of one sample.
         codes: Number of classes of each discrete code.
         continuous: Number of continuous codes.
-        weight: w of a discrete code.
+        code_weight: w of a discrete code.
         continuous_weight: w of a continuous code.
-        critic: The user's critic; None for a network sized from `shape` and the objective.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
             chooses by `shape`.
         base_channels: Channels at half resolution of the critic that is proposed.
@@ -87,6 +86,11 @@ class Disentangle(Task):
         at least 0.05.
     """
 
+    example_options = (
+        {"codes": (3,), "continuous": 1, "noise": 2},
+        {"codes": (), "continuous": 1, "noise": 2},
+    )
+
     def __init__(
         self,
         generator: nn.Module,
@@ -96,9 +100,8 @@ class Disentangle(Task):
         shape: tuple[int, ...],
         codes: Sequence[int] = (10,),
         continuous: int = 2,
-        weight: float = 1.0,
+        code_weight: float = 1.0,
         continuous_weight: float = 0.1,
-        critic: nn.Module | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> None:
@@ -108,12 +111,10 @@ class Disentangle(Task):
         self.noise = int(check_number("noise", noise, low=1))
         self.shape = tuple(shape)
         self.sizes, self.continuous = _code_sizes(codes, continuous)
-        self.weight = check_number("weight", weight, low=0)
+        self.code_weight = check_number("code_weight", code_weight, low=0)
         self.continuous_weight = check_number("continuous_weight", continuous_weight, low=0)
         self.architecture = architecture
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         like = next(generator.parameters())
         sampling.check_generator(
             generator, self.shape, torch.zeros(2, noise + sum(self.sizes) + continuous).to(like)
@@ -130,91 +131,62 @@ class Disentangle(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
+        noise: int = 62,
         codes: Sequence[int] = (10,),
         continuous: int = 2,
-        noise: int = 62,
-        weight: float = 1.0,
-        continuous_weight: float = 0.1,
         architecture: str | None = None,
         base_channels: int = 64,
+        **settings: Any,
     ) -> Self:
-        """A task with networks sized from the data; labels, if there are any, are not looked at."""
+        """Build the task with networks sized from the data; labels are ignored.
+
+        Args:
+            data: The data.
+            noise: Size of z.
+            codes: Number of classes of each discrete code.
+            continuous: Number of continuous codes.
+            architecture: Name of an architecture for generator and critic; None chooses by shape.
+            base_channels: Channels at half resolution of generator and critic.
+            **settings: Other keywords of the constructor.
+        """
+        cls.check_options(settings)
         discrete, continuous = _code_sizes(codes, continuous)
         latent = int(check_number("noise", noise, low=1)) + sum(discrete) + continuous
-        generator = sampling.propose_generator(
-            source, latent, architecture=architecture, base_channels=base_channels
-        )
-        q_network = predictor_for(source.shape, sum(discrete) + 2 * continuous)
-        return cls(
-            generator,
-            q_network,
-            noise=noise,
-            shape=source.shape,
-            codes=discrete,
-            continuous=continuous,
-            weight=weight,
-            continuous_weight=continuous_weight,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        generator = sampling.propose_generator(data, latent, **sizes)
+        q_network = predictor_for(data.shape, sum(discrete) + 2 * continuous)
+        settings |= {"noise": noise, "codes": discrete, "continuous": continuous}
+        return cls(generator, q_network, shape=data.shape, **sizes, **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("generator", "q_network", "shape")}
-        return cls(
-            build(config["generator"]),
-            build(config["q_network"]),
-            shape=tuple(config["shape"]),
-            **settings,
-        )
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x = batch[0]
         z, classes, values = self._drawn(x)
         fake = self.generator(self._latent(z, classes, values))
         found = log_likelihoods(self._posterior(self.q_network(fake)), classes, values).mean(0)
-        weights = [self.weight] * len(self.sizes) + [self.continuous_weight] * self.continuous
+        weights = [self.code_weight] * len(self.sizes) + [self.continuous_weight] * self.continuous
         loss = -sum(
             (w * one for w, one in zip(weights, found.unbind(), strict=True)), found.new_zeros(())
         )
         loss = sampling.with_penalty(loss, self.generator)
         return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, {"log_likelihood": found.detach()})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        return {
-            CRITIC: sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
-            )
-        }
+    @property
+    def latent(self) -> int:
+        """Size of the latent vectors that `decode` takes: the noise, without the codes."""
+        return self.noise
 
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        architecture = {"generator": self.generator, "q_network": self.q_network}
-        if self._critic[0] is not None or not all(
-            isinstance(net, Network) for net in architecture.values()
-        ):
-            return None
-        names = (
-            "noise",
-            "continuous",
-            "weight",
-            "continuous_weight",
-            "architecture",
-            "base_channels",
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs(
+            (self.shape,), architecture=self.architecture, base_channels=self.base_channels
         )
-        settings = {"codes": list(self.sizes), **{name: getattr(self, name) for name in names}}
-        return {
-            **{k: cast(Network, net).config() for k, net in architecture.items()},
-            "shape": list(self.shape),
-            **settings,
-        }
+        return {CRITIC: inputs}
 
     @torch.no_grad()
     def sample(self, n: int, codes: Tensor | None = None) -> Tensor:

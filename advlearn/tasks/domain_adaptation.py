@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import LayerCapture, attach
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
@@ -17,9 +17,10 @@ from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Domains
 from advlearn.data.domains import open_domains
-from advlearn.nets import ConcatCritic, MultilinearMap, Network, build, predictor_for
+from advlearn.nets import predictor_for
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import labelled_points
 
 Conditioning = Literal["nothing", "predictions", "labels"]
 
@@ -75,6 +76,13 @@ class DomainAdaptation(Task):
         wherever the source moves too, as here; so none is refused for being one-sided.
     """
 
+    data_settings = (*Task.data_settings, "sources")
+    example_options = (
+        {},
+        {"conditioning": "predictions", "entropy": True},
+        {"conditioning": "labels", "gradient_reversal": True},
+    )
+
     def __init__(
         self,
         model: nn.Module,
@@ -103,7 +111,7 @@ class DomainAdaptation(Task):
         self.sources = int(check_number("sources", sources, low=1))
         self.entropy = entropy
         self.gradient_reversal = gradient_reversal
-        self.weight = check_number("adversarial_weight", adversarial_weight, low=0)
+        self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.dann_schedule = dann_schedule
         self.capture = attach(model, layer)
         logits = heads.outputs_of(model, self.shape)
@@ -124,33 +132,16 @@ class DomainAdaptation(Task):
         return open_domains(data)
 
     @classmethod
-    def from_data(
-        cls,
-        data: Domains,
-        *,
-        conditioning: Conditioning = "nothing",
-        entropy: bool = False,
-        gradient_reversal: bool = False,
-        adversarial_weight: float = 1.0,
-        dann_schedule: bool = True,
-    ) -> Self:
-        """A task with a network sized from the data."""
-        model = predictor_for(data.shape, data.classes)
-        settings: dict[str, Any] = {
-            "conditioning": conditioning,
-            "entropy": entropy,
-            "gradient_reversal": gradient_reversal,
-        }
-        settings |= {"adversarial_weight": adversarial_weight, "dann_schedule": dann_schedule}
-        return cls(model, shape=data.shape, sources=len(data.sources), **settings)
+    def from_data(cls, data: Domains, **settings: Any) -> Self:
+        """Build the task with a classifier sized from the data.
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("model", "shape", "source_model")}
-        source_model = config.get("source_model")
-        settings["source_model"] = None if source_model is None else build(source_model)
-        return cls(build(config["model"]), shape=tuple(config["shape"]), **settings)
+        Args:
+            data: Source domains with labels, and a target domain.
+            **settings: Other keywords of the constructor.
+        """
+        cls.check_options(settings)
+        model = predictor_for(data.shape, data.classes)
+        return cls(model, shape=data.shape, sources=len(data.sources), **settings)
 
     def adda(
         self, *, adversarial_weight: float = 1.0, dann_schedule: bool = True
@@ -186,6 +177,11 @@ class DomainAdaptation(Task):
             model, shape=self.shape, layer=self.layer, sources=self.sources, **settings
         )
 
+    @classmethod
+    def example_data(cls) -> Domains:
+        """Return two domains of labelled points."""
+        return Domains((labelled_points(),), labelled_points(shift=1.0, name="moved"))
+
     def forward(self, batch: Batch) -> TaskOutput:
         xs, ys = batch[0 : 2 * self.sources : 2], batch[1 : 2 * self.sources : 2]
         xt, known = batch[2 * self.sources :]
@@ -213,18 +209,26 @@ class DomainAdaptation(Task):
         }
         return TaskOutput(contests, loss, {"logits": logits.detach()})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: self._critic(chain) for name in self._names()}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        h, p = (self.width,), (self.classes,)
+        inputs = (
+            Inputs((h,), hidden=heads.HIDDEN)
+            if self.conditioning == "nothing"
+            else Inputs((h, p), join="product", hidden=heads.HIDDEN)
+        )
+        return dict.fromkeys(self._names(), inputs)
 
     def check_compatibility(self, objective: Objective) -> str | None:
-        if objective.critic_output in ("density", "classes"):
-            return f"its critic scores {objective.critic_output!r}, and there is neither an attribute nor a class to predict here"
-        if not objective.moves_both_sides:
-            return f"it moves one side alone ({objective.reasons['moves_both_sides']}), and adaptation must move both"
-        return None
+        reason = super().check_compatibility(objective)
+        if reason is None and not objective.moves_both_sides:
+            return (
+                f"it moves one side only ({objective.reasons['moves_both_sides']}), "
+                "and adaptation must move both"
+            )
+        return reason
 
     def adversarial_weight_at(self, progress: float) -> float:
-        return self.weight * (dann_schedule(progress) if self.dann_schedule else 1.0)
+        return self.adversarial_weight * (dann_schedule(progress) if self.dann_schedule else 1.0)
 
     def predict(self, x: Tensor) -> Tensor:
         """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
@@ -245,25 +249,6 @@ class DomainAdaptation(Task):
             if isinstance(part, ArrayDataset)
         }
 
-    def config(self) -> dict[str, Any] | None:
-        source_model = self.source_model
-        if not isinstance(self.model, Network) or not isinstance(source_model, Network | None):
-            return None
-        names = (
-            "layer",
-            "sources",
-            "conditioning",
-            "entropy",
-            "gradient_reversal",
-            "dann_schedule",
-        )
-        settings = {name: getattr(self, name) for name in names}
-        settings |= {
-            "adversarial_weight": self.weight,
-            "source_model": None if source_model is None else source_model.config(),
-        }
-        return {"model": self.model.config(), "shape": list(self.shape), **settings}
-
     def _names(self) -> list[str]:
         return ["domain"] if self.sources == 1 else [f"domain{k}" for k in range(self.sources)]
 
@@ -276,16 +261,6 @@ class DomainAdaptation(Task):
         if self.conditioning == "predictions":
             return h, p.detach()
         return h, p if y is None else one_hot(y, self.classes, p)
-
-    def _critic(self, chain: Chain) -> nn.Module:
-        objective = chain.required_objective()
-        if self.conditioning == "nothing":
-            return heads.critic_of(self.width, chain)
-        if heads.learns_nothing(objective):
-            return ConcatCritic(nn.Identity())
-        if objective.critic_output == "energy":
-            return ConcatCritic(heads.critic_of(self.width + self.classes, chain))
-        return MultilinearMap(heads.critic_of(self.width * self.classes, chain))
 
 
 def _known_loss(logits: Tensor, known: Tensor) -> Tensor:

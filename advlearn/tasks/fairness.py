@@ -8,23 +8,17 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from advlearn.core import distributed, gradient_projection
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import attach
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.attributes import open_table
 from advlearn.data.tabular_dataset import TabularDataset
-from advlearn.nets import (
-    CategoricalCritic,
-    ConcatCritic,
-    MixtureDensityCritic,
-    Network,
-    build,
-    predictor_for,
-)
+from advlearn.nets import predictor_for
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import ROWS, points
 
 Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")
@@ -85,6 +79,18 @@ class Fairness(Task):
         saturate.
     """
 
+    example_options = (
+        {},
+        {"criterion": "equalized_odds", "gradient_combination": "project"},
+        {
+            "criterion": "equal_opportunity",
+            "sensitive": "sex",
+            "warmup": 0.5,
+            "gradient_reversal": True,
+            "balance_groups": True,
+        },
+    )
+
     def __init__(
         self,
         model: nn.Module,
@@ -114,7 +120,7 @@ class Fairness(Task):
         )
         self.balance_groups = balance_groups
         self.gradient_reversal = gradient_reversal
-        self.weight = check_number("adversarial_weight", adversarial_weight, low=0)
+        self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.warmup = check_number("warmup", warmup, low=0, high=1)
         self.capture = attach(model, layer)
         output = heads.outputs_of(model, self.shape)
@@ -128,41 +134,29 @@ class Fairness(Task):
 
     @classmethod
     def from_data(
-        cls,
-        data: TabularDataset,
-        *,
-        criterion: Criterion = "demographic_parity",
-        sensitive: str | Sequence[str] | None = None,
-        gradient_combination: Literal["add", "project"] = "add",
-        balance_groups: bool = False,
-        gradient_reversal: bool = False,
-        adversarial_weight: float = 1.0,
-        warmup: float = 0.0,
+        cls, data: TabularDataset, *, sensitive: str | Sequence[str] | None = None, **settings: Any
     ) -> Self:
-        """A task with a network sized from the data: one logit for two classes, class logits, or a number."""
+        """Build the task with a model sized from the data.
+
+        The model has one logit for two classes, one per class for more, or one number.
+
+        Args:
+            data: A table with sensitive attributes.
+            sensitive: Name or names of the attributes to be protected; None for all.
+            **settings: Other keywords of the constructor.
+        """
+        cls.check_options(settings)
         model = predictor_for(data.shape, data.classes if data.classes > 2 else 1)
-        settings: dict[str, Any] = {
-            "criterion": criterion,
-            "gradient_combination": gradient_combination,
-            "balance_groups": balance_groups,
-            "gradient_reversal": gradient_reversal,
-        }
-        settings |= {"adversarial_weight": adversarial_weight, "warmup": warmup}
-        chosen = [sensitive] if isinstance(sensitive, str) else sensitive
-        return cls(
-            model,
-            shape=data.shape,
-            attributes=data.attributes,
-            classes=data.classes,
-            sensitive=chosen,
-            **settings,
-        )
+        names = [sensitive] if isinstance(sensitive, str) else sensitive
+        table = {"shape": data.shape, "attributes": data.attributes, "classes": data.classes}
+        return cls(model, sensitive=names, **cast(dict[str, Any], table), **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("model", "shape")}
-        return cls(build(config["model"]), shape=tuple(config["shape"]), **settings)
+    def example_data(cls) -> TabularDataset:
+        """Return a table with a group and a number as sensitive attributes."""
+        x, y = points(), torch.arange(ROWS) % 2
+        sex = y.roll(1) ^ (torch.arange(ROWS) % 3 == 0)
+        return TabularDataset(x, y, {"sex": sex, "age": x[:, 1]})
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y, *columns = batch
@@ -177,16 +171,16 @@ class Fairness(Task):
         }
         return TaskOutput(contests, self._loss(output, y), {"output": output.detach()})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: self._critic(chain, self.attributes[name]) for name in self.sensitive}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        return {name: self._inputs(self.attributes[name]) for name in self.sensitive}
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if objective.critic_output == "classes":
-            return "its critic is the classifier itself, and here the classifier is the player"
-        return None
+            return "its critic is the classifier itself, and here the classifier is the model"
+        return super().check_compatibility(objective)
 
     def adversarial_weight_at(self, progress: float) -> float:
-        return self.weight if progress >= self.warmup else 0.0
+        return self.adversarial_weight if progress >= self.warmup else 0.0
 
     def backward(
         self, loss: Tensor | None, adversarial: Tensor, parameters: Sequence[nn.Parameter]
@@ -199,28 +193,6 @@ class Fairness(Task):
     def predict(self, x: Tensor) -> Tensor:
         """Outputs of the model, (N,) or (N, K), for samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.model, x)
-
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.model, Network):
-            return None
-        names = (
-            "attributes",
-            "classes",
-            "criterion",
-            "sensitive",
-            "layer",
-            "gradient_combination",
-            "balance_groups",
-            "gradient_reversal",
-            "warmup",
-        )
-        settings = {name: getattr(self, name) for name in names}
-        return {
-            "model": self.model.config(),
-            "shape": list(self.shape),
-            "adversarial_weight": self.weight,
-            **settings,
-        }
 
     def _loss(self, output: Tensor, y: Tensor) -> Tensor:
         if not self.classes:
@@ -246,18 +218,17 @@ class Fairness(Task):
             within = torch.where(y == FAVOURED, within, torch.arange(len(y), device=y.device))
         return SamplePair((h, a[within], y), (h, a, y))
 
-    def _critic(self, chain: Chain, groups: int) -> nn.Module:
-        objective = chain.required_objective()
-        classes = 0 if self.criterion == "demographic_parity" else self.classes
-        only = FAVOURED if self.criterion == "equal_opportunity" else -1
-        if objective.critic_output == "density" and groups:
-            return CategoricalCritic(self.width, groups, classes, only=only)
-        if objective.critic_output == "density":
-            return MixtureDensityCritic(self.width, classes=classes, only=only)
-        sizes = tuple(size for size in (groups, classes) if size)
-        if heads.learns_nothing(objective):
-            return ConcatCritic(nn.Identity(), sizes)
-        return ConcatCritic(heads.critic_of(self.width + max(1, groups) + classes, chain), sizes)
+    def _inputs(self, groups: int) -> Inputs:
+        """Return what the critic of an attribute is given: h, the attribute, the class."""
+        given_class = self.criterion != "demographic_parity"
+        return Inputs(
+            ((self.width,),) if groups else ((self.width,), (1,)),
+            tuple(size for size in (groups, self.classes if given_class else 0) if size),
+            join="concat",
+            predicts=groups,
+            favoured=FAVOURED if self.criterion == "equal_opportunity" else -1,
+            hidden=heads.HIDDEN,
+        )
 
     def _check(self, output: Tensor) -> None:
         wanted = "(N,)" if self.classes in (0, 2) else f"(N, {self.classes})"

@@ -1,21 +1,21 @@
 """Generate samples like the data: vectors or images, by class or by any vector where there are labels."""
 
 from math import erf
-from typing import Any, Self, cast, final
+from typing import Any, ClassVar, Self, cast, final
 
 import torch
 from torch import Tensor, erfinv, nn
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
+from advlearn.core.protocols import TruncatesItself
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 KEPT = 64
@@ -40,7 +40,6 @@ class Generate(Task):
         vectors: In the place of classes, some of the vectors to condition on, float (K, d):
             features, word vectors, an embedding. They say how long one is, and `sample` takes them
             in turn where none are given; a buffer.
-        critic: The user's critic; None for a network sized from `shape` and the objective.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
             chooses by `shape`.
         base_channels: Channels at half resolution of the critic that is proposed.
@@ -59,6 +58,12 @@ class Generate(Task):
     """
 
     vectors: Tensor | None
+    truncates: ClassVar[bool] = True
+
+    example_options = (
+        {"latent": 2},
+        {"latent": 2, "conditional": True},
+    )
 
     def __init__(
         self,
@@ -68,7 +73,6 @@ class Generate(Task):
         shape: tuple[int, ...],
         classes: int = 0,
         vectors: Tensor | None = None,
-        critic: nn.Module | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> None:
@@ -88,8 +92,6 @@ class Generate(Task):
         self.classes = classes
         self.architecture = architecture
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         z = next(generator.parameters()).new_zeros(2, latent)
         self.register_buffer("vectors", None if vectors is None else vectors.to(z, copy=True))
         sampling.check_generator(generator, self.shape, z, *self._given(2, None))
@@ -97,47 +99,38 @@ class Generate(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
         conditional: bool = False,
         latent: int = 64,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> Self:
-        """A task sized from the data: convolutional networks for images from 16 pixels a side, perceptrons below."""
-        classes = source.classes if conditional else 0
-        y = (
-            source.y
-            if conditional and isinstance(source, ArrayDataset) and source.vectors
-            else None
+        """Build the task with networks sized from the data.
+
+        Square images from 16 pixels a side get convolutional networks, other samples perceptrons.
+
+        Args:
+            data: The data.
+            conditional: Whether to condition on the labels of the data, classes or vectors.
+            latent: Size of z.
+            architecture: Name of an architecture for generator and critic; None chooses by shape.
+            base_channels: Channels at half resolution of generator and critic.
+        """
+        y = data.y if isinstance(data, ArrayDataset) and data.vectors else None
+        vectors = None if y is None or not conditional else y[:KEPT]
+        classes = data.classes if conditional else 0
+        condition = classes if vectors is None else vectors.shape[1]
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        generator = sampling.propose_generator(data, latent, classes=condition, **sizes)
+        return cls(
+            generator, latent=latent, shape=data.shape, classes=classes, vectors=vectors, **sizes
         )
-        vectors = None if y is None else y[:KEPT]
-        size = classes if vectors is None else vectors.shape[1]
-        generator = sampling.propose_generator(
-            source, latent, classes=size, architecture=architecture, base_channels=base_channels
-        )
-        sizes = {
-            "latent": latent,
-            "shape": source.shape,
-            "classes": classes,
-            "architecture": architecture,
-            "base_channels": base_channels,
-        }
-        return cls(generator, vectors=vectors, **sizes)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        sizes = {
-            name: config[name]
-            for name in ("latent", "classes", "architecture", "base_channels")
-            if name in config
-        }
-        # The vectors themselves are weights, which follow.
-        vectors = torch.zeros(config["vectors"]) if config.get("vectors") else None
-        return cls(
-            build(config["generator"]), shape=tuple(config["shape"]), vectors=vectors, **sizes
-        )
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x = batch[0]
@@ -149,35 +142,15 @@ class Generate(Task):
             sides = SamplePair((x, y), (self.generator(z, y), y))
         return TaskOutput({CRITIC: sides}, loss=sampling.own_penalty(self.generator))
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        sizes = {"classes": self._condition, "base_channels": self.base_channels}
-        return {
-            CRITIC: sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, **sizes
-            )
-        }
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.generator, Network) or self._critic[0] is not None:
-            return None
-        sizes = {
-            "latent": self.latent,
-            "classes": self.classes,
-            "architecture": self.architecture,
-            "base_channels": self.base_channels,
-        }
-        vectors = None if self.vectors is None else list(self.vectors.shape)
-        return {
-            "generator": self.generator.config(),
-            "shape": list(self.shape),
-            "vectors": vectors,
-            **sizes,
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs(
+            (self.shape,),
+            (self._condition,) if self._condition else (),
+            class_weights=self.vectors is not None,
+            architecture=self.architecture,
+            base_channels=self.base_channels,
+        )
+        return {CRITIC: inputs}
 
     @torch.no_grad()
     def sample(
@@ -207,7 +180,7 @@ class Generate(Task):
         """
         bound = None if truncation is None else check_number("truncation", truncation, low=0)
         device = next(self.generator.parameters()).device
-        own = getattr(self.generator, "truncated", None)
+        own = self.generator if isinstance(self.generator, TruncatesItself) else None
         if bound is None or own is not None:
             z = torch.randn(n, self.latent, device=device)
         else:
@@ -216,7 +189,7 @@ class Generate(Task):
         if bound is None or own is None:
             return self.decode(z, *y)
         with eval_mode(self.generator):
-            return cast(Tensor, own(z, *(y or (None,)), bound))
+            return own.truncated(z, y[0] if y else None, bound)
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

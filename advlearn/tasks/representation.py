@@ -7,18 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.objective import Objective
+from advlearn.core.inputs import Inputs
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.priors import Gaussian, Prior
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import ConcatCritic, Network, build
-from advlearn.nets.encoder import encoder_for, pair_critic_for
+from advlearn.nets.encoder import encoder_for
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
-from advlearn.tasks._codes import CONTESTS, METHODS, divergence, drawn, law_of
+from advlearn.tasks._codes import COMPARISONS, divergence, drawn, law_of
+from advlearn.tasks._examples import labelled_points
 
 
 @final
@@ -42,7 +41,8 @@ class Representation(Task):
         generator: Module from codes (N, latent) to samples (N, *shape).
         latent: Size of a code.
         shape: Shape of one sample.
-        contests: As above; none at all is an autoencoder, which no objective plays a part in.
+        compare: Names from the list above; with none the model is a plain autoencoder and the
+            objective is ignored.
         marginal_terms: Score sample and code of a pair alone too (BigBiGAN).
         reconstruction: r, which is 1 / sigma^2 of a Gaussian likelihood.
         kl: k; needs a stochastic encoder and a Gaussian prior.
@@ -63,7 +63,10 @@ class Representation(Task):
         torch.Size([5, 2])
 
     Reference:
-        The papers of `METHODS`; Makhzani et al. 2016, section 2.3 (labels, and the extra class
+        Donahue et al. 2017, eq. 3 (BiGAN); Dumoulin et al. 2017, eq. 3 (ALI); Donahue and
+        Simonyan 2019, section 2 (BigBiGAN); Makhzani et al. 2016, section 2 (adversarial
+        autoencoder); Kingma and Welling 2014, eq. 10 (VAE); Larsen et al. 2016, eq. 8 (VAE-GAN);
+        Rosca et al. 2017, section 3 (alpha-GAN); Makhzani et al. 2016, section 2.3 (labels, and the extra class
         where there is none).
 
     Deviations:
@@ -73,6 +76,42 @@ class Representation(Task):
         summed.
     """
 
+    example_options = (
+        {"latent": 2, "base_channels": 8},
+        {"latent": 2, "base_channels": 8, "stochastic": True, "prior": "ring"},
+        {"latent": 2, "base_channels": 8, "stochastic": True, "marginal_terms": True},
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": "codes",
+            "reconstruction": 0.1,
+            "prior": "mixture",
+            "labels": True,
+        },
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": "samples",
+            "stochastic": True,
+            "reconstruction": 10.0,
+            "kl": 1.0,
+        },
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": ("codes", "samples"),
+            "reconstruction": 0.1,
+        },
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": (),
+            "stochastic": True,
+            "reconstruction": 10.0,
+            "kl": 1.0,
+        },
+    )
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -80,7 +119,7 @@ class Representation(Task):
         *,
         latent: int,
         shape: tuple[int, ...],
-        contests: Sequence[str] = ("joint",),
+        compare: str | Sequence[str] = ("joint",),
         marginal_terms: bool = False,
         reconstruction: float = 0.0,
         kl: float = 0.0,
@@ -95,7 +134,8 @@ class Representation(Task):
         self.shape = tuple(shape)
         self.encoder = encoder
         self.generator = generator
-        self.contests = tuple(check_choice("contests", name, CONTESTS) for name in contests)
+        names = (compare,) if isinstance(compare, str) else compare
+        self.compare = tuple(check_choice("compare", name, COMPARISONS) for name in names)
         self.marginal_terms = marginal_terms
         self.reconstruction = check_number("reconstruction", reconstruction, low=0)
         self.kl = check_number("kl", kl, low=0)
@@ -113,68 +153,47 @@ class Representation(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
-        method: str = "bigan",
         latent: int = 32,
-        prior: str = "gaussian",
+        stochastic: bool = False,
         labels: bool = False,
-        has_unlabelled_class: bool = False,
-        reconstruction: float | None = None,
-        kl: float | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
+        **settings: Any,
     ) -> Self:
-        """A task with networks sized from the data; a weight that is given takes the place of the method's.
+        """Build the task with networks sized from the data; the defaults are BiGAN's.
 
         Args:
-            source: The data.
-            method: A name of `METHODS`.
+            data: The data.
             latent: Size of a code.
-            prior: Law of the codes.
-            labels: Whether the classes of the data tell the components of the prior.
-            has_unlabelled_class: Whether the last of these classes says that the class of a sample
-                is not known.
-            reconstruction: Weight of the reconstruction.
-            kl: Weight of the KL divergence.
-            architecture: Name of a family for the generator and for what reads samples in the
-                critics.
+            stochastic: Whether the encoder returns a Gaussian of codes instead of one code.
+            labels: Whether the classes of the data choose the components of the prior.
+            architecture: Name of an architecture for the generator and for critics of samples;
+                None chooses by shape.
             base_channels: Channels at half resolution.
+            **settings: Other keywords of the constructor.
         """
-        named = METHODS[check_choice("method", method, tuple(METHODS))]
-        if labels and not source.classes:
-            raise ValueError(f"labels: expected data with classes, got {source.name} without")
-        return cls(
-            encoder_for(source.shape, latent * (1 + named.stochastic), base_channels),
-            sampling.propose_generator(
-                source, latent, architecture=architecture, base_channels=base_channels
-            ),
-            latent=latent,
-            shape=source.shape,
-            contests=named.contests,
-            marginal_terms=named.marginal_terms,
-            reconstruction=named.reconstruction if reconstruction is None else reconstruction,
-            kl=named.kl if kl is None else kl,
-            prior=prior,
-            classes=source.classes if labels else 0,
-            has_unlabelled_class=has_unlabelled_class,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
+        cls.check_options(settings)
+        if labels and not data.classes:
+            raise ValueError(f"labels: expected data with classes, got {data.name} without")
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        encoder = encoder_for(data.shape, latent * (1 + stochastic), base_channels)
+        generator = sampling.propose_generator(data, latent, **sizes)
+        sizes |= {"shape": data.shape, "classes": data.classes if labels else 0}
+        return cls(encoder, generator, latent=latent, **sizes, **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("encoder", "generator", "shape")}
-        parts = (build(config[name]) for name in ("encoder", "generator"))
-        return cls(*parts, shape=tuple(config["shape"]), **settings)
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1] if self.classes else None
         mean, log_variance = self.posterior(x)
         codes = drawn(mean, log_variance)
         z = self.law.draw(len(x), x, self._component(y))
-        sides = {name: self._sides(name, x, y, codes, z) for name in self.contests}
+        sides = {name: self._sides(name, x, y, codes, z) for name in self.compare}
         terms: list[Tensor] = []
         if self.reconstruction:
             error = (self.generator(codes) - x).square().flatten(1).sum(1)
@@ -187,15 +206,8 @@ class Representation(Task):
             sides, sum(terms[1:], terms[0]) if terms else None, {"codes": codes.detach()}
         )
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: self._critic(name, chain) for name in self.contests}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        if not self.contests:
-            return None
-        if objective.critic_output == "energy" and self.marginal_terms:
-            return "its critic scores an energy of the pair as a whole, which has no unary terms"
-        return sampling.refusal(objective)
+    def critic_inputs(self) -> dict[str, Inputs]:
+        return {name: self._inputs(name) for name in self.compare}
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Means (N, latent) of q(z | x), and log-variances where the encoder is stochastic, in the mode it is in."""
@@ -252,31 +264,6 @@ class Representation(Task):
         """What is to `c` as `b` is to `a`: G(E(c) + mean E(b) - mean E(a)), (N, *shape) for `c` (N, *shape)."""
         return self.decode(self.encode(c) + self.encode(b).mean(0) - self.encode(a).mean(0))
 
-    def config(self) -> dict[str, Any] | None:
-        if not (isinstance(self.encoder, Network) and isinstance(self.generator, Network)):
-            return None
-        if not isinstance(self.prior, str):
-            return None
-        names = (
-            "latent",
-            "marginal_terms",
-            "reconstruction",
-            "kl",
-            "prior",
-            "classes",
-            "has_unlabelled_class",
-            "architecture",
-            "base_channels",
-        )
-        settings = {name: getattr(self, name) for name in names}
-        architecture = {"encoder": self.encoder.config(), "generator": self.generator.config()}
-        return {
-            **architecture,
-            "shape": list(self.shape),
-            "contests": list(self.contests),
-            **settings,
-        }
-
     def _component(self, y: Tensor | None) -> Tensor | None:
         """The components of codes whose classes are `y`; drawn where the class is not known."""
         if y is None or not self.has_unlabelled_class:
@@ -297,24 +284,19 @@ class Representation(Task):
         half = len(x) // 2
         return SamplePair(x, self.generator(torch.cat([codes[:half].detach(), z[half:]])))
 
-    def _critic(self, name: str, chain: Chain) -> nn.Module:
-        objective = chain.required_objective()
+    def _inputs(self, name: str) -> Inputs:
+        """Return what the critic of one comparison is given."""
         if name == "codes":
-            return sampling.propose_critic(
-                (self.latent,), chain, classes=self.classes, base_channels=self.base_channels
-            )
-        if name == "samples":
-            return sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
-            )
-        if heads.learns_nothing(objective):
-            return ConcatCritic(nn.Identity())
+            classes = (self.classes,) if self.classes else ()
+            return Inputs(((self.latent,),), classes, base_channels=self.base_channels)
         settings: dict[str, Any] = {
-            "marginal_terms": self.marginal_terms,
             "architecture": self.architecture,
             "base_channels": self.base_channels,
         }
-        return pair_critic_for(self.shape, self.latent, objective.critic_output, **settings)
+        if name == "samples":
+            return Inputs((self.shape,), **settings)
+        shapes = (self.shape, (self.latent,))
+        return Inputs(shapes, join="code", marginal_terms=self.marginal_terms, **settings)
 
     def _fitted(self) -> bool:
         """Try both modules once, so that a misfit is a line here; returns whether the encoder is stochastic."""
@@ -333,11 +315,13 @@ class Representation(Task):
 
     def _check(self) -> None:
         """Settings that leave a part untrained, or ask for what is not defined."""
-        if "joint" not in self.contests and not self.reconstruction:
-            raise ValueError("reconstruction: expected above 0 without the contest 'joint', got 0")
-        if self.marginal_terms and "joint" not in self.contests:
+        if "joint" not in self.compare and not self.reconstruction:
             raise ValueError(
-                "marginal_terms: expected the contest 'joint', whose critic has the unary terms"
+                "reconstruction: expected above 0 without the comparison 'joint', got 0"
+            )
+        if self.marginal_terms and "joint" not in self.compare:
+            raise ValueError(
+                "marginal_terms: expected the comparison 'joint', whose critic has the unary terms"
             )
         if self.kl and not (self.stochastic and isinstance(self.law, Gaussian)):
             raise ValueError(
@@ -348,9 +332,9 @@ class Representation(Task):
             raise ValueError(
                 f"has_unlabelled_class: expected classes beside the one that is not known, got {self.classes} in all"
             )
-        if self.classes and not ("codes" in self.contests and self.law.components == known):
+        if self.classes and not ("codes" in self.compare and self.law.components == known):
             raise ValueError(
-                f"classes: expected the contest 'codes' and a prior of {known} components, got {self.law}"
+                f"classes: expected the comparison 'codes' and a prior of {known} components, got {self.law}"
             )
 
 

@@ -1,22 +1,23 @@
 """Retrieve documents for a query: a retriever draws documents, a critic tells them from relevant ones. IRGAN."""
 
 from collections.abc import Callable
-from typing import Any, Self, final
+from typing import Self, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build, critic_for, predictor_for
+from advlearn.nets import predictor_for
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 JUDGED = 20_000
@@ -42,8 +43,6 @@ class Retrieval(Task):
         retriever: Module from queries (N, *shape) to scores (N, D) of the documents.
         shape: Shape of one query.
         samples_per_query: Documents drawn for each query, at least 2.
-        critic: The user's critic of queries (N, *shape) and documents, int64 (N,); None for a
-            network sized from `shape`, `documents` and the objective.
         base_channels: Size of the critic that is proposed, as `advlearn.nets.critic_for` has it.
 
     Raises:
@@ -65,13 +64,14 @@ class Retrieval(Task):
         the paper's Jensen-Shannon.
     """
 
+    example_options = ({"samples_per_query": 2},)
+
     def __init__(
         self,
         retriever: nn.Module,
         *,
         shape: tuple[int, ...],
         samples_per_query: int = 8,
-        critic: nn.Module | None = None,
         base_channels: int = 64,
     ) -> None:
         super().__init__()
@@ -79,8 +79,6 @@ class Retrieval(Task):
         self.shape = tuple(shape)
         self.samples_per_query = int(check_number("samples_per_query", samples_per_query, low=2))
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         scores = heads.outputs_of(retriever, self.shape, "retriever")
         if scores.ndim != 2 or scores.shape[1] < 2:
             raise ValueError(
@@ -91,28 +89,34 @@ class Retrieval(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
         samples_per_query: int = 8,
         base_channels: int = 64,
     ) -> Self:
-        """A task with networks sized from the data: queries, with the number of a relevant document as their label."""
-        if source.classes < 2:
+        """Build the task with networks sized from the data.
+
+        Args:
+            data: Queries, with the number of a relevant document as their label.
+            samples_per_query: Documents drawn for each query, at least 2.
+            base_channels: Channels at half resolution of the critic.
+        """
+        if data.classes < 2:
             raise ValueError(
-                f"data: expected the number of a relevant document as label, got none in {source.name!r}"
+                "data: expected the number of a relevant document as label, "
+                f"got none in {data.name!r}"
             )
         return cls(
-            predictor_for(source.shape, source.classes),
-            shape=source.shape,
+            predictor_for(data.shape, data.classes),
+            shape=data.shape,
             samples_per_query=samples_per_query,
             base_channels=base_channels,
         )
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {name: config[name] for name in ("samples_per_query", "base_channels")}
-        return cls(build(config["retriever"]), shape=tuple(config["shape"]), **settings)
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, relevant = batch[0], batch[1]
@@ -122,13 +126,9 @@ class Retrieval(Task):
         fake = (x.repeat_interleave(self.samples_per_query, 0), drawn.flatten())
         return TaskOutput({CRITIC: SamplePair((x, relevant), fake, None, weights.flatten())})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        given, output = self._critic[0], chain.required_objective().critic_output
-        return {
-            CRITIC: critic_for(self.shape, output, self.documents, base_channels=self.base_channels)
-            if given is None
-            else given
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs((self.shape,), (self.documents,), base_channels=self.base_channels)
+        return {CRITIC: inputs}
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if not objective.pointwise:
@@ -136,16 +136,6 @@ class Retrieval(Task):
         if objective.critic_output not in ("logit", "energy"):
             return f"its critic scores {objective.critic_output!r}, and a pair of query and document has one score"
         return None
-
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.retriever, Network) or self._critic[0] is not None:
-            return None
-        return {
-            "retriever": self.retriever.config(),
-            "shape": list(self.shape),
-            "samples_per_query": self.samples_per_query,
-            "base_channels": self.base_channels,
-        }
 
     def predict(self, x: Tensor) -> Tensor:
         """Scores (N, D) of the documents for queries `x` (N, *shape), in evaluation mode."""

@@ -1,7 +1,7 @@
 """Classify with few labels: the classifier is the critic of a generator, and so learns from samples without a class."""
 
 from dataclasses import replace
-from typing import Any, Self, cast, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +9,16 @@ from torch import Tensor, nn
 from advlearn.core import distributed
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.objective import Objective, Pointwise
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.semi_supervised import open_partly
-from advlearn.nets import Network, build, generator_for, predictor_for
+from advlearn.nets import generator_for, predictor_for
 from advlearn.objectives.k_plus_one import KPlusOne
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import labelled_points, points
 
 CRITIC = "data"
 
@@ -48,6 +51,8 @@ class SemiSupervised(Task):
     Reference:
         Salimans et al. 2016, section 5.
     """
+
+    example_options = ({"latent": 2},)
 
     def __init__(
         self, generator: nn.Module, classifier: nn.Module, *, latent: int, shape: tuple[int, ...]
@@ -83,10 +88,10 @@ class SemiSupervised(Task):
         )
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        architecture = (build(config[name]) for name in ("generator", "classifier"))
-        return cls(*architecture, latent=config["latent"], shape=tuple(config["shape"]))
+    def example_data(cls) -> SemiSupervisedDataset:
+        """Return labelled points, and others without a label."""
+        unlabelled = ArrayDataset(points(), None, "more")
+        return SemiSupervisedDataset(labelled_points(), unlabelled)
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y, more = batch[0], batch[1], batch[2]
@@ -109,8 +114,15 @@ class SemiSupervised(Task):
             return replace(chain, objective=KPlusOne(objective))
         return chain
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {CRITIC: _Classifier(self.classifier)}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        shapes, module = (self.shape,), ClassifierCritic(self.classifier)
+        return {CRITIC: Inputs(shapes, (self.classes,), module=module)}
+
+    def adopt_critic(self, name: str, critic: nn.Module) -> nn.Module:
+        """Take a classifier of the user's in place of the task's own."""
+        self.classifier = critic
+        self._arguments["classifier"] = critic
+        return ClassifierCritic(critic)
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if objective.critic_output == "classes" or (
@@ -131,15 +143,8 @@ class SemiSupervised(Task):
             raise ValueError("labels: expected none, the generator has no classes")
         return heads.predict(self.generator, torch.randn(n, self.latent))
 
-    def config(self) -> dict[str, Any] | None:
-        architecture = {"generator": self.generator, "classifier": self.classifier}
-        if not all(isinstance(net, Network) for net in architecture.values()):
-            return None
-        recipes = {name: cast(Network, net).config() for name, net in architecture.items()}
-        return {**recipes, "latent": self.latent, "shape": list(self.shape)}
 
-
-class _Classifier(nn.Module):
+class ClassifierCritic(nn.Module):
     """The classifier as a critic of pairs (x, y): the label is the objective's, not its."""
 
     def __init__(self, net: nn.Module) -> None:

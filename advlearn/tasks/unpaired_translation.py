@@ -1,50 +1,23 @@
 """Translate between two sets of samples that nobody has matched: there, and back to where it began."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self, final
+from typing import Any, Literal, Self, final
 
 from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.objective import Objective
+from advlearn.core.inputs import Inputs
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.pairs import Unpaired, open_unpaired
-from advlearn.nets import MLPGenerator, Network, build
+from advlearn.nets import MLPGenerator, Network
+from advlearn.nets.sizing import SMALLEST_TRANSLATED, is_image
 from advlearn.nets.translators import ResidualTranslator
 from advlearn.regularizers.image_pool import ImagePool
 from advlearn.tasks import _heads as heads
-from advlearn.tasks import _sampling as sampling
-from advlearn.tasks.paired_translation import SMALLEST, Norm, critic_of, distance
-
-
-class Method(NamedTuple):
-    """What a published method weighs.
-
-    Args:
-        cycle: Weight of the distance between a sample and what comes back.
-        identity: Weight of the distance between a sample and its translation into the set it is of.
-        norm: The distance, ``"l1"`` or ``"l2"``.
-        history: Fakes in the history that critics are shown from, 0 for none.
-    """
-
-    cycle: float
-    identity: float
-    norm: Norm
-    history: int
-
-
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        # Zhu et al. 2017, section 4 and 5.2
-        "cyclegan": Method(cycle=10.0, identity=5.0, norm="l1", history=50),
-        # Kim et al. 2017, eq. 3 to 8
-        "discogan": Method(cycle=1.0, identity=0.0, norm="l2", history=0),
-    }
-)
+from advlearn.tasks._examples import labelled_points, points
+from advlearn.tasks.paired_translation import Norm, distance
 
 
 @final
@@ -60,10 +33,10 @@ class UnpairedTranslation(Task):
         to_b: G, module from samples of a to samples of b, (N, *shape) both.
         to_a: F, the way back.
         shape: Shape of one sample.
-        cycle: c.
-        identity: i.
+        cycle_weight: c.
+        identity_weight: i.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
-        history: Fakes in the history that each critic is shown from beside fresh ones
+        image_pool_size: Fakes in the history that each critic is shown from beside fresh ones
             (`ImagePool`); 0 for none.
         base_channels: Channels of the first layer of the critics that are proposed.
 
@@ -85,26 +58,37 @@ class UnpairedTranslation(Task):
         it.
     """
 
+    example_options = (
+        {"base_channels": 4},
+        {
+            "base_channels": 4,
+            "cycle_weight": 1.0,
+            "identity_weight": 0.0,
+            "norm": "l2",
+            "image_pool_size": 0,
+        },
+    )
+
     def __init__(
         self,
         to_b: nn.Module,
         to_a: nn.Module,
         *,
         shape: tuple[int, ...],
-        cycle: float = 10.0,
-        identity: float = 5.0,
+        cycle_weight: float = 10.0,
+        identity_weight: float = 5.0,
         norm: Norm = "l1",
-        history: int = 50,
+        image_pool_size: int = 50,
         base_channels: int = 64,
     ) -> None:
         super().__init__()
         self.to_b = to_b
         self.to_a = to_a
         self.shape = tuple(shape)
-        self.cycle = check_number("cycle", cycle, low=0)
-        self.identity = check_number("identity", identity, low=0)
+        self.cycle_weight = check_number("cycle_weight", cycle_weight, low=0)
+        self.identity_weight = check_number("identity_weight", identity_weight, low=0)
         self.norm: Norm = check_choice("norm", norm, ("l1", "l2"))
-        self.history = int(check_number("history", history, low=0))
+        self.image_pool_size = int(check_number("image_pool_size", image_pool_size, low=0))
         self.base_channels = int(check_number("base_channels", base_channels, low=1))
         for name, generator in (("to_b", to_b), ("to_a", to_a)):
             made = heads.outputs_of(generator, self.shape, name)
@@ -120,41 +104,48 @@ class UnpairedTranslation(Task):
 
     @classmethod
     def from_data(
-        cls, data: Unpaired, *, method: str = "cyclegan", base_channels: int = 64, blocks: int = 6
+        cls, data: Unpaired, *, base_channels: int = 64, blocks: int = 6, **settings: Any
     ) -> Self:
-        """A task of a published method, ``"cyclegan"`` or ``"discogan"``, with networks sized from the data."""
-        settings = METHODS[check_choice("method", method, tuple(METHODS))]
+        """Build the task with networks sized from the data; the defaults are CycleGAN's.
+
+        Args:
+            data: Two sets of samples of one shape.
+            base_channels: Channels of the first layer of the generators and critics.
+            blocks: Residual blocks of each generator.
+            **settings: Other keywords of the constructor.
+        """
+        cls.check_options(settings)
         to_b, to_a = (
             _translator(data.shape, base_channels, blocks, data.bounded) for _ in range(2)
         )
-        return cls(to_b, to_a, shape=data.shape, base_channels=base_channels, **settings._asdict())
+        return cls(to_b, to_a, shape=data.shape, base_channels=base_channels, **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("to_b", "to_a", "shape")}
-        return cls(
-            build(config["to_b"]), build(config["to_a"]), shape=tuple(config["shape"]), **settings
-        )
+    def example_data(cls) -> Unpaired:
+        """Return two sets of points."""
+        other = ArrayDataset(points()[:9] + 1, None, "moved")
+        return Unpaired(labelled_points(), other)
 
     def forward(self, batch: Batch) -> TaskOutput:
         a, b = batch[0], batch[1]
         fake_b, fake_a = self.to_b(a), self.to_a(b)
-        loss = self.cycle * (self._gap(self.to_a(fake_b), a) + self._gap(self.to_b(fake_a), b))
-        if self.identity:
-            loss = loss + self.identity * (self._gap(self.to_a(a), a) + self._gap(self.to_b(b), b))
+        loss = self.cycle_weight * (
+            self._gap(self.to_a(fake_b), a) + self._gap(self.to_b(fake_a), b)
+        )
+        if self.identity_weight:
+            loss = loss + self.identity_weight * (
+                self._gap(self.to_a(a), a) + self._gap(self.to_b(b), b)
+            )
         return TaskOutput({"a": SamplePair(a, fake_a), "b": SamplePair(b, fake_b)}, loss)
 
     def adapt_objective(self, chain: Chain) -> Chain:
-        if not self.history or any(isinstance(r, ImagePool) for r in chain.regularizers):
+        if not self.image_pool_size or any(isinstance(r, ImagePool) for r in chain.regularizers):
             return chain
-        return replace(chain, regularizers=(*chain.regularizers, ImagePool(self.history)))
+        return replace(chain, regularizers=(*chain.regularizers, ImagePool(self.image_pool_size)))
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: critic_of((self.shape,), chain, self.base_channels) for name in ("a", "b")}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs((self.shape,), join="channels", base_channels=self.base_channels)
+        return {"a": inputs, "b": inputs}
 
     def predict(self, x: Tensor, to: Literal["a", "b"] = "b") -> Tensor:
         """Samples `x` (N, *shape) of the one set as the other would have them, in evaluation mode."""
@@ -176,18 +167,6 @@ class UnpairedTranslation(Task):
         rows = min(len(images) for images in stages.values())
         return {name: images[:rows].cpu() for name, images in stages.items()}
 
-    def config(self) -> dict[str, Any] | None:
-        generators = {"to_b": self.to_b, "to_a": self.to_a}
-        if not all(isinstance(net, Network) for net in generators.values()):
-            return None
-        recipes = {
-            name: net.config() for name, net in generators.items() if isinstance(net, Network)
-        }
-        settings = {
-            k: getattr(self, k) for k in ("cycle", "identity", "norm", "history", "base_channels")
-        }
-        return {**recipes, "shape": list(self.shape), **settings}
-
     def _gap(self, made: Tensor, wanted: Tensor) -> Tensor:
         return distance(made, wanted, self.norm)
 
@@ -195,11 +174,11 @@ class UnpairedTranslation(Task):
 def _translator(
     shape: tuple[int, ...], base_channels: int, blocks: int, tanh_output: bool
 ) -> Network:
-    if len(shape) == 3 and min(shape[1:]) >= SMALLEST:
+    if is_image(shape):
         return ResidualTranslator(shape, shape[0], base_channels, blocks, tanh_output)
     if len(shape) != 1:
         raise ValueError(
-            f"data: expected images of at least {SMALLEST} pixels a side or vectors, got {shape}"
+            f"data: expected images of at least {SMALLEST_TRANSLATED} pixels a side or vectors, got {shape}"
         )
     return MLPGenerator(shape[0], shape, (4 * base_channels,) * 3)
 

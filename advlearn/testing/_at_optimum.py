@@ -29,9 +29,9 @@ def loss_at_chance(obj: Objective) -> None:
     """`loss_at_chance` is the critic's loss where all samples score what the best critic gives equal densities."""
     hold(
         isinstance(cast(object, obj.loss_at_chance), float),
-        "chance",
+        "loss_at_chance",
         obj,
-        f"chance is {obj.loss_at_chance!r}, no float",
+        f"loss_at_chance is {obj.loss_at_chance!r}, no float",
     )
     if math.isnan(obj.loss_at_chance):
         return
@@ -39,9 +39,9 @@ def loss_at_chance(obj: Objective) -> None:
     loss = number(obj.critic_loss(of_scores(level, level)))
     hold(
         abs(loss - obj.loss_at_chance) < 1e-9,
-        "chance",
+        "loss_at_chance",
         obj,
-        f"chance is {obj.loss_at_chance:.6g}, a critic at chance loses {loss:.6g}",
+        f"loss_at_chance is {obj.loss_at_chance:.6g}, a critic at chance loses {loss:.6g}",
     )
 
 

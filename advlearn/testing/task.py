@@ -14,6 +14,7 @@ from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
 from advlearn.core.grammar import resolve
 from advlearn.core.task import Batch, Task, TaskOutput
+from advlearn.critics import build
 from advlearn.testing._material import hold, number, seeded
 from advlearn.testing.no_sync import NoSync
 
@@ -175,7 +176,7 @@ def _chain(task: Task) -> Chain:
 
 
 def _critics(task: Task) -> dict[str, nn.Module]:
-    return task.critics(_chain(task))
+    return build(task, _chain(task))
 
 
 def _play(task: Task, batch: Batch) -> TaskOutput:

@@ -1,25 +1,14 @@
 """Growing networks along a run: small images first, one resolution after another."""
 
 from collections.abc import Iterator
-from typing import Protocol, cast, final
+from typing import final
 
 from torch import nn
 
 from advlearn.core.callback import Callback
+from advlearn.core.protocols import Grows
 from advlearn.core.trainer import Trainer
 from advlearn.training.ema import EMA
-
-
-class Grows(Protocol):
-    """What a network that grows can do, such as those of `advlearn.nets.progan`."""
-
-    @property
-    def doublings(self) -> int:
-        """The level of the grown network."""
-        ...
-
-    def grow(self, level: float) -> None:
-        """Go to a level from 0 to `doublings`."""
 
 
 @final
@@ -97,8 +86,8 @@ def grows(*modules: nn.Module) -> bool:
 
 def _outermost(module: nn.Module) -> Iterator[Grows]:
     """Every network in a module that grows, but none that is a part of another."""
-    if hasattr(module, "grow") and hasattr(module, "doublings"):
-        yield cast(Grows, module)
+    if isinstance(module, Grows):
+        yield module
         return
     for child in module.children():
         yield from _outermost(child)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.nets import MLPGenerator
@@ -37,7 +38,7 @@ class Centres(nn.Module):
 
 
 def task(weight: float = 1.0) -> ACGAN:
-    return ACGAN(Centres(), nn.Linear(2, 3), latent=1, shape=(2,), weight=weight)
+    return ACGAN(Centres(), nn.Linear(2, 3), latent=1, shape=(2,), classifier_weight=weight)
 
 
 def test_the_loss_is_both_cross_entropies_with_the_labels_of_the_batch() -> None:
@@ -74,7 +75,7 @@ def test_the_loss_moves_the_generator_towards_its_class_and_the_critic_sees_no_c
     (gradient,) = torch.autograd.grad(loss, [made.generator.places])  # type: ignore[list-item]
     # To raise its own class's logit is to move along its centre, against the gradient.
     assert ((gradient * CENTRES).sum(1) < 0).all()
-    critic = made.critics(resolve("hinge"))["data"]
+    critic = build_critics(made, resolve("hinge"))["data"]
     assert critic(CLUSTERS.x).shape == (96,)
 
 
@@ -86,7 +87,7 @@ def test_samples_are_of_the_class_that_was_asked_for() -> None:
 
 def test_a_saved_run_predicts_and_samples_the_same(tmp_path: Any) -> None:
     run = fit(
-        "ac_gan(latent=2, weight=0.3)",
+        "ac_gan(latent=2, classifier_weight=0.3)",
         "nsgan",
         CLUSTERS,
         steps=2,
@@ -97,7 +98,7 @@ def test_a_saved_run_predicts_and_samples_the_same(tmp_path: Any) -> None:
     again = load(run.save(tmp_path / "run.pt"))
     assert torch.equal(again.predict(CLUSTERS.x), run.predict(CLUSTERS.x))
     assert torch.equal(again.sample(6, seed=1), run.sample(6, seed=1))
-    assert cast(ACGAN, again.ema_model).weight == 0.3
+    assert cast(ACGAN, again.ema_model).classifier_weight == 0.3
 
 
 def test_what_does_not_fit_is_one_line() -> None:
@@ -110,7 +111,7 @@ def test_what_does_not_fit_is_one_line() -> None:
     ):
         task().sample(2, torch.tensor([0, 3]))
     with pytest.raises(
-        ValueError, match=r"^weight: expected a finite number of at least 0, got -1$"
+        ValueError, match=r"^classifier_weight: expected a finite number of at least 0, got -1$"
     ):
         task(-1)
     with pytest.raises(

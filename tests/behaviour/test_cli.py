@@ -20,7 +20,11 @@ def typed(*words: str) -> tuple[int, str]:
         ("generate(latent=2)", "digits", "frechet distance"),
         ("domain_adaptation", "digits->digits", "accuracy on digits"),
         ("semi_supervised(latent=4)", "digits:20", "accuracy on digits"),
-        ("representation(latent=2, method='vae')", "digits", "frechet distance"),
+        (
+            "representation(latent=2, compare=(), stochastic=True, reconstruction=10.0, kl=1.0)",
+            "digits",
+            "frechet distance",
+        ),
         ("paired_translation(base_channels=4)", "edges:digits", "mean absolute difference"),
         ("unpaired_translation(base_channels=4)", "digits <-> digits", "there and back, digits"),
         ("retrieval(samples_per_query=2)", "digits", "accuracy on digits"),

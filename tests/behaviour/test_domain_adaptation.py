@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import advlearn
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset, batches
 from advlearn.data.compound import Domains
 from advlearn.data.domains import open_domains
@@ -74,7 +75,7 @@ def test_features_beside_predictions_are_multiplied_and_held() -> None:
     q = conditional.model(xt).softmax(1)
     entropy = -(q * q.log()).sum(1)
     torch.testing.assert_close(sides.fake_weights, (1 + (-entropy).exp()).detach())
-    critic = conditional.critics(resolve("nsgan"))["domain"]
+    critic = build_critics(conditional, resolve("nsgan"))["domain"]
     product = (h[:, :, None] * p[:, None]).flatten(1)
     torch.testing.assert_close(critic(h, p), critic.net(product))
 
@@ -198,7 +199,7 @@ def test_an_objective_that_moves_one_side_is_refused_with_its_reason(
     monkeypatch.setattr(type(hinge), "reasons", {"moves_both_sides": "made so"})
     assert (
         task().check_compatibility(hinge)
-        == "it moves one side alone (made so), and adaptation must move both"
+        == "it moves one side only (made so), and adaptation must move both"
     )
 
 

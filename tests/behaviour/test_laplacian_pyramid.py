@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.nets.lapgan import LAPGANCritic, LAPGANGenerator
@@ -68,7 +69,7 @@ def test_the_real_side_of_each_level_is_the_pyramid():
     contests = task((IMAGES,)).pairs
     fine, middle, small = laplacian(IMAGES, 2)
     assert list(contests) == ["level2", "level1", "level0"] and sorted(
-        task.critics(CHAIN)
+        build_critics(task, CHAIN)
     ) == sorted(contests)
     torch.testing.assert_close(contests["level2"].real, small)
     for name, residual, below in (
@@ -136,7 +137,7 @@ def test_noise_and_the_enlarged_image_both_matter():
 
 def test_classes_reach_every_level_and_its_critic():
     task = pyramid(conditional=True)
-    critics = task.critics(CHAIN)
+    critics = build_critics(task, CHAIN)
     for name, (real, fake, *_) in task((IMAGES, SOURCE.y)).pairs.items():
         assert torch.equal(real[-1], SOURCE.y) and torch.equal(fake[-1], SOURCE.y)
         other = (*real[:-1], (SOURCE.y + 1) % 3)

@@ -9,6 +9,7 @@ from torch import nn
 
 import advlearn
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import Pairs, batches
 from advlearn.fitting import fit
 from advlearn.nets import AutoencoderCritic, ConcatCritic, IdentityCritic, MLPGenerator
@@ -37,7 +38,7 @@ def test_the_loss_is_the_weighted_distance_and_its_gradient_the_sign() -> None:
     y = torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
     for norm, value, slope in (("l1", 7 / 4, -2 / 4), ("l2", 15 / 4, -2 * 5 / 4)):
         net = Constant()
-        loss = PairedTranslation(net, shape=(3,), target_shape=(2,), weight=10, norm=norm)(
+        loss = PairedTranslation(net, shape=(3,), target_shape=(2,), distance_weight=10, norm=norm)(
             (torch.zeros(2, 3), y)
         ).loss
         assert loss is not None
@@ -50,7 +51,7 @@ def test_the_distance_may_be_one_of_features_that_nothing_moves() -> None:
     features = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.9))
     net, y = Constant(), torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
     task = PairedTranslation(
-        net, shape=(3,), target_shape=(2,), weight=10, norm="l2", perceptual=features
+        net, shape=(3,), target_shape=(2,), distance_weight=10, norm="l2", perceptual=features
     )
     assert [id(p) for p in task.trainable_parameters()] == [id(net.level)] and task.config() is None
     loss = task.train()((torch.zeros(2, 3), y)).loss
@@ -72,7 +73,7 @@ def test_the_critic_sees_the_input_beside_the_output_or_not() -> None:
         and torch.equal(fake[1], task.generator(X))
         and fake[1].requires_grad
     )
-    critic = task.critics(resolve("lsgan"))["pairs"]
+    critic = build_critics(task, resolve("lsgan"))["pairs"]
     assert not torch.equal(critic(X, Y), critic(X.flip(0), Y))
     alone = PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False)((X, Y)).pairs[
         "pairs"
@@ -82,7 +83,7 @@ def test_the_critic_sees_the_input_beside_the_output_or_not() -> None:
 
 def test_strength_zero_is_the_distance_alone() -> None:
     task = PairedTranslation.from_data(IMAGES, base_channels=4, adversarial_weight=0.0)
-    assert task.critics(resolve("lsgan")) == {} and task((X, Y)).pairs == {}
+    assert build_critics(task, resolve("lsgan")) == {} and task((X, Y)).pairs == {}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,9 @@ def test_vectors_by_images_are_refused_with_their_shapes() -> None:
 def test_patches_are_judged_one_by_one_where_that_has_a_meaning(
     spec: str, scores: int | None
 ) -> None:
-    critic = PairedTranslation.from_data(IMAGES, base_channels=4).critics(resolve(spec))["pairs"]
+    critic = build_critics(PairedTranslation.from_data(IMAGES, base_channels=4), resolve(spec))[
+        "pairs"
+    ]
     assert isinstance(critic, ChannelConcatCritic) and isinstance(critic.net, PatchGANCritic)
     assert critic(X, Y).shape == ((12,) if scores is None else (12, scores))
 
@@ -146,10 +149,13 @@ def test_patches_are_judged_one_by_one_where_that_has_a_meaning(
     ("spec", "kind"), [("began", AutoencoderCritic), ("mmd(embedding='identity')", nn.Identity)]
 )
 def test_other_scores_have_other_critics(spec: str, kind: type) -> None:
-    critic = PairedTranslation.from_data(IMAGES, base_channels=4).critics(resolve(spec))["pairs"]
+    critic = build_critics(PairedTranslation.from_data(IMAGES, base_channels=4), resolve(spec))[
+        "pairs"
+    ]
     assert isinstance(critic, ChannelConcatCritic | ConcatCritic) and isinstance(critic.net, kind)
-    alone = PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False).critics(
-        resolve("mmd(embedding='identity')")
+    alone = build_critics(
+        PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False),
+        resolve("mmd(embedding='identity')"),
     )
     assert isinstance(alone["pairs"], IdentityCritic)
 
@@ -172,20 +178,25 @@ def test_bad_settings_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"^norm: expected one of l1, l2, got 'l3'$"):
         PairedTranslation(net, shape=(3,), target_shape=(2,), norm="l3")  # type: ignore[arg-type]
     with pytest.raises(
-        ValueError, match=r"^weight: expected a finite number of at least 0, got -1$"
+        ValueError, match=r"^distance_weight: expected a finite number of at least 0, got -1$"
     ):
-        PairedTranslation(net, shape=(3,), target_shape=(2,), weight=-1)
+        PairedTranslation(net, shape=(3,), target_shape=(2,), distance_weight=-1)
     with pytest.raises(ValueError, match=r"^generator: expected outputs of \(5,\), got \(2,\)$"):
         PairedTranslation(net, shape=(3,), target_shape=(5,))
 
 
 def test_a_saved_run_predicts_the_same(tmp_path: Path) -> None:
-    spec = "paired_translation(base_channels=4, weight=5.0, norm='l2', conditional=False)"
+    spec = "paired_translation(base_channels=4, distance_weight=5.0, norm='l2', conditional=False)"
     run = fit(spec, "lsgan", IMAGES, steps=2, batch_size=4, device="cpu", callbacks=())
     loaded = advlearn.load(run.save(tmp_path / "run.pt"))
     assert torch.equal(loaded.predict(X), run.predict(X))
     task: Any = loaded.task
-    assert (task.weight, task.norm, task.conditional, task.adversarial) == (5.0, "l2", False, 1.0)
+    assert (task.distance_weight, task.norm, task.conditional, task.adversarial_weight) == (
+        5.0,
+        "l2",
+        False,
+        1.0,
+    )
 
 
 def test_it_learns_an_affine_map() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
 from advlearn.core.callback import Callback
-from advlearn.core.chain import Chain
+from advlearn.core.inputs import Inputs
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.core.trainer import Trainer
 from advlearn.data.array_dataset import ArrayDataset
@@ -37,8 +37,8 @@ class Tiny(Task):
             fake = fake * float("nan")
         return TaskOutput({"data": SamplePair(batch[0], fake)})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {"data": nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        return {"data": Inputs(((2,),))}
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -53,9 +53,8 @@ def build(
         torch.manual_seed(0)
         task = Tiny(poisoned)
         chain = JensenShannon() + GradientPenalty()
-        adversaries = {
-            name: Adversary(critic, chain) for name, critic in task.critics(chain).items()
-        }
+        critic = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+        adversaries = {"data": Adversary(critic, chain)}
         data = Batches(ArrayDataset(torch.randn(40, 2)), 8, **streams)
     return Trainer(task, adversaries, data, steps=steps, lr=0.01, callbacks=callbacks)
 
