@@ -1,4 +1,4 @@
-"""What `fit` returns: the trained player, ready to sample, to save and to be asked how it is."""
+"""The result of `fit`: the trained task, to sample, predict, save and check."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +26,7 @@ class Run:
 
     Args:
         task: The task as trained.
-        adversaries: Its adversaries, by contest.
+        adversaries: Its adversaries, by the name of the critic.
         ema_model: The task whose weights are used for samples: the average where there is one, else
             `task`.
         config: What `load` builds the same run from.
@@ -58,12 +58,12 @@ class Run:
         seed: int | None = None,
         truncation: float | None = None,
     ) -> Tensor:
-        """Draw samples of the player.
+        """Draw samples of the model.
 
         Args:
             n: How many.
             labels: Classes (n,) for a conditional task; drawn evenly if None.
-            seed: Seeds this draw alone; None draws from the global generator.
+            seed: Seeds only this draw; None draws from the global generator.
             truncation: Truncation level: lower values trade diversity for fidelity; None
                 disables truncation.
 
@@ -71,7 +71,7 @@ class Run:
             Samples (n, *shape) on the task's device; images in [-1, 1].
 
         Raises:
-            TypeError: If the task is not one that samples, or none that truncates.
+            TypeError: If the task does not sample, or does not truncate.
         """
         if not isinstance(self.ema_model, Samples):
             raise TypeError(f"sample: expected a task that samples, got {type(self.task).__name__}")
@@ -79,7 +79,8 @@ class Run:
         if truncation is not None:
             if not isinstance(self.ema_model, Truncates):
                 raise TypeError(
-                    f"truncation: expected None, {registry.snake(type(self.task).__name__)} has none"
+                    f"truncation: expected None for {registry.snake(type(self.task).__name__)}, "
+                    f"got {truncation}"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:
@@ -88,7 +89,7 @@ class Run:
             return draw(n, labels)
 
     def predict(self, x: Any) -> Tensor:
-        """Outputs of the player for samples.
+        """Compute outputs of the model for samples.
 
         Args:
             x: Samples (N, ...), a tensor or an array, as the task's model takes them.
@@ -97,7 +98,7 @@ class Run:
             Class logits (N, K), one logit (N,) or a number (N,), on the task's device.
 
         Raises:
-            TypeError: If the task is not one that predicts.
+            TypeError: If the task does not predict.
         """
         if not isinstance(self.ema_model, Predicts):
             raise TypeError(
@@ -106,7 +107,7 @@ class Run:
         return self.ema_model.predict(torch.as_tensor(x, dtype=torch.float32))
 
     def health(self) -> dict[str, Health]:
-        """What the last batch says of each adversary; empty in a run that was loaded."""
+        """Return the health of each adversary on the last batch; empty for a loaded run."""
         return (
             {name: a.health() for name, a in self.adversaries.items()}
             if self.trainer is not None

@@ -6,7 +6,7 @@ A row is one training run of one seed, on training images; its figures are of 5,
 - `edges`: line drawings to Fashion-MNIST, `grey`: grey to colour CIFAR-10 (the copy re-encoded as
   JPEG where ADVLEARN_DATA holds it), `frames`: four frames of a moving digit to the fifth. One
   U-Net of width 16, 16 pairs a batch, Adam at 1e-3 for player and critic, the moving average of the
-  weights. `distance` is the task without its adversary (strength 0) by mean absolute difference
+  weights. `distance` is the task without its adversary (adversarial_weight 0) by mean absolute difference
   (L1), squared for `frames` (L2); `gan` adds PatchGAN by lsgan, where the distance weighs 10,
   `gan-100` the same at the paper's weight of 100. 10 was chosen on seed 0 at 800 steps by the
   Frechet distance to 2,000 training images that were held out (edges: 6.9 at 10, 14.1 at 100, 17.1
@@ -64,21 +64,21 @@ DATA = {"edges": "fashion-mnist", "grey": "cifar10", "small": "cifar10", "frames
 SPECS = {
     "edges": {
         "distance": "base_channels=16, adversarial_weight=0.0",
-        "gan": "base_channels=16, weight=10.0",
+        "gan": "base_channels=16, distance_weight=10.0",
         "gan-100": "base_channels=16",
     },
     "grey": {
         "distance": "base_channels=16, adversarial_weight=0.0",
-        "gan": "base_channels=16, weight=10.0",
+        "gan": "base_channels=16, distance_weight=10.0",
         "gan-100": "base_channels=16",
     },
     "frames": {
         "distance": "base_channels=16, norm='l2', adversarial_weight=0.0",
-        "gan": "base_channels=16, norm='l2', weight=10.0",
+        "gan": "base_channels=16, norm='l2', distance_weight=10.0",
     },
     "small": {
         "distance": "base_channels=24, norm='l2', adversarial_weight=0.0",
-        "gan": "base_channels=24, norm='l2', weight=20.0, conditional=False",
+        "gan": "base_channels=24, norm='l2', distance_weight=20.0, conditional=False",
     },
 }
 CYCLES = {
@@ -252,7 +252,7 @@ def from_pairs(way: str, seed: int, device: str, quick: bool) -> tuple[Tensor, R
     with isolated(seed):
         net = ResidualTranslator(train.shape, 1, base_channels=8, blocks=3)
         task = PairedTranslation(
-            net, shape=train.shape, target_shape=train.shape, weight=10.0, base_channels=8
+            net, shape=train.shape, target_shape=train.shape, distance_weight=10.0, base_channels=8
         )
     run, row = trained(task, Pairs(x.x, nearest_of_class(x, y)), "digits", seed, device, quick)
     return run.predict(images.x).cpu(), row
@@ -292,7 +292,7 @@ def trained(
     spec = (
         game
         if isinstance(game, str)
-        else f"paired_translation(distance_weight={game.weight}, base_channels={game.width})"
+        else f"paired_translation(distance_weight={game.distance_weight}, base_channels={game.base_channels})"
     )
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
     verdicts = {name: health.verdict for name, health in run.health().items()}

@@ -51,7 +51,7 @@ def remembering(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def to_config(task: nn.Module) -> dict[str, Any] | None:
-    """Return the arguments a task was built with as plain values, or None if one has no plain form."""
+    """Return the arguments of a task as plain values, or None if one has no plain form."""
     arguments = cast(dict[str, Any], getattr(task, "_arguments", {}))
     try:
         return {name: _plain(value) for name, value in arguments.items()}
@@ -68,7 +68,7 @@ def from_config(cls: type[T], config: Mapping[str, Any]) -> T:
 
 
 def options(cls: type) -> dict[str, Option]:
-    """Return the options of `from_data` of a task class; with ``**settings``, the constructor's too."""
+    """Return the options of a class's `from_data`; with ``**settings`` the constructor's too."""
     build, docs = cast(Any, cls).from_data, {**_docs(cls), **_docs(cast(Any, cls).from_data)}
     parameters = inspect.signature(build).parameters
     found = {p.name: p for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
@@ -92,7 +92,7 @@ def check_options(cls: type, given: Mapping[str, Any]) -> None:
 
 
 def _is_setting(parameter: inspect.Parameter) -> bool:
-    """Return whether a constructor's parameter is a setting: a keyword with a default, not a module."""
+    """Return whether a parameter is a setting: a keyword with a default, not a module."""
     annotation = parameter.annotation
     takes_module = any(
         isinstance(kind, type) and issubclass(kind, nn.Module | Tensor)

@@ -18,7 +18,7 @@ Batch = tuple[Tensor, ...]
 
 
 class SamplePair(NamedTuple):
-    """Real and fake samples of one critic, as `Adversary.update` and `Adversary.player_loss` take them."""
+    """Real and fake samples of one critic, as `Adversary.update` takes them."""
 
     real: Samples
     fake: Samples
@@ -77,7 +77,7 @@ class Task(nn.Module, ABC):
         """Return what each critic is given, by the critic's name."""
 
     def adopt_critic(self, name: str, critic: nn.Module) -> nn.Module:
-        """Return the module to train for a critic of the user's; a task that owns it overrides this."""
+        """Return the module to train for a user's critic; a task that owns it overrides this."""
         return critic
 
     def trainable_parameters(self) -> list[nn.Parameter]:
@@ -85,7 +85,7 @@ class Task(nn.Module, ABC):
         return [p for p in self.parameters() if p.requires_grad]
 
     def adapt_objective(self, chain: Chain) -> Chain:
-        """Return the chain that this task trains with, given the user's; the same one by default."""
+        """Return the chain that this task trains with; the user's by default."""
         return chain
 
     def check_compatibility(self, objective: Objective) -> str | None:

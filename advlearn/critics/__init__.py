@@ -1,4 +1,4 @@
-"""Critics: what they are given, the proposed network for it, and the user's networks in its place."""
+"""Critics: proposed networks for their inputs, and the user's networks in their place."""
 
 from advlearn.core.inputs import Inputs
 from advlearn.critics.build import build

@@ -122,6 +122,7 @@ def _checked(
     module = given if isinstance(given, nn.Module) else given(inputs)
     if not isinstance(cast(object, module), nn.Module):
         raise ValueError(f"critic: {name}: expected a module, got {type(module).__name__}")
+    module = task.adopt_critic(name, module)
     n = 2 * math.prod(m.pack for m in module.modules() if isinstance(m, PacCritic))
     parameter = next(module.parameters(), None)
     blank = inputs.example(n, "cpu" if parameter is None else parameter.device)
@@ -139,7 +140,7 @@ def _checked(
     if not isinstance(scores, Tensor) or not fits or (wanted == "(N, K)" and scores.ndim != 2):
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ValueError(f"critic: {name}: expected scores {wanted} of N={n} samples, got {got}")
-    return task.adopt_critic(name, module)
+    return module
 
 
 def _wanted(objective: Objective) -> str:

@@ -16,7 +16,7 @@ from advlearn.nets.sizing import SMALLEST_CONVOLUTIONAL
 
 @final
 class ConvEncoder(Network):
-    """The mirror image of `DCGANGenerator`: convolutions that halve the image as `features`, then a linear `head`.
+    """Encode images by convolutions (`features`) and a linear `head`; mirrors `DCGANGenerator`.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
@@ -73,7 +73,7 @@ class ConvEncoder(Network):
 
 @final
 class MLPEncoder(Network):
-    """A perceptron of samples of any shape, flattened: `features`, all layers but the last, then a linear `head`.
+    """Encode samples of any shape, flattened, by a perceptron: `features`, then a linear `head`.
 
     Args:
         shape: Shape of one sample.
@@ -106,9 +106,10 @@ class MLPEncoder(Network):
 
 @final
 class PairCritic(nn.Module):
-    r"""A critic of pairs: features of a sample and features of a code, joined, then a perceptron.
+    r"""Score pairs of a sample and a code by a perceptron of the features of both.
 
-    .. math:: s(x, z) = J(F(x), H(z)), \qquad \text{unary terms}\ s(x) = w \cdot F(x),\quad s(z) = v \cdot H(z)
+    .. math:: s(x, z) = J(F(x), H(z)), \qquad
+        \text{unary terms}\ s(x) = w \cdot F(x),\quad s(z) = v \cdot H(z)
 
     Args:
         net: F: module from samples to (N, features).
@@ -152,7 +153,7 @@ class PairCritic(nn.Module):
         self.pair = MLP(2 * features, out_features, (features,))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """Score samples `x` (N, ...) with codes `z` (N, latent): (N, out_features), or three times as many."""
+        """Score samples with codes `z` (N, latent): (N, out_features), or 3 * out_features."""
         check_shape("z", z, (self.latent,))
         parts = self.of_sample(x), self.of_code(z)
         alone = [score(part) for score, part in zip(self.marginal_terms, parts, strict=False)]

@@ -11,7 +11,7 @@ from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import sizes
 
 SMALLEST_CONVOLUTIONAL = 16
-"""Images with a smaller side get a multilayer perceptron: convolutions have too little room to pay off."""
+"""Images with a smaller side get a multilayer perceptron."""
 
 SMALLEST_TRANSLATED = 8
 """Images with a smaller side are translated as vectors."""

@@ -1,4 +1,4 @@
-"""The tables a player can fill by what it offers, again and again while a run trains."""
+"""Plot what a model's latent space holds, repeatedly during training."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ Columns = dict[str, Tensor]
 
 
 def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
-    """Fill tables by the methods that a player of images has.
+    """Compute the image tables that a model's capabilities allow.
 
     - ``traverse``: a table for each code, from its first value to its last.
     - ``interpolate`` and ``reconstruct``: real samples and what their codes are decoded to, and the
@@ -41,12 +41,12 @@ def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
         at three scales.
 
     Args:
-        model: A player in evaluation mode, on any device.
+        model: A model in evaluation mode, on any device.
         real: Real samples (N, C, H, W), at least two for what encodes.
 
     Returns:
-        Name of a table to its columns: heading to images (R, C, H, W); nothing for a player without
-        such a method.
+        Name of a table to its columns: heading to images (R, C, H, W); empty for a model without
+        such a capability.
 
     Example:
         >>> from advlearn.tasks.generate import Generate
@@ -98,7 +98,7 @@ def _decoded(model: Any, z: Tensor, rows: Tensor | None) -> Tensor:
 
 
 def _conditions(model: Any) -> Tensor | None:
-    """What each row is conditional on: classes, spread over all of them where there are more than rows, or vectors."""
+    """Return the condition of each row, classes spread evenly or vectors; None without one."""
     vectors = model.vectors if isinstance(model, HasVectors) else None
     classes = model.classes if isinstance(model, HasClasses) else 0
     if vectors is not None:
@@ -107,7 +107,7 @@ def _conditions(model: Any) -> Tensor | None:
 
 
 def _mixed(model: Any, generator: MixesStyles, rows: Tensor | None) -> dict[str, Columns]:
-    """A table for each scale up to which the coarse style goes; its first column has the coarse sources themselves."""
+    """Compute a table for each crossover scale; its first column shows the coarse sources."""
     like = next(model.generator.parameters())
     coarse, fine = (
         torch.randn(ROWS, model.latent).to(like),
@@ -126,22 +126,22 @@ def _mixed(model: Any, generator: MixesStyles, rows: Tensor | None) -> dict[str,
 
 
 def _columns(draw: Callable[[int], Tensor]) -> Columns:
-    """What is drawn for each column number, under that number."""
+    """Return the images of each column, by its number."""
     return {str(k + 1): redrawn(lambda k=k: draw(k)) for k in range(COLUMNS)}
 
 
 def _numbered(images: Tensor) -> Columns:
-    """Images (R, C, ...) as columns under their numbers."""
+    """Split images (R, C, ...) into numbered columns."""
     return {str(i + 1): column for i, column in enumerate(images.unbind(1))}
 
 
 @final
 class LatentPlots(PeriodicPlot):
-    """Tables every so many steps and at the end, each in a file of its name that is replaced: ``interpolation.png``.
+    """Save the tables every `every` steps and at the end, each to a file of its name.
 
     Args:
         folder: Where the pictures go.
-        every: Player steps between two drawings.
+        every: Steps between two plots.
         latent_plots: Returns name to columns as `before_after` takes them.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the tasks with a head on a predictor share: the tapped model, its features, a critic of them."""
+"""Shared by tasks with a predictor: checks of its outputs, batched prediction."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ HIDDEN = (128, 128)
 
 
 def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") -> Tensor:
-    """What a model puts out for a blank batch of two, so that a misfit is a line here and no traceback later."""
+    """Return the outputs of a model for a blank batch of two, or raise one line."""
     parameter = next(model.parameters(), None)
     blank = torch.zeros(2, *shape) if parameter is None else torch.zeros(2, *shape).to(parameter)
     with torch.no_grad(), eval_mode(model):

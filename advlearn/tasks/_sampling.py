@@ -1,4 +1,4 @@
-"""What the tasks with a generator of samples share: networks sized from the data, checks, labels to sample by."""
+"""Shared by tasks with a generator: networks sized from the data, checks, labels to sample with."""
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ def propose_generator(
     architecture: str | None = None,
     base_channels: int = 64,
 ) -> nn.Module:
-    """A generator sized from the data: of the family `architecture`, or chosen by the shape of a sample."""
+    """Return a generator of an architecture by name, or chosen by the shape of a sample."""
     # A tanh may end it where images lie in [-1, 1], not where they are standardised.
     tanh_output = source.kind == "image" and (
         not isinstance(source, ArrayDataset) or source.bounded
@@ -48,12 +48,12 @@ def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tenso
 
 
 def own_penalty(generator: nn.Module) -> Tensor | None:
-    """What a generator's own method ``penalty()`` adds to the player's loss; None where it has none."""
+    """Return the penalty of a generator that has one, else None."""
     return generator.penalty() if isinstance(generator, Penalizes) else None
 
 
 def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
-    """The loss, and the generator's own penalty, if it has one."""
+    """Add the penalty of a generator that has one to a loss."""
     penalty = own_penalty(generator)
     return loss if penalty is None else loss + penalty
 
@@ -61,7 +61,7 @@ def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
 def classes_of(
     n: int, labels: Tensor | None, classes: int, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """The classes (n,) of samples on the device, drawn evenly if None are given; nothing where there are no classes.
+    """Return the classes (n,) to sample with, spread evenly if None; empty without classes.
 
     Raises:
         ValueError: Labels for an unconditional generator, of another length, or out of range.
@@ -79,7 +79,7 @@ def classes_of(
 
 
 def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
-    """The vectors (n, d) that samples are conditional on, where `known` (K, d) is; its own in turn if None are given.
+    """Return the vectors (n, d) to sample with; those of `known` (K, d) in turn if None.
 
     Raises:
         ValueError: Vectors of another number or size, or classes in their place.
@@ -87,6 +87,7 @@ def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
     c = known[torch.arange(n, device=known.device) % len(known)] if given is None else given
     if c.shape != (n, known.shape[1]) or not c.is_floating_point():
         raise ValueError(
-            f"labels: expected {n} float vectors of size {known.shape[1]}, got {c.dtype} {tuple(c.shape)}"
+            f"labels: expected {n} float vectors of size {known.shape[1]}, "
+            f"got {c.dtype} {tuple(c.shape)}"
         )
     return (c.to(known),)

@@ -1,4 +1,4 @@
-"""Generate by class, with a classifier that says whether the class can be seen: AC-GAN."""
+"""Generate samples by class, with an auxiliary classifier: AC-GAN."""
 
 from typing import Any, Self, cast, final
 
@@ -23,20 +23,20 @@ CRITIC = "data"
 
 @final
 class ACGAN(Task):
-    r"""A generator of samples by class, a critic that sees no class, and a classifier beside it.
+    r"""Train a conditional generator with a critic of samples and an auxiliary classifier.
 
     .. math:: fake = G(z, y), \quad z \sim N(0, I), \qquad
         L = w\,\big(E[-\log q(y \mid G(z, y))] + E[-\log q(y \mid x)]\big)
 
-    The labels of a batch are those of its real samples. Generator and classifier are the player:
-    the classifier learns from real and generated samples, the generator to be recognised.
+    The labels of a batch are those of its real samples. Generator and classifier minimise L:
+    the classifier learns from real and generated samples, the generator to be classified correctly.
 
     Args:
         generator: Module from z (N, latent) and y, int64 (N,), to samples (N, *shape).
         classifier: Module from samples (N, *shape) to class logits (N, K).
         latent: Size of z.
         shape: Shape of one sample.
-        classifier_weight: w.
+        classifier_weight: w, the weight of the classifier's cross-entropy.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
             chooses by `shape`.
         base_channels: Channels at half resolution of the critic that is proposed.
@@ -57,8 +57,8 @@ class ACGAN(Task):
         Odena, Olah, Shlens 2017, section 4, eq. 2 and 3.
 
     Deviations:
-        The classifier is a network of its own instead of a second output of the critic, so that it
-        goes with every objective.
+        The classifier is a separate network instead of a second output of the critic, so that it
+        works with every objective.
     """
 
     example_options = ({"latent": 2},)
@@ -106,7 +106,7 @@ class ACGAN(Task):
         Args:
             data: The data.
             latent: Size of z.
-            classifier_weight: w.
+            classifier_weight: w, the weight of the classifier's cross-entropy.
             architecture: Name of an architecture for generator and critic; None chooses by shape.
             base_channels: Channels at half resolution of generator and critic.
         """
@@ -132,9 +132,9 @@ class ACGAN(Task):
             cross_entropy(self.classifier(fake), y),
             cross_entropy(self.classifier(x), y),
         )
-        told = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
+        losses = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
         loss = sampling.with_penalty(self.classifier_weight * (of_fake + of_real), self.generator)
-        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, told)
+        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, losses)
 
     def critic_inputs(self) -> dict[str, Inputs]:
         inputs = Inputs(
@@ -162,7 +162,7 @@ class ACGAN(Task):
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Samples (N, *shape) of latents `z` (N, latent) in evaluation mode; labels as for `sample`."""
+        """Generate samples (N, *shape) from `z` (N, latent); labels as for `sample`."""
         z = z.to(next(self.generator.parameters()))
         with eval_mode(self.generator):
             return cast(
@@ -171,7 +171,7 @@ class ACGAN(Task):
             )
 
     def predict(self, x: Tensor) -> Tensor:
-        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        """Compute class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.classifier, x)
 
 

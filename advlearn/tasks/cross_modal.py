@@ -1,4 +1,4 @@
-"""Tag samples with words: generate word vectors from features, and look which words lie near them."""
+"""Tag samples with words: generate word vectors from features and retrieve the nearest words."""
 
 from math import prod
 from typing import Any, Self, cast, final
@@ -23,7 +23,7 @@ HIDDEN = (256, 256)
 
 @final
 class CrossModal(Task):
-    r"""A generator of vectors that go with features, against a critic of pairs of both.
+    r"""Train a generator of vectors from features against a critic of (features, vector) pairs.
 
     .. math:: real = (f, v), \qquad fake = (f, G(f, z)), \quad z \sim N(0, I)
 
@@ -72,7 +72,7 @@ class CrossModal(Task):
 
     @staticmethod
     def load_data(data: Any) -> Pairs:
-        """Features with their vectors, from what `advlearn.data.open_pairs` takes: a tuple (f, v)."""
+        """Open features and vectors with `advlearn.data.open_pairs`, such as a tuple (f, v)."""
         return open_pairs(data)
 
     @classmethod
@@ -80,7 +80,8 @@ class CrossModal(Task):
         """A task with networks sized from the data."""
         if len(data.target_shape) != 1:
             raise ValueError(
-                f"data: expected vectors (N, e) as targets, got samples of shape {data.target_shape}"
+                "data: expected vectors (N, e) as targets, "
+                f"got samples of shape {data.target_shape}"
             )
         base_channels = prod(data.shape) + int(check_number("latent", latent, low=1))
         return cls(
@@ -102,7 +103,7 @@ class CrossModal(Task):
 
     @torch.no_grad()
     def vectors(self, x: Tensor, draws: int = 1) -> Tensor:
-        """Vectors (N, draws, e) drawn for features `x` (N, *shape), in evaluation mode."""
+        """Draw vectors (N, draws, e) for features `x` (N, *shape), in evaluation mode."""
         f = x.to(next(self.generator.parameters())).flatten(1).repeat_interleave(draws, 0)
         with eval_mode(self.generator):
             return self._made(f).unflatten(0, (len(x), draws))
@@ -110,7 +111,7 @@ class CrossModal(Task):
     def retrieve(
         self, x: Tensor, vocabulary: Tensor, k: int = 10, draws: int = 100, nearest: int = 20
     ) -> Tensor:
-        """Words for features, by the vote of drawn vectors.
+        """Retrieve words for features, by the vote of drawn vectors.
 
         Each vector votes for the words nearest to it by their cosine; where votes are equal, the
         mean cosine decides.

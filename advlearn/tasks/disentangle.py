@@ -1,4 +1,4 @@
-"""Generate from latent codes that can be read off the samples again: InfoGAN."""
+"""Learn disentangled latent codes that can be inferred from the samples: InfoGAN."""
 
 from collections.abc import Sequence
 from math import log, pi
@@ -27,7 +27,7 @@ LEAST_STD = 0.05
 
 
 class Posterior(NamedTuple):
-    """What the recogniser says of the codes behind samples.
+    """Hold the posterior of the codes of samples, given by the Q network.
 
     Attributes:
         discrete: Log-probabilities (N, K) of each discrete code.
@@ -42,13 +42,14 @@ class Posterior(NamedTuple):
 
 @final
 class Disentangle(Task):
-    r"""A generator of samples from noise and codes, and a recogniser that finds the codes in the samples.
+    r"""Train a generator with latent codes and a network Q that infers the codes from samples.
 
-    .. math:: fake = G(z, c), \quad z \sim N(0, I), \qquad L = -\sum_j w_j\,E[\log q(c_j \mid G(z, c))]
+    .. math:: fake = G(z, c), \quad z \sim N(0, I), \qquad
+        L = -\sum_j w_j\,E[\log q(c_j \mid G(z, c))]
 
     Discrete codes are uniform classes, continuous ones uniform in [-1, 1]. E log q + H(c) is a
-    lower bound of the mutual information between codes and samples, so the player raises it. The
-    recogniser is a player too.
+    lower bound of the mutual information between codes and samples, so generator and
+    Q maximise it.
 
     Args:
         generator: Module from (N, noise + sum of `codes` + continuous), laid out in this order with
@@ -81,9 +82,8 @@ class Disentangle(Task):
         continuous codes).
 
     Deviations:
-        The recogniser is a network of its own instead of a last layer on the critic's trunk, so
-        that it goes with every objective; the standard deviation of a continuous code is learnt and
-        at least 0.05.
+        Q is a separate network instead of a last layer on the critic, so that it works with every
+        objective; the standard deviation of a continuous code is learned and at least 0.05.
     """
 
     example_options = (
@@ -124,9 +124,7 @@ class Disentangle(Task):
             sum(self.sizes) + 2 * continuous,
         )
         if tuple(found.shape[1:]) != (wanted,):
-            raise ValueError(
-                f"q_network: expected outputs (N, {wanted}), got (N, {', '.join(map(str, found.shape[1:]))})"
-            )
+            raise ValueError(f"q_network: expected outputs (N, {wanted}), got {tuple(found.shape)}")
 
     @classmethod
     def from_data(
@@ -210,12 +208,12 @@ class Disentangle(Task):
 
     @torch.no_grad()
     def decode(self, z: Tensor, codes: Tensor | None = None) -> Tensor:
-        """Samples (N, *shape) of noise `z` (N, noise) in evaluation mode.
+        """Generate samples (N, *shape) from noise `z` (N, noise) in evaluation mode.
 
         Args:
             z: The noise.
             codes: As for `sample`; the first class of each discrete code and the middle of each
-                continuous one if None, so that samples differ in their noise alone.
+                continuous one if None, so that samples differ only in their noise.
 
         Raises:
             ValueError: As for `sample`.
@@ -227,12 +225,12 @@ class Disentangle(Task):
         return self._made(z, *self._given(held, len(z)))
 
     def codes(self, x: Tensor) -> Posterior:
-        """The recogniser's posterior of the codes of samples `x` (N, *shape), in evaluation mode."""
+        """Infer the posterior of the codes of samples `x` (N, *shape), in evaluation mode."""
         return self._posterior(heads.predict(self.q_network, x))
 
     @torch.no_grad()
     def traverse(self, code: int, values: Tensor | None = None, rows: int = 5) -> Tensor:
-        """Samples in which one code goes through its values and everything else of a row is held.
+        """Generate samples in which one code varies and everything else in a row is fixed.
 
         Args:
             code: Which one: discrete codes first, then continuous ones.
@@ -265,7 +263,7 @@ class Disentangle(Task):
 
     @torch.no_grad()
     def information(self, n: int = 1000) -> Tensor:
-        """Lower bound of the mutual information of each code with the samples, in nats: float (D + C,).
+        """Estimate a lower bound of the mutual information of each code, in nats: float (D + C,).
 
         It is H(c) + E log q(c | G(z, c)), at most H(c) = log K for a discrete code; that of a
         continuous code is infinite in truth, and bounded here by the least standard deviation.
@@ -320,10 +318,10 @@ class Disentangle(Task):
 
 
 def log_likelihoods(posterior: Posterior, classes: Sequence[Tensor], values: Tensor) -> Tensor:
-    """Log q of the true codes: (N, D + C), discrete codes first, in nats.
+    """Compute log q of the true codes: (N, D + C), discrete codes first, in nats.
 
     Args:
-        posterior: What was said of them.
+        posterior: The inferred posterior.
         classes: Each discrete code's class, int64 (N,).
         values: Continuous codes, float (N, C).
     """

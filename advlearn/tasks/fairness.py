@@ -1,4 +1,4 @@
-"""Debias a classifier or regressor: predictions, or inner features, that say nothing of a sensitive attribute."""
+"""Train a fair classifier or regressor: outputs independent of sensitive attributes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self, cast, final
@@ -22,20 +22,20 @@ from advlearn.tasks._examples import ROWS, points
 
 Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")
-# The class of those who get what there is to get.
+# The class of the favourable outcome.
 FAVOURED = 1
 
 
 @final
 class Fairness(Task):
-    r"""A predictor whose output h is asked to be independent of each sensitive attribute a.
+    r"""Train a predictor whose output h is independent of each sensitive attribute a.
 
-    .. math:: L = E[loss(f(x), y)], \qquad fake = (h, a), \quad real = (h, a'), \quad a' \sim p(a)\ or\ p(a \mid y)
+    .. math:: L = E[loss(f(x), y)], \qquad fake = (h, a), \quad real = (h, a'), \quad
+        a' \sim p(a)\ or\ p(a \mid y)
 
-    The real side holds the same outputs with the attribute drawn anew, within each class where the
-    criterion is
-    conditional: the pairs as they would be if h and a were independent. So every objective measures
-    a dependence (with ``mmd`` it is HSIC, with ``energy-distance`` distance covariance), for two
+    Real pairs hold the same outputs with the attributes permuted, within each class for a
+    conditional criterion: pairs in which h and a are independent. So every objective measures a
+    dependence (with ``mmd`` it is HSIC, with ``energy-distance`` distance covariance), for two
     groups, many, or a number.
 
     Args:
@@ -52,12 +52,12 @@ class Fairness(Task):
         layer: Name of the layer whose output is h; empty for the model's own output.
         gradient_combination: ``"add"`` the gradients, or ``"project"`` away from the task's what
             helps the adversary.
-        balance_groups: Let each group of each class take the same part in the contest, by drawing
+        balance_groups: Give each group of each class the same share of the critic's batch, drawing
             its samples more or less often; without it a small group hardly counts. An attribute of
             numbers is left as it is.
         gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
-            of in turn: faster, and the zero-sum game whatever the objective's own player loss.
-        adversarial_weight: Weight of the adversaries in the player's loss.
+            of in turn: faster, and a zero-sum game whatever generator loss the objective has.
+        adversarial_weight: Weight of the adversarial losses in the model's loss.
         warmup: Share of the steps before the adversaries count; their critics learn meanwhile.
 
     Raises:
@@ -129,7 +129,7 @@ class Fairness(Task):
 
     @staticmethod
     def load_data(data: Any) -> TabularDataset:
-        """A table from what `advlearn.data.open_table` takes: ``"adult"``, or (x, y, attributes)."""
+        """Open a table with `advlearn.data.open_table`: ``"adult"``, or (x, y, attributes)."""
         return open_table(data)
 
     @classmethod
@@ -162,14 +162,14 @@ class Fairness(Task):
         x, y, *columns = batch
         output = self.model(x)
         h = self.capture.output.reshape(len(x), -1)
-        contests = {
+        pairs = {
             name: self._sides(
                 h, a if self.attributes[name] else a.to(h)[:, None], y, self.attributes[name]
             )
             for name, a in zip(self.attributes, columns, strict=True)
             if name in self.sensitive
         }
-        return TaskOutput(contests, self._loss(output, y), {"output": output.detach()})
+        return TaskOutput(pairs, self._loss(output, y), {"output": output.detach()})
 
     def critic_inputs(self) -> dict[str, Inputs]:
         return {name: self._inputs(self.attributes[name]) for name in self.sensitive}
@@ -191,7 +191,7 @@ class Fairness(Task):
             super().backward(loss, adversarial, parameters)
 
     def predict(self, x: Tensor) -> Tensor:
-        """Outputs of the model, (N,) or (N, K), for samples `x` (N, *shape), in evaluation mode."""
+        """Compute outputs (N,) or (N, K) for samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.model, x)
 
     def _loss(self, output: Tensor, y: Tensor) -> Tensor:
@@ -240,7 +240,8 @@ class Fairness(Task):
             )
         if self.gradient_reversal and self.gradient_combination == "project":
             raise ValueError(
-                "gradient_reversal: gradients that are projected are taken apart, and one backward pass joins them"
+                "gradient_reversal: expected False with gradient_combination='project', got True; "
+                "projection needs separate gradients"
             )
         if self.criterion != "demographic_parity" and not self.classes:
             raise ValueError(
@@ -254,18 +255,16 @@ class Fairness(Task):
             )
         for name, groups in self.attributes.items():
             if groups == 1:
-                raise ValueError(
-                    f"attributes: {name} has one group only, so there is nothing to be independent of"
-                )
+                raise ValueError(f"attributes: {name} has only one group; expected at least 2")
 
 
 def _shuffled(like: Tensor) -> Tensor:
-    """A random order of the samples, int64 (N,)."""
+    """Draw a random order of the samples, int64 (N,)."""
     return distributed.rand(like.shape[0], like=like.detach()).argsort()
 
 
 def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
-    """Indices of as many samples, drawn with replacement so that each of the `cells` comes as often: int64 (N,)."""
+    """Draw N indices with replacement so that all `cells` are equally frequent: int64 (N,)."""
     counts = one_hot(cell, cells, like.detach()).sum(0).clamp(min=1)
     edges = (1 / counts)[cell].cumsum(0)
     drawn = torch.searchsorted(
@@ -275,7 +274,7 @@ def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
 
 
 def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
-    """For each sample the index of one of its own class, every one used once: int64 (N,)."""
+    """Permute the samples within each class: int64 (N,)."""
     # Two orders by class, random within each: the k-th of the one takes the attribute of the k-th
     # of the other.
     keys = [

@@ -1,4 +1,4 @@
-"""Generate samples like the data: vectors or images, by class or by any vector where there are labels."""
+"""Generate samples like the data: vectors or images, unconditional, by class or by vector."""
 
 from math import erf
 from typing import Any, ClassVar, Self, cast, final
@@ -19,17 +19,17 @@ from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 KEPT = 64
-"""Vectors of the data that a task keeps, to draw samples by where none are given."""
+"""Number of condition vectors of the data that a task keeps, to sample with by default."""
 
 
 @final
 class Generate(Task):
-    r"""A generator of samples against one critic that compares them with the data.
+    r"""Train a generator against one critic that compares its samples with the data.
 
     .. math:: fake = G(z)\ or\ G(z, y), \qquad z \sim N(0, I)
 
     With classes or vectors, real samples are pairs (x, y), fake ones (G(z, y), y) with the same y.
-    What a generator's method ``penalty()`` returns, if it has one, is added to the player's loss.
+    The penalty of a generator that has a method ``penalty()`` is added to its loss.
 
     Args:
         generator: Module from z (N, latent), and y (N,) with classes or (N, d) with vectors, to
@@ -83,9 +83,7 @@ class Generate(Task):
             classes or vectors.ndim != 2 or not vectors.is_floating_point()
         ):
             got = f"{vectors.dtype} {tuple(vectors.shape)} and {classes} classes"
-            raise ValueError(
-                f"vectors: expected floats (K, d) and no classes beside them, got {got}"
-            )
+            raise ValueError(f"vectors: expected floats (K, d) and no classes, got {got}")
         self.generator = generator
         self.latent = latent
         self.shape = tuple(shape)
@@ -162,8 +160,8 @@ class Generate(Task):
             n: How many.
             labels: Classes (n,), int64, or vectors (n, d), float, for a conditional task; drawn
                 evenly if None.
-            truncation: What fidelity is bought with at the cost of variety: 0 gives one sample (for
-                each class), more gives more variety. A generator that has a method ``truncated(z,
+            truncation: Truncation level: lower values trade diversity for fidelity; 0 gives one
+                sample for each class. A generator that has a method ``truncated(z,
                 y, truncation)`` is asked for it; for any other each number of z is drawn from a
                 normal law cut off at plus and minus this bound. None: z as in training.
 
@@ -193,7 +191,7 @@ class Generate(Task):
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Samples (N, *shape) of latents `z` (N, latent) in evaluation mode.
+        """Generate samples (N, *shape) from latents `z` (N, latent) in evaluation mode.
 
         Args:
             z: The latents.
@@ -210,11 +208,11 @@ class Generate(Task):
 
     @property
     def _condition(self) -> int:
-        """Size of what is conditioned on, as networks take it for their number of classes."""
+        """Size of the condition, which networks take as their number of classes."""
         return self.classes if self.vectors is None else self.vectors.shape[1]
 
     def _given(self, n: int, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """What n samples are conditional on, if on anything."""
+        """Return the condition of n samples, as a tuple that is empty without one."""
         if self.vectors is not None:
             return sampling.vectors_of(n, labels, self.vectors)
         return sampling.classes_of(
@@ -227,7 +225,7 @@ def truncated_normal(n: int, size: int, bound: float, device: torch.device | Non
 
     .. math:: z = \Phi^{-1}(u), \qquad u \sim U(\Phi(-t), \Phi(t))
 
-    It is what drawing anew until a number is within the bound gives, in one pass.
+    Equivalent to redrawing until each number is within the bound, in one pass.
 
     Args:
         n: How many vectors.

@@ -1,4 +1,4 @@
-"""Generate images from coarse to fine: a game at each level of a Laplacian pyramid."""
+"""Generate images from coarse to fine, with a generator and a critic for each level: LAPGAN."""
 
 from collections.abc import Sequence
 from typing import Any, Self, final
@@ -19,19 +19,20 @@ from advlearn.tasks import _sampling as sampling
 from advlearn.tasks._examples import ROWS, points
 
 SMALLEST = 8
-"""Images are halved down to about this side, unless told how often."""
+"""Images are halved down to about this side, by default."""
 
 
 @final
 class LaplacianPyramid(Task):
-    r"""A generator of small images, and one for what each doubling lacks; a critic for each of them.
+    r"""Generate small images and the details of each larger level, with a critic for each level.
 
-    .. math:: real = (h_k, l_k), \quad fake = (G_k(z_k, l_k), l_k), \qquad l_k = u(I_{k+1}),\ h_k = I_k - l_k
+    .. math:: real = (h_k, l_k), \quad fake = (G_k(z_k, l_k), l_k), \qquad
+        l_k = u(I_{k+1}),\ h_k = I_k - l_k
 
-    The contest of level k, ``"level0"`` for the full image, is of residuals given the enlarged
-    image below; that of the last level is an ordinary one of the small images. In training each
-    level is given real images from below, so the levels are independent games; `sample` puts
-    together what they make.
+    The critic of level k, ``"level0"`` for the full image, compares residuals given the enlarged
+    image of the next smaller level; the critic of the last level compares the small images. In
+    training each level is given real smaller images, so the levels are independent; `sample`
+    combines their outputs.
 
     Args:
         coarsest: Module from z (N, latent), and y (N,) with classes, to images of the last level.
@@ -137,7 +138,7 @@ class LaplacianPyramid(Task):
         y = (batch[1],) if self.classes else ()
         *residuals, small = laplacian(x, len(self.residuals))
         z = distributed.randn(len(x), self.latent, like=x)
-        contests = {
+        pairs = {
             _name(len(residuals)): SamplePair(
                 _samples(small, *y), _samples(self.coarsest(z, *y), *y)
             )
@@ -146,11 +147,11 @@ class LaplacianPyramid(Task):
             real = residuals[k]
             coarse = doubled(small)
             noise = distributed.randn(len(x), 1, *real.shape[2:], like=x)
-            contests[_name(k)] = SamplePair(
+            pairs[_name(k)] = SamplePair(
                 (real, coarse, *y), (self.residuals[k](noise, coarse, *y), coarse, *y)
             )
             small = coarse + real
-        return TaskOutput(contests)
+        return TaskOutput(pairs)
 
     def critic_inputs(self) -> dict[str, Inputs]:
         *fine, last = self.shapes
@@ -163,12 +164,12 @@ class LaplacianPyramid(Task):
         return inputs | {_name(len(fine)): Inputs((last,), classes, base_channels=width)}
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
-        """Draw images (n, C, H, W) in evaluation mode, from the global generator; `labels` as for `stages`."""
+        """Draw images (n, C, H, W) in evaluation mode; `labels` as for `stages`."""
         return self.stages(n, labels)[-1]
 
     @torch.no_grad()
     def stages(self, n: int, labels: Tensor | None = None) -> list[Tensor]:
-        """Draw images and show how they come about.
+        """Draw images and return the image of every level.
 
         Args:
             n: How many.
@@ -190,10 +191,10 @@ class LaplacianPyramid(Task):
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) of latents `z` (N, latent) in evaluation mode; labels as for `stages`.
+        """Generate images (N, C, H, W) from `z` (N, latent) in evaluation mode.
 
-        The noise of the finer levels is drawn once for all of them, so that images differ in `z`
-        alone.
+        The noise of the finer levels is drawn once for all of them, so that images differ only in
+        `z`.
         """
         z = z.to(self._device())
         noise = [
@@ -215,7 +216,7 @@ class LaplacianPyramid(Task):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def _check(self) -> None:
-        """Try each generator once, so that a misfit is a line here and not a traceback in the first step."""
+        """Run each generator once, so that a wrong shape is reported before training."""
         like = next((p.detach() for p in self.parameters()), torch.zeros(()))
         y = (torch.zeros(2, dtype=torch.int64, device=like.device),) if self.classes else ()
         *fine, last = self.shapes
@@ -248,7 +249,7 @@ def _shapes(shape: tuple[int, ...], levels: int) -> list[tuple[int, ...]]:
     channels, height, base_channels = shape
     if levels < 1 or height % 2**levels or base_channels % 2**levels:
         raise ValueError(
-            f"levels: expected a number of times, from 1, that {shape[1:]} can be halved, got {levels}"
+            f"levels: expected at least 1 and that {shape[1:]} can be halved as often, got {levels}"
         )
     return [
         (channels, height // 2**level, base_channels // 2**level) for level in range(levels + 1)

@@ -1,4 +1,4 @@
-"""Translate an input into its target, from pairs: outputs near the target that no critic tells from one."""
+"""Translate inputs into paired targets, with a distance and a critic: pix2pix, SRGAN."""
 
 from typing import Any, Literal, Self, final
 
@@ -23,23 +23,23 @@ Shape = tuple[int, ...]
 
 @final
 class PairedTranslation(Task):
-    r"""A generator from inputs x to outputs near their targets y, against a critic of outputs beside their inputs.
+    r"""Train a generator from inputs x to targets y with a distance and a critic of (x, y) pairs.
 
     .. math:: L = w\,\|y - G(x)\|, \qquad real = (x, y), \quad fake = (x, G(x))
 
     ``lsgan`` or ``nsgan`` with ``norm="l1"`` is pix2pix, on small images and their originals with
-    ``norm="l2"`` and ``conditional=False`` SRGAN, on the last frames of a film and the next one an
+    ``norm="l2"`` and ``conditional=False`` SRGAN, on past video frames and the next one an
     adversarial video predictor.
 
     Args:
         generator: Module from inputs (N, *shape) to outputs (N, *target_shape).
         shape: Shape of one input.
         target_shape: Shape of one target.
-        distance_weight: w, for the mean over all values.
+        distance_weight: w, the weight of the mean distance over all values.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
-        conditional: Let the critic see the input beside the output; else it sees the output alone.
-        adversarial_weight: Weight of the adversary in the player's loss; 0 is the distance alone,
-            without any critic.
+        conditional: Whether the critic is given input and output, or only the output.
+        adversarial_weight: Weight of the adversarial loss; 0 trains on the distance only, without a
+            critic.
         perceptual: A trained network from outputs to features, in which the distance is then taken
             (SRGAN's content loss); it is held fixed, and saved with the task. None compares the
             values themselves.
@@ -58,7 +58,7 @@ class PairedTranslation(Task):
         2016, section 3.2 (video).
 
     Deviations:
-        The generator has no noise of its own unless its network brings dropout. Without
+        The generator has no noise unless its network has dropout. Without
         `perceptual`, SRGAN's distance is one of pixels, as in the paper's SRResNet.
     """
 
@@ -99,7 +99,7 @@ class PairedTranslation(Task):
 
     @staticmethod
     def load_data(data: Any) -> Pairs:
-        """Pairs from what `advlearn.data.open_pairs` takes: ``"edges:fashion-mnist"``, or (x, y)."""
+        """Open pairs with `advlearn.data.open_pairs`: ``"edges:fashion-mnist"``, or (x, y)."""
         return open_pairs(data)
 
     @classmethod
@@ -133,7 +133,7 @@ class PairedTranslation(Task):
         return TaskOutput({CRITIC: sides} if self.adversarial_weight else {}, loss)
 
     def _apart(self, made: Tensor, y: Tensor) -> Tensor:
-        """How far outputs are from their targets, in the features of a network where there is one."""
+        """Compute the distance of outputs from targets, in perceptual features if there are any."""
         if self.perceptual is None:
             return distance(made, y, self.norm)
         with eval_mode(self.perceptual):
@@ -149,11 +149,11 @@ class PairedTranslation(Task):
         return self.adversarial_weight
 
     def predict(self, x: Tensor) -> Tensor:
-        """Outputs (N, *target_shape) for inputs `x` (N, *shape), in evaluation mode."""
+        """Compute outputs (N, *target_shape) for inputs `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.generator, x)
 
     def before_after(self, data: Pairs, n: int = 8) -> dict[str, Tensor]:
-        """The first inputs of `data`, what they are translated to and what they should be: columns of a picture.
+        """Return the first inputs of `data`, their outputs and their targets, by heading.
 
         Inputs of several grey images, such as frames, are a column each.
         """
@@ -167,7 +167,7 @@ class PairedTranslation(Task):
 
 
 def distance(made: Tensor, wanted: Tensor, norm: Norm) -> Tensor:
-    """Mean absolute ("l1") or squared ("l2") difference over everything, a scalar."""
+    """Compute the mean absolute ("l1") or squared ("l2") difference over everything, a scalar."""
     gap = made - wanted
     return gap.abs().mean() if norm == "l1" else gap.square().mean()
 
@@ -175,7 +175,7 @@ def distance(made: Tensor, wanted: Tensor, norm: Norm) -> Tensor:
 def translator_for(
     shape: Shape, target_shape: Shape, base_channels: int, *, tanh_output: bool
 ) -> Network:
-    """A generator from samples of one shape to samples of another.
+    """Return a generator from samples of one shape to samples of another.
 
     Raises:
         ValueError: Images whose targets are neither of the same size nor larger by a power of two.
@@ -183,7 +183,7 @@ def translator_for(
     if not is_image(shape, target_shape):
         if len(shape) != 1:
             raise ValueError(
-                f"data: expected images of at least {SMALLEST_TRANSLATED} pixels a side or vectors, "
+                f"data: expected vectors or images from {SMALLEST_TRANSLATED} pixels a side, "
                 f"got {shape} to {target_shape}"
             )
         return MLPGenerator(shape[0], target_shape, (4 * base_channels,) * 3, tanh_output=False)
@@ -196,7 +196,8 @@ def translator_for(
         or tuple(factor * side for side in shape[1:]) != target_shape[1:]
     ):
         raise ValueError(
-            f"data: expected targets as large as inputs or 2, 4, 8.. times, got {shape} to {target_shape}"
+            "data: expected targets as large as inputs or 2, 4, 8.. times larger, "
+            f"got {shape} to {target_shape}"
         )
     return SRGANGenerator(shape, target_shape[0], factor, base_channels, blocks=6)
 

@@ -1,4 +1,4 @@
-"""Encode samples into codes of a known law and back: the bidirectional family, autoencoders with and without a game."""
+"""Learn an encoder and a generator: BiGAN, ALI, adversarial autoencoders, VAE, VAE-GAN."""
 
 from collections.abc import Sequence
 from typing import Any, Self, cast, final
@@ -22,18 +22,19 @@ from advlearn.tasks._examples import labelled_points
 
 @final
 class Representation(Task):
-    r"""An encoder E and a generator G that are each other's inverse, with codes that follow a prior.
+    r"""Train an encoder E and a generator G that invert each other, with codes that follow a prior.
 
-    .. math:: L = E_x\Big[\tfrac{r}{2}\,\|x - G(E(x))\|^2 + k\,KL(q(z \mid x)\,\|\,p(z))\Big], \qquad z \sim p
+    .. math:: L = E_x\Big[\tfrac{r}{2}\,\|x - G(E(x))\|^2 + k\,KL(q(z \mid x)\,\|\,p(z))\Big],
+        \qquad z \sim p
 
-    Contests, none or several, each with a critic of its own:
+    What is compared, each with its own critic:
 
     - ``"joint"``: real (x, E(x)), fake (G(z), z); both sides move (BiGAN; ALI with a stochastic
         encoder).
     - ``"codes"``: real z, fake E(x); with classes real (z of component y, y), fake (E(x), y)
         (adversarial autoencoder).
-    - ``"samples"``: real x, fake G(E(x)) for half of a batch and G(z) for the other, which move G
-        alone (VAE-GAN).
+    - ``"samples"``: real x, fake G(E(x)) for half of a batch and G(z) for the other, which move
+        only G (VAE-GAN).
 
     Args:
         encoder: Module from samples (N, *shape) to codes (N, latent), or (N, 2 * latent): means and
@@ -43,12 +44,11 @@ class Representation(Task):
         shape: Shape of one sample.
         compare: Names from the list above; with none the model is a plain autoencoder and the
             objective is ignored.
-        marginal_terms: Score sample and code of a pair alone too (BigBiGAN).
-        reconstruction: r, which is 1 / sigma^2 of a Gaussian likelihood.
-        kl: k; needs a stochastic encoder and a Gaussian prior.
+        marginal_terms: Also score the sample and the code of a pair separately (BigBiGAN).
+        reconstruction: r, the weight of the reconstruction: 1 / sigma^2 of a Gaussian likelihood.
+        kl: k, the weight of the KL divergence; needs a stochastic encoder and a Gaussian prior.
         prior: ``"gaussian"``, ``"ring"``, ``"mixture"``, or a `Prior`.
-        classes: Number of classes that tell the component of a code; 0 for codes that know no
-            labels.
+        classes: Number of classes that choose the component of a code; 0 without labels.
         has_unlabelled_class: Whether the last class is that of the samples without a label: their
             component is drawn, and the critic sees the class (partly labelled data).
         architecture: Name of the family whose critic reads samples; None chooses by `shape`.
@@ -66,7 +66,8 @@ class Representation(Task):
         Donahue et al. 2017, eq. 3 (BiGAN); Dumoulin et al. 2017, eq. 3 (ALI); Donahue and
         Simonyan 2019, section 2 (BigBiGAN); Makhzani et al. 2016, section 2 (adversarial
         autoencoder); Kingma and Welling 2014, eq. 10 (VAE); Larsen et al. 2016, eq. 8 (VAE-GAN);
-        Rosca et al. 2017, section 3 (alpha-GAN); Makhzani et al. 2016, section 2.3 (labels, and the extra class
+        Rosca et al. 2017, section 3 (alpha-GAN); Makhzani et al. 2016, section 2.3 (labels, and the
+        extra class
         where there is none).
 
     Deviations:
@@ -210,7 +211,7 @@ class Representation(Task):
         return {name: self._inputs(name) for name in self.compare}
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Means (N, latent) of q(z | x), and log-variances where the encoder is stochastic, in the mode it is in."""
+        """Compute means (N, latent) of q(z | x), and log-variances of a stochastic encoder."""
         # In full precision, whatever autocast did to the encoder: an exponential follows.
         out = self.encoder(x).to(x.dtype)
         if not self.stochastic:
@@ -219,20 +220,20 @@ class Representation(Task):
         return mean, log_variance
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes (N, latent) of samples `x` (N, *shape), in evaluation mode: means, where the encoder is stochastic."""
+        """Compute codes (N, latent), or their means, of samples `x` in evaluation mode."""
         return heads.predict(self.encoder, x)[:, : self.latent]
 
     def draw_codes(self, x: Tensor) -> Tensor:
-        """Draw codes (N, latent) from q(z | x): a sample of the aggregated posterior, to compare with the prior."""
+        """Draw codes (N, latent) from q(z | x)."""
         out = heads.predict(self.encoder, x)
         return drawn(*out.chunk(2, 1)) if self.stochastic else out
 
     def decode(self, z: Tensor) -> Tensor:
-        """Samples (N, *shape) of codes `z` (N, latent), in evaluation mode."""
+        """Generate samples (N, *shape) from codes `z` (N, latent), in evaluation mode."""
         return heads.predict(self.generator, z)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """G(E(x)), (N, *shape), in evaluation mode."""
+        """Compute reconstructions G(E(x)), (N, *shape), in evaluation mode."""
         return self.decode(self.encode(x))
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
@@ -253,7 +254,7 @@ class Representation(Task):
         )
 
     def interpolate(self, x0: Tensor, x1: Tensor, steps: int) -> Tensor:
-        """Samples (N, steps, *shape) on the straight line from the codes of `x0` to those of `x1`, ends included."""
+        """Generate samples (N, steps, *shape) between the codes of `x0` and `x1`."""
         z0, z1 = self.encode(x0), self.encode(x1)
         share = torch.linspace(0, 1, steps, device=z0.device)[None, :, None]
         return self.decode(z0[:, None].lerp(z1[:, None], share).flatten(0, 1)).unflatten(
@@ -261,7 +262,7 @@ class Representation(Task):
         )
 
     def analogy(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        """What is to `c` as `b` is to `a`: G(E(c) + mean E(b) - mean E(a)), (N, *shape) for `c` (N, *shape)."""
+        """Compute G(E(c) + mean E(b) - mean E(a)), (N, *shape): a is to b as `c` to the result."""
         return self.decode(self.encode(c) + self.encode(b).mean(0) - self.encode(a).mean(0))
 
     def _component(self, y: Tensor | None) -> Tensor | None:
@@ -299,7 +300,7 @@ class Representation(Task):
         return Inputs(shapes, join="code", marginal_terms=self.marginal_terms, **settings)
 
     def _fitted(self) -> bool:
-        """Try both modules once, so that a misfit is a line here; returns whether the encoder is stochastic."""
+        """Run both modules once and return whether the encoder is stochastic."""
         made = heads.outputs_of(self.generator, (self.latent,), "generator")
         if tuple(made.shape[1:]) != self.shape:
             raise ValueError(
@@ -314,7 +315,7 @@ class Representation(Task):
         return out.shape[1] == 2 * self.latent
 
     def _check(self) -> None:
-        """Settings that leave a part untrained, or ask for what is not defined."""
+        """Refuse settings that leave a part untrained or are not defined."""
         if "joint" not in self.compare and not self.reconstruction:
             raise ValueError(
                 "reconstruction: expected above 0 without the comparison 'joint', got 0"
@@ -325,16 +326,18 @@ class Representation(Task):
             )
         if self.kl and not (self.stochastic and isinstance(self.law, Gaussian)):
             raise ValueError(
-                f"kl: expected 0 unless the encoder is stochastic and the prior gaussian, got {self.kl}"
+                "kl: expected 0 unless the encoder is stochastic and the prior gaussian, "
+                f"got {self.kl}"
             )
         known = self.classes - self.has_unlabelled_class
         if self.has_unlabelled_class and known < 1:
             raise ValueError(
-                f"has_unlabelled_class: expected classes beside the one that is not known, got {self.classes} in all"
+                f"has_unlabelled_class: expected at least 2 classes, got {self.classes}"
             )
         if self.classes and not ("codes" in self.compare and self.law.components == known):
             raise ValueError(
-                f"classes: expected the comparison 'codes' and a prior of {known} components, got {self.law}"
+                f"classes: expected the comparison 'codes' and a prior of {known} components, "
+                f"got {self.law}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Retrieve documents for a query: a retriever draws documents, a critic tells them from relevant ones. IRGAN."""
+"""Retrieve documents for queries, with a critic of (query, document) pairs: IRGAN."""
 
 from collections.abc import Callable
 from typing import Self, final
@@ -26,9 +26,10 @@ JUDGED = 20_000
 
 @final
 class Retrieval(Task):
-    r"""A generative retriever of documents against a critic of pairs of a query and a document.
+    r"""Train a generative retriever of documents against a critic of (query, document) pairs.
 
-    .. math:: real = (q, d), \qquad fake = (q, d'), \quad d' \sim p_\theta(d \mid q) = softmax(g_\theta(q))_d
+    .. math:: real = (q, d), \qquad fake = (q, d'), \quad
+        d' \sim p_\theta(d \mid q) = softmax(g_\theta(q))_d
 
     A document that is drawn carries no gradient, so the retriever moves by the policy gradient of
     its own expected loss, with l the objective's player loss of a pair, which is the negated
@@ -43,7 +44,7 @@ class Retrieval(Task):
         retriever: Module from queries (N, *shape) to scores (N, D) of the documents.
         shape: Shape of one query.
         samples_per_query: Documents drawn for each query, at least 2.
-        base_channels: Size of the critic that is proposed, as `advlearn.nets.critic_for` has it.
+        base_channels: Channels at half resolution of the critic that is proposed.
 
     Raises:
         ValueError: If a size is out of range, or the retriever does not fit.
@@ -82,7 +83,8 @@ class Retrieval(Task):
         scores = heads.outputs_of(retriever, self.shape, "retriever")
         if scores.ndim != 2 or scores.shape[1] < 2:
             raise ValueError(
-                f"retriever: expected scores (N, D) of two or more documents, got {tuple(scores.shape)}"
+                "retriever: expected scores (N, D) of two or more documents, "
+                f"got {tuple(scores.shape)}"
             )
         self.documents = scores.shape[1]
 
@@ -132,22 +134,27 @@ class Retrieval(Task):
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if not objective.pointwise:
-            return "a policy gradient weighs each draw's own loss, and this one is of pairs or sets"
+            return (
+                "a policy gradient weights the loss of each draw, and this loss is of pairs or sets"
+            )
         if objective.critic_output not in ("logit", "energy"):
-            return f"its critic scores {objective.critic_output!r}, and a pair of query and document has one score"
+            return (
+                f"its critic scores {objective.critic_output!r}, "
+                "and a pair of query and document has one score"
+            )
         return None
 
     def predict(self, x: Tensor) -> Tensor:
-        """Scores (N, D) of the documents for queries `x` (N, *shape), in evaluation mode."""
+        """Compute scores (N, D) of documents for queries `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.retriever, x)
 
     def retrieve(self, x: Tensor, k: int = 10) -> Tensor:
-        """Numbers of the k likeliest documents for queries `x` (N, *shape), best first: int64 (N, k)."""
+        """Return the indices (N, k) of the k likeliest documents for queries, best first."""
         return self._best(self.predict(x), k)
 
     @torch.no_grad()
     def judge(self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Scores (N, D) of all documents for queries `x` (N, *shape), by a critic of pairs in evaluation mode.
+        """Compute scores (N, D) of all documents for queries by a critic in evaluation mode.
 
         Args:
             x: Queries.
@@ -167,7 +174,7 @@ class Retrieval(Task):
     def rank(
         self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor], k: int = 10
     ) -> Tensor:
-        """Numbers of the k documents that a critic scores highest for queries `x`: the discriminative retriever.
+        """Return the indices of the k documents that a critic scores highest for queries.
 
         Args:
             x: Queries (N, *shape).
@@ -200,14 +207,15 @@ class Retrieval(Task):
 
 
 def score_weights(log_p: Tensor) -> Tensor:
-    r"""Weights of value one that make a weighted mean of losses a policy gradient with a leave-one-out baseline.
+    r"""Compute weights of one whose gradient makes a loss a policy gradient with a baseline.
 
-    .. math:: w_i = 1 + s_i - sg(s_i), \quad s_i = \log p_i - \frac{1}{K - 1} \sum_{j \ne i} \log p_j, \qquad
+    .. math:: w_i = 1 + s_i - sg(s_i), \quad
+        s_i = \log p_i - \frac{1}{K - 1} \sum_{j \ne i} \log p_j, \qquad
         \sum_i l_i\,\nabla w_i = \sum_i \Big(l_i - \frac{1}{K - 1} \sum_{j \ne i} l_j\Big) \nabla \log p_i
 
     Args:
-        log_p: Log-probabilities (N, K) of K independent draws in each row, with the player's
-            gradient.
+        log_p: Log-probabilities (N, K) of K independent draws in each row, with the
+            retriever's gradient.
 
     Returns:
         Weights (N, K).

@@ -1,4 +1,4 @@
-"""Classify with few labels: the classifier is the critic of a generator, and so learns from samples without a class."""
+"""Classify with few labels: the classifier is also the critic of a generator."""
 
 from dataclasses import replace
 from typing import Any, Self, final
@@ -25,14 +25,14 @@ CRITIC = "data"
 
 @final
 class SemiSupervised(Task):
-    r"""A classifier of K classes whose logits also tell real samples from a generator's.
+    r"""Train a classifier of K classes whose logits also distinguish real from generated samples.
 
     .. math:: real = (x, y), \quad y = -1\ \text{without a label}, \qquad fake = (G(z), -1)
 
-    In the game of real against fake the unlabelled samples stand for the data; the labelled ones
-    have weight 0 there and bring their cross-entropy. The player is the generator; the classifier
-    is the critic, and its averaged weights make the predictions. A pointwise objective of logits is
-    played on the log-sum-exp of the class logits (see `KPlusOne`).
+    The adversarial loss uses the unlabelled samples; labelled ones have weight 0 there and add
+    their cross-entropy. The task trains the generator; the classifier is the critic, and the
+    average of its weights predicts. A pointwise objective of logits is applied to the log-sum-exp
+    of the class logits (see `KPlusOne`).
 
     Args:
         generator: Module from z (N, latent) to samples (N, *shape).
@@ -74,7 +74,7 @@ class SemiSupervised(Task):
 
     @staticmethod
     def load_data(data: Any) -> SemiSupervisedDataset:
-        """Data from what `advlearn.data.open_partly` takes: ``"mnist:100"``, (x, y with -1), (labelled, unlabelled)."""
+        """Open data with `advlearn.data.open_partly`: ``"mnist:100"``, (x, y with -1)."""
         return open_partly(data)
 
     @classmethod
@@ -96,13 +96,17 @@ class SemiSupervised(Task):
     def forward(self, batch: Batch) -> TaskOutput:
         x, y, more = batch[0], batch[1], batch[2]
         z = distributed.randn(len(more), self.latent, like=more)
-        none = torch.full((len(more),), -1, device=more.device)
-        labels = torch.cat([y, none])
+        unlabelled = torch.full((len(more),), -1, device=more.device)
+        labels = torch.cat([y, unlabelled])
         # The others hold the labelled ones too: counted here as well, a hundred images would be
         # half of the data.
         weights = (labels < 0).to(more.dtype)
         return TaskOutput(
-            {CRITIC: SamplePair((torch.cat([x, more]), labels), (self.generator(z), none), weights)}
+            {
+                CRITIC: SamplePair(
+                    (torch.cat([x, more]), labels), (self.generator(z), unlabelled), weights
+                )
+            }
         )
 
     def trainable_parameters(self) -> list[nn.Parameter]:
@@ -120,6 +124,11 @@ class SemiSupervised(Task):
 
     def adopt_critic(self, name: str, critic: nn.Module) -> nn.Module:
         """Take a classifier of the user's in place of the task's own."""
+        logits = heads.outputs_of(critic, self.shape, "critic")
+        if tuple(logits.shape[1:]) != (self.classes,):
+            raise ValueError(
+                f"critic: expected class logits (N, {self.classes}), got {tuple(logits.shape)}"
+            )
         self.classifier = critic
         self._arguments["classifier"] = critic
         return ClassifierCritic(critic)
@@ -130,11 +139,11 @@ class SemiSupervised(Task):
         ):
             return None
         if objective.critic_output == "logit":
-            return "it compares scores of pairs or sets of samples, and a class total is a sample's own"
+            return "it compares pairs or sets of scores, and class logits give one score a sample"
         return f"its critic scores {objective.critic_output!r}, and a classifier has class logits"
 
     def predict(self, x: Tensor) -> Tensor:
-        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        """Compute class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.classifier, x)
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
@@ -145,14 +154,14 @@ class SemiSupervised(Task):
 
 
 class ClassifierCritic(nn.Module):
-    """The classifier as a critic of pairs (x, y): the label is the objective's, not its."""
+    """Score pairs (x, y) by the classifier; only the objective reads the label."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Class logits (N, K)."""
+        """Return class logits (N, K)."""
         return self.net(x)
 
 

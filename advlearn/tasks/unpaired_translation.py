@@ -1,4 +1,4 @@
-"""Translate between two sets of samples that nobody has matched: there, and back to where it began."""
+"""Translate between two sets of samples without pairs, by cycle consistency: CycleGAN, DiscoGAN."""
 
 from dataclasses import replace
 from typing import Any, Literal, Self, final
@@ -22,7 +22,7 @@ from advlearn.tasks.paired_translation import Norm, distance
 
 @final
 class UnpairedTranslation(Task):
-    r"""Two generators, one each way, against a critic of each set; what goes there and back should not have changed.
+    r"""Train two generators, one for each direction, with a critic for each set and a cycle loss.
 
     .. math::
 
@@ -33,11 +33,10 @@ class UnpairedTranslation(Task):
         to_b: G, module from samples of a to samples of b, (N, *shape) both.
         to_a: F, the way back.
         shape: Shape of one sample.
-        cycle_weight: c.
-        identity_weight: i.
+        cycle_weight: c, the weight of the cycle loss.
+        identity_weight: i, the weight of the identity loss.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
-        image_pool_size: Fakes in the history that each critic is shown from beside fresh ones
-            (`ImagePool`); 0 for none.
+        image_pool_size: Past fakes that each critic also sees (`ImagePool`); 0 for no pool.
         base_channels: Channels of the first layer of the critics that are proposed.
 
     Raises:
@@ -54,8 +53,7 @@ class UnpairedTranslation(Task):
         (DiscoGAN).
 
     Deviations:
-        Both methods share one network; the learning rate stays where the objective's settings put
-        it.
+        Both methods share one architecture; the learning rate is constant.
     """
 
     example_options = (
@@ -99,7 +97,7 @@ class UnpairedTranslation(Task):
 
     @staticmethod
     def load_data(data: Any) -> Unpaired:
-        """Two sets from what `advlearn.data.open_unpaired` takes: ``"usps <-> mnist"``, or (a, b)."""
+        """Open two sets with `advlearn.data.open_unpaired`: ``"usps <-> mnist"``, or (a, b)."""
         return open_unpaired(data)
 
     @classmethod
@@ -148,13 +146,13 @@ class UnpairedTranslation(Task):
         return {"a": inputs, "b": inputs}
 
     def predict(self, x: Tensor, to: Literal["a", "b"] = "b") -> Tensor:
-        """Samples `x` (N, *shape) of the one set as the other would have them, in evaluation mode."""
+        """Translate samples `x` (N, *shape) into the set `to`, in evaluation mode."""
         return heads.predict(
             self.to_b if check_choice("to", to, ("a", "b")) == "b" else self.to_a, x
         )
 
     def before_after(self, data: Unpaired, n: int = 8) -> dict[str, Tensor]:
-        """The first samples of both sets, their translations and what comes back: columns of a picture."""
+        """Return the first samples of both sets, translations and reconstructions, by heading."""
         sets = [part.x[:n] for part in data.parts() if isinstance(part, ArrayDataset)]
         if len(sets) < 2:
             raise ValueError(
@@ -178,7 +176,8 @@ def _translator(
         return ResidualTranslator(shape, shape[0], base_channels, blocks, tanh_output)
     if len(shape) != 1:
         raise ValueError(
-            f"data: expected images of at least {SMALLEST_TRANSLATED} pixels a side or vectors, got {shape}"
+            f"data: expected vectors or images from {SMALLEST_TRANSLATED} pixels a side, "
+            f"got {shape}"
         )
     return MLPGenerator(shape[0], shape, (4 * base_channels,) * 3)
 

@@ -93,7 +93,7 @@ def test_images_by_vectors_are_saved_and_sampled_alike(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_one_line() -> None:
     generator = MLPGenerator(4, (2,), (8,), classes=3)
-    with pytest.raises(ValueError, match=r"vectors: expected floats .* no classes beside them"):
+    with pytest.raises(ValueError, match=r"vectors: expected floats .* no classes, got"):
         Generate(generator, latent=4, shape=(2,), classes=3, vectors=torch.rand(2, 3))
     with pytest.raises(ValueError, match="generator: refused z"):
         Generate(generator, latent=4, shape=(2,), vectors=torch.rand(2, 5))

@@ -188,7 +188,7 @@ def test_where_the_class_is_not_known_the_component_is_drawn_and_the_critic_sees
     assert (
         again.law.components == 3 and Representation.from_config(again.config()).law.components == 3
     )
-    with pytest.raises(ValueError, match="has_unlabelled_class: expected classes beside"):
+    with pytest.raises(ValueError, match="has_unlabelled_class: expected at least 2 classes"):
         vectors(compare="codes", reconstruction=1.0, has_unlabelled_class=True)
 
 
