@@ -132,5 +132,5 @@ def _value(plain: Any) -> Any:
     if "net" in plain:
         return importlib.import_module(NETWORKS).build(plain)
     if "tensor" in plain:
-        return torch.zeros(plain["tensor"])
+        return torch.zeros(cast(list[int], plain["tensor"]))
     return {k: _value(v) for k, v in cast(Any, plain["mapping"]).items()}

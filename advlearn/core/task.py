@@ -60,6 +60,7 @@ class Task(nn.Module, ABC):
     """
 
     gradient_reversal: bool = False
+    _arguments: dict[str, Any]
     example_options: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     data_settings: ClassVar[tuple[str, ...]] = ("shape", "target_shape", "classes")
 

@@ -84,8 +84,9 @@ def _of_latents(model: Decodes) -> dict[str, Columns]:
     z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
     found = {"interpolation": _columns(lambda k: _decoded(model, z[:, k], rows))}
     if isinstance(model, Truncates):
+        sample = model.sample
         found["truncation"] = {
-            str(t): redrawn(lambda t=t: model.sample(ROWS, rows, t)) for t in TRUNCATIONS
+            str(t): redrawn(lambda t=t: sample(ROWS, rows, t)) for t in TRUNCATIONS
         }
     if isinstance(model, HasGenerator) and isinstance(model.generator, MixesStyles):
         found |= _mixed(model, model.generator, rows)

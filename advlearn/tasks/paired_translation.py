@@ -115,15 +115,16 @@ class PairedTranslation(Task):
         """
         cls.check_options(settings)
         shapes: dict[str, Any] = {"shape": data.shape, "target_shape": data.target_shape}
-        generator = translator_for(*shapes.values(), base_channels, tanh_output=data.bounded)
+        generator = translator_for(
+            data.shape, data.target_shape, base_channels, tanh_output=data.bounded
+        )
         return cls(generator, base_channels=base_channels, **shapes, **settings)
 
     @classmethod
     def example_data(cls) -> Pairs:
         """Return pairs of small images."""
-        return Pairs(
-            *torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(0)).split([1, 2], 1)
-        )
+        images = torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        return Pairs(images[:, :1], images[:, 1:])
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]

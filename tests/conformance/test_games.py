@@ -26,6 +26,7 @@ FORMS = {
     name: [spec(name, options) for options in cls.example_options]
     for name, cls in registry.tasks().items()
 }
+TASKS = [form for forms in FORMS.values() for form in forms]
 DATA = {name: cls.example_data() for name, cls in registry.tasks().items()}
 REGULARIZERS = [f"nsgan + {e.name}" for e in registry.entries().values() if e.kind == "regularizer"]
 # A task's first form is tried with everything, its other forms with one objective for each kind of
@@ -78,13 +79,13 @@ def test_every_name_is_described(name: str) -> None:
     assert repr(chain) in text and repr(resolve(repr(chain))) == repr(chain)
 
 
-@pytest.mark.parametrize("form", [form for forms in FORMS.values() for form in forms])
+@pytest.mark.parametrize("form", TASKS)
 def test_every_task_passes_the_checks(form: str) -> None:
     task, data = built(form)
     check_task(task, next(batches(data, 6)))
 
 
-@pytest.mark.parametrize("form", [form for forms in FORMS.values() for form in forms])
+@pytest.mark.parametrize("form", TASKS)
 def test_a_task_is_rebuilt_from_its_config(form: str) -> None:
     task, _ = built(form)
     config = task.config()
