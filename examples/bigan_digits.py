@@ -18,9 +18,15 @@ import advlearn
 from advlearn.data import load
 from advlearn.plots import image_table
 
+METHODS = {
+    "bigan": "stochastic=False",
+    "ali": "stochastic=True",
+    "bigbigan": "stochastic=True, marginal_terms=True",
+}
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=4000)
-parser.add_argument("--method", default="bigan", help="bigan, ali, bigbigan")
+parser.add_argument("--method", default="bigan", choices=METHODS)
 parser.add_argument("--reconstruction", type=float, default=0.0, help="weight of the squared error")
 parser.add_argument("--objective", default="r3gan(weight=0.1)")
 parser.add_argument("--picture", default="bigan_digits.png")
@@ -29,7 +35,10 @@ options = parser.parse_args()
 digits = load("digits")
 order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
 train, test = order[:1500], order[1500:]
-task = f"representation(method={options.method!r}, latent=16, base_channels=32, reconstruction={options.reconstruction})"
+task = (
+    f"representation({METHODS[options.method]}, latent=16, base_channels=32, "
+    f"reconstruction={options.reconstruction})"
+)
 settings = {"steps": options.steps, "lr": 5e-4, "device": "cpu"}
 run = advlearn.fit(task, options.objective, digits.x[train], **settings)
 

@@ -1,6 +1,6 @@
 """Write the digits of one hand in another's, without a single pair: USPS <-> MNIST by CycleGAN, at 16 pixels a side.
 
-python examples/cycle_digits.py [--steps 1200] [--objective lsgan] [--discogan] [--picture
+python examples/cycle_digits.py [--steps 1200] [--objective lsgan] [--method cyclegan] [--picture
 cycle_digits.png]
 """
 
@@ -12,19 +12,23 @@ import advlearn
 from advlearn.data import ArrayDataset, Unpaired, load
 from advlearn.plots.before_after import before_after
 
+METHODS = {
+    "cyclegan": "cycle_weight=10.0, identity_weight=5.0, norm='l1', image_pool_size=50",
+    "discogan": "cycle_weight=1.0, identity_weight=0.0, norm='l2', image_pool_size=0",
+}
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1200)
 parser.add_argument("--objective", default="lsgan")
-parser.add_argument("--discogan", action="store_true", help="DiscoGAN's settings")
+parser.add_argument("--method", default="cyclegan", choices=METHODS)
 parser.add_argument("--picture", default="cycle_digits.png")
 options = parser.parse_args()
 
 # `data="usps <-> mnist"` would bring both to 28 pixels, which costs three times as much.
 small = interpolate(load("mnist").x[:10_000], (16, 16), mode="bilinear", antialias=True)
 data = Unpaired(load("usps"), ArrayDataset(small, None, "mnist"))
-discogan = ", cycle_weight=1.0, identity_weight=0.0, norm='l2', image_pool_size=0"
 run = advlearn.fit(
-    f"unpaired_translation(base_channels=8, blocks=3{discogan if options.discogan else ''})",
+    f"unpaired_translation(base_channels=8, blocks=3, {METHODS[options.method]})",
     options.objective,
     data,
     steps=options.steps,

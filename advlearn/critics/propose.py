@@ -51,6 +51,7 @@ def propose(
         ValueError: If no critic of these inputs has the output that the objective needs.
 
     Example:
+        >>> import torch
         >>> from advlearn import resolve
         >>> critic = propose(Inputs(((2,),)), resolve("hinge"), base_channels=8)
         >>> critic(torch.zeros(5, 2)).shape

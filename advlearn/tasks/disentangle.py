@@ -124,7 +124,8 @@ class Disentangle(Task):
             sum(self.sizes) + 2 * continuous,
         )
         if tuple(found.shape[1:]) != (wanted,):
-            raise ValueError(f"q_network: expected outputs (N, {wanted}), got {tuple(found.shape)}")
+            size = ", ".join(map(str, found.shape[1:]))
+            raise ValueError(f"q_network: expected outputs (N, {wanted}), got (N, {size})")
 
     @classmethod
     def from_data(

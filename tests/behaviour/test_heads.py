@@ -113,7 +113,7 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
         ValueError, match=r"^layer: Sequential has no layer '2\.2'; did you mean '2\.1' or"
     ) as error:
         attach(model(), "2.2")
-    assert "\n" not in str(error.output)
+    assert "\n" not in str(error.value)
 
 
 def test_a_layer_that_puts_out_no_tensor_is_named() -> None:

@@ -120,7 +120,7 @@ def test_vectors_by_images_are_refused_with_their_shapes() -> None:
     ):
         PairedTranslation.from_data(Pairs(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 12, 12)))
     with pytest.raises(
-        ValueError, match=r"^data: expected images .* or vectors, got \(1, 8, 8\) to \(2,\)$"
+        ValueError, match=r"^data: expected vectors or images .*, got \(1, 8, 8\) to \(2,\)$"
     ):
         PairedTranslation.from_data(Pairs(torch.zeros(2, 1, 8, 8), torch.zeros(2, 2)))
 
