@@ -28,7 +28,10 @@ options = parser.parse_args()
 
 digits = load("digits")
 settings = {"steps": options.steps, "lr": 1e-3, "device": "cpu", "callbacks": ()}
-adversarial = f"representation(compare='codes', reconstruction=0.1, latent=2, base_channels=32, prior={options.prior!r}, labels={options.labels})"
+adversarial = (
+    "representation(compare='codes', reconstruction=0.1, latent=2, base_channels=32, "
+    f"prior={options.prior!r}, labels={options.labels})"
+)
 runs = {
     "adversarial": advlearn.fit(adversarial, options.objective, digits, **settings),
     "variational": advlearn.fit(

@@ -66,24 +66,24 @@ def test_both_kernels_are_those_of_the_formula():
 
 def test_the_real_side_of_each_level_is_the_pyramid():
     task = pyramid()
-    contests = task((IMAGES,)).pairs
+    pairs = task((IMAGES,)).pairs
     fine, middle, small = laplacian(IMAGES, 2)
-    assert list(contests) == ["level2", "level1", "level0"] and sorted(
+    assert list(pairs) == ["level2", "level1", "level0"] and sorted(
         build_critics(task, CHAIN)
-    ) == sorted(contests)
-    torch.testing.assert_close(contests["level2"].real, small)
+    ) == sorted(pairs)
+    torch.testing.assert_close(pairs["level2"].real, small)
     for name, residual, below in (
         ("level1", middle, small),
         ("level0", fine, doubled(small) + middle),
     ):
-        (h, coarse), (made, given) = contests[name].real, contests[name].fake
+        (h, coarse), (made, given) = pairs[name].real, pairs[name].fake
         torch.testing.assert_close(h, residual)
         torch.testing.assert_close(coarse, doubled(below))
         assert torch.equal(coarse, given) and made.shape == h.shape and made.requires_grad
 
 
 def test_each_level_is_a_game_of_its_own():
-    """The loss of one level's contest moves that level's generator and no other."""
+    """The loss of one level's critic moves that level's generator and no other."""
     task = pyramid()
     generators = {"level2": task.coarsest, "level1": task.residuals[1], "level0": task.residuals[0]}
     for name, sides in task((IMAGES,)).pairs.items():

@@ -219,7 +219,7 @@ def test_columns_of_a_picture() -> None:
     ]
 
 
-def test_a_batch_of_another_order_gives_another_contest_but_the_same_pairs() -> None:
+def test_a_batch_of_another_order_changes_the_order_but_not_the_pairs() -> None:
     stream = batches(Pairs(X, X.expand(-1, 3, -1, -1).contiguous()), 6)
     x, y = next(stream)
     assert torch.equal(x.expand_as(y), y)

@@ -1,4 +1,4 @@
-"""The bidirectional task: its losses against their formulas, what each contest moves, and games that must succeed."""
+"""The bidirectional task: its losses against their formulas, what each critic moves, and games that must succeed."""
 
 import math
 from typing import Any, cast
@@ -102,7 +102,7 @@ def test_each_method_is_what_its_paper_compares() -> None:
     assert not real.requires_grad and fake.requires_grad and aae((x,)).loss is not None
 
 
-def test_a_generator_and_its_inverse_are_left_alone_by_the_joint_contest() -> None:
+def test_the_joint_critic_leaves_a_generator_and_its_inverse_unchanged() -> None:
     """At E = G^-1, G(z) ~ data and the critic that is best there, which is constant, nothing moves."""
     task = vectors()
     with torch.no_grad():
@@ -120,7 +120,7 @@ def test_a_generator_and_its_inverse_are_left_alone_by_the_joint_contest() -> No
     assert all(p.grad is not None and not p.grad.any() for p in task.trainable_parameters())
 
 
-def test_both_sides_of_the_joint_contest_move_against_each_other() -> None:
+def test_encoder_and_generator_move_against_each_other() -> None:
     task = vectors()
 
     class SumOfCode(nn.Module):
@@ -183,7 +183,10 @@ def test_where_the_class_is_not_known_the_component_is_drawn_and_the_critic_sees
     ) ** 0.5
     critic: Any = build_critics(task, resolve("nsgan"))["codes"]
     assert critic.classes == 4
-    form = "representation(compare='codes', reconstruction=0.1, prior='mixture', labels=True, has_unlabelled_class=True, latent=2, base_channels=4)"
+    form = (
+        "representation(compare='codes', reconstruction=0.1, prior='mixture', labels=True, "
+        "has_unlabelled_class=True, latent=2, base_channels=4)"
+    )
     again = short(form, data=ArrayDataset(IMAGES.x, torch.arange(16) % 4, "partly", 4)).task
     assert (
         again.law.components == 3 and Representation.from_config(again.config()).law.components == 3
@@ -221,7 +224,7 @@ def test_an_autoencoder_plays_no_game_and_learns_all_the_same() -> None:
     assert (run.ema_model.reconstruct(line) - line).square().mean() < 1e-3
 
 
-def test_a_task_without_contest_and_without_loss_is_refused() -> None:
+def test_a_task_without_critic_and_without_loss_is_refused() -> None:
     class Nothing(Task):
         def __init__(self) -> None:
             super().__init__()

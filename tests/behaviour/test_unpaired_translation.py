@@ -58,9 +58,9 @@ def test_what_comes_back_unchanged_costs_the_identity_term_alone() -> None:
 
 
 def test_each_set_meets_translations_into_it() -> None:
-    contests = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,))((A, B)).pairs
-    assert torch.equal(contests["a"].real, A) and torch.equal(contests["a"].fake, B - 3)
-    assert torch.equal(contests["b"].real, B) and torch.equal(contests["b"].fake, A + 3)
+    pairs = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,))((A, B)).pairs
+    assert torch.equal(pairs["a"].real, A) and torch.equal(pairs["a"].fake, B - 3)
+    assert torch.equal(pairs["b"].real, B) and torch.equal(pairs["b"].fake, A + 3)
 
 
 def test_the_defaults_are_those_of_cyclegan() -> None:
