@@ -4,40 +4,24 @@ A file in ``advlearn/methods`` with a tuple ``METHODS`` is found; there is no li
 """
 
 import importlib
-import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
-from types import MappingProxyType
 from typing import Any, cast, final
-
-from torch import nn
 
 from advlearn.core import naming, registry
 from advlearn.core.chain import Chain
+from advlearn.core.configuration import Option
 from advlearn.core.described import Reference, keywords
 from advlearn.core.grammar import Spec, parse, resolve, split_terms
 from advlearn.core.method import Method
-from advlearn.core.settings import Critic
 from advlearn.core.task import Task
 
 PACKAGE = "advlearn.methods"
 IMITATION = "imitation"
 """Name of the task that learns a policy; it is trained by `advlearn.imitation.imitate`."""
-
-# What the tasks call these options until their own change of names is merged.
-OLD_OPTIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "cycle_weight": "cycle",
-        "identity_weight": "identity",
-        "image_pool_size": "history",
-        "distance_weight": "weight",
-        "classifier_weight": "weight",
-        "code_weight": "weight",
-    }
-)
 
 
 @final
@@ -78,20 +62,6 @@ class Request:
         return replace(chain + added, defaults=self.method.defaults.over(chain.defaults))
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An option of a task.
-
-    Args:
-        default: Its default value.
-        doc: Its description on one line; empty if there is none.
-    """
-
-    default: Any
-    doc: str = ""
-
-
 @cache
 def fields() -> dict[str, tuple[Method, ...]]:
     """Return the rows of each field, by the name of the field's file.
@@ -120,18 +90,7 @@ def methods() -> dict[str, Method]:
         >>> methods()["cdan+e"].task
         'domain_adaptation'
     """
-    rows = {row.name: row for group in fields().values() for row in group}
-    return {**rows, **registered()}
-
-
-def registered() -> dict[str, Method]:
-    """Return the methods that other packages registered, by name."""
-    outside = cast(Callable[[], Any] | None, getattr(registry, "methods", None))
-    if outside is None:
-        return {}
-    given = outside()
-    rows = given.values() if isinstance(given, Mapping) else given
-    return {row.name: row for row in cast(list[Method], list(rows))}
+    return registry.methods()
 
 
 def field_of(method: Method) -> str:
@@ -230,29 +189,7 @@ def unknown(name: str, known: list[str]) -> str:
 def task_options(task: str) -> dict[str, Option]:
     """Return the options of a task: the keywords with which it is built from data."""
     cls = cast(Any, registry.tasks()[task])
-    if hasattr(cls, "options"):
-        return {name: Option(o.default, o.doc) for name, o in cls.options().items()}
-    parameters = inspect.signature(cls.from_data).parameters.values()
-    return {p.name: Option(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def as_task_takes_them(method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options under the names that the task takes today."""
-    known = task_options(method.task)
-    translated: dict[str, Any] = {}
-    for name, value in options.items():
-        old = OLD_OPTIONS.get(name, name)
-        translated[name if name in known or old not in known else old] = value
-    if method.task == "representation" and "compare" not in known:
-        for name in ("compare", "stochastic", "marginal_terms"):
-            translated.pop(name, None)
-        translated.setdefault("method", method.name)
-    if method.task == "unpaired_translation" and "method" in known:
-        dropped = {"cycle", "identity", "history", "norm", "cycle_weight"}
-        dropped |= {"identity_weight", "image_pool_size"}
-        translated = {k: v for k, v in translated.items() if k not in dropped}
-        translated.setdefault("method", method.name)
-    return translated
+    return cls.options()
 
 
 def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
@@ -266,11 +203,10 @@ def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
     Raises:
         ValueError: If an option is unknown or refused; the line names it.
     """
-    given = as_task_takes_them(method, options)
     try:
-        return cast(Task, cast(Any, registry.tasks()[method.task]).from_data(data, **given))
+        return cast(Task, cast(Any, registry.tasks()[method.task]).from_data(data, **options))
     except ValueError as error:
-        if "architecture" in method.options and str(error).startswith("nets:"):
+        if "architecture" in method.options and str(error).startswith("architecture:"):
             raise ValueError(
                 f"{error}; architecture=None chooses networks by the data's shape"
             ) from None
@@ -292,42 +228,12 @@ def check_options(method: Method, options: Mapping[str, Any], others: list[str])
     objective = parse(method.objective)[0].name
     of_objective = keywords(registry.lookup(objective).make)
     for name, value in options.items():
-        if name in known or OLD_OPTIONS.get(name) in known:
+        if name in known:
             continue
         hint = near(name, [*known, *others])
         if name in of_objective:
             hint = f'write objective="{objective}({name}={value!r})"'
         raise ValueError(f"{name}: {method.task} has no such option; {hint}")
-
-
-def critics(
-    method: Method, task: Task, chain: Chain, critic: Critic | None = None
-) -> dict[str, nn.Module]:
-    """Build the critics of a task, by the name of their adversary.
-
-    Args:
-        method: The row, which may build them in place of the task.
-        task: The task.
-        chain: Its objective and regularizers.
-        critic: The user's critic, or critics by name, in place of those that are built.
-
-    Raises:
-        ValueError: If one critic is given for several adversaries, or a name is unknown.
-    """
-    built = task.critics(chain) if method.critics is None else method.critics(task, chain)
-    if critic is None:
-        return built
-    names = ", ".join(built) or "none"
-    if isinstance(critic, Mapping):
-        for name in critic:
-            if name not in built:
-                raise ValueError(f"critic: expected names among {names}, got {name!r}")
-        return {**built, **critic}
-    if not isinstance(critic, nn.Module):
-        raise ValueError(f"critic: expected a module, got {type(critic).__name__}")
-    if len(built) != 1:
-        raise ValueError(f"critic: expected a mapping with a module for each of {names}, got one")
-    return dict.fromkeys(built, critic)
 
 
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:

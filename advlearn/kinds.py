@@ -174,8 +174,7 @@ def _rewards() -> Iterator[Item]:
         imitation = importlib.import_module("advlearn.imitation")
     except ImportError:
         return
-    shapes = getattr(imitation, "REWARD_SHAPES", getattr(imitation, "FORMS", {}))
-    for name, shape in shapes.items():
+    for name, shape in imitation.REWARD_SHAPES.items():
         yield Item("reward", name, "reward", first_line(shape), shape)
 
 

@@ -1,6 +1,6 @@
 """The result of `fit`: a trained task that samples, predicts, reports its health and is saved."""
 
-import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,15 +9,16 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from advlearn import catalogue
 from advlearn.core import registry
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Defaults
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
+from advlearn.core.protocols import Predicts, Samples, Truncates
 from advlearn.core.settings import AdversarySettings, Critic
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
+from advlearn.critics.build import rebuild
 from advlearn.training import checkpoint, rng
 from advlearn.training import device as devices
 
@@ -78,20 +79,20 @@ class Run:
         Raises:
             TypeError: If the task does not sample, or does not truncate.
         """
-        draw = getattr(self.ema_model, "sample", None)
-        if draw is None:
+        if not isinstance(self.ema_model, Samples):
             raise TypeError(f"sample: expected a task that samples, got {type(self.task).__name__}")
+        draw: Callable[..., Tensor] = self.ema_model.sample
         if truncation is not None:
-            if "truncation" not in inspect.signature(draw).parameters:
+            if not isinstance(self.ema_model, Truncates):
                 raise TypeError(
                     f"truncation: expected None, {registry.task_name(type(self.task))} "
                     "does not truncate"
                 )
             draw = partial(draw, truncation=truncation)
         if seed is None:
-            return cast(Tensor, draw(n, labels))
+            return draw(n, labels)
         with rng.isolated(seed):
-            return cast(Tensor, draw(n, labels))
+            return draw(n, labels)
 
     def predict(self, x: Any) -> Tensor:
         """Compute the model's outputs for samples.
@@ -105,12 +106,11 @@ class Run:
         Raises:
             TypeError: If the task does not predict.
         """
-        predict = getattr(self.ema_model, "predict", None)
-        if predict is None:
+        if not isinstance(self.ema_model, Predicts):
             raise TypeError(
                 f"predict: expected a task that predicts, got {type(self.task).__name__}"
             )
-        return cast(Tensor, predict(torch.as_tensor(x, dtype=torch.float32)))
+        return self.ema_model.predict(torch.as_tensor(x, dtype=torch.float32))
 
     def health(self) -> dict[str, Health]:
         """Return the verdict on each adversary's last batch; empty for a loaded run."""
@@ -144,6 +144,7 @@ def load(
     *,
     task: Task | None = None,
     critic: Critic | None = None,
+    objects: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> Run:
     """Load a run that `Run.save`, or a checkpoint of `fit`, wrote.
@@ -151,7 +152,10 @@ def load(
     Args:
         path: The file, or the folder of a run that holds ``checkpoint.pt``.
         task: A task built as the saved one was; needed where it holds the user's own modules.
-        critic: The critics built as the saved ones were; needed where `fit` was given any.
+        critic: The critics built as the saved ones were; needed where `fit` was given modules that
+            are not of `advlearn.nets`.
+        objects: Your own classes by the names that the run was trained with, for names that are not
+            registered: objectives, regularizers, tasks, networks.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Returns:
@@ -159,8 +163,13 @@ def load(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, is not a run, or needs `task` or `critic`.
+        ValueError: If the file is damaged, is not a run, or needs `task`, `critic` or `objects`.
     """
+    with registry.using(objects or {}):
+        return _load(path, task, critic, device)
+
+
+def _load(path: str | Path, task: Task | None, critic: Critic | None, device: str) -> Run:
     target = devices.pick(device)
     path = Path(path)
     payload = checkpoint.load(path / "checkpoint.pt" if path.is_dir() else path, target)
@@ -194,19 +203,15 @@ def _adversaries(
 ) -> dict[str, Adversary]:
     """Build the adversaries of a saved run, with new weights."""
     saved = cast(dict[str, Any], config["settings"])
-    if saved.get("critic") == CUSTOM and critic is None:
-        raise ValueError(
-            f"critic: {path} holds a critic of your own; build it again and pass it as critic="
-        )
-    chain = resolve(cast(str, config["objective"]))
+    try:
+        chain = resolve(cast(str, config["objective"]))
+    except registry.UnknownNameError as error:
+        raise ValueError(_missing(path, error.name)) from None
     chain = replace(chain, defaults=Defaults(**config.get("defaults", {})))
-    method = catalogue.find(config.get("method") or "") or catalogue.default_method(
-        config["task"] or ""
-    )
     names = ("critic_lr", "critic_steps", "optimizer", "adversarial_weight")
     plain = {k: saved[k] for k in names if saved.get(k, CUSTOM) != CUSTOM}
     settings = AdversarySettings(critic, **plain)
-    built = catalogue.critics(method, task, chain, critic)
+    built = rebuild(task, chain, config.get("critics"), critic)
     critics = {name: module.to(target) for name, module in built.items()}
     return settings.adversaries(critics, chain, lr=saved.get("lr"))
 
@@ -225,5 +230,15 @@ def _rebuild(config: dict[str, Any], path: Path) -> Task:
         raise ValueError(
             f"task: {path} holds modules of your own; build the task again and pass it as task="
         )
-    build = cast(Any, registry.tasks()[config["task"]])
+    build = cast(Any, registry.tasks().get(config["task"]))
+    if build is None:
+        raise ValueError(_missing(path, config["task"]))
     return cast(Task, build.from_config(config["parts"]))
+
+
+def _missing(path: Path, name: str) -> str:
+    """Write the line about a name that no class at hand has."""
+    return (
+        f"objects: {path} was trained with {name!r}, which is not registered here; "
+        f"pass objects={{{name!r}: its class}} or import the module that registers it"
+    )

@@ -16,6 +16,8 @@ from advlearn.core.optim import build_optimizer
 from advlearn.core.settings import AdversarySettings
 from advlearn.core.task import Task
 from advlearn.core.trainer import Callback, Trainer
+from advlearn.critics.build import build as build_critics
+from advlearn.critics.build import critic_configs
 from advlearn.data import ArrayDataset, StreamedDataset, batches
 from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings
@@ -96,7 +98,7 @@ def train_task(
         )
         game = game.to(target)
         chain = playable(game, chain)
-        built = catalogue.critics(asked.method, game, chain, settings.critic)
+        built = build_critics(game, chain, settings.critic)
         critics = {name: critic.to(target) for name, critic in built.items()}
         adversaries = settings.adversaries(critics, chain, lr=training.lr, compile=training.compile)
         size = _batch_size(training, chain, source)
@@ -109,6 +111,8 @@ def train_task(
             world_size=distributed.world_size(),
         )
         config = _config(game, asked.method, chain, settings, training, source, size)
+        if settings.critic is not None:
+            config["critics"] = critic_configs(critics)
         trainer, average = _trainer(
             game, adversaries, stream, chain, settings, training, config, source
         )

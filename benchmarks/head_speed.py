@@ -28,6 +28,7 @@ from advlearn.core.grammar import resolve
 from advlearn.core.optim import adam
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset, Domains, TabularDataset, adult, batches
 from advlearn.nets import ConvPredictor, MLPPredictor
 from advlearn.tasks.domain_adaptation import DomainAdaptation
@@ -51,7 +52,9 @@ def perceptron(*sizes: int) -> nn.Sequential:
 def ours(task: Task, objective: str, data: Any, batch: int) -> Step:
     """The step that `fit` makes of a task."""
     chain = task.adapt_objective(resolve(objective))
-    adversaries = {name: Adversary(critic, chain) for name, critic in task.critics(chain).items()}
+    adversaries = {
+        name: Adversary(critic, chain) for name, critic in build_critics(task, chain).items()
+    }
     average = EMA()
     trainer = Trainer(
         task, adversaries, batches(data, batch), steps=10**6, lr=LR, callbacks=[average]

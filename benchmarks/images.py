@@ -26,13 +26,13 @@ from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from judge import teach
 from torch import Tensor, nn
 
-from advlearn.core.finite import NonFiniteError
 from advlearn.core.grammar import resolve
-from advlearn.core.trainer import Callback, Trainer
+from advlearn.core.trainer import Callback, NonFiniteError, Trainer
+from advlearn.critics import Inputs, propose
 from advlearn.data import ArrayDataset, Batches, load
 from advlearn.fitting import fit
 from advlearn.metrics import density_coverage, features, frechet_distance, precision_recall
-from advlearn.nets import DCGANGenerator, IdentityCritic, critic_for
+from advlearn.nets import DCGANGenerator
 from advlearn.tasks.generate import Generate
 from advlearn.training.rng import isolated
 from advlearn.training.samples import save_image_grid
@@ -145,16 +145,8 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
         shown = source.x[: 100 if quick else SAMPLES]
         return {**key, "steps": 0, "cpu_seconds": 0.0, **figures(data, shown, quick), "health": ""}
     with isolated(0):
-        compared = resolve(objective).required_objective()
-        fixed = getattr(compared, "embedding", "learned") == "identity"
-        critic = (
-            IdentityCritic()
-            if fixed
-            else critic_for(SHAPE, compared.critic_output, base_channels=WIDTH)
-        )
-        task = Generate(
-            DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE, critic=critic
-        )
+        critic = propose(Inputs((SHAPE,)), resolve(objective), base_channels=WIDTH)
+        task = Generate(DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE)
     watch, steps = (Budget(SECONDS), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
     done = {**key, "spec": repr(resolve(objective)), "seed": 0}
     try:
@@ -167,6 +159,7 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
             lr=LR,
             device=device,
             callbacks=[watch],
+            critic=critic,
         )
     except NonFiniteError as error:
         return {**done, "health": str(error)}

@@ -184,15 +184,17 @@ def figures(data: str, images: Tensor, asked: Tensor | None, quick: bool) -> Row
     return {**{name: float(value) for name, value in values.items()}, "classifier": accuracy}
 
 
-def game(case: Case, shape: tuple[int, ...], width: int, seed: int) -> str | Task:
-    """What `fit` takes: a spec, or a task of networks that no spec names."""
+def game(
+    case: Case, shape: tuple[int, ...], width: int, seed: int
+) -> tuple[str | Task, nn.Module | None]:
+    """Return what `fit` takes: a spec, or a task of networks that no spec names, and its critic."""
     if case.nets in VARIANTS:
         with isolated(seed):
             generator, critic = VARIANTS[case.nets](shape, width)
-            return Generate(generator, latent=LATENT, shape=shape, classes=10, critic=critic)
+            return Generate(generator, latent=LATENT, shape=shape, classes=10), critic
     nets = "" if case.task == "laplacian_pyramid" else f", architecture={case.nets!r}"
     labels = "" if case.task == "ac_gan" else f"conditional={case.conditional}, "
-    return f"{case.task}({labels}latent={LATENT}{nets}, base_channels={width})"
+    return f"{case.task}({labels}latent={LATENT}{nets}, base_channels={width})", None
 
 
 def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
@@ -210,7 +212,7 @@ def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
         }
     case = CASES[name]
     width = case.width if device == "cpu" else 64
-    task = game(case, source.shape, width, seed)
+    task, critic = game(case, source.shape, width, seed)
     watch, steps = (Budget(SECONDS), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
     told = task if isinstance(task, str) else f"{case.nets}, latent={LATENT}, base_channels={width}"
     done = {**key, "task": told, "spec": case.objective, "lr": case.lr, "without": case.without}
@@ -218,7 +220,13 @@ def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
     callbacks = [watch, ProgressiveGrowing()] if case.grows else [watch]
     try:
         run = fit(
-            task, case.objective, source, batch_size=BATCH[device], callbacks=callbacks, **settings
+            task,
+            case.objective,
+            source,
+            batch_size=BATCH[device],
+            callbacks=callbacks,
+            critic=critic,
+            **settings,
         )
     except NonFiniteError as error:
         return {**done, "health": str(error)}

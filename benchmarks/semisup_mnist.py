@@ -23,7 +23,8 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
 from advlearn.core.optim import adam
 from advlearn.core.trainer import Trainer
-from advlearn.data import Batches, SemiSupervisedDataset, batches, few_labels, load
+from advlearn.critics import build as build_critics
+from advlearn.data import Batches, SemiSupervisedDataset, batches, load, open_semi_supervised
 from advlearn.metrics import accuracy
 from advlearn.nets import GaussianNoise, data_dependent_init
 from advlearn.tasks.semi_supervised import SemiSupervised
@@ -81,7 +82,7 @@ def with_generator(
         )
         begin(task.classifier, data.unlabelled.x[:500].to(device))
         chain = task.adapt_objective(resolve("improved-gan"))
-        adversary = Adversary(task.critics(chain)["data"], chain, lr=LR)
+        adversary = Adversary(build_critics(task, chain)["data"], chain, lr=LR)
         stream = batches(data, BATCH, seed=seed, device=device)
         average = EMA(0.9999 if steps > 50_000 else 0.999)
         trainer = Trainer(
@@ -122,7 +123,7 @@ def alone(data: SemiSupervisedDataset, seed: int, steps: int, device: str) -> nn
 
 def train(labels: int, method: str, draw: int, steps: int, device: str, quick: bool) -> Row:
     """One row."""
-    data, test = few_labels("mnist", labels, seed=draw), load("mnist-test")
+    data, test = open_semi_supervised(f"mnist:{labels}", seed=draw), load("mnist-test")
     images: torch.Tensor = test.x[:200] if quick else test.x  # type: ignore[union-attr]
     truth: torch.Tensor = test.y[:200] if quick else test.y  # type: ignore[union-attr,index]
     if method == "labels alone":

@@ -13,8 +13,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.chain import Chain
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.critics import Inputs
 from advlearn.data import Batches
 
 
@@ -88,9 +88,9 @@ class StackedGenerate(Task):
             {"data": SamplePair(batch[0], self.generator(torch.randn(len(batch[0]), self.latent)))}
         )
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        """None to propose: the benchmark builds them."""
-        raise RuntimeError("critics: this task proposes none")
+    def critic_inputs(self) -> dict[str, Inputs]:
+        """Return nothing: the benchmark builds the critics itself."""
+        return {}
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

@@ -182,7 +182,7 @@ def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> R
     chain = resolve(SYSTEMS[system])
     with isolated(seed):
         generator, critic = networks(system)
-        task = Generate(generator, latent=LATENT, shape=SHAPE, critic=critic).to(device)
+        task = Generate(generator, latent=LATENT, shape=SHAPE).to(device)
         adversary = Adversary(critic.to(device), chain, lr=LR, critic_steps=CRITIC_STEPS)
         average = EMA(cast(float, adversary.defaults.ema))
         watch, steps = (Budget(seconds), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)

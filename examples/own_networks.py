@@ -23,8 +23,8 @@ generator = nn.Sequential(
     nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
 )
 critic = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
-task = Generate(generator, latent=2, shape=(2,), critic=critic)
+task = Generate(generator, latent=2, shape=(2,))
 
-run = advlearn.fit(task, options.objective, circle, steps=options.steps, lr=2e-3)
+run = advlearn.fit(task, options.objective, circle, steps=options.steps, lr=2e-3, critic=critic)
 radius = run.sample(1000, seed=0).norm(dim=1)
 print(f"radius {radius.mean():.3f} +- {radius.std():.3f} (data: 1 +- 0); {run.health()['data']}")

@@ -28,10 +28,20 @@ ALLOWED = {
     "data": {"core", "_optional_imports"},
     # `semi_supervised` has an objective of its own, and `unpaired_translation` adds an image pool
     # to every objective.
-    "tasks": {"core", "nets", "data", "objectives", "regularizers", "_lazy", "_optional_imports"},
+    "critics": {"core", "nets"},
+    "tasks": {
+        "core",
+        "critics",
+        "nets",
+        "data",
+        "objectives",
+        "regularizers",
+        "_lazy",
+        "_optional_imports",
+    },
     "training": {"core", "data", "_optional_imports", "__version__"},
     "plots": {"core", "training", "data", "metrics"},
-    "imitation": {"core", "nets", "training", "data"},
+    "imitation": {"core", "critics", "nets", "training", "data"},
 }
 LONGEST, LONGEST_TRAINER = 350, 300
 

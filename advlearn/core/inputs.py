@@ -1,34 +1,82 @@
-"""What a critic is given: the parts of a sample, with their shapes and types."""
+"""What a critic is given: the parts of one sample, and how a proposed critic joins them."""
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field
+from typing import Literal, final
 
-from torch import dtype
+import torch
+from torch import Tensor, nn
 
-from advlearn.core.objective import CriticOutput
+from advlearn.core.objective import Objective
+
+Shape = tuple[int, ...]
+Join = Literal["condition", "concat", "product", "channels", "sum", "code"]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The samples that a critic scores, and what it must return for them.
+    """Declare what one critic of a task is given.
+
+    A critic is called with one tensor per part: first the parts of floats, (N, *shape) each, then
+    the parts of classes, int64 (N,) each.
 
     Args:
-        name: Name of the critic in its task.
-        shapes: Shape of each part of a sample, without the batch dimension; a critic of one part
-            is called with one tensor, a critic of several with several.
-        dtypes: Type of each part; integers are classes.
-        output: What the objective asks of the critic: a ``"logit"`` (N,), an embedding
-            ``"vector"`` (N, d), an ``"energy"`` (N,), ``"classes"`` (N, K) or a ``"density"`` (N,).
+        shapes: Shape of each part of floats.
+        classes: Number of classes of each part of integers.
+        join: How a proposed critic joins the parts: ``"condition"`` (a sample, conditioned on at
+            most one class), ``"concat"`` (flattened parts side by side), ``"product"`` (the outer
+            product of two vectors), ``"channels"`` (images stacked as channels, PatchGAN),
+            ``"sum"`` (a residual and the image it belongs to, LAPGAN), ``"code"`` (a sample and its
+            code, BiGAN).
+        class_weights: Whether the classes come as float weights (N, classes) instead of integers.
+        predicts: For critics that score a conditional density: the number of groups of the part
+            they predict, 0 for a number; None where there is no such part.
+        favoured: The only class whose samples a density critic scores; -1 for all.
+        marginal_terms: Whether a critic of codes also scores sample and code separately.
+        images: Start and shape of each image inside a flat vector.
+        hidden: Hidden layers of a perceptron with one score; None: three of 4 * base_channels.
+        architecture: Name of the architecture whose critic reads samples; None chooses by shape.
+        base_channels: Channels at half resolution of a proposed critic.
+        pac: Number of samples that a proposed critic scores at once (PacGAN).
+        module: The critic itself, where the task owns it; nothing is proposed then.
 
     Example:
-        >>> import torch
-        >>> inputs = Inputs("data", ((1, 28, 28),), (torch.float32,), "logit")
-        >>> inputs.shapes[0]
-        (1, 28, 28)
+        >>> [part.shape for part in Inputs(((3, 8, 8),), (10,)).example(2)]
+        [torch.Size([2, 3, 8, 8]), torch.Size([2])]
     """
 
-    name: str
-    shapes: tuple[tuple[int, ...], ...]
-    dtypes: tuple[dtype, ...]
-    output: CriticOutput
+    shapes: tuple[Shape, ...]
+    classes: tuple[int, ...] = ()
+    join: Join = "condition"
+    class_weights: bool = False
+    predicts: int | None = None
+    favoured: int = -1
+    marginal_terms: bool = False
+    images: tuple[tuple[int, Shape], ...] = ()
+    hidden: tuple[int, ...] | None = None
+    architecture: str | None = None
+    base_channels: int = 64
+    pac: int = 1
+    module: nn.Module | None = field(default=None, compare=False, repr=False)
+
+    def example(self, n: int, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
+        """Return blank parts of `n` samples, in the order in which a critic takes them."""
+        floats = [torch.zeros(n, *shape, device=device) for shape in self.shapes]
+        if self.class_weights:
+            return (*floats, *(torch.zeros(n, k, device=device) for k in self.classes))
+        labels = [torch.zeros(n, dtype=torch.int64, device=device) for _ in self.classes]
+        return (*floats, *labels)
+
+    def incompatibility(self, objective: Objective) -> str | None:
+        """Return why no critic of these inputs can play an objective, or None if one can."""
+        output = objective.critic_output
+        if self.module is not None or (output == "density" and self.predicts is not None):
+            return None
+        if output in ("density", "classes"):
+            return (
+                f"its critic scores {output!r}, "
+                "and there is neither an attribute nor a class to predict here"
+            )
+        if output == "energy" and self.marginal_terms:
+            return "its critic scores an energy of the pair as a whole, which has no unary terms"
+        return None

@@ -1,17 +1,12 @@
 """A row of the method catalogue: the settings that a published name stands for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
-from torch import nn
-
-from advlearn.core.chain import Chain, Defaults
+from advlearn.core.chain import Defaults
 from advlearn.core.described import Reference
-from advlearn.core.task import Task
-
-CriticBuilder = Callable[[Task, Chain], dict[str, nn.Module]]
 
 
 def _no_options() -> Mapping[str, Any]:
@@ -39,7 +34,6 @@ class Method:
         first_stage: Options of the task in a first stage of training; None for a method with one
             stage. The second stage trains what the trained task's method ``second_stage`` returns.
         second_stage: Name of the method of the task that returns the task of the second stage.
-        critics: Builds the critics in place of the task; None leaves them to the task.
 
     Example:
         >>> row = Method(
@@ -65,4 +59,3 @@ class Method:
     aliases: tuple[str, ...] = ()
     first_stage: Mapping[str, Any] | None = None
     second_stage: str = ""
-    critics: CriticBuilder | None = None

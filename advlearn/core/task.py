@@ -1,14 +1,16 @@
-"""Where the two sets of samples come from, and what else the player wants."""
+"""Base class of tasks: which samples each critic compares, and which other loss is minimised."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, Self, final
 
 from torch import Tensor, nn
 
+from advlearn.core import configuration
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
+from advlearn.core.inputs import Inputs
 from advlearn.core.objective import Objective
 from advlearn.core.optim import added, backward
 
@@ -16,7 +18,7 @@ Batch = tuple[Tensor, ...]
 
 
 class SamplePair(NamedTuple):
-    """The two sides of one contest, as `Adversary.update` and `Adversary.player_loss` take them."""
+    """Real and fake samples of one critic, as `Adversary.update` takes them."""
 
     real: Samples
     fake: Samples
@@ -27,12 +29,12 @@ class SamplePair(NamedTuple):
 @final
 @dataclass(frozen=True, slots=True)
 class TaskOutput:
-    """What a task makes of one batch.
+    """Hold what a task computes from one batch.
 
     Args:
-        pairs: Name of an adversary to its two sides; samples that a player makes carry gradient.
-        loss: The cooperative loss L of the player, a scalar, or None.
-        outputs: Anything else worth looking at, by name.
+        pairs: Name of a critic to its real and fake samples; generated samples carry gradient.
+        loss: The task's own loss L, a scalar, or None.
+        outputs: Other tensors of interest, by name.
     """
 
     pairs: dict[str, SamplePair]
@@ -41,49 +43,102 @@ class TaskOutput:
 
 
 class Task(nn.Module, ABC):
-    """The player or players, as parameters of this module, and the game they are in.
+    """A model to train against critics: a generator, a classifier, or several networks.
 
-    Critics are not part of a task: it only proposes them, and an `Adversary` owns each. Where a
-    critic is what the user came for (a classifier), it may be a part that `trainable_parameters`
-    leaves out.
+    A subclass defines `forward`, `critic_inputs`, `from_data` and, for the conformance tests,
+    `example_data`. Critics are not part of a task: `advlearn.critics.build` proposes one for each
+    entry of `critic_inputs`, and an `Adversary` owns each. Constructor arguments are the task's
+    configuration: `config` and `from_config` need no code in a subclass.
 
     Attributes:
-        gradient_reversal: Whether critics and players move in one backward pass, by gradient
+        gradient_reversal: Whether critics and model are updated in one backward pass, by gradient
             reversal, instead of in turn.
+        example_options: Options of `from_data` that the conformance tests try, one form each; the
+            first meets every objective.
+        data_settings: Constructor arguments that `from_data` reads from the data, and which are
+            not options for that reason.
     """
 
     gradient_reversal: bool = False
+    _arguments: dict[str, Any]
+    example_options: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    data_settings: ClassVar[tuple[str, ...]] = ("shape", "target_shape", "classes")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = configuration.remembering(cls.__init__)
 
     @abstractmethod
     def forward(self, batch: Batch) -> TaskOutput:
-        """Play `batch`: a tuple of tensors (N, ...) on the task's device."""
+        """Compute the samples of each critic and the loss from `batch`, tensors (N, ...)."""
 
     @abstractmethod
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        """A critic for each contest, by name, fit for the chain's objective."""
+    def critic_inputs(self) -> dict[str, Inputs]:
+        """Return what each critic is given, by the critic's name."""
+
+    def adopt_critic(self, name: str, critic: nn.Module) -> nn.Module:
+        """Return the module to train for a user's critic; a task that owns it overrides this."""
+        return critic
 
     def trainable_parameters(self) -> list[nn.Parameter]:
-        """What the player's step trains: every parameter of the task, unless some belong to a critic."""
+        """Return the parameters that the task's optimizer trains."""
         return [p for p in self.parameters() if p.requires_grad]
 
     def adapt_objective(self, chain: Chain) -> Chain:
-        """The chain this task plays, given the user's: as it is, unless the task's critics ask for another form."""
+        """Return the chain that this task trains with; the user's by default."""
         return chain
 
     def check_compatibility(self, objective: Objective) -> str | None:
-        """Why this task cannot work with an objective; None where it can."""
-        return None
+        """Return why this task cannot use an objective, or None if it can."""
+        reasons = (inputs.incompatibility(objective) for inputs in self.critic_inputs().values())
+        return next((reason for reason in reasons if reason is not None), None)
 
     def adversarial_weight_at(self, progress: float) -> float:
-        """What the player's losses of all adversaries are multiplied by after a share `progress` of the steps."""
+        """Return the weight of the adversarial losses after a fraction `progress` of the steps."""
         return 1.0
 
     def backward(
         self, loss: Tensor | None, adversarial: Tensor, parameters: Sequence[nn.Parameter]
     ) -> None:
-        """Leave in `trainable_parameters` the gradient of a step, from the cooperative loss and the adversaries' weighted sum."""
+        """Accumulate the gradient of the task's loss and the weighted adversarial loss."""
         backward(adversarial if loss is None else added([adversarial, loss]))
 
     def config(self) -> dict[str, Any] | None:
-        """Plain values from which `advlearn.load` builds the task again; None: the user must hand it over."""
-        return None
+        """Return the constructor's arguments as plain values, or None if one has no plain form.
+
+        Networks of `advlearn.nets` are given by their own config, tensors by their shape (their
+        values are weights), everything else as it is.
+        """
+        return configuration.to_config(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build the task that `config` describes, with new weights.
+
+        Args:
+            config: What `config()` of a task returned.
+        """
+        return configuration.from_config(cls, config)
+
+    @classmethod
+    def options(cls) -> dict[str, configuration.Option]:
+        """Return every option of `from_data`: name to type, default and one-line description."""
+        return configuration.options(cls)
+
+    @classmethod
+    def check_options(cls, given: Mapping[str, Any]) -> None:
+        """Raise one line that names the first option that `from_data` does not have.
+
+        Raises:
+            ValueError: If an option is unknown.
+        """
+        configuration.check_options(cls, given)
+
+    @classmethod
+    def example_data(cls) -> Any:
+        """Return a small data set that `from_data` accepts, for the conformance tests."""
+        raise NotImplementedError(
+            f"{cls.__name__}.example_data: expected a small data set; "
+            "define this class method so that the conformance tests can train the task"
+        )

@@ -26,6 +26,7 @@ from advlearn.imitation.specification import Reward, Specification
 from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, PixelCritic
 
 EMBEDDING = 16
+HIDDEN = (64, 64)
 
 
 @final
@@ -128,8 +129,7 @@ def _critic(
         return propose_critic(encoder.width, encoder.images, asked.chain)
     if isinstance(settings.critic, nn.Module):
         return settings.critic
-    output = asked.chain.required_objective().critic_output
-    inputs = Inputs("transitions", ((encoder.width,),), (encoder.mean.dtype,), output)
+    inputs = Inputs(((encoder.width,),), images=tuple(encoder.images), hidden=HIDDEN)
     made = settings.critic(inputs)
     if not isinstance(cast(object, made), nn.Module):
         raise TypeError(
@@ -162,7 +162,7 @@ def propose_critic(width: int, images: Images, chain: Chain) -> nn.Module:
     outputs = EMBEDDING if objective.critic_output == "vector" else 1
     if images:
         return PixelCritic(width, images, outputs)
-    return MLPCritic((width,), out_features=outputs, hidden=(64, 64))
+    return MLPCritic((width,), out_features=outputs, hidden=HIDDEN)
 
 
 def _name(thing: Any) -> str | None:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         MLPEncoder,
         PairCritic,
         encoder_for,
-        pair_critic_for,
     )
     from advlearn.nets.families.biggan import BigGANCritic, BigGANGenerator
     from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
@@ -69,7 +68,6 @@ _EXPORTS = {
     "blocks.weight_norm": "data_dependent_init",
     "classifier": "ConvPredictor MLPPredictor",
     "density_critics": "CategoricalCritic MixtureDensityCritic",
-    "encoder": "ConvEncoder MLPEncoder PairCritic encoder_for pair_critic_for",
     "families.biggan": "BigGANCritic BigGANGenerator",
     "families.dcgan": "DCGANCritic DCGANGenerator",
     "families.gran": "GRANGenerator",
@@ -156,7 +154,6 @@ __all__ = [
     "generator_for",
     "halved",
     "laplacian",
-    "pair_critic_for",
     "predictor_for",
 ]
 

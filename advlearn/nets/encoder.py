@@ -1,4 +1,4 @@
-"""Encoders of samples, and critics of pairs of a sample and a code, sized from the data."""
+"""Encoders of samples into codes, sized from the data, and a critic of samples and their codes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,19 +7,16 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.nets.adapters.concat_critic import ConcatCritic
-from advlearn.nets.architecture import find_architecture
-from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import MLPPredictor
 from advlearn.nets.families.dcgan import INIT_STD, fits, plan
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, positive, sizes
-from advlearn.nets.sizing import EMBEDDED, SMALLEST_CONVOLUTIONAL, critic_for
+from advlearn.nets.sizing import SMALLEST_CONVOLUTIONAL
 
 
 @final
 class ConvEncoder(Network):
-    """Encode images with a mirrored `DCGANGenerator`: convolutions (`features`), a linear `head`.
+    """Encode images by convolutions (`features`) and a linear `head`; mirrors `DCGANGenerator`.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
@@ -76,7 +73,7 @@ class ConvEncoder(Network):
 
 @final
 class MLPEncoder(Network):
-    """Encode flattened samples with a perceptron: `features`, then a linear `head`.
+    """Encode samples of any shape, flattened, by a perceptron: `features`, then a linear `head`.
 
     Args:
         shape: Shape of one sample.
@@ -109,9 +106,10 @@ class MLPEncoder(Network):
 
 @final
 class PairCritic(nn.Module):
-    r"""Score pairs: concatenate features of the sample and of the code, then apply a perceptron.
+    r"""Score pairs of a sample and a code by a perceptron of the features of both.
 
-    .. math:: s(x, z) = J(F(x), H(z)), \qquad \text{unary terms}\ s(x) = w \cdot F(x),\quad s(z) = v \cdot H(z)
+    .. math:: s(x, z) = J(F(x), H(z)), \qquad
+        \text{unary terms}\ s(x) = w \cdot F(x),\quad s(z) = v \cdot H(z)
 
     Args:
         net: F: module from samples to (N, features).
@@ -155,7 +153,7 @@ class PairCritic(nn.Module):
         self.pair = MLP(2 * features, out_features, (features,))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """Score samples `x` (N, ...) with codes `z` (N, latent)."""
+        """Score samples with codes `z` (N, latent): (N, out_features), or 3 * out_features."""
         check_shape("z", z, (self.latent,))
         parts = self.of_sample(x), self.of_code(z)
         alone = [score(part) for score, part in zip(self.marginal_terms, parts, strict=False)]
@@ -187,56 +185,6 @@ def encoder_for(
     if fits(shape) and shape[1] >= SMALLEST_CONVOLUTIONAL:
         return ConvEncoder(shape, outputs, base_channels)
     return MLPEncoder(shape, outputs, (4 * base_channels,) * 3)
-
-
-def pair_critic_for(
-    shape: Sequence[int],
-    latent: int,
-    output: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
-    *,
-    marginal_terms: bool = False,
-    architecture: str | None = None,
-    base_channels: int = 64,
-) -> nn.Module:
-    """Return a critic of pairs of a sample and a code, with the output that an objective needs.
-
-    Args:
-        shape: Shape of one sample.
-        latent: Size of a code.
-        output: "logit", "vector" (an embedding of 16 numbers) or "energy" (an autoencoder of both
-            side by side).
-        marginal_terms: Whether sample and code are scored alone too; not for "energy".
-        architecture: Name of the family whose critic reads the sample; None chooses by `shape`.
-        base_channels: Channels at half resolution; the features of sample and code, and the hidden
-            layers of perceptrons, are of 4 * width.
-
-    Raises:
-        ValueError: A size below 1, or unary terms of an energy.
-
-    Example:
-        >>> critic = pair_critic_for((2,), 3, "vector", base_channels=4)
-        >>> critic(torch.zeros(5, 2), torch.zeros(5, 3)).shape
-        torch.Size([5, 16])
-    """
-    shape = sizes("shape", shape)
-    if output == "energy":
-        if marginal_terms:
-            raise ValueError(
-                "marginal_terms: expected False for an energy, which scores the whole pair, got True"
-            )
-        size = torch.Size(shape).numel() + latent
-        return ConcatCritic(AutoencoderCritic((size,), base_channels, min(32, max(1, size // 2))))
-    if architecture is None:
-        net: nn.Module = critic_for(
-            shape, "vector", out_features=4 * base_channels, base_channels=base_channels
-        )
-    else:
-        net = find_architecture(architecture, shape).critic(
-            shape, 4 * base_channels, base_channels=base_channels
-        )
-    return PairCritic(
-        net, 4 * base_channels, latent, EMBEDDED if output == "vector" else 1, marginal_terms
-    )
 
 
 def _initialise(module: nn.Module) -> None:

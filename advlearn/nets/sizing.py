@@ -11,10 +11,13 @@ from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import sizes
 
 SMALLEST_CONVOLUTIONAL = 16
-"""Images with a smaller side get a multilayer perceptron: they are too small to convolve."""
+"""Images with a smaller side get a multilayer perceptron."""
+
+SMALLEST_TRANSLATED = 8
+"""Images with a smaller side are translated as vectors."""
 
 EMBEDDED = 16
-"""Default size of the score of an embedding critic (`output="vector"`)."""
+"""Default size of the score of a critic that embeds (`output="vector"`)."""
 
 
 def generator_for(
@@ -58,7 +61,7 @@ def critic_for(
     out_features: int | None = None,
     base_channels: int = 64,
 ) -> MLPCritic | DCGANCritic | AutoencoderCritic:
-    """Return a critic for samples of a shape, with the output that an objective needs.
+    """Return a critic for samples of a shape and the score that an objective asks for.
 
     Args:
         shape: Shape of one sample.
@@ -107,6 +110,17 @@ def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPred
     if len(shape) == 3 and min(shape[1:]) >= SMALLEST_CONVOLUTIONAL:
         return ConvPredictor(shape, outputs)
     return MLPPredictor(shape, outputs)
+
+
+def is_image(*shapes: tuple[int, ...]) -> bool:
+    """Return whether all shapes are of images, the last large enough for convolutions.
+
+    Example:
+        >>> is_image((3, 8, 8)), is_image((3, 4, 4)), is_image((8,))
+        (True, False, False)
+    """
+    images = all(len(shape) == 3 for shape in shapes)
+    return images and min(shapes[-1][1:]) >= SMALLEST_TRANSLATED
 
 
 def _features(output: str, out_features: int | None) -> int:

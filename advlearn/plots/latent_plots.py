@@ -1,6 +1,5 @@
-"""The tables a player can fill by what it offers, again and again while a run trains."""
+"""Plot what a model's latent space holds, repeatedly during training."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -8,6 +7,17 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from advlearn.core.protocols import (
+    Decodes,
+    HasClasses,
+    HasGenerator,
+    HasStages,
+    HasVectors,
+    Interpolates,
+    MixesStyles,
+    Traverses,
+    Truncates,
+)
 from advlearn.plots.before_after import before_after
 from advlearn.plots.interpolation import redrawn, spherical
 from advlearn.training.periodic_plot import PeriodicPlot
@@ -19,7 +29,7 @@ Columns = dict[str, Tensor]
 
 
 def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
-    """Fill tables by the methods that a player of images has.
+    """Compute the image tables that a model's capabilities allow.
 
     - ``traverse``: a table for each code, from its first value to its last.
     - ``interpolate`` and ``reconstruct``: real samples and what their codes are decoded to, and the
@@ -31,12 +41,12 @@ def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
         at three scales.
 
     Args:
-        model: A player in evaluation mode, on any device.
+        model: A model in evaluation mode, on any device.
         real: Real samples (N, C, H, W), at least two for what encodes.
 
     Returns:
-        Name of a table to its columns: heading to images (R, C, H, W); nothing for a player without
-        such a method.
+        Name of a table to its columns: heading to images (R, C, H, W); empty for a model without
+        such a capability.
 
     Example:
         >>> from advlearn.tasks.generate import Generate
@@ -48,14 +58,14 @@ def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
         ['0.0', '0.25', '0.5', '0.75', '1.0']
     """
     found: dict[str, Columns] = {}
-    if hasattr(model, "traverse"):
+    if isinstance(model, Traverses):
         for code in range(len(model.sizes) + model.continuous):
             found[f"code-{code}"] = _numbered(model.traverse(code, rows=ROWS))
-    if hasattr(model, "interpolate"):
+    if isinstance(model, Interpolates):
         found |= {} if real is None or len(real) < 2 else _of_codes(model, real)
-    elif hasattr(model, "decode") and isinstance(_latents(model), int):
+    elif isinstance(model, Decodes):
         found |= _of_latents(model)
-    if hasattr(model, "stages"):
+    if isinstance(model, HasStages):
         found["stages"] = {"x".join(map(str, made.shape[2:])): made for made in model.stages(ROWS)}
     return found
 
@@ -69,45 +79,47 @@ def _of_codes(model: Any, real: Tensor) -> dict[str, Columns]:
     }
 
 
-def _latents(model: Any) -> Any:
-    """How many numbers `decode` takes; None where a player of somebody's own does not say."""
-    return getattr(model, "latent", getattr(model, "noise", None))
-
-
-def _of_latents(model: Any) -> dict[str, Columns]:
-    rows, size = _conditions(model), _latents(model)
+def _of_latents(model: Decodes) -> dict[str, Columns]:
+    rows, size = _conditions(model), model.latent
     z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
-    found = {"interpolation": _columns(lambda k: model.decode(z[:, k], rows))}
-    if hasattr(model, "sample") and "truncation" in inspect.signature(model.sample).parameters:
+    found = {"interpolation": _columns(lambda k: _decoded(model, z[:, k], rows))}
+    if isinstance(model, Truncates):
+        sample = model.sample
         found["truncation"] = {
-            str(t): redrawn(lambda t=t: model.sample(ROWS, rows, t)) for t in TRUNCATIONS
+            str(t): redrawn(lambda t=t: sample(ROWS, rows, t)) for t in TRUNCATIONS
         }
-    if hasattr(getattr(model, "generator", None), "mixed"):
-        found |= _mixed(model, rows)
+    if isinstance(model, HasGenerator) and isinstance(model.generator, MixesStyles):
+        found |= _mixed(model, model.generator, rows)
     return found
 
 
+def _decoded(model: Any, z: Tensor, rows: Tensor | None) -> Tensor:
+    """Decode latent vectors, conditioned on a class or a vector per row where there is one."""
+    return model.decode(z) if rows is None else model.decode(z, rows)
+
+
 def _conditions(model: Any) -> Tensor | None:
-    """What each row is conditional on: classes, spread over all of them where there are more than rows, or vectors."""
-    vectors, classes = getattr(model, "vectors", None), getattr(model, "classes", 0)
+    """Return the condition of each row, classes spread evenly or vectors; None without one."""
+    vectors = model.vectors if isinstance(model, HasVectors) else None
+    classes = model.classes if isinstance(model, HasClasses) else 0
     if vectors is not None:
         return vectors[torch.arange(ROWS) % len(vectors)]
     return torch.arange(ROWS) * max(classes, ROWS) // ROWS % classes if classes else None
 
 
-def _mixed(model: Any, rows: Tensor | None) -> dict[str, Columns]:
-    """A table for each scale up to which the coarse style goes; its first column has the coarse sources themselves."""
+def _mixed(model: Any, generator: MixesStyles, rows: Tensor | None) -> dict[str, Columns]:
+    """Compute a table for each crossover scale; its first column shows the coarse sources."""
     like = next(model.generator.parameters())
     coarse, fine = (
         torch.randn(ROWS, model.latent).to(like),
         torch.randn(COLUMNS, model.latent).to(like),
     )
     labels = None if rows is None else rows.to(like.device)
-    layers, found = len(model.generator.layers), dict[str, Columns]()
-    sources = {"coarse": redrawn(lambda: model.decode(coarse, rows))}
+    layers, found = len(generator.layers), dict[str, Columns]()
+    sources = {"coarse": redrawn(lambda: _decoded(model, coarse, rows))}
     for crossover in sorted({2, layers // 2, layers - 2}):
         found[f"mixing-{crossover}"] = sources | _columns(
-            lambda k, crossover=crossover: model.generator.mixed(
+            lambda k, crossover=crossover: generator.mixed(
                 coarse, fine[k].expand_as(coarse), crossover, labels
             )
         )
@@ -115,22 +127,22 @@ def _mixed(model: Any, rows: Tensor | None) -> dict[str, Columns]:
 
 
 def _columns(draw: Callable[[int], Tensor]) -> Columns:
-    """What is drawn for each column number, under that number."""
+    """Return the images of each column, by its number."""
     return {str(k + 1): redrawn(lambda k=k: draw(k)) for k in range(COLUMNS)}
 
 
 def _numbered(images: Tensor) -> Columns:
-    """Images (R, C, ...) as columns under their numbers."""
+    """Split images (R, C, ...) into numbered columns."""
     return {str(i + 1): column for i, column in enumerate(images.unbind(1))}
 
 
 @final
 class LatentPlots(PeriodicPlot):
-    """Tables every so many steps and at the end, each in a file of its name that is replaced: ``interpolation.png``.
+    """Save the tables every `every` steps and at the end, each to a file of its name.
 
     Args:
         folder: Where the pictures go.
-        every: Training steps between two drawings.
+        every: Steps between two plots.
         latent_plots: Returns name to columns as `before_after` takes them.
 
     Raises:

@@ -20,6 +20,7 @@ from advlearn.core.method import Method
 from advlearn.core.settings import AdversarySettings
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
+from advlearn.critics import build as build_critics
 from advlearn.data.batches import batches
 from advlearn.fitting import fit
 from advlearn.train_task import learner_optimizer, playable
@@ -131,7 +132,7 @@ class Estimator(BaseEstimator):
         settings = AdversarySettings(
             None, self.critic_lr, self.critic_steps, self.optimizer, weight
         )
-        critics = catalogue.critics(method, self.task_, chain)
+        critics = build_critics(self.task_, chain)
         self.adversaries_ = settings.adversaries(critics, chain, lr=self.lr)
         make = learner_optimizer(settings, chain.defaults.over(FALLBACK), self.lr)
         self.optimizer_ = make(self.task_.trainable_parameters())

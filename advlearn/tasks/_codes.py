@@ -1,4 +1,4 @@
-"""Arithmetic of Gaussian codes, and the priors that codes are compared with."""
+"""Gaussian codes: their KL divergence, how they are drawn, and the prior that a name stands for."""
 
 from torch import Tensor
 
@@ -29,14 +29,14 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def drawn(mean: Tensor, log_variance: Tensor | None) -> Tensor:
-    """Draw one code of each Gaussian, (N, d), with gradient to both; without variances, the means themselves."""
+    """Draw one code (N, d) of each Gaussian, with gradient; without variances return the means."""
     if log_variance is None:
         return mean
     return mean + (log_variance / 2).exp() * distributed.randn(*mean.shape, like=mean)
 
 
 def law_of(given: str | Prior, latent: int, classes: int) -> Prior:
-    """The prior that a name or an object stands for, with a component for each class where there are classes."""
+    """Return the prior of a name or an object, with a component for each class."""
     law = prior(given, latent, classes or COMPONENTS) if isinstance(given, str) else given
     if law.latent != latent:
         raise ValueError(f"prior: expected codes of size {latent}, got {law}")

@@ -1,29 +1,18 @@
-"""What the tasks with a head on a predictor share: the tapped model, its features, a critic of them."""
+"""Shared by tasks with a predictor: checks of its outputs, batched prediction."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.chain import Chain
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
-from advlearn.nets import (
-    AutoencoderCritic,
-    IdentityCritic,
-    MLPCritic,
-    MLPPredictor,
-    Network,
-    critic_for,
-    predictor_for,
-)
+from advlearn.nets import MLPPredictor, Network, predictor_for
 
 HIDDEN = (128, 128)
-Shape = tuple[int, ...]
 
 
 def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") -> Tensor:
-    """What a model puts out for a blank batch of two, so that a misfit is a line here and no traceback later."""
+    """Return the outputs of a model for a blank batch of two, or raise one line."""
     parameter = next(model.parameters(), None)
     blank = torch.zeros(2, *shape) if parameter is None else torch.zeros(2, *shape).to(parameter)
     with torch.no_grad(), eval_mode(model):
@@ -38,26 +27,9 @@ def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") ->
     return output
 
 
-def predictor(shape: Shape, outputs: int, hidden: Sequence[int] | None) -> Network:
+def predictor(shape: tuple[int, ...], outputs: int, hidden: Sequence[int] | None) -> Network:
     """Return a perceptron with the given hidden layers, or a network chosen by the shape."""
     return predictor_for(shape, outputs) if hidden is None else MLPPredictor(shape, outputs, hidden)
-
-
-def learns_nothing(objective: Objective) -> bool:
-    """Whether samples are compared as they are."""
-    return getattr(objective, "embedding", "learned") == "identity"
-
-
-def critic_of(width: int, chain: Chain) -> nn.Module:
-    """A critic of vectors (N, width) with the score that the chain's objective asks for."""
-    objective = chain.required_objective()
-    if learns_nothing(objective):
-        return IdentityCritic()
-    if objective.critic_output == "energy":
-        return AutoencoderCritic((width,), code=min(32, max(1, width // 2)))
-    if objective.critic_output == "vector":
-        return critic_for((width,), "vector")
-    return MLPCritic((width,), hidden=HIDDEN)
 
 
 def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:

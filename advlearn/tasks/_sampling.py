@@ -1,16 +1,13 @@
-"""What the tasks with a generator of samples share: networks sized from the data, checks, labels to sample by."""
+"""Shared by tasks with a generator: networks sized from the data, checks, labels to sample with."""
 
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.chain import Chain
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
+from advlearn.core.protocols import Penalizes
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import IdentityCritic, critic_for, find_architecture, generator_for
-from advlearn.nets.sizing import EMBEDDED
-from advlearn.tasks._heads import learns_nothing
+from advlearn.nets import find_architecture, generator_for
 
 
 def propose_generator(
@@ -21,7 +18,7 @@ def propose_generator(
     architecture: str | None = None,
     base_channels: int = 64,
 ) -> nn.Module:
-    """A generator sized from the data: of the family `architecture`, or chosen by the shape of a sample."""
+    """Return a generator of an architecture by name, or chosen by the shape of a sample."""
     # A tanh may end it where images lie in [-1, 1], not where they are standardised.
     tanh_output = source.kind == "image" and (
         not isinstance(source, ArrayDataset) or source.bounded
@@ -32,33 +29,6 @@ def propose_generator(
     return made(
         latent, source.shape, base_channels=base_channels, classes=classes, tanh_output=tanh_output
     )
-
-
-def propose_critic(
-    shape: tuple[int, ...],
-    chain: Chain,
-    *,
-    classes: int = 0,
-    architecture: str | None = None,
-    base_channels: int = 64,
-) -> nn.Module:
-    """A critic of samples, and classes where there are some, with the score that the chain's objective asks for."""
-    objective = chain.required_objective()
-    if learns_nothing(objective):
-        return IdentityCritic(classes)
-    if architecture is None or objective.critic_output == "energy":
-        return critic_for(shape, objective.critic_output, classes, base_channels=base_channels)
-    scores = EMBEDDED if objective.critic_output == "vector" else 1
-    return find_architecture(architecture, shape).critic(
-        shape, scores, base_channels=base_channels, classes=classes
-    )
-
-
-def refusal(objective: Objective) -> str | None:
-    """Why a critic of samples cannot play an objective; None where it can."""
-    if objective.critic_output in ("density", "classes"):
-        return f"its critic scores {objective.critic_output!r}, and there is neither an attribute nor a class to predict here"
-    return None
 
 
 def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tensor) -> None:
@@ -78,13 +48,12 @@ def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tenso
 
 
 def own_penalty(generator: nn.Module) -> Tensor | None:
-    """What a generator's own method ``penalty()`` adds to the player's loss; None where it has none."""
-    penalty = getattr(generator, "penalty", None)
-    return None if penalty is None else penalty()
+    """Return the penalty of a generator that has one, else None."""
+    return generator.penalty() if isinstance(generator, Penalizes) else None
 
 
 def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
-    """The loss, and the generator's own penalty, if it has one."""
+    """Add the penalty of a generator that has one to a loss."""
     penalty = own_penalty(generator)
     return loss if penalty is None else loss + penalty
 
@@ -92,7 +61,7 @@ def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
 def classes_of(
     n: int, labels: Tensor | None, classes: int, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """The classes (n,) of samples on the device, drawn evenly if None are given; nothing where there are no classes.
+    """Return the classes (n,) to sample with, spread evenly if None; empty without classes.
 
     Raises:
         ValueError: Labels for an unconditional generator, of another length, or out of range.
@@ -110,7 +79,7 @@ def classes_of(
 
 
 def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
-    """The vectors (n, d) that samples are conditional on, where `known` (K, d) is; its own in turn if None are given.
+    """Return the vectors (n, d) to sample with; those of `known` (K, d) in turn if None.
 
     Raises:
         ValueError: Vectors of another number or size, or classes in their place.
@@ -118,6 +87,7 @@ def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
     c = known[torch.arange(n, device=known.device) % len(known)] if given is None else given
     if c.shape != (n, known.shape[1]) or not c.is_floating_point():
         raise ValueError(
-            f"labels: expected {n} float vectors of size {known.shape[1]}, got {c.dtype} {tuple(c.shape)}"
+            f"labels: expected {n} float vectors of size {known.shape[1]}, "
+            f"got {c.dtype} {tuple(c.shape)}"
         )
     return (c.to(known),)

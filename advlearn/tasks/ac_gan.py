@@ -1,4 +1,4 @@
-"""Generate by class, with a classifier that says whether the class can be seen: AC-GAN."""
+"""Generate samples by class, with an auxiliary classifier: AC-GAN."""
 
 from typing import Any, Self, cast, final
 
@@ -7,38 +7,36 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build, predictor_for
+from advlearn.nets import predictor_for
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 
 
 @final
 class ACGAN(Task):
-    r"""A generator of samples by class, a critic that sees no class, and a classifier beside it.
+    r"""Train a conditional generator with a critic of samples and an auxiliary classifier.
 
     .. math:: fake = G(z, y), \quad z \sim N(0, I), \qquad
         L = w\,\big(E[-\log q(y \mid G(z, y))] + E[-\log q(y \mid x)]\big)
 
-    The labels of a batch are those of its real samples. Generator and classifier are the player:
-    the classifier learns from real and generated samples, the generator to be recognised.
+    The labels of a batch are those of its real samples. Generator and classifier minimise L:
+    the classifier learns from real and generated samples, the generator to be classified correctly.
 
     Args:
         generator: Module from z (N, latent) and y, int64 (N,), to samples (N, *shape).
         classifier: Module from samples (N, *shape) to class logits (N, K).
         latent: Size of z.
         shape: Shape of one sample.
-        classifier_weight: w.
-        critic: The user's critic of samples alone; None for a network sized from `shape` and the
-            objective.
+        classifier_weight: w, the weight of the classifier's cross-entropy.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
             chooses by `shape`.
         base_channels: Channels at half resolution of the critic that is proposed.
@@ -59,9 +57,11 @@ class ACGAN(Task):
         Odena, Olah, Shlens 2017, section 4, eq. 2 and 3.
 
     Deviations:
-        The classifier is a network of its own instead of a second output of the critic, so that it
-        goes with every objective.
+        The classifier is a separate network instead of a second output of the critic, so that it
+        works with every objective.
     """
+
+    example_options = ({"latent": 2},)
 
     def __init__(
         self,
@@ -71,7 +71,6 @@ class ACGAN(Task):
         latent: int,
         shape: tuple[int, ...],
         classifier_weight: float = 1.0,
-        critic: nn.Module | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> None:
@@ -83,8 +82,6 @@ class ACGAN(Task):
         self.classifier_weight = check_number("classifier_weight", classifier_weight, low=0)
         self.architecture = architecture
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         logits = heads.outputs_of(classifier, self.shape, "classifier")
         if logits.ndim != 2:
             raise ValueError(f"classifier: expected class logits (N, K), got {tuple(logits.shape)}")
@@ -97,49 +94,36 @@ class ACGAN(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
         latent: int = 64,
         classifier_weight: float = 1.0,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> Self:
-        """A task with networks sized from the data, which must have labels."""
-        if not source.classes:
+        """Build the task with networks sized from the data, which must have labels.
+
+        Args:
+            data: The data.
+            latent: Size of z.
+            classifier_weight: w, the weight of the classifier's cross-entropy.
+            architecture: Name of an architecture for generator and critic; None chooses by shape.
+            base_channels: Channels at half resolution of generator and critic.
+        """
+        if not data.classes:
             raise ValueError(
-                f"data: expected a class for each sample, and {source.name!r} has no labels"
+                f"data: expected a class for each sample, and {data.name!r} has no labels"
             )
-        generator = sampling.propose_generator(
-            source,
-            latent,
-            classes=source.classes,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
-        classifier = predictor_for(source.shape, source.classes)
-        return cls(
-            generator,
-            classifier,
-            latent=latent,
-            shape=source.shape,
-            classifier_weight=classifier_weight,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        generator = sampling.propose_generator(data, latent, classes=data.classes, **sizes)
+        classifier = predictor_for(data.shape, data.classes)
+        sizes |= {"latent": latent, "shape": data.shape, "classifier_weight": classifier_weight}
+        return cls(generator, classifier, **sizes)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {
-            name: config[name]
-            for name in ("latent", "classifier_weight", "architecture", "base_channels")
-        }
-        return cls(
-            build(config["generator"]),
-            build(config["classifier"]),
-            shape=tuple(config["shape"]),
-            **settings,
-        )
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]
@@ -148,37 +132,15 @@ class ACGAN(Task):
             cross_entropy(self.classifier(fake), y),
             cross_entropy(self.classifier(x), y),
         )
-        told = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
+        losses = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
         loss = sampling.with_penalty(self.classifier_weight * (of_fake + of_real), self.generator)
-        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, told)
+        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, losses)
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        return {
-            CRITIC: sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
-            )
-        }
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        architecture = {"generator": self.generator, "classifier": self.classifier}
-        if self._critic[0] is not None or not all(
-            isinstance(net, Network) for net in architecture.values()
-        ):
-            return None
-        settings = {
-            name: getattr(self, name)
-            for name in ("latent", "classifier_weight", "architecture", "base_channels")
-        }
-        return {
-            **{k: cast(Network, net).config() for k, net in architecture.items()},
-            "shape": list(self.shape),
-            **settings,
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs(
+            (self.shape,), architecture=self.architecture, base_channels=self.base_channels
+        )
+        return {CRITIC: inputs}
 
     @torch.no_grad()
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
@@ -200,7 +162,7 @@ class ACGAN(Task):
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Samples (N, *shape) of latents `z` (N, latent) in evaluation mode; labels as for `sample`."""
+        """Generate samples (N, *shape) from `z` (N, latent); labels as for `sample`."""
         z = z.to(next(self.generator.parameters()))
         with eval_mode(self.generator):
             return cast(
@@ -209,7 +171,7 @@ class ACGAN(Task):
             )
 
     def predict(self, x: Tensor) -> Tensor:
-        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        """Compute class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.classifier, x)
 
 

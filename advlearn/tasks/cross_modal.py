@@ -1,4 +1,4 @@
-"""Tag samples with words: generate word vectors from features, and look which words lie near them."""
+"""Tag samples with words: generate word vectors from features and retrieve the nearest words."""
 
 from math import prod
 from typing import Any, Self, cast, final
@@ -8,15 +8,14 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
-from advlearn.data import Pairs, open_pairs
-from advlearn.nets import MLP, ConcatCritic, Network, build
+from advlearn.data.pairs import Pairs, open_pairs
+from advlearn.nets import MLP
 from advlearn.tasks import _heads as heads
-from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import points
 
 CRITIC = "data"
 HIDDEN = (256, 256)
@@ -24,7 +23,7 @@ HIDDEN = (256, 256)
 
 @final
 class CrossModal(Task):
-    r"""A generator of vectors that go with features, against a critic of pairs of both.
+    r"""Train a generator of vectors from features against a critic of (features, vector) pairs.
 
     .. math:: real = (f, v), \qquad fake = (f, G(f, z)), \quad z \sim N(0, I)
 
@@ -35,7 +34,6 @@ class CrossModal(Task):
         generator: Module from features and noise, (N, d + latent), to vectors (N, e).
         latent: Size of z.
         shape: Shape of the features of one sample; d is its product.
-        critic: The user's critic of (f, v); None for a network sized from both and the objective.
 
     Raises:
         ValueError: If `latent` is below 1, or the generator does not fit.
@@ -53,20 +51,19 @@ class CrossModal(Task):
         vectors of a skip-gram model of tags.
     """
 
+    example_options = ({"latent": 2},)
+
     def __init__(
         self,
         generator: nn.Module,
         *,
         latent: int,
         shape: tuple[int, ...],
-        critic: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.generator = generator
         self.latent = int(check_number("latent", latent, low=1))
         self.shape = tuple(shape)
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         self.features = prod(self.shape)
         made = heads.outputs_of(generator, (self.features + self.latent,), "generator")
         if made.ndim != 2:
@@ -75,7 +72,7 @@ class CrossModal(Task):
 
     @staticmethod
     def load_data(data: Any) -> Pairs:
-        """Features with their vectors, from what `advlearn.data.open_pairs` takes: a tuple (f, v)."""
+        """Open features and vectors with `advlearn.data.open_pairs`, such as a tuple (f, v)."""
         return open_pairs(data)
 
     @classmethod
@@ -83,7 +80,8 @@ class CrossModal(Task):
         """A task with networks sized from the data."""
         if len(data.target_shape) != 1:
             raise ValueError(
-                f"data: expected vectors (N, e) as targets, got samples of shape {data.target_shape}"
+                "data: expected vectors (N, e) as targets, "
+                f"got samples of shape {data.target_shape}"
             )
         base_channels = prod(data.shape) + int(check_number("latent", latent, low=1))
         return cls(
@@ -91,38 +89,21 @@ class CrossModal(Task):
         )
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        return cls(
-            build(config["generator"]), latent=config["latent"], shape=tuple(config["shape"])
-        )
+    def example_data(cls) -> Pairs:
+        """Return pairs of points in the plane."""
+        return Pairs(points(), points().flip(1))
 
     def forward(self, batch: Batch) -> TaskOutput:
         f, v = batch[0].flatten(1), batch[1]
         return TaskOutput({CRITIC: SamplePair((f, v), (f, self._made(f)))})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        if heads.learns_nothing(chain.required_objective()):
-            return {CRITIC: ConcatCritic(nn.Identity())}
-        return {CRITIC: ConcatCritic(heads.critic_of(self.features + self.size, chain))}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.generator, Network) or self._critic[0] is not None:
-            return None
-        return {
-            "generator": self.generator.config(),
-            "latent": self.latent,
-            "shape": list(self.shape),
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        shapes = ((self.features,), (self.size,))
+        return {CRITIC: Inputs(shapes, join="concat", hidden=heads.HIDDEN)}
 
     @torch.no_grad()
     def vectors(self, x: Tensor, draws: int = 1) -> Tensor:
-        """Vectors (N, draws, e) drawn for features `x` (N, *shape), in evaluation mode."""
+        """Draw vectors (N, draws, e) for features `x` (N, *shape), in evaluation mode."""
         f = x.to(next(self.generator.parameters())).flatten(1).repeat_interleave(draws, 0)
         with eval_mode(self.generator):
             return self._made(f).unflatten(0, (len(x), draws))
@@ -130,7 +111,7 @@ class CrossModal(Task):
     def retrieve(
         self, x: Tensor, vocabulary: Tensor, k: int = 10, draws: int = 100, nearest: int = 20
     ) -> Tensor:
-        """Words for features, by the vote of drawn vectors.
+        """Retrieve words for features, by the vote of drawn vectors.
 
         Each vector votes for the words nearest to it by their cosine; where votes are equal, the
         mean cosine decides.

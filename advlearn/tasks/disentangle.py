@@ -1,25 +1,25 @@
-"""Generate from latent codes that can be read off the samples again: InfoGAN."""
+"""Learn disentangled latent codes that can be inferred from the samples: InfoGAN."""
 
 from collections.abc import Sequence
 from math import log, pi
-from typing import Any, NamedTuple, Self, cast, final
+from typing import Any, NamedTuple, Self, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, softplus
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build, predictor_for
+from advlearn.nets import predictor_for
 from advlearn.nets.network import one_hot, sizes
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 # The least standard deviation of a continuous code's posterior: log q stays bounded.
@@ -27,7 +27,7 @@ LEAST_STD = 0.05
 
 
 class Posterior(NamedTuple):
-    """What the recogniser says of the codes behind samples.
+    """Hold the posterior of the codes of samples, given by the Q network.
 
     Attributes:
         discrete: Log-probabilities (N, K) of each discrete code.
@@ -42,13 +42,14 @@ class Posterior(NamedTuple):
 
 @final
 class Disentangle(Task):
-    r"""A generator of samples from noise and codes, and a recogniser that finds the codes in the samples.
+    r"""Train a generator with latent codes and a network Q that infers the codes from samples.
 
-    .. math:: fake = G(z, c), \quad z \sim N(0, I), \qquad L = -\sum_j w_j\,E[\log q(c_j \mid G(z, c))]
+    .. math:: fake = G(z, c), \quad z \sim N(0, I), \qquad
+        L = -\sum_j w_j\,E[\log q(c_j \mid G(z, c))]
 
     Discrete codes are uniform classes, continuous ones uniform in [-1, 1]. E log q + H(c) is a
-    lower bound of the mutual information between codes and samples, so the player raises it. The
-    recogniser is a player too.
+    lower bound of the mutual information between codes and samples, so generator and
+    Q maximise it.
 
     Args:
         generator: Module from (N, noise + sum of `codes` + continuous), laid out in this order with
@@ -62,7 +63,6 @@ class Disentangle(Task):
         continuous: Number of continuous codes.
         code_weight: w of a discrete code.
         continuous_weight: w of a continuous code.
-        critic: The user's critic; None for a network sized from `shape` and the objective.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
             chooses by `shape`.
         base_channels: Channels at half resolution of the critic that is proposed.
@@ -82,10 +82,14 @@ class Disentangle(Task):
         continuous codes).
 
     Deviations:
-        The recogniser is a network of its own instead of a last layer on the critic's trunk, so
-        that it goes with every objective; the standard deviation of a continuous code is learnt and
-        at least 0.05.
+        Q is a separate network instead of a last layer on the critic, so that it works with every
+        objective; the standard deviation of a continuous code is learned and at least 0.05.
     """
+
+    example_options = (
+        {"codes": (3,), "continuous": 1, "noise": 2},
+        {"codes": (), "continuous": 1, "noise": 2},
+    )
 
     def __init__(
         self,
@@ -98,7 +102,6 @@ class Disentangle(Task):
         continuous: int = 2,
         code_weight: float = 1.0,
         continuous_weight: float = 0.1,
-        critic: nn.Module | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
     ) -> None:
@@ -112,8 +115,6 @@ class Disentangle(Task):
         self.continuous_weight = check_number("continuous_weight", continuous_weight, low=0)
         self.architecture = architecture
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         like = next(generator.parameters())
         sampling.check_generator(
             generator, self.shape, torch.zeros(2, noise + sum(self.sizes) + continuous).to(like)
@@ -123,53 +124,45 @@ class Disentangle(Task):
             sum(self.sizes) + 2 * continuous,
         )
         if tuple(found.shape[1:]) != (wanted,):
-            raise ValueError(
-                f"q_network: expected outputs (N, {wanted}), got (N, {', '.join(map(str, found.shape[1:]))})"
-            )
+            size = ", ".join(map(str, found.shape[1:]))
+            raise ValueError(f"q_network: expected outputs (N, {wanted}), got (N, {size})")
 
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
+        noise: int = 62,
         codes: Sequence[int] = (10,),
         continuous: int = 2,
-        noise: int = 62,
-        code_weight: float = 1.0,
-        continuous_weight: float = 0.1,
         architecture: str | None = None,
         base_channels: int = 64,
+        **settings: Any,
     ) -> Self:
-        """A task with networks sized from the data; labels, if there are any, are not looked at."""
+        """Build the task with networks sized from the data; labels are ignored.
+
+        Args:
+            data: The data.
+            noise: Size of z.
+            codes: Number of classes of each discrete code.
+            continuous: Number of continuous codes.
+            architecture: Name of an architecture for generator and critic; None chooses by shape.
+            base_channels: Channels at half resolution of generator and critic.
+            **settings: Other keywords of the constructor.
+        """
+        cls.check_options(settings)
         discrete, continuous = _code_sizes(codes, continuous)
         latent = int(check_number("noise", noise, low=1)) + sum(discrete) + continuous
-        generator = sampling.propose_generator(
-            source, latent, architecture=architecture, base_channels=base_channels
-        )
-        q_network = predictor_for(source.shape, sum(discrete) + 2 * continuous)
-        return cls(
-            generator,
-            q_network,
-            noise=noise,
-            shape=source.shape,
-            codes=discrete,
-            continuous=continuous,
-            code_weight=code_weight,
-            continuous_weight=continuous_weight,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        generator = sampling.propose_generator(data, latent, **sizes)
+        q_network = predictor_for(data.shape, sum(discrete) + 2 * continuous)
+        settings |= {"noise": noise, "codes": discrete, "continuous": continuous}
+        return cls(generator, q_network, shape=data.shape, **sizes, **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("generator", "q_network", "shape")}
-        return cls(
-            build(config["generator"]),
-            build(config["q_network"]),
-            shape=tuple(config["shape"]),
-            **settings,
-        )
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x = batch[0]
@@ -183,38 +176,16 @@ class Disentangle(Task):
         loss = sampling.with_penalty(loss, self.generator)
         return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, {"log_likelihood": found.detach()})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        return {
-            CRITIC: sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
-            )
-        }
+    @property
+    def latent(self) -> int:
+        """Size of the latent vectors that `decode` takes: the noise, without the codes."""
+        return self.noise
 
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        architecture = {"generator": self.generator, "q_network": self.q_network}
-        if self._critic[0] is not None or not all(
-            isinstance(net, Network) for net in architecture.values()
-        ):
-            return None
-        names = (
-            "noise",
-            "continuous",
-            "code_weight",
-            "continuous_weight",
-            "architecture",
-            "base_channels",
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs(
+            (self.shape,), architecture=self.architecture, base_channels=self.base_channels
         )
-        settings = {"codes": list(self.sizes), **{name: getattr(self, name) for name in names}}
-        return {
-            **{k: cast(Network, net).config() for k, net in architecture.items()},
-            "shape": list(self.shape),
-            **settings,
-        }
+        return {CRITIC: inputs}
 
     @torch.no_grad()
     def sample(self, n: int, codes: Tensor | None = None) -> Tensor:
@@ -238,12 +209,12 @@ class Disentangle(Task):
 
     @torch.no_grad()
     def decode(self, z: Tensor, codes: Tensor | None = None) -> Tensor:
-        """Samples (N, *shape) of noise `z` (N, noise) in evaluation mode.
+        """Generate samples (N, *shape) from noise `z` (N, noise) in evaluation mode.
 
         Args:
             z: The noise.
             codes: As for `sample`; the first class of each discrete code and the middle of each
-                continuous one if None, so that samples differ in their noise alone.
+                continuous one if None, so that samples differ only in their noise.
 
         Raises:
             ValueError: As for `sample`.
@@ -255,12 +226,12 @@ class Disentangle(Task):
         return self._made(z, *self._given(held, len(z)))
 
     def codes(self, x: Tensor) -> Posterior:
-        """The recogniser's posterior of the codes of samples `x` (N, *shape), in evaluation mode."""
+        """Infer the posterior of the codes of samples `x` (N, *shape), in evaluation mode."""
         return self._posterior(heads.predict(self.q_network, x))
 
     @torch.no_grad()
     def traverse(self, code: int, values: Tensor | None = None, rows: int = 5) -> Tensor:
-        """Samples in which one code goes through its values and everything else of a row is held.
+        """Generate samples in which one code varies and everything else in a row is fixed.
 
         Args:
             code: Which one: discrete codes first, then continuous ones.
@@ -293,7 +264,7 @@ class Disentangle(Task):
 
     @torch.no_grad()
     def information(self, n: int = 1000) -> Tensor:
-        """Lower bound of the mutual information of each code with the samples, in nats: float (D + C,).
+        """Estimate a lower bound of the mutual information of each code, in nats: float (D + C,).
 
         It is H(c) + E log q(c | G(z, c)), at most H(c) = log K for a discrete code; that of a
         continuous code is infinite in truth, and bounded here by the least standard deviation.
@@ -348,10 +319,10 @@ class Disentangle(Task):
 
 
 def log_likelihoods(posterior: Posterior, classes: Sequence[Tensor], values: Tensor) -> Tensor:
-    """Log q of the true codes: (N, D + C), discrete codes first, in nats.
+    """Compute log q of the true codes: (N, D + C), discrete codes first, in nats.
 
     Args:
-        posterior: What was said of them.
+        posterior: The inferred posterior.
         classes: Each discrete code's class, int64 (N,).
         values: Continuous codes, float (N, C).
     """

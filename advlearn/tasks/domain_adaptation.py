@@ -1,4 +1,4 @@
-"""Adapt a classifier to a domain without labels: features of source and target that no critic tells apart."""
+"""Adapt a classifier to a target domain without labels, by features that match across domains."""
 
 import copy
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import LayerCapture, attach
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
@@ -18,16 +18,16 @@ from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Domains
 from advlearn.data.domains import open_domains
-from advlearn.nets import ConcatCritic, MultilinearMap, Network, build
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import labelled_points
 
 Conditioning = Literal["nothing", "predictions", "labels"]
 
 
 @final
 class DomainAdaptation(Task):
-    r"""A classifier whose features h are asked to be alike on each source and on the target.
+    r"""Train a classifier whose features h are distributed alike on each source and the target.
 
     .. math:: L = E_{source}[-\log p(y \mid x)], \qquad real = h(x_s), \quad fake = h(x_t)
 
@@ -39,18 +39,18 @@ class DomainAdaptation(Task):
         model: Module from samples (N, *shape) to class logits (N, K).
         shape: Shape of one sample.
         layer: Name of the layer whose output is h; empty for the logits.
-        sources: Number of source domains; each has an adversary of its own.
+        sources: Number of source domains, each with its own critic.
         conditioning: What is compared with h: ``"nothing"``; ``"predictions"``, held fixed (CDAN);
             ``"labels"`` of the source and predictions of the target, which move (DeepJDOT's joint
             distribution).
-        entropy: Count each sample by how sure its prediction is (CDAN+E); needs
+        entropy: Weight each sample by the certainty of its prediction (CDAN+E); needs
             ``conditioning="predictions"``.
         gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
-            of in turn: faster, and the zero-sum game whatever the objective's own player loss.
-        adversarial_weight: Weight of the adversaries in the player's loss.
-        dann_schedule: Let the weight grow from zero as `advlearn.dann_schedule` has it.
+            of in turn: faster, and a zero-sum game whatever generator loss the objective has.
+        adversarial_weight: Weight of the adversarial losses in the model's loss.
+        dann_schedule: Whether the weight grows from zero by `advlearn.dann_schedule`.
         source_model: A trained model that gives the source features and stays as it is (ADDA); then
-            the target's features alone are trained, from `model`'s weights, without L. `adda` puts
+            only the target's features are trained, from `model`'s weights, without L. `adda` puts
             it here.
 
     Raises:
@@ -69,12 +69,19 @@ class DomainAdaptation(Task):
         Damodaran et al. 2018 (DeepJDOT).
 
     Deviations:
-        Critic and player alternate on one batch and one forward pass unless `gradient_reversal`
+        Critic and model alternate on one batch and one forward pass unless `gradient_reversal`
         asks for the paper's way; ``"labels"`` compares labels by squared distance, DeepJDOT by
-        cross-entropy; DAN compares one layer. A player's loss that its paper gives to fakes alone,
-        as that of the loss-sensitive GAN, has the source's scores with the other sign beside it
-        wherever the source moves too, as here; so none is refused for being one-sided.
+        cross-entropy; DAN compares one layer. A generator loss that a paper defines for fakes only,
+        such as that of the loss-sensitive GAN, also takes the source's scores with the sign
+        changed, because the source moves too.
     """
+
+    data_settings = (*Task.data_settings, "sources")
+    example_options = (
+        {},
+        {"conditioning": "predictions", "entropy": True},
+        {"conditioning": "labels", "gradient_reversal": True},
+    )
 
     def __init__(
         self,
@@ -96,7 +103,8 @@ class DomainAdaptation(Task):
         )
         if entropy and conditioning != "predictions":
             raise ValueError(
-                f"entropy: weighs by predictions, so it needs conditioning='predictions', got {conditioning!r}"
+                "entropy: expected False without conditioning='predictions', "
+                f"got True with {conditioning!r}"
             )
         self.model = model
         self.shape = tuple(shape)
@@ -104,7 +112,7 @@ class DomainAdaptation(Task):
         self.sources = int(check_number("sources", sources, low=1))
         self.entropy = entropy
         self.gradient_reversal = gradient_reversal
-        self.weight = check_number("adversarial_weight", adversarial_weight, low=0)
+        self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.dann_schedule = dann_schedule
         self.capture = attach(model, layer)
         logits = heads.outputs_of(model, self.shape)
@@ -121,58 +129,32 @@ class DomainAdaptation(Task):
 
     @staticmethod
     def load_data(data: Any) -> Domains:
-        """Domains from what `advlearn.data.open_domains` takes: ``"mnist->usps"``, (source, target[, known])."""
+        """Open domains with `advlearn.data.open_domains`: ``"mnist->usps"``, (source, target)."""
         return open_domains(data)
 
     @classmethod
     def from_data(
-        cls,
-        data: Domains,
-        *,
-        conditioning: Conditioning = "nothing",
-        entropy: bool = False,
-        gradient_reversal: bool = False,
-        adversarial_weight: float = 1.0,
-        dann_schedule: bool = True,
-        hidden: Sequence[int] | None = None,
+        cls, data: Domains, *, hidden: Sequence[int] | None = None, **settings: Any
     ) -> Self:
-        """Build a task with a classifier sized from the data.
+        """Build the task with a classifier sized from the data.
 
         Args:
-            data: The domains.
-            conditioning: As for the task.
-            entropy: As for the task.
-            gradient_reversal: As for the task.
-            adversarial_weight: As for the task.
-            dann_schedule: As for the task.
-            hidden: Sizes of the hidden layers of a perceptron; None: a network chosen by the shape
-                of the samples.
+            data: Source domains with labels, and a target domain.
+            hidden: Sizes of the hidden layers of a perceptron; None chooses a network by the shape.
+            **settings: Other keywords of the constructor.
         """
+        cls.check_options(settings)
         model = heads.predictor(data.shape, data.classes, hidden)
-        settings: dict[str, Any] = {
-            "conditioning": conditioning,
-            "entropy": entropy,
-            "gradient_reversal": gradient_reversal,
-        }
-        settings |= {"adversarial_weight": adversarial_weight, "dann_schedule": dann_schedule}
         return cls(model, shape=data.shape, sources=len(data.sources), **settings)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("model", "shape", "source_model")}
-        source_model = config.get("source_model")
-        settings["source_model"] = None if source_model is None else build(source_model)
-        return cls(build(config["model"]), shape=tuple(config["shape"]), **settings)
 
     def adda(
         self, *, adversarial_weight: float = 1.0, dann_schedule: bool = True
     ) -> "DomainAdaptation":
-        """The second stage of ADDA, with this task, trained on the source, as the first.
+        """Return the second stage of ADDA; this task, trained on the source, is the first.
 
         Args:
             adversarial_weight: Weight of the adversaries, as for the task.
-            dann_schedule: Whether it grows from zero, likewise.
+            dann_schedule: Whether the weight grows from zero.
 
         Returns:
             A task whose source features are this task's and stay so; those of the target start as a
@@ -189,7 +171,7 @@ class DomainAdaptation(Task):
         """
         model = copy.deepcopy(self.model)
         if not any(p.requires_grad for p in model.parameters()):
-            model.requires_grad_(True)  # an averaged player is frozen
+            model.requires_grad_(True)  # an averaged model is frozen
         settings: dict[str, Any] = {
             "adversarial_weight": adversarial_weight,
             "dann_schedule": dann_schedule,
@@ -198,6 +180,11 @@ class DomainAdaptation(Task):
         return DomainAdaptation(
             model, shape=self.shape, layer=self.layer, sources=self.sources, **settings
         )
+
+    @classmethod
+    def example_data(cls) -> Domains:
+        """Return two domains of labelled points."""
+        return Domains((labelled_points(),), labelled_points(shift=1.0, name="moved"))
 
     def forward(self, batch: Batch) -> TaskOutput:
         xs, ys = batch[0 : 2 * self.sources : 2], batch[1 : 2 * self.sources : 2]
@@ -218,33 +205,41 @@ class DomainAdaptation(Task):
             features[:-1] = self.source_capture.output.flatten(1).split(sizes[:-1])
         target = self._sample(features[-1], outputs[-1], None)
         weight = _certainty(outputs[-1]) if self.entropy else None
-        contests = {
+        pairs = {
             name: SamplePair(
                 self._sample(h, o, y), target, _certainty(o) if self.entropy else None, weight
             )
             for name, h, o, y in zip(self._names(), features, outputs, ys, strict=False)
         }
-        return TaskOutput(contests, loss, {"logits": logits.detach()})
+        return TaskOutput(pairs, loss, {"logits": logits.detach()})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: self._critic(chain) for name in self._names()}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        h, p = (self.width,), (self.classes,)
+        inputs = (
+            Inputs((h,), hidden=heads.HIDDEN)
+            if self.conditioning == "nothing"
+            else Inputs((h, p), join="product", hidden=heads.HIDDEN)
+        )
+        return dict.fromkeys(self._names(), inputs)
 
     def check_compatibility(self, objective: Objective) -> str | None:
-        if objective.critic_output in ("density", "classes"):
-            return f"its critic scores {objective.critic_output!r}, and there is neither an attribute nor a class to predict here"
-        if not objective.moves_both_sides:
-            return f"it moves one side alone ({objective.reasons['moves_both_sides']}), and adaptation must move both"
-        return None
+        reason = super().check_compatibility(objective)
+        if reason is None and not objective.moves_both_sides:
+            return (
+                f"it moves one side only ({objective.reasons['moves_both_sides']}), "
+                "and adaptation must move both"
+            )
+        return reason
 
     def adversarial_weight_at(self, progress: float) -> float:
-        return self.weight * (dann_schedule(progress) if self.dann_schedule else 1.0)
+        return self.adversarial_weight * (dann_schedule(progress) if self.dann_schedule else 1.0)
 
     def predict(self, x: Tensor) -> Tensor:
-        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        """Compute class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.model, x)
 
     def embedding(self, data: Domains, n: int = 500) -> dict[str, Tensor]:
-        """Features (n, width) of samples of each domain in memory, evenly taken, by its name: points of a picture."""
+        """Compute features (n, width) of samples of each domain in memory, by its name."""
         source = (
             (self.model, self.capture)
             if self.source_model is None
@@ -257,25 +252,6 @@ class DomainAdaptation(Task):
             for name, part, model, capture in named
             if isinstance(part, ArrayDataset)
         }
-
-    def config(self) -> dict[str, Any] | None:
-        source_model = self.source_model
-        if not isinstance(self.model, Network) or not isinstance(source_model, Network | None):
-            return None
-        names = (
-            "layer",
-            "sources",
-            "conditioning",
-            "entropy",
-            "gradient_reversal",
-            "dann_schedule",
-        )
-        settings = {name: getattr(self, name) for name in names}
-        settings |= {
-            "adversarial_weight": self.weight,
-            "source_model": None if source_model is None else source_model.config(),
-        }
-        return {"model": self.model.config(), "shape": list(self.shape), **settings}
 
     def _names(self) -> list[str]:
         return ["domain"] if self.sources == 1 else [f"domain{k}" for k in range(self.sources)]
@@ -290,26 +266,16 @@ class DomainAdaptation(Task):
             return h, p.detach()
         return h, p if y is None else one_hot(y, self.classes, p)
 
-    def _critic(self, chain: Chain) -> nn.Module:
-        objective = chain.required_objective()
-        if self.conditioning == "nothing":
-            return heads.critic_of(self.width, chain)
-        if heads.learns_nothing(objective):
-            return ConcatCritic(nn.Identity())
-        if objective.critic_output == "energy":
-            return ConcatCritic(heads.critic_of(self.width + self.classes, chain))
-        return MultilinearMap(heads.critic_of(self.width * self.classes, chain))
-
 
 def _known_loss(logits: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy of the target samples with a label, over as many as there are; zero where there is none."""
+    """Compute the cross-entropy of the target samples with a label, zero without any."""
     labelled = (known >= 0).to(logits.dtype)
     losses = cross_entropy(logits, known.clamp(min=0), reduction="none")
     return (labelled * losses).sum() / labelled.sum().clamp(min=1)
 
 
 def _certainty(logits: Tensor) -> Tensor:
-    """1 + exp(-entropy) of each prediction, (N,), without graph: contests divide by the sum."""
+    """Compute 1 + exp(-entropy) of each prediction, (N,), without gradient."""
     log_p = logits.detach().log_softmax(1)
     return 1 + (log_p.exp() * log_p).sum(1).exp()
 
@@ -330,7 +296,7 @@ def _still(model: nn.Module) -> nn.Module:
 
 
 def _only_features(model: nn.Module, shape: tuple[int, ...], layer: str) -> None:
-    """Hold fixed what lies behind the layer: no gradient from its output reaches it."""
+    """Freeze the parameters after the layer."""
     trained = [p for p in model.parameters() if p.requires_grad]
     with attach(model, layer) as capture:
         model(torch.zeros(2, *shape).to(trained[0]))

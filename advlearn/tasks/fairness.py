@@ -1,4 +1,4 @@
-"""Debias a classifier or regressor: predictions, or inner features, that say nothing of a sensitive attribute."""
+"""Train a fair classifier or regressor: outputs independent of sensitive attributes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self, cast, final
@@ -8,39 +8,33 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from advlearn.core import distributed, gradient_projection
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import attach
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.attributes import open_table
 from advlearn.data.tabular_dataset import TabularDataset
-from advlearn.nets import (
-    CategoricalCritic,
-    ConcatCritic,
-    MixtureDensityCritic,
-    Network,
-    build,
-)
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import ROWS, points
 
 Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")
-# The class of those who get what there is to get.
+# The class of the favourable outcome.
 FAVOURED = 1
 
 
 @final
 class Fairness(Task):
-    r"""A predictor whose output h is asked to be independent of each sensitive attribute a.
+    r"""Train a predictor whose output h is independent of each sensitive attribute a.
 
-    .. math:: L = E[loss(f(x), y)], \qquad fake = (h, a), \quad real = (h, a'), \quad a' \sim p(a)\ or\ p(a \mid y)
+    .. math:: L = E[loss(f(x), y)], \qquad fake = (h, a), \quad real = (h, a'), \quad
+        a' \sim p(a)\ or\ p(a \mid y)
 
-    The real side holds the same outputs with the attribute drawn anew, within each class where the
-    criterion is
-    conditional: the pairs as they would be if h and a were independent. So every objective measures
-    a dependence (with ``mmd`` it is HSIC, with ``energy-distance`` distance covariance), for two
+    Real pairs hold the same outputs with the attributes permuted, within each class for a
+    conditional criterion: pairs in which h and a are independent. So every objective measures a
+    dependence (with ``mmd`` it is HSIC, with ``energy-distance`` distance covariance), for two
     groups, many, or a number.
 
     Args:
@@ -57,12 +51,12 @@ class Fairness(Task):
         layer: Name of the layer whose output is h; empty for the model's own output.
         gradient_combination: ``"add"`` the gradients, or ``"project"`` away from the task's what
             helps the adversary.
-        balance_groups: Let each group of each class take the same part in the contest, by drawing
+        balance_groups: Give each group of each class the same share of the critic's batch, drawing
             its samples more or less often; without it a small group hardly counts. An attribute of
             numbers is left as it is.
         gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
-            of in turn: faster, and the zero-sum game whatever the objective's own player loss.
-        adversarial_weight: Weight of the adversaries in the player's loss.
+            of in turn: faster, and a zero-sum game whatever generator loss the objective has.
+        adversarial_weight: Weight of the adversarial losses in the model's loss.
         warmup: Share of the steps before the adversaries count; their critics learn meanwhile.
 
     Raises:
@@ -83,6 +77,18 @@ class Fairness(Task):
         Zhang et al. show the adversary the probability; here it sees the logit, which does not
         saturate.
     """
+
+    example_options = (
+        {},
+        {"criterion": "equalized_odds", "gradient_combination": "project"},
+        {
+            "criterion": "equal_opportunity",
+            "sensitive": "sex",
+            "warmup": 0.5,
+            "gradient_reversal": True,
+            "balance_groups": True,
+        },
+    )
 
     def __init__(
         self,
@@ -113,7 +119,7 @@ class Fairness(Task):
         )
         self.balance_groups = balance_groups
         self.gradient_reversal = gradient_reversal
-        self.weight = check_number("adversarial_weight", adversarial_weight, low=0)
+        self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.warmup = check_number("warmup", warmup, low=0, high=1)
         self.capture = attach(model, layer)
         output = heads.outputs_of(model, self.shape)
@@ -122,7 +128,7 @@ class Fairness(Task):
 
     @staticmethod
     def load_data(data: Any) -> TabularDataset:
-        """A table from what `advlearn.data.open_table` takes: ``"adult"``, or (x, y, attributes)."""
+        """Open a table with `advlearn.data.open_table`: ``"adult"``, or (x, y, attributes)."""
         return open_table(data)
 
     @classmethod
@@ -130,81 +136,56 @@ class Fairness(Task):
         cls,
         data: TabularDataset,
         *,
-        criterion: Criterion = "demographic_parity",
         sensitive: str | Sequence[str] | None = None,
-        layer: str = "",
-        gradient_combination: Literal["add", "project"] = "add",
-        balance_groups: bool = False,
-        gradient_reversal: bool = False,
-        adversarial_weight: float = 1.0,
-        warmup: float = 0.0,
         hidden: Sequence[int] | None = None,
+        **settings: Any,
     ) -> Self:
-        """Build a task with a predictor sized from the data.
+        """Build the task with a model sized from the data.
 
-        It returns one logit for two classes, class logits for more, or a number.
+        The model has one logit for two classes, one per class for more, or one number.
 
         Args:
-            data: The table.
-            criterion: As for the task.
-            sensitive: As for the task; one name may be a string.
-            gradient_combination: As for the task.
-            balance_groups: As for the task.
-            gradient_reversal: As for the task.
-            adversarial_weight: As for the task.
-            warmup: As for the task.
-            layer: As for the task; the perceptron's hidden layers are ``"features"``.
-            hidden: Sizes of the hidden layers of a perceptron; None: a network chosen by the shape
-                of the samples.
+            data: A table with sensitive attributes.
+            sensitive: Name or names of the attributes to be protected; None for all.
+            hidden: Sizes of the hidden layers of a perceptron; None chooses a network by the shape.
+            **settings: Other keywords of the constructor.
         """
+        cls.check_options(settings)
         model = heads.predictor(data.shape, data.classes if data.classes > 2 else 1, hidden)
-        settings: dict[str, Any] = {
-            "criterion": criterion,
-            "layer": layer,
-            "gradient_combination": gradient_combination,
-            "balance_groups": balance_groups,
-            "gradient_reversal": gradient_reversal,
-        }
-        settings |= {"adversarial_weight": adversarial_weight, "warmup": warmup}
-        chosen = [sensitive] if isinstance(sensitive, str) else sensitive
-        return cls(
-            model,
-            shape=data.shape,
-            attributes=data.attributes,
-            classes=data.classes,
-            sensitive=chosen,
-            **settings,
-        )
+        names = [sensitive] if isinstance(sensitive, str) else sensitive
+        table = {"shape": data.shape, "attributes": data.attributes, "classes": data.classes}
+        return cls(model, sensitive=names, **cast(dict[str, Any], table), **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("model", "shape")}
-        return cls(build(config["model"]), shape=tuple(config["shape"]), **settings)
+    def example_data(cls) -> TabularDataset:
+        """Return a table with a group and a number as sensitive attributes."""
+        x, y = points(), torch.arange(ROWS) % 2
+        sex = y.roll(1) ^ (torch.arange(ROWS) % 3 == 0)
+        return TabularDataset(x, y, {"sex": sex, "age": x[:, 1]})
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y, *columns = batch
         output = self.model(x)
         h = self.capture.output.reshape(len(x), -1)
-        contests = {
+        pairs = {
             name: self._sides(
                 h, a if self.attributes[name] else a.to(h)[:, None], y, self.attributes[name]
             )
             for name, a in zip(self.attributes, columns, strict=True)
             if name in self.sensitive
         }
-        return TaskOutput(contests, self._loss(output, y), {"output": output.detach()})
+        return TaskOutput(pairs, self._loss(output, y), {"output": output.detach()})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: self._critic(chain, self.attributes[name]) for name in self.sensitive}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        return {name: self._inputs(self.attributes[name]) for name in self.sensitive}
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if objective.critic_output == "classes":
-            return "its critic is the classifier itself, and here the classifier is the player"
-        return None
+            return "its critic is the classifier itself, and here the classifier is the model"
+        return super().check_compatibility(objective)
 
     def adversarial_weight_at(self, progress: float) -> float:
-        return self.weight if progress >= self.warmup else 0.0
+        return self.adversarial_weight if progress >= self.warmup else 0.0
 
     def backward(
         self, loss: Tensor | None, adversarial: Tensor, parameters: Sequence[nn.Parameter]
@@ -215,30 +196,8 @@ class Fairness(Task):
             super().backward(loss, adversarial, parameters)
 
     def predict(self, x: Tensor) -> Tensor:
-        """Outputs of the model, (N,) or (N, K), for samples `x` (N, *shape), in evaluation mode."""
+        """Compute outputs (N,) or (N, K) for samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.model, x)
-
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.model, Network):
-            return None
-        names = (
-            "attributes",
-            "classes",
-            "criterion",
-            "sensitive",
-            "layer",
-            "gradient_combination",
-            "balance_groups",
-            "gradient_reversal",
-            "warmup",
-        )
-        settings = {name: getattr(self, name) for name in names}
-        return {
-            "model": self.model.config(),
-            "shape": list(self.shape),
-            "adversarial_weight": self.weight,
-            **settings,
-        }
 
     def _loss(self, output: Tensor, y: Tensor) -> Tensor:
         if not self.classes:
@@ -264,18 +223,17 @@ class Fairness(Task):
             within = torch.where(y == FAVOURED, within, torch.arange(len(y), device=y.device))
         return SamplePair((h, a[within], y), (h, a, y))
 
-    def _critic(self, chain: Chain, groups: int) -> nn.Module:
-        objective = chain.required_objective()
-        classes = 0 if self.criterion == "demographic_parity" else self.classes
-        only = FAVOURED if self.criterion == "equal_opportunity" else -1
-        if objective.critic_output == "density" and groups:
-            return CategoricalCritic(self.width, groups, classes, only=only)
-        if objective.critic_output == "density":
-            return MixtureDensityCritic(self.width, classes=classes, only=only)
-        sizes = tuple(size for size in (groups, classes) if size)
-        if heads.learns_nothing(objective):
-            return ConcatCritic(nn.Identity(), sizes)
-        return ConcatCritic(heads.critic_of(self.width + max(1, groups) + classes, chain), sizes)
+    def _inputs(self, groups: int) -> Inputs:
+        """Return what the critic of an attribute is given: h, the attribute, the class."""
+        given_class = self.criterion != "demographic_parity"
+        return Inputs(
+            ((self.width,),) if groups else ((self.width,), (1,)),
+            tuple(size for size in (groups, self.classes if given_class else 0) if size),
+            join="concat",
+            predicts=groups,
+            favoured=FAVOURED if self.criterion == "equal_opportunity" else -1,
+            hidden=heads.HIDDEN,
+        )
 
     def _check(self, output: Tensor) -> None:
         wanted = "(N,)" if self.classes in (0, 2) else f"(N, {self.classes})"
@@ -287,7 +245,8 @@ class Fairness(Task):
             )
         if self.gradient_reversal and self.gradient_combination == "project":
             raise ValueError(
-                "gradient_reversal: gradients that are projected are taken apart, and one backward pass joins them"
+                "gradient_reversal: expected False with gradient_combination='project', got True; "
+                "projection needs separate gradients"
             )
         if self.criterion != "demographic_parity" and not self.classes:
             raise ValueError(
@@ -301,18 +260,16 @@ class Fairness(Task):
             )
         for name, groups in self.attributes.items():
             if groups == 1:
-                raise ValueError(
-                    f"attributes: {name} has one group only, so there is nothing to be independent of"
-                )
+                raise ValueError(f"attributes: {name} has only one group; expected at least 2")
 
 
 def _shuffled(like: Tensor) -> Tensor:
-    """A random order of the samples, int64 (N,)."""
+    """Draw a random order of the samples, int64 (N,)."""
     return distributed.rand(like.shape[0], like=like.detach()).argsort()
 
 
 def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
-    """Indices of as many samples, drawn with replacement so that each of the `cells` comes as often: int64 (N,)."""
+    """Draw N indices with replacement so that all `cells` are equally frequent: int64 (N,)."""
     counts = one_hot(cell, cells, like.detach()).sum(0).clamp(min=1)
     edges = (1 / counts)[cell].cumsum(0)
     drawn = torch.searchsorted(
@@ -322,7 +279,7 @@ def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
 
 
 def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
-    """For each sample the index of one of its own class, every one used once: int64 (N,)."""
+    """Permute the samples within each class: int64 (N,)."""
     # Two orders by class, random within each: the k-th of the one takes the attribute of the k-th
     # of the other.
     keys = [

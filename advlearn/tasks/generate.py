@@ -1,35 +1,35 @@
-"""Generate samples like the data: vectors or images, by class or by any vector where there are labels."""
+"""Generate samples like the data: vectors or images, unconditional, by class or by vector."""
 
 from math import erf
-from typing import Any, Self, cast, final
+from typing import Any, ClassVar, Self, cast, final
 
 import torch
 from torch import Tensor, erfinv, nn
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
+from advlearn.core.protocols import TruncatesItself
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, PacCritic, build
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 KEPT = 64
-"""Vectors of the data that a task keeps, to draw samples by where none are given."""
+"""Number of condition vectors of the data that a task keeps, to sample with by default."""
 
 
 @final
 class Generate(Task):
-    r"""A generator of samples against one critic that compares them with the data.
+    r"""Train a generator against one critic that compares its samples with the data.
 
     .. math:: fake = G(z)\ or\ G(z, y), \qquad z \sim N(0, I)
 
     With classes or vectors, real samples are pairs (x, y), fake ones (G(z, y), y) with the same y.
-    What a generator's method ``penalty()`` returns, if it has one, is added to the player's loss.
+    The penalty of a generator that has a method ``penalty()`` is added to its loss.
 
     Args:
         generator: Module from z (N, latent), and y (N,) with classes or (N, d) with vectors, to
@@ -40,10 +40,10 @@ class Generate(Task):
         vectors: In the place of classes, some of the vectors to condition on, float (K, d):
             features, word vectors, an embedding. They say how long one is, and `sample` takes them
             in turn where none are given; a buffer.
-        critic: The user's critic; None for a network sized from `shape` and the objective.
         architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
             chooses by `shape`.
         base_channels: Channels at half resolution of the critic that is proposed.
+        pac: Number of samples that the critic scores at once (PacGAN).
 
     Raises:
         ValueError: If a size is below its least value, the generator's samples are not of `shape`,
@@ -59,6 +59,12 @@ class Generate(Task):
     """
 
     vectors: Tensor | None
+    truncates: ClassVar[bool] = True
+
+    example_options = (
+        {"latent": 2},
+        {"latent": 2, "conditional": True},
+    )
 
     def __init__(
         self,
@@ -68,7 +74,6 @@ class Generate(Task):
         shape: tuple[int, ...],
         classes: int = 0,
         vectors: Tensor | None = None,
-        critic: nn.Module | None = None,
         architecture: str | None = None,
         base_channels: int = 64,
         pac: int = 1,
@@ -76,26 +81,20 @@ class Generate(Task):
         super().__init__()
         if latent < 1:
             raise ValueError(f"latent: expected at least 1, got {latent}")
-        if pac < 1 or (pac > 1 and (classes or vectors is not None or critic is not None)):
-            raise ValueError(
-                f"pac: expected 1, or more without classes and with a proposed critic, got {pac}"
-            )
-        self.pac = pac
+        self.pac = int(check_number("pac", pac, low=1))
+        if pac > 1 and (classes or vectors is not None):
+            raise ValueError(f"pac: expected 1 for a conditional task, got {pac}")
         if vectors is not None and (
             classes or vectors.ndim != 2 or not vectors.is_floating_point()
         ):
             got = f"{vectors.dtype} {tuple(vectors.shape)} and {classes} classes"
-            raise ValueError(
-                f"vectors: expected floats (K, d) and no classes beside them, got {got}"
-            )
+            raise ValueError(f"vectors: expected floats (K, d) and no classes, got {got}")
         self.generator = generator
         self.latent = latent
         self.shape = tuple(shape)
         self.classes = classes
         self.architecture = architecture
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         z = next(generator.parameters()).new_zeros(2, latent)
         self.register_buffer("vectors", None if vectors is None else vectors.to(z, copy=True))
         sampling.check_generator(generator, self.shape, z, *self._given(2, None))
@@ -103,7 +102,7 @@ class Generate(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
         conditional: bool = False,
         latent: int = 64,
@@ -111,51 +110,31 @@ class Generate(Task):
         base_channels: int = 64,
         pac: int = 1,
     ) -> Self:
-        """Build a task sized from the data.
+        """Build the task with networks sized from the data.
+
+        Square images from 16 pixels a side get convolutional networks, other samples perceptrons.
 
         Args:
-            source: The data.
-            conditional: Generate samples of a given class, or for a given vector; needs labels.
+            data: The data.
+            conditional: Whether to condition on the labels of the data, classes or vectors.
             latent: Size of z.
-            architecture: Name of the published networks (`advlearn.nets.architectures`); None:
-                convolutions for images from 16 pixels a side, perceptrons below.
-            base_channels: Channels at half resolution.
-            pac: Number of samples that the critic sees at once (PacGAN).
+            architecture: Name of an architecture for generator and critic; None chooses by shape.
+            base_channels: Channels at half resolution of generator and critic.
+            pac: Number of samples that the critic scores at once (PacGAN).
         """
-        classes = source.classes if conditional else 0
-        y = (
-            source.y
-            if conditional and isinstance(source, ArrayDataset) and source.vectors
-            else None
-        )
-        vectors = None if y is None else y[:KEPT]
-        size = classes if vectors is None else vectors.shape[1]
-        generator = sampling.propose_generator(
-            source, latent, classes=size, architecture=architecture, base_channels=base_channels
-        )
-        sizes = {
-            "latent": latent,
-            "shape": source.shape,
-            "classes": classes,
-            "architecture": architecture,
-            "base_channels": base_channels,
-            "pac": pac,
-        }
-        return cls(generator, vectors=vectors, **sizes)
+        y = data.y if isinstance(data, ArrayDataset) and data.vectors else None
+        vectors = None if y is None or not conditional else y[:KEPT]
+        classes = data.classes if conditional else 0
+        condition = classes if vectors is None else vectors.shape[1]
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        generator = sampling.propose_generator(data, latent, classes=condition, **sizes)
+        conditions: dict[str, Any] = {"classes": classes, "vectors": vectors}
+        return cls(generator, latent=latent, shape=data.shape, pac=pac, **conditions, **sizes)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        sizes = {
-            name: config[name]
-            for name in ("latent", "classes", "architecture", "base_channels", "pac")
-            if name in config
-        }
-        # The vectors themselves are weights, which follow.
-        vectors = torch.zeros(config["vectors"]) if config.get("vectors") else None
-        return cls(
-            build(config["generator"]), shape=tuple(config["shape"]), vectors=vectors, **sizes
-        )
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x = batch[0]
@@ -167,34 +146,16 @@ class Generate(Task):
             sides = SamplePair((x, y), (self.generator(z, y), y))
         return TaskOutput({CRITIC: sides}, loss=sampling.own_penalty(self.generator))
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        if self._critic[0] is not None:
-            return {CRITIC: self._critic[0]}
-        sizes = {"classes": self._condition, "base_channels": self.base_channels}
-        shape = (self.pac * self.shape[0], *self.shape[1:])
-        critic = sampling.propose_critic(shape, chain, architecture=self.architecture, **sizes)
-        return {CRITIC: critic if self.pac == 1 else PacCritic(critic, self.pac)}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.generator, Network) or self._critic[0] is not None:
-            return None
-        sizes = {
-            "latent": self.latent,
-            "classes": self.classes,
-            "architecture": self.architecture,
-            "base_channels": self.base_channels,
-            "pac": self.pac,
-        }
-        vectors = None if self.vectors is None else list(self.vectors.shape)
-        return {
-            "generator": self.generator.config(),
-            "shape": list(self.shape),
-            "vectors": vectors,
-            **sizes,
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs(
+            (self.shape,),
+            (self._condition,) if self._condition else (),
+            class_weights=self.vectors is not None,
+            architecture=self.architecture,
+            base_channels=self.base_channels,
+            pac=self.pac,
+        )
+        return {CRITIC: inputs}
 
     @torch.no_grad()
     def sample(
@@ -206,8 +167,8 @@ class Generate(Task):
             n: How many.
             labels: Classes (n,), int64, or vectors (n, d), float, for a conditional task; drawn
                 evenly if None.
-            truncation: What fidelity is bought with at the cost of variety: 0 gives one sample (for
-                each class), more gives more variety. A generator that has a method ``truncated(z,
+            truncation: Truncation level: lower values trade diversity for fidelity; 0 gives one
+                sample for each class. A generator that has a method ``truncated(z,
                 y, truncation)`` is asked for it; for any other each number of z is drawn from a
                 normal law cut off at plus and minus this bound. None: z as in training.
 
@@ -224,7 +185,7 @@ class Generate(Task):
         """
         bound = None if truncation is None else check_number("truncation", truncation, low=0)
         device = next(self.generator.parameters()).device
-        own = getattr(self.generator, "truncated", None)
+        own = self.generator if isinstance(self.generator, TruncatesItself) else None
         if bound is None or own is not None:
             z = torch.randn(n, self.latent, device=device)
         else:
@@ -233,11 +194,11 @@ class Generate(Task):
         if bound is None or own is None:
             return self.decode(z, *y)
         with eval_mode(self.generator):
-            return cast(Tensor, own(z, *(y or (None,)), bound))
+            return own.truncated(z, y[0] if y else None, bound)
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Samples (N, *shape) of latents `z` (N, latent) in evaluation mode.
+        """Generate samples (N, *shape) from latents `z` (N, latent) in evaluation mode.
 
         Args:
             z: The latents.
@@ -254,11 +215,11 @@ class Generate(Task):
 
     @property
     def _condition(self) -> int:
-        """Size of what is conditioned on, as networks take it for their number of classes."""
+        """Size of the condition, which networks take as their number of classes."""
         return self.classes if self.vectors is None else self.vectors.shape[1]
 
     def _given(self, n: int, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """What n samples are conditional on, if on anything."""
+        """Return the condition of n samples, as a tuple that is empty without one."""
         if self.vectors is not None:
             return sampling.vectors_of(n, labels, self.vectors)
         return sampling.classes_of(
@@ -271,7 +232,7 @@ def truncated_normal(n: int, size: int, bound: float, device: torch.device | Non
 
     .. math:: z = \Phi^{-1}(u), \qquad u \sim U(\Phi(-t), \Phi(t))
 
-    It is what drawing anew until a number is within the bound gives, in one pass.
+    Equivalent to redrawing until each number is within the bound, in one pass.
 
     Args:
         n: How many vectors.

@@ -1,39 +1,38 @@
-"""Generate images from coarse to fine: a game at each level of a Laplacian pyramid."""
+"""Generate images from coarse to fine, with a generator and a critic for each level: LAPGAN."""
 
 from collections.abc import Sequence
-from typing import Any, Self, cast, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build
-from advlearn.nets.families.lapgan import LAPGANCritic, LAPGANGenerator
+from advlearn.nets.families.lapgan import LAPGANGenerator
 from advlearn.nets.families.pyramid import composed, doubled, laplacian
-from advlearn.nets.sizing import EMBEDDED, generator_for
-from advlearn.tasks import _heads as heads
+from advlearn.nets.sizing import generator_for
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._examples import ROWS, points
 
 SMALLEST = 8
-"""Images are halved down to about this side, unless told how often."""
+"""Images are halved down to about this side, by default."""
 
 
 @final
 class LaplacianPyramid(Task):
-    r"""A generator of small images, and one for what each doubling lacks; a critic for each of them.
+    r"""Generate small images and the details of each larger level, with a critic for each level.
 
-    .. math:: real = (h_k, l_k), \quad fake = (G_k(z_k, l_k), l_k), \qquad l_k = u(I_{k+1}),\ h_k = I_k - l_k
+    .. math:: real = (h_k, l_k), \quad fake = (G_k(z_k, l_k), l_k), \qquad
+        l_k = u(I_{k+1}),\ h_k = I_k - l_k
 
-    The contest of level k, ``"level0"`` for the full image, is of residuals given the enlarged
-    image below; that of the last level is an ordinary one of the small images. In training each
-    level is given real images from below, so the levels are independent games; `sample` puts
-    together what they make.
+    The critic of level k, ``"level0"`` for the full image, compares residuals given the enlarged
+    image of the next smaller level; the critic of the last level compares the small images. In
+    training each level is given real smaller images, so the levels are independent; `sample`
+    combines their outputs.
 
     Args:
         coarsest: Module from z (N, latent), and y (N,) with classes, to images of the last level.
@@ -62,6 +61,11 @@ class LaplacianPyramid(Task):
     Deviations: real and fake residuals of a step belong to the same images, where a coin chooses
     between them there.
     """
+
+    example_options = (
+        {"latent": 2, "base_channels": 2},
+        {"latent": 2, "base_channels": 2, "conditional": True},
+    )
 
     def __init__(
         self,
@@ -92,51 +96,49 @@ class LaplacianPyramid(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
         conditional: bool = False,
         levels: int = 0,
         latent: int = 64,
         base_channels: int = 64,
     ) -> Self:
-        """A task sized from the data; `levels` is how often an image is halved, 0: down to 8 pixels or so."""
-        if source.kind != "image":
+        """Build the task with networks sized from the data.
+
+        Args:
+            data: Images.
+            conditional: Whether to condition on the classes of the data.
+            levels: How often an image is halved; 0 halves it down to about 8 pixels a side.
+            latent: Size of z.
+            base_channels: Channels of the generators and critics.
+        """
+        if data.kind != "image":
             raise ValueError(
-                f"data: expected images (N, C, H, W), got samples of shape {source.shape}"
+                f"data: expected images (N, C, H, W), got samples of shape {data.shape}"
             )
-        classes = source.classes if conditional else 0
-        tanh_output = not isinstance(source, ArrayDataset) or source.bounded
-        shapes = _shapes(source.shape, levels or _halvings(source.shape))
+        classes = data.classes if conditional else 0
+        tanh_output = not isinstance(data, ArrayDataset) or data.bounded
+        shapes = _shapes(data.shape, levels or _halvings(data.shape))
         coarsest = generator_for(
             shapes[-1], latent, classes, base_channels, tanh_output=tanh_output
         )
         residuals = [LAPGANGenerator(shape, base_channels, classes) for shape in shapes[:-1]]
-        sizes = {
-            "latent": latent,
-            "shape": source.shape,
-            "classes": classes,
-            "base_channels": base_channels,
-            "tanh_output": tanh_output,
-        }
+        sizes: dict[str, Any] = {"classes": classes, "base_channels": base_channels}
+        sizes |= {"latent": latent, "shape": data.shape, "tanh_output": tanh_output}
         return cls(coarsest, residuals, **sizes)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {
-            name: config[name]
-            for name in ("latent", "shape", "classes", "base_channels", "tanh_output")
-        }
-        return cls(
-            build(config["coarsest"]), [build(net) for net in config["residuals"]], **settings
-        )
+    def example_data(cls) -> ArrayDataset:
+        """Return tiny images of two classes."""
+        images = points().repeat(1, 8).view(ROWS, 1, 4, 4).tanh()
+        return ArrayDataset(images, torch.arange(ROWS) % 2, "tiny", classes=2)
 
     def forward(self, batch: Batch) -> TaskOutput:
         x = batch[0]
         y = (batch[1],) if self.classes else ()
         *residuals, small = laplacian(x, len(self.residuals))
         z = distributed.randn(len(x), self.latent, like=x)
-        contests = {
+        pairs = {
             _name(len(residuals)): SamplePair(
                 _samples(small, *y), _samples(self.coarsest(z, *y), *y)
             )
@@ -145,48 +147,29 @@ class LaplacianPyramid(Task):
             real = residuals[k]
             coarse = doubled(small)
             noise = distributed.randn(len(x), 1, *real.shape[2:], like=x)
-            contests[_name(k)] = SamplePair(
+            pairs[_name(k)] = SamplePair(
                 (real, coarse, *y), (self.residuals[k](noise, coarse, *y), coarse, *y)
             )
             small = coarse + real
-        return TaskOutput(contests)
+        return TaskOutput(pairs)
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
+    def critic_inputs(self) -> dict[str, Inputs]:
         *fine, last = self.shapes
-        critics = {_name(k): self._critic(shape, chain) for k, shape in enumerate(fine)}
-        coarsest = sampling.propose_critic(
-            last, chain, classes=self.classes, base_channels=self.base_channels
-        )
-        return {**critics, _name(len(fine)): coarsest}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
-
-    def config(self) -> dict[str, Any] | None:
-        architecture = [self.coarsest, *self.residuals]
-        if not all(isinstance(net, Network) for net in architecture):
-            return None
-        coarsest, *residuals = (cast(Network, net).config() for net in architecture)
-        sizes = {
-            "latent": self.latent,
-            "shape": list(self.shape),
-            "classes": self.classes,
-            "base_channels": self.base_channels,
+        classes = (self.classes,) if self.classes else ()
+        width = self.base_channels
+        inputs = {
+            _name(k): Inputs((shape, shape), classes, join="sum", base_channels=width)
+            for k, shape in enumerate(fine)
         }
-        return {
-            "coarsest": coarsest,
-            "residuals": residuals,
-            "tanh_output": self.tanh_output,
-            **sizes,
-        }
+        return inputs | {_name(len(fine)): Inputs((last,), classes, base_channels=width)}
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
-        """Draw images (n, C, H, W) in evaluation mode, from the global generator; `labels` as for `stages`."""
+        """Draw images (n, C, H, W) in evaluation mode; `labels` as for `stages`."""
         return self.stages(n, labels)[-1]
 
     @torch.no_grad()
     def stages(self, n: int, labels: Tensor | None = None) -> list[Tensor]:
-        """Draw images and show how they come about.
+        """Draw images and return the image of every level.
 
         Args:
             n: How many.
@@ -208,10 +191,10 @@ class LaplacianPyramid(Task):
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) of latents `z` (N, latent) in evaluation mode; labels as for `stages`.
+        """Generate images (N, C, H, W) from `z` (N, latent) in evaluation mode.
 
-        The noise of the finer levels is drawn once for all of them, so that images differ in `z`
-        alone.
+        The noise of the finer levels is drawn once for all of them, so that images differ only in
+        `z`.
         """
         z = z.to(self._device())
         noise = [
@@ -232,23 +215,8 @@ class LaplacianPyramid(Task):
     def _device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
-    def _critic(self, shape: tuple[int, ...], chain: Chain) -> nn.Module:
-        objective = chain.required_objective()
-        if heads.learns_nothing(objective) or objective.critic_output == "energy":
-            return _OfSum(
-                sampling.propose_critic(
-                    shape, chain, classes=self.classes, base_channels=self.base_channels
-                )
-            )
-        return LAPGANCritic(
-            shape,
-            EMBEDDED if objective.critic_output == "vector" else 1,
-            self.base_channels,
-            self.classes,
-        )
-
     def _check(self) -> None:
-        """Try each generator once, so that a misfit is a line here and not a traceback in the first step."""
+        """Run each generator once, so that a wrong shape is reported before training."""
         like = next((p.detach() for p in self.parameters()), torch.zeros(()))
         y = (torch.zeros(2, dtype=torch.int64, device=like.device),) if self.classes else ()
         *fine, last = self.shapes
@@ -256,19 +224,6 @@ class LaplacianPyramid(Task):
         for net, shape in zip(self.residuals, fine, strict=True):
             noise, coarse = like.new_zeros(2, 1, *shape[1:]), like.new_zeros(2, *shape)
             sampling.check_generator(net, shape, noise, coarse, *y)
-
-
-@final
-class _OfSum(nn.Module):
-    """A critic of images as a critic of residuals and the enlarged images they belong to."""
-
-    def __init__(self, critic: nn.Module) -> None:
-        super().__init__()
-        self.critic = critic
-
-    def forward(self, residual: Tensor, coarse: Tensor, *y: Tensor) -> Tensor:
-        """Scores of the sums."""
-        return self.critic(residual + coarse, *y)
 
 
 def _samples(x: Tensor, *y: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -294,7 +249,7 @@ def _shapes(shape: tuple[int, ...], levels: int) -> list[tuple[int, ...]]:
     channels, height, base_channels = shape
     if levels < 1 or height % 2**levels or base_channels % 2**levels:
         raise ValueError(
-            f"levels: expected a number of times, from 1, that {shape[1:]} can be halved, got {levels}"
+            f"levels: expected at least 1 and that {shape[1:]} can be halved as often, got {levels}"
         )
     return [
         (channels, height // 2**level, base_channels // 2**level) for level in range(levels + 1)

@@ -1,4 +1,4 @@
-"""Encode samples into codes of a known law and back: the bidirectional family, autoencoders with and without a game."""
+"""Learn an encoder and a generator: BiGAN, ALI, adversarial autoencoders, VAE, VAE-GAN."""
 
 from collections.abc import Sequence
 from typing import Any, Self, cast, final
@@ -7,34 +7,34 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.objective import Objective
+from advlearn.core.inputs import Inputs
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.priors import Gaussian, Prior
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import ConcatCritic, Network, build
-from advlearn.nets.encoder import encoder_for, pair_critic_for
+from advlearn.nets.encoder import encoder_for
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
 from advlearn.tasks._codes import COMPARISONS, divergence, drawn, law_of
+from advlearn.tasks._examples import labelled_points
 
 
 @final
 class Representation(Task):
-    r"""An encoder E and a generator G that are each other's inverse, with codes that follow a prior.
+    r"""Train an encoder E and a generator G that invert each other, with codes that follow a prior.
 
-    .. math:: L = E_x\Big[\tfrac{r}{2}\,\|x - G(E(x))\|^2 + k\,KL(q(z \mid x)\,\|\,p(z))\Big], \qquad z \sim p
+    .. math:: L = E_x\Big[\tfrac{r}{2}\,\|x - G(E(x))\|^2 + k\,KL(q(z \mid x)\,\|\,p(z))\Big],
+        \qquad z \sim p
 
-    Contests, none or several, each with a critic of its own:
+    What is compared, each with its own critic:
 
     - ``"joint"``: real (x, E(x)), fake (G(z), z); both sides move (BiGAN; ALI with a stochastic
         encoder).
     - ``"codes"``: real z, fake E(x); with classes real (z of component y, y), fake (E(x), y)
         (adversarial autoencoder).
-    - ``"samples"``: real x, fake G(E(x)) for half of a batch and G(z) for the other, which move G
-        alone (VAE-GAN).
+    - ``"samples"``: real x, fake G(E(x)) for half of a batch and G(z) for the other, which move
+        only G (VAE-GAN).
 
     Args:
         encoder: Module from samples (N, *shape) to codes (N, latent), or (N, 2 * latent): means and
@@ -42,13 +42,13 @@ class Representation(Task):
         generator: Module from codes (N, latent) to samples (N, *shape).
         latent: Size of a code.
         shape: Shape of one sample.
-        compare: As above; none at all is an autoencoder, which no objective plays a part in.
-        marginal_terms: Score sample and code of a pair alone too (BigBiGAN).
-        reconstruction: r, which is 1 / sigma^2 of a Gaussian likelihood.
-        kl: k; needs a stochastic encoder and a Gaussian prior.
+        compare: Names from the list above; with none the model is a plain autoencoder and the
+            objective is ignored.
+        marginal_terms: Also score the sample and the code of a pair separately (BigBiGAN).
+        reconstruction: r, the weight of the reconstruction: 1 / sigma^2 of a Gaussian likelihood.
+        kl: k, the weight of the KL divergence; needs a stochastic encoder and a Gaussian prior.
         prior: ``"gaussian"``, ``"ring"``, ``"mixture"``, or a `Prior`.
-        classes: Number of classes that tell the component of a code; 0 for codes that know no
-            labels.
+        classes: Number of classes that choose the component of a code; 0 without labels.
         has_unlabelled_class: Whether the last class is that of the samples without a label: their
             component is drawn, and the critic sees the class (partly labelled data).
         architecture: Name of the family whose critic reads samples; None chooses by `shape`.
@@ -63,7 +63,11 @@ class Representation(Task):
         torch.Size([5, 2])
 
     Reference:
-        The rows of `advlearn.methods.representation`; Makhzani et al. 2016, section 2.3 (labels, and the extra class
+        Donahue et al. 2017, eq. 3 (BiGAN); Dumoulin et al. 2017, eq. 3 (ALI); Donahue and
+        Simonyan 2019, section 2 (BigBiGAN); Makhzani et al. 2016, section 2 (adversarial
+        autoencoder); Kingma and Welling 2014, eq. 10 (VAE); Larsen et al. 2016, eq. 8 (VAE-GAN);
+        Rosca et al. 2017, section 3 (alpha-GAN); Makhzani et al. 2016, section 2.3 (labels, and the
+        extra class
         where there is none).
 
     Deviations:
@@ -73,6 +77,42 @@ class Representation(Task):
         summed.
     """
 
+    example_options = (
+        {"latent": 2, "base_channels": 8},
+        {"latent": 2, "base_channels": 8, "stochastic": True, "prior": "ring"},
+        {"latent": 2, "base_channels": 8, "stochastic": True, "marginal_terms": True},
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": "codes",
+            "reconstruction": 0.1,
+            "prior": "mixture",
+            "labels": True,
+        },
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": "samples",
+            "stochastic": True,
+            "reconstruction": 10.0,
+            "kl": 1.0,
+        },
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": ("codes", "samples"),
+            "reconstruction": 0.1,
+        },
+        {
+            "latent": 2,
+            "base_channels": 8,
+            "compare": (),
+            "stochastic": True,
+            "reconstruction": 10.0,
+            "kl": 1.0,
+        },
+    )
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -80,7 +120,7 @@ class Representation(Task):
         *,
         latent: int,
         shape: tuple[int, ...],
-        compare: Sequence[str] = ("joint",),
+        compare: str | Sequence[str] = ("joint",),
         marginal_terms: bool = False,
         reconstruction: float = 0.0,
         kl: float = 0.0,
@@ -95,7 +135,8 @@ class Representation(Task):
         self.shape = tuple(shape)
         self.encoder = encoder
         self.generator = generator
-        self.compare = tuple(check_choice("compare", name, COMPARISONS) for name in compare)
+        names = (compare,) if isinstance(compare, str) else compare
+        self.compare = tuple(check_choice("compare", name, COMPARISONS) for name in names)
         self.marginal_terms = marginal_terms
         self.reconstruction = check_number("reconstruction", reconstruction, low=0)
         self.kl = check_number("kl", kl, low=0)
@@ -113,64 +154,40 @@ class Representation(Task):
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
-        compare: Sequence[str] = ("joint",),
-        stochastic: bool = False,
         latent: int = 32,
-        prior: str = "gaussian",
+        stochastic: bool = False,
         labels: bool = False,
-        has_unlabelled_class: bool = False,
-        marginal_terms: bool = False,
-        reconstruction: float = 0.0,
-        kl: float = 0.0,
         architecture: str | None = None,
         base_channels: int = 64,
+        **settings: Any,
     ) -> Self:
-        """Build a task with networks sized from the data; the defaults are BiGAN's.
+        """Build the task with networks sized from the data; the defaults are BiGAN's.
 
         Args:
-            source: The data.
-            compare: What critics compare, any of ``"joint"``, ``"codes"`` and ``"samples"``.
-            stochastic: Whether the encoder returns a Gaussian of each sample instead of one code.
+            data: The data.
             latent: Size of a code.
-            prior: Law of the codes.
-            labels: Whether the classes of the data tell the components of the prior.
-            has_unlabelled_class: Whether the last of these classes says that the class of a sample
-                is not known.
-            marginal_terms: Whether the critic of pairs also scores sample and code separately.
-            reconstruction: Weight of the reconstruction.
-            kl: Weight of the KL divergence.
-            architecture: Name of a family for the generator and for what reads samples in the
-                critics.
+            stochastic: Whether the encoder returns a Gaussian of codes instead of one code.
+            labels: Whether the classes of the data choose the components of the prior.
+            architecture: Name of an architecture for the generator and for critics of samples;
+                None chooses by shape.
             base_channels: Channels at half resolution.
+            **settings: Other keywords of the constructor.
         """
-        if labels and not source.classes:
-            raise ValueError(f"labels: expected data with classes, got {source.name} without")
-        return cls(
-            encoder_for(source.shape, latent * (1 + stochastic), base_channels),
-            sampling.propose_generator(
-                source, latent, architecture=architecture, base_channels=base_channels
-            ),
-            latent=latent,
-            shape=source.shape,
-            compare=compare,
-            marginal_terms=marginal_terms,
-            reconstruction=reconstruction,
-            kl=kl,
-            prior=prior,
-            classes=source.classes if labels else 0,
-            has_unlabelled_class=has_unlabelled_class,
-            architecture=architecture,
-            base_channels=base_channels,
-        )
+        cls.check_options(settings)
+        if labels and not data.classes:
+            raise ValueError(f"labels: expected data with classes, got {data.name} without")
+        sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
+        encoder = encoder_for(data.shape, latent * (1 + stochastic), base_channels)
+        generator = sampling.propose_generator(data, latent, **sizes)
+        sizes |= {"shape": data.shape, "classes": data.classes if labels else 0}
+        return cls(encoder, generator, latent=latent, **sizes, **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("encoder", "generator", "shape")}
-        parts = (build(config[name]) for name in ("encoder", "generator"))
-        return cls(*parts, shape=tuple(config["shape"]), **settings)
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1] if self.classes else None
@@ -190,18 +207,11 @@ class Representation(Task):
             sides, sum(terms[1:], terms[0]) if terms else None, {"codes": codes.detach()}
         )
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: self._critic(name, chain) for name in self.compare}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        if not self.compare:
-            return None
-        if objective.critic_output == "energy" and self.marginal_terms:
-            return "its critic scores an energy of the pair as a whole, which has no unary terms"
-        return sampling.refusal(objective)
+    def critic_inputs(self) -> dict[str, Inputs]:
+        return {name: self._inputs(name) for name in self.compare}
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Means (N, latent) of q(z | x), and log-variances where the encoder is stochastic, in the mode it is in."""
+        """Compute means (N, latent) of q(z | x), and log-variances of a stochastic encoder."""
         # In full precision, whatever autocast did to the encoder: an exponential follows.
         out = self.encoder(x).to(x.dtype)
         if not self.stochastic:
@@ -210,20 +220,20 @@ class Representation(Task):
         return mean, log_variance
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes (N, latent) of samples `x` (N, *shape), in evaluation mode: means, where the encoder is stochastic."""
+        """Compute codes (N, latent), or their means, of samples `x` in evaluation mode."""
         return heads.predict(self.encoder, x)[:, : self.latent]
 
     def draw_codes(self, x: Tensor) -> Tensor:
-        """Draw codes (N, latent) from q(z | x): a sample of the aggregated posterior, to compare with the prior."""
+        """Draw codes (N, latent) from q(z | x)."""
         out = heads.predict(self.encoder, x)
         return drawn(*out.chunk(2, 1)) if self.stochastic else out
 
     def decode(self, z: Tensor) -> Tensor:
-        """Samples (N, *shape) of codes `z` (N, latent), in evaluation mode."""
+        """Generate samples (N, *shape) from codes `z` (N, latent), in evaluation mode."""
         return heads.predict(self.generator, z)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """G(E(x)), (N, *shape), in evaluation mode."""
+        """Compute reconstructions G(E(x)), (N, *shape), in evaluation mode."""
         return self.decode(self.encode(x))
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
@@ -244,7 +254,7 @@ class Representation(Task):
         )
 
     def interpolate(self, x0: Tensor, x1: Tensor, steps: int) -> Tensor:
-        """Samples (N, steps, *shape) on the straight line from the codes of `x0` to those of `x1`, ends included."""
+        """Generate samples (N, steps, *shape) between the codes of `x0` and `x1`."""
         z0, z1 = self.encode(x0), self.encode(x1)
         share = torch.linspace(0, 1, steps, device=z0.device)[None, :, None]
         return self.decode(z0[:, None].lerp(z1[:, None], share).flatten(0, 1)).unflatten(
@@ -252,33 +262,8 @@ class Representation(Task):
         )
 
     def analogy(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        """What is to `c` as `b` is to `a`: G(E(c) + mean E(b) - mean E(a)), (N, *shape) for `c` (N, *shape)."""
+        """Compute G(E(c) + mean E(b) - mean E(a)), (N, *shape): a is to b as `c` to the result."""
         return self.decode(self.encode(c) + self.encode(b).mean(0) - self.encode(a).mean(0))
-
-    def config(self) -> dict[str, Any] | None:
-        if not (isinstance(self.encoder, Network) and isinstance(self.generator, Network)):
-            return None
-        if not isinstance(self.prior, str):
-            return None
-        names = (
-            "latent",
-            "marginal_terms",
-            "reconstruction",
-            "kl",
-            "prior",
-            "classes",
-            "has_unlabelled_class",
-            "architecture",
-            "base_channels",
-        )
-        settings = {name: getattr(self, name) for name in names}
-        architecture = {"encoder": self.encoder.config(), "generator": self.generator.config()}
-        return {
-            **architecture,
-            "shape": list(self.shape),
-            "compare": list(self.compare),
-            **settings,
-        }
 
     def _component(self, y: Tensor | None) -> Tensor | None:
         """The components of codes whose classes are `y`; drawn where the class is not known."""
@@ -300,27 +285,22 @@ class Representation(Task):
         half = len(x) // 2
         return SamplePair(x, self.generator(torch.cat([codes[:half].detach(), z[half:]])))
 
-    def _critic(self, name: str, chain: Chain) -> nn.Module:
-        objective = chain.required_objective()
+    def _inputs(self, name: str) -> Inputs:
+        """Return what the critic of one comparison is given."""
         if name == "codes":
-            return sampling.propose_critic(
-                (self.latent,), chain, classes=self.classes, base_channels=self.base_channels
-            )
-        if name == "samples":
-            return sampling.propose_critic(
-                self.shape, chain, architecture=self.architecture, base_channels=self.base_channels
-            )
-        if heads.learns_nothing(objective):
-            return ConcatCritic(nn.Identity())
+            classes = (self.classes,) if self.classes else ()
+            return Inputs(((self.latent,),), classes, base_channels=self.base_channels)
         settings: dict[str, Any] = {
-            "marginal_terms": self.marginal_terms,
             "architecture": self.architecture,
             "base_channels": self.base_channels,
         }
-        return pair_critic_for(self.shape, self.latent, objective.critic_output, **settings)
+        if name == "samples":
+            return Inputs((self.shape,), **settings)
+        shapes = (self.shape, (self.latent,))
+        return Inputs(shapes, join="code", marginal_terms=self.marginal_terms, **settings)
 
     def _fitted(self) -> bool:
-        """Try both modules once, so that a misfit is a line here; returns whether the encoder is stochastic."""
+        """Run both modules once and return whether the encoder is stochastic."""
         made = heads.outputs_of(self.generator, (self.latent,), "generator")
         if tuple(made.shape[1:]) != self.shape:
             raise ValueError(
@@ -335,25 +315,29 @@ class Representation(Task):
         return out.shape[1] == 2 * self.latent
 
     def _check(self) -> None:
-        """Settings that leave a part untrained, or ask for what is not defined."""
+        """Refuse settings that leave a part untrained or are not defined."""
         if "joint" not in self.compare and not self.reconstruction:
-            raise ValueError("reconstruction: expected above 0 without the contest 'joint', got 0")
+            raise ValueError(
+                "reconstruction: expected above 0 without the comparison 'joint', got 0"
+            )
         if self.marginal_terms and "joint" not in self.compare:
             raise ValueError(
-                "marginal_terms: expected the contest 'joint', whose critic has the unary terms"
+                "marginal_terms: expected the comparison 'joint', whose critic has the unary terms"
             )
         if self.kl and not (self.stochastic and isinstance(self.law, Gaussian)):
             raise ValueError(
-                f"kl: expected 0 unless the encoder is stochastic and the prior gaussian, got {self.kl}"
+                "kl: expected 0 unless the encoder is stochastic and the prior gaussian, "
+                f"got {self.kl}"
             )
         known = self.classes - self.has_unlabelled_class
         if self.has_unlabelled_class and known < 1:
             raise ValueError(
-                f"has_unlabelled_class: expected classes beside the one that is not known, got {self.classes} in all"
+                f"has_unlabelled_class: expected at least 2 classes, got {self.classes}"
             )
         if self.classes and not ("codes" in self.compare and self.law.components == known):
             raise ValueError(
-                f"classes: expected the contest 'codes' and a prior of {known} components, got {self.law}"
+                f"classes: expected the comparison 'codes' and a prior of {known} components, "
+                f"got {self.law}"
             )
 
 

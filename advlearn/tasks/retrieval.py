@@ -1,22 +1,23 @@
-"""Retrieve documents for a query: a retriever draws documents, a critic tells them from relevant ones. IRGAN."""
+"""Retrieve documents for queries, with a critic of (query, document) pairs: IRGAN."""
 
 from collections.abc import Callable
-from typing import Any, Self, final
+from typing import Self, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from advlearn.core import distributed
-from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
-from advlearn.nets import Network, build, critic_for, predictor_for
+from advlearn.nets import predictor_for
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 JUDGED = 20_000
@@ -25,9 +26,10 @@ JUDGED = 20_000
 
 @final
 class Retrieval(Task):
-    r"""A generative retriever of documents against a critic of pairs of a query and a document.
+    r"""Train a generative retriever of documents against a critic of (query, document) pairs.
 
-    .. math:: real = (q, d), \qquad fake = (q, d'), \quad d' \sim p_\theta(d \mid q) = softmax(g_\theta(q))_d
+    .. math:: real = (q, d), \qquad fake = (q, d'), \quad
+        d' \sim p_\theta(d \mid q) = softmax(g_\theta(q))_d
 
     A document that is drawn carries no gradient, so the retriever moves by the policy gradient of
     its own expected loss, with l the objective's player loss of a pair, which is the negated
@@ -42,9 +44,7 @@ class Retrieval(Task):
         retriever: Module from queries (N, *shape) to scores (N, D) of the documents.
         shape: Shape of one query.
         samples_per_query: Documents drawn for each query, at least 2.
-        critic: The user's critic of queries (N, *shape) and documents, int64 (N,); None for a
-            network sized from `shape`, `documents` and the objective.
-        base_channels: Size of the critic that is proposed, as `advlearn.nets.critic_for` has it.
+        base_channels: Channels at half resolution of the critic that is proposed.
 
     Raises:
         ValueError: If a size is out of range, or the retriever does not fit.
@@ -65,13 +65,14 @@ class Retrieval(Task):
         the paper's Jensen-Shannon.
     """
 
+    example_options = ({"samples_per_query": 2},)
+
     def __init__(
         self,
         retriever: nn.Module,
         *,
         shape: tuple[int, ...],
         samples_per_query: int = 8,
-        critic: nn.Module | None = None,
         base_channels: int = 64,
     ) -> None:
         super().__init__()
@@ -79,40 +80,45 @@ class Retrieval(Task):
         self.shape = tuple(shape)
         self.samples_per_query = int(check_number("samples_per_query", samples_per_query, low=2))
         self.base_channels = base_channels
-        # In a tuple, so that the critic's parameters are not taken for the player's.
-        self._critic = (critic,)
         scores = heads.outputs_of(retriever, self.shape, "retriever")
         if scores.ndim != 2 or scores.shape[1] < 2:
             raise ValueError(
-                f"retriever: expected scores (N, D) of two or more documents, got {tuple(scores.shape)}"
+                "retriever: expected scores (N, D) of two or more documents, "
+                f"got {tuple(scores.shape)}"
             )
         self.documents = scores.shape[1]
 
     @classmethod
     def from_data(
         cls,
-        source: ArrayDataset | StreamedDataset,
+        data: ArrayDataset | StreamedDataset,
         *,
         samples_per_query: int = 8,
         base_channels: int = 64,
     ) -> Self:
-        """A task with networks sized from the data: queries, with the number of a relevant document as their label."""
-        if source.classes < 2:
+        """Build the task with networks sized from the data.
+
+        Args:
+            data: Queries, with the number of a relevant document as their label.
+            samples_per_query: Documents drawn for each query, at least 2.
+            base_channels: Channels at half resolution of the critic.
+        """
+        if data.classes < 2:
             raise ValueError(
-                f"data: expected the number of a relevant document as label, got none in {source.name!r}"
+                "data: expected the number of a relevant document as label, "
+                f"got none in {data.name!r}"
             )
         return cls(
-            predictor_for(source.shape, source.classes),
-            shape=source.shape,
+            predictor_for(data.shape, data.classes),
+            shape=data.shape,
             samples_per_query=samples_per_query,
             base_channels=base_channels,
         )
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {name: config[name] for name in ("samples_per_query", "base_channels")}
-        return cls(build(config["retriever"]), shape=tuple(config["shape"]), **settings)
+    def example_data(cls) -> ArrayDataset:
+        """Return labelled points in the plane."""
+        return labelled_points()
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, relevant = batch[0], batch[1]
@@ -122,42 +128,33 @@ class Retrieval(Task):
         fake = (x.repeat_interleave(self.samples_per_query, 0), drawn.flatten())
         return TaskOutput({CRITIC: SamplePair((x, relevant), fake, None, weights.flatten())})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        given, output = self._critic[0], chain.required_objective().critic_output
-        return {
-            CRITIC: critic_for(self.shape, output, self.documents, base_channels=self.base_channels)
-            if given is None
-            else given
-        }
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs((self.shape,), (self.documents,), base_channels=self.base_channels)
+        return {CRITIC: inputs}
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if not objective.pointwise:
-            return "a policy gradient weighs each draw's own loss, and this one is of pairs or sets"
+            return (
+                "a policy gradient weights the loss of each draw, and this loss is of pairs or sets"
+            )
         if objective.critic_output not in ("logit", "energy"):
-            return f"its critic scores {objective.critic_output!r}, and a pair of query and document has one score"
+            return (
+                f"its critic scores {objective.critic_output!r}, "
+                "and a pair of query and document has one score"
+            )
         return None
 
-    def config(self) -> dict[str, Any] | None:
-        if not isinstance(self.retriever, Network) or self._critic[0] is not None:
-            return None
-        return {
-            "retriever": self.retriever.config(),
-            "shape": list(self.shape),
-            "samples_per_query": self.samples_per_query,
-            "base_channels": self.base_channels,
-        }
-
     def predict(self, x: Tensor) -> Tensor:
-        """Scores (N, D) of the documents for queries `x` (N, *shape), in evaluation mode."""
+        """Compute scores (N, D) of documents for queries `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.retriever, x)
 
     def retrieve(self, x: Tensor, k: int = 10) -> Tensor:
-        """Numbers of the k likeliest documents for queries `x` (N, *shape), best first: int64 (N, k)."""
+        """Return the indices (N, k) of the k likeliest documents for queries, best first."""
         return self._best(self.predict(x), k)
 
     @torch.no_grad()
     def judge(self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Scores (N, D) of all documents for queries `x` (N, *shape), by a critic of pairs in evaluation mode.
+        """Compute scores (N, D) of all documents for queries by a critic in evaluation mode.
 
         Args:
             x: Queries.
@@ -177,7 +174,7 @@ class Retrieval(Task):
     def rank(
         self, x: Tensor, critic: nn.Module | Callable[[Tensor, Tensor], Tensor], k: int = 10
     ) -> Tensor:
-        """Numbers of the k documents that a critic scores highest for queries `x`: the discriminative retriever.
+        """Return the indices of the k documents that a critic scores highest for queries.
 
         Args:
             x: Queries (N, *shape).
@@ -210,14 +207,15 @@ class Retrieval(Task):
 
 
 def score_weights(log_p: Tensor) -> Tensor:
-    r"""Weights of value one that make a weighted mean of losses a policy gradient with a leave-one-out baseline.
+    r"""Compute weights of one whose gradient makes a loss a policy gradient with a baseline.
 
-    .. math:: w_i = 1 + s_i - sg(s_i), \quad s_i = \log p_i - \frac{1}{K - 1} \sum_{j \ne i} \log p_j, \qquad
+    .. math:: w_i = 1 + s_i - sg(s_i), \quad
+        s_i = \log p_i - \frac{1}{K - 1} \sum_{j \ne i} \log p_j, \qquad
         \sum_i l_i\,\nabla w_i = \sum_i \Big(l_i - \frac{1}{K - 1} \sum_{j \ne i} l_j\Big) \nabla \log p_i
 
     Args:
-        log_p: Log-probabilities (N, K) of K independent draws in each row, with the player's
-            gradient.
+        log_p: Log-probabilities (N, K) of K independent draws in each row, with the
+            retriever's gradient.
 
     Returns:
         Weights (N, K).

@@ -1,8 +1,8 @@
-"""Classify with few labels: the classifier is the critic of a generator, and so learns from samples without a class."""
+"""Classify with few labels: the classifier is also the critic of a generator."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self, cast, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -10,27 +10,30 @@ from torch import Tensor, nn
 from advlearn.core import distributed
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
+from advlearn.core.inputs import Inputs
 from advlearn.core.objective import Objective, Pointwise
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
+from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.semi_supervised import open_semi_supervised
-from advlearn.nets import MLPGenerator, Network, build, generator_for
+from advlearn.nets import MLPGenerator, generator_for
 from advlearn.objectives.k_plus_one import KPlusOne
 from advlearn.tasks import _heads as heads
+from advlearn.tasks._examples import labelled_points, points
 
 CRITIC = "data"
 
 
 @final
 class SemiSupervised(Task):
-    r"""A classifier of K classes whose logits also tell real samples from a generator's.
+    r"""Train a classifier of K classes whose logits also distinguish real from generated samples.
 
     .. math:: real = (x, y), \quad y = -1\ \text{without a label}, \qquad fake = (G(z), -1)
 
-    In the game of real against fake the unlabelled samples stand for the data; the labelled ones
-    have weight 0 there and bring their cross-entropy. The player is the generator; the classifier
-    is the critic, and its averaged weights make the predictions. A pointwise objective of logits is
-    played on the log-sum-exp of the class logits (see `KPlusOne`).
+    The adversarial loss uses the unlabelled samples; labelled ones have weight 0 there and add
+    their cross-entropy. The task trains the generator; the classifier is the critic, and the
+    average of its weights predicts. A pointwise objective of logits is applied to the log-sum-exp
+    of the class logits (see `KPlusOne`).
 
     Args:
         generator: Module from z (N, latent) to samples (N, *shape).
@@ -49,6 +52,8 @@ class SemiSupervised(Task):
     Reference:
         Salimans et al. 2016, section 5.
     """
+
+    example_options = ({"latent": 2},)
 
     def __init__(
         self, generator: nn.Module, classifier: nn.Module, *, latent: int, shape: tuple[int, ...]
@@ -70,24 +75,20 @@ class SemiSupervised(Task):
 
     @staticmethod
     def load_data(data: Any) -> SemiSupervisedDataset:
-        """Open data such as ``"mnist:100"``, see `advlearn.data.open_semi_supervised`."""
+        """Open data with `advlearn.data.open_semi_supervised`: ``"mnist:100"``, (x, y with -1)."""
         return open_semi_supervised(data)
 
     @classmethod
     def from_data(
-        cls,
-        data: SemiSupervisedDataset,
-        *,
-        latent: int = 64,
-        hidden: Sequence[int] | None = None,
+        cls, data: SemiSupervisedDataset, *, latent: int = 64, hidden: Sequence[int] | None = None
     ) -> Self:
-        """Build a task with networks sized from the data.
+        """Build the task with networks sized from the data.
 
         Args:
             data: Labelled and unlabelled samples.
-            latent: Size of the generator's latent vector.
-            hidden: Sizes of the hidden layers of both perceptrons; None: networks chosen by the
-                shape of the samples.
+            latent: Size of the generator's input.
+            hidden: Sizes of the hidden layers of both perceptrons; None chooses networks by the
+                shape.
         """
         bounded = getattr(data.unlabelled, "bounded", False)
         generator = (
@@ -99,21 +100,25 @@ class SemiSupervised(Task):
         return cls(generator, classifier, latent=latent, shape=data.shape)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        architecture = (build(config[name]) for name in ("generator", "classifier"))
-        return cls(*architecture, latent=config["latent"], shape=tuple(config["shape"]))
+    def example_data(cls) -> SemiSupervisedDataset:
+        """Return labelled points, and others without a label."""
+        unlabelled = ArrayDataset(points(), None, "more")
+        return SemiSupervisedDataset(labelled_points(), unlabelled)
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y, more = batch[0], batch[1], batch[2]
         z = distributed.randn(len(more), self.latent, like=more)
-        none = torch.full((len(more),), -1, device=more.device)
-        labels = torch.cat([y, none])
+        unlabelled = torch.full((len(more),), -1, device=more.device)
+        labels = torch.cat([y, unlabelled])
         # The others hold the labelled ones too: counted here as well, a hundred images would be
         # half of the data.
         weights = (labels < 0).to(more.dtype)
         return TaskOutput(
-            {CRITIC: SamplePair((torch.cat([x, more]), labels), (self.generator(z), none), weights)}
+            {
+                CRITIC: SamplePair(
+                    (torch.cat([x, more]), labels), (self.generator(z), unlabelled), weights
+                )
+            }
         )
 
     def trainable_parameters(self) -> list[nn.Parameter]:
@@ -125,8 +130,20 @@ class SemiSupervised(Task):
             return replace(chain, objective=KPlusOne(objective))
         return chain
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {CRITIC: _Classifier(self.classifier)}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        shapes, module = (self.shape,), ClassifierCritic(self.classifier)
+        return {CRITIC: Inputs(shapes, (self.classes,), module=module)}
+
+    def adopt_critic(self, name: str, critic: nn.Module) -> nn.Module:
+        """Take a classifier of the user's in place of the task's own."""
+        logits = heads.outputs_of(critic, self.shape, "critic")
+        if tuple(logits.shape[1:]) != (self.classes,):
+            raise ValueError(
+                f"critic: expected class logits (N, {self.classes}), got {tuple(logits.shape)}"
+            )
+        self.classifier = critic
+        self._arguments["classifier"] = critic
+        return ClassifierCritic(critic)
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if objective.critic_output == "classes" or (
@@ -134,11 +151,11 @@ class SemiSupervised(Task):
         ):
             return None
         if objective.critic_output == "logit":
-            return "it compares scores of pairs or sets of samples, and a class total is a sample's own"
+            return "it compares pairs or sets of scores, and class logits give one score a sample"
         return f"its critic scores {objective.critic_output!r}, and a classifier has class logits"
 
     def predict(self, x: Tensor) -> Tensor:
-        """Class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
+        """Compute class logits (N, K) of samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.classifier, x)
 
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
@@ -147,23 +164,16 @@ class SemiSupervised(Task):
             raise ValueError("labels: expected none, the generator has no classes")
         return heads.predict(self.generator, torch.randn(n, self.latent))
 
-    def config(self) -> dict[str, Any] | None:
-        architecture = {"generator": self.generator, "classifier": self.classifier}
-        if not all(isinstance(net, Network) for net in architecture.values()):
-            return None
-        recipes = {name: cast(Network, net).config() for name, net in architecture.items()}
-        return {**recipes, "latent": self.latent, "shape": list(self.shape)}
 
-
-class _Classifier(nn.Module):
-    """The classifier as a critic of pairs (x, y): the label is the objective's, not its."""
+class ClassifierCritic(nn.Module):
+    """Score pairs (x, y) by the classifier; only the objective reads the label."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Class logits (N, K)."""
+        """Return class logits (N, K)."""
         return self.net(x)
 
 

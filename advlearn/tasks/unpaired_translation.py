@@ -1,4 +1,4 @@
-"""Translate between two sets of samples that nobody has matched: there, and back to where it began."""
+"""Translate between two sets of samples without pairs, by cycle consistency: CycleGAN, DiscoGAN."""
 
 from dataclasses import replace
 from typing import Any, Literal, Self, final
@@ -7,21 +7,22 @@ from torch import Tensor, nn
 
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.objective import Objective
+from advlearn.core.inputs import Inputs
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
-from advlearn.data import Unpaired, open_unpaired
 from advlearn.data.array_dataset import ArrayDataset
-from advlearn.nets import MLPGenerator, Network, build
+from advlearn.data.pairs import Unpaired, open_unpaired
+from advlearn.nets import MLPGenerator, Network
 from advlearn.nets.families.translators import ResidualTranslator
+from advlearn.nets.sizing import SMALLEST_TRANSLATED, is_image
 from advlearn.regularizers.image_pool import ImagePool
 from advlearn.tasks import _heads as heads
-from advlearn.tasks import _sampling as sampling
-from advlearn.tasks.paired_translation import SMALLEST, Norm, critic_of, distance
+from advlearn.tasks._examples import labelled_points, points
+from advlearn.tasks.paired_translation import Norm, distance
 
 
 @final
 class UnpairedTranslation(Task):
-    r"""Two generators, one each way, against a critic of each set; what goes there and back should not have changed.
+    r"""Train two generators, one for each direction, with a critic for each set and a cycle loss.
 
     .. math::
 
@@ -32,11 +33,10 @@ class UnpairedTranslation(Task):
         to_b: G, module from samples of a to samples of b, (N, *shape) both.
         to_a: F, the way back.
         shape: Shape of one sample.
-        cycle_weight: c.
-        identity_weight: i.
+        cycle_weight: c, the weight of the cycle loss.
+        identity_weight: i, the weight of the identity loss.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
-        image_pool_size: Fakes in the history that each critic is shown from beside fresh ones
-            (`ImagePool`); 0 for none.
+        image_pool_size: Past fakes that each critic also sees (`ImagePool`); 0 for no pool.
         base_channels: Channels of the first layer of the critics that are proposed.
 
     Raises:
@@ -53,9 +53,19 @@ class UnpairedTranslation(Task):
         (DiscoGAN).
 
     Deviations:
-        Both methods share one network; the learning rate stays where the objective's settings put
-        it.
+        Both methods share one architecture; the learning rate is constant.
     """
+
+    example_options = (
+        {"base_channels": 4},
+        {
+            "base_channels": 4,
+            "cycle_weight": 1.0,
+            "identity_weight": 0.0,
+            "norm": "l2",
+            "image_pool_size": 0,
+        },
+    )
 
     def __init__(
         self,
@@ -87,54 +97,32 @@ class UnpairedTranslation(Task):
 
     @staticmethod
     def load_data(data: Any) -> Unpaired:
-        """Two sets from what `advlearn.data.open_unpaired` takes: ``"usps <-> mnist"``, or (a, b)."""
+        """Open two sets with `advlearn.data.open_unpaired`: ``"usps <-> mnist"``, or (a, b)."""
         return open_unpaired(data)
 
     @classmethod
     def from_data(
-        cls,
-        data: Unpaired,
-        *,
-        cycle_weight: float = 10.0,
-        identity_weight: float = 5.0,
-        norm: Norm = "l1",
-        image_pool_size: int = 50,
-        base_channels: int = 64,
-        blocks: int = 6,
+        cls, data: Unpaired, *, base_channels: int = 64, blocks: int = 6, **settings: Any
     ) -> Self:
-        """Build a task with networks sized from the data; the defaults are CycleGAN's.
+        """Build the task with networks sized from the data; the defaults are CycleGAN's.
 
         Args:
-            data: The two sets.
-            cycle_weight: Weight of the distance between a sample and its way there and back.
-            identity_weight: Weight of the distance between a sample and its translation into the
-                set it belongs to.
-            norm: The distance, ``"l1"`` or ``"l2"``.
-            image_pool_size: Number of earlier fakes that critics also see; 0 for none.
-            base_channels: Channels of the first layer of all networks.
-            blocks: Residual blocks of each translator.
+            data: Two sets of samples of one shape.
+            base_channels: Channels of the first layer of the generators and critics.
+            blocks: Residual blocks of each generator.
+            **settings: Other keywords of the constructor.
         """
+        cls.check_options(settings)
         to_b, to_a = (
             _translator(data.shape, base_channels, blocks, data.bounded) for _ in range(2)
         )
-        return cls(
-            to_b,
-            to_a,
-            shape=data.shape,
-            cycle_weight=cycle_weight,
-            identity_weight=identity_weight,
-            norm=norm,
-            image_pool_size=image_pool_size,
-            base_channels=base_channels,
-        )
+        return cls(to_b, to_a, shape=data.shape, base_channels=base_channels, **settings)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The task whose `config` this is, with fresh weights."""
-        settings = {k: v for k, v in config.items() if k not in ("to_b", "to_a", "shape")}
-        return cls(
-            build(config["to_b"]), build(config["to_a"]), shape=tuple(config["shape"]), **settings
-        )
+    def example_data(cls) -> Unpaired:
+        """Return two sets of points."""
+        other = ArrayDataset(points()[:9] + 1, None, "moved")
+        return Unpaired(labelled_points(), other)
 
     def forward(self, batch: Batch) -> TaskOutput:
         a, b = batch[0], batch[1]
@@ -153,20 +141,18 @@ class UnpairedTranslation(Task):
             return chain
         return replace(chain, regularizers=(*chain.regularizers, ImagePool(self.image_pool_size)))
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {name: critic_of((self.shape,), chain, self.base_channels) for name in ("a", "b")}
-
-    def check_compatibility(self, objective: Objective) -> str | None:
-        return sampling.refusal(objective)
+    def critic_inputs(self) -> dict[str, Inputs]:
+        inputs = Inputs((self.shape,), join="channels", base_channels=self.base_channels)
+        return {"a": inputs, "b": inputs}
 
     def predict(self, x: Tensor, to: Literal["a", "b"] = "b") -> Tensor:
-        """Samples `x` (N, *shape) of the one set as the other would have them, in evaluation mode."""
+        """Translate samples `x` (N, *shape) into the set `to`, in evaluation mode."""
         return heads.predict(
             self.to_b if check_choice("to", to, ("a", "b")) == "b" else self.to_a, x
         )
 
     def before_after(self, data: Unpaired, n: int = 8) -> dict[str, Tensor]:
-        """The first samples of both sets, their translations and what comes back: columns of a picture."""
+        """Return the first samples of both sets, translations and reconstructions, by heading."""
         sets = [part.x[:n] for part in data.parts() if isinstance(part, ArrayDataset)]
         if len(sets) < 2:
             raise ValueError(
@@ -179,19 +165,6 @@ class UnpairedTranslation(Task):
         rows = min(len(images) for images in stages.values())
         return {name: images[:rows].cpu() for name, images in stages.items()}
 
-    def config(self) -> dict[str, Any] | None:
-        generators = {"to_b": self.to_b, "to_a": self.to_a}
-        if not all(isinstance(net, Network) for net in generators.values()):
-            return None
-        recipes = {
-            name: net.config() for name, net in generators.items() if isinstance(net, Network)
-        }
-        settings = {
-            k: getattr(self, k)
-            for k in ("cycle_weight", "identity_weight", "norm", "image_pool_size", "base_channels")
-        }
-        return {**recipes, "shape": list(self.shape), **settings}
-
     def _gap(self, made: Tensor, wanted: Tensor) -> Tensor:
         return distance(made, wanted, self.norm)
 
@@ -199,11 +172,12 @@ class UnpairedTranslation(Task):
 def _translator(
     shape: tuple[int, ...], base_channels: int, blocks: int, tanh_output: bool
 ) -> Network:
-    if len(shape) == 3 and min(shape[1:]) >= SMALLEST:
+    if is_image(shape):
         return ResidualTranslator(shape, shape[0], base_channels, blocks, tanh_output)
     if len(shape) != 1:
         raise ValueError(
-            f"data: expected images of at least {SMALLEST} pixels a side or vectors, got {shape}"
+            f"data: expected vectors or images from {SMALLEST_TRANSLATED} pixels a side, "
+            f"got {shape}"
         )
     return MLPGenerator(shape[0], shape, (4 * base_channels,) * 3)
 

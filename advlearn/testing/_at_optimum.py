@@ -31,7 +31,7 @@ def loss_at_chance(obj: Objective) -> None:
         isinstance(cast(object, obj.loss_at_chance), float),
         "loss_at_chance",
         obj,
-        f"chance is {obj.loss_at_chance!r}, no float",
+        f"loss_at_chance is {obj.loss_at_chance!r}, no float",
     )
     if math.isnan(obj.loss_at_chance):
         return
@@ -41,7 +41,7 @@ def loss_at_chance(obj: Objective) -> None:
         abs(loss - obj.loss_at_chance) < 1e-9,
         "loss_at_chance",
         obj,
-        f"chance is {obj.loss_at_chance:.6g}, a critic at chance loses {loss:.6g}",
+        f"loss_at_chance is {obj.loss_at_chance:.6g}, a critic at chance loses {loss:.6g}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Is a task what the Trainer takes it for?"""
+"""Check that a task does what the Trainer expects."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
 from advlearn.core.grammar import resolve
 from advlearn.core.task import Batch, Task, TaskOutput
+from advlearn.critics import build
 from advlearn.testing._material import hold, number, seeded
 from advlearn.testing.no_sync import NoSync
 
@@ -24,17 +25,17 @@ OBJECTIVE = "nsgan"
 def check_task(task: Task, batch: Batch) -> None:
     """Check everything that the Trainer asks of a task.
 
-    The checks are `CHECKS` of this module, by name: a critic for each contest, sides that can meet,
-    gradient to every player, critics that are no part of the task, the same round from the same
-    random state, state that survives, nothing that waits for the device. `task` is copied, not
-    changed.
+    The checks are `CHECKS` of this module, by name: a critic for each sample pair, pairs that a
+    critic can score, a gradient for every parameter, critics outside of the task, the same output
+    from the same random state, state that can be saved, no host synchronisation. `task` is copied,
+    not changed.
 
     Args:
         task: The task, as its user would build it.
         batch: A batch as the data will give it: a tuple of tensors (N, ...).
 
     Raises:
-        TypeError: If `task` is no `Task` or `batch` no tuple of tensors.
+        TypeError: If `task` is not a `Task` or `batch` not a tuple of tensors.
         AssertionError: If a property fails; the line names it.
 
     Example:
@@ -53,35 +54,35 @@ def check_task(task: Task, batch: Batch) -> None:
 
 
 def rounds(task: Task, batch: Batch) -> None:
-    """A round has a contest for each critic, and a finite scalar for its cooperative loss or None."""
+    """Check that an output has a pair for each critic, and a finite scalar loss or None."""
     output = cast(object, task(batch))
     hold(
         isinstance(output, TaskOutput),
         "rounds",
         task,
-        f"forward returned {type(output).__name__}, no Round",
+        f"forward returned {type(output).__name__}, expected TaskOutput",
     )
     names, proposed = sorted(cast(TaskOutput, output).pairs), sorted(_critics(task))
-    hold(names == proposed, "rounds", task, f"contests are {names}, critics are for {proposed}")
+    hold(names == proposed, "rounds", task, f"pairs are {names}, critics are {proposed}")
     loss = cast(TaskOutput, output).loss
     if loss is not None:
         hold(
             loss.shape == () and bool(loss.isfinite()),
             "rounds",
             task,
-            f"loss is {loss}, no finite scalar",
+            f"loss is {loss}, expected a finite scalar",
         )
 
 
 def meets(task: Task, batch: Batch) -> None:
-    """The sides of each contest fit each other and the critic, and their samples are finite."""
+    """Check that real and fake samples fit each other and the critic, and are finite."""
     critics = _critics(task)
     for name, (real, fake, *_) in _play(task, batch).pairs.items():
         try:
             critic_batch.check_sides(real, fake)
             scores = critic_batch.score(critics[name], real)
         except (ValueError, RuntimeError, TypeError) as error:
-            hold(False, "meets", task, f"contest {name}: {str(error).splitlines()[0]}")
+            hold(False, "meets", task, f"pair {name}: {str(error).splitlines()[0]}")
         else:
             n = critic_batch.count(real)
             hold(
@@ -92,19 +93,19 @@ def meets(task: Task, batch: Batch) -> None:
             )
         for side, samples in (("real", real), ("fake", fake)):
             ok = all(bool(p.isfinite().all()) for p in critic_batch.as_tuple(samples))
-            hold(ok, "meets", task, f"contest {name}: {side} samples are not finite")
+            hold(ok, "meets", task, f"pair {name}: {side} samples are not finite")
 
 
 def moves(task: Task, batch: Batch) -> None:
-    """Every player parameter gets gradient from the contests or from the cooperative loss."""
-    players = {id(p) for p in task.trainable_parameters()}
-    named = {name: p for name, p in task.named_parameters() if id(p) in players}
-    hold(bool(named), "moves", task, "it has no parameters: nothing to train")
+    """Check that every trainable parameter gets gradient."""
+    trainable = {id(p) for p in task.trainable_parameters()}
+    named = {name: p for name, p in task.named_parameters() if id(p) in trainable}
+    hold(bool(named), "moves", task, "it has no trainable parameters")
     output, critics = _play(task, batch), _critics(task)
     for name, (real, fake, *weights) in output.pairs.items():
         moved = critic_batch.carries_gradient(real) or critic_batch.carries_gradient(fake)
         moved = moved or any(w is not None and w.requires_grad for w in weights)
-        hold(moved, "moves", task, f"contest {name}: neither side carries a player's gradient")
+        hold(moved, "moves", task, f"pair {name}: neither side carries gradient")
     losses = [
         Adversary(critics[name], _chain(task)).player_loss(*sides)
         for name, sides in output.pairs.items()
@@ -118,46 +119,46 @@ def moves(task: Task, batch: Batch) -> None:
 
 
 def apart(task: Task, batch: Batch) -> None:
-    """Critics are proposed, not owned: their parameters are not among the player's."""
-    players = {id(p) for p in task.trainable_parameters()}
+    """Check that parameters of critics are not trained by the task."""
+    trainable = {id(p) for p in task.trainable_parameters()}
     for name, critic in _critics(task).items():
-        shared = any(id(p) in players for p in critic.parameters())
+        shared = any(id(p) in trainable for p in critic.parameters())
         hold(
             not shared,
             "apart",
             task,
-            f"parameters of critic {name} are the player's too; keep critics out of the task",
+            f"the task trains parameters of critic {name}; keep critics out of it",
         )
 
 
 def repeats(task: Task, batch: Batch) -> None:
-    """The same random state gives the same output, and the batch is left as it was."""
+    """Check that the same random state gives the same output, and the batch is unchanged."""
     before = tuple(part.clone() for part in batch)
     first, second = (_flat(_play(copy.deepcopy(task), batch)) for _ in range(2))
     same = len(first) == len(second) and all(
         torch.equal(a, b) for a, b in zip(first, second, strict=True)
     )
-    hold(same, "repeats", task, "the same random state gives another round")
+    hold(same, "repeats", task, "the same random state gives another output")
     kept = all(torch.equal(a, b) for a, b in zip(before, batch, strict=True))
     hold(kept, "repeats", task, "forward changed the batch in place")
 
 
 def state(task: Task, batch: Batch) -> None:
-    """A copy, and a task built again from its recipe with the state dict loaded, play the same output."""
+    """Check that a copy, and a task rebuilt from config and state dict, give the same output."""
     others = {"deep copy": copy.deepcopy(task)}
     config = task.config()
     if config is not None:
         rebuilt = cast(Task, cast(type, type(task)).from_config(config))
         rebuilt.load_state_dict(task.state_dict())
-        others["state dict and recipe"] = rebuilt
+        others["task rebuilt from config and state dict"] = rebuilt
     for how, other in others.items():
         first, second = _flat(_play(copy.deepcopy(task), batch)), _flat(_play(other, batch))
         same = all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-        hold(same, "state", task, f"a {how} plays another round")
+        hold(same, "state", task, f"a {how} gives another output")
 
 
 def host_sync(task: Task, batch: Batch) -> None:
-    """Nothing in a round waits for the device, its backward pass included."""
+    """Check that forward and backward passes do not synchronise with the host."""
     critics = _critics(task)
     heads = {name: Adversary(critic, _chain(task)) for name, critic in critics.items()}
     try:
@@ -175,7 +176,7 @@ def _chain(task: Task) -> Chain:
 
 
 def _critics(task: Task) -> dict[str, nn.Module]:
-    return task.critics(_chain(task))
+    return build(task, _chain(task))
 
 
 def _play(task: Task, batch: Batch) -> TaskOutput:
@@ -185,7 +186,7 @@ def _play(task: Task, batch: Batch) -> TaskOutput:
 
 
 def _flat(output: TaskOutput) -> list[Tensor]:
-    """Every tensor of a output, in order."""
+    """Return every tensor of an output, in order."""
     sides: list[Samples] = [
         side for name in sorted(output.pairs) for side in output.pairs[name] if side is not None
     ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.nets import MLPGenerator
@@ -36,10 +37,8 @@ class Centres(nn.Module):
         return self.places[y]
 
 
-def task(classifier_weight: float = 1.0) -> ACGAN:
-    return ACGAN(
-        Centres(), nn.Linear(2, 3), latent=1, shape=(2,), classifier_weight=classifier_weight
-    )
+def task(weight: float = 1.0) -> ACGAN:
+    return ACGAN(Centres(), nn.Linear(2, 3), latent=1, shape=(2,), classifier_weight=weight)
 
 
 def test_the_loss_is_both_cross_entropies_with_the_labels_of_the_batch() -> None:
@@ -69,14 +68,14 @@ def test_a_classifier_that_knows_nothing_costs_twice_the_entropy_of_the_classes(
 def test_the_loss_moves_the_generator_towards_its_class_and_the_critic_sees_no_class() -> None:
     made = task()
     with torch.no_grad():
-        made.classifier.classifier_weight.copy_(CENTRES)  # type: ignore[union-attr,operator]
+        made.classifier.weight.copy_(CENTRES)  # type: ignore[union-attr,operator]
         made.classifier.bias.zero_()  # type: ignore[union-attr,operator]
     loss = made((CLUSTERS.x, LABELS)).loss
     assert loss is not None
     (gradient,) = torch.autograd.grad(loss, [made.generator.places])  # type: ignore[list-item]
     # To raise its own class's logit is to move along its centre, against the gradient.
     assert ((gradient * CENTRES).sum(1) < 0).all()
-    critic = made.critics(resolve("hinge"))["data"]
+    critic = build_critics(made, resolve("hinge"))["data"]
     assert critic(CLUSTERS.x).shape == (96,)
 
 
@@ -112,7 +111,7 @@ def test_what_does_not_fit_is_one_line() -> None:
     ):
         task().sample(2, torch.tensor([0, 3]))
     with pytest.raises(
-        ValueError, match=r"^weight: expected a finite number of at least 0, got -1$"
+        ValueError, match=r"^classifier_weight: expected a finite number of at least 0, got -1$"
     ):
         task(-1)
     with pytest.raises(

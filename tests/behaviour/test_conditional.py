@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import advlearn
 from advlearn import fit
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset, load
 from advlearn.nets import DCGANCritic, MLPGenerator
 from advlearn.tasks.generate import KEPT, Generate
@@ -92,11 +93,11 @@ def test_images_by_vectors_are_saved_and_sampled_alike(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_one_line() -> None:
     generator = MLPGenerator(4, (2,), (8,), classes=3)
-    with pytest.raises(ValueError, match=r"vectors: expected floats .* no classes beside them"):
+    with pytest.raises(ValueError, match=r"vectors: expected floats .* no classes, got"):
         Generate(generator, latent=4, shape=(2,), classes=3, vectors=torch.rand(2, 3))
     with pytest.raises(ValueError, match="generator: refused z"):
         Generate(generator, latent=4, shape=(2,), vectors=torch.rand(2, 5))
     task = Generate(generator, latent=4, shape=(2,), vectors=torch.rand(2, 3))
-    critic = task.critics(resolve("energy-distance"))["data"]
+    critic = build_critics(task, resolve("energy-distance"))["data"]
     points = critic(torch.rand(4, 2), torch.rand(4, 3))
     assert points.shape == (4, 5)

@@ -32,7 +32,7 @@ def task(loud: float = 0.0) -> CrossModal:
     return CrossModal(Copy(loud), latent=2, shape=(3,))
 
 
-def test_the_contest_is_of_pairs_with_the_same_features() -> None:
+def test_the_critic_compares_pairs_with_the_same_features() -> None:
     (f, v), (g, made), *_ = cast(Any, task()((F, V)).pairs["data"])
     assert torch.equal(f, F) and torch.equal(g, F) and torch.equal(v, V)
     assert torch.equal(made, F[:, :2])

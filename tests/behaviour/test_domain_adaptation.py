@@ -11,7 +11,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import advlearn
 from advlearn.core.grammar import resolve
-from advlearn.data import ArrayDataset, Domains, batches, open_domains
+from advlearn.critics import build as build_critics
+from advlearn.data import ArrayDataset, batches
+from advlearn.data.compound import Domains
+from advlearn.data.domains import open_domains
 from advlearn.fitting import fit
 from advlearn.metrics import accuracy
 from advlearn.nets import MLPPredictor
@@ -72,7 +75,7 @@ def test_features_beside_predictions_are_multiplied_and_held() -> None:
     q = conditional.model(xt).softmax(1)
     entropy = -(q * q.log()).sum(1)
     torch.testing.assert_close(sides.fake_weights, (1 + (-entropy).exp()).detach())
-    critic = conditional.critics(resolve("nsgan"))["domain"]
+    critic = build_critics(conditional, resolve("nsgan"))["domain"]
     product = (h[:, :, None] * p[:, None]).flatten(1)
     torch.testing.assert_close(critic(h, p), critic.net(product))
 
@@ -196,7 +199,7 @@ def test_an_objective_that_moves_one_side_is_refused_with_its_reason(
     monkeypatch.setattr(type(hinge), "reasons", {"moves_both_sides": "made so"})
     assert (
         task().check_compatibility(hinge)
-        == "it moves one side alone (made so), and adaptation must move both"
+        == "it moves one side only (made so), and adaptation must move both"
     )
 
 
@@ -225,24 +228,21 @@ def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
 @pytest.mark.parametrize(
     ("data", "line"),
     [
-        ("digits", r"^data: expected 'SOURCE->TARGET' such as 'mnist->usps', got 'digits'$"),
-        ("->digits", r"^data: expected 'SOURCE->TARGET'"),
-        (
-            "digit->digits",
-            r"^data: expected a folder or one of .*, got 'digit'; did you mean 'digits'",
-        ),
-        ((ArrayDataset(draw(4, 0)), T), r"^data: expected labels in source 'data', got none"),
+        ("digits", r"^data: expected 'source->target', for instance 'mnist->usps', got 'digits'$"),
+        ("->digits", r"^data: expected 'source->target'"),
+        ("digit->digits", r"^data: no data set or folder 'digit'; did you mean 'digits'"),
+        ((ArrayDataset(draw(4, 0)), T), r"^data: source domain 'data' has no labels"),
         (
             (A, ArrayDataset(draw(4, 0), torch.tensor([0, 1, 2, 3]), "t", 4)),
-            r"^data: expected target labels below 3, .*, got class 3",
+            r"^data: the target has labels up to class 3",
         ),
         (
             (A, ArrayDataset(torch.zeros(4, 3))),
-            r"^data: expected samples of shape \(3,\) like the target's in source 'a', got \(2,\)$",
+            r"^data: source 'a' has shape \(2,\), not the target's \(3,\)$",
         ),
         (
             (A,),
-            r"^data: expected 'SOURCE->TARGET' .*, \(source, target\) or \(source, target, known\), got tuple$",
+            r"^data: expected \(source, target\), \(source, target, known\) or 'source->target', got tuple$",
         ),
         (
             (A, T, [0, -1]),
@@ -273,7 +273,7 @@ def test_known_labels_of_another_type_are_one_line() -> None:
 def test_a_target_that_is_drawn_lazily_is_refused_at_the_door_and_a_source_is_not() -> None:
     lazy = DataLoader(TensorDataset(A.x, torch.arange(40) % 3), batch_size=8, shuffle=True)
     with pytest.raises(
-        TypeError, match=r"^data: expected a target domain in memory, got a streamed one$"
+        TypeError, match=r"^data: expected a target domain in memory, got one that is drawn lazily$"
     ):
         open_domains((A, lazy))
     run = fit(

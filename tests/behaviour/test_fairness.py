@@ -259,4 +259,4 @@ def test_a_sensitive_column_that_is_refused_is_named(sensitive: dict[str, Any], 
 
 def test_the_adversary_refuses_what_cannot_work() -> None:
     reason = task().check_compatibility(resolve("improved-gan").required_objective())
-    assert reason is not None and "the classifier is the player" in reason
+    assert reason is not None and "the classifier is the model" in reason

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.nets.families.lapgan import LAPGANCritic, LAPGANGenerator
@@ -65,24 +66,24 @@ def test_both_kernels_are_those_of_the_formula():
 
 def test_the_real_side_of_each_level_is_the_pyramid():
     task = pyramid()
-    contests = task((IMAGES,)).pairs
+    pairs = task((IMAGES,)).pairs
     fine, middle, small = laplacian(IMAGES, 2)
-    assert list(contests) == ["level2", "level1", "level0"] and sorted(
-        task.critics(CHAIN)
-    ) == sorted(contests)
-    torch.testing.assert_close(contests["level2"].real, small)
+    assert list(pairs) == ["level2", "level1", "level0"] and sorted(
+        build_critics(task, CHAIN)
+    ) == sorted(pairs)
+    torch.testing.assert_close(pairs["level2"].real, small)
     for name, residual, below in (
         ("level1", middle, small),
         ("level0", fine, doubled(small) + middle),
     ):
-        (h, coarse), (made, given) = contests[name].real, contests[name].fake
+        (h, coarse), (made, given) = pairs[name].real, pairs[name].fake
         torch.testing.assert_close(h, residual)
         torch.testing.assert_close(coarse, doubled(below))
         assert torch.equal(coarse, given) and made.shape == h.shape and made.requires_grad
 
 
 def test_each_level_is_a_game_of_its_own():
-    """The loss of one level's contest moves that level's generator and no other."""
+    """The loss of one level's critic moves that level's generator and no other."""
     task = pyramid()
     generators = {"level2": task.coarsest, "level1": task.residuals[1], "level0": task.residuals[0]}
     for name, sides in task((IMAGES,)).pairs.items():
@@ -136,7 +137,7 @@ def test_noise_and_the_enlarged_image_both_matter():
 
 def test_classes_reach_every_level_and_its_critic():
     task = pyramid(conditional=True)
-    critics = task.critics(CHAIN)
+    critics = build_critics(task, CHAIN)
     for name, (real, fake, *_) in task((IMAGES, SOURCE.y)).pairs.items():
         assert torch.equal(real[-1], SOURCE.y) and torch.equal(fake[-1], SOURCE.y)
         other = (*real[:-1], (SOURCE.y + 1) % 3)
@@ -179,7 +180,7 @@ def test_bad_input_is_one_line():
     with pytest.raises(ValueError, match="data: expected images"):
         LaplacianPyramid.from_data(ArrayDataset(torch.zeros(4, 2)))
     for levels in (3, -1):
-        with pytest.raises(ValueError, match=r"levels: expected a number of times"):
+        with pytest.raises(ValueError, match=r"levels: expected at least 1 and that"):
             LaplacianPyramid.from_data(SOURCE, levels=levels)
     with pytest.raises(ValueError, match="levels: expected a number of times"):
         laplacian(IMAGES, 3)

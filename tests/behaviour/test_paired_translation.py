@@ -9,6 +9,7 @@ from torch import nn
 
 import advlearn
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import Pairs, batches
 from advlearn.fitting import fit
 from advlearn.nets import AutoencoderCritic, ConcatCritic, IdentityCritic, MLPGenerator
@@ -56,9 +57,9 @@ def test_the_distance_may_be_one_of_features_that_nothing_moves() -> None:
     loss = task.train()((torch.zeros(2, 3), y)).loss
     assert loss is not None
     loss.backward()
-    gap = -y @ features[0].distance_weight.T
+    gap = -y @ features[0].weight.T
     torch.testing.assert_close(loss.detach(), 10 * gap.square().mean())
-    slope = 10 * (2 * gap * features[0].distance_weight.sum(1)).mean()
+    slope = 10 * (2 * gap * features[0].weight.sum(1)).mean()
     torch.testing.assert_close(net.level.grad, slope)
     assert features[1].training and all(p.grad is None for p in features.parameters())
 
@@ -72,7 +73,7 @@ def test_the_critic_sees_the_input_beside_the_output_or_not() -> None:
         and torch.equal(fake[1], task.generator(X))
         and fake[1].requires_grad
     )
-    critic = task.critics(resolve("lsgan"))["pairs"]
+    critic = build_critics(task, resolve("lsgan"))["pairs"]
     assert not torch.equal(critic(X, Y), critic(X.flip(0), Y))
     alone = PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False)((X, Y)).pairs[
         "pairs"
@@ -82,7 +83,7 @@ def test_the_critic_sees_the_input_beside_the_output_or_not() -> None:
 
 def test_strength_zero_is_the_distance_alone() -> None:
     task = PairedTranslation.from_data(IMAGES, base_channels=4, adversarial_weight=0.0)
-    assert task.critics(resolve("lsgan")) == {} and task((X, Y)).pairs == {}
+    assert build_critics(task, resolve("lsgan")) == {} and task((X, Y)).pairs == {}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_vectors_by_images_are_refused_with_their_shapes() -> None:
     ):
         PairedTranslation.from_data(Pairs(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 12, 12)))
     with pytest.raises(
-        ValueError, match=r"^data: expected images .* or vectors, got \(1, 8, 8\) to \(2,\)$"
+        ValueError, match=r"^data: expected vectors or images .*, got \(1, 8, 8\) to \(2,\)$"
     ):
         PairedTranslation.from_data(Pairs(torch.zeros(2, 1, 8, 8), torch.zeros(2, 2)))
 
@@ -137,7 +138,9 @@ def test_vectors_by_images_are_refused_with_their_shapes() -> None:
 def test_patches_are_judged_one_by_one_where_that_has_a_meaning(
     spec: str, scores: int | None
 ) -> None:
-    critic = PairedTranslation.from_data(IMAGES, base_channels=4).critics(resolve(spec))["pairs"]
+    critic = build_critics(PairedTranslation.from_data(IMAGES, base_channels=4), resolve(spec))[
+        "pairs"
+    ]
     assert isinstance(critic, ChannelConcatCritic) and isinstance(critic.net, PatchGANCritic)
     assert critic(X, Y).shape == ((12,) if scores is None else (12, scores))
 
@@ -146,10 +149,13 @@ def test_patches_are_judged_one_by_one_where_that_has_a_meaning(
     ("spec", "kind"), [("began", AutoencoderCritic), ("mmd(embedding='identity')", nn.Identity)]
 )
 def test_other_scores_have_other_critics(spec: str, kind: type) -> None:
-    critic = PairedTranslation.from_data(IMAGES, base_channels=4).critics(resolve(spec))["pairs"]
+    critic = build_critics(PairedTranslation.from_data(IMAGES, base_channels=4), resolve(spec))[
+        "pairs"
+    ]
     assert isinstance(critic, ChannelConcatCritic | ConcatCritic) and isinstance(critic.net, kind)
-    alone = PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False).critics(
-        resolve("mmd(embedding='identity')")
+    alone = build_critics(
+        PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False),
+        resolve("mmd(embedding='identity')"),
     )
     assert isinstance(alone["pairs"], IdentityCritic)
 
@@ -172,7 +178,7 @@ def test_bad_settings_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"^norm: expected one of l1, l2, got 'l3'$"):
         PairedTranslation(net, shape=(3,), target_shape=(2,), norm="l3")  # type: ignore[arg-type]
     with pytest.raises(
-        ValueError, match=r"^weight: expected a finite number of at least 0, got -1$"
+        ValueError, match=r"^distance_weight: expected a finite number of at least 0, got -1$"
     ):
         PairedTranslation(net, shape=(3,), target_shape=(2,), distance_weight=-1)
     with pytest.raises(ValueError, match=r"^generator: expected outputs of \(5,\), got \(2,\)$"):
@@ -185,7 +191,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Path) -> None:
     loaded = advlearn.load(run.save(tmp_path / "run.pt"))
     assert torch.equal(loaded.predict(X), run.predict(X))
     task: Any = loaded.task
-    assert (task.distance_weight, task.norm, task.conditional, task.adversarial) == (
+    assert (task.distance_weight, task.norm, task.conditional, task.adversarial_weight) == (
         5.0,
         "l2",
         False,
@@ -213,7 +219,7 @@ def test_columns_of_a_picture() -> None:
     ]
 
 
-def test_a_batch_of_another_order_gives_another_contest_but_the_same_pairs() -> None:
+def test_a_batch_of_another_order_changes_the_order_but_not_the_pairs() -> None:
     stream = batches(Pairs(X, X.expand(-1, 3, -1, -1).contiguous()), 6)
     x, y = next(stream)
     assert torch.equal(x.expand_as(y), y)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from advlearn import Adversary
 from advlearn.core.grammar import resolve
+from advlearn.critics import build as build_critics
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.run import load
@@ -61,9 +62,8 @@ def test_a_critic_that_likes_all_documents_alike_moves_nothing() -> None:
         nn.Linear(2, DOCUMENTS),
         shape=(2,),
         samples_per_query=4,
-        critic=TabularDataset([0.7] * DOCUMENTS),
     )
-    loss = Adversary(task.critics(resolve("nsgan"))["data"], "nsgan").player_loss(
+    loss = Adversary(TabularDataset([0.7] * DOCUMENTS), "nsgan").player_loss(
         *task(next_batch()).pairs["data"]
     )
     for gradient in torch.autograd.grad(loss, task.trainable_parameters()):
@@ -97,7 +97,7 @@ def test_weights_are_one_and_documents_are_drawn_by_their_probability() -> None:
 
 def test_the_critic_s_step_leaves_the_retriever_alone_and_its_graph_whole() -> None:
     task = Retrieval(nn.Linear(2, DOCUMENTS), shape=(2,))
-    adversary = Adversary(task.critics(resolve("nsgan"))["data"], "nsgan")
+    adversary = Adversary(build_critics(task, resolve("nsgan"))["data"], "nsgan")
     sides = task(next_batch()).pairs["data"]
     adversary.update(*sides)
     assert all(p.grad is None for p in task.trainable_parameters())
@@ -106,8 +106,8 @@ def test_the_critic_s_step_leaves_the_retriever_alone_and_its_graph_whole() -> N
 
 
 def test_a_retriever_learns_what_a_fixed_critic_rewards() -> None:
-    task = Retrieval(nn.Linear(2, DOCUMENTS), shape=(2,), critic=TabularDataset([0.0, 3.0, -1.0]))
-    adversary = Adversary(task.critics(resolve("nsgan"))["data"], "nsgan")
+    task = Retrieval(nn.Linear(2, DOCUMENTS), shape=(2,))
+    adversary = Adversary(TabularDataset([0.0, 3.0, -1.0]), "nsgan")
     optimizer = torch.optim.Adam(task.trainable_parameters(), lr=0.05)
     for _ in range(100):
         optimizer.zero_grad()
@@ -139,7 +139,7 @@ def test_the_critic_ranks_documents_by_its_score_of_each_pair(
     expected = [rising if x > 0 else rising[::-1] for x in X[:, 0].tolist()]
     assert task.rank(X, critic, 3).tolist() == expected and task.rank(X, critic, 1).shape == (24, 1)
     assert critic.training
-    given = task.critics(resolve("nsgan"))["data"]
+    given = build_critics(task, resolve("nsgan"))["data"]
     torch.testing.assert_close(
         task.judge(X, given)[5], given(X[5].expand(3, 2), torch.arange(3)).detach()
     )

@@ -14,7 +14,7 @@ from advlearn.data import ArrayDataset, StreamedDataset, Unpaired
 from advlearn.fitting import fit
 from advlearn.nets.families.translators import ResidualTranslator
 from advlearn.regularizers.image_pool import ImagePool
-from advlearn.tasks.unpaired_translation import METHODS, UnpairedTranslation
+from advlearn.tasks.unpaired_translation import UnpairedTranslation
 
 A, B = torch.randn(10, 2), torch.randn(8, 2) + 3
 DATA = Unpaired(ArrayDataset(A, None, "a"), ArrayDataset(B, None, "b"))
@@ -58,19 +58,17 @@ def test_what_comes_back_unchanged_costs_the_identity_term_alone() -> None:
 
 
 def test_each_set_meets_translations_into_it() -> None:
-    contests = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,))((A, B)).pairs
-    assert torch.equal(contests["a"].real, A) and torch.equal(contests["a"].fake, B - 3)
-    assert torch.equal(contests["b"].real, B) and torch.equal(contests["b"].fake, A + 3)
+    pairs = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,))((A, B)).pairs
+    assert torch.equal(pairs["a"].real, A) and torch.equal(pairs["a"].fake, B - 3)
+    assert torch.equal(pairs["b"].real, B) and torch.equal(pairs["b"].fake, A + 3)
 
 
-def test_methods_are_the_papers() -> None:
-    for name, method in METHODS.items():
-        task = UnpairedTranslation.from_data(DATA, method=name, base_channels=4)
-        assert (task.cycle, task.identity_weight, task.norm, task.image_pool_size) == method
-    with pytest.raises(
-        ValueError, match=r"^method: expected one of cyclegan, discogan, got 'unit'$"
-    ):
-        UnpairedTranslation.from_data(DATA, method="unit")
+def test_the_defaults_are_those_of_cyclegan() -> None:
+    task = UnpairedTranslation.from_data(DATA, base_channels=4)
+    assert (task.cycle_weight, task.identity_weight) == (10.0, 5.0)
+    assert (task.norm, task.image_pool_size) == ("l1", 50)
+    with pytest.raises(ValueError, match=r"no option 'cicle_weight'; did you mean 'cycle_weight'"):
+        UnpairedTranslation.from_data(DATA, cicle_weight=1.0)
 
 
 def test_the_history_is_in_the_chain_once_and_only_where_it_is_asked_for() -> None:
@@ -80,7 +78,7 @@ def test_the_history_is_in_the_chain_once_and_only_where_it_is_asked_for() -> No
         "+ ImagePool(size=7)"
     )
     assert "ImagePool" not in repr(
-        UnpairedTranslation.from_data(DATA, method="discogan").adapt_objective(resolve("lsgan"))
+        UnpairedTranslation.from_data(DATA, image_pool_size=0).adapt_objective(resolve("lsgan"))
     )
 
 
@@ -136,7 +134,7 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(tmp_path: Pa
 
 def test_a_saved_run_translates_the_same_both_ways(tmp_path: Path) -> None:
     run = fit(
-        "discogan(base_channels=4)",
+        "unpaired_translation(base_channels=4, cycle_weight=1.0, identity_weight=0.0, norm='l2', image_pool_size=0)",
         "nsgan",
         DATA,
         steps=2,
@@ -197,6 +195,6 @@ def test_a_translator_that_does_not_fit_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^to_a: expected samples of shape \(2,\), got \(3,\)$"):
         UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 3), shape=(2,))
     with pytest.raises(
-        ValueError, match=r"^cycle: expected a finite number of at least 0, got -1$"
+        ValueError, match=r"^cycle_weight: expected a finite number of at least 0, got -1$"
     ):
         UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 2), shape=(2,), cycle_weight=-1)

@@ -12,6 +12,7 @@ from advlearn.core.critic_batch import CriticBatch, Samples
 from advlearn.core.objective import Pointwise, Setwise
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.task import Batch, SamplePair, TaskOutput
+from advlearn.critics import Inputs
 from advlearn.objectives.mmd import MMD
 from advlearn.regularizers.zero_centred import R1
 from advlearn.tasks.generate import Generate
@@ -343,8 +344,8 @@ class Game(Generate.__mro__[1]):  # type: ignore[misc]
     def forward(self, batch: Batch) -> TaskOutput:
         return TaskOutput({"data": SamplePair(batch[0], self.player(torch.randn_like(batch[0])))})
 
-    def critics(self, chain: Any) -> dict[str, nn.Module]:
-        return {"data": nn.Linear(2, 1)}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        return {"data": Inputs(((2,),))}
 
 
 def game(**methods: Any) -> Any:
@@ -388,10 +389,10 @@ def misfit(self: Any, batch: Batch) -> TaskOutput:
 
 
 BROKEN_TASKS: dict[str, Callable[[], Any]] = {
-    "rounds": lambda: game(critics=lambda self, chain: {"other": nn.Linear(2, 1)}),
+    "rounds": lambda: game(critic_inputs=lambda self: {"other": Inputs(((2,),))}),
     "meets": lambda: game(forward=misfit),
     "moves": lambda: game(forward=idle),
-    "apart": lambda: game(critics=lambda self, chain: {"data": self.player}),
+    "apart": lambda: game(critic_inputs=lambda self: {"data": Inputs(((2,),), module=self.player)}),
     "repeats": lambda: game(forward=changing),
     "state": lambda: Forgetful(2.0),
     "host_sync": lambda: game(forward=peeking),

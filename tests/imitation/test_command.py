@@ -10,12 +10,13 @@ import typer
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from advlearn.imitation.algorithms import NAMES
-from advlearn.imitation.transitions import INPUTS
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from advlearn.cli import app
+from advlearn.imitation import REWARD_SHAPES
+from advlearn.imitation.demonstrations.transitions import INPUTS
+from advlearn.imitation.sb3.algorithms import NAMES
 from advlearn.training.checkpoint import load
 
 
@@ -110,13 +111,13 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
         (("--env", "CartPol-v1"), "Did you mean: `CartPole`?"),
         (("--env", "nopackage:X-v0"), "No module named 'nopackage'"),
         (("--algorithm", "sac"), "Discrete(2)"),
-        (("--inputs", "actions"), "inputs: expected one of state-action, state,"),
+        (("--critic-inputs", "actions"), "critic_inputs: expected one of state-action, state,"),
         (("--reward", "postive"), "reward: expected one of own, positive,"),
-        (("--every", "0"), "every: expected at least 1, got 0"),
+        (("--critic-every", "0"), "critic_every: expected at least 1, got 0"),
         (("--batch-size", "0"), "batch_size: expected at least 1, got 0"),
-        (("--updates", "0"), "updates: expected at least 1, got 0"),
+        (("--critic-steps", "0"), "critic_steps: expected at least 1, got 0"),
         (("--device", "gpu"), "gpu"),
-        (("--entropy", "0.1", "--algorithm", "dqn"), "ent_coef: expected none with dqn"),
+        (("--ent-coef", "0.1", "--algorithm", "dqn"), "ent_coef: expected none with dqn"),
     ):
         code, said = typed(
             "imitation", "--data", demos, "--steps", "3", "--out", str(tmp_path / "run"), *words
@@ -143,7 +144,7 @@ def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
         "--reward",
         "log",
         "--absorbing",
-        "--entropy",
+        "--ent-coef",
         "0.25",
         "--device",
         "cpu",

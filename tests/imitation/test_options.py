@@ -269,7 +269,7 @@ def test_a_critic_a_reward_and_a_method_of_the_user_are_taken() -> None:
     )  # fmt: skip
     assert isinstance(run.reward.adversary.critic, torch.nn.Linear)
     assert isinstance(run.reward.adversary.optimizer, torch.optim.SGD)
-    assert asked[0].output == "logit"
+    assert asked[0].hidden == (64, 64)
     some = always_one().transitions()
     expected = torch.tanh(run.reward.adversary.score(run.reward.samples(some)))
     assert torch.equal(run.reward.of(some), expected)

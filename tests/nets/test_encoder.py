@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.functional import leaky_relu
 
 from advlearn.nets import DCGANGenerator, build
-from advlearn.nets.encoder import ConvEncoder, MLPEncoder, PairCritic, encoder_for, pair_critic_for
+from advlearn.nets.encoder import ConvEncoder, MLPEncoder, PairCritic, encoder_for
 
 ENCODERS = [
     ConvEncoder((1, 28, 28), 5, 4),
@@ -67,23 +67,10 @@ def test_a_pair_is_scored_by_the_formula():
         plain(x, torch.zeros(5, 4))
 
 
-@pytest.mark.parametrize("shape", [(2,), (1, 8, 8), (3, 16, 16)])
-@pytest.mark.parametrize(("score", "columns"), [("logit", (1,)), ("vector", (16,)), ("energy", ())])
-def test_critics_of_pairs_have_the_score_that_is_asked_for(shape, score, columns):
-    critic = pair_critic_for(shape, 3, score, base_channels=4)
-    x, z = torch.randn(5, *shape), torch.randn(5, 3)
-    assert critic(x, z).shape == (5, *columns)
-    assert not torch.equal(critic(x, z), critic(x, z + 1)) and not torch.equal(
-        critic(x, z), critic(x + 1, z)
-    )
-
-
 def test_sizes_are_checked():
     assert isinstance(encoder_for((1, 8, 8), 4, 4), MLPEncoder)
     assert isinstance(encoder_for((1, 16, 16), 4, 4), ConvEncoder)
     with pytest.raises(ValueError, match="norm: expected batch or none, got 'layer'"):
         ConvEncoder((1, 16, 16), 4, norm="layer")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="marginal_terms: expected False for an energy"):
-        pair_critic_for((2,), 3, "energy", marginal_terms=True)
     with pytest.raises(ValueError, match="outputs: expected an int of at least 1"):
         encoder_for((2,), 0)

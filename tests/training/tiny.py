@@ -1,4 +1,4 @@
-"""A small run: a generator with batch norm and a critic with a random penalty."""
+"""A run small enough to be made many times: a player with batch norm, a critic with a random penalty."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
-from advlearn.core.chain import Chain
+from advlearn.core.inputs import Inputs
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.data.array_dataset import ArrayDataset
@@ -18,7 +18,7 @@ from advlearn.regularizers.gradient_penalty import GradientPenalty
 
 
 class Tiny(Task):
-    """Yield points in the plane; not finite from step `poisoned` on."""
+    """Points in the plane; from step `poisoned` on, not finite."""
 
     def __init__(self, poisoned: int | None = None) -> None:
         super().__init__()
@@ -36,8 +36,8 @@ class Tiny(Task):
             fake = fake * float("nan")
         return TaskOutput({"data": SamplePair(batch[0], fake)})
 
-    def critics(self, chain: Chain) -> dict[str, nn.Module]:
-        return {"data": nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))}
+    def critic_inputs(self) -> dict[str, Inputs]:
+        return {"data": Inputs(((2,),))}
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -47,20 +47,19 @@ class Tiny(Task):
 def build(
     steps: int = 20, callbacks: Sequence[Callback] = (), poisoned: int | None = None, **streams: Any
 ) -> Trainer:
-    """Build a trainer with weights and data of seed 0; its draws use the global generators."""
+    """A trainer whose weights and data come from seed 0; what it draws comes from the global generators."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         task = Tiny(poisoned)
         chain = JensenShannon() + GradientPenalty()
-        adversaries = {
-            name: Adversary(critic, chain) for name, critic in task.critics(chain).items()
-        }
+        critic = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+        adversaries = {"data": Adversary(critic, chain)}
         data = Batches(ArrayDataset(torch.randn(40, 2)), 8, **streams)
     return Trainer(task, adversaries, data, steps=steps, lr=0.01, callbacks=callbacks)
 
 
 def same(a: Any, b: Any) -> bool:
-    """Return whether two states are equal, tensors bit for bit."""
+    """Whether two states are equal, tensors bit for bit."""
     if isinstance(a, Tensor):
         return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
