@@ -165,7 +165,10 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
             {"objective": "gradient_penalty(wieght=5) + hinge"},
             "objective: .*'wieght'; did you mean 'weight'",
         ),
-        ({"task": "generate(latnt=3)"}, "latnt: generate has no such option; did you mean 'latent'"),
+        (
+            {"task": "generate(latnt=3)"},
+            "latnt: generate has no such option; did you mean 'latent'",
+        ),
         ({"latnt": 3}, "latnt: generate has no such option; did you mean 'latent'"),
         ({"critic_step": 3}, "critic_step: .*'critic_steps'"),
         ({"critic_steps": 0}, "critic_steps: expected a finite number of at least 1, got 0"),
