@@ -109,7 +109,10 @@ def _of_item(item: Item) -> str:
         lines += [f"Use: advlearn.fit('generate', architecture={item.name!r})", ""]
         lines += [_doc(generator)]
     elif item.kind == "data":
-        lines += [item.summary, "", f"Use: advlearn.data.load({item.name!r})"]
+        facts = {"Shape": "shape", "Classes": "classes", "Origin": "origin", "Licence": "licence"}
+        stated = {title: getattr(item.target, name, None) for title, name in facts.items()}
+        lines += [item.summary, *[f"{t}: {v}" for t, v in stated.items() if v is not None]]
+        lines += ["", f"Use: advlearn.data.load({item.name!r})"]
     else:
         lines += [_doc(item.target)]
     return "\n".join(lines).rstrip()

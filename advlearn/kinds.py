@@ -144,10 +144,15 @@ def _networks() -> Iterator[Item]:
 
 
 def _data() -> Iterator[Item]:
-    names = importlib.import_module("advlearn.data").names
-    for name in names():
+    datasets = importlib.import_module("advlearn.data.datasets")
+    # The facts about each data set, where the data package states them.
+    facts = cast(Callable[[], dict[str, Any]], getattr(datasets, "catalogue", dict))()
+    for name in datasets.names():
+        if name in facts:
+            yield Item("data", name, "data", facts[name].summary, facts[name])
+            continue
         whole = name.removesuffix("-test")
-        line = DATA.get(name) or DATA.get(whole, "A named data set.")
+        line = DATA.get(whole, "A named data set.")
         yield Item("data", name, "data", line if name == whole else f"Test part. {line}", None)
 
 
