@@ -20,7 +20,8 @@ def lazy(
     """
 
     def get(name: str) -> Any:
-        if name.startswith("__"):
+        # `from package import _file` asks here first, and may do so from a file that `where` reads.
+        if name.startswith("_"):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = where().get(name)
         if module is None:

@@ -3,15 +3,13 @@
 A file in ``advlearn/methods`` with a tuple ``METHODS`` is found; there is no list to edit.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, cast, final
 
-from advlearn.core import naming, registry
+from advlearn.core import naming, plugins, registry
 from advlearn.core.chain import Chain
 from advlearn.core.configuration import Option
 from advlearn.core.described import Reference, keywords
@@ -19,7 +17,6 @@ from advlearn.core.grammar import Spec, parse, resolve, split_terms
 from advlearn.core.method import Method
 from advlearn.core.task import Task
 
-PACKAGE = "advlearn.methods"
 IMITATION = "imitation"
 """Name of the task that learns a policy; it is trained by `advlearn.imitation.imitate`."""
 
@@ -69,13 +66,8 @@ def fields() -> dict[str, tuple[Method, ...]]:
     Raises:
         ValueError: If two rows have the same name.
     """
-    root = importlib.import_module(PACKAGE)
-    names = [info.name for info in pkgutil.iter_modules(root.__path__)]
-    rows = {
-        name: cast(tuple[Method, ...], importlib.import_module(f"{PACKAGE}.{name}").METHODS)
-        for name in names
-        if not name.startswith("_")
-    }
+    found, _ = plugins.files(registry.METHODS)
+    rows = {file.__name__.rpartition(".")[2]: tuple[Method, ...](file.METHODS) for file in found}
     spellings = [s for group in rows.values() for row in group for s in (row.name, *row.aliases)]
     twice = sorted({s for s in spellings if spellings.count(s) > 1})
     if twice:
@@ -90,6 +82,7 @@ def methods() -> dict[str, Method]:
         >>> methods()["cdan+e"].task
         'domain_adaptation'
     """
+    fields()  # refuses two rows with one name
     return registry.methods()
 
 

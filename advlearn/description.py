@@ -103,9 +103,10 @@ def _of_item(item: Item) -> str:
     elif item.kind in ("objective", "regularizer"):
         lines += [_of_spec(item.name)]
     elif item.kind == "network" and isinstance(item.target, tuple):
-        generator, critic, sides = cast(Any, item.target)
-        lines += [item.summary, f"Generator: {_name(generator)}. Critic: {_name(critic)}."]
-        lines += [f"Images: {_ranges(sides)} pixels a side.", ""]
+        found = cast(Any, item.target)
+        generator = found.generator
+        lines += [item.summary, f"Generator: {_name(generator)}. Critic: {_name(found.critic)}."]
+        lines += [f"Images: {_ranges(found.sides)} pixels a side.", ""]
         lines += [f"Use: advlearn.fit('generate', architecture={item.name!r})", ""]
         lines += [_doc(generator)]
     elif item.kind == "data":

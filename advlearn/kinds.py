@@ -22,24 +22,6 @@ KINDS = (
     "environment",
     "reward",
 )
-DATA = {
-    "digits": "1,797 images of digits, 8 x 8, from scikit-learn.",
-    "digits-32": "The digits enlarged to 32 x 32.",
-    "rotated-digits": "The digits rotated by 30 degrees.",
-    "biased-groups": "A made table whose features and labels depend on a group.",
-    "biased-ages": "A made table whose features and labels depend on a number.",
-    "mnist": "MNIST: 60,000 handwritten digits, 28 x 28.",
-    "mnist-m": "MNIST blended with photographs, in colour.",
-    "fashion-mnist": "Fashion-MNIST: 60,000 images of clothes, 28 x 28.",
-    "cifar10": "CIFAR-10: 50,000 colour images of ten classes, 32 x 32.",
-    "usps": "USPS: handwritten digits of the US postal service, 16 x 16.",
-    "adult": "Census incomes, with sex and race.",
-    "german-credit": "German credit risks, with sex and age.",
-    "ring": "Eight Gaussians on a circle.",
-    "grid": "Twenty-five Gaussians on a square grid.",
-    "moons": "Two interleaved half circles.",
-}
-"""One line on each named data set."""
 
 
 @final
@@ -134,26 +116,16 @@ def _kind_of(entry: Any) -> str:
 def _networks() -> Iterator[Item]:
     nets = importlib.import_module("advlearn.nets.architecture")
     for name, architecture in nets.architectures().items():
-        module = inspect.getmodule(
-            architecture.critic if name == "cgan" else architecture.generator
-        )
-        summary = first_line(module)
-        yield Item("network", name, "network", summary, architecture)
+        yield Item("network", name, "network", architecture.summary, architecture)
     for name, cls in nets.networks().items():
         yield Item("network", name, "network", first_line(cls), cls)
 
 
 def _data() -> Iterator[Item]:
     datasets = importlib.import_module("advlearn.data.datasets")
-    # The facts about each data set, where the data package states them.
-    facts = cast(Callable[[], dict[str, Any]], getattr(datasets, "catalogue", dict))()
+    facts = datasets.catalogue()
     for name in datasets.names():
-        if name in facts:
-            yield Item("data", name, "data", facts[name].summary, facts[name])
-            continue
-        whole = name.removesuffix("-test")
-        line = DATA.get(whole, "A named data set.")
-        yield Item("data", name, "data", line if name == whole else f"Test part. {line}", None)
+        yield Item("data", name, "data", facts[name].summary, facts[name])
 
 
 def _metrics() -> Iterator[Item]:

@@ -20,9 +20,9 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from advlearn.imitation import (
     clone_behaviour,
-    draw,
     imitate,
     load_demonstrations,
+    plot_learning_curve,
     record,
     record_video,
     save_demonstrations,
@@ -83,7 +83,7 @@ run = imitate(
     expert_subsample=every,
     critic_steps=4,
 )
-draw(run, options.picture)
+plot_learning_curve(run, options.picture)
 print(
     f"then the adversary: {run.returns(episodes=10).mean():.1f} of {demos.expert_return:.1f}; {options.picture}"
 )

@@ -11,7 +11,7 @@ import torch
 
 import advlearn
 from advlearn import catalogue, kinds, methods
-from advlearn.core import registry
+from advlearn.core import plugins, registry
 from advlearn.core.chain import Defaults
 from advlearn.core.described import Reference
 from advlearn.core.method import Method
@@ -132,7 +132,11 @@ def test_a_task_with_an_objective_keeps_its_own_options() -> None:
             r"""f: generate has no such option; write objective="f-gan\(f='kl'""",
         ),
         ("dann", {"latent": 3}, "latent: domain_adaptation has no such option"),
-        ("sngan", {"data": torch.randn(16, 2)}, "nets: sngan .*; architecture=None chooses"),
+        (
+            "sngan",
+            {"data": torch.randn(16, 2)},
+            "architecture: expected square images .* for sngan.*; architecture=None chooses",
+        ),
         ("dann + hinge", {}, "objective: a chain has one objective"),
         ("cdan", {"critic": {"x": torch.nn.Linear(2, 1)}}, "critic: expected names among domain"),
         ("adda", {"conditioning": "nothing"}, "conditioning: adda has no such option"),
@@ -248,6 +252,11 @@ def test_a_formula_is_written_in_unicode(latex: str, text: str) -> None:
     assert formula(latex) == text
 
 
+def _forget_rows() -> None:
+    catalogue.fields.cache_clear()
+    plugins.files.cache_clear()
+
+
 def test_a_file_of_rows_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "methods"
     shutil.copytree(Path(methods.__file__).parent, copy)
@@ -257,14 +266,14 @@ def test_a_file_of_rows_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "    summary='A new method.', data='digits', networks='sized from the data'),)\n"
     )
     monkeypatch.setattr(methods, "__path__", [str(copy)])
-    catalogue.fields.cache_clear()
+    _forget_rows()
     try:
         assert catalogue.request("novel_gan").method.objective == "hinge + r1"
         assert "novel-gan" in listing("novelty") and "A new method." in describe("novel-gan")
         run = advlearn.fit("novel-gan", steps=1, batch_size=8, device="cpu", callbacks=())
         assert repr(run.adversaries["data"].chain).startswith("Hinge()")
     finally:
-        catalogue.fields.cache_clear()
+        _forget_rows()
 
 
 def test_a_registered_method_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

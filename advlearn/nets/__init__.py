@@ -69,6 +69,7 @@ _EXPORTS = {
     "classifier": "ConvPredictor MLPPredictor",
     "density_critics": "CategoricalCritic MixtureDensityCritic",
     "families.biggan": "BigGANCritic BigGANGenerator",
+    "encoder": "ConvEncoder MLPEncoder PairCritic encoder_for",
     "families.dcgan": "DCGANCritic DCGANGenerator",
     "families.gran": "GRANGenerator",
     "families.lapgan": "LAPGANCritic LAPGANGenerator",

@@ -9,6 +9,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
+from advlearn.core import registry
 from advlearn.core.described import Reference
 from advlearn.nets.network import Network, sizes
 
@@ -57,6 +58,8 @@ class Architecture(NamedTuple):
         reference: Paper that published it.
     """
 
+    KIND = "network"
+
     generator: GeneratorOf
     critic: CriticOf
     sides: tuple[int, ...]
@@ -75,11 +78,13 @@ def architectures() -> dict[str, Architecture]:
         >>> "dcgan" in architectures()
         True
     """
-    return {
+    ours = {
         path.rpartition(".")[2]: module.ARCHITECTURE
         for path, module in _modules().items()
         if hasattr(module, "ARCHITECTURE")
     }
+    added = {k: v for k, v in registry.networks().items() if isinstance(v, Architecture)}
+    return {**ours, **added}
 
 
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
@@ -146,12 +151,14 @@ def build(config: Mapping[str, Any]) -> Network:
 @cache
 def networks() -> dict[str, type[Network]]:
     """Return every network class that `build` knows, by name."""
-    return {
+    ours = {
         name: cls
         for module in _modules().values()
         for name, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and issubclass(cls, Network) and cls is not Network
     }
+    added = {k: v for k, v in registry.networks().items() if isinstance(v, type)}
+    return {**ours, **added}
 
 
 @cache

@@ -23,6 +23,8 @@ class Network(nn.Module, ABC):
     A subclass stores each constructor parameter under its own name.
     """
 
+    KIND = "network"
+
     def config(self) -> dict[str, Any]:
         """Return the class name and the constructor's parameters as plain values, for `build`.
 
