@@ -230,19 +230,19 @@ def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
     [
         ("digits", r"^data: expected 'SOURCE->TARGET' such as 'mnist->usps', got 'digits'$"),
         ("->digits", r"^data: expected 'SOURCE->TARGET'"),
-        ("digit->digits", r"^data: no data set or folder 'digit'; did you mean 'digits'"),
-        ((ArrayDataset(draw(4, 0)), T), r"^data: source domain 'data' has no labels"),
+        ("digit->digits", r"^data: expected a folder or one of digits, .*'digit'"),
+        ((ArrayDataset(draw(4, 0)), T), r"^data: expected labels in source 'data', got none"),
         (
             (A, ArrayDataset(draw(4, 0), torch.tensor([0, 1, 2, 3]), "t", 4)),
-            r"^data: the target has labels up to class 3",
+            r"^data: expected target labels below 3, the number of classes of the sources, got class 3",
         ),
         (
             (A, ArrayDataset(torch.zeros(4, 3))),
-            r"^data: source 'a' has shape \(2,\), not the target's \(3,\)$",
+            r"^data: expected samples of shape \(3,\) like the target's in source 'a', got \(2,\)$",
         ),
         (
             (A,),
-            r"^data: expected \(source, target\), \(source, target, known\) or 'source->target', got tuple$",
+            r"^data: expected 'SOURCE->TARGET' such as .*, \(source, target\) or .*, got tuple$",
         ),
         (
             (A, T, [0, -1]),

@@ -377,7 +377,9 @@ def test_bad_settings_are_one_line(settings: dict[str, Any], line: str) -> None:
 
 
 def test_bad_data_and_objectives_are_one_line() -> None:
-    with pytest.raises(ValueError, match=r"kll: representation has no such option; did you mean 'kl'\?"):
+    with pytest.raises(
+        ValueError, match=r"kll: representation has no such option; did you mean 'kl'\?"
+    ):
         short("representation(kll=1.0)")
     with pytest.raises(ValueError, match="labels: expected data with classes, got tensor without"):
         short(
@@ -386,5 +388,7 @@ def test_bad_data_and_objectives_are_one_line() -> None:
         )
     with pytest.raises(ValueError, match="objective: representation cannot use"):
         short("representation(latent=2)", "predictive")
-    with pytest.raises(ValueError, match="y: expected none, this law has no components"):
+    with pytest.raises(
+        ValueError, match="y: expected None for a distribution without components, got a tensor"
+    ):
         vectors().sample(2, torch.zeros(2, dtype=torch.int64))
