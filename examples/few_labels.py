@@ -4,7 +4,7 @@ The picture has the generator's samples, and the accuracy on the test images bes
 network taught by its labels alone. A set without a test part, such as the digits that come with
 scikit-learn, is tested on the images whose label was not shown.
 
-python examples/few_labels.py [--data digits] [--steps 600] [--labels 50]
+python examples/few_labels.py [--data digits-32] [--steps 400] [--labels 20]
     [--objective improved-gan] [--picture few_labels.png]
 
 With ``--objective bad-gan`` the generator makes what the data are not. ``--data mnist`` takes
@@ -23,9 +23,9 @@ from advlearn.metrics import accuracy
 from advlearn.nets import predictor_for
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=600)
-parser.add_argument("--data", default="digits")
-parser.add_argument("--labels", type=int, default=50)
+parser.add_argument("--steps", type=int, default=400)
+parser.add_argument("--data", default="digits-32")
+parser.add_argument("--labels", type=int, default=20)
 parser.add_argument("--objective", default="improved-gan")
 parser.add_argument("--picture", default="few_labels.png")
 options = parser.parse_args()
