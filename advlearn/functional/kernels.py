@@ -22,6 +22,9 @@ KERNELS = ("rbf", "rational_quadratic", "energy")
 # detail.
 MULTIPLES = (0.25, 1.0, 4.0, 16.0)
 ALPHAS = (0.2, 0.5, 1.0, 2.0, 5.0)  # Binkowski et al. 2018, section 5
+# Rows that set the median, and entries of one block of differences (64 MiB in fp32).
+_MEDIAN_OF = 2048
+_BLOCK = 1 << 24
 
 
 def check(
@@ -66,7 +69,11 @@ def scales(
 
 
 def median_distance(x: Tensor) -> Tensor:
-    """Compute the median distance between two different rows of `x` (N, d); above zero."""
+    """Compute the median distance between two different rows of `x` (N, d); above zero.
+
+    Of more than 2,048 rows, as many are taken at even spacing.
+    """
+    x = x[:: -(-len(x) // _MEDIAN_OF)]
     rows, columns = torch.triu_indices(len(x), len(x), 1, device=x.device)
     median = safe_sqrt(squared_distances(x, x)[rows, columns].median())
     return median.clamp(min=torch.finfo(x.dtype).eps)
@@ -100,6 +107,13 @@ def mean_within(kernel: str, mixture: list[float] | list[Tensor], x: Tensor) -> 
 def witness(
     kernel: str, mixture: list[float] | list[Tensor], points: Tensor, real: Tensor, fake: Tensor
 ) -> Tensor:
-    """Compute the mean kernel to `real` minus that to `fake` at `points` (K, d): (K,)."""
-    to_real = values(kernel, mixture, points, real).mean(1)
-    return to_real - values(kernel, mixture, points, fake).mean(1)
+    """Compute the mean kernel to `real` minus that to `fake` at `points` (K, d): (K,).
+
+    Points are taken in blocks, so that large sets fit into memory.
+    """
+    height = max(1, _BLOCK // (max(len(real), len(fake)) * points.shape[1]))
+    parts = [
+        values(kernel, mixture, part, real).mean(1) - values(kernel, mixture, part, fake).mean(1)
+        for part in points.split(height)
+    ]
+    return torch.cat(parts)

@@ -228,8 +228,8 @@ def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
 @pytest.mark.parametrize(
     ("data", "line"),
     [
-        ("digits", r"^data: expected 'source->target', for instance 'mnist->usps', got 'digits'$"),
-        ("->digits", r"^data: expected 'source->target'"),
+        ("digits", r"^data: expected 'SOURCE->TARGET' such as 'mnist->usps', got 'digits'$"),
+        ("->digits", r"^data: expected 'SOURCE->TARGET'"),
         ("digit->digits", r"^data: no data set or folder 'digit'; did you mean 'digits'"),
         ((ArrayDataset(draw(4, 0)), T), r"^data: source domain 'data' has no labels"),
         (
@@ -273,7 +273,7 @@ def test_known_labels_of_another_type_are_one_line() -> None:
 def test_a_target_that_is_drawn_lazily_is_refused_at_the_door_and_a_source_is_not() -> None:
     lazy = DataLoader(TensorDataset(A.x, torch.arange(40) % 3), batch_size=8, shuffle=True)
     with pytest.raises(
-        TypeError, match=r"^data: expected a target domain in memory, got one that is drawn lazily$"
+        TypeError, match=r"^data: expected a target domain in memory, got a streamed one$"
     ):
         open_domains((A, lazy))
     run = fit(

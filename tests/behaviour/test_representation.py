@@ -377,7 +377,7 @@ def test_bad_settings_are_one_line(settings: dict[str, Any], line: str) -> None:
 
 
 def test_bad_data_and_objectives_are_one_line() -> None:
-    with pytest.raises(ValueError, match=r"no option 'kll'; did you mean 'kl'\?"):
+    with pytest.raises(ValueError, match=r"kll: representation has no such option; did you mean 'kl'\?"):
         short("representation(kll=1.0)")
     with pytest.raises(ValueError, match="labels: expected data with classes, got tensor without"):
         short(

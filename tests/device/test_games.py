@@ -19,7 +19,7 @@ from tests.device.second import DEVICE, NAME, SecondDevice, devices
 
 GENERATE = "generate(latent=2)"
 # Where the host may wait: before the first step, at the end, and for the order of an epoch.
-SETUP = {"fitting.py fit", "data/batches.py __init__", "core/adversary.py __init__"}
+SETUP = {"train_task.py train_task", "data/batches.py __init__", "core/adversary.py __init__"}
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
 ALLOWED = {
     f"advlearn/{place}"

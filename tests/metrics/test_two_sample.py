@@ -227,9 +227,9 @@ def test_bad_kernels_and_bandwidths_are_named():
         mmd(x, x, kernel="cosine")
     with pytest.raises(ValueError, match="bandwidths: expected a finite number above 0, got 0"):
         mmd(x, x, bandwidths=[1.0, 0.0])
-    with pytest.raises(ValueError, match="bandwidths: expected at least one length, got none"):
+    with pytest.raises(ValueError, match="bandwidths: expected a tuple of positive numbers or None, got \(\)"):
         mmd(x, x, bandwidths=[])
     with pytest.raises(
-        ValueError, match="bandwidths: expected None, for the energy kernel has none"
+        ValueError, match="bandwidths: expected None, the energy kernel has no scale"
     ):
         mmd(x, x, kernel="energy", bandwidths=[1.0])

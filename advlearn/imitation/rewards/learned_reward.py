@@ -19,6 +19,10 @@ from advlearn.imitation.rewards.shapes import REWARD_SHAPES, RewardShape
 
 LogProb = Callable[[Transitions], Tensor]
 
+# Rows of each side that a distance between two sets compares: its matrices grow with their product,
+# and a long record of an expert would not fit into memory.
+COMPARED = 2048
+
 
 @final
 class LearnedReward:
@@ -176,9 +180,9 @@ class LearnedReward:
         if not isinstance(objective, Setwise):
             return self.adversary.reward(samples, real)
         points = rows(self.adversary.score(samples))
-        return objective.witness(
-            points, rows(self.adversary.score(real)), points[self._visits(steps, len(points))]
-        )
+        expert = rows(self.adversary.score(real))
+        policy = points[self._visits(steps, len(points))]
+        return objective.witness(points, _spaced(expert), _spaced(policy))
 
     def _compared(self, steps: Transitions) -> Samples:
         """What the critic is shown of transitions; of sets, each state as often as it is visited."""
@@ -204,3 +208,8 @@ def _joined(one: Samples, other: Samples) -> Samples:
     if isinstance(one, Tensor):
         return torch.cat([one, cast(Tensor, other)])
     return tuple(torch.cat(parts) for parts in zip(one, other, strict=True))
+
+
+def _spaced(samples: Tensor) -> Tensor:
+    """Return at most `COMPARED` rows at even spacing."""
+    return samples[:: -(-len(samples) // COMPARED)]

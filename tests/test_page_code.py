@@ -1,0 +1,88 @@
+"""The code and the commands of the README and of the pages run, in a few steps each."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from advlearn import catalogue
+
+ROOT = Path(__file__).parents[1]
+# docs/imitation.md has a test of its own, which looks at what its code leaves behind.
+PAGES = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if page.name != "imitation.md"
+]
+STEPS = 3
+# Put before a page's code: `fit` trains a few steps, whatever the page says.
+FEW_STEPS = f"""
+import advlearn
+_fit = advlearn.fit
+advlearn.fit = lambda *args, **kw: _fit(*args, **{{**kw, "steps": {STEPS}, "callbacks": ()}})
+"""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return every `advlearn` command of a page that needs no data sets to be downloaded."""
+    lines = [
+        (page.name, line.partition("#")[0].strip())
+        for page in (*PAGES, ROOT / "docs" / "imitation.md")
+        for block in (*blocks(page, "sh"), *blocks(page, "bash"))
+        for line in block.splitlines()
+    ]
+    return sorted({(name, line) for name, line in lines if line.startswith("advlearn ")})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    code = blocks(page, "python")
+    if not code:
+        return
+    environment = {k: v for k, v in os.environ.items() if k != "ADVLEARN_DATA"}
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_STEPS + "\n".join(code)],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_a_command_of_a_page_runs(page: str, line: str, tmp_path: Path) -> None:
+    words = shlex.split(line)[1:]
+    if words[0] == "fit":
+        words = [*words, "--steps", str(STEPS)]
+        if "--out" not in words:
+            words += ["--out", "run"]
+    if words[0] == "sample":
+        pytest.skip("it needs the run that the command before it on the page leaves")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("advlearn"), *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    missing = re.search(r"no (file|data set|folder)|not found|expected one of", done.stderr)
+    if done.returncode and missing and "mnist" in line:
+        pytest.skip(f"{line}: its data is not here")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_has_every_method_by_field_and_no_other() -> None:
+    table = (ROOT / "README.md").read_text().partition("## Methods by field")[2]
+    rows = re.findall(r"^\| ([a-z-]+) \| (`.*`) \|$", table.partition("\n## ")[0], re.MULTILINE)
+    listed = {field: re.findall(r"`([^`]+)`", names) for field, names in rows}
+    known = {f.replace("_", "-"): [m.name for m in rows] for f, rows in catalogue.fields().items()}
+    assert listed == known
