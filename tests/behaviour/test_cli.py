@@ -82,8 +82,8 @@ def test_a_table_is_measured_on_its_test_part(tmp_path: Path) -> None:
             ("domain_adaptation(besides=1)", "--data", "digits->digits"),
             "advlearn: besides: domain_adaptation has no such option",
         ),
-        (("domain_adaptation", "--data", "digits"), "advlearn: data: expected 'source->target'"),
-        (("fairness", "--data", "adults"), "advlearn: data: expected a table among biased-groups"),
+        (("domain_adaptation", "--data", "digits"), "advlearn: data: expected 'SOURCE->TARGET'"),
+        (("fairness", "--data", "adults"), "advlearn: data: expected a table among adult"),
         (
             ("semi_supervised", "--data", "digits:20", "--objective", "mmd"),
             "advlearn: objective: semi_supervised cannot use MMD",
