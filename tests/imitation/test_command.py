@@ -109,9 +109,12 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
         (("--algorithm", "sac"), "Discrete(2)"),
         (("--critic-inputs", "actions"), "critic_inputs: expected one of state-action, state,"),
         (("--reward", "postive"), "reward: expected a function or one of own, positive,"),
-        (("--critic-every", "0", "--algorithm", "dqn"), "critic_every: expected at least 1, got 0"),
-        (("--batch-size", "0"), "batch_size: expected at least 1, got 0"),
-        (("--critic-steps", "0"), "critic_steps: expected at least 1, got 0"),
+        (
+            ("--critic-every", "0", "--algorithm", "dqn"),
+            "critic_every: expected a finite number of at least 1, got 0",
+        ),
+        (("--batch-size", "0"), "batch_size: expected a finite number of at least 1, got 0"),
+        (("--critic-steps", "0"), "critic_steps: expected a finite number of at least 1, got 0"),
         (("--device", "gpu"), "gpu"),
         (("--ent-coef", "0.1", "--algorithm", "dqn"), "ent_coef: expected none with dqn"),
     ):
