@@ -1,11 +1,12 @@
-"""Generate clothes by class with the networks of a paper, and plot classes and truncation.
+"""Generate images by class with the networks of a paper, and plot classes and truncation.
 
 The first picture has a row for each class. The second has a column for each truncation of the same
 latents: 0 is the one image that the class has without any latent, and more gives more variety at
-the price of odd ones.
+the price of odd ones. The data are the digits that come with scikit-learn; `--data fashion-mnist`
+takes clothes, which are downloaded.
 
-python examples/conditional_images.py [--nets biggan] [--steps 1200] [--picture
-conditional_images.png]
+python examples/conditional_images.py [--nets biggan] [--data digits-32] [--steps 1200]
+    [--picture conditional_images.png]
 """
 
 import argparse
@@ -17,7 +18,7 @@ import advlearn
 from advlearn.nets import architectures
 from advlearn.plots.image_table import image_table
 
-NAMES = (
+CLOTHES = (
     "T-shirt",
     "trousers",
     "pullover",
@@ -34,7 +35,7 @@ BOUNDS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--nets", default="biggan", choices=list(architectures()))
 parser.add_argument("--objective", default="hinge + spectral_norm")
-parser.add_argument("--data", default="fashion-mnist")
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--width", type=int, default=8)
 parser.add_argument("--steps", type=int, default=1200)
 parser.add_argument("--picture", default="conditional_images.png")
@@ -58,7 +59,7 @@ def by_class(truncation: float | None, columns: int) -> torch.Tensor:
     return run.ema_model.sample(len(labels), labels, truncation).unflatten(0, (10, columns))
 
 
-names = NAMES if options.data == "fashion-mnist" else ()
+names = CLOTHES if options.data == "fashion-mnist" else [str(k) for k in range(10)]
 first = Path(options.picture)
 second = first.with_stem(f"{first.stem}_truncation")
 image_table(by_class(None, 10), first, rows=names)

@@ -1,6 +1,8 @@
 """Train GRAN, which draws digits in several steps, and plot its canvas after each step.
 
-python examples/drawing.py [--steps 4000] [--data mnist] [--picture drawing.png]
+The digits come with scikit-learn; `--data mnist` takes MNIST, which is downloaded.
+
+python examples/drawing.py [--steps 4000] [--data digits-32] [--picture drawing.png]
 """
 
 import argparse
@@ -12,7 +14,7 @@ from advlearn.plots import image_table
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=4000)
-parser.add_argument("--data", default="mnist")
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
 parser.add_argument("--picture", default="drawing.png")
 options = parser.parse_args()

@@ -1,9 +1,8 @@
 """Learn to hop from about 200 steps of an expert: GAIL on MuJoCo's Hopper, four episodes, every 20th pair kept.
 
 That is the setting with the fewest pairs in the paper (Ho and Ermon 2016, table 3). The
-demonstrations, `hopper.npz`, lie in `demos/` of the folder that ADVLEARN_DATA names; `--demos`
-takes a file of your own. Ctrl-C stops at the next checkpoint, and the same command goes on from
-there.
+demonstrations come with advlearn; `--demos` takes a file of your own. Ctrl-C stops at the next
+checkpoint, and the same command goes on from there.
 
 python examples/gail_hopper.py [--steps 2000000] [--objective "gail + r1(weight=1)"] [--demos
     hopper] [--out gail_hopper] [--picture curve.png] [--video hops.gif]

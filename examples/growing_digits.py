@@ -1,9 +1,10 @@
-"""Train ProGAN on digits from 7 to 28 pixels, and plot the same latents at each resolution.
+"""Train ProGAN on digits up to 32 pixels, and plot the same latents at each resolution.
 
 A row of the picture is the moving average at the end of a stage: its resolution is trained on, then
-the next fades in.
+the next fades in. `--data mnist` takes MNIST, which is downloaded.
 
-python examples/growing_digits.py [--steps 3000] [--data mnist] [--picture growing_digits.png]
+python examples/growing_digits.py [--steps 3000] [--data digits-32]
+    [--picture growing_digits.png]
 """
 
 import argparse
@@ -17,7 +18,7 @@ from advlearn.training.progress import Progress
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
-parser.add_argument("--data", default="mnist")
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
 parser.add_argument("--picture", default="growing_digits.png")
 options = parser.parse_args()

@@ -1,9 +1,11 @@
 """Train a Laplacian pyramid of generators (LAPGAN), and plot its samples from coarse to fine.
 
-Each column is one sample: the small image, what the next level made of it, and the full one.
+Each column is one sample: the small image, what the next level made of it, and the full one. The
+data are the digits that come with scikit-learn; `--data fashion-mnist` takes clothes, which are
+downloaded.
 
-python examples/laplacian_pyramid.py [--steps 4000] [--data fashion-mnist] [--picture
-laplacian_pyramid.png]
+python examples/laplacian_pyramid.py [--steps 4000] [--data digits-32]
+    [--picture laplacian_pyramid.png]
 """
 
 import argparse
@@ -16,7 +18,7 @@ from advlearn.plots import image_table
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=4000)
-parser.add_argument("--data", default="fashion-mnist")
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
 parser.add_argument("--picture", default="laplacian_pyramid.png")
 options = parser.parse_args()

@@ -1,9 +1,10 @@
 """Predict the next frame of a video of a moving digit that bounces off walls at random.
 
 By squared difference alone the prediction blurs where the future is open; a critic of films asks
-for one sharp digit.
+for one sharp digit. `--data mnist` takes MNIST, which is downloaded.
 
-python examples/next_frame.py [--steps 800] [--objective lsgan] [--picture next_frame.png]
+python examples/next_frame.py [--data digits-32] [--steps 800] [--objective lsgan]
+    [--picture next_frame.png]
 """
 
 import argparse
@@ -16,12 +17,13 @@ from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=800)
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--objective", default="lsgan")
 parser.add_argument("--picture", default="next_frame.png")
 options = parser.parse_args()
 
-# `data="frames:mnist"` makes as many films, none of which is kept back for the picture.
-films = pairs("frames", load("mnist").x[:5000])
+# `data="frames:digits-32"` makes as many films, none of which is kept back for the picture.
+films = pairs("frames", load(options.data).x[:5000])
 last, following = films.x[-10:], films.y[-10:]
 settings = {
     "data": (films.x[:-10], films.y[:-10]),

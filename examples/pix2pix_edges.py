@@ -1,9 +1,10 @@
-"""Translate edges to clothes of Fashion-MNIST with an L1 loss only and with pix2pix.
+"""Translate edges to the digits they outline with an L1 loss only and with pix2pix.
 
 The first is grey where it cannot know, the second, with a critic of patches beside the difference,
-decides.
+decides. `--data fashion-mnist` takes clothes, which are downloaded.
 
-python examples/pix2pix_edges.py [--steps 1500] [--objective lsgan] [--picture pix2pix_edges.png]
+python examples/pix2pix_edges.py [--data digits-32] [--steps 1500] [--objective lsgan]
+    [--picture pix2pix_edges.png]
 """
 
 import argparse
@@ -16,13 +17,14 @@ from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1500)
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--objective", default="lsgan")
 parser.add_argument("--picture", default="pix2pix_edges.png")
 options = parser.parse_args()
 
-# The last 8 images are for the picture; `data="edges:fashion-mnist"` would take all of them for
+# The last 8 images are for the picture; `data="edges:digits-32"` would take all of them for
 # training.
-images = load("fashion-mnist").x[:10_000]
+images = load(options.data).x[:10_000]
 drawings = edges(images)
 settings = {
     "data": (drawings[:-8], images[:-8]),

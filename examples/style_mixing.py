@@ -2,9 +2,10 @@
 
 Images of a row share the styles of the coarse layers with the sample at its left, those of a column
 the styles of the fine layers with the sample above it. A second picture draws samples nearer and
-nearer to the mean style.
+nearer to the mean style. The data are the digits that come with scikit-learn; `--data
+fashion-mnist` takes clothes, which are downloaded.
 
-python examples/style_mixing.py [--steps 3000] [--data fashion-mnist] [--picture style_mixing.png]
+python examples/style_mixing.py [--steps 3000] [--data digits-32] [--picture style_mixing.png]
 """
 
 import argparse
@@ -17,7 +18,7 @@ from advlearn.plots import mixing, truncation
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
-parser.add_argument("--data", default="fashion-mnist")
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--objective", default="nsgan + r1(weight=0.1)")
 parser.add_argument("--picture", default="style_mixing.png")
 options = parser.parse_args()

@@ -1,7 +1,10 @@
-"""Upscale CIFAR-10 photographs four times: bicubic, squared error and SRGAN.
+"""Upscale images four times: bicubic, squared error and SRGAN.
 
-python examples/super_resolution.py [--steps 1000] [--objective lsgan] [--picture
-super_resolution.png]
+The images are the digits that come with scikit-learn; `--data cifar10-test` takes photographs,
+which are downloaded.
+
+python examples/super_resolution.py [--data digits-32] [--steps 1000] [--objective lsgan]
+    [--picture super_resolution.png]
 """
 
 import argparse
@@ -15,13 +18,15 @@ from advlearn.plots.before_after import before_after
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=1000)
+parser.add_argument("--data", default="digits-32")
 parser.add_argument("--objective", default="lsgan")
 parser.add_argument("--picture", default="super_resolution.png")
 options = parser.parse_args()
 
-# The test part is small enough to load in seconds; `data="small:cifar10"` takes the training part.
-photographs = load("cifar10-test").x
-train, shown = photographs[:-8], photographs[-8:]
+# The last 8 images are for the picture; `data="small:digits-32"` would take all of them for
+# training.
+images = load(options.data).x
+train, shown = images[:-8], images[-8:]
 settings = {
     "data": (small(train), train),
     "steps": options.steps,

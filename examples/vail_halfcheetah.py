@@ -1,9 +1,8 @@
 """Learn to run from about 200 steps of an expert: VAIL on HalfCheetah, four episodes, every 20th pair kept.
 
 The critic sees a transition through a code of bounded information, so that it wins less easily
-(Peng et al. 2019). The demonstrations, `halfcheetah.npz`, lie in `demos/` of the folder that
-ADVLEARN_DATA names; `--demos` takes a file of your own. Ctrl-C stops at the next checkpoint, and
-the same command goes on from there.
+(Peng et al. 2019). The demonstrations come with advlearn; `--demos` takes a file of your
+own. Ctrl-C stops at the next checkpoint, and the same command goes on from there.
 
 python examples/vail_halfcheetah.py [--steps 2000000] [--objective "vail + r1(weight=1)"] [--demos
     halfcheetah] [--out vail_halfcheetah] [--picture curve.png] [--video run.gif]

@@ -1,8 +1,7 @@
 """Swing a pendulum up by the Wasserstein distance to an expert: WAIL with PPO on 64 environments in one batch.
 
 Pendulum has no way to end early, so a reward of either sign is safe; where episodes may end, WAIL's
-may pay for dying. The demonstrations, `pendulum.npz`, lie in `demos/` of the folder that
-ADVLEARN_DATA names; `--demos` takes yours.
+may pay for dying. The demonstrations come with advlearn; `--demos` takes yours.
 
 python examples/wail_pendulum.py [--steps 400000] [--objective wail] [--demos pendulum] [--picture
     curve.png] [--video swing.gif]

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from advlearn.data.files import find
-
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 # What else an example offers by name.
 VARIANTS = [
@@ -29,27 +27,6 @@ GUESTS = {
     "gail_hopper": "mujoco",
     "vail_halfcheetah": "mujoco",
 }
-# Examples that imitate an expert's recording, which must be at hand.
-DEMOS = {
-    "gail_hopper": "hopper.npz",
-    "vail_halfcheetah": "halfcheetah.npz",
-    "wail_pendulum": "pendulum.npz",
-}
-
-# Examples on images that no package brings, which must be at hand too.
-IMAGES = {
-    "conditional_images": "FashionMNIST/raw",
-    "style_mixing": "FashionMNIST/raw",
-    "pix2pix_edges": "FashionMNIST/raw",
-    "colourise": "cifar10",
-    "super_resolution": "cifar10",
-    "cycle_digits": "usps",
-    "next_frame": "MNIST/raw",
-    "few_labels": "MNIST/raw",
-    "growing_digits": "MNIST/raw",
-    "drawing": "MNIST/raw",
-    "laplacian_pyramid": "FashionMNIST/raw",
-}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
@@ -68,10 +45,6 @@ def test_variant_runs(variant: tuple[str, str, str], tmp_path: Path) -> None:
 def run(example: Path, folder: Path, *options: str) -> None:
     if example.stem in GUESTS:
         pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is no dependency")
-    if example.stem in DEMOS and find("demos", DEMOS[example.stem]) is None:
-        pytest.skip(f"demos/{DEMOS[example.stem]} is in no data folder")
-    if example.stem in IMAGES and find(IMAGES[example.stem]) is None:
-        pytest.skip(f"{IMAGES[example.stem]} is in no data folder")
     command = [sys.executable, str(example), "--steps", "3", *options]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=200, check=False

@@ -66,11 +66,13 @@ def find_or_download(name: str, parts: tuple[str, ...], url: str, sha256: str) -
 
 
 def unavailable(name: str, error: Exception) -> FileNotFoundError:
-    """Return an error of one line: where a data set was searched and why its download failed."""
+    """Return an error of one line: where data was searched, why no download, and what to do."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     where = " or ".join(map(str, folders()))
     return FileNotFoundError(
-        f"data: {name!r} is not in {where}, and downloading it failed ({reason})"
+        f"data: {name!r} is not in {where}, and downloading it failed ({reason}); "
+        "set ADVLEARN_DATA to a folder that has it, or take data that needs no "
+        "download, such as 'digits' or 'biased-groups'"
     )
 
 

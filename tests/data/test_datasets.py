@@ -146,6 +146,7 @@ def test_missing_data_is_reported_in_one_line(tmp_path, monkeypatch, name):
     with pytest.raises(FileNotFoundError, match=message) as caught:
         load(name)
     assert "\n" not in str(caught.value)
+    assert "; set ADVLEARN_DATA to a folder that has it" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", names())

@@ -71,12 +71,8 @@ def test_a_policy_is_left_that_stable_baselines_loads_alone(demos: str, tmp_path
     ("words", "line"),
     [
         (
-            ("imitation",),
-            "advlearn: data: expected demonstrations, such as 'cartpole' or a file, got None",
-        ),
-        (
-            ("generate", "--env", "X-v0", "--every", "3"),
-            "advlearn: env, every: only for methods of imitation, got 'generate'",
+            ("generate", "--env", "X-v0", "--expert-subsample", "3"),
+            "advlearn: env, expert_subsample: only for methods of imitation, got 'generate'",
         ),
         (
             ("imitation", "--precision", "bf16", "--data", "x"),
@@ -113,9 +109,12 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
         (("--algorithm", "sac"), "Discrete(2)"),
         (("--critic-inputs", "actions"), "critic_inputs: expected one of state-action, state,"),
         (("--reward", "postive"), "reward: expected a function or one of own, positive,"),
-        (("--critic-every", "0"), "critic_every: expected at least 1, got 0"),
-        (("--batch-size", "0"), "batch_size: expected at least 1, got 0"),
-        (("--critic-steps", "0"), "critic_steps: expected at least 1, got 0"),
+        (
+            ("--critic-every", "0", "--algorithm", "dqn"),
+            "critic_every: expected a finite number of at least 1, got 0",
+        ),
+        (("--batch-size", "0"), "batch_size: expected a finite number of at least 1, got 0"),
+        (("--critic-steps", "0"), "critic_steps: expected a finite number of at least 1, got 0"),
         (("--device", "gpu"), "gpu"),
         (("--ent-coef", "0.1", "--algorithm", "dqn"), "ent_coef: expected none with dqn"),
     ):
@@ -123,6 +122,13 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
             "imitation", "--data", demos, "--steps", "3", "--out", str(tmp_path / "run"), *words
         )
         assert (code, said.count("\n")) == (1, 1) and part in said, said
+
+
+def test_without_data_it_imitates_demonstrations_that_ship(tmp_path: Path) -> None:
+    words = ("--steps", "3", "--device", "cpu", "--out", str(tmp_path / "run"))
+    code, said = typed("imitation", *words)
+    assert code == 0, said
+    assert (tmp_path / "run" / "policy.zip").exists()
 
 
 def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
         "critic_replay_size": 4096,
         "bc_steps": 2,
         "batch_size": 32,
-        "lr": 0.01,
+        "critic_lr": 0.01,
     }
     words = [
         word
@@ -155,7 +161,7 @@ def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
     assert code == 0, said
     recipe = load(tmp_path / "run")["recipe"]
     assert {name: recipe[name] for name in options} == options
-    assert (recipe["reward_shape"], recipe["absorbing"], recipe["PPO.ent_coef"]) == (
+    assert (recipe["reward"], recipe["absorbing"], recipe["PPO.ent_coef"]) == (
         "log",
         True,
         0.25,

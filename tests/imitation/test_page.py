@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from advlearn.data.files import find
 from advlearn.imitation import REWARD_SHAPES, methods, specify
 from advlearn.imitation.demonstrations.transitions import INPUTS
 from advlearn.imitation.rewards.shapes import sign
@@ -51,9 +50,6 @@ def test_it_names_all_inputs() -> None:
     ) == set(INPUTS)
 
 
-@pytest.mark.skipif(
-    find("demos", "cartpole.npz") is None, reason="no demonstrations of CartPole at hand"
-)
 def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
