@@ -71,7 +71,8 @@ def test_equal_opportunity_leaves_the_other_class_alone() -> None:
 
 def test_strength_zero_is_the_plain_model_bit_for_bit() -> None:
     data = table()
-    run = fit(task(adversarial_weight=0.0, sensitive=["sex"]), "predictive", data, steps=20, batch_size=50, lr=1e-2, device="cpu",
+    run = fit(task(adversarial_weight=0.0, sensitive=["sex"]), "predictive", data,
+        steps=20, batch_size=50, lr=1e-2, device="cpu",
               callbacks=())  # fmt: skip
     plain = task().model
     optimizer = adam(list(plain.parameters()), lr=1e-2, betas=(0.5, 0.999))
@@ -199,7 +200,9 @@ def test_a_regressor_is_debiased_too() -> None:
 
 
 def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
-    run = fit("fairness(sensitive='sex', adversarial_weight=2.0)", "predictive", table(), steps=3, batch_size=50, device="cpu",
+    run = fit(
+        "fairness(sensitive='sex', adversarial_weight=2.0)", "predictive", table(), steps=3,
+        batch_size=50, device="cpu",
               callbacks=())  # fmt: skip
     again = load(run.save(tmp_path / "run.pt"))
     assert torch.equal(again.predict(table().x), run.predict(table().x))

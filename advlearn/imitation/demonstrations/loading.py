@@ -21,7 +21,8 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     Args:
         path: A name such as ``"cartpole"``: a file in ``demos/`` of the data folder that
             ``ADVLEARN_DATA`` names, else one that ships with advlearn (a few episodes of CartPole,
-            Pendulum, Hopper and HalfCheetah); or the path of a file with ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
+            Pendulum, Hopper and HalfCheetah); or the path of a file with
+            ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
             ``actions``, ``env_id`` and ``expert_return_mean``; of a dict space
             ``observations/name`` for each part. Or ``"minari:ID"`` and ``"hf:NAME"``, for what
             `from_minari` and `from_huggingface` take.
