@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "core",
+    "critics",
     "data",
+    "functional",
     "imitation",
     "methods",
     "metrics",

@@ -184,7 +184,7 @@ class Adversary(nn.Module):
 
         It is the zero-sum game, without the objective's `player_loss` and without penalties on the
         generator, such as feature matching. With a critic that is not trained
-        there is nothing to reverse: it is ``adversarial_weight * loss(real, fake)``.
+        there is nothing to reverse: it is ``adversarial_weight * player_loss(real, fake)``.
 
         Args:
             real: As for `player_loss`.

@@ -1,4 +1,4 @@
-"""The schedule of a game: critic steps, then a player step, and three events around them."""
+"""Train: critic steps, then a step of the learner, and three events around them."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)

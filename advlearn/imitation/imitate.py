@@ -158,6 +158,12 @@ def imitate(
     )
     cloning = BC_STEPS if bc_steps is None and specification.cloning_only else bc_steps or 0
     if specification.cloning_only:
+        for name, value in (("critic", critic), ("reward", reward), ("optimizer", optimizer)):
+            if value is not None:
+                raise ValueError(
+                    f"{name}: expected None with behaviour cloning, which has no adversary, "
+                    f"got {value!r}"
+                )
         steps = 0
     elif steps is None:
         raise ValueError("steps: expected a number of environment steps, got None")
@@ -187,6 +193,8 @@ def imitate(
             run = ImitationResult(learner, learned, demos, env_id)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)
+                if out is not None:
+                    run.save(out)
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
             training = {"batch_size": batch_size, "critic_replay_size": critic_replay_size, **pace}
