@@ -40,8 +40,8 @@ class Adversary(nn.Module):
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             an optimizer; the chain's default if None.
         lr: Learning rate, unless `optimizer` is a callable; the chain's if None.
-        critic_steps: Critic steps that a Trainer makes for each player step; the chain's if None.
-        adversarial_weight: The player's weight lambda of this adversary, used by the Trainer.
+        critic_steps: Critic steps that a Trainer makes for each learner step; the chain's if None.
+        adversarial_weight: Weight lambda of this adversary in the learner's loss, used by the Trainer.
         compile: Compile the losses, penalties included, with ``torch.compile``.
 
     Raises:
@@ -155,12 +155,12 @@ class Adversary(nn.Module):
         Args:
             real: As for `update`; gradient flows into it where it carries one (adaptation,
                 fairness).
-            fake: As for `update`; carries the player's gradient.
+            fake: As for `update`; carries the learner's gradient.
             real_weights: Weights of the real samples, (N,).
             fake_weights: Weights of the fake samples, (M,).
 
         Returns:
-            The player's loss, penalties included: a scalar.
+            The learner's loss, penalties included: a scalar.
         """
         self._check(real, fake)
         fake = critic_batch.matched(fake, real)

@@ -1,4 +1,4 @@
-"""Is it working? What one batch says about a critic and about what it tells the player, in figures and in words."""
+"""Judge from one batch whether critic and learner still learn, in figures and in words."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
@@ -19,9 +19,9 @@ from advlearn.core.modules import eval_mode, freeze
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 
-# The gradient below which nothing moves the player, for data scaled to a spread of one.
+# The gradient below which nothing moves the learner, for data scaled to a spread of one.
 DEAD = 1e-6
-# The share of the data's spread below which the player's samples are nearly one point.
+# The share of the data's spread below which the learner's samples are nearly one point.
 COLLAPSED = 0.1
 PERMUTATIONS = 199
 LOOKED_AT = 256
@@ -33,7 +33,7 @@ class Health:
     """What the last batch says.
 
     Args:
-        player_gradient: Mean over the samples of the norm of the player's loss gradient at a
+        player_gradient: Mean over the samples of the norm of the learner's loss gradient at a
             sample, times the spread of the real samples; zero means that the critic teaches
             nothing.
         accuracy: Share of (real, fake) pairs that the critic ranks rightly; 0.5 is chance.
@@ -240,9 +240,9 @@ def _words(
         return "not finite: the critic's loss or its gradient overflowed"
     if player_gradient < DEAD:
         state = "saturated" if accuracy > 0.9 else "dead"
-        return f"critic {state}: gradient to the player {player_gradient:.0e}"
+        return f"critic {state}: gradient to the learner {player_gradient:.0e}"
     if spread < COLLAPSED:
-        return f"player collapsed: its samples spread {spread:.0%} of the data's{of_class}"
+        return f"learner collapsed: its samples spread {spread:.0%} of the data's{of_class}"
     sits = f"loss {critic_loss:.3f}" + (
         f" of {loss_at_chance:.3f} at chance"
         if math.isfinite(loss_at_chance) and loss_at_chance

@@ -12,7 +12,7 @@ CriticOutput = Literal["logit", "vector", "energy", "classes", "density"]
 
 
 class Objective(Described, ABC):
-    """Compute the two losses of a game from a critic's scores.
+    """Compute the losses of critic and learner from a critic's scores.
 
     High scores mean real, expert or source; both losses are minimised; no objective uses an
     optimiser. State, such as BEGAN's balance k, is a buffer, so that checkpoints carry it.
@@ -30,7 +30,7 @@ class Objective(Described, ABC):
         moves_both_sides: Whether `player_loss` moves both sides where both carry gradient.
         trains_critic: Whether a critic with parameters is trained at all.
         critic_needs_real: Whether the critic's loss needs the scores of the real side.
-        player_needs_real: Whether the player's loss needs the scores of the real side even if no
+        player_needs_real: Whether the learner's loss needs the scores of the real side even if no
             gradient goes there.
         reasons: Tag name to the reason why it differs from the default.
         EXEMPT: Name of a check of `advlearn.testing.check_objective` that does not apply, to the

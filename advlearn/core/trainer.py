@@ -54,17 +54,17 @@ class Callback:
 
 @final
 class Trainer:
-    """Alternate critic steps and player steps; callbacks do the rest.
+    """Alternate critic steps and steps of the learner; callbacks do the rest.
 
-    The last critic step of a round and the player step share one batch and one forward pass of the
-    player, as the DCGAN reference does; earlier critic steps draw their own.
+    The last critic step and the learner's step share one batch and one forward pass of the
+    learner, as in the DCGAN reference code; earlier critic steps draw their own.
 
     Args:
-        task: The player or players.
-        adversaries: One for each contest of the task, by name; none for a task that plays for its
-            own loss alone.
+        task: The task, with the modules that learn.
+        adversaries: One for each critic of the task, by name; none for a task that only has its
+            own loss.
         data: Batches without end, already on the device.
-        steps: Player steps in all.
+        steps: Steps of the learner in all.
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             the learner's optimizer; the first adversary's default if None.
         lr: Learning rate, unless `optimizer` is a callable.
@@ -72,7 +72,7 @@ class Trainer:
         callbacks: Called in this order.
 
     Raises:
-        ValueError: If the adversaries' names are not those of the contests, or `steps` is not
+        ValueError: If the adversaries' names are not those of the task's critics, or `steps` is not
         positive.
     """
 
@@ -155,7 +155,7 @@ class Trainer:
         )
 
     def _play(self) -> None:
-        """One player step, and the critic steps before it."""
+        """Make one step of the learner, and the critic steps before it."""
         self._set_rates()
         for k in range(self.critic_steps - 1):
             with torch.no_grad():
@@ -177,7 +177,7 @@ class Trainer:
         self._monitor.note(self.step, self._latest())
 
     def _adversarial(self, output: TaskOutput) -> Tensor:
-        """What the adversaries add to the players' loss, their weights and the task's weight in it."""
+        """Return what the adversaries add to the learner's loss, with weights."""
         if not self.adversaries:
             return cast(Tensor, output.loss).new_zeros(())
         weight = self.task.adversarial_weight_at(self.step / self.steps)
@@ -199,14 +199,15 @@ class Trainer:
         output = cast(TaskOutput, self.task(next(self.data)))
         if output.pairs.keys() != self.adversaries.keys():
             raise ValueError(
-                f"adversaries: expected {sorted(output.pairs)}, the contests, got {sorted(self.adversaries)}"
+                f"adversaries: expected {sorted(output.pairs)}, the names of the task's critics, "
+                f"got {sorted(self.adversaries)}"
             )
         if not output.pairs and output.loss is None:
-            raise ValueError("task: expected a contest or a loss, got neither")
+            raise ValueError("task: expected samples for a critic or a loss, got neither")
         return output
 
     def _update_critics(self, output: TaskOutput, k: int) -> None:
-        """Critic step k of a round, for the adversaries that make so many; the last one is everybody's."""
+        """Make critic step k, for the adversaries that make so many; all make the last one."""
         for name, adversary in self.adversaries.items():
             if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps):
                 adversary.update(*output.pairs[name])
@@ -254,7 +255,7 @@ class Trainer:
         return "\n".join(
             [
                 *lines,
-                f"{self.steps} player steps, {self.critic_steps} critic steps each, {self.schedule} rate",
+                f"{self.steps} learner steps, {self.critic_steps} critic steps each, {self.schedule} rate",
             ]
         )
 

@@ -1,4 +1,4 @@
-"""Critic steps for each player step: the objective's, or those that are asked for."""
+"""Critic steps for each learner step: the objective's, or those that are asked for."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def test_the_critic_makes_the_steps_that_are_asked_for(asked: int | None, steps:
     )
     adam: Any = adversary.optimizer
     assert {int(state["step"]) for state in adam.state.values()} == {2 * steps}
-    assert f"2 player steps, {steps} critic steps each" in trainer.describe()
+    assert f"2 learner steps, {steps} critic steps each" in trainer.describe()
 
 
 def test_without_a_critic_to_train_there_are_no_rounds_for_it() -> None:

@@ -37,7 +37,7 @@ def looked_at(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "n
 
 def test_a_minimax_critic_that_wins_by_far_is_saturated() -> None:
     health = looked_at(linear(1000.0), points(0, 5.0), points(1, -5.0), "gan")
-    assert health.verdict.startswith("critic saturated: gradient to the player")
+    assert health.verdict.startswith("critic saturated: gradient to the learner")
     assert health.player_gradient < 1e-6 and health.accuracy == 1.0
 
 
@@ -49,13 +49,13 @@ def test_the_nonsaturating_player_still_learns_there() -> None:
 
 def test_a_constant_critic_is_dead() -> None:
     health = looked_at(linear(0.0), points(0, 1.0), points(1))
-    assert health.verdict.startswith("critic dead: gradient to the player")
+    assert health.verdict.startswith("critic dead: gradient to the learner")
     assert health.accuracy == 0.5 and health.critic_loss == pytest.approx(health.loss_at_chance)
 
 
 def test_samples_of_one_point_are_a_collapse() -> None:
     health = looked_at(linear(1.0), points(0), 0.001 * points(1))
-    assert health.verdict.startswith("player collapsed: its samples spread 0% of the data's")
+    assert health.verdict.startswith("learner collapsed: its samples spread 0% of the data's")
     assert health.spread == pytest.approx(0.001, rel=0.3)
 
 
@@ -73,7 +73,9 @@ def test_one_sample_a_class_is_a_collapse() -> None:
     adversary = Adversary(OnNumbersAlone(), "nsgan")
     adversary.player_loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
     health = adversary.health()
-    assert health.verdict == "player collapsed: its samples spread 1% of the data's, class by class"
+    assert (
+        health.verdict == "learner collapsed: its samples spread 1% of the data's, class by class"
+    )
     assert health.spread == pytest.approx(0.01, rel=0.3)
 
 
@@ -86,7 +88,7 @@ def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
     adversary.player_loss((real, y), (0.01 * points(1), torch.arange(N)))
     health = adversary.health()
     assert health.spread < 0.01
-    assert health.verdict == "player collapsed: its samples spread 0% of the data's"
+    assert health.verdict == "learner collapsed: its samples spread 0% of the data's"
 
 
 def test_equal_sets_are_matched() -> None:

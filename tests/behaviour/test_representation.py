@@ -236,7 +236,9 @@ def test_a_task_without_critic_and_without_loss_is_refused() -> None:
         def critic_inputs(self) -> dict[str, Inputs]:
             return {}
 
-    with pytest.raises(ValueError, match="task: expected a contest or a loss, got neither"):
+    with pytest.raises(
+        ValueError, match="task: expected samples for a critic or a loss, got neither"
+    ):
         short(cast(Any, Nothing()))
 
 
