@@ -23,16 +23,18 @@ class OutsideHinge(Pointwise):
         OutsideHinge()
     """
 
-    loss_at_chance = 2.0
+    @property
+    def loss_at_chance(self) -> float:
+        return 2.0
 
-    def real_loss(self, s: Tensor) -> Tensor:
-        return (1 - s).clamp(min=0)
+    def real_loss(self, scores: Tensor) -> Tensor:
+        return (1 - scores).clamp(min=0)
 
-    def fake_loss(self, s: Tensor) -> Tensor:
-        return (1 + s).clamp(min=0)
+    def fake_loss(self, scores: Tensor) -> Tensor:
+        return (1 + scores).clamp(min=0)
 
-    def generator_loss(self, s: Tensor) -> Tensor:
-        return -s
+    def generator_loss(self, scores: Tensor) -> Tensor:
+        return -scores
 
 
 def test_a_run_of_an_unregistered_class_loads_with_objects(tmp_path: Path) -> None:
