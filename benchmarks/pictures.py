@@ -14,9 +14,7 @@ from pathlib import Path
 
 from harness import Result, Row, arguments
 
-import advlearn
-
-ROOT = Path(advlearn.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 BAR = 600.0
 COLUMNS = ["system", "command", "seconds", "pictures", "said"]
 
