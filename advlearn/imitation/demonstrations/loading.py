@@ -1,5 +1,6 @@
 """Demonstrations from what people have: a policy to roll out, trajectories of `imitation`, Minari, Hugging Face."""
 
+import logging
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -36,8 +37,9 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     origin, _, dataset = name.partition(":")
     if origin in ("minari", "hf"):
         return from_minari(dataset) if origin == "minari" else from_huggingface(dataset)
-    if not path.suffix:
-        path = _named(name) or path
+    if not path.suffix and (named := _named(name)):
+        path = named
+        logging.getLogger("advlearn").info("demonstrations: %r is read from %s", name, path)
     if not path.is_file():
         shipped = ", ".join(sorted(file.stem for file in PACKAGED.glob("*.npz")))
         raise FileNotFoundError(
