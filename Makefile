@@ -21,10 +21,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS ?= 1
 # Parallel test workers share the cores: more than one thread each makes all of them slower.
 test slow: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test slow lint format types benchmarks clean
+.PHONY: help setup demo test slow wheel-test lint format types benchmarks clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 setup: $(READY) ## Create .venv and install the pinned set
 
@@ -48,6 +48,9 @@ test: $(READY) ## Run the tests but the slow ones
 slow: $(READY) ## Run the learning tests (minutes)
 	@# pytest says 5 where it finds no test: a checkout without learning tests is not a failure.
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow || [ $$? -eq 5 ]
+
+wheel-test: ## Test the built wheel in a new environment without data (minutes)
+	PYTHON='$(PYTHON)' .ci/wheel
 
 lint: $(READY) ## Check style and format
 	$(BIN)/ruff check .
