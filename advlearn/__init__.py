@@ -1,4 +1,4 @@
-"""advlearn: adversarial learning for PyTorch, with one objective per game and every task."""
+"""advlearn: adversarial learning for PyTorch, in which every task takes every objective."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,9 @@ from advlearn.core.version import VERSION
 if TYPE_CHECKING:
     from advlearn import (
         core,
+        critics,
         data,
+        functional,
         imitation,
         methods,
         metrics,
@@ -70,10 +72,12 @@ __all__ = [
     "attach",
     "cite",
     "core",
+    "critics",
     "dann_schedule",
     "data",
     "describe",
     "fit",
+    "functional",
     "imitation",
     "load",
     "methods",

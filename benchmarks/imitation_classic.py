@@ -1,7 +1,7 @@
 """GAIL on classic control: the paper's rows from one and ten episodes, and how long CartPole takes.
 
 - `paper`: CartPole-v1 from one episode, Acrobot-v1 and MountainCar-v0 from one and from ten, every
-  so-manieth pair kept as in the paper (10, 5 and 5), at most 1.5M environment steps (the paper's
+  n-th pair kept as in the paper (10, 5 and 5), at most 1.5M environment steps (the paper's
   budget). The return is the mean of 50 episodes (MountainCar: 500, whose episodes differ by ten) of
   the sampled policy on gymnasium's own environment; `expert` is that of the demonstrations.
 - `time`: CartPole from one whole episode: CPU seconds until a policy's mode reaches 475 in the mean

@@ -61,7 +61,7 @@ def propose(
     chain = Chain.of(objective)
     reason = inputs.incompatibility(chain.required_objective())
     if reason is not None:
-        raise ValueError(f"objective: no critic can play {chain.objective!r}: {reason}")
+        raise ValueError(f"objective: no critic fits {chain.objective!r}: {reason}")
     inputs = replace(
         inputs,
         architecture=architecture or inputs.architecture,

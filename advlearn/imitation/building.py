@@ -2,30 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, cast, final
+from zlib import crc32
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import nn
 
 from advlearn.core.adversary import Adversary, OptimizerFactory
-from advlearn.core.chain import Chain, OptimizerName
+from advlearn.core.chain import OptimizerName
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
+from advlearn.critics import propose
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.transitions import (
     CriticInputs,
     Encoder,
-    Images,
     Transitions,
 )
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.specification import Reward, Specification
-from advlearn.nets import AutoencoderCritic, IdentityCritic, MLPCritic, PixelCritic
 
-EMBEDDING = 16
 HIDDEN = (64, 64)
 
 
@@ -125,11 +125,11 @@ def _critic(
             images=encoder.images,
             state_images=encoder.state_images,
         )
+    inputs = Inputs(((encoder.width,),), images=tuple(encoder.images), hidden=HIDDEN)
     if settings.critic is None:
-        return propose_critic(encoder.width, encoder.images, asked.chain)
+        return propose(inputs, asked.chain)
     if isinstance(settings.critic, nn.Module):
         return settings.critic
-    inputs = Inputs(((encoder.width,),), images=tuple(encoder.images), hidden=HIDDEN)
     made = settings.critic(inputs)
     if not isinstance(cast(object, made), nn.Module):
         raise TypeError(
@@ -138,35 +138,17 @@ def _critic(
     return made
 
 
-def propose_critic(width: int, images: Images, chain: Chain) -> nn.Module:
-    """Return a critic of encoded transitions (N, width) with the output the objective asks for.
-
-    Args:
-        width: Size of an encoded transition.
-        images: Start and shape (C, H, W) of each image in it.
-        chain: The objective.
-
-    Raises:
-        ValueError: If the objective needs class logits or densities.
-    """
-    objective = chain.required_objective()
-    if getattr(objective, "embedding", "learned") == "identity":
-        return IdentityCritic()
-    if objective.critic_output == "energy":
-        return AutoencoderCritic((width,), code=max(1, width // 2))
-    if objective.critic_output in ("density", "classes"):
-        raise ValueError(
-            f"method: the objective needs {objective.critic_output!r} from its critic, and "
-            "transitions have neither classes nor attributes"
-        )
-    outputs = EMBEDDING if objective.critic_output == "vector" else 1
-    if images:
-        return PixelCritic(width, images, outputs)
-    return MLPCritic((width,), out_features=outputs, hidden=HIDDEN)
-
-
 def _name(thing: Any) -> str | None:
-    """Return what tells one setting from another: a string, or the name of a class or function."""
+    """Return a string that differs for two settings: a name, with a checksum of a function."""
     if thing is None or isinstance(thing, str):
         return thing
-    return getattr(thing, "__qualname__", type(thing).__qualname__)
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    code = getattr(thing, "__code__", None)
+    # Two lambdas in one place have one name.
+    return name if code is None else f"{name}#{crc32(repr(_parts(code)).encode()):08x}"
+
+
+def _parts(code: CodeType) -> tuple[Any, ...]:
+    """Return what a function does: its instructions, names and constants, inner functions too."""
+    constants = [_parts(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return code.co_code, code.co_names, constants

@@ -158,7 +158,9 @@ def imitate(
     )
     cloning = BC_STEPS if bc_steps is None and specification.cloning_only else bc_steps or 0
     if specification.cloning_only:
-        for name, value in (("critic", critic), ("reward", reward), ("optimizer", optimizer)):
+        adversarial = {"critic": critic, "reward": reward, "optimizer": optimizer}
+        adversarial |= {"critic_steps": critic_steps, "critic_every": critic_every}
+        for name, value in adversarial.items():
             if value is not None:
                 raise ValueError(
                     f"{name}: expected None with behaviour cloning, which has no adversary, "

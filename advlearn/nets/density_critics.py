@@ -141,7 +141,7 @@ def _log_mixture(parameters: Tensor, a: Tensor) -> Tensor:
 
 
 def _ratio(marginal: Tensor, conditional: Tensor, y: Tensor | None, only: int) -> Tensor:
-    # The value is the difference, but whoever lowers it raises both densities: r is learned by
+    # The value is the difference, but lowering it raises both densities: r is learned by
     # maximum likelihood too, where a plain difference would train it to be as wrong as it can.
     score = 2 * marginal.detach() - marginal - conditional
     return score if only < 0 or y is None else torch.where(y == only, score, 0.0)

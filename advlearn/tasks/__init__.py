@@ -1,4 +1,4 @@
-"""Tasks: one file per game; every class is importable from here, for example ``Generate``."""
+"""Tasks: one file each; every class is importable from here, for example ``Generate``."""
 
 from advlearn._lazy import lazy
 from advlearn.core import registry

@@ -76,7 +76,7 @@ def finite(obj: Objective) -> None:
                 loss.shape == (),
                 "finite",
                 obj,
-                f"{name} is no scalar, it has shape {tuple(loss.shape)}",
+                f"{name}: expected a scalar, got shape {tuple(loss.shape)}",
             )
             hold(bool(loss.isfinite()), "finite", obj, f"{name} in {precision} is {number(loss)}")
             hold(loss.dtype == dtype, "finite", obj, f"{name} in {precision} is {loss.dtype}")

@@ -147,7 +147,7 @@ def finite(obj: Regularizer) -> None:
                     value.shape == (),
                     "finite",
                     obj,
-                    f"{name} is no scalar, it has shape {tuple(value.shape)}",
+                    f"{name}: expected a scalar, got shape {tuple(value.shape)}",
                 )
                 hold(
                     bool(value.isfinite()),

@@ -1,4 +1,4 @@
-"""UnpairedTranslation: there and back, what a translator of one's own set should do, fakes of earlier steps."""
+"""Test UnpairedTranslation: the cycle loss, the identity loss and the image pool."""
 
 from pathlib import Path
 from typing import Any

@@ -220,7 +220,10 @@ def test_a_seed_fixes_a_run_and_leaves_the_global_generators_alone() -> None:
             {"objective": "gial + r1"},
             "method: unknown name 'gial'; did you mean 'gail' or 'gmmil'",
         ),
-        ({"objective": "predictive", "env": "counting"}, "transitions have neither"),
+        (
+            {"objective": "predictive", "env": "counting"},
+            "objective: no critic fits .* neither an attribute nor a class to predict",
+        ),
         ({"critic_inputs": "actions", "env": "counting"}, "inputs: expected one of state-action"),
     ],
 )

@@ -279,3 +279,10 @@ def test_behaviour_cloning_needs_no_steps() -> None:
     run = imitate(always_one(), "bc", algorithm=small(counting()), bc_steps=400, quiet=True)
     actions, _ = run.policy.predict(np.asarray(always_one().observations), deterministic=True)
     assert (actions == 1).all()
+
+
+def test_another_function_as_reward_is_another_run(tmp_path: Any) -> None:
+    settings: dict[str, Any] = {"steps": 48, "out": tmp_path / "run", "quiet": True}
+    imitate(always_one(), "gail", algorithm=small(counting()), reward=lambda s: s, **settings)
+    with pytest.raises(ValueError, match="holds a run with reward="):
+        imitate(always_one(), "gail", algorithm=small(counting()), reward=lambda s: -s, **settings)

@@ -23,7 +23,9 @@ def test_every_row_trains_on_its_data(row: Method) -> None:
     assert len(run.returns(episodes=1)) == 1
 
 
-@pytest.mark.parametrize("given", [{"critic": torch.nn.Linear(5, 1)}, {"reward": torch.tanh}])
+@pytest.mark.parametrize(
+    "given", [{"critic": torch.nn.Linear(5, 1)}, {"reward": torch.tanh}, {"critic_steps": 2}]
+)
 def test_cloning_refuses_what_only_an_adversary_has(given: dict[str, Any]) -> None:
     name = next(iter(given))
     with pytest.raises(ValueError, match=f"^{name}: expected None with behaviour cloning"):
