@@ -15,11 +15,11 @@ from torch.library import Library
 def torchvision() -> ModuleType:
     """Return torchvision, with `datasets`, `models`, `transforms` and `utils` imported.
 
-    The torchvision wheel on PyPI is built for the CUDA build of torch. With a CPU build its compiled
-    operators do not load, and `import torchvision` fails because it registers shape functions for
-    undeclared operators ("operator torchvision::nms does not exist"). advlearn does not need those
-    operators, so where they are missing this function declares them without an implementation and
-    imports torchvision again.
+    The torchvision wheel on PyPI is built for the CUDA build of torch. With a CPU build its
+    compiled operators do not load, and `import torchvision` fails because it registers shape
+    functions for undeclared operators ("operator torchvision::nms does not exist"). advlearn does
+    not need those operators, so where they are missing this function declares them without an
+    implementation and imports torchvision again.
 
     Returns:
         The module `torchvision`.

@@ -9,8 +9,8 @@ thresholded decision (`advlearn.metrics`, equal to fairlearn's).
 How it was chosen: steps, rate, strengths and `balance_groups` by a split of the training file,
 26,000 against 6,561 rows, one seed. The test file was not looked at before this run.
 
-German credit is measured as well, by age group and by sex: 700 and 300 rows, 300 steps of batch 128,
-the same rest.
+German credit is measured as well, by age group and by sex: 700 and 300 rows, 300 steps of batch
+128, the same rest.
 
 Peers run in an environment of their own, named by ADVLEARN_PEERS (the path of its python, with
 fairlearn and torch): fairlearn's adversarial module with two recipes and its ExponentiatedGradient.

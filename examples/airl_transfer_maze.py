@@ -95,8 +95,8 @@ for axes, objective in zip(panels, options.objective, strict=True):
     )
     print(f"  in the mirrored maze {run.returns(batch(CMazeMirrored, 10)).mean():.1f}")
 
-    # AIRL's critic is reward + shaping - log pi of the imitating policy; `LearnedRewardVecEnv` pays the reward
-    # alone.
+    # AIRL's critic is reward + shaping - log pi of the imitating policy; `LearnedRewardVecEnv` pays
+    # the reward alone.
     paid = VecNormalize(
         VecMonitor(LearnedRewardVecEnv(batch(CMazeMirrored), run.reward)), norm_obs=False
     )

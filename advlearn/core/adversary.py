@@ -41,7 +41,8 @@ class Adversary(nn.Module):
             an optimizer; the chain's default if None.
         lr: Learning rate, unless `optimizer` is a callable; the chain's if None.
         critic_steps: Critic steps that a Trainer makes for each learner step; the chain's if None.
-        adversarial_weight: Weight lambda of this adversary in the learner's loss, used by the Trainer.
+        adversarial_weight: Weight lambda of this adversary in the learner's loss, used by the
+            Trainer.
         compile: Compile the losses, penalties included, with ``torch.compile``.
 
     Raises:
@@ -259,7 +260,8 @@ class Adversary(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore the state of `get_extra_state`."""
         if self.optimizer is not None and state["optimizer"] is not None:
-            # A copy, since the optimiser keeps these tensors and adversaries must not share moments.
+            # A copy, since the optimiser keeps these tensors and adversaries must not share
+            # moments.
             self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
 
     def extra_repr(self) -> str:

@@ -76,7 +76,8 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     """Average `values` (N, ...) over all elements, each sample counted `weights` (N,) times."""
     if weights is None:
         return values.mean()
-    # Dividing by the mean of the processes' sums makes averaged gradients those of the joined batch.
+    # Dividing by the mean of the processes' sums makes averaged gradients those of the joined
+    # batch.
     return (per_sample(values) * weights).sum() / distributed.mean(weights.sum())
 
 

@@ -28,9 +28,9 @@ OF_BOTH = (
     equalized_odds_ratio,
 )
 
-# Labels, predictions, sensitive columns and weights, one digit per sample, and the values of fairlearn 0.15.0
-# for [f(y_true, y_pred, sensitive_features=columns.T, sample_weight=weights) for f in
-# (demographic_parity_difference,
+# Labels, predictions, sensitive columns and weights, one digit per sample, and the values of
+# fairlearn 0.15.0 for [f(y_true, y_pred, sensitive_features=columns.T, sample_weight=weights) for f
+# in (demographic_parity_difference,
 #  demographic_parity_ratio, equal_opportunity_difference, equal_opportunity_ratio,
 # equalized_odds_difference,
 #  equalized_odds_ratio)]

@@ -88,7 +88,8 @@ def test_class_report_against_a_target():
     assert class_report(labels, 3, target.flip(0)).reverse_kl == pytest.approx(
         0.25 * math.log(2), rel=1e-6
     )
-    # A class missing from the real data gives an infinite KL; one missing from the samples does not.
+    # A class missing from the real data gives an infinite KL; one missing from the samples does
+    # not.
     assert class_report(labels, 3, torch.tensor([0.5, 0.5, 0.0])).reverse_kl == math.inf
     assert class_report(labels[:2], 3, target).reverse_kl == pytest.approx(math.log(2), rel=1e-6)
 

@@ -31,8 +31,8 @@ class OnPolicyReward(BaseCallback):
         recording: The environment at the bottom of the algorithm's.
         critic_steps: Critic steps for each rollout.
         batch_size: Transitions of each side in a critic step.
-        critic_replay_size: Transitions of the policy that the critic learns from, the newest ones; 0 for those
-            of the rollout.
+        critic_replay_size: Transitions of the policy that the critic learns from, the newest ones;
+            0 for those of the rollout.
         look: Called after each rollout.
     """
 

@@ -28,7 +28,8 @@ class GRANGenerator(Network):
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes
+            them.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
             beside the latent.

@@ -93,7 +93,8 @@ class ProGANGenerator(Network):
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes
+            them.
         base_channels: Channels at half the full resolution; doubled with each halving, half as many
             at the full one.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put

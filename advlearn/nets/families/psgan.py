@@ -44,8 +44,8 @@ class PSGANGenerator(Network):
 
     Args:
         latent: Size of z.
-        shape: Shape (C, H, W) of the images to train on; H = W, as `advlearn.nets.families.dcgan.plan` takes
-            them.
+        shape: Shape (C, H, W) of the images to train on; H = W, as
+            `advlearn.nets.families.dcgan.plan` takes them.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional generator, else an embedding is put
             beside z.
