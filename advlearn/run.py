@@ -9,7 +9,7 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from advlearn.core import registry
+from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Defaults
 from advlearn.core.grammar import resolve
@@ -182,7 +182,7 @@ def _load(path: str | Path, task: Task | None, critic: Critic | None, device: st
         for name, adversary in adversaries.items():
             state = trained["adversaries"][name]
             if config["settings"].get("optimizer") == CUSTOM:
-                state = {**state, "_extra_state": {"optimizer": None}}
+                state = saving.without_optimizer(state)
             adversary.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(

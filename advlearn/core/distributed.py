@@ -70,7 +70,8 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     """Replace each ``.grad`` by its mean over the processes, in a single all-reduce."""
     if world_size() == 1:
         return
-    with_gradient = [p for p in parameters if p.requires_grad]
+    # Sharded gradients are averaged where they are reduced.
+    with_gradient = [p for p in parameters if p.requires_grad and not _is_sharded(p)]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in with_gradient]
     if not gradients:
         return
@@ -89,6 +90,15 @@ def broadcast(tensors: Iterable[Tensor]) -> None:
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor.data, 0)
+
+
+def share(module: torch.nn.Module) -> None:
+    """Copy the weights and buffers of the first process to all others, sharded ones excepted."""
+    broadcast(t for t in (*module.parameters(), *module.buffers()) if not _is_sharded(t))
+
+
+def _is_sharded(tensor: Tensor) -> bool:
+    return hasattr(tensor, "placements")
 
 
 class _Gather(torch.autograd.Function):

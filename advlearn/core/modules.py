@@ -1,9 +1,11 @@
 """Freeze a module or put it into evaluation mode for the length of a block."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
 
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
@@ -29,3 +31,8 @@ def eval_mode(module: nn.Module) -> Generator[None]:
     finally:
         for m, training in modes:
             m.training = training
+
+
+def double_backward_attention() -> AbstractContextManager[Any]:
+    """Compute attention by matrix products, since its fused kernels cannot be differentiated twice."""
+    return cast(AbstractContextManager[Any], sdpa_kernel(SDPBackend.MATH))

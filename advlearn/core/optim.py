@@ -4,13 +4,17 @@
 # (PyTorch's own annotations are partial)
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.chain import Defaults
 from advlearn.core.checks import check_choice
+
+OptimizerFactory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 
@@ -50,6 +54,65 @@ def build_optimizer(
     if name == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=lr)
     return torch.optim.SGD(parameters, lr=lr, momentum=betas[0])
+
+
+def make_optimizer(
+    make: OptimizerFactory | torch.optim.Optimizer | str | None,
+    parameters: list[nn.Parameter],
+    lr: float | None,
+    defaults: Defaults,
+) -> torch.optim.Optimizer:
+    """Return the optimizer of a critic: one by its name, by a factory, or as the user made it.
+
+    Args:
+        make: A name, a callable from a list of parameters to an optimizer, or an optimizer; the
+            name in `defaults` if None.
+        parameters: The parameters of the critic.
+        lr: Learning rate for a name; that of `defaults` if None.
+        defaults: Settings that apply where none is given.
+
+    Raises:
+        TypeError: If `make`, or what it returns, is of another type.
+    """
+    if isinstance(make, torch.optim.Optimizer):
+        return make
+    if callable(make):
+        made = cast(object, make(parameters))
+        if not isinstance(made, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimizer: expected a callable that returns an optimizer, got one that returns "
+                f"{type(made).__name__}"
+            )
+        return made
+    if make is not None and not isinstance(cast(object, make), str):
+        raise TypeError(
+            "optimizer: expected a name, an optimizer or a callable from a list of parameters to "
+            f"one, got {type(make).__name__}"
+        )
+    rate = lr if lr is not None else defaults.critic_lr or defaults.lr
+    return build_optimizer(
+        make or cast(str, defaults.optimizer),
+        parameters,
+        lr=cast(float, rate),
+        betas=cast(tuple[float, float], defaults.betas),
+    )
+
+
+@torch.no_grad()
+def gradient_norm(parameters: Iterable[nn.Parameter], clip: float | None = None) -> Tensor:
+    """Return the norm of all gradients as a scalar on the device, after clipping them to `clip`.
+
+    Gradients of 16 bits are summed in fp32; the norm of sharded gradients is that of the whole.
+    """
+    own = [p for p in parameters if p.grad is not None]
+    norm: Any = nn.utils.get_total_norm(
+        [p.grad.float() if p.grad.element_size() < 4 else p.grad for p in own if p.grad is not None]
+    )
+    if hasattr(norm, "full_tensor"):
+        norm = norm.full_tensor()
+    if clip is not None:
+        nn.utils.clip_grads_with_norm_(own, clip, norm)
+    return norm
 
 
 def added(terms: Iterable[Tensor]) -> Tensor:

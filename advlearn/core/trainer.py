@@ -184,13 +184,13 @@ class Trainer:
         if self.task.gradient_reversal:
             played = (
                 a.reversed_loss(
-                    *output.pairs[name], adversarial_weight=weight * a.adversarial_weight
+                    *output.pairs[name], adversarial_weight=weight * a.weighting.fixed()
                 )
                 for name, a in self.adversaries.items()
             )
         else:
             played = (
-                weight * a.adversarial_weight * a.player_loss(*output.pairs[name])
+                weight * a.player_loss(*output.pairs[name], task_loss=output.loss)
                 for name, a in self.adversaries.items()
             )
         return added(played)

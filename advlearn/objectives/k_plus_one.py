@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.critic_batch import CriticBatch, as_tuple
 from advlearn.core.described import Reference
 from advlearn.core.grammar import resolve
 from advlearn.core.objective import CriticOutput, Objective, Pointwise
@@ -97,8 +97,8 @@ class KPlusOne(Objective):
 
     def critic_loss(self, batch: CriticBatch) -> Tensor:
         loss = self.inner.critic_loss(_totals(batch))
-        labels = isinstance(batch.real, tuple) and not batch.real[-1].is_floating_point()
-        y = batch.real[-1] if labels else None
+        parts = as_tuple(batch.real)
+        y = parts[-1] if len(parts) > 1 and not parts[-1].is_floating_point() else None
         if y is not None:
             loss = loss + self.label_weight * _labelled_cross_entropy(batch.scores[0], y)
         return (

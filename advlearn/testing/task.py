@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import critic_batch
+from advlearn.core import contracts, critic_batch
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
@@ -79,7 +79,7 @@ def meets(task: Task, batch: Batch) -> None:
     critics = _critics(task)
     for name, (real, fake, *_) in _play(task, batch).pairs.items():
         try:
-            critic_batch.check_sides(real, fake)
+            contracts.check_sides(real, fake)
             scores = critic_batch.score(critics[name], real)
         except (ValueError, RuntimeError, TypeError) as error:
             hold(False, "meets", task, f"pair {name}: {str(error).splitlines()[0]}")

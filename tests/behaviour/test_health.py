@@ -31,7 +31,8 @@ def linear(first: float, second: float = 0.0) -> nn.Module:
 
 def looked_at(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "nsgan") -> Health:
     adversary = Adversary(critic, objective)
-    adversary.player_loss(real, fake)
+    with torch.no_grad():
+        adversary.player_loss(real, fake)
     return adversary.health()
 
 
@@ -71,7 +72,8 @@ def test_one_sample_a_class_is_a_collapse() -> None:
     y = torch.arange(N) % 4
     centres = 9 * points(2)[:4]
     adversary = Adversary(OnNumbersAlone(), "nsgan")
-    adversary.player_loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
+    with torch.no_grad():
+        adversary.player_loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
     health = adversary.health()
     assert (
         health.verdict == "learner collapsed: its samples spread 1% of the data's, class by class"
@@ -85,7 +87,8 @@ def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
     # widely.
     y = torch.arange(N) % 4
     real = 9 * points(2)[:4][y] + 0.01 * points(0)
-    adversary.player_loss((real, y), (0.01 * points(1), torch.arange(N)))
+    with torch.no_grad():
+        adversary.player_loss((real, y), (0.01 * points(1), torch.arange(N)))
     health = adversary.health()
     assert health.spread < 0.01
     assert health.verdict == "learner collapsed: its samples spread 0% of the data's"

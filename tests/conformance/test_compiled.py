@@ -28,13 +28,14 @@ def test_compiled_gradients_are_the_eager_ones(chain: Chain, loss: str) -> None:
         torch.manual_seed(0)
         objective = chain.required_objective()
         adversary = Adversary(critic(objective.critic_output, torch.float32), chain)
-        score = adversary._score_critic if loss == "critic" else adversary._score_player
+        score = adversary._losses._critic if loss == "critic" else adversary._losses._player
         if compiled:
             # What runs on the host cannot be part of a graph.
             whole = "host_sync" not in objective.EXEMPT
             score = torch.compile(score, backend="aot_eager", fullgraph=whole)
         real, fake = (side.requires_grad_(loss == "player") for side in sides(torch.float32))
-        total = torch.stack(list(score(real, fake, None, None).values())).sum()
+        terms, _ = score(adversary.critic, real, fake, None, None)
+        total = torch.stack(list(terms.values())).sum()
         total.backward()
         leaves = (real, fake, *adversary.critic.parameters())
         return [total, *(x.grad for x in leaves if x.grad is not None), *adversary.buffers()]

@@ -21,9 +21,9 @@ GENERATE = "generate(latent=2)"
 # Where the host may wait: before the first step, at the end, and for the order of an epoch.
 SETUP = {"train_task.py train_task", "data/batches.py __init__", "core/adversary.py __init__"}
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
+SETUP |= {"core/contracts.py finds_mixing"}
 ALLOWED = {
-    f"advlearn/{place}"
-    for place in SETUP | {"core/finite.py first_failure", "data/batches.py __next__"}
+    f"advlearn/{place}" for place in SETUP | {"core/finite.py failures", "data/batches.py __next__"}
 }
 # Its solver runs on the host.
 SOLVED = {"assignment": {"advlearn/objectives/assignment.py distance"}}

@@ -43,6 +43,8 @@ def test_a_head_on_a_layer_of_a_model(objective: str, second: SecondDevice) -> N
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).to(DEVICE)
     adversary = advlearn.Adversary(nn.Linear(8, 1).to(DEVICE), objective)
     x = torch.randn(10, 4, device=DEVICE)
+    # The first call of a head finds out whether its critic mixes samples.
+    adversary.update(torch.randn(5, 8, device=DEVICE), torch.randn(5, 8, device=DEVICE))
     second.waits.clear()
     with advlearn.attach(model, "1") as features:
         out = model(x)

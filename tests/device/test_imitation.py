@@ -34,6 +34,7 @@ ALLOWED |= {
     "advlearn_envs/convert.py host",
     "advlearn/regularizers/bottleneck.py __init__",
     "advlearn/core/adversary.py __init__",
+    "advlearn/core/contracts.py finds_mixing",
 }
 
 
