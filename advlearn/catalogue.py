@@ -5,7 +5,6 @@ A file in ``advlearn/methods`` with a tuple ``METHODS`` is found; there is no li
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, cast, final
 
@@ -174,8 +173,7 @@ def unknown(name: str, known: list[str]) -> str:
         name: The name that was given.
         known: The names it could have been.
     """
-    near = get_close_matches(name.lower(), sorted(set(known)), n=5, cutoff=0.6)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
+    hint = naming.suggestion(name.lower(), known, otherwise="see `advlearn list`", count=5)
     return f"unknown name {name!r}; {hint}"
 
 
@@ -231,10 +229,7 @@ def check_options(method: Method, options: Mapping[str, Any], others: list[str])
 
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Write which options a misspelled one could be."""
-    close = get_close_matches(name, list(known), n=3)
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return f"options: {', '.join(known) or 'none'}"
+    return naming.suggestion(name, known, otherwise=f"options: {', '.join(known) or 'none'}")
 
 
 def paper_of(method: Method) -> Reference | None:

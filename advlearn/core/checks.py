@@ -1,7 +1,5 @@
 """Checks of what a user gave, each one line that names the argument."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TypeVar, cast
 
 Name = TypeVar("Name", bound=str)
@@ -84,21 +82,3 @@ def describe_value(value: object) -> str:
     if shape is None or dtype is None:
         return type(value).__name__
     return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
-
-
-def near_names(value: str, known: Iterable[str]) -> str:
-    """Return a hint with the known names that resemble a misspelt one, or an empty string.
-
-    Args:
-        value: The name a user gave.
-        known: The names there are.
-
-    Returns:
-        A clause to append to an error message.
-
-    Example:
-        >>> near_names("mnsit", ["mnist", "usps"])
-        "; did you mean 'mnist'?"
-    """
-    near = get_close_matches(value, list(known), n=3)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -5,11 +5,12 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+
+from advlearn.core.naming import suggestion
 
 T = TypeVar("T")
 PLAIN = (str, int, float, bool, type(None))
@@ -86,8 +87,7 @@ def check_options(cls: type, given: Mapping[str, Any]) -> None:
     task = cls.__module__.rpartition(".")[2]
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"its options: {', '.join(known)}"
+            hint = suggestion(name, known, otherwise=f"its options: {', '.join(known)}", count=1)
             raise ValueError(f"task: {task} has no option {name!r}; {hint}")
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, cast
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from advlearn.core.chain import Chain
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
+from advlearn.core.naming import suggestion
 from advlearn.core.objective import Objective
 from advlearn.core.task import Task
 from advlearn.critics.propose import propose
@@ -101,8 +101,7 @@ def _by_name(critic: Critics | None, inputs: Mapping[str, Inputs]) -> Mapping[st
     if isinstance(critic, Mapping):
         for name in critic:
             if name not in inputs:
-                near = get_close_matches(name, inputs, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else "use one of these names"
+                hint = suggestion(name, inputs, otherwise="use one of these names", count=1)
                 raise ValueError(f"critic: expected names among {names}, got {name!r}; {hint}")
         return critic
     if isinstance(critic, nn.Module) and len(inputs) > 1:

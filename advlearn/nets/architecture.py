@@ -4,13 +4,13 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from advlearn.core import registry
 from advlearn.core.described import Reference
+from advlearn.core.naming import suggestion
 from advlearn.nets.network import Network, sizes
 
 PACKAGE = "advlearn.nets"
@@ -106,8 +106,7 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     """
     known = architectures()
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
+        hint = suggestion(name, known, otherwise="see `advlearn list`")
         raise ValueError(f"architecture: expected one of {', '.join(known)}, got {name!r}; {hint}")
     architecture = known[name]
     shape = sizes("shape", shape)
