@@ -147,7 +147,7 @@ def request(text: str, objective: Spec | None = None) -> Request:
     except ValueError as error:
         raise ValueError(str(error).replace("objective: ", "task: ", 1)) from None
     head = text.partition("(")[0].strip()
-    if head.lower() in registry.entries():
+    if registry.canonical("objective", head).lower() in registry.entries():
         raise ValueError(
             f"task: expected a task or a method, got the objective {head!r}; "
             f"use fit('generate', objective={head!r})"
@@ -157,7 +157,7 @@ def request(text: str, objective: Spec | None = None) -> Request:
 
 def _row_of_task(name: str) -> Method | None:
     known = {naming.key(task): task for task in task_names()}
-    task = known.get(naming.key(name.strip()))
+    task = known.get(naming.key(registry.canonical("task", name.strip())))
     return None if task is None else default_method(task)
 
 

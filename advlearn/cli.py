@@ -21,17 +21,19 @@ def _names(incomplete: str) -> list[str]:
 
 def _objectives(incomplete: str) -> list[str]:
     """Complete the names of objectives and regularizers."""
-    from advlearn.core import registry
+    from advlearn import kinds
 
-    names = (entry.name for entry in registry.entries().values())
+    items = (item for item in kinds.items() if item.kind in ("objective", "regularizer"))
+    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
     return sorted(name for name in names if name.startswith(incomplete))
 
 
 def _methods(incomplete: str) -> list[str]:
     """Complete the names of methods and tasks."""
-    from advlearn import catalogue
+    from advlearn import kinds
 
-    names = {*catalogue.methods(), *catalogue.task_names()}
+    items = (item for item in kinds.items() if item.kind in ("method", "task"))
+    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
     return sorted(name for name in names if name.startswith(incomplete))
 
 

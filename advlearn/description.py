@@ -99,24 +99,28 @@ def _of_item(item: Item) -> str:
     if item.kind == "method":
         return _of_method(item.target)
     if item.kind == "task":
-        lines += _task_lines(item)
+        lines += [*_task_lines(item), *_also_called(item)]
     elif item.kind in ("objective", "regularizer"):
-        lines += [_of_spec(item.name)]
+        lines += [_of_spec(item.name), *_also_called(item)]
     elif item.kind == "network" and isinstance(item.target, tuple):
         found = cast(Any, item.target)
         generator = found.generator
         lines += [item.summary, f"Generator: {_name(generator)}. Critic: {_name(found.critic)}."]
         lines += [f"Images: {_ranges(found.sides)} pixels a side.", ""]
         lines += [f"Use: advlearn.fit('generate', architecture={item.name!r})", ""]
-        lines += [_doc(generator)]
+        lines += [_doc(generator), *_also_called(item)]
     elif item.kind == "data":
         facts = {"Shape": "shape", "Classes": "classes", "Origin": "origin", "Licence": "licence"}
         stated = {title: getattr(item.target, name, None) for title, name in facts.items()}
         lines += [item.summary, *[f"{t}: {v}" for t, v in stated.items() if v is not None]]
         lines += ["", f"Use: advlearn.data.load({item.name!r})"]
     else:
-        lines += [_doc(item.target)]
+        lines += [_doc(item.target), *_also_called(item)]
     return "\n".join(lines).rstrip()
+
+
+def _also_called(item: Item) -> list[str]:
+    return ["", f"Also called: {', '.join(item.aliases)}"] if item.aliases else []
 
 
 def _article(item: Item) -> str:
@@ -220,12 +224,17 @@ def _papers(name: Any) -> list[Reference]:
     row = catalogue.find(name)
     if row is not None:
         return [*_of_row(row), *_of_chain(row.objective)]
-    if kinds.find(name) and name.lower() not in registry.entries():
+    if kinds.find(name) and not _is_spec(name):
         return []
     try:
         return _of_chain(name)
     except naming.UnknownNameError as error:
         raise ValueError(f"name: {unknown(error.name)}") from None
+
+
+def _is_spec(name: str) -> bool:
+    """Return whether a name is that of an objective or a regularizer."""
+    return registry.canonical("objective", name).lower() in registry.entries()
 
 
 def _of_row(row: Method | None) -> list[Reference]:

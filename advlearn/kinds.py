@@ -95,7 +95,8 @@ def _methods() -> Iterator[Item]:
 
 def _tasks() -> Iterator[Item]:
     for name, cls in registry.tasks().items():
-        yield Item("task", name, "task", first_line(cls), cls)
+        aliases = registry.aliases_of("task", name)
+        yield Item("task", name, "task", first_line(cls), cls, aliases)
     summary = "Learn a policy from demonstrations (pip install 'advlearn[rl]')."
     yield Item("task", catalogue.IMITATION, "task", summary, None)
 
@@ -105,7 +106,8 @@ def _objectives() -> Iterator[Item]:
     for kind in ("objective", "regularizer"):
         for entry in entries:
             if _kind_of(entry) == kind:
-                yield Item(kind, entry.name, kind, first_line(entry.make), entry)
+                aliases = registry.aliases_of("objective", entry.name)
+                yield Item(kind, entry.name, kind, first_line(entry.make), entry, aliases)
 
 
 def _kind_of(entry: Any) -> str:
@@ -116,9 +118,11 @@ def _kind_of(entry: Any) -> str:
 def _networks() -> Iterator[Item]:
     nets = importlib.import_module("advlearn.nets.architecture")
     for name, architecture in nets.architectures().items():
-        yield Item("network", name, "network", architecture.summary, architecture)
+        aliases = registry.aliases_of("network", name)
+        yield Item("network", name, "network", architecture.summary, architecture, aliases)
     for name, cls in nets.networks().items():
-        yield Item("network", name, "network", first_line(cls), cls)
+        aliases = registry.aliases_of("network", name)
+        yield Item("network", name, "network", first_line(cls), cls, aliases)
 
 
 def _data() -> Iterator[Item]:
