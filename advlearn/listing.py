@@ -1,4 +1,4 @@
-"""The table that ``advlearn list`` prints."""
+"""Build the table that ``advlearn list`` prints."""
 
 import textwrap
 from itertools import groupby
@@ -31,7 +31,7 @@ def listing(field: str | None = None, kind: str | None = None) -> str:
         Lines of at most 100 columns.
 
     Raises:
-        ValueError: If there is no such field or kind.
+        ValueError: If the field or the kind is unknown.
 
     Example:
         >>> print(listing("semi-supervised").splitlines()[0])

@@ -1,5 +1,5 @@
 # Written by `make stubs`; do not edit.
-"""The core: objective, regularizer, adversary, task and trainer; what one needs to write each."""
+"""Core classes: objective, regularizer, adversary, task, trainer, and what each builds on."""
 
 from advlearn.core.adversary import Adversary as Adversary
 from advlearn.core.chain import Chain as Chain

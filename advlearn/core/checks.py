@@ -1,4 +1,4 @@
-"""Checks of what a user gave, each one line that names the argument."""
+"""Check arguments of a user; an error is one line that names the argument."""
 
 from typing import TypeVar, cast
 
@@ -13,14 +13,24 @@ def check_number(
     high: float = float("inf"),
     open_low: bool = False,
 ) -> float:
-    """Check a number a user gave: returns it, or raises one line that names it.
+    """Check a finite number, and return it.
 
     Args:
         name: The argument's name.
-        value: What came.
-        low: The least allowed value.
+        value: The argument.
+        low: The smallest allowed value.
         high: The largest allowed value.
         open_low: Whether `low` itself is excluded.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: `value` is not a finite number or is out of range.
+
+    Example:
+        >>> check_number("lr", 0.1, low=0, open_low=True)
+        0.1
     """
     wrong_type = isinstance(value, bool) or not isinstance(cast(object, value), int | float)
     if (
@@ -36,19 +46,27 @@ def check_number(
 
 
 def check_choice(name: str, value: Name, allowed: tuple[str, ...]) -> Name:
-    """Check a name a user gave against those `allowed`: returns it, or raises one line that lists them."""
+    """Check that a name is one of the `allowed` ones, and return it.
+
+    Raises:
+        ValueError: The name is not allowed; the message lists the allowed ones.
+
+    Example:
+        >>> check_choice("norm", "l1", ("l1", "l2"))
+        'l1'
+    """
     if value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
     return value
 
 
 def check_count(name: str, value: int, *, low: int = 1) -> int:
-    """Check a whole number a user gave: return it, or raise one line that names it.
+    """Check a whole number, and return it.
 
     Args:
         name: The argument's name.
         value: The argument.
-        low: The least allowed value.
+        low: The smallest allowed value.
 
     Returns:
         The value.

@@ -37,7 +37,7 @@ class _NoPlainFormError(Exception):
 
 
 def remembering(init: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a constructor so that the object keeps its arguments, with defaults filled in."""
+    """Wrap a constructor so that the object stores its arguments, defaults included."""
     signature = inspect.signature(init)
 
     @functools.wraps(init)
@@ -72,16 +72,17 @@ def options(cls: type) -> dict[str, Option]:
     """Return the options of a class's `from_data`; with ``**settings`` the constructor's too."""
     build, docs = cast(Any, cls).from_data, {**_docs(cls), **_docs(cast(Any, cls).from_data)}
     parameters = inspect.signature(build).parameters
-    found = {p.name: p for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
+    chosen = {p.name: p for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        read = cast(tuple[str, ...], cast(Any, cls).data_settings)
+        from_data = cast(tuple[str, ...], cast(Any, cls).data_settings)
         settings = inspect.signature(cls).parameters.values()
-        found |= {p.name: p for p in settings if p.name not in (*read, *found) and _is_setting(p)}
-    return {name: Option(p.annotation, p.default, docs.get(name, "")) for name, p in found.items()}
+        taken = {*from_data, *chosen}
+        chosen |= {p.name: p for p in settings if p.name not in taken and _is_setting(p)}
+    return {name: Option(p.annotation, p.default, docs.get(name, "")) for name, p in chosen.items()}
 
 
 def check_options(cls: type, given: Mapping[str, Any]) -> None:
-    """Raise one line that names the first option `from_data` of a task does not have."""
+    """Raise a ValueError that names the first option that a task's `from_data` does not have."""
     known = options(cls)
     # A task is named after its file.
     task = cls.__module__.rpartition(".")[2]

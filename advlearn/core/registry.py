@@ -1,4 +1,4 @@
-"""Registry of everything that has a name: the library's files, `register` and entry points.
+"""Registry of named objects: the library's files, `register` and entry points.
 
 A file in ``advlearn/objectives`` or ``advlearn/regularizers`` with a final class, a ``REFERENCE``
 and, where it has other names, an ``ALIASES`` dict is found; so are the ``TASK`` of a file in
@@ -208,7 +208,7 @@ def entries() -> dict[str, Entry]:
                     raise RuntimeError(
                         f"{entry.module}: the name {entry.name!r} is taken by {holder.module}"
                     )
-                # A class and an alias of one name in one file are one; the alias has the defaults.
+                # A file's class and alias may share a name; the alias wins, since it has defaults.
                 known[entry.name.lower()] = entry
     return {**known, **_added.objects["objective"]}
 
@@ -223,10 +223,10 @@ def lookup(name: str) -> Entry:
     exact = entries().get(name.lower()) or entries().get(canonical("objective", name).lower())
     if exact is not None:
         return exact
-    # "lsgan" (least squares) and "ls-gan" (loss-sensitive) differ in a hyphen only: then it counts.
+    # "lsgan" (least squares) and "ls-gan" (loss-sensitive) differ only in the hyphen, so it counts.
     near = [e for e in entries().values() if key(e.name) == key(name)]
     if len(near) > 1 and len({e.module for e in near}) == 1:
-        # A class and its alias: the printed form of the class means the class.
+        # A class and its alias with one key: the class name as printed means the class.
         written_as_class = [e for e in near if getattr(e.make, "__name__", "") == name]
         near = written_as_class or [e for e in near if e.kind == "alias"]
     if len(near) == 1:
@@ -246,7 +246,7 @@ def _raise_if_broken(name: str) -> None:
 
 
 def broken() -> list[Broken]:
-    """Return the files and entry points that could not be used, with the reason."""
+    """Return the files and entry points that could not be used, with the reasons."""
     _read_entry_points()
     packages = (*PACKAGES, TASKS, METHODS)
     return [*(b for package in packages for b in files(package)[1]), *_added.broken.values()]
@@ -301,6 +301,6 @@ def _read_entry_points() -> None:
         for point in entry_points(f"advlearn.{group}"):
             try:
                 _add(point.load(), point.name)
-            except Exception as error:  # whatever the package raises concerns its own name only
+            except Exception as error:  # an error of a package affects only its own name
                 problem = Broken(point.name, point.value, f"{type(error).__name__}: {error}")
                 _added.broken[point.name] = problem
