@@ -131,7 +131,7 @@ def _checked(
         except (RuntimeError, TypeError, ValueError) as error:
             shapes = ", ".join(str(tuple(part.shape)) for part in zeros)
             raise ValueError(
-                f"critic: {name}: expected a module that accepts tensors of shape {shapes}, "
+                f"critic: {name}: expected a module that takes tensors of shape {shapes}, "
                 f"got an error: {str(error).splitlines()[0]}"
             ) from None
     expected = _expected_shape(objective)
