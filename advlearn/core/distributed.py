@@ -1,4 +1,4 @@
-"""Collectives with which N processes train like one process on the joined batch.
+"""Collective operations that make N processes train like one process on the joined batch.
 
 Modules are not wrapped. Gradients are averaged in one flat buffer after the backward pass,
 since a distributed wrapper gives wrong gradients, without an error, for a loss that is only a
@@ -53,7 +53,7 @@ def _own_rows(joined: Tensor, n: int) -> Tensor:
 
 
 def gather(x: Tensor) -> Tensor:
-    """Concatenate the rows of all processes by rank: (world * N, ...), with gradient to its own."""
+    """Concatenate the rows of all processes by rank, with gradient: (world * N, ...)."""
     return x if world_size() == 1 else cast(Tensor, _Gather.apply(x))
 
 
@@ -79,7 +79,7 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     dist.all_reduce(flat)
     flat /= world_size()
     pieces = flat.split([g.numel() for g in gradients])
-    # In place, since a fused optimiser reads the memory of a gradient in the layout of its
+    # In place, because a fused optimizer expects a gradient in the memory layout of its
     # parameter.
     for p, gradient, piece in zip(with_gradient, gradients, pieces, strict=True):
         p.grad = gradient.copy_(piece.view_as(p))

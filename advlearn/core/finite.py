@@ -1,4 +1,4 @@
-"""Watch whether losses stay finite, without waiting for the device at each step."""
+"""Detect losses that are not finite, without waiting for the device at each step."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
@@ -37,7 +37,7 @@ class FiniteMonitor:
 
     @torch.no_grad()
     def note(self, step: int, losses: Mapping[str, Tensor]) -> None:
-        """Look at the losses of a step.
+        """Record the losses of a step.
 
         Args:
             step: The step that ended with these losses.

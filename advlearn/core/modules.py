@@ -1,4 +1,4 @@
-"""Freeze a module or put it into evaluation mode for the length of a block."""
+"""Freeze a module, or put it into evaluation mode, within a block."""
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def freeze(module: nn.Module) -> Generator[None]:
-    """Hold a module's parameters fixed: gradients pass through it, none is computed for it."""
+    """Freeze a module's parameters; gradients still flow through it to its inputs."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for p in trained:
         p.requires_grad_(False)
@@ -23,7 +23,7 @@ def freeze(module: nn.Module) -> Generator[None]:
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Generator[None]:
-    """Put a module into evaluation mode and every part of it back as it was."""
+    """Put a module into evaluation mode, and restore the mode of each submodule afterwards."""
     modes = [(m, m.training) for m in module.modules()]
     module.eval()
     try:

@@ -22,7 +22,7 @@ OPTIMIZERS = ("adam", "rmsprop", "sgd")
 def adam(
     parameters: list[nn.Parameter], *, lr: float, betas: tuple[float, float]
 ) -> torch.optim.Adam:
-    """Adam in its fused form where the parameters allow it."""
+    """Build Adam, fused if the parameters allow it."""
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
 
@@ -42,7 +42,7 @@ def build_optimizer(
         The optimizer.
 
     Raises:
-        ValueError: If `name` is none of the three.
+        ValueError: If `name` is not one of the three.
 
     Example:
         >>> weight = nn.Parameter(torch.zeros(1))
@@ -116,12 +116,12 @@ def gradient_norm(parameters: Iterable[nn.Parameter], clip: float | None = None)
 
 
 def added(terms: Iterable[Tensor]) -> Tensor:
-    """The sum of one or more scalars; one alone is passed on as it is."""
+    """Return the sum of one or more scalars; a single one is returned unchanged."""
     return reduce(operator.add, terms)
 
 
 def backward(loss: Tensor) -> None:
-    """Backward pass outside of any autocast: only forward passes belong inside."""
+    """Run the backward pass outside of autocast, which is meant for forward passes only."""
     if torch.is_autocast_enabled(loss.device.type):
         with torch.autocast(loss.device.type, enabled=False):
             loss.backward()
@@ -130,6 +130,6 @@ def backward(loss: Tensor) -> None:
 
 
 def clear(parameters: Iterable[nn.Parameter]) -> None:
-    """Take gradients off, without the profiler's bookkeeping that an optimiser's own way begins with."""
+    """Set gradients to None, without the profiler calls of `Optimizer.zero_grad`."""
     for p in parameters:
         p.grad = None

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import describe_value, near_names
+from advlearn.core.checks import describe_value
+from advlearn.core.naming import suggestion
 from advlearn.data.made import biased_table
 from advlearn.data.tables import TABLES
 from advlearn.data.tabular_dataset import TabularDataset
@@ -45,9 +46,8 @@ def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
         stem = x.removesuffix("-test")
         if stem not in TABLES:
             known = [name + end for name in TABLES for end in ("", "-test")] + list(MADE)
-            raise ValueError(
-                f"data: expected a table among {', '.join(known)}, got {x!r}{near_names(x, known)}"
-            )
+            hint = suggestion(x, known, otherwise="use one of these names")
+            raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
     encoded = {
         name: encode_attribute(name, values, len(x))

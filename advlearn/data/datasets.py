@@ -6,7 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import final
 
-from advlearn.core.checks import near_names
+from advlearn.core.naming import suggestion
 from advlearn.data import toy
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.image_sets import (
@@ -84,9 +84,8 @@ def named(name: str) -> ArrayDataset:
                 f"{GRAMMARS[form].summary}; open it with advlearn.data.{form}"
             )
         known = ", ".join(infos)
-        raise ValueError(
-            f"data: expected a folder or one of {known}, got {name!r}{near_names(name, infos)}"
-        )
+        hint = suggestion(name, infos, otherwise="use one of these names")
+        raise ValueError(f"data: expected a folder or one of {known}, got {name!r}; {hint}")
     data, test = infos[name].read(), f"{name}-test"
     return replace(data, test_part=partial(named, test)) if test in infos else data
 

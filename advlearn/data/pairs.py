@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, final
 
 from torch import Tensor
 
-from advlearn.core.checks import describe_value, near_names
+from advlearn.core.checks import describe_value
+from advlearn.core.naming import suggestion
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Part
 from advlearn.data.derived_images import edges, grey, small
@@ -173,9 +174,8 @@ def pairs(x: Any, y: Any) -> Pairs:
     if not isinstance(x, str):
         return Pairs(samples(x), samples(y))
     if x not in _KINDS:
-        raise ValueError(
-            f"data: expected pairs of kind {', '.join(_KINDS)}, got {x!r}{near_names(x, _KINDS)}"
-        )
+        hint = suggestion(x, _KINDS, otherwise="use one of these kinds")
+        raise ValueError(f"data: expected pairs of kind {', '.join(_KINDS)}, got {x!r}; {hint}")
     images = load(y)
     if not isinstance(images, ArrayDataset):
         raise ValueError(f"data: {x!r} expects images in memory, got streamed {images.name!r}")

@@ -4,13 +4,13 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from advlearn.core import registry
 from advlearn.core.described import Reference
+from advlearn.core.naming import suggestion
 from advlearn.nets.network import Network, sizes
 
 PACKAGE = "advlearn.nets"
@@ -104,10 +104,9 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
         >>> find_architecture("dcgan", (1, 28, 28)).generator.__name__
         'DCGANGenerator'
     """
-    known = architectures()
+    known, name = architectures(), registry.canonical("network", name)
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
+        hint = suggestion(name, known, otherwise="see `advlearn list`")
         raise ValueError(f"architecture: expected one of {', '.join(known)}, got {name!r}; {hint}")
     architecture = known[name]
     shape = sizes("shape", shape)
@@ -140,6 +139,7 @@ def build(config: Mapping[str, Any]) -> Network:
     parameters = dict(config)
     name = parameters.pop("net", None)
     known = networks()
+    name = registry.canonical("network", name) if isinstance(name, str) else name
     if name not in known:
         raise ValueError(f"config: expected net to be one of {', '.join(known)}, got {name!r}")
     try:
@@ -148,17 +148,20 @@ def build(config: Mapping[str, Any]) -> Network:
         raise ValueError(f"config: {error}") from error
 
 
-@cache
 def networks() -> dict[str, type[Network]]:
     """Return every network class that `build` knows, by name."""
-    ours = {
+    added = {k: v for k, v in registry.networks().items() if isinstance(v, type)}
+    return {**_library_networks(), **added}
+
+
+@cache
+def _library_networks() -> dict[str, type[Network]]:
+    return {
         name: cls
         for module in _modules().values()
         for name, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and issubclass(cls, Network) and cls is not Network
     }
-    added = {k: v for k, v in registry.networks().items() if isinstance(v, type)}
-    return {**ours, **added}
 
 
 @cache

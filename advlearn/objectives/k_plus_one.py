@@ -32,8 +32,8 @@ class KPlusOne(Objective):
     r"""Compute a pointwise loss of the log-sum-exp of class logits, plus a loss of the labels.
 
     .. math:: s(x) = \log \sum_k e^{l_k(x)}, \qquad
-        C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y] + e\,E_{unlabelled}[H(softmax(l))], \qquad
-        P = v\,P_{base}(s)
+        P = v\,P_{base}(s), \qquad
+        C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y] + e\,E_{unlabelled}[H(softmax(l))]
 
     Real samples are pairs (x, y) with y = -1 where there is no label; without labels the second
     term is absent, and the third, the entropy of the classes, is over all real samples.
@@ -49,7 +49,8 @@ class KPlusOne(Objective):
         inner: The base as a module.
 
     Raises:
-        ValueError: If `base` is of another kind or has regularizers, or a weight is negative.
+        ValueError: If `base` is another kind of objective or has regularizers, or a weight is
+            negative.
 
     Example:
         >>> KPlusOne("hinge")
@@ -59,8 +60,8 @@ class KPlusOne(Objective):
         Salimans et al. 2016, section 5; the entropy: Dai et al. 2017, section 5.4.
 
     Deviations:
-        The fake class's logit is held at zero, as in the paper's code; any pointwise game may stand
-        in the place of the paper's Jensen-Shannon.
+        The fake class's logit is fixed at zero, as in the paper's code. Any pointwise objective can
+        replace the paper's Jensen-Shannon loss.
     """
 
     critic_output: ClassVar[CriticOutput] = "classes"

@@ -150,7 +150,7 @@ def test_a_proposed_critic_takes_its_inputs(inputs: Inputs, kind: type, objectiv
     ("inputs", "objective", "reason"),
     [
         (Inputs(((3,),)), "predictive", "neither an attribute nor a class to predict"),
-        (Inputs(((3,), (2,)), join="code", marginal_terms=True), "began", "no unary terms"),
+        (Inputs(((3,), (2,)), join="code", marginal_terms=True), "began", "no marginal terms"),
     ],
 )
 def test_no_critic_is_proposed_where_none_can_play(

@@ -128,7 +128,7 @@ def test_modules_of_the_users_own(tmp_path: Path) -> None:
     assert trained.task is task
     assert not any(torch.equal(a, b) for a, b in zip(before, task.parameters(), strict=True))
     path = trained.save(tmp_path / "own.pt")
-    with pytest.raises(ValueError, match=r"^task: .*own\.pt holds modules of your own"):
+    with pytest.raises(ValueError, match=r"^task: .*own\.pt holds your own modules"):
         load(path)
     with pytest.raises(ValueError, match=r"^critic: expected the module of data, got None"):
         load(path, task=own())

@@ -207,7 +207,7 @@ def test_unary_terms_are_scores_of_the_sample_and_of_the_code_alone() -> None:
     assert torch.equal(scores[:, 1], moved_z[:, 1]) and not torch.equal(scores[:, 2], moved_z[:, 2])
     assert torch.equal(scores[:, 2], moved_x[:, 2]) and not torch.equal(scores[:, 1], moved_x[:, 1])
     assert not torch.equal(scores[:, 0], moved_x[:, 0])
-    assert "unary" in str(task.check_compatibility(resolve("began").required_objective()))
+    assert "marginal" in str(task.check_compatibility(resolve("began").required_objective()))
 
 
 def test_an_autoencoder_plays_no_game_and_learns_all_the_same() -> None:

@@ -98,7 +98,7 @@ def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_sh
 
 def test_an_iteration_that_does_not_settle_warns():
     x, y = draw(30, 1), draw(30, 1, seed=1)
-    with pytest.warns(RuntimeWarning, match="not settled in 1 iterations"):
+    with pytest.warns(RuntimeWarning, match="not converged in 1 iterations"):
         sinkhorn_divergence(x, y, temperature=1e-3, max_iterations=1)
 
 
