@@ -172,7 +172,7 @@ _ROWS: list[DatasetInfo] = [
     ),
     DatasetInfo(
         "biased-groups",
-        "a made table whose labels depend on one of two groups",
+        "a synthetic table whose labels depend on one of two groups",
         (4,),
         2,
         _DRAWN,
@@ -181,7 +181,7 @@ _ROWS: list[DatasetInfo] = [
     ),
     DatasetInfo(
         "biased-ages",
-        "a made table whose labels depend on an age",
+        "a synthetic table whose labels depend on an age",
         (4,),
         2,
         _DRAWN,

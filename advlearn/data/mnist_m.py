@@ -41,7 +41,7 @@ def mnist_m(
     both. The same digits, part and seed give the same images.
 
     Args:
-        digits: Grey images in [-1, 1], (N, 1, H, W), such as `load("mnist")`; labels are kept.
+        digits: Grey images in [-1, 1], (N, 1, H, W), such as `load("mnist")`; labels are pictures.
         part: Which region of the photographs the crops come from.
         seed: Seed of a private generator.
 
@@ -106,12 +106,14 @@ def photographs() -> Mapping[str, np.ndarray]:
             "data: expected scikit-image for the photographs of MNIST-M, which is not installed; "
             "run pip install scikit-image"
         ) from error
-    kept: dict[str, Any] = {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
-    kept.update({name: getattr(data, name)() for name in _SCIKIT_IMAGE})
-    kept["motorcycle"] = data.stereo_motorcycle()[0]
+    pictures: dict[str, Any] = {
+        name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")
+    }
+    pictures.update({name: getattr(data, name)() for name in _SCIKIT_IMAGE})
+    pictures["motorcycle"] = data.stereo_motorcycle()[0]
     bright = {
         name: np.array(picture)
-        for name, picture in kept.items()
+        for name, picture in pictures.items()
         if np.mean(picture @ np.array(_GREY)) >= DARKEST
     }
     for picture in bright.values():

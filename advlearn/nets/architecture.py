@@ -78,13 +78,13 @@ def architectures() -> dict[str, Architecture]:
         >>> "dcgan" in architectures()
         True
     """
-    ours = {
+    built_in = {
         path.rpartition(".")[2]: module.ARCHITECTURE
         for path, module in _modules().items()
         if hasattr(module, "ARCHITECTURE")
     }
-    added = {k: v for k, v in registry.networks().items() if isinstance(v, Architecture)}
-    return {**ours, **added}
+    registered = {k: v for k, v in registry.networks().items() if isinstance(v, Architecture)}
+    return {**built_in, **registered}
 
 
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
@@ -151,14 +151,14 @@ def build(config: Mapping[str, Any]) -> Network:
 @cache
 def networks() -> dict[str, type[Network]]:
     """Return every network class that `build` knows, by name."""
-    ours = {
+    built_in = {
         name: cls
         for module in _modules().values()
         for name, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and issubclass(cls, Network) and cls is not Network
     }
-    added = {k: v for k, v in registry.networks().items() if isinstance(v, type)}
-    return {**ours, **added}
+    registered = {k: v for k, v in registry.networks().items() if isinstance(v, type)}
+    return {**built_in, **registered}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Gaussian codes: their KL divergence, how they are drawn, and the prior that a name stands for."""
+"""Gaussian codes: their KL divergence, draws of codes, and priors by name."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ COMPARISONS = ("joint", "codes", "samples")
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    r"""KL divergence of diagonal Gaussians from the standard normal law, in nats.
+    r"""Compute the KL divergence of diagonal Gaussians from the standard normal, in nats.
 
     .. math:: \tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - 1 - \log \sigma_j^2)
 
@@ -18,7 +18,7 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
         log_variance: Logarithms of the variances (N, d).
 
     Returns:
-        One number a row, (N,).
+        One value per row, (N,).
 
     Example:
         >>> import torch

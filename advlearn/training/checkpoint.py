@@ -63,8 +63,8 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
         with atomic_write(path) as file:
             torch.save({"format": FORMAT, "advlearn": VERSION, **payload}, file)
     except (OSError, RuntimeError) as error:
-        kept = "; the earlier checkpoint is kept" if path.is_file() else ""
-        raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{kept}") from error
+        note = "; the earlier checkpoint is kept" if path.is_file() else ""
+        raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{note}") from error
     return path
 
 
