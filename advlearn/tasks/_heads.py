@@ -20,7 +20,8 @@ def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") ->
             output = model(zeros)
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{name}: refused samples of shape {shape}: {str(error).splitlines()[0]}"
+                f"{name}: expected a module of samples of shape {shape}, "
+                f"got the error: {str(error).splitlines()[0]}"
             ) from None
     if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 2:
         raise ValueError(f"{name}: expected one output for each of 2 samples, got {_shape(output)}")

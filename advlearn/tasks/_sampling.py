@@ -39,7 +39,8 @@ def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tenso
         except (RuntimeError, TypeError, ValueError) as error:
             size = tuple(inputs[0].shape)
             raise ValueError(
-                f"generator: refused z of shape {size}: {str(error).splitlines()[0]}"
+                f"generator: expected a module of z of shape {size}, "
+                f"got the error: {str(error).splitlines()[0]}"
             ) from None
     if tuple(samples.shape[1:]) != tuple(shape):
         raise ValueError(

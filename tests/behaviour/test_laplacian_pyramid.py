@@ -110,7 +110,7 @@ def test_decoded_images_differ_in_their_latents_alone():
     assert not torch.allclose(first, third, atol=1e-4)
     # The noise of the finer levels is there, and drawn anew at each call.
     assert not torch.equal(task.decode(z), task.decode(z))
-    with pytest.raises(ValueError, match="labels: expected none"):
+    with pytest.raises(ValueError, match="labels: expected None"):
         task.decode(z, torch.zeros(3, dtype=torch.int64))
 
 
@@ -196,7 +196,7 @@ def test_bad_input_is_one_line():
         LaplacianPyramid(
             Constant(torch.zeros(1, 2, 2)), [LAPGANGenerator((1, 8, 8))], latent=3, shape=(1, 4, 4)
         )
-    with pytest.raises(ValueError, match="labels: expected none"):
+    with pytest.raises(ValueError, match="labels: expected None"):
         pyramid().sample(2, torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match="labels: expected 2 integers below 3"):
         pyramid(conditional=True).sample(2, torch.tensor([0, 3]))
