@@ -30,7 +30,7 @@ class DatasetInfo:
 
     Args:
         name: Name that `load` takes.
-        summary: One line on what the data is.
+        summary: One line on the data.
         shape: Shape of one sample.
         classes: Number of classes.
         origin: Where the data comes from, and whether it is downloaded.

@@ -37,7 +37,7 @@ def mnist_m(
     for each pixel and channel of a crop p and a digit d, in levels 0 to 255. Each crop has the
     digit's size and lies at a random place of a random photograph (see `photographs`). The crops of
     the test part lie in the second quarter of a photograph's width, which resembles the whole most,
-    and those of the training part in the first quarter or the right half, so that no pixel is in
+    and those of the training part in the first quarter or the right half; no pixel is in
     both. The same digits, part and seed give the same images.
 
     Args:

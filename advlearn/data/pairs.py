@@ -78,7 +78,7 @@ class Pairs:
 
     @property
     def bounded(self) -> bool:
-        """Whether every target lies in [-1, 1], so that a generator ending in tanh can reach it."""
+        """Whether every target lies in [-1, 1], the range of a generator that ends in tanh."""
         return bool((self.y.abs() <= 1).all())
 
     def test(self) -> "Pairs | None":

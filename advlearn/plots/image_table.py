@@ -106,7 +106,7 @@ def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()
 def _cells(images: Tensor) -> Pixels:
     """Convert images to uint8 (R, C, H, W, 3), enlarged."""
     values = images.detach().float().cpu().numpy()
-    # At least as high as a heading.
+    # Enlarge images to at least the height of a heading.
     zoom = max(1, TILE // max(values.shape[3:]), -(-(LETTERS + 2 * GAP) // values.shape[3]))
     levels = grey_levels(values, zoom)
     return levels.repeat(3 // levels.shape[2], 2).transpose(0, 1, 3, 4, 2)

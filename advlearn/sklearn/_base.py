@@ -70,8 +70,8 @@ class Estimator(BaseEstimator):
 
     def _options(self, request: Request) -> dict[str, Any]:
         """Collect the options of the task: the method's, then those of the estimator."""
-        given = {name: getattr(self, name) for name in self.OPTIONS}
-        return {**request.options, **{k: v for k, v in given.items() if v is not None}}
+        settings = {name: getattr(self, name) for name in self.OPTIONS}
+        return {**request.options, **{k: v for k, v in settings.items() if v is not None}}
 
     def _size(self, data: Any, chain: Chain) -> int:
         default = cast(int, chain.defaults.over(FALLBACK).batch_size)

@@ -22,7 +22,7 @@ class DomainAdversarialClassifier(Classifier):
 
     Args:
         method: A method of adaptation: ``"dann"`` (the default), ``"cdan+e"``, ``"deep-coral"`` ...
-        objective: A spec or an object, in place of the method's objective.
+        objective: A spec or an object, instead of the method's objective.
         conditioning: ``"nothing"``, ``"predictions"`` (CDAN) or ``"labels"`` (joint distribution);
             see `DomainAdaptation`.
         adversarial_weight: Weight of the adversary, reached on the schedule of the DANN paper.

@@ -97,7 +97,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
 
     Args:
         method: A method of fairness: ``"zhang-2018"`` (the default), ``"laftr"`` ...
-        objective: A spec such as ``"predictive"`` or ``"mmd"``, or an object, in place of the
+        objective: A spec such as ``"predictive"`` or ``"mmd"``, or an object, instead of the
             method's objective.
         criterion: ``"demographic_parity"``, ``"equalized_odds"`` or ``"equal_opportunity"`` (class
             1 of `classes_`).
@@ -247,7 +247,7 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
 
     Args:
         method: A method of fairness, as for `AdversarialFairClassifier`.
-        objective: A spec or an object, in place of the method's objective.
+        objective: A spec or an object, instead of the method's objective.
         adversarial_weight: Weight of the adversary, against the squared error in units of the
             target's variance.
         gradient_combination: ``"add"`` or ``"project"``.

@@ -24,7 +24,7 @@ class SemiSupervisedGANClassifier(Classifier):
 
     Args:
         method: A semi-supervised method: ``"improved-gan"`` (the default) or ``"bad-gan"``.
-        objective: A pointwise objective of logits, such as ``"nsgan"``, in place of the method's.
+        objective: A pointwise objective of logits, such as ``"nsgan"``, instead of the method's.
         latent: Size of the generator's latent vector.
         adversarial_weight: Weight of the critic in the generator's loss.
         hidden: Sizes of the hidden layers of classifier and generator.

@@ -124,20 +124,26 @@ def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[
     if isinstance(fitted, AdversarialFairRegressor):
         differences = [quantile_difference(predicted, values) for values in numbers]
         return max([*differences, *([mean_difference(predicted, groups)] if groups else [])])
-    decided, wanted = (values == fitted.classes_[1] for values in (predicted, y))
+    predicted_positive, positive = (values == fitted.classes_[1] for values in (predicted, y))
     among = {
-        "demographic_parity": [np.ones_like(wanted)],
-        "equalized_odds": [wanted, ~wanted],
-        "equal_opportunity": [wanted],
+        "demographic_parity": [np.ones_like(positive)],
+        "equalized_odds": [positive, ~positive],
+        "equal_opportunity": [positive],
     }[fitted.task_.criterion]
     differences = [
-        quantile_difference(decided[part], values[part]) for values in numbers for part in among
+        quantile_difference(predicted_positive[part], values[part])
+        for values in numbers
+        for part in among
     ]
     if groups:
         by_groups = {
-            "demographic_parity": lambda: demographic_parity_difference(decided, groups),
-            "equalized_odds": lambda: equalized_odds_difference(wanted, decided, groups),
-            "equal_opportunity": lambda: equal_opportunity_difference(wanted, decided, groups),
+            "demographic_parity": lambda: demographic_parity_difference(predicted_positive, groups),
+            "equalized_odds": lambda: equalized_odds_difference(
+                positive, predicted_positive, groups
+            ),
+            "equal_opportunity": lambda: equal_opportunity_difference(
+                positive, predicted_positive, groups
+            ),
         }
         differences.append(by_groups[fitted.task_.criterion]())
     return max(differences)

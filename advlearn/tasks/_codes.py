@@ -35,9 +35,13 @@ def drawn(mean: Tensor, log_variance: Tensor | None) -> Tensor:
     return mean + (log_variance / 2).exp() * distributed.randn(*mean.shape, like=mean)
 
 
-def law_of(given: str | Prior, latent: int, classes: int) -> Prior:
+def law_of(prior_or_name: str | Prior, latent: int, classes: int) -> Prior:
     """Return the prior of a name or an object, with a component for each class."""
-    law = prior(given, latent, classes or COMPONENTS) if isinstance(given, str) else given
+    law = (
+        prior(prior_or_name, latent, classes or COMPONENTS)
+        if isinstance(prior_or_name, str)
+        else prior_or_name
+    )
     if law.latent != latent:
         raise ValueError(f"prior: expected codes of size {latent}, got {law}")
     return law

@@ -81,13 +81,13 @@ def classes_of(
     return (y.to(device),)
 
 
-def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
+def vectors_of(n: int, vectors: Tensor | None, known: Tensor) -> tuple[Tensor]:
     """Return the vectors (n, d) to sample with; by default those of `known` (K, d) in turn.
 
     Raises:
         ValueError: Vectors of another number or size, or classes instead.
     """
-    c = known[torch.arange(n, device=known.device) % len(known)] if given is None else given
+    c = known[torch.arange(n, device=known.device) % len(known)] if vectors is None else vectors
     if c.shape != (n, known.shape[1]) or not c.is_floating_point():
         raise ValueError(
             f"labels: expected {n} float vectors of size {known.shape[1]}, "

@@ -283,8 +283,8 @@ def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
     keys = [
         y + distributed.rand(like.shape[0], like=like.detach()).double() * 0.999 for _ in range(2)
     ]
-    places, taken = (cast(Tensor, key.argsort()) for key in keys)
-    return torch.empty_like(places).scatter_(0, places, taken)
+    order, other_order = (cast(Tensor, key.argsort()) for key in keys)
+    return torch.empty_like(order).scatter_(0, order, other_order)
 
 
 TASK = Fairness

@@ -29,10 +29,10 @@ class LaplacianPyramid(Task):
     .. math:: real = (h_k, l_k), \quad fake = (G_k(z_k, l_k), l_k), \qquad
         l_k = u(I_{k+1}),\ h_k = I_k - l_k
 
-    The critic of level k, ``"level0"`` for the full image, compares residuals given the enlarged
-    image of the next smaller level; the critic of the last level compares the small images. In
-    training each level is given real smaller images, so the levels are independent; `sample`
-    combines their outputs.
+    The critic of level k, ``"level0"`` for the full image, compares residuals, conditional on the
+    enlarged image of the next smaller level; the critic of the last level compares the small
+    images. In training each level takes real smaller images, so the levels are independent;
+    `sample` combines their outputs.
 
     Args:
         coarsest: Module from z (N, latent), and y (N,) with classes, to images of the last level.

@@ -180,7 +180,9 @@ def test_bad_input_is_one_line():
     with pytest.raises(ValueError, match="data: expected images"):
         LaplacianPyramid.from_data(ArrayDataset(torch.zeros(4, 2)))
     for levels in (3, -1):
-        with pytest.raises(ValueError, match=r"levels: expected at least 1 and that"):
+        with pytest.raises(
+            ValueError, match=r"levels: expected at least 1, and a number of times that"
+        ):
             LaplacianPyramid.from_data(SOURCE, levels=levels)
     with pytest.raises(ValueError, match="levels: expected a number of times"):
         laplacian(IMAGES, 3)

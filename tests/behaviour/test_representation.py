@@ -353,7 +353,7 @@ def test_a_prior_can_be_an_object() -> None:
         ),
         (
             {"marginal_terms": True, "compare": (), "reconstruction": 1.0},
-            r"marginal_terms: expected the comparison 'joint'",
+            r"marginal_terms: expected False without the comparison 'joint'",
         ),
         (
             {"kl": 1.0},

@@ -52,7 +52,7 @@ class SelfAttention(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a feature map (N, C, H, W) with sides of at least 2 to one of the same shape."""
+        """Apply attention to feature maps (N, C, H, W) with sides of at least 2; same shape."""
         query = self.query(x).flatten(2)
         key, value = (max_pool2d(layer(x), 2).flatten(2) for layer in (self.key, self.value))
         # The fused kernels of attention have no second derivative, which gradient penalties need.

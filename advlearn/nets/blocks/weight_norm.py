@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def data_dependent_init(net: nn.Module, x: Tensor) -> None:
-    r"""Set weight-norm scales and biases so that each output has mean 0 and variance 1 on a batch.
+    r"""Set weight-norm scales and biases to give each output mean 0 and variance 1 on a batch.
 
     .. math:: t = v \cdot x / \|v\|, \qquad g = 1 / \sigma[t], \qquad b = -\mu[t] / \sigma[t]
 

@@ -75,7 +75,7 @@ class ResidualTranslator(Network):
         h = self.middle(self.down(self.first(x)))
         height, width = x.shape[2:]
         for k, (up, after) in enumerate(zip(self.up, self.after, strict=True)):
-            # A side that was odd before it was halved is odd again.
+            # Restore the sides before the halving, which may be odd.
             size = [height, width] if k else [(height + 1) // 2, (width + 1) // 2]
             h = after(up(h, output_size=size))
         return self.output(self.last(h))
