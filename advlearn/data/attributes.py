@@ -14,10 +14,10 @@ from advlearn.data.tables import TABLES
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.data.to_tensor import samples
 
-# Made tables by name, with their sensitive attribute.
+# Synthetic tables by name, with their sensitive attribute.
 MADE = {"biased-groups": "group", "biased-ages": "age"}
 MOST_GROUPS = 20
-"""Values of more distinct numbers than this are numbers, of fewer are groups."""
+"""An attribute with more distinct numbers than this is numeric, with fewer it has groups."""
 
 
 def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:

@@ -30,7 +30,7 @@ class DatasetInfo:
 
     Args:
         name: Name that `load` takes.
-        summary: One line on what the data is.
+        summary: One line on the data.
         shape: Shape of one sample.
         classes: Number of classes.
         origin: Where the data comes from, and whether it is downloaded.
@@ -171,7 +171,7 @@ _ROWS: list[DatasetInfo] = [
     ),
     DatasetInfo(
         "biased-groups",
-        "a made table whose labels depend on one of two groups",
+        "a synthetic table whose labels depend on one of two groups",
         (4,),
         2,
         _DRAWN,
@@ -180,7 +180,7 @@ _ROWS: list[DatasetInfo] = [
     ),
     DatasetInfo(
         "biased-ages",
-        "a made table whose labels depend on an age",
+        "a synthetic table whose labels depend on an age",
         (4,),
         2,
         _DRAWN,

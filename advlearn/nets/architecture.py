@@ -46,15 +46,15 @@ class CriticOf(Protocol):
 class Architecture(NamedTuple):
     """Pair the generator and the critic of a paper.
 
-    A file of `advlearn.nets.families` that defines ``ARCHITECTURE`` is found by its name. With
-    classes, both networks take a condition y: class indices int64 (N,) or vectors float (N,
-    classes).
+    The name of an architecture is that of a file in `advlearn.nets.families` that defines
+    ``ARCHITECTURE``. With classes, both networks take a condition y: class indices int64 (N,) or
+    vectors float (N, classes).
 
     Args:
         generator: Class of the generator.
         critic: Class of the critic; its scores are (N,) or (N, out_features).
         sides: Sides of the square images that both can be built for.
-        summary: One line that says what is special about the architecture.
+        summary: One line on the characteristics of the architecture.
         reference: Paper that published it.
     """
 
@@ -78,13 +78,13 @@ def architectures() -> dict[str, Architecture]:
         >>> "dcgan" in architectures()
         True
     """
-    ours = {
+    built_in = {
         path.rpartition(".")[2]: module.ARCHITECTURE
         for path, module in _modules().items()
         if hasattr(module, "ARCHITECTURE")
     }
-    added = {k: v for k, v in registry.networks().items() if isinstance(v, Architecture)}
-    return {**ours, **added}
+    registered = {k: v for k, v in registry.networks().items() if isinstance(v, Architecture)}
+    return {**built_in, **registered}
 
 
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:

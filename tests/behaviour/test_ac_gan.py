@@ -103,7 +103,7 @@ def test_a_saved_run_predicts_and_samples_the_same(tmp_path: Any) -> None:
 
 def test_what_does_not_fit_is_one_line() -> None:
     with pytest.raises(
-        ValueError, match=r"^data: expected a class for each sample, and 'bare' has no labels$"
+        ValueError, match=r"^data: expected a class for each sample, got no labels in 'bare'$"
     ):
         ACGAN.from_data(ArrayDataset(CLUSTERS.x, None, "bare"))
     with pytest.raises(
@@ -118,7 +118,9 @@ def test_what_does_not_fit_is_one_line() -> None:
         ValueError, match=r"^generator: expected samples of shape \(2,\), got \(3,\)$"
     ):
         ACGAN(MLPGenerator(4, (3,), classes=3), nn.Linear(2, 3), latent=4, shape=(2,))
-    with pytest.raises(ValueError, match=r"^generator: refused z of shape \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"^generator: expected a module of z of shape \(2, 5\)"):
         ACGAN(MLPGenerator(4, (2,), classes=3), nn.Linear(2, 3), latent=5, shape=(2,))
-    with pytest.raises(ValueError, match=r"^classifier: refused samples of shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"^classifier: expected a module of samples of shape \(2,\), got"
+    ):
         ACGAN(Centres(), nn.Linear(3, 3), latent=1, shape=(2,))

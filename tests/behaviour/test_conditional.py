@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_one_line() -> None:
     generator = MLPGenerator(4, (2,), (8,), classes=3)
     with pytest.raises(ValueError, match=r"vectors: expected floats .* no classes, got"):
         Generate(generator, latent=4, shape=(2,), classes=3, vectors=torch.rand(2, 3))
-    with pytest.raises(ValueError, match="generator: refused z"):
+    with pytest.raises(ValueError, match="generator: expected a module of z"):
         Generate(generator, latent=4, shape=(2,), vectors=torch.rand(2, 5))
     task = Generate(generator, latent=4, shape=(2,), vectors=torch.rand(2, 3))
     critic = build_critics(task, resolve("energy-distance"))["data"]

@@ -89,7 +89,7 @@ def test_features_of_any_shape_and_a_saved_run(tmp_path: Any) -> None:
 def test_what_does_not_fit_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^vocabulary: expected vectors \(V, 2\), got \(4, 3\)$"):
         task().retrieve(F, torch.zeros(4, 3))
-    with pytest.raises(ValueError, match=r"^k: expected 1 to 4, the words, got 5$"):
+    with pytest.raises(ValueError, match=r"^k: expected 1 to 4, the number of words, got 5$"):
         task().retrieve(F, WORDS, k=5)
     with pytest.raises(
         ValueError, match=r"^latent: expected a finite number of at least 1, got 0$"
@@ -100,5 +100,7 @@ def test_what_does_not_fit_is_one_line() -> None:
         match=r"^data: expected vectors \(N, e\) as targets, got samples of shape \(1, 2\)$",
     ):
         CrossModal.from_data(Pairs(F, V.view(24, 1, 2)))
-    with pytest.raises(ValueError, match=r"^generator: refused samples of shape \(5,\)"):
+    with pytest.raises(
+        ValueError, match=r"^generator: expected a module of samples of shape \(5,\), got"
+    ):
         CrossModal(nn.Linear(4, 2), latent=2, shape=(3,))

@@ -174,7 +174,7 @@ def test_bad_settings_are_one_line(settings: dict[str, Any], line: str) -> None:
 
 
 def test_modules_and_codes_that_do_not_fit_are_one_line() -> None:
-    with pytest.raises(ValueError, match=r"^generator: refused z of shape \(2, 14\)"):
+    with pytest.raises(ValueError, match=r"^generator: expected a module of z of shape \(2, 14\)"):
         Disentangle(nn.Linear(3, 2), nn.Linear(2, 14), noise=2, shape=(2,))
     with pytest.raises(
         ValueError, match=r"^generator: expected samples of shape \(3,\), got \(2,\)$"
@@ -183,7 +183,7 @@ def test_modules_and_codes_that_do_not_fit_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"q_network: expected outputs \(N, 14\), got \(N, 5\)$"):
         Disentangle(nn.Linear(14, 2), nn.Linear(2, 5), noise=2, shape=(2,))
     with pytest.raises(
-        ValueError, match=r"^codes: expected shape \(2, 3\), a column a code, got \(2,\)$"
+        ValueError, match=r"^codes: expected shape \(2, 3\), one column per code, got \(2,\)$"
     ):
         task().sample(2, torch.zeros(2))
     with pytest.raises(

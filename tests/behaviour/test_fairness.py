@@ -227,7 +227,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
         ({"classes": 3}, r"^model: expected outputs \(N, 3\) for 3 classes, got \(N\)$"),
         (
             {"classes": 0, "criterion": "equalized_odds"},
-            r"^criterion: equalized_odds compares within classes",
+            r"^criterion: expected 'demographic_parity' for a regressor, got 'equalized_odds'",
         ),
     ],
 )

@@ -110,7 +110,7 @@ def test_decoded_images_differ_in_their_latents_alone():
     assert not torch.allclose(first, third, atol=1e-4)
     # The noise of the finer levels is there, and drawn anew at each call.
     assert not torch.equal(task.decode(z), task.decode(z))
-    with pytest.raises(ValueError, match="labels: expected none"):
+    with pytest.raises(ValueError, match="labels: expected None"):
         task.decode(z, torch.zeros(3, dtype=torch.int64))
 
 
@@ -180,7 +180,9 @@ def test_bad_input_is_one_line():
     with pytest.raises(ValueError, match="data: expected images"):
         LaplacianPyramid.from_data(ArrayDataset(torch.zeros(4, 2)))
     for levels in (3, -1):
-        with pytest.raises(ValueError, match=r"levels: expected at least 1 and that"):
+        with pytest.raises(
+            ValueError, match=r"levels: expected at least 1, and a number of times that"
+        ):
             LaplacianPyramid.from_data(SOURCE, levels=levels)
     with pytest.raises(ValueError, match="levels: expected a number of times"):
         laplacian(IMAGES, 3)
@@ -192,11 +194,11 @@ def test_bad_input_is_one_line():
         LaplacianPyramid(
             Constant(torch.zeros(1, 4, 4)), [LAPGANGenerator((1, 4, 4))], latent=3, shape=(1, 4, 4)
         )
-    with pytest.raises(ValueError, match="generator: refused"):
+    with pytest.raises(ValueError, match="generator: expected a module of z"):
         LaplacianPyramid(
             Constant(torch.zeros(1, 2, 2)), [LAPGANGenerator((1, 8, 8))], latent=3, shape=(1, 4, 4)
         )
-    with pytest.raises(ValueError, match="labels: expected none"):
+    with pytest.raises(ValueError, match="labels: expected None"):
         pyramid().sample(2, torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match="labels: expected 2 integers below 3"):
         pyramid(conditional=True).sample(2, torch.tensor([0, 3]))

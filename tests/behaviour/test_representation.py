@@ -349,11 +349,11 @@ def test_a_prior_can_be_an_object() -> None:
         ({"compare": ("pairs",)}, r"compare: expected one of joint, codes, samples, got 'pairs'"),
         (
             {"compare": ("codes",)},
-            r"reconstruction: expected above 0 without the comparison 'joint', got 0",
+            r"reconstruction: expected a weight above 0 without the comparison 'joint', got 0",
         ),
         (
             {"marginal_terms": True, "compare": (), "reconstruction": 1.0},
-            r"marginal_terms: expected the comparison 'joint'",
+            r"marginal_terms: expected False without the comparison 'joint'",
         ),
         (
             {"kl": 1.0},
@@ -363,7 +363,7 @@ def test_a_prior_can_be_an_object() -> None:
         ({"classes": 3}, r"classes: expected the comparison 'codes' and a prior of 3 components"),
         (
             {"outputs": 3},
-            r"encoder: expected 2 numbers a sample, or 4 for means and log-variances, got shape \(3,\)",
+            r"encoder: expected codes \(N, 2\), or \(N, 4\) of means and log-variances, got shape \(3,\)",
         ),
         ({"prior": "cube"}, r"prior: expected one of gaussian, ring, mixture, got 'cube'"),
         ({"prior": Gaussian(3)}, r"prior: expected codes of size 2, got Gaussian\(latent=3\)"),

@@ -141,7 +141,7 @@ def test_the_critic_ranks_documents_by_its_score_of_each_pair(
     torch.testing.assert_close(
         task.judge(X, given)[5], given(X[5].expand(3, 2), torch.arange(3)).detach()
     )
-    with pytest.raises(ValueError, match=r"^k: expected 1 to 3, the documents, got 4$"):
+    with pytest.raises(ValueError, match=r"^k: expected 1 to 3, the number of documents, got 4$"):
         task.rank(X, critic, 4)
 
 
@@ -166,7 +166,7 @@ def test_what_does_not_fit_is_one_line() -> None:
     task = Retrieval.from_data(QUERIES)
     assert task.check_compatibility(resolve("hinge").required_objective()) is None
     assert "pairs or sets" in str(task.check_compatibility(resolve("rpgan").required_objective()))
-    with pytest.raises(ValueError, match=r"^k: expected 1 to 3, the documents, got 4$"):
+    with pytest.raises(ValueError, match=r"^k: expected 1 to 3, the number of documents, got 4$"):
         task.retrieve(X, 4)
     with pytest.raises(
         ValueError, match=r"^samples_per_query: expected a finite number of at least 2, got 1$"

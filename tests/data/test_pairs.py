@@ -83,8 +83,8 @@ def test_inputs_stay_with_their_targets_in_every_batch() -> None:
     [
         ("digits", "expected 'KIND:NAME' such as 'edges:fashion-mnist', got 'digits'$"),
         ("egdes:digits", "expected pairs of kind edges, .*, got 'egdes'; did you mean 'edges'"),
-        ("grey:digits", "'grey' expects colour images"),
-        ("edges:moons", r"'edges' expects images \(N, C, H, W\), got samples of shape \(2,\)"),
+        ("grey:digits", "expected colour images .* for 'grey'"),
+        ("edges:moons", r"expected images \(N, C, H, W\) for 'edges', got samples of shape \(2,\)"),
         (torch.zeros(3, 2), "expected 'KIND:NAME' such as .*, or \\(x, y\\)"),
         ((torch.zeros(3, 2), torch.zeros(2, 2)), "expected one target for each of 3 inputs, got 2"),
     ],

@@ -308,7 +308,7 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
         (lambda: critic_for((2,), "classes"), "out_features: expected the number of logits"),
         (
             lambda: critic_for((2,), "logit", out_features=4),
-            "out_features: expected none for score 'logit', got 4",
+            "out_features: expected None or 1 for output 'logit', got 4",
         ),
         (
             lambda: build({"net": "Linear"}),

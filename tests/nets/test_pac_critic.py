@@ -41,7 +41,7 @@ def test_equal_samples_can_be_told_from_varied_ones_of_the_same_law() -> None:
 
 def test_it_says_that_it_mixes_samples_and_refuses_what_is_no_pack() -> None:
     assert mixes_samples(PacCritic(nn.Linear(4, 1)))
-    with pytest.raises(ValueError, match=r"^x: expected a multiple of 2 samples, a pack, got 3$"):
+    with pytest.raises(ValueError, match=r"^x: expected a multiple of 2 samples \(pack\), got 3$"):
         PacCritic(nn.Linear(4, 1))(torch.zeros(3, 2))
     with pytest.raises(ValueError, match=r"^pack: expected an int of at least 1, got 0$"):
         PacCritic(nn.Linear(4, 1), 0)

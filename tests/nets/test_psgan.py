@@ -15,13 +15,13 @@ def generator(**settings) -> PSGANGenerator:
     return PSGANGenerator(LATENT, SHAPE, base_channels=4, **settings).eval()
 
 
-@pytest.mark.parametrize(("height", "base_channels"), [(4, 4), (16, 40), (100, 8)])
-def test_a_texture_has_the_size_asked_for(height, base_channels):
-    assert generator().texture(torch.randn(2, LATENT), height, base_channels).shape == (
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (16, 40), (100, 8)])
+def test_a_texture_has_the_size_asked_for(height, width):
+    assert generator().texture(torch.randn(2, LATENT), height, width).shape == (
         2,
         2,
         height,
-        base_channels,
+        width,
     )
 
 
@@ -104,9 +104,9 @@ def test_several_scores_are_means_over_the_places():
 
 
 @pytest.mark.parametrize(
-    ("height", "base_channels", "said"),
-    [(10, 8, "height"), (8, 0, "base_channels"), (8, -4, "base_channels")],
+    ("height", "width", "name"),
+    [(10, 8, "height"), (8, 0, "width"), (8, -4, "width")],
 )
-def test_a_size_that_the_grid_does_not_divide_is_one_line(height, base_channels, said):
-    with pytest.raises(ValueError, match=f"{said}: expected a multiple of 4 pixels"):
-        generator().texture(torch.randn(1, LATENT), height, base_channels)
+def test_a_size_that_the_grid_does_not_divide_is_one_line(height, width, name):
+    with pytest.raises(ValueError, match=f"{name}: expected a multiple of 4 pixels"):
+        generator().texture(torch.randn(1, LATENT), height, width)

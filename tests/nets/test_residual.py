@@ -161,7 +161,7 @@ def test_the_orthogonal_term_is_zero_at_the_start_but_for_matrices_with_more_row
 
 def test_too_few_latents_are_one_line() -> None:
     with pytest.raises(
-        ValueError, match="latent: expected at least 3, one for each block and one more, got 2"
+        ValueError, match="latent: expected at least 3, one more than there are blocks, got 2"
     ):
         BigGANGenerator(2, (1, 16, 16), base_channels=4)
     with pytest.raises(ValueError, match="orthogonal: expected a number of at least 0"):

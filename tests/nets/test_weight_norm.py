@@ -46,7 +46,7 @@ def test_a_net_it_cannot_serve_is_refused() -> None:
     with pytest.raises(ValueError, match="net: expected layers under weight_norm, got none"):
         data_dependent_init(nn.Linear(2, 2), torch.ones(3, 2))
     with pytest.raises(
-        ValueError, match="net: expected a bias in every weight-normalised layer, '0' has none"
+        ValueError, match="net: expected a bias in every weight-normalised layer, got none in '0'"
     ):
         data_dependent_init(
             nn.Sequential(weight_norm(nn.Linear(2, 2, bias=False))), torch.ones(3, 2)
