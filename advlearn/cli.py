@@ -75,8 +75,8 @@ def fit(
     data: Annotated[
         str | None,
         typer.Option(
-            help="A name or a folder of images; adaptation: 'mnist->usps'; few labels: "
-            "'mnist:100'; imitation: demonstrations, such as cartpole.",
+            help="A name or a folder of images; adaptation: 'source->target'; unpaired: 'a <-> b'; "
+            "few labels: 'mnist:100'; imitation: demonstrations, such as cartpole.",
             autocompletion=_data_names,
         ),
     ] = None,

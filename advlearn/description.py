@@ -15,6 +15,23 @@ from advlearn.kinds import Item
 from advlearn.terminal_math import plain
 
 WIDTH = 98
+SAMPLES = "a folder of images (a subfolder for each class, if any), x, or (x, y)"
+# What `fit(data=...)` takes for each task.
+YOUR_DATA = {
+    "generate": SAMPLES,
+    "ac_gan": SAMPLES,
+    "disentangle": SAMPLES,
+    "laplacian_pyramid": SAMPLES,
+    "representation": SAMPLES,
+    "domain_adaptation": "'my/source->my/target' (folders of images), or ((x, y), x_target)",
+    "fairness": "(x, y, {'sex': sex})",
+    "semi_supervised": "'my/folder:100' (100 labels), or (x, y) with y = -1 without a label",
+    "unpaired_translation": "'my/photos <-> my/paintings' (folders of images), or (a, b)",
+    "paired_translation": "(x, y)",
+    "cross_modal": "(features, vectors)",
+    "retrieval": "(queries, numbers of relevant documents)",
+    "imitation": "demonstrations by name or file; env='ID' or your own environment to train in",
+}
 
 
 def describe(name: Spec) -> str:
@@ -151,6 +168,7 @@ def _of_method(row: Method) -> str:
         "Networks": row.networks,
         "Settings": str(defaults.over(FALLBACK)),
         "Example data": row.data or "",
+        "Your data": YOUR_DATA.get(row.task, ""),
         "Deviations": row.deviations,
         "Also called": ", ".join(row.aliases),
         "Python": f"advlearn.fit({row.name!r}, data={row.data!r})",
@@ -178,6 +196,10 @@ def _task_lines(item: Item) -> list[str]:
         for name, option in catalogue.task_options(item.name).items()
     ]
     body = _doc(item.target).partition("Args:")[0].rstrip()
+    if item.name in YOUR_DATA:
+        methods += textwrap.wrap(
+            f"Your data: {YOUR_DATA[item.name]}", WIDTH, subsequent_indent="    "
+        )
     return [body, "", *methods, "", "Options:", *[line for lines in options for line in lines]]
 
 
