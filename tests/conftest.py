@@ -1,4 +1,4 @@
-"""Every test draws the same numbers, whatever ran before it and whoever forgot a seed."""
+"""Seed every test, so that its random numbers do not depend on the tests before it."""
 
 import random
 
@@ -7,13 +7,13 @@ import pytest
 import torch
 
 try:
-    # It must be known to torch before the first backward pass of the process.
+    # torch must know the device before the first backward pass of the process.
     import tests.device.second  # noqa: F401
 except ImportError:
-    # A torch older than the pinned one knows no device that is written in Python.
+    # A torch older than the pinned one has no support for devices written in Python.
     collect_ignore = ["device"]
 
-# For what is drawn while tests are collected, such as the parameters of a case.
+# For random numbers during collection, such as the parameters of a case.
 torch.manual_seed(0)
 np.random.seed(0)
 

@@ -1,4 +1,4 @@
-"""Every benchmark runs from start to end in its quick form, and writes nothing."""
+"""Test that every benchmark runs in its quick form and writes nothing."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 from advlearn.data import folders
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-# What a benchmark reads from a data folder.
+# The data sets that a benchmark reads from a data folder.
 NEEDS = {
     "images": ("MNIST/raw",),
     "encode": ("MNIST/raw",),
@@ -42,7 +42,7 @@ def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """The benchmarks without their results, so that what one writes is seen."""
+    """Copy the benchmarks without their results, so that new files can be detected."""
     folder = tmp_path / "benchmarks"
     folder.mkdir()
     for path in FOLDER.glob("*.py"):
@@ -68,7 +68,7 @@ def test_quick_form_runs_and_writes_nothing(name: str, copied: Path) -> None:
 
 
 def rows_of(name: str, device: str) -> list[dict[str, Any]]:
-    """Rows as a whole run leaves them, with figures that mean nothing."""
+    """Return rows as a full run writes them, with arbitrary figures."""
     if name == "stacked_mnist":
         figures = {"seconds": 300.0, "modes": 990, "kl": 0.1, "judge": 0.99}
         return [{"system": "dcgan", "seed": seed, "device": device, **figures} for seed in (0, 1)]
@@ -110,7 +110,7 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
     ]
 
 
-# Some of the bars that those rows have.
+# Some of the bars of those rows.
 STATED = {
     "encode": {"latent 8: holes of AAE less that of VAE": 0.0},
     "images_conditional": {
@@ -120,20 +120,17 @@ STATED = {
     },
     "stacked_mnist": {"judge: accuracy on single digits": 0.99},
     "translate": {
-        "usps to mnist: accuracy over that of the images as they are, least of 1 seeds": pytest.approx(
-            0.2
-        ),
-        "usps to mnist: share of what pairs gain over the images as they are, least of 1 seeds": pytest.approx(
-            0.5
-        ),
+        f"usps to mnist: {figure} the images as they are, least of 1 seeds": pytest.approx(value)
+        for figure, value in (
+            ("accuracy over that of", 0.2),
+            ("share of what pairs gain over", 0.5),
+        )
     },
 }
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_whole_results_of_two_devices_hold_every_bar_that_is_asked_for(
-    name: str, copied: Path
-) -> None:
+def test_complete_results_of_two_devices_have_every_required_bar(name: str, copied: Path) -> None:
     path = copied / "results" / f"{name}.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"rows": [*rows_of(name, "cpu"), *rows_of(name, "cuda")]}))
@@ -142,12 +139,12 @@ def test_whole_results_of_two_devices_hold_every_bar_that_is_asked_for(
     bars = {bar["name"]: bar["value"] for bar in json.loads(path.read_text())["bars"]}
     assert {bar: bars.get(bar) for bar in STATED[name]} == STATED[name]
     assert f"MISSING {name}" not in run(copied, "check").stdout
-    if name != "stacked_mnist":  # whose bars are of the best system, wherever it ran
+    if name != "stacked_mnist":  # whose bars are of the best system on any device
         others = [bar for bar in bars if not bar.startswith("classifier")]
         assert len([bar for bar in others if "cuda" in bar]) * 2 == len(others)
 
 
-def test_check_fails_when_a_bar_is_missing_and_not_when_one_falls_short(copied: Path) -> None:
+def test_check_fails_when_a_bar_is_missing_and_passes_when_one_is_not_reached(copied: Path) -> None:
     results = copied / "results"
     results.mkdir()
     head = '{"rows": [], "seconds": 1.0, "commit": "none", "bars": ['
@@ -163,7 +160,7 @@ def test_check_fails_when_a_bar_is_missing_and_not_when_one_falls_short(copied: 
     assert "SHORT   resume: kills: 3 == 20" in whole.stdout
 
 
-def test_check_tells_a_weaker_bar_from_the_one_that_was_asked_for(copied: Path) -> None:
+def test_check_detects_a_weakened_bar(copied: Path) -> None:
     results = copied / "results"
     results.mkdir()
     weaker = (

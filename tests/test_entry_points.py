@@ -1,4 +1,4 @@
-"""Another package's objective is found through its entry point; a broken one costs its own name."""
+"""Test that another package's objective is found by its entry point, and a broken one skipped."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ else:
 """
 
 
-def test_an_entry_point_has_a_name_everywhere(tmp_path: Path) -> None:
+def test_an_entry_point_is_found_everywhere(tmp_path: Path) -> None:
     (tmp_path / "outside_package.py").write_text(MODULE)
     info = tmp_path / "outside_package-0.1.dist-info"
     info.mkdir()

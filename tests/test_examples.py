@@ -1,4 +1,4 @@
-"""Every example runs as it stands, for three steps, and leaves the picture it speaks of."""
+"""Test that every example runs for three steps and saves its picture."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-# What else an example offers by name.
+# Other functions that an example provides.
 VARIANTS = [
     *(("conditional_images", "--nets", name) for name in ("cgan", "r3gan", "stylegan")),
     *(("bigan_digits", "--method", name) for name in ("ali", "bigbigan")),
@@ -20,7 +20,7 @@ def test_there_are_examples() -> None:
     assert EXAMPLES
 
 
-# Examples for packages that are no dependency of this one.
+# Examples for packages that this one does not depend on.
 GUESTS = {
     "accelerate_head": "accelerate",
     "lightning_head": "lightning",
@@ -44,7 +44,7 @@ def test_variant_runs(variant: tuple[str, str, str], tmp_path: Path) -> None:
 
 def run(example: Path, folder: Path, *options: str) -> None:
     if example.stem in GUESTS:
-        pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is no dependency")
+        pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is not installed")
     command = [sys.executable, str(example), "--steps", "3", *options]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=200, check=False

@@ -1,4 +1,4 @@
-"""The code and the commands of the README and of the pages run, in a few steps each."""
+"""Test that the code and the commands of the README and the pages run, for a few steps."""
 
 import os
 import re
@@ -12,14 +12,14 @@ import pytest
 from advlearn import catalogue
 
 ROOT = Path(__file__).parents[1]
-# docs/imitation.md has a test of its own, which looks at what its code leaves behind.
+# docs/imitation.md has its own test, which checks the files that its code writes.
 PAGES = [
     page
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     if page.name != "imitation.md"
 ]
 STEPS = 3
-# Put before a page's code: `fit` trains a few steps, whatever the page says.
+# Run before the code of a page: `fit` trains for a few steps in place of the given number.
 FEW_STEPS = f"""
 import advlearn
 _fit = advlearn.fit
