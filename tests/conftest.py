@@ -1,10 +1,13 @@
 """Seed every test, so that its random numbers do not depend on the tests before it."""
 
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+
+from tests.script_server import ScriptServer
 
 try:
     # torch must know the device before the first backward pass of the process.
@@ -23,3 +26,10 @@ def _seeded() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Iterator[ScriptServer]:
+    """Provide a process that runs scripts without importing torch again."""
+    with ScriptServer() as server:
+        yield server

@@ -1,10 +1,10 @@
 """Test that every benchmark runs in its quick form and writes nothing."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from advlearn.data import folders
+from tests.script_server import ScriptServer
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 # The data sets that a benchmark reads from a data folder.
@@ -32,14 +33,6 @@ QUICK = [
 ]
 
 
-def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(folder / f"{name}.py"), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=folder, check=False
-    )
-
-
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """Copy the benchmarks without their results, so that new files can be detected."""
@@ -54,17 +47,26 @@ def copied(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_quick_form_runs_and_writes_nothing(name: str, copied: Path) -> None:
+def test_quick_form_runs_and_writes_nothing(name: str, copied: Path, scripts: ScriptServer) -> None:
     for place in NEEDS.get(name, ()):
         # A download that failed leaves an empty folder.
         if not any(any((folder / place).glob("*")) for folder in folders()):
             pytest.skip(f"needs {place} in a data folder, and tests download nothing")
-    done = run(copied, name, "--quick")
+    done = scripts.run(copied / f"{name}.py", "--quick", cwd=copied)
     assert done.returncode == 0, done.stderr[-2000:]
     assert name in done.stdout
     assert {path.name for path in copied.iterdir()} - {"__pycache__"} == {
         p.name for p in FOLDER.glob("*.py")
     }
+
+
+@cache
+def image_rows() -> list[str]:
+    """Return the names of the rows of `images_conditional`."""
+    code = "from images_conditional import CASES; print(*CASES, sep=chr(10))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, check=True)
+    return done.stdout.splitlines()
 
 
 def rows_of(name: str, device: str) -> list[dict[str, Any]]:
@@ -90,12 +92,6 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
             for data, these in methods.items()
             for method in these
         ]
-    command = [
-        sys.executable,
-        "-c",
-        "from images_conditional import CASES; print(*CASES, sep=chr(10))",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, check=True)
     figures = {"seed": 0, "device": device, "classifier": 0.9}
     return [
         # Two of them diverged.
@@ -106,7 +102,7 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
             **({} if row in ("sngan", "sagan") else {"frechet": 2.0}),
         }
         for data in ("fashion-mnist", "cifar10")
-        for row in done.stdout.splitlines()
+        for row in image_rows()
     ]
 
 
@@ -130,37 +126,41 @@ STATED = {
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_complete_results_of_two_devices_have_every_required_bar(name: str, copied: Path) -> None:
+def test_complete_results_of_two_devices_have_every_required_bar(
+    name: str, copied: Path, scripts: ScriptServer
+) -> None:
     path = copied / "results" / f"{name}.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"rows": [*rows_of(name, "cpu"), *rows_of(name, "cuda")]}))
-    done = run(copied, name, "--report")
+    done = scripts.run(copied / f"{name}.py", "--report", cwd=copied)
     assert done.returncode == 0, done.stderr[-2000:]
     bars = {bar["name"]: bar["value"] for bar in json.loads(path.read_text())["bars"]}
     assert {bar: bars.get(bar) for bar in STATED[name]} == STATED[name]
-    assert f"MISSING {name}" not in run(copied, "check").stdout
+    assert f"MISSING {name}" not in scripts.run(copied / "check.py", cwd=copied).stdout
     if name != "stacked_mnist":  # whose bars are of the best system on any device
         others = [bar for bar in bars if not bar.startswith("classifier")]
         assert len([bar for bar in others if "cuda" in bar]) * 2 == len(others)
 
 
-def test_check_fails_when_a_bar_is_missing_and_passes_when_one_is_not_reached(copied: Path) -> None:
+def test_check_fails_when_a_bar_is_missing_and_passes_when_one_is_not_reached(
+    copied: Path, scripts: ScriptServer
+) -> None:
     results = copied / "results"
     results.mkdir()
     head = '{"rows": [], "seconds": 1.0, "commit": "none", "bars": ['
     far = '{"name": "kills", "value": 3, "op": "==", "bar": 20}'
     (results / "resume.json").write_text(head + far + "]}")
-    partial = run(copied, "check")
+    partial = scripts.run(copied / "check.py", cwd=copied)
     assert partial.returncode == 1
     assert "MISSING resume: identical == 1" in partial.stdout
     other = '{"name": "identical", "value": 1, "op": "==", "bar": 1}'
     (results / "resume.json").write_text(head + far + ", " + other + "]}")
-    whole = run(copied, "check")
+    whole = scripts.run(copied / "check.py", cwd=copied)
     assert whole.returncode == 0, whole.stderr
     assert "SHORT   resume: kills: 3 == 20" in whole.stdout
 
 
-def test_check_detects_a_weakened_bar(copied: Path) -> None:
+def test_check_detects_a_weakened_bar(copied: Path, scripts: ScriptServer) -> None:
     results = copied / "results"
     results.mkdir()
     weaker = (
@@ -169,6 +169,6 @@ def test_check_detects_a_weakened_bar(copied: Path) -> None:
     (results / "import_time.json").write_text(
         '{"rows": [], "seconds": 1.0, "commit": "none", "bars": [' + weaker + "]}"
     )
-    done = run(copied, "check")
+    done = scripts.run(copied / "check.py", cwd=copied)
     assert done.returncode == 1
     assert "MISSING import_time" in done.stdout
