@@ -75,6 +75,7 @@ def digits() -> tuple[ArrayDataset, ArrayDataset]:
     )  # type: ignore[return-value]
 
 
+@cache
 def usps() -> ArrayDataset:
     """USPS at the size of scikit-learn's digits."""
     whole: Any = load("usps")
