@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from advlearn import catalogue
+from tests.script_server import ScriptServer
 
 ROOT = Path(__file__).parents[1]
 # docs/imitation.md has its own test, which checks the files that its code writes.
@@ -59,19 +60,16 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
-def test_a_command_of_a_page_runs(page: str, line: str, tmp_path: Path) -> None:
+def test_a_command_of_a_page_runs(
+    page: str, line: str, tmp_path: Path, scripts: ScriptServer
+) -> None:
     words = shlex.split(line)[1:]
     if words[0] == "fit":
         words = [*words, "--steps", str(STEPS)]
         if "--out" not in words:
             words += ["--out", "run"]
-    done = subprocess.run(
-        [Path(sys.executable).with_name("advlearn"), *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    program = Path(sys.executable).with_name("advlearn")
+    done = scripts.run(program, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
