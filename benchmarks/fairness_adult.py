@@ -23,7 +23,7 @@ import os
 import subprocess
 import tempfile
 import time
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ def only(table: TabularDataset, attribute: str) -> TabularDataset:
     )
 
 
+@cache
 def parts(data: str, attribute: str, quick: bool) -> tuple[TabularDataset, TabularDataset]:
     """Return the training and test tables."""
     read = adult if data == "adult" else german_credit

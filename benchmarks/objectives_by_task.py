@@ -76,6 +76,7 @@ def digits() -> tuple[ArrayDataset, ArrayDataset]:
     )  # type: ignore[return-value]
 
 
+@cache
 def usps() -> ArrayDataset:
     """Return USPS at the size of scikit-learn's digits."""
     whole: Any = load("usps")

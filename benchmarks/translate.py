@@ -39,7 +39,7 @@ device that has rows.
 """
 
 import time
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import torch
@@ -104,11 +104,17 @@ COLUMNS = ["data", "method", "seed", "steps", "frechet", "l1", "psnr", "sharpnes
 COLUMNS += ["usps to mnist", "mnist to usps", "in domain, mnist", "in domain, usps"]
 
 
+@lru_cache(maxsize=1)
+def loaded(name: str) -> Any:
+    """Load a data set; keep the last one, which the next row often needs again."""
+    return load(name)
+
+
 @cache
 def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]:
     """Return a small convolutional classifier of images at a size, and its test accuracy."""
     train, test = (
-        sized(load(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test")
+        sized(loaded(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test")
     )
     channels = train.shape[0]
     with isolated(0):
@@ -141,7 +147,7 @@ def sized(source: Any, side: int, quick: bool) -> ArrayDataset:
 @cache
 def pairs(data: str, part: str, quick: bool) -> Pairs:
     """Return the pairs of an experiment, at most `TESTED` for the test."""
-    images = load(f"{DATA[data]}{'-test' if quick else part}").x
+    images = loaded(f"{DATA[data]}{'-test' if quick else part}").x
     return make_pairs(data, images[: 200 if quick else TESTED if part else None])
 
 
@@ -150,7 +156,7 @@ def digits(part: str, quick: bool) -> Unpaired:
     """Return USPS and MNIST at one size."""
     return Unpaired(
         *(
-            sized(load(f"{name}{'-test' if quick else part}"), SIDE, quick)
+            sized(loaded(f"{name}{'-test' if quick else part}"), SIDE, quick)
             for name in ("usps", "mnist")
         )
     )

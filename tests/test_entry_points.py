@@ -67,7 +67,7 @@ else:
 """
 
 
-def test_an_entry_point_has_a_name_everywhere(tmp_path: Path) -> None:
+def test_an_entry_point_is_found_everywhere(tmp_path: Path) -> None:
     (tmp_path / "outside_package.py").write_text(MODULE)
     info = tmp_path / "outside_package-0.1.dist-info"
     info.mkdir()
