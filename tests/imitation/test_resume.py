@@ -256,3 +256,31 @@ def test_a_run_with_another_reward_function_is_refused(tmp_path: Any) -> None:
     imitate(always_one(), "gail", algorithm=small(counting()), reward=lambda s: s, **settings)
     with pytest.raises(ValueError, match="holds a run with reward="):
         imitate(always_one(), "gail", algorithm=small(counting()), reward=lambda s: -s, **settings)
+
+
+def test_a_critic_or_a_policy_of_another_size_is_one_line_and_nothing_is_restored(
+    tmp_path: Any,
+) -> None:
+    def go(critic_width: int = 4, policy_width: int = 8, steps: int = 48) -> Any:
+        learner = small(counting(), policy_kwargs={"net_arch": [policy_width]})
+        before = [p.clone() for p in learner.policy.parameters()]
+
+        def critic(inputs: Any) -> torch.nn.Module:
+            width = inputs.shapes[0][0]
+            hidden = torch.nn.Linear(width, critic_width)
+            return torch.nn.Sequential(hidden, torch.nn.ReLU(), torch.nn.Linear(critic_width, 1))
+
+        settings: dict[str, Any] = {"critic": critic, "out": tmp_path, "quiet": True}
+        try:
+            return imitate(always_one(), steps=steps, algorithm=learner, **settings)
+        except ValueError:
+            assert all(map(torch.equal, before, learner.policy.parameters()))
+            raise
+
+    go()
+    for part, given in (("critic", {"critic_width": 5}), ("policy", {"policy_width": 9})):
+        message = rf"^out: .* holds a run with a {part} of another size: expected \S+ of shape \("
+        with pytest.raises(ValueError, match=message) as caught:
+            go(**given, steps=96)
+        assert "\n" not in str(caught.value)
+    assert go(steps=96).policy.num_timesteps == 96
