@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date:DeprecationWarn
 
 
 def random_actions(env: BatchedEnv, steps: int, beyond: float = 1.3) -> torch.Tensor:
-    """Return actions (steps, N, A) beyond their range, which the motors clip and the cost does not."""
+    """Return actions (steps, N, A) beyond their range, which the motors clip."""
     assert isinstance(env.ACTIONS, Range)
     shape = (steps, env.num_envs, len(env.ACTIONS.high))
     return (torch.rand(shape, generator=torch.Generator().manual_seed(7)) * 2 - 1) * beyond
