@@ -120,9 +120,9 @@ def check_comparable(
     for r, f in zip(real, fake, strict=True):
         if r.shape[1:] != f.shape[1:] and not objective.pointwise:
             raise ValueError(
-                f"fake: expected samples with scores of shape {tuple(r.shape[1:])} like real, since "
-                f"{type(objective).__name__} compares the sides, got {tuple(f.shape[1:])}; use "
-                "sides of one length or an objective of single scores, such as 'hinge'"
+                f"fake: expected samples with scores of shape {tuple(r.shape[1:])} like real, "
+                f"since {type(objective).__name__} compares the sides, got {tuple(f.shape[1:])}; "
+                "use sides of one length or an objective of single scores, such as 'hinge'"
             )
 
 
@@ -132,8 +132,8 @@ def check_conditions(conditions: Conditions, samples: Samples) -> None:
     unknown = sorted(map(repr, conditions - keys))
     if unknown or (conditions and conditions == keys):
         raise ValueError(
-            f"conditions: expected some, not all, of the parts {sorted(keys, key=str)} of the samples, "
-            f"got {sorted(conditions, key=str)}"
+            f"conditions: expected some, not all, of the parts {sorted(keys, key=str)} of the "
+            f"samples, got {sorted(conditions, key=str)}"
         )
 
 

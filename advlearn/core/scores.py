@@ -108,7 +108,7 @@ def _kind(value: Any) -> str:
 
 
 def _scores(values: Tensor) -> Tensor:
-    """Return (N,) for one number per sample; losses and penalties are computed in full precision."""
+    """Return (N,) for one number per sample, in full precision as losses and penalties need."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values.squeeze(1)
     return values if values.dtype in (torch.float32, torch.float64) else values.float()
