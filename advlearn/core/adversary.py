@@ -224,7 +224,7 @@ class Adversary(Head):
         if factor == 0:
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
         with freeze(self.critic):
-            loss = self._sum_and_keep(*self._losses.player(self.critic, real, fake, *weights))
+            loss = self._sum_and_keep(*self._losses.learner(self.critic, real, fake, *weights))
         return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
 
     def reversed_loss(
@@ -264,7 +264,7 @@ class Adversary(Head):
         contracts.check_gradient((real, fake, *weights))
         self._last = (samples.detach(real), samples.detach(fake))
         if self.optimizer is None:
-            terms, scored = self._losses.player(self.critic, real, fake, *weights)
+            terms, scored = self._losses.learner(self.critic, real, fake, *weights)
             return adversarial_weight * self._sum_and_keep(terms, scored)
         sides = (
             reverse_gradient(real, adversarial_weight),

@@ -66,7 +66,7 @@ class LossFunctions:
         """Return the terms of the critic's loss by name, and figures of its scores."""
         return self._function("_critic")(critic, real, fake, rw, fw)
 
-    def player(
+    def learner(
         self, critic: nn.Module, real: Samples, fake: Samples, rw: Weights, fw: Weights
     ) -> Terms:
         """Return the terms of the learner's loss by name, and figures of the scores."""
