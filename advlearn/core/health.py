@@ -1,13 +1,15 @@
 """Judge from one batch whether critic and learner still learn, in figures and in words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import Unpack, final
 
 import torch
+from torch import nn
 
 from advlearn.core import samples
-from advlearn.core.health_critic import Head, as_it_was, figures_of_critic
+from advlearn.core.health_critic import HeadParts, Known, as_it_was, figures_of_critic
 from advlearn.core.health_statistics import (
     ranking_noise,
     relative_spread,
@@ -15,6 +17,8 @@ from advlearn.core.health_statistics import (
     two_sample_p_value,
 )
 from advlearn.core.health_verdict import Findings, verdict
+from advlearn.core.objective import Objective
+from advlearn.core.regularizer import Regularizer
 from advlearn.core.samples import Samples
 
 
@@ -63,21 +67,34 @@ class Health:
         return self.verdict
 
 
-def diagnose(head: Head, real: Samples, fake: Samples, task_gradient: float = math.nan) -> Health:
+def diagnose(
+    critic: nn.Module,
+    objective: Objective,
+    regularizers: Sequence[Regularizer],
+    real: Samples,
+    fake: Samples,
+    *,
+    task_gradient: float = math.nan,
+    **known: Unpack[Known],
+) -> Health:
     """Examine one batch in evaluation mode; no buffer and no random state is changed.
 
     It uses the samples of this process, so that one process can ask by itself; only a sharded
     critic needs all of them. It costs less than one critic step on this batch.
 
     Args:
-        head: The parts of the adversary.
+        critic: The critic.
+        objective: Its objective.
+        regularizers: Its regularizers.
         real: Real samples (N, ...), or a tuple, list or dict of tensors.
         fake: Fake samples (M, ...), like `real`.
         task_gradient: Norm of the gradient of the learner's task loss at the fake samples.
+        known: More parts of the head, as in `HeadParts`; what is not given is not judged.
 
     Returns:
         The figures and the verdict.
     """
+    head = HeadParts(critic, objective, regularizers, **known)
     with as_it_was(head, samples.device_of(real)):
         found = figures_of_critic(head, real, fake)
     history = head.history

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, final
+from typing import Any, TypedDict, final
 
 import torch
 from torch import Tensor, nn
@@ -42,9 +42,20 @@ FEWEST_DIFFERENTIATED = 4
 LARGEST = 256
 
 
+class Known(TypedDict, total=False):
+    """Name the parts of a head that a report can do without, as in `HeadParts`."""
+
+    conditions: Conditions
+    apart: bool | None
+    optimizer: torch.optim.Optimizer | None
+    history: History
+    own_accuracy: float
+    adversarial_weight: float
+
+
 @final
 @dataclass(frozen=True, slots=True)
-class Head:
+class HeadParts:
     """Hold the parts of an adversary that a report looks at.
 
     Args:
@@ -125,7 +136,7 @@ class _Scored:
     leaves: Sequence[Tensor]
 
 
-def figures_of_critic(head: Head, real: Samples, fake: Samples) -> CriticFigures:
+def figures_of_critic(head: HeadParts, real: Samples, fake: Samples) -> CriticFigures:
     """Score a part of the batch, and differentiate the losses of a part of that.
 
     Args:
@@ -164,7 +175,7 @@ def figures_of_critic(head: Head, real: Samples, fake: Samples) -> CriticFigures
         )
 
 
-def _scored(head: Head, of: _Sides, apart: bool) -> _Scored:
+def _scored(head: HeadParts, of: _Sides, apart: bool) -> _Scored:
     """Score both sides; with gradients enabled, fake samples are leaves of the graph."""
     leaves: list[Tensor] = []
 
@@ -183,7 +194,7 @@ def _scored(head: Head, of: _Sides, apart: bool) -> _Scored:
     )
 
 
-def _gradients(head: Head, scored: _Scored) -> tuple[Tensor | None, float, dict[str, float]]:
+def _gradients(head: HeadParts, scored: _Scored) -> tuple[Tensor | None, float, dict[str, float]]:
     """Return the norms at the fake samples, the step's cosine, and the penalties."""
     # Penalties on the learner count too: with feature matching they may be all it receives.
     felt = [regularizer.player_penalty(scored.joined) for regularizer in head.regularizers]
@@ -233,7 +244,7 @@ def _unwrapped(critic: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def as_it_was(head: Head, device: torch.device) -> Generator[None]:
+def as_it_was(head: HeadParts, device: torch.device) -> Generator[None]:
     """Evaluate the critic in this process only, and restore modes, buffers and random state."""
     modules = (head.critic, head.objective, *head.regularizers)
     with ExitStack() as stack:

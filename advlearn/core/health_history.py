@@ -111,7 +111,7 @@ class History:
         return self.critic_steps, self.player_losses
 
     def __deepcopy__(self, memo: dict[int, object]) -> "History":
-        # A copy of a head begins a history of its own.
+        # A copy of a head begins its own history.
         return History()
 
 

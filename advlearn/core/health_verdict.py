@@ -123,7 +123,7 @@ def _no_gradient(found: Findings) -> str | None:
     if not found.detached_losses:
         return None
     return (
-        f"learner detached: the samples of all {found.detached_losses} player losses carried no "
+        f"learner detached: the samples of all {found.detached_losses} learner losses carried no "
         "gradient"
     )
 

@@ -3,9 +3,9 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-import difflib
-
 from torch import nn
+
+from advlearn.core.naming import suggestion
 
 # The child under which a wrapper keeps its model: DistributedDataParallel, DataParallel and
 # AveragedModel; torch.compile; FSDP; the checkpoint wrapper.
@@ -45,13 +45,8 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
         names = ", ".join(name for name in found if name not in outer)
         raise ValueError(f"layer: expected one layer {layer!r} of {kind}, got {names}")
     names = list(dict.fromkeys(unwrapped(name) for name in layers if unwrapped(name)))
-    near = difflib.get_close_matches(layer, names, n=3, cutoff=0.4)
-    hint = (
-        f"; did you mean {' or '.join(map(repr, near))}?"
-        if near
-        else f"; there are {', '.join(names[:8])}"
-    )
-    raise ValueError(f"layer: {kind} has no layer {layer!r}{hint}")
+    hint = suggestion(layer, names, otherwise=f"it has {', '.join(names[:8])}", cutoff=0.4)
+    raise ValueError(f"layer: {kind} has no layer {layer!r}; {hint}")
 
 
 def unwrapped(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The verdict in situations whose answer is known, and that asking for it changes nothing."""
+"""Test the verdict in situations with a known answer, and that asking for it changes nothing."""
 
 import copy
 import inspect
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from advlearn.core import health_verdict
 from advlearn.core.adversary import Adversary
-from advlearn.core.health import Health
+from advlearn.core.health import Health, diagnose
+from advlearn.core.health_history import History
+from advlearn.core.samples import carries_gradient
 
 N = 128
 
@@ -32,11 +34,52 @@ def linear(first: float, second: float = 0.0) -> nn.Module:
     return layer
 
 
-def looked_at(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "nsgan") -> Health:
-    return told(Adversary(critic, objective), real, fake)
+def health_of(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "nsgan") -> Health:
+    adversary = Adversary(critic, objective)
+    with torch.no_grad():
+        adversary.player_loss(real, fake)
+    return adversary.health()
 
 
-def told(adversary: Adversary, real: Any, fake: Any) -> Health:
+class Noted:
+    """A head together with the history of its calls, which a report takes into account."""
+
+    def __init__(self, adversary: Adversary) -> None:
+        self.adversary, self.history = adversary, History()
+        self.history.look(adversary.critic)
+
+    def update(self, real: Any, fake: Any) -> None:
+        self.adversary.update(real, fake)
+        if self.adversary.timing.trains_critic(self.adversary.steps_done - 1):
+            self.history.critic_steps += 1
+
+    def player_loss(self, real: Any, fake: Any) -> Tensor:
+        loss = self.adversary.player_loss(real, fake)
+        self.history.note_player_loss(carries_gradient=carries_gradient(fake))
+        return loss
+
+    def reward(self, fake: Any, real: Any) -> Tensor:
+        self.history.rewards += 1
+        return self.adversary.reward(fake, real)
+
+    def health(self, task_gradient: float = math.nan) -> Health:
+        head = self.adversary
+        weight = head.adversarial_weight
+        return diagnose(
+            head.critic,
+            head.objective,
+            head.chain.regularizers,
+            *(head._last or ()),
+            task_gradient=task_gradient,
+            conditions=head.conditions,
+            optimizer=head.optimizer,
+            history=self.history,
+            own_accuracy=float(head.last_scores.get("accuracy", math.nan)),
+            adversarial_weight=abs(float(weight)),
+        )
+
+
+def report_on(adversary: Adversary | Noted, real: Any, fake: Any) -> Health:
     """What the head reports after one loss of the learner."""
     parts = fake if isinstance(fake, tuple) else (fake,)
     parts[0].requires_grad_()
@@ -44,43 +87,45 @@ def told(adversary: Adversary, real: Any, fake: Any) -> Health:
     return adversary.health()
 
 
-def test_a_minimax_critic_that_wins_by_far_is_saturated() -> None:
-    health = looked_at(linear(1000.0), points(0, 5.0), points(1, -5.0), "gan")
+def test_a_far_winning_minimax_critic_is_saturated() -> None:
+    health = health_of(linear(1000.0), points(0, 5.0), points(1, -5.0), "gan")
     assert health.verdict.startswith("critic saturated: gradient to the learner")
     assert health.player_gradient < 1e-6 and health.accuracy == 1.0
 
 
-def test_the_nonsaturating_player_still_learns_there() -> None:
-    health = looked_at(linear(1000.0), points(0, 5.0), points(1, -5.0), "nsgan")
+def test_the_nonsaturating_generator_still_learns_there() -> None:
+    health = health_of(linear(1000.0), points(0, 5.0), points(1, -5.0), "nsgan")
     assert health.verdict.startswith("critic winning")
     assert health.player_gradient > 1.0
 
 
 def test_a_constant_critic_is_dead() -> None:
-    health = looked_at(linear(0.0), points(0, 1.0), points(1))
+    health = health_of(linear(0.0), points(0, 1.0), points(1))
     assert health.verdict.startswith("critic dead: gradient to the learner")
     assert health.accuracy == 0.5 and health.critic_loss == pytest.approx(health.loss_at_chance)
 
 
-def test_samples_of_one_point_are_a_collapse() -> None:
-    health = looked_at(linear(1.0), points(0), 0.001 * points(1))
+def test_samples_at_one_point_are_a_collapse() -> None:
+    health = health_of(linear(1.0), points(0), 0.001 * points(1))
     assert health.verdict.startswith("learner collapsed: its samples spread 0% of the data's")
     assert health.spread == pytest.approx(0.001, rel=0.3)
 
 
-class OnNumbersAlone(nn.Module):
-    """A critic that is shown classes and scores the numbers."""
+class IgnoreClasses(nn.Module):
+    """A critic that takes classes and scores only the samples."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return x[:, 0]
 
 
-def test_one_sample_a_class_is_a_collapse() -> None:
-    # Far apart as all fakes are, those of one class are one point.
+def test_one_sample_per_class_is_a_collapse() -> None:
+    # All fakes together are far apart, but those of one class are one point.
     y = torch.arange(N) % 4
     centres = 9 * points(2)[:4]
-    adversary = Adversary(OnNumbersAlone(), "nsgan")
-    health = told(adversary, (centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
+    adversary = Adversary(IgnoreClasses(), "nsgan")
+    with torch.no_grad():
+        adversary.player_loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
+    health = adversary.health()
     assert (
         health.verdict == "learner collapsed: its samples spread 1% of the data's, class by class"
     )
@@ -88,19 +133,21 @@ def test_one_sample_a_class_is_a_collapse() -> None:
 
 
 def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
-    adversary = Adversary(OnNumbersAlone(), "nsgan")
-    # The data's classes are narrow and far apart: within one of them the fakes would seem to spread
-    # widely.
+    adversary = Adversary(IgnoreClasses(), "nsgan")
+    # The classes of the data are narrow and far apart, so the fakes would seem to spread widely
+    # within one of them.
     y = torch.arange(N) % 4
     real = 9 * points(2)[:4][y] + 0.01 * points(0)
-    health = told(adversary, (real, y), (0.01 * points(1), torch.arange(N)))
+    with torch.no_grad():
+        adversary.player_loss((real, y), (0.01 * points(1), torch.arange(N)))
+    health = adversary.health()
     assert health.spread < 0.01
     assert health.verdict == "learner collapsed: its samples spread 0% of the data's"
 
 
 def test_equal_sets_are_matched() -> None:
     x = points(0)
-    health = looked_at(linear(1.0, 0.5), x, x.flip(0))
+    health = health_of(linear(1.0, 0.5), x, x.flip(0))
     assert health.verdict.startswith("indistinguishable: loss ")
     assert (
         health.accuracy == pytest.approx(0.5)
@@ -111,58 +158,60 @@ def test_equal_sets_are_matched() -> None:
 
 def test_a_critic_that_is_sure_where_nothing_differs_is_diverged_only_far_above_chance() -> None:
     x = points(0)
-    near, far = (looked_at(linear(w, 0.5), x, x.flip(0)) for w in (1.0, 9.0))
+    near, far = (health_of(linear(w, 0.5), x, x.flip(0)) for w in (1.0, 9.0))
     assert near.critic_loss > 1.1 * near.loss_at_chance and far.critic_loss > 5
     assert near.verdict.startswith("indistinguishable")
     assert far.verdict.startswith("critic untrained or diverged")
 
 
-def test_a_critic_that_does_not_see_the_difference_is_blind() -> None:
+def test_a_critic_that_cannot_tell_the_sides_apart_is_blind() -> None:
     x = points(0)
-    health = looked_at(linear(0.0, 0.2), x, x.flip(0) + torch.tensor([2.0, 0.0]))
+    health = health_of(linear(0.0, 0.2), x, x.flip(0) + torch.tensor([2.0, 0.0]))
     assert health.verdict.startswith("critic blind: loss ")
     assert health.accuracy == pytest.approx(0.5) and health.p_value < 0.01
 
 
 def test_a_critic_that_ranks_wrongly_with_a_loss_above_chance_is_not_called_inverted() -> None:
-    health = looked_at(linear(-1.0), points(0, 1.0), points(1, -1.0))
+    health = health_of(linear(-1.0), points(0, 1.0), points(1, -1.0))
     assert health.verdict.startswith("critic untrained or diverged: it ranks ")
     assert health.accuracy < 0.2 and health.critic_loss > health.loss_at_chance
 
 
 def test_a_diverged_critic_has_a_loss_above_chance_though_it_ranks_well() -> None:
-    health = looked_at(linear(200.0), points(0, 0.5), points(1, -0.5))
+    health = health_of(linear(200.0), points(0, 0.5), points(1, -0.5))
     assert health.verdict.startswith("critic untrained or diverged: it ranks ")
     assert health.accuracy > 0.6 and health.critic_loss > 10
 
 
 def test_an_untrained_critic_of_least_squares_is_called_so() -> None:
-    health = looked_at(linear(0.01), points(0, 0.5), points(1, -0.5), "lsgan")
+    health = health_of(linear(0.01), points(0, 0.5), points(1, -0.5), "lsgan")
     assert health.verdict.startswith("critic untrained or diverged")
 
 
-def test_sides_that_are_swapped_in_one_of_two_calls_are_told() -> None:
-    adversary = Adversary(linear(1.0), "nsgan")
+def test_sides_that_are_swapped_in_one_of_two_calls_are_report_on() -> None:
+    adversary = Noted(Adversary(linear(1.0), "nsgan"))
     real, fake = points(0, 1.0), points(1, -1.0).requires_grad_()
     adversary.update(real, fake)
-    assert told(adversary, fake.detach(), real).verdict.startswith("critic inverted: it ranks ")
-    assert told(adversary, real.detach(), fake).verdict.startswith("in balance")
+    assert report_on(adversary, fake.detach(), real).verdict.startswith(
+        "critic inverted: it ranks "
+    )
+    assert report_on(adversary, real.detach(), fake).verdict.startswith("in balance")
 
 
 def test_a_critic_that_the_generator_has_passed_is_lagging() -> None:
-    adversary = Adversary(linear(0.3), "nsgan")
+    adversary = Noted(Adversary(linear(0.3), "nsgan"))
     left, right = points(0, -0.8), points(1, 0.8)
-    assert told(adversary, right, left).verdict.startswith("in balance")
-    health = told(adversary, points(2, -0.8), points(3, 0.8))
+    assert report_on(adversary, right, left).verdict.startswith("in balance")
+    health = report_on(adversary, points(2, -0.8), points(3, 0.8))
     assert re.fullmatch(r"critic lagging: it ranks .* after \d+% in an earlier report", str(health))
-    first = told(Adversary(linear(0.3), "nsgan"), points(2, -0.8), points(3, 0.8))
+    first = report_on(Noted(Adversary(linear(0.3), "nsgan")), points(2, -0.8), points(3, 0.8))
     assert first.verdict.startswith("critic untrained or diverged")
 
 
 def test_a_wrong_ranking_of_sides_that_are_alike_is_noise() -> None:
     # An accuracy of 0.4, a little more than two standard errors from chance.
     real = points(0)
-    health = looked_at(linear(0.0, 0.1), real, real.flip(0) + torch.tensor([0.0, 0.28]))
+    health = health_of(linear(0.0, 0.1), real, real.flip(0) + torch.tensor([0.0, 0.28]))
     assert health.accuracy < 0.5 - 0.07 and health.p_value > 0.01
     assert health.verdict.startswith("indistinguishable")
 
@@ -172,32 +221,32 @@ def test_an_objective_that_ranks_against_its_loss_is_inverted() -> None:
     objective = adversary.objective
     loss = objective.critic_loss
     objective.critic_loss = lambda batch: -loss(batch)  # type: ignore[method-assign]
-    health = told(adversary, points(0, -1.0), points(1, 1.0))
+    health = report_on(adversary, points(0, -1.0), points(1, 1.0))
     assert health.verdict.startswith("critic inverted: it ranks ")
 
 
-def test_a_game_under_way_is_in_balance() -> None:
-    health = looked_at(linear(1.0), points(0, 0.5), points(1, -0.5))
+def test_a_critic_with_a_small_lead_is_in_balance() -> None:
+    health = health_of(linear(1.0), points(0, 0.5), points(1, -0.5))
     assert health.verdict.startswith("in balance: the critic ranks ")
     assert 0.6 < health.accuracy < 0.9 and 0 < health.divergence_estimate < 1.3863
 
 
 def test_classes_are_ranked_by_their_total() -> None:
-    """Logits (x, -x) have the mean 0 everywhere: what tells is how large the larger one is."""
+    """Logits (x, -x) have the mean 0 everywhere, so only the larger logit ranks the samples."""
     critic = nn.Linear(2, 2)
     with torch.no_grad():
         critic.weight.copy_(torch.tensor([[5.0, 0.0], [-5.0, 0.0]]))
         critic.bias.zero_()
-    assert looked_at(critic, 3 * points(0).sign(), 0.1 * points(1), "improved-gan").accuracy == 1.0
+    assert health_of(critic, 3 * points(0).sign(), 0.1 * points(1), "improved-gan").accuracy == 1.0
 
 
-def test_an_overflow_is_not_called_anything_else() -> None:
-    health = looked_at(linear(1e38), points(0, 50.0), points(1, -50.0), "lsgan")
+def test_an_overflow_is_reported_as_not_finite() -> None:
+    health = health_of(linear(1e38), points(0, 50.0), points(1, -50.0), "lsgan")
     assert health.verdict.startswith("not finite")
 
 
 def test_the_penalties_are_listed() -> None:
-    health = looked_at(linear(3.0), points(0), points(1, 1.0), "wgan + r1 + gradient_penalty")
+    health = health_of(linear(3.0), points(0), points(1, 1.0), "wgan + r1 + gradient_penalty")
     assert health.penalties == pytest.approx(
         {"R1": 4.5, "GradientPenalty": 40.0}
     )  # slope 3: 9 / 2 and 10 (3 - 1)^2
@@ -206,13 +255,12 @@ def test_the_penalties_are_listed() -> None:
 @pytest.mark.parametrize(
     "objective", ["began", "nsgan + bottleneck + instance_noise", "r3gan", "mmd", "sngan"]
 )
-def test_looking_changes_nothing(objective: str) -> None:
+def test_asking_for_health_changes_nothing(objective: str) -> None:
     torch.manual_seed(0)
     critic = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
     adversary = Adversary(critic, objective)
     adversary.update(points(0), points(1, 1.0))
-    # Buffers that no checkpoint keeps as well: what the last critic loss saw and the next step
-    # needs.
+    # Also compare buffers that are in no checkpoint but that the next step needs.
     before = [t.detach().clone() for t in (*adversary.parameters(), *adversary.buffers())]
     modes = [m.training for m in adversary.modules()]
     random = torch.get_rng_state()
@@ -230,7 +278,7 @@ def test_there_is_no_verdict_before_the_first_batch() -> None:
         Adversary(linear(1.0)).health()
 
 
-def test_what_a_penalty_gives_the_player_counts() -> None:
+def test_the_gradient_of_a_penalty_counts_for_the_generator() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         critic = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
@@ -247,14 +295,14 @@ def test_what_a_penalty_gives_the_player_counts() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_batch_that_is_too_small_is_said_to_be_so(n: int) -> None:
-    health = looked_at(linear(1.0), points(0, 1.0)[:n], points(1, -1.0)[:n])
+    health = health_of(linear(1.0), points(0, 1.0)[:n], points(1, -1.0)[:n])
     assert health.verdict.startswith(f"too few samples: got {n} real and {n} fake, at least 2 of")
     assert math.isnan(health.spread) == (n == 1) and math.isnan(health.p_value) == (n == 1)
     assert health.player_gradient > 0.01 and health.critic_loss > 0
 
 
 def test_four_samples_are_enough_for_a_critic_that_wins() -> None:
-    health = looked_at(linear(1.0), points(0, 9.0)[:4], points(1, -9.0)[:4])
+    health = health_of(linear(1.0), points(0, 9.0)[:4], points(1, -9.0)[:4])
     assert health.verdict.startswith("critic winning")
 
 
@@ -301,13 +349,13 @@ def test_samples_with_masks_and_integers_are_judged(
 
 
 def test_the_part_that_spreads_least_is_a_collapse_unless_it_is_a_condition() -> None:
-    def critic(conditions: tuple[int, ...]) -> Adversary:
-        return Adversary(Both(), "wgan", conditions=conditions)
+    def critic(conditions: tuple[int, ...]) -> Noted:
+        return Noted(Adversary(Both(), "wgan", conditions=conditions))
 
     real, fake = points(0), points(1)
-    health = told(critic(()), (real, points(2)), (fake, 0.001 * points(3)))
+    health = report_on(critic(()), (real, points(2)), (fake, 0.001 * points(3)))
     assert health.verdict.startswith("learner collapsed: its samples spread 0%")
-    health = told(critic((1,)), (real, points(2)), (fake.detach(), 0.001 * points(3)))
+    health = report_on(critic((1,)), (real, points(2)), (fake.detach(), 0.001 * points(3)))
     assert not health.verdict.startswith("learner collapsed")
     assert health.spread == pytest.approx(1, rel=0.3)
 
@@ -324,7 +372,7 @@ def test_sequences_of_other_lengths_are_compared() -> None:
 
     draw = torch.Generator().manual_seed(0)
     real = torch.randn(32, 1, 96, generator=draw)
-    health = told(Adversary(Mean(), "wgan"), real, torch.randn(32, 1, 64, generator=draw) - 5)
+    health = report_on(Adversary(Mean(), "wgan"), real, torch.randn(32, 1, 64, generator=draw) - 5)
     assert health.verdict.startswith("critic winning") and health.p_value < 0.01
 
 
@@ -333,7 +381,7 @@ def test_sequences_of_other_lengths_are_compared() -> None:
 
 @pytest.mark.parametrize(("lr", "verdict"), [(0.0, "critic still"), (0.01, "in balance")])
 def test_a_critic_whose_steps_change_nothing_is_still(lr: float, verdict: str) -> None:
-    adversary = Adversary(linear(1.0), "nsgan", lr=lr)
+    adversary = Noted(Adversary(linear(1.0), "nsgan", lr=lr))
     for seed in range(3):
         adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
     health = adversary.health()
@@ -346,7 +394,7 @@ def test_a_critic_whose_steps_change_nothing_is_still(lr: float, verdict: str) -
 def test_weights_of_16_bits_that_are_too_large_for_their_steps_are_still() -> None:
     critic = linear(100.0, 100.0).to(torch.bfloat16)
     critic.bias.requires_grad_(False)  # type: ignore[union-attr]
-    adversary = Adversary(critic, "nsgan", lr=1e-4)
+    adversary = Noted(Adversary(critic, "nsgan", lr=1e-4))
     for seed in range(3):
         adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
     assert adversary.health().verdict.startswith("critic still")
@@ -354,20 +402,20 @@ def test_weights_of_16_bits_that_are_too_large_for_their_steps_are_still() -> No
 
 @pytest.mark.parametrize("losses", [3, 100])
 def test_a_critic_that_is_never_updated_is_still_after_a_while(losses: int) -> None:
-    adversary = Adversary(linear(1.0), "nsgan")
+    adversary = Noted(Adversary(linear(1.0), "nsgan"))
     for _ in range(losses):
         adversary.player_loss(points(0, 0.5), points(1, -0.5).requires_grad_())
     assert adversary.health().verdict.startswith("critic still" if losses == 100 else "in balance")
     # An optimizer that is stepped from outside moves the critic too.
     with torch.no_grad():
-        adversary.critic.weight += 0.01  # type: ignore[operator]
+        adversary.adversary.critic.weight += 0.01  # type: ignore[operator]
     for _ in range(losses):
         adversary.player_loss(points(0, 0.5), points(1, -0.5).requires_grad_())
     assert adversary.health().verdict.startswith("in balance")
 
 
 def test_a_critic_that_sets_in_later_is_not_called_still_before() -> None:
-    adversary = Adversary(linear(1.0), "nsgan", start={"critic": 5})
+    adversary = Noted(Adversary(linear(1.0), "nsgan", start={"critic": 5}))
     for seed in range(3):
         adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
     assert adversary.health().verdict.startswith("in balance")
@@ -375,7 +423,7 @@ def test_a_critic_that_sets_in_later_is_not_called_still_before() -> None:
 
 @pytest.mark.parametrize(("losses", "verdict"), [(2, "in balance"), (10, "learner detached")])
 def test_a_learner_whose_losses_never_carry_gradient_is_detached(losses: int, verdict: str) -> None:
-    adversary = Adversary(linear(1.0), "nsgan")
+    adversary = Noted(Adversary(linear(1.0), "nsgan"))
     with torch.no_grad():
         for _ in range(losses):
             adversary.player_loss(points(0, 0.5), points(1, -0.5))
@@ -387,21 +435,21 @@ def test_a_learner_whose_losses_never_carry_gradient_is_detached(losses: int, ve
 
 
 def test_rewards_that_are_all_the_same_are_found() -> None:
-    adversary = Adversary(linear(1.0), "gan")
+    adversary = Noted(Adversary(linear(1.0), "gan"))
     real, fake = points(0, 0.5), points(1, -0.5)
     adversary.reward(fake, real)
-    health = told(adversary, real, fake)
+    health = report_on(adversary, real, fake)
     assert health.verdict.startswith("in balance") and health.reward_spread > 0.1
-    adversary.objective.reward = lambda batch: 0 * batch.fake_scores + 3  # type: ignore[method-assign]
+    adversary.adversary.objective.reward = lambda batch: 0 * batch.fake_scores + 3  # type: ignore[method-assign]
     health = adversary.health()
     assert health.verdict.startswith("rewards constant: every sample gets the same reward")
     assert health.reward_spread == 0
 
 
 def test_rewards_that_nobody_asks_for_are_not_judged() -> None:
-    adversary = Adversary(linear(1.0), "gan")
-    adversary.objective.reward = lambda batch: 0 * batch.fake_scores  # type: ignore[method-assign]
-    health = told(adversary, points(0, 0.5), points(1, -0.5))
+    adversary = Noted(Adversary(linear(1.0), "gan"))
+    adversary.adversary.objective.reward = lambda batch: 0 * batch.fake_scores  # type: ignore[method-assign]
+    health = report_on(adversary, points(0, 0.5), points(1, -0.5))
     assert math.isnan(health.reward_spread) and health.verdict.startswith("in balance")
 
 
@@ -417,7 +465,7 @@ def test_rewards_that_nobody_asks_for_are_not_judged() -> None:
 def test_gradients_a_thousand_apart_are_found(
     weight: float, task_scale: float, verdict: str
 ) -> None:
-    adversary = Adversary(linear(1.0), "wgan", adversarial_weight=weight)
+    adversary = Noted(Adversary(linear(1.0), "wgan", adversarial_weight=weight))
     real, fake = points(0, 0.5), points(1, -0.5).requires_grad_()
     loss = adversary.player_loss(real, fake)
     norm = torch.autograd.grad(loss, fake)[0].norm() / abs(weight)
@@ -429,7 +477,7 @@ def test_gradients_a_thousand_apart_are_found(
 # The direction of the critic's steps
 
 
-def cosine(adversary: Adversary, real: Tensor, fake: Tensor) -> float:
+def cosine(adversary: Noted, real: Tensor, fake: Tensor) -> float:
     adversary.update(real, fake)
     return adversary.health().step_cosine
 
@@ -437,22 +485,24 @@ def cosine(adversary: Adversary, real: Tensor, fake: Tensor) -> float:
 def test_the_step_of_momentum_is_compared_with_the_gradient() -> None:
     # A linear critic of "wgan" has the gradient E[fake] - E[real], whatever its weights.
     real, fake = points(0, 1.0), points(1, -1.0)
-    adversary = Adversary(linear(1.0), "wgan", optimizer=lambda p: torch.optim.SGD(p, 0.1, 0.9))
+    adversary = Noted(
+        Adversary(linear(1.0), "wgan", optimizer=lambda p: torch.optim.SGD(p, 0.1, 0.9))
+    )
     assert cosine(adversary, real, fake) == pytest.approx(1.0)
     # 0.9 g + g' with g' = -g is -0.1 g': the momentum of the first step is overcome.
     assert cosine(adversary, fake, real) == pytest.approx(1.0)
-    plain = Adversary(linear(1.0), "wgan", optimizer="rmsprop")
+    plain = Noted(Adversary(linear(1.0), "wgan", optimizer="rmsprop"))
     assert math.isnan(cosine(plain, real, fake))
 
 
 def test_adam_divides_its_step_by_the_root_of_the_second_moment() -> None:
     critic = linear(0.5, 0.5)
-    adversary = Adversary(critic, "lsgan + r1", optimizer=lambda p: torch.optim.Adam(p, 0.1))
+    adversary = Noted(Adversary(critic, "lsgan + r1", optimizer=lambda p: torch.optim.Adam(p, 0.1)))
     real, fake = points(0, 1.0), points(1, -1.0)
     adversary.update(real, fake)
-    total = adversary.critic_loss(real, fake)
+    total = adversary.adversary.critic_loss(real, fake)
     gradients = torch.autograd.grad(total, list(critic.parameters()))
-    state = adversary.optimizer.state  # type: ignore[union-attr]
+    state = adversary.adversary.optimizer.state  # type: ignore[union-attr]
     steps = [
         state[p]["exp_avg"] / (state[p]["exp_avg_sq"].sqrt() + 1e-8) for p in critic.parameters()
     ]
@@ -463,7 +513,9 @@ def test_adam_divides_its_step_by_the_root_of_the_second_moment() -> None:
 
 def test_a_critic_whose_momentum_climbs_its_loss_is_unstable_in_the_third_report() -> None:
     real, fake = points(0, 1.0), points(1, -1.0)
-    adversary = Adversary(linear(0.1), "hinge", optimizer=lambda p: torch.optim.SGD(p, 1e-6, 0.99))
+    adversary = Noted(
+        Adversary(linear(0.1), "hinge", optimizer=lambda p: torch.optim.SGD(p, 1e-6, 0.99))
+    )
     for _ in range(30):
         adversary.update(fake, real)
     verdicts = []
@@ -493,11 +545,11 @@ def test_a_run_that_goes_well_has_no_fault_in_any_report(objective: str) -> None
             nn.LeakyReLU(0.2),
             nn.Linear(32, 1),
         )
-        adversary = Adversary(critic, objective, lr=1e-3)
+        adversary = Noted(Adversary(critic, objective, lr=1e-3))
         optimizer = torch.optim.Adam(generator.parameters(), 1e-3, betas=(0.0, 0.9))
         verdicts = []
         for step in range(1, 601):
-            for _ in range(adversary.defaults.critic_steps or 1):
+            for _ in range(adversary.adversary.defaults.critic_steps or 1):
                 real = torch.randn(N, 2) * torch.tensor([1.0, 0.5]) + 1
                 fake = generator(torch.randn(N, 2))
                 adversary.update(real, fake)
@@ -537,9 +589,10 @@ def test_large_samples_are_scored_on_a_part_of_the_batch(size: int, scored: list
 
 
 def test_a_copied_head_begins_a_history_of_its_own() -> None:
-    adversary = Adversary(linear(1.0), "nsgan", lr=0.0)
+    adversary = Noted(Adversary(linear(1.0), "nsgan", lr=0.0))
     adversary.update(points(0, 0.5), points(1, -0.5))
     twin = copy.deepcopy(adversary)
+    assert not twin.history.critic_steps
     assert adversary.health().verdict.startswith("critic still")
     assert twin.health().verdict.startswith("in balance")
 
@@ -555,9 +608,9 @@ def test_a_compiled_critic_is_judged_as_it_was_written() -> None:
 
 def test_the_page_has_a_row_for_every_verdict() -> None:
     code = inspect.getsource(health_verdict)
-    # "critic {state}" in the code; whatever else a verdict begins with stands before its colon.
+    # The code writes "critic {state}"; any other verdict starts with the text before its colon.
     states = re.findall(r'state = "(\w+)" if .* else "(\w+)"', code)[0]
     code = "".join(code.replace("{state}", state) for state in states)
-    named = set(re.findall(r'[( ]f?"([a-z][a-z ]+): ', code))
+    in_code = set(re.findall(r'[( ]f?"([a-z][a-z ]+): ', code))
     page = Path(__file__).parents[2] / "docs" / "health.md"
-    assert set(re.findall(r"^\| `(.+?)` \|", page.read_text(), re.MULTILINE)) == named
+    assert set(re.findall(r"^\| `(.+?)` \|", page.read_text(), re.MULTILINE)) == in_code

@@ -272,8 +272,11 @@ def test_names_that_differ_only_by_a_wrapper_are_refused() -> None:
 
 
 def test_a_near_name_is_suggested_without_the_prefix() -> None:
-    with pytest.raises(ValueError, match=r"^layer: Wrapper has no layer '3'; did .* '2'|there"):
+    with pytest.raises(ValueError, match=r"^layer: Wrapper has no layer '3'; it has 0, 1, 2$"):
         attach(Wrapper(model()), "3")
+    net = nn.ModuleDict({"module": nn.ModuleDict({"encoder": model()})})
+    with pytest.raises(ValueError, match=r"has no layer 'encodr\.1'; did you mean 'encoder\.\d'"):
+        attach(net, "encodr.1")
 
 
 # Compiled models
