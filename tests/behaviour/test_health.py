@@ -171,8 +171,11 @@ def test_a_critic_that_cannot_tell_the_sides_apart_is_blind() -> None:
     assert health.accuracy == pytest.approx(0.5) and health.p_value < 0.01
 
 
-def test_a_critic_that_ranks_wrongly_with_a_loss_above_chance_is_not_called_inverted() -> None:
-    health = health_of(linear(-1.0), points(0, 1.0), points(1, -1.0))
+@pytest.mark.parametrize("objective", ["nsgan", "wgan"])
+def test_a_critic_that_ranks_wrongly_with_a_loss_above_chance_is_not_called_inverted(
+    objective: str,
+) -> None:
+    health = health_of(linear(-1.0), points(0, 1.0), points(1, -1.0), objective)
     assert health.verdict.startswith("critic untrained or diverged: it ranks ")
     assert health.accuracy < 0.2 and health.critic_loss > health.loss_at_chance
 
