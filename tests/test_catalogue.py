@@ -107,7 +107,8 @@ def test_terms_after_a_method_are_added_to_it() -> None:
     assert catalogue.request("cdan+e + r1").method.name == "cdan+e"
     assert catalogue.request("cdan + r1").method.name == "cdan"
     asked = catalogue.request("wgan-gp(latent=3) + r1")
-    assert repr(asked.chain()).endswith("+ R1(weight=1.0)") and asked.options == {"latent": 3}
+    assert repr(asked.chain().regularizers[-1]).startswith("R1(weight=1.0, ")
+    assert asked.options == {"latent": 3}
     assert asked.chain().defaults.critic_steps == 5
     asked = catalogue.request("wgan-gp(latent=3) + r1(weight=2.0)")
     assert asked.terms == "r1(weight=2.0)" and asked.options == {"latent": 3}

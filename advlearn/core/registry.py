@@ -97,7 +97,7 @@ def register(thing: Any = None, /, *, name: str | None = None) -> Any:
         ... def my_hinge():
         ...     return Hinge() + resolve("r1(weight=0.1)")
         >>> resolve("my-hinge")
-        Hinge() + R1(weight=0.1)
+        Hinge() + R1(weight=0.1, every=1, estimate='exact', share=1.0)
     """
     if thing is None:
         return partial(register, name=name)

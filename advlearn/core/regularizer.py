@@ -23,6 +23,7 @@ class Regularizer(Described):
     decomposable: ClassVar[bool] = True
     reasons: ClassVar[dict[str, str]] = {}
     EXEMPT: ClassVar[dict[str, str]] = {}
+    conditions: frozenset[int | str] = frozenset()
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         """Return the critic with the constraint; called once, before its optimiser is created."""
