@@ -1,9 +1,8 @@
 """The gradient of a critic's scores with respect to its inputs, to be differentiated again."""
 
 import math
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Literal, cast
 
 import torch
@@ -21,7 +20,7 @@ from advlearn.core.critic_batch import (
     rows,
     score,
 )
-from advlearn.core.features import full_precision
+from advlearn.core.features import full_precision, graph_nodes, uncompiled
 from advlearn.functional.distances import safe_sqrt
 
 Side = Literal["real", "fake"]
@@ -124,16 +123,8 @@ def twice_differentiable(device: torch.device, dtype: torch.dtype | None) -> Ite
     """
     kind = device.type
     enabled = dtype in LOW_PRECISION and torch.is_autocast_enabled(kind)
-    with sdpa_kernel(SDPBackend.MATH), torch.autocast(kind, enabled=enabled), _uncompiled():
+    with sdpa_kernel(SDPBackend.MATH), torch.autocast(kind, enabled=enabled), uncompiled():
         yield
-
-
-def _uncompiled() -> AbstractContextManager[object]:
-    """Run modules that were compiled by themselves as they were written."""
-    # Without Dynamo, which takes seconds to import, no module is compiled.
-    if torch.compiler.is_compiling() or "torch._dynamo" not in sys.modules:
-        return nullcontext()
-    return torch.compiler.set_stance("force_eager")
 
 
 def squared_gradients(
@@ -207,16 +198,7 @@ def _leaves(samples: Samples, conditions: Conditions) -> list[Tensor]:
 
 def _is_twice_differentiable(scores: Tensor) -> bool:
     """Return whether every operation in the scores' graph has a second derivative in PyTorch."""
-    seen, left = set[object](), [scores.grad_fn]
-    while left:
-        node = left.pop()
-        if node is None or node in seen:
-            continue
-        if node.name().startswith(_ONCE):
-            return False
-        seen.add(node)
-        left.extend(following for following, _ in node.next_functions)
-    return True
+    return not any(node.name().startswith(_ONCE) for node in graph_nodes(scores))
 
 
 def share_of(samples: Samples, share: float) -> int:

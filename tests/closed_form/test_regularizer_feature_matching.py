@@ -47,7 +47,8 @@ def test_real_side_moves_where_a_player_stands_behind_it() -> None:
 
 def test_critic_without_a_linear_layer_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
+        ValueError,
+        match=r"critic: expected an nn\.Module with a linear or convolution layer, got Identity",
     ):
         FeatureMatching().wrap(nn.Identity())
 
