@@ -26,8 +26,9 @@ class Consistency(Regularizer):
     .. math:: R = w\,E_r[(D(x) - D(T(x)))^2]
 
     Images (N, C, H, W) are flipped left to right with probability 1/2 and shifted by whole pixels,
-    at most `shift` each way, with a replicated border; all images of a tuple move together. Other
-    floating-point samples get Gaussian noise; integer parts (labels) are unchanged.
+    at most `shift` each way, with a replicated border; all images of a tuple move together, also
+    those that are conditions. Other floating-point samples get Gaussian noise; other conditions and
+    integer parts (labels) are unchanged.
 
     Args:
         weight: w.
@@ -46,7 +47,7 @@ class Consistency(Regularizer):
 
     Deviations:
         Only the score is compared, no inner layer, as in the paper's experiments. Noise for samples
-        that are no images is ours.
+        that are not images is an addition.
     """
 
     def __init__(self, weight: float = 10.0, shift: int = 1, noise: float = 0.05) -> None:
@@ -76,7 +77,12 @@ class Consistency(Regularizer):
                 for _ in range(2)
             )
             moves = (flip, *shifts)
-        return tuple(self._moved(part.detach(), *moves) for part in parts)
+        return tuple(
+            part.detach()
+            if i in self.conditions and not _is_image(part)
+            else self._moved(part.detach(), *moves)
+            for i, part in enumerate(parts)
+        )
 
     def _moved(self, x: Tensor, *moves: Tensor) -> Tensor:
         if _is_image(x):

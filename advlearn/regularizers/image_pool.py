@@ -23,7 +23,8 @@ REFERENCE = Reference(
 class ImagePool(Regularizer):
     r"""Train the critic on fake samples of this step and of earlier ones.
 
-    .. math:: shown = \{x'_{k+1}, \dots, x'_n\} \cup \{k\ \text{of the history}\}, \ k = \min(\lfloor n/2 \rfloor, B)
+    .. math:: shown = \{x'_{k+1}, \dots, x'_n\} \cup \{k\ \text{of the history}\}, \
+              k = \min(\lfloor n/2 \rfloor, B)
 
     The k new fakes that are not shown replace, in the pool, the k that are; these are drawn at
     random at each step. Until the pool holds B fakes it stores the new ones and returns none. The

@@ -22,11 +22,12 @@ REFERENCE = Reference(
 class InstanceNoise(Regularizer):
     r"""Add Gaussian noise to the critic's inputs in training, annealed linearly to zero.
 
-    .. math:: D_t(x) = D(x + s_t\,\epsilon), \qquad \epsilon \sim N(0, I), \qquad s_t = s \max(0, 1 - t / T)
+    .. math:: D_t(x) = D(x + s_t\,\epsilon), \qquad \epsilon \sim N(0, I), \qquad
+              s_t = s \max(0, 1 - t / T)
 
     t counts critic steps. Real and fake samples get noise of the same scale, in the critic's and in
     the generator's step; in evaluation mode nothing is added. In a tuple, the floating-point parts
-    get noise.
+    get noise, except conditions.
 
     Args:
         scale: s, in units of the samples.
@@ -55,7 +56,7 @@ class InstanceNoise(Regularizer):
         self.steps = int(check_number("steps", steps, low=1))
 
     def wrap(self, critic: nn.Module) -> nn.Module:
-        return Noisy(critic, self.scale, self.steps)
+        return Noisy(critic, self.scale, self.steps, self.conditions)
 
     def after_step(self, critic: nn.Module) -> None:
         for module in critic.modules():
@@ -71,14 +72,22 @@ class Noisy(nn.Module):
         critic: The critic of the noisy samples.
         scale: Standard deviation of the noise at the first step.
         steps: Steps after which there is no noise.
+        conditions: The parts of a sample that get no noise.
     """
 
     step: Tensor
     # Each side's noise is drawn for the samples of that side in all processes.
     mixes_samples = True
 
-    def __init__(self, critic: nn.Module, scale: float, steps: int) -> None:
+    def __init__(
+        self,
+        critic: nn.Module,
+        scale: float,
+        steps: int,
+        conditions: frozenset[int | str] = frozenset(),
+    ) -> None:
         super().__init__()
+        self.conditions = conditions
         self.critic = critic
         self.scale = scale
         self.steps = steps
@@ -91,7 +100,11 @@ class Noisy(nn.Module):
 
     def forward(self, *samples: Tensor) -> Tensor:
         """Score samples, (N, ...) each, with noise in training mode."""
-        return self.critic(*(map(self._noised, samples) if self.training else samples))
+        if not self.training:
+            return self.critic(*samples)
+        return self.critic(
+            *(x if i in self.conditions else self._noised(x) for i, x in enumerate(samples))
+        )
 
     def _noised(self, x: Tensor) -> Tensor:
         if not x.is_floating_point():
