@@ -16,7 +16,8 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.critic_batch import Critic, Samples, as_tuple
+from advlearn.core.samples import Samples, call
+from advlearn.core.scores import Critic
 
 _ATTRIBUTE = "advlearn_capture"
 _CONVOLUTIONS = (
@@ -118,7 +119,7 @@ def calls_of(
         capture.calls = calls
     try:
         with uncompiled():
-            returned = cast(object, critic(*as_tuple(samples)))
+            returned = cast(object, call(critic, samples))
     finally:
         for capture in captures:
             capture.calls = None
@@ -138,6 +139,14 @@ def uncompiled() -> AbstractContextManager[object]:
     if torch.compiler.is_compiling() or "torch._dynamo" not in sys.modules:
         return nullcontext()
     return torch.compiler.set_stance("force_eager")
+
+
+def has_compiled_part(critic: nn.Module) -> bool:
+    """Return whether a module of the critic was compiled by itself."""
+    return any(
+        "_orig_mod" in dict(part.named_children()) or part._compiled_call_impl is not None
+        for part in critic.modules()
+    )
 
 
 def features(critic: Critic, samples: Samples) -> Tensor:

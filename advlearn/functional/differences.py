@@ -20,25 +20,29 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
-from advlearn.core.critic_batch import (
-    Critic,
-    CriticBatch,
+from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.samples import (
+    NO_CONDITIONS,
+    Conditions,
     Samples,
-    as_tuple,
+    concatenate,
     count,
+    detach,
+    device_of,
+    map_tensors,
+    moving,
     rows,
-    score,
 )
+from advlearn.core.scores import Critic, score
 from advlearn.functional.gradients import (
     LOW_PRECISION,
-    Conditions,
     Side,
     dtype_of_weights,
     first,
     gradient_norms,
-    moving_parts,
     share_of,
     squared_norm,
+    with_moving,
 )
 
 Estimate = Literal["exact", "difference"]
@@ -52,7 +56,7 @@ EPSILON = 0.01
 
 
 def slopes(
-    batch: CriticBatch, side: Side, conditions: Conditions = frozenset(), share: float = 1.0
+    batch: CriticBatch, side: Side, conditions: Conditions = NO_CONDITIONS, share: float = 1.0
 ) -> Tensor:
     """Compute the slope of the critic at samples of a side, each along a random direction.
 
@@ -83,7 +87,7 @@ def slopes(
     return (_summed(moved) - _summed(scores[:n])) / EPSILON
 
 
-def slopes_at(critic: Critic, points: Samples, conditions: Conditions = frozenset()) -> Tensor:
+def slopes_at(critic: Critic, points: Samples, conditions: Conditions = NO_CONDITIONS) -> Tensor:
     """Compute the slope of a critic at each point along a random direction.
 
     One call of the critic scores the points and the moved points, in full precision under any
@@ -91,7 +95,7 @@ def slopes_at(critic: Critic, points: Samples, conditions: Conditions = frozense
 
     Args:
         critic: The critic.
-        points: Samples, a tensor (N, ...) or a tuple of them.
+        points: Samples, a tensor (N, ...), or a structure of them.
         conditions: The parts of a sample that are not moved.
 
     Returns:
@@ -106,11 +110,10 @@ def slopes_at(critic: Critic, points: Samples, conditions: Conditions = frozense
         tensor([3., 3.])
     """
     check_differences(critic)
-    parts = tuple(p.detach() for p in as_tuple(points))
-    parts = tuple(p.float() if p.dtype in LOW_PRECISION else p for p in parts)
-    moved = as_tuple(_moved(parts, directions(parts, conditions), conditions))
-    with torch.autocast(parts[0].device.type, enabled=False):
-        scores = score(critic, tuple(map(torch.cat, zip(moved, parts, strict=True))))
+    points = map_tensors(_full_precision, detach(points))
+    moved = _moved(points, directions(points, conditions), conditions)
+    with torch.autocast(device_of(points).type, enabled=False):
+        scores = score(critic, concatenate(moved, points))
     return (_summed(scores[: count(points)]) - _summed(scores[count(points) :])) / EPSILON
 
 
@@ -120,7 +123,7 @@ def squared_norm_gaps(
     target: float,
     *,
     estimate: Estimate,
-    conditions: Conditions = frozenset(),
+    conditions: Conditions = NO_CONDITIONS,
 ) -> Tensor:
     r"""Compute how far the input gradient's norm is from a target, squared, at each point.
 
@@ -128,7 +131,7 @@ def squared_norm_gaps(
 
     Args:
         critic: The critic.
-        points: Samples, a tensor (N, ...) or a tuple of them.
+        points: Samples, a tensor (N, ...), or a structure of them.
         target: t.
         estimate: ``"exact"``, by double backward, or ``"difference"``, from one slope v at each
             point; a single value may then be negative.
@@ -147,28 +150,26 @@ def squared_norm_gaps(
     return v.square() - 2 * target / c * v.abs() + target**2
 
 
-def directions(samples: Samples, conditions: Conditions = frozenset()) -> tuple[Tensor, ...]:
+def directions(samples: Samples, conditions: Conditions = NO_CONDITIONS) -> tuple[Tensor, ...]:
     """Draw for each sample a direction, uniform on the sphere of radius sqrt(d).
 
     Args:
-        samples: A tensor (N, ...) or a tuple of them.
+        samples: A tensor (N, ...), or a structure of them.
         conditions: The parts of a sample that have no direction.
 
     Returns:
-        One tensor for each part that moves, of its shape; d is their number of elements per sample.
+        One tensor for each tensor that moves, of its shape; d is the number of their elements in
+        one sample.
     """
-    parts = as_tuple(samples)
-    moving = [parts[i] for i in moving_parts(parts, conditions)]
-    noise = tuple(distributed.randn(*p.shape, like=p) for p in moving)
+    noise = tuple(distributed.randn(*x.shape, like=x) for x in moving(samples, conditions))
     norms = squared_norm(noise).sqrt().clamp(min=torch.finfo(noise[0].dtype).tiny)
     scale = math.sqrt(dimension(samples, conditions)) / norms
     return tuple(z * scale.to(z.dtype).view(-1, *[1] * (z.ndim - 1)) for z in noise)
 
 
-def dimension(samples: Samples, conditions: Conditions = frozenset()) -> int:
+def dimension(samples: Samples, conditions: Conditions = NO_CONDITIONS) -> int:
     """Return d, the number of elements of a sample that are not conditions."""
-    parts = as_tuple(samples)
-    return sum(parts[i][0].numel() for i in moving_parts(parts, conditions))
+    return sum(x[0].numel() for x in moving(samples, conditions))
 
 
 def mean_projection(d: int) -> float:
@@ -223,13 +224,14 @@ def _may_change(critic: Critic) -> bool:
     return module.training and any(True for _ in module.buffers())
 
 
-def _moved(
-    samples: Samples, steps: tuple[Tensor, ...], conditions: Conditions
-) -> tuple[Tensor, ...]:
-    parts = [p.detach() for p in as_tuple(samples)]
-    for i, step in zip(moving_parts(tuple(parts), conditions), steps, strict=True):
-        parts[i] = parts[i] + EPSILON * step
-    return tuple(parts)
+def _moved(samples: Samples, steps: tuple[Tensor, ...], conditions: Conditions) -> Samples:
+    samples = detach(samples)
+    pairs = zip(moving(samples, conditions), steps, strict=True)
+    return with_moving(samples, (x + EPSILON * step for x, step in pairs), conditions)
+
+
+def _full_precision(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in LOW_PRECISION else x
 
 
 def _summed(scores: Tensor) -> Tensor:

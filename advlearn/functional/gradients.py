@@ -1,30 +1,36 @@
 """The gradient of a critic's scores with respect to its inputs, to be differentiated again."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from advlearn.core import distributed
-from advlearn.core.critic_batch import (
-    Critic,
-    CriticBatch,
-    Samples,
-    as_tuple,
-    count,
-    rows,
-    score,
-)
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.features import full_precision, graph_nodes, uncompiled
+from advlearn.core.modules import double_backward_attention
+from advlearn.core.samples import (
+    NO_CONDITIONS,
+    Conditions,
+    Samples,
+    count,
+    describe,
+    detach,
+    device_of,
+    joinable,
+    map_moving,
+    map_tensors,
+    moving,
+    rows,
+)
+from advlearn.core.scores import Critic, score
 from advlearn.functional.distances import safe_sqrt
 
 Side = Literal["real", "fake"]
-Conditions = frozenset[int | str]
 Gradients = tuple[Tensor, ...]
 
 LOW_PRECISION = (torch.float16, torch.bfloat16)
@@ -35,7 +41,7 @@ _of_scores = WeakTensorKeyDictionary()
 
 
 def input_gradient(
-    critic: Critic, samples: Samples, conditions: Conditions = frozenset()
+    critic: Critic, samples: Samples, conditions: Conditions = NO_CONDITIONS
 ) -> Gradients:
     r"""Compute the gradient of each sample's summed score with respect to that sample.
 
@@ -52,12 +58,12 @@ def input_gradient(
 
     Args:
         critic: The critic.
-        samples: A tensor (N, ...) or a tuple of them; tensors that are not floating point (labels)
-            are held fixed.
+        samples: A tensor (N, ...), or a structure of them; tensors that are not floating point
+            (labels) are held fixed.
         conditions: The parts of `samples` that are held fixed too.
 
     Returns:
-        One gradient for each other part of `samples`, of its shape, at least fp32.
+        One gradient for each other tensor of `samples`, of its shape, at least fp32.
 
     Example:
         >>> import torch
@@ -66,19 +72,15 @@ def input_gradient(
         tensor([[3., 0.],
                 [3., 0.]])
     """
-    parts = tuple(p.detach() for p in as_tuple(samples))
-    moving = moving_parts(parts, conditions)
     dtype = dtype_of_weights(critic)
-    inputs = tuple(_cast(parts[i], dtype) for i in moving)
+    fixed = map_tensors(lambda x: _cast(x.detach(), dtype), samples)
 
     def total(*xs: Tensor) -> Tensor:
-        full = list(parts)
-        for i, x in zip(moving, xs, strict=True):
-            full[i] = x
-        return score(critic, tuple(full)).sum()
+        return score(critic, with_moving(fixed, xs, conditions)).sum()
 
-    with torch.enable_grad(), twice_differentiable(parts[0].device, dtype):
-        gradients = (_compiled if torch.compiler.is_compiling() else _eager)(total, inputs)
+    with torch.enable_grad(), twice_differentiable(device_of(fixed), dtype):
+        differentiated = _compiled if torch.compiler.is_compiling() else _eager
+        gradients = differentiated(total, tuple(moving(fixed, conditions)))
     return tuple(map(full_precision, gradients))
 
 
@@ -91,9 +93,10 @@ def _compiled(total: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Gradi
     return torch.func.grad(total, argnums=tuple(range(len(inputs))))(*inputs)
 
 
-def moving_parts(parts: tuple[Tensor, ...], conditions: Conditions) -> list[int]:
-    """Return the places of the parts that are samples: floating point and not a condition."""
-    return [i for i, p in enumerate(parts) if p.is_floating_point() and i not in conditions]
+def with_moving(samples: Samples, values: Iterable[Tensor], conditions: Conditions) -> Samples:
+    """Replace the floating-point tensors that are not conditions, in the order of `moving`."""
+    following = iter(values)
+    return map_moving(lambda _: next(following), samples, conditions=conditions)
 
 
 def dtype_of_weights(critic: Critic) -> torch.dtype | None:
@@ -108,7 +111,7 @@ def dtype_of_weights(critic: Critic) -> torch.dtype | None:
 def _cast(x: Tensor, dtype: torch.dtype | None) -> Tensor:
     """Cast samples for a pass outside of autocast: to low-precision weights, else to fp32."""
     if dtype in LOW_PRECISION:
-        return x.to(dtype)
+        return x.to(dtype) if x.dtype in (*LOW_PRECISION, torch.float32) else x
     autocast = torch.is_autocast_enabled(x.device.type)
     return x.float() if x.dtype in LOW_PRECISION and (autocast or dtype is not None) else x
 
@@ -123,12 +126,12 @@ def twice_differentiable(device: torch.device, dtype: torch.dtype | None) -> Ite
     """
     kind = device.type
     enabled = dtype in LOW_PRECISION and torch.is_autocast_enabled(kind)
-    with sdpa_kernel(SDPBackend.MATH), torch.autocast(kind, enabled=enabled), uncompiled():
+    with double_backward_attention(), torch.autocast(kind, enabled=enabled), uncompiled():
         yield
 
 
 def squared_gradients(
-    batch: CriticBatch, side: Side, conditions: Conditions = frozenset(), share: float = 1.0
+    batch: CriticBatch, side: Side, conditions: Conditions = NO_CONDITIONS, share: float = 1.0
 ) -> Tensor:
     """Compute the squared norm of the input gradient at samples of a side.
 
@@ -158,59 +161,57 @@ def _gradients_of_scores(
     batch: CriticBatch, side: Side, conditions: Conditions
 ) -> Gradients | None:
     """Differentiate the batch's own scores, or return None where a second pass is needed."""
-    real, fake = batch.real_scores, batch.fake_scores
-    scores = real if side == "real" else fake
+    scores = batch.real_scores if side == "real" else batch.fake_scores
     if (
         torch.compiler.is_compiling()
         or scores is None
-        or not getattr(batch, "inputs_require_grad", False)
+        or not batch.inputs_require_grad
         or torch.is_autocast_enabled(scores.device.type)
     ):
         return None
     kept = _kept(scores)
     if conditions not in kept:
-        if not _is_twice_differentiable(scores):
+        nodes = list(graph_nodes(scores))
+        if any(node.name().startswith(_ONCE) for node in nodes):
             return None
-        both = real is not None and real._base is not None and real._base is fake._base
-        wanted = {"real": real, "fake": fake} if both else {side: scores}
-        inputs = {s: _leaves(getattr(batch, s), conditions) for s in wanted}
-        found = iter(
-            torch.autograd.grad(
-                [cast(Tensor, s).sum() for s in wanted.values()],
-                [x for leaves in inputs.values() for x in leaves],
-                create_graph=True,
-            )
-        )
-        for name, of_side in wanted.items():
-            gradients = tuple(full_precision(next(found)) for _ in inputs[name])
-            _kept(cast(Tensor, of_side))[conditions] = gradients
+        _differentiate(batch, side, conditions, nodes)
     return kept[conditions]
+
+
+def _differentiate(
+    batch: CriticBatch, side: Side, conditions: Conditions, nodes: list[Any]
+) -> None:
+    """Keep the gradients of a side's scores, and of the other's if one call scored both."""
+    leaves = {s: moving(getattr(batch, s), conditions) for s in ("real", "fake")}
+    scores = {"real": batch.real_scores, "fake": batch.fake_scores}
+    other = "fake" if side == "real" else "real"
+    reached = {id(getattr(node, "variable", None)) for node in nodes}
+    together = scores[other] is not None and any(id(x) in reached for x in leaves[other])
+    sides = [side, other] if together else [side]
+    found = iter(
+        torch.autograd.grad(
+            [cast(Tensor, scores[s]).sum() for s in sides],
+            [x for s in sides for x in leaves[s]],
+            create_graph=True,
+        )
+    )
+    for s in sides:
+        gradients = tuple(full_precision(next(found)) for _ in leaves[s])
+        _kept(cast(Tensor, scores[s]))[conditions] = gradients
 
 
 def _kept(scores: Tensor) -> dict[Conditions, Gradients]:
     return cast(dict[Conditions, Gradients], _of_scores.setdefault(scores, {}))
 
 
-def _leaves(samples: Samples, conditions: Conditions) -> list[Tensor]:
-    parts = as_tuple(samples)
-    return [parts[i] for i in moving_parts(parts, conditions)]
-
-
-def _is_twice_differentiable(scores: Tensor) -> bool:
-    """Return whether every operation in the scores' graph has a second derivative in PyTorch."""
-    return not any(node.name().startswith(_ONCE) for node in graph_nodes(scores))
-
-
 def share_of(samples: Samples, share: float) -> int:
-    """Return how many samples a share of them is: at least one."""
+    """Return the number of samples in a share of them, at least one."""
     return max(1, math.ceil(share * count(samples)))
 
 
 def first(samples: Samples, n: int) -> Samples:
     """Return the first n samples."""
-    if isinstance(samples, tuple):
-        return tuple(part[:n] for part in samples)
-    return samples[:n]
+    return map_tensors(lambda x: x[:n], samples)
 
 
 def squared_norm(gradients: Gradients) -> Tensor:
@@ -218,13 +219,15 @@ def squared_norm(gradients: Gradients) -> Tensor:
     return torch.stack([rows(g).square().sum(1) for g in gradients]).sum(0)
 
 
-def gradient_norms(critic: Critic, points: Samples, conditions: Conditions = frozenset()) -> Tensor:
+def gradient_norms(
+    critic: Critic, points: Samples, conditions: Conditions = NO_CONDITIONS
+) -> Tensor:
     """Compute norms of the input gradient at points, (N,), with a finite derivative at zero."""
     return safe_sqrt(squared_norm(input_gradient(critic, points, conditions)))
 
 
 def points_between(
-    batch: CriticBatch, conditions: Conditions = frozenset(), share: float = 1.0
+    batch: CriticBatch, conditions: Conditions = NO_CONDITIONS, share: float = 1.0
 ) -> Samples:
     """Draw random points between paired samples.
 
@@ -235,24 +238,26 @@ def points_between(
 
     Returns:
         Points of the samples' shape, detached.
+
+    Raises:
+        ValueError: If the samples of the two sides differ in shape.
     """
     n = min(share_of(batch.real, share), share_of(batch.fake, share))
-    reals, fakes = as_tuple(batch.real), as_tuple(batch.fake)
-    moving = moving_parts(reals, conditions)
-    u = distributed.rand(n, like=reals[moving[0]])
-    points = tuple(
-        _between(r[:n].detach(), f[:n].detach(), u) if i in moving else r[:n].detach()
-        for i, (r, f) in enumerate(zip(reals, fakes, strict=True))
-    )
-    return points if isinstance(batch.real, tuple) else points[0]
+    real, fake = (first(detach(side), n) for side in (batch.real, batch.fake))
+    if not joinable(real, fake):
+        raise ValueError(
+            f"fake: expected samples of the shape of real, {describe(real)}, for points between "
+            f"the sides, got {describe(fake)}; use r1 or r2"
+        )
+    u = distributed.rand(n, like=moving(real, conditions)[0])
+
+    def between(r: Tensor, f: Tensor) -> Tensor:
+        return torch.lerp(f, r, u.to(r.dtype).view(-1, *[1] * (r.ndim - 1)).expand_as(r))
+
+    return map_moving(between, real, fake, conditions=conditions)
 
 
-def _between(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
-    u = u.to(real.dtype).view(-1, *[1] * (real.ndim - 1))
-    return torch.lerp(fake, real, u.expand_as(real))
-
-
-def gradient_norms_between(batch: CriticBatch, conditions: Conditions = frozenset()) -> Tensor:
+def gradient_norms_between(batch: CriticBatch, conditions: Conditions = NO_CONDITIONS) -> Tensor:
     """Compute norms of the input gradient at random points between paired samples.
 
     Args:

@@ -6,11 +6,12 @@ from torch import Tensor, nn
 
 from advlearn.core import distributed
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.critic_batch import CriticBatch, as_tuple, weighted_mean
+from advlearn.core.critic_batch import CriticBatch, weighted_mean
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import detach, map_moving
 from advlearn.functional.differences import ESTIMATES, Estimate, squared_norm_gaps
-from advlearn.functional.gradients import moving_parts, share_of
+from advlearn.functional.gradients import first, share_of
 from advlearn.regularizers._interval import Interval
 
 REFERENCE = Reference(
@@ -83,12 +84,9 @@ class DraganPenalty(Regularizer):
         if not self.interval.due:
             return None
         n = share_of(batch.real, self.share)
-        parts = as_tuple(batch.real)
-        moving = moving_parts(parts, self.conditions)
-        points = tuple(
-            self._near(part.detach(), n) if i in moving else part[:n].detach()
-            for i, part in enumerate(parts)
-        )
+        real = detach(batch.real)
+        near = map_moving(lambda x: self._near(x, n), real, conditions=self.conditions)
+        points = first(near, n)
         gaps = squared_norm_gaps(
             batch.critic, points, 1.0, estimate=self.estimate, conditions=self.conditions
         )

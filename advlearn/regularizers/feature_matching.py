@@ -1,14 +1,14 @@
 """Feature matching: fake samples get the critic's features of real ones."""
 
 from contextlib import nullcontext, suppress
-from typing import Any, ClassVar, Literal, cast, final
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.critic_batch import CriticBatch, as_tuple, carries_gradient, count, rows
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.features import (
     Call,
@@ -19,6 +19,8 @@ from advlearn.core.features import (
     watch_layers,
 )
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import carries_gradient, count, rows
+from advlearn.core.scores import Maps, outputs
 
 REFERENCE = Reference(
     "Improved Techniques for Training GANs",
@@ -26,7 +28,6 @@ REFERENCE = Reference(
     "section 3.1",
     "https://arxiv.org/abs/1606.03498",
 )
-Maps = list[list[Tensor]]
 
 
 @final
@@ -115,23 +116,23 @@ class FeatureMatching(Regularizer):
     def _maps(self, batch: CriticBatch) -> tuple[Maps, Maps]:
         """Return the features of both sides, of each sub-critic, with gradient where it is due."""
         due = torch.is_grad_enabled() and carries_gradient(batch.real) and not self.paired
-        returned: Maps | None = getattr(batch, "fake_features", None)
-        if self.layers == "all" and returned is not None:
-            return self._returned(batch, due), returned
+        if self.layers == "all" and any(batch.fake_features):
+            return self._returned(batch, due), batch.fake_features
         captures = watch_layers(batch.critic)
         fakes, scores = calls_of(batch.critic, batch.fake, captures)
         with torch.set_grad_enabled(due):
             reals, _ = calls_of(batch.critic, batch.real, captures)
         chosen = [last_layer(fakes, scores)] if self.layers == "last" else _inner(fakes)
-        return [[reals[i].features for i in chosen]], [[fakes[i].features for i in chosen]]
+        real, fake = (tuple(calls[i].features for i in chosen) for calls in (reals, fakes))
+        return (real,), (fake,)
 
     def _returned(self, batch: CriticBatch, due: bool) -> Maps:
         """Return the real side's maps, which a loss without real scores has not computed."""
-        found: Maps | None = getattr(batch, "real_features", None)
-        if found is None:
+        found = batch.real_features
+        if not found:
             with torch.set_grad_enabled(due):
-                _, found = cast(tuple[Any, Maps], batch.critic(*as_tuple(batch.real)))
-        return found if due else [[m.detach() for m in maps] for maps in found]
+                found = outputs(batch.critic, batch.real).features
+        return found if due else tuple(tuple(m.detach() for m in maps) for maps in found)
 
 
 def _inner(calls: list[Call]) -> list[int]:

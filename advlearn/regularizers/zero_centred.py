@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.critic_batch import CriticBatch, weighted_mean
 from advlearn.core.described import Reference
+from advlearn.core.features import has_compiled_part
 from advlearn.core.regularizer import Regularizer
 from advlearn.functional.differences import ESTIMATES, Estimate, slopes
 from advlearn.functional.gradients import Side, squared_gradients
@@ -81,11 +82,17 @@ class R1(Regularizer):
         self.every = every
         self.estimate: Estimate = check_choice("estimate", estimate, ESTIMATES)
         self.share = check_number("share", share, low=0, high=1, open_low=True)
+        self._shares_graph = estimate == "exact" and share == 1
 
     @property
-    def needs_input_graph(self) -> bool:
+    def needs_input_graph(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether this step's penalty differentiates the scores of the whole batch."""
-        return _differentiates(self)
+        return self._shares_graph and self.interval.due
+
+    def wrap(self, critic: nn.Module) -> nn.Module:
+        # The graph of a compiled forward pass cannot be differentiated twice.
+        self._shares_graph = self._shares_graph and not has_compiled_part(critic)
+        return critic
 
     def penalty(self, batch: CriticBatch) -> Tensor | None:
         return _penalty(self, batch, "real")
@@ -139,21 +146,23 @@ class R2(Regularizer):
         self.every = every
         self.estimate: Estimate = check_choice("estimate", estimate, ESTIMATES)
         self.share = check_number("share", share, low=0, high=1, open_low=True)
+        self._shares_graph = estimate == "exact" and share == 1
 
     @property
-    def needs_input_graph(self) -> bool:
+    def needs_input_graph(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether this step's penalty differentiates the scores of the whole batch."""
-        return _differentiates(self)
+        return self._shares_graph and self.interval.due
+
+    def wrap(self, critic: nn.Module) -> nn.Module:
+        # The graph of a compiled forward pass cannot be differentiated twice.
+        self._shares_graph = self._shares_graph and not has_compiled_part(critic)
+        return critic
 
     def penalty(self, batch: CriticBatch) -> Tensor | None:
         return _penalty(self, batch, "fake")
 
     def after_step(self, critic: nn.Module) -> None:
         self.interval.advance()
-
-
-def _differentiates(regularizer: R1 | R2) -> bool:
-    return regularizer.interval.due and regularizer.estimate == "exact" and regularizer.share == 1
 
 
 def _penalty(regularizer: R1 | R2, batch: CriticBatch, side: Side) -> Tensor | None:

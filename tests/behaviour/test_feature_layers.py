@@ -89,7 +89,7 @@ def patch() -> nn.Sequential:
 
 def value(critic: nn.Module, spec: str, real: Tensor, fake: Tensor) -> Tensor:
     adversary = Adversary(critic, f"hinge + {spec}")
-    adversary.player_loss(real, fake)
+    adversary.player_loss(real, fake.requires_grad_())
     return adversary.last_losses["player_FeatureMatching"]
 
 
@@ -119,7 +119,7 @@ def test_the_real_side_of_a_pair_gets_no_gradient() -> None:
 def test_pairs_of_different_number_are_refused() -> None:
     adversary = Adversary(patch(), "hinge + feature_matching(paired=True)")
     with pytest.raises(ValueError, match="fake: expected 4 samples, one for each real one"):
-        adversary.player_loss(draw(4, 3, 9, 9), draw(3, 3, 9, 9, seed=1))
+        adversary.player_loss(draw(4, 3, 9, 9), draw(3, 3, 9, 9, seed=1).requires_grad_())
 
 
 @pytest.mark.parametrize("spec", ["feature_matching", "feature_matching(layers='all')"])

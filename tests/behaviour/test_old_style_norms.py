@@ -7,7 +7,7 @@ from torch import nn
 from advlearn.regularizers.bottleneck import Bottleneck
 from advlearn.regularizers.orthogonal_regularization import OrthogonalRegularization
 from advlearn.regularizers.spectral_norm import SpectralNorm
-from tests.closed_form.regularizer_cases import meet
+from tests.closed_form.regularizer_cases import critic_batch
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
@@ -28,7 +28,7 @@ def test_orthogonal_regularization_sees_the_learned_weights(norm: str) -> None:
     x, values, gradients = torch.zeros(2, 3), [], []
     for old in (False, True):
         critic = layer(norm, old)
-        value = OrthogonalRegularization(weight=1.0).penalty(meet(critic, x, x))
+        value = OrthogonalRegularization(weight=1.0).penalty(critic_batch(critic, x, x))
         value.backward()
         values.append(value)
         gradients.append([p.grad for p in critic.parameters() if p.grad is not None])

@@ -34,7 +34,8 @@ def step(critic: nn.Module, spec: str, real: Tensor, fake: Tensor) -> list[Tenso
     """Return the loss and the gradients of one critic step, in double precision."""
     adversary = Adversary(critic, spec, optimizer=lambda ps: torch.optim.SGD(ps, lr=0.0))
     torch.manual_seed(1)
-    total = adversary.update(real, fake)
+    total = adversary.critic_loss(real, fake)
+    total.backward()
     return [total.double(), *(p.grad.double() for p in critic.parameters() if p.grad is not None)]
 
 
@@ -243,16 +244,11 @@ def test_old_style_norms_are_penalised_as_parametrizations(penalty: str, norm: s
     assert_steps_equal(found, expected, 1e-5)
 
 
-class HeldBatch:
-    """A batch whose samples require gradient, scored as the head scores it."""
-
-    real_weights = fake_weights = None
-    inputs_require_grad = True
-
-    def __init__(self, critic: nn.Module, real: Tensor, fake: Tensor, *, apart: bool) -> None:
-        self.critic = critic
-        self.real, self.fake = real.clone().requires_grad_(), fake.clone().requires_grad_()
-        self.real_scores, self.fake_scores = score_both(critic, self.real, self.fake, apart=apart)
+def differentiable(critic: nn.Module, real: Tensor, fake: Tensor, *, apart: bool) -> CriticBatch:
+    """Score samples that require gradient, as the head does for penalties on it."""
+    real, fake = real.clone().requires_grad_(), fake.clone().requires_grad_()
+    scores = score_both(critic, real, fake, apart=apart)
+    return CriticBatch(critic, real, fake, *scores, inputs_require_grad=True)
 
 
 class Counting(Custom):
@@ -270,7 +266,7 @@ def test_scores_with_a_graph_to_the_samples_serve_both_penalties(apart: bool) ->
     critic = Counting()
     real, fake = draw(6, 2), draw(5, 2, seed=1)
     plain = CriticBatch(critic, real, fake, *score_both(critic, real, fake, apart=apart))
-    held = HeldBatch(critic, real, fake, apart=apart)
+    held = differentiable(critic, real, fake, apart=apart)
     for regularizer in (R1(2.0), R2(3.0), R1(0.5)):
         wanted = regularizer.penalty(plain)
         calls = critic.calls
@@ -287,7 +283,7 @@ def test_scores_with_a_graph_to_the_samples_serve_both_penalties(apart: bool) ->
 def test_gradients_are_kept_no_longer_than_the_scores() -> None:
     critic = Custom()
     before = len(gradients._of_scores)
-    held = HeldBatch(critic, draw(6, 2), draw(6, 2, seed=1), apart=False)
+    held = differentiable(critic, draw(6, 2), draw(6, 2, seed=1), apart=False)
     (R1().penalty(held) + R2().penalty(held)).backward()
     assert len(gradients._of_scores) == before + 2
     del held
@@ -306,6 +302,6 @@ def test_scores_that_cannot_serve_a_penalty_are_computed_again(kind: str) -> Non
     real, fake = draw(*shape), draw(*shape, seed=1)
     wanted = R1().penalty(CriticBatch(critic, real, fake, torch.zeros(4), torch.zeros(4)))
     with torch.autocast("cpu", torch.bfloat16, enabled=kind == "autocast"):
-        found = R1().penalty(HeldBatch(used, real, fake, apart=False))
+        found = R1().penalty(differentiable(used, real, fake, apart=False))
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
     found.backward()

@@ -20,7 +20,7 @@ from advlearn.functional.differences import (
 from advlearn.regularizers.dragan import DraganPenalty
 from advlearn.regularizers.gradient_penalty import GradientPenalty
 from advlearn.regularizers.zero_centred import R1, R2
-from tests.closed_form.regularizer_cases import Pair, linear, meet, pairs, samples, smooth
+from tests.closed_form.regularizer_cases import Pair, linear, critic_batch, pairs, samples, smooth
 
 SLOPE = [1.0, 2.0, 2.0, 4.0]  # of length 5
 FOUR = torch.eye(4, dtype=torch.float64)
@@ -28,7 +28,9 @@ FOUR = torch.eye(4, dtype=torch.float64)
 
 def repeated(critic: nn.Module, draws: int) -> CriticBatch:
     """One real and one fake sample, each many times: a draw of the direction for each copy."""
-    return meet(critic, samples(1, 4).expand(draws, 4), samples(1, 4, seed=1).expand(draws, 4))
+    return critic_batch(
+        critic, samples(1, 4).expand(draws, 4), samples(1, 4, seed=1).expand(draws, 4)
+    )
 
 
 @pytest.mark.parametrize("epsilon", [1e-4, 0.01, 10.0])
@@ -38,14 +40,14 @@ def test_linear_critic_is_exact_on_average_over_orthogonal_directions(
     """The mean over all directions is that over any orthogonal set: E[n n^T] = I for both."""
     monkeypatch.setattr(differences, "EPSILON", epsilon)
     monkeypatch.setattr(differences, "directions", lambda *_: (2 * FOUR,))
-    batch = meet(linear(SLOPE), samples(4, 4), samples(4, 4))
+    batch = critic_batch(linear(SLOPE), samples(4, 4), samples(4, 4))
     for value in (slopes(batch, "real"), slopes_at(batch.critic, batch.fake)):
         torch.testing.assert_close(value.square().mean().item(), 25.0)
 
 
 @pytest.mark.parametrize("regularizer", ["r1", "r2", "gradient_penalty", "dragan_penalty"])
 def test_each_draw_is_exact_for_a_linear_critic_of_one_dimension(regularizer: str) -> None:
-    batch = meet(linear([-3.0]), samples(5, 1), samples(5, 1, seed=1))
+    batch = critic_batch(linear([-3.0]), samples(5, 1), samples(5, 1, seed=1))
     exact, estimate = (
         resolve(f"{regularizer}(estimate={kind!r})").regularizers[0].penalty(batch)
         for kind in ("exact", "difference")
@@ -70,7 +72,7 @@ def test_a_smooth_critic_is_estimated_within_two_percent(
 ) -> None:
     torch.manual_seed(0)
     critic = smooth()
-    batch = meet(critic, samples(64, 2), samples(64, 2, seed=1))
+    batch = critic_batch(critic, samples(64, 2), samples(64, 2, seed=1))
     exact = torch.stack([make().penalty(batch) for _ in range(200)]).mean()
     drawn = torch.stack([make(estimate="difference").penalty(batch) for _ in range(1000)]).mean()
     torch.testing.assert_close(drawn, exact, rtol=0.02, atol=0)
@@ -81,7 +83,7 @@ def test_parameters_get_the_gradient_of_the_exact_penalty(
 ) -> None:
     monkeypatch.setattr(differences, "directions", lambda *_: (2 * FOUR,))
     critic = linear(SLOPE)
-    batch = meet(critic, samples(4, 4), samples(4, 4))
+    batch = critic_batch(critic, samples(4, 4), samples(4, 4))
     value = R1(estimate="difference", weight=2).penalty(batch)
     (gradient,) = torch.autograd.grad(value, critic[1].weight)
     torch.testing.assert_close(gradient, 2 * critic[1].weight.detach())
@@ -107,8 +109,8 @@ def test_a_share_is_the_first_samples_and_their_weights() -> None:
     real = torch.cat([samples(2, 1), 1000 + samples(6, 1)])
     critic = nn.Sequential(nn.Linear(1, 1, dtype=torch.float64), nn.Tanh())
     weights = torch.tensor([1.0, 3.0, *[100.0] * 6], dtype=torch.float64)
-    batch = meet(critic, real, real, weights, weights)
-    part = meet(critic, real[:2], real[:2], weights[:2], weights[:2])
+    batch = critic_batch(critic, real, real, weights, weights)
+    part = critic_batch(critic, real[:2], real[:2], weights[:2], weights[:2])
     for make in (R1, R2, DraganPenalty):
         small = make(scale=0.0) if make is DraganPenalty else make()
         shared = type(small)(**({"scale": 0.0} if make is DraganPenalty else {}), share=0.25)
@@ -138,7 +140,7 @@ class Counting(nn.Module):
 def test_scores_of_the_batch_are_used_again(buffer: bool, extra: int) -> None:
     """With buffers, a second forward pass may score differently: spectral norm's vectors move."""
     critic = Counting(buffer)
-    batch = meet(critic, samples(8, 2), samples(8, 2, seed=1))
+    batch = critic_batch(critic, samples(8, 2), samples(8, 2, seed=1))
     critic.scored = 0
     R1(estimate="difference", share=0.25).penalty(batch)
     assert critic.scored == extra
@@ -151,7 +153,9 @@ def test_power_iterations_of_spectral_norm_do_not_enter_the_difference(old: bool
     torch.manual_seed(0)
     critic = nn.Sequential(normed(nn.Linear(8, 8)), nn.Linear(8, 1))
     x = torch.randn(4000, 8)
-    exact, found = (R1(estimate=e).penalty(meet(critic, x, x)) for e in ("exact", "difference"))
+    exact, found = (
+        R1(estimate=e).penalty(critic_batch(critic, x, x)) for e in ("exact", "difference")
+    )
     torch.testing.assert_close(found, exact, rtol=0.05, atol=0)
 
 
@@ -159,9 +163,9 @@ def test_autocast_does_not_round_the_difference() -> None:
     torch.manual_seed(0)
     critic = smooth(torch.float32)
     x = torch.randn(20_000, 2)
-    exact = R1().penalty(meet(critic, x, x))
+    exact = R1().penalty(critic_batch(critic, x, x))
     with torch.autocast("cpu", torch.bfloat16):
-        found = R1(estimate="difference").penalty(meet(critic, x, x))
+        found = R1(estimate="difference").penalty(critic_batch(critic, x, x))
     torch.testing.assert_close(found, exact, rtol=0.03, atol=0)
 
 
@@ -173,7 +177,7 @@ def test_labels_and_conditions_are_not_moved() -> None:
     assert [n.shape for n in directions(x, frozenset({0}))] == [(6, 3)]
     assert (dimension(x), dimension(x, frozenset({0}))) == (5, 3)
     value = R1(estimate="difference", weight=2)
-    assert value.penalty(meet(critic, pairs(), pairs())).isfinite()
+    assert value.penalty(critic_batch(critic, pairs(), pairs())).isfinite()
 
 
 @pytest.mark.parametrize(
