@@ -144,7 +144,7 @@ def uncompiled() -> AbstractContextManager[object]:
 def has_compiled_part(critic: nn.Module) -> bool:
     """Return whether a module of the critic was compiled by itself."""
     return any(
-        "_orig_mod" in dict(part.named_children()) or part._compiled_call_impl is not None
+        "_orig_mod" in dict(part.named_children()) or getattr(part, "_compiled_call_impl", None) is not None
         for part in critic.modules()
     )
 

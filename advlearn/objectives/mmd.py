@@ -1,17 +1,18 @@
 """Maximum mean discrepancy: the distance between mean embeddings in a kernel's space."""
 
 from dataclasses import replace
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 from torch import Tensor
 
 from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.critic_batch import CriticBatch, score
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.objective import Setwise
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.scores import read
 from advlearn.functional import kernels
 from advlearn.functional.gradients import gradient_norms_between
 from advlearn.objectives._references import cites
@@ -155,13 +156,13 @@ class WitnessPenalty(Regularizer):
         )
         mixture = kernels.scales(self.kernel, self.bandwidths, real)
 
-        def witness(*samples: Tensor) -> Tensor:
-            points = score(batch.critic, samples)
+        def witness(*samples: Any, **named: Any) -> Tensor:
+            points = read(batch.critic(*samples, **named)).joined()
             return kernels.witness(
                 self.kernel, mixture, points.reshape(points.shape[0], -1), real, fake
             )
 
-        norms = gradient_norms_between(replace(batch, critic=witness))
+        norms = gradient_norms_between(replace(batch, critic=witness), self.conditions)
         return self.weight * (norms - 1).square().mean()
 
 

@@ -7,9 +7,19 @@ from torch import Tensor
 
 from advlearn.core import distributed
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, count, score
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import (
+    Samples,
+    count,
+    detach,
+    device_of,
+    map_moving,
+    map_tensors,
+    tensors,
+)
+from advlearn.core.scores import score
 
 REFERENCE = Reference(
     "Consistency Regularization for Generative Adversarial Networks",
@@ -67,27 +77,24 @@ class Consistency(Regularizer):
         )
 
     def _augmented(self, samples: Samples) -> Samples:
-        parts, n = as_tuple(samples), count(samples)
-        device = parts[0].device
         moves: tuple[Tensor, ...] = ()
-        if any(_is_image(part) for part in parts):
+        if any(_is_image(x) for x in tensors(samples)):
+            n, device = count(samples), device_of(samples)
             flip = distributed.randint(2, n, device=device).bool()
             shifts = (
                 distributed.randint(2 * self.shift + 1, n, device=device) - self.shift
                 for _ in range(2)
             )
             moves = (flip, *shifts)
-        return tuple(
-            part.detach()
-            if i in self.conditions and not _is_image(part)
-            else self._moved(part.detach(), *moves)
-            for i, part in enumerate(parts)
-        )
 
-    def _moved(self, x: Tensor, *moves: Tensor) -> Tensor:
-        if _is_image(x):
-            return flipped_and_shifted(x, *moves)
-        return x + self.noise * distributed.randn(*x.shape, like=x) if x.is_floating_point() else x
+        def noised(x: Tensor) -> Tensor:
+            return x if _is_image(x) else x + self.noise * distributed.randn(*x.shape, like=x)
+
+        def moved(x: Tensor) -> Tensor:
+            return flipped_and_shifted(x, *moves) if _is_image(x) else x
+
+        samples = map_moving(noised, detach(samples), conditions=self.conditions)
+        return map_tensors(moved, samples)
 
 
 def _is_image(x: Tensor) -> bool:

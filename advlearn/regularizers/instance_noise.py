@@ -1,6 +1,6 @@
 """Instance noise: decreasing Gaussian noise on the inputs of the critic."""
 
-from typing import cast, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import NO_CONDITIONS, Conditions, map_moving
 
 REFERENCE = Reference(
     "Amortised MAP Inference for Image Super-resolution",
@@ -84,7 +85,7 @@ class Noisy(nn.Module):
         critic: nn.Module,
         scale: float,
         steps: int,
-        conditions: frozenset[int | str] = frozenset(),
+        conditions: Conditions = NO_CONDITIONS,
     ) -> None:
         super().__init__()
         self.conditions = conditions
@@ -98,17 +99,15 @@ class Noisy(nn.Module):
         """Return the standard deviation of the noise at this step, a scalar."""
         return self.scale * (1 - self.step / self.steps).clamp(min=0)
 
-    def forward(self, *samples: Tensor) -> Tensor:
+    def forward(self, *samples: Any, **named: Any) -> Any:
         """Score samples, (N, ...) each, with noise in training mode."""
         if not self.training:
-            return self.critic(*samples)
-        return self.critic(
-            *(x if i in self.conditions else self._noised(x) for i, x in enumerate(samples))
-        )
+            return self.critic(*samples, **named)
+        samples = map_moving(self._noised, samples, conditions=self.conditions)
+        named = map_moving(self._noised, named, conditions=self.conditions)
+        return self.critic(*samples, **named)
 
     def _noised(self, x: Tensor) -> Tensor:
-        if not x.is_floating_point():
-            return x
         return x + self.deviation().to(x.dtype) * distributed.randn(*x.shape, like=x)
 
 
