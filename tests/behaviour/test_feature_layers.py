@@ -130,3 +130,44 @@ def test_a_critic_compiled_by_itself_has_the_features_of_the_plain_one(spec: str
     finally:
         torch._dynamo.reset()
     torch.testing.assert_close(found, value(patch(), spec, real, fake))
+
+
+class Scales(nn.Module):
+    """Two sub-critics that return their feature maps, with three and two of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.bodies = nn.ModuleList(
+            nn.ModuleList(nn.Conv1d(1 if i == 0 else 4, 4, 3) for i in range(n)) for n in (3, 2)
+        )
+        self.heads = nn.ModuleList(nn.Conv1d(4, 1, 3) for _ in range(2))
+
+    def forward(self, x: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        scores, maps = [], []
+        for body, head in zip(self.bodies, self.heads, strict=True):
+            h, found = x, []
+            for layer in body:
+                h = layer(h).tanh()
+                found.append(h)
+            scores.append(head(h))
+            maps.append(found)
+        return scores, maps
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_returned_maps_of_several_critics_are_compared_in_pairs(weighted: bool) -> None:
+    critic, real, fake = Scales(), draw(4, 1, 20), draw(4, 1, 20, seed=1).requires_grad_()
+    weights = torch.tensor([1.0, 0.0, 0.0, 3.0]) if weighted else None
+    adversary = Adversary(critic, "lsgan + feature_matching(layers='all', paired=True)")
+    adversary.player_loss(real, fake, fake_weights=weights)
+    means = []
+    for of_real, of_fake in zip(critic(real)[1], critic(fake)[1], strict=True):
+        gaps = torch.stack(
+            [(r - f).abs().mean((1, 2)) for r, f in zip(of_real, of_fake, strict=True)]
+        )
+        by_sample = gaps.mean(0)
+        means.append(by_sample.mean() if weights is None else (by_sample * weights).sum() / 4)
+    torch.testing.assert_close(
+        adversary.last_losses["player_FeatureMatching"], torch.stack(means).mean().detach()
+    )

@@ -305,3 +305,27 @@ def test_scores_that_cannot_serve_a_penalty_are_computed_again(kind: str) -> Non
         found = R1().penalty(differentiable(used, real, fake, apart=False))
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
     found.backward()
+
+
+def test_two_penalties_of_one_class_both_count() -> None:
+    critic, real, fake = Custom(), draw(6, 2), draw(5, 2, seed=1)
+
+    def penalty(spec: str) -> Tensor:
+        adversary = Adversary(copy.deepcopy(critic), spec)
+        total = adversary.update(real, fake)
+        return total - adversary.last_losses["critic_loss"]
+
+    expected = penalty("hinge + r1(weight=100)")
+    for spec in ("hinge + r1(weight=100) + r1(weight=0)", "hinge + r1(weight=40) + r1(weight=60)"):
+        torch.testing.assert_close(penalty(spec), expected)
+
+
+def test_the_penalties_of_r3gan_take_one_call_of_the_critic() -> None:
+    critic, real, fake = Counting(), draw(6, 2), draw(6, 2, seed=1)
+    adversary = Adversary(critic, "r3gan")
+    adversary.update(real, fake)  # the first call also checks the critic
+    for apart, calls in ((False, 1), (True, 2)):
+        adversary._losses.apart = apart
+        critic.calls = 0
+        adversary.update(real, fake)
+        assert critic.calls == calls
