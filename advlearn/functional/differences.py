@@ -106,7 +106,7 @@ def slopes_at(critic: Critic, points: Samples, conditions: Conditions = NO_CONDI
 
     Example:
         >>> import torch
-        >>> slopes_at(lambda x: 3 * x[:, 0], torch.zeros(2, 1)).abs()
+        >>> slopes_at(lambda x: 3 * x[:, 0], torch.zeros(2, 1)).abs().round(decimals=3)
         tensor([3., 3.])
     """
     check_differences(critic)

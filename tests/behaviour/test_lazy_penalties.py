@@ -35,7 +35,7 @@ def penalties(adversary: Adversary, steps: int) -> list[Tensor]:
 def test_a_lazy_penalty_is_due_every_few_steps_with_its_weight_scaled(name: str) -> None:
     (always,) = penalties(head(f"hinge + {name}(weight=40)"), 1)
     lazy = penalties(head(f"hinge + {name}(weight=40, every=3)"), 7)
-    assert always > 0
+    assert always > 0.01
     expected = torch.stack([3 * always * (step % 3 == 0) for step in range(7)])
     torch.testing.assert_close(torch.stack(lazy), expected, rtol=1e-5, atol=1e-6)
 
