@@ -26,8 +26,8 @@ class Projection(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         h = self.body(x)
-        by_class = (h.mean((2, 3)) * self.embed(y)).sum(1, keepdim=True)
-        return self.last(h).flatten(1).mean(1, keepdim=True) + by_class
+        score = self.last(h).flatten(1).mean(1, keepdim=True)
+        return score + (h.mean((2, 3)) * self.embed(y)).sum(1, keepdim=True)
 
 
 def test_an_embedding_of_labels_is_not_taken_for_the_features() -> None:
