@@ -104,7 +104,7 @@ class Ada(Regularizer):
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         place = next((t.device for t in critic.parameters()), None)
-        return Augmented(critic, AdaPipeline(self.p).to(place), self.value_range)
+        return Augmented(critic, AdaPipeline(self.p, place), self.value_range)
 
     def penalty(self, batch: CriticBatch) -> None:
         real, fake = (scores.detach().flatten(1).mean(1) for scores in map(_rows, batch.scores))
@@ -132,6 +132,7 @@ class AdaPipeline(nn.Module):
 
     Args:
         p: Probability at the first step.
+        device: Where the critic is.
     """
 
     p: Tensor
@@ -141,14 +142,14 @@ class AdaPipeline(nn.Module):
     seen: Tensor
     steps: Tensor
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: float, device: torch.device | None = None) -> None:
         super().__init__()
-        self.register_buffer("p", torch.tensor(float(p)))
+        self.register_buffer("p", torch.full((), float(p), device=device))
         # Of the last scores, which a report may take too; they count when a step is made.
-        self.register_buffer("sign", torch.zeros(()), persistent=False)
-        self.register_buffer("batch", torch.zeros(()), persistent=False)
+        for name in ("sign", "batch"):
+            self.register_buffer(name, torch.zeros((), device=device), persistent=False)
         for name in ("signs", "seen", "steps"):
-            self.register_buffer(name, torch.zeros(()))
+            self.register_buffer(name, torch.zeros((), device=device))
 
     def observe(self, signs: Tensor, batch: int) -> None:
         """Keep the mean sign of the real scores, (N,) in this process, of `batch` in all."""
