@@ -1,14 +1,16 @@
 """The wrapper by which a critic sees augmented images in training."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from advlearn.core.features import full_precision
 
 ValueRange = tuple[float, float]
+Conditions = frozenset[int | str]
 
 
 @final
@@ -20,7 +22,8 @@ class Augmented(nn.Module):
         transform: Module that maps a list of images (N, C, H, W) in [-1, 1], float32 or float64, to
             a list of the same shapes. All images of one sample are transformed alike.
         value_range: Values of black and white in the data.
-        conditions: Places of the parts of a sample that are conditions, which stay as they are.
+        conditions: The parts of a sample that are conditions, which stay as they are: places of
+            the critic's arguments, or their names.
     """
 
     # Each side's random numbers are drawn for the samples of that side in all processes.
@@ -31,7 +34,7 @@ class Augmented(nn.Module):
         critic: nn.Module,
         transform: nn.Module,
         value_range: ValueRange,
-        conditions: frozenset[int] = frozenset(),
+        conditions: Conditions = frozenset(),
     ) -> None:
         super().__init__()
         self.critic = critic
@@ -40,26 +43,36 @@ class Augmented(nn.Module):
         self.scale = (value_range[1] - value_range[0]) / 2
         self.conditions = conditions
 
-    def forward(self, *samples: Tensor) -> Tensor:
+    def forward(self, *samples: Any, **named: Any) -> Any:
         """Score samples, (N, ...) each, with augmented images in training mode."""
-        return self.critic(*(self._augmented(samples) if self.training else samples))
+        if not self.training:
+            return self.critic(*samples, **named)
+        parts: dict[int | str, Any] = {**dict(enumerate(samples)), **named}
+        free = {place: x for place, x in parts.items() if place not in self.conditions}
+        leaves, structure = tree_flatten(free)
+        parts |= tree_unflatten(self._augmented(leaves), structure)
+        return self.critic(
+            *(parts[place] for place in range(len(samples))),
+            **{name: parts[name] for name in named},
+        )
 
-    def _augmented(self, samples: tuple[Tensor, ...]) -> Sequence[Tensor]:
-        parts = list(samples)
-        places = [i for i, x in enumerate(parts) if is_image(x) and i not in self.conditions]
-        if places:
-            # In full precision: positions of pixels in bf16 would be off by a pixel.
-            with torch.autocast(parts[0].device.type, enabled=False):
-                images = [(full_precision(parts[i]) - self.middle) / self.scale for i in places]
-                moved = self.transform(images)
-            for i, image in zip(places, moved, strict=True):
-                parts[i] = (image * self.scale + self.middle).to(parts[i].dtype)
-        return parts
+    def _augmented(self, leaves: list[Any]) -> list[Any]:
+        places = [i for i, x in enumerate(leaves) if is_image(x)]
+        if not places:
+            return leaves
+        # In full precision: positions of pixels in bf16 would be off by a pixel.
+        with torch.autocast(leaves[places[0]].device.type, enabled=False):
+            images = [(full_precision(leaves[i]) - self.middle) / self.scale for i in places]
+            moved = [image * self.scale + self.middle for image in self.transform(images)]
+        result = list(leaves)
+        for i, image in zip(places, moved, strict=True):
+            result[i] = image.to(leaves[i].dtype)
+        return result
 
 
-def is_image(x: Tensor) -> bool:
+def is_image(x: object) -> bool:
     """Return whether a part of a sample is a batch of images: floating point, four dimensions."""
-    return x.ndim == 4 and x.is_floating_point()
+    return isinstance(x, Tensor) and x.ndim == 4 and x.is_floating_point()
 
 
 def check_range(value_range: Sequence[float]) -> ValueRange:

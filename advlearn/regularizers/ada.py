@@ -23,7 +23,7 @@ from advlearn.functional.image_transforms import (
     translate2d,
     warp,
 )
-from advlearn.regularizers._augmented import Augmented, check_range
+from advlearn.regularizers._augmented import Augmented, Conditions, check_range
 
 REFERENCE = Reference(
     "Training Generative Adversarial Networks with Limited Data",
@@ -54,7 +54,7 @@ class Ada(Regularizer):
     Real and fake samples are augmented in the critic's and in the generator's step; in evaluation
     mode nothing is. All images of a tuple are transformed alike. Parts that are not images
     (N, C, H, W), and the parts that the adversary holds as conditions, stay as they are. A gradient
-    penalty is that of the augmented critic, x to D(T(x)), with its own random transform.
+    penalty is that of the augmented critic, x to D(T(x)).
 
     Args:
         target: Value of r_t above which p grows.
@@ -83,6 +83,8 @@ class Ada(Regularizer):
         twice the resolution. ``boundary="fake"`` is ours.
     """
 
+    conditions: Conditions = frozenset()
+
     def __init__(
         self,
         target: float = 0.6,
@@ -104,7 +106,7 @@ class Ada(Regularizer):
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         place = next((t.device for t in critic.parameters()), None)
-        return Augmented(critic, AdaPipeline(self.p, place), self.value_range)
+        return Augmented(critic, AdaPipeline(self.p, place), self.value_range, self.conditions)
 
     def penalty(self, batch: CriticBatch) -> None:
         real, fake = (scores.detach().flatten(1).mean(1) for scores in map(_rows, batch.scores))

@@ -10,7 +10,7 @@ from advlearn.core import distributed
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 from advlearn.functional.image_transforms import boxes, shifted
-from advlearn.regularizers._augmented import Augmented, check_range
+from advlearn.regularizers._augmented import Augmented, Conditions, check_range
 
 REFERENCE = Reference(
     "Differentiable Augmentation for Data-Efficient GAN Training",
@@ -39,7 +39,7 @@ class DiffAugment(Regularizer):
     Real and fake samples are augmented in the critic's and in the generator's step; in evaluation
     mode nothing is. All images of a tuple are transformed alike. Parts that are not images
     (N, C, H, W), and the parts that the adversary holds as conditions, stay as they are. A gradient
-    penalty is that of the augmented critic, x to D(T(x)), with its own random transform.
+    penalty is that of the augmented critic, x to D(T(x)).
 
     Args:
         policy: Names from ``color``, ``translation``, ``cutout``, separated by commas.
@@ -62,6 +62,8 @@ class DiffAugment(Regularizer):
         range is mapped.
     """
 
+    conditions: Conditions = frozenset()
+
     def __init__(
         self,
         policy: str = "color,translation,cutout",
@@ -79,7 +81,7 @@ class DiffAugment(Regularizer):
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         names = tuple(name.strip() for name in self.policy.split(","))
-        return Augmented(critic, Policy(names), self.value_range)
+        return Augmented(critic, Policy(names), self.value_range, self.conditions)
 
 
 @final

@@ -1,6 +1,7 @@
 """DiffAugment against loops written by hand, and what of a sample it augments."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +17,8 @@ from tests.closed_form.regularizer_cases import check_compiled, samples
 class Seen(nn.Module):
     """A critic that returns what it was given."""
 
-    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
-        self.others = others
+    def forward(self, x: Tensor, *others: Any, **named: Any) -> Tensor:
+        self.others, self.named = others, named
         return x
 
 
@@ -73,7 +74,7 @@ def test_the_value_range_changes_the_units_and_nothing_else() -> None:
     torch.testing.assert_close(scaled, (plain + 1) * 127.5)
 
 
-def test_evaluation_mode_vectors_labels_and_conditions_are_left_as_they_are() -> None:
+def test_evaluation_mode_vectors_and_labels_are_left_as_they_are() -> None:
     critic = DiffAugment().wrap(Seen())
     x, vectors, y = samples(4, 1, 8, 8), samples(4, 2), torch.arange(4)
     assert torch.equal(critic.eval()(x), x)
@@ -85,8 +86,21 @@ def test_evaluation_mode_vectors_labels_and_conditions_are_left_as_they_are() ->
 def test_all_images_of_a_sample_are_transformed_alike() -> None:
     critic = DiffAugment().wrap(Seen())
     x = samples(4, 1, 8, 8)
-    first = critic(x, x)
-    assert torch.equal(first, critic.critic.others[0])
+    first = critic(x, [x, {"again": x, "none": None}])
+    second, third = critic.critic.others[0]
+    assert torch.equal(first, second) and torch.equal(first, third["again"])
+    assert third["none"] is None and not torch.equal(first, x)
+
+
+def test_conditions_stay_as_they_are() -> None:
+    regularizer = DiffAugment()
+    regularizer.conditions = frozenset({1, "z"})
+    x = samples(4, 1, 8, 8)
+    critic = regularizer.wrap(Seen())
+    first = critic(x, x, z=x, w=x)
+    assert not torch.equal(first, x)
+    assert critic.critic.others[0] is x
+    assert critic.critic.named["z"] is x and torch.equal(critic.critic.named["w"], first)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
