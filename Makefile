@@ -21,7 +21,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS ?= 1
 # Parallel test workers share the cores: more than one thread each makes all of them slower.
 test slow: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test slow wheel-test lint format types benchmarks clean
+.PHONY: help setup demo test slow wheel-test lint format types stubs benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ format: $(READY) ## Mend style and format in place
 
 types: $(READY) ## Check the types
 	$(BIN)/pyright --project pyproject.toml
+
+stubs: $(READY) ## Write the type stubs of objectives, regularizers and tasks
+	$(BIN)/python .ci/lazy_stubs.py
 
 benchmarks: $(READY) ## Run every benchmark in full (hours; kept rows are not run again), then check the bars
 	@failed=; for file in $$(grep -l 'arguments(__doc__' benchmarks/*.py); do \

@@ -1,4 +1,4 @@
-"""Temporary files of tests and doctests go where pytest clears up after itself."""
+"""Put temporary files of tests and doctests into a folder that pytest removes."""
 
 import getpass
 import os
@@ -11,10 +11,10 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def _temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    # Doctests write pictures to folders of their own, and stable-baselines3 makes one for each log
-    # it does not write.
+    # Doctests write pictures to temporary folders, and stable-baselines3 makes a folder for each
+    # log, even if it writes none.
     folder = str(tmp_path_factory.mktemp("temporary"))
-    # Where torch has them without this: compiled kernels are worth keeping from run to run.
+    # torch's own default folder: compiled kernels are kept from run to run.
     kernels = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(

@@ -77,7 +77,7 @@ def _declare_operators() -> Library:
 
 def _import_quietly(name: str) -> ModuleType:
     # Import warnings of a package (a missing codec, deprecations in its dependencies) are not the
-    # user's to mend, and must not stop a program that turns warnings into errors.
+    # user's to fix, and must not stop a program that turns warnings into errors.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module(name)

@@ -1,11 +1,10 @@
-"""The catalogue of methods: rows by name, their tasks, objectives and papers.
+"""Catalogue of methods: rows by name, their tasks, objectives and papers.
 
 A file in ``advlearn/methods`` with a tuple ``METHODS`` is found; there is no list to edit.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, cast, final
 
@@ -24,10 +23,10 @@ IMITATION = "imitation"
 @final
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the first argument of `fit` asks for.
+    """The parsed first argument of `fit`.
 
     Args:
-        method: The row; the default row of a task that is named without a method.
+        method: The row of the method; the default row if only a task is named.
         options: Options of the task: those of the row, then those in the string.
         terms: Spec of the regularizers added with ``+``; empty for none.
     """
@@ -40,10 +39,10 @@ class Request:
         """Build the objective with its regularizers and the defaults of the method.
 
         Args:
-            objective: Takes the place of the method's objective; None keeps it.
+            objective: Replaces the method's objective; None keeps it.
 
         Raises:
-            ValueError: If a name is unknown; the line says where it is the name of a method.
+            ValueError: If a name is unknown, or is the name of a method.
         """
         try:
             chain = resolve(self.method.objective if objective is None else objective)
@@ -66,17 +65,17 @@ def fields() -> dict[str, tuple[Method, ...]]:
     Raises:
         ValueError: If two rows have the same name.
     """
-    found, _ = plugins.files(registry.METHODS)
-    rows = {file.__name__.rpartition(".")[2]: tuple[Method, ...](file.METHODS) for file in found}
+    modules, _ = plugins.files(registry.METHODS)
+    rows = {file.__name__.rpartition(".")[2]: tuple[Method, ...](file.METHODS) for file in modules}
     spellings = [s for group in rows.values() for row in group for s in (row.name, *row.aliases)]
-    twice = sorted({s for s in spellings if spellings.count(s) > 1})
-    if twice:
-        raise ValueError(f"methods: expected one row for each name, got two for {twice[0]!r}")
+    repeated = sorted({s for s in spellings if spellings.count(s) > 1})
+    if repeated:
+        raise ValueError(f"methods: expected one row for each name, got two for {repeated[0]!r}")
     return rows
 
 
 def methods() -> dict[str, Method]:
-    """Return every method by its name, those registered from outside included.
+    """Return every method by name, including registered ones.
 
     Example:
         >>> methods()["cdan+e"].task
@@ -94,22 +93,22 @@ def field_of(method: Method) -> str:
 def find(name: str) -> Method | None:
     """Return the method with a name or alias, or None.
 
-    Case does not count; hyphens and underscores count only where two names differ in nothing else.
+    Case is ignored; hyphens and underscores are ignored unless two names differ only in them.
     """
     rows = methods().values()
-    spelled = name.strip().lower()
+    lowered = name.strip().lower()
     for row in rows:
-        if spelled in (row.name.lower(), *(alias.lower() for alias in row.aliases)):
+        if lowered in (row.name.lower(), *(alias.lower() for alias in row.aliases)):
             return row
-    alike = [r for r in rows if naming.key(spelled) in map(naming.key, (r.name, *r.aliases))]
-    return alike[0] if len(alike) == 1 else None
+    matches = [r for r in rows if naming.key(lowered) in map(naming.key, (r.name, *r.aliases))]
+    return matches[0] if len(matches) == 1 else None
 
 
 def default_method(task: str) -> Method:
-    """Return the first row of a task, or a row of nsgan for a task without rows."""
+    """Return the first row of a task, or a row with nsgan for a task without rows."""
     rows = (row for row in methods().values() if row.task == task)
-    plain = Method(task, task=task, objective="nsgan", summary="")
-    return next(rows, plain)
+    default = Method(task, task=task, objective="nsgan", summary="")
+    return next(rows, default)
 
 
 def request(text: str, objective: Spec | None = None) -> Request:
@@ -118,37 +117,37 @@ def request(text: str, objective: Spec | None = None) -> Request:
     Args:
         text: A method or a task, with options in brackets and regularizers after ``+``:
             ``"dann"``, ``"cdan+e(adversarial_weight=0.5)"``, ``"wgan-gp + r1"``.
-        objective: The objective that takes the place of the method's; with one, a task named
-            without a method keeps the task's own options.
+        objective: Replaces the method's objective. With it, a task named without a method does not
+            take the options of its default row.
 
     Returns:
         The row, the options and the added terms.
 
     Raises:
-        ValueError: If the name is unknown; the line suggests near ones of every kind.
+        ValueError: If the name is unknown; the message suggests near names of every kind.
 
     Example:
-        >>> asked = request("cdan+e(adversarial_weight=0.5) + r1")
-        >>> asked.method.name, asked.options["adversarial_weight"], asked.terms
+        >>> parsed = request("cdan+e(adversarial_weight=0.5) + r1")
+        >>> parsed.method.name, parsed.options["adversarial_weight"], parsed.terms
         ('cdan+e', 0.5, 'r1')
     """
     try:
         pieces = split_terms(text)
-        # The longest name first: "cdan+e" is a method, and so is "cdan".
+        # The longest name first: both "cdan+e" and "cdan" are methods.
         for n in range(len(pieces), 0, -1):
             head, bracket, inside = "+".join(pieces[:n]).strip().partition("(")
-            named = find(head)
-            row = named or _row_of_task(head)
+            method = find(head)
+            row = method or _row_of_task(head)
             brackets = parse(f"options({inside}") if bracket else []
             if row is not None and len(brackets) < 2:
                 given = brackets[0].arguments if brackets else {}
                 terms = " + ".join(piece.strip() for piece in pieces[n:])
-                own = row.options if named is not None or objective is None else {}
-                return Request(row, {**own, **given}, terms)
+                keep = method is not None or objective is None
+                return Request(row, {**(row.options if keep else {}), **given}, terms)
     except ValueError as error:
         raise ValueError(str(error).replace("objective: ", "task: ", 1)) from None
     head = text.partition("(")[0].strip()
-    if head.lower() in registry.entries():
+    if registry.canonical("objective", head).lower() in registry.entries():
         raise ValueError(
             f"task: expected a task or a method, got the objective {head!r}; "
             f"use fit('generate', objective={head!r})"
@@ -158,7 +157,7 @@ def request(text: str, objective: Spec | None = None) -> Request:
 
 def _row_of_task(name: str) -> Method | None:
     known = {naming.key(task): task for task in task_names()}
-    task = known.get(naming.key(name.strip()))
+    task = known.get(naming.key(registry.canonical("task", name.strip())))
     return None if task is None else default_method(task)
 
 
@@ -168,14 +167,13 @@ def task_names() -> list[str]:
 
 
 def unknown(name: str, known: list[str]) -> str:
-    """Write the message for an unknown name: at most five near ones.
+    """Return the message for an unknown name, with at most five near names.
 
     Args:
-        name: The name that was given.
-        known: The names it could have been.
+        name: The unknown name.
+        known: The names that exist.
     """
-    near = get_close_matches(name.lower(), sorted(set(known)), n=5, cutoff=0.6)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
+    hint = naming.suggestion(name.lower(), known, otherwise="see `advlearn list`", count=5)
     return f"unknown name {name!r}; {hint}"
 
 
@@ -194,7 +192,7 @@ def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
         data: Data that the task's `load_data` returned.
 
     Raises:
-        ValueError: If an option is unknown or refused; the line names it.
+        ValueError: If an option is unknown or refused; the message names it.
     """
     try:
         return cast(Task, cast(Any, registry.tasks()[method.task]).from_data(data, **options))
@@ -207,34 +205,31 @@ def build_task(method: Method, options: Mapping[str, Any], data: Any) -> Task:
 
 
 def check_options(method: Method, options: Mapping[str, Any], others: list[str]) -> None:
-    """Raise one line unless all options are options of the method's task.
+    """Raise a ValueError unless the method's task has all of the options.
 
     Args:
         method: The row.
         options: The options by name.
-        others: Names that are not options and are suggested for a misspelled one.
+        others: Keywords that are not options of the task; the message may suggest one.
 
     Raises:
-        ValueError: The first unknown option.
+        ValueError: If an option is unknown; the message names the first one.
     """
     known = [*task_options(method.task), *method.options]
     objective = parse(method.objective)[0].name
-    of_objective = keywords(registry.lookup(objective).make)
+    objective_keywords = keywords(registry.lookup(objective).make)
     for name, value in options.items():
         if name in known:
             continue
         hint = near(name, [*known, *others])
-        if name in of_objective:
+        if name in objective_keywords:
             hint = f'write objective="{objective}({name}={value!r})"'
         raise ValueError(f"{name}: {method.task} has no such option; {hint}")
 
 
 def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    """Write which options a misspelled one could be."""
-    close = get_close_matches(name, list(known), n=3)
-    if close:
-        return f"did you mean {' or '.join(map(repr, close))}?"
-    return f"options: {', '.join(known) or 'none'}"
+    """Return a hint: the options that resemble a misspelled one, or all options."""
+    return naming.suggestion(name, known, otherwise=f"options: {', '.join(known) or 'none'}")
 
 
 def paper_of(method: Method) -> Reference | None:

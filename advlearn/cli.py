@@ -1,4 +1,4 @@
-"""The command line: the same calls, from a shell."""
+"""Command line: `fit`, `describe`, `cite`, `list` and `sample` from a shell."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ app = typer.Typer(
 
 
 def _names(incomplete: str) -> list[str]:
-    """Complete the names that `describe` answers."""
+    """Complete the names that `describe` accepts."""
     from advlearn import kinds
 
     names = {spelling for item in kinds.items() for spelling in (item.name, *item.aliases)}
@@ -21,17 +21,19 @@ def _names(incomplete: str) -> list[str]:
 
 def _objectives(incomplete: str) -> list[str]:
     """Complete the names of objectives and regularizers."""
-    from advlearn.core import registry
+    from advlearn import kinds
 
-    names = (entry.name for entry in registry.entries().values())
+    items = (item for item in kinds.items() if item.kind in ("objective", "regularizer"))
+    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
     return sorted(name for name in names if name.startswith(incomplete))
 
 
 def _methods(incomplete: str) -> list[str]:
     """Complete the names of methods and tasks."""
-    from advlearn import catalogue
+    from advlearn import kinds
 
-    names = {*catalogue.methods(), *catalogue.task_names()}
+    items = (item for item in kinds.items() if item.kind in ("method", "task"))
+    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
     return sorted(name for name in names if name.startswith(incomplete))
 
 
@@ -62,7 +64,7 @@ def fit(
     task: Annotated[
         str,
         typer.Argument(
-            help="A method or a task, with options if you like: dann, 'generate(latent=16)'.",
+            help="A method or a task, optionally with options: dann, 'generate(latent=16)'.",
             autocompletion=_methods,
         ),
     ] = "generate",
@@ -73,8 +75,8 @@ def fit(
     data: Annotated[
         str | None,
         typer.Option(
-            help="A name or a folder of images; adaptation: 'mnist->usps'; few labels: "
-            "'mnist:100'; imitation: demonstrations, such as cartpole.",
+            help="A name or a folder of images; adaptation: 'source->target'; unpaired: 'a <-> b'; "
+            "few labels: 'mnist:100'; imitation: demonstrations, such as cartpole.",
             autocompletion=_data_names,
         ),
     ] = None,
@@ -95,7 +97,7 @@ def fit(
         list[str] | None,
         typer.Option("--set", help="An option of the task, key=value; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Controls the whole run.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the whole run.")] = 0,
     device: Annotated[
         str, typer.Option(help="auto, cpu or cuda; imitation: auto is cpu.")
     ] = "auto",
@@ -105,7 +107,8 @@ def fit(
         Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
     ] = None,
     env: Annotated[
-        str | None, typer.Option(help="imitation: environment id; default: the demonstrations'.")
+        str | None,
+        typer.Option(help="imitation: environment id; default: that of the demonstrations."),
     ] = None,
     algorithm: Annotated[
         str | None,
@@ -141,13 +144,13 @@ def fit(
         float | None, typer.Option(help="imitation: weight of the policy's entropy.")
     ] = None,
     bc_steps: Annotated[
-        int | None, typer.Option(help="imitation: steps of behaviour cloning to begin with.")
+        int | None, typer.Option(help="imitation: initial steps of behaviour cloning.")
     ] = None,
 ) -> None:
     """Train a method or a task. The same command with the same folder resumes a stopped run."""
     from advlearn import catalogue
 
-    of_imitation = {
+    imitation_options = {
         "env": env,
         "algorithm": algorithm,
         "critic_inputs": critic_inputs,
@@ -166,13 +169,12 @@ def fit(
     folder = out if out is not None else Path("runs") / _file_name(named)
     with _one_line_errors(folder):
         imitation = catalogue.request(task).method.task == catalogue.IMITATION
-        if _typed(of_imitation) and not imitation:
-            raise ValueError(
-                f"{', '.join(_typed(of_imitation))}: only for methods of imitation, got {task!r}"
-            )
+        if _given(imitation_options) and not imitation:
+            names = ", ".join(_given(imitation_options))
+            raise ValueError(f"{names}: only for methods of imitation, got {task!r}")
         from advlearn.fitting import fit as call
 
-        options = {**_typed(settings), **_typed(of_imitation), **_set(set_ or [])}
+        options = {**_given(settings), **_given(imitation_options), **_set(set_ or [])}
         run: Any = call(
             task,
             objective,
@@ -187,13 +189,13 @@ def fit(
         _report(run, data, folder)
 
 
-def _typed(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were typed; the others take the method's defaults."""
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are not None; the others take the method's defaults."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def _set(pairs: list[str]) -> dict[str, Any]:
-    """Read options of the form key=value; a value that is not a literal is a string."""
+    """Parse options of the form key=value; a value that is not a literal is a string."""
     import ast
 
     options: dict[str, Any] = {}
@@ -209,7 +211,7 @@ def _set(pairs: list[str]) -> dict[str, Any]:
 
 
 def _report(run: Any, data: str | None, folder: Path) -> None:
-    """Print what a run measured."""
+    """Print the measurements of a run."""
     from advlearn.report import report
     from advlearn.run import Run
 
@@ -236,7 +238,7 @@ def describe(
 def cite(
     name: Annotated[str, typer.Argument(help="A name or a spec.", autocompletion=_names)],
 ) -> None:
-    """Print the papers of a method or a spec, in the manner of BibTeX."""
+    """Print the papers of a method or a spec as BibTeX entries."""
     from advlearn.description import cite as call
 
     with _one_line_errors(None):
@@ -263,11 +265,11 @@ def list_(
 @app.command()
 def sample(
     path: Annotated[Path, typer.Argument(help="A run's folder or file.")],
-    n: Annotated[int, typer.Option(help="How many.")] = 64,
-    seed: Annotated[int, typer.Option(help="Seeds the draw.")] = 0,
-    picture: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("samples.png"),
+    n: Annotated[int, typer.Option(help="Number of samples.")] = 64,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    picture: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("samples.png"),
 ) -> None:
-    """Draw samples of a saved run into a picture."""
+    """Draw samples from a saved run and write them to an image."""
     from advlearn.run import load
     from advlearn.training.samples import save_image_grid
 
@@ -289,32 +291,33 @@ class _one_line_errors:
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
         if isinstance(error, KeyboardInterrupt):
-            kept = self.folder is not None and (self.folder / "checkpoint.pt").exists()
-            way = (
+            saved = self.folder is not None and (self.folder / "checkpoint.pt").exists()
+            hint = (
                 f"; the same command resumes from {self.folder}"
-                if kept
+                if saved
                 else " before the first checkpoint"
             )
-            typer.echo(f"stopped{way}", err=True)
+            typer.echo(f"stopped{hint}", err=True)
             sys.exit(130)
-        if isinstance(error, _mendable()):
+        if isinstance(error, _user_errors()):
             typer.echo(
                 f"advlearn: {' '.join(str(error).split()) or type(error).__name__}", err=True
             )
             sys.exit(1)
 
 
-def _mendable() -> tuple[type[BaseException], ...]:
-    """Return the errors that a user can mend: arguments, files, missing packages, environments."""
+def _user_errors() -> tuple[type[BaseException], ...]:
+    """Return the errors that a user can fix: arguments, files, missing packages, environments."""
     from advlearn.core.trainer import NonFiniteError
 
     kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
-    gymnasium: Any = sys.modules.get("gymnasium")  # whoever has made an environment has imported it
+    # An error of an environment implies that gymnasium has been imported.
+    gymnasium: Any = sys.modules.get("gymnasium")
     return kinds if gymnasium is None else (*kinds, gymnasium.error.Error)
 
 
 def _file_name(text: str) -> str:
-    """The text with everything but letters, digits and dots as single hyphens."""
+    """Replace each run of characters other than letters, digits and dots by one hyphen."""
     import re
 
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")

@@ -1,4 +1,4 @@
-"""Describe and cite what has a name: methods, tasks, objectives, networks, data, metrics."""
+"""Describe and cite methods, tasks, objectives, networks, data sets and metrics."""
 
 import inspect
 import re
@@ -15,6 +15,23 @@ from advlearn.kinds import Item
 from advlearn.terminal_math import plain
 
 WIDTH = 98
+SAMPLES = "a folder of images (a subfolder for each class, if any), x, or (x, y)"
+# What `fit(data=...)` takes for each task.
+YOUR_DATA = {
+    "generate": SAMPLES,
+    "ac_gan": SAMPLES,
+    "disentangle": SAMPLES,
+    "laplacian_pyramid": SAMPLES,
+    "representation": SAMPLES,
+    "domain_adaptation": "'my/source->my/target' (folders of images), or ((x, y), x_target)",
+    "fairness": "(x, y, {'sex': sex})",
+    "semi_supervised": "'my/folder:100' (100 labels), or (x, y) with y = -1 without a label",
+    "unpaired_translation": "'my/photos <-> my/paintings' (folders of images), or (a, b)",
+    "paired_translation": "(x, y)",
+    "cross_modal": "(features, vectors)",
+    "retrieval": "(queries, numbers of relevant documents)",
+    "imitation": "demonstrations by name or file; env='ID' or your own environment to train in",
+}
 
 
 def describe(name: Spec) -> str:
@@ -26,10 +43,11 @@ def describe(name: Spec) -> str:
             or an objective or regularizer as an object.
 
     Returns:
-        Several lines of text, with formulas in Unicode. A name of several kinds gets them all.
+        Several lines of text, with formulas in Unicode. If a name has several kinds, the text
+        describes each.
 
     Raises:
-        ValueError: If nothing has the name; the line suggests near ones of every kind.
+        ValueError: If the name is unknown; the message suggests near names of every kind.
 
     Example:
         >>> print(describe("dann").splitlines()[0])
@@ -37,9 +55,9 @@ def describe(name: Spec) -> str:
     """
     if not isinstance(name, str):
         return _of_spec(name)
-    named = kinds.find(name)
-    if named:
-        return "\n\n".join(_of_item(item) for item in named)
+    items = kinds.find(name)
+    if items:
+        return "\n\n".join(_of_item(item) for item in items)
     row = _row(name)
     if row is not None:
         head = _of_method(row.method)
@@ -54,10 +72,10 @@ def cite(name: Any) -> str:
         name: A name or a spec, as for `describe`; an object; or a run that `fit` returned.
 
     Returns:
-        An entry in the manner of BibTeX for each paper, the method's first.
+        A BibTeX entry for each paper, the method's first.
 
     Raises:
-        ValueError: If nothing has the name, or no paper is known for it.
+        ValueError: If the name is unknown, or its object has no paper.
 
     Example:
         >>> print(cite("wgan-gp").splitlines()[0])
@@ -70,21 +88,21 @@ def cite(name: Any) -> str:
 
 
 def unknown(name: str) -> str:
-    """Write the message for a name that nothing has, with near names of every kind."""
+    """Return the message for an unknown name, with near names of every kind."""
     known = [spelling for item in kinds.items() for spelling in (item.name, *item.aliases)]
     return catalogue.unknown(name, known)
 
 
 def _row(text: str) -> catalogue.Request | None:
-    """Read a method or a task with options or added terms; None for any other spec."""
+    """Parse a method or a task with options or added terms; None for any other spec."""
     head = text.partition("(")[0].partition("+")[0]
     try:
-        asked = catalogue.request(text)
+        request = catalogue.request(text)
     except ValueError:
         if catalogue.find(head) is not None:
             raise
         return None
-    return None if asked.method.task == catalogue.IMITATION else asked
+    return None if request.method.task == catalogue.IMITATION else request
 
 
 def _of_spec(spec: Spec) -> str:
@@ -99,24 +117,31 @@ def _of_item(item: Item) -> str:
     if item.kind == "method":
         return _of_method(item.target)
     if item.kind == "task":
-        lines += _task_lines(item)
+        lines += [*_task_lines(item), *_also_called(item)]
     elif item.kind in ("objective", "regularizer"):
-        lines += [_of_spec(item.name)]
+        lines += [_of_spec(item.name), *_also_called(item)]
     elif item.kind == "network" and isinstance(item.target, tuple):
-        found = cast(Any, item.target)
-        generator = found.generator
-        lines += [item.summary, f"Generator: {_name(generator)}. Critic: {_name(found.critic)}."]
-        lines += [f"Images: {_ranges(found.sides)} pixels a side.", ""]
+        architecture = cast(Any, item.target)
+        generator = architecture.generator
+        lines += [
+            item.summary,
+            f"Generator: {_name(generator)}. Critic: {_name(architecture.critic)}.",
+        ]
+        lines += [f"Images: {_ranges(architecture.sides)} pixels per side.", ""]
         lines += [f"Use: advlearn.fit('generate', architecture={item.name!r})", ""]
-        lines += [_doc(generator)]
+        lines += [_doc(generator), *_also_called(item)]
     elif item.kind == "data":
         facts = {"Shape": "shape", "Classes": "classes", "Origin": "origin", "Licence": "licence"}
-        stated = {title: getattr(item.target, name, None) for title, name in facts.items()}
-        lines += [item.summary, *[f"{t}: {v}" for t, v in stated.items() if v is not None]]
+        values = {title: getattr(item.target, name, None) for title, name in facts.items()}
+        lines += [item.summary, *[f"{t}: {v}" for t, v in values.items() if v is not None]]
         lines += ["", f"Use: advlearn.data.load({item.name!r})"]
     else:
-        lines += [_doc(item.target)]
+        lines += [_doc(item.target), *_also_called(item)]
     return "\n".join(lines).rstrip()
+
+
+def _also_called(item: Item) -> list[str]:
+    return ["", f"Also called: {', '.join(item.aliases)}"] if item.aliases else []
 
 
 def _article(item: Item) -> str:
@@ -142,7 +167,8 @@ def _of_method(row: Method) -> str:
         "Objective": row.objective,
         "Networks": row.networks,
         "Settings": str(defaults.over(FALLBACK)),
-        "Data to try it on": row.data or "",
+        "Example data": row.data or "",
+        "Your data": YOUR_DATA.get(row.task, ""),
         "Deviations": row.deviations,
         "Also called": ", ".join(row.aliases),
         "Python": f"advlearn.fit({row.name!r}, data={row.data!r})",
@@ -170,6 +196,10 @@ def _task_lines(item: Item) -> list[str]:
         for name, option in catalogue.task_options(item.name).items()
     ]
     body = _doc(item.target).partition("Args:")[0].rstrip()
+    if item.name in YOUR_DATA:
+        methods += textwrap.wrap(
+            f"Your data: {YOUR_DATA[item.name]}", WIDTH, subsequent_indent="    "
+        )
     return [body, "", *methods, "", "Options:", *[line for lines in options for line in lines]]
 
 
@@ -177,7 +207,7 @@ def _imitation_options() -> list[str]:
     try:
         from advlearn.imitation import imitate
     except ImportError:
-        return ['Options: after pip install "advlearn[rl]"']
+        return ['Options: pip install "advlearn[rl]" to list them']
     documented = _arguments(imitate)
     parameters = inspect.signature(imitate).parameters.values()
     options = [_option(p.name, p.default, documented.get(p.name, "")) for p in parameters]
@@ -191,7 +221,7 @@ def _option(name: str, default: Any, text: str) -> list[str]:
 
 
 def _arguments(thing: Any) -> dict[str, str]:
-    """Return what a docstring's section of arguments says of each one."""
+    """Return the description of each argument in a docstring."""
     doc = inspect.getdoc(thing) or ""
     section = re.search(r"\nArgs:\n((?:[ ]{4}.*\n?|\n)+)", doc)
     if section is None:
@@ -202,7 +232,7 @@ def _arguments(thing: Any) -> dict[str, str]:
 
 
 def _doc(thing: Any) -> str:
-    """Return a docstring for a terminal, up to its example."""
+    """Return a docstring up to its example, formatted for a terminal."""
     return plain(re.split(r"\n\s*Example", inspect.getdoc(thing) or "")[0].rstrip())
 
 
@@ -214,18 +244,23 @@ def _papers(name: Any) -> list[Reference]:
         return [*_of_row(row), *_of_chain(cast(str, config["objective"]))]
     if not isinstance(name, str):
         return _of_chain(name)
-    asked = _row(name)
-    if asked is not None:
-        return [*_of_row(asked.method), *_of_chain(asked.chain())]
+    request = _row(name)
+    if request is not None:
+        return [*_of_row(request.method), *_of_chain(request.chain())]
     row = catalogue.find(name)
     if row is not None:
         return [*_of_row(row), *_of_chain(row.objective)]
-    if kinds.find(name) and name.lower() not in registry.entries():
+    if kinds.find(name) and not _is_spec(name):
         return []
     try:
         return _of_chain(name)
     except naming.UnknownNameError as error:
         raise ValueError(f"name: {unknown(error.name)}") from None
+
+
+def _is_spec(name: str) -> bool:
+    """Return whether a name is that of an objective or a regularizer."""
+    return registry.canonical("objective", name).lower() in registry.entries()
 
 
 def _of_row(row: Method | None) -> list[Reference]:

@@ -161,7 +161,8 @@ def _weights(mask: Tensor | None, target: Tensor) -> Tensor:
     if weights.shape != target.shape or bool((weights < 0).any()) or not bool((totals > 0).all()):
         raise ValueError(
             f"mask: expected weights of at least 0 with a positive one in each of {len(target)} "
-            f"rows, got weights from {float(weights.min()):g} and row sums from {float(totals.min()):g}"
+            f"rows, got a smallest weight of {float(weights.min()):g} and a smallest row sum of "
+            f"{float(totals.min()):g}"
         )
     return weights / totals.view(-1, *[1] * (target.ndim - 1))
 

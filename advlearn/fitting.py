@@ -49,37 +49,36 @@ def fit(
 
     Args:
         task: The name of a method (``"dann"``, ``"wgan-gp + r1"``) or of a task (``"generate"``),
-            with options in brackets if you like: ``"generate(conditional=True)"``; or a `Task` of
-            your modules. A task without a method and an
-            objective is trained by its first method.
+            optionally with options in brackets: ``"generate(conditional=True)"``; or a `Task` of
+            your modules. A task without a method and an objective is trained by its first method.
         objective: A spec such as ``"hinge + spectral_norm"``, or an object; None: the method's.
-        data: Whatever the task takes: a name, an array or tensor, (x, y), a Dataset, a DataLoader,
-            a folder of images; None: a small data set that the method can be tried on.
+        data: Data that the task accepts: a name, an array or tensor, (x, y), a Dataset, a
+            DataLoader, a folder of images; None: the small example data set of the method.
         steps: Steps of the learner; None: the method's.
         batch_size: Samples in a batch, over all processes; None: the method's, or all of a smaller
             data set.
         lr: Learning rate of the learner and the critics; None: the method's.
-        seed: Controls the whole run; the global generators are left untouched.
+        seed: Seed of the whole run; the state of the global generators does not change.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
         compile: Compile the losses of critics and learner, penalties included.
-        out: Folder for checkpoint, pictures and TensorBoard log. The same call with the same folder
-            resumes a run that was stopped or killed. None writes nothing.
-        callbacks: Added to those of `out`; None also shows progress. Networks that grow get
-            `ProgressiveGrowing` unless it is among them.
+        out: Folder for checkpoint, images and TensorBoard log. The same call with the same folder
+            resumes a run that was stopped or killed. None writes no files.
+        callbacks: Callbacks in addition to those of `out`; None adds `Progress`. Networks that grow
+            also get `ProgressiveGrowing` if the list has none.
         critic: The critic, or critics by the name of their adversary; None: sized from the data.
         critic_lr: Learning rate of the critics; None: `lr` or the method's.
         critic_steps: Critic steps for each step of the learner; None: the method's.
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             an optimizer, for learner and critics; None: the method's.
         adversarial_weight: Weight of the adversaries in the learner's loss; None: the method's.
-        **options: Options of the task, as in the brackets; `advlearn.describe(task)` lists them.
+        **options: Options of the task, as in brackets; `advlearn.describe(task)` lists them.
 
     Returns:
         The trained run; for a method of imitation an `advlearn.imitation` result.
 
     Raises:
-        ValueError: If an argument is refused; one line names it, before any training.
+        ValueError: If an argument is refused; the message names it. No training has started.
         NonFiniteError: If a loss stopped being finite.
 
     Example:
@@ -89,35 +88,36 @@ def fit(
     """
     settings = AdversarySettings(critic, critic_lr, critic_steps, optimizer, adversarial_weight)
     folder = None if out is None else Path(out)
-    how = (steps, batch_size, lr, seed, device, precision, compile, folder, callbacks)
-    training = TrainingArguments(*how)
-    asked, settings = _merge(
+    training = TrainingArguments(
+        steps, batch_size, lr, seed, device, precision, compile, folder, callbacks
+    )
+    request, settings = _merge(
         _requested(task, objective, options), settings, built=isinstance(task, Task)
     )
-    method = asked.method
+    method = request.method
     if method.task == catalogue.IMITATION:
-        return _imitate(asked, objective, data, settings, training)
+        return _imitate(request, objective, data, settings, training)
     source = load_source(task if isinstance(task, Task) else method, data)
     if method.first_stage is not None and not isinstance(task, Task):
-        task = _first_stage(asked, objective, source, settings, training)
-    return train_task(task, asked, asked.chain(objective), source, settings, training)
+        task = _first_stage(request, objective, source, settings, training)
+    return train_task(task, request, request.chain(objective), source, settings, training)
 
 
 def _requested(task: str | Task, objective: Spec | None, options: dict[str, Any]) -> Request:
-    """Read the method, its options and its added terms, and check the names of the options."""
+    """Parse the method, its options and its added terms, and check the names of the options."""
     if isinstance(task, Task):
         if options:
             raise ValueError(
-                f"{next(iter(options))}: expected options only with a task by name; set it on "
+                f"{next(iter(options))}: expected options only with the name of a task; set it on "
                 f"the {type(task).__name__} instead"
             )
         names = {cls: name for name, cls in registry.tasks().items()}
         return Request(catalogue.default_method(names.get(type(task), type(task).__name__)))
-    asked = catalogue.request(task, objective)
-    given = {**asked.options, **options}
-    if asked.method.task != catalogue.IMITATION:
-        catalogue.check_options(asked.method, given, keywords_of_fit())
-    return replace(asked, options=given)
+    request = catalogue.request(task, objective)
+    given = {**request.options, **options}
+    if request.method.task != catalogue.IMITATION:
+        catalogue.check_options(request.method, given, keywords_of_fit())
+    return replace(request, options=given)
 
 
 def keywords_of_fit() -> list[str]:
@@ -127,29 +127,29 @@ def keywords_of_fit() -> list[str]:
 
 
 def _merge(
-    asked: Request, settings: AdversarySettings, *, built: bool
+    request: Request, settings: AdversarySettings, *, built: bool
 ) -> tuple[Request, AdversarySettings]:
-    """Give the weight of the adversaries to the task where it is an option of the task."""
-    weight, name = settings.adversarial_weight, asked.method.task
+    """Move the adversarial weight to the options of the task, if the task has that option."""
+    weight, name = settings.adversarial_weight, request.method.task
     if weight is None or name not in registry.tasks():
-        return asked, settings
+        return request, settings
     if "adversarial_weight" not in catalogue.task_options(name):
-        return asked, settings
+        return request, settings
     if built:
         raise ValueError(
-            f"adversarial_weight: expected None with a task that is built, got {weight}; "
+            f"adversarial_weight: expected None with a Task instance, got {weight}; "
             "set it on the task"
         )
-    options = {**asked.options, "adversarial_weight": weight}
-    return replace(asked, options=options), replace(settings, adversarial_weight=None)
+    options = {**request.options, "adversarial_weight": weight}
+    return replace(request, options=options), replace(settings, adversarial_weight=None)
 
 
 def load_source(task: Task | Method, data: Any) -> Any:
-    """Load data as a task takes it.
+    """Load data in the form that a task expects.
 
     Args:
         task: A task, or a method of one.
-        data: What the user gave; None takes the data of the method.
+        data: The user's data; None takes the example data of the method.
     """
     cls = registry.tasks()[task.task] if isinstance(task, Method) else type(task)
     if data is None:
@@ -160,30 +160,30 @@ def load_source(task: Task | Method, data: Any) -> Any:
 
 
 def _imitate(
-    asked: Request,
+    request: Request,
     objective: Spec | None,
     data: Any,
     settings: AdversarySettings,
     training: TrainingArguments,
 ) -> Any:
-    """Train a policy; the settings of `fit` reach `imitate` under their own names."""
+    """Train a policy with `imitate`, whose arguments have the same names as those of `fit`."""
     try:
         from advlearn.imitation import imitate
     except ImportError as error:
         raise ImportError(
-            f'task: imitation needs more packages: pip install "advlearn[rl]" ({error})'
+            f'task: imitation needs further packages: pip install "advlearn[rl]" ({error})'
         ) from None
-    row, known = asked.method, inspect.signature(imitate).parameters
-    terms = f" + {asked.terms}" if asked.terms else ""
-    named = () if row.name == catalogue.IMITATION else (row.name + terms,)
-    spec = named if objective is None else (objective,)
-    refused = {"compile": training.compile or None}
-    refused |= {"precision": None if training.precision == "fp32" else training.precision}
+    row, known = request.method, inspect.signature(imitate).parameters
+    terms = f" + {request.terms}" if request.terms else ""
+    default = () if row.name == catalogue.IMITATION else (row.name + terms,)
+    spec = default if objective is None else (objective,)
+    unsupported = {"compile": training.compile or None}
+    unsupported |= {"precision": None if training.precision == "fp32" else training.precision}
     given = {"batch_size": training.batch_size, "critic_lr": training.lr, "out": training.out}
     given |= {"device": None if training.device == "auto" else training.device}
-    # The options of the row are read by `imitate` itself, from the method's name.
-    stated = {k: v for k, v in asked.options.items() if row.options.get(k) != v}
-    given |= {"callbacks": training.callbacks, **settings.given(), **refused, **stated}
+    # `imitate` reads the options of the row itself, from the method's name.
+    changed = {k: v for k, v in request.options.items() if row.options.get(k) != v}
+    given |= {"callbacks": training.callbacks, **settings.given(), **unsupported, **changed}
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in known:
@@ -196,24 +196,24 @@ def _imitate(
 
 
 def _first_stage(
-    asked: Request,
+    request: Request,
     objective: Spec | None,
     source: Any,
     settings: AdversarySettings,
     training: TrainingArguments,
 ) -> Task:
-    """Train the first stage of a method with two, and return the task of the second."""
-    method = asked.method
+    """Train the first stage of a two-stage method, and return the task of the second stage."""
+    method = request.method
     # The options of the second stage are checked before the first one is trained.
     known = inspect.signature(getattr(registry.tasks()[method.task], method.second_stage))
     names = [name for name in known.parameters if name != "self"]
-    for name in asked.options:
+    for name in request.options:
         if name not in names:
             hint = catalogue.near(name, names)
             raise ValueError(f"{name}: {method.name} has no such option; {hint}")
-    first = replace(asked, options={**asked.options, **cast(Any, method.first_stage)})
+    first = replace(request, options={**request.options, **cast(Any, method.first_stage)})
     folder = None if training.out is None else training.out / FIRST_STAGE
-    how = replace(training, out=folder)
-    run = train_task(method.task, first, asked.chain(objective), source, settings, how)
-    following = getattr(run.ema_model, method.second_stage)
-    return following(**asked.options)
+    arguments = replace(training, out=folder)
+    run = train_task(method.task, first, request.chain(objective), source, settings, arguments)
+    second_stage = getattr(run.ema_model, method.second_stage)
+    return second_stage(**request.options)

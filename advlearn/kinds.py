@@ -1,4 +1,4 @@
-"""Everything with a name, of every kind: what `list`, `describe` and completion know."""
+"""Collect everything that has a name, for `list`, `describe` and completion."""
 
 import importlib
 import inspect
@@ -27,7 +27,7 @@ KINDS = (
 @final
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A name that `describe` answers.
+    """A name that `describe` accepts.
 
     Args:
         kind: One of `KINDS`.
@@ -70,15 +70,15 @@ def find(name: str) -> list[Item]:
     """Return the items with a name, of every kind.
 
     Args:
-        name: The name; case, hyphens and underscores do not count unless two names differ in
-            nothing else.
+        name: The name. Case is ignored; hyphens and underscores are ignored unless two names
+            differ only in them.
     """
     everything = items()
-    spelled = name.strip().lower()
-    exact = [i for i in everything if spelled in map(str.lower, (i.name, *i.aliases))]
-    key = naming.key(spelled)
+    lowered = name.strip().lower()
+    exact = [i for i in everything if lowered in map(str.lower, (i.name, *i.aliases))]
+    key = naming.key(lowered)
     loose = [i for i in everything if key in map(naming.key, (i.name, *i.aliases))]
-    # "lsgan" and "ls-gan" are two methods: then hyphens count.
+    # "lsgan" and "ls-gan" are two methods, so hyphens count for them.
     names = {i.name.lower().replace("_", "-") for i in loose}
     return loose if len(names) == 1 else exact
 
@@ -95,7 +95,8 @@ def _methods() -> Iterator[Item]:
 
 def _tasks() -> Iterator[Item]:
     for name, cls in registry.tasks().items():
-        yield Item("task", name, "task", first_line(cls), cls)
+        aliases = registry.aliases_of("task", name)
+        yield Item("task", name, "task", first_line(cls), cls, aliases)
     summary = "Learn a policy from demonstrations (pip install 'advlearn[rl]')."
     yield Item("task", catalogue.IMITATION, "task", summary, None)
 
@@ -105,7 +106,8 @@ def _objectives() -> Iterator[Item]:
     for kind in ("objective", "regularizer"):
         for entry in entries:
             if _kind_of(entry) == kind:
-                yield Item(kind, entry.name, kind, first_line(entry.make), entry)
+                aliases = registry.aliases_of("objective", entry.name)
+                yield Item(kind, entry.name, kind, first_line(entry.make), entry, aliases)
 
 
 def _kind_of(entry: Any) -> str:
@@ -116,9 +118,11 @@ def _kind_of(entry: Any) -> str:
 def _networks() -> Iterator[Item]:
     nets = importlib.import_module("advlearn.nets.architecture")
     for name, architecture in nets.architectures().items():
-        yield Item("network", name, "network", architecture.summary, architecture)
+        aliases = registry.aliases_of("network", name)
+        yield Item("network", name, "network", architecture.summary, architecture, aliases)
     for name, cls in nets.networks().items():
-        yield Item("network", name, "network", first_line(cls), cls)
+        aliases = registry.aliases_of("network", name)
+        yield Item("network", name, "network", first_line(cls), cls, aliases)
 
 
 def _data() -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""The table that ``advlearn list`` prints."""
+"""Build the table that ``advlearn list`` prints."""
 
 import textwrap
 from itertools import groupby
@@ -21,7 +21,7 @@ TITLES = {
 
 
 def listing(field: str | None = None, kind: str | None = None) -> str:
-    """List names with one line each, grouped by kind, methods by field.
+    """List names and their aliases with one line each, grouped by kind, methods by field.
 
     Args:
         field: Show only the methods of this field, and their tasks.
@@ -31,7 +31,7 @@ def listing(field: str | None = None, kind: str | None = None) -> str:
         Lines of at most 100 columns.
 
     Raises:
-        ValueError: If there is no such field or kind.
+        ValueError: If the field or the kind is unknown.
 
     Example:
         >>> print(listing("semi-supervised").splitlines()[0])
@@ -45,6 +45,7 @@ def listing(field: str | None = None, kind: str | None = None) -> str:
     for (of_kind, of_field), group in groupby(chosen, key=lambda item: (item.kind, item.field)):
         lines += ["", TITLES[of_kind].format(of_field.replace("_", "-"))]
         for item in group:
-            summary = textwrap.shorten(item.summary, WIDTH - NAME - 3, placeholder=" ...")
+            also = f"(also {', '.join(item.aliases)}) " if item.aliases else ""
+            summary = textwrap.shorten(also + item.summary, WIDTH - NAME - 3, placeholder=" ...")
             lines.append(f"  {item.name:<{NAME}} {summary}")
     return "\n".join(lines[1:])

@@ -63,12 +63,12 @@ def report(run: Run, data: Any) -> None:
     from rich.table import Table
 
     console = Console()
-    opened = getattr(type(run.task), "load_data", load_data)(data)
-    if isinstance(opened, ArrayDataset) and hasattr(run.ema_model, "sample"):
-        console.print(_sample_table(run, opened))
-    elif not isinstance(opened, StreamedDataset) and hasattr(run.ema_model, "predict"):
-        test = opened.test()
-        measured = opened if test is None else test
+    source = getattr(type(run.task), "load_data", load_data)(data)
+    if isinstance(source, ArrayDataset) and hasattr(run.ema_model, "sample"):
+        console.print(_sample_table(run, source))
+    elif not isinstance(source, StreamedDataset) and hasattr(run.ema_model, "predict"):
+        test = source.test()
+        measured = source if test is None else test
         where = " on the training data" if test is None else ""
         table = Table("measured", "value", title=f"{measured.name}: predictions{where}")
         for name, value in evaluate(run, measured).items():
@@ -121,8 +121,9 @@ def _domains(run: Run, data: Domains) -> dict[str, float]:
 
 
 def _labelled_part(run: Run, data: SemiSupervisedDataset) -> dict[str, float]:
-    few = data.labelled
-    return {f"accuracy on {few.name}, the {len(few)} labels trained on": _accuracy(run, few)}
+    labelled = data.labelled
+    title = f"accuracy on {labelled.name}, the {len(labelled)} labels trained on"
+    return {title: _accuracy(run, labelled)}
 
 
 def _translation(run: Run, data: Pairs) -> dict[str, float]:
@@ -189,7 +190,7 @@ _EVALUATIONS: Mapping[type, Callable[[Run, Any], dict[str, float]]] = MappingPro
 
 
 def _sample_table(run: Run, data: ArrayDataset) -> Any:
-    """Compare samples, and one half of the data, with the other half."""
+    """Compare samples with half of the data, and the other half with it for reference."""
     from rich.table import Table
 
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,7 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
-from advlearn.core import registry
+from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Defaults
 from advlearn.core.grammar import resolve
@@ -23,7 +23,7 @@ from advlearn.training import checkpoint, rng
 from advlearn.training import device as devices
 
 CUSTOM = "custom"
-"""Stands in a saved configuration for an object of the user's own."""
+"""Marks an object of the user in a saved configuration."""
 
 
 @final
@@ -67,11 +67,11 @@ class Run:
         """Draw samples of the generator.
 
         Args:
-            n: How many.
+            n: Number of samples.
             labels: Classes (n,) for a conditional task; drawn evenly if None.
             seed: Seed of this draw; None draws from the global generator.
-            truncation: Truncation level: lower values trade diversity for fidelity. None disables
-                truncation.
+            truncation: Truncation level: a lower value gives higher fidelity and less diversity.
+                None disables truncation.
 
         Returns:
             Samples (n, *shape) on the task's device; images in [-1, 1].
@@ -133,9 +133,9 @@ class Run:
             OSError: If it cannot be written; an older file is kept.
         """
         trained = {"task": self.task.state_dict(), "ema_model": self.ema_model.state_dict()}
-        heads = {name: a.state_dict() for name, a in self.adversaries.items()}
+        adversaries = {name: a.state_dict() for name, a in self.adversaries.items()}
         return checkpoint.save(
-            path, {"config": self.config, "trained": {**trained, "adversaries": heads}}
+            path, {"config": self.config, "trained": {**trained, "adversaries": adversaries}}
         )
 
 
@@ -147,22 +147,22 @@ def load(
     objects: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> Run:
-    """Load a run that `Run.save`, or a checkpoint of `fit`, wrote.
+    """Load a run that `Run.save` or `fit` wrote.
 
     Args:
         path: The file, or the folder of a run that holds ``checkpoint.pt``.
-        task: A task built as the saved one was; needed where it holds the user's own modules.
-        critic: The critics built as the saved ones were; needed where `fit` was given modules that
-            are not of `advlearn.nets`.
-        objects: Your own classes by the names that the run was trained with, for names that are not
-            registered: objectives, regularizers, tasks, networks.
+        task: A task with the architecture of the saved one; required if it holds your own modules.
+        critic: Critics with the architecture of the saved ones; required if you passed modules to
+            `fit` that are not from `advlearn.nets`.
+        objects: Your own objectives, regularizers, tasks and networks, by the names that the run
+            was trained with, if they are not registered.
         device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
     Returns:
         The run.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If the file is damaged, is not a run, or needs `task`, `critic` or `objects`.
     """
     with registry.using(objects or {}):
@@ -182,11 +182,12 @@ def _load(path: str | Path, task: Task | None, critic: Critic | None, device: st
         for name, adversary in adversaries.items():
             state = trained["adversaries"][name]
             if config["settings"].get("optimizer") == CUSTOM:
-                state = {**state, "_extra_state": {"optimizer": None}}
+                state = saving.without_optimizer(state)
             adversary.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(
-            f"task: its weights are not those of {path}: {str(error).splitlines()[-1].strip()}"
+            f"task: expected the architecture of {path}, got other weights: "
+            f"{str(error).splitlines()[-1].strip()}"
         ) from None
     ema_model = (
         _rebuild(config, path).to(target)
@@ -228,7 +229,7 @@ def _trained(payload: dict[str, Any]) -> dict[str, Any]:
 def _rebuild(config: dict[str, Any], path: Path) -> Task:
     if config["parts"] is None:
         raise ValueError(
-            f"task: {path} holds modules of your own; build the task again and pass it as task="
+            f"task: {path} holds your own modules; build the task again and pass it as task="
         )
     build = cast(Any, registry.tasks().get(config["task"]))
     if build is None:
@@ -237,7 +238,7 @@ def _rebuild(config: dict[str, Any], path: Path) -> Task:
 
 
 def _missing(path: Path, name: str) -> str:
-    """Write the line about a name that no class at hand has."""
+    """Return the message for a name of a saved run that is not registered."""
     return (
         f"objects: {path} was trained with {name!r}, which is not registered here; "
         f"pass objects={{{name!r}: its class}} or import the module that registers it"

@@ -110,7 +110,7 @@ def formula(latex: str) -> str:
     text = re.sub(r"\\(tilde|hat|bar)\s*(?:\{(\w)\}|(\w))", _accented, text)
     text = re.sub(r"\\t?frac\s*(\w)\s*(\w)", _fraction, text)
     text = re.sub(r"\\([A-Za-z]+)", _word, text)
-    for _ in range(8):  # groups inside groups, from the innermost
+    for _ in range(8):  # nested groups, the innermost first
         before = text
         text = re.sub(r"%frac\s*" + _GROUP + r"\s*" + _GROUP, _fraction, text)
         text = re.sub(r"([_^])(?:" + _GROUP + r"|([^\s{}%]))", _script, text)
@@ -152,7 +152,7 @@ def plain(doc: str) -> str:
             text.append(line)
             continue
         indent, latex = start[1], [start[2]]
-        # The formula goes on for as long as lines are indented further, blank ones included.
+        # The formula continues while lines are blank or indented further.
         while lines and (not lines[0].strip() or lines[0].startswith(indent + " ")):
             latex.append(lines.pop(0))
         text += [*_block(indent, latex), ""] if not latex[-1].strip() else _block(indent, latex)
@@ -193,7 +193,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _closed(part: str) -> bool:
-    """Whether a part of a fraction needs no brackets."""
+    """Return whether a part of a fraction needs no brackets."""
     return re.fullmatch(r"\d+|\w[ₐ-ₜ₀-₉⁰-⁹²³¹]*", part) is not None
 
 
@@ -204,6 +204,6 @@ def _script(match: re.Match[str]) -> str:
     letters = set(inside)
     if inside and all(ord(c) in table for c in letters):
         return small
-    # A caret or an underscore that stays is marked, so that it is not read again.
+    # Mark a remaining caret or underscore, so that the next pass skips it.
     sign = "¦" if match[1] == "_" else "ˆ"
     return sign + (inside if len(inside) == 1 or inside.isalnum() else f"({inside})")

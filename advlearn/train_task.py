@@ -33,13 +33,13 @@ from advlearn.training.progressive_growing import ProgressiveGrowing, grows
 from advlearn.training.samples import SampleGrid
 from advlearn.training.tensorboard import TensorBoard
 
-PICTURED = 64
+GRID_SAMPLES = 64
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class TrainingArguments:
-    """The arguments of `fit` that every method takes; see there.
+    """Arguments of `fit` that every method takes; `fit` documents them.
 
     Args:
         steps: Steps of the learner; None takes the method's.
@@ -66,7 +66,7 @@ class TrainingArguments:
 
 def train_task(
     task: str | Task,
-    asked: Request,
+    request: Request,
     chain: Chain,
     source: Any,
     settings: AdversarySettings,
@@ -75,12 +75,12 @@ def train_task(
     """Train one task.
 
     Args:
-        task: The task, or its name, for one that is sized from the data.
-        asked: The method and the options of the task.
+        task: The task, or the name of a task to build from the data.
+        request: The method and the options of the task.
         chain: Objective, regularizers and defaults.
         source: Data that the task's `load_data` returned.
         settings: Settings of the adversaries.
-        training: Everything else.
+        training: The remaining arguments of `fit`.
 
     Returns:
         The trained run.
@@ -91,14 +91,11 @@ def train_task(
         rng.isolated(training.seed),
         devices.precision(training.precision, target),
     ):
-        game = (
-            catalogue.build_task(asked.method, asked.options, source)
-            if isinstance(task, str)
-            else task
-        )
-        game = game.to(target)
-        chain = playable(game, chain)
-        built = build_critics(game, chain, settings.critic)
+        if isinstance(task, str):
+            task = catalogue.build_task(request.method, request.options, source)
+        task = task.to(target)
+        chain = playable(task, chain)
+        built = build_critics(task, chain, settings.critic)
         critics = {name: critic.to(target) for name, critic in built.items()}
         adversaries = settings.adversaries(critics, chain, lr=training.lr, compile=training.compile)
         size = _batch_size(training, chain, source)
@@ -110,31 +107,31 @@ def train_task(
             rank=distributed.rank(),
             world_size=distributed.world_size(),
         )
-        config = _config(game, asked.method, chain, settings, training, source, size)
+        config = _config(task, request.method, chain, settings, training, source, size)
         if settings.critic is not None:
             config["critics"] = critic_configs(critics)
         trainer, average = _trainer(
-            game, adversaries, stream, chain, settings, training, config, source
+            task, adversaries, stream, chain, settings, training, config, source
         )
         trainer.run()
-        return Run(game, adversaries, average.module, config, trainer, training.out)
+        return Run(task, adversaries, average.module, config, trainer, training.out)
 
 
-def playable(game: Task, chain: Chain) -> Chain:
-    """Return the chain as the task plays it.
+def playable(task: Task, chain: Chain) -> Chain:
+    """Return the chain that a task trains with.
 
     Args:
-        game: The task.
+        task: The task.
         chain: Objective, regularizers and defaults.
 
     Raises:
         ValueError: If the task cannot use the objective.
     """
-    refused = game.check_compatibility(chain.required_objective())
+    refused = task.check_compatibility(chain.required_objective())
     if refused is not None:
-        name = registry.task_name(type(game))
+        name = registry.task_name(type(task))
         raise ValueError(f"objective: {name} cannot use {chain.objective!r}: {refused}")
-    return game.adapt_objective(chain)
+    return task.adapt_objective(chain)
 
 
 def _batch_size(training: TrainingArguments, chain: Chain, source: Any) -> int:
@@ -146,7 +143,7 @@ def _batch_size(training: TrainingArguments, chain: Chain, source: Any) -> int:
 
 
 def _trainer(
-    game: Task,
+    task: Task,
     adversaries: dict[str, Adversary],
     stream: Any,
     chain: Chain,
@@ -159,11 +156,11 @@ def _trainer(
     defaults = chain.defaults.over(FALLBACK)
     average = EMA(cast(float, defaults.ema))
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
-    callbacks = [average, *_growing(given, game, adversaries), *given]
+    callbacks = [average, *_growing(given, task, adversaries), *given]
     if training.out is not None:
-        callbacks += _writers(training.out, config, average, game, source)
+        callbacks += _writers(training.out, config, average, task, source)
     trainer = Trainer(
-        game,
+        task,
         adversaries,
         stream,
         steps=cast(int, defaults.steps if training.steps is None else training.steps),
@@ -177,11 +174,11 @@ def _trainer(
 
 
 def learner_optimizer(settings: AdversarySettings, defaults: Defaults, lr: float | None) -> Any:
-    """Return what builds the learner's optimizer from its parameters.
+    """Return a function that builds the learner's optimizer from its parameters.
 
     Args:
-        settings: The settings, whose optimizer comes first.
-        defaults: Defaults without gaps.
+        settings: The settings; their optimizer takes precedence.
+        defaults: Defaults in which no setting is None.
         lr: Learning rate; None takes the default.
     """
     if settings.optimizer is not None and not isinstance(settings.optimizer, str):
@@ -193,7 +190,7 @@ def learner_optimizer(settings: AdversarySettings, defaults: Defaults, lr: float
 
 
 def _config(
-    game: Task,
+    task: Task,
     method: Method,
     chain: Chain,
     settings: AdversarySettings,
@@ -201,15 +198,15 @@ def _config(
     source: Any,
     batch_size: int,
 ) -> dict[str, Any]:
-    """Collect what `load` builds the same run from, as plain values."""
+    """Collect the plain values from which `load` builds the same run."""
     names = {cls: name for name, cls in registry.tasks().items()}
     given = settings.given()
     plain = {k: v if isinstance(v, str | int | float) else CUSTOM for k, v in given.items()}
     values = {"batch_size": batch_size, "lr": training.lr, "seed": training.seed}
     values |= {"data": source.name, "count": len(source), **plain}
     return {
-        "task": names.get(type(game)),
-        "parts": game.config(),
+        "task": names.get(type(task)),
+        "parts": task.config(),
         "method": method.name,
         "objective": repr(chain),
         "defaults": chain.defaults.given(),
@@ -218,40 +215,40 @@ def _config(
 
 
 def _growing(
-    given: Sequence[Callback], game: Task, adversaries: dict[str, Adversary]
+    given: Sequence[Callback], task: Task, adversaries: dict[str, Adversary]
 ) -> list[Callback]:
     """Return the callback that grows networks, unless the user gave one."""
     has_growing = any(isinstance(callback, ProgressiveGrowing) for callback in given)
     return (
         [ProgressiveGrowing()]
-        if not has_growing and grows(game) and grows(*adversaries.values())
+        if not has_growing and grows(task) and grows(*adversaries.values())
         else []
     )
 
 
 def _writers(
-    folder: Path, config: dict[str, Any], average: EMA, game: Task, source: Any
+    folder: Path, config: dict[str, Any], average: EMA, task: Task, source: Any
 ) -> list[Callback]:
     """Return the callbacks that write to the folder of a run.
 
     The checkpoint comes last, since it saves the state of the others.
     """
-    real = source.x[:PICTURED] if isinstance(source, ArrayDataset) else None
-    # The generator of pairs makes targets.
+    real = source.x[:GRID_SAMPLES] if isinstance(source, ArrayDataset) else None
+    # A generator that is trained on pairs generates targets.
     shape = getattr(source, "target_shape", source.shape)
     image = len(shape) == 3 and shape[0] in (1, 3)
     pictures: list[Callback] = []
-    if hasattr(game, "sample") and (image or len(shape) == 1):
+    if hasattr(task, "sample") and (image or len(shape) == 1):
         pictures.append(
             SampleGrid(
-                folder, samples=lambda: cast(Any, average.module).sample(PICTURED), real=real
+                folder, samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES), real=real
             )
         )
-    if hasattr(game, "before_after") and image and getattr(source, "resident", True):
+    if hasattr(task, "before_after") and image and getattr(source, "resident", True):
         pictures.append(
             BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
         )
-    if hasattr(game, "embedding"):
+    if hasattr(task, "embedding"):
         pictures.append(
             Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
         )

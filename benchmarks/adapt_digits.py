@@ -1,32 +1,32 @@
-"""Digits from one domain to another: what adaptation gains, by objective, with the model chosen without target labels.
+"""Measure what adaptation gains between digit domains, with models chosen without target labels.
 
-- `small`: MNIST to MNIST-M, the first 10,000 training images of each, 8 epochs of 64 + 64 (1,250
-    steps).
-- `full`: the same with all 60,000, 8 epochs (7,500 steps).
-- `usps`, `mnist`: MNIST to USPS and back, all training images of both, 6,000 steps. As a target
-  USPS is padded from 16 to 28 pixels, as DeepJDOT's authors have it, whose figure is the bar; as a
-  source it is resized to 28.
+- `small`: MNIST to MNIST-M, the first 10,000 training images of each, 8 epochs of 64 + 64 images a
+  batch (1,250 steps).
+- `full`: the same with all 60,000 images, 8 epochs (7,500 steps).
+- `usps`, `mnist`: MNIST to USPS and back, all training images of both, 6,000 steps. As a target,
+  USPS is padded from 16 to 28 pixels, as by the authors of DeepJDOT, whose accuracy is the bar. As
+  a source, it is resized to 28 pixels.
 
-All are tested on the whole test part of the target. The network for MNIST-M is that of the DANN
-paper (convolutions, then dense layers), that for USPS a LeNet with dropout, as in CDAN's protocol;
-Adam at 1e-3, the moving average of the weights; a method differs in its objective and task alone.
-LeNet was chosen for USPS on seed 0 at 1,500 steps, where the information of CDAN+E was 2.02 with
-it, and at most 1.93 with DANN's network under four settings, USPS then being resized; padded it is
-2.15 after as many. Resized, CDAN+E ended at 0.886 on seed 0, and at 0.943 to 0.947 on three seeds
-with images of both domains distorted while training.
+Models are tested on the whole test part of the target. The network for MNIST-M is that of the DANN
+paper (convolutions, then dense layers). The network for USPS is a LeNet with dropout, as in CDAN's
+protocol. All use Adam at 1e-3 and the moving average of the weights; methods differ only in their
+objective and task. LeNet was chosen for USPS on seed 0 at 1,500 steps, with USPS resized: the
+information of CDAN+E was 2.02, and at most 1.93 with DANN's network under four settings. Padded,
+it is 2.15 after as many steps. Resized, CDAN+E ended at 0.886 on seed 0, and at 0.943 to 0.947 on
+three seeds with augmented images of both domains.
 
-A run is looked at ten times. `information` is the information maximisation on 2,000 target TRAINING
-images, without a label, of the look where it is largest, and `accuracy` the accuracy of that look;
-`last` is that of the last look, `oracle` of the look that the target's test labels would choose,
-which is what many published tables report. The method that a bar names is the one with the largest
-mean `information`, so that no target label chooses it either. Nothing was tuned on a target.
-`target labels` is no adaptation: the same network with the labels of the target's training images,
-to know how far one may hope to get. `cpu_seconds` are those of training, without the looks.
+Each run is evaluated ten times. `information` is the largest information maximisation score on
+2,000 target TRAINING images, without labels, and `accuracy` is the accuracy of that evaluation.
+`last` is the accuracy of the last evaluation. `oracle` is that of the evaluation which the target's
+test labels would choose, which many published tables report. The method that a bar names has the
+largest mean `information`, so no target label chooses it. Nothing was tuned on a target.
+`target labels` does not adapt: it trains the same network with the labels of the target's training
+images, as an upper reference. `cpu_seconds` is the time of training, without the evaluations.
 
-Peers run on `small` in an environment of their own, named by ADVLEARN_PEERS_DIGITS (the path of its
-python, with skada 0.6.0, pytorch-adapt 0.0.83 and torch): the same network, rate and batches, and
-the weights of the last step, since they choose none; skada makes the 1,248 steps of 8 epochs of
-whole batches. Without it their rows are left out.
+Other libraries run on `small` in a separate environment, named by ADVLEARN_PEERS_DIGITS (the path
+of its python, with skada 0.6.0, pytorch-adapt 0.0.83 and torch). They use the same network, rate
+and batches, and the weights of the last step, since they choose no step. skada makes the 1,248
+steps of 8 epochs of whole batches. Without that environment their rows are left out.
 """
 
 import json
@@ -55,7 +55,7 @@ from advlearn.training.ema import EMA
 SEEDS = (0, 1, 2)
 BATCH, LR, LOOKS = 64, 1e-3, 10
 BACKGROUND = -1.0
-# Name of a method to its objective and the task it is played in.
+# Name of a method to its objective and its task.
 METHODS = {
     "target labels": ("nsgan", "domain_adaptation(adversarial_weight=0.0)"),
     "source only": ("nsgan", "domain_adaptation(adversarial_weight=0.0)"),
@@ -81,13 +81,13 @@ CASES = {
     "usps": (6000, FEW),
     "mnist": (6000, FEW),
 }
-# Name of a peer's method to the script in peers/ and the method that it is called with.
+# Name of another library's method to the script in peers/ and the name the script knows it by.
 PEERS = {
     "skada DANN, default": ("skada_digits.py", "default"),
     "skada DANN, own domain classifier": ("skada_digits.py", "own domain classifier"),
     "pytorch-adapt DANN, default": ("pytorch_adapt_digits.py", "default"),
 }
-# What is not adapted, and so never chosen.
+# Methods without adaptation, which are never chosen.
 BOUNDS = ("target labels", "source only")
 COLUMNS = [
     "case",
@@ -104,7 +104,7 @@ COLUMNS += ["cpu_seconds", "health"]
 
 
 class LeNet(nn.Module):
-    """Two convolutions and a dense layer with dropout as features, and a linear layer."""
+    """Compute features with two convolutions and a dense layer with dropout, then logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,32 +116,32 @@ class LeNet(nn.Module):
         self.head = nn.Linear(500, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, 10) of images (N, 1, 28, 28)."""
+        """Return logits (N, 10) of images (N, 1, 28, 28)."""
         return self.head(self.features(x))
 
 
 class Looks(Callback):
-    """The averaged player's figures along a run."""
+    """Record figures of the averaged model during a run."""
 
     def __init__(self, target: ArrayDataset, test: ArrayDataset, every: int) -> None:
         self.target = target
         self.test = test
         self.every = every
-        self.seen: list[tuple[float, float]] = []
+        self.records: list[tuple[float, float]] = []
         self.seconds = 0.0
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
             start = time.process_time()
-            player: Any = next(c.module for c in trainer.callbacks if isinstance(c, EMA))
-            sure = information_maximisation(player.predict(self.target.x))
-            self.seen.append((sure, accuracy(player.predict(self.test.x), self.test.y)))  # type: ignore[arg-type]
+            model: Any = next(c.module for c in trainer.callbacks if isinstance(c, EMA))
+            sure = information_maximisation(model.predict(self.target.x))
+            self.records.append((sure, accuracy(model.predict(self.test.x), self.test.y)))  # type: ignore[arg-type]
             self.seconds += time.process_time() - start
 
 
 @cache
 def case_data(case: str, quick: bool) -> tuple[Domains, ArrayDataset, ArrayDataset]:
-    """Training domains, and test parts of source and target."""
+    """Return the training domains, and the test parts of source and target."""
     names = {"usps": ("mnist", "usps"), "mnist": ("usps", "mnist")}.get(case, ("mnist", "mnist-m"))
     train = [framed(case, name) for name in names]
     tests = [framed(case, f"{name}-test") for name in names]
@@ -153,12 +153,12 @@ def case_data(case: str, quick: bool) -> tuple[Domains, ArrayDataset, ArrayDatas
 
 
 def labelled_target(case: str) -> Any:
-    """The target's training images with their labels."""
+    """Return the target's training images with their labels."""
     return framed(case, {"usps": "usps", "mnist": "mnist"}.get(case, "mnist-m"))
 
 
 def framed(case: str, name: str) -> Any:
-    """A data set, in MNIST's frame where it is USPS as a target: six pixels of background around 16."""
+    """Return a data set at 28 pixels; USPS as a target is padded with six pixels of background."""
     source: Any = load(name)
     if case == "usps" and name.startswith("usps"):
         return ArrayDataset(
@@ -168,18 +168,18 @@ def framed(case: str, name: str) -> Any:
 
 
 def first(source: Any, n: int | None) -> ArrayDataset:
-    """The first `n` samples, or all."""
+    """Return the first `n` samples, or all."""
     return ArrayDataset(source.x[:n], source.y[:n], source.name, source.classes)
 
 
 def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
-    """One run."""
+    """Return the row of one run."""
     data, source_test, target_test = case_data(case, quick)
     objective, task = METHODS[method]
-    played: Any = task
+    task_or_spec: Any = task
     if case in ("usps", "mnist"):
         torch.manual_seed(seed)
-        played = DomainAdaptation(LeNet(), shape=data.shape, **parse(task)[0].arguments)
+        task_or_spec = DomainAdaptation(LeNet(), shape=data.shape, **parse(task)[0].arguments)
     steps = 10 if quick else CASES[case][0]
     target: Any = data.target
     if method == "target labels":
@@ -187,13 +187,16 @@ def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
     looks = Looks(ArrayDataset(target.x[:2000]), target_test, max(1, steps // LOOKS))
     start = time.process_time()
     run = fit(
-        played, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed, device=device, callbacks=[looks]
+        task_or_spec, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed,
+        device=device, callbacks=[looks],
     )  # fmt: skip
     seconds = time.process_time() - start - looks.seconds
-    player: Any = run.ema_model
+    adapted: Any = run.ema_model
     with torch.no_grad():
-        h = [player.model.features(part.x[:1000].to(device)) for part in (source_test, target_test)]
-    sure, right = np.array(looks.seen).T
+        h = [
+            adapted.model.features(part.x[:1000].to(device)) for part in (source_test, target_test)
+        ]
+    sure, right = np.array(looks.records).T
     key = {
         "case": case,
         "method": method,
@@ -216,7 +219,7 @@ def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
 
 
 def peer(case: str, method: str, seed: int) -> Row:
-    """One run of a peer, in its own environment."""
+    """Return the row of one run of another library, in its own environment."""
     data, _, target_test = case_data(case, quick=False)
     script, variant = PEERS[method]
     source: Any = data.sources[0]
@@ -236,13 +239,13 @@ def peer(case: str, method: str, seed: int) -> Row:
             str(Path(__file__).parent / "peers" / script),
         ]
         command += [folder, variant, str(seed), str(CASES[case][0])]
-        said = subprocess.run(
+        output = subprocess.run(
             command, check=True, capture_output=True, text=True
         ).stdout.splitlines()[-1]
         decided = np.load(Path(folder) / "decided.npy")
     right = accuracy(decided, target_test.y)  # type: ignore[arg-type]
     key = {"case": case, "method": method, "seed": seed, "steps": CASES[case][0]}
-    return {**key, "accuracy": right, "last": right, **json.loads(said)}
+    return {**key, "accuracy": right, "last": right, **json.loads(output)}
 
 
 def bars(result: Result) -> None:
@@ -250,7 +253,7 @@ def bars(result: Result) -> None:
 
     def by_method(case: str, name: str) -> dict[str, list[float]]:
         rows = [r for r in result.rows if r["case"] == case]
-        # Peers have no figure without labels.
+        # Other libraries have no figure without labels.
         return {
             m: [r[name] for r in rows if r["method"] == m]
             for m in dict.fromkeys(r["method"] for r in rows if r["method"] in METHODS)
@@ -265,8 +268,11 @@ def bars(result: Result) -> None:
         if sure:
             chosen = max(sure, key=lambda m: sure[m])
             found = float(np.mean(by_method(case, "accuracy")[chosen]))
-            what = f"{case}: mean target accuracy of {chosen}, chosen by information maximisation of {len(sure)}"
-            result.bar(what, found, ">=", bar)
+            name = (
+                f"{case}: mean target accuracy of {chosen}, "
+                f"chosen by information maximisation of {len(sure)}"
+            )
+            result.bar(name, found, ">=", bar)
     small = by_method("small", "accuracy")
     for method in ("DANN, in turn", "DANN, reversal"):
         if method in small and "source only" in small:
@@ -276,7 +282,7 @@ def bars(result: Result) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--cases", nargs="*", default=list(CASES), help="small, full, usps, mnist")
     options = parser.parse_args()
@@ -308,7 +314,7 @@ def main() -> None:
 
 
 def picture(result: Result) -> None:
-    """Draw every seed's accuracy by method, a panel for each case."""
+    """Plot every seed's accuracy by method, with a panel for each case."""
     from matplotlib.figure import Figure
 
     cases = [case for case in CASES if any(r["case"] == case for r in result.rows)]

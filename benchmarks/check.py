@@ -19,7 +19,7 @@ _MODES: list[Bar] = [
         ("generator steps", "<=", 30_000),
     )
 ]
-# What images_conditional compares on both data sets, and what on one alone where there is no
+# The comparisons of images_conditional on both data sets, and those on one data set only without an
 # accelerator.
 _SYSTEMS = (
     *(
@@ -179,9 +179,8 @@ def report(name: str) -> int:
         return 0
     content = json.loads(path.read_text())
     stated = {b["name"]: b for b in content["bars"]}
-    print(
-        f"        {name}: {len(content['rows'])} rows, {content['seconds']:.0f} s, commit {content['commit']}"
-    )
+    seconds, commit = content["seconds"], content["commit"]
+    print(f"        {name}: {len(content['rows'])} rows, {seconds:.0f} s, commit {commit}")
     for b in stated.values():
         word = "met" if met(b["value"], b["op"], b["bar"]) else "SHORT"
         print(f"{word:7} {name}: {b['name']}: {b['value']:.4g} {b['op']} {b['bar']:g}")

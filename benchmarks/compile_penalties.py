@@ -1,18 +1,18 @@
-"""Every penalty gives the gradients of eager mode under `torch.compile`, whatever the critic is made of.
+"""Check that every penalty has the same gradients under `torch.compile` as in eager mode.
 
 For each regularizer with a penalty and each kind of critic (a perceptron with spectral
 normalisation, one with LayerNorm, one with self-attention), two adversaries on copies of one critic
-see the same samples and the same random numbers, one of them with `compile=True` and PyTorch's
+get the same samples and the same random numbers. One of them has `compile=True` with PyTorch's
 default backend, inductor. `difference` is the largest difference between their critic gradients
-(and, where a penalty is the player's, between the gradients at the fake samples), over the largest
-gradient of eager mode. In bf16 rows both run under bf16 autocast, where inductor keeps some
-intermediate results in fp32 that eager mode rounds, so that they agree to rounding only; `penalty`
-is how far the compiled penalty is from the eager one without autocast: penalties on input gradients
-are computed in full precision under any autocast.
+(and, for a penalty on the learner, between the gradients at the fake samples), over the largest
+gradient of eager mode. In bf16 rows both run under bf16 autocast. Inductor then keeps some
+intermediate results in fp32 that eager mode rounds, so the two agree only up to rounding. `penalty`
+is the difference between the compiled penalty and the eager one without autocast: penalties on
+input gradients are computed in full precision under any autocast.
 
-Inductor draws its own random numbers unless `fallback_random` is set, and changes the order of
-draws to save memory unless `reorder_for_peak_memory` is not; both are as eager mode needs them, for
-the comparison only. Times are medians over pairs of one `update`, on tiny networks: they show the
+Inductor draws its own random numbers unless `fallback_random` is set, and
+`reorder_for_peak_memory` changes the order of the draws. For the comparison only, both are set as
+eager mode needs them. Times are medians over pairs of one `update` on tiny networks: they show the
 overhead and not the gain.
 """
 
@@ -33,9 +33,9 @@ from advlearn.core.regularizer import Regularizer
 
 FEATURES, SAMPLES, WIDTH = 12, 64, 16
 CRITICS = ("spectral_norm", "layer_norm", "attention")
-# Whose penalty is a function of input gradients alone.
+# Regularizers whose penalty is a function of input gradients only.
 ISLANDS = ("gradient_penalty", "one_sided_gradient_penalty", "r1", "r2", "dragan_penalty")
-# Where the default leaves the penalty at zero on a critic that has not been trained.
+# Regularizers whose default penalty is zero on a critic that has not been trained.
 SETTINGS = {
     "one_sided_gradient_penalty": "(target=0.01)",
     "bottleneck": "(beta=0.5)",
@@ -55,7 +55,7 @@ COLUMNS = [
 
 
 class Attention(nn.Module):
-    """Samples as four tokens that attend to each other, then a mean and a linear layer."""
+    """Treat a sample as four tokens with self-attention, then a mean and a linear layer."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -65,15 +65,15 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.tokens(x.unflatten(1, (4, -1)))
-        # With its weights asked for, attention is made of differentiable parts: a fused kernel has
-        # no second derivative.
+        # When attention weights are requested, attention consists of differentiable parts; a fused
+        # kernel has no second derivative.
         return self.head(
             (tokens + self.attention(tokens, tokens, tokens, need_weights=True)[0]).mean(1)
         )
 
 
 def penalties() -> list[str]:
-    """Names of the regularizers that add a term to a loss, those on input gradients first."""
+    """Return the names of the regularizers with a penalty, those on input gradients first."""
     classes = cast(list[type[Regularizer]], registry.classes(Regularizer))
     names = [naming.snake(c.__name__) for c in classes if _adds_a_term(c)]
     return [*ISLANDS, *(name for name in names if name not in ISLANDS)]
@@ -88,7 +88,7 @@ def _adds_a_term(cls: type[Regularizer]) -> bool:
 
 
 def chain(regularizer: str, critic: str) -> Chain:
-    """The regularizer on its objective, spectral normalisation where the documentation wants it."""
+    """Return the regularizer with its objective, and spectral normalisation if documented."""
     kernel = regularizer == "witness_penalty"
     objective = "mmd(kernel='rational_quadratic', embedding='learned')" if kernel else "nsgan"
     terms = [objective, regularizer + SETTINGS.get(regularizer, "")]
@@ -98,7 +98,7 @@ def chain(regularizer: str, critic: str) -> Chain:
 
 
 def network(critic: str, outputs: int) -> nn.Module:
-    """A small critic."""
+    """Return a small critic."""
     torch.manual_seed(0)
     if critic == "attention":
         return Attention(outputs)
@@ -109,7 +109,7 @@ def network(critic: str, outputs: int) -> nn.Module:
 
 
 class Side:
-    """One of the two adversaries; its optimiser leaves the weights where they are."""
+    """Hold one of the two adversaries; its optimizer leaves the weights unchanged."""
 
     def __init__(self, regularizer: str, critic: str, device: str, compiled: bool) -> None:
         outputs = 4 if regularizer == "witness_penalty" else 1
@@ -122,25 +122,27 @@ class Side:
         )
         self.adversary = adversary.to(device)
         torch.manual_seed(1)
-        with torch.no_grad():  # away from the start, where historical averaging has nothing to say
+        with (
+            torch.no_grad()
+        ):  # move away from the start, where the penalty of historical averaging is zero
             for p in self.adversary.critic.parameters():
                 p.add_((0.1 * torch.randn(p.shape)).to(device))
         self.real = torch.randn(SAMPLES, FEATURES).to(device)
         self.fake = (0.5 * torch.randn(SAMPLES, FEATURES) + 0.3).to(device)
 
     def update(self, precision: str) -> None:
-        """A step of the critic from fixed random numbers."""
+        """Make a critic step with fixed random numbers."""
         torch.manual_seed(2)
         with _autocast(precision, self.real.device.type):
             self.adversary.update(self.real, self.fake)
 
     def critic_gradients(self, precision: str) -> list[Tensor]:
-        """What `update` computes."""
+        """Return the critic's gradients that `update` computes."""
         self.update(precision)
         return [p.grad for p in self.adversary.critic.parameters() if p.grad is not None]
 
-    def player_gradients(self, precision: str) -> list[Tensor]:
-        """What `loss` tells the player."""
+    def learner_gradients(self, precision: str) -> list[Tensor]:
+        """Return the gradients at the fake samples that `player_loss` computes."""
         fake = self.fake.clone().requires_grad_()
         torch.manual_seed(3)
         with _autocast(precision, fake.device.type):
@@ -153,7 +155,7 @@ def _autocast(precision: str, device: str) -> Any:
 
 
 def compare(regularizer: str, critic: str, precision: str, device: str, pairs: int) -> Row:
-    """One row: compile, compare, time."""
+    """Return one row: compile, compare and time."""
     key = {"regularizer": regularizer, "critic": critic, "precision": precision, "device": device}
     torch.compiler.reset()
     torch._dynamo.utils.counters.clear()
@@ -163,9 +165,9 @@ def compare(regularizer: str, critic: str, precision: str, device: str, pairs: i
     difference = _difference(
         eager.critic_gradients(precision), compiled.critic_gradients(precision)
     )
-    if _players(regularizer):
-        players = (side.player_gradients(precision) for side in (eager, compiled))
-        difference = max(difference, _difference(*players))
+    if _penalises_learner(regularizer):
+        gradients = (side.learner_gradients(precision) for side in (eager, compiled))
+        difference = max(difference, _difference(*gradients))
     name = _made(regularizer).__name__
     terms = eager.adversary.last_losses
     value = float(terms.get(name, terms.get(f"player_{name}", torch.zeros(()))))
@@ -187,13 +189,19 @@ def _made(regularizer: str) -> type[Regularizer]:
     return cast(type[Regularizer], registry.lookup(regularizer).make)
 
 
-def _players(regularizer: str) -> bool:
+def _penalises_learner(regularizer: str) -> bool:
     return _made(regularizer).player_penalty is not Regularizer.player_penalty
 
 
-def _difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
-    largest = max(float(a.abs().max()) for a in ours)
-    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) / largest
+def _difference(eager_gradients: list[Tensor], compiled_gradients: list[Tensor]) -> float:
+    largest = max(float(a.abs().max()) for a in eager_gradients)
+    return (
+        max(
+            float((a - b).abs().max())
+            for a, b in zip(eager_gradients, compiled_gradients, strict=True)
+        )
+        / largest
+    )
 
 
 def _times(eager: Side, compiled: Side, precision: str, device: str, pairs: int) -> Row:
@@ -209,7 +217,7 @@ def _times(eager: Side, compiled: Side, precision: str, device: str, pairs: int)
 
 
 def main() -> None:
-    """Compare the cases that are missing."""
+    """Compare the missing cases."""
     parser = arguments(__doc__ or "")
     options = parser.parse_args()
     one_thread()
@@ -228,7 +236,7 @@ def main() -> None:
 
 
 class _Compare:
-    """`compare` with its number of pairs, as something that can be sent to another process."""
+    """Call `compare` with its number of pairs; it can be pickled."""
 
     def __init__(self, pairs: int) -> None:
         self.pairs = pairs
@@ -238,7 +246,7 @@ class _Compare:
 
 
 def bars(result: Result) -> None:
-    """The largest difference of each kind."""
+    """Return the largest difference of each kind."""
     for precision, bar in (("fp32", FP32), ("bf16", BF16)):
         found = [row["difference"] for row in result.rows if row["precision"] == precision]
         if found:

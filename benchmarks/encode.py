@@ -1,33 +1,35 @@
-"""Codes of MNIST: adversarial autoencoders against variational ones, BiGAN's features, InfoGAN's codes; seeds 0 to 2.
+"""Measure MNIST codes of adversarial and variational autoencoders, of BiGAN and of InfoGAN.
 
-A row is one training run on the 60,000 training images, batch 64, networks of width 16 (a DCGAN
-generator, an encoder that is its mirror image, critics of the same width), nsgan, Adam at 1e-3,
-weights of the player's moving average. Its budget is CPU time of the training process on one
-thread, measuring not counted: 100 s for a posterior, 200 s for a probe, 300 s for InfoGAN; all rows
-are 85 minutes. With `--device cuda` a row is 20,000 player steps whatever their time.
+A row is one training run, with seeds 0 to 2, on the 60,000 training images: batch 64, networks of
+width 16 (a DCGAN generator, an encoder that mirrors it, critics of the same width), nsgan, Adam at
+1e-3, and the moving average of the model's weights. Its budget is CPU time of the training process
+on one thread, without the measurements: 100 s for a posterior, 200 s for a probe, 300 s for
+InfoGAN; all rows take 85 minutes. With `--device cuda` a row has 20,000 learner steps.
 
-Posteriors (latent 2 and 8). 10,000 codes of the test images, drawn from q(z | x), against 10,000
-draws of the prior: the squared MMD (rbf mixture, bandwidths from the prior), holes (share of the
-prior's mass in no ball that reaches from a code to its third nearest other code), strays (the two
-changing places), and the mean squared error per pixel of the reconstructions, pixels being in [-1,
-1]. Rows named `draws` put draws of the prior in the codes' place: the floor. `nearer` is how often
-a decoded draw of the prior is nearer to a training image, pixel by pixel, than a test image is
-(1,000 of each): 0.5 is chance, more is copying; smooth samples are near to many images. `told` is
-the share of test images whose code lies in the component of their class, where the prior is a
-mixture; without labels it is luck.
+Posteriors (latent 2 and 8). 10,000 codes of the test images, drawn from q(z | x), are compared with
+10,000 draws of the prior: the squared MMD (rbf mixture, bandwidths from the prior), holes (share of
+the prior's mass in no ball that reaches from a code to its third nearest other code), strays (the
+same with codes and prior exchanged), and the mean squared error per pixel of the reconstructions,
+with pixels in [-1, 1]. Rows named `draws` replace the codes by draws of the prior: the floor.
+`nearer` is how often a decoded draw of the prior is nearer to a training image, pixel by pixel,
+than a test image is (1,000 of each): 0.5 is chance, more means copies; smooth samples are near to
+many images. `told` is the share of test images whose code is in the component of their class, if
+the prior is a mixture; without labels it is at chance.
 
-Probes (latent 32). A logistic regression on 5,000 labelled training images, once on the codes and
-once on the last hidden layer of the encoder, which is held fixed; accuracy on the 10,000 test
-images. BiGAN and the autoencoder have the same encoder and the same seconds. `untrained` is that
-encoder as it begins. The paper itself (Donahue et al. 2017, table 1) has autoencoders slightly
+Probes (latent 32). A logistic regression is trained on 5,000 labelled training images, once on the
+codes and once on the last hidden layer of the frozen encoder; its accuracy is that on the 10,000
+test images. BiGAN and the autoencoder have the same encoder and the same time. `untrained` is that
+encoder at initialisation. In the paper (Donahue et al. 2017, table 1) autoencoders are slightly
 ahead on MNIST.
 
-InfoGAN (ten classes, two continuous codes). Mutual information, in nats, of the recogniser's class
-with the digit on the test images, of at most log 10 = 2.303; labels serve for this number alone.
+InfoGAN (ten classes, two continuous codes). The mutual information, in nats, of the class that the
+Q network predicts with the digit on the test images is at most log 10 = 2.303. Labels are used for
+this number only.
 
-Chosen on the last 5,000 training images, 40 to 60 s a trial, seed 0: the rate, by BiGAN; the weight
-of the reconstruction, for VAE as 1 over its own squared error, which is the likelihood's best
-variance (5.6 and 12.7), for AAE among 0.02, 0.1 and 1 at latent 2. VAE-GAN has VAE's.
+Settings were chosen on the last 5,000 training images, 40 to 60 s a trial, seed 0: the rate by
+BiGAN; the weight of the reconstruction for VAE as 1 over its own squared error, which is the
+variance of largest likelihood (5.6 and 12.7), and for AAE among 0.02, 0.1 and 1 at latent 2.
+VAE-GAN uses VAE's weight.
 """
 
 import math
@@ -58,7 +60,7 @@ from advlearn.training.rng import isolated
 
 BATCH, LR, GPU_STEPS, SEEDS = 64, 1e-3, 20_000, (0, 1, 2)
 LABELLED, DRAWN = 5_000, 1_000
-# Row to its spec, or to the latent size and the prior of a row of draws alone.
+# Name of a row to its spec, or to the latent size and the prior of a row that only draws from it.
 POSTERIORS: dict[str, str | tuple[int, str]] = {
     "draws, 2": (2, "gaussian"),
     "vae, 2": "vae(latent=2, reconstruction=5.6, base_channels=16)",
@@ -104,7 +106,7 @@ COLUMNS = [
 
 @cache
 def parts(quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
-    """Training and test images."""
+    """Return the training and test images."""
     train, test = cast(ArrayDataset, load("mnist")), cast(ArrayDataset, load("mnist-test"))
     if quick:
         return tuple(
@@ -114,23 +116,23 @@ def parts(quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
 
 
 def trained(name: str, spec: str, seed: int, device: str, quick: bool) -> tuple[Run, Row]:
-    """A run within its budget, and what it took."""
+    """Return a run within its budget, with its steps and CPU time."""
     watch, steps = (Budget(SECONDS[name]), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
     settings: dict[str, Any] = {"batch_size": BATCH, "lr": LR, "seed": seed, "device": device}
     run = fit(
         spec, "nsgan", parts(quick)[0], steps=3 if quick else steps, callbacks=[watch], **settings
     )
-    made = run.trainer.step if run.trainer else 0
-    return run, {"steps": made, "cpu_seconds": round(watch.spent, 1)}
+    steps_made = run.trainer.step if run.trainer else 0
+    return run, {"steps": steps_made, "cpu_seconds": round(watch.spent, 1)}
 
 
 def compared(codes: Tensor, drawn: Tensor) -> Row:
-    """Codes against the prior."""
+    """Return the comparison of codes with the prior."""
     return {name: float(value) for name, value in posterior_report(codes, drawn)._asdict().items()}
 
 
 def posterior(name: str, seed: int, device: str, quick: bool) -> Row:
-    """A row of `POSTERIORS`."""
+    """Return a row of `POSTERIORS`."""
     train, test = parts(quick)
     given = POSTERIORS[name]
     n = len(test)
@@ -139,49 +141,49 @@ def posterior(name: str, seed: int, device: str, quick: bool) -> Row:
         with isolated(seed):
             return {"steps": 0, **compared(law.draw(n, test.x), law.draw(n, test.x))}
     run, row = trained(name, given, seed, device, quick)
-    player = cast(Representation, run.ema_model)
+    model = cast(Representation, run.ema_model)
     with isolated(seed):
-        codes, drawn = player.draw_codes(test.x).cpu(), player.law.draw(n, test.x)
-        samples = player.sample(20 if quick else DRAWN).cpu()
-    error = float((player.reconstruct(test.x).cpu() - test.x).square().mean())
+        codes, drawn = model.draw_codes(test.x).cpu(), model.law.draw(n, test.x)
+        samples = model.sample(20 if quick else DRAWN).cpu()
+    error = float((model.reconstruct(test.x).cpu() - test.x).square().mean())
     near = memorisation(samples.flatten(1), train.x.flatten(1), test.x[: len(samples)].flatten(1))
     row |= {**compared(codes, drawn), "mse": error, "nearer": float(near.nearer)}
-    if player.law.components:
-        # The component that a code lies in, which is a sector of the circle.
-        sector = 2 * math.pi / player.law.components
-        said = (
+    if model.law.components:
+        # The nearest component to a code, which is a sector of the circle.
+        sector = 2 * math.pi / model.law.components
+        component = (
             torch.atan2(codes[:, 1], codes[:, 0]) / sector
-        ).round().long() % player.law.components
-        row["told"] = float((said == test.y).double().mean())
+        ).round().long() % model.law.components
+        row["told"] = float((component == test.y).double().mean())
     if not quick and seed == SEEDS[0]:
-        shown = shown_at(name, device)
-        if player.latent == 2:
-            scatter(codes, cast(Tensor, test.y), drawn, name, shown)
+        picture_file = shown_at(name, device)
+        if model.latent == 2:
+            scatter(codes, cast(Tensor, test.y), drawn, name, picture_file)
         else:
-            pairs(player, test.x[:10], shown)
+            pairs(model, test.x[:10], picture_file)
     return row
 
 
 def probe(name: str, seed: int, device: str, quick: bool) -> Row:
-    """A row of `PROBES`."""
+    """Return a row of `PROBES`."""
     if name == "untrained":
         with isolated(seed):
-            player, row = Representation.from_data(parts(quick)[0], base_channels=16), {"steps": 0}
+            model, row = Representation.from_data(parts(quick)[0], base_channels=16), {"steps": 0}
     else:
         run, row = trained(name, PROBES[name], seed, device, quick)
-        player = cast(Representation, run.ema_model)
-    net = cast(Any, player.encoder).features
+        model = cast(Representation, run.ema_model)
+    net = cast(Any, model.encoder).features
     row |= {
-        "codes": probed(player.encode, quick),
+        "codes": probed(model.encode, quick),
         "features": probed(partial(features, net), quick),
     }
     if not quick and seed == SEEDS[0] and name != "untrained":
-        pairs(player, parts(quick)[1].x[:10], shown_at(name, device))
+        pairs(model, parts(quick)[1].x[:10], shown_at(name, device))
     return row
 
 
 def probed(represent: Callable[[Tensor], Tensor], quick: bool) -> float:
-    """Test accuracy of a logistic regression on what `represent` gives."""
+    """Return the test accuracy of a logistic regression on what `represent` returns."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -193,19 +195,19 @@ def probed(represent: Callable[[Tensor], Tensor], quick: bool) -> float:
 
 
 def recognised(name: str, seed: int, device: str, quick: bool) -> Row:
-    """A row of `CODES`."""
+    """Return a row of `CODES`."""
     run, row = trained(name, CODES[name], seed, device, quick)
-    player, (_, test) = cast(Disentangle, run.ema_model), parts(quick)
-    found = player.codes(test.x).discrete[0].exp().cpu()
+    model, (_, test) = cast(Disentangle, run.ema_model), parts(quick)
+    found = model.codes(test.x).discrete[0].exp().cpu()
     if not quick and seed == SEEDS[0]:
         with isolated(seed):
             for code, picture in enumerate((name, f"{name}-1", f"{name}-2")):
-                image_table(player.traverse(code).cpu(), shown_at(picture, device))
+                image_table(model.traverse(code).cpu(), shown_at(picture, device))
     return {**row, "nats": float(mutual_information(found, cast(Tensor, test.y)))}
 
 
 def work(row: str, seed: int, device: str, quick: bool) -> Row:
-    """One row of any kind."""
+    """Return one row of any kind."""
     key = {"row": row, "seed": seed, "device": device}
     measure = posterior if row in POSTERIORS else probe if row in PROBES else recognised
     try:
@@ -215,13 +217,13 @@ def work(row: str, seed: int, device: str, quick: bool) -> Row:
 
 
 def shown_at(name: str, device: str) -> Path:
-    """The file of a row's picture."""
+    """Return the file of a row's picture."""
     suffix = "" if device == "cpu" else f"-{device}"
     return RESULTS / "encode" / f"{name.replace(', ', '-').replace(' ', '-')}{suffix}.png"
 
 
 def scatter(codes: Tensor, y: Tensor, drawn: Tensor, name: str, path: Any) -> None:
-    """Codes of the test images by class, over draws of the prior."""
+    """Plot the codes of the test images by class, over draws of the prior."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), layout="constrained")
@@ -235,11 +237,11 @@ def scatter(codes: Tensor, y: Tensor, drawn: Tensor, name: str, path: Any) -> No
         figure.savefig(file, format="png", dpi=100)
 
 
-def pairs(player: Representation, x: Tensor, path: Any) -> None:
-    """Test images, their reconstructions, and draws of the prior."""
+def pairs(model: Representation, x: Tensor, path: Any) -> None:
+    """Plot test images, their reconstructions, and draws of the prior."""
     with isolated(0):
-        drawn = player.sample(len(x)).cpu()
-    before_after({"image": x, "back again": player.reconstruct(x).cpu(), "drawn": drawn}, path)
+        drawn = model.sample(len(x)).cpu()
+    before_after({"image": x, "back again": model.reconstruct(x).cpu(), "drawn": drawn}, path)
 
 
 def bars(result: Result) -> None:
@@ -250,7 +252,7 @@ def bars(result: Result) -> None:
 
 
 def bars_of(result: Result, rows: list[Row], suffix: str) -> None:
-    """The bars of one device, on the median of the seeds."""
+    """Return the bars of one device, on the median of the seeds."""
 
     def of(row: str, figure: str) -> dict[int, float]:
         return {r["seed"]: r[figure] for r in rows if r["row"] == row and figure in r}
@@ -260,10 +262,10 @@ def bars_of(result: Result, rows: list[Row], suffix: str) -> None:
         return median(values) if values else None
 
     def less(one: str, other: str, figure: str) -> float | None:
-        """The median of one less that of the other, over the seeds that both have."""
-        ours, theirs = of(one, figure), of(other, figure)
-        both = ours.keys() & theirs.keys()
-        return median(ours[s] for s in both) - median(theirs[s] for s in both) if both else None
+        """Return the median difference of two rows, over the seeds that both have."""
+        first, second = of(one, figure), of(other, figure)
+        both = first.keys() & second.keys()
+        return median(first[s] for s in both) - median(second[s] for s in both) if both else None
 
     for latent in (2, 8):
         for figure in ("mmd", "holes", "strays", "mse"):
@@ -292,7 +294,7 @@ def bars_of(result: Result, rows: list[Row], suffix: str) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument(
         "--only", nargs="*", default=NAMES, choices=NAMES, metavar="ROW", help=", ".join(NAMES)

@@ -1,8 +1,9 @@
-"""What threads are worth to the batched MuJoCo environments: steps a second on the clock, on one thread and on two.
+"""Measure steps per second of the batched MuJoCo environments on one thread and on two.
 
-Batches of 16 and 64 with random actions, resets included, in turns in one run, on a machine that
-has nothing else to do; otherwise as in `envs.py`. The rest of a step stays on one thread, and so do
-the switches of Python's lock between two calls of MuJoCo.
+Batches of 16 and 64 with random actions, resets included, are timed in turns in one run, in
+wall-clock time, on an otherwise idle machine; the rest is as in `envs.py`. Only the calls of MuJoCo
+are parallel: the other parts of a step, and the switches of Python's lock between two calls, stay
+on one thread.
 """
 
 import time
@@ -16,10 +17,10 @@ THREADS, BATCHES = (1, 2), (16, 64)
 
 
 def speeds(envs: int, rounds: int, budget: float) -> list[Row]:
-    """A row for each environment and number of threads."""
+    """Return a row for each environment and number of threads."""
     calls: dict[tuple[str, str], Call] = {}
     for threads in THREADS:
-        # A batch takes the threads that PyTorch has when it is made.
+        # A batch uses the number of threads that PyTorch has when the batch is created.
         torch.set_num_threads(threads)
         calls |= {(f"threads: {threads}", name): batch(name, envs, "cpu") for name in MUJOCO}
     torch.set_num_threads(1)

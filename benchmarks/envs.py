@@ -1,10 +1,10 @@
-"""Steps a second of the batched environments on one core, and how far the classic ones are from gymnasium's.
+"""Measure steps per second of the batched environments, and how far they are from gymnasium's.
 
-The batches, gymnasium's own vectorised CartPole and one of its environments in a loop are timed in
-turns in one run, in CPU seconds (seconds on the clock on a GPU). Actions are drawn beforehand;
-resets are a part of the steps. The MuJoCo environments, where it is installed, are timed in batches
-of 16 and 64 against what stable-baselines3 makes of gymnasium's: a `DummyVecEnv` of environments in
-a `Monitor`.
+The batches, gymnasium's own vectorised CartPole and a loop over one gymnasium environment are timed
+in turns in one run on one core, in CPU seconds (wall-clock seconds on a GPU). Actions are drawn in
+advance; resets are included. The classic environments are compared step by step with gymnasium's.
+The MuJoCo environments, if MuJoCo is installed, are timed in batches of 16 and 64 against
+stable-baselines3's use of gymnasium: a `DummyVecEnv` of environments in a `Monitor`.
 """
 
 import statistics
@@ -29,7 +29,7 @@ Clock = Callable[[], float]
 
 
 def drawn(env: BatchedEnv, steps: int, seed: int = 0) -> Tensor:
-    """Random actions (steps, N) or (steps, N, A) on the environment's device."""
+    """Return random actions (steps, N) or (steps, N, A) on the environment's device."""
     generator = torch.Generator().manual_seed(seed)
     if isinstance(env.ACTIONS, Choice):
         return torch.randint(0, env.ACTIONS.n, (steps, env.num_envs), generator=generator).to(
@@ -42,7 +42,7 @@ def drawn(env: BatchedEnv, steps: int, seed: int = 0) -> Tensor:
 
 
 def batch(name: str, envs: int, device: str) -> Call:
-    """One step of a batch, tensors in and out."""
+    """Return a function that steps a batch, with tensors in and out."""
     env = make(name, envs, device=device)
     env.reset(seed=0)
     actions = list(drawn(env, 16))
@@ -51,7 +51,7 @@ def batch(name: str, envs: int, device: str) -> Call:
 
 
 def through(adapter: str, envs: int, device: str) -> Call:
-    """One step of CartPole through an adapter, or of gymnasium's own CartPole; numpy arrays in and out."""
+    """Return a function that steps CartPole through an adapter, with numpy arrays."""
     if adapter == "gymnasium, vectorised":
         vector = gymnasium.make_vec("CartPole-v1", envs, vectorization_mode="vector_entry_point")
     elif adapter == "gymnasium, SyncVectorEnv":
@@ -67,7 +67,7 @@ def through(adapter: str, envs: int, device: str) -> Call:
 
 
 def through_sb3(way: str, name: str, envs: int) -> Call:
-    """One step of an environment with continuous actions through SB3's interface: ours, or gymnasium's one by one."""
+    """Return a function that steps an environment of continuous actions through SB3."""
     env = make(name, envs)
     venv = (
         make_vec_env(name, envs, seed=0)
@@ -81,7 +81,7 @@ def through_sb3(way: str, name: str, envs: int) -> Call:
 
 
 def seconds(call: Call, repeats: int, device: str, clock: Clock = time.process_time) -> float:
-    """Seconds of one call: by `clock` on a CPU, on the clock on a GPU."""
+    """Return the seconds of one call: by `clock` on a CPU, wall-clock on a GPU."""
     if device == "cpu":
         start = clock()
         for _ in range(repeats):
@@ -96,7 +96,7 @@ def seconds(call: Call, repeats: int, device: str, clock: Clock = time.process_t
 
 
 def speeds(envs: int, device: str, rounds: int, budget: float) -> list[Row]:
-    """A row for each environment and each way of stepping CartPole, timed in turns."""
+    """Return a row for each environment and each way of stepping CartPole, timed in turns."""
     names = [name for name, entry in ENTRIES.items() if entry.needs is None]
     calls: dict[tuple[str, str], Call] = {
         ("advlearn batch", name): batch(name, envs, device) for name in names
@@ -110,7 +110,7 @@ def speeds(envs: int, device: str, rounds: int, budget: float) -> list[Row]:
 
 
 def mujoco_speeds(envs: int, rounds: int, budget: float) -> list[Row]:
-    """A row for each MuJoCo environment and each way of stepping it on a CPU, timed in turns."""
+    """Return a row for each MuJoCo environment and way of stepping it on a CPU, timed in turns."""
     calls: dict[tuple[str, str], Call] = {
         ("advlearn batch", name): batch(name, envs, "cpu") for name in MUJOCO
     }
@@ -127,8 +127,8 @@ def timed(
     budget: float,
     clock: Clock = time.process_time,
 ) -> list[Row]:
-    """A row for each way and environment."""
-    # Warmed up, and repeated until each round takes about as long for all.
+    """Return a row for each way and environment."""
+    # Warm up, and repeat so that each round takes about as long for every way.
     repeats = {
         key: max(1, int(budget / (seconds(call, 2, device, clock) + 1e-9)))
         for key, call in calls.items()
@@ -155,19 +155,19 @@ def timed(
 
 
 def difference(name: str, steps: int, every_step: bool, seed: int = 0) -> Row:
-    """Largest difference from gymnasium in observation and reward over random steps of one environment.
+    """Return the largest difference from gymnasium in observation and reward over random steps.
 
-    Gymnasium's state is set to ours at the start of each episode, and before every step if
-    `every_step`.
+    The state of the gymnasium environment is set to that of the batch at the start of each
+    episode, and before every step if `every_step`.
     """
-    env, theirs = make(name, 1, seed=seed), gymnasium.make(name).unwrapped
-    theirs.reset(seed=seed)
+    env, reference = make(name, 1, seed=seed), gymnasium.make(name).unwrapped
+    reference.reset(seed=seed)
     env.reset()
-    hand_over(env, theirs)
+    hand_over(env, reference)
     worst, flags, episodes = 0.0, 0, 0
     for action in drawn(env, steps, seed):
         step = env.step(action)
-        observation, reward, terminated, _, _ = theirs.step(
+        observation, reward, terminated, _, _ = reference.step(
             action[0].numpy() if action.ndim > 1 else int(action)
         )
         worst = max(worst, float(np.abs(step.final_observations[0].numpy() - observation).max()))
@@ -176,9 +176,9 @@ def difference(name: str, steps: int, every_step: bool, seed: int = 0) -> Row:
         ended = bool(step.terminated | step.truncated)
         episodes += ended
         if ended:
-            theirs.reset()
+            reference.reset()
         if ended or every_step:
-            hand_over(env, theirs)
+            hand_over(env, reference)
     return {
         "measure": "difference",
         "env": name,
@@ -192,12 +192,12 @@ def difference(name: str, steps: int, every_step: bool, seed: int = 0) -> Row:
     }
 
 
-def hand_over(env: BatchedEnv, theirs: gymnasium.Env) -> None:
-    """Set the state of a gymnasium environment to ours, in the precision that it has at this moment."""
+def hand_over(env: BatchedEnv, reference: gymnasium.Env) -> None:
+    """Copy the batch's state to a gymnasium environment, in the precision that it has now."""
     # The continuous mountain car keeps float64 after a reset and float32 after a step.
     rounds = env.NAME == "MountainCarContinuous-v0"
-    theirs.state = env.state[0].numpy().astype(theirs.state.dtype if rounds else np.float64)
-    theirs.steps_beyond_terminated = None
+    reference.state = env.state[0].numpy().astype(reference.state.dtype if rounds else np.float64)
+    reference.steps_beyond_terminated = None
 
 
 def bars(result: Result) -> None:
@@ -220,7 +220,7 @@ def bars(result: Result) -> None:
 
 
 def main() -> None:
-    """Time everything, compare the classic environments."""
+    """Time all environments, and compare the classic ones."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("envs", quick=options.quick)

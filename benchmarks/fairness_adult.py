@@ -1,18 +1,19 @@
-"""Accuracy against disparity on UCI Adult, compared with other libraries.
+"""Measure accuracy against disparity on UCI Adult, compared with other libraries.
 
-The standard split (32,561 and 16,281 rows, 107 features), sex protected, five seeds. Ours is a
-perceptron with 64 hidden units, 1,000 steps of batch 512 (16 epochs), Adam at 1e-3, the moving
-average of its weights; the adversary predicts sex from the logit (objective `predictive`) after a
-tenth of the steps. `plain` is the same call at strength zero. Disparities are those of the
-thresholded decision (`advlearn.metrics`, equal to fairlearn's).
+The data are the standard split (32,561 and 16,281 rows, 107 features) with sex as the sensitive
+attribute, on five seeds. advlearn's model is a perceptron with 64 hidden units, 1,000 steps of
+batch 512 (16 epochs), Adam at 1e-3, and the moving average of its weights. The adversary predicts
+sex from the logit (objective `predictive`) after a tenth of the steps. `plain` is the same call
+with an adversarial weight of zero. Disparities are those of the thresholded decision
+(`advlearn.metrics`, equal to fairlearn's).
 
-How it was chosen: steps, rate, strengths and `balance_groups` by a split of the training file,
-26,000 against 6,561 rows, one seed. The test file was not looked at before this run.
+Steps, rate, weights and `balance_groups` were chosen on a split of the training file, 26,000
+against 6,561 rows, with one seed. The test file was not used before this run.
 
 German credit is measured as well, by age group and by sex: 700 and 300 rows, 300 steps of batch
-128, the same rest.
+128, and otherwise the same.
 
-Peers run in an environment of their own, named by ADVLEARN_PEERS (the path of its python, with
+Other libraries run in a separate environment, named by ADVLEARN_PEERS (the path of its python, with
 fairlearn and torch): fairlearn's adversarial module with two recipes and its ExponentiatedGradient.
 Without it their rows are left out.
 """
@@ -22,7 +23,7 @@ import os
 import subprocess
 import tempfile
 import time
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ COLUMNS = [
 
 
 def only(table: TabularDataset, attribute: str) -> TabularDataset:
-    """The table with one sensitive attribute."""
+    """Return the table with one sensitive attribute."""
     names = {attribute: table.sensitive_names[attribute]}
     return TabularDataset(
         table.x,
@@ -78,15 +79,16 @@ def only(table: TabularDataset, attribute: str) -> TabularDataset:
     )
 
 
+@cache
 def parts(data: str, attribute: str, quick: bool) -> tuple[TabularDataset, TabularDataset]:
-    """Training and test table."""
+    """Return the training and test tables."""
     read = adult if data == "adult" else german_credit
     train, test = (only(read(part), attribute) for part in ("train", "test"))
     return (rows(train, 600), rows(test, 300)) if quick else (train, test)
 
 
 def rows(table: TabularDataset, n: int) -> TabularDataset:
-    """The first rows of a table."""
+    """Return the first rows of a table."""
     sensitive = {name: values[:n] for name, values in table.sensitive.items()}
     return TabularDataset(
         table.x[:n], table.y[:n], sensitive, table.sensitive_names, table.feature_names, table.name
@@ -94,7 +96,7 @@ def rows(table: TabularDataset, n: int) -> TabularDataset:
 
 
 def figures(test: TabularDataset, attribute: str, decided: Any) -> Row:
-    """Accuracy and both disparities of a decision."""
+    """Return the accuracy and both disparities of a decision."""
     y, groups, decided = test.y.numpy(), test.groups(attribute), np.asarray(decided).astype(int)
     return {
         "accuracy": float((decided == y).mean()),
@@ -103,10 +105,10 @@ def figures(test: TabularDataset, attribute: str, decided: Any) -> Row:
     }
 
 
-def ours(
+def advlearn_row(
     data: str, attribute: str, method: str, adversarial_weight: float, seed: int, quick: bool
 ) -> Row:
-    """One run of advlearn."""
+    """Return the row of one run of advlearn."""
     train, test = parts(data, attribute, quick)
     odds = "criterion='equalized_odds', balance_groups=True, " if method == "equalized odds" else ""
     steps, batch = (STEPS, BATCH) if data == "adult" else (300, 128)
@@ -130,17 +132,17 @@ def ours(
         "adversarial_weight": adversarial_weight,
         "seed": seed,
     }
-    shown = figures(test, attribute, run.predict(test.x) > 0)
+    scores = figures(test, attribute, run.predict(test.x) > 0)
     return {
         **key,
-        **shown,
+        **scores,
         "cpu_seconds": round(seconds, 2),
         "health": run.health()[attribute].verdict,
     }
 
 
 def peer(method: str, seed: int, quick: bool) -> Row:
-    """One run of a peer, in its own environment."""
+    """Return the row of one run of another library, in its own environment."""
     train, test = parts("adult", "sex", quick)
     script = Path(__file__).parent / "peers" / "fairlearn_adult.py"
     with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +151,7 @@ def peer(method: str, seed: int, quick: bool) -> Row:
             Path(folder) / "data.npz", **{name: values.numpy() for name, values in arrays.items()}
         )
         command = [os.environ["ADVLEARN_PEERS"], str(script), folder, method, str(seed)]
-        said = subprocess.run(
+        output = subprocess.run(
             command, check=True, capture_output=True, text=True
         ).stdout.splitlines()[-1]
         decided = np.load(Path(folder) / "decided.npy")
@@ -160,11 +162,11 @@ def peer(method: str, seed: int, quick: bool) -> Row:
         "adversarial_weight": None,
         "seed": seed,
     }
-    return {**key, **figures(test, "sex", decided), **json.loads(said), "health": ""}
+    return {**key, **figures(test, "sex", decided), **json.loads(output), "health": ""}
 
 
 def plain(model: torch.nn.Module, train: TabularDataset, steps: int) -> None:
-    """A hand-written loop without any adversary."""
+    """Train in a hand-written loop without any adversary."""
     optimizer, stream = adam(list(model.parameters()), lr=LR, betas=BETAS), batches(train, BATCH)
     for _ in range(steps):
         x, y, *_ = next(stream)
@@ -174,7 +176,7 @@ def plain(model: torch.nn.Module, train: TabularDataset, steps: int) -> None:
 
 
 def plain_bit_for_bit(quick: bool) -> bool:
-    """Whether strength zero gives the weights of a loop without any adversary."""
+    """Return whether a weight of zero gives the weights of a loop without any adversary."""
     train, _ = parts("adult", "sex", quick)
     steps = 3 if quick else 200
     run = fit(
@@ -190,12 +192,12 @@ def plain_bit_for_bit(quick: bool) -> bool:
     with isolated(0):
         model = predictor_for(train.shape, 1)
     plain(model, train, steps)
-    theirs = list(run.task.model.parameters())  # type: ignore[union-attr,operator]
-    return all(torch.equal(a, b) for a, b in zip(model.parameters(), theirs, strict=True))
+    trained = list(run.task.model.parameters())  # type: ignore[union-attr,operator]
+    return all(torch.equal(a, b) for a, b in zip(model.parameters(), trained, strict=True))
 
 
 def worst(result: Result, method: str, adversarial_weight: float, name: str, pick: Any) -> float:
-    """The worst seed's figure of one setting on Adult."""
+    """Return the worst seed's figure of one setting on Adult."""
     chosen = [
         r
         for r in result.rows
@@ -250,17 +252,17 @@ def bars(result: Result, quick: bool) -> None:
 
 
 def picture(result: Result, path: Path) -> None:
-    """Draw accuracy against each disparity, a point for each seed."""
+    """Plot accuracy against each disparity, with a point for each seed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    shown = [r for r in result.rows if r["data"] == "adult"]
+    adult_rows = [r for r in result.rows if r["data"] == "adult"]
     for i, (name, label) in enumerate(
         (("parity", "demographic parity difference"), ("odds", "equalized odds difference"))
     ):
         axes = figure.add_subplot(1, 2, i + 1)
-        for method in dict.fromkeys(r["method"] for r in shown):
-            points = [r for r in shown if r["method"] == method]
+        for method in dict.fromkeys(r["method"] for r in adult_rows):
+            points = [r for r in adult_rows if r["method"] == method]
             marker = "x" if method.startswith("fairlearn") else "o"
             axes.plot(
                 [p[name] for p in points],
@@ -276,7 +278,7 @@ def picture(result: Result, path: Path) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing, then the bars."""
+    """Compute the missing rows, then the bars."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     quick, seeds = options.quick, SEEDS[:1] if options.quick else SEEDS
@@ -295,7 +297,7 @@ def main() -> None:
         for call in [*adult_calls, *german]
     ]
     if not options.report:
-        compute(result, partial(ours, quick=quick), todo, options.jobs)
+        compute(result, partial(advlearn_row, quick=quick), todo, options.jobs)
         if os.environ.get("ADVLEARN_PEERS") and not quick:
             for method in PEERS:
                 for seed in seeds:

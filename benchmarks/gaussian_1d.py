@@ -1,9 +1,8 @@
-"""The smallest game: G(z) = w z + b against N(mu, sigma), with a linear critic and with a wider one; which
-objective finds what.
+"""Test which objectives fit G(z) = w z + b to N(mu, sigma), with a linear and with a wider critic.
 
-A linear critic, D(x) = v x + c, sees means alone: theory says that no objective can find sigma
-through it. The wider critic is a perceptron of 2 x 64. Objectives that compare samples directly
-have no critic. Found values are those of the player's average.
+A linear critic, D(x) = v x + c, compares only means: in theory no objective can find sigma through
+it. The wider critic is a perceptron of 2 x 64. Objectives that compare samples directly have no
+critic. The values found are those of the model's moving average.
 """
 
 import dataclasses
@@ -33,7 +32,7 @@ COLUMNS = ["family", "critic", "seed", "mu", "sigma", "mu_error", "sigma_error",
 
 
 def critic(chain: Chain, width: str, seeds: list[int], stacked: bool) -> nn.Module | str:
-    """The critic, or the reason why there is none of this width."""
+    """Return the critic, or the reason why there is none of this width."""
     objective = chain.required_objective()
     if getattr(objective, "embedding", "learned") == "identity":
         return (
@@ -60,7 +59,7 @@ def critic(chain: Chain, width: str, seeds: list[int], stacked: bool) -> nn.Modu
 def train(
     family: str, spec: str, width: str, seeds: list[int], steps: int, stacked: bool
 ) -> list[Row]:
-    """Train one family with one critic from each of the seeds; a row for each."""
+    """Train one family with one critic on each of the seeds; return a row for each."""
     given = resolve(spec)
     defaults = dataclasses.replace(given.defaults, critic_steps=1, betas=BETAS, critic_lr=LR)
     chain = Chain(given.objective, given.regularizers, defaults)
@@ -69,8 +68,8 @@ def train(
         judge = critic(chain, width, seeds, stacked)
         if isinstance(judge, str):
             return [{**shared, "seed": seed, "refused": judge} for seed in seeds]
-        player = StackedMLP(len(seeds), (1, 1), seeds)
-        task = StackedGenerate(player, 1)
+        generator = StackedMLP(len(seeds), (1, 1), seeds)
+        task = StackedGenerate(generator, 1)
         sources = [gaussian(20_000, MU, SIGMA, seed=seed).data for seed in seeds]
         stream = StackedBatches(
             [Batches(s, BATCH, seed=k) for s, k in zip(sources, seeds, strict=True)]
@@ -104,7 +103,7 @@ def _found(w: float, b: float) -> dict[str, Any]:
 
 
 def picture(result: Result, path: Path) -> None:
-    """Draw what was found in the plane of mu and sigma, a panel for each critic."""
+    """Plot the values found in the plane of mu and sigma, with a panel for each critic."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 5), layout="constrained")
@@ -139,7 +138,7 @@ def picture(result: Result, path: Path) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("gaussian_1d", quick=options.quick)

@@ -1,5 +1,4 @@
-"""What every benchmark shares: rows kept as they come, one result file, bars that can be checked, a table and its
-command."""
+"""Share what every benchmark needs: rows, one result file, bars, a table and its options."""
 
 import argparse
 import json
@@ -41,12 +40,12 @@ class Result:
         return any(all(row.get(k) == v for k, v in key.items()) for row in self.rows)
 
     def reload(self) -> None:
-        """Add rows that another command has written to the file."""
+        """Add the rows that another command has written to the file."""
         if self.path.exists() and not self.quick:
-            theirs = json.loads(self.path.read_text())["rows"]
-            # Compared as written: a NaN, which a diverged run leaves, equals nothing else.
-            known = {json.dumps(row) for row in theirs}
-            self.rows = theirs + [row for row in self.rows if json.dumps(row) not in known]
+            saved = json.loads(self.path.read_text())["rows"]
+            # Compare rows as text: a NaN of a diverged run is not equal to itself.
+            known = {json.dumps(row) for row in saved}
+            self.rows = saved + [row for row in self.rows if json.dumps(row) not in known]
 
     def add(self, row: Row) -> None:
         """Add a row and save the file."""
@@ -88,13 +87,12 @@ class Result:
 
         table = Table(*columns, title=self.name)
         for row in self.rows if rows is None else rows:
-            table.add_row(*(_shown(row.get(column, "")) for column in columns))
+            table.add_row(*(_formatted(row.get(column, "")) for column in columns))
         console = Console(width=160)
         console.print(table)
         for b in self.bars:
-            console.print(
-                f"{'met  ' if b['met'] else 'SHORT'} {b['name']}: {_shown(b['value'])} {b['op']} {b['bar']}"
-            )
+            state = "met  " if b["met"] else "SHORT"
+            console.print(f"{state} {b['name']}: {_formatted(b['value'])} {b['op']} {b['bar']}")
 
 
 def met(value: float, op: str, bar: float) -> bool:
@@ -142,7 +140,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _shown(value: Any) -> str:
+def _formatted(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

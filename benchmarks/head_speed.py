@@ -1,14 +1,14 @@
-"""What a head costs: the domain head against a hand-written DANN loop, the fairness head against the plain model.
+"""Measure the cost of an adversary on a model against hand-written loops.
 
-- `domain`: the network of the DANN paper, 64 + 64 images of 28 x 28 in colour, a domain critic of 2
-  x 128. The loop written by hand reverses the gradient, with a ramp, in one backward pass.
+- `domain`: the network of the DANN paper, 64 + 64 colour images of 28 x 28, a domain critic of 2 x
+  128. The hand-written DANN loop reverses the gradient, with a ramp, in one backward pass.
 - `fairness`: UCI Adult, 107 features, a critic of 2 x 64 on the logit. `plain` is a tight loop
-  without any adversary, `by hand` the same with a critic behind a gradient reversal: what a head
-  costs where nobody is in between.
+  without any adversary, and `by hand` is the same loop with a critic after a gradient reversal, so
+  it shows the cost of the adversary without the library.
 
-Ours is the step that `fit` makes, the moving average of the weights included, in both of its ways:
-reversal and in turn. All loops of a case take steps in turn, in blocks; a ratio is the median over
-rounds of CPU time in one thread.
+The rows of advlearn time the step that `fit` makes, including the moving average of the weights,
+with gradient reversal and with alternating steps. All loops of a case take steps in turn, in
+blocks; a ratio is the median over rounds of CPU time in one thread.
 """
 
 import statistics
@@ -42,15 +42,15 @@ COLUMNS = ["case", "loop", "milliseconds", "over", "ratio", "ratio_low", "ratio_
 
 
 def perceptron(*sizes: int) -> nn.Sequential:
-    """A perceptron with the activation of our critics."""
+    """Return a perceptron with the activation of the library's critics."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers[:-1])
 
 
-def ours(task: Task, objective: str, data: Any, batch: int) -> Step:
-    """The step that `fit` makes of a task."""
+def library_step(task: Task, objective: str, data: Any, batch: int) -> Step:
+    """Return the step that `fit` makes for a task."""
     chain = task.adapt_objective(resolve(objective))
     adversaries = {
         name: Adversary(critic, chain) for name, critic in build_critics(task, chain).items()
@@ -69,7 +69,7 @@ def ours(task: Task, objective: str, data: Any, batch: int) -> Step:
 
 
 def dann(data: Domains, batch: int) -> Step:
-    """Domain-adversarial training as one would write it."""
+    """Return a hand-written step of domain-adversarial training."""
     model, critic = ConvPredictor((3, 28, 28), 10), perceptron(768, 128, 128, 1)
     optimizers = [adam(list(m.parameters()), lr=LR, betas=BETAS) for m in (model, critic)]
     stream = batches(data, batch)
@@ -94,7 +94,7 @@ def dann(data: Domains, batch: int) -> Step:
 def fairness_by_hand(
     data: TabularDataset, batch: int, hidden: tuple[int, ...], *, head: bool
 ) -> Step:
-    """A classifier with or without a reversal head on its logit."""
+    """Return a step of a classifier, with or without an adversary on its logit."""
     model, critic = MLPPredictor(data.shape, 1, hidden), perceptron(1, 64, 64, 2)
     optimizers = [
         adam(list(m.parameters()), lr=LR, betas=BETAS)
@@ -119,12 +119,12 @@ def fairness_by_hand(
 
 
 def domain_loops(quick: bool) -> dict[str, Step]:
-    """Loops of the domain case, the one to compare with first."""
+    """Return the loops of the domain case, the reference first."""
     n, batch = (80, 8) if quick else (2000, 64)
     generator = torch.Generator().manual_seed(0)
     xs, xt = (torch.rand(n, 3, 28, 28, generator=generator) for _ in range(2))
     data = Domains((ArrayDataset(xs, torch.arange(n) % 10, classes=10),), ArrayDataset(xt))
-    found = {"by hand, reversal": dann(data, batch)}
+    loops = {"by hand, reversal": dann(data, batch)}
     for loop, gradient_reversal, objective in (
         ("advlearn, reversal", True, "gan"),
         ("advlearn, in turn", False, "nsgan"),
@@ -132,13 +132,13 @@ def domain_loops(quick: bool) -> dict[str, Step]:
         task = DomainAdaptation(
             ConvPredictor((3, 28, 28), 10), shape=(3, 28, 28), gradient_reversal=gradient_reversal
         )
-        found[loop] = ours(task, objective, data, batch)
-    return found
+        loops[loop] = library_step(task, objective, data, batch)
+    return loops
 
 
 def fairness_loops(data: TabularDataset, batch: int, hidden: tuple[int, ...]) -> dict[str, Step]:
-    """Loops of a fairness case, the plain one first."""
-    found = {
+    """Return the loops of a fairness case, the plain one first."""
+    loops = {
         "plain": fairness_by_hand(data, batch, hidden, head=False),
         "by hand, reversal": fairness_by_hand(data, batch, hidden, head=True),
     }
@@ -149,12 +149,12 @@ def fairness_loops(data: TabularDataset, batch: int, hidden: tuple[int, ...]) ->
             attributes=data.attributes,
             gradient_reversal=gradient_reversal,
         )
-        found[loop] = ours(task, "predictive", data, batch)
-    return found
+        loops[loop] = library_step(task, "predictive", data, batch)
+    return loops
 
 
 def timed(case: str, loops: dict[str, Step], rounds: int, block: int) -> list[Row]:
-    """Time the loops of a case in turn; a row for each, its ratio over the first one."""
+    """Time the loops of a case in turn; return a row for each, with its ratio to the first."""
     times: dict[str, list[float]] = {loop: [] for loop in loops}
     for step in loops.values():
         for _ in range(min(block, 5)):
@@ -186,7 +186,7 @@ def timed(case: str, loops: dict[str, Step], rounds: int, block: int) -> list[Ro
 
 
 def main() -> None:
-    """Time every case afresh: loops of two runs are not to be compared."""
+    """Time every case again, since loops of two runs cannot be compared."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     torch.manual_seed(0)
@@ -205,11 +205,11 @@ def main() -> None:
         for name, loops, block in cases:
             for row in timed(name, loops, rounds, block):
                 result.add(row)
-    found = {r["case"]: r["ratio"] for r in result.rows if r["loop"] == "advlearn, reversal"}
+    ratios = {r["case"]: r["ratio"] for r in result.rows if r["loop"] == "advlearn, reversal"}
     result.bar(
-        "domain head, samples a second over the hand-written loop", 1 / found[DOMAIN], ">=", 0.95
+        "domain head, samples a second over the hand-written loop", 1 / ratios[DOMAIN], ">=", 0.95
     )
-    result.bar("fairness head, step over the plain one", found[FAIRNESS], "<=", 1.3)
+    result.bar("fairness head, step over the plain one", ratios[FAIRNESS], "<=", 1.3)
     result.save()
     result.show(COLUMNS)
 

@@ -1,20 +1,21 @@
-"""DCGAN on MNIST and Fashion-MNIST with seven objectives, ten minutes of one CPU core each.
+"""Train DCGAN on MNIST and Fashion-MNIST with seven objectives, ten minutes of one CPU core each.
 
-A row is one training run, seed 0: the same generator and critic (DCGAN, width 16, no norm in the
-critic; BEGAN's auto-encoder of the same width; IMLE compares pixels and trains no critic), batch
-64, samples of the player's moving average. Its budget is 600 s of CPU time of the training process
-on one thread; classifier and figures are outside of it. How many player steps that makes is in the
-row. It is estimated anew every 20 steps from the time so far, so that a learning-rate schedule ends
-when the budget does. With `--device cuda` a row is 20,000 player steps whatever their time.
+A row is one training run, seed 0, with the same generator and critic (DCGAN, width 16, no norm in
+the critic; BEGAN's autoencoder of the same width; IMLE compares pixels and trains no critic), batch
+64, and samples of the model's moving average. Its budget is 600 s of CPU time of the training
+process on one thread, without the classifier and the measurements. The row has the number of
+learner steps made in it. This number is estimated again every 20 steps from the time so far, so
+that a learning-rate schedule ends when the budget does. With `--device cuda` a row has 20,000
+learner steps.
 
 Frechet distance, precision and recall (k = 3), density and coverage (k = 5) compare 10,000 samples
 with the 10,000 test images in the 128 features before the last layer of a small convolutional
 classifier, which this file trains on the training images. Rows named `real` compare 10,000 training
 images with the test images: the floor.
 
-Every objective runs with the settings of its alias, which are its paper's, but for one learning
-rate, 1e-3: the papers' rates are for runs of many hours. It was chosen against DCGAN's 2e-4 by
-nsgan alone, 60 s each, by the Frechet distance to 5,000 training images; no test image took part.
+Every objective has the settings of its name, which are its paper's, except for one learning rate,
+1e-3: the papers' rates are for runs of many hours. It was chosen against DCGAN's 2e-4 on nsgan, 60
+s each, by the Frechet distance to 5,000 training images; no test image was used.
 """
 
 import time
@@ -58,7 +59,7 @@ COLUMNS = [
 
 
 class Budget(Callback):
-    """Ends a run after so much CPU time of this process, and tells the schedule how many steps that makes."""
+    """End a run after a given CPU time of this process, and set its number of steps."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -79,7 +80,7 @@ class Budget(Callback):
 
 
 class Watch(Callback):
-    """Notes the CPU time of a run that has no budget."""
+    """Record the CPU time of a run without a budget."""
 
     def __init__(self) -> None:
         self.spent = 0.0
@@ -93,7 +94,7 @@ class Watch(Callback):
 
 @cache
 def parts(data: str, quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
-    """Training and test images."""
+    """Return the training and test images."""
     train, test = load(data), load(f"{data}-test")
     if quick and train.y is not None and test.y is not None:
         return ArrayDataset(train.x[:500], train.y[:500], data, 10), ArrayDataset(
@@ -104,7 +105,7 @@ def parts(data: str, quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
 
 @cache
 def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
-    """A small convolutional classifier of the training images, and its accuracy on the test images."""
+    """Return a small convolutional classifier of the training images, and its test accuracy."""
     train, test = parts(data, quick)
     with isolated(0):
         net = nn.Sequential(
@@ -126,7 +127,7 @@ def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
 
 
 def figures(data: str, images: Tensor, quick: bool) -> Row:
-    """How images compare with the test images in the classifier's features."""
+    """Compare images with the test images in the classifier's features."""
     net, accuracy = classifier(data, quick)
     _, test = parts(data, quick)
     real, fake = (features(net[:-1], x) for x in (test.x, images))
@@ -138,12 +139,18 @@ def figures(data: str, images: Tensor, quick: bool) -> Row:
 
 
 def train(objective: str, data: str, device: str, quick: bool) -> Row:
-    """One row: train within the budget, draw samples, measure them."""
+    """Return one row: train within the budget, draw samples and measure them."""
     source, _ = parts(data, quick)
     key = {"data": data, "objective": objective, "device": device}
     if objective == "real":
-        shown = source.x[: 100 if quick else SAMPLES]
-        return {**key, "steps": 0, "cpu_seconds": 0.0, **figures(data, shown, quick), "health": ""}
+        real_images = source.x[: 100 if quick else SAMPLES]
+        return {
+            **key,
+            "steps": 0,
+            "cpu_seconds": 0.0,
+            **figures(data, real_images, quick),
+            "health": "",
+        }
     with isolated(0):
         critic = propose(Inputs((SHAPE,)), resolve(objective), base_channels=WIDTH)
         task = Generate(DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE)
@@ -174,7 +181,7 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
 
 
 def main() -> None:
-    """Train and measure the rows that are missing."""
+    """Train and measure the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--only", nargs="*", default=["real", *OBJECTIVES], help="objectives")
     parser.add_argument("--data", nargs="*", default=list(ACCURACY), help="mnist, fashion-mnist")

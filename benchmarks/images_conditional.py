@@ -1,38 +1,41 @@
-"""Architectures on Fashion-MNIST and CIFAR-10: each addition against the same networks without it, at equal cost.
+"""Compare each addition to an architecture with the same networks without it, at equal cost.
 
-A row is one training run: 160 s of CPU time of the training process on one thread, batch 32, width
-16 (R3GAN: 8), 64 latents, samples of the player's moving average. All rows cost 90 minutes of one
-core; those of one part alone and GRAN's and LAPGAN's are of Fashion-MNIST only. With `--device
-cuda` a row is 20,000 player steps of batch 64 and width 64 whatever their time, there are three
-seeds, and all rows are of both data sets: 126 runs. How many steps and how much time a row took is
-in it.
+A row is one training run on Fashion-MNIST or CIFAR-10: 160 s of CPU time of the training process on
+one thread, batch 32, width 16 (R3GAN: 8), 64 latents, and samples of the model's moving average.
+All rows take 90 minutes of one core; ablations of one part, GRAN and LAPGAN are on Fashion-MNIST
+only. With `--device cuda` a row has 20,000 learner steps of batch 64 and width 64, there are three
+seeds, and all rows are on both data sets: 126 runs. A row has its number of steps and its time.
 
-One learning rate, 1e-3, for all, and tuned for none but sngan: in 40 s of it, on one seed and at
+All rows use one learning rate, 1e-3, which was tuned for sngan only: in 40 s, on one seed and at
 another width, its Frechet distance to 5,000 training images of Fashion-MNIST was 152, and 172 at
-4e-4; no test image took part.
+4e-4; no test image was used.
 
-`without` names the rows that a row adds something to; its worth is the ratio of their Frechet
-distances, means over the seeds, and infinite where it diverged itself (a name says who did):
-  dcgan                 projection and class embedding, to DCGAN without classes dcgan, class
-  concatenated     the class as a plane beside the image (CGAN), to DCGAN without classes dcgan,
-  class predicted        a classifier beside the critic (AC-GAN), to DCGAN without classes sngan
-  projection and conditional batch norm, to SNGAN's residual networks without classes;
-                        spectral norm of the critic, to the hinge loss alone
-  sagan                 self-attention and spectral norm of the generator, to sngan; each of them,
-  to sagan without it biggan                hierarchical latents, orthogonal start and term, to
-  sagan; hierarchical latents, to the same
-                        network with z in its first layer alone; the term, to none
-  progan                growing, to the same networks at full size from the start stylegan
-  styles and noise, to those as well (their critic is the same); mixing of styles, to none r3gan
-  R3GAN's networks, to DCGAN's with R3GAN's loss (at equal time, so with more steps) gran, lapgan
-  drawing in three steps, a Laplacian pyramid of games, to dcgan
+`without` names the rows that a row adds something to. The worth of the addition is the ratio of
+their Frechet distances, means over the seeds. It is infinite if the run with it diverged (the name
+of the bar states which runs diverged):
+
+- dcgan: projection and class embedding, compared with DCGAN without classes.
+- dcgan, class concatenated: the class as a channel of the image (CGAN), compared with the same.
+- dcgan, class predicted: a classifier on the critic (AC-GAN), compared with the same.
+- sngan: projection and conditional batch norm, compared with SNGAN's networks without classes;
+  spectral norm of the critic, compared with the hinge loss only.
+- sagan: self-attention and spectral norm of the generator, compared with sngan; each of them,
+  compared with sagan without it.
+- biggan: hierarchical latents, orthogonal initialisation and regularization, compared with sagan;
+  hierarchical latents, compared with z in the first layer only; the regularization, with none.
+- progan: growing, compared with the same networks at full size from the start.
+- stylegan: styles and noise, compared with the same networks (their critic is the same); style
+  mixing, compared with none.
+- r3gan: R3GAN's networks, compared with DCGAN's with R3GAN's loss, in equal time and so with fewer
+  steps.
+- gran, lapgan: drawing in three steps, and a Laplacian pyramid of generators, compared with dcgan.
 
 Frechet distance, precision and recall (k = 3) compare 10,000 samples with the 10,000 test images in
 the 128 features before the last layer of a small convolutional classifier, which this file trains
-on the training images. `accuracy` is the share of conditional samples that it gives the class they
-were asked for. Rows named `real` compare 10,000 training images with the test images. CIFAR-10 is a
-copy re-encoded as JPEG, so slightly lossy: no number of it compares with published ones, and none
-does that is not in Inception's features.
+on the training images. `accuracy` is the share of conditional samples that it assigns to their
+requested class. Rows named `real` compare 10,000 training images with the test images. CIFAR-10 is
+a copy re-encoded as JPEG, so slightly lossy. The numbers cannot be compared with published ones,
+which use Inception's features.
 """
 
 from functools import cache, partial
@@ -77,7 +80,10 @@ COLUMNS = [
 
 
 class Case(NamedTuple):
-    """What a row trains, and the rows it adds something to; `nets` is a family, or a name of `VARIANTS`."""
+    """Describe what a row trains, and the rows that it adds something to.
+
+    `nets` is an architecture, or a name of `VARIANTS`.
+    """
 
     nets: str
     objective: str
@@ -129,13 +135,13 @@ CASES = {
 
 @cache
 def parts(data: str, quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
-    """Training and test images."""
+    """Return the training and test images."""
     train, test = load(data), load(f"{data}-test")
     return (some(train, 300), some(test, 100)) if quick else (train, test)
 
 
 def some(source: ArrayDataset, n: int) -> ArrayDataset:
-    """So many images, whatever order they lie in: CIFAR-10's lie by class."""
+    """Return n images in a random order, since CIFAR-10 is sorted by class."""
     rows = torch.randperm(len(source), generator=torch.Generator().manual_seed(0))[:n]
     return ArrayDataset(
         source.x[rows], None if source.y is None else source.y[rows], source.name, source.classes
@@ -144,7 +150,7 @@ def some(source: ArrayDataset, n: int) -> ArrayDataset:
 
 @cache
 def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
-    """A small convolutional classifier of the training images, and its accuracy on the test images."""
+    """Return a small convolutional classifier of the training images, and its test accuracy."""
     train, test = parts(data, quick)
     channels, side = [train.shape[0], 16, 32, 64], train.shape[1]
     with isolated(0):
@@ -172,15 +178,15 @@ def classifier(data: str, quick: bool) -> tuple[nn.Sequential, float]:
     return net, float((guess == test.y).double().mean())
 
 
-def figures(data: str, images: Tensor, asked: Tensor | None, quick: bool) -> Row:
-    """How images compare with the test images in the classifier's features, and whether they are what was asked for."""
+def figures(data: str, images: Tensor, requested: Tensor | None, quick: bool) -> Row:
+    """Compare images with the test images in the classifier's features, and with their classes."""
     net, accuracy = classifier(data, quick)
     _, test = parts(data, quick)
     real, fake = (features(net[:-1], x) for x in (test.x, images))
     precision, recall = precision_recall(real, fake)
     values = {"frechet": frechet_distance(real, fake), "precision": precision, "recall": recall}
-    if asked is not None:
-        values["accuracy"] = (net[-1](fake).argmax(1) == asked).double().mean()
+    if requested is not None:
+        values["accuracy"] = (net[-1](fake).argmax(1) == requested).double().mean()
     return {**{name: float(value) for name, value in values.items()}, "classifier": accuracy}
 
 
@@ -198,16 +204,16 @@ def game(
 
 
 def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
-    """One row: train within the budget, draw samples, measure them."""
+    """Return one row: train within the budget, draw samples and measure them."""
     source, _ = parts(data, quick)
     key = {"data": data, "name": name, "seed": seed, "device": device}
     if name == "real":
-        shown = some(source, 100 if quick else SAMPLES)
+        real_images = some(source, 100 if quick else SAMPLES)
         return {
             **key,
             "steps": 0,
             "cpu_seconds": 0.0,
-            **figures(data, shown.x, shown.y, quick),
+            **figures(data, real_images.x, real_images.y, quick),
             "health": "",
         }
     case = CASES[name]
@@ -233,19 +239,20 @@ def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
     samples = torch.cat(
         [run.sample(100, seed=k).cpu() for k in range(1 if quick else SAMPLES // 100)]
     )
-    asked = torch.arange(len(samples)) % 10 if case.conditional else None
+    requested = torch.arange(len(samples)) % 10 if case.conditional else None
     done |= {"steps": run.trainer.step if run.trainer else 0, "cpu_seconds": round(watch.spent, 1)}
     if not samples.isfinite().all():
         return {**done, "health": "samples are not finite"}
     if not quick:
-        file = f"{data}-{name.replace(',', '').replace(chr(39), '').replace(' ', '-')}-{device}-{seed}.png"
+        plain_name = name.replace(",", "").replace("'", "").replace(" ", "-")
+        file = f"{data}-{plain_name}-{device}-{seed}.png"
         save_image_grid(samples[:100], RESULTS / "images_conditional" / file)
     health = "; ".join(critic.verdict for critic in run.health().values())
-    return {**done, **figures(data, samples, asked, quick), "health": health}
+    return {**done, **figures(data, samples, requested, quick), "health": health}
 
 
 def worth(rows: list[Row]) -> list[tuple[str, float]]:
-    """What each addition makes of the Frechet distance: the ratio to the row without it, of means over the seeds."""
+    """Return the worth of each addition: its mean Frechet distance over that without it."""
     found: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
         found.setdefault((row["device"], row["data"], row["name"]), []).append(
@@ -267,14 +274,14 @@ def worth(rows: list[Row]) -> list[tuple[str, float]]:
 
 
 def ratio(title: str, value: float, other: float, name: str, base: str) -> tuple[str, float]:
-    """The bar of one addition; a run that diverged is infinitely far off, and is named."""
+    """Return the name and the value of one bar; a run that diverged has an infinite distance."""
     diverged = [who for who, reached in ((name, value), (base, other)) if not isfinite(reached)]
     title += f", diverged: {' and '.join(diverged)}" if diverged else ""
     return title, value / other if isfinite(value) else inf
 
 
 def main() -> None:
-    """Train and measure the rows that are missing."""
+    """Train and measure the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument(
         "--only", nargs="*", default=["real", *CASES], choices=["real", *CASES], help="rows"

@@ -1,23 +1,24 @@
-"""What holds the critic of GAIL, at equal budget; and whose reward carries to a mirrored maze, AIRL's or VAIRL's.
+"""Compare regularizers of GAIL's critic, and the transfer of AIRL's and VAIRL's rewards to mirrors.
 
-- `objectives`: GAIL alone, with instance noise, with a gradient penalty; VAIL with the rate of beta
-  of the paper, with a faster one, and at three fixed betas; WAIL, GMMIL and optimal transport.
-  Hopper-v5 and HalfCheetah-v5, one and four trajectories, every twentieth pair, five seeds at most,
-  all with the PPO of `imitation_mujoco.py` and `--steps` environment steps (default 400,000, on a
-  GPU 2M; 200,000 with a larger standard deviation, in `results/imitation_ablation_tried.json`, left
-  all of them below 0.08 on HalfCheetah). WAIL's, GMMIL's and optimal transport's rewards have
-  either sign, and where Hopper ends early that matters: these three have absorbing states. `ratio`
-  is the mean return of 20 episodes of the sampled policy over the expert's.
-- `score`: by method, the interquartile mean of the ratios over both games, both numbers of
-  trajectories and all seeds that every method has, and its 95 % interval from 2,000 bootstrap
-  samples that draw seeds within each game and number of trajectories (Agarwal et al. 2021, section
-  4).
+- `objectives`: GAIL without additions, with instance noise, with a gradient penalty; VAIL with the
+  paper's rate of beta, with a faster one, and at three fixed betas; WAIL, GMMIL and optimal
+  transport. The environments are Hopper-v5 and HalfCheetah-v5, with one and four trajectories,
+  every 20th pair, at most five seeds, the PPO of `imitation_mujoco.py` and `--steps` environment
+  steps (default 400,000, on a GPU 2M). With 200,000 and a larger standard deviation, in
+  `results/imitation_ablation_tried.json`, all methods stayed below 0.08 on HalfCheetah. The rewards
+  of WAIL, GMMIL and optimal transport have either sign, which matters where Hopper ends early, so
+  these three have absorbing states. `ratio` is the mean return of 20 episodes of the sampled policy
+  over the expert's.
+- `score`: for each method, the interquartile mean of the ratios over both environments, both
+  numbers of trajectories and all seeds that every method has, and its 95 % interval from 2,000
+  bootstrap samples that draw seeds within each environment and number of trajectories (Agarwal et
+  al. 2021, section 4).
 - `mazes`: the paper's C- and S-maze. The reward of a state is learned from 20 episodes of a noisy
-  scripted expert, then a new policy is paid it in the mirrored maze, where `transfer` is the mean
-  return of ten episodes of its mode, and `expert` that of the scripted expert there. The PPO of
-  `examples/airl_transfer_maze.py` with positions on the scale of the box, 1M steps in each C-maze
-  and 2M in each S-maze, where 200,000 do not imitate and 2M do; the new policy explores by gSDE.
-  `imitation` is the return of the imitating policy in the first maze.
+  scripted expert. Then a new policy is trained on it in the mirrored maze, where `transfer` is the
+  mean return of ten episodes of its mode, and `expert` is the scripted expert's. The PPO is that of
+  `examples/airl_transfer_maze.py` with positions scaled to the box, 1M steps in each C-maze and 2M
+  in each S-maze: 200,000 steps do not suffice to imitate there, and 2M do. The new policy explores
+  by gSDE. `imitation` is the return of the imitating policy in the first maze.
 """
 
 from typing import Any
@@ -58,14 +59,14 @@ METHODS = {
     "GMMIL": "gmmil",
     "OT": "otil",
 }
-# Whose reward has either sign.
+# Objectives whose reward has either sign.
 ABSORBING = ("WAIL", "GMMIL", "OT")
 PLACES = [("hopper", 1), ("hopper", 4), ("halfcheetah", 1), ("halfcheetah", 4)]
 STEPS_CPU, STEPS_GPU = 400_000, 2_000_000
 MAZE_STEPS = {"C": 1_000_000, "S": 2_000_000}
 MAZES = {"C": (CMaze, CMazeMirrored), "S": (SMaze, SMazeMirrored)}
-# Of the new policy alone, which nobody shows the way: with noise drawn anew at every step it stays
-# below the second barrier of the S-maze, right under the goal.
+# Used for the new policy only, which has no demonstrations: with noise drawn anew at every step it
+# stays below the second barrier of the S-maze, right under the goal.
 EXPLORING = {
     "use_sde": True,
     "sde_sample_freq": 10,
@@ -97,18 +98,18 @@ COLUMNS = [
 
 
 def train(game: str, trajectories: int, method: str, seed: int, steps: int) -> Row:
-    """One run of the ablation."""
+    """Return the row of one run of the ablation."""
     env_id = GAMES[game][0]
     demos = load_demonstrations(game).first(trajectories)
-    player = ppo(demos, env_id, seed, LOG_STD)
+    policy = ppo(demos, env_id, seed, LOG_STD)
     shared: dict[str, Any] = {
         "expert_subsample": EVERY,
         "seed": seed,
         "absorbing": method in ABSORBING,
         "quiet": True,
     }
-    imitate(demos, METHODS[method], algorithm=player, steps=steps, **shared)
-    returned = mean_return(player, env_id, False, 20 if steps > 5000 else 1, seed)
+    imitate(demos, METHODS[method], algorithm=policy, steps=steps, **shared)
+    returned = mean_return(policy, env_id, False, 20 if steps > 5000 else 1, seed)
     key: Row = {
         "part": "objectives",
         "game": game,
@@ -125,7 +126,10 @@ def train(game: str, trajectories: int, method: str, seed: int, steps: int) -> R
 
 
 class Noisy:
-    """The scripted expert of a maze, with less force and some noise: AIRL needs one whose actions have a density."""
+    """Run the scripted expert of a maze with less force and some noise.
+
+    AIRL needs an expert whose actions have a density.
+    """
 
     def __init__(self, maze: type[Maze], noise: float, seed: int) -> None:
         self.rule, self.noise, self.draw = maze_expert(maze(1)), noise, np.random.default_rng(seed)
@@ -133,7 +137,7 @@ class Noisy:
     def predict(
         self, observations: np.ndarray, deterministic: bool = True
     ) -> tuple[np.ndarray, None]:
-        """Forces for positions, in the form of a stable-baselines3 policy."""
+        """Return forces for positions, as a policy of stable-baselines3 returns them."""
         forces = (1 - self.noise) * self.rule(torch.as_tensor(observations)).numpy()
         return (forces + self.noise * self.draw.normal(size=forces.shape)).clip(-1, 1).astype(
             np.float32
@@ -143,10 +147,10 @@ class Noisy:
 def maze_ppo(
     venv: VecEnv, maze: type[Maze], seed: int, exploring: dict[str, Any] | None = None
 ) -> PPO:
-    """PPO of 100 steps a rollout, with positions from -4 to 4; its rate falls to zero."""
+    """Return PPO of 100 steps a rollout, positions from -4 to 4, and a rate that decays to zero."""
     low, high = np.array(maze.LOW, np.float32), np.array(maze.HIGH, np.float32)
     scale = {"mean": (low + high) / 2, "scale": (high - low) / 8}
-    seen = {"features_extractor_class": Standardised, "features_extractor_kwargs": scale}
+    policy_kwargs = {"features_extractor_class": Standardised, "features_extractor_kwargs": scale}
     rollout: dict[str, Any] = {
         "n_steps": 100,
         "batch_size": 800,
@@ -155,30 +159,30 @@ def maze_ppo(
         "device": "cpu",
     }
     learning = {"learning_rate": lambda left: 1e-3 * left, **(exploring or {})}
-    return PPO("MlpPolicy", venv, policy_kwargs=seen, **learning, **rollout)
+    return PPO("MlpPolicy", venv, policy_kwargs=policy_kwargs, **learning, **rollout)
 
 
 def batch(maze: type[Maze], environments: int) -> StableBaselinesVecEnv:
-    """Environments that step as one."""
+    """Return a batch of environments for stable-baselines3."""
     return StableBaselinesVecEnv(maze(environments))
 
 
-def shown(player: Any, maze: type[Maze]) -> float:
-    """Mean return of ten episodes of a policy's mode."""
-    episodes: Demonstrations = record(player, batch(maze, 10), episodes=10, deterministic=True)
+def mode_return(policy: Any, maze: type[Maze]) -> float:
+    """Return the mean return of ten episodes of a policy's mode."""
+    episodes: Demonstrations = record(policy, batch(maze, 10), episodes=10, deterministic=True)
     return float(episodes.expert_return or np.nan)
 
 
 def transfer(maze: str, method: str, seed: int, steps: int) -> Row:
-    """A reward from a maze to its mirror."""
+    """Return the row of a reward that is transferred from a maze to its mirror."""
     here, there = MAZES[maze]
     demos = record(Noisy(here, 0.3, seed), batch(here, 20), episodes=20)
-    player = maze_ppo(VecMonitor(batch(here, 64)), here, seed)
+    policy = maze_ppo(VecMonitor(batch(here, 64)), here, seed)
     run = imitate(
         demos,
         LEARNERS[method],
         steps=steps,
-        algorithm=player,
+        algorithm=policy,
         critic_inputs="state",
         seed=seed,
         quiet=True,
@@ -190,27 +194,27 @@ def transfer(maze: str, method: str, seed: int, steps: int) -> Row:
     )
     fresh = maze_ppo(paid, there, seed + 100, EXPLORING).learn(steps)
     found = {
-        "imitation": shown(player, here),
-        "unchanged": shown(player, there),
-        "transfer": shown(fresh, there),
+        "imitation": mode_return(policy, here),
+        "unchanged": mode_return(policy, there),
+        "transfer": mode_return(fresh, there),
     }
     key: Row = {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": steps}
     return {
         **key,
         **found,
-        "expert": shown(Noisy(there, 0.0, 0), there),
+        "expert": mode_return(Noisy(there, 0.0, 0), there),
         "shown": demos.expert_return,
     }
 
 
 def scores(result: Result) -> list[Row]:
-    """Interquartile means with their intervals, by method, of the runs that every method has."""
+    """Return interquartile means and intervals, by method, of the runs that all methods have."""
     draw, found = np.random.default_rng(0), list[Row]()
     done = [r for r in result.rows if r["part"] == "objectives"]
-    made = {m: {_run(r) for r in done if r["method"] == m} for m in METHODS}
-    even = set.intersection(*(runs for runs in made.values() if runs)) if done else set[Any]()
+    runs_of = {m: {_run(r) for r in done if r["method"] == m} for m in METHODS}
+    common = set.intersection(*(runs for runs in runs_of.values() if runs)) if done else set[Any]()
     for method in METHODS:
-        rows = [r for r in done if r["method"] == method and _run(r) in even]
+        rows = [r for r in done if r["method"] == method and _run(r) in common]
         strata = [
             np.array([r["ratio"] for r in rows if _place(r) == place])
             for place in dict.fromkeys(map(_place, rows))
@@ -243,18 +247,18 @@ def _run(row: Row) -> tuple[Any, ...]:
 
 
 def bars(result: Result) -> None:
-    """The paper's figure for the S-maze."""
+    """Add the bar of the S-maze, which is the paper's figure."""
     rows = [r for r in result.rows if r["part"] == "mazes" and r["game"] == "S"]
     by = {m: [r["transfer"] for r in rows if r["method"] == m] for m in LEARNERS}
-    ours = {m: float(np.mean(v)) for m, v in by.items() if m.startswith("VAIRL") and v}
-    if ours:
-        best = max(ours, key=lambda m: ours[m])
+    vairl = {m: float(np.mean(v)) for m, v in by.items() if m.startswith("VAIRL") and v}
+    if vairl:
+        best = max(vairl, key=lambda m: vairl[m])
         name = f"S-maze, mirrored, {len(by[best])} seeds: mean return on the reward of {best}"
-        result.bar(name, ours[best], ">=", 74.0)
+        result.bar(name, vairl[best], ">=", 74.0)
 
 
 def picture(result: Result) -> None:
-    """Draw the scores with their intervals, and every transfer."""
+    """Plot the scores with their intervals, and every transfer."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4.2), layout="constrained")
@@ -280,7 +284,7 @@ def picture(result: Result) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument(
         "--parts", nargs="*", default=["mazes", "objectives"], help="mazes, objectives"
@@ -295,13 +299,16 @@ def main() -> None:
         4096 if quick else options.steps or (STEPS_CPU if options.device == "cpu" else STEPS_GPU)
     )
     few = 1 if quick else None
-    # Seed by seed, so that a table that is not finished is even.
+    # Seed by seed, so that an unfinished table has the same seeds for every method.
     runs: list[dict[str, Any]] = [
         {"game": game, "trajectories": n, "method": method, "seed": seed, "steps": steps}
         for seed in seeds for game, n in PLACES[:few] for method in list(METHODS)[:few]
     ]  # fmt: skip
     mazes: list[dict[str, Any]] = [
-        {"part": "mazes", "game": maze, "method": method, "seed": seed, "steps": 6400 if quick else MAZE_STEPS[maze]}
+        {
+            "part": "mazes", "game": maze, "method": method, "seed": seed,
+            "steps": 6400 if quick else MAZE_STEPS[maze],
+        }
         for seed in seeds for maze in MAZES for method in list(LEARNERS)[:few]
     ]  # fmt: skip
     if not options.report:

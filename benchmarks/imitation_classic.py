@@ -1,24 +1,25 @@
-"""GAIL on classic control: the paper's rows from one and ten episodes, and how long CartPole takes.
+"""Measure GAIL on classic control with the paper's demonstrations, and its time to solve CartPole.
 
 - `paper`: CartPole-v1 from one episode, Acrobot-v1 and MountainCar-v0 from one and from ten, every
   n-th pair kept as in the paper (10, 5 and 5), at most 1.5M environment steps (the paper's
   budget). The return is the mean of 50 episodes (MountainCar: 500, whose episodes differ by ten) of
   the sampled policy on gymnasium's own environment; `expert` is that of the demonstrations.
-- `time`: CartPole from one whole episode: CPU seconds until a policy's mode reaches 475 in the mean
-  of 20 episodes, looked at every 8,192 steps (16,384 there); looking is not counted. The reference
-  library beside it, its documented quickstart on the same episode, at most 196,608 steps. It runs
-  in an environment of its own, named by ADVLEARN_PEERS_IMITATION (the path of its python, with
-  imitation 1.0.1); without it its rows are left out.
+- `time`: CartPole from one whole episode: CPU seconds until a policy's mode reaches a mean return
+  of 475 over 20 episodes, evaluated every 8,192 steps (16,384 for the reference library), without
+  the time of the evaluations. The reference library runs its documented quickstart on the same
+  episode, at most 196,608 steps. It runs in a separate environment, named by
+  ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1); without it its rows are
+  left out.
 
-Training steps in 64 batched environments of advlearn_envs. For `paper` the critic is held by R1 and
-the rate of PPO falls to zero: both were chosen on CartPole's seeds 0 and 1, where without them
+Training uses 64 batched environments of advlearn_envs. For `paper` the critic has an R1 penalty and
+the rate of PPO decays to zero. Both were chosen on CartPole's seeds 0 and 1, where without them
 returns rose to 460 and fell again (an earlier run of the three seeds at a constant rate without R1
-ended at 481, 327 and 73). MountainCar is plain GAIL with the reward log D - log(1 - D), and its
-policy sees observations on the demonstrations' scale, since its speeds are below 0.07: chosen on
-seeds 0 and 1, mostly from one episode. Eight runs without that scale (300,000 to 1M steps) ended
-between -200 and -114; with it three whole runs at gamma 0.99 ended at -101.5, -101.8 and -101.8,
-and with the reward log D three at -100.8, -102.6 and -102.6. `time` is plain GAIL at a constant
-rate.
+ended at 481, 327 and 73). MountainCar uses plain GAIL with the reward log D - log(1 - D), and its
+policy's observations are scaled by the demonstrations, since its speeds are below 0.07. This was
+chosen on seeds 0 and 1, mostly from one episode. Eight runs without that scale (300,000 to 1M
+steps) ended between -200 and -114. With it three whole runs at gamma 0.99 ended at -101.5, -101.8
+and -101.8, and with the reward log D three at -100.8, -102.6 and -102.6. `time` is plain GAIL at a
+constant rate.
 """
 
 import json
@@ -81,8 +82,8 @@ COLUMNS = [
 ]
 
 
-def player(game: str, seed: int, rate: Any, policy: dict[str, Any] | None = None) -> PPO:
-    """PPO on 64 batched environments."""
+def make_ppo(game: str, seed: int, rate: Any, policy: dict[str, Any] | None = None) -> PPO:
+    """Return PPO on 64 batched environments."""
     env_id, _, _, _, _, settings = GAMES[game]
     venv = VecMonitor(StableBaselinesVecEnv(make(env_id, 64)))
     rollout: dict[str, Any] = {
@@ -97,12 +98,12 @@ def player(game: str, seed: int, rate: Any, policy: dict[str, Any] | None = None
 
 
 def decaying(left: float) -> float:
-    """Learning rate that falls to zero with what is left of the run."""
+    """Return a learning rate that decays to zero with the remaining share of the run."""
     return 1e-3 * left
 
 
 class Until(BaseCallback):
-    """Stop when the mode of the policy reaches a return; note the CPU seconds until then."""
+    """Stop when the mode of the policy reaches a return; record the CPU seconds until then."""
 
     def __init__(self, env_id: str, wanted: float, every: int) -> None:
         super().__init__()
@@ -119,14 +120,14 @@ class Until(BaseCallback):
             return
         self.due += self.every
         start = time.process_time()
-        found, _ = evaluate_policy(self.model, self.venv, 20, warn=False)
+        figures, _ = evaluate_policy(self.model, self.venv, 20, warn=False)
         self.looking += time.process_time() - start
-        if float(np.mean(found)) >= self.wanted:  # type: ignore[arg-type]
+        if float(np.mean(figures)) >= self.wanted:  # type: ignore[arg-type]
             self.seconds = time.process_time() - self.began - self.looking
 
 
 def paper(game: str, episodes: int, seed: int, quick: bool) -> Row:
-    """A row of the paper's table."""
+    """Return a row of the paper's table."""
     env_id, every, steps, objective, settings, _ = GAMES[game]
     demos = load_demonstrations(game).first(episodes)
     scale = standardised(demos, every, seed) if game == "mountaincar" else None
@@ -135,7 +136,7 @@ def paper(game: str, episodes: int, seed: int, quick: bool) -> Row:
         demos,
         objective,
         steps=2048 if quick else steps,
-        algorithm=player(game, seed, decaying, scale),
+        algorithm=make_ppo(game, seed, decaying, scale),
         expert_subsample=every,
         critic_steps=CRITIC_STEPS,
         seed=seed,
@@ -143,8 +144,8 @@ def paper(game: str, episodes: int, seed: int, quick: bool) -> Row:
         **settings,
     )
     seconds = time.process_time() - began
-    shown = 2 if quick else 500 if game == "mountaincar" else 50
-    returns = run.returns(env_id, shown, deterministic=False, seed=1000 + seed)
+    episodes_measured = 2 if quick else 500 if game == "mountaincar" else 50
+    returns = run.returns(env_id, episodes_measured, deterministic=False, seed=1000 + seed)
     key = {
         "part": "paper",
         "game": game,
@@ -156,16 +157,16 @@ def paper(game: str, episodes: int, seed: int, quick: bool) -> Row:
         **key,
         "return": float(returns.mean()),
         "expert": demos.expert_return,
-        "shown": shown,
+        "shown": episodes_measured,
         **_cost(run, seconds),
     }
 
 
 def until(seed: int, quick: bool) -> Row:
-    """CartPole until 475."""
+    """Return the row of the time until 475 on CartPole."""
     demos = load_demonstrations("cartpole").first(1)
     watch = Until("CartPole-v1", 475, 8192)
-    learner = player("cartpole", seed, 1e-3)
+    learner = make_ppo("cartpole", seed, 1e-3)
     watch.began = time.process_time()
     steps = 2048 if quick else 196_608
     run = imitate(
@@ -196,13 +197,13 @@ def until(seed: int, quick: bool) -> Row:
 
 
 def reference(seed: int) -> Row:
-    """The reference library on the same episode, in its own environment."""
+    """Return the row of the reference library on the same episode, in its own environment."""
     script = Path(__file__).parent / "peers" / "imitation_cartpole.py"
     file = str(find("demos", "cartpole.npz"))
     command = [os.environ["ADVLEARN_PEERS_IMITATION"], str(script), file, str(seed)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[
-        -1
-    ]
+    output = subprocess.run(
+        command, check=True, capture_output=True, text=True
+    ).stdout.splitlines()[-1]
     key = {
         "part": "time",
         "game": "cartpole",
@@ -210,7 +211,7 @@ def reference(seed: int) -> Row:
         "episodes": 1,
         "seed": seed,
     }
-    return {**key, "expert": 500.0, **json.loads(said)}
+    return {**key, "expert": 500.0, **json.loads(output)}
 
 
 def _cost(run: ImitationResult, seconds: float) -> Row:
@@ -225,7 +226,7 @@ def _cost(run: ImitationResult, seconds: float) -> Row:
 def bars(result: Result) -> None:
     """Return the required bars from the rows."""
 
-    def found(part: str, game: str, method: str, name: str) -> list[float]:
+    def figures(part: str, game: str, method: str, name: str) -> list[float]:
         rows = [
             r for r in result.rows if (r["part"], r["game"], r["method"]) == (part, game, method)
         ]
@@ -243,17 +244,22 @@ def bars(result: Result) -> None:
                 result.bar(
                     f"{game} from {episodes}: mean return of {len(rows)} seeds", mean, ">=", bar
                 )
-    ours = found("time", "cartpole", "advlearn gail", "cpu_seconds")
-    theirs = found("time", "cartpole", "imitation 1.0.1 gail", "cpu_seconds")
-    if ours and theirs:
-        what = "cartpole: CPU seconds to 475 over the reference library's, which may not have reached it"
-        result.bar(what, float(np.mean(ours) / np.mean(theirs)), "<=", 0.1)
+    seconds = figures("time", "cartpole", "advlearn gail", "cpu_seconds")
+    reference_seconds = figures("time", "cartpole", "imitation 1.0.1 gail", "cpu_seconds")
+    if seconds and reference_seconds:
+        name = (
+            "cartpole: CPU seconds to 475 over the reference library's, "
+            "which may not have reached it"
+        )
+        result.bar(name, float(np.mean(seconds) / np.mean(reference_seconds)), "<=", 0.1)
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--parts", nargs="*", default=["time", "paper"], help="time, paper")
+    parser.add_argument(
+        "--parts", nargs="*", default=["time", "paper"], help="parts to run: time, paper"
+    )
     options = parser.parse_args()
     one_thread()
     quick, seeds = options.quick, SEEDS[:1] if options.quick else SEEDS
@@ -279,7 +285,7 @@ def main() -> None:
 
 
 def picture(result: Result) -> None:
-    """Draw every seed's return as a share of the way from a poor one to the expert's, by game."""
+    """Plot every seed's return, scaled from a poor return to the expert's, by environment."""
     from matplotlib.figure import Figure
 
     poor = {"cartpole": 0.0, "acrobot": -500.0, "mountaincar": -200.0}

@@ -1,14 +1,14 @@
-"""What a reward of one sign teaches without any expert: the bias of episodes that may end.
+"""Measure what a reward of one sign teaches without any expert, if episodes can end.
 
-The critic knows nothing: it scores every transition 0, so that each form of the reward is one
-number. PPO trains on it in 64 batched environments, 100,000 steps; the return is the mean of 50
-episodes of the sampled policy. `random` is the policy before training. A form that is never
-negative pays for living on, which is all of CartPole; one that is never positive pays for ending,
-which is all of Acrobot; `logit` pays nothing here. With the absorbing state an end is paid what
-living on for ever is.
+The critic scores every transition 0, so each form of the reward is a constant. PPO trains on it in
+64 batched environments for 100,000 steps; the return is the mean of 50 episodes of the sampled
+policy. `random` is the policy before training. A form that is never negative rewards every step,
+which solves CartPole. A form that is never positive rewards ending the episode, which solves
+Acrobot. `logit` is zero here. With the absorbing state, an ended episode gets the reward of
+continuing for ever.
 
-The bars are our own: with the absorbing state CartPole stays within 20
-points of the random policy for either sign, in the mean of the seeds. Nothing was tuned.
+The bars are our own: with the absorbing state CartPole stays within 20 points of the random policy
+for either sign, in the mean of the seeds. Nothing was tuned.
 """
 
 from functools import partial
@@ -35,36 +35,36 @@ COLUMNS = ["game", "reward_shape", "absorbing", "seed", "return", "random", "len
 
 
 class AtRandom:
-    """The policy that knows nothing either."""
+    """Choose actions at random."""
 
     def __init__(self, env: VecEnv, seed: int) -> None:
         self.space = env.action_space
         self.space.seed(seed)
 
     def predict(self, observations: Any, **_: Any) -> Any:
-        """An action for each observation."""
+        """Return an action for each observation."""
         return np.array([self.space.sample() for _ in observations]), None
 
 
 def batched(game: str) -> VecEnv:
-    """64 environments that step together."""
+    """Return 64 environments in one batch."""
     return VecMonitor(StableBaselinesVecEnv(make(game, 64)))
 
 
 def knows_nothing(
     env: VecEnv, reward_shape: RewardShape, absorbing: bool, seed: int
 ) -> LearnedReward:
-    """A reward whose critic scores everything 0."""
+    """Return a reward whose critic scores everything 0."""
     space: Any = env.action_space
-    seen = record(AtRandom(env, seed), env, 64).transitions()
-    encoder = Encoder(seen, choices=int(space.n))
+    transitions = record(AtRandom(env, seed), env, 64).transitions()
+    encoder = Encoder(transitions, choices=int(space.n))
     critic = torch.nn.Linear(encoder.width, 1)
     torch.nn.init.zeros_(critic.weight)
     torch.nn.init.zeros_(critic.bias)
     return LearnedReward(
         Adversary(critic, "gan"),
         encoder,
-        seen,
+        transitions,
         reward_shape=reward_shape,
         gamma=GAMMA,
         absorbing=absorbing,
@@ -72,11 +72,11 @@ def knows_nothing(
 
 
 def train(game: str, reward_shape: RewardShape, absorbing: bool, seed: int, quick: bool) -> Row:
-    """One run."""
+    """Return the row of one run."""
     env = LearnedRewardVecEnv(
         batched(game), knows_nothing(batched(game), reward_shape, absorbing, seed)
     )
-    # The scale of rewards only, and no limit to them, as in `imitate`.
+    # Scale the rewards only, and do not clip them, as `imitate` does.
     scaled = VecNormalize(env, norm_obs=False, clip_reward=np.inf, gamma=GAMMA)
     settings: dict[str, Any] = {
         "n_steps": 32,
@@ -85,30 +85,30 @@ def train(game: str, reward_shape: RewardShape, absorbing: bool, seed: int, quic
         "learning_rate": 1e-3,
         "gamma": GAMMA,
     }
-    player = PPO("MlpPolicy", scaled, seed=seed, device="cpu", **settings)
-    fresh, _ = returns(player, game, 2 if quick else 50)
-    player.learn(2048 if quick else STEPS)
-    found, lengths = returns(player, game, 2 if quick else 50)
+    policy = PPO("MlpPolicy", scaled, seed=seed, device="cpu", **settings)
+    fresh, _ = returns(policy, game, 2 if quick else 50)
+    policy.learn(2048 if quick else STEPS)
+    found, lengths = returns(policy, game, 2 if quick else 50)
     key: Row = {
         "game": game,
         "reward_shape": reward_shape,
         "absorbing": absorbing,
         "seed": seed,
-        "steps": player.num_timesteps,
+        "steps": policy.num_timesteps,
     }
     return {**key, "return": found, "random": fresh, "length": lengths}
 
 
-def returns(player: PPO, game: str, episodes: int) -> tuple[float, float]:
-    """Mean true return and length of episodes of the sampled policy."""
+def returns(policy: PPO, game: str, episodes: int) -> tuple[float, float]:
+    """Return the mean true return and the mean length of episodes of the sampled policy."""
     found: Any = evaluate_policy(
-        player, batched(game), episodes, deterministic=False, return_episode_rewards=True
+        policy, batched(game), episodes, deterministic=False, return_episode_rewards=True
     )
     return float(np.mean(found[0])), float(np.mean(found[1]))
 
 
 def bars(result: Result) -> None:
-    """What the demonstration shows, and that the absorbing state takes it away."""
+    """Add the bars: the bias exists, and the absorbing state removes it."""
 
     def mean(name: str, game: str, reward_shape: str, absorbing: bool) -> float:
         rows = [
@@ -131,7 +131,7 @@ def bars(result: Result) -> None:
 
 
 def picture(result: Result) -> None:
-    """Draw the returns, a panel for each game."""
+    """Plot the returns, with a panel for each environment."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.2), layout="constrained")
@@ -156,14 +156,15 @@ def picture(result: Result) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("imitation_horizon", quick=options.quick)
     games, seeds = (GAMES[:1], SEEDS[:1]) if options.quick else (GAMES, SEEDS)
     todo: list[dict[str, Any]] = [
         {"game": game, "reward_shape": reward_shape, "absorbing": absorbing, "seed": seed}
-        for game in games for reward_shape in REWARD_SHAPES for absorbing in (False, True) for seed in seeds
+        for game in games for reward_shape in REWARD_SHAPES
+        for absorbing in (False, True) for seed in seeds
     ]  # fmt: skip
     if not options.report:
         compute(result, partial(train, quick=options.quick), todo, options.jobs)

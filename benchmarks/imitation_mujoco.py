@@ -1,20 +1,21 @@
-"""Imitation on MuJoCo by the paper's protocol: four trajectories, eleven for Walker2d, every twentieth pair.
+"""Imitate on MuJoCo by the protocol of the GAIL paper, every 20th pair of the trajectories.
+
+There are four trajectories, and eleven for Walker2d. The parts are:
 
 - `on-policy`: GAIL with PPO in 16 environments, 2M steps on HalfCheetah and 4M on Hopper and
-  Walker2d. The bar allows 5M; the paper spent 25M, with TRPO.
+  Walker2d. The bar allows 5M; the paper used 25M, with TRPO.
 - `off-policy`: least squares with a reward between 0 and 1 (AMP's), SAC and absorbing states,
-    300,000 steps.
+  300,000 steps.
 - `cloning`: behaviour cloning on the same pairs with the policy of PPO, 10,000 steps of Adam.
 
 `ratio` is the mean return of 50 episodes in gymnasium's own environment over the expert's. Actions
-are drawn where the expert's were (Hopper, HalfCheetah) and the mode where the expert's were modes
-(Walker2d); `mode` is the return with modes in any case. The policy that counts is the one at the
-end of a run. A run keeps checkpoints in the folder that `--runs` names and goes on from them.
-Observations have the scale of the demonstrations, all kept pairs. PPO's actions begin with a
-standard deviation of 0.37: chosen by the ratio of seed 0 on HalfCheetah and Walker2d, and of three
-seeds on Hopper. What was tried before, with 1 and 2M steps, and off-policy with GAIL's logit as the
-reward (that of the absorbing state, far below zero, counts a hundredfold), is in
-`results/imitation_mujoco_tried.json`.
+are sampled if the expert's were (Hopper, HalfCheetah), and modes if the expert's were (Walker2d);
+`mode` is the return with modes in any case. The measured policy is the one at the end of a run. A
+run keeps checkpoints in the folder of `--runs` and continues from them. Observations are scaled by
+the demonstrations, all kept pairs. PPO's actions begin with a standard deviation of 0.37, chosen by
+the ratio of seed 0 on HalfCheetah and Walker2d, and of three seeds on Hopper. Earlier attempts are
+in `results/imitation_mujoco_tried.json`: 1 and 2M steps, and off-policy with GAIL's logit as the
+reward (that of the absorbing state, far below zero, counts a hundredfold).
 """
 
 import time
@@ -37,7 +38,7 @@ from advlearn.imitation.sb3.algorithms import environments
 
 SEEDS = (0, 1, 2)
 EVERY = 20
-# Name of the demonstrations to id, trajectories, whether actions are drawn.
+# Name of the demonstrations to id, trajectories, and whether actions are sampled.
 GAMES = {
     "hopper": ("Hopper-v5", 4, True),
     "halfcheetah": ("HalfCheetah-v5", 4, True),
@@ -59,7 +60,10 @@ COLUMNS = ["game", "method", "seed", "ratio", "return", "mode", "expert", "steps
 
 
 class Standardised(BaseFeaturesExtractor):
-    """Observations on a fixed scale: a policy with it is one file, where running moments would be a second."""
+    """Scale observations by constants.
+
+    A policy with it is one file, where running moments would need a second file.
+    """
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -75,14 +79,17 @@ class Standardised(BaseFeaturesExtractor):
 
 
 def standardised(demos: Demonstrations, every: int, seed: int) -> dict[str, Any]:
-    """Arguments of a policy that sees observations on the scale of the pairs that are kept."""
-    seen = demos.transitions(every, seed=seed).observations
-    kept = {"mean": seen.mean(0).numpy(), "scale": seen.std(0).clamp(min=1e-3).numpy()}
+    """Return the arguments of a policy whose observations are scaled by the kept pairs."""
+    observations = demos.transitions(every, seed=seed).observations
+    kept = {
+        "mean": observations.mean(0).numpy(),
+        "scale": observations.std(0).clamp(min=1e-3).numpy(),
+    }
     return {"features_extractor_class": Standardised, "features_extractor_kwargs": kept}
 
 
 def ppo(demos: Demonstrations, env_id: str, seed: int, log_std: float = 0.0) -> PPO:
-    """PPO whose rate falls to zero."""
+    """Return PPO with a rate that decays to zero."""
     return PPO(
         "MlpPolicy",
         environments(env_id, 16, seed),
@@ -95,7 +102,7 @@ def ppo(demos: Demonstrations, env_id: str, seed: int, log_std: float = 0.0) -> 
 
 
 def sac(demos: Demonstrations, env_id: str, seed: int) -> SAC:
-    """SAC whose rate falls to zero."""
+    """Return SAC with a rate that decays to zero."""
     return SAC(
         "MlpPolicy",
         environments(env_id, 1, seed),
@@ -109,11 +116,11 @@ def sac(demos: Demonstrations, env_id: str, seed: int) -> SAC:
 
 
 def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
-    """One run."""
+    """Return the row of one run."""
     (env_id, trajectories, drawn), objective = GAMES[game], OBJECTIVES[method]
     demos = load_demonstrations(game).first(trajectories)
     began = time.process_time()
-    # Beyond one rollout of PPO, and the steps after which SAC begins to learn.
+    # More than one rollout of PPO, and more than the steps after which SAC begins to learn.
     few, full = (
         {"on-policy": 4096, "off-policy": 1050},
         {"on-policy": ON_POLICY[game], "off-policy": OFF_POLICY},
@@ -121,27 +128,27 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
     steps = (few if quick else full).get(method, 0)
     out = None if quick else str(Path(runs) / f"{game}-{method}-{seed}")
     if method == "cloning":
-        player: BaseAlgorithm = ppo(demos, env_id, seed)
+        policy: BaseAlgorithm = ppo(demos, env_id, seed)
         torch.manual_seed(seed)
-        clone_behaviour(player, demos.transitions(EVERY, seed=seed), steps=10 if quick else 10_000)
+        clone_behaviour(policy, demos.transitions(EVERY, seed=seed), steps=10 if quick else 10_000)
     else:
         on, shared = (
             method == "on-policy",
             {"expert_subsample": EVERY, "seed": seed, "out": out, "quiet": True},
         )
-        player = ppo(demos, env_id, seed, LOG_STD) if on else sac(demos, env_id, seed)
+        policy = ppo(demos, env_id, seed, LOG_STD) if on else sac(demos, env_id, seed)
         settings: dict[str, Any] = shared if on else shared | {"absorbing": True, "critic_every": 4}
-        imitate(demos, objective, algorithm=player, steps=steps, **settings)
+        imitate(demos, objective, algorithm=policy, steps=steps, **settings)
     seconds = time.process_time() - began
     found = {
-        mode: mean_return(player, env_id, mode, 2 if quick else 50, seed) for mode in (True, False)
+        mode: mean_return(policy, env_id, mode, 2 if quick else 50, seed) for mode in (True, False)
     }
     key: Row = {
         "game": game,
         "method": method,
         "seed": seed,
         "objective": objective,
-        "steps": player.num_timesteps,
+        "steps": policy.num_timesteps,
     }
     returned = found[not drawn]
     scores = {"ratio": returned / demos.expert_return, "return": returned, "mode": found[True]}
@@ -154,15 +161,15 @@ def train(game: str, method: str, seed: int, runs: str, quick: bool) -> Row:
     }
 
 
-def mean_return(player: BaseAlgorithm, env_id: str, mode: bool, episodes: int, seed: int) -> float:
-    """Mean return of whole episodes in gymnasium's environment."""
+def mean_return(policy: BaseAlgorithm, env_id: str, mode: bool, episodes: int, seed: int) -> float:
+    """Return the mean return of whole episodes in gymnasium's environment."""
     venv = make_vec_env(env_id, n_envs=1, seed=1000 + seed)
-    found = evaluate_policy(player, venv, episodes, deterministic=mode, warn=False)[0]
+    found = evaluate_policy(policy, venv, episodes, deterministic=mode, warn=False)[0]
     return float(np.mean(found))  # type: ignore[arg-type]
 
 
 def bars(result: Result) -> None:
-    """Return the required bars, from the better way of training in the mean of the seeds."""
+    """Add the required bars, for the better way of training in the mean of the seeds."""
 
     def means(game: str, *methods: str) -> dict[str, float]:
         rows = [r for r in result.rows if r["game"] == game and r["method"] in methods]
@@ -184,7 +191,7 @@ def bars(result: Result) -> None:
 
 
 def picture(result: Result) -> None:
-    """Draw every seed's ratio by method, a panel for each game."""
+    """Plot every seed's ratio by method, with a panel for each environment."""
     from matplotlib.figure import Figure
 
     games = [game for game in GAMES if any(r["game"] == game for r in result.rows)]
@@ -208,7 +215,7 @@ def picture(result: Result) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument(
         "--games", nargs="*", default=list(GAMES), help="hopper, halfcheetah, walker2d"

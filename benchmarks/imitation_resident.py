@@ -1,10 +1,10 @@
-"""Training steps a second of PPO and of GAIL, with rollouts in numpy and with rollouts that stay on the device.
+"""Measure training steps per second of PPO and GAIL, with rollouts in numpy and on the device.
 
-`numpy` is stable-baselines3's PPO on `StableBaselinesVecEnv`, `resident` is `DevicePPO` on the
-same batch: the same network, 32 steps of each environment, four passes in eight minibatches. Both
-count episodes (`VecMonitor` there). GAIL makes `imitate`'s eight critic steps for each rollout,
-from a scripted expert. What is timed is whole iterations, rollout and training, from the second on:
-CPU seconds of one core, on a GPU seconds on the clock.
+`numpy` is stable-baselines3's PPO on `StableBaselinesVecEnv`, and `resident` is `DevicePPO` on the
+same batch, with the same network, 32 steps of each environment, and four passes over eight
+minibatches. Both count episodes (the first by `VecMonitor`). GAIL makes `imitate`'s eight critic
+steps for each rollout, with a scripted expert. Whole iterations, rollout and training, are timed
+from the second on: CPU seconds of one core, on a GPU wall-clock seconds.
 """
 
 import statistics
@@ -39,8 +39,8 @@ COLUMNS = [
 ]
 
 
-def player(way: str, game: str, envs: int, device: str, steps: int) -> PPO:
-    """PPO on a batch, one way or the other."""
+def make_ppo(way: str, game: str, envs: int, device: str, steps: int) -> PPO:
+    """Return PPO on a batch, with rollouts in numpy or on the device."""
     env = make(game, envs, device=device)
     settings: dict[str, Any] = {
         "n_steps": steps,
@@ -54,12 +54,12 @@ def player(way: str, game: str, envs: int, device: str, steps: int) -> PPO:
 
 
 def expert(game: str) -> Demonstrations:
-    """Episodes of a scripted expert; how good it is does not change what a step costs."""
+    """Return episodes of a scripted expert; its return does not change the cost of a step."""
     env: Any = make(game, 4, time_limit=100)
     policy = (
         maze_expert(env)
         if game == "CMaze-v0"
-        else lambda seen: (seen[:, 2] + seen[:, 3] > 0).long()
+        else lambda observations: (observations[:, 2] + observations[:, 3] > 0).long()
     )
     found = record(env, policy, source="scripted")
     return Demonstrations(
@@ -68,7 +68,7 @@ def expert(game: str) -> Demonstrations:
 
 
 class Clock(BaseCallback):
-    """Note when each iteration starts, and when the last one ends."""
+    """Record when each iteration starts, and when the last one ends."""
 
     def __init__(self, device: str) -> None:
         super().__init__()
@@ -93,8 +93,8 @@ class Clock(BaseCallback):
 
 
 def speed(task: str, game: str, way: str, envs: int, device: str, steps: int, rounds: int) -> Row:
-    """A row: iterations of one way, the first of which is not counted."""
-    learner, clock = player(way, game, envs, device, steps), Clock(device)
+    """Return a row: timed iterations of one way, without the first."""
+    learner, clock = make_ppo(way, game, envs, device, steps), Clock(device)
     total = (1 + rounds) * envs * steps
     if task == "ppo":
         learner.learn(total, callback=clock)
@@ -114,15 +114,18 @@ def speed(task: str, game: str, way: str, envs: int, device: str, steps: int, ro
 
 
 def bars(result: Result) -> None:
-    """State the bar of 4096 environments on a GPU, where one was measured."""
+    """Add the bar of 4096 environments on a GPU, if that was measured."""
     for row in result.rows:
         if (row["device"], row["envs"], row["way"]) == ("cuda", 4096, "resident"):
-            name = f"{row['task']} on {row['game']}, 4096 environments on a GPU: training steps a second"
+            name = (
+                f"{row['task']} on {row['game']}, 4096 environments on a GPU: "
+                "training steps a second"
+            )
             result.bar(name, row["steps_per_second"], ">=", 500_000)
 
 
 def over_numpy(row: Row, rows: list[Row]) -> Row:
-    """The row with its speed over that of the same cell in numpy."""
+    """Return the row with its speed over that of the same cell in numpy."""
     cell = ("task", "game", "envs", "device")
     for other in rows:
         if other["way"] == "numpy" and all(other[name] == row[name] for name in cell):
@@ -131,10 +134,10 @@ def over_numpy(row: Row, rows: list[Row]) -> Row:
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
-    # Of stable-baselines3's PPO, which is measured there all the same.
+    # of stable-baselines3's PPO, which is measured on it on purpose
     warnings.filterwarnings("ignore", message="You are trying to run PPO on the GPU")
     quick = options.quick
     result = Result("imitation_resident", quick=quick)

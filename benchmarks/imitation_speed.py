@@ -1,15 +1,16 @@
-"""What the adversary costs: whole training, steps a CPU second, against PPO alone and against the reference library.
+"""Measure the cost of the adversary in whole training, against plain PPO and the reference library.
 
-Hopper-v5, ten demonstrations, one thread; environments, policy, critic and optimisers all count,
-since they run in one process. Ours are a batch of advlearn_envs, which is gymnasium's Hopper step
-for step, with a fused Adam, in PPO alone too. Pairs of runs, one after the other, so that a slow
-minute of the machine hits both; the ratio is the median of the pairs' ratios.
+Training runs on Hopper-v5 with ten demonstrations in one thread. Environments, policy, critic and
+optimizers all count, since they run in one process; the figure is steps per CPU second. advlearn
+uses a batch of advlearn_envs, which equals gymnasium's Hopper step for step, and a fused Adam, also
+in plain PPO. Runs are made in pairs, one after the other, so that a slow minute of the machine
+affects both; the ratio is the median of the pairs' ratios.
 
-- `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO; our default
-  settings, which are GAIL with R1.
-- `reference`: imitation 1.0.1 with the hyper-parameters of its quickstart (8 environments, rollouts
+- `alone`: PPO of stable-baselines3 on the true reward, and `imitate` with the same PPO and the
+  default settings, which are GAIL with R1.
+- `reference`: imitation 1.0.1 with the hyperparameters of its quickstart (8 environments, rollouts
   of 2,048 steps, batches of 64, five epochs, eight critic steps of 1,024 a rollout), `imitate` with
-  the same, and with our defaults. It runs in an environment of its own, named by
+  the same, and with its default settings. The library runs in a separate environment, named by
   ADVLEARN_PEERS_IMITATION (the path of its python, with imitation 1.0.1 and the same MuJoCo), on
   Hopper-v4, since its gymnasium has no v5. Without it the part is left out.
 """
@@ -35,7 +36,7 @@ from advlearn.imitation import Demonstrations, imitate, load_demonstrations
 from advlearn.imitation.sb3.algorithms import ADAM, environments
 
 PAIRS = 5
-# One rollout and its critic steps before the clock starts, then whole rollouts of either setting.
+# One rollout and its critic steps before the timing starts, then whole rollouts of either setting.
 STEPS = 49_152
 # Environments, and arguments of PPO; the first are those of `imitate` by name.
 OURS: tuple[int, dict[str, Any]] = (16, {"n_steps": 128, "batch_size": 256, "n_epochs": 5})
@@ -51,7 +52,7 @@ COLUMNS = ["part", "pair", "method", "steps", "cpu_seconds", "steps_per_second"]
 
 
 def hopper(quick: bool) -> tuple[Demonstrations, str]:
-    """Demonstrations and their environment; CartPole in the quick form, which needs no MuJoCo and no file."""
+    """Return demonstrations and their environment; the quick form uses CartPole, without a file."""
     if not quick:
         return load_demonstrations("hopper").first(10), "Hopper-v5"
     states = np.random.default_rng(0).normal(size=(21, 4)).astype(np.float32)
@@ -60,8 +61,8 @@ def hopper(quick: bool) -> tuple[Demonstrations, str]:
     ), "CartPole-v1"
 
 
-def player(venv: VecEnv, settings: dict[str, Any], seed: int) -> PPO:
-    """PPO with these settings."""
+def make_ppo(venv: VecEnv, settings: dict[str, Any], seed: int) -> PPO:
+    """Return PPO with these settings."""
     return PPO(
         "MlpPolicy",
         venv,
@@ -73,7 +74,7 @@ def player(venv: VecEnv, settings: dict[str, Any], seed: int) -> PPO:
 
 
 def train(part: str, method: str, pair: int, quick: bool) -> Row:
-    """Train and take the time."""
+    """Train and return the timed row."""
     key = {"part": part, "method": method, "pair": pair}
     steps = 4096 if quick else STEPS
     if method == "imitation 1.0.1":
@@ -84,13 +85,13 @@ def train(part: str, method: str, pair: int, quick: bool) -> Row:
             str(find("demos", "hopper.npz")),
             str(pair),
         ]
-        said = subprocess.run(
+        output = subprocess.run(
             [*command, str(steps)], check=True, capture_output=True, text=True
         ).stdout
-        return {**key, **json.loads(said.splitlines()[-1])}
+        return {**key, **json.loads(output.splitlines()[-1])}
     demos, env_id = hopper(quick)
     envs, settings = THEIRS if method == "GAIL, its settings" else OURS
-    learner = player(environments(env_id, envs, pair), settings, pair)
+    learner = make_ppo(environments(env_id, envs, pair), settings, pair)
     given: dict[str, Any] = (
         {"objective": "gail", "batch_size": 1024} if method == "GAIL, its settings" else {}
     )
@@ -110,7 +111,7 @@ def train(part: str, method: str, pair: int, quick: bool) -> Row:
 
 
 def ratio(result: Result, part: str, above: str, below: str) -> float:
-    """Median over pairs of the speeds' ratio."""
+    """Return the median over pairs of the speeds' ratio."""
     speeds = {
         (r["method"], r["pair"]): r["steps_per_second"] for r in result.rows if r["part"] == part
     }
@@ -129,14 +130,14 @@ def bars(result: Result) -> None:
         cost = 1 / ratio(result, "alone", "GAIL, our settings", "PPO, true reward") - 1
         result.bar("share that the adversary adds to PPO's time", cost, "<=", 0.15)
     if "reference" in parts:
-        ours = ratio(result, "reference", "GAIL, our settings", "imitation 1.0.1")
-        result.bar("our settings, over the reference library", ours, ">=", 3.0)
+        speed_ratio = ratio(result, "reference", "GAIL, our settings", "imitation 1.0.1")
+        result.bar("our settings, over the reference library", speed_ratio, ">=", 3.0)
         its = ratio(result, "reference", "GAIL, its settings", "imitation 1.0.1")
         result.bar("its settings, over the reference library", its, ">=", 1.3)
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("imitation_speed", quick=options.quick)
@@ -147,7 +148,8 @@ def main() -> None:
         parts = parts[:1]
     todo: list[dict[str, Any]] = [
         {"part": part, "method": method, "pair": pair}
-        for part in parts for pair in range(1 if options.quick else PAIRS) for method in METHODS[part]
+        for part in parts for pair in range(1 if options.quick else PAIRS)
+        for method in METHODS[part]
     ]  # fmt: skip
     if not options.report:
         compute(result, partial(train, quick=options.quick), todo, jobs=1)

@@ -1,8 +1,8 @@
-"""How long `import advlearn` takes against `import torch` alone, in pairs of fresh interpreters.
+"""Compare the time of `import advlearn` with that of `import torch`, in fresh interpreters.
 
-Measured inside the interpreter, so its own start is not in it; wall-clock and CPU time, modules
-already in the file cache. `import advlearn` contains `import torch`, so the ratio is at least about
-one.
+The time is measured inside the interpreter, without its own start: wall-clock and CPU time, with
+the modules in the file cache. `import advlearn` contains `import torch`, so the ratio is at least
+about one.
 """
 
 import statistics
@@ -21,7 +21,7 @@ print(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def seconds(module: str) -> tuple[float, float]:
-    """Wall-clock and CPU seconds of one import in a fresh interpreter."""
+    """Return the wall-clock and CPU seconds of one import in a fresh interpreter."""
     command = [sys.executable, "-c", PROGRAM.format(module=module)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     wall, cpu = map(float, done.stdout.split())
@@ -29,7 +29,7 @@ def seconds(module: str) -> tuple[float, float]:
 
 
 def pair(k: int) -> Row:
-    """One import of each, in turn first."""
+    """Return the times of one import of each, in alternating order."""
     names = ("torch", "advlearn") if k % 2 else ("advlearn", "torch")
     row: Row = {"pair": k}
     for name in names:
@@ -42,7 +42,7 @@ def pair(k: int) -> Row:
 
 
 def measure(result: Result, pairs: int) -> None:
-    """Time the pairs, after one import of each that brings the files into the cache."""
+    """Time the pairs, after one import of each that loads the files into the cache."""
     result.rows, result.seconds = [], 0.0
     for name in () if result.quick else ("torch", "advlearn"):
         seconds(name)
@@ -51,7 +51,7 @@ def measure(result: Result, pairs: int) -> None:
 
 
 def main() -> None:
-    """Time the pairs, or look at those at hand."""
+    """Time the pairs, or report the saved ones."""
     options = arguments(__doc__ or "").parse_args()
     result = Result("import_time", quick=options.quick)
     if not options.report:

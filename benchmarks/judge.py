@@ -1,4 +1,4 @@
-"""How the classifiers are taught in whose features and by whose answers images are judged."""
+"""Train the classifiers whose features and predictions the image benchmarks use."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from advlearn.data import Batches
 
 
 def teach(net: nn.Module, stream: Batches, steps: int) -> None:
-    """Train a classifier by Adam with one cycle of its rate, and leave it in evaluation mode."""
+    """Train a classifier by Adam with a one-cycle rate, and set it to evaluation mode."""
     optimizer = torch.optim.Adam(net.parameters())
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in range(steps):

@@ -1,12 +1,11 @@
-"""Which objectives recover the modes of two-dimensional mixtures: a ring of 8 and a grid of 25 Gaussians, all seeds
-shown.
+"""Test which objectives recover all modes of a ring of 8 and a grid of 25 Gaussians, on all seeds.
 
 Protocol (PacGAN, section 4.1): ring of radius 1 with sigma 0.01, grid of spacing 2 with sigma 0.05,
-100,000 points each; 2,500 samples; high quality = within 3 sigma of a mode; a mode counts when one
-high-quality sample falls on it; reverse KL of the high-quality samples over modes against the
-uniform law. Every family has the same generator, batch and optimiser, and sees data divided by its
-standard deviation; what is measured is the last average of the player, and nothing is chosen by
-looking at it. Seeds of a loss that is a mean over samples step together as members of one stacked
+100,000 points each; 2,500 samples; high quality = within 3 sigma of a mode; a mode counts if it has
+one high-quality sample; reverse KL of the high-quality samples over modes against the uniform law.
+Every family has the same generator, batch and optimizer, and its data are divided by their standard
+deviation. The last moving average of the generator is measured, so nothing is chosen by its
+samples. Seeds of a loss that is a mean over samples train together as members of one stacked
 network (see stacked.py); the others run one by one.
 """
 
@@ -80,7 +79,7 @@ COLUMNS = [
 
 
 def critic(chain: Chain, seeds: list[int], stacked: bool) -> nn.Module:
-    """The critic all families share, in the form their score asks for."""
+    """Return the critic that all families share, with the output that their objective needs."""
     objective = chain.required_objective()
     if stacked:
         return StackedMLP(len(seeds), (2, *HIDDEN, 1), [s + 1000 for s in seeds])
@@ -102,7 +101,7 @@ def train(
     critic_steps: int,
     stacked: bool,
 ) -> list[Row]:
-    """Train one family on one data set from each of the seeds; a row for each."""
+    """Train one family on one data set with each of the seeds; return a row for each."""
     began = time.process_time()
     toy = DATA[data]()
     scale = toy.data.x.std()
@@ -197,14 +196,16 @@ def bars(result: Result, seeds: int) -> None:
     complete = {
         r["family"]
         for r in result.rows
-        if r["data"] == "grid" and r["family"] not in MAIN
-        and all(s["modes"] == 25 for s in result.rows if s["family"] == r["family"] and s["data"] == "grid")
+        if r["data"] == "grid" and r["family"] not in MAIN and all(
+            s["modes"] == 25
+            for s in result.rows if s["family"] == r["family"] and s["data"] == "grid"
+        )
     }  # fmt: skip
     result.bar("other families with all 25 modes on every seed", len(complete), ">=", 8)
 
 
 def jobs(quick: bool, main_steps: int, steps: int) -> list[dict[str, Any]]:
-    """Every call of `train`."""
+    """Return every call of `train`."""
     five, three = ([0], [0]) if quick else ([0, 1, 2, 3, 4], [0, 1, 2])
     todo: list[dict[str, Any]] = []
     for family, (spec, critic_steps) in MAIN.items():
@@ -225,7 +226,7 @@ def jobs(quick: bool, main_steps: int, steps: int) -> list[dict[str, Any]]:
 
 
 def picture(result: Result, path: Path) -> None:
-    """Draw high quality against modes found, a panel for each data set, a point for each seed."""
+    """Plot high quality against modes found, a panel for each data set, a point for each seed."""
     from matplotlib.figure import Figure
 
     families = list(dict.fromkeys(r["family"] for r in result.rows))
@@ -249,19 +250,19 @@ def picture(result: Result, path: Path) -> None:
 
 
 def main() -> None:
-    """Compute the rows that are missing, one call of `train` at a time in each job."""
+    """Compute the missing rows, one call of `train` at a time in each job."""
     parser = arguments(__doc__ or "")
     parser.add_argument(
         "--part",
         type=int,
         default=0,
-        help="with --parts: compute every PARTS-th call, from this one",
+        help="with --parts: compute every PARTS-th call, starting with this one",
     )
     parser.add_argument(
         "--parts",
         type=int,
         default=1,
-        help="how many commands share the calls, each with its own part",
+        help="number of commands that share the calls, each with its own part",
     )
     options = parser.parse_args()
     one_thread()

@@ -1,15 +1,16 @@
-"""Every objective in every task with a head, on a small real case: what it gains over no adversary.
+"""Measure the gain of every objective over no adversary in each task that adds one to a model.
 
 - `domain_adaptation`: USPS to scikit-learn's digits, both 8 pixels a side, 1,000 steps; gain =
-    target accuracy over strength 0.
-- `fairness`: German credit by age group, demographic parity, 500 steps; gain = the disparity taken
-  away from that of strength 0, with the accuracy it cost beside it. Test part of the seeded split.
-- `semi_supervised`: digits with 50 labels, 2,000 steps, tested on 600 others; gain = accuracy over
-  the same classifier trained on the labelled samples alone, for as many steps.
+  target accuracy minus that without an adversary.
+- `fairness`: German credit by age group, demographic parity, 500 steps; gain = the disparity
+  without an adversary minus the disparity; the row also has the loss of accuracy. The test part is
+  that of the seeded split.
+- `semi_supervised`: digits with 50 labels, 2,000 steps, tested on 600 others; gain = accuracy minus
+  that of the same classifier trained on the labelled samples only, for as many steps.
 
-Three seeds. Settings are one for all objectives: Adam at 1e-3, strength 1 (debias 2), the moving
-average of the weights. Nothing was tuned, so a cell says what an objective does out of the box, not
-what it can do. A cell that a task refuses holds the reason.
+There are three seeds. All objectives have the same settings: Adam at 1e-3, an adversarial weight of
+1 (fairness: 2), and the moving average of the weights. Nothing was tuned, so a cell shows what an
+objective does with these defaults, not what it can do. A cell that a task refuses holds the reason.
 """
 
 import time
@@ -56,7 +57,7 @@ COLUMNS = [
 
 
 def objectives() -> list[str]:
-    """One name for each chain that has one."""
+    """Return one name for each chain that has a name."""
     chains: dict[str, str] = {}
     for entry in registry.entries().values():
         if entry.kind != "regularizer":
@@ -66,7 +67,7 @@ def objectives() -> list[str]:
 
 @cache
 def digits() -> tuple[ArrayDataset, ArrayDataset]:
-    """The digits of scikit-learn in a seeded order: 1,197 to learn from, 600 to test on."""
+    """Return the digits of scikit-learn in a seeded order: 1,197 to train on, 600 to test on."""
     everything: Any = load("digits")
     order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(0))
     return tuple(
@@ -75,8 +76,9 @@ def digits() -> tuple[ArrayDataset, ArrayDataset]:
     )  # type: ignore[return-value]
 
 
+@cache
 def usps() -> ArrayDataset:
-    """USPS at the size of scikit-learn's digits."""
+    """Return USPS at the size of scikit-learn's digits."""
     whole: Any = load("usps")
     return ArrayDataset(interpolate(whole.x, (8, 8), mode="area"), whole.y, "usps", 10)
 
@@ -84,7 +86,7 @@ def usps() -> ArrayDataset:
 def adapt(
     objective: str, seed: int, adversarial_weight: float, quick: bool
 ) -> dict[str, float | str]:
-    """Target accuracy."""
+    """Return the target accuracy."""
     learn, test = digits()
     data = Domains((usps(),), ArrayDataset(learn.x, None, "digits"))
     run = fit(
@@ -102,7 +104,7 @@ def adapt(
 def debias(
     objective: str, seed: int, adversarial_weight: float, quick: bool
 ) -> dict[str, float | str]:
-    """Demographic-parity difference, negated: more is better."""
+    """Return the negated demographic-parity difference, and the accuracy."""
     train, test = (_by_age(german_credit(part)) for part in ("train", "test"))
     run = fit(
         f"fairness(adversarial_weight={2 * adversarial_weight})",
@@ -111,9 +113,9 @@ def debias(
         **_settings(seed, 500, 128, quick),
     )
     decided = (run.predict(test.x) > 0).long()
-    shown = {"value": -float(demographic_parity_difference(decided, test.sensitive["age-group"]))}
+    figures = {"value": -float(demographic_parity_difference(decided, test.sensitive["age-group"]))}
     return {
-        **shown,
+        **figures,
         "accuracy": accuracy(decided, test.y),
         "health": run.health()["age-group"].verdict,
     }
@@ -122,7 +124,7 @@ def debias(
 def classify(
     objective: str, seed: int, adversarial_weight: float, quick: bool
 ) -> dict[str, float | str]:
-    """Test accuracy with 50 labels; at strength 0 that of the classifier alone."""
+    """Return the test accuracy with 50 labels; with weight 0 that of the classifier only."""
     learn, test = digits()
     few = ArrayDataset(
         learn.x[50 * seed : 50 * seed + 50], learn.y[50 * seed : 50 * seed + 50], "few", 10
@@ -159,12 +161,12 @@ PLAY = {"domain_adaptation": adapt, "fairness": debias, "semi_supervised": class
 
 @cache
 def baseline(task: str, seed: int, quick: bool) -> dict[str, float | str]:
-    """The same without an adversary."""
+    """Return the same figure without an adversary."""
     return PLAY[task]("nsgan", seed, 0.0, quick)
 
 
 def cell(task: str, objective: str, seed: int, quick: bool) -> Row:
-    """One run, or the reason why there is none."""
+    """Return the row of one run, or the reason why there is none."""
     key = {"task": task, "objective": objective, "seed": seed}
     began = time.process_time()
     try:
@@ -180,7 +182,7 @@ def cell(task: str, objective: str, seed: int, quick: bool) -> Row:
 
 
 def picture(result: Result) -> None:
-    """Draw the mean gain of each cell; refused cells are hatched."""
+    """Plot the mean gain of each cell; refused cells are hatched."""
     from matplotlib.figure import Figure
 
     names = objectives()
@@ -212,7 +214,7 @@ def picture(result: Result) -> None:
 
 
 def main() -> None:
-    """Compute the cells that are missing."""
+    """Compute the missing cells."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), help="adapt, debias, classify")
     options = parser.parse_args()

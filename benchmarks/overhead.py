@@ -1,6 +1,6 @@
-"""One step of the Trainer against a tight hand-written loop on the same networks, in pairs, in one run.
+"""Time a step of the Trainer against a hand-written loop on the same networks, in pairs.
 
-Both compute the same mathematics from the same random numbers, so their gradients are compared as
+Both compute the same mathematics with the same random numbers, so their gradients are compared as
 well.
 """
 
@@ -27,7 +27,10 @@ LATENT = 64
 def hand_written_wgan_gp(
     g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, ...]]
 ) -> Callable[[], None]:
-    """WGAN-GP as one would write it in a script: five critic steps, the last fakes shared with the player's step."""
+    """Return a hand-written step of WGAN-GP: five critic steps, and a generator step.
+
+    The generator's step uses the fakes of the last critic step.
+    """
     g_opt = adam(list(g.parameters()), lr=1e-4, betas=(0.0, 0.9))
     d_opt = adam(list(d.parameters()), lr=1e-4, betas=(0.0, 0.9))
     d_parameters = list(d.parameters())
@@ -67,7 +70,7 @@ def hand_written_wgan_gp(
 def hand_written_nsgan(
     g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, ...]]
 ) -> Callable[[], None]:
-    """DCGAN's step as its reference script has it, real and fake scored in one batch."""
+    """Return DCGAN's step as in its reference script, with real and fake scored in one batch."""
     g_opt = adam(list(g.parameters()), lr=2e-4, betas=(0.5, 0.999))
     d_opt = adam(list(d.parameters()), lr=2e-4, betas=(0.5, 0.999))
     d_parameters = list(d.parameters())
@@ -96,7 +99,7 @@ def cases(
 ) -> dict[
     str, tuple[str, nn.Module, nn.Module, tuple[int, ...], int, Callable[..., Callable[[], None]]]
 ]:
-    """Name to objective, generator, critic, shape of a sample, batch size and the hand-written step."""
+    """Return objective, networks, sample shape, batch size and hand-written step by name."""
     torch.manual_seed(0)
     wide, width = ((32,) * 3, 8) if quick else ((512,) * 3, 64)
     shape = (3, 32, 32)
@@ -114,7 +117,7 @@ def cases(
 
 
 def pair(quick: bool, name: str) -> dict[str, float | str | int]:
-    """Time the two loops step by step in turn, and compare the weights they end with."""
+    """Time the two loops step by step in turn, and compare their final weights."""
     objective, g, d, shape, n, hand_written = cases(quick)[name]
     source = ArrayDataset(torch.randn(2048, *shape).clamp(-1, 1))
     task = Generate(copy.deepcopy(g), latent=LATENT, shape=shape)
@@ -123,18 +126,18 @@ def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     step = hand_written(g, d, Batches(source, n))
     difference = _same(trainer, step, task, adversary, g, d)
     rounds, repeats = (2, 2) if quick else (41, 1)
-    ours, theirs = list[float](), list[float]()
+    trainer_values, loop_values = list[float](), list[float]()
     for k in range(2 * rounds):
-        times, call = ((ours, trainer._play), (theirs, step))[(k + k // 2) % 2]
+        times, call = ((trainer_values, trainer._play), (loop_values, step))[(k + k // 2) % 2]
         start = time.perf_counter()
         for _ in range(repeats):
             call()
         times.append((time.perf_counter() - start) / repeats)
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    ratios = [a / b for a, b in zip(trainer_values, loop_values, strict=True)]
     return {
         "case": name,
-        "trainer_ms": 1e3 * statistics.median(ours),
-        "hand_written_ms": 1e3 * statistics.median(theirs),
+        "trainer_ms": 1e3 * statistics.median(trainer_values),
+        "hand_written_ms": 1e3 * statistics.median(loop_values),
         "ratio": statistics.median(ratios),
         "ratio_low": sorted(ratios)[len(ratios) // 4],
         "ratio_high": sorted(ratios)[3 * len(ratios) // 4],
@@ -151,16 +154,19 @@ def _same(
     g: nn.Module,
     d: nn.Module,
 ) -> float:
-    """Largest difference between the gradients of the two loops after one step from the same random state."""
+    """Return the largest difference between the gradients of the two loops after one step.
+
+    Both start from the same random state.
+    """
     torch.manual_seed(1)
     trainer._play()
     torch.manual_seed(1)
     step()
-    ours = [p.grad for m in (task, adversary.critic) for p in m.parameters()]
-    theirs = [p.grad for m in (g, d) for p in m.parameters()]
+    trainer_values = [p.grad for m in (task, adversary.critic) for p in m.parameters()]
+    loop_values = [p.grad for m in (g, d) for p in m.parameters()]
     return max(
         float((a - b).abs().max())
-        for a, b in zip(ours, theirs, strict=True)
+        for a, b in zip(trainer_values, loop_values, strict=True)
         if a is not None and b is not None
     )
 

@@ -1,8 +1,8 @@
-"""Whether every command of `docs/pictures.md` draws its picture on two cores in ten minutes.
+"""Check that every command of `docs/pictures.md` plots its picture on two cores in ten minutes.
 
-Each runs as it stands, in an empty folder, with the threads that PyTorch takes by itself; `seconds`
-is the wall-clock time from its start to its end, whatever else the machine does, so that it is a
-bound from above. `pictures` are the files it leaves, `said` is its last line.
+Each command runs in an empty folder, with the default number of threads of PyTorch. `seconds` is
+the wall-clock time from start to end, and includes the load of other programs, so it is an upper
+bound. `pictures` are the files that it writes, and `said` is its last line.
 """
 
 import os
@@ -20,7 +20,7 @@ COLUMNS = ["system", "command", "seconds", "pictures", "said"]
 
 
 def commands() -> dict[str, str]:
-    """System to command, as the table of the page has them."""
+    """Return each system and its command, from the table of the page."""
     lines = (ROOT / "docs" / "pictures.md").read_text().splitlines()
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
@@ -33,7 +33,7 @@ def commands() -> dict[str, str]:
 
 
 def draw(system: str, command: str, quick: bool) -> Row:
-    """Run one command."""
+    """Run one command and return its row."""
     _, script, *options = command.split()
     more = ["--steps", "3"] if quick else []
     environment = {
@@ -49,13 +49,13 @@ def draw(system: str, command: str, quick: bool) -> Row:
         drawn = sorted(path.name for path in Path(folder).glob("*.png"))
     if done.returncode:
         raise SystemExit(f"{command}: {done.stderr.strip().splitlines()[-1]}")
-    said = done.stdout.strip().splitlines()[-1]
+    last_line = done.stdout.strip().splitlines()[-1]
     return {
         "system": system,
         "command": command,
         "seconds": round(seconds, 1),
         "pictures": drawn,
-        "said": said,
+        "said": last_line,
     }
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     for system in [] if options.report else list(listed)[: 1 if options.quick else None]:
         if not result.has(system=system, command=listed[system]):
             result.add(draw(system, listed[system], options.quick))
-    # A command that the page has changed is another one.
+    # Ignore rows of commands that the page no longer has.
     rows = [row for row in result.rows if row["command"] == listed.get(row["system"])]
     result.bar(
         "commands without a picture",

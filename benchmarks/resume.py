@@ -1,11 +1,11 @@
-"""A run killed with SIGKILL at twenty moments, also while it saves, ends with the bits of one left alone.
+"""Check that a run killed with SIGKILL twenty times, also while it saves, ends with the same bits.
 
-Each life of the run is a fresh interpreter that goes on from what the last one left. It saves every
-20 player steps and says each step on its standard output, so that the killer, in another process,
-knows when to strike: at a random step, or as soon as the temporary file of a save is there (a kill
-counts as one during a save if that file is left behind). The moments come from a seeded generator.
-What is compared is a SHA-256 of all that the run could be asked for at its end: weights and buffers
-of player, critic and average, both optimisers, the place in the data.
+Each process of the run is a fresh interpreter that continues from the previous one's checkpoint. It
+saves every 20 learner steps and prints each step, so that another process can kill it at a random
+step, or as soon as the temporary file of a save exists (a kill counts as one during a save if that
+file remains). The moments are drawn from a seeded generator. The compared hash is a SHA-256 of the
+final state: weights and buffers of model, critic and average, both optimizers, and the position in
+the data. The reference is a run that is not killed.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ from advlearn.training.ema import EMA
 STEPS, EVERY, KILLS, SEED = 1000, 20, 20, 0
 SHAPE, LATENT, HIDDEN = (1, 8, 8), 16, (192, 192)
 # State of every kind: power iteration in buffers, random numbers in the penalty, an average, two
-# optimisers.
+# optimizers.
 SPEC = "hinge + spectral_norm + gradient_penalty"
 COLUMNS = ["kill", "aimed_at", "resumed_from", "step", "during_save"]
 
 
 class Say(Callback):
-    """Prints each step, so that the killer knows it."""
+    """Print each step for the process that kills the run."""
 
     def on_start(self, trainer: Trainer) -> None:
         print(trainer.step, flush=True)
@@ -48,7 +48,7 @@ class Say(Callback):
 
 
 def live(folder: Path, steps: int) -> None:
-    """One life of the run: go on from the folder's checkpoint if any; print the final state's hash."""
+    """Run one process: continue from the folder's checkpoint if any, and print the final hash."""
     one_thread()
     with rng.isolated(SEED):
         task = Generate(MLPGenerator(LATENT, SHAPE, HIDDEN), latent=LATENT, shape=SHAPE)
@@ -63,7 +63,7 @@ def live(folder: Path, steps: int) -> None:
 
 
 def digest(state: dict[str, Any]) -> str:
-    """SHA-256 of nested plain values and tensors, with their places."""
+    """Return the SHA-256 of nested plain values and tensors, with their keys."""
     total = hashlib.sha256()
 
     def feed(place: str, value: Any) -> None:
@@ -87,7 +87,7 @@ def digest(state: dict[str, Any]) -> str:
 
 
 class Life:
-    """A life of the run in a process of its own."""
+    """Hold one process of the run."""
 
     def __init__(self, folder: Path, steps: int) -> None:
         self.temporary = folder / f".{checkpoint.NAME}.tmp"
@@ -103,12 +103,12 @@ class Life:
         return line
 
     def reach(self, step: int) -> None:
-        """Wait until the run says a step."""
+        """Wait until the run prints a step."""
         while self.step < step:
             self.step = int(self._line())
 
     def kill(self) -> bool:
-        """Kill it where it stands; whether a half-written file is left."""
+        """Kill the process; return whether a partly written file remains."""
         self.process.kill()
         self.process.wait()
         for line in self.process.stdout or ():
@@ -117,7 +117,7 @@ class Life:
         return self.temporary.exists()
 
     def end(self) -> str:
-        """Wait for the end; the hash."""
+        """Wait for the end and return the hash."""
         lines = [line.strip() for line in self.process.stdout or ()]
         if self.process.wait() or not lines:
             raise RuntimeError(f"the run failed with status {self.process.returncode}")
@@ -130,7 +130,7 @@ def kill_one(folder: Path, steps: int, k: int, moments: random.Random) -> Row:
     aimed = "save" if k % 3 == 2 else "step"
     life.reach(min(life.start + moments.randint(1, 2 * EVERY), steps - EVERY - 1))
     if aimed == "save":
-        life.temporary.unlink(missing_ok=True)  # what an earlier kill left
+        life.temporary.unlink(missing_ok=True)  # left by an earlier kill
         deadline = time.monotonic() + 60
         while not life.temporary.exists() and time.monotonic() < deadline:
             pass
@@ -148,12 +148,12 @@ def kill_one(folder: Path, steps: int, k: int, moments: random.Random) -> Row:
 
 
 def strike(result: Result, steps: int, kills: int) -> None:
-    """Let one run alone and kill another, each kill a row; the last row says how they ended."""
+    """Run once without kills and once with them; add a row for each kill and one for the ends."""
     result.rows, result.seconds = [], 0.0
     moments = random.Random(SEED)
     with tempfile.TemporaryDirectory() as name:
-        alone, killed = Path(name, "alone"), Path(name, "killed")
-        expected = Life(alone, steps).end()
+        uninterrupted, killed = Path(name, "uninterrupted"), Path(name, "killed")
+        expected = Life(uninterrupted, steps).end()
         for k in range(1, kills + 1):
             result.add(kill_one(killed, steps, k, moments))
         got = Life(killed, steps).end()
@@ -167,10 +167,10 @@ def strike(result: Result, steps: int, kills: int) -> None:
 
 
 def main() -> None:
-    """Kill a run again and again, and compare its end with that of one left alone."""
+    """Kill a run repeatedly, and compare its final state with that of an uninterrupted run."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--live", type=Path, help="used by this file: be the run of this folder")
-    parser.add_argument("--steps", type=int, default=STEPS, help="player steps of the run")
+    parser.add_argument("--live", type=Path, help="used by this file: train in this folder")
+    parser.add_argument("--steps", type=int, default=STEPS, help="learner steps of the run")
     options = parser.parse_args()
     if options.live:
         live(options.live, options.steps)

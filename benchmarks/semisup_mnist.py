@@ -1,13 +1,13 @@
-"""MNIST with few labels: the K+1 game with feature matching against the same classifier on its labels alone.
+"""Compare the K+1 classifier with feature matching and the same classifier on its labels only.
 
-The networks are those of Salimans et al. 2016 for this data: a classifier of five dense layers
-(1000, 500, 250, 250, 250) with weight normalisation and Gaussian noise before each, a generator of
-two hidden layers of 500 with batch norm. Adam at 3e-3 (first moment 0.5) with a linear decay to
-zero, batch of 100 labelled, 100 unlabelled and 100 generated images, the moving average of the
-classifier. Labels are drawn evenly over the classes, another draw for each seed; nothing was chosen
-by the test images, and the last average is what is tested.
+The networks for MNIST are those of Salimans et al. 2016: a classifier of five dense layers (1000,
+500, 250, 250, 250) with weight normalisation and Gaussian noise before each, and a generator of two
+hidden layers of 500 with batch norm. Training uses Adam at 3e-3 (first moment 0.5) with a linear
+decay to zero, batches of 100 labelled, 100 unlabelled and 100 generated images, and the moving
+average of the classifier. Labels are drawn evenly over the classes, with another draw for each
+seed. Nothing was chosen by the test images; the last average is tested.
 
-With `--device cuda` the paper's 300 epochs (180,000 steps); on a CPU as many as `--steps` says.
+With `--device cuda` training has the paper's 300 epochs (180,000 steps); on a CPU, `--steps`.
 """
 
 from functools import partial
@@ -38,7 +38,7 @@ COLUMNS = ["labels", "method", "draw", "errors", "steps", "device", "health"]
 
 
 def classifier() -> nn.Sequential:
-    """The paper's classifier of flattened images."""
+    """Return the paper's classifier of flattened images."""
     # The paper's noise is 0.3 for images in [0, 1].
     layers: list[nn.Module] = [nn.Flatten(), GaussianNoise(0.6)]
     before = 784
@@ -49,14 +49,17 @@ def classifier() -> nn.Sequential:
 
 
 def direction(before: int, after: int) -> nn.Linear:
-    """A weight-normalised layer, drawn as in the paper's code: a shorter v turns faster at the same rate of Adam."""
+    """Return a weight-normalised layer, drawn as in the paper's code.
+
+    A shorter v changes direction faster at the same rate of Adam.
+    """
     layer = nn.Linear(before, after)
     nn.init.normal_(layer.weight, std=0.1)
     return weight_norm(layer)
 
 
 def begin(net: nn.Sequential, images: torch.Tensor) -> None:
-    """Initialise by images, and leave the scales of the hidden layers as they then are: both as in the paper's code."""
+    """Initialise by images, and freeze the scales of the hidden layers, as in the paper's code."""
     data_dependent_init(net, images)
     for layer in list(net)[:-1]:
         if isinstance(layer, nn.Linear):
@@ -64,7 +67,7 @@ def begin(net: nn.Sequential, images: torch.Tensor) -> None:
 
 
 def generator() -> nn.Sequential:
-    """The paper's generator, for images in [-1, 1]."""
+    """Return the paper's generator, for images in [-1, 1]."""
     hidden = [nn.Linear(LATENT, 500), nn.BatchNorm1d(500), nn.Softplus()]
     hidden += [nn.Linear(500, 500), nn.BatchNorm1d(500), nn.Softplus()]
     return nn.Sequential(
@@ -75,7 +78,7 @@ def generator() -> nn.Sequential:
 def with_generator(
     data: SemiSupervisedDataset, seed: int, steps: int, device: str
 ) -> tuple[Any, str]:
-    """The averaged task after the game, and what the adversary says."""
+    """Return the averaged task after adversarial training, and the adversary's verdict."""
     with isolated(seed):
         task = SemiSupervised(generator(), classifier(), latent=LATENT, shape=(1, 28, 28)).to(
             device
@@ -98,11 +101,11 @@ def with_generator(
         return average.module, adversary.health().verdict
 
 
-def alone(data: SemiSupervisedDataset, seed: int, steps: int, device: str) -> nn.Module:
-    """The classifier on the labelled images, a tenth of the steps: it has long learnt them by heart.
+def train_supervised(data: SemiSupervisedDataset, seed: int, steps: int, device: str) -> nn.Module:
+    """Train the classifier on the labelled images only, for a tenth of the steps.
 
-    The rate falls to zero here too: with a constant one, Adam's steps grow when gradients have been
-    tiny for long, and one baseline threw away all it knew in its last steps.
+    The rate decays to zero here too. With a constant rate, Adam's steps grow after many tiny
+    gradients, and one baseline lost its accuracy in its last steps.
     """
     few: Any = data.labelled
     steps = max(1, steps // 10)
@@ -122,32 +125,32 @@ def alone(data: SemiSupervisedDataset, seed: int, steps: int, device: str) -> nn
 
 
 def train(labels: int, method: str, draw: int, steps: int, device: str, quick: bool) -> Row:
-    """One row."""
+    """Return one row."""
     data, test = open_semi_supervised(f"mnist:{labels}", seed=draw), load("mnist-test")
     images: torch.Tensor = test.x[:200] if quick else test.x  # type: ignore[union-attr]
     truth: torch.Tensor = test.y[:200] if quick else test.y  # type: ignore[union-attr,index]
     if method == "labels alone":
-        net, words = alone(data, draw, steps, device), ""
+        net, verdict = train_supervised(data, draw, steps, device), ""
         with torch.no_grad():
             logits = net(images.to(device))
     else:
-        task, words = with_generator(data, draw, steps, device)
+        task, verdict = with_generator(data, draw, steps, device)
         logits = task.predict(images)
     errors = round((1 - accuracy(logits.cpu(), truth)) * len(truth))
     return {
-        "labels": labels, "method": method, "draw": draw, "errors": errors, "steps": steps, "device": device,
-        "health": words,
+        "labels": labels, "method": method, "draw": draw, "errors": errors, "steps": steps,
+        "device": device, "health": verdict,
     }  # fmt: skip
 
 
 def main() -> None:
-    """Compute the rows that are missing."""
+    """Compute the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument(
         "--steps",
         type=int,
         default=None,
-        help="player steps; default 180,000 on a GPU, 12,000 else",
+        help="learner steps; default 180,000 on a GPU, 12,000 otherwise",
     )
     options = parser.parse_args()
     one_thread()
@@ -178,7 +181,7 @@ def main() -> None:
 
 
 def picture(result: Result) -> None:
-    """Draw errors against labels, a point for each draw."""
+    """Plot errors against labels, with a point for each draw."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), layout="constrained")

@@ -1,8 +1,9 @@
-"""Several small runs as one: perceptrons with a leading axis of members, so that seeds step together.
+"""Train several small perceptrons as one, with a leading axis of members: one for each seed.
 
-Members share no weight, and Adam works on each element alone, so a loss that is a mean over samples
-trains each member as it would be trained alone (up to Adam's epsilon, since the joint mean divides
-each member's gradient by their number). Losses that mix samples of a batch are not run this way.
+Members share no weight, and Adam works on each element separately, so a loss that is a mean over
+samples trains each member as if it were trained by itself (up to Adam's epsilon, since the joint
+mean divides each member's gradient by the number of members). Losses that mix samples of a batch
+are not run this way.
 """
 
 import itertools
@@ -19,9 +20,9 @@ from advlearn.data import Batches
 
 
 class StackedMLP(nn.Module):
-    """Perceptrons side by side: inputs (members * n, inputs), member by member, to outputs (members * n, outputs)."""
+    """Map inputs (members * n, inputs), member by member, to outputs (members * n, outputs)."""
 
-    # Rows belong to members by their place, so real and fake must not be joined into one batch.
+    # Rows belong to members by their position, so real and fake must not be joined into one batch.
     mixes_samples = True
 
     def __init__(self, members: int, sizes: Sequence[int], seeds: Sequence[int]) -> None:
@@ -31,8 +32,8 @@ class StackedMLP(nn.Module):
         self.biases = nn.ParameterList()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         for rows, columns in itertools.pairwise(sizes):
-            # He's initialisation: the default one of nn.Linear starts perceptrons of this depth
-            # nearly flat.
+            # He's initialisation: with the default of nn.Linear, perceptrons of this depth start
+            # nearly constant.
             draws = [
                 torch.randn(rows, columns, generator=g) * math.sqrt(2 / rows) for g in generators
             ]
@@ -40,7 +41,7 @@ class StackedMLP(nn.Module):
             self.biases.append(nn.Parameter(torch.zeros(members, 1, columns)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs of each member for its own rows."""
+        """Return the outputs of each member for its own rows."""
         x = x.view(self.members, -1, x.shape[-1])
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias, x if i == 0 else torch.relu(x), weight)
@@ -48,7 +49,7 @@ class StackedMLP(nn.Module):
 
 
 class StackedBatches:
-    """One batch of each member's own data, one after the other."""
+    """Yield one batch of each member's own data, concatenated."""
 
     def __init__(self, streams: Sequence[Batches]) -> None:
         self.streams = streams
@@ -60,11 +61,11 @@ class StackedBatches:
         return (torch.cat([next(s)[0] for s in self.streams]),)
 
     def state_dict(self) -> dict[str, Any]:
-        """Place of every stream."""
+        """Return the position of every stream."""
         return {"streams": [s.state_dict() for s in self.streams]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the places."""
+        """Restore the positions."""
         for stream, saved in zip(self.streams, state["streams"], strict=True):
             stream.load_state_dict(saved)
 
@@ -83,7 +84,7 @@ class StackedGenerate(Task):
         self.latent = latent
 
     def forward(self, batch: Batch) -> TaskOutput:
-        """Fakes of all members against their own batches."""
+        """Return the fakes of all members against their own batches."""
         return TaskOutput(
             {"data": SamplePair(batch[0], self.generator(torch.randn(len(batch[0]), self.latent)))}
         )
@@ -94,6 +95,6 @@ class StackedGenerate(Task):
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
-        """Samples of each member: (members, n, outputs)."""
+        """Return samples of each member: (members, n, outputs)."""
         members = self.generator.members
         return self.generator(torch.randn(members * n, self.latent)).unflatten(0, (members, n))

@@ -1,40 +1,40 @@
-"""Stacked MNIST: how many of 1,000 modes does a generator find, in ten minutes of one CPU core?
+"""Count the modes of Stacked MNIST, of 1,000, that a generator finds in ten CPU minutes.
 
 An image is three MNIST training digits, drawn with replacement and stacked as its colour channels;
 its mode is the three digits, one of 1,000, all equally likely up to the digits' shares. Triples are
 drawn on the fly, batch 64.
 
-A row is one training run. The generator is DCGAN's, width 64 and latent 64; the critic DCGAN's
-without norm, width 32. What differs:
+A row is one training run. The generator is DCGAN's, width 64 and latent 64, and the critic is
+DCGAN's without norm, width 32. The systems are:
 
-- dcgan: the non-saturating game, nothing added.
+- dcgan: the non-saturating loss, without additions.
 - minibatch: minibatch discrimination (50 comparisons of 5 numbers) before the critic's last layer.
-- packed: the critic sees pairs (PacGAN, m = 2).
-- wgan-gp, r3gan, mmd-gan: the objective, with the settings of its alias but for the learning rate
-    and the critic steps.
-- r3gan-resnet: r3gan on R3GAN's own residual networks, width 16, without any normalisation; with
-  `--device cuda` only, since a CPU core makes one step in two seconds.
+- packed: the critic scores pairs (PacGAN, m = 2).
+- wgan-gp, r3gan, mmd-gan: the objective, with the settings of its name except for the learning rate
+  and the critic steps.
+- r3gan-resnet: r3gan on R3GAN's residual networks, width 16, without any normalisation; with
+  `--device cuda` only, since a CPU core needs two seconds a step.
 
-The learning rate is 1e-3 for all, as in `images.py`, and every critic makes one step for each of
-the generator's. The budget of a row is 600 s of CPU time of the training process on one thread
-(`--seconds`); wgan-gp has rows of twice that too. With `--device cuda` a row is 20,000 player steps
-whatever their time.
+The learning rate is 1e-3 for all, as in `images.py`, and every critic makes one step for each step
+of the generator. The budget of a row is 600 s of CPU time of the training process on one thread
+(`--seconds`); wgan-gp also has rows of twice that. With `--device cuda` a row has 20,000 generator
+steps.
 
-Measured are 26,000 samples of the player's moving average (the protocol of PacGAN, section 4.2): a
-convolutional classifier of single digits, trained on the MNIST training images and tested on the
-test images, labels each channel. `modes` counts the triples that occur, `kl` is the reverse
-Kullback-Leibler divergence of their shares from 1 / 1,000 each; 26,000 samples of the uniform law
-itself have about 0.019. The classifier gives every image some label, so `sure` says which share of
-the digits it gives a probability above 0.9. The rows named `real` are 26,000 triples of test
+Each row measures 26,000 samples of the generator's moving average (the protocol of PacGAN, section
+4.2): a convolutional classifier of single digits, trained on the MNIST training images and tested
+on the test images, labels each channel. `modes` counts the triples that occur, and `kl` is the
+reverse Kullback-Leibler divergence of their shares from 1 / 1,000 each; 26,000 samples of the
+uniform law have about 0.019. The classifier labels every image, so `sure` is the share of the
+digits to which it gives a probability above 0.9. The rows named `real` are 26,000 triples of test
 digits; `judge` is the classifier's accuracy on the single test digits. Published: DCGAN 99 modes
 and KL 3.40, PacGAN (m = 2) 1,000 and 0.06, R3GAN's small ResNet 1,000 and 0.078.
 
-The bars are of the best system: the one whose worst seed has the smallest KL at a budget. Widths
-and critic steps were chosen for wgan-gp on seed 10, which no row has: they came to a KL of 0.15 in
-300 s and 0.09 in 600 s. With width 16 of both networks and its own five critic steps seeds 0 and 1
-had come to 0.27 and 0.26 in 300 s. A rate that falls to zero came to 0.18 in 600 s on seed 11. That
-table, for all systems, and what else was tried, copied from the lines the runs
-printed: `results/stacked_mnist_tried.json`.
+The bars are for the best system: the one whose worst seed has the smallest KL at a budget. Widths
+and critic steps were chosen for wgan-gp on seed 10, which no row uses: they reached a KL of 0.15 in
+300 s and 0.09 in 600 s. With width 16 of both networks and wgan-gp's five critic steps, seeds 0 and
+1 reached 0.27 and 0.26 in 300 s. A rate that decays to zero reached 0.18 in 600 s on seed 11. The
+full table for all systems and the other attempts, copied from the output of the runs, are in
+`results/stacked_mnist_tried.json`.
 """
 
 from functools import cache, partial
@@ -59,11 +59,11 @@ from advlearn.training.rng import isolated
 from advlearn.training.samples import save_image_grid
 
 SHAPE, LATENT, BATCH, LR, CRITIC_STEPS = (3, 28, 28), 64, 64, 1e-3, 1
-# Of the generator, of its critic, and of both residual networks.
+# Widths of the generator, of its critic, and of both residual networks.
 WIDTH, CRITIC_WIDTH, RESIDUAL_WIDTH = 64, 32, 16
 SECONDS, GPU_STEPS, SAMPLES, SEEDS = 600.0, 20_000, 26_000, 2
 FEATURES = 128
-# System to the game it plays.
+# Name of a system to its objective.
 SYSTEMS = {
     "dcgan": "nsgan",
     "minibatch": "nsgan",
@@ -91,12 +91,12 @@ COLUMNS = [
 
 
 class Triples:
-    """Stacked digits without end, drawn by a generator of its own.
+    """Yield stacked digits without end, drawn by a separate random generator.
 
     Args:
         digits: Images (N, 1, 28, 28).
         seed: Seed of the draws.
-        device: Where batches are wanted.
+        device: Device of the batches.
     """
 
     def __init__(self, digits: Tensor, seed: int, device: str = "cpu") -> None:
@@ -110,7 +110,7 @@ class Triples:
         return (self.draw(BATCH),)
 
     def draw(self, n: int) -> Tensor:
-        """Stacked digits (n, 3, 28, 28)."""
+        """Return stacked digits (n, 3, 28, 28)."""
         chosen = torch.randint(len(self.digits), (n, 3), generator=self.generator)
         return self.digits[chosen.to(self.digits.device)]
 
@@ -122,12 +122,12 @@ class Triples:
 
 
 def networks(system: str) -> tuple[nn.Module, nn.Module]:
-    """Generator and critic of a system."""
+    """Return the generator and the critic of a system."""
     if system == GPU_ONLY:
-        made = find_architecture("r3gan", SHAPE)
-        return made.generator(LATENT, SHAPE, base_channels=RESIDUAL_WIDTH), made.critic(
-            SHAPE, base_channels=RESIDUAL_WIDTH
-        )
+        architecture = find_architecture("r3gan", SHAPE)
+        return architecture.generator(
+            LATENT, SHAPE, base_channels=RESIDUAL_WIDTH
+        ), architecture.critic(SHAPE, base_channels=RESIDUAL_WIDTH)
     generator = DCGANGenerator(LATENT, SHAPE, WIDTH)
     if system == "minibatch":
         last = MinibatchDiscrimination(FEATURES, outputs=50, dimensions=5)
@@ -142,12 +142,12 @@ def networks(system: str) -> tuple[nn.Module, nn.Module]:
 
 @cache
 def judge(quick: bool) -> tuple[nn.Module, float]:
-    """The classifier of single digits, and its accuracy on the test images."""
+    """Return the classifier of single digits, and its accuracy on the test images."""
     return classifier("mnist", quick)
 
 
 def figures(images: Tensor, quick: bool) -> Row:
-    """Modes, divergence and how sure the classifier is, of stacked digits (N, 3, 28, 28)."""
+    """Return modes, divergence and the classifier's confidence of stacked digits (N, 3, 28, 28)."""
     if not images.isfinite().all():
         return {"modes": 0, "kl": float("inf"), "sure": 0.0}
     probabilities = features(judge(quick)[0], images.flatten(0, 1)[:, None]).softmax(1)
@@ -161,7 +161,7 @@ def figures(images: Tensor, quick: bool) -> Row:
 
 
 def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> Row:
-    """One row: train within the budget, draw samples, count their modes."""
+    """Return one row: train within the budget, draw samples and count their modes."""
     train, test = parts("mnist", quick)
     count = 200 if quick else SAMPLES
     key: Row = {
@@ -210,7 +210,7 @@ def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> R
 
 
 def bars(result: Result) -> None:
-    """Return the required bars: of the classifier, and of the best system on all of its seeds."""
+    """Return the required bars: for the classifier, and for the best system on all of its seeds."""
     judged = [row["judge"] for row in result.rows if "judge" in row]
     if judged:
         result.bar("judge: accuracy on single digits", min(judged), ">=", 0.98)
@@ -234,7 +234,7 @@ def bars(result: Result) -> None:
 
 
 def main() -> None:
-    """Train and measure the rows that are missing."""
+    """Train and measure the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--only", nargs="*", help="systems")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds of each system")

@@ -1,45 +1,45 @@
-"""Image to image: what the adversarial term buys beside a distance, paired; what it does alone, unpaired.
+"""Measure the gain of the adversarial term in image translation, with pairs and without.
 
-A row is one training run of one seed, on training images; its figures are of 5,000 test inputs (all
-2,007 of USPS).
+A row is one training run of one seed on training images; its figures are those of 5,000 test inputs
+(all 2,007 of USPS).
 
 - `edges`: line drawings to Fashion-MNIST, `grey`: grey to colour CIFAR-10 (the copy re-encoded as
-  JPEG where ADVLEARN_DATA holds it), `frames`: four frames of a moving digit to the fifth. One
-  U-Net of width 16, 16 pairs a batch, Adam at 1e-3 for player and critic, the moving average of the
-  weights. `distance` is the task without its adversary (strength 0) by mean absolute difference
-  (L1), squared for `frames` (L2); `gan` adds PatchGAN by lsgan, where the distance weighs 10,
-  `gan-100` the same at the paper's weight of 100. 10 was chosen on seed 0 at 800 steps by the
-  Frechet distance to 2,000 training images that were held out (edges: 6.9 at 10, 14.1 at 100, 17.1
-  without; grey: 7.6, 9.2, 10.1, in `results/translate_tried.json`, as those of `small`); no test
-  image took part. `last frame` of `frames` learns nothing: the next frame is the last.
+  JPEG if ADVLEARN_DATA has it), `frames`: four frames of a moving digit to the fifth. One U-Net of
+  width 16, 16 pairs a batch, Adam at 1e-3 for both networks, the moving average of the weights.
+  `distance` is the task without its adversary (weight 0) by mean absolute difference (L1), squared
+  for `frames` (L2); `gan` adds PatchGAN by lsgan with a distance weight of 10, and `gan-100` with
+  the paper's weight of 100. 10 was chosen on seed 0 at 800 steps by the Frechet distance to 2,000
+  held-out training images (edges: 6.9 at 10, 14.1 at 100, 17.1 without; grey: 7.6, 9.2, 10.1, in
+  `results/translate_tried.json`, as are those of `small`); no test image was used. `last frame` of
+  `frames` learns nothing: it predicts the last frame again.
 - `small`: CIFAR-10 at 8 pixels a side to 32 (SRGAN's generator, width 24, 6 blocks), by L2.
-  `bicubic` learns nothing. The distance weighs 20, chosen on seed 0 at 500 steps in the same way
+  `bicubic` learns nothing. The distance weight is 20, chosen on seed 0 at 500 steps in the same way
   (13.5 at 20, 26.6 at 100, 37.2 without).
 - `digits`: USPS <-> MNIST without pairs, both at 16 pixels: CycleGAN and DiscoGAN (width 8, 3
-  blocks, 16 + 16 a batch). A classifier that never saw a translation, trained on the training
-  images of the set translated into, reads the translated test images of the other one: `usps to
-  mnist` and `mnist to usps` are its accuracies. Chance is 0.1; `as they are` reads the images
-  untranslated: what an identity reaches. `in domain` reads the test images of its own set. Both
-  sets draw all their training images, whose labels take no part but in one row: `paired` is the
-  bound that pairs would give, the same generators and steps in `paired_translation` (L1 at weight
-  10, PatchGAN), once each way, on each training image with the nearest training image of its class
-  in the other set.
+  blocks, 16 + 16 a batch). A classifier that is trained only on the training images of the target
+  set reads the translated test images of the other set: `usps to mnist` and `mnist to usps` are its
+  accuracies. Chance is 0.1; `as they are` reads the images untranslated, the accuracy of an
+  identity. `in domain` reads the test images of the classifier's own set. Both sets use all their
+  training images. Their labels are used in one row only: `paired` is an upper bound, the same
+  generators and steps in `paired_translation` (L1 at weight 10, PatchGAN), once in each direction,
+  on each training image with the nearest training image of its class in the other set.
 
 `frechet` compares outputs with the true targets of the same inputs, in the 128 features before the
 last layer of a small classifier of the targets' training images, which this file trains
 (`classifier` is its test accuracy); so 0 is perfect. The rows `truth` compare one half of the test
-targets with the other: what different images of one law come to. Films have no classifier. `l1`,
-`mse` and `psnr` (in dB, of levels from -1 to 1) are against the true target. `sharpness` is the
-mean gradient magnitude over the true targets' (1 is as sharp as the truth, below is blur), `chroma`
-the mean distance of a colour from its own grey, likewise.
+targets with the other: the distance between different images of one distribution. Videos have no
+classifier. `l1`, `mse` and `psnr` (in dB, of levels from -1 to 1) are against the true target.
+`sharpness` is the mean gradient magnitude over that of the true targets (1 is as sharp as the
+truth, below is blurred). `chroma` is the mean distance of a colour from its grey value, over that
+of the true targets.
 
 Budget: the steps of an experiment are in STEPS; on one core of a CPU all rows together take about
-75 minutes. With `--device cuda` a row makes GPU_TIMES as many steps. Bars are stated for each
+75 minutes. With `--device cuda` a row makes GPU_TIMES as many steps. Bars are computed for each
 device that has rows.
 """
 
 import time
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import torch
@@ -86,7 +86,7 @@ CYCLES = {
     "cyclegan": "unpaired_translation(base_channels=8, blocks=3)",
     "discogan": "discogan(base_channels=8, blocks=3)",
 }
-# Rows that learn nothing, and those of one seed: their figures are no bars.
+# Rows that learn nothing, and rows with one seed: they have no bars.
 FIXED = {
     "edges": ["truth"],
     "grey": ["truth"],
@@ -98,17 +98,23 @@ ONE_SEED = (
     *(("edges", "gan-100"), ("grey", "gan-100"), ("small", "*"), ("frames", "*")),
     *(("digits", "discogan"), ("digits", "paired")),
 )
-# What a digit is read as by chance, and three standard errors of it.
+# Chance accuracy of reading a digit, plus three standard errors.
 CHANCE = {"usps to mnist": 0.12, "mnist to usps": 0.11}
 COLUMNS = ["data", "method", "seed", "steps", "frechet", "l1", "psnr", "sharpness", "chroma"]
 COLUMNS += ["usps to mnist", "mnist to usps", "in domain, mnist", "in domain, usps"]
 
 
+@lru_cache(maxsize=1)
+def loaded(name: str) -> Any:
+    """Load a data set; keep the last one, which the next row often needs again."""
+    return load(name)
+
+
 @cache
 def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]:
-    """A small convolutional classifier of the training images at a side, and its accuracy on the test images."""
+    """Return a small convolutional classifier of images at a size, and its test accuracy."""
     train, test = (
-        sized(load(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test")
+        sized(loaded(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test")
     )
     channels = train.shape[0]
     with isolated(0):
@@ -131,7 +137,7 @@ def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]
 
 
 def sized(source: Any, side: int, quick: bool) -> ArrayDataset:
-    """Images at a side, a few of them in a quick run."""
+    """Return images at a size, only a few in a quick run."""
     x, y = (column[:300] if quick else column for column in (source.x, source.y))
     if x.shape[-1] != side:
         x = interpolate(x, (side, side), mode="bilinear", antialias=True)
@@ -140,24 +146,24 @@ def sized(source: Any, side: int, quick: bool) -> ArrayDataset:
 
 @cache
 def pairs(data: str, part: str, quick: bool) -> Pairs:
-    """The pairs of an experiment, at most `TESTED` for the test."""
-    images = load(f"{DATA[data]}{'-test' if quick else part}").x
+    """Return the pairs of an experiment, at most `TESTED` for the test."""
+    images = loaded(f"{DATA[data]}{'-test' if quick else part}").x
     return make_pairs(data, images[: 200 if quick else TESTED if part else None])
 
 
 @cache
 def digits(part: str, quick: bool) -> Unpaired:
-    """USPS and MNIST at one side."""
+    """Return USPS and MNIST at one size."""
     return Unpaired(
         *(
-            sized(load(f"{name}{'-test' if quick else part}"), SIDE, quick)
+            sized(loaded(f"{name}{'-test' if quick else part}"), SIDE, quick)
             for name in ("usps", "mnist")
         )
     )
 
 
 def slope(images: Tensor) -> Tensor:
-    """Mean magnitude of the differences between neighbours."""
+    """Return the mean magnitude of the differences between neighbouring pixels."""
     right, down = (
         images[..., :-1, 1:] - images[..., :-1, :-1],
         images[..., 1:, :-1] - images[..., :-1, :-1],
@@ -166,34 +172,34 @@ def slope(images: Tensor) -> Tensor:
 
 
 def chroma(images: Tensor) -> Tensor:
-    """Mean distance of colours from their own grey."""
+    """Return the mean distance of colours from their grey value."""
     return (images - images.mean(1, keepdim=True)).norm(dim=1).double().mean()
 
 
-def figures(data: str, made: Tensor, truth: Tensor, quick: bool) -> Row:
-    """How outputs compare with the true targets."""
-    gap = (made - truth).double()
+def figures(data: str, outputs: Tensor, truth: Tensor, quick: bool) -> Row:
+    """Compare outputs with the true targets."""
+    gap = (outputs - truth).double()
     row = {
         "l1": gap.abs().mean(),
         "mse": gap.square().mean(),
-        "sharpness": slope(made) / slope(truth),
+        "sharpness": slope(outputs) / slope(truth),
     }
     row["psnr"] = 10 * torch.log10(4 / row["mse"])
     if truth.shape[1] == 3:
-        row["chroma"] = chroma(made) / chroma(truth)
+        row["chroma"] = chroma(outputs) / chroma(truth)
     named = {name: float(value) for name, value in row.items()}
-    return named if data == "frames" else {**named, **distances(data, made, truth, quick)}
+    return named if data == "frames" else {**named, **distances(data, outputs, truth, quick)}
 
 
-def distances(data: str, made: Tensor, truth: Tensor, quick: bool) -> Row:
-    """Frechet distance in the features of the classifier of the targets."""
+def distances(data: str, outputs: Tensor, truth: Tensor, quick: bool) -> Row:
+    """Return the Frechet distance in the features of the classifier of the targets."""
     net, right = classifier(DATA[data], truth.shape[-1], quick)
-    fakes, reals = (features(net[:-1], x) for x in (made, truth))
+    fakes, reals = (features(net[:-1], x) for x in (outputs, truth))
     return {"frechet": float(frechet_distance(reals, fakes)), "classifier": right}
 
 
 def paired(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
-    """One row of an experiment with pairs."""
+    """Return one row of an experiment with pairs."""
     test = pairs(data, "-test", quick)
     if method == "truth":
         half = len(test) // 2
@@ -218,14 +224,14 @@ def paired(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
         device,
         quick,
     )
-    made = run.predict(test.x).cpu().clamp(-1, 1)
+    outputs = run.predict(test.x).cpu().clamp(-1, 1)
     if seed == 0 and not quick:
         draw(run, test, f"{data}-{method}", device)
-    return {**row, **figures(data, made, test.y, quick)}
+    return {**row, **figures(data, outputs, test.y, quick)}
 
 
 def cycled(method: str, seed: int, device: str, quick: bool) -> Row:
-    """One row of digits without pairs."""
+    """Return one row of digits without pairs."""
     test = digits("-test", quick)
     a, b = test.a, test.b
     row: Row = {"steps": 0, "cpu_seconds": 0.0}
@@ -247,7 +253,7 @@ def cycled(method: str, seed: int, device: str, quick: bool) -> Row:
 
 
 def from_pairs(way: str, seed: int, device: str, quick: bool) -> tuple[Tensor, Row]:
-    """Test digits of one set as the other one's, learnt from pairs of one class, and what that took."""
+    """Translate test digits by a model trained on pairs of one class; return also its cost."""
     train, test = digits("", quick), digits("-test", quick)
     (x, y), images = ((train.a, train.b), test.a) if way == "ab" else ((train.b, train.a), test.b)
     with isolated(seed):
@@ -260,16 +266,16 @@ def from_pairs(way: str, seed: int, device: str, quick: bool) -> tuple[Tensor, R
 
 
 def nearest_of_class(x: Any, y: Any) -> Tensor:
-    """For each image of one set the nearest of its class in the other."""
+    """Return, for each image of one set, the nearest one of its class in the other."""
     found = torch.empty_like(x.x)
     for label in x.y.unique():
-        mine, theirs = (part.x[part.y == label] for part in (x, y))
-        found[x.y == label] = theirs[torch.cdist(mine.flatten(1), theirs.flatten(1)).argmin(1)]
+        own, other = (part.x[part.y == label] for part in (x, y))
+        found[x.y == label] = other[torch.cdist(own.flatten(1), other.flatten(1)).argmin(1)]
     return found
 
 
 def draw(run: Any, test: Any, name: str, device: str) -> None:
-    """Ten test inputs and what becomes of them."""
+    """Plot ten test inputs and their translations."""
     suffix = "" if device == "cpu" else f"-{device}"
     before_after(
         run.ema_model.before_after(test, 10), RESULTS / "translate" / f"{name}{suffix}.png"
@@ -279,7 +285,7 @@ def draw(run: Any, test: Any, name: str, device: str) -> None:
 def trained(
     game: str | PairedTranslation, source: Any, data: str, seed: int, device: str, quick: bool
 ) -> tuple[Any, Row]:
-    """A run, and what it took."""
+    """Return a run, and its cost."""
     steps = 3 if quick else STEPS[data] * (1 if device == "cpu" else GPU_TIMES)
     began = time.process_time()
     settings: dict[str, Any] = {
@@ -290,18 +296,17 @@ def trained(
         "device": device,
     }
     run = fit(game, "lsgan", source, callbacks=(), **settings)
-    spec = (
-        game
-        if isinstance(game, str)
-        else f"paired_translation(distance_weight={game.distance_weight}, base_channels={game.base_channels})"
-    )
+    spec = game
+    if not isinstance(game, str):
+        weight, channels = game.distance_weight, game.base_channels
+        spec = f"paired_translation(distance_weight={weight}, base_channels={channels})"
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "spec": spec}
     verdicts = {name: health.verdict for name, health in run.health().items()}
     return run, {"steps": steps, **spent, "health": verdicts}
 
 
 def row(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
-    """One row."""
+    """Return one row."""
     key = {"data": data, "method": method, "seed": seed, "device": device}
     done = (
         cycled(method, seed, device, quick)
@@ -312,7 +317,7 @@ def row(data: str, method: str, seed: int, device: str, quick: bool) -> Row:
 
 
 def todo(names: list[str], device: str) -> list[Row]:
-    """The rows of some experiments, those that learn nothing first."""
+    """Return the rows of some experiments, those that learn nothing first."""
     keys: list[Row] = []
     for data in names:
         keys += [{"data": data, "method": m, "seed": 0, "device": device} for m in FIXED[data]]
@@ -337,7 +342,7 @@ def bars(result: Result) -> None:
 
 
 def bars_of_pairs(result: Result, data: str, rows: list[Row], suffix: str) -> None:
-    """What the adversary buys, and what learning does over copying."""
+    """Add the bars of the adversary's gain, and of training over copying."""
     by = {(r["method"], r["seed"]): r for r in rows}
     both = [
         (by["distance", s], by["gan", s])
@@ -363,7 +368,7 @@ def bars_of_pairs(result: Result, data: str, rows: list[Row], suffix: str) -> No
 
 
 def bars_of_digits(result: Result, way: str, rows: list[Row], suffix: str) -> None:
-    """What CycleGAN's translations are read as, against chance, an identity and pairs."""
+    """Add the bars of CycleGAN's accuracies against chance, an identity and pairs."""
     found = {
         m: [r[way] for r in rows if r["method"] == m] for m in ("cyclegan", "as they are", "paired")
     }
@@ -388,7 +393,7 @@ def bars_of_digits(result: Result, way: str, rows: list[Row], suffix: str) -> No
 
 
 def main() -> None:
-    """Train and measure the rows that are missing."""
+    """Train and measure the missing rows."""
     parser = arguments(__doc__ or "")
     parser.add_argument(
         "--only", nargs="*", default=list(STEPS), choices=list(STEPS), help="experiments"

@@ -1,8 +1,8 @@
-"""Do two processes compute what one does on the joined batch? Every objective, penalty and alias, in fp64 and fp32.
+"""Check that two processes compute the same as one process on the joined batch, in fp64 and fp32.
 
-After two critic steps in each of two gloo processes: the critic's gradients, the adversary's whole
-state, and the gradients of a player behind the fake samples and of one behind the real ones,
-against one process.
+For every objective, penalty and name, each of two gloo processes makes two critic steps. Then the
+critic's gradients, the adversary's whole state, and the gradients of a learner that produces the
+fake or the real samples are compared with those of one process.
 """
 
 from harness import Result, arguments, one_thread

@@ -56,7 +56,7 @@ def concatenated(shape: Shape, width: int) -> Nets:
 
 
 class FirstLayerOnly(nn.Module):
-    """BigGAN's generator whose latent enters the first layer only."""
+    """Build BigGAN's generator with the latent in its first layer only."""
 
     def __init__(self, shape: Shape, width: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""An adversarial head in a loop that Accelerate runs.
+"""Add an adversarial loss to a training loop that Accelerate runs.
 
-The model is Accelerate's to prepare; the head keeps its critic and optimiser to itself, and several
-processes share its gradients without a wrapper. Registered, it is part of what
+Accelerate prepares the model. The adversary keeps its own critic and optimizer, and averages its
+gradients over several processes without a wrapper. `register_for_checkpointing` includes it in what
 `accelerator.save_state` writes and `load_state` reads.
 
 python examples/accelerate_head.py [--steps 300]
@@ -32,11 +32,11 @@ for _ in range(options.steps):
     source = torch.randn(64, 4, device=accelerator.device)
     target = torch.randn(64, 4, device=accelerator.device) + 0.5
     logits = model(torch.cat([source, target]))
-    one, other = capture.output.chunk(2)
-    adversary.update(one, other)
+    source_features, target_features = capture.output.chunk(2)
+    adversary.update(source_features, target_features)
     loss = nn.functional.cross_entropy(
         logits[:64], (source[:, 0] > 0).long()
-    ) + adversary.player_loss(one, other)
+    ) + adversary.player_loss(source_features, target_features)
     optimizer.zero_grad()
     accelerator.backward(loss)
     optimizer.step()

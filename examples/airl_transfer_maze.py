@@ -1,14 +1,14 @@
-"""Take a reward from one maze to another: AIRL and VAIRL learn it from an expert, a new policy is paid it elsewhere.
+"""Learn a reward in one maze with AIRL and VAIRL, and train a new policy on it in a mirrored maze.
 
-The wall of the C-maze leaves a gap on the right, that of its mirror on the left, so the imitating
-policy is of no use there. A reward that knows states only may be: if it says where to be, and not
-what the expert did to get there. Returns are minus the sum of distances to the goal, which nobody
-who learns here ever sees. The picture shows the
-mirror: the reward that each objective has learned, bright where it is high, and the way of the
-    policy that is paid it.
+The wall of the C-maze has a gap on the right, and that of its mirror a gap on the left, so the
+policy that imitates the expert fails in the mirror. A reward that depends on states only can still
+be useful there, if it describes which states are good and not which actions the expert took. The
+true return is minus the sum of the distances to the goal; it is only measured, never trained on.
+The picture shows the mirrored maze for each objective: the learned reward (bright is high) and the
+path of the new policy.
 
 python examples/airl_transfer_maze.py [--steps 200000] [--objective "airl + spectral_norm" ...]
-[--picture mazes.png]
+    [--picture mazes.png]
 """
 
 import argparse
@@ -27,9 +27,11 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 from advlearn.imitation import LearnedReward, LearnedRewardVecEnv, imitate, record
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=200_000, help="in each of the two mazes")
-# Spectral norm: without it the reward falls off a cliff where the expert never was, and there the
-# mirror's way leads.
+parser.add_argument(
+    "--steps", type=int, default=200_000, help="environment steps in each of the two mazes"
+)
+# Without spectral norm the reward drops sharply at states that the expert did not visit, and the
+# path in the mirrored maze leads through these states.
 parser.add_argument(
     "--objective", nargs="*", default=["airl + spectral_norm", "vairl + spectral_norm"]
 )
@@ -38,7 +40,10 @@ options = parser.parse_args()
 
 
 class Expert:
-    """The scripted expert of a maze, with less force and some noise: AIRL needs one whose actions have a density."""
+    """Run the scripted expert of a maze with less force and some noise.
+
+    AIRL needs an expert whose actions have a density.
+    """
 
     def __init__(self, maze: type[Maze], noise: float = 0.3) -> None:
         self.rule, self.noise, self.draw = maze_expert(maze(1)), noise, np.random.default_rng(0)
@@ -53,12 +58,12 @@ class Expert:
 
 
 def batch(maze: type[Maze], environments: int = 64) -> StableBaselinesVecEnv:
-    """Environments that step as one."""
+    """Return a batch of environments for stable-baselines3."""
     return StableBaselinesVecEnv(maze(environments))
 
 
-def learner(venv: VecEnv, seed: int, ent_coef: float = 0.0) -> PPO:
-    """PPO whose rollout is one episode of each environment; its rate falls to zero."""
+def make_ppo(venv: VecEnv, seed: int, ent_coef: float = 0.0) -> PPO:
+    """Return PPO with rollouts of one episode per environment and a rate that decays to zero."""
     rollout = {"n_steps": 100, "batch_size": 800, "n_epochs": 8, "ent_coef": ent_coef}
     return PPO(
         "MlpPolicy",
@@ -70,16 +75,16 @@ def learner(venv: VecEnv, seed: int, ent_coef: float = 0.0) -> PPO:
     )
 
 
-def show(axes: Axes, title: str, reward: LearnedReward, way: np.ndarray) -> None:
-    """The mirror with its wall and goal: the reward of each place, and a way (T, 2) through it."""
+def plot_maze(axes: Axes, title: str, reward: LearnedReward, path: np.ndarray) -> None:
+    """Plot the mirrored maze: wall, goal, the reward of each position, and a path (T, 2)."""
     low, high = CMazeMirrored.LOW[0], CMazeMirrored.HIGH[0]
     x, y = np.meshgrid(*[np.linspace(low, high, 71, dtype=np.float32)] * 2)
-    places = np.stack([x.ravel(), y.ravel()], 1)
-    paid = reward(places, np.zeros_like(places), places, np.zeros(len(places), bool))
-    axes.imshow(paid.reshape(x.shape), origin="lower", extent=(low, high, low, high))
+    positions = np.stack([x.ravel(), y.ravel()], 1)
+    rewards = reward(positions, np.zeros_like(positions), positions, np.zeros(len(positions), bool))
+    axes.imshow(rewards.reshape(x.shape), origin="lower", extent=(low, high, low, high))
     for wall in CMazeMirrored.BARRIERS:
         axes.plot([wall.left, wall.right], [wall.y, wall.y], "k", linewidth=5)
-    axes.plot(*way.T, "w")
+    axes.plot(*path.T, "w")
     axes.plot(*CMazeMirrored.GOAL, "r*", markersize=12)
     axes.set_title(title, fontsize="medium")
 
@@ -88,28 +93,34 @@ demos = record(Expert(CMaze), batch(CMaze, 20), episodes=20)
 figure = Figure(figsize=(4 * len(options.objective), 4), layout="constrained")
 panels = figure.subplots(1, len(options.objective), squeeze=False)[0]
 for axes, objective in zip(panels, options.objective, strict=True):
-    player = learner(VecMonitor(batch(CMaze)), seed=0)
-    run = imitate(demos, objective, steps=options.steps, algorithm=player, critic_inputs="state")
+    policy = make_ppo(VecMonitor(batch(CMaze)), seed=0)
+    run = imitate(demos, objective, steps=options.steps, algorithm=policy, critic_inputs="state")
     print(
         f"{objective}: the imitating policy in the maze {run.returns(batch(CMaze, 10)).mean():.1f}"
     )
     print(f"  in the mirrored maze {run.returns(batch(CMazeMirrored, 10)).mean():.1f}")
 
-    # AIRL's critic is reward + shaping - log pi of the imitating policy; `LearnedRewardVecEnv` pays
-    # the reward alone.
-    paid = VecNormalize(
+    # AIRL's critic is reward + shaping - log pi of the imitating policy; `LearnedRewardVecEnv` uses
+    # only the reward.
+    venv = VecNormalize(
         VecMonitor(LearnedRewardVecEnv(batch(CMazeMirrored), run.reward)), norm_obs=False
     )
-    fresh = learner(paid, seed=1, ent_coef=0.01).learn(options.steps)
-    there = record(fresh, batch(CMazeMirrored, 10), episodes=10, deterministic=True)
-    print(f"  a new policy on the learned reward there {there.expert_return:.1f}")
-    show(axes, f"{objective}: {there.expert_return:.1f}", run.reward, there.first(1).observations)
+    new_policy = make_ppo(venv, seed=1, ent_coef=0.01).learn(options.steps)
+    episodes = record(new_policy, batch(CMazeMirrored, 10), episodes=10, deterministic=True)
+    print(f"  a new policy trained on the learned reward there {episodes.expert_return:.1f}")
+    plot_maze(
+        axes,
+        f"{objective}: {episodes.expert_return:.1f}",
+        run.reward,
+        episodes.first(1).observations,
+    )
 
-there = record(
+mirror_return = record(
     Expert(CMazeMirrored, noise=0.0), batch(CMazeMirrored, 10), episodes=10
 ).expert_return
 print(
-    f"the scripted expert: in the maze, with noise, {demos.expert_return:.1f}; in its mirror, without, {there:.1f}"
+    f"the scripted expert: {demos.expert_return:.1f} in the maze, with noise; "
+    f"{mirror_return:.1f} in the mirrored maze, without noise"
 )
 figure.savefig(options.picture)
 print(f"picture: {options.picture}")

@@ -1,7 +1,8 @@
-"""Attach an adversary with gradient reversal to an inner layer of your own model.
+"""Attach an adversary with gradient reversal to an inner layer of your model.
 
-A classifier is taught on one domain while its features are kept the same on another one, which has
-no labels. The model's code does not change, and the hook is gone when the block is left.
+The classifier is trained on labelled data of one domain, and its features are aligned with those of
+a second domain without labels. The code of the model does not change, and the hook is removed at
+the end of the `with` block.
 
 python examples/attach_layer.py [--steps 500]
 """
@@ -26,12 +27,12 @@ adversary = advlearn.Adversary(
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
 
-def draw(n: int, turned: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two half moons, turned by an angle."""
+def draw(n: int, angle: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return n points (n, 2) of two half moons, rotated by an angle, and their classes."""
     y = torch.arange(n) % 2
     t = math.pi * torch.rand(n)
     x = torch.stack([torch.cos(t) + y - 0.5, (1 - 2 * y) * torch.sin(t) + 0.25 - 0.5 * y], 1)
-    c, s = math.cos(turned), math.sin(turned)
+    c, s = math.cos(angle), math.sin(angle)
     return (x + 0.1 * torch.randn(n, 2)) @ torch.tensor([[c, s], [-s, c]]), y
 
 
@@ -46,7 +47,7 @@ with advlearn.attach(model, "3") as features:
             h_source, h_target, adversarial_weight=adversarial_weight
         )
         optimizer.zero_grad()
-        loss.backward()  # the critic's gradient, and the reversed one of the features
+        loss.backward()  # gradients of the critic, and reversed gradients of the features
         optimizer.step()
         adversary.step()
 

@@ -1,10 +1,10 @@
 """Generate digits by class with AC-GAN, and compare it with a projection critic.
 
-Both are judged by one classifier of their own training data: how often is a generated digit the one
-asked for?
+A separate classifier, trained on real digits, measures how often a generated digit belongs to the
+requested class.
 
-python examples/auxiliary_classifier.py [--steps 3000] [--objective nsgan] [--picture
-auxiliary_classifier.png]
+python examples/auxiliary_classifier.py [--steps 3000] [--objective nsgan]
+    [--picture auxiliary_classifier.png]
 """
 
 import argparse
@@ -26,26 +26,27 @@ options = parser.parse_args()
 
 digits = load("digits")
 torch.manual_seed(0)
-judge = predictor_for(digits.shape, 10)
-optimizer = torch.optim.Adam(judge.parameters(), 3e-3)
+classifier = predictor_for(digits.shape, 10)
+optimizer = torch.optim.Adam(classifier.parameters(), 3e-3)
 stream = Batches(digits, 64)
 for _ in range(min(500, options.steps)):
     x, y = next(stream)
     optimizer.zero_grad()
-    cross_entropy(judge(x), y).backward()
+    cross_entropy(classifier(x), y).backward()
     optimizer.step()
 
-asked = torch.arange(1000) % 10
-shown = []
+labels = torch.arange(1000) % 10
+rows = []
 for task in ("generate(conditional=True)", "ac_gan"):
     run = advlearn.fit(
         task, options.objective, digits, steps=options.steps, lr=1e-3, device="cpu", callbacks=()
     )
-    made = run.sample(1000, asked, seed=0)
+    samples = run.sample(1000, labels, seed=0)
     with torch.no_grad():
-        found = accuracy(judge(made), asked)
-    print(f"{task}: {found:.1%} of the digits are the one asked for; {run.health()['data']}")
-    shown.append(made[:50].unflatten(0, (5, 10)))
-words = [f"{name} {row + 1}" for name in ("projection", "ac_gan") for row in range(5)]
-image_table(torch.cat(shown), options.picture, columns=[str(k) for k in range(10)], rows=words)
+        share_correct = accuracy(classifier(samples), labels)
+    print(f"{task}: {share_correct:.1%} of the digits are of the requested class")
+    print(f"  {run.health()['data']}")
+    rows.append(samples[:50].unflatten(0, (5, 10)))
+row_names = [f"{name} {row + 1}" for name in ("projection", "ac_gan") for row in range(5)]
+image_table(torch.cat(rows), options.picture, columns=[str(k) for k in range(10)], rows=row_names)
 print(f"picture: {options.picture}")

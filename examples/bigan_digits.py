@@ -1,12 +1,12 @@
 """Learn codes of digits with BiGAN, ALI or BigBiGAN, without a reconstruction error.
 
-The picture has a row for each of eight digits: the digit, what its code is decoded to, and the line
-of codes from it to the next digit. The printed lines compare a linear classifier on the codes with
-one on the pixels. The game alone keeps what a digit is rather than how it is drawn;
-``--reconstruction 0.1`` adds a little of the error that it does without.
+The picture has a row for each of eight digits: the digit, its reconstruction, and an interpolation
+between its code and that of the next digit. The printed lines compare a linear classifier on the
+codes with one on the pixels. The codes keep which digit an image shows better than how it is drawn;
+``--reconstruction 0.1`` adds a small reconstruction error.
 
-python examples/bigan_digits.py [--steps 4000] [--method bigan] [--reconstruction 0] [--picture
-bigan_digits.png]
+python examples/bigan_digits.py [--steps 4000] [--method bigan] [--reconstruction 0]
+    [--picture bigan_digits.png]
 """
 
 import argparse
@@ -20,7 +20,7 @@ from advlearn.plots import image_table
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=4000)
-parser.add_argument("--method", default="bigan", help="bigan, ali, bigbigan")
+parser.add_argument("--method", default="bigan", help="bigan, ali or bigbigan")
 parser.add_argument("--reconstruction", type=float, default=0.0, help="weight of the squared error")
 parser.add_argument("--objective", default="r3gan(weight=0.1)")
 parser.add_argument("--picture", default="bigan_digits.png")
@@ -33,14 +33,14 @@ task = f"{options.method}(latent=16, base_channels=32, reconstruction={options.r
 settings = {"steps": options.steps, "lr": 5e-4, "device": "cpu"}
 run = advlearn.fit(task, options.objective, digits.x[train], **settings)
 
-shown = digits.x[test[:8]]
-between = run.ema_model.interpolate(shown, shown.roll(-1, 0), 8)
+examples = digits.x[test[:8]]
+interpolations = run.ema_model.interpolate(examples, examples.roll(-1, 0), 8)
 columns = torch.cat(
     [
-        shown[:, None],
-        run.ema_model.reconstruct(shown)[:, None],
-        between[:, 1:-1],
-        shown.roll(-1, 0)[:, None],
+        examples[:, None],
+        run.ema_model.reconstruct(examples)[:, None],
+        interpolations[:, 1:-1],
+        examples.roll(-1, 0)[:, None],
     ],
     1,
 )
@@ -50,11 +50,9 @@ for name, represent in (("pixels", lambda x: x.flatten(1)), ("codes", run.ema_mo
     model = LogisticRegression(max_iter=2000).fit(
         represent(digits.x[train]).numpy(), digits.y[train].numpy()
     )
-    print(
-        f"linear classifier on {name}: {model.score(represent(digits.x[test]).numpy(), digits.y[test].numpy()):.3f}"
-    )
+    test_accuracy = model.score(represent(digits.x[test]).numpy(), digits.y[test].numpy())
+    print(f"linear classifier on {name}: {test_accuracy:.3f}")
 error = (run.ema_model.reconstruct(digits.x[test]) - digits.x[test]).square().mean()
-print(
-    f"squared error per pixel of the reconstructions: {error:.3f}; {', '.join(map(str, run.health().values()))}"
-)
+verdicts = ", ".join(map(str, run.health().values()))
+print(f"squared error per pixel of the reconstructions: {error:.3f}; {verdicts}")
 print(f"picture: {options.picture}")

@@ -1,7 +1,7 @@
-"""Colour grey photographs with pix2pix, and compare how colourful they are with the truth.
+"""Colour grey photographs with pix2pix, and compare their colourfulness with the originals'.
 
-The data are squares of the two photographs that come with scikit-learn, a dahlia and a temple;
-`--data cifar10-test` takes more of them, which are downloaded.
+The data are squares of the two photographs that come with scikit-learn, a dahlia and a temple.
+`--data cifar10-test` uses more photographs, which are downloaded.
 
 python examples/colourise.py [--data photographs] [--steps 1500] [--objective lsgan]
     [--picture colourise.png]
@@ -26,15 +26,15 @@ options = parser.parse_args()
 
 
 def squares(side: int = 32) -> torch.Tensor:
-    """Cut both photographs into squares that do not overlap, so that those kept back are unseen."""
+    """Cut both photographs into squares that do not overlap, in a random order."""
     x = torch.tensor(np.stack(load_sample_images().images)).permute(0, 3, 1, 2) / 127.5 - 1
     cut = x.unfold(2, side, side).unfold(3, side, side).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
     return cut[torch.randperm(len(cut), generator=torch.Generator().manual_seed(0))].contiguous()
 
 
-# The last 8 are for the picture; `data="grey:cifar10"` would take all of them for training.
+# Keep the last 8 for the picture; `data="grey:cifar10"` would train on all of them.
 photographs = squares() if options.data == "photographs" else load(options.data).x
-shown = photographs[-8:]
+originals = photographs[-8:]
 run = advlearn.fit(
     "paired_translation(base_channels=16, distance_weight=10.0)",
     options.objective,
@@ -44,7 +44,7 @@ run = advlearn.fit(
     lr=1e-3,
     callbacks=(),
 )
-coloured = run.predict(grey(shown)).cpu()
+coloured = run.predict(grey(originals)).cpu()
 
 
 def chroma(x: torch.Tensor) -> float:
@@ -52,7 +52,7 @@ def chroma(x: torch.Tensor) -> float:
     return float((x - x.mean(1, keepdim=True)).norm(dim=1).mean())
 
 
-print(
-    f"picture: {before_after({'grey': grey(shown), 'coloured': coloured, 'truth': shown}, options.picture)}"
-)
-print(f"colour: {chroma(coloured) / chroma(shown):.2f} of the truth's; {run.health()['pairs']}")
+columns = {"grey": grey(originals), "coloured": coloured, "truth": originals}
+print(f"picture: {before_after(columns, options.picture)}")
+ratio = chroma(coloured) / chroma(originals)
+print(f"colourfulness: {ratio:.2f} of the originals'; {run.health()['pairs']}")

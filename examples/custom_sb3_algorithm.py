@@ -1,8 +1,8 @@
-"""Bring your own algorithm: any object of stable-baselines3, with its own environment, network and callbacks.
+"""Imitate with your own stable-baselines3 algorithm, environment, network and callbacks.
 
-`imitate` takes it as it is and hides the true reward from it. Here it is PPO with a wider network
-on your own vectorised environment, watched by SB3's EvalCallback, which keeps the best policy; TRPO
-of sb3-contrib, SAC, TD3 or DQN go in at the same place.
+`imitate` uses the algorithm unchanged and hides the true reward from it. The algorithm here is PPO
+with a wider network on a vectorised environment, with SB3's EvalCallback, which saves the best
+policy. TRPO of sb3-contrib, SAC, TD3 and DQN are used in the same way.
 
 python examples/custom_sb3_algorithm.py [--steps 150000] [--objective "gail + r1(weight=1)"]
     [--demos file.npz] [--picture curve.png] [--best best_policy] [--video balance.gif]
@@ -32,13 +32,15 @@ parser.add_argument("--steps", type=int, default=150_000)
 parser.add_argument("--objective", default="gail + r1(weight=1)")
 parser.add_argument("--demos", default="")
 parser.add_argument("--picture", default="custom_sb3_algorithm.png")
-parser.add_argument("--video", default="", help="film one episode as a GIF; needs pygame")
+parser.add_argument(
+    "--video", default="", help="record a video of one episode as a GIF; needs pygame"
+)
 parser.add_argument("--best", default="best_policy")
 options = parser.parse_args()
 
 
 class Rule:
-    """A controller that pushes to the side to which the pole falls; `record` asks for no more than `predict`."""
+    """Push the cart to the side to which the pole falls; `record` needs only `predict`."""
 
     def predict(self, observations, deterministic=True):
         return (observations @ [0.05, 0.2, 2.0, 0.6] > 0).astype(int), None
@@ -50,12 +52,12 @@ demos = (
     else record(Rule(), "CartPole-v1", episodes=1)
 )
 
-# An environment of your own: 32 of them here, each with whatever wrappers it needs.
+# Your environment: 32 copies, each with the wrappers that you need.
 venv = make_vec_env(
     lambda: gymnasium.wrappers.ClipReward(gymnasium.make("CartPole-v1"), 0, 1), n_envs=32, seed=0
 )
 network = {"net_arch": {"pi": [128, 128], "vf": [128, 128]}, "activation_fn": nn.ReLU}
-player = PPO(
+algorithm = PPO(
     "MlpPolicy",
     venv,
     n_steps=64,
@@ -69,13 +71,12 @@ player = PPO(
     device="cpu",
 )
 
-# It measures the true return on an environment of its own, and saves the best policy so far.
-# Choosing by the true return is more than an imitator may know: leave it out where the reward is
-# not to be had.
+# Measure the true return on a separate environment, and save the best policy. Leave this out if the
+# true reward is not available: it chooses the policy by a reward that imitation does not use.
 warnings.filterwarnings(
     "ignore", "Training and eval env are not of the same type"
 )  # the reward is hidden in one
-look = EvalCallback(
+evaluation = EvalCallback(
     Monitor(gymnasium.make("CartPole-v1")),
     eval_freq=500,
     best_model_save_path=options.best,
@@ -86,20 +87,19 @@ run = imitate(
     demos,
     options.objective,
     steps=options.steps,
-    algorithm=player,
+    algorithm=algorithm,
     critic_steps=4,
-    callbacks=[look],
+    callbacks=[evaluation],
 )
 
 plot_learning_curve(run, options.picture)
 returns = run.returns("CartPole-v1", episodes=10)
-print(
-    f"return {returns.mean():.1f} of {demos.expert_return:.1f}; run.policy is your {type(run.policy).__name__}"
-)
-if look.best_mean_reward > -float("inf"):
+print(f"return {returns.mean():.1f}, expert {demos.expert_return:.1f}")
+print(f"run.policy is your {type(run.policy).__name__}")
+if evaluation.best_mean_reward > -float("inf"):
     best, _ = evaluate_policy(
         PPO.load(f"{options.best}/best_model.zip"), make_vec_env("CartPole-v1"), 10
     )
-    print(f"the best policy on the way: {best:.1f}; it is in {options.best}")
+    print(f"best policy during training: {best:.1f}, saved in {options.best}")
 if options.video:
     record_video(run, options.video, env="CartPole-v1")

@@ -1,6 +1,6 @@
 """Train GRAN, which draws digits in several steps, and plot its canvas after each step.
 
-The digits come with scikit-learn; `--data mnist` takes MNIST, which is downloaded.
+The digits come with scikit-learn; `--data mnist` uses MNIST, which is downloaded.
 
 python examples/drawing.py [--steps 4000] [--data digits-32] [--picture drawing.png]
 """

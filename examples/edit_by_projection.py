@@ -1,8 +1,8 @@
-"""Edit a digit: paint a few pixels and project the result onto the generator's manifold.
+"""Edit digits: paint some pixels, and project the result onto the generator's manifold.
 
-Each row: a digit, what its code is decoded to, the digit with five pixels painted over, how much
-each pixel counts, and what the code that agrees best is decoded to, searched from the digit's own.
-The last column carries the change over to the digit itself.
+Each row shows a digit, its reconstruction, the painted digit, the weight of each pixel, and the
+generated image closest to the painted one, found by gradient descent from the digit's code. The
+last column applies the change to the digit itself.
 
 python examples/edit_by_projection.py [--steps 4000] [--picture edit_by_projection.png]
 """
@@ -30,19 +30,19 @@ run = advlearn.fit(
     digits.x[200:],
     **settings,
 )
-player = run.ema_model
+model = run.ema_model
 
-# The brush: white at the left of the upper half, black at the right of the lower one; the rest
-# counts a little.
+# Paint white at the left of the upper half and black at the right of the lower half. The other
+# pixels have a small weight.
 image = digits.x[:10]
 painted, brush = image.clone(), torch.zeros_like(image)
 painted[:, :, 1:4, 2], brush[:, :, 1:4, 2] = 1.0, 1.0
 painted[:, :, 4:6, 5], brush[:, :, 4:6, 5] = -1.0, 1.0
 mask = brush.clamp(min=0.1)
 
-codes, before = player.encode(image), player.reconstruct(image)
-found = project(player.generator, painted, codes, mask, steps=200, closeness=0.01)
-after = found.samples
+codes, before = model.encode(image), model.reconstruct(image)
+projection = project(model.generator, painted, codes, mask, steps=200, closeness=0.01)
+after = projection.samples
 columns = {
     "digit": image,
     "decoded": before,
@@ -52,9 +52,8 @@ columns = {
 }
 before_after({**columns, "edited": carry_over(image, before, after, blur=0.5)}, options.picture)
 
-under = [((made - painted).square() * brush).sum() / brush.sum() for made in (before, after)]
-print(f"squared error under the brush: {under[0]:.3f} before the projection, {under[1]:.3f} after")
-print(
-    f"codes moved by {(found.codes - codes).norm(dim=1).mean():.2f}, of a length of {codes.norm(dim=1).mean():.2f}"
-)
+errors = [((images - painted).square() * brush).sum() / brush.sum() for images in (before, after)]
+print(f"squared error at the painted pixels: {errors[0]:.3f}, after the projection {errors[1]:.3f}")
+moved, length = (projection.codes - codes).norm(dim=1).mean(), codes.norm(dim=1).mean()
+print(f"mean change of the codes {moved:.2f}, mean length {length:.2f}")
 print(f"picture: {options.picture}")

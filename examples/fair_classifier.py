@@ -1,10 +1,10 @@
-"""Plot accuracy against disparity of a classifier at several adversarial weights.
+"""Plot the accuracy and the disparity of a classifier at several adversarial weights.
 
-With the UCI Adult files at hand (see `advlearn.data.adult`), on those; else on a small made-up
-population.
+The data are UCI Adult if its files are in `ADVLEARN_DATA` (see `advlearn.data.adult`), and else a
+small synthetic population.
 
-python examples/fair_classifier.py [--steps 1000] [--criterion demographic_parity] [--picture
-frontier.png]
+python examples/fair_classifier.py [--steps 1000] [--criterion demographic_parity]
+    [--picture frontier.png]
 """
 
 import argparse
@@ -22,8 +22,8 @@ parser.add_argument("--picture", default="frontier.png")
 options = parser.parse_args()
 
 
-def made_up(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return applicants of two groups, one of which was favoured in the past."""
+def synthetic(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return synthetic applicants of two groups, one of which was favoured in the past."""
     rng = np.random.default_rng(seed)
     group = rng.integers(0, 2, 2000)
     skill = rng.normal(size=2000)
@@ -39,14 +39,15 @@ if find("adult", "adult.data") is not None:
     train, test = (adult(part).numpy() for part in ("train", "test"))
     train, test = ((x, y, sensitive["sex"]) for x, y, sensitive in (train, test))
 else:
-    train, test = made_up(0), made_up(1)
+    train, test = synthetic(0), synthetic(1)
 
 estimator = AdversarialFairClassifier(
     criterion=options.criterion, steps=options.steps, lr=1e-3, random_state=0
 )
 for point in frontier(estimator, train, test, (0.0, 1.0, 4.0), picture=options.picture):
-    words = "; ".join(point.estimator.health_.values())
+    verdicts = "; ".join(point.estimator.health_.values())
     print(
-        f"weight {point.adversarial_weight:g}: accuracy {point.score:.3f}, difference {point.disparity:.3f}; {words}"
+        f"weight {point.adversarial_weight:g}: accuracy {point.score:.3f}, "
+        f"difference {point.disparity:.3f}; {verdicts}"
     )
 print(f"picture: {options.picture}")

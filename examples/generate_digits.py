@@ -1,8 +1,8 @@
-"""Train a class-conditional generator of digits, write a picture of ten of each, and ask whether they are copies.
+"""Train a class-conditional generator of digits, plot ten samples per class, and look for copies.
 
-A second picture has each digit's first sample beside the training images nearest to it. The report
-compares samples with digits that were held out, and states its protocol: a generator that copies
-has ``copies`` above 0.01.
+A second picture shows the first sample of each class and the training images nearest to it. The
+report compares the samples with held-out digits, and states its protocol. A generator that copies
+training images has ``copies`` above 0.01.
 
 python examples/generate_digits.py [--steps 2000] [--objective "wgan-gp"] [--out digits.png]
 """
@@ -28,15 +28,15 @@ digits = load("digits")
 order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
 train, test = (
     ArrayDataset(digits.x[rows], digits.y[rows], name, 10)
-    for rows, name in ((order[:1300], "digits"), (order[1300:], "digits that were held out"))
+    for rows, name in ((order[:1300], "digits"), (order[1300:], "held-out digits"))
 )
 run = advlearn.fit(
     "generate(conditional=True)", options.objective, train, steps=options.steps, lr=5e-4
 )
 
-made = run.sample(1000, torch.arange(1000) % 10, seed=0)
-save_image_grid(made[:100], options.out)
-beside = Path(options.out).with_stem(f"{Path(options.out).stem}_nearest")
-nearest_training_images(made[:10], train.x, beside)
-print(sampled_report(made, train, test))
-print(f"{run.health()['data']}; pictures: {options.out}, {beside}")
+samples = run.sample(1000, torch.arange(1000) % 10, seed=0)
+save_image_grid(samples[:100], options.out)
+nearest = Path(options.out).with_stem(f"{Path(options.out).stem}_nearest")
+nearest_training_images(samples[:10], train.x, nearest)
+print(sampled_report(samples, train, test))
+print(f"{run.health()['data']}; pictures: {options.out}, {nearest}")

@@ -1,7 +1,7 @@
 """Train ProGAN on digits up to 32 pixels, and plot the same latents at each resolution.
 
-A row of the picture is the moving average at the end of a stage: its resolution is trained on, then
-the next fades in. `--data mnist` takes MNIST, which is downloaded.
+Each row of the picture shows samples of the moving average at the end of a resolution, before the
+next one fades in. `--data mnist` uses MNIST, which is downloaded.
 
 python examples/growing_digits.py [--steps 3000] [--data digits-32]
     [--picture growing_digits.png]
@@ -24,7 +24,7 @@ parser.add_argument("--picture", default="growing_digits.png")
 options = parser.parse_args()
 
 
-class BeforeAfterPlot(Callback):
+class SamplesByResolution(Callback):
     """Sample the EMA generator at the end of each resolution."""
 
     def __init__(self) -> None:
@@ -39,9 +39,9 @@ class BeforeAfterPlot(Callback):
             self.rows[f"{side} pixels"] = generator(self.z)
 
 
-stages = BeforeAfterPlot()
+stages = SamplesByResolution()
 task = "generate(latent=64, architecture='progan', base_channels=16)"
-callbacks = (stages, Progress())  # the networks grow along the run by themselves
+callbacks = (stages, Progress())  # `fit` grows the networks
 settings = {"steps": options.steps, "batch_size": 32, "lr": 1e-3, "device": "cpu"}
 run = advlearn.fit(task, options.objective, options.data, callbacks=callbacks, **settings)
 image_table(torch.stack(list(stages.rows.values())), options.picture, rows=list(stages.rows))

@@ -1,9 +1,8 @@
 """Retrieve images for an image by policy gradient (IRGAN): which of 200 digits match a query?
 
-A document is relevant where it shows the query's digit; training shows four relevant documents for
-each query. Both retrievers that come out are tested on new queries: the generative one, which drew
-documents, and the critic, which judged them; beside them a retriever of the same form that was
-trained by likelihood alone.
+A document is relevant if it shows the query's digit; training uses four relevant documents for each
+query. Three retrievers are tested on new queries: the generative one, which samples documents, the
+critic, which scores them, and a network of the same form that is trained by likelihood only.
 
 python examples/irgan.py [--steps 3000] [--objective nsgan] [--picture irgan.png]
 """
@@ -24,16 +23,16 @@ parser.add_argument("--objective", default="nsgan")
 parser.add_argument("--picture", default="irgan.png")
 options = parser.parse_args()
 
-DOCUMENTS, SHOWN = 200, 4
+DOCUMENTS, RELEVANT = 200, 4
 digits = load("digits")
-documents, shown = digits.x[:DOCUMENTS], digits.y[:DOCUMENTS]
-queries, asked = digits.x[DOCUMENTS:1400], digits.y[DOCUMENTS:1400]
-new, truth = digits.x[1400:], digits.y[1400:]
+documents, document_classes = digits.x[:DOCUMENTS], digits.y[:DOCUMENTS]
+queries, query_classes = digits.x[DOCUMENTS:1400], digits.y[DOCUMENTS:1400]
+new, new_classes = digits.x[1400:], digits.y[1400:]
 
 torch.manual_seed(0)
-relevant = (asked[:, None] == shown).float().multinomial(SHOWN)
+relevant = (query_classes[:, None] == document_classes).float().multinomial(RELEVANT)
 data = ArrayDataset(
-    queries.repeat_interleave(SHOWN, 0), relevant.flatten(), "digits by digits", DOCUMENTS
+    queries.repeat_interleave(RELEVANT, 0), relevant.flatten(), "digits by digits", DOCUMENTS
 )
 run = advlearn.fit(
     "retrieval",
@@ -46,27 +45,28 @@ run = advlearn.fit(
     callbacks=(),
 )
 
-plain = predictor_for(digits.shape, DOCUMENTS)
-optimizer = torch.optim.Adam(plain.parameters(), 1e-3)
+supervised = predictor_for(digits.shape, DOCUMENTS)
+optimizer = torch.optim.Adam(supervised.parameters(), 1e-3)
 stream = Batches(data, 64)
 for _ in range(options.steps):
     x, d = next(stream)
     optimizer.zero_grad()
-    cross_entropy(plain(x), d).backward()
+    cross_entropy(supervised(x), d).backward()
     optimizer.step()
 
 with torch.no_grad():
-    by_likelihood = plain(new).topk(5, 1).indices
+    by_likelihood = supervised(new).topk(5, 1).indices
 critic = run.adversaries["data"].critic
-found = {
+retrieved = {
     "generative": run.ema_model.retrieve(new, 5),
     "critic": run.ema_model.rank(new, critic, 5),
     "likelihood": by_likelihood,
 }
-for name, numbers in found.items():
-    hits = shown[numbers] == truth[:, None]
+for name, numbers in retrieved.items():
+    hits = document_classes[numbers] == new_classes[:, None]
     print(f"{name}: {float(hits.float().mean()):.1%} of the first five documents are relevant")
-print(f"by chance: {float((truth[:, None] == shown).float().mean()):.1%}; {run.health()['data']}")
+chance = float((new_classes[:, None] == document_classes).float().mean())
+print(f"by chance: {chance:.1%}; {run.health()['data']}")
 
 best = run.ema_model.retrieve(new[:8], k=8)
 rows = torch.cat([new[:8, None], documents[best]], 1)

@@ -1,7 +1,7 @@
 """Train a Laplacian pyramid of generators (LAPGAN), and plot its samples from coarse to fine.
 
-Each column is one sample: the small image, what the next level made of it, and the full one. The
-data are the digits that come with scikit-learn; `--data fashion-mnist` takes clothes, which are
+Each column shows one sample: the small image, the output of each level, and the full image. The
+data are the digits that come with scikit-learn; `--data fashion-mnist` uses clothes, which are
 downloaded.
 
 python examples/laplacian_pyramid.py [--steps 4000] [--data digits-32]

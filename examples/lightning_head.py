@@ -1,8 +1,8 @@
-"""An adversarial head in a Lightning module.
+"""Add an adversarial loss to a Lightning module.
 
-The head is a plain attribute outside of Lightning's optimisers: `update` makes the critic's step,
-`loss` is a term of the training loss. Two hooks put the critic and its optimiser into Lightning's
-checkpoints, and `fit(ckpt_path=...)` takes them from there.
+The adversary is a plain attribute, and Lightning does not manage its optimizer: `update` makes a
+critic step, and `player_loss` is a term of the training loss. Two hooks add the critic and its
+optimizer to Lightning's checkpoints, from which `fit(ckpt_path=...)` restores them.
 
 python examples/lightning_head.py [--steps 300]
 """
@@ -23,7 +23,7 @@ options = parser.parse_args()
 
 
 class Adapted(lightning.LightningModule):
-    """Classifier whose features are aligned between two domains."""
+    """Classify with features that are aligned between two domains."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,28 +32,30 @@ class Adapted(lightning.LightningModule):
         self.saved: dict[str, Any] | None = None
 
     def on_train_start(self) -> None:
-        """Build the head when the device is known and any checkpoint has been read."""
+        """Build the adversary when the device is known and any checkpoint has been read."""
         critic = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)).to(self.device)
-        # In a list, so that the critic's parameters are not taken for the model's.
-        self.heads = [advlearn.Adversary(critic, "nsgan", lr=1e-3)]
+        # A list keeps the critic's parameters out of the module's parameters.
+        self.adversaries = [advlearn.Adversary(critic, "nsgan", lr=1e-3)]
         if self.saved is not None:
-            self.heads[0].load_state_dict(self.saved)
+            self.adversaries[0].load_state_dict(self.saved)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the critic, its optimizer and the objective's state."""
-        checkpoint["adversary"] = self.heads[0].state_dict()
+        checkpoint["adversary"] = self.adversaries[0].state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the saved state until the head is built."""
+        """Keep the saved state until the adversary is built."""
         self.saved = checkpoint["adversary"]
 
     def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
         """Return the source classification loss plus the adversary's loss on both domains."""
         source, y, target = batch
         logits = self.model(torch.cat([source, target]))
-        one, other = self.capture.output.split([len(source), len(target)])
-        self.heads[0].update(one, other)
-        return nn.functional.cross_entropy(logits[: len(y)], y) + self.heads[0].loss(one, other)
+        source_features, target_features = self.capture.output.split([len(source), len(target)])
+        self.adversaries[0].update(source_features, target_features)
+        return nn.functional.cross_entropy(logits[: len(y)], y) + self.adversaries[0].player_loss(
+            source_features, target_features
+        )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the model's optimizer only."""
@@ -67,8 +69,8 @@ data = DataLoader(
 )
 module = Adapted()
 trainer = lightning.Trainer(
-    max_steps=options.steps, max_epochs=-1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-    enable_model_summary=False, accelerator="cpu",
+    max_steps=options.steps, max_epochs=-1, logger=False, enable_checkpointing=False,
+    enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
 )  # fmt: skip
 trainer.fit(module, data)
-print(module.heads[0].health())
+print(module.adversaries[0].health())

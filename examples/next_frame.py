@@ -1,7 +1,7 @@
 """Predict the next frame of a video of a moving digit that bounces off walls at random.
 
-By squared difference alone the prediction blurs where the future is open; a critic of films asks
-for one sharp digit. `--data mnist` takes MNIST, which is downloaded.
+With a squared error only, the prediction is blurred where the next frame is uncertain. A critic of
+whole videos makes it one sharp digit. `--data mnist` uses MNIST, which is downloaded.
 
 python examples/next_frame.py [--data digits-32] [--steps 800] [--objective lsgan]
     [--picture next_frame.png]
@@ -22,11 +22,11 @@ parser.add_argument("--objective", default="lsgan")
 parser.add_argument("--picture", default="next_frame.png")
 options = parser.parse_args()
 
-# `data="frames:digits-32"` makes as many films, none of which is kept back for the picture.
-films = pairs("frames", load(options.data).x[:5000])
-last, following = films.x[-10:], films.y[-10:]
+# `data="frames:digits-32"` makes as many videos, and would train on all of them.
+videos = pairs("frames", load(options.data).x[:5000])
+last, following = videos.x[-10:], videos.y[-10:]
 settings = {
-    "data": (films.x[:-10], films.y[:-10]),
+    "data": (videos.x[:-10], videos.y[:-10]),
     "steps": options.steps,
     "batch_size": 16,
     "lr": 1e-3,
@@ -46,14 +46,14 @@ columns |= {
 columns["truth"] = following
 
 
-def steepness(x: torch.Tensor) -> float:
-    """Return the mean absolute difference between neighbouring pixels."""
+def sharpness(x: torch.Tensor) -> float:
+    """Return the mean absolute difference of neighbouring pixels."""
     return float(x.diff(dim=3).abs().mean() + x.diff(dim=2).abs().mean())
 
 
 print(f"picture: {before_after(columns, options.picture)}")
 for name in ("squared", "with critic"):
     error = float((columns[name] - following).square().mean())
-    sharp = steepness(columns[name]) / steepness(following)
-    print(f"{name}: squared error {error:.4f}, {sharp:.2f} times as sharp as the truth")
+    ratio = sharpness(columns[name]) / sharpness(following)
+    print(f"{name}: squared error {error:.4f}, {ratio:.2f} of the truth's sharpness")
 print(adversarial.health()["pairs"])

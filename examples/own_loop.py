@@ -1,7 +1,7 @@
-"""Attach an adversary to your own training loop with two methods, `update` and `loss`.
+"""Attach an adversary to your own training loop with two methods, `update` and `player_loss`.
 
-A small network is taught a regression while its features are kept the same for two groups of
-inputs.
+A small network is trained on a regression, and an adversary keeps its features independent of a
+binary group.
 
 python examples/own_loop.py [--steps 500] [--adversarial-weight 1.0]
 """
@@ -28,16 +28,18 @@ optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-
 
 for _ in range(options.steps):
     x = torch.randn(128, 4)
-    group = x[:, 0] > 0  # what the features must not tell
+    group = x[:, 0] > 0  # the features must not depend on it
     y = x[:, 1:2] + 0.1 * torch.randn(128, 1)
     features = encoder(x)
     n = min(int(group.sum()), int((~group).sum()))
-    one, other = features[group][:n], features[~group][:n]
-    adversary.update(real=one, fake=other)  # a critic step; the features are detached inside
+    positive, negative = features[group][:n], features[~group][:n]
+    adversary.update(
+        real=positive, fake=negative
+    )  # a critic step; the features are detached inside
     task_loss = nn.functional.mse_loss(head(features), y)
-    loss = task_loss + options.adversarial_weight * adversary.player_loss(
-        real=one, fake=other
-    )  # moves both groups
+    # The gradient of the adversarial loss reaches the features of both groups.
+    adversarial_loss = adversary.player_loss(real=positive, fake=negative)
+    loss = task_loss + options.adversarial_weight * adversarial_loss
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -1,7 +1,7 @@
-"""Translate edges to the digits they outline with an L1 loss only and with pix2pix.
+"""Translate edges to the digits they outline, with an L1 loss only and with pix2pix.
 
-The first is grey where it cannot know, the second, with a critic of patches beside the difference,
-decides. `--data fashion-mnist` takes clothes, which are downloaded.
+With L1 only, the output is grey where the edges do not determine it. pix2pix adds a critic of
+patches, which makes the output sharp. `--data fashion-mnist` uses clothes, which are downloaded.
 
 python examples/pix2pix_edges.py [--data digits-32] [--steps 1500] [--objective lsgan]
     [--picture pix2pix_edges.png]
@@ -22,8 +22,7 @@ parser.add_argument("--objective", default="lsgan")
 parser.add_argument("--picture", default="pix2pix_edges.png")
 options = parser.parse_args()
 
-# The last 8 images are for the picture; `data="edges:digits-32"` would take all of them for
-# training.
+# Keep the last 8 images for the picture; `data="edges:digits-32"` would train on all of them.
 images = load(options.data).x[:10_000]
 drawings = edges(images)
 settings = {
@@ -43,19 +42,18 @@ pix2pix = advlearn.fit(
 columns = {"edges": drawings[-8:]}
 columns |= {
     name: run.predict(drawings[-8:]).cpu()
-    for name, run in (("L1 alone", distance), ("pix2pix", pix2pix))
+    for name, run in (("L1 only", distance), ("pix2pix", pix2pix))
 }
 columns["truth"] = images[-8:]
 
 
-def steepness(x: torch.Tensor) -> float:
-    """Return the mean absolute difference between neighbouring pixels."""
+def sharpness(x: torch.Tensor) -> float:
+    """Return the mean absolute difference of neighbouring pixels."""
     return float(x.diff(dim=3).abs().mean() + x.diff(dim=2).abs().mean())
 
 
 print(f"picture: {before_after(columns, options.picture)}")
-for name in ("L1 alone", "pix2pix"):
-    print(
-        f"{name}: {steepness(columns[name]) / steepness(columns['truth']):.2f} times as sharp as the truth"
-    )
+for name in ("L1 only", "pix2pix"):
+    ratio = sharpness(columns[name]) / sharpness(columns["truth"])
+    print(f"{name}: {ratio:.2f} of the truth's sharpness")
 print(pix2pix.health()["pairs"])

@@ -1,10 +1,10 @@
 """Tag images with words: generate word vectors from an image and return the nearest words.
 
-The images are handwritten digits, seen by the features of a classifier of digits. Each has five
-tags: its name, whether it is even or odd, low or high, prime or not, with a loop or without. No
-trained word vectors are needed: those of the 18 words are made of how often two words tag the same
-training image (the leading directions of their pointwise mutual information). Training shows one
-tag of an image at a time; the generator's noise has to choose among them.
+The images are handwritten digits, represented by the features of a digit classifier. Each has five
+tags: its name, even or odd, low or high, prime or not, and with a loop or without. The word vectors
+are not pretrained: they are the leading directions of the pointwise mutual information of the 18
+words, counted on the training images. Each training pair has one tag of an image, and the
+generator's noise chooses among the tags.
 
 python examples/retrieve_tags.py [--steps 3000] [--objective nsgan] [--picture retrieve_tags.png]
 """
@@ -57,19 +57,21 @@ for _ in range(500):
     cross_entropy(classifier(x), y).backward()
     optimizer.step()
 with torch.no_grad():
-    seen = features(classifier.eval(), digits.x)
-seen = (seen - seen[learn].mean(0)) / seen[learn].std()
+    image_features = features(classifier.eval(), digits.x)
+image_features = (image_features - image_features[learn].mean(0)) / image_features[learn].std()
 
-together = torch.zeros(len(WORDS), len(WORDS))
+pair_counts = torch.zeros(len(WORDS), len(WORDS))
 for row in TAGS[digits.y[learn]]:
-    together[row[:, None], row] += 1
-alone = together.sum(1)
-information = (together * alone.sum() / (alone[:, None] * alone)).clamp(min=1).log()
+    pair_counts[row[:, None], row] += 1
+word_counts = pair_counts.sum(1)
+information = (
+    (pair_counts * word_counts.sum() / (word_counts[:, None] * word_counts)).clamp(min=1).log()
+)
 left, scale, _ = torch.linalg.svd(information)
 vocabulary = normalize(left[:, :12] * scale[:12].sqrt(), dim=1)
 
 pairs = Pairs(
-    seen[learn].repeat_interleave(5, 0),
+    image_features[learn].repeat_interleave(5, 0),
     vocabulary[TAGS[digits.y[learn]].flatten()],
     "digits with tags",
 )
@@ -84,21 +86,20 @@ run = advlearn.fit(
 )
 
 torch.manual_seed(0)
-found = run.ema_model.retrieve(seen[test], vocabulary, k=5, nearest=1)
-true = torch.zeros(len(found), len(WORDS)).scatter_(1, TAGS[digits.y[test]], 1.0)
+retrieved = run.ema_model.retrieve(image_features[test], vocabulary, k=5, nearest=1)
+true = torch.zeros(len(retrieved), len(WORDS)).scatter_(1, TAGS[digits.y[test]], 1.0)
 commonest = torch.bincount(TAGS[digits.y[learn]].flatten(), minlength=len(WORDS)).topk(5).indices
-print(f"tags that are right, of five an image: {float(true.gather(1, found).mean()):.1%}")
-print(
-    f"by the five commonest words: {float(true[:, commonest].mean()):.1%}; {run.health()['data']}"
-)
+print(f"correct tags, of five per image: {float(true.gather(1, retrieved).mean()):.1%}")
+by_frequency = float(true[:, commonest].mean())
+print(f"always the five most common words: {by_frequency:.1%}; {run.health()['data']}")
 
 figure = Figure(figsize=(10, 6), layout="constrained")
-for place in range(15):
-    axes = figure.add_subplot(3, 5, place + 1)
-    axes.imshow(digits.x[test][place, 0], cmap="gray_r")
+for index in range(15):
+    axes = figure.add_subplot(3, 5, index + 1)
+    axes.imshow(digits.x[test][index, 0], cmap="gray_r")
     axes.set(xticks=[], yticks=[])
     axes.set_title(
-        "\n".join(", ".join(WORDS[w] for w in part) for part in found[place].split([3, 2])),
+        "\n".join(", ".join(WORDS[w] for w in part) for part in retrieved[index].split([3, 2])),
         fontsize=8,
     )
 figure.savefig(options.picture, dpi=100)

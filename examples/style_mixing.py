@@ -1,9 +1,9 @@
 """Train StyleGAN, and plot the coarse style of one sample with the fine style of another.
 
-Images of a row share the styles of the coarse layers with the sample at its left, those of a column
-the styles of the fine layers with the sample above it. A second picture draws samples nearer and
-nearer to the mean style. The data are the digits that come with scikit-learn; `--data
-fashion-mnist` takes clothes, which are downloaded.
+The images of a row have the coarse styles of the sample at its left, and those of a column have the
+fine styles of the sample above it. A second picture shows samples at several truncations, from the
+mean style to no truncation. The data are the digits that come with scikit-learn; `--data
+fashion-mnist` uses clothes, which are downloaded.
 
 python examples/style_mixing.py [--steps 3000] [--data digits-32] [--picture style_mixing.png]
 """
@@ -31,7 +31,7 @@ generator = run.ema_model.generator.eval()
 
 torch.manual_seed(0)
 coarse, fine = torch.randn(5, 64), torch.randn(7, 64)
-# Two layers of each resolution but the last take the coarse style.
+# All layers have the coarse style but the two of the last resolution.
 layers = len(generator.layers) - 2
 picture = mixing(lambda a, b: generator.mixed(a, b, layers), coarse, fine, options.picture)
 sweep = Path(options.picture).with_stem(f"{Path(options.picture).stem}_truncation")

@@ -1,7 +1,7 @@
 """Learn the texture of one photograph with PSGAN and generate a larger one.
 
-The photograph comes with scikit-learn: the petals of a dahlia. Training sees patches of 32 pixels;
-the picture holds 192 of one latent, beside the part of the photograph that the patches come from.
+The photograph comes with scikit-learn and shows the petals of a dahlia. Training uses patches of 32
+pixels. The picture shows the photograph, and a generated texture of 192 pixels from one latent.
 
 python examples/texture.py [--steps 3000] [--photograph FILE] [--picture texture.png]
 """
@@ -23,7 +23,7 @@ SIDE, LARGE = 32, 192
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=3000)
 parser.add_argument(
-    "--photograph", help="an image file in place of the petals; all of it is the texture"
+    "--photograph", help="image file to use instead; the whole image is the texture"
 )
 parser.add_argument("--objective", default="nsgan + r1(weight=1)")
 parser.add_argument("--picture", default="texture.png")
@@ -53,9 +53,11 @@ run = advlearn.fit(task, options.objective, ArrayDataset(patches, None, "patches
 torch.manual_seed(0)
 with torch.no_grad():
     large = run.ema_model.generator.eval().texture(torch.randn(1, 8), LARGE, LARGE)
-shown = interpolate(texture[None], size=(LARGE, LARGE), mode="bilinear")
-if options.photograph is None:  # at its own scale, white around it
-    shown = torch.ones(1, 3, LARGE, LARGE)
-    shown[:, :, : texture.shape[1], : texture.shape[2]] = texture
-image_table(torch.stack([shown, large], 1), options.picture, columns=["photograph", "generated"])
+photograph = interpolate(texture[None], size=(LARGE, LARGE), mode="bilinear")
+if options.photograph is None:  # at its own scale, on white
+    photograph = torch.ones(1, 3, LARGE, LARGE)
+    photograph[:, :, : texture.shape[1], : texture.shape[2]] = texture
+image_table(
+    torch.stack([photograph, large], 1), options.picture, columns=["photograph", "generated"]
+)
 print(f"{run.health()['data']}; picture: {options.picture}")

@@ -1,19 +1,22 @@
-"""Every test draws the same numbers, whatever ran before it and whoever forgot a seed."""
+"""Seed every test, so that its random numbers do not depend on the tests before it."""
 
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 
+from tests.script_server import ScriptServer
+
 try:
-    # It must be known to torch before the first backward pass of the process.
+    # torch must know the device before the first backward pass of the process.
     import tests.device.second  # noqa: F401
 except ImportError:
-    # A torch older than the pinned one knows no device that is written in Python.
+    # A torch older than the pinned one has no support for devices written in Python.
     collect_ignore = ["device"]
 
-# For what is drawn while tests are collected, such as the parameters of a case.
+# For random numbers during collection, such as the parameters of a case.
 torch.manual_seed(0)
 np.random.seed(0)
 
@@ -23,3 +26,10 @@ def _seeded() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Iterator[ScriptServer]:
+    """Provide a process that runs scripts without importing torch again."""
+    with ScriptServer() as server:
+        yield server

@@ -1,4 +1,4 @@
-"""A new objective, regularizer or architecture is one new file: no list is edited, tests included."""
+"""Test that a new objective, regularizer or architecture needs one file and no other edit."""
 
 import os
 import shutil
@@ -82,7 +82,7 @@ class DriftPenalty(Regularizer):
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the package and of its tests, in a folder of its own."""
+    """Copy the package and its tests to a temporary folder."""
     skip = shutil.ignore_patterns("__pycache__", "device")
     shutil.copytree(PACKAGE, tmp_path / "advlearn", ignore=skip)
     shutil.copytree(TESTS, tmp_path / "tests", ignore=skip)
@@ -93,7 +93,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def run(copy: Path, *command: str) -> str:
-    """Run Python in the copy and return what it prints; fail with its output."""
+    """Run Python in the copy and return its output; fail with that output on an error."""
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     done = subprocess.run(
         [sys.executable, *command],
@@ -108,12 +108,12 @@ def run(copy: Path, *command: str) -> str:
 
 
 def run_tests(copy: Path, file: str, name: str) -> None:
-    """Run the tests of a file that concern one name, of which there is at least one."""
+    """Run the tests of a file that concern one name; fail if there are none."""
     report = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", file, "-k", name)
     assert " passed" in report, report
 
 
-def test_an_objective_is_one_file(copy: Path) -> None:
+def test_an_objective_needs_one_file(copy: Path) -> None:
     (copy / "advlearn" / "objectives" / "exponential.py").write_text(OBJECTIVE)
     printed = run(
         copy,
@@ -127,7 +127,7 @@ def test_an_objective_is_one_file(copy: Path) -> None:
     run_tests(copy, "tests/conformance/test_objectives.py", "Exponential")
 
 
-def test_a_regularizer_is_one_file(copy: Path) -> None:
+def test_a_regularizer_needs_one_file(copy: Path) -> None:
     (copy / "advlearn" / "regularizers" / "drift.py").write_text(REGULARIZER)
     printed = run(
         copy,
@@ -139,7 +139,7 @@ def test_a_regularizer_is_one_file(copy: Path) -> None:
     run_tests(copy, "tests/conformance/test_regularizers.py", "DriftPenalty")
 
 
-def test_an_architecture_is_one_file(copy: Path) -> None:
+def test_an_architecture_needs_one_file(copy: Path) -> None:
     original = Path(getfile(architectures()["dcgan"].generator))
     target = copy / original.relative_to(PACKAGE.parent).with_name("tinygan.py")
     target.write_text(original.read_text().replace("DCGAN", "TinyGAN"))

@@ -1,4 +1,4 @@
-"""The public names: sorted, documented and cheap to import."""
+"""Test that public names are sorted, documented and cheap to import."""
 
 import importlib
 import inspect
@@ -24,7 +24,7 @@ HEAVY = (
 )
 
 
-def test_public_names_are_sorted_and_there() -> None:
+def test_public_names_are_sorted_and_exist() -> None:
     assert sorted(advlearn.__all__, key=str.lower) == sorted(set(advlearn.__all__), key=str.lower)
     assert all(getattr(advlearn, name) is not None for name in advlearn.__all__)
 
@@ -47,8 +47,11 @@ def test_every_keyword_of_fit_has_a_default() -> None:
     ],
 )
 def test_importing_the_library_and_building_by_name_imports_nothing_heavy(use: str) -> None:
-    # Only what the library adds to the imports of torch counts.
-    look = f"import sys, torch; before = set(sys.modules); {use}; print(*(set(sys.modules) - before) & set({HEAVY!r}))"
+    # Only imports that the library adds to those of torch count.
+    look = (
+        f"import sys, torch; before = set(sys.modules); {use}; "
+        f"print(*(set(sys.modules) - before) & set({HEAVY!r}))"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", look], capture_output=True, text=True, check=False
     )
@@ -56,7 +59,7 @@ def test_importing_the_library_and_building_by_name_imports_nothing_heavy(use: s
     assert not done.stdout.split()
 
 
-# Packages that need nothing beside the library's requirements.
+# Packages that need only the library's requirements.
 PACKAGES = ("core", "data", "metrics", "nets", "objectives", "plots", "regularizers", "tasks")
 
 

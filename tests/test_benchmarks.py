@@ -1,10 +1,10 @@
-"""Every benchmark runs from start to end in its quick form, and writes nothing."""
+"""Test that every benchmark runs in its quick form and writes nothing."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from advlearn.data import folders
+from tests.script_server import ScriptServer
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-# What a benchmark reads from a data folder.
+# The data sets that a benchmark reads from a data folder.
 NEEDS = {
     "images": ("MNIST/raw",),
     "encode": ("MNIST/raw",),
@@ -33,17 +34,9 @@ QUICK = [
 ]
 
 
-def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(folder / f"{name}.py"), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=folder, check=False
-    )
-
-
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """The benchmarks without their results, so that what one writes is seen."""
+    """Copy the benchmarks without their results, so that new files can be detected."""
     folder = tmp_path / "benchmarks"
     folder.mkdir()
     for path in FOLDER.glob("*.py"):
@@ -55,12 +48,12 @@ def copied(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_quick_form_runs_and_writes_nothing(name: str, copied: Path) -> None:
+def test_quick_form_runs_and_writes_nothing(name: str, copied: Path, scripts: ScriptServer) -> None:
     for place in NEEDS.get(name, ()):
         # A download that failed leaves an empty folder.
         if not any(any((folder / place).glob("*")) for folder in folders()):
             pytest.skip(f"needs {place} in a data folder, and tests download nothing")
-    done = run(copied, name, "--quick")
+    done = scripts.run(copied / f"{name}.py", "--quick", cwd=copied)
     assert done.returncode == 0, done.stderr[-2000:]
     assert name in done.stdout
     assert {path.name for path in copied.iterdir()} - {"__pycache__"} == {
@@ -68,8 +61,17 @@ def test_quick_form_runs_and_writes_nothing(name: str, copied: Path) -> None:
     }
 
 
+@cache
+def image_rows() -> list[str]:
+    """Return the names of the rows of `images_conditional`."""
+    code = "from images_conditional import CASES; print(*CASES, sep=chr(10))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, check=True)
+    return done.stdout.splitlines()
+
+
 def rows_of(name: str, device: str) -> list[dict[str, Any]]:
-    """Rows as a whole run leaves them, with figures that mean nothing."""
+    """Return rows as a full run writes them, with arbitrary figures."""
     if name == "stacked_mnist":
         figures = {"seconds": 300.0, "modes": 990, "kl": 0.1, "judge": 0.99}
         return [{"system": "dcgan", "seed": seed, "device": device, **figures} for seed in (0, 1)]
@@ -91,12 +93,6 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
             for data, these in methods.items()
             for method in these
         ]
-    command = [
-        sys.executable,
-        "-c",
-        "from images_conditional import CASES; print(*CASES, sep=chr(10))",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, check=True)
     figures = {"seed": 0, "device": device, "classifier": 0.9}
     return [
         # Two of them diverged.
@@ -107,11 +103,11 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
             **({} if row in ("sngan", "sagan") else {"frechet": 2.0}),
         }
         for data in ("fashion-mnist", "cifar10")
-        for row in done.stdout.splitlines()
+        for row in image_rows()
     ]
 
 
-# Some of the bars that those rows have.
+# Some of the bars of those rows.
 STATED = {
     "encode": {"latent 8: holes of AAE less that of VAE": 0.0},
     "images_conditional": {
@@ -121,50 +117,51 @@ STATED = {
     },
     "stacked_mnist": {"judge: accuracy on single digits": 0.99},
     "translate": {
-        "usps to mnist: accuracy over that of the images as they are, least of 1 seeds": pytest.approx(
-            0.2
-        ),
-        "usps to mnist: share of what pairs gain over the images as they are, least of 1 seeds": pytest.approx(
-            0.5
-        ),
+        f"usps to mnist: {figure} the images as they are, least of 1 seeds": pytest.approx(value)
+        for figure, value in (
+            ("accuracy over that of", 0.2),
+            ("share of what pairs gain over", 0.5),
+        )
     },
 }
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_whole_results_of_two_devices_hold_every_bar_that_is_asked_for(
-    name: str, copied: Path
+def test_complete_results_of_two_devices_have_every_required_bar(
+    name: str, copied: Path, scripts: ScriptServer
 ) -> None:
     path = copied / "results" / f"{name}.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"rows": [*rows_of(name, "cpu"), *rows_of(name, "cuda")]}))
-    done = run(copied, name, "--report")
+    done = scripts.run(copied / f"{name}.py", "--report", cwd=copied)
     assert done.returncode == 0, done.stderr[-2000:]
     bars = {bar["name"]: bar["value"] for bar in json.loads(path.read_text())["bars"]}
     assert {bar: bars.get(bar) for bar in STATED[name]} == STATED[name]
-    assert f"MISSING {name}" not in run(copied, "check").stdout
-    if name != "stacked_mnist":  # whose bars are of the best system, wherever it ran
+    assert f"MISSING {name}" not in scripts.run(copied / "check.py", cwd=copied).stdout
+    if name != "stacked_mnist":  # whose bars are of the best system on any device
         others = [bar for bar in bars if not bar.startswith("classifier")]
         assert len([bar for bar in others if "cuda" in bar]) * 2 == len(others)
 
 
-def test_check_fails_when_a_bar_is_missing_and_not_when_one_falls_short(copied: Path) -> None:
+def test_check_fails_when_a_bar_is_missing_and_passes_when_one_is_not_reached(
+    copied: Path, scripts: ScriptServer
+) -> None:
     results = copied / "results"
     results.mkdir()
     head = '{"rows": [], "seconds": 1.0, "commit": "none", "bars": ['
     far = '{"name": "kills", "value": 3, "op": "==", "bar": 20}'
     (results / "resume.json").write_text(head + far + "]}")
-    partial = run(copied, "check")
+    partial = scripts.run(copied / "check.py", cwd=copied)
     assert partial.returncode == 1
     assert "MISSING resume: identical == 1" in partial.stdout
     other = '{"name": "identical", "value": 1, "op": "==", "bar": 1}'
     (results / "resume.json").write_text(head + far + ", " + other + "]}")
-    whole = run(copied, "check")
+    whole = scripts.run(copied / "check.py", cwd=copied)
     assert whole.returncode == 0, whole.stderr
     assert "SHORT   resume: kills: 3 == 20" in whole.stdout
 
 
-def test_check_tells_a_weaker_bar_from_the_one_that_was_asked_for(copied: Path) -> None:
+def test_check_detects_a_weakened_bar(copied: Path, scripts: ScriptServer) -> None:
     results = copied / "results"
     results.mkdir()
     weaker = (
@@ -173,6 +170,6 @@ def test_check_tells_a_weaker_bar_from_the_one_that_was_asked_for(copied: Path) 
     (results / "import_time.json").write_text(
         '{"rows": [], "seconds": 1.0, "commit": "none", "bars": [' + weaker + "]}"
     )
-    done = run(copied, "check")
+    done = scripts.run(copied / "check.py", cwd=copied)
     assert done.returncode == 1
     assert "MISSING import_time" in done.stdout

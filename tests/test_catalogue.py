@@ -1,4 +1,4 @@
-"""The catalogue of methods: it is complete, every row trains, and every name is described."""
+"""Test the catalogue: it is complete, every row trains, and every name is described."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ from advlearn.listing import listing
 from advlearn.terminal_math import formula
 
 ROOT = Path(__file__).parents[1]
-# The published names that the catalogue must have, by field.
+# The published names that the catalogue must contain, by field.
 NAMES = {
     "adaptation": "dann cdan cdan+e adda wdgrl dan deep-coral deepjdot",
     "fairness": "laftr zhang-2018",
@@ -39,7 +39,7 @@ ITEMS = kinds.items()
 @pytest.mark.parametrize(
     ("field", "name"), [(field, name) for field, names in NAMES.items() for name in names.split()]
 )
-def test_every_published_name_is_a_row_of_its_field(field: str, name: str) -> None:
+def test_every_published_name_has_a_row_in_its_field(field: str, name: str) -> None:
     assert name in [row.name for row in catalogue.fields()[field]]
 
 
@@ -54,7 +54,7 @@ def test_every_row_trains_three_steps_on_its_data(row: Method) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_every_row_says_what_a_reader_needs(row: Method) -> None:
+def test_every_row_is_complete(row: Method) -> None:
     paper = catalogue.paper_of(row)
     assert paper is not None and paper.equation and paper.url.startswith("https://")
     assert row.networks and row.data and row.summary.endswith(".") and len(row.summary) <= 84
@@ -84,7 +84,7 @@ def test_wgan_trains_with_rmsprop_and_a_keyword_overrides_the_row() -> None:
     assert run.trainer.optimizer.param_groups[0]["lr"] == 0.25
 
 
-def test_a_critic_of_the_user_is_trained_and_handed_over_again(tmp_path: Path) -> None:
+def test_a_user_critic_is_trained_and_passed_again_on_loading(tmp_path: Path) -> None:
     critic = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
     data = torch.randn(16, 2)
     run = advlearn.fit("nsgan", None, data, critic=critic, steps=1, device="cpu", callbacks=())
@@ -106,11 +106,11 @@ def test_pacgan_is_loaded_with_its_packed_critic(tmp_path: Path) -> None:
 def test_terms_after_a_method_are_added_to_it() -> None:
     assert catalogue.request("cdan+e + r1").method.name == "cdan+e"
     assert catalogue.request("cdan + r1").method.name == "cdan"
-    asked = catalogue.request("wgan-gp(latent=3) + r1")
-    assert repr(asked.chain()).endswith("+ R1(weight=1.0)") and asked.options == {"latent": 3}
-    assert asked.chain().defaults.critic_steps == 5
-    asked = catalogue.request("wgan-gp(latent=3) + r1(weight=2.0)")
-    assert asked.terms == "r1(weight=2.0)" and asked.options == {"latent": 3}
+    request = catalogue.request("wgan-gp(latent=3) + r1")
+    assert repr(request.chain()).endswith("+ R1(weight=1.0)") and request.options == {"latent": 3}
+    assert request.chain().defaults.critic_steps == 5
+    request = catalogue.request("wgan-gp(latent=3) + r1(weight=2.0)")
+    assert request.terms == "r1(weight=2.0)" and request.options == {"latent": 3}
 
 
 def test_a_task_with_an_objective_keeps_its_own_options() -> None:
@@ -175,17 +175,17 @@ def test_the_readme_and_the_docs_name_only_methods_of_the_catalogue() -> None:
             assert name in registered or catalogue.request(name), f"{page.name}: {name}"
 
 
-def test_the_list_shows_what_describe_answers_and_nothing_else() -> None:
+def test_the_list_has_exactly_the_names_that_describe_knows() -> None:
     lines = listing().splitlines()
     assert max(map(len, lines)) <= 100
-    shown = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert sorted(shown) == sorted(item.name for item in ITEMS)
+    listed = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert sorted(listed) == sorted(item.name for item in ITEMS)
     rows = [line.split()[0] for line in listing(kind="method").splitlines() if line[:2] == "  "]
     assert rows == list(catalogue.methods())
 
 
 @pytest.mark.parametrize("name", sorted({item.name for item in ITEMS}))
-def test_every_name_is_described_in_terminal_text(name: str) -> None:
+def test_every_name_is_described_in_plain_text(name: str) -> None:
     text = describe(name)
     assert text.count("\n") >= 1 and f"\n{name}: a" in "\n" + text
     assert "\\" not in text and ".. math::" not in text and "``" not in text
@@ -225,7 +225,7 @@ def test_an_unknown_name_suggests_at_most_five_of_every_kind(name: str, near: st
         describe("qqqqqqqq")
 
 
-def test_a_run_cites_the_papers_of_what_it_used() -> None:
+def test_a_run_cites_the_papers_of_its_parts() -> None:
     data = torch.randn(16, 2)
     run = advlearn.fit("dragan + r1", None, data, steps=1, device="cpu", callbacks=())
     titles = re.findall(r"title = \{(.*)\}", cite(run))

@@ -1,14 +1,14 @@
-"""Every example runs as it stands, for three steps, and leaves the picture it speaks of."""
+"""Test that every example runs for three steps and saves its picture."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.script_server import ScriptServer
+
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-# What else an example offers by name.
+# Other functions that an example provides.
 VARIANTS = [
     *(("conditional_images", "--nets", name) for name in ("cgan", "r3gan", "stylegan")),
     *(("bigan_digits", "--method", name) for name in ("ali", "bigbigan")),
@@ -20,7 +20,7 @@ def test_there_are_examples() -> None:
     assert EXAMPLES
 
 
-# Examples for packages that are no dependency of this one.
+# Examples for packages that this one does not depend on.
 GUESTS = {
     "accelerate_head": "accelerate",
     "lightning_head": "lightning",
@@ -30,24 +30,22 @@ GUESTS = {
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
-def test_example_runs(example: Path, tmp_path: Path) -> None:
-    run(example, tmp_path)
+def test_example_runs(example: Path, tmp_path: Path, scripts: ScriptServer) -> None:
+    run(scripts, example, tmp_path)
     for name in re.findall(r'"--picture", default="(.+?)"', example.read_text()):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG"), name
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids="-".join)
-def test_variant_runs(variant: tuple[str, str, str], tmp_path: Path) -> None:
+def test_variant_runs(variant: tuple[str, str, str], tmp_path: Path, scripts: ScriptServer) -> None:
     name, *options = variant
-    run(next(example for example in EXAMPLES if example.stem == name), tmp_path, *options)
+    example = next(example for example in EXAMPLES if example.stem == name)
+    run(scripts, example, tmp_path, *options)
 
 
-def run(example: Path, folder: Path, *options: str) -> None:
+def run(scripts: ScriptServer, example: Path, folder: Path, *options: str) -> None:
     if example.stem in GUESTS:
-        pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is no dependency")
-    command = [sys.executable, str(example), "--steps", "3", *options]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=200, check=False
-    )
+        pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is not installed")
+    done = scripts.run(example, "--steps", "3", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

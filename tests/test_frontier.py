@@ -1,4 +1,4 @@
-"""The frontier of fair estimators: what its points are, what is drawn, what is refused."""
+"""Test the frontier of fair estimators: its points, its plot, and refused input."""
 
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def test_a_regressor_is_measured_by_means_and_numbers_by_tenths() -> None:
         assert point.score == pytest.approx(point.estimator.score(test[0], test[1]))
 
 
-def test_of_several_attributes_the_largest_difference_counts() -> None:
+def test_the_largest_difference_of_several_attributes_counts() -> None:
     train, test = halves(Y, {"sex": SEX, "age": AGE})
     model = AdversarialFairClassifier(**{**FAIR.get_params(), "criterion": "equal_opportunity"})
     (point,) = frontier(model, train, test, [0.0])
@@ -99,9 +99,7 @@ def test_of_several_attributes_the_largest_difference_counts() -> None:
 @pytest.mark.parametrize(
     ("model", "y"), [(FAIR, Y), (PAY, X[:, 0])], ids=["classifier", "regressor"]
 )
-def test_the_picture_is_drawn_where_it_was_asked_for(
-    model: Any, y: np.ndarray, tmp_path: Path
-) -> None:
+def test_the_plot_is_saved_to_the_given_path(model: Any, y: np.ndarray, tmp_path: Path) -> None:
     path = tmp_path / "new" / "frontier.png"
     frontier(model, *halves(y, SEX), [0.0, 1.0], picture=path)
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -165,7 +163,7 @@ GOOD = (X, Y, SEX)
         ),
     ],
 )
-def test_what_is_refused_is_one_line(
+def test_bad_input_is_one_line(
     estimator: Any,
     train: Any,
     test: Any,

@@ -1,4 +1,4 @@
-"""The string grammar: what is written is read back, nothing is evaluated, mistakes are one line."""
+"""Test the string grammar: round trips, no evaluation of code, and one-line errors."""
 
 import keyword
 import os
@@ -13,7 +13,7 @@ from advlearn.core.grammar import Term, parse, resolve
 
 NAMES = sorted(e.name for e in registry.entries().values())
 
-# No clock, and the same examples every time.
+# No time limit, and the same examples in every run.
 quick = settings(deadline=None, derandomize=True)
 
 identifiers = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,12}", fullmatch=True)
@@ -36,7 +36,9 @@ spaces = st.text(" \t\n", max_size=2)
 
 @quick
 @given(st.lists(terms, min_size=1, max_size=4), st.data())
-def test_what_is_printed_is_parsed(written: list[Term], data: st.DataObject) -> None:
+def test_the_printed_form_is_parsed_to_the_same_chain(
+    written: list[Term], data: st.DataObject
+) -> None:
     text = "+".join(data.draw(spaces) + str(term) + data.draw(spaces) for term in written)
     assert parse(text) == written
 
@@ -48,7 +50,7 @@ def test_a_string_may_end_in_a_backslash() -> None:
 
 @quick
 @given(st.text() | st.text(string.ascii_letters + string.digits + "()[]{}=+-*.,'\"\\ _\n"))
-def test_any_text_is_a_spec_or_one_line(text: str) -> None:
+def test_any_text_is_a_spec_or_a_one_line_error(text: str) -> None:
     for read in (parse, resolve):
         try:
             read(text)
@@ -63,14 +65,14 @@ def test_any_text_is_a_spec_or_one_line(text: str) -> None:
         r"(hinge|r1|wgan-gp)(\((\w{1,6}=[^\n]{0,20},? ?){0,3}\))?( ?\+ ?r2)?", fullmatch=True
     )
 )
-def test_nearly_right_text_is_a_spec_or_one_line(text: str) -> None:
+def test_nearly_correct_text_is_a_spec_or_a_one_line_error(text: str) -> None:
     try:
         resolve(text)
     except ValueError as error:
         assert str(error).startswith("objective: ") and "\n" not in str(error)
 
 
-# What it would leave behind if it were run.
+# The file that this text would create if it were evaluated.
 TRACE = "ADVLEARN_TEST_SPEC_WAS_RUN"
 HOSTILE = (
     f"__import__('os').environ.setdefault('{TRACE}', '1')",
@@ -117,7 +119,7 @@ def test_nothing_is_evaluated(value: str, text: str) -> None:
         ("5", "expected name or name(key=value, ...)"),
     ],
 )
-def test_a_mistake_is_one_line_that_says_what(text: str, line: str) -> None:
+def test_a_mistake_is_a_one_line_error(text: str, line: str) -> None:
     with pytest.raises(ValueError, match=r"^objective: ") as refused:
         resolve(text)
     assert line in str(refused.value)
@@ -127,16 +129,16 @@ def test_a_mistake_is_one_line_that_says_what(text: str, line: str) -> None:
 @quick
 @given(st.sampled_from(NAMES), st.data())
 def test_case_and_hyphens_do_not_count(name: str, data: st.DataObject) -> None:
-    """Unless two names differ in nothing else."""
-    alike = [n for n in NAMES if naming.key(n) == naming.key(name)]
+    """This holds unless two names differ only in case or hyphens."""
+    same_key = [n for n in NAMES if naming.key(n) == naming.key(name)]
     written = "".join(data.draw(st.sampled_from([c.lower(), c.upper()])) for c in name)
-    if len(alike) == 1:
+    if len(same_key) == 1:
         separator = data.draw(st.sampled_from(["-", "_", ""]))
         written = written.replace("-", separator).replace("_", separator)
     assert repr(resolve(written)) == repr(resolve(name))
 
 
-def test_names_that_differ_in_a_hyphen_alone_are_not_mixed_up() -> None:
+def test_names_that_differ_only_in_a_hyphen_are_distinguished() -> None:
     twins = {n for n in NAMES for m in NAMES if n != m and naming.key(n) == naming.key(m)}
     for name in twins:
         assert registry.lookup(name).name == name
@@ -154,7 +156,7 @@ def test_a_typo_suggests_the_name(name: str, data: st.DataObject) -> None:
     assert f"'{name}'" in str(refused.value)
 
 
-def test_a_far_name_points_to_the_list() -> None:
+def test_a_distant_name_points_to_the_list() -> None:
     with pytest.raises(ValueError, match=r"unknown name 'zzzzzzzzzz'; see `advlearn list`$"):
         resolve("zzzzzzzzzz")
 
@@ -165,7 +167,7 @@ def test_the_order_of_terms_is_the_order_of_regularizers() -> None:
     assert resolve("hinge") == resolve("  HINGE( )  ")
 
 
-def test_objects_and_strings_mix() -> None:
+def test_objects_and_strings_can_be_mixed() -> None:
     chain = resolve("hinge") + resolve("r1(weight=2)")
     assert chain == resolve("hinge + r1(weight=2)") == resolve(chain)
     with pytest.raises(
@@ -174,7 +176,7 @@ def test_objects_and_strings_mix() -> None:
         resolve(3)  # type: ignore[arg-type]
 
 
-def test_an_aliass_defaults_come_with_it_and_the_first_wins() -> None:
+def test_an_alias_sets_its_defaults_and_the_first_one_wins() -> None:
     chain = resolve("wgan-gp(weight=5)")
     assert chain.defaults.critic_steps == 5 and chain.defaults.betas == (0.0, 0.9)
     assert resolve("hinge + r1").defaults.critic_steps is None
@@ -189,5 +191,5 @@ def test_an_aliass_defaults_come_with_it_and_the_first_wins() -> None:
         ("wgan-gp", "Gulrajani et al. 2017"),
     ],
 )
-def test_an_alias_names_the_paper_that_its_recipe_is_from(name: str, authors: str) -> None:
+def test_an_alias_names_the_paper_of_its_recipe(name: str, authors: str) -> None:
     assert registry.lookup(name).reference.authors == authors

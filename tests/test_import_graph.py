@@ -1,4 +1,4 @@
-"""No module imports another in a circle, and no package uses a private module of another."""
+"""Test that no imports form a circle and that no package uses a private module of another."""
 
 import ast
 from pathlib import Path
@@ -13,7 +13,7 @@ FILES = {
 
 
 def imported(path: Path) -> set[str]:
-    """Every module of the library that a file imports anywhere in it."""
+    """Return every module of the library that a file imports anywhere in it."""
     modules = set[str]()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -30,7 +30,7 @@ GRAPH = {name: imported(path) - {name} for name, path in FILES.items() if name !
 
 
 def circles() -> list[list[str]]:
-    """Strongly connected modules, by Tarjan's algorithm."""
+    """Return the strongly connected modules, by Tarjan's algorithm."""
     index, low, stack, found = dict[str, int](), dict[str, int](), list[str](), list[list[str]]()
 
     def visit(name: str) -> None:

@@ -1,4 +1,4 @@
-"""What may import what, how long a file may be, and what each method's file must state: read from the source."""
+"""Test rules of the source: allowed imports, lengths of files, and the sources of methods."""
 
 import ast
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ ALLOWED = {
     "metrics": {"core", "functional", "nets", "data", "_optional_imports"},
     "nets": {"core"},
     "data": {"core", "_optional_imports"},
-    # `semi_supervised` has an objective of its own, and `unpaired_translation` adds an image pool
-    # to every objective.
+    # `semi_supervised` has its own objective, and `unpaired_translation` adds an image pool to
+    # every objective.
     "critics": {"core", "nets"},
     "tasks": {
         "core",
@@ -51,7 +51,7 @@ def name(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports anywhere in it, in full."""
+    """Return the full name of every module that a file imports anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -74,7 +74,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     assert not wrong
 
 
-def test_every_package_has_a_rule_or_stands_above_all() -> None:
+def test_every_package_has_a_rule_or_is_at_the_top() -> None:
     packages = {f.parent.relative_to(ROOT).parts[0] for f in FILES if f.parent != ROOT}
     assert packages - ALLOWED.keys() <= {"testing", "sklearn"}
 
@@ -88,8 +88,8 @@ def test_losses_do_not_run_the_loop(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", METHODS, ids=name)
-def test_nothing_random_is_drawn_but_jointly(path: Path) -> None:
-    """Numbers drawn by ``torch.rand`` itself would differ between one process and several."""
+def test_random_numbers_are_only_drawn_jointly(path: Path) -> None:
+    """Numbers drawn by ``torch.rand`` would differ between one process and several."""
     calls = [
         ast.unparse(n.func)
         for n in ast.walk(ast.parse(path.read_text()))
@@ -123,7 +123,7 @@ def test_a_class_is_final_or_abstract(path: Path) -> None:
             assert "final" in map(ast.unparse, node.decorator_list), f"{node.name} is not final"
 
 
-def test_no_file_is_long() -> None:
+def test_no_file_is_too_long() -> None:
     lengths = {name(f): len(f.read_text().splitlines()) for f in FILES}
     assert not {f: n for f, n in lengths.items() if n > LONGEST}
     assert lengths["advlearn/core/trainer.py"] <= LONGEST_TRAINER
@@ -142,8 +142,8 @@ def test_heavy_packages_are_imported_inside_functions() -> None:
         "stable_baselines3",
     )
     heavy += ("torch.utils.tensorboard",)
-    # `advlearn.sklearn` and `advlearn.imitation` are imported by those who have the package at
-    # hand, and derive from its classes.
+    # `advlearn.sklearn` and `advlearn.imitation` derive from classes of an optional package, so
+    # their users have it installed.
     rooms = ("sklearn", "imitation")
     for path in (f for f in FILES if not set(rooms) & set(f.relative_to(ROOT).parts)):
         for node in ast.parse(path.read_text()).body:

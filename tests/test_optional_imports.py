@@ -1,4 +1,4 @@
-"""Late imports of optional packages; each check runs in a fresh process."""
+"""Test late imports of optional packages; each check runs in a new process."""
 
 import os
 import subprocess

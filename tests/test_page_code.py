@@ -1,4 +1,4 @@
-"""The code and the commands of the README and of the pages run, in a few steps each."""
+"""Test that the code and the commands of the README and the pages run, for a few steps."""
 
 import os
 import re
@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from advlearn import catalogue
+from tests.script_server import ScriptServer
 
 ROOT = Path(__file__).parents[1]
-# docs/imitation.md has a test of its own, which looks at what its code leaves behind.
+# docs/imitation.md has its own test, which checks the files that its code writes.
 PAGES = [
     page
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     if page.name != "imitation.md"
 ]
 STEPS = 3
-# Put before a page's code: `fit` trains a few steps, whatever the page says.
+# Run before the code of a page: `fit` trains for a few steps in place of the given number.
 FEW_STEPS = f"""
 import advlearn
 _fit = advlearn.fit
@@ -59,19 +60,16 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
-def test_a_command_of_a_page_runs(page: str, line: str, tmp_path: Path) -> None:
+def test_a_command_of_a_page_runs(
+    page: str, line: str, tmp_path: Path, scripts: ScriptServer
+) -> None:
     words = shlex.split(line)[1:]
     if words[0] == "fit":
         words = [*words, "--steps", str(STEPS)]
         if "--out" not in words:
             words += ["--out", "run"]
-    done = subprocess.run(
-        [Path(sys.executable).with_name("advlearn"), *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    program = Path(sys.executable).with_name("advlearn")
+    done = scripts.run(program, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 

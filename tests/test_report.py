@@ -1,4 +1,4 @@
-"""Evaluation after training: the samples it uses and the results it prints."""
+"""Test evaluation after training: its samples and the results it prints."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ from advlearn.tasks.semi_supervised import SemiSupervised
 
 
 class Column(nn.Module):
-    """Predict the first columns, plus an unused parameter."""
+    """A model that predicts the first columns, with an unused parameter."""
 
     def __init__(self, columns: int = 1) -> None:
         super().__init__()
@@ -29,8 +29,8 @@ class Column(nn.Module):
         self.columns = columns
 
     def forward(self, x: Tensor) -> Tensor:
-        shown = x[:, : self.columns] + self.zero
-        return shown[:, 0] if self.columns == 1 else shown
+        values = x[:, : self.columns] + self.zero
+        return values[:, 0] if self.columns == 1 else values
 
 
 def run_of(task: Any) -> Run:
@@ -136,7 +136,7 @@ def test_the_class_with_the_largest_difference_counts() -> None:
     }
 
 
-def test_a_part_with_only_one_group_has_no_difference() -> None:
+def test_a_test_part_with_only_one_group_has_no_difference() -> None:
     table = TabularDataset(
         torch.zeros(3, 1),
         torch.zeros(3),

@@ -1,6 +1,6 @@
-"""The core: objective, regularizer, adversary, task and trainer; what one needs to write each.
+"""Core classes: objective, regularizer, adversary, task, trainer, and what each builds on.
 
-It imports nothing of the rest of the library.
+The core does not import other parts of the library.
 """
 
 from advlearn._lazy import lazy

@@ -1,49 +1,72 @@
-"""The adversary of a model: a critic with its objective, regularizers and optimiser."""
+"""The adversary of a model: a critic with its objective, regularizers and optimizer."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-import copy
-from collections.abc import Callable
-from typing import Any, cast, final
+from collections.abc import Iterable
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import critic_batch, distributed
-from advlearn.core.chain import FALLBACK, Chain, Defaults
-from advlearn.core.critic_batch import CriticBatch, Samples
+from advlearn.core import contracts, distributed, samples
+from advlearn.core.balance import AdversarialWeight, Weighting
+from advlearn.core.chain import FALLBACK, Defaults, Schedule
+from advlearn.core.checks import check_count, check_number
 from advlearn.core.gradient_reversal import reverse_gradient
 from advlearn.core.grammar import Spec, resolve
+from advlearn.core.head import Head, Weights
 from advlearn.core.health import Health, diagnose
-from advlearn.core.modules import eval_mode, freeze
-from advlearn.core.optim import added, backward, build_optimizer, clear
-
-OptimizerFactory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
-Losses = dict[str, Tensor]
+from advlearn.core.modules import freeze
+from advlearn.core.optim import (
+    OptimizerFactory,
+    added,
+    backward,
+    clear,
+    gradient_norm,
+    make_optimizer,
+)
+from advlearn.core.samples import Samples
+from advlearn.core.timing import Steps, Timing
 
 
 @final
-class Adversary(nn.Module):
+class Adversary(Head):
     r"""Train a critic against a model, in any training loop.
 
-    `update` makes one critic step; `player_loss` is the loss of the generator, with the critic held
-    fixed. For one backward pass for both, use `reversed_loss`, then `step`.
+    `critic_loss` is the loss of the critic, `player_loss` the loss of the model with the critic
+    held fixed, and `step` moves the critic. `update` is one whole critic step. For one backward
+    pass for both, use `reversed_loss`, then `step`.
 
     .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) + \lambda P(\theta, \phi)
 
     Args:
-        critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's `score`
-            tag says; a tuple of samples is unpacked into its arguments. Move it to its device
-            first.
+        critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's
+            `critic_output` says. It may return a list of scores, one for each scale or period,
+            and feature maps as ``(scores, maps)``; the objective is averaged over the outputs. A
+            tuple of samples gives its positional arguments, a dict its keyword arguments. Move it
+            to its device first.
         objective: A string such as ``"hinge + spectral_norm"``, an `Objective` or a `Chain`.
-        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
-            an optimizer; the chain's default if None.
-        lr: Learning rate, unless `optimizer` is a callable; the chain's if None.
+        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, an optimizer of the critic's parameters,
+            or a callable from a list of parameters to one; the chain's default if None.
+        lr: Learning rate, unless `optimizer` is an optimizer or callable; the chain's if None.
         critic_steps: Critic steps that a Trainer makes for each learner step; the chain's if None.
-        adversarial_weight: Weight lambda of this adversary in the learner's loss, used by the
-            Trainer.
+        adversarial_weight: Weight lambda of `player_loss`. ``"adaptive"`` is the ratio of the
+            gradient norms of the task loss and of P at the model's last layer, ``"balanced"`` a
+            moving average of their ratio at the model's output; both need ``task_loss=`` in
+            `player_loss`.
         compile: Compile the losses, penalties included, with ``torch.compile``.
+        conditions: Parts of the samples, by index in the tuple or key in the dict, that are
+            conditions: penalties hold them fixed and no noise is added to them.
+        start: First step at which the critic is trained and its loss counts for the model; a
+            number, or a mapping with ``"critic"`` and ``"player"``. Before it, `critic_loss` and
+            `player_loss` are 0.
+        warmup: Steps of a linear rise after the start, of the critic's learning rate and of
+            lambda; a number, or a mapping.
+        schedule: Course of the critic's learning rate over `steps`.
+        steps: Critic steps in all, for `schedule`.
+        ema: Decay of a moving average of the critic's weights, which `score` and `reward` then
+            use; 0 for none.
 
     Raises:
         ValueError: If the spec, the critic or a setting is refused.
@@ -64,120 +87,151 @@ class Adversary(nn.Module):
         critic: nn.Module,
         objective: Spec = "nsgan",
         *,
-        optimizer: OptimizerFactory | str | None = None,
+        optimizer: OptimizerFactory | torch.optim.Optimizer | str | None = None,
         lr: float | None = None,
         critic_steps: int | None = None,
-        adversarial_weight: float = 1.0,
+        adversarial_weight: AdversarialWeight = 1.0,
         compile: bool = False,
+        conditions: Iterable[int | str] = (),
+        start: Steps = 0,
+        warmup: Steps = 0,
+        schedule: Schedule = "constant",
+        steps: int | None = None,
+        ema: float = 0.0,
     ) -> None:
-        if critic_steps is not None and critic_steps < 1:
-            raise ValueError(f"critic_steps: expected at least 1, got {critic_steps}")
-        super().__init__()
-        # A copy, since objectives and regularizers hold state that two adversaries must not share.
-        self.chain: Chain = copy.deepcopy(resolve(objective))
-        self.objective = self.chain.required_objective()
-        self.regularizers = nn.ModuleList(self.chain.regularizers)
+        if critic_steps is not None:
+            check_count("critic_steps", critic_steps)
+        super().__init__(
+            critic,
+            resolve(objective),
+            weighting=Weighting(adversarial_weight),
+            timing=Timing.of(start, warmup, schedule, steps),
+            conditions=frozenset(conditions),
+            compiled=compile,
+            ema=check_number("ema", ema, low=0, high=1),
+        )
         self.defaults = Defaults(critic_steps=critic_steps).over(self.chain.defaults).over(FALLBACK)
-        self.adversarial_weight = adversarial_weight
+        if self._parameters_of_critic:
+            made = make_optimizer(optimizer, self._parameters_of_critic, lr, self.defaults)
+            contracts.check_trained(made, self.critic)
+            self.optimizer = made
+            self._rates = [group["lr"] for group in made.param_groups]
+
+    def critic_loss(
+        self,
+        real: Samples,
+        fake: Samples,
+        real_weights: Weights = None,
+        fake_weights: Weights = None,
+    ) -> Tensor:
+        """Compute the critic's loss, with graph to the critic only; call `step` after its backward pass.
+
+        Gradients of several calls add up in the critic's parameters until `step`, so that a large
+        batch can be passed in parts, and so can those of another loss of a shared backbone.
+
+        Args:
+            real: Real, expert or source samples (N, ...), or a tuple, list or dict of tensors;
+                detached here.
+            fake: Fake, policy or target samples (M, ...), of the same structure; detached here.
+            real_weights: Weights of the real samples, (N,) or (N, 1), or of the scores' shape, as
+                a mask of them; detached here.
+            fake_weights: Weights of the fake samples, (M,) or (M, 1), or of the scores' shape.
+
+        Returns:
+            The critic's loss, penalties included: a scalar. Its parts are in `last_losses`.
+        """
+        real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
+        real, fake = samples.detach(real), samples.detach(fake)
+        # Weights may carry gradient too: a policy gradient flows through them.
+        weights = [None if w is None else w.detach() for w in weights]
+        self._last = (real, fake)
+        if self.optimizer is None or not self.timing.trains_critic(self.steps_done):
+            return torch.zeros((), device=samples.device_of(real), requires_grad=True)
         for regularizer in self.chain.regularizers:
-            critic = regularizer.wrap(critic)
-        self.critic = critic
-        # State on the host would make each step wait for the device.
-        place = next((p.device for p in critic.parameters()), None)
-        if place is not None:
-            self.objective.to(place)
-            self.regularizers.to(place)
-        parameters = [p for p in critic.parameters() if p.requires_grad]
-        self._parameters_of_critic = parameters if self.objective.trains_critic else []
-        self._apart = critic_batch.mixes_samples(critic)
-        self.optimizer = self._make_optimizer(optimizer, lr) if self._parameters_of_critic else None
-        self.last_losses: Losses = {}
-        self._last: tuple[Samples, Samples] | None = None
-        self._checked = False
-        self._critic_terms = cast(
-            Callable[..., Losses],
-            torch.compile(self._score_critic) if compile else self._score_critic,
-        )
-        self._player_terms = cast(
-            Callable[..., Losses],
-            torch.compile(self._score_player) if compile else self._score_player,
-        )
+            fake, weights[1] = regularizer.filter_fakes(fake, weights[1])
+        return self._sum_and_keep(*self._losses.critic(self.critic, real, fake, *weights))
 
     def update(
         self,
         real: Samples,
         fake: Samples,
-        real_weights: Tensor | None = None,
-        fake_weights: Tensor | None = None,
+        real_weights: Weights = None,
+        fake_weights: Weights = None,
+        *,
+        scaler: torch.amp.GradScaler | None = None,
+        clip: float | None = None,
     ) -> Tensor:
-        """Make one step of the critic.
+        """Make one step of the critic: `critic_loss`, its backward pass, and `step`.
+
+        Gradients that the critic's parameters hold from elsewhere are dropped; use `critic_loss`
+        and `step` to keep them.
 
         Args:
-            real: Real, expert or source samples (N, ...), or a tuple of such tensors; detached
-                here.
-            fake: Fake, policy or target samples (M, ...), likewise.
-            real_weights: Weights of the real samples, (N,); detached here.
-            fake_weights: Weights of the fake samples, (M,), likewise.
+            real: As for `critic_loss`.
+            fake: As for `critic_loss`.
+            real_weights: As for `critic_loss`.
+            fake_weights: As for `critic_loss`.
+            scaler: As for `step`; the loss is scaled here.
+            clip: As for `step`.
 
         Returns:
             The critic's loss before the step, penalties included: a detached scalar on the device.
             Its parts are in `last_losses`.
         """
-        self._check(real, fake)
-        real, fake = (
-            critic_batch.detach(real),
-            critic_batch.detach(critic_batch.matched(fake, real)),
-        )
-        # Weights may carry gradient too: a policy gradient flows through them.
-        real_weights, fake_weights = (
-            None if w is None else w.detach() for w in (real_weights, fake_weights)
-        )
-        self._last = (real, fake)
-        if self.optimizer is None:
-            return torch.zeros((), device=critic_batch.as_tuple(real)[0].device)
         clear(self._parameters_of_critic)
-        for regularizer in self.chain.regularizers:
-            fake, fake_weights = regularizer.filter_fakes(fake, fake_weights)
-        terms = self._critic_terms(real, fake, real_weights, fake_weights)
-        total = self._sum_and_keep(terms)
-        backward(total)
-        self._step()
-        return total.detach()
+        loss = self.critic_loss(real, fake, real_weights, fake_weights)
+        if self.optimizer is not None:
+            backward(loss if scaler is None else scaler.scale(loss))
+            self.step(scaler, clip)
+        return loss.detach()
 
     def player_loss(
         self,
         real: Samples,
         fake: Samples,
-        real_weights: Tensor | None = None,
-        fake_weights: Tensor | None = None,
+        real_weights: Weights = None,
+        fake_weights: Weights = None,
+        *,
+        task_loss: Tensor | None = None,
+        last_layer: Tensor | None = None,
     ) -> Tensor:
-        """Compute the generator's loss, with no gradient to the critic.
+        """Compute the model's adversarial loss times its weight, with no gradient to the critic.
 
         Args:
-            real: As for `update`; gradient flows into it where it carries one (adaptation,
+            real: As for `critic_loss`; gradient flows into it where it carries one (adaptation,
                 fairness).
-            fake: As for `update`; carries the learner's gradient.
-            real_weights: Weights of the real samples, (N,).
-            fake_weights: Weights of the fake samples, (M,).
+            fake: As for `critic_loss`; carries the model's gradient.
+            real_weights: As for `critic_loss`.
+            fake_weights: As for `critic_loss`.
+            task_loss: The model's own loss, a scalar with graph, for an adversarial weight that is
+                ``"adaptive"`` or ``"balanced"``.
+            last_layer: The weight of the model's last layer, for ``"adaptive"``.
 
         Returns:
-            The learner's loss, penalties included: a scalar.
+            The loss to add to the model's own, penalties included: a scalar.
+
+        Raises:
+            ValueError: If no sample or weight carries gradient, unless gradients are switched off.
         """
-        self._check(real, fake)
-        fake = critic_batch.matched(fake, real)
-        self._last = (critic_batch.detach(real), critic_batch.detach(fake))
+        real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
+        contracts.check_gradient((real, fake, *weights))
+        self.weighting.check(task_loss, last_layer)
+        self._last = (samples.detach(real), samples.detach(fake))
+        factor = self.timing.weight(self.steps_done)
+        if factor == 0:
+            return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
         with freeze(self.critic):
-            terms = self._player_terms(real, fake, real_weights, fake_weights)
-        return self._sum_and_keep(terms)
+            loss = self._sum_and_keep(*self._losses.player(self.critic, real, fake, *weights))
+        return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
 
     def reversed_loss(
         self,
         real: Samples,
         fake: Samples,
-        real_weights: Tensor | None = None,
-        fake_weights: Tensor | None = None,
+        real_weights: Weights = None,
+        fake_weights: Weights = None,
         *,
-        adversarial_weight: float = 1.0,
+        adversarial_weight: float | None = None,
     ) -> Tensor:
         r"""Compute both losses for one backward pass, by gradient reversal; call `step` afterwards.
 
@@ -190,160 +244,79 @@ class Adversary(nn.Module):
         Args:
             real: As for `player_loss`.
             fake: As for `player_loss`.
-            real_weights: Weights of the real samples, (N,).
-            fake_weights: Weights of the fake samples, (M,).
-            adversarial_weight: c, what the gradient to the samples is multiplied by, beside its
-                change of sign.
+            real_weights: As for `critic_loss`.
+            fake_weights: As for `critic_loss`.
+            adversarial_weight: c, by which the reversed gradient to the samples is multiplied; the
+                weight of this adversary if None.
 
         Returns:
             The critic's loss, penalties included: a scalar to be added to the model's own loss.
         """
+        if adversarial_weight is None:
+            adversarial_weight = self.weighting.fixed()
+        adversarial_weight *= self.timing.weight(self.steps_done)
+        real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
+        contracts.check_gradient((real, fake, *weights))
+        self._last = (samples.detach(real), samples.detach(fake))
         if self.optimizer is None:
-            return adversarial_weight * self.player_loss(real, fake, real_weights, fake_weights)
-        self._check(real, fake)
-        fake = critic_batch.matched(fake, real)
-        self._last = (critic_batch.detach(real), critic_batch.detach(fake))
+            terms, scored = self._losses.player(self.critic, real, fake, *weights)
+            return adversarial_weight * self._sum_and_keep(terms, scored)
         sides = (
             reverse_gradient(real, adversarial_weight),
             reverse_gradient(fake, adversarial_weight),
         )
-        return self._sum_and_keep(self._critic_terms(*sides, real_weights, fake_weights))
+        return self._sum_and_keep(*self._losses.critic(self.critic, *sides, *weights))
 
-    def step(self) -> None:
-        """Update the critic with the gradients of `reversed_loss`, and clear them."""
-        if self.optimizer is not None:
-            self._step()
-            clear(self._parameters_of_critic)
-
-    @torch.no_grad()
-    def score(self, x: Samples) -> Tensor:
-        """Score `x` in evaluation mode, without gradient: (N,), or the critic's shape."""
-        with eval_mode(self.critic):
-            return critic_batch.score(self.critic, x)
-
-    @torch.no_grad()
-    def reward(self, x: Samples, real: Samples | None = None) -> Tensor:
-        """Compute the reward of each sample of `x`, (N,): high where it resembles real samples.
+    def step(self, scaler: torch.amp.GradScaler | None = None, clip: float | None = None) -> Tensor:
+        """Move the critic with the gradients its parameters hold, and clear them.
 
         Args:
-            x: Samples of the fake or policy side.
-            real: Samples of the real or expert side; needed by objectives that compare sets.
-        """
-        with eval_mode(self.critic):
-            scores = critic_batch.score(self.critic, x)
-            real_scores = None if real is None else critic_batch.score(self.critic, real)
-        return self.objective.reward(
-            CriticBatch(self.critic, x if real is None else real, x, real_scores, scores)
-        )
+            scaler: The gradient scaler of an fp16 loop, which scaled the loss; its `update` is
+                called by the loop, once for all optimizers.
+            clip: Largest norm of the gradient; larger ones are scaled down to it.
 
-    def critic_batch(self, real: Samples, fake: Samples) -> CriticBatch:
-        """Return the two sides with their scores, the input of objective and regularizers."""
-        scores = critic_batch.score_both(self.critic, real, fake, apart=self._apart)
-        return CriticBatch(self.critic, real, fake, *scores)
+        Returns:
+            The norm of the gradient before clipping, a detached scalar on the device; 0 where
+            there is no gradient.
+
+        Raises:
+            ValueError: If a parameter of the critic requires grad that the optimizer does not have.
+        """
+        if self.optimizer is None:
+            return torch.zeros(())
+        if any(p.requires_grad for p in self._frozen):
+            contracts.check_trained(self.optimizer, self.critic)
+        self._set_rates()
+        self.steps_done += 1
+        own = self._parameters_of_critic
+        if distributed.world_size() == 1 and all(p.grad is None for p in own):
+            return torch.zeros((), device=own[0].device)
+        distributed.average_gradients(own)
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        norm = gradient_norm(own, clip)
+        self._monitor.note(self.steps_done, {"gradient_norm": norm})
+        self.last_scores["gradient_norm"] = norm
+        self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
+        # A fused optimizer does not tell autograd that it changed the weights.
+        torch.autograd.graph.increment_version(own)
+        with torch.no_grad():
+            self.objective.update_state()
+            for regularizer in self.chain.regularizers:
+                regularizer.after_step(self.critic)
+        if self.average is not None:
+            self.average.update_parameters(self.critic)
+        clear(own)
+        return norm
 
     def health(self) -> Health:
         """Diagnose this adversary on the last batch, as in balance, winning, dead or collapsed.
 
         Raises:
-            RuntimeError: Before the first `update` or `player_loss`.
+            RuntimeError: Before the first `update`, `critic_loss` or `player_loss`.
         """
         if self._last is None:
             raise RuntimeError(
                 "health: expected a batch, got none; call update or player_loss first"
             )
         return diagnose(self.critic, self.objective, self.chain.regularizers, *self._last)
-
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return the optimiser's state, so that a checkpoint resumes exactly."""
-        return {"optimizer": None if self.optimizer is None else self.optimizer.state_dict()}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore the state of `get_extra_state`."""
-        if self.optimizer is not None and state["optimizer"] is not None:
-            # A copy, since the optimiser keeps these tensors and adversaries must not share
-            # moments.
-            self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-
-    def extra_repr(self) -> str:
-        """Return the chain's spec, for the printed module."""
-        return repr(self.chain)
-
-    def _score_critic(
-        self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None
-    ) -> Losses:
-        needed = self.objective.critic_needs_real or bool(self.chain.regularizers)
-        batch = CriticBatch(self.critic, real, fake, *self._scores(real, fake, needed), rw, fw)
-        terms = {"critic_loss": self.objective.critic_loss(self._gather_scores(batch))}
-        if self.chain.regularizers and (
-            critic_batch.carries_gradient(real) or critic_batch.carries_gradient(fake)
-        ):
-            # A (reversed) gradient of the penalties must not reach the samples.
-            sides = critic_batch.detach(real), critic_batch.detach(fake)
-            batch = CriticBatch(
-                self.critic,
-                *sides,
-                *critic_batch.score_both(self.critic, *sides, apart=self._apart),
-                rw,
-                fw,
-            )
-        for regularizer in self.chain.regularizers:
-            penalty = regularizer.penalty(batch)
-            if penalty is not None:
-                terms[type(regularizer).__name__] = penalty
-        return terms
-
-    def _score_player(
-        self, real: Samples, fake: Samples, rw: Tensor | None, fw: Tensor | None
-    ) -> Losses:
-        moved = self.objective.moves_both_sides and critic_batch.carries_gradient(real)
-        scores = self._scores(real, fake, self.objective.player_needs_real or moved)
-        batch = CriticBatch(self.critic, real, fake, *scores, rw, fw)
-        terms = {"player_loss": self.objective.player_loss(self._gather_scores(batch))}
-        for regularizer in self.chain.regularizers:
-            penalty = regularizer.player_penalty(batch)
-            if penalty is not None:
-                terms[f"player_{type(regularizer).__name__}"] = penalty
-        return terms
-
-    def _scores(self, real: Samples, fake: Samples, needed: bool) -> tuple[Tensor | None, Tensor]:
-        """Score both sides, or the fake side only where the real scores are not needed."""
-        if needed:
-            return critic_batch.score_both(self.critic, real, fake, apart=self._apart)
-        return None, critic_batch.score(self.critic, fake)
-
-    def _gather_scores(self, batch: CriticBatch) -> CriticBatch:
-        """Gather the scores of all processes, unless the objective is decomposable."""
-        return batch if self.objective.decomposable else batch.gathered()
-
-    def _sum_and_keep(self, terms: Losses) -> Tensor:
-        """Return the sum of the terms, and keep them in `last_losses`."""
-        self.last_losses.update({name: value.detach() for name, value in terms.items()})
-        return added(terms.values())
-
-    def _step(self) -> None:
-        distributed.average_gradients(self._parameters_of_critic)
-        cast(torch.optim.Optimizer, self.optimizer).step()
-        with torch.no_grad():
-            self.objective.update_state()
-            for regularizer in self.chain.regularizers:
-                regularizer.after_step(self.critic)
-
-    def _make_optimizer(
-        self, make: OptimizerFactory | str | None, lr: float | None
-    ) -> torch.optim.Optimizer:
-        if callable(make):
-            return make(self._parameters_of_critic)
-        d = self.defaults
-        rate = lr if lr is not None else d.critic_lr if d.critic_lr is not None else d.lr
-        return build_optimizer(
-            make or cast(str, d.optimizer),
-            self._parameters_of_critic,
-            lr=cast(float, rate),
-            betas=cast(tuple[float, float], d.betas),
-        )
-
-    def _check(self, real: Samples, fake: Samples) -> None:
-        critic_batch.check_sides(real, fake)
-        if not self._checked:
-            critic_batch.check_scores(self.critic, real)
-            self._checked = True

@@ -1,4 +1,4 @@
-"""An objective with its regularizers and the settings its paper trains with."""
+"""An objective with its regularizers and default training settings."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, final
@@ -21,8 +21,8 @@ class Defaults:
         lr: Learning rate of the learner.
         critic_lr: Learning rate of the critics; None uses `lr`.
         betas: Adam's decay rates, of the learner and of the critics.
-        schedule: Course of the learning rates from the first step to the last.
-        ema: Decay of the moving average of the learner's weights; 0 switches it off.
+        schedule: Schedule of the learning rates over the run.
+        ema: Decay of the moving average of the learner's weights; 0 disables it.
         optimizer: ``"adam"``, ``"rmsprop"`` or ``"sgd"``, of the learner and of the critics.
         steps: Steps of the learner.
         batch_size: Samples in a batch.
@@ -56,7 +56,7 @@ class Defaults:
         return ", ".join(f"{name}={value}" for name, value in self.given().items()) or "none"
 
 
-# The settings that apply where neither the user nor a method gives one.
+# Settings that apply if neither the user nor a method gives one.
 FALLBACK = Defaults(
     critic_steps=1,
     lr=2e-4,
@@ -75,9 +75,9 @@ class Chain:
     """At most one objective and any number of regularizers, added with ``+``.
 
     Args:
-        objective: The objective, or None in a chain of regularizers that is yet to be added to one.
-        regularizers: Applied in this order.
-        defaults: Settings of the alias the chain came from; they do not take part in comparisons.
+        objective: The objective, or None in a chain of regularizers only.
+        regularizers: The regularizers, applied in this order.
+        defaults: Default settings of the alias; comparisons ignore them.
 
     Example:
         >>> from advlearn import resolve
@@ -91,7 +91,7 @@ class Chain:
 
     @staticmethod
     def of(part: "Described | Chain") -> "Chain":
-        """A chain of one part; a chain is returned as it is."""
+        """Return a chain of one part; return a chain unchanged."""
         if isinstance(part, Chain):
             return part
         if isinstance(part, Objective):
@@ -125,7 +125,7 @@ class Chain:
         return " + ".join(repr(part) for part in (*objective, *self.regularizers))
 
     def required_objective(self) -> Objective:
-        """The objective, or one line that says it is missing."""
+        """Return the objective; raise a ValueError if the chain has none."""
         if self.objective is None:
             raise ValueError(
                 f"objective: expected an objective with regularizers added to it, got only {self!r}"

@@ -1,7 +1,5 @@
-"""Checks of what a user gave, each one line that names the argument."""
+"""Check arguments of a user; an error is one line that names the argument."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TypeVar, cast
 
 Name = TypeVar("Name", bound=str)
@@ -15,14 +13,24 @@ def check_number(
     high: float = float("inf"),
     open_low: bool = False,
 ) -> float:
-    """Check a number a user gave: returns it, or raises one line that names it.
+    """Check a finite number, and return it.
 
     Args:
         name: The argument's name.
-        value: What came.
-        low: The least allowed value.
+        value: The argument.
+        low: The smallest allowed value.
         high: The largest allowed value.
         open_low: Whether `low` itself is excluded.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: `value` is not a finite number or is out of range.
+
+    Example:
+        >>> check_number("lr", 0.1, low=0, open_low=True)
+        0.1
     """
     wrong_type = isinstance(value, bool) or not isinstance(cast(object, value), int | float)
     if (
@@ -38,19 +46,27 @@ def check_number(
 
 
 def check_choice(name: str, value: Name, allowed: tuple[str, ...]) -> Name:
-    """Check a name a user gave against those `allowed`: returns it, or raises one line that lists them."""
+    """Check that a name is one of the `allowed` ones, and return it.
+
+    Raises:
+        ValueError: The name is not allowed; the message lists the allowed ones.
+
+    Example:
+        >>> check_choice("norm", "l1", ("l1", "l2"))
+        'l1'
+    """
     if value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
     return value
 
 
 def check_count(name: str, value: int, *, low: int = 1) -> int:
-    """Check a whole number a user gave: return it, or raise one line that names it.
+    """Check a whole number, and return it.
 
     Args:
         name: The argument's name.
         value: The argument.
-        low: The least allowed value.
+        low: The smallest allowed value.
 
     Returns:
         The value.
@@ -84,21 +100,3 @@ def describe_value(value: object) -> str:
     if shape is None or dtype is None:
         return type(value).__name__
     return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
-
-
-def near_names(value: str, known: Iterable[str]) -> str:
-    """Return a hint with the known names that resemble a misspelt one, or an empty string.
-
-    Args:
-        value: The name a user gave.
-        known: The names there are.
-
-    Returns:
-        A clause to append to an error message.
-
-    Example:
-        >>> near_names("mnsit", ["mnist", "usps"])
-        "; did you mean 'mnist'?"
-    """
-    near = get_close_matches(value, list(known), n=3)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -5,11 +5,12 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+
+from advlearn.core.naming import suggestion
 
 T = TypeVar("T")
 PLAIN = (str, int, float, bool, type(None))
@@ -36,7 +37,7 @@ class _NoPlainFormError(Exception):
 
 
 def remembering(init: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a constructor so that the object keeps its arguments, with defaults filled in."""
+    """Wrap a constructor so that the object stores its arguments, defaults included."""
     signature = inspect.signature(init)
 
     @functools.wraps(init)
@@ -71,23 +72,23 @@ def options(cls: type) -> dict[str, Option]:
     """Return the options of a class's `from_data`; with ``**settings`` the constructor's too."""
     build, docs = cast(Any, cls).from_data, {**_docs(cls), **_docs(cast(Any, cls).from_data)}
     parameters = inspect.signature(build).parameters
-    found = {p.name: p for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
+    chosen = {p.name: p for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        read = cast(tuple[str, ...], cast(Any, cls).data_settings)
+        from_data = cast(tuple[str, ...], cast(Any, cls).data_settings)
         settings = inspect.signature(cls).parameters.values()
-        found |= {p.name: p for p in settings if p.name not in (*read, *found) and _is_setting(p)}
-    return {name: Option(p.annotation, p.default, docs.get(name, "")) for name, p in found.items()}
+        taken = {*from_data, *chosen}
+        chosen |= {p.name: p for p in settings if p.name not in taken and _is_setting(p)}
+    return {name: Option(p.annotation, p.default, docs.get(name, "")) for name, p in chosen.items()}
 
 
 def check_options(cls: type, given: Mapping[str, Any]) -> None:
-    """Raise one line that names the first option `from_data` of a task does not have."""
+    """Raise a ValueError that names the first option that a task's `from_data` does not have."""
     known = options(cls)
     # A task is named after its file.
     task = cls.__module__.rpartition(".")[2]
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"its options: {', '.join(known)}"
+            hint = suggestion(name, known, otherwise=f"its options: {', '.join(known)}", count=1)
             raise ValueError(f"task: {task} has no option {name!r}; {hint}")
 
 

@@ -1,6 +1,6 @@
 """A critic's scores of two sets of samples, with the operations on both."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -8,10 +8,33 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
-from advlearn.core.modules import eval_mode
+from advlearn.core.samples import (
+    Samples,
+    as_tuple,
+    carries_gradient,
+    count,
+    detach,
+    matched,
+    rows,
+)
+from advlearn.core.scores import Critic, Maps, OneOutput, Outputs, score, score_both
 
-Samples = Tensor | tuple[Tensor, ...]
-Critic = Callable[..., Tensor]
+__all__ = [
+    "Critic",
+    "CriticBatch",
+    "Samples",
+    "as_tuple",
+    "carries_gradient",
+    "count",
+    "detach",
+    "matched",
+    "mixes_samples",
+    "per_sample",
+    "rows",
+    "score",
+    "score_both",
+    "weighted_mean",
+]
 
 
 @final
@@ -20,14 +43,22 @@ class CriticBatch:
     """Hold a critic, the two sets of samples it compares, and their scores.
 
     Args:
-        critic: Callable that scores samples; a tuple of samples is unpacked into its arguments.
-        real: Samples of the real, expert or source side: a tensor (N, ...) or a tuple of them.
-        fake: Samples of the fake, policy or target side: a tensor (M, ...) or a tuple of them.
+        critic: Callable that scores samples; a tuple gives its positional arguments, a dict its
+            keyword arguments.
+        real: Samples of the real, expert or source side: a tensor (N, ...), or a tuple, list or
+            dict of them.
+        fake: Samples of the fake, policy or target side, (M, ...), of the same structure.
         real_scores: Scores of `real`, (N,) or (N, ...), float; None where the generator's
-            loss does not need them.
+            loss does not need them. An objective has the scores of one output of the critic, a
+            regularizer those of all outputs, joined to (N, total) where there are several.
         fake_scores: Scores of `fake`, (M,) or (M, ...), float.
-        real_weights: Weights of `real`, (N,), or None for equal weights.
-        fake_weights: Weights of `fake`, (M,), or None for equal weights.
+        real_weights: Weights of `real`, (N,) or of the shape of its scores; None for equal ones.
+        fake_weights: Weights of `fake`, (M,) or of the shape of its scores; None for equal ones.
+        real_features: Feature maps of `real`, one tuple for each output; empty where the critic
+            returns none.
+        fake_features: Feature maps of `fake`.
+        inputs_require_grad: Whether the scores carry a graph to the floating-point tensors of
+            `real` and `fake`, for penalties on the critic's gradient.
     """
 
     critic: Critic
@@ -37,6 +68,9 @@ class CriticBatch:
     fake_scores: Tensor
     real_weights: Tensor | None = None
     fake_weights: Tensor | None = None
+    real_features: Maps = ()
+    fake_features: Maps = ()
+    inputs_require_grad: bool = False
 
     @property
     def scores(self) -> tuple[Tensor, Tensor]:
@@ -54,6 +88,25 @@ class CriticBatch:
     def mean_fake(self, values: Tensor) -> Tensor:
         """Compute the weighted mean over the fake side of `values`, (M,) or (M, ...): a scalar."""
         return weighted_mean(values, self.fake_weights)
+
+    def with_positive_weights(self) -> tuple["CriticBatch", Tensor | None]:
+        """Return the batch with weights of one where all weights of a side are zero.
+
+        Returns:
+            The batch, and a scalar that is 0 where weights were replaced and else 1; None without
+            weights. A loss times this scalar has no value and no gradient for an empty side.
+        """
+        if self.real_weights is None and self.fake_weights is None:
+            return self, None
+        valid = self.fake_scores.new_ones(())
+        sides: list[Tensor | None] = []
+        for weights in (self.real_weights, self.fake_weights):
+            if weights is not None:
+                empty = weights.detach().sum() == 0
+                weights = torch.where(empty, torch.ones_like(weights), weights)
+                valid = valid * ~empty
+            sides.append(weights)
+        return replace(self, real_weights=sides[0], fake_weights=sides[1]), valid
 
     def gathered(self) -> "CriticBatch":
         """Return the batch with the scores and weights of all processes."""
@@ -73,12 +126,28 @@ class CriticBatch:
 
 
 def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """Average `values` (N, ...) over all elements, each sample counted `weights` (N,) times."""
+    """Average `values` over all elements, each counted by its weight.
+
+    Args:
+        values: Values (N, ...), or one per sample (N,).
+        weights: Weights of the samples (N,), weights of the elements in the shape of `values`, or
+            None for equal ones. Weights that are all zero give zero.
+
+    Raises:
+        ValueError: If the weights have another shape.
+    """
     if weights is None:
         return values.mean()
+    if weights.ndim > 1 and weights.shape != values.shape:
+        raise ValueError(
+            f"weights: expected one for each sample, ({len(values)},), since this loss averages "
+            f"the scores of a sample first, got {tuple(weights.shape)}"
+        )
+    weighted = (per_sample(values) if weights.ndim == 1 else values) * weights
     # Dividing by the mean of the processes' sums makes averaged gradients those of the joined
     # batch.
-    return (per_sample(values) * weights).sum() / distributed.mean(weights.sum())
+    total = distributed.mean(weights.sum())
+    return weighted.sum() / torch.where(total == 0, torch.ones_like(total), total)
 
 
 def per_sample(values: Tensor) -> Tensor:
@@ -86,51 +155,11 @@ def per_sample(values: Tensor) -> Tensor:
     return values.flatten(1).mean(1) if values.ndim > 1 else values
 
 
-def as_tuple(samples: Samples) -> tuple[Tensor, ...]:
-    """Return the samples as a tuple of tensors."""
-    return samples if isinstance(samples, tuple) else (samples,)
-
-
-def rows(values: Tensor) -> Tensor:
-    """Flatten values (N, ...), or one number per sample (N,), to vectors (N, d).
-
-    Example:
-        >>> import torch
-        >>> rows(torch.zeros(3)).shape, rows(torch.zeros(3, 2, 2)).shape
-        (torch.Size([3, 1]), torch.Size([3, 4]))
-    """
-    return values.reshape(len(values), -1)
-
-
-def count(samples: Samples) -> int:
-    """Return the number of samples."""
-    return as_tuple(samples)[0].shape[0]
-
-
-def detach(samples: Samples) -> Samples:
-    """Return the samples without their graph."""
-    return (
-        tuple(part.detach() for part in samples) if isinstance(samples, tuple) else samples.detach()
-    )
-
-
-def matched(samples: Samples, other: Samples) -> Samples:
-    """Cast the samples to the precision of `other`: autocast gives bf16, data is fp32."""
-    if isinstance(samples, tuple):
-        return tuple(s.to(o.dtype) for s, o in zip(samples, as_tuple(other), strict=True))
-    return samples.to(as_tuple(other)[0].dtype)
-
-
-def carries_gradient(samples: Samples) -> bool:
-    """Return whether the samples carry a gradient to the model that produced them."""
-    return any(part.requires_grad for part in as_tuple(samples))
-
-
 def mixes_samples(critic: nn.Module) -> bool:
-    """Return whether a score depends on the rest of the batch, as with batch normalisation.
+    """Return whether a layer is known to mix the samples of a batch, as batch normalisation does.
 
     Real and fake samples are then scored separately. A custom layer declares it with a class
-    attribute ``mixes_samples = True``.
+    attribute ``mixes_samples = True``; the head also finds out at its first call.
     """
     batch_norm = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]  (the one common base)
     return any(
@@ -138,67 +167,49 @@ def mixes_samples(critic: nn.Module) -> bool:
     )
 
 
-def score_both(
-    critic: Critic, real: Samples, fake: Samples, *, apart: bool
-) -> tuple[Tensor, Tensor]:
-    """Score both sides, in one call of the critic unless they must be scored `apart`."""
-    if apart:
-        return score(critic, real), score(critic, fake)
-    joined = tuple(torch.cat(sides) for sides in zip(as_tuple(real), as_tuple(fake), strict=True))
-    scores = score(critic, joined)
-    return scores[: count(real)], scores[count(real) :]
+def joined_batch(
+    critic: Critic,
+    sides: tuple[Samples, Samples],
+    outputs: tuple[Outputs | None, Outputs],
+    weights: tuple[Tensor | None, Tensor | None],
+    *,
+    inputs_require_grad: bool = False,
+) -> CriticBatch:
+    """Return the batch of the regularizers, with the scores of all outputs joined."""
+    real, fake = outputs
+    return CriticBatch(
+        critic,
+        *sides,
+        None if real is None else real.joined(),
+        fake.joined(),
+        *weights,
+        () if real is None else real.features,
+        fake.features,
+        inputs_require_grad,
+    )
 
 
-def score(critic: Critic, samples: Samples) -> Tensor:
-    """Score `samples`: (N,) from a critic with one output, else the critic's shape; at least fp32.
-
-    Losses and penalties are computed in full precision, also where autocast casts the critic.
-    """
-    scores = critic(*as_tuple(samples))
-    if scores.ndim == 2 and scores.shape[1] == 1:
-        scores = scores.squeeze(1)
-    return scores if scores.dtype in (torch.float32, torch.float64) else scores.float()
-
-
-def check_sides(real: Samples, fake: Samples) -> None:
-    """Raise a one-line error unless a critic can compare the two sides."""
-    reals, fakes = as_tuple(real), as_tuple(fake)
-    if len(reals) != len(fakes):
-        raise ValueError(f"fake: expected {len(reals)} tensors like real, got {len(fakes)}")
-    for name, parts in (("real", reals), ("fake", fakes)):
-        sizes = {part.shape[0] if part.ndim else None for part in parts}
-        if len(sizes) != 1 or not sizes - {None, 0}:
-            raise ValueError(
-                f"{name}: expected one or more samples along dimension 0, got {_shapes(parts)}"
-            )
-    for r, f in zip(reals, fakes, strict=True):
-        if r.shape[1:] != f.shape[1:]:
-            raise ValueError(
-                f"fake: expected samples of shape {tuple(r.shape[1:])} like real, "
-                f"got {tuple(f.shape[1:])}"
-            )
-        if r.is_floating_point() != f.is_floating_point() or r.device != f.device:
-            raise ValueError(
-                f"fake: expected {r.dtype} on {r.device} like real, got {f.dtype} on {f.device}"
-            )
-
-
-@torch.no_grad()
-def check_scores(critic: nn.Module, real: Samples) -> None:
-    """Raise a one-line error unless the critic, in evaluation mode, gives one score per sample."""
-    with eval_mode(critic):
-        try:
-            scores = score(critic, detach(real))
-        except RuntimeError as error:
-            shapes = [tuple(part.shape) for part in as_tuple(real)]
-            raise ValueError(
-                f"critic: cannot score samples of shape {shapes}: {str(error).splitlines()[0]}"
-            ) from None
-    if scores.shape[:1] != (count(real),):
-        raise ValueError(
-            f"critic: expected one score per sample, {count(real)}, got {tuple(scores.shape)}"
+def batches_of_outputs(
+    critic: Critic,
+    sides: tuple[Samples, Samples],
+    outputs: tuple[Outputs | None, Outputs],
+    weights: tuple[Tensor | None, Tensor | None],
+) -> list[CriticBatch]:
+    """Return one batch for each output of the critic, for the objective."""
+    real, fake = outputs
+    several = len(fake.scores) > 1
+    return [
+        CriticBatch(
+            OneOutput(critic, i) if several else critic,
+            *sides,
+            None if real is None else real.scores[i],
+            fake.scores[i],
+            *weights,
         )
+        for i in range(len(fake.scores))
+    ]
 
 
-def _shapes(parts: tuple[Tensor, ...]) -> str:
-    return ", ".join(str(tuple(part.shape)) for part in parts)
+def mean_of(values: Sequence[Tensor]) -> Tensor:
+    """Average tensors of one shape; a single one stays as it is."""
+    return values[0] if len(values) == 1 else torch.stack(list(values)).mean(0)

@@ -1,4 +1,4 @@
-"""What an objective and a regularizer share: a printed form that reads back, and where it was published."""
+"""Base class of objectives and regularizers: a printed form to parse back, and a reference."""
 
 import inspect
 from collections.abc import Callable
@@ -15,8 +15,7 @@ class Reference:
 
     Args:
         title: Title of the paper.
-        authors: First author and year, as one would cite it, for example ``"Gulrajani et al.
-            2017"``.
+        authors: First author and year as in a citation, for example ``"Gulrajani et al. 2017"``.
         equation: The equation, table or algorithm that the code implements, for example ``"eq.
             3"``.
         url: Address of the paper.
@@ -32,18 +31,19 @@ class Reference:
 
 
 class Described(nn.Module):
-    """A module whose constructor stores each parameter under its own name, so that its printed form is its spec.
+    """Base class of modules that print as their spec.
 
-    The printed form ``Name(key=value, ...)`` is a term of the string grammar:
-    ``resolve(repr(obj))`` builds an equal object. Equality of modules stays identity (PyTorch keeps
-    modules in sets); compare printed forms.
+    The constructor stores each parameter as an attribute of the same name. The printed form
+    ``Name(key=value, ...)`` is a term of the string grammar: ``resolve(repr(obj))`` builds an equal
+    object. Modules compare by identity, because PyTorch keeps them in sets; to compare settings,
+    compare printed forms.
     """
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in keywords(type(self)))
-        return f"{type(self).__name__}({', '.join(shown)})"
+        settings = (f"{name}={getattr(self, name)!r}" for name in keywords(type(self)))
+        return f"{type(self).__name__}({', '.join(settings)})"
 
-    # Assigned by `chain`, which is made of these modules.
+    # Assigned by `chain`, which imports this module.
     as_chain: ClassVar[Callable[[Any], Any]]
 
     def __add__(self, other: Any) -> Any:
@@ -52,6 +52,6 @@ class Described(nn.Module):
 
 
 def keywords(make: Callable[..., Any]) -> list[str]:
-    """Names of the keywords that a class or an alias takes; a class without a constructor of its own takes none."""
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [p.name for p in inspect.signature(make).parameters.values() if p.kind in named]
+    """Return the names of the keywords that a class or an alias takes."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in inspect.signature(make).parameters.values() if p.kind in kinds]

@@ -1,4 +1,4 @@
-"""Collectives with which N processes train like one process on the joined batch.
+"""Collective operations that make N processes train like one process on the joined batch.
 
 Modules are not wrapped. Gradients are averaged in one flat buffer after the backward pass,
 since a distributed wrapper gives wrong gradients, without an error, for a loss that is only a
@@ -53,7 +53,7 @@ def _own_rows(joined: Tensor, n: int) -> Tensor:
 
 
 def gather(x: Tensor) -> Tensor:
-    """Concatenate the rows of all processes by rank: (world * N, ...), with gradient to its own."""
+    """Concatenate the rows of all processes by rank, with gradient: (world * N, ...)."""
     return x if world_size() == 1 else cast(Tensor, _Gather.apply(x))
 
 
@@ -70,7 +70,8 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     """Replace each ``.grad`` by its mean over the processes, in a single all-reduce."""
     if world_size() == 1:
         return
-    with_gradient = [p for p in parameters if p.requires_grad]
+    # Sharded gradients are averaged where they are reduced.
+    with_gradient = [p for p in parameters if p.requires_grad and not _is_sharded(p)]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in with_gradient]
     if not gradients:
         return
@@ -78,7 +79,7 @@ def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     dist.all_reduce(flat)
     flat /= world_size()
     pieces = flat.split([g.numel() for g in gradients])
-    # In place, since a fused optimiser reads the memory of a gradient in the layout of its
+    # In place, because a fused optimizer expects a gradient in the memory layout of its
     # parameter.
     for p, gradient, piece in zip(with_gradient, gradients, pieces, strict=True):
         p.grad = gradient.copy_(piece.view_as(p))
@@ -89,6 +90,15 @@ def broadcast(tensors: Iterable[Tensor]) -> None:
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor.data, 0)
+
+
+def share(module: torch.nn.Module) -> None:
+    """Copy the weights and buffers of the first process to all others, sharded ones excepted."""
+    broadcast(t for t in (*module.parameters(), *module.buffers()) if not _is_sharded(t))
+
+
+def _is_sharded(tensor: Tensor) -> bool:
+    return hasattr(tensor, "placements")
 
 
 class _Gather(torch.autograd.Function):

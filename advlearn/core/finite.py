@@ -1,8 +1,9 @@
-"""Watch whether losses stay finite, without waiting for the device at each step."""
+"""Detect losses that are not finite, without waiting for the device at each step."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
+from array import array
 from collections.abc import Mapping
 from typing import final
 
@@ -28,31 +29,52 @@ class FiniteMonitor:
     """
 
     def __init__(self) -> None:
-        self._names: list[str] = []
-        self._first_step = 0
-        self._still: Tensor | None = None
-        self._steps: Tensor | None = None
+        self._groups: dict[tuple[str, ...], _Group] = {}
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "FiniteMonitor":
+        # A copy of a model begins a record of its own.
+        return FiniteMonitor()
 
     @torch.no_grad()
     def note(self, step: int, losses: Mapping[str, Tensor]) -> None:
-        """Look at the losses of a step.
+        """Record the losses of a step.
 
         Args:
             step: The step that ended with these losses.
-            losses: Scalars by name; the same names at each step.
+            losses: Scalars by name.
         """
-        values = torch.stack(list(losses.values()))
-        if self._still is None or self._steps is None:
-            self._names, self._first_step = list(losses), step
-            self._still = torch.ones_like(values, dtype=torch.bool)
-            self._steps = torch.zeros_like(values, dtype=torch.int64)
-        # x - x == 0 holds only for finite x.
-        self._steps += self._still.logical_and_(values - values == 0)
+        values = torch.stack([value.float() for value in losses.values()])
+        group = self._groups.get(tuple(losses))
+        if group is None:
+            group = self._groups[tuple(losses)] = _Group(values)
+        group.note(step, values)
 
     def first_failure(self) -> tuple[int, str] | None:
         """Return the first step and loss that were not finite, or None; waits for the device."""
-        if self._still is None or self._steps is None:
-            return None
-        counted = zip(self._names, self._still.tolist(), self._steps.tolist(), strict=True)
-        failures = [(self._first_step + n, name) for name, finite, n in counted if not finite]
+        failures = [
+            (step, name)
+            for names, group in self._groups.items()
+            for step, name in zip(group.failures(), names, strict=True)
+            if step is not None
+        ]
         return min(failures) if failures else None
+
+
+@final
+class _Group:
+    """Count, for losses that come together, the looks at which each was still finite."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.still = torch.ones_like(values, dtype=torch.bool)
+        self.looks = torch.zeros_like(values, dtype=torch.int64)
+        # The step of each look, 8 bytes each.
+        self.steps = array("q")
+
+    def note(self, step: int, values: Tensor) -> None:
+        self.steps.append(step)
+        # x - x == 0 holds only for finite x.
+        self.looks += self.still.logical_and_(values - values == 0)
+
+    def failures(self) -> list[int | None]:
+        finite = zip(self.still.tolist(), self.looks.tolist(), strict=True)
+        return [None if still else self.steps[look] for still, look in finite]

@@ -16,16 +16,17 @@ def project_gradients(
 ) -> None:
     r"""Write to ``.grad`` the projected gradient of the task plus the adversarial gradient.
 
-    .. math:: g = \nabla L - \frac{\langle \nabla L, \nabla P \rangle}{\|\nabla P\|^2} \nabla P + \nabla P
+    .. math:: g = \nabla L - \frac{\langle \nabla L, \nabla P \rangle}{\|\nabla P\|^2} \nabla P
+        + \nabla P
 
-    All parameters are one vector, so the projection is an inner product, not a product of matrices.
+    All parameters form one vector, so the projection needs inner products only.
     With P the generator's loss (minus the adversary's, times its weight alpha) the last term is the
     paper's ``-alpha grad L_A``.
 
     Args:
         loss: The task's loss L, a scalar with a graph to `parameters`.
-        adversarial: The adversary's weighted player loss P, a scalar; one without graph leaves the
-            gradient of L.
+        adversarial: The adversary's weighted `player_loss` P, a scalar; without a graph the result
+            is the gradient of L.
         parameters: The learner's parameters.
 
     Example:
@@ -38,15 +39,17 @@ def project_gradients(
         Zhang et al., "Mitigating Unwanted Biases with Adversarial Learning", 2018, eq. 1.
 
     Deviations:
-        A weight of zero switches the adversary off; in the paper the projection stays.
+        A weight of zero disables the adversary; in the paper the projection stays.
     """
-    towards = _gradients(loss, parameters)
-    against = _gradients(adversarial, parameters)
-    inner = torch.stack([(a * b).sum() for a, b in zip(towards, against, strict=True)]).sum()
-    square = torch.stack([b.square().sum() for b in against]).sum()
-    # A tensor on the device, not a branch, which would wait for the device.
+    task_gradients = _gradients(loss, parameters)
+    adversarial_gradients = _gradients(adversarial, parameters)
+    inner = torch.stack(
+        [(a * b).sum() for a, b in zip(task_gradients, adversarial_gradients, strict=True)]
+    ).sum()
+    square = torch.stack([b.square().sum() for b in adversarial_gradients]).sum()
+    # `where` instead of a branch, which would wait for the device.
     share = torch.where(square > 0, inner / square.clamp(min=torch.finfo(square.dtype).tiny), 0.0)
-    for p, a, b in zip(parameters, towards, against, strict=True):
+    for p, a, b in zip(parameters, task_gradients, adversarial_gradients, strict=True):
         p.grad = a + (1 - share) * b
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from advlearn.core.critic_batch import Samples
+from advlearn.core.samples import Samples, map_tensors
 
 
 class _Reversal(torch.autograd.Function):
@@ -26,8 +26,8 @@ def reverse_gradient(samples: Samples, scale: float = 1.0) -> Samples:
     """Return the samples; the backward pass multiplies their gradient by ``-scale``.
 
     Args:
-        samples: A tensor (N, ...) or a tuple of them; parts of integers have no gradient to
-            reverse.
+        samples: A tensor (N, ...), or a tuple, list or dict of them; tensors of integers have no
+            gradient to reverse.
         scale: A number of any sign; 0 cuts the gradient.
 
     Returns:
@@ -42,9 +42,11 @@ def reverse_gradient(samples: Samples, scale: float = 1.0) -> Samples:
     Reference:
         Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", 2015, eq. 7 and 8.
     """
-    if isinstance(samples, tuple):
-        return tuple(_reversed(part, scale) for part in samples)
-    return _reversed(samples, scale)
+
+    def reverse(part: Tensor) -> Tensor:
+        return _reversed(part, scale)
+
+    return map_tensors(reverse, samples)
 
 
 def _reversed(part: Tensor, scale: float) -> Tensor:

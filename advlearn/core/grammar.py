@@ -1,12 +1,12 @@
-"""The string grammar of objectives.
+"""Grammar of the strings that name objectives.
 
 .. code-block:: text
 
     spec  := term ('+' term)*
     term  := name [ '(' key=literal, ... ')' ]
 
-Names are those of the files in ``objectives`` and ``regularizers``; case, ``-`` and ``_`` do not
-count in them. Literals are Python literals, parsed with `ast` and never evaluated.
+Names are those of objectives, regularizers and aliases; case, ``-`` and ``_`` are ignored. Literals
+are Python literals, parsed with `ast` and never evaluated.
 """
 
 import ast
@@ -44,7 +44,7 @@ def parse(text: str) -> list[Term]:
         Its terms, in order.
 
     Raises:
-        ValueError: If `text` is not of the grammar; the line says where.
+        ValueError: If `text` does not follow the grammar; the message quotes the wrong part.
 
     Example:
         >>> [str(t) for t in parse("hinge + r1(weight=5)")]
@@ -64,7 +64,7 @@ def resolve(spec: Spec) -> Chain:
         spec: A string of the grammar, an `Objective`, a `Regularizer` or a `Chain`.
 
     Returns:
-        The chain; an object comes back as a chain of itself.
+        The chain; an object becomes a chain of one part.
 
     Raises:
         ValueError: If a name or a keyword is unknown (near ones are suggested) or a value is
@@ -83,7 +83,7 @@ def resolve(spec: Spec) -> Chain:
 
 
 def describe(spec: Spec) -> str:
-    """Say in words what a spec stands for: its expansion, formulas, references and defaults.
+    """Describe a spec: its expansion, formulas, references and defaults.
 
     Args:
         spec: As for `resolve`.
@@ -106,7 +106,7 @@ def describe(spec: Spec) -> str:
         lines += ["", repr(part), *_indented(inspect.getdoc(type(part)) or "")]
         lines += (
             [f"  Reference: {registry.lookup(type(part).__name__).reference}"]
-            if _ours(part)
+            if _in_library(part)
             else []
         )
     if isinstance(spec, str):
@@ -118,11 +118,11 @@ def describe(spec: Spec) -> str:
                     f"{entry.name}: {inspect.getdoc(entry.make) or ''}",
                     f"  Reference: {entry.reference}",
                 ]
-    lines += ["", f"Defaults where you say nothing: {chain.defaults}"]
+    lines += ["", f"Defaults: {chain.defaults}"]
     return "\n".join(lines)
 
 
-def _ours(part: Described) -> bool:
+def _in_library(part: Described) -> bool:
     return type(part).__module__.startswith(registry.PACKAGES)
 
 
@@ -174,7 +174,8 @@ def _term(piece: str, text: str) -> Term:
     for argument in given:
         if given.count(argument) > 1:
             raise ValueError(
-                f"objective: {name}: the argument {argument!r} is given {given.count(argument)} times"
+                f"objective: {name}: the argument {argument!r} is given {given.count(argument)} "
+                "times"
             )
     return Term(name, {k.arg or "**": _literal(k, name) for k in call.keywords})
 

@@ -1,4 +1,4 @@
-"""What a critic is given: the parts of one sample, and how a proposed critic joins them."""
+"""Inputs of a critic: the parts of one sample, and how a proposed critic joins them."""
 
 from dataclasses import dataclass, field
 from typing import Literal, final
@@ -15,20 +15,20 @@ Join = Literal["condition", "concat", "product", "channels", "sum", "code"]
 @final
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Declare what one critic of a task is given.
+    """Declare the inputs of one critic of a task.
 
-    A critic is called with one tensor per part: first the parts of floats, (N, *shape) each, then
-    the parts of classes, int64 (N,) each.
+    A critic is called with one tensor per part: first the floating-point parts, (N, *shape) each,
+    then the class parts, int64 (N,) each.
 
     Args:
-        shapes: Shape of each part of floats.
-        classes: Number of classes of each part of integers.
+        shapes: Shape of each floating-point part.
+        classes: Number of classes of each class part.
         join: How a proposed critic joins the parts: ``"condition"`` (a sample, conditioned on at
-            most one class), ``"concat"`` (flattened parts side by side), ``"product"`` (the outer
+            most one class), ``"concat"`` (flattened parts, concatenated), ``"product"`` (the outer
             product of two vectors), ``"channels"`` (images stacked as channels, PatchGAN),
             ``"sum"`` (a residual and the image it belongs to, LAPGAN), ``"code"`` (a sample and its
             code, BiGAN).
-        class_weights: Whether the classes come as float weights (N, classes) instead of integers.
+        class_weights: Whether class parts are float weights (N, classes) instead of integers.
         predicts: For critics that score a conditional density: the number of groups of the part
             they predict, 0 for a number; None where there is no such part.
         favoured: The only class whose samples a density critic scores; -1 for all.
@@ -60,7 +60,7 @@ class Inputs:
     module: nn.Module | None = field(default=None, compare=False, repr=False)
 
     def example(self, n: int, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
-        """Return blank parts of `n` samples, in the order in which a critic takes them."""
+        """Return parts of zeros for `n` samples, in the order of a critic's arguments."""
         floats = [torch.zeros(n, *shape, device=device) for shape in self.shapes]
         if self.class_weights:
             return (*floats, *(torch.zeros(n, k, device=device) for k in self.classes))
@@ -68,7 +68,7 @@ class Inputs:
         return (*floats, *labels)
 
     def incompatibility(self, objective: Objective) -> str | None:
-        """Return why no critic of these inputs can play an objective, or None if one can."""
+        """Return why no critic of these inputs fits an objective, or None if one does."""
         output = objective.critic_output
         if self.module is not None or (output == "density" and self.predicts is not None):
             return None
@@ -78,5 +78,5 @@ class Inputs:
                 "and there is neither an attribute nor a class to predict here"
             )
         if output == "energy" and self.marginal_terms:
-            return "its critic scores an energy of the pair as a whole, which has no unary terms"
+            return "its critic scores an energy of the pair as a whole, which has no marginal terms"
         return None

@@ -3,11 +3,12 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-import difflib
 from types import TracebackType
 from typing import Any, Self, cast, final
 
 from torch import Tensor, nn
+
+from advlearn.core.naming import suggestion
 
 
 @final
@@ -97,13 +98,8 @@ def attach(model: nn.Module, layer: str = "") -> LayerCapture:
     layers = dict(model.named_modules())
     if layer not in layers:
         names = [name for name in layers if name]
-        near = difflib.get_close_matches(layer, names, n=3, cutoff=0.4)
-        hint = (
-            f"; did you mean {' or '.join(map(repr, near))}?"
-            if near
-            else f"; there are {', '.join(names[:8])}"
-        )
-        raise ValueError(f"layer: {type(model).__name__} has no layer {layer!r}{hint}")
+        hint = suggestion(layer, names, otherwise=f"it has {', '.join(names[:8])}", cutoff=0.4)
+        raise ValueError(f"layer: {type(model).__name__} has no layer {layer!r}; {hint}")
     capture = LayerCapture(layer)
     capture._handle = cast(Any, layers[layer]).register_forward_hook(capture)  # pyright: ignore[reportPrivateUsage]
     return capture

@@ -1,4 +1,4 @@
-"""A row of the method catalogue: the settings that a published name stands for."""
+"""A row of the method catalogue: the settings of a published method."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,20 +16,20 @@ def _no_options() -> Mapping[str, Any]:
 @final
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A published method: the task, the objective and the settings that its name stands for.
+    """A published method: its task, objective and settings.
 
     Args:
-        name: The name people type, for example ``"cdan+e"``.
+        name: The name, for example ``"cdan+e"``.
         task: Name of the task it trains.
         objective: Spec of its objective and regularizers, for example ``"wasserstein +
             gradient_penalty"``.
-        summary: One line that says what it does.
+        summary: What the method does, in one line.
         paper: Where it was published; None for a method without a paper.
         options: Options of the task, by name.
         defaults: Training settings of the paper; gaps are filled from the objective's defaults.
-        data: Name of a data set it can be tried on.
+        data: Name of an example data set.
         networks: One line on the networks it trains, for ``describe``.
-        deviations: What the paper does otherwise.
+        deviations: Differences from the paper.
         aliases: Other spellings of the name.
         first_stage: Options of the task in a first stage of training; None for a method with one
             stage. The second stage trains what the trained task's method ``second_stage`` returns.

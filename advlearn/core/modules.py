@@ -1,14 +1,16 @@
-"""Freeze a module or put it into evaluation mode for the length of a block."""
+"""Freeze a module, or put it into evaluation mode, within a block."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
 
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
 def freeze(module: nn.Module) -> Generator[None]:
-    """Hold a module's parameters fixed: gradients pass through it, none is computed for it."""
+    """Freeze a module's parameters; gradients still flow through it to its inputs."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for p in trained:
         p.requires_grad_(False)
@@ -21,7 +23,7 @@ def freeze(module: nn.Module) -> Generator[None]:
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Generator[None]:
-    """Put a module into evaluation mode and every part of it back as it was."""
+    """Put a module into evaluation mode, and restore the mode of each submodule afterwards."""
     modes = [(m, m.training) for m in module.modules()]
     module.eval()
     try:
@@ -29,3 +31,8 @@ def eval_mode(module: nn.Module) -> Generator[None]:
     finally:
         for m, training in modes:
             m.training = training
+
+
+def double_backward_attention() -> AbstractContextManager[Any]:
+    """Compute attention by matrix products, since its fused kernels cannot be differentiated twice."""
+    return cast(AbstractContextManager[Any], sdpa_kernel(SDPBackend.MATH))

@@ -1,6 +1,7 @@
 """Objectives: the losses of the critic and of the generator, as functions of scores."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -72,6 +73,9 @@ class Objective(Described, ABC):
         """Return one number per sample, real (N,) and fake (M,), high for samples judged real."""
         real, fake = batch.scores
         return per_sample(real), per_sample(fake)
+
+    def note_outputs(self, batches: Sequence[CriticBatch]) -> None:
+        """Note state from all outputs of a critic; called after `critic_loss` of several."""
 
     def update_state(self) -> None:
         """Update state from the last `critic_loss`; called without gradient after a critic step."""

@@ -4,13 +4,17 @@
 # (PyTorch's own annotations are partial)
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.chain import Defaults
 from advlearn.core.checks import check_choice
+
+OptimizerFactory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 
@@ -18,7 +22,7 @@ OPTIMIZERS = ("adam", "rmsprop", "sgd")
 def adam(
     parameters: list[nn.Parameter], *, lr: float, betas: tuple[float, float]
 ) -> torch.optim.Adam:
-    """Adam in its fused form where the parameters allow it."""
+    """Build Adam, fused if the parameters allow it."""
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
 
@@ -38,7 +42,7 @@ def build_optimizer(
         The optimizer.
 
     Raises:
-        ValueError: If `name` is none of the three.
+        ValueError: If `name` is not one of the three.
 
     Example:
         >>> weight = nn.Parameter(torch.zeros(1))
@@ -52,13 +56,72 @@ def build_optimizer(
     return torch.optim.SGD(parameters, lr=lr, momentum=betas[0])
 
 
+def make_optimizer(
+    make: OptimizerFactory | torch.optim.Optimizer | str | None,
+    parameters: list[nn.Parameter],
+    lr: float | None,
+    defaults: Defaults,
+) -> torch.optim.Optimizer:
+    """Return the optimizer of a critic: one by its name, by a factory, or as the user made it.
+
+    Args:
+        make: A name, a callable from a list of parameters to an optimizer, or an optimizer; the
+            name in `defaults` if None.
+        parameters: The parameters of the critic.
+        lr: Learning rate for a name; that of `defaults` if None.
+        defaults: Settings that apply where none is given.
+
+    Raises:
+        TypeError: If `make`, or what it returns, is of another type.
+    """
+    if isinstance(make, torch.optim.Optimizer):
+        return make
+    if callable(make):
+        made = cast(object, make(parameters))
+        if not isinstance(made, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimizer: expected a callable that returns an optimizer, got one that returns "
+                f"{type(made).__name__}"
+            )
+        return made
+    if make is not None and not isinstance(cast(object, make), str):
+        raise TypeError(
+            "optimizer: expected a name, an optimizer or a callable from a list of parameters to "
+            f"one, got {type(make).__name__}"
+        )
+    rate = lr if lr is not None else defaults.critic_lr or defaults.lr
+    return build_optimizer(
+        make or cast(str, defaults.optimizer),
+        parameters,
+        lr=cast(float, rate),
+        betas=cast(tuple[float, float], defaults.betas),
+    )
+
+
+@torch.no_grad()
+def gradient_norm(parameters: Iterable[nn.Parameter], clip: float | None = None) -> Tensor:
+    """Return the norm of all gradients as a scalar on the device, after clipping them to `clip`.
+
+    Gradients of 16 bits are summed in fp32; the norm of sharded gradients is that of the whole.
+    """
+    own = [p for p in parameters if p.grad is not None]
+    norm: Any = nn.utils.get_total_norm(
+        [p.grad.float() if p.grad.element_size() < 4 else p.grad for p in own if p.grad is not None]
+    )
+    if hasattr(norm, "full_tensor"):
+        norm = norm.full_tensor()
+    if clip is not None:
+        nn.utils.clip_grads_with_norm_(own, clip, norm)
+    return norm
+
+
 def added(terms: Iterable[Tensor]) -> Tensor:
-    """The sum of one or more scalars; one alone is passed on as it is."""
+    """Return the sum of one or more scalars; a single one is returned unchanged."""
     return reduce(operator.add, terms)
 
 
 def backward(loss: Tensor) -> None:
-    """Backward pass outside of any autocast: only forward passes belong inside."""
+    """Run the backward pass outside of autocast, which is meant for forward passes only."""
     if torch.is_autocast_enabled(loss.device.type):
         with torch.autocast(loss.device.type, enabled=False):
             loss.backward()
@@ -67,6 +130,6 @@ def backward(loss: Tensor) -> None:
 
 
 def clear(parameters: Iterable[nn.Parameter]) -> None:
-    """Take gradients off, without the profiler's bookkeeping that an optimiser's own way begins with."""
+    """Set gradients to None, without the profiler calls of `Optimizer.zero_grad`."""
     for p in parameters:
         p.grad = None

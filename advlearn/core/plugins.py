@@ -1,4 +1,4 @@
-"""Modules of a package and entry points of other packages, each failing on its own."""
+"""Import a package's modules and find entry points; one failure does not affect the rest."""
 
 import importlib
 import pkgutil
@@ -8,7 +8,7 @@ from importlib import metadata
 from types import ModuleType
 from typing import final
 
-# What a file of each package must define.
+# The name that each file of a package must define.
 DEFINES = {
     "methods": "METHODS",
     "objectives": "REFERENCE",
@@ -41,7 +41,7 @@ def files(package: str) -> tuple[list[ModuleType], list[Broken]]:
         package: Full name, for example ``"advlearn.objectives"``.
 
     Returns:
-        The modules, sorted by name, and those that cannot be imported or lack their definition.
+        The modules, sorted by name, and the files that cannot be used.
     """
     root = importlib.import_module(package)
     defines = DEFINES[package.rpartition(".")[2]]
@@ -52,14 +52,14 @@ def files(package: str) -> tuple[list[ModuleType], list[Broken]]:
         where = f"{package}.{name}"
         try:
             module = importlib.import_module(where)
-        except Exception as error:  # an unfinished file must not cost the others their names
+        except Exception as error:  # a file that fails must not affect the others
             first = (str(error).splitlines() or [""])[0]
             problems.append(Broken(name, where, f"{type(error).__name__}: {first}"))
             continue
         if hasattr(module, defines):
             modules.append(module)
         else:
-            problems.append(Broken(name, where, f"it defines no {defines}"))
+            problems.append(Broken(name, where, f"it does not define {defines}"))
     return modules, problems
 
 

@@ -34,7 +34,7 @@ class Truncates(Protocol):
 
     @property
     def truncates(self) -> bool:
-        """True."""
+        """Return True."""
         ...
 
     def sample(
@@ -156,7 +156,7 @@ class HasVectors(Protocol):
 
 @runtime_checkable
 class HasClasses(Protocol):
-    """A model that is conditioned on classes, or predicts them; 0 for none."""
+    """A model that is conditioned on classes, or predicts them; the number is 0 without classes."""
 
     @property
     def classes(self) -> int:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from advlearn.core.critic_batch import CriticBatch, Samples
 from advlearn.core.described import Described
+from advlearn.core.samples import NO_CONDITIONS, Conditions
 
 
 class Regularizer(Described):
@@ -16,12 +17,20 @@ class Regularizer(Described):
     Attributes:
         decomposable: Whether the mean of a penalty over a batch is the mean over its parts.
         reasons: Tag name to the reason why it is False.
+        player_needs_real: Whether `player_penalty` needs the scores or features of the real side.
+        needs_input_graph: Whether `penalty` differentiates by the samples; the scores of the loss
+            then carry a graph to them where they can (`CriticBatch.inputs_require_grad`).
+        conditions: Parts of the samples that penalties hold fixed and that get no noise; the head
+            sets it on its own copy.
         EXEMPT: Name of a check of `advlearn.testing.check_regularizer` that does not apply, to the
             reason.
     """
 
     decomposable: ClassVar[bool] = True
     reasons: ClassVar[dict[str, str]] = {}
+    player_needs_real: ClassVar[bool] = False
+    needs_input_graph: ClassVar[bool] = False
+    conditions: Conditions = NO_CONDITIONS
     EXEMPT: ClassVar[dict[str, str]] = {}
 
     def wrap(self, critic: nn.Module) -> nn.Module:

@@ -7,11 +7,11 @@ from advlearn.core.checks import check_choice
 
 
 def factor(schedule: Schedule, share: float) -> float:
-    """Compute the factor of the learning rate after a `share` in [0, 1] of the steps.
+    """Compute the factor of the learning rate after a fraction `share` of the steps.
 
     Args:
         schedule: ``"constant"``, ``"linear"`` (to zero) or ``"cosine"`` (to zero).
-        share: Steps done over steps in all.
+        share: Number of steps made divided by the number of all steps.
 
     Returns:
         A factor in [0, 1].
@@ -32,7 +32,7 @@ def factor(schedule: Schedule, share: float) -> float:
 
 
 def dann_schedule(progress: float) -> float:
-    r"""Compute DANN's weight of the domain adversary after a share of the steps.
+    r"""Compute DANN's weight of the domain adversary after a fraction of the steps.
 
     .. math:: \frac{2}{1 + e^{-10 p}} - 1
 
@@ -40,7 +40,7 @@ def dann_schedule(progress: float) -> float:
     information for the critic.
 
     Args:
-        progress: Share p of the steps made, from 0 to 1.
+        progress: Fraction p of the steps made, from 0 to 1.
 
     Returns:
         A number in [0, 1): `adversarial_weight` of `Adversary.reversed_loss`, or a factor of

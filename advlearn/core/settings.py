@@ -31,7 +31,7 @@ class AdversarySettings:
         adversarial_weight: Weight of the adversaries in the learner's loss.
 
     Raises:
-        ValueError: If a setting is out of range; the line names it.
+        ValueError: If a setting is out of range; the message names it.
 
     Example:
         >>> AdversarySettings(critic_steps=5).given()

@@ -1,4 +1,4 @@
-"""Base class of tasks: which samples each critic compares, and which other loss is minimised."""
+"""Base class of tasks: the samples that each critic compares, and the task's own loss."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -53,10 +53,10 @@ class Task(nn.Module, ABC):
     Attributes:
         gradient_reversal: Whether critics and model are updated in one backward pass, by gradient
             reversal, instead of in turn.
-        example_options: Options of `from_data` that the conformance tests try, one form each; the
-            first meets every objective.
-        data_settings: Constructor arguments that `from_data` reads from the data, and which are
-            not options for that reason.
+        example_options: Options of `from_data` that the conformance tests try; the first ones are
+            tested with every objective.
+        data_settings: Constructor arguments that `from_data` derives from the data; they are not
+            options.
     """
 
     gradient_reversal: bool = False
@@ -75,7 +75,7 @@ class Task(nn.Module, ABC):
 
     @abstractmethod
     def critic_inputs(self) -> dict[str, Inputs]:
-        """Return what each critic is given, by the critic's name."""
+        """Return the inputs of each critic, by the critic's name."""
 
     def adopt_critic(self, name: str, critic: nn.Module) -> nn.Module:
         """Return the module to train for a user's critic; a task that owns it overrides this."""
@@ -107,8 +107,8 @@ class Task(nn.Module, ABC):
     def config(self) -> dict[str, Any] | None:
         """Return the constructor's arguments as plain values, or None if one has no plain form.
 
-        Networks of `advlearn.nets` are given by their own config, tensors by their shape (their
-        values are weights), everything else as it is.
+        Networks of `advlearn.nets` are stored as their config and tensors as their shape, because
+        their values are weights. Other values are stored unchanged.
         """
         return configuration.to_config(self)
 
@@ -128,7 +128,7 @@ class Task(nn.Module, ABC):
 
     @classmethod
     def check_options(cls, given: Mapping[str, Any]) -> None:
-        """Raise one line that names the first option that `from_data` does not have.
+        """Raise a ValueError that names the first option that `from_data` does not have.
 
         Raises:
             ValueError: If an option is unknown.

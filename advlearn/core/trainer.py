@@ -1,4 +1,4 @@
-"""Train: critic steps, then a step of the learner, and three events around them."""
+"""Training loop: critic steps, then a step of the learner, with callbacks."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
@@ -20,7 +20,7 @@ from advlearn.core.task import Batch, Task, TaskOutput
 
 
 class Stream(Protocol):
-    """Batches without end, whose place can be saved."""
+    """An infinite stream of batches whose position can be saved."""
 
     def __iter__(self) -> Iterator[Batch]: ...
     def __next__(self) -> Batch: ...
@@ -29,14 +29,14 @@ class Stream(Protocol):
 
 
 class Callback:
-    """Base class of what observes a run: progress, logs, checkpoints, averages, early stopping.
+    """Base class of callbacks: progress, logs, checkpoints, averages, early stopping.
 
-    `on_step` follows every training step, so it must be cheap, and must not wait for the device
+    `on_step` runs after every training step, so it must be fast, and must not wait for the device
     except at its own interval.
     """
 
     def on_start(self, trainer: "Trainer") -> None:
-        """Run once before the first step; after a resume, before the next one."""
+        """Run once before the first step of a run or of a resumed run."""
 
     def on_step(self, trainer: "Trainer") -> None:
         """Run after each training step."""
@@ -54,26 +54,25 @@ class Callback:
 
 @final
 class Trainer:
-    """Alternate critic steps and steps of the learner; callbacks do the rest.
+    """Alternate critic steps and steps of the learner, and run the callbacks.
 
     The last critic step and the learner's step share one batch and one forward pass of the
     learner, as in the DCGAN reference code; earlier critic steps draw their own.
 
     Args:
         task: The task, with the modules that learn.
-        adversaries: One for each critic of the task, by name; none for a task that only has its
-            own loss.
-        data: Batches without end, already on the device.
-        steps: Steps of the learner in all.
+        adversaries: One for each critic of the task, by name; empty for a task without critics.
+        data: Infinite stream of batches on the device.
+        steps: Total number of steps of the learner.
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             the learner's optimizer; the first adversary's default if None.
         lr: Learning rate, unless `optimizer` is a callable.
-        schedule: Course of all learning rates; the first adversary's default if None.
+        schedule: Schedule of all learning rates; the first adversary's default if None.
         callbacks: Called in this order.
 
     Raises:
-        ValueError: If the adversaries' names are not those of the task's critics, or `steps` is not
-        positive.
+        ValueError: If the adversaries' names differ from those of the task's critics, or `steps` is
+            not positive.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class Trainer:
                 optimizer or cast(str, defaults.optimizer), self._parameters, lr=rate, betas=betas
             )
         )
-        # Where no critic is trained, more rounds would only draw samples and drop them.
+        # Without a trained critic, further critic steps would only draw unused samples.
         steps_of = (
             cast(int, a.defaults.critic_steps)
             for a in self.adversaries.values()
@@ -124,12 +123,12 @@ class Trainer:
         self._monitor = FiniteMonitor()
 
     def run(self) -> None:
-        """Train to the last step, or until a callback sets `stop_reason`; Ctrl-C ends a run in good order.
+        """Train to the last step, or until a callback sets `stop_reason` or Ctrl-C is pressed.
 
         Raises:
-            NonFiniteError: If a loss stopped being finite; the line names the step, the term and
-            the last checkpoint.
-            KeyboardInterrupt: After Ctrl-C, when the callbacks have ended.
+            NonFiniteError: If a loss stopped being finite; the message names the step, the term and
+                the last checkpoint.
+            KeyboardInterrupt: After Ctrl-C, once the callbacks have finished.
         """
         self._share_weights()
         self.task.train()
@@ -138,7 +137,7 @@ class Trainer:
             callback.on_start(self)
         with between_steps() as interrupted:
             while self.step < self.steps and self.stop_reason is None and not interrupted:
-                self._play()
+                self._train_step()
                 for callback in self.callbacks:
                     callback.on_step(self)
         for callback in self.callbacks:
@@ -154,14 +153,14 @@ class Trainer:
             t for m in modules for t in m.state_dict().values() if torch.is_tensor(t)
         )
 
-    def _play(self) -> None:
+    def _train_step(self) -> None:
         """Make one step of the learner, and the critic steps before it."""
         self._set_rates()
         for k in range(self.critic_steps - 1):
             with torch.no_grad():
-                output = self._play_batch()
+                output = self._task_output()
             self._update_critics(output, k)
-        output = self._play_batch()
+        output = self._task_output()
         if not self.task.gradient_reversal:
             self._update_critics(output, self.critic_steps - 1)
         clear(self._parameters)
@@ -177,25 +176,25 @@ class Trainer:
         self._monitor.note(self.step, self._latest())
 
     def _adversarial(self, output: TaskOutput) -> Tensor:
-        """Return what the adversaries add to the learner's loss, with weights."""
+        """Return the weighted sum of the adversarial losses of the learner."""
         if not self.adversaries:
             return cast(Tensor, output.loss).new_zeros(())
         weight = self.task.adversarial_weight_at(self.step / self.steps)
         if self.task.gradient_reversal:
-            played = (
+            losses = (
                 a.reversed_loss(
-                    *output.pairs[name], adversarial_weight=weight * a.adversarial_weight
+                    *output.pairs[name], adversarial_weight=weight * a.weighting.fixed()
                 )
                 for name, a in self.adversaries.items()
             )
         else:
-            played = (
-                weight * a.adversarial_weight * a.player_loss(*output.pairs[name])
+            losses = (
+                weight * a.player_loss(*output.pairs[name], task_loss=output.loss)
                 for name, a in self.adversaries.items()
             )
-        return added(played)
+        return added(losses)
 
-    def _play_batch(self) -> TaskOutput:
+    def _task_output(self) -> TaskOutput:
         output = cast(TaskOutput, self.task(next(self.data)))
         if output.pairs.keys() != self.adversaries.keys():
             raise ValueError(
@@ -207,7 +206,7 @@ class Trainer:
         return output
 
     def _update_critics(self, output: TaskOutput, k: int) -> None:
-        """Make critic step k, for the adversaries that make so many; all make the last one."""
+        """Make critic step k with the adversaries that make it; all of them make the last one."""
         for name, adversary in self.adversaries.items():
             if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps):
                 adversary.update(*output.pairs[name])
@@ -227,15 +226,17 @@ class Trainer:
         return named if self._task_loss is None else {**named, "task_loss": self._task_loss}
 
     def raise_if_not_finite(self) -> None:
-        """Raise NonFiniteError if any loss was not finite so far; waits for the device."""
+        """Raise NonFiniteError if any loss has not been finite; waits for the device."""
         failure = self._monitor.first_failure()
         if failure is not None:
             step, name = failure
-            kept = self.last_checkpoint or "none was saved"
-            raise NonFiniteError(f"step {step}: {name} is not finite; last good checkpoint: {kept}")
+            checkpoint = self.last_checkpoint or "none was saved"
+            raise NonFiniteError(
+                f"step {step}: {name} is not finite; last good checkpoint: {checkpoint}"
+            )
 
     def last_losses(self) -> dict[str, float]:
-        """The latest losses and penalties by "adversary/term"; waits for the device."""
+        """Return the latest losses and penalties by "adversary/term"; waits for the device."""
         latest = self._latest()
         return (
             dict(
@@ -248,19 +249,20 @@ class Trainer:
         )
 
     def describe(self) -> str:
-        """What is about to run, with every default that applies."""
+        """Describe the run, with every default that applies."""
         lines = [
             f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()
         ]
         return "\n".join(
             [
                 *lines,
-                f"{self.steps} learner steps, {self.critic_steps} critic steps each, {self.schedule} rate",
+                f"{self.steps} learner steps, {self.critic_steps} critic steps each, "
+                f"{self.schedule} rate",
             ]
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a run needs to go on exactly, but for the random state: plain values and tensors."""
+        """Return the state for an exact resume, without the random state: values and tensors."""
         named = [(type(c).__name__, c.state_dict()) for c in self.callbacks]
         return {
             "step": self.step,
@@ -272,7 +274,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave; callbacks are matched by their class, in order."""
+        """Restore what `state_dict` returned; callbacks are matched by class, in order."""
         self.step = state["step"]
         self.task.load_state_dict(state["task"])
         for name, adversary in self.adversaries.items():

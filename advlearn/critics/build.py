@@ -1,8 +1,7 @@
-"""Build the critics of a task: the user's modules where there are some, proposed ones elsewhere."""
+"""Build the critics of a task from the user's modules and proposed networks."""
 
 import math
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, cast
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from advlearn.core.chain import Chain
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
+from advlearn.core.naming import suggestion
 from advlearn.core.objective import Objective
 from advlearn.core.task import Task
 from advlearn.critics.propose import propose
@@ -24,14 +24,14 @@ Critics = CriticLike | Mapping[str, CriticLike]
 def build(
     task: Task, objective: Objective | Chain, critic: Critics | None = None
 ) -> dict[str, nn.Module]:
-    """Build a critic for each of a task's comparisons.
+    """Build a critic for each entry of a task's `critic_inputs`.
 
     Args:
         task: The task.
-        objective: The objective or chain that the critics play.
+        objective: The objective or chain that the critics are trained with.
         critic: The user's critic: a module, for a task with one critic; a function from `Inputs`
-            to a module; or a mapping from names of critics to either. None, and every name a
-            mapping leaves out, gets a proposed network.
+            to a module; or a mapping from names of critics to either. None, and each name
+            that a mapping omits, gets a proposed network.
 
     Returns:
         Name of a critic to its module.
@@ -59,7 +59,7 @@ def build(
 
 
 def critic_configs(critics: Mapping[str, nn.Module]) -> dict[str, Any]:
-    """Return the configs of critics by name; None for a module that has no plain form."""
+    """Return the configs of critics by name; None for a module without a config."""
     return {n: c.config() if isinstance(c, Network) else None for n, c in critics.items()}
 
 
@@ -73,12 +73,12 @@ def rebuild(
 
     Args:
         task: The task.
-        objective: The objective or chain that the critics play.
-        configs: What `critic_configs` returned of the user's critics; None if all were proposed.
+        objective: The objective or chain that the critics are trained with.
+        configs: Result of `critic_configs` for the user's critics; None if all were proposed.
         critic: The user's critics, needed for modules that have no config.
 
     Raises:
-        ValueError: If a module of the user's is needed and missing.
+        ValueError: If a module of the user is required and missing.
     """
     if critic is not None or configs is None:
         return build(task, objective, critic)
@@ -101,8 +101,7 @@ def _by_name(critic: Critics | None, inputs: Mapping[str, Inputs]) -> Mapping[st
     if isinstance(critic, Mapping):
         for name in critic:
             if name not in inputs:
-                near = get_close_matches(name, inputs, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else "use one of these names"
+                hint = suggestion(name, inputs, otherwise="use one of these names", count=1)
                 raise ValueError(f"critic: expected names among {names}, got {name!r}; {hint}")
         return critic
     if isinstance(critic, nn.Module) and len(inputs) > 1:
@@ -118,31 +117,31 @@ def _by_name(critic: Critics | None, inputs: Mapping[str, Inputs]) -> Mapping[st
 def _checked(
     task: Task, name: str, inputs: Inputs, given: CriticLike, objective: Objective
 ) -> nn.Module:
-    """Return the user's critic, once it has scored a blank batch."""
+    """Return the user's critic after a check that it scores a batch of zeros."""
     module = given if isinstance(given, nn.Module) else given(inputs)
     if not isinstance(cast(object, module), nn.Module):
         raise ValueError(f"critic: {name}: expected a module, got {type(module).__name__}")
     module = task.adopt_critic(name, module)
     n = 2 * math.prod(m.pack for m in module.modules() if isinstance(m, PacCritic))
     parameter = next(module.parameters(), None)
-    blank = inputs.example(n, "cpu" if parameter is None else parameter.device)
+    zeros = inputs.example(n, "cpu" if parameter is None else parameter.device)
     with torch.no_grad(), eval_mode(module):
         try:
-            scores = cast(object, module(*blank))
+            scores = cast(object, module(*zeros))
         except (RuntimeError, TypeError, ValueError) as error:
-            shapes = ", ".join(str(tuple(part.shape)) for part in blank)
+            shapes = ", ".join(str(tuple(part.shape)) for part in zeros)
             raise ValueError(
                 f"critic: {name}: expected a module that takes tensors of shape {shapes}, "
                 f"got an error: {str(error).splitlines()[0]}"
             ) from None
-    wanted = _wanted(objective)
+    expected = _expected_shape(objective)
     fits = isinstance(scores, Tensor) and scores.ndim >= 1 and len(scores) == n
-    if not isinstance(scores, Tensor) or not fits or (wanted == "(N, K)" and scores.ndim != 2):
+    if not isinstance(scores, Tensor) or not fits or (expected == "(N, K)" and scores.ndim != 2):
         got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise ValueError(f"critic: {name}: expected scores {wanted} of N={n} samples, got {got}")
+        raise ValueError(f"critic: {name}: expected scores {expected} of N={n} samples, got {got}")
     return module
 
 
-def _wanted(objective: Objective) -> str:
+def _expected_shape(objective: Objective) -> str:
     shapes = {"vector": "(N, d)", "classes": "(N, K)"}
     return shapes.get(objective.critic_output, "(N,)")

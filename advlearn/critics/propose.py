@@ -1,4 +1,4 @@
-"""Propose a reference critic for what it is given and the output that an objective needs."""
+"""Propose a critic for given inputs and the output that an objective needs."""
 
 import math
 from dataclasses import replace
@@ -25,7 +25,7 @@ from advlearn.nets.mlp import MLPCritic
 from advlearn.nets.sizing import EMBEDDED, critic_for, is_image
 
 LARGE = 64
-"""Images from this side are scored in patches of 70 pixels as in pix2pix, smaller ones of 16."""
+"""Side from which images are scored in patches of 70 pixels, as in pix2pix; smaller ones in 16."""
 
 
 def propose(
@@ -38,7 +38,7 @@ def propose(
     """Build a critic for its inputs, with the output that an objective needs.
 
     Args:
-        inputs: What the critic is given.
+        inputs: The inputs of the critic.
         objective: The objective, or a chain with its regularizers: a PatchGAN has one logit per
             patch only where no regularizer has a penalty.
         architecture: Name of an architecture (`advlearn.nets.architectures`); None takes the one
@@ -112,7 +112,7 @@ def _outputs(objective: Objective) -> int:
 
 
 def _of_sample(inputs: Inputs, objective: Objective) -> nn.Module:
-    """A critic of samples, conditioned on a class where there is one."""
+    """Build a critic of samples, conditioned on a class if there is one."""
     shape, classes = inputs.shapes[0], sum(inputs.classes)
     if learns_nothing(objective):
         return IdentityCritic(classes)
@@ -128,14 +128,14 @@ def _of_sample(inputs: Inputs, objective: Objective) -> nn.Module:
 
 
 def _of_vector(inputs: Inputs, objective: Objective, size: int) -> nn.Module:
-    """A critic of vectors of a size."""
+    """Build a critic of vectors of a size."""
     if inputs.hidden is not None and objective.critic_output == "logit":
         return MLPCritic((size,), hidden=inputs.hidden)
     return critic_for((size,), objective.critic_output, base_channels=inputs.base_channels)
 
 
 def _of_residual(inputs: Inputs, objective: Objective) -> nn.Module:
-    """A critic of residuals and the enlarged images they belong to."""
+    """Build a critic of residuals and the enlarged images they belong to."""
     shape, classes = inputs.shapes[0], sum(inputs.classes)
     if learns_nothing(objective) or objective.critic_output == "energy":
         return _OfSum(_of_sample(replace(inputs, shapes=(shape,)), objective))
@@ -143,10 +143,10 @@ def _of_residual(inputs: Inputs, objective: Objective) -> nn.Module:
 
 
 def _of_channels(inputs: Inputs, chain: Chain) -> nn.Module:
-    """A critic of images stacked as channels.
+    """Build a critic of images stacked as channels.
 
-    It has one logit per patch where the objective is a mean over single scores and no penalty
-    needs one score per sample; else the mean over the patches.
+    It has one logit per patch if the objective is a mean over single scores and no penalty needs
+    one score per sample; otherwise the score is the mean over the patches.
     """
     objective = chain.required_objective()
     stacked = (sum(shape[0] for shape in inputs.shapes), *inputs.shapes[-1][1:])
@@ -159,7 +159,7 @@ def _of_channels(inputs: Inputs, chain: Chain) -> nn.Module:
 
 
 def _of_code(inputs: Inputs, objective: Objective) -> nn.Module:
-    """A critic of samples and their codes."""
+    """Build a critic of samples and their codes."""
     (shape, (latent,)), width = inputs.shapes, inputs.base_channels
     if inputs.architecture is None:
         net: nn.Module = critic_for(shape, "vector", out_features=4 * width, base_channels=width)
@@ -171,7 +171,7 @@ def _of_code(inputs: Inputs, objective: Objective) -> nn.Module:
 
 
 def _density(inputs: Inputs) -> nn.Module:
-    """A critic that scores the conditional density of a group or a number."""
+    """Build a critic that scores the conditional density of a group or a number."""
     width, groups = math.prod(inputs.shapes[0]), inputs.predicts
     classes = sum(inputs.classes[1:] if groups else inputs.classes)
     if groups:

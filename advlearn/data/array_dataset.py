@@ -84,7 +84,7 @@ class ArrayDataset:
 
     @property
     def bounded(self) -> bool:
-        """Whether every value lies in [-1, 1], so that a generator ending in tanh can reach it."""
+        """Whether every value lies in [-1, 1], the range of a generator that ends in tanh."""
         return bool((self.x.abs() <= 1).all())
 
     def to(self, device: torch.device | str) -> "ArrayDataset":

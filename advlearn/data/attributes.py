@@ -7,16 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import describe_value, near_names
+from advlearn.core.checks import describe_value
+from advlearn.core.naming import suggestion
 from advlearn.data.made import biased_table
 from advlearn.data.tables import TABLES
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.data.to_tensor import samples
 
-# Made tables by name, with their sensitive attribute.
+# Synthetic tables by name, with their sensitive attribute.
 MADE = {"biased-groups": "group", "biased-ages": "age"}
 MOST_GROUPS = 20
-"""Values of more distinct numbers than this are numbers, of fewer are groups."""
+"""An attribute with more distinct numbers than this is numeric, with fewer it has groups."""
 
 
 def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
@@ -45,9 +46,8 @@ def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
         stem = x.removesuffix("-test")
         if stem not in TABLES:
             known = [name + end for name in TABLES for end in ("", "-test")] + list(MADE)
-            raise ValueError(
-                f"data: expected a table among {', '.join(known)}, got {x!r}{near_names(x, known)}"
-            )
+            hint = suggestion(x, known, otherwise="use one of these names")
+            raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
     encoded = {
         name: encode_attribute(name, values, len(x))

@@ -322,7 +322,7 @@ class StreamedBatches:
     def _loader(self) -> DataLoader[Any]:
         """Build a loader of the rest of this epoch."""
         loader = self.source.loader
-        # The private generator seeds the workers, so that the loader does not use the global one.
+        # The private generator seeds the workers; without it the loader uses the global one.
         generator = torch.Generator().manual_seed((self.order.seed + self.order.epoch) % 2**32)
         rest = self.order.indices()[self.order.position :].tolist()
         pin = self.device.type == "cuda"

@@ -21,14 +21,14 @@ Part = ArrayDataset | StreamedDataset
 class Domains:
     """Hold one or more labelled source domains and a target domain.
 
-    A batch is (x, y) of each source in turn, then (x, y) of the target, where y is what is `known`.
+    A batch is (x, y) of each source in turn, then (x, y) of the target, where y is `known`.
     The target's own labels are for evaluation and never reach a batch.
 
     Args:
         sources: Labelled data sets of the same shape and number of classes.
         target: Data of the same shape, in memory; labels are optional.
         known: Classes of the target samples that may be trained on, int64 (M,), -1 where unknown;
-            None where all are.
+            None where all are unknown.
 
     Raises:
         TypeError: A streamed target.

@@ -6,7 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import final
 
-from advlearn.core.checks import near_names
+from advlearn.core.naming import suggestion
 from advlearn.data import toy
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.image_sets import (
@@ -30,7 +30,7 @@ class DatasetInfo:
 
     Args:
         name: Name that `load` takes.
-        summary: One line on what the data is.
+        summary: One line on the data.
         shape: Shape of one sample.
         classes: Number of classes.
         origin: Where the data comes from, and whether it is downloaded.
@@ -84,9 +84,8 @@ def named(name: str) -> ArrayDataset:
                 f"{GRAMMARS[form].summary}; open it with advlearn.data.{form}"
             )
         known = ", ".join(infos)
-        raise ValueError(
-            f"data: expected a folder or one of {known}, got {name!r}{near_names(name, infos)}"
-        )
+        hint = suggestion(name, infos, otherwise="use one of these names")
+        raise ValueError(f"data: expected a folder or one of {known}, got {name!r}; {hint}")
     data, test = infos[name].read(), f"{name}-test"
     return replace(data, test_part=partial(named, test)) if test in infos else data
 
@@ -172,7 +171,7 @@ _ROWS: list[DatasetInfo] = [
     ),
     DatasetInfo(
         "biased-groups",
-        "a made table whose labels depend on one of two groups",
+        "a synthetic table whose labels depend on one of two groups",
         (4,),
         2,
         _DRAWN,
@@ -181,7 +180,7 @@ _ROWS: list[DatasetInfo] = [
     ),
     DatasetInfo(
         "biased-ages",
-        "a made table whose labels depend on an age",
+        "a synthetic table whose labels depend on an age",
         (4,),
         2,
         _DRAWN,

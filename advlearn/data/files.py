@@ -23,7 +23,7 @@ def find(*parts: str) -> Path | None:
     """Find a file or folder in `folders()`.
 
     Args:
-        parts: Names of its place below a data folder.
+        parts: Parts of its path below a data folder.
 
     Returns:
         The first path that exists; None where there is none.
@@ -36,7 +36,7 @@ def find_or_download(name: str, parts: tuple[str, ...], url: str, sha256: str) -
 
     Args:
         name: Name of the data set, for the message.
-        parts: Names of the file's place below a data folder.
+        parts: Parts of the file's path below a data folder.
         url: Address of the published file.
         sha256: Checksum of the published file; a download with another one is refused.
 
@@ -56,7 +56,7 @@ def find_or_download(name: str, parts: tuple[str, ...], url: str, sha256: str) -
             content = answer.read()
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError(f"{url} has another checksum than the published file")
-        # Written to a temporary file and moved, so that no other process reads half a file.
+        # Move a complete file into place: another process must not read half a file.
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
             part.write(content)
         os.replace(part.name, target)
@@ -66,7 +66,7 @@ def find_or_download(name: str, parts: tuple[str, ...], url: str, sha256: str) -
 
 
 def unavailable(name: str, error: Exception) -> FileNotFoundError:
-    """Return an error of one line: where data was searched, why no download, and what to do."""
+    """Return a one-line error: the searched folders, the failure of the download, and a fix."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     where = " or ".join(map(str, folders()))
     return FileNotFoundError(

@@ -18,8 +18,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", "
 class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
     """Read images of one flat folder, or of one sub-folder per class, in order of their names.
 
-    The headers of all files are read at the start, so that a wrong file is reported before
-    training. Grey images have one channel; where a folder holds any colour image, all have three.
+    The headers of all files are read at the start, which reports a wrong file before training.
+    Grey images have one channel; where a folder holds any colour image, all have three.
 
     Args:
         folder: The folder. Its sub-folders, if it has any with a visible name, are the classes.

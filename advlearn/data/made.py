@@ -1,4 +1,4 @@
-"""Small made data sets, so that every method can be tried without a download."""
+"""Small synthetic data sets, on which every method can be tried without a download."""
 
 import math
 
@@ -11,7 +11,7 @@ from advlearn.data.tabular_dataset import TabularDataset
 
 ROWS = 2000
 WORD_SIZE = 16
-"""Length of the made word vectors."""
+"""Length of the synthetic word vectors."""
 
 
 def rotated_digits(digits: ArrayDataset, degrees: float = 30.0) -> ArrayDataset:
@@ -67,7 +67,7 @@ def biased_table(attribute: str = "group", *, n: int = ROWS, seed: int = 0) -> T
         Four features, a binary label, and the attribute.
 
     Raises:
-        ValueError: If `attribute` is neither.
+        ValueError: `attribute` is neither.
 
     Example:
         >>> biased_table().attributes, biased_table("age").attributes
@@ -87,7 +87,7 @@ def biased_table(attribute: str = "group", *, n: int = ROWS, seed: int = 0) -> T
 
 
 def word_vectors(classes: int, *, seed: int = 0) -> Tensor:
-    """Draw a unit vector for each class, in place of word vectors of their names.
+    """Draw a unit vector for each class, instead of a word vector of its name.
 
     Args:
         classes: Number of classes.

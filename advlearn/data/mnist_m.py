@@ -37,11 +37,11 @@ def mnist_m(
     for each pixel and channel of a crop p and a digit d, in levels 0 to 255. Each crop has the
     digit's size and lies at a random place of a random photograph (see `photographs`). The crops of
     the test part lie in the second quarter of a photograph's width, which resembles the whole most,
-    and those of the training part in the first quarter or the right half, so that no pixel is in
+    and those of the training part in the first quarter or the right half; no pixel is in
     both. The same digits, part and seed give the same images.
 
     Args:
-        digits: Grey images in [-1, 1], (N, 1, H, W), such as `load("mnist")`; labels are kept.
+        digits: Grey images in [-1, 1], (N, 1, H, W), such as `load("mnist")`; labels are pictures.
         part: Which region of the photographs the crops come from.
         seed: Seed of a private generator.
 
@@ -106,12 +106,14 @@ def photographs() -> Mapping[str, np.ndarray]:
             "data: expected scikit-image for the photographs of MNIST-M, which is not installed; "
             "run pip install scikit-image"
         ) from error
-    kept: dict[str, Any] = {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
-    kept.update({name: getattr(data, name)() for name in _SCIKIT_IMAGE})
-    kept["motorcycle"] = data.stereo_motorcycle()[0]
+    pictures: dict[str, Any] = {
+        name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")
+    }
+    pictures.update({name: getattr(data, name)() for name in _SCIKIT_IMAGE})
+    pictures["motorcycle"] = data.stereo_motorcycle()[0]
     bright = {
         name: np.array(picture)
-        for name, picture in kept.items()
+        for name, picture in pictures.items()
         if np.mean(picture @ np.array(_GREY)) >= DARKEST
     }
     for picture in bright.values():

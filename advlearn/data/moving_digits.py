@@ -1,4 +1,4 @@
-"""Films of a small digit that moves straight over a black field and bounces off its walls."""
+"""Videos of a small digit that moves straight over a black field and bounces off its walls."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ FASTEST = 3
 
 
 def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int = 0) -> Tensor:
-    """Make one short film of each image, which is halved in size and moves by whole pixels.
+    """Make one short video of each image, which is halved in size and moves by whole pixels.
 
     The speed along each axis is 1 to `FASTEST` pixels per frame in either direction. Where the next
     step would leave the field, the speed along that axis is drawn again and points away from the
@@ -20,12 +20,12 @@ def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int 
 
     Args:
         images: Grey images in [-1, 1], (N, 1, H, W), H and W even; -1 is the background.
-        frames: Frames of each film.
+        frames: Frames of each video.
         side: Side of the square field in pixels.
         seed: Seed of a private generator of places, speeds and bounces.
 
     Returns:
-        Films in [-1, 1], float32 (N, frames, side, side).
+        Videos in [-1, 1], float32 (N, frames, side, side).
 
     Raises:
         ValueError: Images that are not grey, have odd sides, or leave no room to move.

@@ -10,10 +10,10 @@ Form = Literal["domains", "unpaired", "few_labels", "pairs"]
 
 
 class Grammar(NamedTuple):
-    """How one form is written.
+    """Describe how one form is written.
 
     Attributes:
-        pattern: The parts and what separates them.
+        pattern: The parts and their separator.
         example: A string of this form.
         summary: One line on the data it names.
     """

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, final
 
 from torch import Tensor
 
-from advlearn.core.checks import describe_value, near_names
+from advlearn.core.checks import describe_value
+from advlearn.core.naming import suggestion
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Part
 from advlearn.data.derived_images import edges, grey, small
@@ -19,8 +20,8 @@ from advlearn.data.names import expected, parse
 from advlearn.data.shapes import match_shapes
 from advlearn.data.to_tensor import samples
 
-FILMS = 10_000
-"""Largest number of films that ``"frames:..."`` makes, one from each image."""
+MOST_VIDEOS = 10_000
+"""Largest number of videos that ``"frames:..."`` makes, one from each image."""
 
 
 @final
@@ -78,7 +79,7 @@ class Pairs:
 
     @property
     def bounded(self) -> bool:
-        """Whether every target lies in [-1, 1], so that a generator ending in tanh can reach it."""
+        """Whether every target lies in [-1, 1], the range of a generator that ends in tanh."""
         return bool((self.y.abs() <= 1).all())
 
     def test(self) -> "Pairs | None":
@@ -173,15 +174,14 @@ def pairs(x: Any, y: Any) -> Pairs:
     if not isinstance(x, str):
         return Pairs(samples(x), samples(y))
     if x not in _KINDS:
-        raise ValueError(
-            f"data: expected pairs of kind {', '.join(_KINDS)}, got {x!r}{near_names(x, _KINDS)}"
-        )
+        hint = suggestion(x, _KINDS, otherwise="use one of these kinds")
+        raise ValueError(f"data: expected pairs of kind {', '.join(_KINDS)}, got {x!r}; {hint}")
     images = load(y)
     if not isinstance(images, ArrayDataset):
-        raise ValueError(f"data: {x!r} expects images in memory, got streamed {images.name!r}")
+        raise ValueError(f"data: expected images in memory for {x!r}, got streamed {images.name!r}")
     if images.kind != "image":
         raise ValueError(
-            f"data: {x!r} expects images (N, C, H, W), got samples of shape {images.shape}"
+            f"data: expected images (N, C, H, W) for {x!r}, got samples of shape {images.shape}"
         )
     return _derived(x, images)
 
@@ -296,19 +296,21 @@ def _from_images(make: Callable[[Tensor], Tensor], data: ArrayDataset) -> tuple[
 def _grey_to_colour(data: ArrayDataset) -> tuple[Tensor, Tensor]:
     if data.shape[0] != 3:
         raise ValueError(
-            f"data: 'grey' expects colour images (3, H, W), got samples of shape {data.shape}"
+            f"data: expected colour images (3, H, W) for 'grey', got samples of shape {data.shape}"
         )
     return grey(data.x), data.x
 
 
 def _frames(data: ArrayDataset) -> tuple[Tensor, Tensor]:
-    films = moving_digits(data.x[:FILMS])
-    return films[:, :-1].contiguous(), films[:, -1:].contiguous()
+    videos = moving_digits(data.x[:MOST_VIDEOS])
+    return videos[:, :-1].contiguous(), videos[:, -1:].contiguous()
 
 
 def _tags(data: ArrayDataset) -> tuple[Tensor, Tensor]:
     if data.y is None or not data.classes:
-        raise ValueError(f"data: 'tags' expects samples with classes, got {data.name!r} without")
+        raise ValueError(
+            f"data: expected samples with classes for 'tags', got {data.name!r} without labels"
+        )
     return data.x, word_vectors(data.classes)[data.y]
 
 
@@ -320,6 +322,6 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
             partial(_from_images, small), "images of a quarter of the side to the whole"
         ),
         "frames": _Kind(_frames, "four frames of a moving digit to the fifth"),
-        "tags": _Kind(_tags, "samples to made word vectors of their classes"),
+        "tags": _Kind(_tags, "samples to synthetic word vectors of their classes"),
     }
 )

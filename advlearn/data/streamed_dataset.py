@@ -27,7 +27,7 @@ RESIDENT_BYTES = 2 * 1024**3
 """A data set whose samples take at most this many bytes in float32 is held in memory."""
 
 PROBES = 8
-"""How often the first sample is drawn to detect random augmentation."""
+"""Number of draws of the first sample, which detect random augmentation."""
 
 
 @final
@@ -254,8 +254,8 @@ def _resident(source: Samples, name: str) -> ArrayDataset:
             y[index] = item[1]
     if len(first) == 1:
         return ArrayDataset(x, None, name)
-    named = getattr(source.dataset, "classes", ())
-    return ArrayDataset(x, y, name, max(int(y.max()) + 1, len(named)))
+    class_names = getattr(source.dataset, "classes", ())
+    return ArrayDataset(x, y, name, max(int(y.max()) + 1, len(class_names)))
 
 
 def _classes(dataset: Any, scan: bool) -> int:

@@ -157,19 +157,19 @@ def german_credit(
     path = find_or_download(
         "german-credit", ("german-credit", name), f"{_UCI}/statlog/german/{name}", checksum
     )
-    everyone = _read(
+    all_rows = _read(
         path,
         len(_GERMAN_COLUMNS) + 1,
         None,
         {"1": "1", "2": "2"},
         _positions(_GERMAN_COLUMNS, _GERMAN_NUMERIC),
     )
-    test = _stratified([row[-1] for row in everyone], seed)
-    train = [row for row, tested in zip(everyone, test, strict=True) if not tested]
+    test = _stratified([row[-1] for row in all_rows], seed)
+    train = [row for row, tested in zip(all_rows, test, strict=True) if not tested]
     rows = (
         train
         if part == "train"
-        else [row for row, tested in zip(everyone, test, strict=True) if tested]
+        else [row for row, tested in zip(all_rows, test, strict=True) if tested]
     )
     x, features = encode(
         train, rows, _GERMAN_COLUMNS, _GERMAN_NUMERIC, {column_of.get(name, name) for name in omit}

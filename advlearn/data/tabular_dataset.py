@@ -21,7 +21,7 @@ class TabularDataset:
         x: Features, float32 (N, d).
         y: Class of each row, int64 (N,), or for regression a number, float32 (N,).
         sensitive: Values of each attribute by name: codes, int64 (N,), or numbers, float32 (N,).
-        sensitive_names: Names of the codes of each attribute; an attribute of numbers has none.
+        sensitive_names: Names of the codes of each attribute; a numeric attribute has no names.
         feature_names: Names of the d features; `column=category` for an indicator.
         name: Name of the data in logs and file names.
         classes: Number of classes; 0 for regression.
@@ -137,19 +137,21 @@ class TabularDataset:
         return values if names is None else np.array(names)[values]
 
 
-def _check_attribute(what: str, values: Tensor, samples: int, names: Sequence[str] | None) -> None:
+def _check_attribute(
+    argument: str, values: Tensor, samples: int, names: Sequence[str] | None
+) -> None:
     if not isinstance(values, Tensor) or values.dtype not in (torch.int64, torch.float32):
         raise TypeError(
-            f"{what}: expected int64 codes or float32 numbers ({samples},), "
+            f"{argument}: expected int64 codes or float32 numbers ({samples},), "
             f"got {describe_value(values)}"
         )
     if values.shape != (samples,):
-        raise ValueError(f"{what}: expected shape ({samples},), got {describe_value(values)}")
+        raise ValueError(f"{argument}: expected shape ({samples},), got {describe_value(values)}")
     if values.is_floating_point():
         infinite = (~values.isfinite()).nonzero()
         if len(infinite):
             raise ValueError(
-                f"{what}: expected finite numbers, got {float(values[infinite[0]])} "
+                f"{argument}: expected finite numbers, got {float(values[infinite[0]])} "
                 f"in sample {int(infinite[0])}"
             )
         return
@@ -160,7 +162,7 @@ def _check_attribute(what: str, values: Tensor, samples: int, names: Sequence[st
             if names is None
             else f"codes in [0, {len(names)}), one for each name"
         )
-        raise ValueError(f"{what}: expected {codes}, got {low if low < 0 else high}")
+        raise ValueError(f"{argument}: expected {codes}, got {low if low < 0 else high}")
 
 
 Rows = Sequence[Sequence[str]]

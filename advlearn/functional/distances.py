@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Up to this dimension, differences are taken one by one: exact for near points, and still small
-# in memory.
+# Up to this dimension differences are computed directly: exact for near points, with little
+# memory.
 _DIRECT = 8
-# Entries of one block of a float64 distance matrix: 8 MiB, which an allocator keeps for the next.
+# Entries of one block of a float64 distance matrix: 8 MiB, which the allocator reuses.
 _BLOCK = 1 << 20
 # Above this dimension the matrix product is several times faster, and exact enough in float64.
 _WIDE = 64
@@ -30,10 +30,10 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """
     if x.shape[1] <= _DIRECT:
         return (x[:, None] - y[None]).square().sum(2)
-    # A shift changes no distance, but the rounding of what cancels below.
+    # Centring keeps the distances and reduces the rounding error of the subtraction below.
     centre = y.detach().mean(0)
     x, y = x - centre, y - centre
-    with torch.autocast(x.device.type, enabled=False):  # what cancels must not be rounded to bf16
+    with torch.autocast(x.device.type, enabled=False):  # bf16 is too coarse for the subtraction
         products = x @ y.T
     return (x.square().sum(1)[:, None] + y.square().sum(1)[None] - 2 * products).clamp(min=0)
 
@@ -53,7 +53,7 @@ def distance_matrix(x: Tensor, y: Tensor) -> Tensor:
     """Compute Euclidean distances between rows of float64 tensors: (N, d), (M, d) to (N, M)."""
     if x.shape[1] <= _WIDE:
         return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-    # The product form loses digits in proportion to the squared norms: centre before it.
+    # The matrix product loses digits in proportion to the squared norms, so centre first.
     centre = y.mean(dim=0)
     return torch.cdist(x - centre, y - centre, compute_mode="use_mm_for_euclid_dist")
 
@@ -86,8 +86,7 @@ def neighbour_radius(x: Tensor, k: int) -> Tensor:
 def median_distance(x: Tensor, y: Tensor, limit: int = 2000) -> float:
     """Compute the median of the positive distances between the pooled rows; 1.0 if all are equal.
 
-    Above `limit` pooled rows an evenly spaced part of them is used, so the result needs no random
-    numbers.
+    Above `limit` pooled rows, an evenly spaced subset is used, without random numbers.
     """
     pooled = torch.cat([x, y])
     if pooled.shape[0] > limit:

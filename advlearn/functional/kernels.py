@@ -18,11 +18,11 @@ from advlearn.functional.distances import safe_sqrt, squared_distances
 
 Kernel = Literal["rbf", "rational_quadratic", "energy"]
 KERNELS = ("rbf", "rational_quadratic", "energy")
-# Of the median distance: the wide ones still pull where fakes are far away, the narrow ones see
-# detail.
+# Multiples of the median distance: wide kernels give distant fakes a gradient, narrow ones
+# resolve detail.
 MULTIPLES = (0.25, 1.0, 4.0, 16.0)
 ALPHAS = (0.2, 0.5, 1.0, 2.0, 5.0)  # Binkowski et al. 2018, section 5
-# Rows that set the median, and entries of one block of differences (64 MiB in fp32).
+# Largest number of rows for the median, and entries of one block of differences (64 MiB in fp32).
 _MEDIAN_OF = 2048
 _BLOCK = 1 << 24
 
@@ -50,12 +50,12 @@ def scales(
 ) -> list[float] | list[Tensor]:
     """Return the scales of the mixture.
 
-    Only the real side sets the default of the RBF kernel, so that a generator cannot lower the
-    distance by changing the scale.
+    The default of the RBF kernel depends on the real side only, so that a generator cannot lower
+    the distance by changing the scale.
 
     Args:
         kernel: Name of the kernel.
-        bandwidths: Scales that were given, or None for the defaults.
+        bandwidths: The scales, or None for the defaults.
         real: The first set, (N, d).
     """
     if bandwidths is not None:
@@ -71,7 +71,7 @@ def scales(
 def median_distance(x: Tensor) -> Tensor:
     """Compute the median distance between two different rows of `x` (N, d); above zero.
 
-    Of more than 2,048 rows, as many are taken at even spacing.
+    Above 2,048 rows, an evenly spaced subset is used.
     """
     x = x[:: -(-len(x) // _MEDIAN_OF)]
     rows, columns = torch.triu_indices(len(x), len(x), 1, device=x.device)
@@ -99,8 +99,7 @@ def mean_within(kernel: str, mixture: list[float] | list[Tensor], x: Tensor) -> 
     """Compute the mean of the kernel over pairs of two different rows of `x` (N, d)."""
     n = x.shape[0]
     same = torch.eye(n, dtype=torch.bool, device=x.device)
-    # Filling also cuts the gradient there, where rounding would meet the energy kernel's infinite
-    # slope.
+    # `masked_fill` also removes the gradient there, where the energy kernel has an infinite slope.
     return values(kernel, mixture, x, x).masked_fill(same, 0.0).sum() / (n * (n - 1))
 
 

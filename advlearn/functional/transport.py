@@ -1,12 +1,11 @@
 """Entropic optimal transport between equally weighted samples, stable at small temperatures.
 
-Potentials are logarithms, in units of the temperature. For a few iterations at a time they are
-absorbed in a kernel that the iterations only rescale: two products with the kernel each, and no
-exponentials of its size. This loses nothing. After the first iteration a potential moves by log n
-at most in an iteration, for n
-samples: a soft minimum is within log n of the minimum, and alternating minima stand still after the
-first. What underflows in a kernel, in fp64, is therefore far too small to matter before the next
-kernel is made.
+Potentials are logarithms, in units of the temperature. Every few iterations they are absorbed into
+a kernel, which the iterations only rescale: an iteration is two products with the kernel, without
+exponentials of its size. The result is the same. After the first iteration a potential of n samples
+changes by at most log n in an iteration, because a soft minimum is within log n of the minimum, and
+alternating minima do not change after the first. A value that underflows in a kernel in fp64 is
+therefore too small to matter before the next kernel is computed.
 """
 
 import math
@@ -16,46 +15,47 @@ from typing import final
 import torch
 from torch import Tensor
 
-# Over-relaxation, which speeds up the slow last part of the iteration (Thibault et al. 2021).
+# Over-relaxation, which makes the slow last iterations converge faster (Thibault et al. 2021).
 _RELAXATION = 1.5
 # Iterations with one kernel.
 _ABSORBED = 10
-# Bound of the logarithms that rescale a kernel: far outside what occurs, yet finite, for costs that
-# break the rule below or have no digits left in units of the temperature.
+# Bound of the logarithms that rescale a kernel. It is far outside the usual range and keeps values
+# finite for costs that violate the condition of `self_potential` or exceed the precision.
 _FINITE = 300.0
 
 
 def potentials(
     cost: Tensor, epsilon: Tensor, iterations: int, start: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Dual potentials (..., N), (..., M) of each `cost` (..., N, M), from a guess `start` of the second ones.
+    """Compute the dual potentials (..., N) and (..., M) of each `cost` (..., N, M).
 
-    The number of iterations is fixed, so that nothing waits for the device. Where both sides are
-    the same set, its own potential is a start that is already the solution.
+    `start` is the initial second potential (..., M); for two equal sets, the set's self-potential
+    is already the solution. The number of iterations is fixed, so nothing waits for the device.
     """
     return _potentials(cost.detach(), epsilon.detach(), iterations, start)
 
 
 def self_potential(cost: Tensor, epsilon: Tensor, iterations: int) -> Tensor:
-    """The potential (..., N) of a set's `cost` (..., N, N) against itself; averaging makes it converge fast.
+    """Compute the potential (..., N) of a set's `cost` (..., N, N) against itself.
 
-    No point may be nearer to another than to itself.
+    Averaged iterations converge fast here. The cost of a point to itself must be the smallest of
+    its row.
     """
     return _self_potential(cost.detach(), epsilon.detach(), (iterations + 1) // 2)
 
 
 def together(solve: Callable[[Tensor], Tensor], costs: Sequence[Tensor]) -> list[Tensor]:
-    """What `solve` makes of each of `costs` (N, M); those of one shape are solved as one batch (K, N, M)."""
+    """Apply `solve` to each of `costs` (N, M); costs of one shape form one batch (K, N, M)."""
     solved: dict[int, Tensor] = {}
     for shape in {cost.shape: None for cost in costs}:
-        alike = [i for i, cost in enumerate(costs) if cost.shape == shape]
+        indices = [i for i, cost in enumerate(costs) if cost.shape == shape]
         solved.update(
-            zip(alike, solve(torch.stack([costs[i] for i in alike])).unbind(), strict=True)
+            zip(indices, solve(torch.stack([costs[i] for i in indices])).unbind(), strict=True)
         )
     return [solved[i] for i in range(len(costs))]
 
 
-# Operators of their own, for torch.compile to take whole: unrolled, their loops would be hundreds
+# Custom operators, which torch.compile treats as one node; unrolled, their loops would be hundreds
 # of nodes.
 @torch.library.custom_op("advlearn::transport_potentials", mutates_args=())
 def _potentials(
@@ -104,7 +104,7 @@ def _(cost: Tensor, epsilon: Tensor, iterations: int) -> Tensor:
 
 @final
 class _Kernel:
-    """The plan's density at the potentials last absorbed, ``exp(gain + f + g)``, and its marginals."""
+    """Hold the plan's density ``exp(gain + f + g)`` at the potentials absorbed last."""
 
     def __init__(self, gain: Tensor) -> None:
         self.gain = gain
@@ -122,25 +122,25 @@ class _Kernel:
     def _sums(self, density: Tensor, factors: Tensor) -> Tensor:
         if density.ndim == 2:
             return density @ factors
-        # Several products of a matrix and a vector: BLAS is slower at a batch of them than this.
+        # Faster than a batched matrix-vector product of BLAS.
         return (density * factors.unsqueeze(-2)).sum(-1)
 
 
 def _rescale(factors: Tensor, means: Tensor, step: float) -> None:
-    """Move the logarithm of `factors` by `step` of the way to where the plan's marginal is right."""
+    """Move the logarithm of `factors` by a fraction `step` towards the required marginal."""
     factors.mul_(means.mul_(factors).pow_(-step)).clamp_(math.exp(-_FINITE), math.exp(_FINITE))
 
 
 def _softmin(gain: Tensor) -> Tensor:
-    """Smooth minimum over each row of ``-gain`` (..., N, M), in units of the temperature: (..., N)."""
+    """Compute the soft minimum of each row of ``-gain`` (..., N, M), temperature one: (..., N)."""
     return math.log(gain.shape[-1]) - torch.logsumexp(gain, -1)
 
 
 def value(cost: Tensor, f: Tensor, g: Tensor, epsilon: Tensor) -> Tensor:
-    """The regularised cost ``<plan, cost> + epsilon KL(plan | product)`` of each `cost` (..., N, M): (...).
+    """Compute ``<plan, cost> + epsilon KL(plan | product)`` of each `cost` (..., N, M): (...).
 
-    The potentials carry no gradient: at the optimum none is due through them (envelope theorem), so
-    the gradient is that of `cost` and `epsilon` with the plan held.
+    The potentials carry no gradient, since their gradient is zero at the optimum (envelope
+    theorem): the gradient is that of `cost` and `epsilon` for a fixed plan.
     """
     excess = ((f.unsqueeze(-1) + g.unsqueeze(-2) - cost) / epsilon).exp().mean((-2, -1)) - 1
     return f.mean(-1) + g.mean(-1) - epsilon * excess
@@ -149,7 +149,7 @@ def value(cost: Tensor, f: Tensor, g: Tensor, epsilon: Tensor) -> Tensor:
 def debiased_witness(
     to_real: Tensor, to_fake: Tensor, f: Tensor, own: Tensor, epsilon: Tensor
 ) -> Tensor:
-    """How much dearer points are to reach from the fake side than from the real one: (K,).
+    """Compute how much farther points are from the fake side than from the real side: (K,).
 
     Args:
         to_real: Cost of points against real samples, (K, N).

@@ -46,7 +46,7 @@ METHODS: tuple[Method, ...] = (
     _row(
         "cdan",
         "nsgan",
-        "DANN whose critic sees the features together with the predictions.",
+        "DANN whose critic also gets the predictions.",
         _CDAN,
         options={"conditioning": "predictions"},
         deviations="no random projection of large products.",
@@ -72,7 +72,7 @@ METHODS: tuple[Method, ...] = (
         ),
         first_stage={"adversarial_weight": 0.0},
         second_stage="adda",
-        deviations="each stage makes the given number of steps.",
+        deviations="each stage takes the given number of steps.",
     ),
     _row(
         "wdgrl",

@@ -1,4 +1,4 @@
-"""Fairness: predictions that say nothing about a sensitive attribute."""
+"""Fairness: predictions that are independent of a sensitive attribute."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ METHODS: tuple[Method, ...] = (
         ),
         options={"gradient_combination": "project"},
         networks="a classifier sized from the data and an adversary of its output",
-        deviations="the adversary sees the logit, not the probability, and does not count in the "
+        deviations="the adversary gets the logit, not the probability, and has no weight in the "
         "first tenth of the steps.",
         aliases=("adversarial-debiasing",),
     ),

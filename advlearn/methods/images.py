@@ -1,4 +1,4 @@
-"""Generative adversarial networks: samples that look like the data."""
+"""Generative adversarial networks: generators of samples that resemble the data."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ METHODS: tuple[Method, ...] = (
     _generator("wgan-gp", "wgan-gp", "Wasserstein GAN with a gradient penalty on the critic."),
     _generator("cramer-gan", "cramer-gan", "Energy distance in the features of a critic."),
     _generator("dragan", "dragan", "Non-saturating GAN with a gradient penalty near the data."),
-    _generator("geometric-gan", "geometric-gan", "Hinge loss, as of a support vector machine."),
+    _generator("geometric-gan", "geometric-gan", "Hinge loss, as in a support vector machine."),
     _generator("ls-gan", "ls-gan", "Loss-sensitive GAN: a margin that grows with the distance."),
     _generator("ebgan", "ebgan", "The critic is an autoencoder; its error is the energy."),
     _generator("began", "began", "An autoencoder critic held at an equilibrium of both errors."),
@@ -80,7 +80,7 @@ METHODS: tuple[Method, ...] = (
     _generator(
         "infogan",
         "nsgan",
-        "Latent codes that a second network reads off the samples again.",
+        "Latent codes that a second network recovers from the samples.",
         task="disentangle",
         paper=Reference(
             "InfoGAN: Interpretable Representation Learning by Information Maximizing GANs",

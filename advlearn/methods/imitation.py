@@ -19,7 +19,7 @@ METHODS: tuple[Method, ...] = (
     _row(
         "gail",
         "gan",
-        "Reward a policy for transitions that a critic takes for the expert's.",
+        "Reward a policy for transitions that a critic classifies as the expert's.",
         Reference(
             "Generative Adversarial Imitation Learning",
             "Ho and Ermon 2016",

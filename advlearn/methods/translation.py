@@ -42,7 +42,7 @@ METHODS: tuple[Method, ...] = (
         "video-prediction",
         task="paired_translation",
         objective="nsgan",
-        summary="Predict the next frame of a video from the last ones, sharp instead of blurred.",
+        summary="Predict the next frame of a video from the last ones, without blur.",
         paper=Reference(
             "Deep multi-scale video prediction beyond mean square error",
             "Mathieu et al. 2016",
@@ -58,7 +58,7 @@ METHODS: tuple[Method, ...] = (
         "cyclegan",
         task="unpaired_translation",
         objective="lsgan",
-        summary="Translate between two sets without pairs; the way back restores the sample.",
+        summary="Translate between two sets without pairs; translating back restores the sample.",
         paper=Reference(
             "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks",
             "Zhu et al. 2017",

@@ -99,7 +99,7 @@ def groups(value: Any, samples: int) -> Groups:
     parts = [_factorise(name, column(name, part, samples)) for name, part in columns.items()]
     if len(parts) == 1:
         return parts[0]
-    # Only combinations that occur are groups: an empty one has no rate.
+    # Only combinations that occur are groups, because an empty group has no rate.
     codes, inverse = np.unique(
         np.stack([part.codes for part in parts], axis=1), axis=0, return_inverse=True
     )
@@ -138,7 +138,7 @@ class GroupedSamples:
                 )
 
     def mean(self, value: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
-        """Return the mean of a value in each group, of some samples; NaN where there are none."""
+        """Return the mean of a value in each group, over some samples; NaN for no samples."""
         chosen = np.ones(len(value), dtype=bool) if among is None else among
         total, size = self._sum(value * chosen), self._sum(chosen)
         return np.divide(total, size, out=np.full_like(total, np.nan), where=size > 0)

@@ -55,8 +55,8 @@ def group_report(
 
     Example:
         >>> report = group_report([1, 0, 1, 1], [1, 1, 0, 1], ["a", "a", "b", "b"])
-        >>> report["b"]
-        GroupReport(samples=2, selection_rate=0.5, true_positive_rate=0.5, false_positive_rate=nan, accuracy=0.5)
+        >>> report["b"].selection_rate, report["b"].true_positive_rate, report["b"].accuracy
+        (0.5, 0.5, 0.5)
     """
     label = _groups.positives("y_true", y_true)
     predicted = _groups.positives("y_pred", y_pred, len(label))

@@ -1,4 +1,4 @@
-"""All measures of generated images in one report that states its protocol."""
+"""Report all measures of generated images, with the protocol."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -157,8 +157,8 @@ def image_report(
         >>> report = image_report(x, x, nn.Flatten(), name="pixels", split="all")
         >>> report.recall, report.coverage
         (1.0, 1.0)
-        >>> print(str(report).splitlines()[-1])
-        protocol          20 samples against 20 real images, split all; 16 features of pixels; not resized
+        >>> print(str(report).splitlines()[-1].rpartition("; ")[0])
+        protocol          20 samples against 20 real images, split all; 16 features of pixels
     """
     generated, actual = (
         _features(n, x, extractor, side, batch_size)
@@ -219,7 +219,7 @@ def sampled_report(
         train: Training data.
         test: Test data. 1000 of its images are the real ones, and copies are searched for in 10000
             training images; both are chosen with a fixed seed. With None the real images are from
-            the training data, and the report says so.
+            the training data, and the report states it.
         extractor: Module or callable of `image_report`; None compares pixels.
 
     Returns:
@@ -234,13 +234,13 @@ def sampled_report(
         >>> report.real, report.split, report.extractor
         (20, 'training part of noise', 'pixels')
     """
-    held = train if test is None else test
+    reference = train if test is None else test
     return image_report(
         samples.cpu(),
-        _some(held.x, REAL),
+        _some(reference.x, REAL),
         nn.Flatten() if extractor is None else extractor,
         name="pixels" if extractor is None else None,
-        split=f"training part of {held.name}" if test is None else held.name,
+        split=f"training part of {reference.name}" if test is None else reference.name,
         train=None if test is None else _some(train.x, TRAIN),
     )
 

@@ -27,7 +27,7 @@ class Inception(nn.Module):
 
     Raises:
         FileNotFoundError: There is no such file, or the weights cannot be downloaded.
-        ValueError: The file holds something else.
+        ValueError: The file does not contain such a state dict.
 
     Reference: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR
     2016.
@@ -41,7 +41,7 @@ class Inception(nn.Module):
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
         models = _optional_imports.torchvision().models
-        # Its transformation maps ImageNet's scale to [-1, 1]; our images are in [-1, 1] already.
+        # Its transformation maps ImageNet's scale to [-1, 1], which our images already have.
         net = models.inception_v3(weights=None, transform_input=False, init_weights=False)
         try:
             net.load_state_dict(_state(weights, models))

@@ -22,7 +22,7 @@ def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tenso
 
     Args:
         samples: Float (N, d), drawn from the model.
-        test: Float (M, d), data that did not serve to choose the bandwidth.
+        test: Float (M, d), data that was not used to choose the bandwidth.
         bandwidth: Standard deviation h of the kernel, positive, in the units of the data.
 
     Returns:

@@ -11,7 +11,7 @@ from advlearn.functional.distances import distance_matrix
 from advlearn.metrics._checks import pair, rows
 
 _SHRINK = 0.7  # of epsilon from one annealing step to the next
-_CHECK = 10  # iterations between two looks at the value
+_CHECK = 10  # iterations between two convergence checks
 _ROUNDING = 1e-14  # relative change of the value that is only rounding
 
 
@@ -32,7 +32,7 @@ def sinkhorn_divergence(
         OT(x, y) = min_P  sum P c + t KL(P | a b^T).
 
     Solved by Sinkhorn iterations on the log scale, with t annealed from the largest cost. For
-    p up to 2 S is never negative, and 0 for equal sets; it tends to W_p^p as t tends to 0, and to
+    p up to 2, S is at least 0, and 0 for equal sets. It tends to W_p^p as t tends to 0, and to
     half the squared MMD with kernel -c as t grows. Memory grows with N M, and the iterations with
     1 / t.
 
@@ -44,8 +44,8 @@ def sinkhorn_divergence(
         p: Power of the Euclidean distance, at least 1. There is no factor 1/p.
         tolerance: Estimated error of a term, relative to (epsilon + mean cost), at which its
             iteration ends.
-        max_iterations: Most iterations at the final epsilon, for each of the three terms; 21 are
-            the fewest that can settle.
+        max_iterations: Most iterations at the final epsilon, for each of the three terms; at least
+            21 are needed to converge.
         temperature: Temperature t in the units of the cost, in place of `epsilon`.
 
     Returns:
@@ -56,7 +56,7 @@ def sinkhorn_divergence(
         ValueError: Wrong shapes, values that are not finite, or a parameter out of its range.
 
     Warns:
-        RuntimeWarning: The iteration ended at `max_iterations`, so the value is not settled.
+        RuntimeWarning: The iteration has not converged after `max_iterations`.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0]])
@@ -75,7 +75,7 @@ def sinkhorn_divergence(
     check_number("tolerance", tolerance, low=0.0, open_low=True)
     check_count("max_iterations", max_iterations)
     if temperature is None:
-        # Equal samples have no scale; any small temperature serves.
+        # Equal samples have no scale; any small temperature works.
         temperature = epsilon * float((distance_matrix(first, first) ** p).mean()) or epsilon
     check_number("temperature", temperature, low=0.0, open_low=True)
     cross = _entropic_cost(first, second, temperature, p, tolerance, max_iterations)
@@ -88,18 +88,17 @@ def sinkhorn_divergence(
 def _entropic_cost(
     x: Tensor, y: Tensor | None, epsilon: float, p: float, tolerance: float, max_iterations: int
 ) -> Tensor:
-    """Dual value of the entropic problem between x and y, or between x and itself where y is None."""
+    """Compute the dual value of the entropic problem between x and y, or x and x for y = None."""
     cost = distance_matrix(x, x if y is None else y) ** p
     largest, scale = float(cost.max()), epsilon + float(cost.mean())
     steps = math.ceil(math.log(max(largest / epsilon, 1.0), 1.0 / _SHRINK))
-    # g is at all times the best second potential for f, so the error of the value is of second
-    # order in f's.
+    # g is always the optimal second potential for f, so the error of the value is of second order
+    # in the error of f.
     f, g = cost.new_zeros(cost.shape[0]), cost.new_zeros(cost.shape[1])
     values: list[float] = []
     for i in range(steps + max_iterations):
         temperature = max(epsilon, largest * _SHRINK**i)
-        # Against itself the two potentials agree, and their mean gets there fast where alternating
-        # would not.
+        # For x and x both potentials are equal; averaging them converges faster than alternating.
         f = 0.5 * (f + g) if y is None else _soft_minimum(cost, g, temperature)
         g = _soft_minimum(cost.T, f, temperature)
         if i >= steps and (i - steps) % _CHECK == 0:
@@ -107,7 +106,7 @@ def _entropic_cost(
             if _remaining(values, scale) <= tolerance * scale:
                 return cost.new_tensor(values[-1])
     warnings.warn(
-        f"sinkhorn_divergence: not settled in {max_iterations} iterations; raise it or epsilon",
+        f"sinkhorn_divergence: not converged in {max_iterations} iterations; raise it or epsilon",
         RuntimeWarning,
         stacklevel=3,
     )
@@ -115,7 +114,7 @@ def _entropic_cost(
 
 
 def _remaining(values: list[float], scale: float) -> float:
-    """What a sequence that converges geometrically has still to go, from its last three values."""
+    """Estimate the remaining error of a geometric sequence from its last three values."""
     if len(values) < 3:
         return math.inf
     before, last = abs(values[-2] - values[-3]), abs(values[-1] - values[-2])
@@ -125,14 +124,14 @@ def _remaining(values: list[float], scale: float) -> float:
 
 
 def _soft_minimum(cost: Tensor, potential: Tensor, epsilon: float) -> Tensor:
-    """-epsilon log mean_j exp((potential_j - cost_ij) / epsilon) for each row i."""
+    """Compute -epsilon log mean_j exp((potential_j - cost_ij) / epsilon) for each row i."""
     return epsilon * (
         math.log(cost.shape[1]) - torch.logsumexp((potential - cost) / epsilon, dim=1)
     )
 
 
 def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
-    r"""Exact W1 between two samples on the line, int_0^1 |F^{-1}(u) - G^{-1}(u)| du.
+    r"""Compute the exact W1 between two samples on the line, int_0^1 |F^{-1}(u) - G^{-1}(u)| du.
 
     Args:
         x: Float (N,).
@@ -159,7 +158,7 @@ def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
 def sliced_wasserstein(
     x: Tensor, y: Tensor, projections: int = 256, p: float = 2, seed: int = 0
 ) -> Tensor:
-    r"""Sliced Wasserstein distance, (mean over directions u of W_p(u x, u y)^p)^(1/p).
+    r"""Compute the sliced Wasserstein distance, (mean over directions u of W_p(u x, u y)^p)^(1/p).
 
     Args:
         x: Float (N, d).
@@ -198,10 +197,10 @@ def _directions(width: int, number: int, seed: int) -> Tensor:
 
 
 def _line_cost(x: Tensor, y: Tensor, p: float) -> Tensor:
-    """W_p^p on the line for each row: (R, N), (R, M) -> (R,)."""
+    """Compute W_p^p on the line for each row: (R, N), (R, M) -> (R,)."""
     n, m = x.shape[1], y.shape[1]
-    # Both quantile functions step at multiples of 1/n and 1/m: in units of 1/(n m) the levels are
-    # whole.
+    # Both quantile functions step at multiples of 1/n and 1/m, which are integers in units of
+    # 1/(n m).
     levels = torch.cat(
         [torch.arange(n, device=x.device) * m, torch.arange(m, device=x.device) * n]
     ).unique()

@@ -9,7 +9,7 @@ from advlearn.functional import kernels
 from advlearn.functional.distances import distance_blocks, own_distance_blocks
 from advlearn.metrics._checks import pair
 
-# Samples that set the default bandwidths: all of them up to this number, else evenly spaced ones.
+# Largest number of samples that determine the default bandwidths; of more, evenly spaced ones.
 _MEDIAN_OF = 2000
 
 
@@ -30,20 +30,20 @@ def mmd(
         y: Generated samples, float (M, d), on the device of `x`.
         kernel: ``"rbf"``, ``"rational_quadratic"`` or ``"energy"``.
         bandwidths: Scales of the mixture: b of ``"rbf"`` in the units of the data, a of
-            ``"rational_quadratic"``; None for the defaults, which for ``"rbf"`` depend on `x`, and
-            for ``"energy"``, which has none.
+            ``"rational_quadratic"``; None for the defaults, which depend on `x` for ``"rbf"``.
+            ``"energy"`` takes only None.
         unbiased: The U-statistic, which leaves out the pairs of a sample with itself, has the right
             mean and can be negative; otherwise the V-statistic, which is never negative and zero
             for equal sets.
 
     Returns:
-        Float64 scalar: the square, no root is taken. Carries no gradient.
+        Float64 scalar: the square, without a root. Carries no gradient.
 
     Raises:
         TypeError: Not float tensors.
         ValueError: Wrong shapes, values that are not finite, fewer than two samples (unbiased), an
-            unknown kernel, bandwidths that are not positive, or bandwidths for energy, which has
-            none.
+            unknown kernel, bandwidths that are not positive, or bandwidths for the
+            energy kernel.
 
     Example:
         >>> x = torch.tensor([[0.0], [1.0]])
@@ -70,7 +70,7 @@ def mmd(
 
 
 def energy_distance(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
-    r"""Energy distance, 2 E |x - y| - E |x - x'| - E |y - y'|.
+    r"""Compute the energy distance, 2 E |x - y| - E |x - x'| - E |y - y'|.
 
     Args:
         x: Float (N, d).
@@ -98,7 +98,7 @@ def energy_distance(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
 
 
 def _spaced(x: Tensor) -> Tensor:
-    """Return at most `_MEDIAN_OF` evenly spaced rows; two equal ones in place of a single one."""
+    """Return at most `_MEDIAN_OF` evenly spaced rows; a single row is repeated."""
     if len(x) < 2:
         return x.repeat(2, 1)
     if len(x) <= _MEDIAN_OF:
@@ -111,7 +111,7 @@ def _kernel_sum(x: Tensor, y: Tensor, values: Callable[[Tensor], Tensor]) -> Ten
 
 
 def _within(x: Tensor, values: Callable[[Tensor], Tensor], self_value: float | None) -> Tensor:
-    """Mean of the kernel over the pairs of one set; given its value at (x, x), without those pairs."""
+    """Average the kernel over pairs of one set; with `self_value`, only over different samples."""
     halves = (
         values(inside).sum() + 2.0 * values(beyond).sum()
         for inside, beyond in own_distance_blocks(x)

@@ -173,7 +173,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that importing one network does not import all of them.
+    # Late: the import of one network must not import all of them.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -4,13 +4,13 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from advlearn.core import registry
 from advlearn.core.described import Reference
+from advlearn.core.naming import suggestion
 from advlearn.nets.network import Network, sizes
 
 PACKAGE = "advlearn.nets"
@@ -46,15 +46,15 @@ class CriticOf(Protocol):
 class Architecture(NamedTuple):
     """Pair the generator and the critic of a paper.
 
-    A file of `advlearn.nets.families` that defines ``ARCHITECTURE`` is found by its name. With
-    classes, both networks take a condition y: class indices int64 (N,) or vectors float (N,
-    classes).
+    The name of an architecture is that of a file in `advlearn.nets.families` that defines
+    ``ARCHITECTURE``. With classes, both networks take a condition y: class indices int64 (N,) or
+    vectors float (N, classes).
 
     Args:
         generator: Class of the generator.
         critic: Class of the critic; its scores are (N,) or (N, out_features).
         sides: Sides of the square images that both can be built for.
-        summary: One line that says what is special about the architecture.
+        summary: One line on the characteristics of the architecture.
         reference: Paper that published it.
     """
 
@@ -78,13 +78,13 @@ def architectures() -> dict[str, Architecture]:
         >>> "dcgan" in architectures()
         True
     """
-    ours = {
+    built_in = {
         path.rpartition(".")[2]: module.ARCHITECTURE
         for path, module in _modules().items()
         if hasattr(module, "ARCHITECTURE")
     }
-    added = {k: v for k, v in registry.networks().items() if isinstance(v, Architecture)}
-    return {**ours, **added}
+    registered = {k: v for k, v in registry.networks().items() if isinstance(v, Architecture)}
+    return {**built_in, **registered}
 
 
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
@@ -104,10 +104,9 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
         >>> find_architecture("dcgan", (1, 28, 28)).generator.__name__
         'DCGANGenerator'
     """
-    known = architectures()
+    known, name = architectures(), registry.canonical("network", name)
     if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `advlearn list`"
+        hint = suggestion(name, known, otherwise="see `advlearn list`")
         raise ValueError(f"architecture: expected one of {', '.join(known)}, got {name!r}; {hint}")
     architecture = known[name]
     shape = sizes("shape", shape)
@@ -140,6 +139,7 @@ def build(config: Mapping[str, Any]) -> Network:
     parameters = dict(config)
     name = parameters.pop("net", None)
     known = networks()
+    name = registry.canonical("network", name) if isinstance(name, str) else name
     if name not in known:
         raise ValueError(f"config: expected net to be one of {', '.join(known)}, got {name!r}")
     try:
@@ -148,17 +148,20 @@ def build(config: Mapping[str, Any]) -> Network:
         raise ValueError(f"config: {error}") from error
 
 
-@cache
 def networks() -> dict[str, type[Network]]:
     """Return every network class that `build` knows, by name."""
-    ours = {
+    added = {k: v for k, v in registry.networks().items() if isinstance(v, type)}
+    return {**_library_networks(), **added}
+
+
+@cache
+def _library_networks() -> dict[str, type[Network]]:
+    return {
         name: cls
         for module in _modules().values()
         for name, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__ and issubclass(cls, Network) and cls is not Network
     }
-    added = {k: v for k, v in registry.networks().items() if isinstance(v, type)}
-    return {**ours, **added}
 
 
 @cache

@@ -12,20 +12,20 @@ from advlearn.nets.network import Network, check_shape, positive, sizes
 
 @final
 class AutoencoderCritic(Network):
-    r"""Score a sample by the negated error of an autoencoder, so that a high score means real.
+    r"""Score a sample by the negated error of an autoencoder: a high score means real.
 
-    score(x) = -1/D sum_d abs(AE(x)_d - x_d)^p, with p = 1 for "l1" and 2 for "l2".
+    .. math:: s(x) = -\tfrac{1}{D} \sum_d |AE(x)_d - x_d|^p
 
-    Square images of a side that the DCGAN networks can be built for have a convolutional encoder
-    and decoder; all other samples have a multilayer perceptron with two hidden layers each way.
+    with p = 1 for "l1" and 2 for "l2". Square images that fit the DCGAN networks get a
+    convolutional encoder and decoder. All other samples get perceptrons of two hidden layers.
 
     Args:
         shape: Shape of one sample.
         base_channels: Channels at half the resolution of images; size of the hidden layers for
-            vectors is 4 * width.
+            vectors is 4 * base_channels.
         code: Size of the code.
-        classes: Number of classes; 0 for an unconditional critic, else the decoder sees the class
-            beside the code.
+        classes: Number of classes; 0 for an unconditional critic, else the decoder takes the code
+            and an embedding of the class.
         norm: "l1" or "l2".
 
     Raises:
@@ -38,11 +38,10 @@ class AutoencoderCritic(Network):
         torch.Size([5])
 
     Reference: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Networks", 2017, section
-        2.3; Berthelot,
-    Schumm, Metz, "BEGAN", 2017, equation 1 for "l1".
+        2.3; Berthelot, Schumm, Metz, "BEGAN", 2017, equation 1 for "l1".
 
-    Deviations: the error is a mean over dimensions, not a norm, so that a margin means the same for
-        all shapes.
+    Deviations: the error is a mean over dimensions instead of a norm, which makes a margin
+        independent of the shape.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ class MLPPredictor(Network):
     """Predict with a perceptron: `features` (all layers except the last), then `head`.
 
     Args:
-        shape: Shape of one sample, flattened.
-        outputs: Outputs a sample: logits of classes, one logit, or one number.
+        shape: Shape of one sample; samples are flattened.
+        outputs: Outputs per sample: logits of classes, one logit, or one number.
         hidden: Sizes of the hidden layers.
 
     Example:
@@ -50,8 +50,8 @@ class ConvPredictor(Network):
 
     Args:
         shape: Shape (C, H, W) of an image, H and W at least 12.
-        outputs: Logits a sample.
-        base_channels: Channels of the first convolution; the second has half as many again.
+        outputs: Logits per sample.
+        base_channels: Channels of the first convolution; the second has 3/2 as many.
         hidden: Sizes of the two dense layers.
 
     Example:
@@ -86,8 +86,8 @@ class ConvPredictor(Network):
         )
         widths = (wide * math.prod(after), *self.hidden)
         layers: list[nn.Module] = []
-        for before, behind in pairwise(widths):
-            layers += [nn.Linear(before, behind), nn.ReLU()]
+        for inputs, features in pairwise(widths):
+            layers += [nn.Linear(inputs, features), nn.ReLU()]
         self.head = nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
 
     def forward(self, x: Tensor) -> Tensor:

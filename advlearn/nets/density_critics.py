@@ -18,15 +18,15 @@ class CategoricalCritic(Network):
 
     .. math:: s(h, a, y) = \log r(a \mid y) - \log q(a \mid h, y)
 
-    r is a table of logits, learned beside q: trained by any objective that lowers s on pairs as
-        they are.
+    r is a table of logits that is learned together with q, by any objective that lowers s on the
+    given pairs.
 
     Args:
         features: Size of h.
         groups: K.
-        classes: Number of classes y that are conditioned on; 0 for none.
+        classes: Number of classes y to condition on; 0 for none.
         hidden: Sizes of the hidden layers.
-        only: Score pairs of this class alone, others zero (equal opportunity); -1 for all.
+        only: Class whose pairs are scored, the others get 0 (equal opportunity); -1 scores all.
 
     Example:
         >>> CategoricalCritic(1, 3)(torch.zeros(4, 1), torch.tensor([0, 1, 2, 2])).shape
@@ -59,7 +59,7 @@ class CategoricalCritic(Network):
         )
         marginal, conditional = (
             -cross_entropy(logits, a.long(), reduction="none")
-            for logits in (rows, _classes_beside(self.body, h, y, self.classes))
+            for logits in (rows, _conditional_logits(self.body, h, y, self.classes))
         )
         return _ratio(marginal, conditional, y, self.only)
 
@@ -74,7 +74,7 @@ class MixtureDensityCritic(Network):
     Args:
         features: Size of h.
         components: Gaussians in the mixture.
-        classes: Number of classes y that are conditioned on; 0 for none.
+        classes: Number of classes y to condition on; 0 for none.
         hidden: Sizes of the hidden layers.
         only: As for `CategoricalCritic`.
 
@@ -101,8 +101,7 @@ class MixtureDensityCritic(Network):
         self.hidden = sizes("hidden", hidden)
         self.only = only
         self.body = MLP(features + classes, 3 * components, self.hidden)
-        # Means spread over the bulk of a standardised attribute: equal components would stay equal
-        # for ever.
+        # Spread the means over a standardised attribute: equal components would stay equal.
         start = torch.cat(
             [
                 torch.zeros(components),
@@ -118,21 +117,20 @@ class MixtureDensityCritic(Network):
     def forward(self, h: Tensor, a: Tensor, y: Tensor | None = None) -> Tensor:
         """Score `h` (N, features) and `a` (N, 1), given classes `y` (N,) if any: (N,)."""
         check_shape("h", h, (self.features,))
-        conditional = _log_mixture(_classes_beside(self.body, h, y, self.classes), a)
+        conditional = _log_mixture(_conditional_logits(self.body, h, y, self.classes), a)
         rows = (
             self.marginal[y] if y is not None and self.classes else self.marginal.expand(len(a), -1)
         )
         return _ratio(_log_mixture(rows, a), conditional, y, self.only)
 
 
-def _classes_beside(body: nn.Module, h: Tensor, y: Tensor | None, classes: int) -> Tensor:
+def _conditional_logits(body: nn.Module, h: Tensor, y: Tensor | None, classes: int) -> Tensor:
     return body(h if y is None or not classes else torch.cat([h, one_hot(y, classes, h)], 1))
 
 
 def _log_mixture(parameters: Tensor, a: Tensor) -> Tensor:
     weights, means, log_scales = parameters.chunk(3, dim=1)
-    # Scales from 0.02 to 50: a component on one repeated value would otherwise reach an infinite
-    # density.
+    # Limit scales to 0.02 to 50: on a repeated value a component would reach infinite density.
     log_scales = 4 * torch.tanh(log_scales / 4)
     z = (a.reshape(-1, 1) - means) * (-log_scales).exp()
     return (
@@ -141,7 +139,7 @@ def _log_mixture(parameters: Tensor, a: Tensor) -> Tensor:
 
 
 def _ratio(marginal: Tensor, conditional: Tensor, y: Tensor | None, only: int) -> Tensor:
-    # The value is the difference, but lowering it raises both densities: r is learned by
-    # maximum likelihood too, where a plain difference would train it to be as wrong as it can.
+    # The value is the difference, and the gradient is that of both negative log-likelihoods: the
+    # gradient of a plain difference would lower the likelihood of r.
     score = 2 * marginal.detach() - marginal - conditional
     return score if only < 0 or y is None else torch.where(y == only, score, 0.0)

@@ -26,7 +26,7 @@ class ConvEncoder(Network):
 
     Raises:
         ValueError: A shape that does not fit, or an unknown norm; in `forward` images of another
-        shape.
+            shape.
 
     Example:
         >>> ConvEncoder((1, 28, 28), 16, base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
@@ -35,7 +35,7 @@ class ConvEncoder(Network):
     Reference: Donahue, Krahenbuhl, Darrell, "Adversarial Feature Learning", 2017, appendix C (the
         encoder is the discriminator of Radford et al. 2016 up to its last layer).
 
-    Deviations: the number of layers follows the image; the last layer sees the whole grid.
+    Deviations: the number of layers follows the image; the last layer takes the whole feature map.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class MLPEncoder(Network):
 
     Args:
         shape: Shape of one sample.
-        outputs: Numbers a sample: the size of the code, or twice that for means and log-variances.
+        outputs: Numbers per sample: the size of the code, or twice it for means and log-variances.
         hidden: Sizes of the hidden layers.
 
     Raises:
@@ -116,7 +116,7 @@ class PairCritic(nn.Module):
         features: Size of F(x), and of H(z).
         latent: Size of a code.
         out_features: Scores of a pair.
-        marginal_terms: Score the sample and the code by themselves too: three times as many scores.
+        marginal_terms: Also score the sample and the code separately: three times as many scores.
 
     Raises:
         ValueError: A size below 1; in `forward` codes of another size.
@@ -127,8 +127,8 @@ class PairCritic(nn.Module):
         torch.Size([5, 3])
 
     Reference: Dumoulin et al., "Adversarially Learned Inference", 2017, tables 4 to 6; Donahue and
-        Simonyan, "Large Scale Adversarial Representation Learning", 2019, section 2 (the unary
-        terms).
+        Simonyan, "Large Scale Adversarial Representation Learning", 2019, section 2 (the
+        marginal terms).
 
     Deviations: H and J are perceptrons of one hidden layer; no dropout and no maxout.
     """
@@ -156,8 +156,8 @@ class PairCritic(nn.Module):
         """Score samples with codes `z` (N, latent): (N, out_features), or 3 * out_features."""
         check_shape("z", z, (self.latent,))
         parts = self.of_sample(x), self.of_code(z)
-        alone = [score(part) for score, part in zip(self.marginal_terms, parts, strict=False)]
-        return torch.cat([self.pair(torch.cat(parts, 1)), *alone], 1)
+        marginal = [score(part) for score, part in zip(self.marginal_terms, parts, strict=False)]
+        return torch.cat([self.pair(torch.cat(parts, 1)), *marginal], 1)
 
 
 def encoder_for(
@@ -169,9 +169,9 @@ def encoder_for(
 
     Args:
         shape: Shape of one sample.
-        outputs: Numbers a sample.
-        base_channels: Channels at half resolution; a perceptron has three hidden layers of 4 *
-            width.
+        outputs: Numbers per sample.
+        base_channels: Channels at half resolution; a perceptron has three hidden layers of
+            4 * base_channels.
 
     Raises:
         ValueError: A size below 1.

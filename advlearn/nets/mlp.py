@@ -82,10 +82,10 @@ class MLP(Network):
         self.negative_slope = negative_slope
         self.norm: Norm = norm
         layers: list[nn.Module] = []
-        for before, base_channels in pairwise((in_features, *self.hidden)):
-            layers.append(nn.Linear(before, base_channels))
+        for before, after in pairwise((in_features, *self.hidden)):
+            layers.append(nn.Linear(before, after))
             if norm != "none":
-                layers.append(_NORMS[norm](base_channels))
+                layers.append(_NORMS[norm](after))
             layers.append(_ACTIVATIONS[activation](negative_slope))
         layers.append(nn.Linear((in_features, *self.hidden)[-1], out_features))
         self.layers = nn.Sequential(*layers)
@@ -108,7 +108,7 @@ class MLPGenerator(Network):
 
     Raises:
         ValueError: A size below 1; in `forward` latents of another size, or classes missing or
-        superfluous.
+            superfluous.
 
     Example:
         >>> import torch
@@ -134,12 +134,12 @@ class MLPGenerator(Network):
         self.classes = classes
         self.tanh_output = tanh_output
         self.embedding = embedding(classes)
-        base_channels = latent + (EMBEDDING if classes else 0)
-        self.body = MLP(base_channels, math.prod(self.shape), self.hidden)
+        in_features = latent + (EMBEDDING if classes else 0)
+        self.body = MLP(in_features, math.prod(self.shape), self.hidden)
         self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to samples (N, *shape)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to samples (N, *shape)."""
         check_shape("z", z, (self.latent,))
         return self.output(self.body(join(z, y, self.embedding))).unflatten(1, self.shape)
 
@@ -150,13 +150,13 @@ class MLPCritic(Network):
 
     Args:
         shape: Shape of one sample.
-        out_features: Scores a sample.
+        out_features: Scores per sample.
         hidden: Sizes of the hidden layers.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
         ValueError: A size below 1; in `forward` samples of another shape, or classes missing or
-        superfluous.
+            superfluous.
 
     Example:
         >>> import torch
@@ -177,10 +177,10 @@ class MLPCritic(Network):
         self.hidden = sizes("hidden", hidden)
         self.classes = classes
         self.embedding = embedding(classes)
-        base_channels = math.prod(self.shape) + (EMBEDDING if classes else 0)
-        self.body = MLP(base_channels, out_features, self.hidden)
+        in_features = math.prod(self.shape) + (EMBEDDING if classes else 0)
+        self.body = MLP(in_features, out_features, self.hidden)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score samples (N, *shape): (N,) for one score a sample, else (N, out_features)."""
+        """Score samples (N, *shape): (N,) for one score per sample, else (N, out_features)."""
         check_shape("x", x, self.shape)
         return squeeze_score(self.body(join(x.flatten(1), y, self.embedding)))

@@ -1,8 +1,8 @@
 """Base class of the reference networks, conditioning and input checks.
 
-A network of K classes takes a class, int64 (N,), or any vectors in its place, float (N, K): word
-vectors, features, a mixture of classes. Where a class has a learned vector, those take their sums
-by these weights, so that the vector that indicates a class is that class.
+A network of K classes takes classes, int64 (N,), or vectors, float (N, K), such as word vectors,
+features or mixtures of classes. A vector weights the learned vectors of the classes, so a one-hot
+vector is equivalent to its class.
 """
 
 import inspect
@@ -20,7 +20,7 @@ EMBEDDING = 32
 class Network(nn.Module, ABC):
     """Base class of networks that can be rebuilt from their constructor's parameters.
 
-    A subclass stores each constructor parameter under its own name.
+    A subclass stores each constructor parameter in an attribute of the same name.
     """
 
     KIND = "network"
@@ -75,7 +75,8 @@ def join(x: Tensor, y: Tensor | None, table: nn.Embedding | None) -> Tensor:
 def one_hot(y: Tensor, classes: int, like: Tensor) -> Tensor:
     """Convert `y` (N,) to one-hot vectors (N, classes) in the precision of `like`.
 
-    Unlike torch's own it does not look at the values, which on some devices means to wait.
+    Unlike `torch.nn.functional.one_hot` it does not read the values, which would synchronise with
+    the device.
     """
     if y.is_floating_point():
         return y.to(like)
@@ -83,7 +84,7 @@ def one_hot(y: Tensor, classes: int, like: Tensor) -> Tensor:
 
 
 def class_vectors(y: Tensor | None, table: nn.Embedding | None) -> Tensor | None:
-    """Look up the vectors of classes `y` (N,), or sum them by weights (N, classes); None without classes."""
+    """Look up the vectors of classes (N,), or sum them by weights (N, classes); None without."""
     check_classes(y, 0 if table is None else table.num_embeddings)
     if table is None or y is None:
         return None
@@ -119,12 +120,13 @@ def check_classes(y: Tensor | None, classes: int) -> None:
     if not classes:
         if y is not None:
             raise ValueError(
-                "y: expected None for an unconditional network (classes=0), got a condition; build it with classes"
+                "y: expected None for an unconditional network (classes=0), got a condition; "
+                "build it with classes"
             )
     elif y is None or not (y.shape[1:] == (classes,) if y.is_floating_point() else y.ndim == 1):
-        given = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
+        got = None if y is None else f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
         raise ValueError(
-            f"y: expected class indices (N,) below {classes} or vectors (N, {classes}), got {given}"
+            f"y: expected class indices (N,) below {classes} or vectors (N, {classes}), got {got}"
         )
 
 

@@ -36,8 +36,8 @@ def generator_for(
         shape: Shape of one sample.
         latent: Size of the latent vector.
         classes: Number of classes; 0 for an unconditional generator.
-        base_channels: Channels at half resolution; a perceptron has three hidden layers of 4 *
-            width.
+        base_channels: Channels at half resolution; a perceptron has three hidden layers of
+            4 * base_channels.
         tanh_output: End in tanh; None does so for images (C, H, W) only.
 
     Raises:
@@ -61,21 +61,20 @@ def critic_for(
     out_features: int | None = None,
     base_channels: int = 64,
 ) -> MLPCritic | DCGANCritic | AutoencoderCritic:
-    """Return a critic for samples of a shape and the score that an objective asks for.
+    """Return a critic for samples of a shape and the output that an objective needs.
 
     Args:
         shape: Shape of one sample.
-        output: "logit" (one score a sample), "vector" (an embedding), "classes" (class logits) or
+        output: "logit" (one score per sample), "vector" (an embedding), "classes" (class logits) or
             "energy" (`AutoencoderCritic`).
-        classes: Number of classes that the critic is conditioned on; 0 for none.
+        classes: Number of classes to condition the critic on; 0 for none.
         out_features: Size of a "vector" (default 16) or number of logits for "classes" (no
             default).
-        base_channels: Channels at half resolution; a perceptron has three hidden layers of 4 *
-            width.
+        base_channels: Channels at half resolution; a perceptron has three hidden layers of
+            4 * base_channels.
 
     Raises:
-        ValueError: An unknown score, `out_features` where it has no meaning or missing, or a size
-        below 1.
+        ValueError: An unknown output, `out_features` missing or not applicable, or a size below 1.
 
     Example:
         >>> type(critic_for((2,), "energy")).__name__
@@ -84,7 +83,7 @@ def critic_for(
     shape = sizes("shape", shape)
     features = _features(output, out_features)
     if output == "energy":
-        # An autoencoder that is as wide as its data can copy everything, also what is not real.
+        # An autoencoder with a code as large as the data can copy any sample, real or fake.
         return AutoencoderCritic(
             shape, base_channels, min(32, max(1, math.prod(shape) // 2)), classes
         )
@@ -100,7 +99,7 @@ def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPred
 
     Args:
         shape: Shape of one sample.
-        outputs: Outputs a sample.
+        outputs: Outputs per sample.
 
     Example:
         >>> type(predictor_for((3, 28, 28), 10)).__name__
@@ -127,7 +126,7 @@ def _features(output: str, out_features: int | None) -> int:
     if output in ("logit", "energy"):
         if out_features not in (None, 1):
             raise ValueError(
-                f"out_features: expected none for score {output!r}, got {out_features}"
+                f"out_features: expected None or 1 for output {output!r}, got {out_features}"
             )
         return 1
     if output == "vector":
@@ -136,7 +135,7 @@ def _features(output: str, out_features: int | None) -> int:
         raise ValueError(f"output: expected logit, vector, energy or classes, got {output!r}")
     if out_features is None:
         raise ValueError(
-            "out_features: expected the number of logits for score 'classes', got None"
+            "out_features: expected the number of logits for output 'classes', got None"
         )
     return out_features
 

@@ -7,7 +7,7 @@ from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, weighted_
 
 
 def flat(samples: Samples) -> Tensor:
-    """Concatenate the floating-point parts of `samples` to (N, d), in at least fp32, without labels."""
+    """Concatenate the floating-point parts of `samples` to (N, d), in at least fp32."""
     parts = [
         p.flatten(1) if p.ndim > 1 else p[:, None]
         for p in as_tuple(samples)
@@ -23,7 +23,7 @@ def pairs(batch: CriticBatch) -> int:
 
 
 def mean_over_pairs(batch: CriticBatch, values: Tensor) -> Tensor:
-    """Average `values` (n, ...) over pairs, each weighted by the product of its samples' weights."""
+    """Average `values` (n, ...) over pairs, weighted by the product of the samples' weights."""
     n = values.shape[0]
     sides = [w[:n] for w in (batch.real_weights, batch.fake_weights) if w is not None]
     return weighted_mean(values, torch.stack(sides).prod(0) if sides else None)

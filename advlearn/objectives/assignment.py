@@ -34,7 +34,7 @@ class Assignment(Setwise):
     ``max_i u_i - c(x_i, point)``.
 
     Args:
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+        embedding: The critic that a task proposes: ``"identity"`` compares the samples as they
             are, ``"learned"`` trains an embedding to tell them apart, and needs a constraint such
             as ``spectral_norm``.
 
@@ -53,8 +53,9 @@ class Assignment(Setwise):
         (Bonneel et al. 2011).
 
     Deviations:
-        None. The distance between two batches of one law is not zero but shrinks with the batch:
-        its gradient is biased (Bellemare et al. 2017), which large batches or ``sinkhorn`` cure.
+        None. The distance between two batches of the same distribution is not zero but decreases
+        with the batch size, so its gradient is biased (Bellemare et al. 2017). Large batches or
+        ``sinkhorn`` reduce the bias.
     """
 
     EXEMPT: ClassVar[dict[str, str]] = {

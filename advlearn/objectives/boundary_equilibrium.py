@@ -1,5 +1,6 @@
 """BEGAN: an energy critic whose weight on fake samples is controlled to a chosen balance."""
 
+from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.critic_batch import CriticBatch, mean_of
 from advlearn.core.described import Reference
 from advlearn.core.objective import CriticOutput, Pointwise
 
@@ -79,8 +80,12 @@ class BoundaryEquilibrium(Pointwise):
         return -scores
 
     def critic_loss(self, batch: CriticBatch) -> Tensor:
-        self.imbalance.copy_(distributed.mean(self._imbalance(batch)))
+        self.note_outputs([batch])
         return super().critic_loss(batch)
+
+    def note_outputs(self, batches: Sequence[CriticBatch]) -> None:
+        imbalances = [distributed.mean(self._imbalance(batch)) for batch in batches]
+        self.imbalance.copy_(mean_of(imbalances))
 
     def update_state(self) -> None:
         self.k.add_(self.k_lr * self.imbalance).clamp_(0, 1)

@@ -26,7 +26,7 @@ class Coral(Setwise):
     d is the dimension of a sample. Means are not compared, so a shift costs nothing.
 
     Args:
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+        embedding: The critic that a task proposes: ``"identity"`` compares the samples as they
             are, ``"learned"`` trains an embedding, which needs a constraint such as
             ``spectral_norm``.
 
@@ -43,7 +43,7 @@ class Coral(Setwise):
         Sun and Saenko 2016, eq. 1.
 
     Deviations:
-        The paper shows no mean; its covariance (eq. 2 and 3) takes it off, as here.
+        None. The covariances are centred, as in eq. 2 and 3 of the paper.
     """
 
     EXEMPT: ClassVar[dict[str, str]] = {

@@ -28,14 +28,16 @@ REFERENCE = Reference(
 class EnergyModel(Pointwise):
     r"""Train the critic as an unnormalised log density ``s`` and the generator as its sampler.
 
-    .. math:: C = -E_r[s] + E_f[s] + \tfrac{w}{2} (E_r[s^2] + E_f[s^2]), \qquad P = -E_f[s] - h\,\hat H(q)
+    .. math:: C = -E_r[s] + E_f[s] + \tfrac{w}{2} (E_r[s^2] + E_f[s^2]), \qquad
+        P = -E_f[s] - h\,\hat H(q)
 
-    C's first two terms have the gradient of the negative log-likelihood where the generator samples
+    C's first two terms have the gradient of the negative log-likelihood if the generator samples
     from exp(s); the squares keep scores bounded. P is the Kullback-Leibler divergence of the
     generator's distribution q from exp(s), up to a constant; without entropy the sampler would
     collapse on the highest score. At the critic's optimum, for a fixed q,
 
-    .. math:: s = \frac{1}{w} \frac{p - q}{p + q}, \qquad -C^* = \frac{1}{2w} \int \frac{(p - q)^2}{p + q}
+    .. math:: s = \frac{1}{w} \frac{p - q}{p + q}, \qquad
+        -C^* = \frac{1}{2w} \int \frac{(p - q)^2}{p + q}
 
     The entropy is the pairwise Bhattacharyya lower bound for the fake samples, smoothed with
     Gaussian noise:
@@ -118,16 +120,14 @@ def bhattacharyya_entropy(samples: Tensor, sigma: float, weights: Tensor | None 
 
     Example:
         >>> import torch
-        >>> bhattacharyya_entropy(
-        ...     torch.zeros(3, 1), 1.0
-        ... )  # one normal distribution: log(2 pi e) / 2
+        >>> bhattacharyya_entropy(torch.zeros(3, 1), 1.0)  # a normal: log(2 pi e) / 2
         tensor(1.4189)
     """
     m, d = samples.shape
     weights = samples.new_full((m,), 1 / m) if weights is None else weights / weights.sum()
     overlaps = weights.log() - squared_distances(samples, samples) / (8 * sigma**2)
-    of_one = d / 2 * math.log(2 * math.pi * math.e * sigma**2)
-    return of_one - (weights * torch.logsumexp(overlaps, 1)).sum()
+    component_entropy = d / 2 * math.log(2 * math.pi * math.e * sigma**2)
+    return component_entropy - (weights * torch.logsumexp(overlaps, 1)).sum()
 
 
 def ebm() -> Chain:

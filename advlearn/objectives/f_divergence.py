@@ -25,7 +25,7 @@ Divergence = Literal[
 ]
 Map = Callable[[Tensor], Tensor]
 
-# tanh of this is one in double precision: the optimal score of total variation is infinite.
+# Stands for the infinite optimal score of total variation: its tanh is 1 in double precision.
 _FAR = 20.0
 
 
@@ -33,7 +33,7 @@ class _Row(NamedTuple):
     """Hold the functions of one divergence; v is a raw score of the critic."""
 
     f: Map  # of the density ratio u = p/q
-    activation: Map  # g_f(v), which puts v into the domain of f*
+    activation: Map  # g_f(v), which maps v into the domain of f*
     # f*(g_f(v)), simplified by hand, because f* after g_f overflows or cancels.
     conjugate: Map
     optimum: Map  # the v with g_f(v) = f'(u), as a function of log u

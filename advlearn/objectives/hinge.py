@@ -23,7 +23,8 @@ REFERENCE = Reference(
 class Hinge(Pointwise):
     r"""Compute the hinge loss of a critic's scores; scores beyond a margin of one cost nothing.
 
-    .. math:: C = E_r[\max(0, 1 - s)] + E_f[\max(0, 1 + s)], \qquad 2 - C^* = 2\,TV(p, q), \qquad P = -E_f[s]
+    .. math:: C = E_r[\max(0, 1 - s)] + E_f[\max(0, 1 + s)], \qquad P = -E_f[s], \qquad
+        2 - C^* = 2\,TV(p, q)
 
     Example:
         >>> import torch

@@ -30,8 +30,8 @@ class JensenShannon(Pointwise):
     .. math:: C = E_r[softplus(-s)] + E_f[softplus(s)], \qquad \log 4 - C^* = 2\,JSD(p \| q)
 
     The generator minimises ``-C`` (minimax) or ``E_f[softplus(-s)]`` (non-saturating). The minimax
-    form is kept for its theory: where the critic wins, its gradient sigmoid(s) is near zero, so the
-    generator learns least when its samples are worst. Use the non-saturating form, the default.
+    form is kept for its theory: its gradient sigmoid(s) is near zero where the critic is confident,
+    so the generator learns least when its samples are worst. Use the non-saturating default.
 
     Args:
         generator: ``"nonsaturating"`` or ``"minimax"``.

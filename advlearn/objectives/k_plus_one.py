@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.critic_batch import CriticBatch, as_tuple
 from advlearn.core.described import Reference
 from advlearn.core.grammar import resolve
 from advlearn.core.objective import CriticOutput, Objective, Pointwise
@@ -32,8 +32,8 @@ class KPlusOne(Objective):
     r"""Compute a pointwise loss of the log-sum-exp of class logits, plus a loss of the labels.
 
     .. math:: s(x) = \log \sum_k e^{l_k(x)}, \qquad
-        C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y] + e\,E_{unlabelled}[H(softmax(l))], \qquad
-        P = v\,P_{base}(s)
+        P = v\,P_{base}(s), \qquad
+        C = C_{base}(s) + w\,E_{labelled}[-\log softmax(l)_y] + e\,E_{unlabelled}[H(softmax(l))]
 
     Real samples are pairs (x, y) with y = -1 where there is no label; without labels the second
     term is absent, and the third, the entropy of the classes, is over all real samples.
@@ -49,7 +49,8 @@ class KPlusOne(Objective):
         inner: The base as a module.
 
     Raises:
-        ValueError: If `base` is of another kind or has regularizers, or a weight is negative.
+        ValueError: If `base` is another kind of objective or has regularizers, or a weight is
+            negative.
 
     Example:
         >>> KPlusOne("hinge")
@@ -59,8 +60,8 @@ class KPlusOne(Objective):
         Salimans et al. 2016, section 5; the entropy: Dai et al. 2017, section 5.4.
 
     Deviations:
-        The fake class's logit is held at zero, as in the paper's code; any pointwise game may stand
-        in the place of the paper's Jensen-Shannon.
+        The fake class's logit is fixed at zero, as in the paper's code. Any pointwise objective can
+        replace the paper's Jensen-Shannon loss.
     """
 
     critic_output: ClassVar[CriticOutput] = "classes"
@@ -97,8 +98,8 @@ class KPlusOne(Objective):
 
     def critic_loss(self, batch: CriticBatch) -> Tensor:
         loss = self.inner.critic_loss(_totals(batch))
-        labels = isinstance(batch.real, tuple) and not batch.real[-1].is_floating_point()
-        y = batch.real[-1] if labels else None
+        parts = as_tuple(batch.real)
+        y = parts[-1] if len(parts) > 1 and not parts[-1].is_floating_point() else None
         if y is not None:
             loss = loss + self.label_weight * _labelled_cross_entropy(batch.scores[0], y)
         return (

@@ -21,7 +21,8 @@ REFERENCE = Reference(
 class LeastSquares(Pointwise):
     r"""Compute the squared error of scores against one label for real and one for fake.
 
-    .. math:: C = \tfrac12 E_r[(s - b)^2] + \tfrac12 E_f[(s - a)^2], \qquad P = \tfrac12 E_f[(s - c)^2]
+    .. math:: C = \tfrac12 E_r[(s - b)^2] + \tfrac12 E_f[(s - a)^2], \qquad
+        P = \tfrac12 E_f[(s - c)^2]
 
     At the optimum ``s = (b p + a q) / (p + q)`` and
 

@@ -34,7 +34,7 @@ class LossSensitive(Objective):
 
     Args:
         weight: w.
-        margin_weight: m, the score that a unit of distance is worth.
+        margin_weight: m, the margin for a unit of distance.
         norm: Norm of the distance between samples, over all their dimensions: ``"l1"`` or ``"l2"``.
 
     Raises:
@@ -48,9 +48,9 @@ class LossSensitive(Objective):
         Qi 2017, the alternating objectives of critic and generator.
 
     Deviations:
-        The paper's margin has no `margin_weight`; 1 is the paper. The Lipschitz regularity its
-        theory assumes is not built
-        in: add a gradient penalty. Integer parts of a tuple take no part in the distance.
+        The paper's margin has no `margin_weight`, which is the value 1 here. The Lipschitz
+        regularity that its theory assumes is not built in: add a gradient penalty. The distance
+        ignores integer parts of a tuple.
     """
 
     critic_output: ClassVar[CriticOutput] = "energy"

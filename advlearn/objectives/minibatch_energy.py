@@ -24,9 +24,10 @@ REFERENCE = Reference(
 class MinibatchEnergy(Setwise):
     r"""Compute the energy distance of minibatches under entropic transport with cosine cost.
 
-    Each side's batch is cut into halves X, X' (real) and Y, Y' (fake):
+    Each side's batch is split into halves X, X' (real) and Y, Y' (fake):
 
-    .. math:: P = W(X, Y) + W(X, Y') + W(X', Y) + W(X', Y') - 2 W(X, X') - 2 W(Y, Y'), \qquad C = -P,
+    .. math:: P = W(X, Y) + W(X, Y') + W(X', Y) + W(X', Y') - 2 W(X, X') - 2 W(Y, Y'), \qquad
+        C = -P,
 
     with ``c(a, b) = 1 - a.b / (|a| |b|)`` between embeddings. Independent halves make its gradient
     unbiased, unlike that of plain minibatch transport. Plans carry no gradient (envelope theorem).
@@ -35,7 +36,7 @@ class MinibatchEnergy(Setwise):
         epsilon: The temperature of the entropic plans; the cost lies between 0 and 2.
         iterations: Fixed number of Sinkhorn iterations; the number needed grows as
             ``1 / epsilon``.
-        embedding: What a task proposes as the critic: ``"learned"`` as published, or
+        embedding: The critic that a task proposes: ``"learned"`` as published, or
             ``"identity"``.
 
     Raises:
@@ -52,8 +53,8 @@ class MinibatchEnergy(Setwise):
         Salimans et al. 2018, eq. 5 (W) and 8, algorithm 1.
 
     Deviations:
-        W includes the entropy of the plan: the gradient with the plan held, which the paper uses,
-        is the exact gradient of this value. The last sample of an odd batch goes to the second
+        W includes the entropy of the plan: the gradient for a fixed plan, which the paper uses, is
+        the exact gradient of this value. The last sample of an odd batch goes to the second
         half. The paper asks for batches in the thousands.
     """
 
@@ -106,9 +107,8 @@ def _halves(name: str, side: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cosine_cost(x: Tensor, y: Tensor) -> Tensor:
-    with torch.autocast(
-        x.device.type, enabled=False
-    ):  # a product in bf16 is as coarse as a small epsilon
+    # Without autocast: the rounding error of bf16 is as large as a small epsilon.
+    with torch.autocast(x.device.type, enabled=False):
         return 1 - normalize(x, dim=1) @ normalize(y, dim=1).T
 
 

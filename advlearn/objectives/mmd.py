@@ -34,7 +34,8 @@ DEMYSTIFYING = Reference(
 class MMD(Setwise):
     r"""Compute the unbiased squared maximum mean discrepancy, which can be slightly negative.
 
-    .. math:: P = \frac{1}{N(N-1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{M(M-1)} \sum_{i \ne j} k(y_i, y_j)
+    .. math:: P = \frac{1}{N(N-1)} \sum_{i \ne j} k(x_i, x_j)
+        + \frac{1}{M(M-1)} \sum_{i \ne j} k(y_i, y_j)
         - \frac{2}{NM} \sum_{i,j} k(x_i, y_j), \qquad C = -P
 
     Kernels, summed over the scales of a mixture:
@@ -48,7 +49,7 @@ class MMD(Setwise):
         kernel: One of the above.
         bandwidths: Scales b of the rbf mixture, in units of the samples, or a of the rational
             quadratic one; None as above.
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+        embedding: The critic that a task proposes: ``"identity"`` compares the samples as they
             are, ``"learned"`` trains an embedding to tell them apart. A critic that the user passes
             takes precedence.
 

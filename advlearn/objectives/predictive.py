@@ -23,7 +23,8 @@ class Predictive(Pointwise):
     the real side pairs of independent h and a. The critic scores a pair as a log ratio of two
     densities that it has learned, both normalised over a:
 
-    .. math:: s(h, a) = \log r(a) - \log q(a \mid h), \qquad C = E_f[s], \qquad P = -C, \qquad -C^* = I(h; a)
+    .. math:: s(h, a) = \log r(a) - \log q(a \mid h), \qquad C = E_f[s], \qquad P = -C, \qquad
+        -C^* = I(h; a)
 
     With q a softmax over groups this is the cross-entropy adversary of domain-adversarial training
     and of fairness; with q a mixture density it pivots on a continuous attribute.

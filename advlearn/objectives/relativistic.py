@@ -30,11 +30,11 @@ class RelativisticPairing(Objective):
 
     .. math:: C = \tfrac12 E[r(s - s') + f(s' - s)], \qquad P = \tfrac12 E[g(s' - s) + g'(s - s')]
 
-    s of a real and s' of a fake sample, paired in order of the batch; where the sides differ in
-    size the first min(N, M) of each meet. For a base that is symmetric under a change of sign, such
-    as Jensen-Shannon, both terms are equal and ``C = E[r(s - s')]``. The generator lowers real
-    scores and raises fake ones, so both sides always enter its loss. The reward of a fake
-    sample is its mean over all reals of the batch.
+    s is the score of a real and s' of a fake sample, paired in order of the batch; if the sides
+    differ in size, the first min(N, M) of each are paired. For a base that is symmetric under a
+    change of sign, such as Jensen-Shannon, both terms are equal and ``C = E[r(s - s')]``. The
+    generator lowers real scores and raises fake ones, so its loss always needs both sides. The
+    reward of a fake sample is the mean over all reals of the batch.
 
     Args:
         base: A pointwise objective without state: a spec such as ``"hinge"``, or the object. Stored
@@ -44,7 +44,7 @@ class RelativisticPairing(Objective):
         inner: The base as a module.
 
     Raises:
-        ValueError: If `base` is not a pointwise objective, has state, or brings regularizers.
+        ValueError: If `base` is not a pointwise objective, has state, or has regularizers.
 
     Example:
         >>> RelativisticPairing("hinge")
@@ -109,7 +109,8 @@ class RelativisticAverage(Objective):
 
     With the base's losses r (real), f (fake), g (generator) and g' (generator on the real side):
 
-    .. math:: C = E_r[r(s - E_f s')] + E_f[f(s' - E_r s)], \qquad P = E_f[g(s' - E_r s)] + E_r[g'(s - E_f s')]
+    .. math:: C = E_r[r(s - E_f s')] + E_f[f(s' - E_r s)], \qquad
+        P = E_f[g(s' - E_r s)] + E_r[g'(s - E_f s')]
 
     Gradient flows through the means. Prefer ``rpgan``: the theory of pairing is better (Sun et al.
     2020).
@@ -122,7 +123,7 @@ class RelativisticAverage(Objective):
         inner: The base as a module.
 
     Raises:
-        ValueError: If `base` is not a pointwise objective, has state, or brings regularizers.
+        ValueError: If `base` is not a pointwise objective, has state, or has regularizers.
 
     Example:
         >>> RelativisticAverage()

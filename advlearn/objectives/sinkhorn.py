@@ -23,11 +23,12 @@ REFERENCE = Reference(
 class Sinkhorn(Setwise):
     r"""Compute the Sinkhorn divergence with squared Euclidean cost.
 
-    .. math:: P = OT_\epsilon(p, q) - \tfrac12 OT_\epsilon(p, p) - \tfrac12 OT_\epsilon(q, q), \qquad
-        OT_\epsilon = \min_\pi \langle \pi, c \rangle + \epsilon\,KL(\pi \| p \otimes q), \qquad C = -P
+    .. math:: P = OT_\epsilon(p, q) - \tfrac12 OT_\epsilon(p, p) - \tfrac12 OT_\epsilon(q, q),
+        \qquad C = -P, \qquad
+        OT_\epsilon = \min_\pi \langle \pi, c \rangle + \epsilon\,KL(\pi \| p \otimes q)
 
     It interpolates between the squared Wasserstein-2 distance (epsilon to 0) and the squared
-    distance of means (epsilon to infinity). Potentials are found in the log domain by a fixed
+    distance of means (epsilon to infinity). Potentials are computed in the log domain by a fixed
     number of iterations and carry no gradient (envelope theorem), so the backward pass costs one
     product. The witness is the difference of dual potentials, the derivative of the divergence with
     respect to mass on the fake side, negated.
@@ -36,7 +37,7 @@ class Sinkhorn(Setwise):
         epsilon: The temperature, in units of the mean cost between two real samples.
         iterations: Fixed number of Sinkhorn iterations; the number needed grows as
             ``1 / epsilon``.
-        embedding: What a task proposes as the critic: ``"identity"`` compares the samples as they
+        embedding: The critic that a task proposes: ``"identity"`` compares the samples as they
             are, ``"learned"`` trains an embedding to tell them apart, and needs a constraint such
             as ``spectral_norm``.
 
@@ -92,5 +93,5 @@ class Sinkhorn(Setwise):
         return transport.debiased_witness(to_real, to_fake, f, own, epsilon)
 
     def _temperature(self, of_real: Tensor) -> Tensor:
-        # One real sample, or equal ones, have no scale; any small temperature serves.
+        # One real sample, or equal ones, have no scale; any small temperature works.
         return (self.epsilon * of_real.mean()).clamp(min=torch.finfo(of_real.dtype).eps)

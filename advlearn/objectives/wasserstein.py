@@ -53,7 +53,7 @@ class Wasserstein(Pointwise):
 
 
 def wgan(limit: float = 0.01) -> Chain:
-    """WGAN with weight clipping and RMSProp as published; its authors prefer ``wgan-gp``."""
+    """Build WGAN with weight clipping and RMSProp; prefer ``wgan-gp``, as its authors do."""
     defaults = Defaults(critic_steps=5, lr=5e-5, optimizer="rmsprop")
     return Chain(Wasserstein(), (WeightClipping(limit),), defaults)
 

@@ -46,10 +46,10 @@ def image_table(
     """
     from PIL import Image
 
-    drawn = pixels(images, columns, rows)
+    table = pixels(images, columns, rows)
     path = Path(path)
     with atomic_write(path) as file:
-        Image.fromarray(drawn).save(file, format="PNG")
+        Image.fromarray(table).save(file, format="PNG")
     return path
 
 
@@ -78,7 +78,7 @@ def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()
         if len(words) not in (0, n):
             raise ValueError(f"{name}: expected none or {n} headings, got {len(words)}")
     cells = _cells(images)
-    side, above = [_written(word) for word in rows], [_written(word) for word in columns]
+    side, above = [_heading(word) for word in rows], [_heading(word) for word in columns]
     # A heading wider than an image widens the columns.
     height, width = cells.shape[2], max([cells.shape[3], *(word.shape[1] for word in above)])
     left = max((word.shape[1] + 2 * GAP for word in side), default=0)
@@ -106,13 +106,13 @@ def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()
 def _cells(images: Tensor) -> Pixels:
     """Convert images to uint8 (R, C, H, W, 3), enlarged."""
     values = images.detach().float().cpu().numpy()
-    # At least as high as a heading.
+    # Enlarge images to at least the height of a heading.
     zoom = max(1, TILE // max(values.shape[3:]), -(-(LETTERS + 2 * GAP) // values.shape[3]))
     levels = grey_levels(values, zoom)
     return levels.repeat(3 // levels.shape[2], 2).transpose(0, 1, 3, 4, 2)
 
 
-def _written(word: str) -> Pixels:
+def _heading(word: str) -> Pixels:
     """Draw a heading in black on white, uint8 (height, width, 3)."""
     from PIL import Image, ImageDraw, ImageFont
 

@@ -60,7 +60,7 @@ def spherical(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
 
 
 def redrawn(draw: Callable[[], Tensor]) -> Tensor:
-    """Call a function with the same random numbers each time, so that noise is equal in all images.
+    """Call a function with the same random numbers each time, for equal noise in all images.
 
     Args:
         draw: Function that returns a tensor.

@@ -1,4 +1,4 @@
-"""Plot what a model's latent space holds, repeatedly during training."""
+"""Tables of images that show a model's latent space, at regular intervals during training."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,21 +32,21 @@ def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
     """Compute the image tables that a model's capabilities allow.
 
     - ``traverse``: a table for each code, from its first value to its last.
-    - ``interpolate`` and ``reconstruct``: real samples and what their codes are decoded to, and the
-        way between two.
-    - ``decode`` of `latent` (or `noise`) numbers, without an encoder: the arc between two of them,
-      and a sweep of the truncation, where ``sample`` has one.
-    - ``stages``: how an image comes about from coarse to fine.
+    - ``interpolate`` and ``reconstruct``: real samples with their reconstructions, and the codes
+      between two samples.
+    - ``decode`` without an encoder: the arc between two latents, and a sweep of the truncation if
+      ``sample`` has one.
+    - ``stages``: the image of each level, from coarse to fine.
     - ``generator.mixed``: coarse styles of one latent (rows) with fine styles of another (columns),
-        at three scales.
+      at three scales.
 
     Args:
         model: A model in evaluation mode, on any device.
-        real: Real samples (N, C, H, W), at least two for what encodes.
+        real: Real samples (N, C, H, W), at least two for a model with an encoder.
 
     Returns:
-        Name of a table to its columns: heading to images (R, C, H, W); empty for a model without
-        such a capability.
+        The columns of each table by its name: images (R, C, H, W) by heading. Empty for a model
+        without these capabilities.
 
     Example:
         >>> from advlearn.tasks.generate import Generate
@@ -57,17 +57,19 @@ def latent_plots(model: Any, real: Tensor | None = None) -> dict[str, Columns]:
         >>> {name: list(columns) for name, columns in latent_plots(model).items()}["truncation"]
         ['0.0', '0.25', '0.5', '0.75', '1.0']
     """
-    found: dict[str, Columns] = {}
+    tables: dict[str, Columns] = {}
     if isinstance(model, Traverses):
         for code in range(len(model.sizes) + model.continuous):
-            found[f"code-{code}"] = _numbered(model.traverse(code, rows=ROWS))
+            tables[f"code-{code}"] = _numbered(model.traverse(code, rows=ROWS))
     if isinstance(model, Interpolates):
-        found |= {} if real is None or len(real) < 2 else _of_codes(model, real)
+        tables |= {} if real is None or len(real) < 2 else _of_codes(model, real)
     elif isinstance(model, Decodes):
-        found |= _of_latents(model)
+        tables |= _of_latents(model)
     if isinstance(model, HasStages):
-        found["stages"] = {"x".join(map(str, made.shape[2:])): made for made in model.stages(ROWS)}
-    return found
+        tables["stages"] = {
+            "x".join(map(str, images.shape[2:])): images for images in model.stages(ROWS)
+        }
+    return tables
 
 
 def _of_codes(model: Any, real: Tensor) -> dict[str, Columns]:
@@ -82,19 +84,19 @@ def _of_codes(model: Any, real: Tensor) -> dict[str, Columns]:
 def _of_latents(model: Decodes) -> dict[str, Columns]:
     rows, size = _conditions(model), model.latent
     z = spherical(torch.randn(ROWS, size), torch.randn(ROWS, size), COLUMNS)
-    found = {"interpolation": _columns(lambda k: _decoded(model, z[:, k], rows))}
+    tables = {"interpolation": _columns(lambda k: _decoded(model, z[:, k], rows))}
     if isinstance(model, Truncates):
         sample = model.sample
-        found["truncation"] = {
+        tables["truncation"] = {
             str(t): redrawn(lambda t=t: sample(ROWS, rows, t)) for t in TRUNCATIONS
         }
     if isinstance(model, HasGenerator) and isinstance(model.generator, MixesStyles):
-        found |= _mixed(model, model.generator, rows)
-    return found
+        tables |= _mixed(model, model.generator, rows)
+    return tables
 
 
 def _decoded(model: Any, z: Tensor, rows: Tensor | None) -> Tensor:
-    """Decode latent vectors, conditioned on a class or a vector per row where there is one."""
+    """Decode latent vectors, conditioned on a class or a vector per row if there is one."""
     return model.decode(z) if rows is None else model.decode(z, rows)
 
 
@@ -115,15 +117,15 @@ def _mixed(model: Any, generator: MixesStyles, rows: Tensor | None) -> dict[str,
         torch.randn(COLUMNS, model.latent).to(like),
     )
     labels = None if rows is None else rows.to(like.device)
-    layers, found = len(generator.layers), dict[str, Columns]()
+    layers, tables = len(generator.layers), dict[str, Columns]()
     sources = {"coarse": redrawn(lambda: _decoded(model, coarse, rows))}
     for crossover in sorted({2, layers // 2, layers - 2}):
-        found[f"mixing-{crossover}"] = sources | _columns(
+        tables[f"mixing-{crossover}"] = sources | _columns(
             lambda k, crossover=crossover: generator.mixed(
                 coarse, fine[k].expand_as(coarse), crossover, labels
             )
         )
-    return found
+    return tables
 
 
 def _columns(draw: Callable[[int], Tensor]) -> Columns:
@@ -138,12 +140,13 @@ def _numbered(images: Tensor) -> Columns:
 
 @final
 class LatentPlots(PeriodicPlot):
-    """Save the tables every `every` steps and at the end, each to a file of its name.
+    """Draw tables of the latent space at regular intervals and at the end, one file per table.
 
     Args:
-        folder: Where the pictures go.
-        every: Steps between two plots.
-        latent_plots: Returns name to columns as `before_after` takes them.
+        folder: Folder of the files.
+        every: Training steps between two plots.
+        latent_plots: Function that returns the columns of each table by its name, see
+            `before_after`.
 
     Raises:
         ValueError: `every` is not positive.

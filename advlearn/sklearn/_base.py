@@ -1,4 +1,4 @@
-"""What the estimators share: settings, training, predictions from logits, checks."""
+"""Base classes of the estimators: settings, training, predictions from logits, checks."""
 
 import copy
 from collections.abc import Callable
@@ -28,10 +28,10 @@ from advlearn.training import rng
 
 
 class Estimator(BaseEstimator):
-    """Settings that every estimator takes, and training from a row of the catalogue.
+    """Define the settings of every estimator, and train a method of the catalogue.
 
-    A setting that is None takes the default of the method, as in `advlearn.fit`: the same method
-    on the same data with the same seed gives the same model.
+    A setting of None takes the default of the method, as in `advlearn.fit`. Both give the same
+    model for the same method, data and seed.
     """
 
     TASK: ClassVar[str]
@@ -58,59 +58,59 @@ class Estimator(BaseEstimator):
         """Build the task with networks that have the layers of `hidden`."""
         raise NotImplementedError
 
-    def _asked(self) -> Request:
-        """Read the method with its options."""
-        asked = catalogue.request(self.method or self.TASK, self.objective)
-        if asked.method.task != self.TASK:
+    def _request(self) -> Request:
+        """Parse the method and its options."""
+        request = catalogue.request(self.method or self.TASK, self.objective)
+        if request.method.task != self.TASK:
             raise ValueError(
                 f"method: expected a method of {self.TASK}, got {self.method!r} of "
-                f"{asked.method.task}"
+                f"{request.method.task}"
             )
-        return asked
+        return request
 
-    def _options(self, asked: Request) -> dict[str, Any]:
+    def _options(self, request: Request) -> dict[str, Any]:
         """Collect the options of the task: the method's, then those of the estimator."""
-        given = {name: getattr(self, name) for name in self.OPTIONS}
-        return {**asked.options, **{k: v for k, v in given.items() if v is not None}}
+        settings = {name: getattr(self, name) for name in self.OPTIONS}
+        return {**request.options, **{k: v for k, v in settings.items() if v is not None}}
 
     def _size(self, data: Any, chain: Chain) -> int:
         default = cast(int, chain.defaults.over(FALLBACK).batch_size)
         return min(default if self.batch_size is None else self.batch_size, len(data))
 
     def _train(self, data: Any) -> None:
-        """Train from new weights; keep the average of the weights for predictions."""
-        seed, asked = self._seed(), self._asked()
-        chain, options = asked.chain(self.objective), self._options(asked)
+        """Train from new weights, and keep their average for predictions."""
+        seed, request = self._seed(), self._request()
+        chain, options = request.chain(self.objective), self._options(request)
         weighted = "adversarial_weight" in self.OPTIONS
         settings = {"critic_lr": self.critic_lr, "critic_steps": self.critic_steps}
         settings |= {"optimizer": self.optimizer, "device": self.device, "callbacks": ()}
         settings |= {} if weighted else {"adversarial_weight": self.adversarial_weight}
         settings |= {"steps": self.steps, "batch_size": self._size(data, chain), "lr": self.lr}
-        task: Any = asked.method.name
+        task: Any = request.method.name
         if self.hidden is not None:
             task, options = self._seeded(self._build, data, options, seed), {}
         run = fit(task, chain, data, seed=seed, **settings, **options)
         self.task_ = run.ema_model.cpu()
-        # The adversaries of `partial_fit` belong to the model before.
+        # The adversaries of `partial_fit` belong to the previous model.
         self.__dict__.pop("adversaries_", None)
         self.health_ = {name: health.verdict for name, health in run.health().items()}
 
     def _new_task(self, data: Any) -> Task:
         """Build the task with new weights, for `partial_fit`."""
-        seed, asked = self._seed(), self._asked()
-        options = self._options(asked)
+        seed, request = self._seed(), self._request()
+        options = self._options(request)
         if self.hidden is not None:
             return self._seeded(self._build, data, options, seed)
         with rng.isolated(seed):
-            return catalogue.build_task(asked.method, options, data)
+            return catalogue.build_task(request.method, options, data)
 
     def _train_on(self, data: Any) -> None:
-        """Train one epoch more, after what `partial_fit` has trained so far."""
-        seed, chain = self._seed(), self._asked().chain(self.objective)
+        """Train one more epoch, after those of earlier calls of `partial_fit`."""
+        seed, chain = self._seed(), self._request().chain(self.objective)
         size = self._size(data, chain)
         with rng.isolated(seed):
             if not hasattr(self, "adversaries_"):
-                self._start(self._asked().method, chain)
+                self._start(self._request().method, chain)
             Trainer(
                 self.task_,
                 self.adversaries_,

@@ -18,11 +18,11 @@ class DomainAdversarialClassifier(Classifier):
     """Train a classifier on labelled source domains for a target domain without labels.
 
     There is no `partial_fit`: each part of the data would have to hold all domains, and the
-    adversary's weight grows over a whole run. A parameter that is None takes the method's default.
+    adversary's weight grows over a whole run. A parameter of None takes the method's default.
 
     Args:
         method: A method of adaptation: ``"dann"`` (the default), ``"cdan+e"``, ``"deep-coral"`` ...
-        objective: A spec or an object, in place of the method's objective.
+        objective: A spec or an object, instead of the method's objective.
         conditioning: ``"nothing"``, ``"predictions"`` (CDAN) or ``"labels"`` (joint distribution);
             see `DomainAdaptation`.
         adversarial_weight: Weight of the adversary, reached on the schedule of the DANN paper.
@@ -85,15 +85,15 @@ class DomainAdversarialClassifier(Classifier):
             y: Classes, (n,); those of target samples are ignored unless `known` marks them.
             sample_domain: Domain of each sample, integers (n,): a source is positive, the target
                 negative. None uses all samples as source and as target, with a warning.
-            known: Which target samples' classes are trained on, booleans (n,); values of source
-                samples are ignored. None trains on no target class.
+            known: Booleans (n,), True for target samples whose class is trained on. Values of
+                source samples are ignored. None trains on no target class.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: If there is no source or no target domain, `known` has another length or
-                type or is given without domains, or a known class is in no source.
+            ValueError: There is no source or no target domain, `known` has another length or type
+                or is given without domains, or a known class is in no source.
         """
         x, target = self._checked(X, y)
         domains = _domains(sample_domain, len(x))
@@ -127,12 +127,12 @@ class DomainAdversarialClassifier(Classifier):
         chosen = np.asarray(known)
         if chosen.shape != y.shape or chosen.dtype.kind != "b":
             raise ValueError(
-                f"known: expected booleans {y.shape}, one a sample, got {chosen.dtype} "
+                f"known: expected booleans {y.shape}, one per sample, got {chosen.dtype} "
                 f"{chosen.shape}"
             )
         if not (domains < 0).any():
             raise ValueError(
-                "known: expected sample_domain too, which says which samples are of the target"
+                "known: expected sample_domain, which marks the target samples, got None; pass both"
             )
         chosen, labels = chosen[domains < 0], y[domains < 0]
         unknown = sorted(set(labels[chosen].tolist()) - set(self.classes_.tolist()))
@@ -157,7 +157,7 @@ def _domains(sample_domain: Any, n: int) -> np.ndarray:
     domains = np.asarray(sample_domain)
     if domains.shape != (n,) or domains.dtype.kind not in "iu":
         raise ValueError(
-            f"sample_domain: expected integers ({n},), one a sample, got {domains.dtype} "
+            f"sample_domain: expected integers ({n},), one per sample, got {domains.dtype} "
             f"{domains.shape}"
         )
     for kind, present in (("positive (source)", domains > 0), ("negative (target)", domains < 0)):

@@ -1,4 +1,4 @@
-"""Classifiers and regressors whose predictions say nothing about sensitive features."""
+"""Classifiers and regressors whose predictions are independent of sensitive features."""
 
 import warnings
 from typing import Any, Self, cast, final
@@ -17,7 +17,7 @@ from advlearn.nets import MLPPredictor
 from advlearn.sklearn._base import Classifier, Estimator, tensor
 from advlearn.tasks.fairness import Fairness
 
-# Name of the attribute of a table without one: numbers, whose adversary has weight 0.
+# Attribute of a table without sensitive features: numbers, whose adversary has weight 0.
 NONE = "none"
 
 
@@ -56,11 +56,11 @@ class _Fair(Estimator):
         if not columns:
             raise ValueError("sensitive_features: expected one or more columns, got none")
         if first:
-            read = {
+            encodings = {
                 name: encode_attribute(name, values, len(x)) for name, values in columns.items()
             }
-            self.groups_ = {name: labels for name, (_, labels) in read.items()}
-            encoded = {name: codes for name, (codes, _) in read.items()}
+            self.groups_ = {name: labels for name, (_, labels) in encodings.items()}
+            encoded = {name: codes for name, (codes, _) in encodings.items()}
         else:
             known = self.groups_.items()
             encoded = {
@@ -70,9 +70,9 @@ class _Fair(Estimator):
         names = {name: labels for name, labels in self.groups_.items() if labels}
         return TabularDataset(x, y, encoded, names, name="table", classes=classes)
 
-    def _options(self, asked: Request) -> dict[str, Any]:
+    def _options(self, request: Request) -> dict[str, Any]:
         plain = {} if self.groups_ else {"adversarial_weight": 0.0}
-        return {**super()._options(asked), **plain}
+        return {**super()._options(request), **plain}
 
     def _build(self, data: TabularDataset, options: dict[str, Any]) -> Fairness:
         outputs = data.classes if data.classes > 2 else 1
@@ -80,30 +80,30 @@ class _Fair(Estimator):
         shape = {"shape": data.shape, "attributes": data.attributes, "classes": data.classes}
         return Fairness(model, **shape, **options)
 
-    def _go_on(self, table: TabularDataset) -> None:
-        """Train on one more part of the data, in the first call from new weights."""
+    def _train_more(self, table: TabularDataset) -> None:
+        """Train on one more part of the data; the first call starts from new weights."""
         if not hasattr(self, "task_"):
             self.task_ = self._new_task(table)
-        # A share of a call's few steps is no warm-up: the adversary would never count.
+        # A call has few steps, all of which a warm-up could take.
         self.task_.warmup = 0.0
         self._train_on(table)
 
 
 @final
 class AdversarialFairClassifier(Classifier, _Fair):
-    """Train a classifier whose decision says nothing about sensitive features.
+    """Train a classifier whose decision is independent of sensitive features.
 
-    A parameter that is None takes the method's default, as in `advlearn.fit`.
+    A parameter of None takes the method's default, as in `advlearn.fit`.
 
     Args:
         method: A method of fairness: ``"zhang-2018"`` (the default), ``"laftr"`` ...
-        objective: A spec such as ``"predictive"`` or ``"mmd"``, or an object, in place of the
+        objective: A spec such as ``"predictive"`` or ``"mmd"``, or an object, instead of the
             method's objective.
         criterion: ``"demographic_parity"``, ``"equalized_odds"`` or ``"equal_opportunity"`` (class
             1 of `classes_`).
         adversarial_weight: Weight of the adversary; 0 is the plain model.
         gradient_combination: ``"add"`` or ``"project"`` (Zhang et al. 2018).
-        balance_groups: Let each group of each class count the same for the adversary.
+        balance_groups: Give each group of each class the same weight for the adversary.
         hidden: Sizes of the hidden layers.
         steps: Training steps of `fit`.
         batch_size: Samples in a batch, at most as many as there are.
@@ -112,8 +112,8 @@ class AdversarialFairClassifier(Classifier, _Fair):
         critic_steps: Critic steps for each step of the model.
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             an optimizer.
-        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no
-            warm-up.
+        warmup: Share of the steps of `fit` in which the adversary has no weight; `partial_fit` has
+            no warm-up.
         random_state: Seed, generator or None; an integer is the seed of `advlearn.fit`.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``; the fitted model is on the CPU.
 
@@ -189,7 +189,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
             The estimator.
 
         Raises:
-            ValueError: If a column has another length, only one group, or a missing value; the line
+            ValueError: A column has another length, only one group, or a missing value; the message
                 names it.
         """
         x, target = self._checked(X, y)
@@ -211,15 +211,15 @@ class AdversarialFairClassifier(Classifier, _Fair):
         Args:
             X: Samples, (n, d).
             y: Classes, (n,).
-            classes: All classes of all calls; needed in the first call.
+            classes: The classes of all calls; required in the first call.
             sensitive_features: As for `fit`. The first call fixes the columns and their groups:
-                later calls may lack groups, and may not have new ones.
+                later calls may lack groups, but may not add any.
 
         Returns:
             The estimator.
 
         Raises:
-            ValueError: As for `fit`, or if a class, a column or a group is not in the first call.
+            ValueError: As for `fit`, or a class, column or group that the first call lacks.
         """
         first = not hasattr(self, "task_")
         x, target = self._checked(X, y, reset=first)
@@ -232,10 +232,10 @@ class AdversarialFairClassifier(Classifier, _Fair):
         unknown = np.setdiff1d(target, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y: class {unknown[0]} is not among those of the first call, {list(self.classes_)}"
+                f"y: expected classes of the first call, {list(self.classes_)}, got {unknown[0]}"
             )
         codes = torch.from_numpy(np.searchsorted(self.classes_, target))
-        self._go_on(
+        self._train_more(
             self._table(x, codes, max(2, len(self.classes_)), sensitive_features, first=first)
         )
         return self
@@ -243,15 +243,15 @@ class AdversarialFairClassifier(Classifier, _Fair):
 
 @final
 class AdversarialFairRegressor(RegressorMixin, _Fair):
-    """Train a regressor whose prediction says nothing about sensitive features.
+    """Train a regressor whose prediction is independent of sensitive features.
 
     Args:
-        method: As for `AdversarialFairClassifier`, like all that follow.
-        objective: A spec or an object, in place of the method's objective.
+        method: A method of fairness, as for `AdversarialFairClassifier`.
+        objective: A spec or an object, instead of the method's objective.
         adversarial_weight: Weight of the adversary, against the squared error in units of the
             target's variance.
         gradient_combination: ``"add"`` or ``"project"``.
-        balance_groups: Let each group count the same for the adversary.
+        balance_groups: Give each group the same weight for the adversary.
         hidden: Sizes of the hidden layers.
         steps: Training steps of `fit`.
         batch_size: Samples in a batch, at most as many as there are.
@@ -260,13 +260,13 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         critic_steps: Critic steps for each step of the model.
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             an optimizer.
-        warmup: Share of the steps of `fit` before the adversary counts; `partial_fit` has no
-            warm-up.
+        warmup: Share of the steps of `fit` in which the adversary has no weight; `partial_fit` has
+            no warm-up.
         random_state: Seed, generator or None; an integer is the seed of `advlearn.fit`.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Attributes:
-        groups_: As of `AdversarialFairClassifier`.
+        groups_: As in `AdversarialFairClassifier`.
         task_: The trained `Fairness` task.
         health_: Verdict on each adversary's last batch, in words.
     """
@@ -307,7 +307,7 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         self.device = device
 
     def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
-        """Train. Arguments are as for `AdversarialFairClassifier.fit`, with y of numbers, (n,)."""
+        """Train, as `AdversarialFairClassifier.fit`, with numbers y (n,) instead of classes."""
         table = self._of_numbers(X, y, sensitive_features, first=True)
         self._train(table)
         return self
@@ -316,9 +316,11 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         """Train one more epoch on some samples.
 
         Arguments are as for `AdversarialFairClassifier.partial_fit`. The first call's y fixes the
-        mean and the spread by which y is scaled.
+        mean and the standard deviation by which y is scaled.
         """
-        self._go_on(self._of_numbers(X, y, sensitive_features, first=not hasattr(self, "task_")))
+        self._train_more(
+            self._of_numbers(X, y, sensitive_features, first=not hasattr(self, "task_"))
+        )
         return self
 
     def _of_numbers(self, X: Any, y: Any, sensitive: Any, *, first: bool) -> TabularDataset:

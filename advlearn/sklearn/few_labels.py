@@ -20,11 +20,11 @@ class SemiSupervisedGANClassifier(Classifier):
     """Train a classifier that is also the critic of a generator, from few labels.
 
     There is no `partial_fit`: predictions are those of weights averaged over a whole run, and a
-    part of the data may hold no label at all. A parameter that is None takes the method's default.
+    part of the data may hold no labels. A parameter of None takes the method's default.
 
     Args:
         method: A semi-supervised method: ``"improved-gan"`` (the default) or ``"bad-gan"``.
-        objective: A pointwise objective of logits, such as ``"nsgan"``, in place of the method's.
+        objective: A pointwise objective of logits, such as ``"nsgan"``, instead of the method's.
         latent: Size of the generator's latent vector.
         adversarial_weight: Weight of the critic in the generator's loss.
         hidden: Sizes of the hidden layers of classifier and generator.
@@ -90,7 +90,7 @@ class SemiSupervisedGANClassifier(Classifier):
             The estimator.
 
         Raises:
-            ValueError: If no sample has a class.
+            ValueError: No sample has a class.
         """
         x, target = self._checked(X, y)
         labelled = (

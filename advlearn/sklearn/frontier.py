@@ -1,4 +1,4 @@
-"""Measure what fairness costs: one estimator at several adversarial weights."""
+"""Measure the cost of fairness: one estimator at several adversarial weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +24,14 @@ from advlearn.training.files import atomic_write
 @final
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of a frontier: one adversarial weight.
+    """Hold the score and disparity of one adversarial weight.
 
     Args:
         adversarial_weight: Weight of the adversary.
-        score: What the estimator's `score` gives on test samples: accuracy, or R^2 of a regressor.
-        disparity: Difference between groups by the estimator's own criterion, of several
-            attributes' joint groups; of a regressor the difference of mean predictions, in units of
-            y. An attribute of numbers counts by the differences between tenths of the samples; the
-            largest of all is taken.
+        score: The estimator's `score` on test samples: accuracy, or R^2 for a regressor.
+        disparity: Difference between the joint groups of all attributes by the estimator's
+            criterion; for a regressor, the difference of mean predictions in units of y. Numeric
+            attributes are compared by tenths of the samples. The largest difference counts.
         estimator: The fitted estimator.
     """
 
@@ -58,15 +57,15 @@ def frontier(
         train: (X, y, sensitive_features) to fit on.
         test: (X, y, sensitive_features) to measure on.
         adversarial_weights: Weights of the adversary.
-        picture: PNG to draw score against disparity into; None draws nothing.
+        picture: PNG file of a plot of score against disparity; None draws none.
 
     Returns:
         A point for each weight, in the order given.
 
     Raises:
-        TypeError: If the estimator is another one.
-        ValueError: If there is no weight or one is negative, a classifier's classes are not two,
-            or the test samples have other attributes than the training samples.
+        TypeError: The estimator is of another class.
+        ValueError: There is no weight, a weight is negative, a classifier has more or fewer than
+            two classes, or the test samples have other attributes than the training samples.
 
     Example:
         >>> from advlearn.sklearn import AdversarialFairClassifier
@@ -125,20 +124,26 @@ def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[
     if isinstance(fitted, AdversarialFairRegressor):
         differences = [quantile_difference(predicted, values) for values in numbers]
         return max([*differences, *([mean_difference(predicted, groups)] if groups else [])])
-    decided, wanted = (values == fitted.classes_[1] for values in (predicted, y))
+    predicted_positive, positive = (values == fitted.classes_[1] for values in (predicted, y))
     among = {
-        "demographic_parity": [np.ones_like(wanted)],
-        "equalized_odds": [wanted, ~wanted],
-        "equal_opportunity": [wanted],
+        "demographic_parity": [np.ones_like(positive)],
+        "equalized_odds": [positive, ~positive],
+        "equal_opportunity": [positive],
     }[fitted.task_.criterion]
     differences = [
-        quantile_difference(decided[part], values[part]) for values in numbers for part in among
+        quantile_difference(predicted_positive[part], values[part])
+        for values in numbers
+        for part in among
     ]
     if groups:
         by_groups = {
-            "demographic_parity": lambda: demographic_parity_difference(decided, groups),
-            "equalized_odds": lambda: equalized_odds_difference(wanted, decided, groups),
-            "equal_opportunity": lambda: equal_opportunity_difference(wanted, decided, groups),
+            "demographic_parity": lambda: demographic_parity_difference(predicted_positive, groups),
+            "equalized_odds": lambda: equalized_odds_difference(
+                positive, predicted_positive, groups
+            ),
+            "equal_opportunity": lambda: equal_opportunity_difference(
+                positive, predicted_positive, groups
+            ),
         }
         differences.append(by_groups[fitted.task_.criterion]())
     return max(differences)

@@ -1,4 +1,4 @@
-"""Gaussian codes: their KL divergence, how they are drawn, and the prior that a name stands for."""
+"""Gaussian codes: their KL divergence, draws of codes, and priors by name."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ COMPARISONS = ("joint", "codes", "samples")
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    r"""KL divergence of diagonal Gaussians from the standard normal law, in nats.
+    r"""Compute the KL divergence of diagonal Gaussians from the standard normal, in nats.
 
     .. math:: \tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - 1 - \log \sigma_j^2)
 
@@ -18,7 +18,7 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
         log_variance: Logarithms of the variances (N, d).
 
     Returns:
-        One number a row, (N,).
+        One value per row, (N,).
 
     Example:
         >>> import torch
@@ -35,9 +35,13 @@ def drawn(mean: Tensor, log_variance: Tensor | None) -> Tensor:
     return mean + (log_variance / 2).exp() * distributed.randn(*mean.shape, like=mean)
 
 
-def law_of(given: str | Prior, latent: int, classes: int) -> Prior:
+def law_of(prior_or_name: str | Prior, latent: int, classes: int) -> Prior:
     """Return the prior of a name or an object, with a component for each class."""
-    law = prior(given, latent, classes or COMPONENTS) if isinstance(given, str) else given
+    law = (
+        prior(prior_or_name, latent, classes or COMPONENTS)
+        if isinstance(prior_or_name, str)
+        else prior_or_name
+    )
     if law.latent != latent:
         raise ValueError(f"prior: expected codes of size {latent}, got {law}")
     return law

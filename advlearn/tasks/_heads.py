@@ -1,4 +1,4 @@
-"""Shared by tasks with a predictor: checks of its outputs, batched prediction."""
+"""Functions of tasks with a predictor: its construction, output checks and prediction."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,16 @@ HIDDEN = (128, 128)
 
 
 def outputs_of(model: nn.Module, shape: tuple[int, ...], name: str = "model") -> Tensor:
-    """Return the outputs of a model for a blank batch of two, or raise one line."""
+    """Return the outputs of a model for a batch of two zeros, or raise a ValueError."""
     parameter = next(model.parameters(), None)
-    blank = torch.zeros(2, *shape) if parameter is None else torch.zeros(2, *shape).to(parameter)
+    zeros = torch.zeros(2, *shape) if parameter is None else torch.zeros(2, *shape).to(parameter)
     with torch.no_grad(), eval_mode(model):
         try:
-            output = model(blank)
+            output = model(zeros)
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{name}: refused samples of shape {shape}: {str(error).splitlines()[0]}"
+                f"{name}: expected a module of samples of shape {shape}, "
+                f"got the error: {str(error).splitlines()[0]}"
             ) from None
     if not isinstance(output, Tensor) or output.ndim < 1 or output.shape[0] != 2:
         raise ValueError(f"{name}: expected one output for each of 2 samples, got {_shape(output)}")
@@ -33,7 +34,7 @@ def predictor(shape: tuple[int, ...], outputs: int, hidden: Sequence[int] | None
 
 
 def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:
-    """Outputs of a model in evaluation mode, without graph, in batches that fit."""
+    """Compute a model's outputs in evaluation mode, without gradient, batch by batch."""
     device = next(model.parameters()).device
     with torch.no_grad(), eval_mode(model):
         return torch.cat([model(part.to(device)) for part in x.split(batch_size)])

@@ -1,4 +1,4 @@
-"""Shared by tasks with a generator: networks sized from the data, checks, labels to sample with."""
+"""Functions of tasks with a generator: its construction, checks, and labels to sample with."""
 
 import torch
 from torch import Tensor, nn
@@ -19,31 +19,32 @@ def propose_generator(
     base_channels: int = 64,
 ) -> nn.Module:
     """Return a generator of an architecture by name, or chosen by the shape of a sample."""
-    # A tanh may end it where images lie in [-1, 1], not where they are standardised.
+    # End in tanh for images in [-1, 1], not for standardised ones.
     tanh_output = source.kind == "image" and (
         not isinstance(source, ArrayDataset) or source.bounded
     )
     if architecture is None:
         return generator_for(source.shape, latent, classes, base_channels, tanh_output=tanh_output)
-    made = find_architecture(architecture, source.shape).generator
-    return made(
+    build = find_architecture(architecture, source.shape).generator
+    return build(
         latent, source.shape, base_channels=base_channels, classes=classes, tanh_output=tanh_output
     )
 
 
 def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tensor) -> None:
-    """Raise one line unless the generator makes samples of `shape` from `inputs`."""
+    """Raise a ValueError unless the generator returns samples of `shape` for `inputs`."""
     with torch.no_grad(), eval_mode(generator):
         try:
-            made = generator(*inputs)
+            samples = generator(*inputs)
         except (RuntimeError, TypeError, ValueError) as error:
             size = tuple(inputs[0].shape)
             raise ValueError(
-                f"generator: refused z of shape {size}: {str(error).splitlines()[0]}"
+                f"generator: expected a module of z of shape {size}, "
+                f"got the error: {str(error).splitlines()[0]}"
             ) from None
-    if tuple(made.shape[1:]) != tuple(shape):
+    if tuple(samples.shape[1:]) != tuple(shape):
         raise ValueError(
-            f"generator: expected samples of shape {tuple(shape)}, got {tuple(made.shape[1:])}"
+            f"generator: expected samples of shape {tuple(shape)}, got {tuple(samples.shape[1:])}"
         )
 
 
@@ -61,14 +62,16 @@ def with_penalty(loss: Tensor, generator: nn.Module) -> Tensor:
 def classes_of(
     n: int, labels: Tensor | None, classes: int, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """Return the classes (n,) to sample with, spread evenly if None; empty without classes.
+    """Return the classes (n,) to sample with; by default all in turn; empty without classes.
 
     Raises:
         ValueError: Labels for an unconditional generator, of another length, or out of range.
     """
     if not classes:
         if labels is not None:
-            raise ValueError("labels: expected none, this task is unconditional (classes=0)")
+            raise ValueError(
+                "labels: expected None for an unconditional task (classes=0), got labels"
+            )
         return ()
     y = torch.arange(n) % classes if labels is None else labels
     if y.shape != (n,) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= classes:
@@ -78,13 +81,13 @@ def classes_of(
     return (y.to(device),)
 
 
-def vectors_of(n: int, given: Tensor | None, known: Tensor) -> tuple[Tensor]:
-    """Return the vectors (n, d) to sample with; those of `known` (K, d) in turn if None.
+def vectors_of(n: int, vectors: Tensor | None, known: Tensor) -> tuple[Tensor]:
+    """Return the vectors (n, d) to sample with; by default those of `known` (K, d) in turn.
 
     Raises:
-        ValueError: Vectors of another number or size, or classes in their place.
+        ValueError: Vectors of another number or size, or classes instead.
     """
-    c = known[torch.arange(n, device=known.device) % len(known)] if given is None else given
+    c = known[torch.arange(n, device=known.device) % len(known)] if vectors is None else vectors
     if c.shape != (n, known.shape[1]) or not c.is_floating_point():
         raise ValueError(
             f"labels: expected {n} float vectors of size {known.shape[1]}, "

@@ -37,12 +37,12 @@ class ACGAN(Task):
         latent: Size of z.
         shape: Shape of one sample.
         classifier_weight: w, the weight of the classifier's cross-entropy.
-        architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
-            chooses by `shape`.
-        base_channels: Channels at half resolution of the critic that is proposed.
+        architecture: Name of the critic's architecture, one of `advlearn.nets.architectures()`;
+            None chooses by `shape`.
+        base_channels: Channels at half resolution of the default critic.
 
     Raises:
-        ValueError: If a size or weight is out of range, or a module does not fit.
+        ValueError: A size or weight is out of range, or a module does not fit.
 
     Example:
         >>> from advlearn.nets import MLPGenerator
@@ -57,8 +57,8 @@ class ACGAN(Task):
         Odena, Olah, Shlens 2017, section 4, eq. 2 and 3.
 
     Deviations:
-        The classifier is a separate network instead of a second output of the critic, so that it
-        works with every objective.
+        The classifier is a separate network instead of a second output of the critic, which makes
+        it independent of the objective.
     """
 
     example_options = ({"latent": 2},)
@@ -112,7 +112,7 @@ class ACGAN(Task):
         """
         if not data.classes:
             raise ValueError(
-                f"data: expected a class for each sample, and {data.name!r} has no labels"
+                f"data: expected a class for each sample, got no labels in {data.name!r}"
             )
         sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
         generator = sampling.propose_generator(data, latent, classes=data.classes, **sizes)
@@ -128,12 +128,17 @@ class ACGAN(Task):
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]
         fake = self.generator(distributed.randn(len(x), self.latent, like=x), y)
-        of_fake, of_real = (
+        loss_fake, loss_real = (
             cross_entropy(self.classifier(fake), y),
             cross_entropy(self.classifier(x), y),
         )
-        losses = {"cross_entropy_fake": of_fake.detach(), "cross_entropy_real": of_real.detach()}
-        loss = sampling.with_penalty(self.classifier_weight * (of_fake + of_real), self.generator)
+        losses = {
+            "cross_entropy_fake": loss_fake.detach(),
+            "cross_entropy_real": loss_real.detach(),
+        }
+        loss = sampling.with_penalty(
+            self.classifier_weight * (loss_fake + loss_real), self.generator
+        )
         return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, losses)
 
     def critic_inputs(self) -> dict[str, Inputs]:
@@ -147,14 +152,14 @@ class ACGAN(Task):
         """Draw samples in evaluation mode, from the global generator.
 
         Args:
-            n: How many.
-            labels: Classes (n,), int64; drawn evenly if None.
+            n: Number of samples.
+            labels: Classes (n,), int64; None takes all classes in turn.
 
         Returns:
             Samples (n, *shape).
 
         Raises:
-            ValueError: If the labels are of another length, or out of range.
+            ValueError: Labels of another length, or out of range.
         """
         return self.decode(
             distributed.randn(n, self.latent, like=next(self.generator.parameters())), labels

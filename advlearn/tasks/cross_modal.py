@@ -27,8 +27,8 @@ class CrossModal(Task):
 
     .. math:: real = (f, v), \qquad fake = (f, G(f, z)), \quad z \sim N(0, I)
 
-    A sample may go with several vectors, such as those of all its tags: noise chooses among them.
-    Any vectors will do in the place of word vectors.
+    A sample may have several vectors, such as those of all its tags; the noise chooses among them.
+    The vectors need not be word vectors.
 
     Args:
         generator: Module from features and noise, (N, d + latent), to vectors (N, e).
@@ -36,7 +36,7 @@ class CrossModal(Task):
         shape: Shape of the features of one sample; d is its product.
 
     Raises:
-        ValueError: If `latent` is below 1, or the generator does not fit.
+        ValueError: `latent` is below 1, or the generator does not fit.
 
     Example:
         >>> task = CrossModal(nn.Linear(5, 2), latent=2, shape=(3,))
@@ -47,8 +47,8 @@ class CrossModal(Task):
         Mirza and Osindero 2014, Conditional Generative Adversarial Nets, section 4.2.
 
     Deviations:
-        Features are given; the paper's are of a convolutional network trained on ImageNet, its
-        vectors of a skip-gram model of tags.
+        Features and vectors are inputs; in the paper they are those of a convolutional network
+        trained on ImageNet and of a skip-gram model of tags.
     """
 
     example_options = ({"latent": 2},)
@@ -65,10 +65,10 @@ class CrossModal(Task):
         self.latent = int(check_number("latent", latent, low=1))
         self.shape = tuple(shape)
         self.features = prod(self.shape)
-        made = heads.outputs_of(generator, (self.features + self.latent,), "generator")
-        if made.ndim != 2:
-            raise ValueError(f"generator: expected vectors (N, e), got {tuple(made.shape)}")
-        self.size = made.shape[1]
+        vectors = heads.outputs_of(generator, (self.features + self.latent,), "generator")
+        if vectors.ndim != 2:
+            raise ValueError(f"generator: expected vectors (N, e), got {tuple(vectors.shape)}")
+        self.size = vectors.shape[1]
 
     @staticmethod
     def load_data(data: Any) -> Pairs:
@@ -77,16 +77,14 @@ class CrossModal(Task):
 
     @classmethod
     def from_data(cls, data: Pairs, *, latent: int = 16) -> Self:
-        """A task with networks sized from the data."""
+        """Build the task with a generator sized from the data."""
         if len(data.target_shape) != 1:
             raise ValueError(
                 "data: expected vectors (N, e) as targets, "
                 f"got samples of shape {data.target_shape}"
             )
-        base_channels = prod(data.shape) + int(check_number("latent", latent, low=1))
-        return cls(
-            MLP(base_channels, data.target_shape[0], HIDDEN), latent=latent, shape=data.shape
-        )
+        in_features = prod(data.shape) + int(check_number("latent", latent, low=1))
+        return cls(MLP(in_features, data.target_shape[0], HIDDEN), latent=latent, shape=data.shape)
 
     @classmethod
     def example_data(cls) -> Pairs:
@@ -95,7 +93,7 @@ class CrossModal(Task):
 
     def forward(self, batch: Batch) -> TaskOutput:
         f, v = batch[0].flatten(1), batch[1]
-        return TaskOutput({CRITIC: SamplePair((f, v), (f, self._made(f)))})
+        return TaskOutput({CRITIC: SamplePair((f, v), (f, self._generate(f)))})
 
     def critic_inputs(self) -> dict[str, Inputs]:
         shapes = ((self.features,), (self.size,))
@@ -106,47 +104,46 @@ class CrossModal(Task):
         """Draw vectors (N, draws, e) for features `x` (N, *shape), in evaluation mode."""
         f = x.to(next(self.generator.parameters())).flatten(1).repeat_interleave(draws, 0)
         with eval_mode(self.generator):
-            return self._made(f).unflatten(0, (len(x), draws))
+            return self._generate(f).unflatten(0, (len(x), draws))
 
     def retrieve(
         self, x: Tensor, vocabulary: Tensor, k: int = 10, draws: int = 100, nearest: int = 20
     ) -> Tensor:
-        """Retrieve words for features, by the vote of drawn vectors.
+        """Retrieve words for features by a vote of generated vectors.
 
-        Each vector votes for the words nearest to it by their cosine; where votes are equal, the
-        mean cosine decides.
+        Each vector votes for the words with the largest cosine to it; the mean cosine breaks ties.
 
         Args:
             x: Features (N, *shape).
             vocabulary: Vectors of the words (V, e).
-            k: How many words.
-            draws: Vectors drawn for each sample.
-            nearest: Words that one vector votes for; all of a smaller vocabulary.
+            k: Number of words.
+            draws: Vectors generated for each sample.
+            nearest: Number of words that a vector votes for; all of a smaller vocabulary.
 
         Returns:
-            Numbers of the words, most votes first: int64 (N, k).
+            Indices of the words, most votes first: int64 (N, k).
 
         Raises:
-            ValueError: If the vocabulary has another size, or fewer than k words.
+            ValueError: Vectors of another size, or fewer than k words.
 
         Reference:
-            Mirza and Osindero 2014, section 4.2: the ten commonest of the twenty nearest words of
-            100 vectors.
+            Mirza and Osindero 2014, section 4.2: the ten most frequent among the twenty nearest
+            words of 100 vectors.
         """
         if vocabulary.ndim != 2 or vocabulary.shape[1] != self.size:
             raise ValueError(
                 f"vocabulary: expected vectors (V, {self.size}), got {tuple(vocabulary.shape)}"
             )
         if not 1 <= k <= len(vocabulary):
-            raise ValueError(f"k: expected 1 to {len(vocabulary)}, the words, got {k}")
+            raise ValueError(f"k: expected 1 to {len(vocabulary)}, the number of words, got {k}")
         words = normalize(vocabulary.to(next(self.generator.parameters())), dim=1)
         cosines = normalize(self.vectors(x, draws), dim=2) @ words.T
-        voted = cosines.topk(min(nearest, len(words)), 2).indices
-        votes = one_hot(voted, len(words)).sum((1, 2)).to(cosines)
-        # A mean cosine takes the place of less than half a vote.
+        chosen = cosines.topk(min(nearest, len(words)), 2).indices
+        votes = one_hot(chosen, len(words)).sum((1, 2)).to(cosines)
+        # A quarter of a mean cosine differs by at most half a vote.
         return (votes + cosines.mean(1) / 4).topk(k, 1).indices
 
-    def _made(self, f: Tensor) -> Tensor:
+    def _generate(self, f: Tensor) -> Tensor:
         return cast(
             Tensor,
             self.generator(torch.cat([f, distributed.randn(len(f), self.latent, like=f)], 1)),

@@ -22,12 +22,12 @@ from advlearn.tasks import _sampling as sampling
 from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
-# The least standard deviation of a continuous code's posterior: log q stays bounded.
+# Smallest standard deviation of a continuous code's posterior, which bounds log q.
 LEAST_STD = 0.05
 
 
 class Posterior(NamedTuple):
-    """Hold the posterior of the codes of samples, given by the Q network.
+    """Hold the posterior of the codes of samples, computed by the Q network.
 
     Attributes:
         discrete: Log-probabilities (N, K) of each discrete code.
@@ -48,8 +48,7 @@ class Disentangle(Task):
         L = -\sum_j w_j\,E[\log q(c_j \mid G(z, c))]
 
     Discrete codes are uniform classes, continuous ones uniform in [-1, 1]. E log q + H(c) is a
-    lower bound of the mutual information between codes and samples, so generator and
-    Q maximise it.
+    lower bound of the mutual information between codes and samples; generator and Q maximise it.
 
     Args:
         generator: Module from (N, noise + sum of `codes` + continuous), laid out in this order with
@@ -63,12 +62,12 @@ class Disentangle(Task):
         continuous: Number of continuous codes.
         code_weight: w of a discrete code.
         continuous_weight: w of a continuous code.
-        architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
-            chooses by `shape`.
-        base_channels: Channels at half resolution of the critic that is proposed.
+        architecture: Name of the critic's architecture, one of `advlearn.nets.architectures()`;
+            None chooses by `shape`.
+        base_channels: Channels at half resolution of the default critic.
 
     Raises:
-        ValueError: If a size or weight is out of range, there is no code, or a module does not fit.
+        ValueError: A size or weight is out of range, there is no code, or a module does not fit.
 
     Example:
         >>> task = Disentangle(
@@ -82,8 +81,8 @@ class Disentangle(Task):
         continuous codes).
 
     Deviations:
-        Q is a separate network instead of a last layer on the critic, so that it works with every
-        objective; the standard deviation of a continuous code is learned and at least 0.05.
+        Q is a separate network instead of a last layer on the critic, which makes it independent of
+        the objective; the standard deviation of a continuous code is learned and at least 0.05.
     """
 
     example_options = (
@@ -119,13 +118,11 @@ class Disentangle(Task):
         sampling.check_generator(
             generator, self.shape, torch.zeros(2, noise + sum(self.sizes) + continuous).to(like)
         )
-        found, wanted = (
-            heads.outputs_of(q_network, self.shape, "q_network"),
-            sum(self.sizes) + 2 * continuous,
-        )
-        if tuple(found.shape[1:]) != (wanted,):
-            size = ", ".join(map(str, found.shape[1:]))
-            raise ValueError(f"q_network: expected outputs (N, {wanted}), got (N, {size})")
+        outputs = heads.outputs_of(q_network, self.shape, "q_network")
+        expected = sum(self.sizes) + 2 * continuous
+        if tuple(outputs.shape[1:]) != (expected,):
+            size = ", ".join(map(str, outputs.shape[1:]))
+            raise ValueError(f"q_network: expected outputs (N, {expected}), got (N, {size})")
 
     @classmethod
     def from_data(
@@ -168,13 +165,14 @@ class Disentangle(Task):
         x = batch[0]
         z, classes, values = self._drawn(x)
         fake = self.generator(self._latent(z, classes, values))
-        found = log_likelihoods(self._posterior(self.q_network(fake)), classes, values).mean(0)
+        log_q = log_likelihoods(self._posterior(self.q_network(fake)), classes, values).mean(0)
         weights = [self.code_weight] * len(self.sizes) + [self.continuous_weight] * self.continuous
         loss = -sum(
-            (w * one for w, one in zip(weights, found.unbind(), strict=True)), found.new_zeros(())
+            (w * value for w, value in zip(weights, log_q.unbind(), strict=True)),
+            log_q.new_zeros(()),
         )
         loss = sampling.with_penalty(loss, self.generator)
-        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, {"log_likelihood": found.detach()})
+        return TaskOutput({CRITIC: SamplePair(x, fake)}, loss, {"log_likelihood": log_q.detach()})
 
     @property
     def latent(self) -> int:
@@ -192,20 +190,20 @@ class Disentangle(Task):
         """Draw samples in evaluation mode, from the global generator.
 
         Args:
-            n: How many.
+            n: Number of samples.
             codes: Codes (n, D + C): the class of each discrete code, then the value of each
-                continuous one; drawn if None.
+                continuous one; None draws them.
 
         Returns:
             Samples (n, *shape).
 
         Raises:
-            ValueError: If the codes are of another shape, or a class is out of range.
+            ValueError: Codes of another shape, or a class out of range.
         """
-        z, classes, values = self._drawn(self._blank(n))
+        z, classes, values = self._drawn(self._zeros(n))
         if codes is not None:
-            classes, values = self._given(codes.to(z), n)
-        return self._made(z, classes, values)
+            classes, values = self._split(codes.to(z), n)
+        return self._generate(z, classes, values)
 
     @torch.no_grad()
     def decode(self, z: Tensor, codes: Tensor | None = None) -> Tensor:
@@ -213,17 +211,16 @@ class Disentangle(Task):
 
         Args:
             z: The noise.
-            codes: As for `sample`; the first class of each discrete code and the middle of each
-                continuous one if None, so that samples differ only in their noise.
+            codes: As for `sample`; None takes the first class of each discrete code and the middle
+                of each continuous one, which leaves only the noise to vary.
 
         Raises:
             ValueError: As for `sample`.
         """
-        z = z.to(self._blank(1))
-        held = (
-            z.new_zeros(len(z), len(self.sizes) + self.continuous) if codes is None else codes.to(z)
-        )
-        return self._made(z, *self._given(held, len(z)))
+        z = z.to(self._zeros(1))
+        if codes is None:
+            codes = z.new_zeros(len(z), len(self.sizes) + self.continuous)
+        return self._generate(z, *self._split(codes.to(z), len(z)))
 
     def codes(self, x: Tensor) -> Posterior:
         """Infer the posterior of the codes of samples `x` (N, *shape), in evaluation mode."""
@@ -234,15 +231,15 @@ class Disentangle(Task):
         """Generate samples in which one code varies and everything else in a row is fixed.
 
         Args:
-            code: Which one: discrete codes first, then continuous ones.
-            values: Its values (V,); None for every class, or ten from -1 to 1.
-            rows: How many draws of noise and of the other codes.
+            code: Index of the code: discrete codes first, then continuous ones.
+            values: Its values (V,); None takes every class, or ten values from -1 to 1.
+            rows: Number of draws of the noise and the other codes.
 
         Returns:
             Samples (rows, V, *shape).
 
         Raises:
-            ValueError: If there is no such code, or a class is out of range.
+            ValueError: There is no such code, or a class is out of range.
         """
         count = len(self.sizes) + self.continuous
         if not 0 <= code < count:
@@ -252,13 +249,13 @@ class Disentangle(Task):
             values = (
                 torch.arange(self.sizes[code]).float() if discrete else torch.linspace(-1, 1, 10)
             )
-        z, classes, numbers = self._drawn(self._blank(rows))
+        z, classes, numbers = self._drawn(self._zeros(rows))
         codes = torch.cat([*(c[:, None].to(z) for c in classes), numbers], 1).repeat_interleave(
             len(values), 0
         )
         codes[:, code] = values.to(codes).repeat(rows)
-        classes, numbers = self._given(codes, len(codes))
-        return self._made(z.repeat_interleave(len(values), 0), classes, numbers).unflatten(
+        classes, numbers = self._split(codes, len(codes))
+        return self._generate(z.repeat_interleave(len(values), 0), classes, numbers).unflatten(
             0, (rows, len(values))
         )
 
@@ -266,30 +263,33 @@ class Disentangle(Task):
     def information(self, n: int = 1000) -> Tensor:
         """Estimate a lower bound of the mutual information of each code, in nats: float (D + C,).
 
-        It is H(c) + E log q(c | G(z, c)), at most H(c) = log K for a discrete code; that of a
-        continuous code is infinite in truth, and bounded here by the least standard deviation.
+        The bound is H(c) + E log q(c | G(z, c)), at most H(c) = log K for a discrete code. For a
+        continuous code the smallest standard deviation limits it, although the information of the
+        code itself may be infinite.
 
         Args:
-            n: How many samples the mean is taken over.
+            n: Number of samples in the mean.
         """
-        z, classes, values = self._drawn(self._blank(n))
-        found = log_likelihoods(self.codes(self._made(z, classes, values)), classes, values).mean(0)
-        return found + torch.tensor(
+        z, classes, values = self._drawn(self._zeros(n))
+        log_q = log_likelihoods(
+            self.codes(self._generate(z, classes, values)), classes, values
+        ).mean(0)
+        return log_q + torch.tensor(
             [log(size) for size in self.sizes] + [log(2)] * self.continuous
-        ).to(found)
+        ).to(log_q)
 
     def _posterior(self, outputs: Tensor) -> Posterior:
         *logits, mean, raw = outputs.split([*self.sizes, self.continuous, self.continuous], 1)
         return Posterior(
-            tuple(log_softmax(one, 1) for one in logits), mean, LEAST_STD + softplus(raw)
+            tuple(log_softmax(part, 1) for part in logits), mean, LEAST_STD + softplus(raw)
         )
 
-    def _blank(self, n: int) -> Tensor:
-        """As many rows as samples are wanted, where the generator is."""
+    def _zeros(self, n: int) -> Tensor:
+        """Return `n` zeros on the device and in the precision of the generator."""
         return next(self.generator.parameters()).new_zeros(n)
 
     def _drawn(self, like: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-        """Noise, classes and values for as many samples as `like` has rows."""
+        """Draw noise, classes and values, one row for each row of `like`."""
         n = len(like)
         classes = [distributed.randint(size, n, device=like.device) for size in self.sizes]
         values = 2 * distributed.rand(n, self.continuous, like=like) - 1
@@ -299,15 +299,15 @@ class Disentangle(Task):
         chosen = [one_hot(c, size, z) for c, size in zip(classes, self.sizes, strict=True)]
         return torch.cat([z, *chosen, values], 1)
 
-    def _made(self, z: Tensor, classes: Sequence[Tensor], values: Tensor) -> Tensor:
+    def _generate(self, z: Tensor, classes: Sequence[Tensor], values: Tensor) -> Tensor:
         with eval_mode(self.generator):
             return self.generator(self._latent(z, classes, values))
 
-    def _given(self, codes: Tensor, n: int) -> tuple[list[Tensor], Tensor]:
-        wanted = (n, len(self.sizes) + self.continuous)
-        if tuple(codes.shape) != wanted:
+    def _split(self, codes: Tensor, n: int) -> tuple[list[Tensor], Tensor]:
+        expected = (n, len(self.sizes) + self.continuous)
+        if tuple(codes.shape) != expected:
             raise ValueError(
-                f"codes: expected shape {wanted}, a column a code, got {tuple(codes.shape)}"
+                f"codes: expected shape {expected}, one column per code, got {tuple(codes.shape)}"
             )
         classes = [column.long() for column in codes[:, : len(self.sizes)].unbind(1)]
         for k, (column, size) in enumerate(zip(classes, self.sizes, strict=True)):

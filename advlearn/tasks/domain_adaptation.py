@@ -27,12 +27,12 @@ Conditioning = Literal["nothing", "predictions", "labels"]
 
 @final
 class DomainAdaptation(Task):
-    r"""Train a classifier whose features h are distributed alike on each source and the target.
+    r"""Train a classifier whose features h have the same distribution on all domains.
 
     .. math:: L = E_{source}[-\log p(y \mid x)], \qquad real = h(x_s), \quad fake = h(x_t)
 
-    The objective makes the method: ``nsgan`` is DANN, ``wgan-gp`` WDGRL, ``mmd`` DAN, ``coral``
-    Deep CORAL, ``sinkhorn`` and ``assignment`` optimal transport; `conditioning` makes it
+    The objective determines the method: ``nsgan`` is DANN, ``wgan-gp`` WDGRL, ``mmd`` DAN,
+    ``coral`` Deep CORAL, ``sinkhorn`` and ``assignment`` optimal transport. `conditioning` makes it
     conditional.
 
     Args:
@@ -40,22 +40,21 @@ class DomainAdaptation(Task):
         shape: Shape of one sample.
         layer: Name of the layer whose output is h; empty for the logits.
         sources: Number of source domains, each with its own critic.
-        conditioning: What is compared with h: ``"nothing"``; ``"predictions"``, held fixed (CDAN);
-            ``"labels"`` of the source and predictions of the target, which move (DeepJDOT's joint
-            distribution).
+        conditioning: Second input of the critic: ``"nothing"``; ``"predictions"``, without their
+            gradient (CDAN); ``"labels"`` of the source and predictions of the target, with their
+            gradient (DeepJDOT's joint distribution).
         entropy: Weight each sample by the certainty of its prediction (CDAN+E); needs
             ``conditioning="predictions"``.
         gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
             of in turn: faster, and a zero-sum game whatever generator loss the objective has.
         adversarial_weight: Weight of the adversarial losses in the model's loss.
         dann_schedule: Whether the weight grows from zero by `advlearn.dann_schedule`.
-        source_model: A trained model that gives the source features and stays as it is (ADDA); then
-            only the target's features are trained, from `model`'s weights, without L. `adda` puts
-            it here.
+        source_model: A trained model whose source features are fixed (ADDA). The task then trains
+            only the target's features, from `model`'s weights, without L. `adda` sets it.
 
     Raises:
-        ValueError: If a setting is refused, the model does not fit `shape`, or there is no such
-        layer.
+        ValueError: A setting is out of range, the model does not fit `shape`, or there is no such
+            layer.
 
     Example:
         >>> from advlearn.nets import MLPPredictor
@@ -70,10 +69,10 @@ class DomainAdaptation(Task):
 
     Deviations:
         Critic and model alternate on one batch and one forward pass unless `gradient_reversal`
-        asks for the paper's way; ``"labels"`` compares labels by squared distance, DeepJDOT by
-        cross-entropy; DAN compares one layer. A generator loss that a paper defines for fakes only,
-        such as that of the loss-sensitive GAN, also takes the source's scores with the sign
-        changed, because the source moves too.
+        selects the paper's method; ``"labels"`` compares labels by squared distance, DeepJDOT by
+        cross-entropy; DAN compares one layer. A generator loss that a paper defines only for fakes,
+        such as that of the loss-sensitive GAN, also takes the negated scores of the source, because
+        the source features are trained too.
     """
 
     data_settings = (*Task.data_settings, "sources")
@@ -120,7 +119,7 @@ class DomainAdaptation(Task):
         if logits.ndim != 2:
             raise ValueError(f"model: expected class logits (N, K), got {tuple(logits.shape)}")
         self.classes = logits.shape[1]
-        self.source_model = None if source_model is None else _still(source_model)
+        self.source_model = None if source_model is None else _frozen_copy(source_model)
         self.source_capture = (
             None if self.source_model is None else attach(self.source_model, layer)
         )
@@ -157,8 +156,8 @@ class DomainAdaptation(Task):
             dann_schedule: Whether the weight grows from zero.
 
         Returns:
-            A task whose source features are this task's and stay so; those of the target start as a
-            copy of them.
+            A task with the source features of this task, which are fixed; the target features start
+            as a copy of them.
 
         Example:
             >>> import advlearn
@@ -281,14 +280,14 @@ def _certainty(logits: Tensor) -> Tensor:
 
 
 def _features(model: nn.Module, capture: LayerCapture, x: Tensor) -> Tensor:
-    """What passes a tapped layer for samples `x`, (n, width), in evaluation mode."""
+    """Compute the outputs (n, width) of a captured layer for samples `x`, in evaluation mode."""
     with torch.no_grad(), eval_mode(model):
         model(x.to(next(model.parameters()).device))
     return capture.output.flatten(1).cpu()
 
 
-def _still(model: nn.Module) -> nn.Module:
-    """A copy that is never trained."""
+def _frozen_copy(model: nn.Module) -> nn.Module:
+    """Return a frozen copy in evaluation mode."""
     copied = copy.deepcopy(model)
     for p in copied.parameters():
         p.requires_grad_(False)
@@ -300,8 +299,8 @@ def _only_features(model: nn.Module, shape: tuple[int, ...], layer: str) -> None
     trained = [p for p in model.parameters() if p.requires_grad]
     with attach(model, layer) as capture:
         model(torch.zeros(2, *shape).to(trained[0]))
-        reached = torch.autograd.grad(capture.output.sum(), trained, allow_unused=True)
-    for p, g in zip(trained, reached, strict=True):
+        gradients = torch.autograd.grad(capture.output.sum(), trained, allow_unused=True)
+    for p, g in zip(trained, gradients, strict=True):
         p.requires_grad_(g is not None)
 
 

@@ -32,36 +32,34 @@ class Fairness(Task):
     .. math:: L = E[loss(f(x), y)], \qquad fake = (h, a), \quad real = (h, a'), \quad
         a' \sim p(a)\ or\ p(a \mid y)
 
-    Real pairs hold the same outputs with the attributes permuted, within each class for a
-    conditional criterion: pairs in which h and a are independent. So every objective measures a
-    dependence (with ``mmd`` it is HSIC, with ``energy-distance`` distance covariance), for two
-    groups, many, or a number.
+    Real pairs hold the same outputs with permuted attributes, within each class for a conditional
+    criterion; in them h and a are independent. Every objective therefore measures a dependence
+    (``mmd`` HSIC, ``energy-distance`` distance covariance), for two groups, many, or a number.
 
     Args:
         model: Module from samples (N, *shape) to one logit (N,), class logits (N, K) or, without
             classes, a number (N,).
         shape: Shape of one sample.
         attributes: Name of each sensitive attribute, in the order of a batch, to its number of
-            groups; 0 for a number. The attribute is not seen by `model` unless it is part of the
-            samples.
+            groups; 0 for a number. `model` takes an attribute only if it is part of the samples.
         classes: Number of classes; 0 for a regressor.
         criterion: ``"demographic_parity"``: h independent of a; ``"equalized_odds"``: given y;
             ``"equal_opportunity"``: given y = 1.
-        sensitive: Names of the attributes to be protected; None for all.
+        sensitive: Names of the attributes to protect; None for all.
         layer: Name of the layer whose output is h; empty for the model's own output.
-        gradient_combination: ``"add"`` the gradients, or ``"project"`` away from the task's what
-            helps the adversary.
-        balance_groups: Give each group of each class the same share of the critic's batch, drawing
-            its samples more or less often; without it a small group hardly counts. An attribute of
-            numbers is left as it is.
+        gradient_combination: ``"add"`` the gradients, or ``"project"``: also remove the component
+            that helps the adversary from the task's gradient.
+        balance_groups: Give each group of each class the same share of the critic's batch, by
+            drawing its samples more or less often; otherwise a small group has little weight.
+            Numeric attributes are not balanced.
         gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
             of in turn: faster, and a zero-sum game whatever generator loss the objective has.
         adversarial_weight: Weight of the adversarial losses in the model's loss.
-        warmup: Share of the steps before the adversaries count; their critics learn meanwhile.
+        warmup: Share of the steps in which only the critics of the adversaries are trained.
 
     Raises:
-        ValueError: If a setting is refused, the model does not fit, or there is no such layer or
-        attribute.
+        ValueError: A setting is out of range, the model does not fit, or there is no such layer or
+            attribute.
 
     Example:
         >>> from advlearn.nets import MLPPredictor
@@ -74,8 +72,8 @@ class Fairness(Task):
         (an inner layer); Louppe et al. 2017 (numbers); Gretton et al. 2005 (HSIC).
 
     Deviations:
-        Zhang et al. show the adversary the probability; here it sees the logit, which does not
-        saturate.
+        The adversary takes the logit, which does not saturate; that of Zhang et al. takes the
+        probability.
     """
 
     example_options = (
@@ -146,7 +144,7 @@ class Fairness(Task):
 
         Args:
             data: A table with sensitive attributes.
-            sensitive: Name or names of the attributes to be protected; None for all.
+            sensitive: Name or names of the attributes to protect; None for all.
             hidden: Sizes of the hidden layers of a perceptron; None chooses a network by the shape.
             **settings: Other keywords of the constructor.
         """
@@ -168,7 +166,7 @@ class Fairness(Task):
         output = self.model(x)
         h = self.capture.output.reshape(len(x), -1)
         pairs = {
-            name: self._sides(
+            name: self._pair(
                 h, a if self.attributes[name] else a.to(h)[:, None], y, self.attributes[name]
             )
             for name, a in zip(self.attributes, columns, strict=True)
@@ -206,7 +204,7 @@ class Fairness(Task):
             return binary_cross_entropy_with_logits(output, y.to(output))
         return cross_entropy(output, y)
 
-    def _sides(self, h: Tensor, a: Tensor, y: Tensor, groups: int) -> SamplePair:
+    def _pair(self, h: Tensor, a: Tensor, y: Tensor, groups: int) -> SamplePair:
         if self.balance_groups and groups:
             drawn = _evenly(
                 h,
@@ -218,13 +216,12 @@ class Fairness(Task):
             return SamplePair((h, a[_shuffled(h)]), (h, a))
         within = _shuffled_within(h, y)
         if self.criterion == "equal_opportunity":
-            # Pairs of the other classes are the same on both sides, so that no divergence counts
-            # them.
+            # Pairs of the other classes are equal on both sides and add nothing to a divergence.
             within = torch.where(y == FAVOURED, within, torch.arange(len(y), device=y.device))
         return SamplePair((h, a[within], y), (h, a, y))
 
     def _inputs(self, groups: int) -> Inputs:
-        """Return what the critic of an attribute is given: h, the attribute, the class."""
+        """Describe the inputs of an attribute's critic: h, the attribute, the class."""
         given_class = self.criterion != "demographic_parity"
         return Inputs(
             ((self.width,),) if groups else ((self.width,), (1,)),
@@ -236,12 +233,12 @@ class Fairness(Task):
         )
 
     def _check(self, output: Tensor) -> None:
-        wanted = "(N,)" if self.classes in (0, 2) else f"(N, {self.classes})"
+        expected = "(N,)" if self.classes in (0, 2) else f"(N, {self.classes})"
         fits = output.ndim == 1 if self.classes == 0 else output.ndim == 1 and self.classes == 2
         if not fits and (self.classes == 0 or tuple(output.shape[1:]) != (self.classes,)):
             got = "(N" + "".join(f", {n}" for n in output.shape[1:]) + ")"
             raise ValueError(
-                f"model: expected outputs {wanted} for {self.classes} classes, got {got}"
+                f"model: expected outputs {expected} for {self.classes} classes, got {got}"
             )
         if self.gradient_reversal and self.gradient_combination == "project":
             raise ValueError(
@@ -250,7 +247,8 @@ class Fairness(Task):
             )
         if self.criterion != "demographic_parity" and not self.classes:
             raise ValueError(
-                f"criterion: {self.criterion} compares within classes, and a regressor has none"
+                "criterion: expected 'demographic_parity' for a regressor, "
+                f"got {self.criterion!r}, which compares within classes"
             )
         unknown = [name for name in self.sensitive if name not in self.attributes]
         if unknown or not self.sensitive:
@@ -260,7 +258,7 @@ class Fairness(Task):
             )
         for name, groups in self.attributes.items():
             if groups == 1:
-                raise ValueError(f"attributes: {name} has only one group; expected at least 2")
+                raise ValueError(f"attributes: expected two or more groups in {name}, got 1")
 
 
 def _shuffled(like: Tensor) -> Tensor:
@@ -269,7 +267,7 @@ def _shuffled(like: Tensor) -> Tensor:
 
 
 def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
-    """Draw N indices with replacement so that all `cells` are equally frequent: int64 (N,)."""
+    """Draw N indices with replacement, with equal frequency of all `cells`: int64 (N,)."""
     counts = one_hot(cell, cells, like.detach()).sum(0).clamp(min=1)
     edges = (1 / counts)[cell].cumsum(0)
     drawn = torch.searchsorted(
@@ -280,13 +278,13 @@ def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
 
 def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
     """Permute the samples within each class: int64 (N,)."""
-    # Two orders by class, random within each: the k-th of the one takes the attribute of the k-th
-    # of the other.
+    # Two orders by class, random within each: the k-th sample of one order takes the attribute of
+    # the k-th of the other.
     keys = [
         y + distributed.rand(like.shape[0], like=like.detach()).double() * 0.999 for _ in range(2)
     ]
-    places, taken = (cast(Tensor, key.argsort()) for key in keys)
-    return torch.empty_like(places).scatter_(0, places, taken)
+    order, other_order = (cast(Tensor, key.argsort()) for key in keys)
+    return torch.empty_like(order).scatter_(0, order, other_order)
 
 
 TASK = Fairness

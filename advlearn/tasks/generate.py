@@ -19,7 +19,7 @@ from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 KEPT = 64
-"""Number of condition vectors of the data that a task keeps, to sample with by default."""
+"""Number of the data's condition vectors that a task holds, to sample with by default."""
 
 
 @final
@@ -37,17 +37,17 @@ class Generate(Task):
         latent: Size of z.
         shape: Shape of one sample.
         classes: Number of classes to condition on; 0 for none.
-        vectors: In the place of classes, some of the vectors to condition on, float (K, d):
-            features, word vectors, an embedding. They say how long one is, and `sample` takes them
-            in turn where none are given; a buffer.
-        architecture: Name of the family (`advlearn.nets.architectures`) that critic is of; None
-            chooses by `shape`.
-        base_channels: Channels at half resolution of the critic that is proposed.
+        vectors: Examples of vectors to condition on instead of classes, float (K, d): features,
+            word vectors, embeddings. They define the size d, and `sample` takes them in turn by
+            default. A buffer.
+        architecture: Name of the critic's architecture, one of `advlearn.nets.architectures()`;
+            None chooses by `shape`.
+        base_channels: Channels at half resolution of the default critic.
         pac: Number of samples that the critic scores at once (PacGAN).
 
     Raises:
-        ValueError: If a size is below its least value, the generator's samples are not of `shape`,
-            or there are both classes and vectors.
+        ValueError: A size is too small, the generator's samples are not of `shape`, or there are
+            both classes and vectors.
 
     Example:
         >>> task = Generate(torch.nn.Linear(3, 2), latent=3, shape=(2,))
@@ -97,7 +97,7 @@ class Generate(Task):
         self.base_channels = base_channels
         z = next(generator.parameters()).new_zeros(2, latent)
         self.register_buffer("vectors", None if vectors is None else vectors.to(z, copy=True))
-        sampling.check_generator(generator, self.shape, z, *self._given(2, None))
+        sampling.check_generator(generator, self.shape, z, *self._conditions(2, None))
 
     @classmethod
     def from_data(
@@ -140,11 +140,11 @@ class Generate(Task):
         x = batch[0]
         z = distributed.randn(x.shape[0], self.latent, like=x)
         if not self._condition:
-            sides = SamplePair(x, self.generator(z))
+            pair = SamplePair(x, self.generator(z))
         else:
             y = batch[1]
-            sides = SamplePair((x, y), (self.generator(z, y), y))
-        return TaskOutput({CRITIC: sides}, loss=sampling.own_penalty(self.generator))
+            pair = SamplePair((x, y), (self.generator(z, y), y))
+        return TaskOutput({CRITIC: pair}, loss=sampling.own_penalty(self.generator))
 
     def critic_inputs(self) -> dict[str, Inputs]:
         inputs = Inputs(
@@ -164,37 +164,37 @@ class Generate(Task):
         """Draw samples in evaluation mode, from the global generator.
 
         Args:
-            n: How many.
-            labels: Classes (n,), int64, or vectors (n, d), float, for a conditional task; drawn
-                evenly if None.
+            n: Number of samples.
+            labels: Classes (n,), int64, or vectors (n, d), float, for a conditional task; None
+                takes all in turn.
             truncation: Truncation level: lower values trade diversity for fidelity; 0 gives one
-                sample for each class. A generator that has a method ``truncated(z,
-                y, truncation)`` is asked for it; for any other each number of z is drawn from a
-                normal law cut off at plus and minus this bound. None: z as in training.
+                sample for each class. A generator with a method ``truncated(z, y, truncation)``
+                applies it; otherwise z is drawn from a normal distribution truncated at plus and
+                minus this bound. None draws z as in training.
 
         Returns:
             Samples (n, *shape).
 
         Raises:
-            ValueError: If labels are given to an unconditional task, of another length, or out of
-                range; if `truncation` is negative or not finite.
+            ValueError: Labels for an unconditional task, of another length, or out of range;
+                `truncation` negative or not finite.
 
         Reference:
-            Brock et al. 2019, section 3.1 (truncated normal); Karras et al. 2019, appendix B (a
-            generator's own).
+            Brock et al. 2019, section 3.1 (truncated normal); Karras et al. 2019, appendix B (in
+            the generator).
         """
         bound = None if truncation is None else check_number("truncation", truncation, low=0)
         device = next(self.generator.parameters()).device
-        own = self.generator if isinstance(self.generator, TruncatesItself) else None
-        if bound is None or own is not None:
+        truncating = self.generator if isinstance(self.generator, TruncatesItself) else None
+        if bound is None or truncating is not None:
             z = torch.randn(n, self.latent, device=device)
         else:
             z = truncated_normal(n, self.latent, bound, device)
-        y = self._given(n, labels)
-        if bound is None or own is None:
+        y = self._conditions(n, labels)
+        if bound is None or truncating is None:
             return self.decode(z, *y)
         with eval_mode(self.generator):
-            return own.truncated(z, y[0] if y else None, bound)
+            return truncating.truncated(z, y[0] if y else None, bound)
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -202,24 +202,24 @@ class Generate(Task):
 
         Args:
             z: The latents.
-            labels: Classes (N,), int64, or vectors (N, d), float, for a conditional task; spread
-                evenly if None.
+            labels: Classes (N,), int64, or vectors (N, d), float, for a conditional task; None
+                takes all in turn.
 
         Raises:
-            ValueError: As for `sample`, if the labels do not fit.
+            ValueError: As for `sample`.
         """
         device = next(self.generator.parameters()).device
-        y = self._given(len(z), labels)
+        y = self._conditions(len(z), labels)
         with eval_mode(self.generator):
             return cast(Tensor, self.generator(z.to(device), *y))
 
     @property
     def _condition(self) -> int:
-        """Size of the condition, which networks take as their number of classes."""
+        """Size of the condition, the number of classes of the networks."""
         return self.classes if self.vectors is None else self.vectors.shape[1]
 
-    def _given(self, n: int, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """Return the condition of n samples, as a tuple that is empty without one."""
+    def _conditions(self, n: int, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the condition of n samples in a tuple; empty without one."""
         if self.vectors is not None:
             return sampling.vectors_of(n, labels, self.vectors)
         return sampling.classes_of(
@@ -228,17 +228,17 @@ class Generate(Task):
 
 
 def truncated_normal(n: int, size: int, bound: float, device: torch.device | None = None) -> Tensor:
-    r"""Draw standard normal numbers that lie within a bound, from the global generator.
+    r"""Draw standard normal numbers within a bound, from the global generator.
 
     .. math:: z = \Phi^{-1}(u), \qquad u \sim U(\Phi(-t), \Phi(t))
 
     Equivalent to redrawing until each number is within the bound, in one pass.
 
     Args:
-        n: How many vectors.
-        size: Size of each.
+        n: Number of vectors.
+        size: Size of a vector.
         bound: t, at least 0.
-        device: Where they are drawn.
+        device: Device of the vectors.
 
     Returns:
         Float vectors (n, size).
@@ -247,8 +247,7 @@ def truncated_normal(n: int, size: int, bound: float, device: torch.device | Non
         >>> bool((truncated_normal(100, 8, bound=0.5).abs() <= 0.5).all())
         True
     """
-    # erf maps the bound to the probability of the interval, and a uniform number of that spread
-    # back to z.
+    # erf maps the bound to the probability of the interval; erfinv maps probabilities to z.
     uniform = 2 * torch.rand(n, size, device=device) - 1
     z = erfinv(uniform * erf(bound / 2**0.5)) * 2**0.5
     return z.clamp(-bound, bound)

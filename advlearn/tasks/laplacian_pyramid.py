@@ -29,10 +29,10 @@ class LaplacianPyramid(Task):
     .. math:: real = (h_k, l_k), \quad fake = (G_k(z_k, l_k), l_k), \qquad
         l_k = u(I_{k+1}),\ h_k = I_k - l_k
 
-    The critic of level k, ``"level0"`` for the full image, compares residuals given the enlarged
-    image of the next smaller level; the critic of the last level compares the small images. In
-    training each level is given real smaller images, so the levels are independent; `sample`
-    combines their outputs.
+    The critic of level k, ``"level0"`` for the full image, compares residuals, conditional on the
+    enlarged image of the next smaller level; the critic of the last level compares the small
+    images. In training each level takes real smaller images, so the levels are independent;
+    `sample` combines their outputs.
 
     Args:
         coarsest: Module from z (N, latent), and y (N,) with classes, to images of the last level.
@@ -42,11 +42,11 @@ class LaplacianPyramid(Task):
         shape: Shape (C, H, W) of the full image; each side can be halved as often as there are
             residuals.
         classes: Number of classes to condition on; 0 for none.
-        base_channels: Channels of the critics that are proposed.
-        tanh_output: Whether samples are cut to [-1, 1].
+        base_channels: Channels of the default critics.
+        tanh_output: Whether samples are clipped to [-1, 1].
 
     Raises:
-        ValueError: If a size is refused, or a module does not fit its level.
+        ValueError: A size is out of range, or a module does not fit its level.
 
     Example:
         >>> task = LaplacianPyramid(
@@ -58,8 +58,8 @@ class LaplacianPyramid(Task):
     Reference: Denton, Chintala, Szlam, Fergus, "Deep Generative Image Models using a Laplacian
         Pyramid of Adversarial Networks", 2015, section 3 and algorithm 1.
 
-    Deviations: real and fake residuals of a step belong to the same images, where a coin chooses
-    between them there.
+    Deviations: a step compares real and fake residuals of the same images; the paper draws one of
+        the two for each image.
     """
 
     example_options = (
@@ -108,7 +108,7 @@ class LaplacianPyramid(Task):
         Args:
             data: Images.
             conditional: Whether to condition on the classes of the data.
-            levels: How often an image is halved; 0 halves it down to about 8 pixels a side.
+            levels: Number of halvings of an image; 0 halves it down to about 8 pixels a side.
             latent: Size of z.
             base_channels: Channels of the generators and critics.
         """
@@ -172,15 +172,14 @@ class LaplacianPyramid(Task):
         """Draw images and return the image of every level.
 
         Args:
-            n: How many.
-            labels: Classes (n,), int64, for a conditional task; drawn evenly if None.
+            n: Number of images.
+            labels: Classes (n,), int64, for a conditional task; None takes all in turn.
 
         Returns:
             The images of each level, from the coarsest to the full one, (n, C, H_k, W_k) each.
 
         Raises:
-            ValueError: If labels are given to an unconditional task, of another length, or out of
-            range.
+            ValueError: Labels for an unconditional task, of another length, or out of range.
         """
         z = torch.randn(n, self.latent, device=self._device())
         return self._stages(
@@ -193,8 +192,7 @@ class LaplacianPyramid(Task):
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Generate images (N, C, H, W) from `z` (N, latent) in evaluation mode.
 
-        The noise of the finer levels is drawn once for all of them, so that images differ only in
-        `z`.
+        All images share the noise of the finer levels and therefore differ only in `z`.
         """
         z = z.to(self._device())
         noise = [
@@ -204,19 +202,20 @@ class LaplacianPyramid(Task):
         return self._stages(z, noise, labels)[-1]
 
     def _stages(self, z: Tensor, noise: Sequence[Tensor], labels: Tensor | None) -> list[Tensor]:
-        """The images of each level, of noise for each level but the coarsest."""
+        """Compute the image of each level from noise for each level except the coarsest."""
         y = sampling.classes_of(len(z), labels, self.classes, z.device)
         with eval_mode(self):
-            made = [self.coarsest(z, *y)]
+            images = [self.coarsest(z, *y)]
             for net, plane in zip(reversed(self.residuals), noise, strict=True):
-                made.append(composed([net(plane, doubled(made[-1]), *y), made[-1]]))
-        return [x.clamp(-1, 1) for x in made] if self.tanh_output else made
+                coarse = images[-1]
+                images.append(composed([net(plane, doubled(coarse), *y), coarse]))
+        return [x.clamp(-1, 1) for x in images] if self.tanh_output else images
 
     def _device(self) -> torch.device:
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def _check(self) -> None:
-        """Run each generator once, so that a wrong shape is reported before training."""
+        """Run each generator once, to report a wrong shape before training."""
         like = next((p.detach() for p in self.parameters()), torch.zeros(()))
         y = (torch.zeros(2, dtype=torch.int64, device=like.device),) if self.classes else ()
         *fine, last = self.shapes
@@ -235,25 +234,22 @@ def _name(level: int) -> str:
 
 
 def _halvings(shape: tuple[int, ...]) -> int:
-    """How often both sides can be halved before one is at most `SMALLEST`; at least once."""
-    often, (height, base_channels) = 0, shape[1:]
-    while height % 2 == base_channels % 2 == 0 and min(height, base_channels) > (
-        SMALLEST if often else 1
-    ):
-        often, height, base_channels = often + 1, height // 2, base_channels // 2
-    return often
+    """Return how often both sides can be halved until one is at most `SMALLEST`, at least once."""
+    halvings, (height, width) = 0, shape[1:]
+    while height % 2 == width % 2 == 0 and min(height, width) > (SMALLEST if halvings else 1):
+        halvings, height, width = halvings + 1, height // 2, width // 2
+    return halvings
 
 
 def _shapes(shape: tuple[int, ...], levels: int) -> list[tuple[int, ...]]:
-    """The shape of an image of each level, the full one first."""
-    channels, height, base_channels = shape
-    if levels < 1 or height % 2**levels or base_channels % 2**levels:
+    """Return the shape of an image of each level, the full one first."""
+    channels, height, width = shape
+    if levels < 1 or height % 2**levels or width % 2**levels:
         raise ValueError(
-            f"levels: expected at least 1 and that {shape[1:]} can be halved as often, got {levels}"
+            f"levels: expected at least 1, and a number of times that {shape[1:]} can be halved, "
+            f"got {levels}"
         )
-    return [
-        (channels, height // 2**level, base_channels // 2**level) for level in range(levels + 1)
-    ]
+    return [(channels, height // 2**level, width // 2**level) for level in range(levels + 1)]
 
 
 TASK = LaplacianPyramid

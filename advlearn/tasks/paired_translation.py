@@ -27,9 +27,9 @@ class PairedTranslation(Task):
 
     .. math:: L = w\,\|y - G(x)\|, \qquad real = (x, y), \quad fake = (x, G(x))
 
-    ``lsgan`` or ``nsgan`` with ``norm="l1"`` is pix2pix, on small images and their originals with
-    ``norm="l2"`` and ``conditional=False`` SRGAN, on past video frames and the next one an
-    adversarial video predictor.
+    ``lsgan`` or ``nsgan`` with ``norm="l1"`` is pix2pix. On small images and their originals, with
+    ``norm="l2"`` and ``conditional=False``, the task is SRGAN; on past video frames and the next
+    one it is an adversarial video predictor.
 
     Args:
         generator: Module from inputs (N, *shape) to outputs (N, *target_shape).
@@ -37,16 +37,16 @@ class PairedTranslation(Task):
         target_shape: Shape of one target.
         distance_weight: w, the weight of the mean distance over all values.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
-        conditional: Whether the critic is given input and output, or only the output.
+        conditional: Whether the critic takes input and output, or only the output.
         adversarial_weight: Weight of the adversarial loss; 0 trains on the distance only, without a
             critic.
-        perceptual: A trained network from outputs to features, in which the distance is then taken
-            (SRGAN's content loss); it is held fixed, and saved with the task. None compares the
-            values themselves.
-        base_channels: Channels of the first layer of the critic that is proposed.
+        perceptual: A trained network from outputs to the features that the distance compares
+            (SRGAN's content loss); it is frozen, and saved with the task. None compares the values
+            themselves.
+        base_channels: Channels of the first layer of the default critic.
 
     Raises:
-        ValueError: If a setting is refused, or the generator does not fit the shapes.
+        ValueError: A setting is out of range, or the generator does not fit the shapes.
 
     Example:
         >>> task = PairedTranslation(nn.Linear(3, 2), shape=(3,), target_shape=(2,))
@@ -58,8 +58,8 @@ class PairedTranslation(Task):
         2016, section 3.2 (video).
 
     Deviations:
-        The generator has no noise unless its network has dropout. Without
-        `perceptual`, SRGAN's distance is one of pixels, as in the paper's SRResNet.
+        The generator has no noise unless its network has dropout. Without `perceptual`, SRGAN's
+        distance is one of pixels, as in the paper's SRResNet.
     """
 
     example_options = (
@@ -91,10 +91,10 @@ class PairedTranslation(Task):
         self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.perceptual = None if perceptual is None else perceptual.requires_grad_(False)
         self.base_channels = int(check_number("base_channels", base_channels, low=1))
-        made = heads.outputs_of(generator, self.shape, "generator")
-        if tuple(made.shape[1:]) != self.target_shape:
+        output = heads.outputs_of(generator, self.shape, "generator")
+        if tuple(output.shape[1:]) != self.target_shape:
             raise ValueError(
-                f"generator: expected outputs of {self.target_shape}, got {tuple(made.shape[1:])}"
+                f"generator: expected outputs of {self.target_shape}, got {tuple(output.shape[1:])}"
             )
 
     @staticmethod
@@ -128,17 +128,17 @@ class PairedTranslation(Task):
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]
-        made = self.generator(x)
-        loss = self.distance_weight * self._apart(made, y)
-        sides = SamplePair((x, y), (x, made)) if self.conditional else SamplePair(y, made)
-        return TaskOutput({CRITIC: sides} if self.adversarial_weight else {}, loss)
+        output = self.generator(x)
+        loss = self.distance_weight * self._distance(output, y)
+        pair = SamplePair((x, y), (x, output)) if self.conditional else SamplePair(y, output)
+        return TaskOutput({CRITIC: pair} if self.adversarial_weight else {}, loss)
 
-    def _apart(self, made: Tensor, y: Tensor) -> Tensor:
+    def _distance(self, output: Tensor, y: Tensor) -> Tensor:
         """Compute the distance of outputs from targets, in perceptual features if there are any."""
         if self.perceptual is None:
-            return distance(made, y, self.norm)
+            return distance(output, y, self.norm)
         with eval_mode(self.perceptual):
-            return distance(self.perceptual(made), self.perceptual(y), self.norm)
+            return distance(self.perceptual(output), self.perceptual(y), self.norm)
 
     def critic_inputs(self) -> dict[str, Inputs]:
         if not self.adversarial_weight:
@@ -156,7 +156,7 @@ class PairedTranslation(Task):
     def before_after(self, data: Pairs, n: int = 8) -> dict[str, Tensor]:
         """Return the first inputs of `data`, their outputs and their targets, by heading.
 
-        Inputs of several grey images, such as frames, are a column each.
+        An input of several grey images, such as frames, has a column for each.
         """
         x, y = data.x[:n], data.y[:n]
         stages = (
@@ -167,9 +167,9 @@ class PairedTranslation(Task):
         return {**stages, "output": self.predict(x).cpu(), "truth": y}
 
 
-def distance(made: Tensor, wanted: Tensor, norm: Norm) -> Tensor:
-    """Compute the mean absolute ("l1") or squared ("l2") difference over everything, a scalar."""
-    gap = made - wanted
+def distance(output: Tensor, target: Tensor, norm: Norm) -> Tensor:
+    """Compute the mean absolute ("l1") or squared ("l2") difference of all values, a scalar."""
+    gap = output - target
     return gap.abs().mean() if norm == "l1" else gap.square().mean()
 
 

@@ -27,14 +27,14 @@ class Representation(Task):
     .. math:: L = E_x\Big[\tfrac{r}{2}\,\|x - G(E(x))\|^2 + k\,KL(q(z \mid x)\,\|\,p(z))\Big],
         \qquad z \sim p
 
-    What is compared, each with its own critic:
+    The comparisons, each with a separate critic:
 
-    - ``"joint"``: real (x, E(x)), fake (G(z), z); both sides move (BiGAN; ALI with a stochastic
-        encoder).
+    - ``"joint"``: real (x, E(x)), fake (G(z), z); trains both networks (BiGAN; ALI with a
+      stochastic encoder).
     - ``"codes"``: real z, fake E(x); with classes real (z of component y, y), fake (E(x), y)
-        (adversarial autoencoder).
-    - ``"samples"``: real x, fake G(E(x)) for half of a batch and G(z) for the other, which move
-        only G (VAE-GAN).
+      (adversarial autoencoder).
+    - ``"samples"``: real x, fake G(E(x)) for half of a batch and G(z) for the other; trains only G
+      (VAE-GAN).
 
     Args:
         encoder: Module from samples (N, *shape) to codes (N, latent), or (N, 2 * latent): means and
@@ -49,13 +49,13 @@ class Representation(Task):
         kl: k, the weight of the KL divergence; needs a stochastic encoder and a Gaussian prior.
         prior: ``"gaussian"``, ``"ring"``, ``"mixture"``, or a `Prior`.
         classes: Number of classes that choose the component of a code; 0 without labels.
-        has_unlabelled_class: Whether the last class is that of the samples without a label: their
-            component is drawn, and the critic sees the class (partly labelled data).
-        architecture: Name of the family whose critic reads samples; None chooses by `shape`.
-        base_channels: Channels at half resolution of the critics that are proposed.
+        has_unlabelled_class: Whether the last class marks samples without a label: their component
+            is drawn, and the critic takes the class (partly labelled data).
+        architecture: Name of the architecture of critics of samples; None chooses by `shape`.
+        base_channels: Channels at half resolution of the default critics.
 
     Raises:
-        ValueError: If a setting is refused, or the modules do not fit each other.
+        ValueError: A setting is out of range, or the modules do not fit each other.
 
     Example:
         >>> task = Representation(nn.Linear(2, 3), nn.Linear(3, 2), latent=3, shape=(2,))
@@ -67,13 +67,12 @@ class Representation(Task):
         Simonyan 2019, section 2 (BigBiGAN); Makhzani et al. 2016, section 2 (adversarial
         autoencoder); Kingma and Welling 2014, eq. 10 (VAE); Larsen et al. 2016, eq. 8 (VAE-GAN);
         Rosca et al. 2017, section 3 (alpha-GAN); Makhzani et al. 2016, section 2.3 (labels, and the
-        extra class
-        where there is none).
+        extra class for samples without one).
 
     Deviations:
-        The reconstruction is of the samples; VAE-GAN's is of a layer of its critic. One optimiser
-        and one step for all terms; the adversarial autoencoder's paper has one for each.
-        Log-variances take the place of BigBiGAN's softplus, and its three terms are averaged, not
+        The reconstruction compares samples; VAE-GAN's compares a layer of its critic. All terms
+        share one optimiser and one step; the paper of the adversarial autoencoder has one for each.
+        Log-variances replace BigBiGAN's softplus, and its three terms are averaged instead of
         summed.
     """
 
@@ -148,7 +147,7 @@ class Representation(Task):
         )
         self.architecture = architecture
         self.base_channels = base_channels
-        self.stochastic = self._fitted()
+        self.stochastic = self._run_modules()
         self._check()
 
     @classmethod
@@ -194,7 +193,7 @@ class Representation(Task):
         mean, log_variance = self.posterior(x)
         codes = drawn(mean, log_variance)
         z = self.law.draw(len(x), x, self._component(y))
-        sides = {name: self._sides(name, x, y, codes, z) for name in self.compare}
+        pairs = {name: self._pair(name, x, y, codes, z) for name in self.compare}
         terms: list[Tensor] = []
         if self.reconstruction:
             error = (self.generator(codes) - x).square().flatten(1).sum(1)
@@ -204,7 +203,7 @@ class Representation(Task):
         penalty = sampling.own_penalty(self.generator)
         terms += [] if penalty is None else [penalty]
         return TaskOutput(
-            sides, sum(terms[1:], terms[0]) if terms else None, {"codes": codes.detach()}
+            pairs, sum(terms[1:], terms[0]) if terms else None, {"codes": codes.detach()}
         )
 
     def critic_inputs(self) -> dict[str, Inputs]:
@@ -212,7 +211,7 @@ class Representation(Task):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Compute means (N, latent) of q(z | x), and log-variances of a stochastic encoder."""
-        # In full precision, whatever autocast did to the encoder: an exponential follows.
+        # Full precision also under autocast, because an exponential follows.
         out = self.encoder(x).to(x.dtype)
         if not self.stochastic:
             return out, None
@@ -240,11 +239,11 @@ class Representation(Task):
         """Draw samples (n, *shape) of codes of the prior, from the global random state.
 
         Args:
-            n: How many.
-            labels: Component of the prior of each, int64 (n,); None draws them.
+            n: Number of samples.
+            labels: Component of the prior of each sample, int64 (n,); None draws them.
 
         Raises:
-            ValueError: If the prior has no components, or the labels are of another length.
+            ValueError: Labels for a prior without components, or of another length.
         """
         if labels is not None and labels.shape != (n,):
             raise ValueError(f"labels: expected {n} integers, got {tuple(labels.shape)}")
@@ -266,7 +265,7 @@ class Representation(Task):
         return self.decode(self.encode(c) + self.encode(b).mean(0) - self.encode(a).mean(0))
 
     def _component(self, y: Tensor | None) -> Tensor | None:
-        """The components of codes whose classes are `y`; drawn where the class is not known."""
+        """Return the prior component of each class in `y`, drawn where the class is unknown."""
         if y is None or not self.has_unlabelled_class:
             return y
         return torch.where(
@@ -275,9 +274,7 @@ class Representation(Task):
             distributed.randint(self.law.components, len(y), device=y.device),
         )
 
-    def _sides(
-        self, name: str, x: Tensor, y: Tensor | None, codes: Tensor, z: Tensor
-    ) -> SamplePair:
+    def _pair(self, name: str, x: Tensor, y: Tensor | None, codes: Tensor, z: Tensor) -> SamplePair:
         if name == "joint":
             return SamplePair((x, codes), (self.generator(z), z))
         if name == "codes":
@@ -286,7 +283,7 @@ class Representation(Task):
         return SamplePair(x, self.generator(torch.cat([codes[:half].detach(), z[half:]])))
 
     def _inputs(self, name: str) -> Inputs:
-        """Return what the critic of one comparison is given."""
+        """Describe the inputs of the critic of one comparison."""
         if name == "codes":
             classes = (self.classes,) if self.classes else ()
             return Inputs(((self.latent,),), classes, base_channels=self.base_channels)
@@ -299,17 +296,17 @@ class Representation(Task):
         shapes = (self.shape, (self.latent,))
         return Inputs(shapes, join="code", marginal_terms=self.marginal_terms, **settings)
 
-    def _fitted(self) -> bool:
+    def _run_modules(self) -> bool:
         """Run both modules once and return whether the encoder is stochastic."""
-        made = heads.outputs_of(self.generator, (self.latent,), "generator")
-        if tuple(made.shape[1:]) != self.shape:
+        samples = heads.outputs_of(self.generator, (self.latent,), "generator")
+        if tuple(samples.shape[1:]) != self.shape:
             raise ValueError(
-                f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}"
+                f"generator: expected samples of shape {self.shape}, got {tuple(samples.shape[1:])}"
             )
         out = heads.outputs_of(self.encoder, self.shape, "encoder")
         if tuple(out.shape[1:]) not in ((self.latent,), (2 * self.latent,)):
             expected = (
-                f"{self.latent} numbers a sample, or {2 * self.latent} for means and log-variances"
+                f"codes (N, {self.latent}), or (N, {2 * self.latent}) of means and log-variances"
             )
             raise ValueError(f"encoder: expected {expected}, got shape {tuple(out.shape[1:])}")
         return out.shape[1] == 2 * self.latent
@@ -318,11 +315,12 @@ class Representation(Task):
         """Refuse settings that leave a part untrained or are not defined."""
         if "joint" not in self.compare and not self.reconstruction:
             raise ValueError(
-                "reconstruction: expected above 0 without the comparison 'joint', got 0"
+                "reconstruction: expected a weight above 0 without the comparison 'joint', got 0"
             )
         if self.marginal_terms and "joint" not in self.compare:
             raise ValueError(
-                "marginal_terms: expected the comparison 'joint', whose critic has the unary terms"
+                "marginal_terms: expected False without the comparison 'joint', whose critic has "
+                "the terms, got True"
             )
         if self.kl and not (self.stochastic and isinstance(self.law, Gaussian)):
             raise ValueError(

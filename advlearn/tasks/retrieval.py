@@ -21,7 +21,7 @@ from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
 JUDGED = 20_000
-"""Pairs of a query and a document that a critic is shown at once."""
+"""Number of (query, document) pairs that a critic scores at once."""
 
 
 @final
@@ -31,23 +31,23 @@ class Retrieval(Task):
     .. math:: real = (q, d), \qquad fake = (q, d'), \quad
         d' \sim p_\theta(d \mid q) = softmax(g_\theta(q))_d
 
-    A document that is drawn carries no gradient, so the retriever moves by the policy gradient of
-    its own expected loss, with l the objective's player loss of a pair, which is the negated
-    reward, and a baseline b that the other draws of the same query make:
+    A drawn document carries no gradient, so the retriever follows the policy gradient of its
+    expected loss. l is the objective's generator loss of a pair, the negated reward, and the
+    baseline b is the mean loss of the other draws of the same query:
 
     .. math:: \nabla P = E[(l(q, d') - b)\,\nabla \log p_\theta(d' \mid q)]
 
-    The loss is not needed for that: each draw has a weight of value one whose gradient is the one
-    above (see `score_weights`).
+    Each draw has a weight of value one with which the loss gets this gradient (see
+    `score_weights`).
 
     Args:
         retriever: Module from queries (N, *shape) to scores (N, D) of the documents.
         shape: Shape of one query.
         samples_per_query: Documents drawn for each query, at least 2.
-        base_channels: Channels at half resolution of the critic that is proposed.
+        base_channels: Channels at half resolution of the default critic.
 
     Raises:
-        ValueError: If a size is out of range, or the retriever does not fit.
+        ValueError: A size is out of range, or the retriever does not fit.
 
     Example:
         >>> task = Retrieval(nn.Linear(3, 7), shape=(3,))
@@ -59,10 +59,10 @@ class Retrieval(Task):
         2019.
 
     Deviations:
-        The baseline is the mean loss of the query's other draws, which leaves the gradient without
-        bias, where the paper subtracts a constant; a critic of documents by their number, which the
-        user's own replaces where documents have features; any pointwise objective in the place of
-        the paper's Jensen-Shannon.
+        The baseline is the mean loss of the query's other draws, with which the gradient is
+        unbiased; the paper subtracts a constant. The default critic knows documents only by their
+        number; pass a critic of document features instead. Any pointwise objective can replace the
+        paper's Jensen-Shannon.
     """
 
     example_options = ({"samples_per_query": 2},)
@@ -158,7 +158,7 @@ class Retrieval(Task):
 
         Args:
             x: Queries.
-            critic: From queries (M, *shape) and documents, int64 (M,), to scores (M,):
+            critic: Module from queries (M, *shape) and documents, int64 (M,), to scores (M,), as
                 ``run.adversaries["data"].critic``.
         """
         device = next(self.retriever.parameters()).device
@@ -179,7 +179,7 @@ class Retrieval(Task):
         Args:
             x: Queries (N, *shape).
             critic: As for `judge`.
-            k: How many documents.
+            k: Number of documents.
 
         Returns:
             Int64 (N, k), best first.
@@ -188,30 +188,30 @@ class Retrieval(Task):
             ValueError: Fewer than k documents.
 
         Reference:
-            Wang et al. 2017, section 2.1 (discriminative retrieval: by the score f(d, q) of the
-            critic).
+            Wang et al. 2017, section 2.1 (discriminative retrieval by the critic's score f(d, q)).
         """
         return self._best(self.judge(x, critic), k)
 
     def _best(self, scores: Tensor, k: int) -> Tensor:
         if not 1 <= k <= self.documents:
-            raise ValueError(f"k: expected 1 to {self.documents}, the documents, got {k}")
+            raise ValueError(f"k: expected 1 to {self.documents}, the number of documents, got {k}")
         return scores.topk(k, 1).indices
 
     def _drawn(self, p: Tensor) -> Tensor:
-        """Documents drawn from each row of `p` (N, D), with replacement: int64 (N, draws)."""
+        """Draw documents from each row of `p` (N, D), with replacement: int64 (N, draws)."""
         edges = p.cumsum(1)
-        # Up to the last edge, which rounding keeps from being one.
+        # Scale by the last edge, which differs from one by rounding.
         u = distributed.rand(len(p), self.samples_per_query, like=p) * edges[:, -1:]
         return torch.searchsorted(edges, u, right=True).clamp(max=self.documents - 1)
 
 
 def score_weights(log_p: Tensor) -> Tensor:
-    r"""Compute weights of one whose gradient makes a loss a policy gradient with a baseline.
+    r"""Compute weights of one that give a loss the policy gradient with a baseline.
 
     .. math:: w_i = 1 + s_i - sg(s_i), \quad
         s_i = \log p_i - \frac{1}{K - 1} \sum_{j \ne i} \log p_j, \qquad
-        \sum_i l_i\,\nabla w_i = \sum_i \Big(l_i - \frac{1}{K - 1} \sum_{j \ne i} l_j\Big) \nabla \log p_i
+        \sum_i l_i\,\nabla w_i
+        = \sum_i \Big(l_i - \frac{1}{K - 1} \sum_{j \ne i} l_j\Big) \nabla \log p_i
 
     Args:
         log_p: Log-probabilities (N, K) of K independent draws in each row, with the

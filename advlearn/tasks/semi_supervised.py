@@ -42,7 +42,7 @@ class SemiSupervised(Task):
         shape: Shape of one sample.
 
     Raises:
-        ValueError: If the modules do not fit `shape`.
+        ValueError: The modules do not fit `shape`.
 
     Example:
         >>> task = SemiSupervised(nn.Linear(3, 2), nn.Linear(2, 4), latent=3, shape=(2,))
@@ -63,10 +63,10 @@ class SemiSupervised(Task):
         self.latent = int(check_number("latent", latent, low=1))
         self.shape = tuple(shape)
         self.classifier = classifier
-        made = heads.outputs_of(generator, (self.latent,), "generator")
-        if tuple(made.shape[1:]) != self.shape:
+        samples = heads.outputs_of(generator, (self.latent,), "generator")
+        if tuple(samples.shape[1:]) != self.shape:
             raise ValueError(
-                f"generator: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}"
+                f"generator: expected samples of shape {self.shape}, got {tuple(samples.shape[1:])}"
             )
         logits = heads.outputs_of(classifier, self.shape, "classifier")
         if logits.ndim != 2:
@@ -102,21 +102,21 @@ class SemiSupervised(Task):
     @classmethod
     def example_data(cls) -> SemiSupervisedDataset:
         """Return labelled points, and others without a label."""
-        unlabelled = ArrayDataset(points(), None, "more")
+        unlabelled = ArrayDataset(points(), None, "others")
         return SemiSupervisedDataset(labelled_points(), unlabelled)
 
     def forward(self, batch: Batch) -> TaskOutput:
-        x, y, more = batch[0], batch[1], batch[2]
-        z = distributed.randn(len(more), self.latent, like=more)
-        unlabelled = torch.full((len(more),), -1, device=more.device)
+        x, y, others = batch[0], batch[1], batch[2]
+        z = distributed.randn(len(others), self.latent, like=others)
+        unlabelled = torch.full((len(others),), -1, device=others.device)
         labels = torch.cat([y, unlabelled])
-        # The others hold the labelled ones too: counted here as well, a hundred images would be
+        # The unlabelled samples include the labelled ones: counted twice, a hundred images would be
         # half of the data.
-        weights = (labels < 0).to(more.dtype)
+        weights = (labels < 0).to(others.dtype)
         return TaskOutput(
             {
                 CRITIC: SamplePair(
-                    (torch.cat([x, more]), labels), (self.generator(z), unlabelled), weights
+                    (torch.cat([x, others]), labels), (self.generator(z), unlabelled), weights
                 )
             }
         )
@@ -135,7 +135,7 @@ class SemiSupervised(Task):
         return {CRITIC: Inputs(shapes, (self.classes,), module=module)}
 
     def adopt_critic(self, name: str, critic: nn.Module) -> nn.Module:
-        """Take a classifier of the user's in place of the task's own."""
+        """Replace the task's classifier by the user's."""
         logits = heads.outputs_of(critic, self.shape, "critic")
         if tuple(logits.shape[1:]) != (self.classes,):
             raise ValueError(
@@ -151,7 +151,7 @@ class SemiSupervised(Task):
         ):
             return None
         if objective.critic_output == "logit":
-            return "it compares pairs or sets of scores, and class logits give one score a sample"
+            return "it compares pairs or sets of scores, and class logits give one score per sample"
         return f"its critic scores {objective.critic_output!r}, and a classifier has class logits"
 
     def predict(self, x: Tensor) -> Tensor:
@@ -161,7 +161,9 @@ class SemiSupervised(Task):
     def sample(self, n: int, labels: Tensor | None = None) -> Tensor:
         """Draw samples of the generator, (n, *shape), from the global random state."""
         if labels is not None:
-            raise ValueError("labels: expected none, the generator has no classes")
+            raise ValueError(
+                "labels: expected None, because the generator has no classes, got labels"
+            )
         return heads.predict(self.generator, torch.randn(n, self.latent))
 
 

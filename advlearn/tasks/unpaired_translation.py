@@ -31,16 +31,16 @@ class UnpairedTranslation(Task):
 
     Args:
         to_b: G, module from samples of a to samples of b, (N, *shape) both.
-        to_a: F, the way back.
+        to_a: F, module from samples of b to samples of a.
         shape: Shape of one sample.
         cycle_weight: c, the weight of the cycle loss.
         identity_weight: i, the weight of the identity loss.
         norm: ``"l1"``, the mean absolute difference, or ``"l2"``, the mean squared one.
-        image_pool_size: Past fakes that each critic also sees (`ImagePool`); 0 for no pool.
-        base_channels: Channels of the first layer of the critics that are proposed.
+        image_pool_size: Earlier fakes that each critic also takes (`ImagePool`); 0 for no pool.
+        base_channels: Channels of the first layer of the default critics.
 
     Raises:
-        ValueError: If a setting is refused, or a generator does not fit `shape`.
+        ValueError: A setting is out of range, or a generator does not fit `shape`.
 
     Example:
         >>> import torch
@@ -89,10 +89,10 @@ class UnpairedTranslation(Task):
         self.image_pool_size = int(check_number("image_pool_size", image_pool_size, low=0))
         self.base_channels = int(check_number("base_channels", base_channels, low=1))
         for name, generator in (("to_b", to_b), ("to_a", to_a)):
-            made = heads.outputs_of(generator, self.shape, name)
-            if tuple(made.shape[1:]) != self.shape:
+            output = heads.outputs_of(generator, self.shape, name)
+            if tuple(output.shape[1:]) != self.shape:
                 raise ValueError(
-                    f"{name}: expected samples of shape {self.shape}, got {tuple(made.shape[1:])}"
+                    f"{name}: expected samples of shape {self.shape}, got {tuple(output.shape[1:])}"
                 )
 
     @staticmethod
@@ -128,11 +128,11 @@ class UnpairedTranslation(Task):
         a, b = batch[0], batch[1]
         fake_b, fake_a = self.to_b(a), self.to_a(b)
         loss = self.cycle_weight * (
-            self._gap(self.to_a(fake_b), a) + self._gap(self.to_b(fake_a), b)
+            self._distance(self.to_a(fake_b), a) + self._distance(self.to_b(fake_a), b)
         )
         if self.identity_weight:
             loss = loss + self.identity_weight * (
-                self._gap(self.to_a(a), a) + self._gap(self.to_b(b), b)
+                self._distance(self.to_a(a), a) + self._distance(self.to_b(b), b)
             )
         return TaskOutput({"a": SamplePair(a, fake_a), "b": SamplePair(b, fake_b)}, loss)
 
@@ -156,17 +156,17 @@ class UnpairedTranslation(Task):
         sets = [part.x[:n] for part in data.parts() if isinstance(part, ArrayDataset)]
         if len(sets) < 2:
             raise ValueError(
-                f"data: expected two sets in memory, got one of {data.name!r} that is drawn lazily"
+                f"data: expected two sets in memory, got a streamed set in {data.name!r}"
             )
         a, b = sets
-        there, here = self.predict(a), self.predict(b, "a")
-        stages = {"a": a, "a to b": there, "and back": self.predict(there, "a")}
-        stages |= {"b": b, "b to a": here, "and back to b": self.predict(here)}
+        a_to_b, b_to_a = self.predict(a), self.predict(b, "a")
+        stages = {"a": a, "a to b": a_to_b, "and back": self.predict(a_to_b, "a")}
+        stages |= {"b": b, "b to a": b_to_a, "and back to b": self.predict(b_to_a)}
         rows = min(len(images) for images in stages.values())
         return {name: images[:rows].cpu() for name, images in stages.items()}
 
-    def _gap(self, made: Tensor, wanted: Tensor) -> Tensor:
-        return distance(made, wanted, self.norm)
+    def _distance(self, output: Tensor, target: Tensor) -> Tensor:
+        return distance(output, target, self.norm)
 
 
 def _translator(

@@ -13,15 +13,14 @@ from advlearn.testing._material import close, critic, draw, hold, number, of_sco
 
 
 def at_rest(obj: Objective) -> None:
-    """Check that a critic without a difference gives a learner of both sides no gradient."""
-    if obj.critic_output in (
-        "vector",
-        "density",
-    ):  # a density is the critic's to normalise, not a score's to have alone
+    """Check that equal optimal scores of both sides give a learner of both sides no gradient."""
+    # A density is normalised by the critic, so single scores are not enough to test it.
+    if obj.critic_output in ("vector", "density"):
         return
     level = _level(obj).requires_grad_()
     (gradient,) = torch.autograd.grad(obj.player_loss(of_scores(level, level)), level)
-    what = f"equal sides at the optimal score still move the player by {number(gradient.abs().max()):.3g}"
+    size = number(gradient.abs().max())
+    what = f"the learner's gradient at equal sides and the optimal score is {size:.3g}, not 0"
     hold(close(gradient, torch.zeros_like(gradient), 1e-12), "at_rest", obj, what)
 
 
@@ -31,7 +30,7 @@ def loss_at_chance(obj: Objective) -> None:
         isinstance(cast(object, obj.loss_at_chance), float),
         "loss_at_chance",
         obj,
-        f"loss_at_chance is {obj.loss_at_chance!r}, no float",
+        f"loss_at_chance: expected a float, got {obj.loss_at_chance!r}",
     )
     if math.isnan(obj.loss_at_chance):
         return
@@ -41,7 +40,7 @@ def loss_at_chance(obj: Objective) -> None:
         abs(loss - obj.loss_at_chance) < 1e-9,
         "loss_at_chance",
         obj,
-        f"loss_at_chance is {obj.loss_at_chance:.6g}, a critic at chance loses {loss:.6g}",
+        f"loss_at_chance is {obj.loss_at_chance:.6g}, the loss of a critic at chance {loss:.6g}",
     )
 
 
@@ -61,16 +60,16 @@ def optimum(obj: Objective) -> None:
         return
     batch = CriticBatch(critic(obj.critic_output), x[:, None], x[:, None], best, best, p, q)
     if f is not None:
-        found, known = number(obj.divergence_estimate(batch)), number((q * f).sum())
-        off = abs(found - known) > 1e-6 * max(1.0, abs(known))
+        estimate, exact = number(obj.divergence_estimate(batch)), number((q * f).sum())
+        close_to_exact = abs(estimate - exact) <= 1e-6 * max(1.0, abs(exact))
         hold(
-            not off,
+            close_to_exact,
             "optimum",
             obj,
-            f"estimate at the optimal critic is {found:.8g}, the divergence {known:.8g}",
+            f"the estimate at the optimal critic is {estimate:.8g}, the divergence {exact:.8g}",
         )
     if obj.critic_output == "density":
-        return  # the scores below are of no normalised density
+        return  # the scores below do not belong to a normalised density
     least = number(obj.critic_loss(batch))
     for other in (0.7 * best, 1.3 * best, best - 0.3, best + 0.3, best + 0.3 * torch.sin(2 * x)):
         other = other.clamp(max=0) if obj.critic_output == "energy" else other
@@ -79,7 +78,7 @@ def optimum(obj: Objective) -> None:
             loss >= least - 1e-9,
             "optimum",
             obj,
-            f"other scores than optimal_score lose less: {loss:.8g} < {least:.8g}",
+            f"other scores than optimal_score have a lower loss: {loss:.8g} < {least:.8g}",
         )
 
 
@@ -87,9 +86,8 @@ def _level(obj: Objective) -> Tensor:
     """Return the score that an optimal critic gives samples of equal densities."""
     if obj.critic_output == "vector":
         return draw(1, 3).expand(6, 3).contiguous()
-    if (
-        obj.critic_output == "classes"
-    ):  # the total of the classes equals the one more that stands for fake
+    # The total of the K classes equals the weight of the fake class.
+    if obj.critic_output == "classes":
         return draw(1, 3).log_softmax(1).expand(6, 3).contiguous()
     equal = torch.zeros(6, dtype=torch.float64)
     best = obj.optimal_score(equal) if isinstance(obj, Pointwise) else None

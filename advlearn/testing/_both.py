@@ -13,7 +13,7 @@ from advlearn.testing.no_sync import NoSync
 
 Check = Callable[[Any], None]
 
-# A tag of this value removes a property, and needs a reason.
+# A tag with this value waives a property, and needs a reason.
 LOSSES = {
     "pointwise": False,
     "decomposable": False,
@@ -33,7 +33,7 @@ def applicable(
         exempt: More exemptions, by name of a check, with the reason.
 
     Raises:
-        ValueError: If an exemption names no check or has no reason.
+        ValueError: If an exemption does not name a check or has no reason.
     """
     exemptions = {**getattr(type(part), "EXEMPT", {}), **(exempt or {})}
     for name, reason in exemptions.items():
@@ -46,7 +46,7 @@ def applicable(
 
 
 def tags(part: Described) -> None:
-    """Check that every tag that removes a property has its reason in `reasons`."""
+    """Check that every tag that waives a property has a reason in `reasons`."""
     reasons = cast(dict[str, str], getattr(type(part), "reasons", {}))
     for tag, lost in LOSSES.items():
         if getattr(part, tag, not lost) is lost:
@@ -82,18 +82,18 @@ def printed(part: Described) -> None:
         repr(again) == repr(part),
         "printed",
         part,
-        f"an object built from its printed form is {again!r}",
+        f"its printed form builds {again!r}",
     )
     hold(
         bool(inspect.getdoc(cls)),
         "printed",
         part,
-        "the class has no docstring for `describe` to show",
+        "the class has no docstring for `describe`",
     )
 
 
 def host_sync(part: Described, adversary: Adversary) -> None:
-    """Check that no update and no loss of an adversary with this part waits for the device."""
+    """Check that updates and losses of an adversary with this part do not wait for the device."""
     real, fake = sides(torch.float32)
     try:
         with NoSync():

@@ -17,7 +17,7 @@ def sign(obj: Objective) -> None:
             bool((gradient < 0).all()),
             "sign",
             obj,
-            "the player's step does not raise every fake score",
+            "the learner's step does not raise every fake score",
         )
         rising = fake.detach().sort().values
         rewards = obj.reward(of_scores(real, rising))
@@ -31,7 +31,7 @@ def sign(obj: Objective) -> None:
         number(along) < 0,
         "sign",
         obj,
-        "the player's step does not move fake scores towards real ones",
+        "the learner's step does not move fake scores towards real ones",
     )
     among = torch.cat([real + 0.01, fake.detach()])
     rewards = obj.reward(of_scores(real, among)).unflatten(0, (2, -1)).mean(1)
@@ -39,7 +39,7 @@ def sign(obj: Objective) -> None:
         number(rewards[0]) > number(rewards[1]),
         "sign",
         obj,
-        "samples among the real ones earn less than those apart",
+        "samples near the real ones get a lower reward than distant ones",
     )
 
 
@@ -55,17 +55,17 @@ def both_sides(obj: Objective) -> None:
         of_real is not None,
         "both_sides",
         obj,
-        "the player's loss does not move the real side, yet moves_both_sides is True",
+        "the learner's loss does not move the real side, but moves_both_sides is True",
     )
     assert of_real is not None and of_fake is not None
     if real.ndim == 1:
-        one_way, other_way = of_real.sum(), of_fake.sum()
+        along_real, along_fake = of_real.sum(), of_fake.sum()
     else:
         apart = (real - fake).mean(0).detach()
-        one_way, other_way = (of_real.sum(0) * apart).sum(), (of_fake.sum(0) * apart).sum()
+        along_real, along_fake = (of_real.sum(0) * apart).sum(), (of_fake.sum(0) * apart).sum()
     hold(
-        number(one_way) > 0 > number(other_way),
+        number(along_real) > 0 > number(along_fake),
         "both_sides",
         obj,
-        "the player's loss does not bring the sides together",
+        "the learner's loss does not bring the sides together",
     )

@@ -9,9 +9,9 @@ from advlearn.core.described import Described
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 
-# It selects the critic that a task proposes, and changes no computation.
+# It selects the critic that a task proposes; the computation is the same.
 NOT_CROSSED = ("embedding",)
-# State that is zero at first, where it has no effect.
+# Objects with state that is initially zero and then has no effect.
 UNDER_WAY = (
     "Hinge() + Bottleneck(beta=1.0, beta_lr=0.1)",
     "Hinge() + ImagePool(size=8)",
@@ -40,16 +40,16 @@ def games() -> list[str]:
 
 def chains() -> list[str]:
     """Return specs that together contain every objective, regularizer and alias."""
-    alone = [repr(o) for o in objectives()]
+    single = [repr(o) for o in objectives()]
     with_penalty = [f"{_partner(type(r))} + {r!r}" for r in regularizers()]
     aliases = [repr(e.make()) for e in registry.aliases()]
-    return list(dict.fromkeys([*alone, *with_penalty, *aliases, *UNDER_WAY]))
+    return list(dict.fromkeys([*single, *with_penalty, *aliases, *UNDER_WAY]))
 
 
 def _partner(cls: type[Regularizer]) -> str:
     """Return the spec of an objective for a regularizer, from its file if there is one."""
-    beside = [o for o in objectives() if type(o).__module__ == cls.__module__]
-    return repr(beside[0]) if beside else "Hinge()"
+    same_file = [o for o in objectives() if type(o).__module__ == cls.__module__]
+    return repr(same_file[0]) if same_file else "Hinge()"
 
 
 def _variants(cls: type[Described]) -> Iterator[Described]:

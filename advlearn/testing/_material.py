@@ -81,7 +81,7 @@ def labelled(dtype: torch.dtype = torch.float64) -> tuple[Samples, Samples]:
 def critic(
     score: CriticOutput = "logit", dtype: torch.dtype = torch.float64, *, classes: int = 0
 ) -> nn.Module:
-    """Build a smooth critic of the samples of `sides`, or of `labelled`."""
+    """Build a smooth critic for the samples of `sides` or of `labelled`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         width = 2 + (2 if classes else 0)
@@ -90,7 +90,7 @@ def critic(
         outputs = {"logit": 1, "energy": width, "vector": 3, "classes": 4}[score]
         first = nn.Linear(width, 5)
         body = nn.Sequential(first, nn.Tanh(), nn.Linear(5, outputs))
-        if score != "energy":  # steep enough for penalties that leave a flat critic alone
+        if score != "energy":  # steep enough for penalties that are zero for a flat critic
             with torch.no_grad():
                 first.weight.mul_(3)
         return _Critic(body, nn.Embedding(classes, 2) if classes else None, score == "energy").to(
@@ -133,19 +133,19 @@ def of_scores(real_scores: Tensor, fake_scores: Tensor) -> CriticBatch:
 
 
 def meet(critic: nn.Module, real: Samples, fake: Samples) -> CriticBatch:
-    """Build a batch that is scored by a critic as an adversary scores it."""
+    """Build a batch with the scores that an adversary would compute."""
     return CriticBatch(
         critic, real, fake, *score_both(critic, real, fake, apart=mixes_samples(critic))
     )
 
 
-def played(objective: Objective, dtype: torch.dtype = torch.float64) -> CriticBatch:
-    """Build a batch of a critic with the output that `objective` expects."""
+def scored_batch(objective: Objective, dtype: torch.dtype = torch.float64) -> CriticBatch:
+    """Build a batch scored by a critic with the output that `objective` expects."""
     return meet(critic(objective.critic_output, dtype), *sides(dtype))
 
 
 class _Conditional(nn.Module):
-    """Score the log ratio of two normal densities of a sample's second coordinate."""
+    """Score samples by the log ratio of two normal densities of the second coordinate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class _Conditional(nn.Module):
 
 
 class _Critic(nn.Module):
-    """Score samples, with an embedded class if there is one, by a body or its negated error."""
+    """Score samples, with an embedded class if given, by a network or its negated error."""
 
     def __init__(self, body: nn.Module, embedding: nn.Embedding | None, energy: bool) -> None:
         super().__init__()

@@ -20,19 +20,19 @@ from advlearn.testing._material import CLASSES, critic, draw
 
 SAMPLES = 8
 UPDATES = 2
-Found = dict[str, Tensor]
+Results = dict[str, Tensor]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Describe a game to train in one process and in several.
+    """Describe an adversary to train in one process and in several.
 
     Args:
         spec: The objective with its regularizers, as a string.
         dtype: ``"float64"`` or ``"float32"``.
         labelled: Whether samples are pairs of a vector and a class.
-        weighted: Whether samples have weights, of another sum in each process.
+        weighted: Whether samples have weights, with a different sum in each process.
     """
 
     spec: str
@@ -48,10 +48,10 @@ class Difference:
 
     Args:
         absolute: Largest difference of any gradient or buffer.
-        relative: The largest over the largest value of its kind: the critic's gradients, a
-            player's, state; infinite where a value is not finite.
+        relative: Largest difference relative to the largest value of the same kind (gradients of
+            the critic, gradients of a learner, state); infinite if a value is not finite.
         where: The tensor of the largest relative difference.
-        error: What was raised, or an empty string.
+        error: The error that was raised, or an empty string.
     """
 
     absolute: float
@@ -63,19 +63,18 @@ class Difference:
 def compare(cases: Sequence[Case], world_size: int = 2) -> dict[Case, Difference]:
     """Train every case in `world_size` processes over gloo and in this one, and compare them.
 
-    Compared are, after two critic steps, the critic's gradients and the adversary's whole state,
-    and then the gradient that each of two players gets: one behind the fake samples, one behind the
-    real ones.
+    After two critic steps, the critic's gradients and the adversary's state are compared, and then
+    the gradients of two learners: one generates the fake samples, the other the real ones.
     """
     with tempfile.TemporaryDirectory() as folder:
         context = spawn(_worker, (world_size, folder, list(cases)), nprocs=world_size, join=False)
-        alone = {case: _attempt(case, 0, 1) for case in cases}
+        reference = {case: _attempt(case, 0, 1) for case in cases}
         while not cast(ProcessContext, context).join():
             pass
         files = [Path(folder) / f"{rank}.pt" for rank in range(world_size)]
-        each = [cast(list[Found | str], torch.load(file, weights_only=True)) for file in files]
+        each = [cast(list[Results | str], torch.load(file, weights_only=True)) for file in files]
     return {
-        case: _difference(alone[case], [answers[i] for answers in each])
+        case: _difference(reference[case], [results[i] for results in each])
         for i, case in enumerate(cases)
     }
 
@@ -93,14 +92,14 @@ def _worker(rank: int, world_size: int, folder: str, cases: list[Case]) -> None:
         dist.destroy_process_group()
 
 
-def _attempt(case: Case, rank: int, world_size: int) -> Found | str:
+def _attempt(case: Case, rank: int, world_size: int) -> Results | str:
     try:
-        return _play(case, rank, world_size)
+        return _train(case, rank, world_size)
     except (RuntimeError, ValueError, TypeError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
 
 
-def _play(case: Case, rank: int, world_size: int) -> Found:
+def _train(case: Case, rank: int, world_size: int) -> Results:
     """Train one process on its rows of the joined batch."""
     dtype = cast(torch.dtype, getattr(torch, case.dtype))
     chain = resolve(case.spec)
@@ -113,51 +112,52 @@ def _play(case: Case, rank: int, world_size: int) -> Found:
     ]
     named = dict(zip(("real_weights", "fake_weights"), weights, strict=True))
     torch.manual_seed(11)
-    players = nn.ModuleDict({side: nn.Linear(2, 2, dtype=dtype) for side in ("real", "fake")})
-    judge = critic(
+    learners = nn.ModuleDict({side: nn.Linear(2, 2, dtype=dtype) for side in ("real", "fake")})
+    scorer = critic(
         chain.required_objective().critic_output, dtype, classes=CLASSES if case.labelled else 0
     )
     # Not Adam, which turns the rounding error of a zero gradient into a full step.
-    adversary = Adversary(judge, chain, optimizer=lambda ps: torch.optim.SGD(ps, lr=0.01))
+    adversary = Adversary(scorer, chain, optimizer=lambda ps: torch.optim.SGD(ps, lr=0.01))
 
     def side(points: Tensor) -> Samples:
         return (points, y) if case.labelled else points
 
     for _ in range(UPDATES):
-        adversary.update(side(x), side(players["fake"](z)), **named)
-    found = {
+        adversary.update(side(x), side(learners["fake"](z)), **named)
+    results = {
         f"critic gradient {n}": p.grad
         for n, p in adversary.critic.named_parameters()
         if p.grad is not None
     }
-    found |= {n: v.clone() for n, v in adversary.state_dict().items() if torch.is_tensor(v)}
-    for how, real in (("fakes", side(x)), ("both", side(players["real"](x)))):
-        players.zero_grad()
-        adversary.player_loss(real, side(players["fake"](z)), **named).backward()
-        distributed.average_gradients(players.parameters())
-        # No gradient equals a gradient of zeros: averaging over processes turns one into
-        # the first.
-        found |= {
-            f"player gradient, {how} {n}": torch.zeros_like(p) if p.grad is None else p.grad.clone()
-            for n, p in players.named_parameters()
+    results |= {n: v.clone() for n, v in adversary.state_dict().items() if torch.is_tensor(v)}
+    for how, real in (("fakes", side(x)), ("both", side(learners["real"](x)))):
+        learners.zero_grad()
+        adversary.player_loss(real, side(learners["fake"](z)), **named).backward()
+        distributed.average_gradients(learners.parameters())
+        # None counts as zeros, because averaging over processes replaces None by zeros.
+        results |= {
+            f"learner gradient, {how} {n}": torch.zeros_like(p)
+            if p.grad is None
+            else p.grad.clone()
+            for n, p in learners.named_parameters()
             if how == "both" or n.startswith("fake")
         }
-    return found
+    return results
 
 
-def _difference(alone: Found | str, together: list[Found | str]) -> Difference:
-    errors = [answer for answer in (alone, *together) if isinstance(answer, str)]
+def _difference(reference: Results | str, parts: list[Results | str]) -> Difference:
+    errors = [answer for answer in (reference, *parts) if isinstance(answer, str)]
     if errors:
         return Difference(math.inf, math.inf, "", errors[0])
-    one = cast(Found, alone)
+    one = cast(Results, reference)
     scales: dict[str, float] = {}
     for name, value in one.items():
         scales[_kind(name)] = max(scales.get(_kind(name), 0.0), _largest(value))
     gaps: list[tuple[float, float, str]] = []
-    for answer in cast(list[Found], together):
+    for answer in cast(list[Results], parts):
         if answer.keys() != one.keys():
             return Difference(
-                math.inf, math.inf, "", f"other tensors: {sorted(answer.keys() ^ one.keys())}"
+                math.inf, math.inf, "", f"different tensors: {sorted(answer.keys() ^ one.keys())}"
             )
         for name, value in one.items():
             gap = _largest(answer[name] - value)

@@ -1,4 +1,4 @@
-"""The check that a penalty counts samples by their weights."""
+"""Check that a penalty uses the weights of the samples."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +17,8 @@ Term = Callable[[CriticBatch], Tensor | None]
 def weights(obj: Regularizer) -> None:
     """Check that a penalty that depends on the samples depends on their weights too.
 
-    Equal weights change nothing. Where the penalty draws no random numbers, a fake sample of weight
-    two counts as that sample given twice, or the weights of the fakes do not count at all.
+    Equal weights must not change it. If the penalty draws no random numbers, a fake sample of
+    weight two must count as that sample given twice, unless the weights of fakes are ignored.
     """
     wrapped, (real, fake) = obj.wrap(critic()), sides()
     with torch.no_grad():
@@ -29,7 +29,7 @@ def weights(obj: Regularizer) -> None:
     for name, term in {"penalty": obj.penalty, "player_penalty": obj.player_penalty}.items():
         plain = _valued(term, batch)
         if plain is None or close(_required(term, meet(wrapped, real.flip(1), fake + 1)), plain, 0):
-            continue  # no penalty, or one of the critic's weights only
+            continue  # no penalty, or a penalty on the critic's weights only
         equal = _required(term, replace(batch, real_weights=two * 0 + 3, fake_weights=two * 0 + 5))
         hold(close(equal, plain, 1e-10), "weights", obj, f"equal weights change {name}")
         values = {

@@ -17,15 +17,15 @@ WAITS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 
 @final
 class NoSync:
-    """Raise in a block at anything that reads a tensor's values on the host.
+    """Raise within a block at any operation that reads a tensor's values on the host.
 
     ``.item()``, ``float(x)``, ``if x:``, ``.tolist()``, ``.cpu()``, ``.numpy()``, ``nonzero``,
     ``unique`` and indexing by a boolean mask wait for the device on a GPU; inside a training step
-    each costs more than most kernels. The same calls are found on a CPU, the backward pass
-    included. Copies by ``.to("cpu")`` are not found on a CPU.
+    each costs more than most kernels. The check also works on a CPU, including the backward pass,
+    but does not find copies by ``.to("cpu")`` there.
 
     Raises:
-        AssertionError: At the call, which the line names.
+        AssertionError: At the first such call; the message names it.
 
     Example:
         >>> import torch
@@ -83,7 +83,7 @@ class _Functions(TorchFunctionMode):
 
 
 def _indexes_by_numbers(func: torch._ops.OpOverload, args: tuple[Any, ...]) -> bool:
-    """Return whether this is indexing without a mask, whose shape is known."""
+    """Return whether this is indexing without a mask, so that the shape is known."""
     if func.overloadpacket is not torch.ops.aten.index:
         return False
     indices = cast(Sequence[Tensor | None], args[1])

@@ -23,7 +23,7 @@ from advlearn.testing._material import (
     meet,
     number,
     of_scores,
-    played,
+    scored_batch,
     scores,
     seeded,
     sides,
@@ -36,19 +36,20 @@ Loss = Callable[[CriticBatch], Tensor]
 def check_objective(obj: Objective, *, exempt: Mapping[str, str] | None = None) -> None:
     """Check every property that the library expects of an objective, in a few seconds.
 
-    The checks are `CHECKS` of this module, by name: finite in every precision, derivatives against
-    finite differences, high scores mean real, both sides move, the value at the analytic optimum is
-    the divergence, state survives, steps go down, nothing waits for the device. `obj` is copied,
-    not changed.
+    `CHECKS` of this module has the checks by name: losses are finite in every precision,
+    derivatives agree with finite differences, real samples get high scores, both sides move, the
+    value at the analytic optimum is the divergence, state can be saved, steps lower the loss, no
+    operation waits for the device. `obj` is copied, not changed.
 
     Args:
         obj: The objective.
-        exempt: Name of a check that does not apply, to the reason; added to the class's `EXEMPT`.
+        exempt: The reason by the name of each check that does not apply, in addition to the
+            class's `EXEMPT`.
 
     Raises:
         TypeError: If `obj` is not an `Objective`.
-        ValueError: If an exemption names no check or has no reason.
-        AssertionError: If a property fails; the line names it.
+        ValueError: If an exemption does not name a check or has no reason.
+        AssertionError: If a property fails; the message names it.
 
     Example:
         >>> from advlearn.objectives.hinge import Hinge
@@ -68,7 +69,7 @@ def finite(obj: Objective) -> None:
         (torch.float32, "bf16 autocast"),
     ):
         with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in precision):
-            batch = played(obj, dtype)
+            batch = scored_batch(obj, dtype)
             losses = {name: loss(batch).detach() for name, loss in _losses(obj).items()}
             rewards = obj.reward(batch)
         for name, loss in losses.items():
@@ -109,7 +110,7 @@ def order(obj: Objective) -> None:
 
 
 def pair_order(obj: Objective) -> None:
-    """Check that the order of the pairs of a real and a fake sample in each half does not count."""
+    """Check that the order of the (real, fake) pairs in each half does not change the losses."""
     n = len(of_scores(*scores(obj.critic_output)).fake_scores)
     flipped = torch.cat([torch.arange(n // 2).flip(0), torch.arange(n // 2, n).flip(0)])
     _reordered(obj, "pair_order", (flipped, flipped))
@@ -142,22 +143,22 @@ def weights(obj: Objective) -> None:
                 "weights" in str(error),
                 "weights",
                 obj,
-                f"{name} refuses weights with the line {error}",
+                f"{name} refuses weights, but the message does not name them: {error}",
             )
         else:
             hold(
                 close(value, loss(batch), 1e-10),
                 "weights",
                 obj,
-                f"{name} changes where all samples get one weight",
+                f"{name} changes when all samples get the same weight",
             )
 
 
 def unequal_weights(obj: Objective) -> None:
     """Check that a sample of weight two counts as that sample given twice.
 
-    Objectives that refuse weights pass. Where samples are paired by their place, a weight must at
-    least change the losses.
+    Objectives that refuse weights pass. If samples are paired by position, a weight must at least
+    change the losses.
     """
     once = of_scores(*scores(obj.critic_output))
     n = len(once.fake_scores)
@@ -174,8 +175,10 @@ def unequal_weights(obj: Objective) -> None:
             changed |= not close(value, loss(once), 1e-8)
             if paired:
                 continue
-            places = torch.arange(n)
-            rows = [torch.cat([places, first]) if s == side else places for s in ("real", "fake")]
+            once_each = torch.arange(n)
+            rows = [
+                torch.cat([once_each, first]) if s == side else once_each for s in ("real", "fake")
+            ]
             samples = _rows((once.real, once.fake), rows)
             repeated = loss(CriticBatch(once.critic, *samples, *_rows(once.scores, rows)))
             what = (
@@ -202,7 +205,7 @@ def parts(obj: Objective) -> None:
             )
             for r in rows
         ]
-        what = f"{name} is not the mean over two halves of a batch, yet decomposable is True"
+        what = f"{name} is not the mean over two halves of a batch, but decomposable is True"
         hold(close(torch.stack(values).mean(), loss(batch), 1e-10), "parts", obj, what)
 
 
@@ -222,7 +225,7 @@ def gradients(obj: Objective) -> None:
 
 def state(obj: Objective) -> None:
     """Check that state dict and deep copy give the same losses and share no memory."""
-    first, second = of_scores(*scores(obj.critic_output)), played(obj)
+    first, second = of_scores(*scores(obj.critic_output)), scored_batch(obj)
     for batch in (second, first):
         obj.critic_loss(batch)
         with torch.no_grad():
@@ -233,25 +236,25 @@ def state(obj: Objective) -> None:
     for how, other in (("state dict", loaded), ("deep copy", copy.deepcopy(obj))):
         for name, loss in _losses(obj).items():
             same = close(_losses(other)[name](second), loss(second), 0.0)
-            hold(same, "state", obj, f"{name} is another after a {how}")
+            hold(same, "state", obj, f"{name} is different after a {how}")
         shared = {b.data_ptr() for b in obj.buffers()} & {b.data_ptr() for b in other.buffers()}
         hold(not shared, "state", obj, f"a {how} shares memory with the original")
 
 
 def steps(obj: Objective) -> None:
-    """Check that a small step of the critic, and one of the fake samples, lowers its loss."""
+    """Check that a small step of the critic, or of the fake samples, lowers its own loss."""
     scorer, (real, fake) = critic(obj.critic_output), sides()
     if obj.trains_critic:
-        before, still = meet(scorer, real, fake), copy.deepcopy(obj)
-        loss = still.critic_loss(before)
+        before, unchanged = meet(scorer, real, fake), copy.deepcopy(obj)
+        loss = unchanged.critic_loss(before)
         adversary = Adversary(scorer, obj, optimizer=lambda ps: torch.optim.SGD(ps, lr=1e-3))
         adversary.update(real, fake)
-        after = still.critic_loss(meet(scorer, real, fake))
+        after = unchanged.critic_loss(meet(scorer, real, fake))
         hold(
             number(after) < number(loss),
             "steps",
             obj,
-            f"a critic step raises its loss by {number(after - loss):.3g}",
+            f"a critic step raises the critic's loss by {number(after - loss):.3g}",
         )
     moving = fake.clone().requires_grad_()
     loss = obj.player_loss(meet(scorer, real, moving))
@@ -262,12 +265,12 @@ def steps(obj: Objective) -> None:
         number(after) < number(loss),
         "steps",
         obj,
-        f"a player step raises its loss by {number(after - loss):.3g}",
+        f"a learner step raises the learner's loss by {number(after - loss):.3g}",
     )
 
 
 def host_sync(obj: Objective) -> None:
-    """Check that no update and no loss of an adversary waits for the device."""
+    """Check that updates and losses of an adversary do not wait for the device."""
     _both.host_sync(obj, Adversary(critic(obj.critic_output, torch.float32), obj))
 
 

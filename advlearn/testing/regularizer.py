@@ -39,19 +39,20 @@ METHODS = ("wrap", "filter_fakes", "penalty", "player_penalty", "after_step")
 def check_regularizer(obj: Regularizer, *, exempt: Mapping[str, str] | None = None) -> None:
     """Check every property that the library expects of a regularizer, in a few seconds.
 
-    The checks are `CHECKS` of this module, by name: finite in every precision, first and second
-    derivatives against finite differences, fakes held fixed in the critic's penalty, labels
-    accepted, state survives, steps go down, nothing waits for the device. `obj` is copied, not
-    changed; it must not have wrapped a critic yet.
+    `CHECKS` of this module has the checks by name: penalties are finite in every precision, first
+    and second derivatives agree with finite differences, the critic's penalty has no gradient to
+    the fakes, labels are accepted, state can be saved, steps lower the loss, no operation waits for
+    the device. `obj` is copied, not changed; it must not have wrapped a critic yet.
 
     Args:
         obj: The regularizer.
-        exempt: Name of a check that does not apply, to the reason; added to the class's `EXEMPT`.
+        exempt: The reason by the name of each check that does not apply, in addition to the
+            class's `EXEMPT`.
 
     Raises:
         TypeError: If `obj` is not a `Regularizer`.
-        ValueError: If an exemption names no check or has no reason.
-        AssertionError: If a property fails; the line names it.
+        ValueError: If an exemption does not name a check or has no reason.
+        AssertionError: If a property fails; the message names it.
 
     Example:
         >>> from advlearn.regularizers.zero_centred import R1
@@ -65,9 +66,11 @@ def check_regularizer(obj: Regularizer, *, exempt: Mapping[str, str] | None = No
 
 def acts(obj: Regularizer) -> None:
     """Check that it implements at least one of the five methods."""
-    given = [name for name in METHODS if getattr(type(obj), name) is not getattr(Regularizer, name)]
+    implemented = [
+        name for name in METHODS if getattr(type(obj), name) is not getattr(Regularizer, name)
+    ]
     hold(
-        bool(given),
+        bool(implemented),
         "acts",
         obj,
         f"expected at least one method of {', '.join(METHODS)}, got none",
@@ -83,26 +86,26 @@ def wraps(obj: Regularizer) -> None:
         isinstance(cast(object, after), nn.Module),
         "wraps",
         obj,
-        f"wrap returned {type(after).__name__}, no module",
+        f"wrap: expected a module, got {type(after).__name__}",
     )
     wrapped_shape = after(real).shape
     hold(
         wrapped_shape == shape,
         "wraps",
         obj,
-        f"scores of {N} samples had shape {tuple(shape)}, wrapped {tuple(wrapped_shape)}",
+        f"scores of {N} samples have shape {tuple(shape)}, wrapped {tuple(wrapped_shape)}",
     )
     trainable = any(p.requires_grad for p in after.parameters())
-    hold(trainable, "wraps", obj, "the wrapped critic has nothing left to train")
+    hold(trainable, "wraps", obj, "the wrapped critic has no trainable parameters")
 
 
 def shows(obj: Regularizer) -> None:
-    """Check that `filter_fakes` keeps number, shape and dtype, finite and without graph."""
+    """Check that `filter_fakes` returns finite samples of the same shape and dtype, detached."""
     _, fake = labelled()
     given, weights = cast(tuple[Tensor, ...], fake), torch.ones(N)
     for _ in range(3):
-        shown, shown_weights = obj.filter_fakes(fake, weights)
-        parts = cast(tuple[Tensor, ...], shown)
+        filtered, filtered_weights = obj.filter_fakes(fake, weights)
+        parts = cast(tuple[Tensor, ...], filtered)
         alike = [(p.shape, p.dtype, p.requires_grad) for p in parts] == [
             (p.shape, p.dtype, False) for p in given
         ]
@@ -110,19 +113,19 @@ def shows(obj: Regularizer) -> None:
             alike,
             "shows",
             obj,
-            "the samples it shows are of another shape or dtype, or carry a graph",
+            "filter_fakes returns samples of another shape or dtype, or with a graph",
         )
         hold(
-            shown_weights is not None and shown_weights.shape == (N,),
+            filtered_weights is not None and filtered_weights.shape == (N,),
             "shows",
             obj,
-            "a weight for each sample is missing",
+            "filter_fakes does not return a weight for each sample",
         )
         hold(
             all(bool(p.isfinite().all()) for p in parts),
             "shows",
             obj,
-            "the samples it shows are not finite",
+            "filter_fakes returns samples that are not finite",
         )
 
 
@@ -216,11 +219,10 @@ def state(obj: Regularizer) -> None:
     for _ in range(2):
         first.update(real, fake)
     loaded = _head(copy.deepcopy(obj), critic(dtype=torch.float32))
-    loaded.load_state_dict(
-        copy.deepcopy(first.state_dict())
-    )  # as from a file: torch shares moments otherwise
+    # A copy, as from a file: otherwise both optimizers share their moments.
+    loaded.load_state_dict(copy.deepcopy(first.state_dict()))
     heads = {
-        "as it was": first,
+        "unchanged": first,
         "after a state dict": loaded,
         "after a deep copy": copy.deepcopy(first),
     }
@@ -230,17 +232,18 @@ def state(obj: Regularizer) -> None:
             head.update(real, fake)
             totals[how] = head.update(real, fake)
     for how, total in totals.items():
-        same = close(total, totals["as it was"], 0.0)
+        same = close(total, totals["unchanged"], 0.0)
         hold(
             same,
             "state",
             obj,
-            f"two steps on, the loss is {number(total):.8g} {how}, {number(totals['as it was']):.8g} without",
+            f"the loss two steps later is {number(total):.8g} {how}, but "
+            f"{number(totals['unchanged']):.8g} without",
         )
 
 
 def steps(obj: Regularizer) -> None:
-    """Check that a small gradient step lowers the loss with its penalty, on either side."""
+    """Check that a small gradient step of either side lowers its loss with the penalty."""
     wrapped, (real, fake) = obj.wrap(critic()), sides()
     objective = Hinge()
     fake.requires_grad_()
@@ -262,7 +265,7 @@ def steps(obj: Regularizer) -> None:
         number(after) < number(before),
         "steps",
         obj,
-        f"a critic step raises its loss by {number(after - before):.3g}",
+        f"a critic step raises the critic's loss by {number(after - before):.3g}",
     )
     before = total(objective.player_loss, obj.player_penalty, fake)
     (gradient,) = torch.autograd.grad(before, fake)
@@ -271,12 +274,12 @@ def steps(obj: Regularizer) -> None:
         number(after) < number(before),
         "steps",
         obj,
-        f"a player step raises its loss by {number(after - before):.3g}",
+        f"a learner step raises the learner's loss by {number(after - before):.3g}",
     )
 
 
 def host_sync(obj: Regularizer) -> None:
-    """Check that no update and no loss of an adversary waits for the device."""
+    """Check that updates and losses of an adversary do not wait for the device."""
     _both.host_sync(obj, _head(obj, critic(dtype=torch.float32)))
 
 

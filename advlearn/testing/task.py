@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import critic_batch
+from advlearn.core import contracts, critic_batch
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
@@ -31,12 +31,12 @@ def check_task(task: Task, batch: Batch) -> None:
     not changed.
 
     Args:
-        task: The task, as its user would build it.
-        batch: A batch as the data will give it: a tuple of tensors (N, ...).
+        task: The task, as a user would build it.
+        batch: A batch of its data: a tuple of tensors (N, ...).
 
     Raises:
         TypeError: If `task` is not a `Task` or `batch` not a tuple of tensors.
-        AssertionError: If a property fails; the line names it.
+        AssertionError: If a property fails; the message names it.
 
     Example:
         >>> import torch
@@ -79,7 +79,7 @@ def meets(task: Task, batch: Batch) -> None:
     critics = _critics(task)
     for name, (real, fake, *_) in _play(task, batch).pairs.items():
         try:
-            critic_batch.check_sides(real, fake)
+            contracts.check_sides(real, fake)
             scores = critic_batch.score(critics[name], real)
         except (ValueError, RuntimeError, TypeError) as error:
             hold(False, "meets", task, f"pair {name}: {str(error).splitlines()[0]}")
@@ -103,9 +103,9 @@ def moves(task: Task, batch: Batch) -> None:
     hold(bool(named), "moves", task, "it has no trainable parameters")
     output, critics = _play(task, batch), _critics(task)
     for name, (real, fake, *weights) in output.pairs.items():
-        moved = critic_batch.carries_gradient(real) or critic_batch.carries_gradient(fake)
-        moved = moved or any(w is not None and w.requires_grad for w in weights)
-        hold(moved, "moves", task, f"pair {name}: neither side carries gradient")
+        has_gradient = critic_batch.carries_gradient(real) or critic_batch.carries_gradient(fake)
+        has_gradient = has_gradient or any(w is not None and w.requires_grad for w in weights)
+        hold(has_gradient, "moves", task, f"pair {name}: neither side carries gradient")
     losses = [
         Adversary(critics[name], _chain(task)).player_loss(*sides)
         for name, sides in output.pairs.items()
@@ -127,7 +127,7 @@ def apart(task: Task, batch: Batch) -> None:
             not shared,
             "apart",
             task,
-            f"the task trains parameters of critic {name}; keep critics out of it",
+            f"the task trains parameters of critic {name}; do not register critics in the task",
         )
 
 
@@ -138,9 +138,9 @@ def repeats(task: Task, batch: Batch) -> None:
     same = len(first) == len(second) and all(
         torch.equal(a, b) for a, b in zip(first, second, strict=True)
     )
-    hold(same, "repeats", task, "the same random state gives another output")
-    kept = all(torch.equal(a, b) for a, b in zip(before, batch, strict=True))
-    hold(kept, "repeats", task, "forward changed the batch in place")
+    hold(same, "repeats", task, "the same random state gives a different output")
+    unchanged = all(torch.equal(a, b) for a, b in zip(before, batch, strict=True))
+    hold(unchanged, "repeats", task, "forward changed the batch in place")
 
 
 def state(task: Task, batch: Batch) -> None:
@@ -154,17 +154,17 @@ def state(task: Task, batch: Batch) -> None:
     for how, other in others.items():
         first, second = _flat(_play(copy.deepcopy(task), batch)), _flat(_play(other, batch))
         same = all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-        hold(same, "state", task, f"a {how} gives another output")
+        hold(same, "state", task, f"a {how} gives a different output")
 
 
 def host_sync(task: Task, batch: Batch) -> None:
     """Check that forward and backward passes do not synchronise with the host."""
     critics = _critics(task)
-    heads = {name: Adversary(critic, _chain(task)) for name, critic in critics.items()}
+    adversaries = {name: Adversary(critic, _chain(task)) for name, critic in critics.items()}
     try:
         with NoSync():
             output = _play(task, batch)
-            losses = [heads[name].player_loss(*sides) for name, sides in output.pairs.items()]
+            losses = [adversaries[name].player_loss(*sides) for name, sides in output.pairs.items()]
             losses += [] if output.loss is None else [output.loss]
             torch.stack(losses).sum().backward()
     except AssertionError as error:

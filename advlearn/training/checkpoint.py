@@ -63,13 +63,13 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
         with atomic_write(path) as file:
             torch.save({"format": FORMAT, "advlearn": VERSION, **payload}, file)
     except (OSError, RuntimeError) as error:
-        kept = "; the earlier checkpoint is kept" if path.is_file() else ""
-        raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{kept}") from error
+        note = "; the earlier checkpoint is kept" if path.is_file() else ""
+        raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{note}") from error
     return path
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True``, so that an untrusted file cannot run code.
+    """Read a checkpoint with ``weights_only=True``: an untrusted file cannot run code.
 
     Args:
         path: The file, or the folder that a `Checkpoint` writes to.
@@ -139,8 +139,8 @@ def resume(path: str | Path, trainer: Trainer) -> None:
 class Checkpoint(Callback):
     """Save the run at its start, at regular intervals and at its end.
 
-    Each save first checks that all losses are finite, so that a diverged state never replaces a
-    good one. Killing the process at any moment, also while saving, leaves a readable checkpoint.
+    Each save first checks that all losses are finite: a diverged state must never replace a good
+    one. Killing the process at any moment, also while saving, leaves a readable checkpoint.
     Only the first process writes. This callback must follow all callbacks that have a state, so
     that it saves their state of the same step. A new run refuses a folder that holds a checkpoint.
 

@@ -118,7 +118,7 @@ def _tf32(on: bool) -> Iterator[None]:
 
 
 def _older() -> tuple[str | None, bool | None]:
-    """Read the older switches; None where only newer ones are set, so that they are unreadable."""
+    """Read the older switches; None where only newer ones are set and reading raises an error."""
     with _quiet():
         try:
             matmul = torch.get_float32_matmul_precision()

@@ -13,8 +13,8 @@ from advlearn.training.rng import isolated
 class PeriodicPlot(Callback):
     """Draw a plot at regular intervals and at the end of a run.
 
-    Each plot uses the same random numbers, so that plots are comparable, and leaves those of the
-    run unchanged: a run is the same with and without plots. Only the first process draws.
+    All plots use the same random numbers, which makes them comparable, and leave those of the run
+    unchanged: a run is the same with and without plots. Only the first process draws.
 
     Args:
         folder: Folder of the files.

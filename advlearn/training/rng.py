@@ -44,7 +44,7 @@ def get_state() -> State:
 def set_state(state: State) -> None:
     """Set every global generator to a saved state.
 
-    Devices that are not in the state keep theirs, so that a checkpoint can move between machines.
+    Devices that are not in the state keep theirs: a checkpoint may come from another machine.
 
     Args:
         state: A result of `get_state`, also of another process.

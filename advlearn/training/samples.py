@@ -19,12 +19,12 @@ def save_image_grid(samples: Tensor, path: str | Path, real: Tensor | None = Non
     """Draw samples into a PNG file.
 
     Images become a grid; small ones are enlarged by a whole factor. Vectors become a scatter plot
-    of their first two dimensions, and numbers a histogram, with real samples behind them if given.
+    of their first two dimensions and numbers a histogram, in front of real samples if given.
 
     Args:
         samples: Float images (N, 1 or 3, H, W), clipped to [-1, 1]; or vectors (N, D).
         path: The file, written atomically; its folder is created.
-        real: Samples to compare with: images fill a second grid on the right.
+        real: Samples to compare with; images become a second grid on the right.
 
     Raises:
         ValueError: Samples of another shape, or none.
@@ -142,15 +142,15 @@ def _draw_vectors(sides: list[np.ndarray[Any, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot()
-    shown = list(zip(sides, ("samples", "real"), ("tab:orange", "tab:gray"), strict=False))
-    for points, label, colour in reversed(shown):
+    layers = list(zip(sides, ("samples", "real"), ("tab:orange", "tab:gray"), strict=False))
+    for points, label, colour in reversed(layers):
         if points.shape[1] == 1:
             axes.hist(points[:, 0], bins=60, density=True, alpha=0.6, label=label, color=colour)
         else:
             axes.scatter(
                 points[:, 0], points[:, 1], s=6, alpha=0.6, linewidths=0, label=label, color=colour
             )
-    if len(shown) > 1:
+    if len(layers) > 1:
         axes.legend(loc="upper right")
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -46,7 +46,7 @@ class TensorBoard(Callback):
         self.folder = Path(folder)
         self.every = every
         self.pictures = None if pictures is None else Path(pictures)
-        self._shown: dict[Path, int] = {}
+        self._files_read: dict[Path, int] = {}
         self._writer: SummaryWriter | None = None
         self._last = (0, 0.0)
 
@@ -58,7 +58,7 @@ class TensorBoard(Callback):
             _wait_for_later_name(self.folder)
             self._writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1)
             # The images of an earlier run up to the checkpoint are in its event files.
-            self._shown = self._written()
+            self._files_read = self._files()
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
@@ -87,7 +87,7 @@ class TensorBoard(Callback):
             self._writer.close()
             self._writer = None
 
-    def _written(self) -> dict[Path, int]:
+    def _files(self) -> dict[Path, int]:
         """Return the image files and the time each was written."""
         files = [] if self.pictures is None else sorted(self.pictures.glob("*.png"))
         return {path: path.stat().st_mtime_ns for path in files}
@@ -96,15 +96,15 @@ class TensorBoard(Callback):
         import numpy as np
         from PIL import Image
 
-        written = self._written()
-        for path in (path for path, when in written.items() if self._shown.get(path) != when):
+        written = self._files()
+        for path in (path for path, when in written.items() if self._files_read.get(path) != when):
             name, _, number = path.stem.partition("-")
             numbered = name == "step" and number.isdecimal()
             with Image.open(path) as image:
                 levels = np.asarray(image.convert("RGB"))
             tag = f"pictures/{name if numbered else path.stem}"
             writer.add_image(tag, levels, int(number) if numbered else step, dataformats="HWC")
-        self._shown = written
+        self._files_read = written
 
 
 def _wait_for_later_name(folder: Path) -> None:

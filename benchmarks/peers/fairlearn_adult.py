@@ -1,4 +1,4 @@
-"""One run of fairlearn on arrays that `fairness_adult.py` hands over; called with a folder, a method and a seed."""
+"""Run fairlearn once on arrays of `fairness_adult.py`; arguments: a folder, a method and a seed."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import torch
 
 
 def adversarial(data, odds: bool, deeper: bool, seed: int):
-    """The recipe of fairlearn's documentation, or one hidden layer each and ten epochs."""
+    """Return the recipe of fairlearn's documentation, or one hidden layer each and ten epochs."""
     from fairlearn.adversarial import AdversarialFairnessClassifier
 
     torch.manual_seed(seed)
@@ -31,7 +31,7 @@ def adversarial(data, odds: bool, deeper: bool, seed: int):
 
 
 def reductions(data, odds: bool, seed: int):
-    """ExponentiatedGradient over a logistic regression."""
+    """Return ExponentiatedGradient over a logistic regression."""
     from fairlearn.reductions import DemographicParity, EqualizedOdds, ExponentiatedGradient
     from sklearn.linear_model import LogisticRegression
 
@@ -42,7 +42,7 @@ def reductions(data, odds: bool, seed: int):
 
 
 def main() -> None:
-    """Train, write the decisions, print the time."""
+    """Train, write the decisions and print the time."""
     folder, method, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     torch.set_num_threads(1)
     with np.load(folder / "data.npz") as file:

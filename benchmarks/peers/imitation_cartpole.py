@@ -1,4 +1,4 @@
-"""GAIL of HumanCompatibleAI/imitation 1.0.1 on CartPole, as its quickstart has it: seconds until 475, if it gets there.
+"""Time GAIL of imitation 1.0.1 (HumanCompatibleAI) on CartPole until 475, with its quickstart.
 
 python imitation_cartpole.py DEMOS.npz SEED
 """
@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-# gymnasium 0.29, which the library pins, still asks for a name that numpy 2 has dropped.
+# gymnasium 0.29, which the library pins, still uses a name that numpy 2 has removed.
 if not hasattr(np, "bool8"):
     np.bool8 = np.bool_  # type: ignore[attr-defined]
 
@@ -30,7 +30,7 @@ STEPS, EVERY = 196_608, 16_384
 
 
 def main() -> None:
-    """Train until 475 or the end of the budget, looking every 16,384 steps."""
+    """Train until 475 or the end of the budget, with an evaluation every 16,384 steps."""
     torch.set_num_threads(1)
     file, seed = sys.argv[1], int(sys.argv[2])
     demos = np.load(file, allow_pickle=False)

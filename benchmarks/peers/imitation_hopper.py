@@ -1,4 +1,4 @@
-"""GAIL of HumanCompatibleAI/imitation 1.0.1 on Hopper with the hyper-parameters of its quickstart: steps a second.
+"""Measure steps per second of GAIL of imitation 1.0.1 on Hopper, with its quickstart's settings.
 
 python imitation_hopper.py DEMOS.npz SEED STEPS
 """
@@ -14,7 +14,7 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
-# gymnasium 0.29, which the library pins, still asks for a name that numpy 2 has dropped.
+# gymnasium 0.29, which the library pins, still uses a name that numpy 2 has removed.
 if not hasattr(np, "bool8"):
     np.bool8 = np.bool_  # type: ignore[attr-defined]
 
@@ -28,7 +28,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 
 def main() -> None:
-    """Train for so many steps, and say how long it took."""
+    """Train for a number of steps, and print the time."""
     torch.set_num_threads(1)
     file, seed, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     demos = np.load(file, allow_pickle=False)
@@ -63,7 +63,7 @@ def main() -> None:
         allow_variable_horizon=True,
         custom_logger=logger.configure(tempfile.mkdtemp(), format_strs=[]),
     )
-    trainer.train(16_384)  # what is done once is not counted
+    trainer.train(16_384)  # one-time costs are not counted
     began = time.process_time()
     trainer.train(steps)
     seconds = time.process_time() - began

@@ -1,14 +1,16 @@
-"""One run of skada 0.6.0's DANN on arrays that `adapt_digits.py` hands over: folder, method, seed, steps.
+"""Run DANN of skada 0.6.0 once on arrays of `adapt_digits.py`.
+
+The arguments are a folder, a method, a seed and a number of steps. The methods are:
 
 - `default`: `DANN` with nothing but the layer and its width. Its domain classifier ends in a
-  softmax over one output, so it says 1 for every sample and sends no gradient to the features: what
-  trains is the source alone.
-- `own domain classifier`: the critic of ours, two layers of 128, behind skada's reversal, and a
-  sigmoid, since the loss of skada expects probabilities; weight 1, the default.
+  softmax over one output, so it predicts 1 for every sample and sends no gradient to the features:
+  the model is trained on the source only.
+- `own domain classifier`: advlearn's critic, two layers of 128, after skada's reversal, and a
+  sigmoid, since skada's loss expects probabilities; weight 1, the default.
 
-The network is ours written out; Adam at 1e-3 with torch's decay rates, batches of 64 + 64, the
-weights of the last step. skada counts epochs of whole batches, so the steps that were made are
-printed too.
+The network is that of advlearn, written out; Adam at 1e-3 with torch's decay rates, batches of 64 +
+64, and the weights of the last step. skada counts epochs of whole batches, so the number of steps
+is printed too.
 """
 
 # pyright: reportMissingImports=false
@@ -47,12 +49,12 @@ class Network(nn.Module):
         )
 
     def forward(self, x, sample_weight=None):
-        """Map images to logits; skada hands over weights when it predicts, and there are none."""
+        """Map images to logits; skada passes weights of None when it predicts."""
         return self.head(self.features(x))
 
 
 class DomainClassifier(nn.Module):
-    """The probability of the target, behind a gradient reversal."""
+    """Predict the probability of the target, after a gradient reversal."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -67,7 +69,7 @@ class DomainClassifier(nn.Module):
 
 
 def main() -> None:
-    """Train, write the decisions, print the time."""
+    """Train, write the decisions and print the time."""
     folder, method, seed, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     own = {"default": False, "own domain classifier": True}[method]
     torch.set_num_threads(1)
@@ -93,10 +95,10 @@ def main() -> None:
         lr=LR,
         batch_size=BATCH,
         max_epochs=max(1, round(steps * BATCH / len(data["x"]))),
-        train_split=None,  # else a fifth of the data would be held out
+        train_split=None,  # otherwise a fifth of the data is held out
         verbose=0,
     )
-    # Sources have domains from zero, the target a negative one and -1 for labels.
+    # Sources have domains from zero; the target has a negative domain and labels of -1.
     n, m = len(data["x"]), len(data["target_x"])
     x, y = (
         np.concatenate([data["x"], data["target_x"]]),
@@ -108,9 +110,11 @@ def main() -> None:
     seconds = time.process_time() - began
     decided = model.predict(data["test_x"], sample_domain=np.full(len(data["test_x"]), -2))
     np.save(folder / "decided.npy", np.asarray(decided).astype(int))
-    made = sum(len(epoch["batches"]) for epoch in model.history)
+    steps_made = sum(len(epoch["batches"]) for epoch in model.history)
     print(
-        json.dumps({"steps": made, "cpu_seconds": round(seconds, 1), "version": skada.__version__})
+        json.dumps(
+            {"steps": steps_made, "cpu_seconds": round(seconds, 1), "version": skada.__version__}
+        )
     )
 
 

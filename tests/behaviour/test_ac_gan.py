@@ -1,4 +1,4 @@
-"""AC-GAN: what generator and classifier are told, and that the class can be asked for."""
+"""Test AC-GAN: the loss of generator and classifier, and samples of a requested class."""
 
 import math
 from typing import Any, cast
@@ -27,7 +27,7 @@ CLUSTERS = ArrayDataset(
 
 
 class Centres(nn.Module):
-    """A generator that puts each class at its place, whatever the noise."""
+    """A generator that returns a learned point for each class and ignores the noise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,10 +41,12 @@ def task(weight: float = 1.0) -> ACGAN:
     return ACGAN(Centres(), nn.Linear(2, 3), latent=1, shape=(2,), classifier_weight=weight)
 
 
-def test_the_loss_is_both_cross_entropies_with_the_labels_of_the_batch() -> None:
-    made, x, y = task(0.5), CLUSTERS.x[:10], LABELS[:10]
-    round = made((x, y))
-    expected = cross_entropy(made.classifier(x), y) + cross_entropy(made.classifier(CENTRES[y]), y)
+def test_the_loss_is_the_sum_of_both_cross_entropies_with_the_batch_labels() -> None:
+    ac_gan, x, y = task(0.5), CLUSTERS.x[:10], LABELS[:10]
+    round = ac_gan((x, y))
+    expected = cross_entropy(ac_gan.classifier(x), y) + cross_entropy(
+        ac_gan.classifier(CENTRES[y]), y
+    )
     assert round.loss is not None
     torch.testing.assert_close(round.loss, 0.5 * expected)
     real, fake, *_ = round.pairs["data"]
@@ -57,29 +59,29 @@ def test_latents_are_decoded_by_class() -> None:
     assert torch.equal(task().decode(torch.randn(4, 1)), CENTRES[[0, 1, 2, 0]])
 
 
-def test_a_classifier_that_knows_nothing_costs_twice_the_entropy_of_the_classes() -> None:
-    made = task()
-    for p in made.classifier.parameters():
+def test_a_uniform_classifier_costs_twice_the_entropy_of_the_classes() -> None:
+    ac_gan = task()
+    for p in ac_gan.classifier.parameters():
         nn.init.zeros_(p)
-    loss = made((CLUSTERS.x, LABELS)).loss
+    loss = ac_gan((CLUSTERS.x, LABELS)).loss
     assert loss is not None and loss.item() == pytest.approx(2 * math.log(3), rel=1e-6)
 
 
-def test_the_loss_moves_the_generator_towards_its_class_and_the_critic_sees_no_class() -> None:
-    made = task()
+def test_the_loss_moves_the_generator_towards_its_class_and_the_critic_gets_no_class() -> None:
+    ac_gan = task()
     with torch.no_grad():
-        made.classifier.weight.copy_(CENTRES)  # type: ignore[union-attr,operator]
-        made.classifier.bias.zero_()  # type: ignore[union-attr,operator]
-    loss = made((CLUSTERS.x, LABELS)).loss
+        ac_gan.classifier.weight.copy_(CENTRES)  # type: ignore[union-attr,operator]
+        ac_gan.classifier.bias.zero_()  # type: ignore[union-attr,operator]
+    loss = ac_gan((CLUSTERS.x, LABELS)).loss
     assert loss is not None
-    (gradient,) = torch.autograd.grad(loss, [made.generator.places])  # type: ignore[list-item]
-    # To raise its own class's logit is to move along its centre, against the gradient.
+    (gradient,) = torch.autograd.grad(loss, [ac_gan.generator.places])  # type: ignore[list-item]
+    # Raising the logit of its class moves a point along the centre, against the gradient.
     assert ((gradient * CENTRES).sum(1) < 0).all()
-    critic = build_critics(made, resolve("hinge"))["data"]
+    critic = build_critics(ac_gan, resolve("hinge"))["data"]
     assert critic(CLUSTERS.x).shape == (96,)
 
 
-def test_samples_are_of_the_class_that_was_asked_for() -> None:
+def test_samples_are_of_the_requested_class() -> None:
     labels = torch.tensor([2, 2, 0, 1])
     assert torch.equal(task().sample(4, labels), CENTRES[labels])
     assert torch.equal(task().sample(4), CENTRES[torch.tensor([0, 1, 2, 0])])
@@ -101,9 +103,9 @@ def test_a_saved_run_predicts_and_samples_the_same(tmp_path: Any) -> None:
     assert cast(ACGAN, again.ema_model).classifier_weight == 0.3
 
 
-def test_what_does_not_fit_is_one_line() -> None:
+def test_mismatched_input_is_one_line() -> None:
     with pytest.raises(
-        ValueError, match=r"^data: expected a class for each sample, and 'bare' has no labels$"
+        ValueError, match=r"^data: expected a class for each sample, got no labels in 'bare'$"
     ):
         ACGAN.from_data(ArrayDataset(CLUSTERS.x, None, "bare"))
     with pytest.raises(
@@ -118,7 +120,9 @@ def test_what_does_not_fit_is_one_line() -> None:
         ValueError, match=r"^generator: expected samples of shape \(2,\), got \(3,\)$"
     ):
         ACGAN(MLPGenerator(4, (3,), classes=3), nn.Linear(2, 3), latent=4, shape=(2,))
-    with pytest.raises(ValueError, match=r"^generator: refused z of shape \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"^generator: expected a module of z of shape \(2, 5\)"):
         ACGAN(MLPGenerator(4, (2,), classes=3), nn.Linear(2, 3), latent=5, shape=(2,))
-    with pytest.raises(ValueError, match=r"^classifier: refused samples of shape \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"^classifier: expected a module of samples of shape \(2,\), got"
+    ):
         ACGAN(Centres(), nn.Linear(3, 3), latent=1, shape=(2,))

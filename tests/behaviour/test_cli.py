@@ -1,4 +1,4 @@
-"""The commands as someone types them, mistypes included."""
+"""Test the command line, including typing errors."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from advlearn.data.files import find
 from advlearn.training import checkpoint
 
 
-def typed(*words: str) -> tuple[int, str]:
+def run_cli(*words: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, list(words))
     return done.exit_code, done.output
 
 
 @pytest.mark.parametrize(
-    ("task", "data", "shown"),
+    ("task", "data", "expected"),
     [
         ("generate(latent=2)", "digits", "frechet distance"),
         ("domain_adaptation", "digits->digits", "accuracy on digits"),
@@ -28,10 +28,10 @@ def typed(*words: str) -> tuple[int, str]:
         ("zhang-2018", "biased-groups", "group: demographic parity difference"),
     ],
 )
-def test_a_task_is_fitted_measured_and_left_in_a_folder(
-    task: str, data: str, shown: str, tmp_path: Path
+def test_fit_trains_measures_and_saves_a_task(
+    task: str, data: str, expected: str, tmp_path: Path
 ) -> None:
-    code, said = typed(
+    code, output = run_cli(
         "fit",
         task,
         "--data",
@@ -43,12 +43,12 @@ def test_a_task_is_fitted_measured_and_left_in_a_folder(
         "--out",
         str(tmp_path / "run"),
     )
-    assert code == 0, said
-    assert shown in said
+    assert code == 0, output
+    assert expected in output
     assert (tmp_path / "run" / "checkpoint.pt").exists()
 
 
-def test_a_table_is_measured_on_its_test_part(tmp_path: Path) -> None:
+def test_a_table_is_evaluated_on_its_test_part(tmp_path: Path) -> None:
     if find("german-credit", "german.data") is None:
         pytest.skip("needs german-credit in a data folder, and tests download nothing")
     words = (
@@ -61,9 +61,9 @@ def test_a_table_is_measured_on_its_test_part(tmp_path: Path) -> None:
         "--steps",
         "3",
     )
-    code, said = typed(*words, "--device", "cpu", "--out", str(tmp_path / "run"))
-    assert code == 0, said
-    assert "sex: demographic parity difference" in said
+    code, output = run_cli(*words, "--device", "cpu", "--out", str(tmp_path / "run"))
+    assert code == 0, output
+    assert "sex: demographic parity difference" in output
 
 
 @pytest.mark.parametrize(
@@ -90,29 +90,29 @@ def test_a_table_is_measured_on_its_test_part(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistype_is_one_line(words: tuple[str, ...], line: str, tmp_path: Path) -> None:
-    code, said = typed(
+def test_a_typing_error_is_one_line(words: tuple[str, ...], line: str, tmp_path: Path) -> None:
+    code, output = run_cli(
         "fit", *words, "--steps", "3", "--device", "cpu", "--out", str(tmp_path / "run")
     )
     assert code == 1
-    assert said.startswith(line), said
-    assert said.count("\n") == 1
+    assert output.startswith(line), output
+    assert output.count("\n") == 1
 
 
-def test_a_method_and_its_options_are_typed(tmp_path: Path) -> None:
+def test_fit_takes_a_method_and_its_options(tmp_path: Path) -> None:
     words = ("cdan", "--set", "conditioning=nothing", "--steps", "3", "--critic-steps", "2")
-    code, output = typed("fit", *words, "--device", "cpu", "--out", str(tmp_path / "run"))
+    code, output = run_cli("fit", *words, "--device", "cpu", "--out", str(tmp_path / "run"))
     assert code == 0, output
     config = checkpoint.load(tmp_path / "run")["config"]
     assert (config["method"], config["parts"]["conditioning"]) == ("cdan", "nothing")
     assert config["settings"]["critic_steps"] == 2
 
 
-def test_a_name_is_described_cited_and_listed() -> None:
-    assert typed("describe", "cdan+e")[1].startswith("cdan+e: a method of adaptation\n")
-    assert "arxiv.org/abs/1505.07818" in typed("cite", "dann")[1]
-    code, output = typed("list", "--for", "adaptation", "--kind", "method")
+def test_describe_cite_and_list_print_a_name() -> None:
+    assert run_cli("describe", "cdan+e")[1].startswith("cdan+e: a method of adaptation\n")
+    assert "arxiv.org/abs/1505.07818" in run_cli("cite", "dann")[1]
+    code, output = run_cli("list", "--for", "adaptation", "--kind", "method")
     assert code == 0 and "  deepjdot " in output and "wgan-gp" not in output
     for words in (("describe", "dannn"), ("cite", "dannn"), ("list", "--for", "dann")):
-        code, output = typed(*words)
+        code, output = run_cli(*words)
         assert code == 1 and output.count("\n") == 1, output

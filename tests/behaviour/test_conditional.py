@@ -1,4 +1,4 @@
-"""Generation conditional on vectors: any embedding in the place of a class."""
+"""Test generation conditional on vectors, such as embeddings, in place of classes."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -17,13 +17,13 @@ from advlearn.tasks.generate import KEPT, Generate
 
 
 def rings(n: int = 2000) -> ArrayDataset:
-    """Points near a place that their vector names: x = (cos c, sin c) with c = (cos, sin) turned by a right angle."""
+    """Draw points on a circle, each with its vector: the point turned by a right angle."""
     angle = torch.rand(n) * 2 * torch.pi
     x = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2)
     return ArrayDataset(x, torch.stack([-angle.sin(), angle.cos()], 1), "ring")
 
 
-def test_data_may_hold_a_vector_for_each_sample() -> None:
+def test_data_holds_a_vector_for_each_sample() -> None:
     source = load((torch.rand(5, 2), torch.rand(5, 3)))
     assert isinstance(source, ArrayDataset)
     assert source.vectors == 3 and source.classes == 0 and len(source.columns) == 2
@@ -38,7 +38,7 @@ def test_data_may_hold_a_vector_for_each_sample() -> None:
         ArrayDataset(torch.rand(5, 2), torch.rand(5, 3), classes=3)
 
 
-def test_real_and_fake_carry_the_same_vectors_and_samples_obey_theirs() -> None:
+def test_real_and_fake_have_the_same_vectors_and_samples_follow_them() -> None:
     class Echo(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -60,7 +60,7 @@ def test_real_and_fake_carry_the_same_vectors_and_samples_obey_theirs() -> None:
             task.sample(5, wrong)
 
 
-def test_a_point_is_generated_where_its_vector_says() -> None:
+def test_a_point_is_generated_at_the_place_its_vector_names() -> None:
     run = fit(
         "generate(conditional=True, latent=2, base_channels=16)",
         "hinge + r1",
@@ -71,13 +71,13 @@ def test_a_point_is_generated_where_its_vector_says() -> None:
     )
     c = rings().y
     assert c is not None
-    made, placed = run.ema_model.sample(len(c), c), torch.stack([c[:, 1], -c[:, 0]], 1)
-    apart = (made - placed).norm(dim=1)
+    samples, expected = run.ema_model.sample(len(c), c), torch.stack([c[:, 1], -c[:, 0]], 1)
+    distances = (samples - expected).norm(dim=1)
     # Two random points of the ring are 4 / pi apart on average.
-    assert apart.mean() < 0.4
+    assert distances.mean() < 0.4
 
 
-def test_images_by_vectors_are_saved_and_sampled_alike(tmp_path: Path) -> None:
+def test_a_loaded_run_samples_the_same_images_from_vectors(tmp_path: Path) -> None:
     data = ArrayDataset(torch.rand(80, 1, 16, 16) * 2 - 1, torch.randn(80, 5), "pictures")
     task = "generate(conditional=True, latent=4, base_channels=4, architecture='cgan')"
     run = fit(task, "hinge", data, steps=2, batch_size=8, out=tmp_path, callbacks=())
@@ -91,11 +91,11 @@ def test_images_by_vectors_are_saved_and_sampled_alike(tmp_path: Path) -> None:
     assert torch.equal(back.ema_model.decode(z, c), run.ema_model.decode(z, c))
 
 
-def test_what_does_not_fit_is_one_line() -> None:
+def test_mismatched_input_is_one_line() -> None:
     generator = MLPGenerator(4, (2,), (8,), classes=3)
     with pytest.raises(ValueError, match=r"vectors: expected floats .* no classes, got"):
         Generate(generator, latent=4, shape=(2,), classes=3, vectors=torch.rand(2, 3))
-    with pytest.raises(ValueError, match="generator: refused z"):
+    with pytest.raises(ValueError, match="generator: expected a module of z"):
         Generate(generator, latent=4, shape=(2,), vectors=torch.rand(2, 5))
     task = Generate(generator, latent=4, shape=(2,), vectors=torch.rand(2, 3))
     critic = build_critics(task, resolve("energy-distance"))["data"]

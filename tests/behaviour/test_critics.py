@@ -1,4 +1,4 @@
-"""Critics: proposed for their inputs, or given by the user to any task."""
+"""Test critics that are proposed for their inputs or passed by the user."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {"steps": 2, "batch_size": 8, "device": "cpu", "callb
 
 
 class Flat(nn.Module):
-    """Score all parts, flattened and side by side."""
+    """Score all parts, flattened and concatenated."""
 
     def __init__(self, inputs: Inputs, outputs: int = 1) -> None:
         super().__init__()
@@ -47,14 +47,14 @@ def example(name: str) -> tuple[Task, Any]:
 
 
 @pytest.mark.parametrize("name", sorted(registry.tasks().keys() - {"semi_supervised"}))
-def test_every_task_trains_against_a_critic_of_the_user(name: str) -> None:
+def test_every_task_trains_against_a_user_critic(name: str) -> None:
     task, data = example(name)
     run = fit(task, "hinge", data, critic=Flat, **SETTINGS)
     assert run.adversaries.keys() == task.critic_inputs().keys()
     assert all(isinstance(a.critic, Flat) for a in run.adversaries.values())
 
 
-def test_a_classifier_of_the_user_takes_the_place_of_the_task_s() -> None:
+def test_a_user_classifier_replaces_that_of_the_task() -> None:
     task, data = example("semi_supervised")
     classifier = nn.Linear(2, 2)
     run = fit(task, "improved-gan", data, critic=classifier, **SETTINGS)
@@ -62,14 +62,14 @@ def test_a_classifier_of_the_user_takes_the_place_of_the_task_s() -> None:
     assert task.config() is None
 
 
-def test_critics_that_are_not_given_are_proposed() -> None:
+def test_missing_critics_are_proposed() -> None:
     task, _ = example("unpaired_translation")
     given = nn.Linear(2, 1)
     critics = build(task, CHAIN, {"a": given})
     assert critics["a"] is given and isinstance(critics["b"], ConcatCritic)
 
 
-def test_a_run_with_a_critic_of_the_library_is_loaded_without_it(tmp_path: Path) -> None:
+def test_a_run_with_a_library_critic_is_loaded_without_passing_it(tmp_path: Path) -> None:
     task, data = example("generate")
     run = fit(task, "hinge", data, critic=MLPCritic((2,), hidden=(3,)), **SETTINGS)
     again = load(run.save(tmp_path / "run.pt"))
@@ -102,7 +102,7 @@ def test_a_run_with_a_critic_of_the_library_is_loaded_without_it(tmp_path: Path)
         ("semi_supervised", nn.Linear(2, 3), r"expected class logits \(N, 2\), got \(2, 3\)"),
     ],
 )
-def test_a_critic_that_does_not_fit_is_one_line(name: str, critic: Any, line: str) -> None:
+def test_a_mismatched_critic_is_one_line(name: str, critic: Any, line: str) -> None:
     with pytest.raises(ValueError, match=rf"^critic: {line}") as error:
         build(example(name)[0], CHAIN, critic)
     assert "\n" not in str(error.value)
@@ -119,7 +119,7 @@ def test_a_task_without_a_critic_refuses_one() -> None:
 @pytest.mark.parametrize(
     ("objective", "columns"), [("hinge", (1,)), ("mmd-gan", (16,)), ("began", ())]
 )
-def test_critics_of_codes_have_the_output_of_the_objective(
+def test_critics_of_codes_have_the_output_that_the_objective_needs(
     shape: tuple[int, ...], objective: str, columns: tuple[int, ...]
 ) -> None:
     critic = propose(Inputs((shape, (3,)), join="code", base_channels=4), resolve(objective))
@@ -150,17 +150,17 @@ def test_a_proposed_critic_takes_its_inputs(inputs: Inputs, kind: type, objectiv
     ("inputs", "objective", "reason"),
     [
         (Inputs(((3,),)), "predictive", "neither an attribute nor a class to predict"),
-        (Inputs(((3,), (2,)), join="code", marginal_terms=True), "began", "no unary terms"),
+        (Inputs(((3,), (2,)), join="code", marginal_terms=True), "began", "no marginal terms"),
     ],
 )
-def test_no_critic_is_proposed_where_none_can_play(
+def test_no_critic_is_proposed_where_none_works(
     inputs: Inputs, objective: str, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^objective: .*{reason}"):
         propose(inputs, resolve(objective))
 
 
-def test_images_inside_a_vector_are_read_by_convolutions() -> None:
+def test_a_flattened_image_gets_a_convolutional_critic() -> None:
     inputs = Inputs(((2 + 64,),), images=((2, (1, 8, 8)),))
     critic: Callable[[Tensor], Tensor] = propose(inputs, CHAIN)
     assert type(critic).__name__ == "PixelCritic" and critic(torch.zeros(5, 66)).shape == (5,)

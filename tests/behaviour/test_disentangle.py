@@ -1,4 +1,4 @@
-"""InfoGAN: the likelihood of codes, what is known about them, and that one code moves one thing."""
+"""Test InfoGAN: the likelihood of codes, their mutual information, and traversals."""
 
 import math
 from typing import Any, cast
@@ -21,7 +21,7 @@ LATENT = NOISE + sum(CODES) + CONTINUOUS
 
 
 class Codes(nn.Module):
-    """A generator whose samples are its latents, so that codes can be read off them."""
+    """A generator whose samples are its latents, so that they contain the codes."""
 
     def __init__(self, gain: float = 1.0) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Codes(nn.Module):
 
 
 class Reader(nn.Module):
-    """A recogniser of such samples: logits `sure` times the one-hot vectors, the exact mean, and a small spread."""
+    """Read the codes of such samples: logits `sure` times one-hot, exact means, small variance."""
 
     def __init__(self, sure: float) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def task(sure: float = 0.0) -> Disentangle:
     )
 
 
-def test_the_likelihood_is_that_of_the_distributions() -> None:
+def test_the_likelihood_is_that_of_torch_distributions() -> None:
     logits, mean, std = torch.randn(5, 3), torch.randn(5, 2), torch.rand(5, 2) + 0.1
     classes, values = torch.tensor([0, 1, 2, 1, 0]), torch.randn(5, 2)
     found = log_likelihoods(Posterior((logits.log_softmax(1),), mean, std), [classes], values)
@@ -59,7 +59,7 @@ def test_the_likelihood_is_that_of_the_distributions() -> None:
 
 
 def test_the_loss_is_the_weighted_sum_and_moves_generator_and_recogniser() -> None:
-    made = Disentangle(
+    infogan = Disentangle(
         Codes(),
         Reader(1.0),
         noise=NOISE,
@@ -69,71 +69,69 @@ def test_the_loss_is_the_weighted_sum_and_moves_generator_and_recogniser() -> No
         code_weight=0.5,
         continuous_weight=3.0,
     )
-    round = made((torch.zeros(50, LATENT),))
+    round = infogan((torch.zeros(50, LATENT),))
     found = round.outputs["log_likelihood"]
     assert round.loss is not None
     torch.testing.assert_close(round.loss, -(0.5 * (found[0] + found[1]) + 3.0 * found[2]))
     round.loss.backward()
-    gradients = [p.grad for p in made.trainable_parameters()]
+    gradients = [p.grad for p in infogan.trainable_parameters()]
     assert len(gradients) == 2 and all(g is not None and g.abs() > 0 for g in gradients)
 
 
-def test_the_bound_is_zero_for_one_who_knows_nothing_and_the_entropy_for_one_who_knows_all() -> (
-    None
-):
+def test_the_bound_is_zero_for_a_uniform_recogniser_and_the_entropy_for_an_exact_one() -> None:
     nothing, all_ = task(0.0).information(), task(50.0).information()
     torch.testing.assert_close(nothing[:2], torch.zeros(2), atol=1e-6, rtol=0)
     torch.testing.assert_close(
         all_[:2], torch.tensor([math.log(k) for k in CODES]), atol=1e-6, rtol=0
     )
-    # Known up to the least standard deviation: a Gaussian at its mean.
+    # The code is known up to the smallest standard deviation: a Gaussian at its mean.
     expected = math.log(2) - math.log(LEAST_STD) - 0.5 * math.log(2 * math.pi)
     assert float(all_[2]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_bound_never_exceeds_the_entropy_of_a_discrete_code() -> None:
-    made = Disentangle.from_data(POINTS, codes=(3, 4), continuous=0, noise=4)
-    for p in made.q_network.parameters():
+    infogan = Disentangle.from_data(POINTS, codes=(3, 4), continuous=0, noise=4)
+    for p in infogan.q_network.parameters():
         nn.init.normal_(p)
-    assert (made.information() <= torch.tensor([math.log(3), math.log(4)])).all()
+    assert (infogan.information() <= torch.tensor([math.log(3), math.log(4)])).all()
 
 
 def test_given_codes_are_used_and_drawn_ones_are_uniform() -> None:
-    asked = torch.tensor([[2.0, 0.0, 0.25], [0.0, 3.0, -1.0]])
-    x = task().sample(2, asked)
+    codes = torch.tensor([[2.0, 0.0, 0.25], [0.0, 3.0, -1.0]])
+    x = task().sample(2, codes)
     assert x[:, NOISE:].tolist() == [[0, 0, 1, 1, 0, 0, 0, 0.25], [1, 0, 0, 0, 0, 0, 1, -1.0]]
     x = task().sample(3000)
     for first, size in ((NOISE, 3), (NOISE + 3, 4)):
-        shown = x[:, first : first + size]
-        assert (shown.sum(1) == 1).all()
-        # Six standard errors of a share.
-        assert (shown.mean(0) - 1 / size).abs().max() < 6 * math.sqrt(
+        code = x[:, first : first + size]
+        assert (code.sum(1) == 1).all()
+        # Six standard errors of a proportion.
+        assert (code.mean(0) - 1 / size).abs().max() < 6 * math.sqrt(
             1 / size * (1 - 1 / size) / 3000
         )
     assert x[:, -1].abs().max() <= 1 and x[:, -1].min() < -0.9 and x[:, -1].max() > 0.9
 
 
-def test_noise_is_decoded_with_given_codes_or_with_held_ones() -> None:
+def test_noise_is_decoded_with_given_codes_or_with_fixed_ones() -> None:
     z = torch.randn(2, NOISE)
-    held = torch.tensor([1.0, 0, 0, 1, 0, 0, 0, 0])
-    assert torch.equal(task().decode(z), torch.cat([z, held.expand(2, -1)], 1))
-    asked = torch.tensor([[2.0, 0.0, 0.25], [0.0, 3.0, -1.0]])
+    fixed_codes = torch.tensor([1.0, 0, 0, 1, 0, 0, 0, 0])
+    assert torch.equal(task().decode(z), torch.cat([z, fixed_codes.expand(2, -1)], 1))
+    codes = torch.tensor([[2.0, 0.0, 0.25], [0.0, 3.0, -1.0]])
     expected = torch.tensor([[0, 0, 1, 1, 0, 0, 0, 0.25], [1, 0, 0, 0, 0, 0, 1, -1.0]])
-    assert torch.equal(task().decode(z, asked), torch.cat([z, expected], 1))
+    assert torch.equal(task().decode(z, codes), torch.cat([z, expected], 1))
 
 
 def test_a_traversal_moves_its_code_and_nothing_else() -> None:
-    made = task()
-    classes = made.traverse(1, rows=3)
+    infogan = task()
+    classes = infogan.traverse(1, rows=3)
     assert classes.shape == (3, 4, LATENT)
     assert torch.equal(classes[:, :, 5:9], torch.eye(4).expand(3, 4, 4))
-    numbers = made.traverse(2, torch.tensor([-2.0, 0.0, 2.0]), rows=3)
+    numbers = infogan.traverse(2, torch.tensor([-2.0, 0.0, 2.0]), rows=3)
     assert torch.equal(numbers[:, :, -1], torch.tensor([[-2.0, 0.0, 2.0]]).expand(3, 3))
-    for shown, moved in ((classes, slice(5, 9)), (numbers, slice(9, 10))):
-        rest = torch.cat([shown[..., : moved.start], shown[..., moved.stop :]], -1)
+    for code, moved in ((classes, slice(5, 9)), (numbers, slice(9, 10))):
+        rest = torch.cat([code[..., : moved.start], code[..., moved.stop :]], -1)
         assert torch.equal(rest, rest[:, :1].expand_as(rest))
         assert not torch.equal(rest[0], rest[1])
-    assert made.traverse(2).shape == (5, 10, LATENT)
+    assert infogan.traverse(2).shape == (5, 10, LATENT)
 
 
 def test_the_posterior_of_samples_is_normalised() -> None:
@@ -145,7 +143,7 @@ def test_the_posterior_of_samples_is_normalised() -> None:
     assert not found.mean.requires_grad
 
 
-def test_a_saved_run_is_the_same(tmp_path: Any) -> None:
+def test_a_loaded_run_samples_the_same(tmp_path: Any) -> None:
     form = "disentangle(codes=(3,), continuous=1, noise=2, continuous_weight=0.2)"
     run = fit(form, "nsgan", POINTS, steps=2, batch_size=8, device="cpu", callbacks=())
     again = load(run.save(tmp_path / "run.pt"))
@@ -174,7 +172,7 @@ def test_bad_settings_are_one_line(settings: dict[str, Any], line: str) -> None:
 
 
 def test_modules_and_codes_that_do_not_fit_are_one_line() -> None:
-    with pytest.raises(ValueError, match=r"^generator: refused z of shape \(2, 14\)"):
+    with pytest.raises(ValueError, match=r"^generator: expected a module of z of shape \(2, 14\)"):
         Disentangle(nn.Linear(3, 2), nn.Linear(2, 14), noise=2, shape=(2,))
     with pytest.raises(
         ValueError, match=r"^generator: expected samples of shape \(3,\), got \(2,\)$"
@@ -183,7 +181,7 @@ def test_modules_and_codes_that_do_not_fit_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"q_network: expected outputs \(N, 14\), got \(N, 5\)$"):
         Disentangle(nn.Linear(14, 2), nn.Linear(2, 5), noise=2, shape=(2,))
     with pytest.raises(
-        ValueError, match=r"^codes: expected shape \(2, 3\), a column a code, got \(2,\)$"
+        ValueError, match=r"^codes: expected shape \(2, 3\), one column per code, got \(2,\)$"
     ):
         task().sample(2, torch.zeros(2))
     with pytest.raises(

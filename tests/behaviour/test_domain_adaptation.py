@@ -1,4 +1,4 @@
-"""DomainAdaptation: whose labels are used, what is compared, what moves."""
+"""Test DomainAdaptation: which labels are used, what is compared, and what is trained."""
 
 import math
 from typing import Any
@@ -44,7 +44,7 @@ def test_labels_of_the_target_never_reach_a_batch() -> None:
         assert (batch[3] == -1).all()
 
 
-def test_known_labels_of_the_target_do_and_are_trained_on() -> None:
+def test_known_labels_of_the_target_are_trained_on() -> None:
     known = torch.where(torch.arange(50) < 8, 2 - T.y, -1)  # type: ignore[operator]
     data = open_domains((A, (T.x, T.y), known.numpy()))
     x, y, xt, yt = next(batches(data, 50 // 2))
@@ -66,7 +66,7 @@ def test_each_source_has_an_adversary() -> None:
     assert data.name == "a,b->t"
 
 
-def test_features_beside_predictions_are_multiplied_and_held() -> None:
+def test_features_are_multiplied_by_predictions_held_fixed() -> None:
     x, y, xt, yt = next(batches(Domains((A,), T), 10))
     conditional = task(conditioning="predictions", entropy=True)
     h, p = conditional((x, y, xt, yt)).pairs["domain"].real
@@ -80,13 +80,13 @@ def test_features_beside_predictions_are_multiplied_and_held() -> None:
     torch.testing.assert_close(critic(h, p), critic.net(product))
 
 
-def test_labels_beside_features_are_true_on_the_source_and_guessed_on_the_target() -> None:
+def test_joint_labels_are_true_on_the_source_and_predicted_on_the_target() -> None:
     sides = task(conditioning="labels")(next(batches(Domains((A,), T), 10))).pairs["domain"]
     assert set(sides.real[1].unique().tolist()) == {0.0, 1.0}
     assert sides.fake[1].requires_grad
 
 
-def test_with_a_fixed_source_only_the_features_of_the_target_move() -> None:
+def test_with_a_fixed_source_only_the_target_features_are_trained() -> None:
     trained = task().model
     adda = task(source_model=trained)
     run = fit(adda, "nsgan", Domains((A,), T), steps=3, batch_size=8, device="cpu", callbacks=())
@@ -105,7 +105,7 @@ def test_the_second_stage_of_adda_saves_and_loads(tmp_path: Any) -> None:
         "callbacks": (),
     }
     first = fit("domain_adaptation(adversarial_weight=0.0)", "nsgan", steps=3, **settings)
-    # A player's average is frozen; its features are to be trained all the same.
+    # The average of a model is frozen, but the features copied from it must be trained.
     second = fit(first.ema_model.adda(), "nsgan", steps=3, **settings)  # type: ignore[operator]
     assert torch.equal(second.task.source_model(A.x), first.predict(A.x))  # type: ignore[operator]
     assert not torch.equal(second.predict(T.x), first.predict(T.x))
@@ -114,7 +114,7 @@ def test_the_second_stage_of_adda_saves_and_loads(tmp_path: Any) -> None:
     assert torch.equal(loaded.task.source_model(A.x), first.predict(A.x))  # type: ignore[operator]
 
 
-def test_an_embedding_has_each_domain_s_features_by_its_own_model() -> None:
+def test_an_embedding_has_the_features_of_each_domain_by_its_own_model() -> None:
     trained = task().model
     plain, adda = task(), task(source_model=trained)
     with torch.no_grad():
@@ -129,7 +129,7 @@ def test_an_embedding_has_each_domain_s_features_by_its_own_model() -> None:
     torch.testing.assert_close(found["target t"], adda.model.features(T.x[::5]).detach())  # type: ignore[operator]
 
 
-def test_a_run_s_folder_has_pictures_of_both_domains(tmp_path: Any) -> None:
+def test_the_folder_of_a_run_has_pictures_of_both_domains(tmp_path: Any) -> None:
     fit(
         "domain_adaptation",
         "nsgan",
@@ -143,7 +143,7 @@ def test_a_run_s_folder_has_pictures_of_both_domains(tmp_path: Any) -> None:
     assert [path.name for path in tmp_path.glob("*.png")] == ["step-00000003.png"]
 
 
-def test_the_ramp_is_the_papers() -> None:
+def test_the_ramp_is_that_of_the_paper() -> None:
     assert task(adversarial_weight=3.0).adversarial_weight_at(0.0) == 0
     assert math.isclose(
         task(adversarial_weight=3.0).adversarial_weight_at(0.1), 3 * (2 / (1 + math.exp(-1)) - 1)
@@ -154,8 +154,8 @@ def test_the_ramp_is_the_papers() -> None:
     assert task(adversarial_weight=3.0, dann_schedule=False).adversarial_weight_at(0.0) == 3
 
 
-def test_a_shift_that_misleads_the_source_s_classifier_is_undone() -> None:
-    # Classes of unequal size, so that only one way of matching the domains fits.
+def test_adaptation_undoes_a_shift_that_misleads_the_source_classifier() -> None:
+    # The classes have unequal sizes, so that only one matching of the domains fits.
     y = (torch.arange(400) % 4 == 0).long()
     x, target = (
         torch.stack([torch.randn(400), 3.0 * y - 1.5 + 0.3 * torch.randn(400)], 1) for _ in range(2)
@@ -175,7 +175,7 @@ def test_a_shift_that_misleads_the_source_s_classifier_is_undone() -> None:
 @pytest.mark.parametrize(
     ("spec", "reason"), [("predictive", "neither an attribute nor"), ("improved-gan", "'classes'")]
 )
-def test_an_objective_that_cannot_work_is_refused_with_the_reason(spec: str, reason: str) -> None:
+def test_an_incompatible_objective_is_refused_with_the_reason(spec: str, reason: str) -> None:
     with pytest.raises(
         ValueError, match=r"^objective: domain_adaptation cannot use \w+\(.*\): "
     ) as error:
@@ -191,7 +191,7 @@ def test_an_objective_that_cannot_work_is_refused_with_the_reason(spec: str, rea
     assert reason in str(error.value)
 
 
-def test_an_objective_that_moves_one_side_is_refused_with_its_reason(
+def test_an_objective_that_moves_one_side_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hinge = resolve("hinge").required_objective()
@@ -216,7 +216,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
     assert torch.equal(load(run.save(tmp_path / "run.pt")).predict(T.x), run.predict(T.x))
 
 
-def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
+def test_images_of_other_sizes_and_colours_are_converted_to_one_shape() -> None:
     grey = ArrayDataset(torch.rand(4, 1, 16, 16), torch.arange(4) % 2, "grey", 2)
     colour = ArrayDataset(torch.rand(5, 3, 28, 28), None, "colour")
     data = open_domains((grey, colour))
@@ -234,7 +234,8 @@ def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
         ((ArrayDataset(draw(4, 0)), T), r"^data: expected labels in source 'data', got none"),
         (
             (A, ArrayDataset(draw(4, 0), torch.tensor([0, 1, 2, 3]), "t", 4)),
-            r"^data: expected target labels below 3, the number of classes of the sources, got class 3",
+            r"^data: expected target labels below 3, the number of classes of the sources, got "
+            "class 3",
         ),
         (
             (A, ArrayDataset(torch.zeros(4, 3))),
@@ -246,7 +247,8 @@ def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
         ),
         (
             (A, T, [0, -1]),
-            r"^known: expected int64 \(50,\), a class or -1 for each target sample, got int64 \(2,\)$",
+            r"^known: expected int64 \(50,\), a class or -1 for each target sample, got "
+            r"int64 \(2,\)$",
         ),
         (
             (A, T, [3] + [-1] * 49),
@@ -258,7 +260,7 @@ def test_images_of_other_sizes_and_colours_are_brought_together() -> None:
         ),
     ],
 )
-def test_domains_that_do_not_fit_are_one_line(data: Any, line: str) -> None:
+def test_mismatched_domains_are_one_line(data: Any, line: str) -> None:
     with pytest.raises(ValueError, match=line):
         open_domains(data)
 
@@ -270,7 +272,7 @@ def test_known_labels_of_another_type_are_one_line() -> None:
         open_domains((A, T, torch.zeros(50)))
 
 
-def test_a_target_that_is_drawn_lazily_is_refused_at_the_door_and_a_source_is_not() -> None:
+def test_a_streamed_target_is_refused_at_once_and_a_streamed_source_is_accepted() -> None:
     lazy = DataLoader(TensorDataset(A.x, torch.arange(40) % 3), batch_size=8, shuffle=True)
     with pytest.raises(
         TypeError, match=r"^data: expected a target domain in memory, got a streamed one$"

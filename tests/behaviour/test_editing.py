@@ -1,4 +1,4 @@
-"""Projection onto a generator's manifold, where it is a line or a plane and the answer is linear algebra."""
+"""Test projection onto a generator's manifold against least squares for linear generators."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def linear(inputs: int = 2, outputs: int = 5) -> nn.Linear:
 def closed_form(
     net: nn.Linear, target: torch.Tensor, weights: torch.Tensor, c: float, start: torch.Tensor
 ):
-    """Minimiser of sum_d w_d (A z + b - t)_d^2 / sum_d w_d + c |z - z_0|^2."""
+    """Minimise sum_d w_d (A z + b - t)_d^2 / sum_d w_d + c |z - z_0|^2."""
     a = net.weight.detach()
     w = weights / weights.sum()
     left = a.T @ (w[:, None] * a) + c * torch.eye(a.shape[1], dtype=a.dtype)
@@ -38,7 +38,7 @@ def test_a_linear_generator_has_the_least_squares_solution(closeness: float, mas
     torch.testing.assert_close(found.errors, error)
 
 
-def test_what_the_mask_leaves_out_has_no_say() -> None:
+def test_masked_pixels_do_not_count() -> None:
     net, start = linear(), torch.zeros(1, 2, dtype=torch.float64)
     mask = torch.tensor([1.0, 1, 1, 0, 0])
     target = torch.randn(1, 5, dtype=torch.float64)
@@ -47,7 +47,7 @@ def test_what_the_mask_leaves_out_has_no_say() -> None:
     assert torch.equal(first, second)
 
 
-def test_an_image_that_the_generator_can_make_is_found_again() -> None:
+def test_projection_recovers_an_image_of_the_generator() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 12), nn.Unflatten(1, (3, 2, 2)))
     z = torch.randn(4, 2)
@@ -56,7 +56,7 @@ def test_an_image_that_the_generator_can_make_is_found_again() -> None:
     torch.testing.assert_close(found.codes, z, rtol=0, atol=0.02)
 
 
-def test_the_generator_is_left_as_it_was() -> None:
+def test_projection_does_not_change_the_generator() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     before = {name: value.clone() for name, value in net.state_dict().items()}
     with torch.no_grad():
@@ -65,7 +65,7 @@ def test_the_generator_is_left_as_it_was() -> None:
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
 
 
-def test_a_change_is_carried_over_where_it_happened() -> None:
+def test_a_change_is_transferred_to_the_place_where_it_happened() -> None:
     image, before = torch.rand(2, 3, 6, 6), torch.rand(2, 3, 6, 6)
     torch.testing.assert_close(carry_over(image, before, before), image)
     torch.testing.assert_close(carry_over(image, before, before + 1.5), before + 1.5)
@@ -76,7 +76,7 @@ def test_a_change_is_carried_over_where_it_happened() -> None:
     torch.testing.assert_close(carried[:, :, :3], (after + 0.75 * (image - before))[:, :, :3])
 
 
-def test_the_blur_spreads_what_it_does_not_change_in_sum() -> None:
+def test_the_blur_spreads_a_change_and_keeps_its_sum() -> None:
     image = torch.zeros(1, 1, 21, 21)
     after = image.clone()
     after[..., 10, 10] = 1.0

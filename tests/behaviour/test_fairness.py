@@ -1,4 +1,4 @@
-"""Fairness: what is compared, that strength zero is the plain model, and that a dependence goes away."""
+"""Test Fairness: what is compared, that weight zero is the plain model, and that it debiases."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ N = 400
 
 
 def table() -> TabularDataset:
-    """A label that depends on one feature, a group that depends on the other and a little on the label."""
+    """Make a label that depends on one feature, and a group on the other and the label."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(N, 3, generator=g)
     y = (x[:, 0] + 0.3 * torch.randn(N, generator=g) > 0).long()
@@ -48,28 +48,28 @@ def counts(a: Tensor, y: Tensor) -> list[int]:
     return torch.bincount(2 * y + a, minlength=4).tolist()
 
 
-def test_demographic_parity_draws_the_attribute_anew() -> None:
+def test_demographic_parity_permutes_the_attribute() -> None:
     real, fake, _ = sides("demographic_parity")
     assert torch.equal(real[0], fake[0])
     assert not torch.equal(real[1], fake[1])
     assert real[1].sum() == fake[1].sum()
 
 
-def test_equalized_odds_draws_it_within_each_class() -> None:
+def test_equalized_odds_permutes_the_attribute_within_each_class() -> None:
     real, fake, y = sides("equalized_odds")
     assert torch.equal(real[2], y) and torch.equal(fake[2], y)
     assert not torch.equal(real[1], fake[1])
     assert counts(real[1], y) == counts(fake[1], y)
 
 
-def test_equal_opportunity_leaves_the_other_class_alone() -> None:
+def test_equal_opportunity_does_not_change_the_other_class() -> None:
     real, fake, y = sides("equal_opportunity")
     assert torch.equal(real[1][y == 0], fake[1][y == 0])
     assert not torch.equal(real[1][y == 1], fake[1][y == 1])
     assert counts(real[1], y) == counts(fake[1], y)
 
 
-def test_strength_zero_is_the_plain_model_bit_for_bit() -> None:
+def test_adversarial_weight_zero_is_the_plain_model_bit_for_bit() -> None:
     data = table()
     run = fit(task(adversarial_weight=0.0, sensitive=["sex"]), "predictive", data,
         steps=20, batch_size=50, lr=1e-2, device="cpu",
@@ -82,34 +82,34 @@ def test_strength_zero_is_the_plain_model_bit_for_bit() -> None:
         optimizer.zero_grad()
         nn.functional.binary_cross_entropy_with_logits(plain(x), y.float()).backward()
         optimizer.step()
-    for ours, theirs in zip(run.task.model.parameters(), plain.parameters(), strict=True):  # type: ignore[union-attr]
-        assert torch.equal(ours, theirs)
+    for trained, expected in zip(run.task.model.parameters(), plain.parameters(), strict=True):  # type: ignore[union-attr]
+        assert torch.equal(trained, expected)
 
 
-def test_a_warm_up_keeps_the_adversary_out_of_it() -> None:
+def test_the_adversary_has_no_effect_during_warmup() -> None:
     assert [
         task(adversarial_weight=2.0, warmup=0.5).adversarial_weight_at(p)
         for p in (0.0, 0.49, 0.5, 1.0)
     ] == [0, 0, 2, 2]
 
 
-def test_projection_takes_from_the_gradient_what_helps_the_adversary() -> None:
+def test_projection_removes_the_gradient_that_helps_the_adversary() -> None:
     projecting, added = (
         task(gradient_combination=way, sensitive=["sex"]) for way in ("project", "add")
     )
     batch = next(batches(table(), 100))
     flat = dict[str, Tensor]()
     for name, game in (("project", projecting), ("add", added)):
-        players = game.trainable_parameters()
+        parameters = game.trainable_parameters()
         loss = game(batch).loss
-        # What the adversary wants: the mean output as high as can be.
+        # The adversary's aim: a mean output as high as possible.
         against = -0.7 * game.capture.output.mean()
         for key, value in (("task", loss), ("against", against)):
             flat[key] = torch.cat(
-                [g.flatten() for g in torch.autograd.grad(value, players, retain_graph=True)]
+                [g.flatten() for g in torch.autograd.grad(value, parameters, retain_graph=True)]
             )
-        game.backward(loss, against, players)
-        flat[name] = torch.cat([p.grad.flatten() for p in players])  # type: ignore[union-attr]
+        game.backward(loss, against, parameters)
+        flat[name] = torch.cat([p.grad.flatten() for p in parameters])  # type: ignore[union-attr]
     towards, against = flat["task"], flat["against"]
     torch.testing.assert_close(flat["add"], towards + against)
     share = (towards @ against) / (against @ against)
@@ -117,7 +117,7 @@ def test_projection_takes_from_the_gradient_what_helps_the_adversary() -> None:
     torch.testing.assert_close(flat["project"], towards - share * against + against)
 
 
-def test_balance_lets_each_cell_come_as_often() -> None:
+def test_balanced_groups_are_drawn_equally_often() -> None:
     # 5 % of the samples are of group 1, one in ten of them with class 1.
     n = torch.arange(4000)
     sex, y = (n % 20 == 0).long(), ((n % 200 == 0) | (n % 4 == 1)).long()
@@ -126,7 +126,7 @@ def test_balance_lets_each_cell_come_as_often() -> None:
         game = task(criterion=criterion, balance_groups=True, sensitive=["sex"])
         _, fake, *_ = game((x, y, sex, x[:, 0])).pairs["sex"]
         counted = fake[1] if cells == 2 else fake[1] + 2 * fake[2]
-        # Six standard deviations of a draw of 4,000.
+        # Six standard deviations of the count in 4,000 draws.
         assert all(
             abs(count - wanted) < 200 for count in torch.bincount(counted, minlength=cells).tolist()
         )
@@ -140,8 +140,8 @@ def test_three_groups_are_trained_and_measured() -> None:
     three = TabularDataset(data.x, data.y, {"race": race}, {"race": ("a", "b", "c")})
     assert three.attributes == {"race": 3}
     for objective in ("predictive", "mmd", "wgan-gp"):
-        run = fit("fairness(criterion='equalized_odds', balance_groups=True)", objective, three, steps=3, batch_size=50,
-                  device="cpu", callbacks=())  # fmt: skip
+        form = "fairness(criterion='equalized_odds', balance_groups=True)"
+        run = fit(form, objective, three, steps=3, batch_size=50, device="cpu", callbacks=())
         figures = evaluate(run, three)
         decided = (run.predict(three.x) > 0).long()
         rates = [float(decided[race == k].float().mean()) for k in range(3)]
@@ -153,7 +153,7 @@ def test_three_groups_are_trained_and_measured() -> None:
         )
 
 
-def test_a_dependence_goes_away_as_the_adversary_grows() -> None:
+def test_a_stronger_adversary_removes_the_dependence() -> None:
     g = torch.Generator().manual_seed(0)
     sex, skill = torch.arange(1000) % 2, torch.randn(1000, generator=g)
     x = torch.stack([skill, sex - 0.5 + 0.1 * torch.randn(1000, generator=g)], 1)
@@ -176,7 +176,7 @@ def test_a_dependence_goes_away_as_the_adversary_grows() -> None:
     assert differences[0] > differences[1] + 0.05 > differences[2] + 0.1
 
 
-def test_an_inner_layer_can_be_what_is_compared() -> None:
+def test_an_inner_layer_can_be_compared() -> None:
     inner = task(layer="features")
     real, *_ = inner(next(batches(table(), 10))).pairs["sex"]
     assert real[0].shape == (10, 8)
@@ -227,11 +227,11 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
         ({"classes": 3}, r"^model: expected outputs \(N, 3\) for 3 classes, got \(N\)$"),
         (
             {"classes": 0, "criterion": "equalized_odds"},
-            r"^criterion: equalized_odds compares within classes",
+            r"^criterion: expected 'demographic_parity' for a regressor, got 'equalized_odds'",
         ),
     ],
 )
-def test_a_setting_that_is_refused_is_one_line(settings: dict[str, Any], line: str) -> None:
+def test_a_bad_setting_is_one_line(settings: dict[str, Any], line: str) -> None:
     with pytest.raises(ValueError, match=line):
         task(**settings)
 
@@ -255,11 +255,11 @@ X, Y = torch.randn(6, 2).numpy(), [0, 1, 0, 1, 0, 1]
         ({"sex": [1j] * 6}, r"^sex: expected groups or numbers, got complex128$"),
     ],
 )
-def test_a_sensitive_column_that_is_refused_is_named(sensitive: dict[str, Any], line: str) -> None:
+def test_a_bad_sensitive_column_is_named(sensitive: dict[str, Any], line: str) -> None:
     with pytest.raises(ValueError, match=line):
         open_table((X, torch.tensor(Y).numpy(), sensitive))
 
 
-def test_the_adversary_refuses_what_cannot_work() -> None:
+def test_the_adversary_refuses_an_incompatible_objective() -> None:
     reason = task().check_compatibility(resolve("improved-gan").required_objective())
     assert reason is not None and "the classifier is the model" in reason

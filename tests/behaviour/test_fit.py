@@ -1,4 +1,4 @@
-"""What a user of `fit` and `load` relies on: seeds, files, data of every kind, one line for each mistake."""
+"""Test `fit` and `load`: seeds, files, data of every kind, and one-line errors."""
 
 import random
 from pathlib import Path
@@ -52,19 +52,19 @@ def test_the_seed_decides_everything() -> None:
 def test_the_seed_decides_the_order_of_the_data() -> None:
     class Recorder(Tiny):
         def forward(self, batch: Batch) -> TaskOutput:
-            seen.append(batch[0])
+            batches_so_far.append(batch[0])
             return super().forward(batch)
 
     orders = []
     for seed in (3, 3, 4):
-        seen: list[Tensor] = []
+        batches_so_far: list[Tensor] = []
         run(task=Recorder(), seed=seed)
-        orders.append(torch.cat(seen))
+        orders.append(torch.cat(batches_so_far))
     assert torch.equal(orders[0], orders[1])
     assert not torch.equal(orders[0], orders[2])
 
 
-def test_global_generators_are_untouched() -> None:
+def test_fit_does_not_change_the_global_generators() -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
     trained = run(seed=5)
     trained.sample(3, seed=1)
@@ -79,7 +79,7 @@ def test_samples_of_a_seed_are_the_same() -> None:
     assert not torch.equal(trained.sample(4, seed=1), trained.sample(4, seed=2))
 
 
-def test_a_saved_run_is_loaded_and_samples_alike(tmp_path: Path) -> None:
+def test_a_loaded_run_samples_the_same(tmp_path: Path) -> None:
     trained = run(task="generate(latent=2, conditional=True)", data=(X, Y), out=tmp_path / "run")
     trained.save(tmp_path / "saved.pt")
     for path in (tmp_path / "saved.pt", tmp_path / "run"):
@@ -110,8 +110,8 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
         run(out=tmp_path, objective="hinge")
 
 
-def test_modules_of_the_users_own(tmp_path: Path) -> None:
-    def own() -> Generate:
+def test_user_modules_train_and_load(tmp_path: Path) -> None:
+    def build_task() -> Generate:
         generator = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
         return Generate(
             generator,
@@ -119,20 +119,20 @@ def test_modules_of_the_users_own(tmp_path: Path) -> None:
             shape=(2,),
         )
 
-    def own_critic() -> nn.Module:
+    def build_critic() -> nn.Module:
         return nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
 
-    task = own()
+    task = build_task()
     before = [p.detach().clone() for p in task.parameters()]
-    trained = run(task=task, critic=own_critic())
+    trained = run(task=task, critic=build_critic())
     assert trained.task is task
     assert not any(torch.equal(a, b) for a, b in zip(before, task.parameters(), strict=True))
     path = trained.save(tmp_path / "own.pt")
-    with pytest.raises(ValueError, match=r"^task: .*own\.pt holds modules of your own"):
+    with pytest.raises(ValueError, match=r"^task: .*own\.pt holds your own modules"):
         load(path)
     with pytest.raises(ValueError, match=r"^critic: expected the module of data, got None"):
-        load(path, task=own())
-    again = load(path, task=own(), critic=own_critic())
+        load(path, task=build_task())
+    again = load(path, task=build_task(), critic=build_critic())
     assert torch.equal(again.sample(4, seed=1), trained.sample(4, seed=1))
 
 
@@ -143,15 +143,15 @@ def test_a_loader_keeps_its_batch_size() -> None:
     assert trained.sample(3).shape == (3, 2)
 
 
-def test_a_folder_of_images(tmp_path: Path) -> None:
+def test_fit_trains_on_a_folder_of_images(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 8), dtype=np.uint8)
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir()
         for i, image in enumerate(pixels):
             Image.fromarray(image).save(tmp_path / label / f"{i}.png")
     trained = run(data=str(tmp_path), task="generate(latent=2, conditional=True)")
-    made = trained.sample(4, labels=torch.tensor([0, 1, 0, 1]))
-    assert made.shape == (4, 1, 8, 8) and float(made.abs().max()) <= 1
+    images = trained.sample(4, labels=torch.tensor([0, 1, 0, 1]))
+    assert images.shape == (4, 1, 8, 8) and float(images.abs().max()) <= 1
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_labels_out_of_range_are_refused() -> None:
         ArrayDataset(X, Y + 1, classes=3)
 
 
-def test_a_critic_that_does_not_fit_is_one_line() -> None:
+def test_a_mismatched_critic_is_one_line() -> None:
     task = Generate(nn.Linear(2, 2), latent=2, shape=(2,))
     with pytest.raises(ValueError, match=r"^critic: data: expected a module that takes .*\(2, 2\)"):
         run(task=task, critic=nn.Linear(5, 1))

@@ -1,4 +1,4 @@
-"""Heads on a model: reversal in one backward pass, taps on layers, gradients combined by projection."""
+"""Test heads on a model: reversed gradients, taps on layers, and projected gradients."""
 
 import copy
 import pickle
@@ -30,7 +30,7 @@ def heads(objective: str) -> tuple[Adversary, Adversary]:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_joint_step_moves_the_critic_as_an_update_does(objective: str) -> None:
+def test_a_joint_step_trains_the_critic_as_an_update_does(objective: str) -> None:
     one, other = heads(objective)
     real, fake = draw(6, 3), draw(6, 3, seed=1) + 1
     torch.manual_seed(7)
@@ -46,7 +46,7 @@ def test_a_joint_step_moves_the_critic_as_an_update_does(objective: str) -> None
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_model_gets_the_reversed_gradient_of_the_critic_loss_alone(objective: str) -> None:
+def test_the_model_gets_only_the_reversed_gradient_of_the_critic_loss(objective: str) -> None:
     head, _ = heads(objective)
     real, fake = draw(6, 3).requires_grad_(), (draw(6, 3, seed=1) + 1).requires_grad_()
     loss = head.objective.critic_loss(head.critic_batch(real, fake))
@@ -56,7 +56,7 @@ def test_the_model_gets_the_reversed_gradient_of_the_critic_loss_alone(objective
     torch.testing.assert_close(fake.grad, -0.25 * expected[1])
 
 
-def test_a_critic_that_is_not_trained_has_nothing_to_reverse() -> None:
+def test_reversed_loss_without_a_trainable_critic_is_the_learner_loss() -> None:
     head = Adversary(nn.Identity(), "mmd")
     real, fake = draw(6, 3), draw(6, 3, seed=1).requires_grad_()
     torch.testing.assert_close(
@@ -65,7 +65,7 @@ def test_a_critic_that_is_not_trained_has_nothing_to_reverse() -> None:
     head.step()
 
 
-def test_reversal_leaves_integers_and_values_alone() -> None:
+def test_reversal_does_not_change_values_or_integers() -> None:
     x, y = draw(4, 2).requires_grad_(), torch.arange(4)
     out = reverse_gradient((x, y), 3.0)
     assert out[1] is y
@@ -80,7 +80,7 @@ def model() -> nn.Module:
     ).double()
 
 
-def test_a_tap_reads_a_layer_and_goes_without_a_trace() -> None:
+def test_a_tap_reads_a_layer_and_its_removal_leaves_nothing() -> None:
     net, x = model(), draw(6, 3)
     before = net(x)
     with attach(net, "2.0") as inner, attach(net) as outer:
@@ -95,7 +95,7 @@ def test_a_tap_reads_a_layer_and_goes_without_a_trace() -> None:
         _ = inner.output
 
 
-def test_a_copied_model_has_taps_of_its_own() -> None:
+def test_a_copied_model_has_its_own_taps() -> None:
     net = model()
     pair = nn.ModuleList([net])
     capture = attach(net, "0")
@@ -110,7 +110,7 @@ def test_a_copied_model_has_taps_of_its_own() -> None:
     assert again.capture.output.shape[0] == 5
 
 
-def test_a_layer_that_is_not_there_is_one_line() -> None:
+def test_a_missing_layer_is_one_line() -> None:
     with pytest.raises(
         ValueError, match=r"^layer: Sequential has no layer '2\.2'; did you mean '2\.1' or"
     ) as error:
@@ -118,7 +118,7 @@ def test_a_layer_that_is_not_there_is_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
-def test_a_layer_that_puts_out_no_tensor_is_named() -> None:
+def test_a_layer_that_returns_no_tensor_is_named() -> None:
     net = nn.Sequential(nn.LSTM(3, 2))
     attach(net, "0")
     with pytest.raises(TypeError, match=r"^layer: expected '0' to return a tensor, got tuple"):
@@ -127,18 +127,18 @@ def test_a_layer_that_puts_out_no_tensor_is_named() -> None:
 
 def test_projection_is_an_inner_product_over_all_parameters() -> None:
     net, x = model(), draw(8, 3)
-    players = list(net.parameters())
+    parameters = list(net.parameters())
 
     def losses() -> tuple[Tensor, Tensor]:
         out = net(x)
         return out[:, 0].square().mean(), (0.7 * out[:, 1].sin()).mean()
 
     flat = [
-        torch.cat([g.flatten() for g in torch.autograd.grad(loss, players, retain_graph=True)])
+        torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters, retain_graph=True)])
         for loss in losses()
     ]
-    project_gradients(*losses(), players)
-    found = torch.cat([p.grad.flatten() for p in players])
+    project_gradients(*losses(), parameters)
+    found = torch.cat([p.grad.flatten() for p in parameters])
     task, against = flat
     expected = task - (task @ against) / (against @ against) * against + against
     torch.testing.assert_close(found, expected)
@@ -149,9 +149,9 @@ def test_projection_is_an_inner_product_over_all_parameters() -> None:
 
 def test_a_weight_of_zero_leaves_the_gradient_of_the_task() -> None:
     net, x = model(), draw(8, 3)
-    players = list(net.parameters())
+    parameters = list(net.parameters())
     out = net(x)
-    expected = torch.autograd.grad(out[:, 0].square().mean(), players, retain_graph=True)
-    project_gradients(out[:, 0].square().mean(), 0 * out[:, 1].mean(), players)
-    for p, g in zip(players, expected, strict=True):
+    expected = torch.autograd.grad(out[:, 0].square().mean(), parameters, retain_graph=True)
+    project_gradients(out[:, 0].square().mean(), 0 * out[:, 1].mean(), parameters)
+    for p, g in zip(parameters, expected, strict=True):
         torch.testing.assert_close(p.grad, g, rtol=0, atol=0)

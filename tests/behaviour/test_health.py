@@ -1,4 +1,4 @@
-"""The verdict in situations whose answer is known, and that asking for it changes nothing."""
+"""Test the verdict in situations with a known answer, and that asking for it changes nothing."""
 
 import inspect
 import re
@@ -29,49 +29,51 @@ def linear(first: float, second: float = 0.0) -> nn.Module:
     return layer
 
 
-def looked_at(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "nsgan") -> Health:
+def health_of(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "nsgan") -> Health:
     adversary = Adversary(critic, objective)
-    adversary.player_loss(real, fake)
+    with torch.no_grad():
+        adversary.player_loss(real, fake)
     return adversary.health()
 
 
-def test_a_minimax_critic_that_wins_by_far_is_saturated() -> None:
-    health = looked_at(linear(1000.0), points(0, 5.0), points(1, -5.0), "gan")
+def test_a_far_winning_minimax_critic_is_saturated() -> None:
+    health = health_of(linear(1000.0), points(0, 5.0), points(1, -5.0), "gan")
     assert health.verdict.startswith("critic saturated: gradient to the learner")
     assert health.player_gradient < 1e-6 and health.accuracy == 1.0
 
 
-def test_the_nonsaturating_player_still_learns_there() -> None:
-    health = looked_at(linear(1000.0), points(0, 5.0), points(1, -5.0), "nsgan")
+def test_the_nonsaturating_generator_still_learns_there() -> None:
+    health = health_of(linear(1000.0), points(0, 5.0), points(1, -5.0), "nsgan")
     assert health.verdict.startswith("critic winning")
     assert health.player_gradient > 1.0
 
 
 def test_a_constant_critic_is_dead() -> None:
-    health = looked_at(linear(0.0), points(0, 1.0), points(1))
+    health = health_of(linear(0.0), points(0, 1.0), points(1))
     assert health.verdict.startswith("critic dead: gradient to the learner")
     assert health.accuracy == 0.5 and health.critic_loss == pytest.approx(health.loss_at_chance)
 
 
-def test_samples_of_one_point_are_a_collapse() -> None:
-    health = looked_at(linear(1.0), points(0), 0.001 * points(1))
+def test_samples_at_one_point_are_a_collapse() -> None:
+    health = health_of(linear(1.0), points(0), 0.001 * points(1))
     assert health.verdict.startswith("learner collapsed: its samples spread 0% of the data's")
     assert health.spread == pytest.approx(0.001, rel=0.3)
 
 
-class OnNumbersAlone(nn.Module):
-    """A critic that is shown classes and scores the numbers."""
+class IgnoreClasses(nn.Module):
+    """A critic that takes classes and scores only the samples."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return x[:, 0]
 
 
-def test_one_sample_a_class_is_a_collapse() -> None:
-    # Far apart as all fakes are, those of one class are one point.
+def test_one_sample_per_class_is_a_collapse() -> None:
+    # All fakes together are far apart, but those of one class are one point.
     y = torch.arange(N) % 4
     centres = 9 * points(2)[:4]
-    adversary = Adversary(OnNumbersAlone(), "nsgan")
-    adversary.player_loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
+    adversary = Adversary(IgnoreClasses(), "nsgan")
+    with torch.no_grad():
+        adversary.player_loss((centres[y] + points(0), y), (centres[y] + 0.01 * points(1), y))
     health = adversary.health()
     assert (
         health.verdict == "learner collapsed: its samples spread 1% of the data's, class by class"
@@ -80,12 +82,13 @@ def test_one_sample_a_class_is_a_collapse() -> None:
 
 
 def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
-    adversary = Adversary(OnNumbersAlone(), "nsgan")
-    # The data's classes are narrow and far apart: within one of them the fakes would seem to spread
-    # widely.
+    adversary = Adversary(IgnoreClasses(), "nsgan")
+    # The classes of the data are narrow and far apart, so the fakes would seem to spread widely
+    # within one of them.
     y = torch.arange(N) % 4
     real = 9 * points(2)[:4][y] + 0.01 * points(0)
-    adversary.player_loss((real, y), (0.01 * points(1), torch.arange(N)))
+    with torch.no_grad():
+        adversary.player_loss((real, y), (0.01 * points(1), torch.arange(N)))
     health = adversary.health()
     assert health.spread < 0.01
     assert health.verdict == "learner collapsed: its samples spread 0% of the data's"
@@ -93,7 +96,7 @@ def test_where_no_two_fakes_share_a_class_all_are_compared() -> None:
 
 def test_equal_sets_are_matched() -> None:
     x = points(0)
-    health = looked_at(linear(1.0, 0.5), x, x.flip(0))
+    health = health_of(linear(1.0, 0.5), x, x.flip(0))
     assert health.verdict.startswith("indistinguishable: loss ")
     assert (
         health.accuracy == pytest.approx(0.5)
@@ -102,41 +105,41 @@ def test_equal_sets_are_matched() -> None:
     )
 
 
-def test_a_critic_that_does_not_see_the_difference_is_blind() -> None:
+def test_a_critic_that_cannot_tell_the_sides_apart_is_blind() -> None:
     x = points(0)
-    health = looked_at(linear(0.0, 1.0), x, x.flip(0) + torch.tensor([2.0, 0.0]))
+    health = health_of(linear(0.0, 1.0), x, x.flip(0) + torch.tensor([2.0, 0.0]))
     assert health.verdict.startswith("critic blind: loss ")
     assert health.accuracy == pytest.approx(0.5) and health.p_value < 0.01
 
 
-def test_a_critic_that_scores_fakes_higher_is_upside_down() -> None:
-    health = looked_at(linear(-1.0), points(0, 1.0), points(1, -1.0))
+def test_a_critic_that_scores_fakes_higher_is_inverted() -> None:
+    health = health_of(linear(-1.0), points(0, 1.0), points(1, -1.0))
     assert health.verdict.startswith("critic inverted: it ranks ")
     assert health.accuracy < 0.2
 
 
-def test_a_game_under_way_is_in_balance() -> None:
-    health = looked_at(linear(1.0), points(0, 0.5), points(1, -0.5))
+def test_a_critic_with_a_small_lead_is_in_balance() -> None:
+    health = health_of(linear(1.0), points(0, 0.5), points(1, -0.5))
     assert health.verdict.startswith("in balance: the critic ranks ")
     assert 0.6 < health.accuracy < 0.9 and 0 < health.divergence_estimate < 1.3863
 
 
 def test_classes_are_ranked_by_their_total() -> None:
-    """Logits (x, -x) have the mean 0 everywhere: what tells is how large the larger one is."""
+    """Logits (x, -x) have the mean 0 everywhere, so only the larger logit ranks the samples."""
     critic = nn.Linear(2, 2)
     with torch.no_grad():
         critic.weight.copy_(torch.tensor([[5.0, 0.0], [-5.0, 0.0]]))
         critic.bias.zero_()
-    assert looked_at(critic, 3 * points(0).sign(), 0.1 * points(1), "improved-gan").accuracy == 1.0
+    assert health_of(critic, 3 * points(0).sign(), 0.1 * points(1), "improved-gan").accuracy == 1.0
 
 
-def test_an_overflow_is_not_called_anything_else() -> None:
-    health = looked_at(linear(1e38), points(0, 50.0), points(1, -50.0), "lsgan")
+def test_an_overflow_is_reported_as_not_finite() -> None:
+    health = health_of(linear(1e38), points(0, 50.0), points(1, -50.0), "lsgan")
     assert health.verdict.startswith("not finite")
 
 
 def test_the_penalties_are_listed() -> None:
-    health = looked_at(linear(3.0), points(0), points(1, 1.0), "wgan + r1 + gradient_penalty")
+    health = health_of(linear(3.0), points(0), points(1, 1.0), "wgan + r1 + gradient_penalty")
     assert health.penalties == pytest.approx(
         {"R1": 4.5, "GradientPenalty": 40.0}
     )  # slope 3: 9 / 2 and 10 (3 - 1)^2
@@ -145,13 +148,12 @@ def test_the_penalties_are_listed() -> None:
 @pytest.mark.parametrize(
     "objective", ["began", "nsgan + bottleneck + instance_noise", "r3gan", "mmd", "sngan"]
 )
-def test_looking_changes_nothing(objective: str) -> None:
+def test_asking_for_health_changes_nothing(objective: str) -> None:
     torch.manual_seed(0)
     critic = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
     adversary = Adversary(critic, objective)
     adversary.update(points(0), points(1, 1.0))
-    # Buffers that no checkpoint keeps as well: what the last critic loss saw and the next step
-    # needs.
+    # Also compare buffers that are in no checkpoint but that the next step needs.
     before = [t.detach().clone() for t in (*adversary.parameters(), *adversary.buffers())]
     modes = [m.training for m in adversary.modules()]
     random = torch.get_rng_state()
@@ -169,7 +171,7 @@ def test_there_is_no_verdict_before_the_first_batch() -> None:
         Adversary(linear(1.0)).health()
 
 
-def test_what_a_penalty_gives_the_player_counts() -> None:
+def test_the_gradient_of_a_penalty_counts_for_the_generator() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         critic = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
@@ -183,9 +185,9 @@ def test_what_a_penalty_gives_the_player_counts() -> None:
 
 def test_the_page_has_a_row_for_every_verdict() -> None:
     code = inspect.getsource(module)
-    # "critic {state}" in the code; whatever else a verdict begins with stands before its colon.
+    # The code writes "critic {state}"; any other verdict starts with the text before its colon.
     states = re.findall(r'state = "(\w+)" if .* else "(\w+)"', code)[0]
     code = "".join(code.replace("{state}", state) for state in states)
-    said = set(re.findall(r'return f?"([^":]+):', code))
+    in_code = set(re.findall(r'return f?"([^":]+):', code))
     page = Path(__file__).parents[2] / "docs" / "health.md"
-    assert set(re.findall(r"^\| `(.+?)` \|", page.read_text(), re.MULTILINE)) == said
+    assert set(re.findall(r"^\| `(.+?)` \|", page.read_text(), re.MULTILINE)) == in_code

@@ -1,4 +1,4 @@
-"""Ctrl-C waits for the end of a step, saves, and the same call goes on exactly."""
+"""Test Ctrl-C: it waits for the end of a step and saves, and the same call resumes exactly."""
 
 import os
 import signal
@@ -43,17 +43,17 @@ def source() -> ArrayDataset:
     return ArrayDataset(torch.randn(24, 2, generator=torch.Generator().manual_seed(0)))
 
 
-def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_exactly(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     child = subprocess.Popen(command, **pipes, text=True, env=dict(os.environ))
     assert child.stdout is not None
-    said = child.stdout.readline()
-    if said:
+    first_line = child.stdout.readline()
+    if first_line:
         child.send_signal(signal.SIGINT)
-    _, complaint = child.communicate("\n", timeout=120)
-    assert said == "waiting\n", complaint
-    assert child.returncode in (130, -signal.SIGINT), complaint
+    _, error = child.communicate("\n", timeout=120)
+    assert first_line == "waiting\n", error
+    assert child.returncode in (130, -signal.SIGINT), error
     assert load(tmp_path)["trainer"]["step"] == STOPPED
     resumed = fit(data=source(), out=tmp_path, callbacks=(), **SETTINGS)
     straight = fit(data=source(), callbacks=(), **SETTINGS)
@@ -65,7 +65,7 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
     assert all(torch.equal(heads[0][k], v) for k, v in heads[1].items() if torch.is_tensor(v))
 
 
-def test_a_second_ctrl_c_stops_at_once_and_the_handler_is_put_back() -> None:
+def test_a_second_ctrl_c_stops_at_once_and_the_handler_is_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), between_steps() as received:
         signal.raise_signal(signal.SIGINT)

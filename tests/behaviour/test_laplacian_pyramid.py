@@ -1,4 +1,4 @@
-"""The Laplacian pyramid and the games of its levels."""
+"""Test the Laplacian pyramid and the training of its levels."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ CHAIN = resolve("nsgan")
 
 
 class Constant(nn.Module):
-    """Makes the same images of whatever comes."""
+    """A generator that returns the same images for every input."""
 
     def __init__(self, image: torch.Tensor):
         super().__init__()
@@ -34,28 +34,28 @@ def pyramid(**settings) -> LaplacianPyramid:
 
 
 @pytest.mark.parametrize("levels", [0, 1, 2])
-def test_what_is_taken_apart_is_put_together_exactly(levels):
+def test_decomposition_and_reconstruction_are_exact_inverses(levels):
     x = IMAGES.double()
     parts = laplacian(x, levels)
     assert [tuple(p.shape[2:]) for p in parts] == [(16 >> k, 12 >> k) for k in range(levels + 1)]
     torch.testing.assert_close(composed(parts), x, rtol=0, atol=1e-14)
 
 
-def test_parts_of_any_kind_are_the_parts_of_what_they_make():
-    """Residuals that a generator made up come back when its image is taken apart only if they are a pyramid's; what is
-    put together is always the enlarged small image with the residual on top."""
+def test_any_parts_reconstruct_to_the_enlarged_image_plus_the_residual():
+    """Generated residuals need not be those of the image's pyramid, but composing them always gives
+    the enlarged small image plus the residual."""
     small, residual = torch.randn(2, 1, 4, 4), torch.randn(2, 1, 8, 8)
     torch.testing.assert_close(composed([residual, small]), doubled(small) + residual)
 
 
-def test_one_grey_has_no_residual():
+def test_a_constant_image_has_no_residual():
     parts = laplacian(torch.full((1, 1, 8, 8), 0.3), 2)
     assert all(part.abs().max() < 1e-6 for part in parts[:-1])
     torch.testing.assert_close(parts[-1], torch.full((1, 1, 2, 2), 0.3))
 
 
 def test_both_kernels_are_those_of_the_formula():
-    """A row of pixels is blurred by (1, 3, 3, 1) / 8 on its way down and split by (3, 1) / 4 on its way up."""
+    """Halving blurs a row of pixels by (1, 3, 3, 1) / 8; doubling splits it by (3, 1) / 4."""
     row = torch.zeros(8)
     row[4] = 1.0
     down = halved(row.expand(1, 1, 8, 8))[0, 0, 1]
@@ -76,14 +76,18 @@ def test_the_real_side_of_each_level_is_the_pyramid():
         ("level1", middle, small),
         ("level0", fine, doubled(small) + middle),
     ):
-        (h, coarse), (made, given) = pairs[name].real, pairs[name].fake
+        (h, coarse), (generated, condition) = pairs[name].real, pairs[name].fake
         torch.testing.assert_close(h, residual)
         torch.testing.assert_close(coarse, doubled(below))
-        assert torch.equal(coarse, given) and made.shape == h.shape and made.requires_grad
+        assert (
+            torch.equal(coarse, condition)
+            and generated.shape == h.shape
+            and generated.requires_grad
+        )
 
 
-def test_each_level_is_a_game_of_its_own():
-    """The loss of one level's critic moves that level's generator and no other."""
+def test_each_critic_trains_only_the_generator_of_its_level():
+    """The loss of one level's critic gives a gradient only to the generator of that level."""
     task = pyramid()
     generators = {"level2": task.coarsest, "level1": task.residuals[1], "level0": task.residuals[0]}
     for name, sides in task((IMAGES,)).pairs.items():
@@ -93,7 +97,7 @@ def test_each_level_is_a_game_of_its_own():
         assert ids == {id(p) for p in generators[name].parameters()}
 
 
-def test_a_sample_is_composed_of_what_the_levels_make():
+def test_a_sample_is_composed_from_all_levels():
     parts = laplacian(IMAGES[:1] * 0.9, 2)
     task = LaplacianPyramid(
         Constant(parts[2][0]), [Constant(p[0]) for p in parts[:2]], latent=3, shape=(2, 16, 12)
@@ -102,19 +106,19 @@ def test_a_sample_is_composed_of_what_the_levels_make():
     assert [tuple(x.shape) for x in task.stages(4)] == [(4, 2, 4, 3), (4, 2, 8, 6), (4, 2, 16, 12)]
 
 
-def test_decoded_images_differ_in_their_latents_alone():
+def test_decoded_images_differ_only_by_their_latents():
     task = pyramid()
     z = torch.randn(3, 3)
     first, second, third = task.decode(torch.stack([z[0], z[0], z[1]]))
     torch.testing.assert_close(first, second)
     assert not torch.allclose(first, third, atol=1e-4)
-    # The noise of the finer levels is there, and drawn anew at each call.
+    # The finer levels have noise, which is drawn again at each call.
     assert not torch.equal(task.decode(z), task.decode(z))
-    with pytest.raises(ValueError, match="labels: expected none"):
+    with pytest.raises(ValueError, match="labels: expected None"):
         task.decode(z, torch.zeros(3, dtype=torch.int64))
 
 
-def test_samples_are_cut_to_the_range_of_the_data():
+def test_samples_are_clipped_to_the_range_of_the_data():
     loud = [Constant(torch.full((1, 4, 4), 5.0))]
     small = Constant(torch.zeros(1, 2, 2))
     for tanh_output, most in ((True, 1), (False, 5)):
@@ -122,7 +126,7 @@ def test_samples_are_cut_to_the_range_of_the_data():
         assert float(task.sample(1).max()) == most
 
 
-def test_the_critic_sees_the_image_alone():
+def test_the_critic_scores_only_the_image():
     critic = LAPGANCritic((2, 8, 8), base_channels=4)
     h, coarse = torch.randn(2, 3, 2, 8, 8)
     torch.testing.assert_close(critic(h, coarse), critic(h + coarse, torch.zeros_like(h)))
@@ -152,7 +156,7 @@ def test_classes_reach_every_level_and_its_critic():
 @pytest.mark.parametrize(
     "objective", ["wgan-gp", "hinge + spectral_norm", "began", "mmd", "mmd-gan", "r3gan"]
 )
-def test_fit_takes_it_and_a_saved_run_is_the_run(objective, tmp_path):
+def test_a_loaded_run_samples_like_the_trained_one(objective, tmp_path):
     run = fit(
         "laplacian_pyramid(latent=3, base_channels=4)",
         objective,
@@ -180,7 +184,9 @@ def test_bad_input_is_one_line():
     with pytest.raises(ValueError, match="data: expected images"):
         LaplacianPyramid.from_data(ArrayDataset(torch.zeros(4, 2)))
     for levels in (3, -1):
-        with pytest.raises(ValueError, match=r"levels: expected at least 1 and that"):
+        with pytest.raises(
+            ValueError, match=r"levels: expected at least 1, and a number of times that"
+        ):
             LaplacianPyramid.from_data(SOURCE, levels=levels)
     with pytest.raises(ValueError, match="levels: expected a number of times"):
         laplacian(IMAGES, 3)
@@ -192,11 +198,11 @@ def test_bad_input_is_one_line():
         LaplacianPyramid(
             Constant(torch.zeros(1, 4, 4)), [LAPGANGenerator((1, 4, 4))], latent=3, shape=(1, 4, 4)
         )
-    with pytest.raises(ValueError, match="generator: refused"):
+    with pytest.raises(ValueError, match="generator: expected a module of z"):
         LaplacianPyramid(
             Constant(torch.zeros(1, 2, 2)), [LAPGANGenerator((1, 8, 8))], latent=3, shape=(1, 4, 4)
         )
-    with pytest.raises(ValueError, match="labels: expected none"):
+    with pytest.raises(ValueError, match="labels: expected None"):
         pyramid().sample(2, torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match="labels: expected 2 integers below 3"):
         pyramid(conditional=True).sample(2, torch.tensor([0, 3]))

@@ -1,4 +1,4 @@
-"""A run trained with a class from outside the library is saved and loaded again."""
+"""Test that a run trained with a class from outside the library is saved and loaded again."""
 
 from pathlib import Path
 from typing import final
@@ -47,10 +47,10 @@ def test_a_run_of_an_unregistered_class_loads_with_objects(tmp_path: Path) -> No
         advlearn.load(saved)
     loaded = advlearn.load(saved, objects={"OutsideHinge": OutsideHinge})
     assert torch.equal(loaded.sample(4, seed=1), run.sample(4, seed=1))
-    # The name is known inside `load` only.
+    # The name is known only inside `load`.
     with pytest.raises(ValueError, match="OutsideHinge"):
         advlearn.resolve("OutsideHinge")
 
 
-def test_the_class_is_a_correct_objective() -> None:
+def test_the_class_passes_the_checks_of_an_objective() -> None:
     check_objective(OutsideHinge())

@@ -1,4 +1,4 @@
-"""A loss that stops being finite stops the run, and the line says when, which, and what is left."""
+"""Test that a non-finite loss stops the run with its step, its term and the last checkpoint."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SOURCE = ArrayDataset(torch.randn(16, 2, generator=torch.Generator().manual_seed
 
 
 class FailsAt(nn.Module):
-    """A generator whose samples are not numbers from one call on."""
+    """A generator whose samples are NaN from one call on."""
 
     def __init__(self, call: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class FailsAt(nn.Module):
         return self.body(z) * (float("nan") if self.left <= 0 else 1.0)
 
 
-def test_the_line_names_step_term_and_checkpoint(tmp_path: Path) -> None:
+def test_the_error_names_step_term_and_checkpoint(tmp_path: Path) -> None:
     task = Generate(FailsAt(4), latent=2, shape=(2,))
     with pytest.raises(NonFiniteError) as failed:
         fit(
@@ -49,7 +49,7 @@ def test_the_line_names_step_term_and_checkpoint(tmp_path: Path) -> None:
     assert saved["step"] == 0 and all(v.isfinite().all() for v in saved["task"].values())
 
 
-def test_without_a_folder_it_says_that_none_was_saved() -> None:
+def test_without_a_folder_the_error_says_that_none_was_saved() -> None:
     task = Generate(FailsAt(2), latent=2, shape=(2,))
     with pytest.raises(NonFiniteError, match=r"^step 2: .* last good checkpoint: none was saved$"):
         fit(task, "nsgan", SOURCE, steps=5, batch_size=8, device="cpu", callbacks=())

@@ -1,4 +1,4 @@
-"""An adversary in a loop of the user's own: two verbs, gradient to both sides, nothing left changed."""
+"""Test an adversary in a user's training loop: gradients to both sides and no side effects."""
 
 import pytest
 import torch
@@ -18,13 +18,13 @@ def critic() -> nn.Module:
 @pytest.mark.parametrize(
     "objective", ["nsgan", "hinge + r1", "wgan-gp", "lsgan", "rpgan", "ragan", "mmd", "sinkhorn"]
 )
-def test_both_sides_get_gradient_and_the_critic_none(objective: str) -> None:
+def test_both_sides_get_a_gradient_and_the_critic_does_not(objective: str) -> None:
     adversary = Adversary(critic(), objective)
     encoders = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
     h_s, h_t = encoders[0](SOURCE), encoders[1](TARGET)
     adversary.update(real=h_s, fake=h_t)
     assert all(p.grad is None for p in encoders.parameters()), (
-        "the critic's step reached the player"
+        "the critic's step gave the encoders a gradient"
     )
     adversary.critic.zero_grad()
     kept = [p.detach().clone() for p in adversary.critic.parameters()]
@@ -34,8 +34,8 @@ def test_both_sides_get_gradient_and_the_critic_none(objective: str) -> None:
         assert torch.equal(p, value) and p.grad is None and p.requires_grad
 
 
-def test_what_carries_no_gradient_is_left_out() -> None:
-    """The player's loss is that of the fakes alone where nobody made the real side, as the papers have it."""
+def test_a_side_without_gradient_is_left_out() -> None:
+    """Without gradient on the real side, the loss is only that of the fakes, as in the papers."""
     adversary = Adversary(critic(), "nsgan")
     x = TARGET.clone().requires_grad_()
     scores = adversary.score(TARGET)
@@ -48,7 +48,7 @@ def test_what_carries_no_gradient_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("objective", ["nsgan", "hinge + r1", "rpgan + r1", "energy-distance"])
-def test_the_gap_between_two_domains_closes(objective: str) -> None:
+def test_training_closes_the_gap_between_two_domains(objective: str) -> None:
     torch.manual_seed(0)
     adversary = Adversary(
         critic() if objective != "energy-distance" else nn.Identity(), objective, lr=0.01
@@ -71,8 +71,8 @@ def test_the_gap_between_two_domains_closes(objective: str) -> None:
     assert moved[0] > 0.3 and moved[1] < -0.3, "one side did all the moving"
 
 
-def test_modes_and_batch_norm() -> None:
-    """Scores and rewards are those of evaluation mode; every module is left in the mode it was in."""
+def test_scores_use_evaluation_mode_and_modes_are_kept() -> None:
+    """Scores and rewards are computed in evaluation mode, and every module keeps its mode."""
     module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     module[0].eval()
     adversary = Adversary(module, "nsgan")

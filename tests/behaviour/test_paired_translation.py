@@ -1,4 +1,4 @@
-"""PairedTranslation: what the player is pulled to, what the critic sees, what it is made of for which data."""
+"""Test PairedTranslation: its loss, the inputs of its critic, and its default networks."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ IMAGES = Pairs(X, Y, "images")
 
 
 class Constant(nn.Module):
-    """A translator to one number everywhere."""
+    """A translator that returns one learned number everywhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Constant(nn.Module):
         return self.level.expand(len(x), 2)
 
 
-def test_the_loss_is_the_weighted_distance_and_its_gradient_the_sign() -> None:
+def test_the_loss_is_the_weighted_distance_and_its_gradient_is_the_sign() -> None:
     y = torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
     for norm, value, slope in (("l1", 7 / 4, -2 / 4), ("l2", 15 / 4, -2 * 5 / 4)):
         net = Constant()
@@ -47,7 +47,7 @@ def test_the_loss_is_the_weighted_distance_and_its_gradient_the_sign() -> None:
         torch.testing.assert_close(net.level.grad, torch.tensor(10 * slope))
 
 
-def test_the_distance_may_be_one_of_features_that_nothing_moves() -> None:
+def test_the_distance_can_compare_frozen_features() -> None:
     features = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.9))
     net, y = Constant(), torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
     task = PairedTranslation(
@@ -64,7 +64,7 @@ def test_the_distance_may_be_one_of_features_that_nothing_moves() -> None:
     assert features[1].training and all(p.grad is None for p in features.parameters())
 
 
-def test_the_critic_sees_the_input_beside_the_output_or_not() -> None:
+def test_the_critic_gets_the_input_with_the_output_if_conditional() -> None:
     task = PairedTranslation.from_data(IMAGES, base_channels=4)
     real, fake, *_ = task((X, Y)).pairs["pairs"]
     assert all(torch.equal(a, b) for a, b in zip(real, (X, Y), strict=True))
@@ -75,13 +75,13 @@ def test_the_critic_sees_the_input_beside_the_output_or_not() -> None:
     )
     critic = build_critics(task, resolve("lsgan"))["pairs"]
     assert not torch.equal(critic(X, Y), critic(X.flip(0), Y))
-    alone = PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False)((X, Y)).pairs[
-        "pairs"
-    ]
-    assert torch.equal(alone.real, Y) and isinstance(alone.fake, torch.Tensor)
+    unconditional = PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False)(
+        (X, Y)
+    ).pairs["pairs"]
+    assert torch.equal(unconditional.real, Y) and isinstance(unconditional.fake, torch.Tensor)
 
 
-def test_strength_zero_is_the_distance_alone() -> None:
+def test_adversarial_weight_zero_is_only_the_distance() -> None:
     task = PairedTranslation.from_data(IMAGES, base_channels=4, adversarial_weight=0.0)
     assert build_critics(task, resolve("lsgan")) == {} and task((X, Y)).pairs == {}
 
@@ -95,7 +95,7 @@ def test_strength_zero_is_the_distance_alone() -> None:
         ((4,), (2,), MLPGenerator),
     ],
 )
-def test_the_generator_fits_the_shapes(
+def test_the_proposed_generator_matches_the_shapes(
     into: tuple[int, ...], onto: tuple[int, ...], net: type
 ) -> None:
     data = Pairs(torch.rand(6, *into), torch.rand(6, *onto))
@@ -113,7 +113,7 @@ def test_the_generator_fits_the_shapes(
     assert run.predict(data.x).shape == (6, *onto)
 
 
-def test_vectors_by_images_are_refused_with_their_shapes() -> None:
+def test_vectors_paired_with_images_are_refused_with_their_shapes() -> None:
     with pytest.raises(
         ValueError,
         match=r"^data: expected targets as large as inputs .*, got \(1, 4, 4\) to \(1, 12, 12\)$",
@@ -135,9 +135,7 @@ def test_vectors_by_images_are_refused_with_their_shapes() -> None:
         ("mmd-gan", 16),
     ],
 )
-def test_patches_are_judged_one_by_one_where_that_has_a_meaning(
-    spec: str, scores: int | None
-) -> None:
+def test_image_critics_score_each_patch(spec: str, scores: int | None) -> None:
     critic = build_critics(PairedTranslation.from_data(IMAGES, base_channels=4), resolve(spec))[
         "pairs"
     ]
@@ -148,19 +146,19 @@ def test_patches_are_judged_one_by_one_where_that_has_a_meaning(
 @pytest.mark.parametrize(
     ("spec", "kind"), [("began", AutoencoderCritic), ("mmd(embedding='identity')", nn.Identity)]
 )
-def test_other_scores_have_other_critics(spec: str, kind: type) -> None:
+def test_other_outputs_get_other_critics(spec: str, kind: type) -> None:
     critic = build_critics(PairedTranslation.from_data(IMAGES, base_channels=4), resolve(spec))[
         "pairs"
     ]
     assert isinstance(critic, ChannelConcatCritic | ConcatCritic) and isinstance(critic.net, kind)
-    alone = build_critics(
+    unconditional = build_critics(
         PairedTranslation.from_data(IMAGES, base_channels=4, conditional=False),
         resolve("mmd(embedding='identity')"),
     )
-    assert isinstance(alone["pairs"], IdentityCritic)
+    assert isinstance(unconditional["pairs"], IdentityCritic)
 
 
-def test_an_objective_that_cannot_work_is_refused() -> None:
+def test_an_incompatible_objective_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^objective: paired_translation cannot use Predictive"):
         fit(
             "paired_translation(base_channels=4)",
@@ -199,7 +197,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Path) -> None:
     )
 
 
-def test_it_learns_an_affine_map() -> None:
+def test_training_learns_an_affine_map() -> None:
     x = torch.randn(256, 3)
     y = x @ torch.tensor([[1.0, 0.0], [0.5, -1.0], [0.0, 2.0]])
     task = PairedTranslation(nn.Linear(3, 2), shape=(3,), target_shape=(2,), base_channels=8)
@@ -207,9 +205,9 @@ def test_it_learns_an_affine_map() -> None:
     assert float((run.predict(x) - y).abs().mean()) < 0.05
 
 
-def test_columns_of_a_picture() -> None:
-    films = Pairs(torch.rand(5, 4, 8, 8), torch.rand(5, 1, 8, 8))
-    columns = PairedTranslation.from_data(films, base_channels=4).before_after(films, 2)
+def test_the_picture_has_columns_for_input_output_and_target() -> None:
+    videos = Pairs(torch.rand(5, 4, 8, 8), torch.rand(5, 1, 8, 8))
+    columns = PairedTranslation.from_data(videos, base_channels=4).before_after(videos, 2)
     assert list(columns) == ["input 1", "input 2", "input 3", "input 4", "output", "truth"]
     assert all(c.shape == (2, 1, 8, 8) for c in columns.values())
     assert list(PairedTranslation.from_data(IMAGES, base_channels=4).before_after(IMAGES)) == [
@@ -219,7 +217,7 @@ def test_columns_of_a_picture() -> None:
     ]
 
 
-def test_a_batch_of_another_order_changes_the_order_but_not_the_pairs() -> None:
+def test_shuffling_keeps_the_pairs() -> None:
     stream = batches(Pairs(X, X.expand(-1, 3, -1, -1).contiguous()), 6)
     x, y = next(stream)
     assert torch.equal(x.expand_as(y), y)

@@ -1,4 +1,4 @@
-"""The bidirectional task: its losses against their formulas, what each critic moves, and games that must succeed."""
+"""Test the bidirectional task: losses against formulas, gradients per critic, short trainings."""
 
 import math
 from typing import Any, cast
@@ -53,7 +53,7 @@ def test_the_divergence_is_that_of_torch() -> None:
 
 
 def linear_gaussian(sigma: float) -> tuple[Representation, Tensor, Tensor]:
-    """p(z) = N(0, 1), p(x | z) = N(w z, sigma^2), with the exact posterior as the encoder; w and the data."""
+    """Build p(x | z) = N(w z, sigma^2) with p(z) = N(0, 1) and the exact posterior; return w, x."""
     w = torch.tensor([[1.5], [-0.5]])
     spread = 1 / (1 + w.square().sum() / sigma**2)
     encoder, generator = nn.Linear(2, 2), nn.Linear(1, 2, bias=False)
@@ -77,16 +77,16 @@ def test_with_the_exact_posterior_the_loss_is_the_negative_log_likelihood() -> N
     ).log_prob(x)
     constant = math.log(2 * math.pi * sigma**2)  # of a Gaussian likelihood in two dimensions
     loss = torch.stack([cast(Tensor, task((x,)).loss).detach() for _ in range(20)]).mean()
-    # The bound is tight for the exact posterior; what is left is the noise of 80,000 drawn codes.
+    # The bound is tight for the exact posterior; the tolerance is the noise of 80,000 drawn codes.
     assert (loss + constant).item() == pytest.approx(-evidence.mean().item(), abs=0.01)
     with torch.no_grad():
         cast(nn.Linear, task.encoder).bias[1] += 0.5
     looser = torch.stack([cast(Tensor, task((x,)).loss).detach() for _ in range(20)]).mean()
-    # KL(N(m, s^2) || N(m, e^-0.5 s^2)) is what a wrong variance costs.
+    # A wrong variance costs KL(N(m, s^2) || N(m, e^-0.5 s^2)).
     assert (looser - loss).item() == pytest.approx((math.exp(0.5) - 1 - 0.5) / 2, abs=0.02)
 
 
-def test_each_method_is_what_its_paper_compares() -> None:
+def test_each_method_compares_the_pairs_of_its_paper() -> None:
     task = Representation.from_data(IMAGES, stochastic=True, latent=3, base_channels=4)
     x = IMAGES.x[:4]
     (real, codes), (fake, z) = task((x,)).pairs["joint"][:2]
@@ -103,7 +103,7 @@ def test_each_method_is_what_its_paper_compares() -> None:
 
 
 def test_the_joint_critic_leaves_a_generator_and_its_inverse_unchanged() -> None:
-    """At E = G^-1, G(z) ~ data and the critic that is best there, which is constant, nothing moves."""
+    """At E = G^-1 and G(z) ~ data the optimal critic is constant, and all gradients are zero."""
     task = vectors()
     with torch.no_grad():
         generator, encoder = cast(nn.Linear, task.generator), cast(nn.Linear, task.encoder)
@@ -120,7 +120,7 @@ def test_the_joint_critic_leaves_a_generator_and_its_inverse_unchanged() -> None
     assert all(p.grad is not None and not p.grad.any() for p in task.trainable_parameters())
 
 
-def test_encoder_and_generator_move_against_each_other() -> None:
+def test_encoder_and_generator_move_in_opposite_directions() -> None:
     task = vectors()
 
     class SumOfCode(nn.Module):
@@ -129,7 +129,7 @@ def test_encoder_and_generator_move_against_each_other() -> None:
 
     adversary = Adversary(SumOfCode(), "wasserstein")
     adversary.player_loss(*task((X,)).pairs["joint"]).backward()
-    # P = E[s(x, E(x))] - E[s(G(z), z)]: the encoder lowers its score, the generator raises its own.
+    # P = E[s(x, E(x))] - E[s(G(z), z)]: the encoder lowers and the generator raises its score.
     bias = [
         cast(Tensor, cast(nn.Linear, net).bias.grad).tolist()
         for net in (task.encoder, task.generator)
@@ -137,7 +137,7 @@ def test_encoder_and_generator_move_against_each_other() -> None:
     assert bias == [pytest.approx([1.0, 1.0]), pytest.approx([-1.0, -1.0])]
 
 
-def test_samples_move_the_generator_alone_and_come_half_from_codes() -> None:
+def test_the_critic_of_samples_moves_only_the_generator_and_gets_half_reconstructions() -> None:
     task = vectors(4, compare="samples", reconstruction=1.0, kl=1.0)
     torch.manual_seed(1)
     real, fake = task((X[:7],)).pairs["samples"][:2]
@@ -153,7 +153,7 @@ def test_samples_move_the_generator_alone_and_come_half_from_codes() -> None:
     assert not torch.equal(fake[3:], plain.reconstruct(X[:6])[3:])
 
 
-def test_labels_choose_the_component_and_go_to_the_critic() -> None:
+def test_labels_choose_the_component_and_are_passed_to_the_critic() -> None:
     law = Mixture(2, 3, along=1e-4, across=1e-4)
     task = vectors(compare="codes", reconstruction=1.0, prior=law, classes=3)
     (z, y), (codes, same) = task((X, Y)).pairs["codes"][:2]
@@ -165,19 +165,17 @@ def test_labels_choose_the_component_and_go_to_the_critic() -> None:
     assert task.sample(3, torch.arange(3)).shape == (3, 2)
 
 
-def test_where_the_class_is_not_known_the_component_is_drawn_and_the_critic_sees_an_extra_class() -> (
-    None
-):
+def test_unlabelled_samples_draw_the_component_and_have_an_extra_class() -> None:
     law = Mixture(2, 3, along=1e-4, across=1e-4)
     task = vectors(
         compare="codes", reconstruction=1.0, prior=law, classes=4, has_unlabelled_class=True
     )
     x, y = X.repeat(10, 1), torch.cat([Y.repeat(5), torch.full((200,), 3)])
-    (z, shown), (_, same) = task((x, y)).pairs["codes"][:2]
-    assert torch.equal(shown, y) and torch.equal(same, y)
+    (z, labels), (_, same) = task((x, y)).pairs["codes"][:2]
+    assert torch.equal(labels, y) and torch.equal(same, y)
     component = torch.round(torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi / 3)).long() % 3
     assert torch.equal(component[:200], y[:200])
-    # Five standard deviations of a share of 200 draws.
+    # Five standard deviations of a proportion of 200 draws.
     assert (torch.bincount(component[200:], minlength=3) / 200 - 1 / 3).abs().max() < 5 * (
         2 / 9 / 200
     ) ** 0.5
@@ -195,7 +193,7 @@ def test_where_the_class_is_not_known_the_component_is_drawn_and_the_critic_sees
         vectors(compare="codes", reconstruction=1.0, has_unlabelled_class=True)
 
 
-def test_unary_terms_are_scores_of_the_sample_and_of_the_code_alone() -> None:
+def test_marginal_terms_score_the_sample_and_the_code_separately() -> None:
     task = Representation.from_data(
         DATA, stochastic=True, marginal_terms=True, latent=3, base_channels=4
     )
@@ -207,10 +205,10 @@ def test_unary_terms_are_scores_of_the_sample_and_of_the_code_alone() -> None:
     assert torch.equal(scores[:, 1], moved_z[:, 1]) and not torch.equal(scores[:, 2], moved_z[:, 2])
     assert torch.equal(scores[:, 2], moved_x[:, 2]) and not torch.equal(scores[:, 1], moved_x[:, 1])
     assert not torch.equal(scores[:, 0], moved_x[:, 0])
-    assert "unary" in str(task.check_compatibility(resolve("began").required_objective()))
+    assert "marginal" in str(task.check_compatibility(resolve("began").required_objective()))
 
 
-def test_an_autoencoder_plays_no_game_and_learns_all_the_same() -> None:
+def test_an_autoencoder_trains_without_a_critic() -> None:
     line = torch.linspace(-1, 1, 64)[:, None] @ torch.tensor([[2.0, 1.0]])
     task = Representation(
         nn.Linear(2, 1), nn.Linear(1, 2), latent=1, shape=(2,), compare=(), reconstruction=1.0
@@ -242,8 +240,8 @@ def test_a_task_without_critic_and_without_loss_is_refused() -> None:
         short(cast(Any, Nothing()))
 
 
-def test_codes_meet_their_prior_and_keep_the_sample() -> None:
-    """Data on a line: the codes must come to mean 0 and deviation 1; the energy distance sees that without a critic."""
+def test_codes_match_the_prior_and_still_encode_the_sample() -> None:
+    """For data on a line the codes get mean 0 and deviation 1, by the energy distance."""
     x = (
         torch.randn(512, 1, generator=torch.Generator().manual_seed(3))
         @ torch.tensor([[3.0, -1.0]])
@@ -267,19 +265,19 @@ def test_codes_meet_their_prior_and_keep_the_sample() -> None:
 
 
 def test_a_bidirectional_game_inverts_its_generator() -> None:
-    """Data N(1, 4): the linear generators of such data are 1 +- 2 z, and the encoder has to undo the one it meets."""
+    """Linear generators of N(1, 4) are 1 +- 2 z, and the encoder learns to invert its generator."""
     x = 1 + 2 * torch.randn(1000, 1, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(0)
     task = Representation(nn.Linear(1, 1), nn.Linear(1, 1), latent=1, shape=(1,))
     z = torch.linspace(-2, 2, 50)[:, None]
     assert (task.encode(task.decode(z)) - z).abs().max() > 1
     run = short(task, "energy-distance", ArrayDataset(x), steps=500, batch_size=128, lr=2e-2)
-    made = run.ema_model.decode(z)
-    assert abs(made.mean() - 1) < 0.3 and abs(made.std() / z.std() - 2) < 0.3
-    assert (run.ema_model.encode(made) - z).abs().max() < 0.3
+    decoded = run.ema_model.decode(z)
+    assert abs(decoded.mean() - 1) < 0.3 and abs(decoded.std() / z.std() - 2) < 0.3
+    assert (run.ema_model.encode(decoded) - z).abs().max() < 0.3
 
 
-def test_codes_interpolations_and_analogies_are_what_the_nets_say() -> None:
+def test_codes_interpolations_and_analogies_are_those_of_the_networks() -> None:
     task = vectors(4, compare=(), reconstruction=1.0, kl=1.0)
     encoder, generator = cast(nn.Linear, task.encoder), cast(nn.Linear, task.generator)
     x0, x1 = X[:3], X[3:6]
@@ -311,13 +309,13 @@ def test_a_saved_run_encodes_and_decodes_the_same(form: str, tmp_path: Any) -> N
     run = short(f"representation({form}, latent=2, base_channels=4)", data=IMAGES)
     again = load(run.save(tmp_path / "run.pt"))
     x = IMAGES.x[:4]
-    player, other = cast(Representation, run.ema_model), cast(Representation, again.ema_model)
-    assert torch.equal(player.encode(x), other.encode(x))
-    assert torch.equal(player.reconstruct(x), other.reconstruct(x))
+    model, other = cast(Representation, run.ema_model), cast(Representation, again.ema_model)
+    assert torch.equal(model.encode(x), other.encode(x))
+    assert torch.equal(model.reconstruct(x), other.reconstruct(x))
     assert torch.equal(run.sample(3, seed=1), again.sample(3, seed=1))
 
 
-def test_a_family_makes_the_generator_and_reads_the_samples() -> None:
+def test_an_architecture_gives_the_generator_and_the_encoder() -> None:
     task = Representation.from_data(
         IMAGES,
         compare=("codes", "samples"),
@@ -349,11 +347,11 @@ def test_a_prior_can_be_an_object() -> None:
         ({"compare": ("pairs",)}, r"compare: expected one of joint, codes, samples, got 'pairs'"),
         (
             {"compare": ("codes",)},
-            r"reconstruction: expected above 0 without the comparison 'joint', got 0",
+            r"reconstruction: expected a weight above 0 without the comparison 'joint', got 0",
         ),
         (
             {"marginal_terms": True, "compare": (), "reconstruction": 1.0},
-            r"marginal_terms: expected the comparison 'joint'",
+            r"marginal_terms: expected False without the comparison 'joint'",
         ),
         (
             {"kl": 1.0},
@@ -363,7 +361,7 @@ def test_a_prior_can_be_an_object() -> None:
         ({"classes": 3}, r"classes: expected the comparison 'codes' and a prior of 3 components"),
         (
             {"outputs": 3},
-            r"encoder: expected 2 numbers a sample, or 4 for means and log-variances, got shape \(3,\)",
+            r"encoder: expected codes \(N, 2\), or \(N, 4\) of means and log-variances, got shape \(3,\)",
         ),
         ({"prior": "cube"}, r"prior: expected one of gaussian, ring, mixture, got 'cube'"),
         ({"prior": Gaussian(3)}, r"prior: expected codes of size 2, got Gaussian\(latent=3\)"),

@@ -1,4 +1,4 @@
-"""Classify with few labels: what reaches the classifier, who is trained by whom, what is refused."""
+"""Test classification with few labels: its batches, its losses, and refused data."""
 
 import copy
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ from advlearn.tasks.semi_supervised import SemiSupervised
 
 
 class Endless(IterableDataset[Any]):
-    """Samples without end."""
+    """An endless stream of samples."""
 
     def __iter__(self) -> Iterator[Any]:
         yield from X
 
 
 def doubled(items: list[Any]) -> Any:
-    """A collation of the user's own."""
+    """Collate a batch as a user might: double it."""
     x, *y = default_collate(items)
     return (2 * x, *y)
 
@@ -49,7 +49,7 @@ def test_a_batch_holds_labelled_and_unlabelled_samples() -> None:
     assert (fake[1] == -1).all()
 
 
-def test_generator_and_classifier_are_trained_by_their_own_side() -> None:
+def test_generator_and_classifier_are_each_trained_by_their_own_loss() -> None:
     task = SemiSupervised(nn.Linear(3, 2), nn.Linear(2, 2), latent=3, shape=(2,))
     before = {name: p.detach().clone() for name, p in task.named_parameters()}
     run = fit(task, "improved-gan", FEW, steps=1, batch_size=8, device="cpu", callbacks=())
@@ -83,7 +83,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
     assert torch.equal(load(run.save(tmp_path / "run.pt")).predict(X), run.predict(X))
 
 
-def test_minus_one_is_no_label() -> None:
+def test_label_minus_one_means_unlabelled() -> None:
     y = Y.clone()
     y[6:] = -1
     data = open_semi_supervised((X.numpy(), y.numpy()))
@@ -116,7 +116,7 @@ def test_a_stream_without_a_length_is_refused_since_its_order_cannot_be_resumed(
         )
 
 
-def test_samples_without_a_label_help() -> None:
+def test_unlabelled_samples_improve_accuracy() -> None:
     x, y = (torch.from_numpy(part) for part in make_moons(1000, noise=0.1, random_state=0))
     x = x.float()
     few = torch.cat([(y == k).nonzero()[:3, 0] for k in (0, 1)])
@@ -136,7 +136,7 @@ def test_samples_without_a_label_help() -> None:
     assert found[0] < 0.9 and found[1] > 0.94, found
 
 
-def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:
+def test_the_seed_chooses_equally_many_labels_of_each_class() -> None:
     first, again, other = (open_semi_supervised("digits:30", seed=s).labelled for s in (0, 0, 1))
     assert torch.bincount(first.y).tolist() == [3] * 10  # type: ignore[union-attr,arg-type]
     assert torch.equal(first.x, again.x)  # type: ignore[union-attr]
@@ -153,7 +153,8 @@ def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:
         ("digits:15", r"^data: expected a number of labels that its 10 classes divide, got 15$"),
         (
             "digits:99990",
-            r"^data: expected at most 1740 labels, because a class of 'digits' has 174 samples, got 99990$",
+            r"^data: expected at most 1740 labels, because a class of 'digits' has 174 samples, "
+            r"got 99990$",
         ),
         (
             (X, [-1] * 60),
@@ -162,6 +163,6 @@ def test_as_many_labels_of_each_class_are_chosen_by_the_seed() -> None:
         ((X, [0, 1]), r"^labels: expected shape \(60,\), one per sample, got \(2,\)$"),
     ],
 )
-def test_data_that_is_refused_is_one_line(data: Any, line: str) -> None:
+def test_bad_data_is_one_line(data: Any, line: str) -> None:
     with pytest.raises(ValueError, match=line):
         open_semi_supervised(data)

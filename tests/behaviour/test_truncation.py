@@ -1,4 +1,4 @@
-"""Truncated latents: the law they follow, what the bound 0 and a large one mean, and a generator that does its own."""
+"""Test truncated latents: their distribution, extreme bounds, and a generator's own method."""
 
 import math
 
@@ -16,17 +16,17 @@ def phi(x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("bound", [0.3, 1.0, 2.5])
-def test_the_law_is_the_normal_one_given_that_it_is_within_the_bound(bound: float) -> None:
+def test_truncated_draws_follow_the_truncated_normal_distribution(bound: float) -> None:
     z = truncated_normal(20_000, 10, bound).flatten().double().sort().values
     within = torch.tensor(bound, dtype=torch.float64)
     expected = (phi(z) - phi(-within)) / (phi(within) - phi(-within))
     found = torch.arange(1, len(z) + 1) / len(z)
-    # Kolmogorov's distance; its level of one in ten thousand is 2.2 / sqrt(n).
+    # Kolmogorov's distance exceeds 2.2 / sqrt(n) with probability 1e-4.
     assert (expected - found).abs().max() < 2.2 / math.sqrt(len(z))
     assert z.abs().max() <= bound
 
 
-def test_a_large_bound_cuts_nothing_off() -> None:
+def test_a_large_bound_truncates_nothing() -> None:
     z = truncated_normal(1000, 100, 40.0)
     assert z.isfinite().all()
     assert abs(float(z.std()) - 1) < 0.02
@@ -57,7 +57,7 @@ class Conditional(nn.Module):
 
 
 class Own(nn.Module):
-    """A generator that truncates in a way of its own."""
+    """A generator with its own method `truncated`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Own(nn.Module):
         return psi * self.linear(z)
 
 
-def test_bound_zero_is_the_sample_of_the_latent_zero() -> None:
+def test_bound_zero_gives_the_sample_of_the_zero_latent() -> None:
     task = linear()
     assert torch.equal(task.sample(4, truncation=0.0), task.generator.linear.bias.expand(4, 2))
     task = linear(classes=3)
@@ -80,7 +80,7 @@ def test_bound_zero_is_the_sample_of_the_latent_zero() -> None:
     assert torch.equal(task.sample(2, labels, truncation=0.0), expected)
 
 
-def test_no_truncation_draws_as_before() -> None:
+def test_without_truncation_the_draws_do_not_change() -> None:
     task = linear()
     torch.manual_seed(3)
     drawn = task.sample(4)
@@ -88,7 +88,7 @@ def test_no_truncation_draws_as_before() -> None:
     assert torch.equal(drawn, task.generator(torch.randn(4, 3)))
 
 
-def test_a_generator_with_a_way_of_its_own_is_asked_for_it() -> None:
+def test_the_method_truncated_of_a_generator_is_used() -> None:
     task = Generate(Own(), latent=3, shape=(2,))
     torch.manual_seed(3)
     whole = task.sample(4)
@@ -114,7 +114,7 @@ class Penalised(nn.Module):
         return self.linear.weight.square().sum()
 
 
-def test_the_generators_own_term_is_the_cooperative_loss() -> None:
+def test_the_penalty_of_a_generator_is_the_cooperative_loss() -> None:
     task = Generate(Penalised(), latent=3, shape=(2,))
     loss = task((torch.randn(4, 2),)).loss
     assert loss is not None
@@ -122,7 +122,7 @@ def test_the_generators_own_term_is_the_cooperative_loss() -> None:
     assert linear()((torch.randn(4, 2),)).loss is None
 
 
-def test_a_run_truncates_or_says_that_its_task_does_not() -> None:
+def test_a_run_truncates_or_refuses_for_its_task() -> None:
     data = ArrayDataset(torch.randn(16, 2), torch.arange(16) % 2, "points", classes=2)
     run = fit("generate(latent=2)", "nsgan", data, steps=1, device="cpu", callbacks=())
     torch.testing.assert_close(

@@ -21,7 +21,7 @@ DATA = Unpaired(ArrayDataset(A, None, "a"), ArrayDataset(B, None, "b"))
 
 
 class Shift(nn.Module):
-    """A translator that adds a number, or a vector."""
+    """A translator that adds a learned number or vector."""
 
     def __init__(self, by: float | tuple[float, ...]) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ def loss(task: UnpairedTranslation) -> float:
     return float(value.detach())
 
 
-def test_identities_lose_nothing() -> None:
+def test_identity_translators_have_zero_loss() -> None:
     assert loss(UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 2), shape=(2,))) > 0
     assert loss(UnpairedTranslation(Shift(0.0), Shift(0.0), shape=(2,))) == 0
 
 
-def test_what_comes_back_unchanged_costs_the_identity_term_alone() -> None:
+def test_exact_cycles_cost_only_the_identity_loss() -> None:
     there_and_back = UnpairedTranslation(
         Shift(3.0), Shift(-3.0), shape=(2,), cycle_weight=10, identity_weight=5
     )
@@ -57,7 +57,7 @@ def test_what_comes_back_unchanged_costs_the_identity_term_alone() -> None:
     assert loss(squared) == pytest.approx(9 + 9, rel=1e-5)
 
 
-def test_each_set_meets_translations_into_it() -> None:
+def test_each_set_is_compared_with_the_translations_into_it() -> None:
     pairs = UnpairedTranslation(Shift(3.0), Shift(-3.0), shape=(2,))((A, B)).pairs
     assert torch.equal(pairs["a"].real, A) and torch.equal(pairs["a"].fake, B - 3)
     assert torch.equal(pairs["b"].real, B) and torch.equal(pairs["b"].fake, A + 3)
@@ -71,7 +71,7 @@ def test_the_defaults_are_those_of_cyclegan() -> None:
         UnpairedTranslation.from_data(DATA, cicle_weight=1.0)
 
 
-def test_the_history_is_in_the_chain_once_and_only_where_it_is_asked_for() -> None:
+def test_the_image_pool_is_in_the_chain_once_and_only_if_requested() -> None:
     task = UnpairedTranslation.from_data(DATA, base_channels=4)
     assert repr(task.adapt_objective(resolve("lsgan"))).endswith("+ ImagePool(size=50)")
     assert repr(task.adapt_objective(resolve("lsgan + image_pool(size=7)"))).endswith(
@@ -82,7 +82,7 @@ def test_the_history_is_in_the_chain_once_and_only_where_it_is_asked_for() -> No
     )
 
 
-def test_each_critic_has_a_history_of_its_own() -> None:
+def test_each_critic_has_its_own_image_pool() -> None:
     run = fit(
         "unpaired_translation(base_channels=4)",
         "lsgan",
@@ -102,7 +102,7 @@ def test_each_critic_has_a_history_of_its_own() -> None:
     assert a.shape == b.shape == (50, 2) and not torch.equal(a, b)
 
 
-def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"batch_size": 8, "device": "cpu", "callbacks": ()}
     whole = fit(
         "unpaired_translation(base_channels=4)",
@@ -132,9 +132,10 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(tmp_path: Pa
         assert torch.equal(p, q)
 
 
-def test_a_saved_run_translates_the_same_both_ways(tmp_path: Path) -> None:
+def test_a_loaded_run_translates_the_same_in_both_directions(tmp_path: Path) -> None:
     run = fit(
-        "unpaired_translation(base_channels=4, cycle_weight=1.0, identity_weight=0.0, norm='l2', image_pool_size=0)",
+        "unpaired_translation(base_channels=4, cycle_weight=1.0, identity_weight=0.0, "
+        "norm='l2', image_pool_size=0)",
         "nsgan",
         DATA,
         steps=2,
@@ -143,15 +144,15 @@ def test_a_saved_run_translates_the_same_both_ways(tmp_path: Path) -> None:
         callbacks=(),
     )
     loaded: Any = advlearn.load(run.save(tmp_path / "run.pt"))
-    player: Any = run.ema_model
+    model: Any = run.ema_model
     assert torch.equal(loaded.predict(A), run.predict(A))
-    assert torch.equal(loaded.ema_model.predict(B, to="a"), player.predict(B, "a"))
-    assert not torch.equal(player.predict(B, "a"), player.predict(B, "b"))
+    assert torch.equal(loaded.ema_model.predict(B, to="a"), model.predict(B, "a"))
+    assert not torch.equal(model.predict(B, "a"), model.predict(B, "b"))
     with pytest.raises(ValueError, match=r"^to: expected one of a, b, got 'c'$"):
-        player.predict(A, to="c")
+        model.predict(A, to="c")
 
 
-def test_images_have_residual_translators_and_a_picture() -> None:
+def test_images_get_residual_translators_and_a_picture() -> None:
     data = Unpaired(
         ArrayDataset(torch.rand(6, 1, 8, 8), None, "a"),
         ArrayDataset(torch.rand(9, 1, 8, 8), None, "b"),
@@ -180,18 +181,18 @@ def test_sets_drawn_sample_by_sample_train_without_a_picture(tmp_path: Path) -> 
     assert run.trainer.step == 2
 
 
-def test_it_finds_a_shift_that_nobody_paired() -> None:
+def test_training_finds_a_shift_without_pairs() -> None:
     a, b = torch.randn(400, 2), torch.randn(400, 2) + torch.tensor([2.0, -1.0])
     task = UnpairedTranslation(
         Shift((0.0, 0.0)), Shift((0.0, 0.0)), shape=(2,), cycle_weight=1, identity_weight=0
     )
     run = fit(task, "energy-distance", (a, b), steps=300, lr=2e-2, device="cpu", callbacks=())
-    player: Any = run.ema_model
-    torch.testing.assert_close(player.to_b.by, b.mean(0) - a.mean(0), atol=0.15, rtol=0)
-    torch.testing.assert_close(player.to_a.by, a.mean(0) - b.mean(0), atol=0.15, rtol=0)
+    model: Any = run.ema_model
+    torch.testing.assert_close(model.to_b.by, b.mean(0) - a.mean(0), atol=0.15, rtol=0)
+    torch.testing.assert_close(model.to_a.by, a.mean(0) - b.mean(0), atol=0.15, rtol=0)
 
 
-def test_a_translator_that_does_not_fit_is_one_line() -> None:
+def test_a_mismatched_translator_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^to_a: expected samples of shape \(2,\), got \(3,\)$"):
         UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 3), shape=(2,))
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Two Gaussians on a fine grid, contests of ready-made scores, and what every objective is asked."""
+"""Define two Gaussians on a fine grid and critic batches of given scores."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def expectation(log_density: Tensor, values: Tensor) -> float:
 
 
 def divergence_estimate(objective: Pointwise, scores: Tensor) -> float:
-    """The objective's estimate for a critic whose scores on the grid are `scores`."""
+    """Return the objective's estimate for a critic whose scores on the grid are `scores`."""
     cost = expectation(LOG_P, objective.real_loss(scores)) + expectation(
         LOG_Q, objective.fake_loss(scores)
     )
@@ -35,7 +35,7 @@ def divergence_estimate(objective: Pointwise, scores: Tensor) -> float:
 
 
 def integral(integrand: Callable[[float, float], float]) -> float:
-    """Integral over the line of a function of the two densities, by an independent quadrature."""
+    """Integrate a function of the two densities over the line, by an independent quadrature."""
 
     def at(x: float) -> float:
         return integrand(density(x, 0.0, 1.0), density(x, MEAN, SCALE))
@@ -56,7 +56,7 @@ def equal_density_points() -> list[float]:
     return sorted([(-b - root) / (2 * a), (-b + root) / (2 * a)])
 
 
-def met(
+def critic_batch(
     real_scores: Tensor | None,
     fake_scores: Tensor,
     real: Samples | None = None,
@@ -64,7 +64,7 @@ def met(
     real_weights: Tensor | None = None,
     fake_weights: Tensor | None = None,
 ) -> CriticBatch:
-    """A contest of given scores; the samples are the scores unless given."""
+    """Build a critic batch from scores; the samples are the scores unless given."""
     first = fake_scores if real_scores is None else real_scores
     return CriticBatch(
         nn.Identity(),

@@ -1,4 +1,4 @@
-"""Critics with known gradients, and checks that every regularizer's test makes."""
+"""Define critics with known gradients, and checks that the test of every regularizer uses."""
 
 import copy
 from collections.abc import Callable
@@ -18,18 +18,18 @@ def critic_term(regularizer: Regularizer, batch: CriticBatch) -> Tensor | None:
     return regularizer.penalty(batch)
 
 
-def player_term(regularizer: Regularizer, batch: CriticBatch) -> Tensor | None:
+def learner_term(regularizer: Regularizer, batch: CriticBatch) -> Tensor | None:
     return regularizer.player_penalty(batch)
 
 
-def meet(
+def critic_batch(
     critic: nn.Module,
     real: Samples,
     fake: Samples,
     real_weights: Tensor | None = None,
     fake_weights: Tensor | None = None,
 ) -> CriticBatch:
-    """A contest of `critic`, scored as an adversary scores it."""
+    """Build a batch of `critic`, scored as an adversary scores it."""
     scores = score_both(critic, real, fake, apart=mixes_samples(critic))
     return CriticBatch(critic, real, fake, *scores, real_weights, fake_weights)
 
@@ -80,14 +80,14 @@ def samples(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> T
 
 
 def check_gradients(regularizer: Regularizer, term: Term = critic_term) -> None:
-    """First and second derivatives against finite differences, by critic parameters or by fake samples."""
+    """Check both derivatives by critic parameters or fake samples against finite differences."""
     critic = regularizer.wrap(smooth())
     real, fake = samples(4, 2), samples(4, 2, seed=1)
     inputs = tuple(critic.parameters()) if term is critic_term else (fake.requires_grad_(),)
 
     def value(*_: Tensor) -> Tensor:
         torch.manual_seed(5)
-        result = term(regularizer, meet(critic, real, fake))
+        result = term(regularizer, critic_batch(critic, real, fake))
         assert result is not None
         return result
 
@@ -99,10 +99,10 @@ def check_gradients(regularizer: Regularizer, term: Term = critic_term) -> None:
 def check_compiled(
     make: Callable[[], Regularizer], term: Term = critic_term, shape: tuple[int, ...] = (4,)
 ) -> None:
-    """The loss compiled to one graph, its gradients and the buffers it leaves are the eager ones.
+    """Check that the compiled loss, its gradients and its buffers equal the eager ones.
 
     The critic has layer norm and spectral norm. Scores of both sides enter the loss: the compiler
-    drops what nothing depends on, random draws included.
+    drops unused results, including random draws.
     """
     torch.manual_seed(0)
     size = samples(*shape).numel()
@@ -121,19 +121,19 @@ def check_compiled(
 
     def run(compiled: bool) -> list[Tensor]:
         pair = copy.deepcopy(nn.ModuleList([regularizer, critic]))
-        own, judge = pair[0], pair[1]
+        regularizer_copy, critic_copy = pair[0], pair[1]
         x = fake.clone().requires_grad_()
 
         def loss(x: Tensor) -> Tensor:
-            met = meet(judge, real, x if term is player_term else x.detach())
-            result = term(own, met)
-            game = met.fake_scores.mean() - met.scores[0].mean()
-            return game if result is None else result + game
+            batch = critic_batch(critic_copy, real, x if term is learner_term else x.detach())
+            result = term(regularizer_copy, batch)
+            score_gap = batch.fake_scores.mean() - batch.scores[0].mean()
+            return score_gap if result is None else result + score_gap
 
         torch.manual_seed(7)
         result = (torch.compile(loss, backend="aot_eager", fullgraph=True) if compiled else loss)(x)
         result.backward()
-        grads = [p.grad for p in (x, *judge.parameters()) if p.grad is not None]
+        grads = [p.grad for p in (x, *critic_copy.parameters()) if p.grad is not None]
         assert grads
         return [result, *grads, *pair.buffers()]
 

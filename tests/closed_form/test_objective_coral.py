@@ -4,7 +4,7 @@ from advlearn.objectives.coral import Coral
 from tests.closed_form.objective_cases import normal
 
 
-def test_distance_is_that_of_numpy_covariances() -> None:
+def test_distance_agrees_with_numpy_covariances() -> None:
     x, y = normal(7, 3), 2 * normal(9, 3, seed=1) + 5
     expected = (torch.cov(x.T) - torch.cov(y.T)).square().sum() / (4 * 9)
     torch.testing.assert_close(Coral().distance(x, y), expected)
@@ -34,8 +34,8 @@ def test_witness_is_the_derivative_by_mass_on_the_fake_side() -> None:
         return (torch.cov(real.T) - cov).square().sum() / 16
 
     slope = (distance(1e-6) - distance(0.0)) / 1e-6
-    # The derivative along "add the point, take away from all" is the witness less its mean over the
-    # fake side.
+    # The derivative by the mass of the point, at constant total mass, is the witness minus its
+    # mean over the fake side.
     witness = Coral().witness(torch.cat([point, fake]), real, fake)
     torch.testing.assert_close(
         -slope, (witness[0] - witness[1:].mean()) * 50 / 49, rtol=1e-3, atol=1e-6

@@ -1,4 +1,4 @@
-"""Each pointwise objective at its analytic optimal critic, for two Gaussians, against formulas of its own."""
+"""Test each pointwise objective at its optimal critic for two Gaussians against closed forms."""
 
 import math
 from statistics import NormalDist
@@ -83,13 +83,13 @@ def test_estimate_at_the_optimal_critic_is_the_expectation_of_f(objective: Point
 
 
 @objectives
-def test_no_nearby_critic_estimates_more(objective: Pointwise) -> None:
+def test_no_nearby_critic_has_a_larger_estimate(objective: Pointwise) -> None:
     scores = objective.optimal_score(LOG_RATIO)
     assert scores is not None
     best = divergence_estimate(objective, scores)
     for change in (GRID.sin(), -GRID.sin(), torch.ones_like(GRID), -torch.ones_like(GRID)):
-        # An energy is bounded by zero: where the best one touches the bound, only the part below is
-        # allowed.
+        # An energy is bounded by zero. Where the best one is at the bound, it can only be perturbed
+        # to one side.
         moved = (
             (scores + 0.1 * change).clamp(max=0)
             if objective.critic_output == "energy"
@@ -116,7 +116,7 @@ def test_wasserstein_at_the_potential_between_shifted_gaussians() -> None:
     assert objective.loss_at_chance - cost == pytest.approx(MEAN, abs=1e-6)
 
 
-def test_least_squares_player_over_both_sides_is_half_of_pearson() -> None:
+def test_least_squares_generator_loss_over_both_sides_is_half_of_pearson() -> None:
     # Mao et al. 2017, section 3.2: 2 C(G) = chi^2(p + q || 2 q) with b - c = 1 and b - a = 2.
     objective = LeastSquares(a=-1, b=1, c=0)
     scores = objective.optimal_score(LOG_RATIO)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from advlearn.objectives.energy_model import EnergyModel, bhattacharyya_entropy
-from tests.closed_form.objective_cases import GRID, log_normal, met, normal
+from tests.closed_form.objective_cases import GRID, critic_batch, log_normal, normal
 
 
 def true_entropy(centres: list[float], sigma: float) -> float:
@@ -40,20 +40,24 @@ def test_weights_are_repetitions() -> None:
 def test_losses_by_hand() -> None:
     objective = EnergyModel(entropy_weight=0.3, sigma=0.5, l2=0.2)
     real, fake, samples = normal(4, seed=1), normal(3, seed=2), normal(3, 2, seed=3)
-    batch = met(real, fake, normal(4, 2, seed=4), samples)
+    batch = critic_batch(real, fake, normal(4, 2, seed=4), samples)
     squares = real.square().mean() + fake.square().mean()
     torch.testing.assert_close(
         objective.critic_loss(batch), fake.mean() - real.mean() + 0.1 * squares
     )
-    player = objective.player_loss(met(None, fake, samples, samples))
-    torch.testing.assert_close(player, -fake.mean() - 0.3 * bhattacharyya_entropy(samples, 0.5))
+    learner_loss = objective.player_loss(critic_batch(None, fake, samples, samples))
+    torch.testing.assert_close(
+        learner_loss, -fake.mean() - 0.3 * bhattacharyya_entropy(samples, 0.5)
+    )
     torch.testing.assert_close(objective.reward(batch), fake)
 
 
 def test_entropy_pushes_samples_apart() -> None:
     samples = torch.tensor([[-0.1], [0.1]], requires_grad=True)
-    EnergyModel(sigma=0.2).player_loss(met(None, torch.zeros(2), samples, samples)).backward()
-    assert samples.grad[0] > 0  # a step against the gradient moves the left one further left
+    EnergyModel(sigma=0.2).player_loss(
+        critic_batch(None, torch.zeros(2), samples, samples)
+    ).backward()
+    assert samples.grad[0] > 0  # a gradient step moves the left sample further left
     assert samples.grad[1] < 0
 
 

@@ -4,12 +4,12 @@ from torch import Tensor
 
 from advlearn.core.grammar import resolve
 from advlearn.objectives.f_divergence import FDivergence
-from tests.closed_form.objective_cases import met, normal
+from tests.closed_form.objective_cases import critic_batch, normal
 
 NAMES = ["kl", "reverse-kl", "pearson", "hellinger", "jensen-shannon", "total-variation"]
 names = pytest.mark.parametrize("name", NAMES)
 
-# The conjugates of the paper's table, written before the activation is put in.
+# The conjugates of the paper's table, before the activation is applied.
 CONJUGATES = {
     "kl": lambda t: (t - 1).exp(),
     "reverse-kl": lambda t: -1 - (-t).log(),
@@ -26,7 +26,7 @@ def activation(objective: FDivergence, scores: Tensor) -> Tensor:
 
 
 @names
-def test_conjugate_is_that_of_the_table(name: str) -> None:
+def test_conjugate_agrees_with_the_table(name: str) -> None:
     objective = FDivergence(name)
     expected = CONJUGATES[name](activation(objective, SCORES))
     torch.testing.assert_close(objective.fake_loss(SCORES), expected)
@@ -58,18 +58,20 @@ def test_higher_scores_mean_real(name: str) -> None:
 
 
 @names
-def test_player_losses(name: str) -> None:
+def test_generator_losses_by_hand(name: str) -> None:
     real, fake = normal(6, seed=1), normal(4, seed=2)
     minimax, mirrored = FDivergence(name, "minimax"), FDivergence(name)
-    batch = met(real, fake)
+    batch = critic_batch(real, fake)
     torch.testing.assert_close(minimax.player_loss(batch), -minimax.critic_loss(batch))
-    swapped = met(fake, real)
+    swapped = critic_batch(fake, real)
     torch.testing.assert_close(mirrored.player_loss(batch), mirrored.critic_loss(swapped))
-    torch.testing.assert_close(mirrored.reward(met(None, fake)), activation(mirrored, fake))
+    torch.testing.assert_close(
+        mirrored.reward(critic_batch(None, fake)), activation(mirrored, fake)
+    )
 
 
 def test_jensen_shannon_row_is_the_gan_loss_shifted() -> None:
-    batch = met(normal(6), normal(5, seed=1))
+    batch = critic_batch(normal(6), normal(5, seed=1))
     gan, row = resolve("nsgan").objective, FDivergence("jensen-shannon")
     torch.testing.assert_close(row.divergence_estimate(batch), gan.divergence_estimate(batch))
 

@@ -1,18 +1,18 @@
 import torch
 
 from advlearn.objectives.imle import IMLE
-from tests.closed_form.objective_cases import met, normal
+from tests.closed_form.objective_cases import critic_batch, normal
 
 REAL, FAKE = normal(6, 3), normal(9, 3, seed=1)
 
 
-def test_distance_is_brute_force() -> None:
+def test_distance_agrees_with_brute_force() -> None:
     expected = sum(min((x - y).square().sum() for y in FAKE) for x in REAL) / 6
     torch.testing.assert_close(IMLE().distance(REAL, FAKE), expected)
-    torch.testing.assert_close(IMLE().player_loss(met(REAL, FAKE)), expected)
+    torch.testing.assert_close(IMLE().player_loss(critic_batch(REAL, FAKE)), expected)
 
 
-def test_only_nearest_fakes_are_pulled_each_to_its_reals() -> None:
+def test_only_the_nearest_fakes_are_pulled_to_their_reals() -> None:
     fake = FAKE.clone().requires_grad_()
     IMLE().distance(REAL, fake).backward()
     expected = torch.zeros_like(FAKE)

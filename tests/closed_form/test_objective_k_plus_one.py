@@ -9,7 +9,7 @@ REAL, FAKE = normal(6, 4), normal(6, 4, seed=1)
 Y = torch.tensor([0, -1, 3, -1, 1, -1])
 
 
-def met(y: torch.Tensor | None = Y) -> CriticBatch:
+def critic_batch(y: torch.Tensor | None = Y) -> CriticBatch:
     real = REAL if y is None else (REAL, y)
     return CriticBatch(torch.nn.Identity(), real, FAKE if y is None else (FAKE, y), REAL, FAKE)
 
@@ -18,35 +18,39 @@ def with_fake_class(logits: torch.Tensor) -> torch.Tensor:
     return torch.cat([logits, torch.zeros(len(logits), 1, dtype=logits.dtype)], 1)
 
 
-def test_it_is_the_cross_entropy_of_k_plus_one_classes() -> None:
+def test_critic_loss_is_the_cross_entropy_of_k_plus_one_classes() -> None:
     fake = cross_entropy(with_fake_class(FAKE), torch.full((6,), 4))
     p_fake = with_fake_class(REAL).softmax(1)[:, 4]
     real = -torch.log1p(-p_fake).mean()
-    torch.testing.assert_close(KPlusOne().critic_loss(met(None)), real + fake)
+    torch.testing.assert_close(KPlusOne().critic_loss(critic_batch(None)), real + fake)
 
 
-def test_labels_add_the_cross_entropy_of_the_labelled() -> None:
+def test_labels_add_the_cross_entropy_of_the_labelled_samples() -> None:
     labelled = Y >= 0
-    expected = KPlusOne().critic_loss(met(None)) + 3 * cross_entropy(REAL[labelled], Y[labelled])
-    torch.testing.assert_close(KPlusOne(label_weight=3).critic_loss(met()), expected)
+    expected = KPlusOne().critic_loss(critic_batch(None)) + 3 * cross_entropy(
+        REAL[labelled], Y[labelled]
+    )
+    torch.testing.assert_close(KPlusOne(label_weight=3).critic_loss(critic_batch()), expected)
 
 
-def test_without_any_label_it_is_the_game_alone() -> None:
+def test_without_labels_only_the_adversarial_loss_is_left() -> None:
     torch.testing.assert_close(
-        KPlusOne().critic_loss(met(torch.full((6,), -1))), KPlusOne().critic_loss(met(None))
+        KPlusOne().critic_loss(critic_batch(torch.full((6,), -1))),
+        KPlusOne().critic_loss(critic_batch(None)),
     )
 
 
-def test_a_player_weight_of_zero_leaves_it_to_the_penalties() -> None:
-    assert KPlusOne(generator_weight=0).player_loss(met()) == 0
+def test_generator_weight_zero_gives_a_zero_loss() -> None:
+    assert KPlusOne(generator_weight=0).player_loss(critic_batch()) == 0
 
 
-def test_entropy_is_that_of_the_samples_without_a_label() -> None:
+def test_entropy_counts_only_the_unlabelled_samples() -> None:
     unlabelled = Y < 0
     entropy = torch.distributions.Categorical(logits=REAL[unlabelled]).entropy().mean()
     torch.testing.assert_close(
-        KPlusOne(entropy=2).critic_loss(met()), KPlusOne().critic_loss(met()) + 2 * entropy
+        KPlusOne(entropy=2).critic_loss(critic_batch()),
+        KPlusOne().critic_loss(critic_batch()) + 2 * entropy,
     )
     everyone = torch.distributions.Categorical(logits=REAL).entropy().mean()
-    expected = KPlusOne().critic_loss(met(None)) + everyone
-    torch.testing.assert_close(KPlusOne(entropy=1).critic_loss(met(None)), expected)
+    expected = KPlusOne().critic_loss(critic_batch(None)) + everyone
+    torch.testing.assert_close(KPlusOne(entropy=1).critic_loss(critic_batch(None)), expected)

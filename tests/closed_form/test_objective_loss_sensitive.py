@@ -3,7 +3,7 @@ import torch
 
 from advlearn.core.grammar import resolve
 from advlearn.objectives.loss_sensitive import LossSensitive
-from tests.closed_form.objective_cases import met, normal
+from tests.closed_form.objective_cases import critic_batch, normal
 
 REAL_SCORES, FAKE_SCORES = normal(4, seed=1), normal(3, seed=2)
 REAL, FAKE = normal(4, 2, 3, seed=3), normal(3, 2, 3, seed=4)
@@ -18,7 +18,7 @@ def test_critic_loss_by_hand(norm: str) -> None:
         violations.append(max(0.2 * distance - r + f, torch.zeros(())))
     assert sum(v > 0 for v in violations) > 0
     expected = -REAL_SCORES.mean() + 0.7 * sum(violations) / 3
-    loss = objective.critic_loss(met(REAL_SCORES, FAKE_SCORES, REAL, FAKE))
+    loss = objective.critic_loss(critic_batch(REAL_SCORES, FAKE_SCORES, REAL, FAKE))
     torch.testing.assert_close(loss, expected)
 
 
@@ -28,30 +28,32 @@ def test_pair_that_keeps_its_margin_costs_nothing() -> None:
     near, far = torch.tensor([[3.9]]), torch.tensor([[4.1]])
     origin = torch.tensor([[0.0]])
     torch.testing.assert_close(
-        objective.critic_loss(met(*scores, origin, near)), torch.tensor(-5.0)
+        objective.critic_loss(critic_batch(*scores, origin, near)), torch.tensor(-5.0)
     )
     torch.testing.assert_close(
-        objective.critic_loss(met(*scores, origin, far)), torch.tensor(-5 + 0.1)
+        objective.critic_loss(critic_batch(*scores, origin, far)), torch.tensor(-5 + 0.1)
     )
 
 
-def test_margin_of_tuples_leaves_labels_out() -> None:
+def test_margin_of_tuples_does_not_count_labels() -> None:
     labels = torch.tensor([0, 1, 2, 3]), torch.tensor([7, 8, 9])
-    with_labels = met(REAL_SCORES, FAKE_SCORES, (REAL, labels[0]), (FAKE, labels[1]))
-    without = met(REAL_SCORES, FAKE_SCORES, REAL, FAKE)
+    with_labels = critic_batch(REAL_SCORES, FAKE_SCORES, (REAL, labels[0]), (FAKE, labels[1]))
+    without = critic_batch(REAL_SCORES, FAKE_SCORES, REAL, FAKE)
     torch.testing.assert_close(
         LossSensitive().critic_loss(with_labels), LossSensitive().critic_loss(without)
     )
 
 
-def test_player_lowers_its_own_loss_and_raises_the_reals() -> None:
+def test_generator_lowers_the_loss_of_fakes_and_raises_that_of_reals() -> None:
     objective = LossSensitive()
-    torch.testing.assert_close(objective.player_loss(met(None, FAKE_SCORES)), -FAKE_SCORES.mean())
-    both = objective.player_loss(met(REAL_SCORES, FAKE_SCORES, REAL, FAKE))
+    torch.testing.assert_close(
+        objective.player_loss(critic_batch(None, FAKE_SCORES)), -FAKE_SCORES.mean()
+    )
+    both = objective.player_loss(critic_batch(REAL_SCORES, FAKE_SCORES, REAL, FAKE))
     torch.testing.assert_close(both, REAL_SCORES.mean() - FAKE_SCORES.mean())
-    torch.testing.assert_close(objective.reward(met(None, FAKE_SCORES)), FAKE_SCORES)
+    torch.testing.assert_close(objective.reward(critic_batch(None, FAKE_SCORES)), FAKE_SCORES)
 
 
-def test_a_hyphen_tells_it_from_least_squares() -> None:
+def test_a_hyphen_distinguishes_it_from_least_squares() -> None:
     assert repr(resolve("ls-gan")) == repr(LossSensitive())
     assert repr(resolve("lsgan")).startswith("LeastSquares(")

@@ -8,11 +8,11 @@ from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.grammar import resolve
 from advlearn.functional.kernels import ALPHAS, MULTIPLES
 from advlearn.objectives.mmd import MMD, WitnessPenalty
-from tests.closed_form.objective_cases import met, normal
+from tests.closed_form.objective_cases import critic_batch, normal
 
 KERNELS = ["rbf", "rational_quadratic", "energy"]
 kernels = pytest.mark.parametrize("kernel", KERNELS)
-dimensions = pytest.mark.parametrize("d", [1, 3, 9])  # 9 takes the path of matrix products
+dimensions = pytest.mark.parametrize("d", [1, 3, 9])  # 9 columns use matrix products
 
 
 def kernel_value(kernel: str, x: Tensor, y: Tensor, real: Tensor) -> float:
@@ -45,7 +45,7 @@ def brute_force(kernel: str, real: Tensor, fake: Tensor) -> float:
 
 @kernels
 @dimensions
-def test_distance_is_brute_force(kernel: str, d: int) -> None:
+def test_distance_agrees_with_brute_force(kernel: str, d: int) -> None:
     real, fake = normal(6, d), normal(5, d, seed=1) + 0.5
     expected = brute_force(kernel, real, fake)
     assert MMD(kernel).distance(real, fake).item() == pytest.approx(expected, abs=1e-10)
@@ -60,7 +60,7 @@ def test_given_bandwidths() -> None:
 
 @kernels
 def test_unbiased(kernel: str) -> None:
-    # Over all ways to deal four points into two pairs, the mean of an unbiased estimate of zero is
+    # Over all ways to split four points into two pairs, the mean of an unbiased estimate of zero is
     # zero.
     points = normal(4, 2)
     objective = MMD(kernel, None if kernel == "energy" else (0.7, 2.0))
@@ -78,7 +78,7 @@ def test_gradient(kernel: str, d: int) -> None:
 
 @kernels
 @dimensions
-def test_gradient_is_finite_where_points_meet(kernel: str, d: int) -> None:
+def test_gradient_is_finite_where_points_coincide(kernel: str, d: int) -> None:
     real = normal(5, d)
     fake = real.clone().requires_grad_()
     MMD(kernel).distance(real, fake).backward()
@@ -98,8 +98,8 @@ def test_witness_is_high_near_real(kernel: str) -> None:
 
 
 @kernels
-def test_gap_of_the_witness_is_the_biased_distance(kernel: str) -> None:
-    # The biased estimate of the distance is the gap of the witness between the sides.
+def test_mean_difference_of_the_witness_is_the_biased_distance(kernel: str) -> None:
+    # The biased distance is the difference of the mean witness between the sides.
     real, fake = normal(6, 2), normal(6, 2, seed=1) + 1
     objective = MMD(kernel)
     gap = objective.witness(real, real, fake).mean() - objective.witness(fake, real, fake).mean()
@@ -160,7 +160,7 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="bandwidths: expected a finite number above 0"):
         MMD("rbf", (1.0, 0.0))
     with pytest.raises(ValueError, match="fake: the unbiased estimate needs 2 or more"):
-        MMD().player_loss(met(torch.zeros(3, 2), torch.zeros(1, 2)))
+        MMD().player_loss(critic_batch(torch.zeros(3, 2), torch.zeros(1, 2)))
 
 
 def test_aliases() -> None:

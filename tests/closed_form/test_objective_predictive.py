@@ -1,4 +1,4 @@
-"""Attributes predicted: densities that are normalised, and mutual information known in closed form."""
+"""Test the predictive objective: normalised densities, and mutual information in closed form."""
 
 import math
 
@@ -12,7 +12,7 @@ from advlearn.objectives.predictive import Predictive
 
 
 def trained(critic: nn.Module, pairs: tuple[Tensor, ...], steps: int = 600) -> float:
-    """The estimate after training on one large set of pairs."""
+    """Train on one large set of pairs and return the estimate."""
     head = Adversary(critic, "predictive", lr=0.02)
     for _ in range(steps):
         head.update(pairs, pairs)
@@ -20,7 +20,7 @@ def trained(critic: nn.Module, pairs: tuple[Tensor, ...], steps: int = 600) -> f
 
 
 def channel(flip: float, n: int = 1000) -> tuple[Tensor, Tensor]:
-    """Pairs of a bit and the same bit flipped in a share of the cases, in exact proportions."""
+    """Make pairs of a bit and its copy, flipped in an exact proportion of the cases."""
     a = torch.arange(n) % 2
     flipped = (torch.arange(n) // 2) < flip * n / 2
     return torch.where(flipped, 1 - a, a)[:, None].float(), a
@@ -60,8 +60,8 @@ def test_both_densities_of_a_mixture_are_normalised() -> None:
             torch.testing.assert_close(mass, torch.ones((), dtype=torch.float64), rtol=1e-6, atol=0)
 
 
-def test_groups_given_a_class_are_compared_within_it() -> None:
-    # Attribute and class are the same bit: given the class nothing is left to be told.
+def test_groups_are_compared_within_a_given_class() -> None:
+    # Attribute and class are the same bit: given the class, the features hold no information.
     a = torch.arange(400) % 2
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -69,7 +69,7 @@ def test_groups_given_a_class_are_compared_within_it() -> None:
     assert abs(found) < 0.01
 
 
-def test_only_one_class_is_scored_where_asked() -> None:
+def test_only_the_requested_class_is_scored() -> None:
     critic = CategoricalCritic(1, 2, classes=2, only=1)
     y = torch.tensor([0, 1, 0, 1])
     scores = critic(torch.randn(4, 1), torch.tensor([0, 0, 1, 1]), y)
@@ -77,6 +77,6 @@ def test_only_one_class_is_scored_where_asked() -> None:
     assert (scores[y == 1] != 0).all()
 
 
-def test_the_player_undoes_what_the_critic_found() -> None:
+def test_generator_loss_is_the_negated_critic_loss() -> None:
     s = torch.tensor([0.5, -1.0])
     assert torch.equal(Predictive().generator_loss(s), -Predictive().fake_loss(s))

@@ -8,14 +8,14 @@ from advlearn.core.grammar import resolve
 from advlearn.objectives.hinge import Hinge
 from advlearn.objectives.least_squares import LeastSquares
 from advlearn.objectives.relativistic import RelativisticAverage, RelativisticPairing
-from tests.closed_form.objective_cases import met, normal
+from tests.closed_form.objective_cases import critic_batch, normal
 
 REAL, FAKE = normal(7, seed=1), normal(5, seed=2)
 both = pytest.mark.parametrize("kind", [RelativisticPairing, RelativisticAverage])
 
 
 def test_pairing_with_jensen_shannon_is_r3gans_loss() -> None:
-    objective, batch = RelativisticPairing(), met(REAL, FAKE)
+    objective, batch = RelativisticPairing(), critic_batch(REAL, FAKE)
     difference = REAL[:5] - FAKE
     torch.testing.assert_close(objective.critic_loss(batch), softplus(-difference).mean())
     torch.testing.assert_close(objective.player_loss(batch), softplus(difference).mean())
@@ -30,11 +30,11 @@ def test_pairing_takes_both_terms_of_an_asymmetric_base() -> None:
         )
         / 10
     )
-    torch.testing.assert_close(objective.critic_loss(met(REAL, FAKE)), expected)
+    torch.testing.assert_close(objective.critic_loss(critic_batch(REAL, FAKE)), expected)
 
 
 def test_average_by_hand() -> None:
-    objective, batch = RelativisticAverage("hinge"), met(REAL, FAKE)
+    objective, batch = RelativisticAverage("hinge"), critic_batch(REAL, FAKE)
     real, fake = REAL - FAKE.mean(), FAKE - REAL.mean()
     critic = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
     torch.testing.assert_close(objective.critic_loss(batch), critic)
@@ -42,10 +42,12 @@ def test_average_by_hand() -> None:
     assert objective.loss_at_chance == 2
 
 
-def test_average_takes_each_output_of_a_patch_critic_apart() -> None:
+def test_average_treats_each_output_of_a_patch_critic_separately() -> None:
     real, fake = normal(4, 2, 3), normal(6, 2, 3, seed=1)
     expected = softplus(-(real - fake.mean(0))).mean() + softplus(fake - real.mean(0)).mean()
-    torch.testing.assert_close(RelativisticAverage().critic_loss(met(real, fake)), expected)
+    torch.testing.assert_close(
+        RelativisticAverage().critic_loss(critic_batch(real, fake)), expected
+    )
 
 
 @both
@@ -55,16 +57,19 @@ def test_average_takes_each_output_of_a_patch_critic_apart() -> None:
 def test_shift_of_all_scores_changes_nothing(kind, base: str) -> None:
     objective = kind(base)
     for loss in (objective.critic_loss, objective.player_loss):
-        torch.testing.assert_close(loss(met(REAL + 3, FAKE + 3)), loss(met(REAL, FAKE)))
+        torch.testing.assert_close(
+            loss(critic_batch(REAL + 3, FAKE + 3)), loss(critic_batch(REAL, FAKE))
+        )
     torch.testing.assert_close(
-        objective.reward(met(REAL + 3, FAKE + 3)), objective.reward(met(REAL, FAKE))
+        objective.reward(critic_batch(REAL + 3, FAKE + 3)),
+        objective.reward(critic_batch(REAL, FAKE)),
     )
 
 
 @both
-def test_player_moves_both_sides(kind) -> None:
+def test_generator_loss_has_gradients_for_both_sides(kind) -> None:
     real, fake = REAL[:5].clone().requires_grad_(), FAKE.clone().requires_grad_()
-    kind().player_loss(met(real, fake)).backward()
+    kind().player_loss(critic_batch(real, fake)).backward()
     assert (real.grad > 0).all()
     assert (fake.grad < 0).all()
 
@@ -72,10 +77,12 @@ def test_player_moves_both_sides(kind) -> None:
 def test_pairing_reward_is_the_mean_over_all_reals() -> None:
     objective = RelativisticPairing()
     expected = torch.stack([-softplus(REAL - f).mean() for f in FAKE])
-    torch.testing.assert_close(objective.reward(met(REAL, FAKE)), expected)
+    torch.testing.assert_close(objective.reward(critic_batch(REAL, FAKE)), expected)
     weights = torch.arange(1.0, 8, dtype=torch.float64)
     weighted = torch.stack([-(weights * softplus(REAL - f)).sum() / weights.sum() for f in FAKE])
-    torch.testing.assert_close(objective.reward(met(REAL, FAKE, real_weights=weights)), weighted)
+    torch.testing.assert_close(
+        objective.reward(critic_batch(REAL, FAKE, real_weights=weights)), weighted
+    )
 
 
 @both
@@ -83,19 +90,19 @@ def test_integer_weights_are_repetitions(kind) -> None:
     real, fake = REAL[:3], FAKE[:3]
     times = torch.tensor([1, 3, 2])
     weights = times.double()
-    repeated = met(real.repeat_interleave(times), fake.repeat_interleave(times))
+    repeated = critic_batch(real.repeat_interleave(times), fake.repeat_interleave(times))
     if kind is RelativisticPairing:
-        weighted = met(
+        weighted = critic_batch(
             real, fake, fake_weights=weights
         )  # a pair's weight is the product of its samples'
     else:
-        weighted = met(real, fake, real_weights=weights, fake_weights=weights)
+        weighted = critic_batch(real, fake, real_weights=weights, fake_weights=weights)
     torch.testing.assert_close(kind().critic_loss(weighted), kind().critic_loss(repeated))
     torch.testing.assert_close(kind().player_loss(weighted), kind().player_loss(repeated))
 
 
 @both
-def test_base_is_kept_as_its_spec(kind) -> None:
+def test_base_is_stored_as_its_spec(kind) -> None:
     objective = kind(LeastSquares(b=2.0))
     assert objective.base == "LeastSquares(a=0.0, b=2.0, c=1.0)"
     assert repr(resolve(repr(objective)).objective) == repr(objective)
@@ -109,7 +116,7 @@ def test_other_bases_are_refused(kind, base: str) -> None:
         kind(base)
 
 
-def test_r3gan() -> None:
+def test_r3gan_is_an_alias_of_its_chain() -> None:
     chain = resolve("r3gan(weight=0.5)")
     assert repr(chain).endswith(" + R1(weight=0.5) + R2(weight=0.5)")
     assert chain.defaults.betas == (0.0, 0.99)
@@ -119,4 +126,6 @@ def test_r3gan() -> None:
 def test_gradient_flows_through_both_scores_of_a_difference(kind) -> None:
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
     for loss in (kind().critic_loss, kind().player_loss):
-        assert torch.autograd.gradcheck(lambda r, f, loss=loss: loss(met(r, f)), (real, fake))
+        assert torch.autograd.gradcheck(
+            lambda r, f, loss=loss: loss(critic_batch(r, f)), (real, fake)
+        )

@@ -1,4 +1,4 @@
-"""Sinkhorn, exact assignment and the minibatch energy distance against POT, SciPy and finite differences."""
+"""Test the transport objectives against POT, SciPy and finite differences."""
 
 import numpy as np
 import ot
@@ -13,7 +13,7 @@ from advlearn.functional.distances import squared_distances
 from advlearn.objectives.assignment import Assignment
 from advlearn.objectives.minibatch_energy import MinibatchEnergy
 from advlearn.objectives.sinkhorn import Sinkhorn
-from tests.closed_form.objective_cases import met, normal
+from tests.closed_form.objective_cases import critic_batch, normal
 
 REAL, FAKE = normal(9, 3), 0.7 * normal(7, 3, seed=1) + 0.5
 DISTANCES = [Sinkhorn(), Assignment(), MinibatchEnergy()]
@@ -32,7 +32,7 @@ def regularised(cost: np.ndarray, epsilon: float) -> float:
 
 
 @pytest.mark.parametrize("epsilon", [0.3, 1.0])
-def test_sinkhorn_is_pots(epsilon: float) -> None:
+def test_sinkhorn_agrees_with_pot(epsilon: float) -> None:
     objective = Sinkhorn(epsilon)
     of_real = cdist(REAL, REAL, "sqeuclidean")
     costs = cdist(REAL, FAKE, "sqeuclidean"), of_real, cdist(FAKE, FAKE, "sqeuclidean")
@@ -42,8 +42,8 @@ def test_sinkhorn_is_pots(epsilon: float) -> None:
     )
 
 
-def test_plans_are_those_of_pots_empirical_divergence() -> None:
-    # POT's divergence leaves the entropy out: <plan, cost>, debiased.
+def test_plans_agree_with_the_empirical_divergence_of_pot() -> None:
+    # POT's divergence has no entropy term: it is the debiased <plan, cost>.
     epsilon = 3.0
     costs = []
     for x, y in ((REAL, FAKE), (REAL, REAL), (FAKE, FAKE)):
@@ -62,7 +62,7 @@ def test_plans_are_those_of_pots_empirical_divergence() -> None:
 def log_domain(
     cost: torch.Tensor, epsilon: float, iterations: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same iteration, each soft minimum by itself."""
+    """Run the same iteration, one soft minimum at a time."""
     softmin = lambda rows: -epsilon * ((-rows / epsilon).logsumexp(1) - np.log(rows.shape[1]))  # noqa: E731
     f, g = cost.new_zeros(cost.shape[0]), cost.new_zeros(cost.shape[1])
     for k in range(iterations):
@@ -75,10 +75,10 @@ def log_domain(
 @pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-3, 1e-4])
 @pytest.mark.parametrize("iterations", [1, 12, 100])
 @pytest.mark.parametrize("far", [0.0, 100.0], ids=["near", "outlier"])
-def test_potentials_are_those_of_the_log_domain(
+def test_potentials_agree_with_those_of_the_log_domain(
     epsilon: float, iterations: int, far: float
 ) -> None:
-    # Also before convergence, and where the kernel of the first potentials is all but a few zeros.
+    # Also before convergence, and where most of the first kernel is zero.
     x, y = normal(40, 2), normal(30, 2, seed=1) + 1
     x[0] += far
     cost = squared_distances(x, y)
@@ -93,7 +93,7 @@ def test_potentials_are_those_of_the_log_domain(
             torch.testing.assert_close(potential.double(), known, atol=tolerance, rtol=tolerance)
 
 
-def test_problems_of_one_shape_are_solved_together_and_apart_alike() -> None:
+def test_batched_problems_are_solved_like_single_ones() -> None:
     costs = [
         squared_distances(normal(n, 2, seed=n), normal(m, 2))
         for n, m in ((5, 4), (4, 4), (6, 4), (4, 4))
@@ -114,7 +114,7 @@ def test_problems_of_one_shape_are_solved_together_and_apart_alike() -> None:
         torch.testing.assert_close(value, transport.value(cost, f, g, epsilon))
 
 
-def test_self_potential_of_a_point_as_far_from_itself_as_from_others() -> None:
+def test_self_potential_of_a_point_equally_far_from_itself_and_from_others() -> None:
     # Cosine cost of a zero vector: 1 to itself, too. Its potential is half of that, at any
     # temperature.
     cost = 1 - torch.eye(3)
@@ -128,7 +128,7 @@ def test_self_potential_of_a_point_as_far_from_itself_as_from_others() -> None:
 
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-16, 1e-30])
 def test_potentials_are_finite_at_any_temperature(epsilon: float) -> None:
-    # At the last ones, costs have no digits left in units of the temperature.
+    # At the lowest temperatures, rounding makes the costs in units of the temperature inexact.
     cost, unit = normal(7, 7).square(), torch.tensor(epsilon, dtype=torch.float64)
     assert transport.self_potential(cost + cost.T, unit, 100).isfinite().all()
     assert torch.stack(transport.potentials(cost, unit, 50, cost[0] * 0)).isfinite().all()
@@ -136,8 +136,8 @@ def test_potentials_are_finite_at_any_temperature(epsilon: float) -> None:
 
 
 def test_sinkhorn_of_a_shift_is_the_shift_squared() -> None:
-    # Exact at any temperature: the cost of a shift splits off its square and a term linear in the
-    # points.
+    # Exact at any temperature: a shift adds its square and a term linear in the points to the
+    # cost.
     shift = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
     for epsilon in (0.3, 1.0):
         distance = Sinkhorn(epsilon, iterations=200).distance(REAL, REAL + shift)
@@ -145,13 +145,13 @@ def test_sinkhorn_of_a_shift_is_the_shift_squared() -> None:
 
 
 @distances
-def test_gradient_is_that_of_finite_differences(objective) -> None:
+def test_gradient_agrees_with_finite_differences(objective) -> None:
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
     assert torch.autograd.gradcheck(objective.distance, (real, fake), fast_mode=True)
 
 
 @pytest.mark.parametrize("objective", [Sinkhorn(), Assignment()], ids=repr)
-def test_equal_sets_are_at_distance_zero_and_at_rest(objective) -> None:
+def test_equal_sets_have_zero_distance_and_zero_gradient(objective) -> None:
     fake = REAL.flip(0).requires_grad_()
     distance = objective.distance(REAL, fake)
     (gradient,) = torch.autograd.grad(distance, fake)
@@ -160,7 +160,7 @@ def test_equal_sets_are_at_distance_zero_and_at_rest(objective) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 8, 30])
-def test_assignment_is_scipys(n: int) -> None:
+def test_assignment_agrees_with_scipy(n: int) -> None:
     real, fake = normal(n, 4), normal(n, 4, seed=1)
     cost = cdist(real, fake, "sqeuclidean")
     rows, columns = linear_sum_assignment(cost)
@@ -202,11 +202,11 @@ def test_witness_is_high_near_real(objective) -> None:
     at_real, at_fake = (objective.witness(s, real, fake).mean() for s in (real, fake))
     assert at_real > at_fake
     torch.testing.assert_close(
-        objective.reward(met(real, fake)), objective.witness(fake, real, fake)
+        objective.reward(critic_batch(real, fake)), objective.witness(fake, real, fake)
     )
 
 
-def test_sinkhorn_player_climbs_the_witness() -> None:
+def test_sinkhorn_gradient_is_the_negated_gradient_of_the_witness() -> None:
     # The gradient of the distance at a fake sample is that of the witness there, negated, times its
     # mass.
     objective, fake = Sinkhorn(0.3), FAKE.clone().requires_grad_()
@@ -216,7 +216,7 @@ def test_sinkhorn_player_climbs_the_witness() -> None:
     torch.testing.assert_close(of_distance, -of_witness / len(FAKE))
 
 
-def test_minibatch_energy_is_its_six_terms() -> None:
+def test_minibatch_energy_is_the_sum_of_its_six_terms() -> None:
     objective = MinibatchEnergy(epsilon=0.2, iterations=500)
     x, x2, y, y2 = REAL[:4], REAL[4:], FAKE[:3], FAKE[3:]
     cosine = lambda a, b: regularised(cdist(a, b, "cosine"), 0.2)  # noqa: E731
@@ -226,7 +226,7 @@ def test_minibatch_energy_is_its_six_terms() -> None:
 
 
 def test_minibatch_energy_is_unbiased() -> None:
-    # Over all ways to deal four minibatches, the mean of an unbiased estimate of zero is zero.
+    # Over all ways to choose four minibatches, the mean of an unbiased estimate of zero is zero.
     objective = MinibatchEnergy(iterations=300)
     quarters = normal(8, 3).split(2)
     deals = [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))]

@@ -14,7 +14,7 @@ from tests.closed_form.regularizer_cases import (
     Pair,
     check_compiled,
     check_gradients,
-    meet,
+    critic_batch,
     pairs,
     samples,
     smooth,
@@ -22,7 +22,7 @@ from tests.closed_form.regularizer_cases import (
 
 
 def divergence(critic: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """By torch.distributions, for each sample."""
+    """Compute the divergence of each sample by torch.distributions."""
     code = critic[2]
     features = critic[:2](x)
     law = Normal(code.mean(features), (code.log_variance(features) / 2).exp())
@@ -34,7 +34,7 @@ def test_penalty_is_beta_times_the_excess_divergence() -> None:
     critic = bottleneck.wrap(smooth())
     real, fake = samples(3, 2), samples(5, 2, seed=1)
     excess = (divergence(critic, real).mean() + divergence(critic, fake).mean()) / 2 - 0.2
-    torch.testing.assert_close(bottleneck.penalty(meet(critic, real, fake)), 0.5 * excess)
+    torch.testing.assert_close(bottleneck.penalty(critic_batch(critic, real, fake)), 0.5 * excess)
 
 
 def test_samples_count_by_their_weights() -> None:
@@ -42,7 +42,9 @@ def test_samples_count_by_their_weights() -> None:
     critic = bottleneck.wrap(smooth())
     x, weights = samples(3, 2), torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64)
     expected = (divergence(critic, x) * weights).sum() / 3
-    torch.testing.assert_close(bottleneck.penalty(meet(critic, x, x, weights, weights)), expected)
+    torch.testing.assert_close(
+        bottleneck.penalty(critic_batch(critic, x, x, weights, weights)), expected
+    )
 
 
 def test_dual_ascent_by_hand() -> None:
@@ -56,7 +58,7 @@ def test_dual_ascent_by_hand() -> None:
                 layer.weight.mul_(scale)
                 layer.bias.mul_(scale)
         found = divergence(critic, x).mean().item()
-        bottleneck.penalty(meet(critic, x, x))
+        bottleneck.penalty(critic_batch(critic, x, x))
         with torch.no_grad():
             bottleneck.after_step(critic)
         beta = max(0.0, beta + 0.1 * (found - 1.0))
@@ -68,7 +70,7 @@ def test_dual_ascent_by_hand() -> None:
 def test_beta_is_fixed_without_a_learning_rate() -> None:
     bottleneck = Bottleneck(beta=0.25, beta_lr=0)
     critic, x = bottleneck.wrap(smooth()), samples(4, 2)
-    bottleneck.penalty(meet(critic, x, x))
+    bottleneck.penalty(critic_batch(critic, x, x))
     bottleneck.after_step(critic)
     assert critic[2].beta == 0.25
 
@@ -84,7 +86,7 @@ def test_code_is_drawn_while_the_critic_trains() -> None:
     torch.testing.assert_close(scores, code.output(z))
 
 
-def test_player_and_evaluation_see_the_mean() -> None:
+def test_the_generator_step_and_evaluation_use_the_mean() -> None:
     critic, x = Bottleneck().wrap(smooth()), samples(3, 2)
     expected = critic[2].output(critic[2].mean(critic[:2](x)))
     with freeze(critic):
@@ -109,7 +111,7 @@ def test_named_layers_and_pairs_of_samples() -> None:
     bottleneck = Bottleneck(beta=1)
     critic = bottleneck.wrap(Pair())
     assert isinstance(critic.head, Code)
-    assert torch.isfinite(bottleneck.penalty(meet(critic, pairs(), pairs())))
+    assert torch.isfinite(bottleneck.penalty(critic_batch(critic, pairs(), pairs())))
 
 
 def test_copies_and_state_dicts_carry_beta() -> None:
@@ -118,19 +120,19 @@ def test_copies_and_state_dicts_carry_beta() -> None:
     critic[2].beta.fill_(2.0)
     fresh = Bottleneck().wrap(smooth())
     fresh.load_state_dict(critic.state_dict())
-    expected = bottleneck.penalty(meet(critic, x, x))
-    assert torch.equal(bottleneck.penalty(meet(fresh, x, x)), expected)
-    assert torch.equal(bottleneck.penalty(meet(copy.deepcopy(critic), x, x)), expected)
+    expected = bottleneck.penalty(critic_batch(critic, x, x))
+    assert torch.equal(bottleneck.penalty(critic_batch(fresh, x, x)), expected)
+    assert torch.equal(bottleneck.penalty(critic_batch(copy.deepcopy(critic), x, x)), expected)
 
 
-def test_misuse_is_refused() -> None:
+def test_wrong_use_is_refused() -> None:
     x = samples(3, 2)
     with pytest.raises(ValueError, match="put bottleneck first"):
         Bottleneck().wrap(SpectralNorm().wrap(smooth()))
     with pytest.raises(
         ValueError, match="critic: expected one wrapped by Bottleneck, got Sequential"
     ):
-        Bottleneck().penalty(meet(smooth(), x, x))
+        Bottleneck().penalty(critic_batch(smooth(), x, x))
     with pytest.raises(
         ValueError, match=r"critic: expected an nn\.Module with a linear output layer"
     ):

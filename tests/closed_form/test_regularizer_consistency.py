@@ -8,15 +8,15 @@ from tests.closed_form.regularizer_cases import (
     Pair,
     check_compiled,
     check_gradients,
+    critic_batch,
     linear,
-    meet,
     pairs,
     samples,
 )
 
 
 class Sum(nn.Module):
-    """Sees neither flips nor, on a constant image, shifts."""
+    """A critic that is invariant to flips and, on a constant image, to shifts."""
 
     def forward(self, x: Tensor, *_: Tensor) -> Tensor:
         return x.flatten(1).sum(1)
@@ -24,18 +24,18 @@ class Sum(nn.Module):
 
 def test_invariant_critic_costs_nothing() -> None:
     images = samples(6, 3, 4, 4)
-    value = Consistency(shift=0).penalty(meet(Sum(), images, images))
+    value = Consistency(shift=0).penalty(critic_batch(Sum(), images, images))
     assert value.item() == pytest.approx(0, abs=1e-20)
     constant = torch.ones(6, 3, 4, 4) * torch.arange(6.0).view(6, 1, 1, 1)
-    assert Consistency(shift=3).penalty(meet(Sum(), constant, constant)).item() == 0
+    assert Consistency(shift=3).penalty(critic_batch(Sum(), constant, constant)).item() == 0
 
 
-def test_critic_of_left_and_right_costs_what_a_flip_changes() -> None:
+def test_critic_of_left_minus_right_costs_the_change_under_a_flip() -> None:
     # D = left - right changes sign under a flip: the change is 2 D or nothing.
     images = samples(8, 1, 1, 2)
     critic = linear([1.0, -1.0])
     torch.manual_seed(4)
-    value = Consistency(weight=3, shift=0).penalty(meet(critic, images, images))
+    value = Consistency(weight=3, shift=0).penalty(critic_batch(critic, images, images))
     torch.manual_seed(4)
     flip = torch.randint(2, (8,)).bool()
     assert 0 < flip.sum() < 8
@@ -43,9 +43,9 @@ def test_critic_of_left_and_right_costs_what_a_flip_changes() -> None:
     torch.testing.assert_close(value, 3 * change.square().mean())
 
 
-def test_linear_critic_of_vectors_costs_what_the_noise_changes() -> None:
+def test_linear_critic_of_vectors_costs_the_change_under_noise() -> None:
     x, slope = samples(5, 2), torch.tensor([3.0, 4.0], dtype=torch.float64)
-    batch = meet(linear([3.0, 4.0]), x, x)
+    batch = critic_batch(linear([3.0, 4.0]), x, x)
     assert Consistency(noise=0).penalty(batch).item() == 0
     torch.manual_seed(4)
     value = Consistency(weight=1, noise=0.5).penalty(batch)
@@ -55,7 +55,7 @@ def test_linear_critic_of_vectors_costs_what_the_noise_changes() -> None:
     )
 
 
-def test_flip_and_shift_against_numpy() -> None:
+def test_flip_and_shift_agree_with_numpy() -> None:
     images = torch.arange(4 * 2 * 3 * 5, dtype=torch.float32).view(4, 2, 3, 5)
     flip, down, right = [False, True, False, True], [0, 1, -2, 0], [0, -1, 2, 3]
     moved = flipped_and_shifted(images, torch.tensor(flip), torch.tensor(down), torch.tensor(right))
@@ -73,8 +73,8 @@ def test_images_of_a_pair_move_together_and_labels_stay() -> None:
 
     image = samples(8, 1, 4, 4)
     pair = (image, image, torch.arange(8))
-    assert Consistency().penalty(meet(Difference(), pair, pair)).item() == 0
-    assert Consistency().penalty(meet(Pair(), pairs(), pairs())).item() > 0
+    assert Consistency().penalty(critic_batch(Difference(), pair, pair)).item() == 0
+    assert Consistency().penalty(critic_batch(Pair(), pairs(), pairs())).item() > 0
 
 
 def test_real_samples_count_by_their_weights_and_fakes_do_not_enter() -> None:
@@ -82,7 +82,7 @@ def test_real_samples_count_by_their_weights_and_fakes_do_not_enter() -> None:
     fake = real.clone().requires_grad_()
     critic = linear([1.0, -1.0])
     torch.manual_seed(0)
-    value = Consistency(weight=1, shift=0).penalty(meet(critic, real, fake, weights))
+    value = Consistency(weight=1, shift=0).penalty(critic_batch(critic, real, fake, weights))
     torch.manual_seed(0)
     flip = torch.randint(2, (3,)).bool()
     torch.testing.assert_close(
@@ -92,10 +92,10 @@ def test_real_samples_count_by_their_weights_and_fakes_do_not_enter() -> None:
     assert not fake.grad.any()
 
 
-def test_scores_of_several_dimensions_are_compared_by_their_distance() -> None:
+def test_vector_scores_are_compared_by_their_distance() -> None:
     images = samples(8, 1, 1, 2)
     torch.manual_seed(4)
-    value = Consistency(weight=1, shift=0).penalty(meet(nn.Flatten(), images, images))
+    value = Consistency(weight=1, shift=0).penalty(critic_batch(nn.Flatten(), images, images))
     torch.manual_seed(4)
     flip = torch.randint(2, (8,)).bool()
     change = (images - images.flip(3))[flip].square().sum() / 8

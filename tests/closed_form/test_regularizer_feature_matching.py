@@ -3,11 +3,16 @@ import torch
 from torch import nn
 
 from advlearn.regularizers.feature_matching import FeatureMatching
-from tests.closed_form.regularizer_cases import check_compiled, check_gradients, meet, player_term
+from tests.closed_form.regularizer_cases import (
+    check_compiled,
+    check_gradients,
+    critic_batch,
+    learner_term,
+)
 
 
 def critic() -> nn.Module:
-    """Features f(x) = A x with A = [[2, 0], [0, 3]]."""
+    """Make a critic with features f(x) = A x, A = [[2, 0], [0, 3]]."""
     first = nn.Linear(2, 2, bias=False)
     with torch.no_grad():
         first.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
@@ -21,27 +26,27 @@ FAKE = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 4.0]])
 def test_value_by_hand() -> None:
     # Mean features are (4, 0) and (0, 6).
     assert FeatureMatching(weight=0.5).player_penalty(
-        meet(critic(), REAL, FAKE)
+        critic_batch(critic(), REAL, FAKE)
     ).item() == pytest.approx(26)
 
 
 def test_samples_count_by_their_weights() -> None:
     weights = torch.tensor([1.0, 3.0])
-    batch = meet(critic(), REAL, FAKE[1:], weights, weights)
+    batch = critic_batch(critic(), REAL, FAKE[1:], weights, weights)
     expected = (2 * (1 + 9) / 4) ** 2 + (3 * (1 + 12) / 4) ** 2
     assert FeatureMatching().player_penalty(batch).item() == pytest.approx(expected)
 
 
-def test_gradient_by_hand_and_the_real_side_fixed() -> None:
+def test_gradient_by_hand_with_the_real_side_fixed() -> None:
     fake = FAKE.clone().requires_grad_()
-    FeatureMatching(weight=0.5).player_penalty(meet(critic(), REAL, fake)).backward()
+    FeatureMatching(weight=0.5).player_penalty(critic_batch(critic(), REAL, fake)).backward()
     # d/dx_i = 2 w A^T (mean_f - mean_r) / n = (2 * -4, 3 * 6) / 3
     torch.testing.assert_close(fake.grad, torch.tensor([[-8 / 3, 6.0]]).expand(3, 2))
 
 
-def test_real_side_moves_where_a_player_stands_behind_it() -> None:
+def test_real_side_gets_a_gradient_if_it_needs_one() -> None:
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
-    FeatureMatching(weight=0.5).player_penalty(meet(critic(), real, fake)).backward()
+    FeatureMatching(weight=0.5).player_penalty(critic_batch(critic(), real, fake)).backward()
     torch.testing.assert_close(real.grad, torch.tensor([[4.0, -9.0]]).expand(2, 2))
 
 
@@ -54,15 +59,15 @@ def test_critic_without_a_linear_layer_is_refused() -> None:
 
 def test_second_derivative_by_hand() -> None:
     fake = FAKE.clone().requires_grad_()
-    value = FeatureMatching(weight=0.5).player_penalty(meet(critic(), REAL, fake))
+    value = FeatureMatching(weight=0.5).player_penalty(critic_batch(critic(), REAL, fake))
     (slope,) = torch.autograd.grad(value, fake, create_graph=True)
     (second,) = torch.autograd.grad(slope[0, 0], fake)
     torch.testing.assert_close(second, torch.tensor([[4 / 9, 0.0]]).expand(3, 2))
 
 
 def test_derivatives() -> None:
-    check_gradients(FeatureMatching(), player_term)
+    check_gradients(FeatureMatching(), learner_term)
 
 
 def test_compiled_equals_eager() -> None:
-    check_compiled(FeatureMatching, player_term)
+    check_compiled(FeatureMatching, learner_term)

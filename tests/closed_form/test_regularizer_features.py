@@ -12,7 +12,7 @@ def critic() -> nn.Sequential:
     )
 
 
-def test_watched_layers_give_their_inputs_and_keep_nothing() -> None:
+def test_tapped_layers_return_their_inputs_and_store_nothing() -> None:
     watched, x = critic(), torch.randn(3, 2, dtype=torch.float64)
     tap = watch(watched[2])
     assert watch(watched[2]) is tap
@@ -21,7 +21,7 @@ def test_watched_layers_give_their_inputs_and_keep_nothing() -> None:
     assert tap.seen is None
 
 
-def test_copies_have_a_tap_of_their_own() -> None:
+def test_copies_have_their_own_tap() -> None:
     watched, x = critic(), torch.randn(3, 2, dtype=torch.float64)
     tap = watch(watched[2])
     twin = copy.deepcopy(watched)
@@ -52,7 +52,7 @@ def test_the_tap_closes_when_the_critic_fails() -> None:
         raise AssertionError("the critic's error was lost")
 
 
-def test_full_precision_keeps_double() -> None:
+def test_full_precision_keeps_double_tensors() -> None:
     dtypes = [
         full_precision(torch.zeros(1, dtype=d)).dtype
         for d in (torch.bfloat16, torch.float32, torch.float64)

@@ -9,8 +9,8 @@ from advlearn.regularizers.instance_noise import InstanceNoise, Noisy, unwrapped
 from tests.closed_form.regularizer_cases import check_compiled
 
 
-class Seen(nn.Module):
-    """A critic that returns what it was given."""
+class Echo(nn.Module):
+    """A critic that returns its input."""
 
     def forward(self, x: Tensor, *others: Tensor) -> Tensor:
         self.others = others
@@ -19,7 +19,7 @@ class Seen(nn.Module):
 
 def test_deviation_falls_linearly_to_zero_and_stays() -> None:
     noise = InstanceNoise(scale=0.5, steps=4)
-    critic = noise.wrap(Seen())
+    critic = noise.wrap(Echo())
     deviations = []
     for _ in range(6):
         deviations.append(critic.deviation().item())
@@ -30,18 +30,18 @@ def test_deviation_falls_linearly_to_zero_and_stays() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_noise_is_the_joint_draw_times_the_deviation(dtype: torch.dtype) -> None:
     noise = InstanceNoise(scale=0.5, steps=4)
-    critic = noise.wrap(Seen())
+    critic = noise.wrap(Echo())
     noise.after_step(critic)
     x = torch.ones(3, 2, 2, dtype=dtype)
     torch.manual_seed(1)
-    seen = critic(x)
+    noised = critic(x)
     torch.manual_seed(1)
-    torch.testing.assert_close(seen, x + 0.375 * torch.randn(3, 2, 2, dtype=dtype))
+    torch.testing.assert_close(noised, x + 0.375 * torch.randn(3, 2, 2, dtype=dtype))
 
 
-def test_evaluation_mode_and_the_end_of_the_schedule_are_clean() -> None:
+def test_evaluation_mode_and_the_end_of_the_schedule_add_no_noise() -> None:
     noise = InstanceNoise(scale=0.5, steps=1)
-    critic = noise.wrap(Seen())
+    critic = noise.wrap(Echo())
     x = torch.ones(3, 2)
     assert torch.equal(critic.eval()(x), x)
     noise.after_step(critic.train())
@@ -49,7 +49,7 @@ def test_evaluation_mode_and_the_end_of_the_schedule_are_clean() -> None:
 
 
 def test_floating_parts_of_a_tuple_are_noised_and_labels_are_not() -> None:
-    critic = InstanceNoise().wrap(Seen())
+    critic = InstanceNoise().wrap(Echo())
     x, y = torch.zeros(4, 2), torch.arange(4)
     assert not torch.equal(critic(x, y, x), x)
     labels, third = unwrapped(critic).others
@@ -57,7 +57,7 @@ def test_floating_parts_of_a_tuple_are_noised_and_labels_are_not() -> None:
     assert not torch.equal(third, x)
 
 
-def test_project_finds_the_noise_under_other_wrappers_and_the_state_dict_carries_it() -> None:
+def test_the_noise_is_found_under_other_wrappers_and_is_in_the_state_dict() -> None:
     noise = InstanceNoise(steps=10)
     critic = nn.Sequential(noise.wrap(nn.Linear(2, 1)))
     noise.after_step(critic)
@@ -66,12 +66,12 @@ def test_project_finds_the_noise_under_other_wrappers_and_the_state_dict_carries
     assert fresh[0].step == copy.deepcopy(critic)[0].step == 1
 
 
-def test_unwrapped_gives_the_critic_back() -> None:
-    critic = Seen()
+def test_unwrapped_returns_the_critic() -> None:
+    critic = Echo()
     assert unwrapped(InstanceNoise().wrap(InstanceNoise().wrap(critic))) is critic
 
 
-def test_sides_are_scored_apart_so_that_processes_share_one_draw() -> None:
+def test_sides_are_scored_separately_so_that_processes_share_one_draw() -> None:
     assert mixes_samples(Noisy(nn.Linear(2, 1), 0.1, 10))
 
 

@@ -8,8 +8,8 @@ from advlearn.regularizers.low_density import LowDensity
 from tests.closed_form.regularizer_cases import (
     check_compiled,
     check_gradients,
-    meet,
-    player_term,
+    critic_batch,
+    learner_term,
     samples,
 )
 
@@ -35,10 +35,10 @@ def brute_force(
 
 
 @pytest.mark.parametrize(("quantile", "bandwidth"), [(0.1, 1.0), (0.5, 2.0), (0.0, 0.5)])
-def test_against_brute_force(quantile: float, bandwidth: float) -> None:
+def test_penalty_agrees_with_brute_force(quantile: float, bandwidth: float) -> None:
     real, fake = samples(7, 3), samples(5, 3, seed=1) / 2
     value = LowDensity(0.7, quantile, bandwidth).player_penalty(
-        meet(nn.Linear(3, 1).double(), real, fake)
+        critic_batch(nn.Linear(3, 1).double(), real, fake)
     )
     assert value is not None
     assert value.item() == pytest.approx(
@@ -47,28 +47,32 @@ def test_against_brute_force(quantile: float, bandwidth: float) -> None:
     assert value > 0
 
 
-def test_far_from_the_data_nothing_is_asked() -> None:
+def test_far_fakes_cost_nothing() -> None:
     fake = (samples(5, 3) + 50).requires_grad_()
-    value = LowDensity().player_penalty(meet(nn.Linear(3, 1).double(), samples(7, 3), fake))
+    value = LowDensity().player_penalty(critic_batch(nn.Linear(3, 1).double(), samples(7, 3), fake))
     assert value is not None
     assert value == 0
     (gradient,) = torch.autograd.grad(value, fake)
     assert not gradient.any()
 
 
-def test_a_fake_on_a_real_sample_is_pushed_off_the_others() -> None:
+def test_a_fake_near_a_real_sample_is_pushed_away_from_it() -> None:
     real = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0]], dtype=torch.float64)
     fake = torch.tensor([[2.2]], dtype=torch.float64, requires_grad=True)
-    value = LowDensity(quantile=0.0).player_penalty(meet(nn.Linear(1, 1).double(), real, fake))
+    value = LowDensity(quantile=0.0).player_penalty(
+        critic_batch(nn.Linear(1, 1).double(), real, fake)
+    )
     assert value is not None
     (gradient,) = torch.autograd.grad(value, fake)
-    # Down the gradient is away from the nearest sample, at 2.
+    # A gradient step moves away from the nearest sample, at 2.
     assert value > 0 and gradient < 0
 
 
-def test_one_real_sample_has_no_density() -> None:
+def test_one_real_sample_gives_zero_penalty() -> None:
     assert (
-        LowDensity().player_penalty(meet(nn.Linear(3, 1).double(), samples(1, 3), samples(5, 3)))
+        LowDensity().player_penalty(
+            critic_batch(nn.Linear(3, 1).double(), samples(1, 3), samples(5, 3))
+        )
         is None
     )
 
@@ -77,22 +81,22 @@ def test_weights_of_the_fakes_count() -> None:
     real, fake = samples(7, 3), samples(5, 3, seed=1) / 2
     critic = nn.Linear(3, 1).double()
     weights = torch.tensor([5.0, 0, 0, 0, 0], dtype=torch.float64)
-    weighted = LowDensity().player_penalty(meet(critic, real, fake, None, weights))
-    alone = LowDensity().player_penalty(meet(critic, real, fake[:1]))
+    weighted = LowDensity().player_penalty(critic_batch(critic, real, fake, None, weights))
+    alone = LowDensity().player_penalty(critic_batch(critic, real, fake[:1]))
     torch.testing.assert_close(weighted, alone)
 
 
-def test_gradients() -> None:
-    check_gradients(LowDensity(quantile=0.0), player_term)
+def test_derivatives_agree_with_finite_differences() -> None:
+    check_gradients(LowDensity(quantile=0.0), learner_term)
 
 
-def test_compiled() -> None:
-    check_compiled(LowDensity, player_term)
+def test_compiled_equals_eager() -> None:
+    check_compiled(LowDensity, learner_term)
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("weight", -1.0), ("quantile", 1.5), ("bandwidth", 0.0)]
 )
-def test_out_of_range_is_one_line(name: str, value: float) -> None:
+def test_a_setting_out_of_range_is_one_line(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"^{name}: expected "):
         LowDensity(**{name: value})

@@ -4,12 +4,17 @@ from torch import nn
 
 from advlearn.regularizers.orthogonal_regularization import OrthogonalRegularization
 from advlearn.regularizers.spectral_norm import SpectralNorm
-from tests.closed_form.regularizer_cases import check_compiled, check_gradients, meet, samples
+from tests.closed_form.regularizer_cases import (
+    check_compiled,
+    check_gradients,
+    critic_batch,
+    samples,
+)
 
 
 def value(critic: nn.Module, regularizer: OrthogonalRegularization) -> torch.Tensor:
     x = torch.zeros(2, 3)
-    return regularizer.penalty(meet(nn.Identity(), x, x).__class__(critic, x, x, x, x))
+    return regularizer.penalty(critic_batch(nn.Identity(), x, x).__class__(critic, x, x, x, x))
 
 
 @pytest.mark.parametrize("form", ["full", "off_diagonal"])
@@ -39,7 +44,7 @@ def test_value_by_hand(form: str, expected: float) -> None:
     )
 
 
-def test_gradient_of_a_tall_matrix_is_that_of_the_formula() -> None:
+def test_gradient_of_a_tall_matrix_agrees_with_the_formula() -> None:
     layer = nn.Linear(2, 4, dtype=torch.float64)
     value(layer, OrthogonalRegularization(1)).backward()
     w = layer.weight.detach().clone().requires_grad_()
@@ -57,7 +62,7 @@ def test_transposed_convolution_counts_its_outputs_as_rows() -> None:
     )
 
 
-def test_layers_add_up_and_biases_and_norms_do_not_count() -> None:
+def test_layers_are_summed_and_biases_and_norms_do_not_count() -> None:
     one, two = nn.Linear(3, 2), nn.Linear(2, 1)
     norm = nn.LayerNorm(2)
     nn.init.constant_(norm.weight, 7)
@@ -79,7 +84,9 @@ def test_a_critic_without_layers_is_refused() -> None:
     with pytest.raises(
         ValueError, match="critic: expected a linear or convolution layer, got Identity"
     ):
-        OrthogonalRegularization().penalty(meet(nn.Identity(), samples(2, 3), samples(2, 3)))
+        OrthogonalRegularization().penalty(
+            critic_batch(nn.Identity(), samples(2, 3), samples(2, 3))
+        )
 
 
 @pytest.mark.parametrize("form", ["full", "off_diagonal"])

@@ -10,14 +10,14 @@ from advlearn.regularizers.pulling_away import PullingAway, mean_squared_cosine,
 from tests.closed_form.regularizer_cases import (
     check_compiled,
     check_gradients,
-    meet,
-    player_term,
+    critic_batch,
+    learner_term,
     samples,
 )
 
 
 class Encoding(nn.Module):
-    """A critic whose representation is the sample."""
+    """A critic whose encoding is the sample."""
 
     def encode(self, x: Tensor) -> Tensor:
         return x
@@ -37,9 +37,9 @@ def brute_force(codes: Tensor) -> float:
     return total / (n * (n - 1))
 
 
-def test_against_brute_force() -> None:
+def test_penalty_agrees_with_brute_force() -> None:
     fake = samples(5, 3)
-    value = PullingAway(weight=0.7).player_penalty(meet(Encoding(), samples(2, 3), fake))
+    value = PullingAway(weight=0.7).player_penalty(critic_batch(Encoding(), samples(2, 3), fake))
     assert value.item() == pytest.approx(0.7 * brute_force(fake), rel=1e-12)
 
 
@@ -53,7 +53,7 @@ def test_against_brute_force() -> None:
     ],
     ids=["perpendicular", "parallel", "one sample", "zeros"],
 )
-def test_known_values(codes: Tensor, expected: float) -> None:
+def test_equal_and_orthogonal_features_have_known_values(codes: Tensor, expected: float) -> None:
     codes.requires_grad_()
     value = mean_squared_cosine(codes)
     value.backward()
@@ -83,16 +83,16 @@ def test_derivatives() -> None:
     fake = samples(4, 3).requires_grad_()
     real = samples(2, 3)
     assert torch.autograd.gradcheck(
-        lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake
+        lambda x: PullingAway().player_penalty(critic_batch(Encoding(), real, x)), fake
     )
     assert torch.autograd.gradgradcheck(
-        lambda x: PullingAway().player_penalty(meet(Encoding(), real, x)), fake
+        lambda x: PullingAway().player_penalty(critic_batch(Encoding(), real, x)), fake
     )
 
 
 def test_derivatives_through_the_critic() -> None:
-    check_gradients(PullingAway(), player_term)
+    check_gradients(PullingAway(), learner_term)
 
 
 def test_compiled_equals_eager() -> None:
-    check_compiled(PullingAway, player_term)
+    check_compiled(PullingAway, learner_term)

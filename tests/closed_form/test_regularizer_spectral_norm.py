@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from advlearn.regularizers.spectral_norm import SpectralNorm
-from tests.closed_form.regularizer_cases import check_compiled, meet, samples
+from tests.closed_form.regularizer_cases import check_compiled, critic_batch, samples
 
 
 def largest(weight: torch.Tensor, out_dim: int = 0) -> float:
@@ -26,8 +26,8 @@ def largest(weight: torch.Tensor, out_dim: int = 0) -> float:
 def test_largest_singular_value_is_one(
     layer: nn.Module, inputs: torch.Tensor, out_dim: int
 ) -> None:
-    # Singular values 8, 4, 2, 1: power iteration is slow where two of them are close, as drawn ones
-    # may be.
+    # Singular values 8, 4, 2, 1: power iteration is slow if two of them are close, as may happen
+    # for random weights.
     with torch.no_grad():
         rows = layer.weight.transpose(0, out_dim)
         u, _, v = torch.linalg.svd(rows.flatten(1), full_matrices=False)
@@ -40,7 +40,7 @@ def test_largest_singular_value_is_one(
     assert critic[0].weight is not critic[0].parametrizations.weight.original
 
 
-def test_follows_the_weights_in_training_and_not_in_evaluation() -> None:
+def test_the_norm_follows_the_weights_only_in_training() -> None:
     torch.manual_seed(0)
     critic = SpectralNorm(iterations=50).wrap(nn.Linear(6, 4))
     with torch.no_grad():
@@ -57,7 +57,7 @@ def test_a_second_wrap_changes_nothing() -> None:
     assert list(SpectralNorm().wrap(critic).state_dict()) == names
 
 
-def test_other_parametrisations_keep_their_place() -> None:
+def test_a_weight_normalised_layer_also_gets_norm_one() -> None:
     critic = SpectralNorm(iterations=50).wrap(
         nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
     )
@@ -65,7 +65,7 @@ def test_other_parametrisations_keep_their_place() -> None:
     assert largest(critic.eval().weight) == pytest.approx(1, abs=1e-4)
 
 
-def test_same_parameter_objects_go_to_the_optimiser() -> None:
+def test_the_optimiser_gets_the_same_parameter_objects() -> None:
     layer = nn.Linear(3, 2)
     before = {id(p) for p in layer.parameters()}
     assert {id(p) for p in SpectralNorm().wrap(layer).parameters()} == before
@@ -88,7 +88,7 @@ def test_copies_and_state_dicts_carry_the_singular_vectors() -> None:
     [(nn.Identity(), "got Identity"), (nn.Sequential(nn.Linear(2, 1)), "layer '0'")],
     ids=["no layer", "zero weights"],
 )
-def test_refusals_are_one_line(critic: nn.Module, words: str) -> None:
+def test_bad_input_is_one_line(critic: nn.Module, words: str) -> None:
     for p in critic.parameters():
         nn.init.zeros_(p)
     with pytest.raises(ValueError, match=words) as error:
@@ -97,12 +97,12 @@ def test_refusals_are_one_line(critic: nn.Module, words: str) -> None:
     assert str(error.value).startswith("critic: expected")
 
 
-def test_derivatives_with_the_vectors_held() -> None:
+def test_derivatives_with_fixed_vectors() -> None:
     torch.manual_seed(0)
     critic = SpectralNorm().wrap(nn.Linear(3, 2, dtype=torch.float64)).eval()
     x, inputs = samples(4, 3), tuple(critic.parameters())
-    assert torch.autograd.gradcheck(lambda *_: meet(critic, x, x).fake_scores, inputs)
-    assert torch.autograd.gradgradcheck(lambda *_: meet(critic, x, x).fake_scores, inputs)
+    assert torch.autograd.gradcheck(lambda *_: critic_batch(critic, x, x).fake_scores, inputs)
+    assert torch.autograd.gradgradcheck(lambda *_: critic_batch(critic, x, x).fake_scores, inputs)
 
 
 def test_compiled_equals_eager() -> None:

@@ -1,4 +1,4 @@
-"""The public checks find what they are for: each fails, by its name, on an object that breaks its property."""
+"""Test that each public check fails, by its name, on an object that breaks its property."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +22,8 @@ from advlearn.testing import regularizer as regularizer_checks
 from advlearn.testing import task as task_checks
 
 
-class Good(Pointwise):
-    """An outsider's objective in which nothing is wrong."""
+class CorrectObjective(Pointwise):
+    """A correct objective that is not part of the library."""
 
     def __init__(self, scale: float = 1.0) -> None:
         super().__init__()
@@ -54,70 +54,70 @@ def without_reason(cls: type) -> type:
     return type("NoReason", (cls,), {"decomposable": False, "__doc__": "x"})
 
 
-class Doubling(Good):
+class WrongPrintedForm(CorrectObjective):
     def __init__(self, scale: float = 1.0) -> None:
         super().__init__(2 * scale)
 
 
-class Overflowing(Good):
+class Overflowing(CorrectObjective):
     def real_loss(self, scores: Tensor) -> Tensor:
         return (100 * (scores + 10)).exp() / 1e30
 
 
-class Coarse(Good):
+class LosesPrecision(CorrectObjective):
     def critic_loss(self, batch: CriticBatch) -> Tensor:
         real, fake = batch.scores
         return super().critic_loss(batch) + ((real[None] @ fake[:, None]) ** 2).sum().to(real.dtype)
 
 
-class Ordered(Good):
+class DependsOnOrder(CorrectObjective):
     def real_loss(self, scores: Tensor) -> Tensor:
         return super().real_loss(scores) * torch.arange(1, len(scores) + 1)
 
 
-class Weightless(Good):
+class UnnormalisedWeights(CorrectObjective):
     def critic_loss(self, batch: CriticBatch) -> Tensor:
         loss = super().critic_loss(batch)
         return loss if batch.real_weights is None else loss * batch.real_weights.sum()
 
 
-class Indivisible(Good):
+class NotAdditive(CorrectObjective):
     def critic_loss(self, batch: CriticBatch) -> Tensor:
         return super().critic_loss(batch) + batch.scores[0].std()
 
 
-class Detached(Good):
+class Detached(CorrectObjective):
     def fake_loss(self, scores: Tensor) -> Tensor:
         return softplus(scores.detach()) + 0 * scores
 
 
-class Backwards(Good):
+class WrongSign(CorrectObjective):
     def generator_loss(self, scores: Tensor) -> Tensor:
         return softplus(scores)
 
 
-class OneSided(Good):
+class OneSided(CorrectObjective):
     def generator_real_loss(self, scores: Tensor) -> Tensor:
         return torch.zeros_like(scores)
 
 
-class Restless(Good):
+class NonzeroAtRest(CorrectObjective):
     def generator_real_loss(self, scores: Tensor) -> Tensor:
         return 3 * softplus(scores)
 
 
-class Unchancy(Good):
+class WrongLossAtChance(CorrectObjective):
     @property
     def loss_at_chance(self) -> float:
         return 1.0
 
 
-class WrongDivergence(Good):
+class WrongDivergence(CorrectObjective):
     def divergence(self, ratio: Tensor) -> Tensor | None:
         return (ratio - 1).square()
 
 
-class WrongOptimum(Good):
+class WrongOptimum(CorrectObjective):
     def optimal_score(self, log_ratio: Tensor) -> Tensor | None:
         return log_ratio / 2
 
@@ -125,7 +125,7 @@ class WrongOptimum(Good):
         return None
 
 
-class Amnesic(Good):
+class UnsavedState(CorrectObjective):
     def __init__(self, scale: float = 1.0) -> None:
         super().__init__(scale)
         self.k = torch.zeros(())
@@ -137,19 +137,19 @@ class Amnesic(Good):
         self.k = self.k + 1
 
 
-class Uphill(Good):
+class WrongGradient(CorrectObjective):
     def critic_loss(self, batch: CriticBatch) -> Tensor:
         loss = super().critic_loss(batch)
-        return loss.detach() * 2 - loss  # the value is right, its gradient points up
+        return loss.detach() * 2 - loss  # the value is correct, the gradient has the wrong sign
 
 
-class Waiting(Good):
+class HostSync(CorrectObjective):
     def fake_loss(self, scores: Tensor) -> Tensor:
         return super().fake_loss(scores) * (1 if float(scores.detach().mean()) < 1e6 else 0)
 
 
-class Repelling(Setwise):
-    """A distance whose sign is wrong."""
+class WrongSignDistance(Setwise):
+    """A distance with the wrong sign."""
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         return -MMD("energy").distance(real, fake)
@@ -158,7 +158,7 @@ class Repelling(Setwise):
         return MMD("energy").witness(points, real, fake)
 
 
-class Unweighted(Good):
+class Unweighted(CorrectObjective):
     """Losses that ignore the weights of the samples."""
 
     def critic_loss(self, batch: CriticBatch) -> Tensor:
@@ -167,24 +167,24 @@ class Unweighted(Good):
 
 
 BROKEN_OBJECTIVES: dict[str, list[Callable[[], Any]]] = {
-    "tags": [lambda: without_reason(Good)()],
-    "printed": [lambda: Doubling(3.0)],
+    "tags": [lambda: without_reason(CorrectObjective)()],
+    "printed": [lambda: WrongPrintedForm(3.0)],
     "finite": [Overflowing],
-    "full_precision": [Coarse],
-    "order": [Ordered],
-    "pair_order": [Ordered],
-    "weights": [Weightless],
+    "full_precision": [LosesPrecision],
+    "order": [DependsOnOrder],
+    "pair_order": [DependsOnOrder],
+    "weights": [UnnormalisedWeights],
     "unequal_weights": [Unweighted],
-    "parts": [Indivisible],
-    "gradients": [Detached, Uphill],
-    "sign": [Backwards, Repelling],
+    "parts": [NotAdditive],
+    "gradients": [Detached, WrongGradient],
+    "sign": [WrongSign, WrongSignDistance],
     "both_sides": [OneSided],
-    "at_rest": [Restless],
-    "loss_at_chance": [Unchancy],
+    "at_rest": [NonzeroAtRest],
+    "loss_at_chance": [WrongLossAtChance],
     "optimum": [WrongDivergence, WrongOptimum],
-    "state": [Amnesic],
-    "steps": [Uphill],
-    "host_sync": [Waiting],
+    "state": [UnsavedState],
+    "steps": [WrongGradient],
+    "host_sync": [HostSync],
 }
 
 
@@ -195,10 +195,10 @@ def test_each_check_of_an_objective_can_fail(check: str) -> None:
             objective_checks.CHECKS[check](make())
 
 
-def test_an_exemption_leaves_a_check_out() -> None:
+def test_an_exemption_skips_a_check() -> None:
     with pytest.raises(AssertionError, match=r"^at_rest: "):
-        check_objective(Restless())
-    check_objective(Restless(), exempt={"at_rest": "the gradients of the two sides differ"})
+        check_objective(NonzeroAtRest())
+    check_objective(NonzeroAtRest(), exempt={"at_rest": "the gradients of the two sides differ"})
 
 
 @pytest.mark.parametrize("exempt", [{"at-rest": "a reason"}, {"at_rest": ""}])
@@ -206,22 +206,22 @@ def test_an_exemption_names_a_check_and_a_reason(exempt: dict[str, str]) -> None
     with pytest.raises(
         ValueError, match=r"^exempt: expected the name of a check and a reason, got"
     ):
-        check_objective(Good(), exempt=exempt)
+        check_objective(CorrectObjective(), exempt=exempt)
 
 
-def test_a_good_objective_passes_and_stays_as_it_was() -> None:
-    good = Good(scale=0.5)
-    before = {name: v.clone() for name, v in good.state_dict().items()}
-    check_objective(good)
-    assert all(torch.equal(v, before[name]) for name, v in good.state_dict().items())
+def test_a_correct_objective_passes_and_does_not_change() -> None:
+    objective = CorrectObjective(scale=0.5)
+    before = {name: v.clone() for name, v in objective.state_dict().items()}
+    check_objective(objective)
+    assert all(torch.equal(v, before[name]) for name, v in objective.state_dict().items())
 
 
-class Idle(Regularizer):
-    """Does nothing."""
+class NoEffect(Regularizer):
+    """A regularizer without effect."""
 
 
-class Swallowing(Regularizer):
-    """Wraps a critic in one that scores the first sample alone."""
+class ScoresFirstOnly(Regularizer):
+    """Wrap a critic in one that scores only the first sample."""
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         class First(nn.Module):
@@ -235,8 +235,8 @@ class Swallowing(Regularizer):
         return First()
 
 
-class Halving(Regularizer):
-    """Shows the first half of the fakes alone."""
+class DropsFakes(Regularizer):
+    """Pass only the first half of the fakes to the critic."""
 
     def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
         assert isinstance(fake, tuple)
@@ -244,7 +244,7 @@ class Halving(Regularizer):
 
 
 class Norm(Regularizer):
-    """The gradient's norm without care at zero, and per batch."""
+    """Compute the gradient's norm per batch, with an infinite derivative at zero."""
 
     def penalty(self, batch: CriticBatch) -> Tensor:
         x = batch.real.detach().requires_grad_()  # pyright: ignore
@@ -261,29 +261,29 @@ class OnceDifferentiable(Regularizer):
         return g.square().sum() * (1 + 0 * batch.critic(x).sum())
 
 
-class Leaking(Regularizer):
-    """A penalty that also moves the player."""
+class MovesGenerator(Regularizer):
+    """A penalty that also has a gradient for the generator."""
 
     def penalty(self, batch: CriticBatch) -> Tensor:
         return batch.critic(batch.fake).square().mean()
 
 
-class Unweighing(Regularizer):
+class UnweightedPenalty(Regularizer):
     """A mean of scores that ignores the weights of the samples."""
 
     def penalty(self, batch: CriticBatch) -> Tensor:
         return batch.scores[0].square().mean()
 
 
-class LabelBlind(Regularizer):
-    """Takes samples for one tensor."""
+class ExpectsTensor(Regularizer):
+    """A penalty that expects samples to be one tensor."""
 
     def penalty(self, batch: CriticBatch) -> Tensor:
         return batch.critic(batch.real + 1).square().mean()  # type: ignore[operator]
 
 
-class Counting(Regularizer):
-    """A weight that grows, kept where no state dict sees it."""
+class UnsavedWeight(Regularizer):
+    """A penalty with a growing weight that is not in the state dict."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -296,35 +296,37 @@ class Counting(Regularizer):
         self.k += 1
 
 
-class Climbing(Regularizer):
-    """The value is right, its gradient points up."""
+class WrongPenaltyGradient(Regularizer):
+    """A penalty with the correct value and a gradient of the wrong sign."""
 
     def penalty(self, batch: CriticBatch) -> Tensor:
         loss = 100 * batch.scores[0].square().mean()
         return 2 * loss.detach() - loss
 
 
-class Peeking(R1.__mro__[1]):  # type: ignore[misc]
-    """Looks at a value on the host."""
+class HostSyncPenalty(R1.__mro__[1]):  # type: ignore[misc]
+    """A penalty that reads a value on the host."""
 
     def penalty(self, batch: CriticBatch) -> Tensor | None:
         return batch.scores[0].mean() if batch.scores[0].mean() > 0 else None
 
 
 BROKEN_REGULARIZERS: dict[str, Callable[[], Regularizer]] = {
-    "tags": lambda: without_reason(Leaking)(),
-    "printed": lambda: type("Needy", (R1.__mro__[1],), {"__init__": lambda self, w: None})(1.0),
-    "acts": Idle,
-    "wraps": Swallowing,
-    "shows": Halving,
+    "tags": lambda: without_reason(MovesGenerator)(),
+    "printed": lambda: type(
+        "UnprintedArgument", (R1.__mro__[1],), {"__init__": lambda self, w: None}
+    )(1.0),
+    "acts": NoEffect,
+    "wraps": ScoresFirstOnly,
+    "shows": DropsFakes,
     "finite": Norm,
     "gradients": OnceDifferentiable,
-    "detached": Leaking,
-    "weights": Unweighing,
-    "labels": LabelBlind,
-    "state": Counting,
-    "steps": Climbing,
-    "host_sync": Peeking,
+    "detached": MovesGenerator,
+    "weights": UnweightedPenalty,
+    "labels": ExpectsTensor,
+    "state": UnsavedWeight,
+    "steps": WrongPenaltyGradient,
+    "host_sync": HostSyncPenalty,
 }
 
 
@@ -335,14 +337,16 @@ def test_each_check_of_a_regularizer_can_fail(check: str) -> None:
 
 
 class Game(Generate.__mro__[1]):  # type: ignore[misc]
-    """A game of one batch, right in everything."""
+    """A correct task of one batch."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.player = nn.Linear(2, 2)
+        self.generator = nn.Linear(2, 2)
 
     def forward(self, batch: Batch) -> TaskOutput:
-        return TaskOutput({"data": SamplePair(batch[0], self.player(torch.randn_like(batch[0])))})
+        return TaskOutput(
+            {"data": SamplePair(batch[0], self.generator(torch.randn_like(batch[0])))}
+        )
 
     def critic_inputs(self) -> dict[str, Inputs]:
         return {"data": Inputs(((2,),))}
@@ -352,50 +356,52 @@ def game(**methods: Any) -> Any:
     return type("Broken", (Game,), methods)()
 
 
-def changing(self: Any, batch: Batch) -> TaskOutput:
+def changes_batch(self: Any, batch: Batch) -> TaskOutput:
     batch[0].add_(1)
     return Game.forward(self, batch)
 
 
-class Forgetful(Game):
-    """Has a setting that its recipe leaves out."""
+class MissingSetting(Game):
+    """A task with a setting that its config does not contain."""
 
     def __init__(self, scale: float = 1.0) -> None:
         super().__init__()
         self.scale = scale
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Forgetful":
+    def from_config(cls, config: dict[str, Any]) -> "MissingSetting":
         return cls()
 
     def config(self) -> dict[str, Any] | None:
         return {}
 
     def forward(self, batch: Batch) -> TaskOutput:
-        return TaskOutput({"data": SamplePair(batch[0], self.scale * self.player(batch[0]))})
+        return TaskOutput({"data": SamplePair(batch[0], self.scale * self.generator(batch[0]))})
 
 
-def peeking(self: Any, batch: Batch) -> TaskOutput:
+def reads_on_host(self: Any, batch: Batch) -> TaskOutput:
     assert float(batch[0].sum()) < 1e9
     return Game.forward(self, batch)
 
 
-def idle(self: Any, batch: Batch) -> TaskOutput:
-    return TaskOutput({"data": SamplePair(batch[0], self.player(batch[0]).detach())})
+def detached_fakes(self: Any, batch: Batch) -> TaskOutput:
+    return TaskOutput({"data": SamplePair(batch[0], self.generator(batch[0]).detach())})
 
 
-def misfit(self: Any, batch: Batch) -> TaskOutput:
-    return TaskOutput({"data": SamplePair(batch[0], self.player(batch[0])[:, :1])})
+def wrong_shape(self: Any, batch: Batch) -> TaskOutput:
+    return TaskOutput({"data": SamplePair(batch[0], self.generator(batch[0])[:, :1])})
 
 
 BROKEN_TASKS: dict[str, Callable[[], Any]] = {
     "rounds": lambda: game(critic_inputs=lambda self: {"other": Inputs(((2,),))}),
-    "meets": lambda: game(forward=misfit),
-    "moves": lambda: game(forward=idle),
-    "apart": lambda: game(critic_inputs=lambda self: {"data": Inputs(((2,),), module=self.player)}),
-    "repeats": lambda: game(forward=changing),
-    "state": lambda: Forgetful(2.0),
-    "host_sync": lambda: game(forward=peeking),
+    "meets": lambda: game(forward=wrong_shape),
+    "moves": lambda: game(forward=detached_fakes),
+    "apart": lambda: game(
+        critic_inputs=lambda self: {"data": Inputs(((2,),), module=self.generator)}
+    ),
+    "repeats": lambda: game(forward=changes_batch),
+    "state": lambda: MissingSetting(2.0),
+    "host_sync": lambda: game(forward=reads_on_host),
 }
 
 
@@ -405,12 +411,12 @@ def test_each_check_of_a_task_can_fail(check: str) -> None:
         task_checks.CHECKS[check](BROKEN_TASKS[check](), (torch.zeros(4, 2),))
 
 
-def test_a_good_task_passes() -> None:
+def test_a_correct_task_passes() -> None:
     check_task(Game(), (torch.zeros(4, 2),))
 
 
 @pytest.mark.parametrize("check", [check_objective, check_regularizer])
-def test_another_kind_of_object_is_refused(check: Callable[[Any], None]) -> None:
+def test_an_object_of_another_kind_is_refused(check: Callable[[Any], None]) -> None:
     with pytest.raises(TypeError, match=r"^obj: expected an? (Objective|Regularizer), got Linear$"):
         check(nn.Linear(1, 1))
 
@@ -429,20 +435,20 @@ def test_another_kind_of_object_is_refused(check: Callable[[Any], None]) -> None
         lambda x: torch.equal(x, x),
     ],
 )
-def test_no_sync_finds_what_waits(wait: Callable[[Tensor], Any]) -> None:
+def test_no_sync_finds_host_synchronisation(wait: Callable[[Tensor], Any]) -> None:
     x = torch.ones(3)
     with NoSync(), pytest.raises(AssertionError, match=r"^no_sync: "):
         wait(x)
 
 
-def test_no_sync_lets_work_on_the_device_pass() -> None:
+def test_no_sync_allows_work_on_the_device() -> None:
     x = torch.ones(3, requires_grad=True)
     with NoSync():
         torch.where(x > 0, x, 0.0)[torch.tensor([0, 2])].sum().backward()
     assert x.grad is not None
 
 
-def test_no_sync_looks_into_the_backward_pass() -> None:
+def test_no_sync_checks_the_backward_pass() -> None:
     class Waits(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, x: Tensor) -> Tensor:

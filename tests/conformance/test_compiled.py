@@ -1,4 +1,4 @@
-"""Losses of all objectives and regularizers, compiled in one graph, have the gradients of eager mode."""
+"""Test that losses compiled in one graph have the gradients of eager mode, for every name."""
 
 import pytest
 import torch
@@ -15,26 +15,27 @@ CHAINS = [Chain.of(o) for o in objectives()] + [
 ]
 
 
-# After a break in the graph, Dynamo itself looks at the .grad of what it resumes with.
+# After a graph break, Dynamo itself reads the .grad of tensors that are not leaves.
 @pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor that is not a leaf Tensor:UserWarning"
 )
-@pytest.mark.parametrize("loss", ["critic", "player"])
+@pytest.mark.parametrize("loss", ["critic", "learner"])
 @pytest.mark.parametrize("chain", CHAINS, ids=repr)
 def test_compiled_gradients_are_the_eager_ones(chain: Chain, loss: str) -> None:
-    """A second derivative through ``autograd.grad``, a hook or a branch on a value would break the graph."""
+    """A second derivative by ``autograd.grad``, a hook or a branch on a value breaks the graph."""
 
     def gradients(compiled: bool) -> list[Tensor]:
         torch.manual_seed(0)
         objective = chain.required_objective()
         adversary = Adversary(critic(objective.critic_output, torch.float32), chain)
-        score = adversary._score_critic if loss == "critic" else adversary._score_player
+        score = adversary._losses._critic if loss == "critic" else adversary._losses._player
         if compiled:
             # What runs on the host cannot be part of a graph.
             whole = "host_sync" not in objective.EXEMPT
             score = torch.compile(score, backend="aot_eager", fullgraph=whole)
-        real, fake = (side.requires_grad_(loss == "player") for side in sides(torch.float32))
-        total = torch.stack(list(score(real, fake, None, None).values())).sum()
+        real, fake = (side.requires_grad_(loss == "learner") for side in sides(torch.float32))
+        terms, _ = score(adversary.critic, real, fake, None, None)
+        total = torch.stack(list(terms.values())).sum()
         total.backward()
         leaves = (real, fake, *adversary.critic.parameters())
         return [total, *(x.grad for x in leaves if x.grad is not None), *adversary.buffers()]

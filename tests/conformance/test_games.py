@@ -1,4 +1,4 @@
-"""Train every task with every objective for three steps, and describe every name."""
+"""Test that every task trains with every objective for three steps and every name is described."""
 
 import math
 from typing import Any, cast
@@ -21,7 +21,7 @@ def spec(name: str, options: Any) -> str:
     return f"{name}({keywords})"
 
 
-# Each task says which data and options it is tried with, so that a new file is found by existing.
+# Each task states its test data and options, so that a new file is tested without a list.
 FORMS = {
     name: [spec(name, options) for options in cls.example_options]
     for name, cls in registry.tasks().items()
@@ -29,8 +29,8 @@ FORMS = {
 TASKS = [form for forms in FORMS.values() for form in forms]
 DATA = {name: cls.example_data() for name, cls in registry.tasks().items()}
 REGULARIZERS = [f"nsgan + {e.name}" for e in registry.entries().values() if e.kind == "regularizer"]
-# A task's first form is tried with everything, its other forms with one objective for each kind of
-# critic output.
+# A task's first form is trained with everything, its other forms with one objective for each kind
+# of critic output.
 DIAGONAL = ("nsgan", "wgan-gp", "began", "mmd", "mmd-gan", "sinkhorn", "predictive")
 TRIED = [
     (objective, form)
@@ -41,24 +41,26 @@ TRIED = [
 
 
 def built(form: str) -> tuple[Task, Any]:
-    """Build the task of a form, and return it with the data it is tried with."""
+    """Build the task of a form and return it with its test data."""
     name = form.partition("(")[0]
     cls = cast(Any, registry.tasks()[name])
     return cls.from_data(DATA[name], **parse(form)[0].arguments), DATA[name]
 
 
 @pytest.mark.parametrize(("objective", "form"), TRIED)
-def test_three_steps_or_a_reason(objective: str, form: str) -> None:
+def test_every_task_trains_with_every_objective_or_gives_a_reason(
+    objective: str, form: str
+) -> None:
     task, data = built(form)
     settings: dict[str, Any] = {"steps": 3, "batch_size": 8, "device": "cpu", "callbacks": ()}
-    played = resolve(objective).required_objective()
-    reason = task.check_compatibility(played)
+    built_objective = resolve(objective).required_objective()
+    reason = task.check_compatibility(built_objective)
     if reason is not None:
         with pytest.raises(ValueError, match=r"objective: .* cannot use") as error:
             fit(form, objective, data, **settings)
         assert reason in str(error.value)
         return
-    if "entropy" in form and isinstance(played, Setwise):
+    if "entropy" in form and isinstance(built_objective, Setwise):
         with pytest.raises(ValueError, match="weights"):
             fit(form, objective, data, **settings)
         return

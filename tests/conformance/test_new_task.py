@@ -1,4 +1,4 @@
-"""A new task is one file: put it into a copy of the package, and the conformance tests find it."""
+"""Test that a new task needs one file: the conformance tests find it in a copied package."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ TASK = Denoise
 '''
 
 
-def test_a_new_task_is_one_file(tmp_path: Path) -> None:
+def test_a_new_task_needs_one_file(tmp_path: Path) -> None:
     shutil.copytree(
         Path(advlearn.__file__).parent,
         tmp_path / "advlearn",

@@ -1,4 +1,4 @@
-"""Every objective there is against every property that the library asks of one."""
+"""Test every objective against every property that the library requires."""
 
 import copy
 import itertools
@@ -28,7 +28,7 @@ def exemption(objective: Objective, check: str) -> str | None:
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=repr)
-def test_property(objective: Objective, check: str) -> None:
+def test_each_check_passes(objective: Objective, check: str) -> None:
     reason = exemption(objective, check)
     if reason is not None:
         pytest.skip(reason)
@@ -61,11 +61,11 @@ SETWISE = [o for o in OBJECTIVES if isinstance(o, Setwise)]
 
 
 @pytest.mark.parametrize("objective", [*SETWISE, MMD(bandwidths=(0.5, 2.0))], ids=repr)
-def test_equal_laws_leave_the_player_at_rest(objective: Setwise) -> None:
-    """Zero gradient on equal samples; or, for unbiased estimates, zero in expectation over all pairs of batches."""
+def test_equal_distributions_have_zero_gradient(objective: Setwise) -> None:
+    """The gradient is zero on equal samples or, if unbiased, in expectation over all batches."""
     if getattr(objective, "kernel", "") == "rbf" and getattr(objective, "bandwidths", ()) is None:
         pytest.skip(
-            "bandwidths is None: the kernel's scale is drawn with the real batch, so no expectation is zero"
+            "bandwidths is None: the kernel's scale depends on the real batch, so no mean is zero"
         )
     atoms = torch.tensor([[0.3, 1.0], [2.0, -0.5]], dtype=torch.float64)
     on_equal_samples = gradient_of_fakes(objective, atoms, [(0, 1)], [(0, 1)])
@@ -81,7 +81,7 @@ def gradient_of_fakes(
     real_draws: list[tuple[int, ...]],
     fake_draws: list[tuple[int, ...]],
 ) -> Tensor:
-    """Gradient by the places of the fake law's atoms, at the real ones, of the mean distance over all draws."""
+    """Return the gradient of the mean distance over all draws by the fakes, at equal points."""
     places = atoms.clone().requires_grad_()
     distances = [
         objective.distance(atoms[list(r)], places[list(f)])

@@ -1,4 +1,4 @@
-"""Two processes equal one on the joined batch, for everything there is."""
+"""Test that two processes equal one on the joint batch, for every name."""
 
 from pathlib import Path
 
@@ -21,41 +21,41 @@ WEIGHTED = [Case(spec, weighted=True) for spec in ("nsgan", "hinge + r1", "rpgan
 
 @pytest.fixture(scope="module")
 def differences() -> dict[Case, Difference]:
-    """All cases at once: starting processes takes longer than playing."""
+    """Run all cases at once, since starting processes takes longer than the cases."""
     return compare([*PLAIN, *LABELLED, *WEIGHTED])
 
 
 @pytest.mark.parametrize(
     "case", [*PLAIN, *LABELLED], ids=lambda c: f"{c.spec}{' labelled' * c.labelled}"
 )
-def test_two_processes_are_one(case: Case, differences: dict[Case, Difference]) -> None:
+def test_two_processes_equal_one(case: Case, differences: dict[Case, Difference]) -> None:
     found = differences[case]
     assert not found.error and found.relative < 1e-9, found
 
 
 @pytest.mark.parametrize("case", WEIGHTED, ids=lambda c: c.spec)
-def test_weights_of_another_sum_in_each_process_count_alike(
+def test_weights_with_different_sums_per_process_count_equally(
     case: Case, differences: dict[Case, Difference]
 ) -> None:
     found = differences[case]
     assert not found.error and found.relative < 1e-9, found
 
 
-def _averages_in_the_layout_of_the_parameter(rank: int, meet: str) -> None:
+def _averages_in_the_layout_of_the_parameter(rank: int, rendezvous: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=2)
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     weight = torch.nn.Parameter(
         torch.zeros(4, 3, 5, 5).contiguous(memory_format=torch.channels_last)
     )
-    mine = torch.arange(weight.numel()).view_as(weight).float() * (rank + 1)
-    weight.grad = mine.contiguous(memory_format=torch.channels_last)
+    gradient = torch.arange(weight.numel()).view_as(weight).float() * (rank + 1)
+    weight.grad = gradient.contiguous(memory_format=torch.channels_last)
     distributed.average_gradients([weight])
-    assert torch.equal(weight.grad, mine / (rank + 1) * 1.5)
+    assert torch.equal(weight.grad, gradient / (rank + 1) * 1.5)
     assert weight.grad.stride() == weight.stride()
     dist.destroy_process_group()
 
 
 def test_averaged_gradients_keep_the_layout_of_their_parameter(tmp_path: Path) -> None:
-    # A fused Adam on a CPU goes through memory as it lies: another layout would move the wrong
-    # weights, silently.
-    spawn(_averages_in_the_layout_of_the_parameter, (str(tmp_path / "meet"),), nprocs=2)
+    # A fused Adam on a CPU reads memory in its layout: another layout would silently change the
+    # wrong weights.
+    spawn(_averages_in_the_layout_of_the_parameter, (str(tmp_path / "rendezvous"),), nprocs=2)

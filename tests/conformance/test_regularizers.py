@@ -1,4 +1,4 @@
-"""Every regularizer there is against every property that the library asks of one."""
+"""Test every regularizer against every property that the library requires."""
 
 import copy
 
@@ -14,7 +14,7 @@ REGULARIZERS = regularizers()
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
-def test_property(regularizer: Regularizer, check: str) -> None:
+def test_each_check_passes(regularizer: Regularizer, check: str) -> None:
     if check in regularizer.EXEMPT:
         pytest.skip(regularizer.EXEMPT[check])
     CHECKS[check](copy.deepcopy(regularizer))

@@ -60,7 +60,7 @@ def test_an_epoch_draws_each_sample_at_most_once_and_drops_the_rest(kind):
     epochs = [flat(drawn(source, 4)) for _ in range(10)]
     assert all(len(set(epoch)) == 20 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 10
-    assert set().union(*epochs) == set(range(23))  # other samples are dropped each time
+    assert set().union(*epochs) == set(range(23))  # each epoch drops other samples
 
 
 def test_streamed_and_resident_data_have_the_same_order():
@@ -221,6 +221,6 @@ def test_batches_are_chosen_by_the_type_of_the_data():
         ),
     ],
 )
-def test_bad_input(call, message):
+def test_bad_input_is_one_line(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -40,7 +40,7 @@ def test_digits_agree_with_scikit_learn():
     ],
 )
 def test_idx_files_are_read_like_torchvision_reads_them(name, folder, samples, checksum, labels):
-    # CRC-32 of bytes 16 to 799 of the file, taken by gzip; torchvision's reader agrees.
+    # CRC-32 of bytes 16 to 799 of the file, by gzip; torchvision's reader agrees.
     need(folder, "raw", "t10k-images-idx3-ubyte")
     source = load(name)
     assert (

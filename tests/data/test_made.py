@@ -1,4 +1,4 @@
-"""The made data sets: classes are kept, angles and biases are as stated, and seeds decide."""
+"""Test the generated data sets: classes, angles, biases and seeds."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_features_and_labels_depend_on_the_attribute(attribute: str) -> None:
         biased_table("sex")
 
 
-def test_they_are_opened_by_name() -> None:
+def test_generated_data_sets_are_opened_by_name() -> None:
     assert load("digits-32").shape == (1, 32, 32)
     assert load("rotated-digits").classes == 10
     assert open_table("biased-groups").attributes == {"group": 2}

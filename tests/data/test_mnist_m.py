@@ -23,7 +23,7 @@ def blank(n: int, level: float, size: int = 28) -> ArrayDataset:
 
 
 def levels(source: ArrayDataset) -> np.ndarray:
-    """Images as bytes (N, H, W, 3)."""
+    """Return images as bytes (N, H, W, 3)."""
     return ((source.x + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
@@ -104,7 +104,7 @@ def test_the_two_parts_use_disjoint_regions():
     assert {name for name, _ in corners["train"] | corners["test"]} == set(photographs())
 
 
-def test_the_places_at_the_borders_of_a_region():
+def test_crops_reach_the_borders_of_a_region():
     picture = np.arange(40 * 101 * 3, dtype=np.uint8).reshape(
         40, 101, 3
     )  # columns 0-24 and 50-100, test 25-49
@@ -122,7 +122,7 @@ def test_the_places_at_the_borders_of_a_region():
     assert (cut("train", last, last) == picture[32:, 91:]).all()
 
 
-def test_seeds():
+def test_the_seed_decides_the_images():
     digits = blank(20, 0.0)
     one, again, other = (mnist_m(digits, seed=seed).x for seed in (0, 0, 1))
     assert torch.equal(one, again) and not torch.equal(one, other)
@@ -157,7 +157,7 @@ def test_dark_photographs_are_left_out():
         assert picture.dtype == np.uint8 and picture.shape[2] == 3 and not picture.flags.writeable
 
 
-def test_by_name():
+def test_the_data_set_is_opened_by_name():
     need("MNIST", "raw", "t10k-images-idx3-ubyte")
     blended, digits = load("mnist-m-test"), load("mnist-test")
     assert (
@@ -167,7 +167,7 @@ def test_by_name():
         and blended.classes == 10
     )
     assert torch.equal(blended.y, digits.y) and torch.equal(blended.x, mnist_m(digits, "test").x)
-    # Where the digit is black the photograph shows, which is brighter than the digit.
+    # Black pixels of a digit become the photograph, which is brighter.
     assert blended.x.mean() > digits.x.mean() + 0.3
 
 

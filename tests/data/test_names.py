@@ -1,4 +1,4 @@
-"""The strings of compound data, the constructors they stand for, and test parts."""
+"""Test the strings of compound data, their constructors, and test parts."""
 
 from typing import Any
 
@@ -90,8 +90,8 @@ def test_compound_data_loads_the_test_parts_of_its_data_sets() -> None:
     assert isinstance(test, Domains) and test.name == "a-test->b-test" and test.shape == (3, 8, 8)
     other = unpaired(a, b).test()
     assert isinstance(other, Unpaired) and other.name == "a-test <-> b-test"
-    made = pairs("small", a).test()
-    assert isinstance(made, Pairs) and made.name == "small:a-test" and len(made) == 3
+    test_part = pairs("small", a).test()
+    assert isinstance(test_part, Pairs) and test_part.name == "small:a-test" and len(test_part) == 3
     few = few_labels(a, 2).test()
     assert few is not None and few.name == "a-test"
 

@@ -1,4 +1,4 @@
-"""Pairs for translation: inputs derived from images, refused data, and films of moving digits."""
+"""Test pairs for translation: inputs derived from images, refused data, and videos of digits."""
 
 from itertools import pairwise
 
@@ -54,7 +54,7 @@ def test_grey_is_the_weighted_sum_of_the_colours() -> None:
     assert torch.equal(grey(x[:, :1]), x[:, :1])
 
 
-def test_a_small_image_holds_means() -> None:
+def test_a_small_image_holds_block_means() -> None:
     x = torch.arange(64.0).view(1, 1, 8, 8)
     assert smaller(x)[0, 0, 0, 1] == x[0, 0, :4, 4:].mean()
     with pytest.raises(
@@ -83,8 +83,8 @@ def test_inputs_stay_with_their_targets_in_every_batch() -> None:
     [
         ("digits", "expected 'KIND:NAME' such as 'edges:fashion-mnist', got 'digits'$"),
         ("egdes:digits", "expected pairs of kind edges, .*, got 'egdes'; did you mean 'edges'"),
-        ("grey:digits", "'grey' expects colour images"),
-        ("edges:moons", r"'edges' expects images \(N, C, H, W\), got samples of shape \(2,\)"),
+        ("grey:digits", "expected colour images .* for 'grey'"),
+        ("edges:moons", r"expected images \(N, C, H, W\) for 'edges', got samples of shape \(2,\)"),
         (torch.zeros(3, 2), "expected 'KIND:NAME' such as .*, or \\(x, y\\)"),
         ((torch.zeros(3, 2), torch.zeros(2, 2)), "expected one target for each of 3 inputs, got 2"),
     ],
@@ -95,22 +95,22 @@ def test_other_data_is_refused_in_one_line(data: object, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_in_the_smallest_room_no_digit_leaves_the_field() -> None:
+def test_in_the_smallest_field_no_digit_leaves_it() -> None:
     least = 2 * FASTEST - 1
-    films = moving_digits(torch.ones(300, 1, 12, 12), frames=9, side=6 + least)
-    for frame in films.flatten(0, 1)[:500]:
+    videos = moving_digits(torch.ones(300, 1, 12, 12), frames=9, side=6 + least)
+    for frame in videos.flatten(0, 1)[:500]:
         top, left = _corner(frame)
         assert (frame[top : top + 6, left : left + 6] > 0).all() and (frame > 0).sum() == 36
     with pytest.raises(ValueError, match=r"^side: expected room"):
         moving_digits(torch.ones(3, 1, 12, 12), side=5 + least)
 
 
-def test_the_next_frame_is_the_shift_of_the_last_where_no_wall_is_met() -> None:
+def test_the_next_frame_is_a_shift_of_the_last_away_from_walls() -> None:
     digits = torch.rand(200, 1, 12, 12).add(0.1)
-    films = moving_digits(digits, frames=6, side=32)
-    places = [[_corner(frame) for frame in film] for film in films]
+    videos = moving_digits(digits, frames=6, side=32)
+    places = [[_corner(frame) for frame in video] for video in videos]
     straight = 0
-    for film, path in zip(films, places, strict=True):
+    for video, path in zip(videos, places, strict=True):
         steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(path)]
         assert all(1 <= abs(s) <= FASTEST for step in steps for s in step)
         for k in range(1, len(steps)):
@@ -122,7 +122,7 @@ def test_the_next_frame_is_the_shift_of_the_last_where_no_wall_is_met() -> None:
                     assert steps[k][axis] * steps[k - 1][axis] < 0
             if all(0 <= p <= 26 for p in ahead):
                 straight += 1
-                assert torch.equal(film[k + 1], film[k].roll(steps[k - 1], (0, 1)))
+                assert torch.equal(video[k + 1], video[k].roll(steps[k - 1], (0, 1)))
     assert straight > 200
 
 
@@ -132,14 +132,14 @@ def _corner(frame: torch.Tensor) -> tuple[int, int]:
     return top, left
 
 
-def test_films_are_the_same_for_a_seed_and_hold_the_halved_image() -> None:
+def test_videos_depend_on_the_seed_and_contain_the_halved_image() -> None:
     digits = torch.rand(3, 1, 8, 8)
-    films = moving_digits(digits, 2, 16, seed=4)
-    assert torch.equal(films, moving_digits(digits, 2, 16, seed=4))
-    assert not torch.equal(films, moving_digits(digits, 2, 16, seed=5))
-    top, left = _corner(films[1, 0])
+    videos = moving_digits(digits, 2, 16, seed=4)
+    assert torch.equal(videos, moving_digits(digits, 2, 16, seed=4))
+    assert not torch.equal(videos, moving_digits(digits, 2, 16, seed=5))
+    top, left = _corner(videos[1, 0])
     expected = torch.nn.functional.avg_pool2d(digits[1, 0][None], 2)[0]
-    assert torch.equal(films[1, 0, top : top + 4, left : left + 4], expected)
+    assert torch.equal(videos[1, 0, top : top + 4, left : left + 4], expected)
     with pytest.raises(ValueError, match=r"^side: expected room"):
         moving_digits(digits, 2, 6)
 

@@ -18,9 +18,9 @@ N = 20_000
 
 
 def plane(side: float = 5.0, points: int = 501):
-    """A square grid of the plane and the area of its cells."""
+    """Return a square grid of the plane and the area of its cells."""
     axis = torch.linspace(-side, side, points, dtype=torch.float64)
-    # Half a cell off the origin, where the density of the ring has a pole.
+    # Half a cell from the origin, where the density of the ring has a pole.
     grid = torch.cartesian_prod(axis, axis) + side / points
     return grid, float((axis[1] - axis[0]) ** 2)
 

@@ -91,7 +91,7 @@ def test_the_test_part_is_encoded_by_the_training_part(census):
     assert feature(table, "hours-per-week") == [
         3.0,
         0.0,
-    ]  # a constant of training is centred and not scaled
+    ]  # a column that is constant in the training part is centred and not scaled
     # Categories that the training part lacks have no indicator.
     assert feature(table, "education=HS-grad") == [0.0, 1.0]
     assert feature(table, "native-country=?") == [0.0, 0.0] and feature(
@@ -188,8 +188,8 @@ def test_german_credit_matches_its_published_description():
     assert sum(women) == 310 and sum(young) == 190
     for table in (train, test):
         assert ((table.sensitive["age"] > 25) == (table.sensitive["age-group"] == 1)).all()
-        held = table.x[:, table.feature_names.index("personal-status-and-sex=A92")] == 1
-        assert (held == (table.sensitive["sex"] == 0)).all()
+        indicated = table.x[:, table.feature_names.index("personal-status-and-sex=A92")] == 1
+        assert (indicated == (table.sensitive["sex"] == 0)).all()
     assert feature(train, "duration") != feature(german_credit(seed=1), "duration")
     assert torch.equal(train.x, german_credit(seed=0).x)
     blind = german_credit(omit=["sex", "age-group"])
@@ -361,7 +361,7 @@ def test_missing_tables_are_reported_in_one_line(tmp_path, monkeypatch, read):
     assert "\n" not in str(caught.value)
 
 
-def test_a_download_is_kept_if_it_is_the_published_file(tmp_path, monkeypatch):
+def test_a_download_is_stored_only_with_the_published_checksum(tmp_path, monkeypatch):
     monkeypatch.setenv("ADVLEARN_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     published = tmp_path / "published.data"

@@ -63,6 +63,6 @@ def test_the_seed_determines_the_draws_and_the_global_state_does_not_change():
         (lambda: gaussian(5, 0.0, -1.0), "std: expected a finite number of at least 0, got -1.0"),
     ],
 )
-def test_bad_input(call, message):
+def test_bad_input_is_one_line(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -10,7 +10,7 @@ from tests.device.second import DEVICE, NAME, SecondDevice
 
 @pytest.fixture
 def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecondDevice]:
-    """The second device, under a name that every ``device=`` takes."""
+    """Provide the second device under a name that every ``device=`` accepts."""
     known = device.pick
 
     def pick(name: str | torch.device = "auto") -> torch.device:

@@ -1,8 +1,8 @@
-"""A device on a machine that has none: its tensors say that they are on it, and the CPU computes their numbers.
+"""Define a second device for machines without one; the CPU computes for it.
 
-A GPU refuses an operation on tensors of its own and of the host's together, and a generator of the
-host's; so does this one. What is copied between the two is counted, since a GPU's user waits for
-it. Gradients, fused optimisers and checkpoints work as on any device.
+A GPU refuses an operation that mixes its tensors with tensors on the host or with a generator on
+the host; so does this device. It counts copies between the two, because each synchronises a GPU.
+Gradients, fused optimisers and checkpoints work as on any device.
 """
 
 import traceback
@@ -20,11 +20,11 @@ from torch.utils.backend_registration import (
     _setup_privateuseone_for_python_backend,
 )
 
-# The one that torch leaves free for a backend of the user's own.
+# The name that torch reserves for a user's backend.
 NAME = "privateuseone"
 DEVICE = torch.device(NAME, 0)
 ROOT = f"{Path(__file__).parents[2]}/"
-# An index may stay on the host, where the tensor that is indexed is on a device.
+# An index may stay on the host if the indexed tensor is on a device.
 INDEXING = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
 COPYING = (torch.ops.aten.copy_, torch.ops.aten._foreach_copy_)
 READING = (torch.ops.aten._local_scalar_dense, torch.ops.aten.equal)
@@ -32,7 +32,7 @@ READING = (torch.ops.aten._local_scalar_dense, torch.ops.aten.equal)
 
 @final
 class _Backend(_DummyBackendModule):
-    """What torch asks of a backend besides operators."""
+    """The functions that torch requires of a backend in addition to operators."""
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16]
@@ -45,13 +45,13 @@ class _Backend(_DummyBackendModule):
         torch.set_rng_state(state)
 
 
-# Before the first backward pass of the process, which makes a thread for each device that there is.
+# Before the first backward pass of the process, which starts a thread for each device.
 _setup_privateuseone_for_python_backend(rename=NAME, backend_module=_Backend())
 
 
 @final
 class OnDevice(Tensor):
-    """A tensor on the second device, and the one on the CPU that holds its numbers."""
+    """A tensor on the second device, with the CPU tensor that holds its values."""
 
     numbers: Tensor
     __torch_function__ = torch._C._disabled_torch_function_impl
@@ -82,29 +82,29 @@ class OnDevice(Tensor):
 
 @final
 class Generator(torch.Generator):
-    """A generator of random numbers on any device, this one among them."""
+    """A random number generator on any device, including the second one."""
 
-    # By address: an operator is handed another Python object for the same generator.
-    here: ClassVar[dict[int, Self]] = {}
+    # By address: an operator gets another Python object for the same generator.
+    on_device: ClassVar[dict[int, Self]] = {}
 
     def __new__(cls, device: torch.device | str = "cpu") -> Self:
         on = torch.device(device)
-        made = super().__new__(cls, "cpu" if on.type == NAME else on)
+        generator = super().__new__(cls, "cpu" if on.type == NAME else on)
         if on.type == NAME:
-            cls.here[made._cdata] = made
-        return made
+            cls.on_device[generator._cdata] = generator
+        return generator
 
     @property
     def device(self) -> torch.device:
-        return DEVICE if self._cdata in self.here else super().device
+        return DEVICE if self._cdata in self.on_device else super().device
 
 
 @final
 class SecondDevice(TorchDispatchMode):
-    """A context in which there is a second device, `DEVICE`.
+    """A context in which the second device, `DEVICE`, exists.
 
     Attributes:
-        waits: How often numbers went from the one device to the other, by file and function of this
+        waits: How often values were copied between the devices, by file and function of this
             library.
     """
 
@@ -113,8 +113,8 @@ class SecondDevice(TorchDispatchMode):
         self.waits: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        # As torch's own FakeTensorMode does, so that `torch.tensor(..., device=...)` comes here as
-        # a copy.
+        # As torch's own FakeTensorMode does, so that `torch.tensor(..., device=...)` is dispatched
+        # here as a copy.
         self._before = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)
         self._generator, torch.Generator = torch.Generator, Generator
@@ -137,41 +137,42 @@ _ACTIVE: list[SecondDevice] = []
 def _compute(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run an operator on the CPU, and put the results where a real device would."""
     tensors = [x for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-    here = [x for x in tensors if isinstance(x, OnDevice)]
-    asked = kwargs.get("device")
-    wanted = bool(here) if asked is None else torch.device(asked).type == NAME
-    if not here and not wanted:
+    on_device = [x for x in tensors if isinstance(x, OnDevice)]
+    device = kwargs.get("device")
+    runs_here = bool(on_device) if device is None else torch.device(device).type == NAME
+    if not on_device and not runs_here:
         return func(*args, **kwargs)
     copies = func.overloadpacket in COPYING or func.overloadpacket is torch.ops.aten._to_copy
     if not copies:
         _check(func, args, tensors, kwargs.get("generator"))
     if (
-        (copies and len(here) < len(tensors))
-        or (here and not wanted)
+        (copies and len(on_device) < len(tensors))
+        or (on_device and not runs_here)
         or func.overloadpacket in READING
     ):
         _count()
     found = func(*pytree.tree_map(_host, args), **pytree.tree_map(_host, kwargs))
-    # What an operator changes in place it returns, and its caller expects the very same object.
+    # An in-place operator returns its argument, and its caller expects the same object.
     same = {id(_host(x)): x for x in tensors}
-    return pytree.tree_map(_placed(same), found) if wanted else found
+    return pytree.tree_map(_placed(same), found) if runs_here else found
 
 
 def _check(
     func: torch._ops.OpOverload, args: tuple[Any, ...], tensors: list[Tensor], generator: Any
 ) -> None:
     indices = args[1] if func.overloadpacket in INDEXING and isinstance(args[0], OnDevice) else ()
-    # A number on the host may meet any tensor.
-    strange = [
+    # A scalar on the host may be combined with any tensor.
+    on_host = [
         x
         for x in tensors
         if not isinstance(x, OnDevice) and x.ndim and not any(x is i for i in indices)
     ]
-    if strange:
+    if on_host:
         raise RuntimeError(
-            f"{func}: tensors on {NAME} and on the CPU, the latter of {[tuple(x.shape) for x in strange]}"
+            f"{func}: tensors on {NAME} and on the CPU, the latter of "
+            f"{[tuple(x.shape) for x in on_host]}"
         )
-    if generator is not None and generator._cdata not in Generator.here:
+    if generator is not None and generator._cdata not in Generator.on_device:
         raise RuntimeError(f"{func}: a generator on the CPU for tensors on {NAME}")
 
 
@@ -187,17 +188,17 @@ def _placed(same: dict[int, Tensor]) -> Callable[[Any], Any]:
 
 def _count() -> None:
     frames = ((f.filename.removeprefix(ROOT), f.name) for f in reversed(traceback.extract_stack()))
-    # A comprehension has a frame of its own in some versions of Python only.
-    of_ours = (
+    # A comprehension has its own frame only in some versions of Python.
+    library_frames = (
         f"{file} {name}"
         for file, name in frames
         if file.startswith(("advlearn/", "envs/")) and name[0] != "<"
     )
-    where = next(of_ours, "?").removeprefix("envs/")
+    where = next(library_frames, "?").removeprefix("envs/")
     for active in _ACTIVE:
         active.waits[where] += 1
 
 
 def devices(*modules: nn.Module) -> set[torch.device]:
-    """Where parameters and buffers are."""
+    """Return the devices of parameters and buffers."""
     return {t.device for module in modules for t in [*module.parameters(), *module.buffers()]}

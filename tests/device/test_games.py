@@ -1,4 +1,4 @@
-"""Every game on a device that is not the host's: nothing is left behind, and a step waits for nothing."""
+"""Test every task on a second device: no tensor stays on the host, and no step synchronises."""
 
 from pathlib import Path
 from typing import Any
@@ -18,28 +18,28 @@ from tests.conformance.test_games import REGULARIZERS, TASKS, built
 from tests.device.second import DEVICE, NAME, SecondDevice, devices
 
 GENERATE = "generate(latent=2)"
-# Where the host may wait: before the first step, at the end, and for the order of an epoch.
+# Where the host may synchronise: before the first step, at the end, and once per epoch.
 SETUP = {"train_task.py train_task", "data/batches.py __init__", "core/adversary.py __init__"}
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
+SETUP |= {"core/contracts.py finds_mixing"}
 ALLOWED = {
-    f"advlearn/{place}"
-    for place in SETUP | {"core/finite.py first_failure", "data/batches.py __next__"}
+    f"advlearn/{place}" for place in SETUP | {"core/finite.py failures", "data/batches.py __next__"}
 }
 # Its solver runs on the host.
 SOLVED = {"assignment": {"advlearn/objectives/assignment.py distance"}}
 
 
-def plays(objective: str, form: str) -> bool:
-    """Whether the task takes the objective; elsewhere it is seen to say why it does not."""
+def is_compatible(objective: str, form: str) -> bool:
+    """Return whether the task takes the objective; other tests check the reason if it does not."""
     return built(form)[0].check_compatibility(resolve(objective).required_objective()) is None
 
 
-CROSSED = [(o, GENERATE) for o in [*games(), *REGULARIZERS] if plays(o, GENERATE)]
-CROSSED += [(o, form) for form in TASKS for o in ("nsgan", "k-plus-one") if plays(o, form)]
+CROSSED = [(o, GENERATE) for o in [*games(), *REGULARIZERS] if is_compatible(o, GENERATE)]
+CROSSED += [(o, form) for form in TASKS for o in ("nsgan", "k-plus-one") if is_compatible(o, form)]
 
 
 @pytest.mark.parametrize(("objective", "form"), CROSSED)
-def test_a_game_is_all_there_and_its_steps_wait_for_nothing(
+def test_training_stays_on_the_device_and_steps_do_not_synchronise(
     objective: str, form: str, second: SecondDevice
 ) -> None:
     run = fit(form, objective, built(form)[1], steps=3, batch_size=8, device=NAME, callbacks=())
@@ -49,7 +49,7 @@ def test_a_game_is_all_there_and_its_steps_wait_for_nothing(
 
 
 @pytest.mark.parametrize("name", architectures())
-def test_networks_are_all_there(name: str, second: SecondDevice) -> None:
+def test_networks_are_on_the_device(name: str, second: SecondDevice) -> None:
     side = min(architectures()[name].sides)
     images = ArrayDataset(torch.rand(12, 3, side, side), torch.arange(12) % 3, "images", classes=3)
     task = f"generate(latent=8, base_channels=4, architecture={name!r}, conditional=True)"
@@ -62,7 +62,7 @@ def test_networks_are_all_there(name: str, second: SecondDevice) -> None:
 
 @pytest.mark.parametrize("objective", ["began", "vdb + instance_noise + historical_averaging"])
 @pytest.mark.usefixtures("second")
-def test_a_run_goes_on_from_its_checkpoint_and_is_read_on_the_host(
+def test_a_run_resumes_from_its_checkpoint_and_loads_on_the_host(
     objective: str, tmp_path: Path
 ) -> None:
     def trained(out: str, steps: int) -> dict[str, Any]:
@@ -86,6 +86,6 @@ def test_a_run_goes_on_from_its_checkpoint_and_is_read_on_the_host(
 
 
 @pytest.mark.usefixtures("second")
-def test_an_objective_goes_where_the_critic_is() -> None:
+def test_an_objective_moves_to_the_device_of_its_critic() -> None:
     assert devices(Adversary(nn.Linear(2, 1).to(DEVICE), "began")) == {DEVICE}
     assert devices(Adversary(nn.Linear(2, 1), "began").to(DEVICE)) == {DEVICE}

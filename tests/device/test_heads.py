@@ -1,4 +1,4 @@
-"""On a device that is not the host's: scikit-learn's estimators, and a head on a model of one's own."""
+"""Test scikit-learn estimators and a head on a user's model on a second device."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ ESTIMATORS = [
 
 @pytest.mark.usefixtures("second")
 @pytest.mark.parametrize(("estimator", "targets", "known"), ESTIMATORS)
-def test_an_estimator_trains_there_and_takes_and_gives_arrays(
+def test_an_estimator_trains_on_the_device_and_takes_and_returns_arrays(
     estimator: Any, targets: Any, known: Any
 ) -> None:
     fitted = estimator(steps=3, device=NAME, random_state=0).fit(X, *targets, **known)
@@ -39,10 +39,12 @@ def test_an_estimator_trains_there_and_takes_and_gives_arrays(
 
 
 @pytest.mark.parametrize("objective", ["hinge + spectral_norm", "wgan-gp", "mmd", "predictive"])
-def test_a_head_on_a_layer_of_a_model(objective: str, second: SecondDevice) -> None:
+def test_a_head_on_a_layer_trains_on_the_device(objective: str, second: SecondDevice) -> None:
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).to(DEVICE)
     adversary = advlearn.Adversary(nn.Linear(8, 1).to(DEVICE), objective)
     x = torch.randn(10, 4, device=DEVICE)
+    # The first call of a head finds out whether its critic mixes samples.
+    adversary.update(torch.randn(5, 8, device=DEVICE), torch.randn(5, 8, device=DEVICE))
     second.waits.clear()
     with advlearn.attach(model, "1") as features:
         out = model(x)

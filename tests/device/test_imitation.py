@@ -1,4 +1,4 @@
-"""Imitation on a device that is not the host's, with rollouts that stay there and with stable-baselines3's own."""
+"""Test imitation on a second device, with resident rollouts and with stable-baselines3's."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from tests.device.second import DEVICE, SecondDevice, devices
 from tests.imitation.test_resident import expert
 
 N, T = 4, 8
-# Where the host waits, none of it in a step: once, once a rollout, and where stable-baselines3
-# reads its losses.
+# Where the host synchronises, never in a step: once, once per rollout, and where
+# stable-baselines3 reads its losses.
 ONCE = {
     "building.py build_reward",
     "demonstrations/transitions.py to",
@@ -29,11 +29,12 @@ ROLLOUT = {
 }
 
 ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"imitate.py imitate"}}
-# The critic is built, and the environment looked at.
+# Building the critic, and inspecting the environment.
 ALLOWED |= {
     "advlearn_envs/convert.py host",
     "advlearn/regularizers/bottleneck.py __init__",
     "advlearn/core/adversary.py __init__",
+    "advlearn/core/contracts.py finds_mixing",
 }
 
 
@@ -41,14 +42,14 @@ ALLOWED |= {
 @pytest.mark.parametrize(
     "method", [*(name for name in methods() if name != "bc"), "began", "sinkhorn"]
 )
-def test_with_resident_rollouts_everything_is_there(
+def test_with_resident_rollouts_everything_is_on_the_device(
     method: str, game: str, second: SecondDevice
 ) -> None:
     env = make(game, N, device=DEVICE)
-    player = DevicePPO("MlpPolicy", env, device=DEVICE, n_steps=T, batch_size=16, n_epochs=1)
+    policy = DevicePPO("MlpPolicy", env, device=DEVICE, n_steps=T, batch_size=16, n_epochs=1)
     second.waits.clear()
     run = imitate(
-        expert(make(game, N)), method, steps=2 * N * T, algorithm=player, batch_size=8, quiet=True
+        expert(make(game, N)), method, steps=2 * N * T, algorithm=policy, batch_size=8, quiet=True
     )
     assert second.waits.keys() <= ALLOWED, second.waits
     assert devices(run.policy.policy) == {DEVICE}
@@ -63,11 +64,11 @@ def test_an_algorithm_of_stable_baselines3_keeps_its_device(algorithm: Any) -> N
     on_policy = algorithm in (PPO, A2C)
     settings: dict[str, Any] = {"n_steps": T} if on_policy else {"learning_starts": 10}
     settings |= {} if algorithm is A2C else {"batch_size": 16}
-    player = algorithm("MlpPolicy", StableBaselinesVecEnv(make(game, N)), device=DEVICE, **settings)
+    policy = algorithm("MlpPolicy", StableBaselinesVecEnv(make(game, N)), device=DEVICE, **settings)
     more: dict[str, Any] = (
         {"bc_steps": 2, "critic_replay_size": 40} if on_policy else {"absorbing": True}
     )
     run = imitate(
-        expert(make(game, N)), "gail", steps=64, algorithm=player, batch_size=8, quiet=True, **more
+        expert(make(game, N)), "gail", steps=64, algorithm=policy, batch_size=8, quiet=True, **more
     )
     assert devices(run.policy.policy) == {DEVICE}

@@ -1,4 +1,4 @@
-"""Metrics of tensors that are not the host's are those of the same numbers on the host."""
+"""Test that metrics of tensors on a second device equal those on the host."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +57,7 @@ def numbers(found: Any) -> list[float]:
 
 @pytest.mark.usefixtures("second")
 @pytest.mark.parametrize("name", METRICS)
-def test_the_numbers_are_those_of_the_host(name: str) -> None:
+def test_values_agree_with_the_host(name: str) -> None:
     metric = METRICS[name]
     found = metric(X.to(DEVICE), Y.to(DEVICE), LABELS.to(DEVICE))
     assert numbers(found) == pytest.approx(

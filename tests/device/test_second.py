@@ -1,4 +1,4 @@
-"""The device itself: it refuses what a GPU refuses, counts what a GPU waits for, and computes what the CPU does."""
+"""Test the second device: it refuses mixed operations, counts copies, and agrees with the CPU."""
 
 import pytest
 import torch
@@ -7,11 +7,11 @@ from torch import nn
 from tests.device.second import DEVICE, NAME, SecondDevice
 
 
-def test_tensors_of_both_do_not_meet(second: SecondDevice) -> None:
-    here, there = torch.ones(2, device=DEVICE), torch.ones(2)
+def test_mixing_tensors_of_both_devices_is_refused(second: SecondDevice) -> None:
+    on_device, on_host = torch.ones(2, device=DEVICE), torch.ones(2)
     for mixed in (
-        lambda: here + there,
-        lambda: there[torch.zeros(1, dtype=torch.long, device=DEVICE)],
+        lambda: on_device + on_host,
+        lambda: on_host[torch.zeros(1, dtype=torch.long, device=DEVICE)],
     ):
         with pytest.raises(RuntimeError, match=f"tensors on {NAME} and on the CPU"):
             mixed()
@@ -22,26 +22,26 @@ def test_tensors_of_both_do_not_meet(second: SecondDevice) -> None:
     assert not second.waits.keys() - {"?"}
 
 
-def test_numbers_and_indices_of_the_host_are_taken(second: SecondDevice) -> None:
-    here = torch.ones(2, device=DEVICE)
-    found = (here + torch.tensor(1.0))[torch.tensor([0])]
+def test_numbers_and_indices_on_the_host_are_accepted(second: SecondDevice) -> None:
+    on_device = torch.ones(2, device=DEVICE)
+    found = (on_device + torch.tensor(1.0))[torch.tensor([0])]
     assert found.device == DEVICE and not second.waits
     assert found.tolist() == [2.0] and second.waits.total() == 1
 
 
-def test_copies_either_way_are_counted(second: SecondDevice) -> None:
-    here = torch.zeros(2).to(DEVICE)
-    here.copy_(torch.ones(2))
-    torch._foreach_copy_([here], [torch.ones(2)])
+def test_copies_in_either_direction_are_counted(second: SecondDevice) -> None:
+    on_device = torch.zeros(2).to(DEVICE)
+    on_device.copy_(torch.ones(2))
+    torch._foreach_copy_([on_device], [torch.ones(2)])
     assert second.waits.total() == 3
-    assert torch.ones(2).copy_(here).device.type == here.cpu().device.type == "cpu"
-    assert float(here.sum()) == 2 and bool(here.any())
+    assert torch.ones(2).copy_(on_device).device.type == on_device.cpu().device.type == "cpu"
+    assert float(on_device.sum()) == 2 and bool(on_device.any())
     assert second.waits.total() == 7
 
 
 @pytest.mark.usefixtures("second")
 @pytest.mark.parametrize("settings", [{"foreach": True}, {"fused": True}])
-def test_training_gives_the_numbers_of_the_host(settings: dict[str, bool]) -> None:
+def test_training_agrees_with_the_host(settings: dict[str, bool]) -> None:
     weights = []
     for device in ("cpu", DEVICE):
         torch.manual_seed(0)

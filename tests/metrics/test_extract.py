@@ -31,7 +31,7 @@ def test_the_model_runs_in_evaluation_mode_and_every_part_gets_its_mode_back():
     torch.testing.assert_close(dict(model.state_dict()), before)
 
 
-def test_the_modes_are_restored_when_the_model_fails():
+def test_modes_are_restored_when_the_model_fails():
     model = nn.Sequential(nn.Dropout(), nn.Linear(3, 3))
     with pytest.raises(RuntimeError):
         features(model, images())

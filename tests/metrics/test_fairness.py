@@ -217,13 +217,13 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_labels_of_every_form(form):
+def test_labels_of_every_form_are_accepted(form):
     assert group_report(form(Y_TRUE), form(Y_PRED), GROUPS) == group_report(Y_TRUE, Y_PRED, GROUPS)
 
 
-def test_pandas_columns_and_frames():
+def test_pandas_columns_and_frames_are_accepted():
     pandas = pytest.importorskip(
-        "pandas", reason="pandas is no dependency; its columns are read as arrays"
+        "pandas", reason="pandas is optional; its columns are read as arrays"
     )
     frame = pandas.DataFrame(
         {"y": Y_TRUE, "p": Y_PRED, "sex": GROUPS, "age": [20, 40] * 4 + [20]}, index=range(7, 16)
@@ -239,7 +239,7 @@ def test_pandas_columns_and_frames():
         group_report(frame["y"], frame["p"], frame[["sex", "age"]].assign(age=[np.nan] * 9))
 
 
-def test_several_attributes_make_groups_of_their_combinations():
+def test_combinations_of_several_attributes_are_groups():
     y_pred, sex, age = [1, 0, 1, 1, 0], ["f", "f", "m", "m", "m"], [1, 2, 1, 1, 1]
     rates = {("f", 1): 1.0, ("f", 2): 0.0, ("m", 1): 2 / 3}  # ("m", 2) does not occur
     for groups in (list(zip(sex, age, strict=True)), {"sex": sex, "age": np.array(age)}):
@@ -301,14 +301,14 @@ def test_difference_and_ratio_are_of_the_extreme_groups(rows):
         assert demographic_parity_ratio(y_pred, groups) == pytest.approx(min(rates) / max(rates))
 
 
-def test_mean_difference_of_a_regressor():
+def test_mean_difference_of_a_regressor_by_hand():
     prediction, groups = torch.tensor([1.0, 3.0, 10.0, 4.0, 6.0]), ["a", "a", "b", "c", "c"]
     assert mean_difference(prediction, groups) == 8.0
     assert mean_difference(prediction, groups, weights=[3, 1, 1, 1, 1]) == 8.5
     assert mean_difference(Y_PRED, GROUPS) == demographic_parity_difference(Y_PRED, GROUPS)
 
 
-def test_quantile_difference_of_a_line():
+def test_quantile_difference_of_a_line_by_hand():
     # Bins of 25 neighbours: the means of a line of slope 2 over 0..99 are 75 steps apart in the
     # outer ones.
     age = np.arange(100.0)

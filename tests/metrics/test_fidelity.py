@@ -25,7 +25,8 @@ def draw(n: int, d: int, seed: int = 0) -> Tensor:
 
 def peer(name: str) -> Callable[..., object]:
     """Return a metric of torchmetrics that takes features as images, without its warnings."""
-    _optional_imports.torchvision()  # torchmetrics imports torchvision, which fails with a CPU build of torch
+    # torchmetrics imports torchvision, which fails with a CPU build of torch.
+    _optional_imports.torchvision()
     module = importlib.import_module(f"torchmetrics.image.{_MODULES[name]}")
 
     def build(**arguments: object) -> object:

@@ -36,10 +36,10 @@ def test_every_number_equals_that_of_its_function():
 
 
 def test_the_protocol_is_printed_with_the_numbers():
-    shown = str(image_report(images(40), images(30, 1), halves, split="test", side=6))
-    assert "40 samples against 30 real images, split test" in shown
-    assert "8 features of halves; resized to 6 x 6, bilinear, antialiased" in shown
-    assert "100 subsets of 30" in shown and "inception" not in shown
+    text = str(image_report(images(40), images(30, 1), halves, split="test", side=6))
+    assert "40 samples against 30 real images, split test" in text
+    assert "8 features of halves; resized to 6 x 6, bilinear, antialiased" in text
+    assert "100 subsets of 30" in text and "inception" not in text
     assert "split not stated; 16 features of Flatten; not resized" in str(
         image_report(images(9), images(9), nn.Flatten())
     )
@@ -124,7 +124,7 @@ def test_a_module_runs_in_evaluation_mode_and_does_not_change():
     assert model.training and model[0].training
 
 
-def test_the_distance_by_class_is_that_of_the_subsets():
+def test_the_distance_by_class_is_the_distance_of_the_subsets():
     real, fake = halves(images(40)).double(), halves(images(60, 1, 1.0)).double()
     y, z = torch.arange(40) % 3, torch.arange(60) % 4
     result = per_class_frechet(real, fake, y, z)

@@ -20,7 +20,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def theirs(file: Path, x: Tensor) -> Tensor:
+def torchvision_logits(file: Path, x: Tensor) -> Tensor:
     """Compute logits with torchvision's network and the normalisation of its weights."""
     models = _optional_imports.torchvision().models
     net = models.inception_v3(weights=None, transform_input=True, init_weights=False)
@@ -31,13 +31,15 @@ def theirs(file: Path, x: Tensor) -> Tensor:
         return net.eval()(normalised)
 
 
-def test_it_is_torchvisions_network_up_to_the_last_layer(file: Path) -> None:
+def test_features_agree_with_torchvision_up_to_the_last_layer(file: Path) -> None:
     x = 2 * torch.rand(2, 3, 299, 299) - 1
     net = Inception(file)
     result = features(net, x)
     assert result.shape == (2, FEATURES) and not result.requires_grad
     with torch.no_grad():
-        torch.testing.assert_close(net.logits(result), theirs(file, x), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            net.logits(result), torchvision_logits(file, x), rtol=1e-3, atol=1e-4
+        )
 
 
 def test_small_and_grey_images_are_resized_and_repeated(file: Path) -> None:
@@ -70,7 +72,7 @@ def test_missing_weights_are_reported_in_one_line(
         Inception()
 
 
-def test_images_of_another_shape_are_one_line(file: Path) -> None:
+def test_images_of_a_wrong_shape_are_one_line(file: Path) -> None:
     with pytest.raises(
         ValueError,
         match=r"^images: expected \(N, 1 or 3, H, W\) in \[-1, 1\], got float32 \(2, 4, 8, 8\)",

@@ -15,13 +15,13 @@ def draw(n: int, d: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("h", [0.05, 0.4, 3.0])
 @pytest.mark.parametrize("d", [1, 5, 70])
-def test_the_log_likelihood_is_scikit_learns(d, h):
+def test_the_log_likelihood_agrees_with_scikit_learn(d, h):
     samples, test = draw(40, d), draw(30, d, seed=1)
     expected = KernelDensity(bandwidth=h).fit(samples.numpy()).score(test.numpy()) / len(test)
     assert kde_log_likelihood(samples, test, h).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_log_likelihood_is_scipys():
+def test_the_log_likelihood_agrees_with_scipy():
     samples, test = draw(40, 1), draw(30, 1, seed=1)
     density = stats.gaussian_kde(samples[:, 0].numpy(), bw_method=0.3 / samples.std().item())
     expected = density.logpdf(test[:, 0].numpy()).mean()

@@ -64,7 +64,7 @@ def test_new_samples_of_the_distribution_are_not_copies():
     assert far.copies == 0 and far.nearer == 0
 
 
-def test_it_equals_the_mann_whitney_statistic_with_ties():
+def test_the_statistic_equals_that_of_mann_and_whitney_with_ties():
     train = torch.arange(0.0, 40, 4)[:, None]
     samples, held_out = torch.arange(0.0, 20)[:, None], torch.arange(3.0, 33)[:, None]
     result = memorisation(samples, train, held_out)

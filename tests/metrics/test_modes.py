@@ -76,13 +76,13 @@ def test_the_high_quality_of_a_perfect_generator_is_the_rayleigh_probability():
     )
 
 
-def test_class_report_counted_by_hand():
+def test_a_class_report_counted_by_hand():
     report = class_report(torch.tensor([3, 3, 0, 1, 3, 0]), n_classes=5)
     assert report.modes == 3 and report.counts.tolist() == [2, 1, 0, 3, 0]
     assert report.reverse_kl == pytest.approx(stats.entropy([2, 1, 0, 3, 0], [1] * 5), rel=1e-12)
 
 
-def test_class_report_against_a_target():
+def test_a_class_report_against_a_target():
     labels, target = torch.tensor([0, 0, 1, 2]), torch.tensor([0.5, 0.25, 0.25])
     assert class_report(labels, 3, target).reverse_kl == 0.0
     assert class_report(labels, 3, target.flip(0)).reverse_kl == pytest.approx(

@@ -16,7 +16,7 @@ def test_equal_distributions_reach_the_lowest_values():
     assert abs(report.mmd) < 3e-3 and report.holes < 0.05 and report.strays < 0.05
 
 
-def test_holes_are_prior_without_codes_and_strays_are_codes_without_prior():
+def test_holes_are_prior_mass_without_codes_and_strays_are_codes_off_the_prior():
     prior = draw(1500)
     half = draw(1500, seed=1)
     half[:, 0] = half[:, 0].abs()
@@ -44,7 +44,7 @@ def test_the_report_equals_its_metrics():
     )
 
 
-def test_information_of_independent_and_of_equal_codes():
+def test_information_is_zero_for_independent_codes_and_the_entropy_for_equal_ones():
     labels = torch.arange(12) % 3
     equal = torch.eye(3, dtype=torch.float64)[labels]
     assert mutual_information(equal, labels).item() == pytest.approx(math.log(3))
@@ -54,7 +54,7 @@ def test_information_of_independent_and_of_equal_codes():
     )
 
 
-def test_information_of_a_noisy_channel():
+def test_information_of_a_noisy_channel_has_its_closed_form():
     labels = torch.tensor([0, 1]).repeat(50)
     right = 0.9
     p = torch.where(labels[:, None] == torch.arange(2), right, 1 - right)

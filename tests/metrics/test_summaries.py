@@ -1,4 +1,4 @@
-"""The table of metrics that `describe` and `list` read."""
+"""Test the table of metrics that `describe` and `list` read."""
 
 import inspect
 

@@ -100,7 +100,7 @@ def test_soft_neighbourhood_density_by_hand():
     assert soft_neighbourhood_density(clusters) > soft_neighbourhood_density(spread)
 
 
-def test_reverse_validation_distinguishes_right_from_wrong_labels():
+def test_reverse_validation_distinguishes_correct_from_wrong_labels():
     y = torch.arange(90) % 3
     centres = 6.0 * torch.eye(3, dtype=torch.float64)
     source, target = centres[y] + draw(90, 3), centres[y] + draw(90, 3, seed=1) + 0.5

@@ -43,7 +43,7 @@ def test_sinkhorn_divergence_agrees_with_pot(epsilon, p):
 
 
 def gaussian_entropic_cost(m: float, u: float, v: float, epsilon: float) -> float:
-    """OT of N(0, u) and N(m, v), cost r^2: theorem 1 of Janati et al. 2020 with epsilon = 2 sigma^2."""
+    """Return OT(N(0, u), N(m, v)) for cost r^2 and epsilon = 2 s^2: Janati et al. 2020, thm. 1."""
     s2 = epsilon / 2
     root = math.sqrt(4 * u * v + s2**2)
     return m**2 + u + v - root + s2 * (1 - math.log(2 * s2)) + s2 * math.log(root + s2)
@@ -81,11 +81,11 @@ def test_a_large_epsilon_gives_half_the_energy_distance_for_p_of_one():
 def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_shift():
     x, y = draw(15, 2), draw(9, 2, seed=1)
     assert sinkhorn_divergence(x, x.flip(0), temperature=0.3).item() == pytest.approx(0.0, abs=1e-6)
-    there, back = (
+    forward, backward = (
         sinkhorn_divergence(x, y, temperature=0.3).item(),
         sinkhorn_divergence(y, x, temperature=0.3).item(),
     )
-    assert there == pytest.approx(back, rel=1e-6)
+    assert forward == pytest.approx(backward, rel=1e-6)
     # With p = 2 a shift adds |m|^2 at any epsilon, for the cross term of the square is constant on
     # couplings.
     shift = torch.tensor([3.0, 4.0], dtype=torch.float64)
@@ -96,9 +96,9 @@ def test_sinkhorn_divergence_is_zero_for_equal_sets_symmetric_and_exact_for_a_sh
     assert nothing == pytest.approx(0.0, abs=1e-15)
 
 
-def test_an_iteration_that_does_not_settle_warns():
+def test_an_iteration_that_does_not_converge_warns():
     x, y = draw(30, 1), draw(30, 1, seed=1)
-    with pytest.warns(RuntimeWarning, match="not settled in 1 iterations"):
+    with pytest.warns(RuntimeWarning, match="not converged in 1 iterations"):
         sinkhorn_divergence(x, y, temperature=1e-3, max_iterations=1)
 
 
@@ -107,7 +107,7 @@ numbers = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=20)
 
 @settings(max_examples=100, deadline=None)
 @given(numbers, numbers)
-def test_wasserstein_1d_is_scipys_at_any_two_sizes(u, v):
+def test_wasserstein_1d_agrees_with_scipy_at_any_two_sizes(u, v):
     value = wasserstein_1d(torch.tensor(u), torch.tensor(v)).item()
     assert value == pytest.approx(stats.wasserstein_distance(u, v), rel=1e-10, abs=1e-10)
 
@@ -138,7 +138,7 @@ def test_sliced_wasserstein_of_a_shift_is_its_length_over_the_root_of_the_width(
     assert value == pytest.approx(5 / math.sqrt(3), rel=0.016)
 
 
-def test_the_directions_have_length_one_come_from_the_seed_and_leave_the_global_generator_alone():
+def test_directions_have_length_one_and_depend_only_on_the_seed():
     x, y = draw(10, 3), draw(10, 3, seed=1)
     before = torch.get_rng_state()
     first, again, other = (
@@ -169,7 +169,7 @@ def test_bad_input_is_named():
         sliced_wasserstein(x, torch.tensor([[0.0, math.inf]]))
 
 
-def test_the_metric_and_the_objective_are_one_divergence():
+def test_the_metric_and_the_objective_agree():
     x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     y = x.flip(0) * 0.5 + 1.0
     objective = Sinkhorn(epsilon=0.2, iterations=1000).distance(x, y).item()

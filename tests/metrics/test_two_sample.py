@@ -19,7 +19,7 @@ def draw(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> T
 
 
 def quantiles(n: int) -> Tensor:
-    """n equally likely points that stand for a standard normal on the line."""
+    """Return n equally likely points that approximate a standard normal distribution."""
     return torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)[:, None]
 
 
@@ -111,7 +111,7 @@ def test_the_default_bandwidths_are_multiples_of_the_median_distance_of_the_real
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_metric_and_the_objective_are_one_number(kernel):
+def test_the_metric_and_the_objective_agree(kernel):
     x, y = draw(60, 3), draw(50, 3, seed=1) + 0.5
     assert mmd(x, y, kernel).item() == pytest.approx(MMD(kernel).distance(x, y).item(), rel=1e-12)
     if kernel != "energy":

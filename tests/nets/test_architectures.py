@@ -38,7 +38,7 @@ def labels(classes: int, n: int = 4):
 
 
 def at_every_level(*nets):
-    """Yield once for most networks, and once per level for networks that grow."""
+    """Yield once for most networks and once per level for growing networks."""
     grown = [net for net in nets if hasattr(net, "grow")]
     for level in range(max((net.doublings for net in grown), default=0), -1, -1):
         for net in grown:
@@ -68,16 +68,15 @@ def test_the_features_of_a_critic_are_of_the_image(name, side, classes):
 
 
 @pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)
-def test_a_player_step_reaches_every_weight_of_the_generator(name, side, classes):
+def test_a_generator_step_reaches_every_weight_of_the_generator(name, side, classes):
     generator, critic = pair(name, side, classes)
     for net in (generator, critic):
-        # Whatever starts at zero on purpose (a gate, a last layer) lets nothing through on the
-        # first step.
+        # A parameter that starts at zero on purpose (a gate, a last layer) stops the gradient in
+        # the first step.
         for p in net.parameters():
             if not p.any():
                 torch.nn.init.normal_(p, std=0.1)
-    # Every latent that a network may draw for itself is drawn more than once, so that chance misses
-    # none.
+    # Every random choice of a network is made more than once, so that each one occurs.
     for _ in range(3):
         for _ in at_every_level(generator, critic):
             (
@@ -93,7 +92,7 @@ def test_a_player_step_reaches_every_weight_of_the_generator(name, side, classes
 
 
 @pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)
-def test_a_recipe_and_the_weights_are_the_network(name, side, classes):
+def test_a_config_and_the_weights_rebuild_the_network(name, side, classes):
     z, y = torch.randn(4, LATENT), labels(classes)
     generator, critic = pair(name, side, classes)
     x = torch.rand(4, CHANNELS, side, side)
@@ -108,7 +107,7 @@ def test_a_recipe_and_the_weights_are_the_network(name, side, classes):
 
 
 @pytest.mark.parametrize(("name", "side", "classes"), SMALLEST)
-def test_a_critic_scores_each_sample_alone_or_says_so(name, side, classes):
+def test_a_critic_scores_samples_independently_or_is_marked(name, side, classes):
     critic = pair(name, side, classes)[1].eval()
     if mixes_samples(critic):
         return
@@ -119,7 +118,7 @@ def test_a_critic_scores_each_sample_alone_or_says_so(name, side, classes):
 
 
 @pytest.mark.parametrize("name", architectures())
-def test_classes_matter_and_are_asked_for(name):
+def test_classes_change_the_output_and_are_required(name):
     side = min(architectures()[name].sides)
     generator, critic = pair(name, side, 3)
     for p in (*generator.parameters(), *critic.parameters()):
@@ -142,7 +141,7 @@ def test_classes_matter_and_are_asked_for(name):
 
 
 @pytest.mark.parametrize("name", architectures())
-def test_a_vector_takes_the_place_of_a_class_and_one_that_indicates_it_is_that_class(name):
+def test_a_one_hot_vector_equals_its_class(name):
     side = min(architectures()[name].sides)
     y = torch.tensor([2, 0, 1, 2])
     for net, of in zip(
@@ -181,7 +180,7 @@ def test_bad_input_is_one_line(name):
 
 @pytest.mark.parametrize("name", architectures())
 @pytest.mark.parametrize("objective", ["r3gan", "mmd-gan", "hinge + spectral_norm"])
-def test_fit_takes_it(name, objective):
+def test_fit_trains_every_architecture(name, objective):
     side = min(architectures()[name].sides)
     data = ArrayDataset(torch.rand(8, 1, side, side) * 2 - 1, torch.arange(8) % 2, "few", classes=2)
     task = (
@@ -200,6 +199,6 @@ def test_an_architecture_names_its_paper_in_one_line(name):
     assert len({a.summary for a in architectures().values()}) == len(architectures())
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_one():
+def test_an_unknown_name_suggests_the_nearest_one():
     with pytest.raises(ValueError, match="got 'bigan'; did you mean 'biggan'"):
         find_architecture("bigan", (3, 32, 32))

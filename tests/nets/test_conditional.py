@@ -1,4 +1,4 @@
-"""Conditional batch norm and the projection head: formulas written out, and where they fall back to plain ones."""
+"""Test conditional batch norm and the projection head, with and without a condition."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from advlearn.nets.blocks.conditional import ConditionalBatchNorm, ProjectionHea
 from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
 
 
-def test_it_starts_as_plain_batch_norm() -> None:
+def test_conditional_batch_norm_starts_as_plain_batch_norm() -> None:
     x, c = torch.randn(8, 4, 3, 3), torch.randn(8, 5)
     plain = nn.BatchNorm2d(4, affine=False)
     layer = ConditionalBatchNorm(4, condition=5)
@@ -16,7 +16,7 @@ def test_it_starts_as_plain_batch_norm() -> None:
     torch.testing.assert_close(layer.eval()(x, c), plain.eval()(x))
 
 
-def test_without_a_condition_it_is_plain_batch_norm_with_gain_and_bias() -> None:
+def test_without_a_condition_the_layer_is_plain_batch_norm_with_gain_and_bias() -> None:
     x, layer = torch.randn(8, 4, 3, 3), ConditionalBatchNorm(4)
     plain = nn.BatchNorm2d(4)
     assert {name for name, _ in layer.named_parameters()} == {"norm.weight", "norm.bias"}
@@ -39,7 +39,7 @@ def test_each_class_has_its_gain_and_bias() -> None:
     )
 
 
-def test_a_score_is_linear_and_a_projection() -> None:
+def test_a_score_is_the_sum_of_a_linear_layer_and_a_projection() -> None:
     head = ProjectionHead(4, out_features=2, condition=3)
     assert head.projection is not None
     h, y = torch.randn(5, 4), torch.tensor([0, 2, 1, 1, 0])
@@ -58,7 +58,7 @@ def test_without_a_condition_a_score_is_linear() -> None:
 @pytest.mark.parametrize(
     "layer", [ConditionalBatchNorm(4, condition=3), ProjectionHead(4, condition=3)]
 )
-def test_a_condition_that_is_missing_or_of_another_size_is_one_line(layer: nn.Module) -> None:
+def test_a_missing_condition_or_one_of_another_size_is_one_line(layer: nn.Module) -> None:
     x = torch.randn(2, 4, 2, 2) if isinstance(layer, ConditionalBatchNorm) else torch.randn(2, 4)
     with pytest.raises(ValueError, match=r"c: expected vectors \(N, 3\), got None"):
         layer(x)
@@ -75,7 +75,7 @@ def test_an_unexpected_condition_is_refused_in_one_line(layer: nn.Module) -> Non
         type(layer)(4, condition=-1)
 
 
-def test_a_projection_tells_classes_apart_only_by_its_table() -> None:
+def test_a_projection_distinguishes_classes_only_by_its_table() -> None:
     critic = SNGANCritic((1, 16, 16), base_channels=4, classes=3)
     plain = SNGANCritic((1, 16, 16), base_channels=4)
     assert critic.head.projection is not None
@@ -85,7 +85,7 @@ def test_a_projection_tells_classes_apart_only_by_its_table() -> None:
     torch.testing.assert_close(critic(x, torch.arange(3)), plain(x))
 
 
-def test_a_class_says_nothing_to_a_new_generator() -> None:
+def test_the_class_does_not_change_a_new_generator() -> None:
     net, z = SNGANGenerator(4, (1, 16, 16), base_channels=4, classes=3).eval(), torch.randn(1, 4)
     images = net(z.expand(3, -1), torch.arange(3))
     torch.testing.assert_close(images, images[:1].expand(3, -1, -1, -1))

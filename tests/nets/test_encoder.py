@@ -14,7 +14,7 @@ ENCODERS = [
 
 
 @pytest.mark.parametrize("net", ENCODERS, ids=lambda n: str(n.config()))
-def test_an_encoder_is_its_recipe_and_its_weights(net):
+def test_a_config_and_the_weights_rebuild_an_encoder(net):
     x = torch.randn(4, *net.shape)
     twin = build(net.config())
     twin.load_state_dict(net.state_dict())

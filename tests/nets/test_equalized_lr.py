@@ -1,4 +1,4 @@
-"""Equalised layers, pixel norm and the deviation of a batch, against their formulas."""
+"""Test equalised layers, pixel norm and the minibatch deviation against their formulas."""
 
 import copy
 import math
@@ -19,17 +19,17 @@ from advlearn.nets.blocks.equalized_lr import GAIN, MinibatchDeviation, PixelNor
     ids=["linear", "conv"],
 )
 @pytest.mark.parametrize(("gain", "rate"), [(GAIN, 1.0), (1.0, 0.01)])
-def test_the_constant_is_that_of_the_formula(layer, inputs, gain, rate):
-    made = equalized_lr(layer(), gain, rate)
-    stored = made.parametrizations.weight.original
-    torch.testing.assert_close(made.weight, stored * gain * rate / math.sqrt(inputs))
+def test_the_constant_agrees_with_the_formula(layer, inputs, gain, rate):
+    wrapped = equalized_lr(layer(), gain, rate)
+    stored = wrapped.parametrizations.weight.original
+    torch.testing.assert_close(wrapped.weight, stored * gain * rate / math.sqrt(inputs))
     assert float(stored.detach().std() * rate) == pytest.approx(1, rel=0.05)
-    assert float(made.weight.detach().std()) == pytest.approx(gain / math.sqrt(inputs), rel=0.05)
-    assert not made.bias.any()
+    assert float(wrapped.weight.detach().std()) == pytest.approx(gain / math.sqrt(inputs), rel=0.05)
+    assert not wrapped.bias.any()
 
 
 def test_adam_moves_every_layer_by_the_same_share_of_its_weights():
-    """With stored weights of one scale, one step of Adam is one relative change, whatever the size of the layer."""
+    """Stored weights have one scale, so a step of Adam has one relative size for every layer."""
     shares = []
     for inputs in (4, 400):
         layer = equalized_lr(nn.Linear(inputs, 50, bias=False))
@@ -41,7 +41,7 @@ def test_adam_moves_every_layer_by_the_same_share_of_its_weights():
     assert shares[0] == pytest.approx(0.01, rel=0.2) and shares[1] == pytest.approx(0.01, rel=0.2)
 
 
-def test_a_copy_has_weights_of_its_own_and_the_bias_is_optional():
+def test_a_copy_has_its_own_weights_and_the_bias_is_optional():
     layer = equalized_lr(nn.Linear(3, 2, bias=False))
     twin = copy.deepcopy(layer)
     with torch.no_grad():
@@ -49,7 +49,7 @@ def test_a_copy_has_weights_of_its_own_and_the_bias_is_optional():
     assert layer.weight.any() and not twin.weight.any()
 
 
-def test_spectral_norm_acts_on_the_weights_as_they_are_used():
+def test_spectral_norm_normalises_the_scaled_weights():
     layer = equalized_lr(nn.Linear(30, 20), gain=5.0)
     adversary = Adversary(
         nn.Sequential(layer, nn.LeakyReLU(), equalized_lr(nn.Linear(20, 1))),
@@ -61,7 +61,7 @@ def test_spectral_norm_acts_on_the_weights_as_they_are_used():
     assert all(p.isfinite().all() for p in adversary.critic.parameters())
 
 
-def test_pixel_norm_leaves_a_mean_square_of_one_at_each_place():
+def test_pixel_norm_gives_a_mean_square_of_one_at_each_place():
     x = torch.randn(2, 5, 3, 3) * 7
     y = PixelNorm()(x)
     torch.testing.assert_close(y.square().mean(1), torch.ones(2, 3, 3))
@@ -84,5 +84,5 @@ def test_equal_samples_have_no_deviation_and_a_finite_gradient():
     assert x.grad is not None and x.grad.isfinite().all()
 
 
-def test_the_deviation_says_that_it_mixes_samples():
+def test_the_deviation_layer_is_marked_as_mixing_samples():
     assert mixes_samples(nn.Sequential(nn.Flatten(), MinibatchDeviation()))

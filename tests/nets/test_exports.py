@@ -36,7 +36,7 @@ def test_importing_the_package_imports_no_network():
 
 
 @pytest.mark.parametrize("folder", BELOW)
-def test_a_folder_imports_only_what_lies_below_it(folder):
+def test_a_folder_imports_only_from_folders_below_it(folder):
     for path in (ROOT / folder).glob("*.py"):
         modules = [
             (node.module or "").split(".")[2]

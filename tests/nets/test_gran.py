@@ -1,4 +1,4 @@
-"""PeriodicPlot: the image is the sum of its strokes, and each stroke is decoded from what was seen of the last."""
+"""Test GRAN: an image is the sum of its strokes, each decoded from the encoded last one."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def generator(steps: int = 3, **settings) -> GRANGenerator:
 
 @torch.no_grad()
 def open_eyes(net: GRANGenerator) -> None:
-    """Make what the encoder sees count, so that strokes differ."""
+    """Give the encoder's output a weight, so that strokes differ."""
     for p in net.encoder.parameters():
         p.mul_(20)
 
@@ -34,14 +34,14 @@ def test_the_image_is_the_last_canvas_and_canvases_are_sums_of_strokes():
         torch.testing.assert_close(strokes[:, k].float(), stroke, atol=1e-4, rtol=1e-3)
 
 
-def test_a_drawing_of_one_step_looks_at_nothing():
+def test_one_step_does_not_use_the_encoder():
     net = generator(1)
     net(torch.randn(3, LATENT)).sum().backward()
     assert all(p.grad is None for p in net.encoder.parameters())
     assert all(p.grad is not None for p in net.decoder.parameters())
 
 
-def test_fewer_steps_are_the_beginning_of_more():
+def test_fewer_steps_give_the_first_canvases_of_more_steps():
     more = generator(3)
     fewer = generator(2)
     norms_of_more = [
@@ -52,26 +52,26 @@ def test_fewer_steps_are_the_beginning_of_more():
     torch.testing.assert_close(fewer.drawing(z), more.drawing(z)[:, :2])
 
 
-def test_each_step_has_statistics_of_its_own():
-    """The same latents again and again: every norm ends at the mean of what comes to it in its own step."""
+def test_each_step_has_its_own_statistics():
+    """With the same latents in every pass, each norm's mean is that of its inputs in its step."""
     net, z = generator(), torch.randn(16, LATENT)
     open_eyes(net)
-    norms, came = [*net.norms, *(norms[0] for norms in net.decoder.norms)], {}
+    norms, inputs = [*net.norms, *(norms[0] for norms in net.decoder.norms)], {}
     for k, norm in enumerate(norms):
         norm.register_forward_hook(
-            lambda module, args, out, k=k: came.setdefault(k, []).append(args[0].detach())
+            lambda module, args, out, k=k: inputs.setdefault(k, []).append(args[0].detach())
         )
     for _ in range(100):
         net(z)
     for k, norm in enumerate(norms):
-        assert len(came[k]) == 100, "once in each pass"
-        last = came[k][-1]
+        assert len(inputs[k]) == 100, "once in each pass"
+        last = inputs[k][-1]
         torch.testing.assert_close(
             norm.running_mean, last.transpose(0, 1).flatten(1).mean(1), rtol=1e-3, atol=1e-3
         )
 
 
-def test_without_a_bound_the_strokes_are_added_as_they_are():
+def test_without_a_bound_the_strokes_are_added_unchanged():
     net, z = generator(tanh_output=False).eval(), torch.randn(3, LATENT)
     canvases = net.drawing(z)
     torch.testing.assert_close(

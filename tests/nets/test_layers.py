@@ -8,7 +8,7 @@ from advlearn.nets import GaussianNoise, MinibatchDiscrimination, ReferenceBatch
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def test_minibatch_discrimination_is_the_papers_sum() -> None:
+def test_minibatch_discrimination_is_the_sum_of_the_paper() -> None:
     layer = MinibatchDiscrimination(4, outputs=3, dimensions=2).double()
     m = (X @ layer.weight).view(6, 3, 2)
     expected = torch.zeros(6, 3, dtype=torch.float64)
@@ -27,13 +27,13 @@ def test_virtual_batch_norm_of_the_reference_is_batch_norm(shape: tuple[int, ...
     torch.testing.assert_close(VirtualBatchNorm(4, reference=6).double()(x), plain(x))
 
 
-def test_virtual_batch_norm_counts_the_sample_beside_the_reference() -> None:
+def test_virtual_batch_norm_counts_the_sample_and_the_reference() -> None:
     layer = VirtualBatchNorm(4, reference=5).double()
     with_it = nn.BatchNorm1d(4).double()(X)
     torch.testing.assert_close(layer(X)[5], with_it[5])
 
 
-def test_no_sample_depends_on_its_neighbours() -> None:
+def test_no_sample_depends_on_the_others() -> None:
     net = ReferenceBatch(
         nn.Sequential(nn.Linear(4, 3), VirtualBatchNorm(3, reference=2)).double(), X[:2]
     )
@@ -48,7 +48,7 @@ def test_too_few_samples_for_the_reference_are_one_line() -> None:
         VirtualBatchNorm(4, reference=9)(X.float())
 
 
-def test_noise_is_for_training_alone() -> None:
+def test_noise_is_added_only_in_training() -> None:
     layer = GaussianNoise(0.5)
     assert torch.equal(layer.eval()(X), X)
     with torch.random.fork_rng(devices=[]):

@@ -40,7 +40,7 @@ def generators(classes: int = 0):
 
 
 def fresh(net):
-    """The same architecture with weights from a fixed seed, in double precision."""
+    """Rebuild the architecture with weights from a fixed seed, in double precision."""
     torch.manual_seed(0)
     return build(net.config()).double()
 
@@ -59,7 +59,7 @@ ALL_GENERATORS = [*generators(), *generators(classes=3)]
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("critic", ALL_CRITICS, ids=label)
-def test_scores_have_one_row_a_sample(critic, dtype):
+def test_scores_have_one_row_per_sample(critic, dtype):
     critic = build(critic.config()).to(dtype)
     score = critic(torch.rand(4, *critic.shape, dtype=dtype), classes_of(critic))
     features = getattr(critic, "out_features", 1)
@@ -75,7 +75,7 @@ def test_samples_have_the_shape_of_the_data(generator):
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_convolutions_fit_every_side(side, channels):
+def test_convolutions_work_for_every_image_size(side, channels):
     shape = (channels, side, side)
     assert DCGANGenerator(4, shape, base_channels=1)(torch.randn(2, 4)).shape == (2, *shape)
     assert DCGANCritic(shape, base_channels=1)(torch.rand(2, *shape)).shape == (2,)
@@ -118,7 +118,7 @@ def test_a_score_depends_on_its_own_sample_only(critic):
 
 
 @pytest.mark.parametrize("net", [*critics(classes=3), *generators(classes=3)], ids=label)
-def test_the_class_matters(net):
+def test_the_class_changes_the_output(net):
     net = fresh(net).eval()
     size = (net.latent,) if hasattr(net, "latent") else net.shape
     x = torch.rand(16, *size, dtype=torch.float64)
@@ -126,7 +126,7 @@ def test_the_class_matters(net):
     assert not torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[1], outputs[2])
 
 
-def test_projection_is_the_formula():
+def test_projection_agrees_with_the_formula():
     critic = DCGANCritic((1, 16, 16), 2, base_channels=4, classes=3).double()
     x, y = torch.rand(5, 1, 16, 16, dtype=torch.float64), torch.tensor([0, 1, 2, 1, 0])
     h = critic.layers(x).flatten(1)
@@ -136,7 +136,7 @@ def test_projection_is_the_formula():
     torch.testing.assert_close(critic(x, y), expected)
 
 
-def test_concatenation_is_a_plane_of_the_class_beside_the_image():
+def test_concatenation_adds_a_class_plane_to_the_image():
     critic = DCGANCritic((1, 16, 16), 2, base_channels=4, classes=3, conditioning="concat").double()
     x, y = torch.rand(5, 1, 16, 16, dtype=torch.float64), torch.tensor([0, 2, 1, 1, 0])
     assert critic.embedding is not None
@@ -146,7 +146,7 @@ def test_concatenation_is_a_plane_of_the_class_beside_the_image():
     assert build(critic.config()).conditioning == "concat"
 
 
-def test_a_vector_weighs_the_vectors_of_the_classes():
+def test_a_vector_gives_the_weighted_sum_of_the_class_embeddings():
     critic = MLPCritic((2,), hidden=(8,), classes=3).double()
     x, c = torch.rand(5, 2, dtype=torch.float64), torch.randn(5, 3)
     assert critic.embedding is not None
@@ -165,7 +165,7 @@ def test_energy_is_the_negated_error_per_dimension(norm, power):
     assert (critic(x) <= 0).all() and critic.encode(x).shape == (4, 3)
 
 
-def test_an_autoencoder_of_vectors_has_two_hidden_layers_each_way():
+def test_a_vector_autoencoder_has_two_hidden_layers_on_each_side():
     critic = AutoencoderCritic((5,), base_channels=3, code=2)
     sizes = [
         (m.in_features, m.out_features) for m in critic.modules() if isinstance(m, torch.nn.Linear)
@@ -173,7 +173,7 @@ def test_an_autoencoder_of_vectors_has_two_hidden_layers_each_way():
     assert sizes == [(5, 12), (12, 12), (12, 2), (2, 12), (12, 12), (12, 5)]
 
 
-def test_dcgan_starts_as_published():
+def test_dcgan_is_initialised_as_published():
     torch.manual_seed(0)
     net = DCGANGenerator(64, (3, 32, 32), base_channels=16)
     weights = torch.cat(
@@ -193,7 +193,7 @@ def test_critics_have_no_batch_norm_and_end_in_a_linear_layer():
 
 @pytest.mark.parametrize("norm", ["none", "layer", "batch"])
 @pytest.mark.parametrize("activation", ["leaky_relu", "relu", "elu", "silu", "softplus", "tanh"])
-def test_mlp_is_its_layers(norm, activation):
+def test_an_mlp_agrees_with_its_layers(norm, activation):
     torch.manual_seed(0)
     net = MLP(3, 2, (4, 5), activation, 0.1, norm)
     x = torch.randn(6, 3)
@@ -214,7 +214,7 @@ def test_mlp_is_its_layers(norm, activation):
 @pytest.mark.parametrize(
     "net", [MLP(3, 2, (4,), "tanh", norm="layer"), *ALL_CRITICS, *ALL_GENERATORS], ids=label
 )
-def test_a_recipe_rebuilds_the_network(net, tmp_path):
+def test_a_config_rebuilds_the_network(net, tmp_path):
     torch.save({"config": net.config(), "state": net.state_dict()}, tmp_path / "net.pt")
     saved = torch.load(tmp_path / "net.pt", weights_only=True)
     again = build(saved["config"])
@@ -240,10 +240,10 @@ def test_a_recipe_rebuilds_the_network(net, tmp_path):
         ((1, 28, 32), MLPGenerator, MLPCritic),
     ],
 )
-def test_networks_by_shape(shape, generator, critic):
-    made = generator_for(shape, 4, base_channels=2)
-    assert type(made) is generator and made.tanh_output == (len(shape) == 3)
-    x = made(torch.randn(3, 4))
+def test_networks_are_chosen_by_the_shape_of_the_data(shape, generator, critic):
+    net = generator_for(shape, 4, base_channels=2)
+    assert type(net) is generator and net.tanh_output == (len(shape) == 3)
+    x = net(torch.randn(3, 4))
     assert type(critic_for(shape, base_channels=2)) is critic and critic_for(
         shape, base_channels=2
     )(x).shape == (3,)
@@ -308,7 +308,7 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
         (lambda: critic_for((2,), "classes"), "out_features: expected the number of logits"),
         (
             lambda: critic_for((2,), "logit", out_features=4),
-            "out_features: expected none for score 'logit', got 4",
+            "out_features: expected None or 1 for output 'logit', got 4",
         ),
         (
             lambda: build({"net": "Linear"}),

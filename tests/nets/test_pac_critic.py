@@ -1,4 +1,4 @@
-"""Packs of samples: what the network sees, and that a critic of packs can play."""
+"""Test critics of packs: the input of the network, and training with packs."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from advlearn.nets import DCGANCritic
 from advlearn.nets.adapters.pac_critic import PacCritic
 
 
-def test_a_pack_lies_along_the_first_axis_and_all_of_it_get_its_score() -> None:
+def test_a_pack_is_stacked_on_the_first_axis_and_its_samples_share_its_score() -> None:
     net, x = nn.Linear(6, 1), torch.randn(4, 3)
     expected = net(torch.stack([torch.cat([x[0], x[1]]), torch.cat([x[2], x[3]])]))
     torch.testing.assert_close(PacCritic(net, 2)(x), expected.repeat_interleave(2, 0))
@@ -25,7 +25,7 @@ def test_a_pack_of_one_is_the_critic() -> None:
     torch.testing.assert_close(PacCritic(net, 1)(x), net(x), rtol=0, atol=0)
 
 
-def test_equal_samples_can_be_told_from_varied_ones_of_the_same_law() -> None:
+def test_a_pack_critic_distinguishes_repeated_from_independent_samples() -> None:
     # Single samples of both sides are standard normal; only pairs differ.
     adversary = Adversary(
         PacCritic(nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 1)), 2), "nsgan", lr=1e-2
@@ -39,9 +39,9 @@ def test_equal_samples_can_be_told_from_varied_ones_of_the_same_law() -> None:
     assert real.mean() > fake.mean() + 1
 
 
-def test_it_says_that_it_mixes_samples_and_refuses_what_is_no_pack() -> None:
+def test_the_critic_is_marked_as_mixing_samples_and_refuses_incomplete_packs() -> None:
     assert mixes_samples(PacCritic(nn.Linear(4, 1)))
-    with pytest.raises(ValueError, match=r"^x: expected a multiple of 2 samples, a pack, got 3$"):
+    with pytest.raises(ValueError, match=r"^x: expected a multiple of 2 samples \(pack\), got 3$"):
         PacCritic(nn.Linear(4, 1))(torch.zeros(3, 2))
     with pytest.raises(ValueError, match=r"^pack: expected an int of at least 1, got 0$"):
         PacCritic(nn.Linear(4, 1), 0)

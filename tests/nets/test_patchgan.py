@@ -1,4 +1,4 @@
-"""PatchGAN: what one score sees, and that the mean over patches is a linear layer."""
+"""Test PatchGAN: the pixels of one score, and the mean over patches."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from advlearn.nets.families.patchgan import PatchGANCritic
 
 
 @pytest.mark.parametrize(("halvings", "patch"), [(0, 7), (1, 16), (2, 34), (3, 70)])
-def test_one_logit_sees_one_patch(halvings: int, patch: int) -> None:
+def test_one_logit_depends_on_one_patch(halvings: int, patch: int) -> None:
     side = 3 * patch
     critic = PatchGANCritic((1, side, side), base_channels=2, halvings=halvings, norm="none")
     assert critic.patch == patch
@@ -20,8 +20,8 @@ def test_one_logit_sees_one_patch(halvings: int, patch: int) -> None:
     middle = grid // 2 * grid + grid // 2
     logits[0, middle].backward()
     assert x.grad is not None
-    seen = (x.grad[0, 0] != 0).nonzero()
-    assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [patch, patch]
+    result = (x.grad[0, 0] != 0).nonzero()
+    assert (result.max(0).values - result.min(0).values + 1).tolist() == [patch, patch]
 
 
 def test_the_mean_over_patches_is_the_mean_of_the_logits() -> None:
@@ -34,7 +34,7 @@ def test_the_mean_over_patches_is_the_mean_of_the_logits() -> None:
     torch.testing.assert_close(mean(x), each(x).mean(1))
 
 
-def test_a_sample_is_scored_alone_and_a_recipe_rebuilds() -> None:
+def test_samples_are_scored_independently_and_a_config_rebuilds_the_critic() -> None:
     critic = PatchGANCritic((2, 16, 16), 5, base_channels=4, halvings=2)
     x = torch.rand(4, 2, 16, 16)
     assert critic(x).shape == (4, 5)
@@ -44,11 +44,11 @@ def test_a_sample_is_scored_alone_and_a_recipe_rebuilds() -> None:
     assert torch.equal(twin(x), critic(x))
 
 
-def test_stacked_images_are_enlarged_to_the_last() -> None:
+def test_stacked_images_are_enlarged_to_the_size_of_the_last() -> None:
     small, large = torch.rand(2, 1, 2, 2), torch.rand(2, 3, 4, 4)
-    seen = ChannelConcatCritic(torch.nn.Identity())(small, large)
-    assert torch.equal(seen[:, 1:], large)
-    assert torch.equal(seen[:, 0], small[:, 0].repeat_interleave(2, 1).repeat_interleave(2, 2))
+    result = ChannelConcatCritic(torch.nn.Identity())(small, large)
+    assert torch.equal(result[:, 1:], large)
+    assert torch.equal(result[:, 0], small[:, 0].repeat_interleave(2, 1).repeat_interleave(2, 2))
 
 
 def test_bad_sizes_are_one_line() -> None:

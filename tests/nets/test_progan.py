@@ -1,4 +1,4 @@
-"""Growth: what shows at which level, and what is computed for it."""
+"""Test growing networks: the image at each level, and the layers that are computed."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def generator():
 
 
 def used(net, *inputs) -> set[str]:
-    """Names of the parameters that an output depends on."""
+    """Return the names of the parameters that an output depends on."""
     net(*inputs).square().sum().backward()
     names = {name for name, p in net.named_parameters() if p.grad is not None}
     for p in net.parameters():
@@ -30,7 +30,7 @@ def used(net, *inputs) -> set[str]:
     ("level", "newest", "fading", "alpha"),
     [(0, 0, False, 1), (0.25, 1, True, 0.25), (1, 1, False, 1), (2, 2, False, 1)],
 )
-def test_a_level_says_the_resolution_and_the_share(level, newest, fading, alpha):
+def test_a_level_gives_the_resolution_and_the_fade(level, newest, fading, alpha):
     growth = Growth(2)
     growth.grow(level)
     assert (growth.newest, growth.fading) == (newest, fading) and float(growth.alpha) == alpha
@@ -43,7 +43,7 @@ def test_a_level_out_of_range_is_one_line(level):
 
 
 @pytest.mark.parametrize(("level", "side"), [(0, 4), (1, 8), (2, 16)])
-def test_an_image_is_that_of_the_resolution_enlarged_pixel_for_pixel(level, side):
+def test_an_image_is_that_of_its_level_enlarged_pixel_for_pixel(level, side):
     net = generator()
     net.grow(level)
     x = net(torch.randn(3, LATENT))
@@ -54,9 +54,8 @@ def test_an_image_is_that_of_the_resolution_enlarged_pixel_for_pixel(level, side
     )
 
 
-def test_a_resolution_fades_in_from_the_one_before():
-    """The share just above a level is nearly the level's image, just below the next nearly the next one's; between
-    them the image, before the tanh, is the mean that the share says."""
+def test_a_resolution_fades_in_from_the_previous_one():
+    """Between two levels the image is their weighted mean before the tanh; near one, nearly its."""
     net, z = generator(), torch.randn(3, LATENT)
     images = {}
     for level in (1, 1 + 1e-6, 1.25, 2 - 1e-6, 2):
@@ -81,7 +80,7 @@ def test_a_critic_fades_like_its_generator():
 
 
 @pytest.mark.parametrize("level", [0, 1])
-def test_a_critic_sees_no_more_than_the_resolution_it_has_reached(level):
+def test_a_critic_uses_only_its_current_resolution(level):
     net, x = ProGANCritic(SHAPE, base_channels=4), torch.randn(3, *SHAPE)
     factor = 2 ** (2 - level)
     net.grow(level)
@@ -105,7 +104,7 @@ def test_layers_beyond_the_level_are_not_computed():
 @pytest.mark.parametrize(
     "make", [generator, lambda: ProGANCritic(SHAPE, base_channels=4)], ids=["generator", "critic"]
 )
-def test_the_level_goes_with_the_weights(make):
+def test_the_level_is_saved_with_the_weights(make):
     net, x = make(), torch.randn(3, LATENT) if make is generator else torch.randn(3, *SHAPE)
     net.grow(0.7)
     twin = build(net.config())
@@ -114,7 +113,7 @@ def test_the_level_goes_with_the_weights(make):
     assert twin.growth.level == 0.7 and torch.equal(twin(x), net(x))
 
 
-def test_the_critic_sees_a_collapse():
+def test_the_critic_detects_a_collapse():
     critic = ProGANCritic(SHAPE, base_channels=4)
     assert mixes_samples(critic)
     x = torch.randn(4, *SHAPE)

@@ -1,4 +1,4 @@
-"""Textures: any size, every place like every other, waves that repeat, scores of patches."""
+"""Test PSGAN: textures of any size, translation equivariance, periodic waves, patch scores."""
 
 import math
 
@@ -11,22 +11,22 @@ LATENT, SHAPE, CELL = 3, (2, 16, 16), 4  # two doublings
 
 
 def generator(**settings) -> PSGANGenerator:
-    """With batch norm's own statistics, so that samples and places are independent."""
+    """Make a generator in evaluation mode, so that samples and places are independent."""
     return PSGANGenerator(LATENT, SHAPE, base_channels=4, **settings).eval()
 
 
-@pytest.mark.parametrize(("height", "base_channels"), [(4, 4), (16, 40), (100, 8)])
-def test_a_texture_has_the_size_asked_for(height, base_channels):
-    assert generator().texture(torch.randn(2, LATENT), height, base_channels).shape == (
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (16, 40), (100, 8)])
+def test_a_texture_has_the_requested_size(height, width):
+    assert generator().texture(torch.randn(2, LATENT), height, width).shape == (
         2,
         2,
         height,
-        base_channels,
+        width,
     )
 
 
-def test_no_place_knows_where_it_is():
-    """The grid moved by a cell is the image moved by its pixels, to the very edge."""
+def test_shifting_the_grid_shifts_the_image():
+    """Shifting the grid by a cell shifts the image by its pixels, including the edge."""
     net = generator()
     grid = net.grid(torch.randn(2, LATENT), 8, 9)
     whole = net.paint(grid)
@@ -34,8 +34,8 @@ def test_no_place_knows_where_it_is():
     torch.testing.assert_close(net.paint(grid[:, :, :-2, 3:]), whole[:, :, : -2 * CELL, 3 * CELL :])
 
 
-def test_the_edge_of_the_grid_is_cut_off_and_no_more():
-    """An image's first pixel depends on cells of the margin, which are there, and on none beyond two cells away."""
+def test_only_the_margin_of_the_grid_is_cut_off():
+    """The first pixel of an image depends on cells of the margin up to two cells away."""
     net = generator()
     grid = net.grid(torch.randn(1, LATENT), 8, 8).detach().requires_grad_()
     net.paint(grid)[0, :, 0, 0].sum().backward()
@@ -43,7 +43,7 @@ def test_the_edge_of_the_grid_is_cut_off_and_no_more():
     assert reached[: MARGIN + 2].any() and reached[MARGIN - 1] and not reached[MARGIN + 2 :].any()
 
 
-def test_the_grid_is_latent_noise_and_waves():
+def test_the_grid_holds_latent_noise_and_waves():
     net = generator(local=500, waves=2)
     z = torch.randn(4, LATENT)
     grid = net.grid(z, 6, 7).detach()
@@ -51,7 +51,7 @@ def test_the_grid_is_latent_noise_and_waves():
     assert torch.equal(latent, z[:, :, None, None].expand(-1, -1, 6, 7))
     assert -1 <= noise.min() < -0.99 and 0.99 < noise.max() < 1
     assert abs(float(noise.mean())) < 0.02 and float(noise.var()) == pytest.approx(1 / 3, rel=0.02)
-    # sin(a + 2 k) + sin(a) = 2 cos(k) sin(a + k): a wave is one of its numbers, whatever its phase.
+    # sin(a + 2 k) + sin(a) = 2 cos(k) sin(a + k): a wave satisfies this for any phase.
     down, right = net.numbers(z).detach()[:, :, None, None].chunk(2, 1)
     torch.testing.assert_close(
         waves[:, :, 2:] + waves[:, :, :-2], 2 * down.cos() * waves[:, :, 1:-1], atol=1e-5, rtol=1e-4
@@ -61,8 +61,8 @@ def test_the_grid_is_latent_noise_and_waves():
     )
 
 
-def test_what_repeats_repeats_over_any_distance():
-    """With waves of three cells and the same noise everywhere, the texture has a period of three cells."""
+def test_periodic_waves_give_a_periodic_texture():
+    """With waves of three cells and constant noise, the texture has a period of three cells."""
     net = generator(local=2, waves=2)
     grid = net.grid(torch.randn(1, LATENT), 12, 12).detach()
     place = torch.arange(12.0)
@@ -75,7 +75,7 @@ def test_what_repeats_repeats_over_any_distance():
     assert x.std() > 1e-3
 
 
-def test_one_latent_is_one_texture_drawn_anew_each_time():
+def test_one_latent_gives_different_draws_of_one_texture():
     net, z = generator(), torch.randn(1, LATENT)
     assert not torch.equal(net(z), net(z))
     torch.manual_seed(3)
@@ -84,7 +84,7 @@ def test_one_latent_is_one_texture_drawn_anew_each_time():
     assert torch.equal(net(z), first)
 
 
-def test_a_score_sees_its_patch_alone():
+def test_a_score_depends_only_on_its_patch():
     critic, x = (
         PSGANCritic((1, 32, 32), base_channels=4),
         torch.randn(1, 1, 32, 32, requires_grad=True),
@@ -104,9 +104,9 @@ def test_several_scores_are_means_over_the_places():
 
 
 @pytest.mark.parametrize(
-    ("height", "base_channels", "said"),
-    [(10, 8, "height"), (8, 0, "base_channels"), (8, -4, "base_channels")],
+    ("height", "width", "name"),
+    [(10, 8, "height"), (8, 0, "width"), (8, -4, "width")],
 )
-def test_a_size_that_the_grid_does_not_divide_is_one_line(height, base_channels, said):
-    with pytest.raises(ValueError, match=f"{said}: expected a multiple of 4 pixels"):
-        generator().texture(torch.randn(1, LATENT), height, base_channels)
+def test_a_size_that_the_grid_does_not_divide_is_one_line(height, width, name):
+    with pytest.raises(ValueError, match=f"{name}: expected a multiple of 4 pixels"):
+        generator().texture(torch.randn(1, LATENT), height, width)

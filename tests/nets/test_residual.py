@@ -1,4 +1,4 @@
-"""Residual blocks and their networks: formulas written out, published channel counts, what starts as what."""
+"""Test residual blocks and networks: formulas, published channel counts, initial values."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ from advlearn.nets.families.sngan import SNGANCritic, SNGANGenerator
 from advlearn.nets.network import Network
 
 
-def test_an_up_block_is_its_formula() -> None:
+def test_an_up_block_agrees_with_its_formula() -> None:
     x, block = torch.randn(4, 6, 4, 4), UpBlock(6, 4)
     norms = nn.BatchNorm2d(6, affine=False), nn.BatchNorm2d(4, affine=False)
     up = {"scale_factor": 2.0, "mode": "nearest"}
@@ -33,19 +33,19 @@ def test_an_up_block_is_its_formula() -> None:
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_a_down_block_is_its_formula(first: bool) -> None:
+def test_a_down_block_agrees_with_its_formula(first: bool) -> None:
     x, block = torch.randn(4, 3, 6, 6), DownBlock(3, 5, first=first)
     branch = block.conv2(relu(block.conv1(x if first else relu(x))))
     torch.testing.assert_close(block(x), avg_pool2d(block.shortcut(x), 2) + avg_pool2d(branch, 2))
 
 
-def test_a_block_that_neither_halves_nor_widens_adds_to_what_came() -> None:
+def test_a_block_of_equal_size_has_an_identity_shortcut() -> None:
     x, block = torch.randn(4, 5, 6, 6), DownBlock(5, 5, halves=False)
     nn.init.zeros_(block.conv2.weight)
     assert torch.equal(block(x), x)
 
 
-def test_the_channels_are_the_papers() -> None:
+def test_the_channels_are_those_of_the_papers() -> None:
     assert up_channels((3, 32, 32), 256) == [256] * 4
     assert up_channels((3, 128, 128), 64) == [1024, 1024, 512, 256, 128, 64]
     assert [a for _, a, _ in down_channels((3, 32, 32), 128)] == [128] * 4
@@ -60,7 +60,7 @@ def count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def test_the_parameters_of_the_cifar_networks_count_as_in_the_tables() -> None:
+def test_the_cifar_networks_have_the_parameters_of_the_tables() -> None:
     """Miyato et al. 2018, table 4: 128 latents, three blocks of 256; four blocks of 128."""
     norm, three = 2 * 256, 9 * 256 * 256
     generator = (
@@ -74,7 +74,7 @@ def test_the_parameters_of_the_cifar_networks_count_as_in_the_tables() -> None:
 
 
 @pytest.mark.parametrize("of", [(SNGANGenerator, SAGANGenerator), (SNGANCritic, SAGANCritic)])
-def test_attention_is_all_that_was_added_and_starts_as_nothing(
+def test_attention_is_the_only_addition_and_starts_as_the_identity(
     of: tuple[type[Network], type[Network]],
 ) -> None:
     generates = of[0] is SNGANGenerator
@@ -115,16 +115,16 @@ def test_each_part_of_a_hierarchical_latent_reaches_its_block() -> None:
     moved[:, 5:] += 1
     grid = net.trunk.project(z[:, :3]).unflatten(1, net.trunk.grid)
     first = net.trunk.blocks[0](grid, z[:, 3:5])
-    # The last part enters the last block and nothing before it.
-    seen = []
-    handle = net.trunk.blocks[0].register_forward_hook(lambda m, i, o: seen.append(o))
+    # The last part enters only the last block.
+    outputs = []
+    handle = net.trunk.blocks[0].register_forward_hook(lambda m, i, o: outputs.append(o))
     images = net(z), net(moved)
     handle.remove()
-    assert torch.equal(seen[0], seen[1]) and torch.equal(seen[0], first)
+    assert torch.equal(outputs[0], outputs[1]) and torch.equal(outputs[0], first)
     assert not torch.allclose(*images)
 
 
-def test_the_orthogonal_term_of_biggan() -> None:
+def test_the_orthogonal_term_of_biggan_agrees_with_its_formula() -> None:
     net = BigGANGenerator(7, (1, 16, 16), base_channels=4, orthogonal=0.5)
     layers = [m for m in net.trunk.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     expected = torch.zeros(())
@@ -132,16 +132,14 @@ def test_the_orthogonal_term_of_biggan() -> None:
         own = dict(layer.named_parameters())
         original = own["weight"] if "weight" in own else own["parametrizations.weight.original"]
         with torch.no_grad():
-            original *= 3  # which the normalised weight does not show
+            original *= 3  # which the normalised weight hides
         w = original.flatten(1)
         overlap = w @ w.T
         expected = expected + 0.5 * (overlap.square().sum() - overlap.diag().square().sum())
     torch.testing.assert_close(net.penalty(), expected)
 
 
-def test_the_orthogonal_term_is_zero_at_the_start_but_for_matrices_with_more_rows_than_columns() -> (
-    None
-):
+def test_the_orthogonal_term_starts_at_zero_except_for_tall_matrices() -> None:
     net = BigGANGenerator(7, (1, 16, 16), base_channels=4, spectral=False)
     for layer in net.trunk.modules():
         if (
@@ -153,15 +151,14 @@ def test_the_orthogonal_term_is_zero_at_the_start_but_for_matrices_with_more_row
     nn.init.ones_(net.trunk.last.weight)
     nn.init.ones_(net.trunk.blocks[0].conv1.weight)
     rows, columns = net.trunk.blocks[0].conv1.weight.flatten(1).shape
-    # Every two rows of ones have the product of as many ones; a matrix of one row has none to
-    # compare.
+    # Each pair of rows of ones has the number of columns as its product; one row has no pair.
     expected = torch.tensor(1e-4 * rows * (rows - 1) * columns**2)
     torch.testing.assert_close(net.penalty(), expected)
 
 
 def test_too_few_latents_are_one_line() -> None:
     with pytest.raises(
-        ValueError, match="latent: expected at least 3, one for each block and one more, got 2"
+        ValueError, match="latent: expected at least 3, one more than there are blocks, got 2"
     ):
         BigGANGenerator(2, (1, 16, 16), base_channels=4)
     with pytest.raises(ValueError, match="orthogonal: expected a number of at least 0"):
@@ -173,14 +170,14 @@ def test_resampling_is_bilinear() -> None:
     up = Doubled()(line.expand(1, 1, 3, 3))[0, 0]
     torch.testing.assert_close(up, torch.tensor([0.0, 1, 3, 5, 7, 8]).expand(6, 6))
     x = torch.randn(2, 3, 8, 8)
-    # Away from the border halving is the transpose of doubling, but for the factor of the area.
+    # Away from the border, halving is the transpose of doubling up to the factor of the area.
     a, b = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 16, 16)
     a[..., 2:6, 2:6], b[..., 4:12, 4:12] = torch.randn(4, 4), torch.randn(8, 8)
     torch.testing.assert_close((Doubled()(a) * b).sum(), 4 * (a * Halved()(b)).sum())
     torch.testing.assert_close(Halved()(torch.ones_like(x)), torch.ones(2, 3, 4, 4))
 
 
-def test_an_inverted_block_is_its_formula_and_starts_next_to_the_identity() -> None:
+def test_an_inverted_block_agrees_with_its_formula_and_starts_near_the_identity() -> None:
     x, block = torch.randn(4, 32, 4, 4), InvertedBlock(32, depth=8)
     assert block.conv2.groups == 4 and block.conv2.weight.shape == (64, 16, 3, 3)
     assert (block(x) - x).abs().max() < 0.01 * x.abs().max()
@@ -200,7 +197,7 @@ def test_r3gan_mixes_no_samples_and_has_no_norm() -> None:
 
 
 @pytest.mark.parametrize("net", [SNGANCritic, R3GANCritic])
-def test_a_shape_that_does_not_fit_is_one_line(net: type[Network]) -> None:
+def test_a_bad_shape_is_one_line(net: type[Network]) -> None:
     with pytest.raises(ValueError, match="shape: expected"):
         net((1, 20, 20))
     with pytest.raises(ValueError, match="shape: expected"):

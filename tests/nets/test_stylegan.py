@@ -1,4 +1,4 @@
-"""Styles: what each layer is given, in training, mixed and truncated."""
+"""Test StyleGAN: the style of each layer in training, mixed and truncated."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def test_adain_gives_each_channel_the_mean_and_the_spread_of_the_style():
     torch.testing.assert_close(y.std((2, 3), correction=0), (1 + scale).abs(), atol=1e-4, rtol=1e-3)
 
 
-def test_noise_is_one_number_a_place_and_none_at_first():
+def test_noise_is_one_number_per_place_and_starts_at_zero():
     noise, x = PixelNoise(3), torch.randn(2, 3, 4, 4)
     assert torch.equal(noise(x), x)
     with torch.no_grad():
@@ -46,7 +46,7 @@ def test_each_resolution_has_two_layers():
     assert len(generator().layers) == LAYERS
 
 
-def test_truncation_1_changes_nothing_and_0_is_one_image_for_all():
+def test_truncation_1_changes_nothing_and_0_gives_one_image():
     net, z = generator(), torch.randn(3, LATENT)
     with torch.no_grad(), eval_mode(net):
         torch.testing.assert_close(net.truncated(z, None, 1.0), net(z))
@@ -57,7 +57,7 @@ def test_truncation_1_changes_nothing_and_0_is_one_image_for_all():
         torch.testing.assert_close(net.truncated(z, None, 0.5), half)
 
 
-def test_truncation_draws_to_the_mean_style_of_the_class():
+def test_truncation_0_gives_the_mean_style_of_the_class():
     net = StyleGANGenerator(LATENT, (1, 16, 16), base_channels=4, classes=3)
     z, y = torch.randn(64, LATENT), torch.arange(64) % 2
     net.train()(z, y)
@@ -65,12 +65,12 @@ def test_truncation_draws_to_the_mean_style_of_the_class():
     torch.testing.assert_close(net.mean_w[:2], 0.005 * means)
     assert not net.mean_w[2].any(), "no sample of that class yet"
     with torch.no_grad(), eval_mode(net):
-        shown = net.truncated(z[:4], y[:4], 0.0)
-    torch.testing.assert_close(shown[0], shown[2])
-    assert not torch.equal(shown[0], shown[1])
+        images = net.truncated(z[:4], y[:4], 0.0)
+    torch.testing.assert_close(images[0], images[2])
+    assert not torch.equal(images[0], images[1])
 
 
-def test_the_mean_style_is_followed_in_training_alone():
+def test_the_mean_style_is_updated_only_in_training():
     net, z = generator(), torch.randn(64, LATENT)
     net.eval()(z)
     assert not net.mean_w.any()
@@ -81,7 +81,7 @@ def test_the_mean_style_is_followed_in_training_alone():
     torch.testing.assert_close(net.mean_w[0], (1 - 0.995**2) * mean)
 
 
-def test_crossed_styles_are_the_first_ones_before_the_layer():
+def test_layers_before_the_crossover_have_the_first_style():
     first, second = torch.zeros(3, STYLE), torch.ones(3, STYLE)
     crossed = _crossed(first, second, torch.tensor([0, 2, LAYERS]), LAYERS)
     assert crossed.shape == (3, LAYERS, STYLE)
@@ -92,7 +92,7 @@ def test_crossed_styles_are_the_first_ones_before_the_layer():
     ]
 
 
-def test_mixing_at_either_end_is_one_of_the_two():
+def test_mixing_at_either_end_gives_one_of_the_two_images():
     net, coarse, fine = generator().eval(), torch.randn(2, LATENT), torch.randn(2, LATENT)
     with torch.no_grad():
         torch.testing.assert_close(net.mixed(coarse, fine, LAYERS), net(coarse))
@@ -102,36 +102,36 @@ def test_mixing_at_either_end_is_one_of_the_two():
     assert not torch.allclose(between, net(coarse)) and not torch.allclose(between, net(fine))
 
 
-def test_coarse_styles_reach_the_coarse_layers_alone():
-    """Layers from the crossover on see the fine latent: their styles' gradient to the coarse one is nothing."""
+def test_coarse_styles_reach_only_the_coarse_layers():
+    """Layers from the crossover on give a gradient only to the fine latent."""
     net = generator().eval()
     coarse, fine = (
         torch.randn(1, LATENT, requires_grad=True),
         torch.randn(1, LATENT, requires_grad=True),
     )
-    seen = {}
+    styles = {}
     for k, layer in enumerate(net.layers):
         layer.style.register_forward_hook(
-            lambda module, args, out, k=k: seen.__setitem__(k, args[1])
+            lambda module, args, out, k=k: styles.__setitem__(k, args[1])
         )
     net.mixed(coarse, fine, 2)
-    for k, w in seen.items():
+    for k, w in styles.items():
         gradients = torch.autograd.grad(w.sum(), [coarse, fine], retain_graph=True)
         assert bool(gradients[0].any()) == (k < 2) and bool(gradients[1].any()) == (k >= 2)
 
 
 @pytest.mark.parametrize(("mixing", "shared"), [(0.0, 1.0), (1.0, 0.0), (0.5, 0.5)])
 def test_a_share_of_the_samples_is_mixed_in_training(mixing, shared):
-    """Those that are not mixed have one style in the first layer and in the last."""
+    """Samples that are not mixed have one style in the first layer and in the last."""
     net, n = generator(mixing), 2000
-    seen = {}
+    styles = {}
     for k in (0, LAYERS - 1):
         net.layers[k].style.register_forward_hook(
-            lambda module, args, out, k=k: seen.__setitem__(k, args[1])
+            lambda module, args, out, k=k: styles.__setitem__(k, args[1])
         )
     net(torch.randn(n, LATENT))
-    same = (seen[0] == seen[LAYERS - 1]).all(1).float().mean()
-    # Four standard deviations of a share of 2,000.
+    same = (styles[0] == styles[LAYERS - 1]).all(1).float().mean()
+    # Four standard deviations of a proportion of 2,000.
     assert abs(float(same) - shared) <= 4 * (0.25 / n) ** 0.5 * (mixing == 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Translators in residual blocks: sizes, pixel shuffle, where super-resolution begins."""
+"""Test residual translators: sizes, pixel shuffle, and the start of super-resolution."""
 
 import pytest
 import torch
@@ -9,12 +9,12 @@ from advlearn.nets.families.translators import ResidualTranslator, SRGANGenerato
 
 
 @pytest.mark.parametrize("side", [(8, 8), (16, 16), (28, 28), (9, 15)])
-def test_the_residual_translator_gives_back_the_size(side: tuple[int, int]) -> None:
-    made = ResidualTranslator((1, *side), 3, base_channels=2, blocks=1)(torch.rand(2, 1, *side))
-    assert made.shape == (2, 3, *side) and made.abs().max() <= 1
+def test_the_residual_translator_keeps_the_size(side: tuple[int, int]) -> None:
+    result = ResidualTranslator((1, *side), 3, base_channels=2, blocks=1)(torch.rand(2, 1, *side))
+    assert result.shape == (2, 3, *side) and result.abs().max() <= 1
 
 
-def test_super_resolution_begins_as_the_bicubic_enlargement() -> None:
+def test_super_resolution_starts_as_the_bicubic_enlargement() -> None:
     net = SRGANGenerator((3, 6, 6), 3, base_channels=4, blocks=1)
     x = torch.rand(2, 3, 6, 6)
     assert torch.equal(net(x), interpolate(x, scale_factor=4, mode="bicubic"))
@@ -29,18 +29,18 @@ def test_the_shuffle_lays_four_channels_out_as_one_square() -> None:
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
-def test_every_factor_and_every_weight(factor: int) -> None:
+def test_every_factor_enlarges_and_reaches_every_weight(factor: int) -> None:
     net = SRGANGenerator((1, 4, 4), 3, factor=factor, base_channels=2, blocks=2)
-    made = net(torch.rand(2, 1, 4, 4))
-    assert made.shape == (2, 3, 4 * factor, 4 * factor)
-    made.sum().backward()
+    result = net(torch.rand(2, 1, 4, 4))
+    assert result.shape == (2, 3, 4 * factor, 4 * factor)
+    result.sum().backward()
     assert all(p.grad is not None for p in net.parameters())
 
 
 @pytest.mark.parametrize(
     "net", [ResidualTranslator((1, 8, 8), 1, 2, 1), SRGANGenerator((1, 4, 4), 1, 2, 2, 1)]
 )
-def test_a_recipe_rebuilds_it(net: ResidualTranslator | SRGANGenerator) -> None:
+def test_a_config_rebuilds_the_network(net: ResidualTranslator | SRGANGenerator) -> None:
     twin = build(net.config())
     twin.load_state_dict(net.state_dict())
     x = torch.rand(2, *net.shape)

@@ -1,4 +1,4 @@
-"""U-Net: sizes, shortcuts, dropout that is drawn jointly."""
+"""Test the U-Net: sizes, shortcuts and joint dropout."""
 
 import pytest
 import torch
@@ -9,22 +9,22 @@ from advlearn.nets.families.unet import JointDropout, UNetGenerator
 
 
 @pytest.mark.parametrize("side", [(4, 4), (7, 7), (8, 8), (28, 28), (30, 17), (32, 32)])
-def test_every_size_comes_back(side: tuple[int, int]) -> None:
+def test_every_size_is_kept(side: tuple[int, int]) -> None:
     net = UNetGenerator((2, *side), 3, base_channels=2)
-    made = net(torch.rand(2, 2, *side))
-    assert made.shape == (2, 3, *side) and made.abs().max() <= 1
+    result = net(torch.rand(2, 2, *side))
+    assert result.shape == (2, 3, *side) and result.abs().max() <= 1
 
 
 def test_it_halves_down_to_two_or_three_pixels() -> None:
     net = UNetGenerator((1, 28, 28), 1, base_channels=2)
-    seen: list[torch.Size] = []
+    sizes: list[torch.Size] = []
     for layer in net.down:
-        layer.register_forward_hook(lambda _m, _i, o: seen.append(o.shape[2:]))
+        layer.register_forward_hook(lambda _m, _i, o: sizes.append(o.shape[2:]))
     net(torch.zeros(1, 1, 28, 28))
-    assert [tuple(s) for s in seen] == [(14, 14), (7, 7), (3, 3)]
+    assert [tuple(s) for s in sizes] == [(14, 14), (7, 7), (3, 3)]
 
 
-def test_without_the_way_down_the_shortcut_at_full_resolution_is_left() -> None:
+def test_without_the_down_path_only_the_full_resolution_shortcut_is_left() -> None:
     net = UNetGenerator((1, 8, 8), 1, base_channels=2, tanh_output=False)
     nn.init.zeros_(net.last.weight)
     nn.init.zeros_(net.last.bias)  # type: ignore[arg-type]
@@ -34,7 +34,7 @@ def test_without_the_way_down_the_shortcut_at_full_resolution_is_left() -> None:
     torch.testing.assert_close(net(x), x)
 
 
-def test_every_weight_is_reached_and_every_pixel_seen() -> None:
+def test_every_weight_and_every_pixel_gets_a_gradient() -> None:
     net = UNetGenerator((1, 32, 32), 1, base_channels=2)
     x = torch.rand(2, 1, 32, 32).requires_grad_()
     net(x)[:, :, 16, 16].sum().backward()
@@ -42,7 +42,7 @@ def test_every_weight_is_reached_and_every_pixel_seen() -> None:
     assert x.grad is not None and (x.grad[0, 0] != 0).all()
 
 
-def test_dropout_is_in_two_layers_in_training_alone() -> None:
+def test_dropout_is_in_two_layers_and_only_in_training() -> None:
     net = UNetGenerator((1, 32, 32), 1, base_channels=2, dropout=0.5)
     assert [m.p for m in net.modules() if isinstance(m, JointDropout)] == [0.5, 0.5, 0.0, 0.0]
     x = torch.rand(1, 1, 32, 32)
@@ -57,7 +57,7 @@ def test_dropout_keeps_the_mean() -> None:
     assert abs(float((kept > 0).float().mean()) - 0.75) < 0.01
 
 
-def test_a_recipe_rebuilds_it() -> None:
+def test_a_config_rebuilds_the_network() -> None:
     net = UNetGenerator((1, 8, 8), 2, base_channels=2, tanh_output=False)
     twin = build(net.config())
     twin.load_state_dict(net.state_dict())

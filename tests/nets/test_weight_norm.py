@@ -6,12 +6,12 @@ from torch.nn.utils.parametrizations import weight_norm
 from advlearn.nets import data_dependent_init
 
 
-def test_every_layer_begins_with_standard_outputs() -> None:
+def test_every_layer_starts_with_standardised_outputs() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(
-        weight_norm(nn.Conv2d(2, 5, 3)), nn.ReLU(), nn.Flatten(), weight_norm(nn.Linear(20, 7)), nn.ReLU(),
-        weight_norm(nn.Linear(7, 3)),
-    ).double()  # fmt: skip
+        *(weight_norm(nn.Conv2d(2, 5, 3)), nn.ReLU(), nn.Flatten()),
+        *(weight_norm(nn.Linear(20, 7)), nn.ReLU(), weight_norm(nn.Linear(7, 3))),
+    ).double()
     x = 3 + 2 * torch.randn(200, 2, 4, 4, dtype=torch.float64)
     data_dependent_init(net, x)
     outputs = x
@@ -25,7 +25,7 @@ def test_every_layer_begins_with_standard_outputs() -> None:
             )
 
 
-def test_the_directions_are_left_and_nothing_stays_attached() -> None:
+def test_the_directions_are_kept_and_no_hook_is_left() -> None:
     layer = weight_norm(nn.Linear(4, 2))
     before = layer.weight / layer.weight.norm(dim=1, keepdim=True)
     data_dependent_init(layer, torch.randn(50, 4))
@@ -42,11 +42,11 @@ def test_a_constant_output_keeps_its_scale() -> None:
     assert torch.isfinite(layer.weight).all()
 
 
-def test_a_net_it_cannot_serve_is_refused() -> None:
+def test_a_network_with_unsuitable_layers_is_refused() -> None:
     with pytest.raises(ValueError, match="net: expected layers under weight_norm, got none"):
         data_dependent_init(nn.Linear(2, 2), torch.ones(3, 2))
     with pytest.raises(
-        ValueError, match="net: expected a bias in every weight-normalised layer, '0' has none"
+        ValueError, match="net: expected a bias in every weight-normalised layer, got none in '0'"
     ):
         data_dependent_init(
             nn.Sequential(weight_norm(nn.Linear(2, 2, bias=False))), torch.ones(3, 2)

@@ -1,4 +1,4 @@
-"""Plots of a translation during training: when, of what, and without effect on the run."""
+"""Test plots of a translation during training: their times, columns, and no effect on the run."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ DATA = Pairs(torch.rand(8, 1, 8, 8), torch.rand(8, 3, 8, 8))
 
 
 def test_plots_are_drawn_at_intervals_and_at_the_end_and_change_nothing(tmp_path: Path) -> None:
-    asked: list[int] = []
+    draws: list[int] = []
 
     def columns() -> dict[str, torch.Tensor]:
-        asked.append(int(torch.rand(()) * 1000))
+        draws.append(int(torch.rand(()) * 1000))
         return {"input": DATA.x[:2], "truth": DATA.y[:2]}
 
     settings = {"steps": 5, "batch_size": 4, "device": "cpu"}
@@ -30,7 +30,7 @@ def test_plots_are_drawn_at_intervals_and_at_the_end_and_change_nothing(tmp_path
     )
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["step-00000002.png", "step-00000004.png", "step-00000005.png"]
-    assert len(set(asked)) == 1
+    assert len(set(draws)) == 1
     for p, q in zip(plain.task.parameters(), drawn.task.parameters(), strict=True):
         assert torch.equal(p, q)
 

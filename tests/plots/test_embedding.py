@@ -1,4 +1,4 @@
-"""Scatter plots of features: the directions, their signs, and values that are not finite."""
+"""Test scatter plots of features: the directions, their signs, and non-finite values."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_all_panels_have_the_same_width(tmp_path: Path) -> None:
             assert image.size == (450 * n, 420)
 
 
-def test_points_of_another_shape_are_one_line(tmp_path: Path) -> None:
+def test_points_of_a_wrong_shape_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
         match=r"^points: expected sets of features \(N, d\) of one width, got \{'a': \(2,\)",

@@ -1,4 +1,4 @@
-"""Which tables a run's player fills, with what, and where they are shown."""
+"""Test which latent plots a model provides, their images, and where they are saved."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +21,8 @@ X = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 
 DATA = ArrayDataset(X, torch.arange(20) % 3, "patterns", 3)
 
 
-class Shown(nn.Module):
-    """A generator that shows a latent of four as an image, times the class plus one."""
+class Reshape(nn.Module):
+    """A generator that reshapes a latent of four to an image, times the class plus one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class Shown(nn.Module):
         return self(torch.cat([coarse[:, :crossover], fine[:, crossover:]], 1), y)
 
 
-def filled(classes: int = 0) -> dict[str, dict[str, Tensor]]:
-    return latent_plots(Generate(Shown(), latent=4, shape=(1, 2, 2), classes=classes))
+def plots_of(classes: int = 0) -> dict[str, dict[str, Tensor]]:
+    return latent_plots(Generate(Reshape(), latent=4, shape=(1, 2, 2), classes=classes))
 
 
 def test_an_interpolation_is_an_arc_from_latent_to_latent() -> None:
@@ -50,8 +50,8 @@ def test_an_interpolation_is_an_arc_from_latent_to_latent() -> None:
     assert torch.equal(torch.stack(list(columns.values()), 1).flatten(2), expected)
 
 
-def test_noise_of_a_generator_s_own_is_the_same_along_a_row() -> None:
-    class Noisy(Shown):
+def test_the_internal_noise_of_a_generator_is_the_same_along_a_row() -> None:
+    class Noisy(Reshape):
         def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
             return super().forward(torch.randn_like(z))
 
@@ -62,16 +62,16 @@ def test_noise_of_a_generator_s_own_is_the_same_along_a_row() -> None:
         ), name
 
 
-def test_truncation_starts_where_all_rows_are_one_and_widens_row_by_row() -> None:
-    columns = list(filled()["truncation"].values())
+def test_truncation_starts_with_equal_rows_and_widens_column_by_column() -> None:
+    columns = list(plots_of()["truncation"].values())
     assert torch.equal(columns[0], torch.zeros(6, 1, 2, 2))
     for before, after in pairwise(columns[1:]):
         assert torch.equal(before.sign(), after.sign())
         assert (after.abs() > before.abs()).all()
 
 
-def test_a_mix_has_the_row_s_coarse_half_and_the_column_s_fine_half() -> None:
-    found = filled()
+def test_a_mix_has_the_coarse_half_of_the_row_and_the_fine_half_of_the_column() -> None:
+    found = plots_of()
     assert [name for name in found if "mixing" in name] == ["mixing-2", "mixing-3", "mixing-4"]
     coarse, first, second = (found["mixing-2"][name].flatten(1) for name in ("coarse", "1", "2"))
     assert torch.equal(found["mixing-3"]["1"].flatten(1)[:, :3], coarse[:, :3])
@@ -81,7 +81,7 @@ def test_a_mix_has_the_row_s_coarse_half_and_the_column_s_fine_half() -> None:
     )
 
 
-def test_a_row_of_a_conditional_player_is_of_one_class() -> None:
+def test_a_row_of_a_conditional_generator_is_of_one_class() -> None:
     plain, conditional = (tables_with_seed(classes) for classes in (0, 3))
     for name in ("interpolation", "truncation"):
         for heading, column in plain[name].items():
@@ -91,10 +91,10 @@ def test_a_row_of_a_conditional_player_is_of_one_class() -> None:
 
 def tables_with_seed(classes: int) -> dict[str, dict[str, Tensor]]:
     torch.manual_seed(0)
-    return filled(classes)
+    return plots_of(classes)
 
 
-def test_a_row_of_a_player_of_vectors_is_of_one_vector() -> None:
+def test_a_row_of_a_vector_conditioned_generator_is_of_one_vector() -> None:
     vectors = torch.tensor([[2.0], [5.0]])
     torch.manual_seed(0)
     found = latent_plots(Generate(EqualizedScale(), latent=4, shape=(1, 2, 2), vectors=vectors))
@@ -107,7 +107,7 @@ def test_a_row_of_a_player_of_vectors_is_of_one_vector() -> None:
 
 
 class EqualizedScale(nn.Module):
-    """A generator that shows a latent of four as an image, times the vector."""
+    """A generator that reshapes a latent of four to an image, times the vector."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,8 +118,8 @@ class EqualizedScale(nn.Module):
 
 
 def test_a_pyramid_shows_its_levels_from_coarse_to_fine() -> None:
-    player = LaplacianPyramid.from_data(DATA, latent=4, base_channels=4, levels=2)
-    found = latent_plots(player)
+    model = LaplacianPyramid.from_data(DATA, latent=4, base_channels=4, levels=2)
+    found = latent_plots(model)
     assert {name: tuple(x.shape) for name, x in found["stages"].items()} == {
         "4x4": (6, 1, 4, 4),
         "8x8": (6, 1, 8, 8),
@@ -127,22 +127,22 @@ def test_a_pyramid_shows_its_levels_from_coarse_to_fine() -> None:
     }
 
 
-def test_more_classes_than_rows_are_spread_and_fewer_take_turns() -> None:
+def test_rows_take_evenly_spaced_classes_or_repeat_few_of_them() -> None:
     for classes, expected in ((3, [0, 1, 2, 0, 1, 2]), (10, [0, 1, 3, 5, 6, 8])):
         zero, whole = (tables_with_seed(c)["interpolation"]["1"].flatten(1) for c in (0, classes))
         assert (whole / zero).mean(1).round().long().tolist() == [k + 1 for k in expected]
 
 
-def test_an_encoder_without_real_samples_has_none() -> None:
-    player = Representation(nn.Linear(3, 2), nn.Linear(2, 3), latent=2, shape=(3,))
-    assert latent_plots(player) == {}
+def test_an_encoder_without_real_samples_has_no_plots() -> None:
+    model = Representation(nn.Linear(3, 2), nn.Linear(2, 3), latent=2, shape=(3,))
+    assert latent_plots(model) == {}
 
 
-def test_a_player_without_such_methods_has_none() -> None:
+def test_a_module_without_such_methods_has_no_plots() -> None:
     assert latent_plots(nn.Linear(2, 2)) == {}
 
 
-def test_a_decode_of_who_knows_what_is_left_alone() -> None:
+def test_an_unrelated_decode_method_is_not_called() -> None:
     class Own(nn.Module):
         def decode(self, text: str) -> str:
             return text
@@ -167,15 +167,15 @@ def test_a_decode_of_who_knows_what_is_left_alone() -> None:
         ("laplacian_pyramid(base_channels=4, latent=4)", ["interpolation", "stages"]),
     ],
 )
-def test_a_run_leaves_them_beside_its_samples_and_in_tensorboard(
+def test_a_run_saves_the_plots_with_its_samples_and_in_tensorboard(
     task: str, names: list[str], tmp_path: Path
 ) -> None:
     fit(task, "nsgan", DATA, steps=2, batch_size=8, device="cpu", out=tmp_path, callbacks=())
     assert sorted(path.stem for path in tmp_path.glob("*.png")) == sorted([*names, "step-00000002"])
     events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
-    shown: Any = events.Tags()["images"]
-    assert sorted(shown) == sorted(f"pictures/{name}" for name in [*names, "step"])
+    tags: Any = events.Tags()["images"]
+    assert sorted(tags) == sorted(f"pictures/{name}" for name in [*names, "step"])
     for name in names:
         (image,) = events.Images(f"pictures/{name}")
         with Image.open(tmp_path / f"{name}.png") as drawn:

@@ -1,4 +1,4 @@
-"""Tables of images: each image and each heading in its place."""
+"""Test tables of images: the position of each image and each heading."""
 
 import math
 
@@ -26,7 +26,7 @@ CELL = TILE + GAP
 
 
 def flat(values: torch.Tensor) -> torch.Tensor:
-    """Return images (N, 1, 4, 4) of one grey each, from N numbers."""
+    """Return constant images (N, 1, 4, 4) from N numbers."""
     return values.view(-1, 1, 1, 1).expand(-1, 1, SIDE, SIDE)
 
 
@@ -118,7 +118,7 @@ def test_a_mixing_table_has_its_sources_on_the_margins(tmp_path):
     assert np.allclose(greys(path, 3, 4), expected, atol=0.01)
 
 
-def test_noise_of_a_generator_s_own_is_the_same_along_a_row(tmp_path):
+def test_the_internal_noise_of_a_generator_is_the_same_along_a_row(tmp_path):
     def noisy(*_):
         return flat(torch.rand(2) - 0.5)
 
@@ -128,10 +128,10 @@ def test_noise_of_a_generator_s_own_is_the_same_along_a_row(tmp_path):
         truncation(noisy, ends, (0, 1, 2), tmp_path / "t.png"),
     ]
     for path in paths:
-        shown = greys(path, 2, 3)
-        assert (shown == shown[:, :1]).all() and shown[0, 0] != shown[1, 0]
+        cells = greys(path, 2, 3)
+        assert (cells == cells[:, :1]).all() and cells[0, 0] != cells[1, 0]
     assert (
-        greys(mixing(noisy, ends, ends, tmp_path / "m.png"), 3, 3)[1:, 1:] == shown[:, 1:]
+        greys(mixing(noisy, ends, ends, tmp_path / "m.png"), 3, 3)[1:, 1:] == cells[:, 1:]
     ).all()
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -155,7 +155,7 @@ def test_each_row_holds_a_sample_and_its_nearest_images(tmp_path):
     )
     expected = [[0.9, 1.0, 0.5, 0.0], [-0.8, -1.0, -0.5, 0.0]]
     np.testing.assert_allclose(greys(path, 2, 4), expected, atol=0.01)
-    # Features without a sign find images that pixels do not.
+    # Features that ignore the sign find images that pixels do not.
     grey, two = flat(torch.tensor([0.5])), flat(torch.tensor([-0.5, 1.0]))
     for represent, nearest in ((None, 1.0), (torch.abs, -0.5)):
         path = nearest_training_images(grey, two, tmp_path / "n.png", 1, represent)
@@ -174,7 +174,7 @@ def test_grey_and_small_stages_are_enlarged_and_repeated(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda p: image_table(torch.zeros(2, 1, 4, 4), p), "images: expected"),
         (
@@ -199,7 +199,7 @@ def test_grey_and_small_stages_are_enlarged_and_repeated(tmp_path):
         ),
     ],
 )
-def test_bad_input_is_one_line(tmp_path, call, said):
-    with pytest.raises(ValueError, match=said) as error:
+def test_bad_input_is_one_line(tmp_path, call, message):
+    with pytest.raises(ValueError, match=message) as error:
         call(tmp_path / "x.png")
     assert "\n" not in str(error.value) and not (tmp_path / "x.png").exists()

@@ -1,6 +1,6 @@
-"""Runs that fail, each in a separate process forked from one that has imported torch.
+"""Run failing trainings, each in a process forked from one that has imported torch.
 
-Called as ``python -m tests.training.scenarios FOLDER``; prints how each ended, as JSON.
+Called as ``python -m tests.training.scenarios FOLDER``; prints the exit status of each as JSON.
 """
 
 import json

@@ -194,7 +194,7 @@ def test_a_killed_run_resumes_bit_for_bit(
 
 
 class End(Callback):
-    """End the run at a step, by an error or like the user."""
+    """End the run at a step, by an error or by Ctrl-C."""
 
     def __init__(self, step: int, interrupt: bool) -> None:
         self.step = step
@@ -208,7 +208,7 @@ class End(Callback):
 
 
 @pytest.mark.parametrize("interrupt", [False, True])
-def test_the_end_is_saved_also_after_ctrl_c(tmp_path: Path, interrupt: bool) -> None:
+def test_the_end_of_a_run_is_saved_also_after_ctrl_c(tmp_path: Path, interrupt: bool) -> None:
     trainer = build(20, [End(7, interrupt), Checkpoint(tmp_path, every=5, config={"task": "tiny"})])
     with rng.isolated(0), pytest.raises(KeyboardInterrupt) if interrupt else nullcontext():
         trainer.run()
@@ -246,7 +246,8 @@ def test_a_checkpoint_of_another_run_is_one_line(tmp_path: Path) -> None:
     other.task.generator[0] = torch.nn.Linear(5, 8)  # type: ignore[index]
     with pytest.raises(
         ValueError,
-        match=r"^checkpoint: expected .* of this run, got one of another run in .*: size mismatch for generator",
+        match=r"^checkpoint: expected .* of this run, got one of another run in .*: size mismatch "
+        "for generator",
     ) as caught:
         resume(tmp_path, other)
     assert "\n" not in str(caught.value)
@@ -264,7 +265,8 @@ def test_a_new_run_does_not_overwrite_a_checkpoint(tmp_path: Path) -> None:
         build(3, [Checkpoint(tmp_path)]).run()
     with pytest.raises(
         ValueError,
-        match=rf"^folder: expected one without a checkpoint, got {tmp_path}; resume from it or choose",
+        match=rf"^folder: expected one without a checkpoint, got {tmp_path}; resume from it or "
+        "choose",
     ):
         build(3, [Checkpoint(tmp_path)]).run()
     assert load(tmp_path)["trainer"]["step"] == 3

@@ -91,7 +91,7 @@ def test_an_update_does_not_synchronise_with_the_device() -> None:
         torch.ones(()).item()
 
 
-def test_bad_use_is_one_line() -> None:
+def test_wrong_use_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^decay: expected a number in \[0, 1\), got 1.0$"):
         EMA(1.0)
     with pytest.raises(

@@ -54,8 +54,8 @@ def test_a_run_predicts_with_the_model_chosen_by_a_validator_without_labels(
     x = torch.randn(60, 2)
     recorded: list[torch.Tensor] = []
 
-    def sure(player: Any) -> float:
-        recorded.append(player.predict(x + 1))
+    def sure(model: Any) -> float:
+        recorded.append(model.predict(x + 1))
         # With this sign the first evaluation is the best, not the last.
         return -information_maximisation(recorded[-1])
 
@@ -71,7 +71,7 @@ def test_a_run_predicts_with_the_model_chosen_by_a_validator_without_labels(
     assert not torch.equal(recorded[0], recorded[-1])
 
 
-def test_it_needs_an_average_before_it() -> None:
+def test_keep_best_model_needs_an_average_before_it() -> None:
     with pytest.raises(ValueError, match=r"^callbacks: expected an EMA before KeepBestModel"):
         build(4, [KeepBestModel(lambda _: 0.0, every=2), EMA(0.9)]).run()
     with pytest.raises(ValueError, match=r"^every: expected at least 1, got 0$"):

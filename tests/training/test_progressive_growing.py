@@ -1,4 +1,4 @@
-"""Progressive growing: the schedule of the level, the networks that grow, and resumed runs."""
+"""Test progressive growing: the schedule of the level, the growing networks, and resumed runs."""
 
 import pytest
 import torch
@@ -58,7 +58,7 @@ def test_fit_grows_networks_automatically():
 
 
 def test_a_resumed_run_continues_at_its_level(tmp_path):
-    """Check bit-for-bit equality, including layers that are not trained yet."""
+    """A resumed run is equal bit for bit, including layers that are not trained yet."""
     whole = run(8, ProgressiveGrowing(1.0), out=tmp_path / "whole")
     run(8, ProgressiveGrowing(1.0), Watch(stop=4), out=tmp_path / "halves")
     halves = run(8, ProgressiveGrowing(1.0), out=tmp_path / "halves")

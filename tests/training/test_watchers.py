@@ -38,7 +38,8 @@ def test_progress_writes_the_spec_and_a_line_at_each_tenth() -> None:
     assert steps == [f"{step}/20" for step in range(2, 21, 2)]
     health = trainer.adversaries["data"].health()
     assert lines[-1].endswith(
-        f"critic loss {health.critic_loss:.3g}  estimate {health.divergence_estimate:.3g}  {health.verdict}"
+        f"critic loss {health.critic_loss:.3g}  "
+        f"estimate {health.divergence_estimate:.3g}  {health.verdict}"
     )
 
 
@@ -204,11 +205,11 @@ def colours(path: Path) -> tuple[int, int]:
 @pytest.mark.parametrize("dimension", [1, 2, 5])
 def test_vectors_are_drawn_over_the_real_ones(tmp_path: Path, dimension: int) -> None:
     vectors, real = torch.randn(200, dimension), torch.randn(200, dimension) + 6
-    save_image_grid(vectors, tmp_path / "alone.png")
+    save_image_grid(vectors, tmp_path / "single.png")
     save_image_grid(vectors, tmp_path / "both.png", real=real)
-    assert colours(tmp_path / "alone.png")[0] > 500
+    assert colours(tmp_path / "single.png")[0] > 500
     more_orange, more_grey = colours(tmp_path / "both.png")
-    assert more_orange > 200 and more_grey > colours(tmp_path / "alone.png")[1] + 200
+    assert more_orange > 200 and more_grey > colours(tmp_path / "single.png")[1] + 200
 
 
 @pytest.mark.parametrize("shape", [(3,), (0, 2), (4, 2, 8, 8), (2, 3, 4)])

@@ -1,4 +1,4 @@
-"""A run small enough to be made many times: a player with batch norm, a critic with a random penalty."""
+"""Define a small run: a generator with batch norm and a critic with a random penalty."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from advlearn.regularizers.gradient_penalty import GradientPenalty
 
 
 class Tiny(Task):
-    """Points in the plane; from step `poisoned` on, not finite."""
+    """Generate points in the plane, non-finite from step `poisoned` on."""
 
     def __init__(self, poisoned: int | None = None) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Tiny(Task):
 def build(
     steps: int = 20, callbacks: Sequence[Callback] = (), poisoned: int | None = None, **streams: Any
 ) -> Trainer:
-    """A trainer whose weights and data come from seed 0; what it draws comes from the global generators."""
+    """Build a trainer with weights and data from seed 0 and draws from the global generators."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         task = Tiny(poisoned)
@@ -59,7 +59,7 @@ def build(
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two states are equal, tensors bit for bit."""
+    """Return whether two states are equal, tensors bit for bit."""
     if isinstance(a, Tensor):
         return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):

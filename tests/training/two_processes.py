@@ -1,4 +1,4 @@
-"""Script of each process in `test_launch`: train with every callback and print the result."""
+"""Run one process of `test_launch`: train with every callback and print the result."""
 
 import json
 import sys

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.critic_batch import Samples, rows
+from advlearn.core.samples import Samples, concatenate, rows
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Setwise
 from advlearn.imitation.demonstrations.layout import flat
@@ -145,7 +145,7 @@ class LearnedReward:
         ended = self.absorbing and bool(steps.terminated.any())
         beyond = self._beyond(int(steps.terminated.sum())) if ended else None
         if self.log_prob is None:
-            return x if beyond is None else _joined(x, beyond)
+            return x if beyond is None else concatenate(x, beyond)
         o, after = (
             self.encoder.states(steps.observations),
             self.encoder.states(steps.next_observations),
@@ -157,7 +157,7 @@ class LearnedReward:
             )
             goes_on = torch.ones_like(goes_on)
         seen = x, o, after, goes_on, self.log_prob(steps)
-        return seen if beyond is None else _joined(seen, beyond)
+        return seen if beyond is None else concatenate(seen, beyond)
 
     def _beyond(self, n: int) -> Samples:
         """What the critic sees in the absorbing state, where there is nothing to choose."""
@@ -187,8 +187,9 @@ class LearnedReward:
     def _compared(self, steps: Transitions) -> Samples:
         """What the critic is shown of transitions; of sets, each state as often as it is visited."""
         samples = self.samples(steps)
-        sets = isinstance(samples, Tensor) and isinstance(self.adversary.objective, Setwise)
-        return samples[self._visits(steps, len(samples))] if sets else samples
+        if isinstance(samples, Tensor) and isinstance(self.adversary.objective, Setwise):
+            return samples[self._visits(steps, len(samples))]
+        return samples
 
     def _visits(self, steps: Transitions, seen: int) -> Tensor:
         """As many indices as transitions into the `seen` states, the absorbing ones last, each as often as visited."""
@@ -202,12 +203,6 @@ class LearnedReward:
             .long()
         )
         return shown
-
-
-def _joined(one: Samples, other: Samples) -> Samples:
-    if isinstance(one, Tensor):
-        return torch.cat([one, cast(Tensor, other)])
-    return tuple(torch.cat(parts) for parts in zip(one, other, strict=True))
 
 
 def _spaced(samples: Tensor) -> Tensor:

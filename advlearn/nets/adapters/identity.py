@@ -14,7 +14,8 @@ class IdentityCritic(Network):
 
     Args:
         classes: Number of classes; 0 for none.
-        scale: Distance, divided by sqrt(2), between samples that differ in class alone.
+        scale: Length of the one-hot vector; samples that differ only in class are sqrt(2) * scale
+            apart.
 
     Example:
         >>> IdentityCritic()(torch.zeros(2, 1, 8, 8)).shape

@@ -1,4 +1,4 @@
-"""PacGAN: a critic that scores several samples jointly, so that it detects mode collapse."""
+"""PacGAN: a critic that scores several samples jointly and so detects mode collapse."""
 
 from typing import ClassVar, final
 
@@ -18,7 +18,7 @@ class PacCritic(nn.Module):
         pack: m.
 
     Raises:
-        ValueError: `pack` below 1; in `forward` a batch that is no multiple of it.
+        ValueError: `pack` below 1; in `forward` a batch that is not a multiple of it.
 
     Example:
         >>> import torch
@@ -28,8 +28,8 @@ class PacCritic(nn.Module):
     Reference: Lin et al., "PacGAN: The power of two samples in generative adversarial networks",
     2018, section 3.
 
-    Deviations: a pack's score is repeated for each of its samples, so that weights and counts stay
-        those of samples; a mean over scores is the same.
+    Deviations: a pack's score is repeated for each of its samples, so weights and counts refer to
+        samples; a mean over scores is the same.
     """
 
     mixes_samples: ClassVar[bool] = True
@@ -43,7 +43,7 @@ class PacCritic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Score samples (N, C, ...): one row per sample, equal within a pack."""
         if len(x) % self.pack:
-            raise ValueError(f"x: expected a multiple of {self.pack} samples, a pack, got {len(x)}")
+            raise ValueError(f"x: expected a multiple of {self.pack} samples (pack), got {len(x)}")
         return self.net(x.unflatten(0, (-1, self.pack)).flatten(1, 2)).repeat_interleave(
             self.pack, 0
         )

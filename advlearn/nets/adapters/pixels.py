@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, sizes, squeeze_score
 
-# Channels after each halving of an image, and the side below which it is halved no more.
+# Channels after each halving of an image, and the side below which it is not halved.
 CHANNELS, SMALLEST = (16, 32, 64, 64), 4
 
 
@@ -18,17 +18,17 @@ CHANNELS, SMALLEST = (16, 32, 64, 64), 4
 class PixelCritic(Network):
     """Apply convolutions to each image in a vector, then a perceptron to all features; no norm.
 
-    Images of one shape share their convolutions, as the two of a state and the next one do.
+    Images of one shape share their convolutions, for example those of a state and the next state.
 
     Args:
         in_features: Size of the vectors.
         images: Start and shape (C, H, W) of each image in a vector.
-        out_features: Scores a sample.
-        seen: Features of each image.
+        out_features: Scores per sample.
+        seen: Number of features of each image.
         hidden: Sizes of the perceptron's hidden layers.
 
     Raises:
-        ValueError: A size below 1, or an image that lies outside of the vector or over another.
+        ValueError: A size below 1, or an image that is outside the vector or overlaps another.
 
     Example:
         >>> PixelCritic(2 + 3 * 8 * 8, [(1, (3, 8, 8))])(torch.zeros(5, 194)).shape
@@ -49,16 +49,16 @@ class PixelCritic(Network):
         self.out_features = out_features
         self.seen = seen
         self.hidden = sizes("hidden", hidden)
-        parts, at = [], 0
+        gaps, end = [], 0
         for start, shape in sorted(self.images):
-            if start < at or start + math.prod(shape) > in_features:
+            if start < end or start + math.prod(shape) > in_features:
                 raise ValueError(
                     f"images: expected parts of {in_features} features, got {shape} from {start}"
                 )
-            parts += [(at, start)]
-            at = start + math.prod(shape)
-        # What is no image.
-        self.rest = [(low, high) for low, high in [*parts, (at, in_features)] if high > low]
+            gaps += [(end, start)]
+            end = start + math.prod(shape)
+        # The entries that belong to no image.
+        self.rest = [(low, high) for low, high in [*gaps, (end, in_features)] if high > low]
         self.convolutions = nn.ModuleDict(
             {_name(shape): _convolutions(shape, seen) for _, shape in self.images}
         )
@@ -66,7 +66,7 @@ class PixelCritic(Network):
         self.body = MLP(width, out_features, self.hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Score vectors (N, in_features): (N,) for one score a sample, else (N, out_features)."""
+        """Score vectors (N, in_features): (N,) for one score per sample, else (N, out_features)."""
         check_shape("x", x, (self.in_features,))
         parts = [x[:, low:high] for low, high in self.rest]
         for start, shape in self.images:

@@ -22,7 +22,7 @@ class SelfAttention(nn.Module):
     Queries and keys have C/8 channels, values C/2. The maps W are 1 x 1 convolutions.
 
     Args:
-        channels: Channels C of the grid.
+        channels: Channels C of the feature map.
 
     Raises:
         ValueError: `channels` below 1.
@@ -35,8 +35,8 @@ class SelfAttention(nn.Module):
     Reference: Zhang, Goodfellow, Metaxas, Odena, "Self-Attention Generative Adversarial Networks",
         2019, section 3, equations 1 to 3.
 
-    Deviations: as in the authors' code, and not in the paper, keys and values are max-pooled 2 x 2,
-        which divides the cost by four, and values have C/2 channels, where the paper's have C/8.
+    Deviations: keys and values are max-pooled 2 x 2, which divides the cost by four, and values
+        have C/2 channels instead of C/8; both as in the authors' code.
     """
 
     def __init__(self, channels: int) -> None:
@@ -52,11 +52,10 @@ class SelfAttention(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a feature map (N, C, H, W) with sides of at least 2 to one of the same shape."""
+        """Apply attention to feature maps (N, C, H, W) with sides of at least 2; same shape."""
         query = self.query(x).flatten(2)
         key, value = (max_pool2d(layer(x), 2).flatten(2) for layer in (self.key, self.value))
-        # Written out, since the fused kernels of attention have no second derivative, which
-        # penalties need.
+        # The fused kernels of attention have no second derivative, which gradient penalties need.
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)
-        found = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-        return x + self.gate * self.output(found)
+        attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
+        return x + self.gate * self.output(attended)

@@ -14,16 +14,16 @@ class ConditionalBatchNorm(nn.Module):
 
     .. math:: y = (1 + W c)\,\frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + V c
 
-    W and V start at zero, the layer as batch norm without gain and bias. Where c indicates a class,
-    the columns of W and V are the gains and biases of the classes.
+    W and V start at zero: the layer starts as batch norm without gain and bias. If c is a one-hot
+    class, the columns of W and V are the gains and biases of the classes.
 
     Args:
-        channels: Channels of the grid.
-        condition: Size of c; 0 for a plain batch norm, with a gain and a bias of its own.
+        channels: Channels of the feature map.
+        condition: Size of c; 0 for a plain batch norm with a learned gain and bias.
 
     Raises:
         ValueError: A size out of range; in `forward` a vector of another size, or one where none is
-        expected.
+            expected.
 
     Example:
         >>> ConditionalBatchNorm(4, condition=3)(torch.randn(2, 4, 8, 8), torch.eye(3)[:2]).shape
@@ -37,7 +37,7 @@ class ConditionalBatchNorm(nn.Module):
     def __init__(self, channels: int, condition: int = 0) -> None:
         super().__init__()
         positive(channels=channels)
-        _counted(condition)
+        _check_size(condition)
         self.condition = condition
         self.norm = nn.BatchNorm2d(channels, affine=not condition)
         self.gain = nn.Linear(condition, channels, bias=False) if condition else None
@@ -48,7 +48,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Normalise feature maps (N, channels, H, W), given vectors (N, condition) if any."""
-        c = _checked(c, self.condition)
+        c = _check_condition(c, self.condition)
         if c is None or self.gain is None or self.bias is None:
             return self.norm(x)
         gain, bias = (layer(c)[:, :, None, None] for layer in (self.gain, self.bias))
@@ -61,16 +61,16 @@ class ProjectionHead(nn.Module):
 
     .. math:: score_f(h, c) = w_f \cdot h + b_f + (V_f c) \cdot h
 
-    Where c indicates a class, the columns of V_f are the class embeddings.
+    If c is a one-hot class, the columns of V_f are the class embeddings.
 
     Args:
         features: Size of h.
-        out_features: Scores a sample.
-        condition: Size of c; 0 for scores of h alone.
+        out_features: Scores per sample.
+        condition: Size of c; 0 for scores of h only.
 
     Raises:
         ValueError: A size out of range; in `forward` a vector of another size, or one where none is
-        expected.
+            expected.
 
     Example:
         >>> ProjectionHead(8, condition=3)(torch.randn(5, 8), torch.randn(5, 3)).shape
@@ -82,12 +82,12 @@ class ProjectionHead(nn.Module):
     def __init__(self, features: int, out_features: int = 1, condition: int = 0) -> None:
         super().__init__()
         positive(features=features, out_features=out_features)
-        _counted(condition)
+        _check_size(condition)
         self.condition = condition
         self.projection = (
             nn.Linear(condition, out_features * features, bias=False) if condition else None
         )
-        # The last linear layer of a critic is the one whose inputs are its features.
+        # Regularizers of features take the inputs of a critic's last linear layer.
         self.linear = nn.Linear(features, out_features)
         for layer in (self.linear, self.projection):
             if layer is not None:
@@ -97,7 +97,7 @@ class ProjectionHead(nn.Module):
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
         """Score features (N, features), with vectors (N, condition) if conditional."""
         score = self.linear(h)
-        c = _checked(c, self.condition)
+        c = _check_condition(c, self.condition)
         if c is None or self.projection is None:
             return score
         vectors = self.projection(c).unflatten(1, (-1, h.shape[1]))
@@ -108,18 +108,18 @@ def class_indicators(y: Tensor | None, classes: int, like: Tensor) -> Tensor | N
     """Convert class indices `y` (N,) to one-hot vectors (N, classes); keep vectors as they are.
 
     Raises:
-        ValueError: If `y` is not what a network with so many classes takes.
+        ValueError: `y` is missing, unexpected or of another shape.
     """
     check_classes(y, classes)
     return None if y is None else one_hot(y, classes, like)
 
 
-def _counted(condition: int) -> None:
+def _check_size(condition: int) -> None:
     if condition < 0:
         raise ValueError(f"condition: expected 0 (unconditional) or more, got {condition}")
 
 
-def _checked(c: Tensor | None, condition: int) -> Tensor | None:
+def _check_condition(c: Tensor | None, condition: int) -> Tensor | None:
     if c is None and condition:
         raise ValueError(f"c: expected vectors (N, {condition}), got None")
     if c is not None:

@@ -40,14 +40,14 @@ def equalized_lr(layer: Layer, gain: float = GAIN, rate: float = 1.0) -> Layer:
 
     .. math:: \hat w = \frac{g\,\eta}{\sqrt{n}}\,w, \qquad w_0 \sim N(0, \eta^{-2}), \qquad b_0 = 0
 
-    n counts the inputs of one output. An optimiser that scales its steps by the size of the
-    gradient, such as Adam, moves every stored weight by as much; the constant makes that a relative
-    change that is the same in all layers.
+    n is the number of inputs of one output. Adam divides its steps by the size of the gradient, so
+    it moves every stored weight by about the same amount. With the constant, the relative change of
+    the weights is the same in all layers.
 
     Args:
         layer: A linear or convolution layer; changed in place.
         gain: g; `GAIN` before a rectifier, 1 where none follows.
-        rate: eta, the layer's own share of the learning rate.
+        rate: eta, a factor of the layer's learning rate.
 
     Returns:
         The layer.
@@ -93,11 +93,12 @@ class PixelNorm(nn.Module):
 
 @final
 class MinibatchDeviation(nn.Module):
-    r"""Append the batch's standard deviation as a channel, so that a critic detects collapse.
+    r"""Append the batch's standard deviation as a channel, from which a critic detects collapse.
 
     .. math:: s = \tfrac{1}{CHW} \sum_{c,x,y} \sqrt{Var_i[x_i^{cxy}] + \epsilon}
 
-    A score then depends on the batch: an adversary scores the two sides apart.
+    A score then depends on the whole batch, so an adversary scores real and fake samples in two
+    batches.
 
     Example:
         >>> MinibatchDeviation()(torch.zeros(4, 8, 2, 2)).shape
@@ -105,7 +106,7 @@ class MinibatchDeviation(nn.Module):
 
     Reference: Karras et al. 2018, section 3.
 
-    Deviations: the batch is that of one process.
+    Deviations: with several processes each uses the deviation of its part of the batch.
     """
 
     mixes_samples: ClassVar[bool] = True

@@ -1,6 +1,7 @@
-"""Layers of "Improved Techniques for Training GANs": minibatch discrimination, virtual batch norm, noise.
+"""Layers of Salimans et al. 2016: minibatch discrimination, virtual batch norm and noise.
 
-Weight normalisation, the fourth, is in `weight_norm`.
+Weight normalisation, the fourth layer of "Improved Techniques for Training GANs", is in
+`weight_norm`.
 """
 
 from typing import ClassVar, final
@@ -13,15 +14,16 @@ from advlearn.nets.network import check_shape, positive
 
 @final
 class MinibatchDiscrimination(nn.Module):
-    r"""Append each sample's similarity to the rest of its batch, so that a critic detects collapse.
+    r"""Append each sample's similarity to the rest of its batch, which shows a critic collapse.
 
     .. math:: o(x_i)_b = \sum_{j \ne i} \exp(-\|M_{i,b} - M_{j,b}\|_1), \qquad M_i = x_i T
 
-    A score then depends on the batch: an adversary scores the two sides apart.
+    A score then depends on the whole batch, so an adversary scores real and fake samples in two
+    batches.
 
     Args:
         features: Size of a sample, d.
-        outputs: Numbers put beside it, B.
+        outputs: Number of similarities appended, B.
         dimensions: Size of each comparison, C.
 
     Example:
@@ -47,19 +49,20 @@ class MinibatchDiscrimination(nn.Module):
         """Map samples (N, d) to (N, d + B)."""
         check_shape("x", x, (self.features,))
         m = (x @ self.weight).unflatten(1, (self.outputs, self.dimensions))
-        apart = (m[:, None] - m[None]).abs().sum(3)
-        return torch.cat([x, (-apart).exp().sum(1) - 1], 1)
+        distances = (m[:, None] - m[None]).abs().sum(3)
+        return torch.cat([x, (-distances).exp().sum(1) - 1], 1)
 
 
 @final
 class VirtualBatchNorm(nn.Module):
     r"""Normalise with a reference batch and the sample itself, independent of the other samples.
 
-    .. math:: \mu_i = \frac{n\,\mu_{ref} + x_i}{n + 1}, \qquad q_i = \frac{n\,q_{ref} + x_i^2}{n + 1}, \qquad
+    .. math:: \mu_i = \frac{n\,\mu_{ref} + x_i}{n + 1}, \qquad
+        q_i = \frac{n\,q_{ref} + x_i^2}{n + 1}, \qquad
         y_i = \gamma\,\frac{x_i - \mu_i}{\sqrt{q_i - \mu_i^2 + \epsilon}} + \beta
 
-    The first n samples that come in are the reference; `ReferenceBatch` puts them there. Places of
-    an image count as samples of its channel.
+    The first n samples of the input are the reference batch, which `ReferenceBatch` prepends.
+    Positions of an image count as samples of its channel.
 
     Args:
         features: Channels, or size of a vector.
@@ -87,23 +90,22 @@ class VirtualBatchNorm(nn.Module):
         n = self.reference
         if len(x) < n or x.shape[1] != self.features:
             raise ValueError(
-                f"x: expected {n} reference samples of {self.features} features first, got {tuple(x.shape)}"
+                f"x: expected {n} reference samples of {self.features} features first, "
+                f"got {tuple(x.shape)}"
             )
-        places = x.flatten(2) if x.ndim > 2 else x[:, :, None]
-        mean, square = places.mean(2), places.square().mean(2)
-        of_reference = mean[:n].mean(0, keepdim=True), square[:n].mean(0, keepdim=True)
-        own = (
-            (n * ref + one[n:]) / (n + 1)
-            for ref, one in zip(of_reference, (mean, square), strict=True)
-        )
-        centre, second = (
-            torch.cat([ref.expand(n, -1), o]) for ref, o in zip(of_reference, own, strict=True)
-        )
+        positions = x.flatten(2) if x.ndim > 2 else x[:, :, None]
+        mean = self._with_reference(positions.mean(2))
+        second = self._with_reference(positions.square().mean(2))
+        scale = (second - mean.square() + self.eps).rsqrt()
         shape = (len(x), self.features, *[1] * (x.ndim - 2))
-        scaled = (x - centre.view(shape)) * (second - centre.square() + self.eps).rsqrt().view(
-            shape
-        )
-        return scaled * self.weight.view(shape[1:]) + self.bias.view(shape[1:])
+        normalised = (x - mean.view(shape)) * scale.view(shape)
+        return normalised * self.weight.view(shape[1:]) + self.bias.view(shape[1:])
+
+    def _with_reference(self, moments: Tensor) -> Tensor:
+        """Average each sample's moments (n + N, features) with those of the reference batch."""
+        n = self.reference
+        reference = moments[:n].mean(0, keepdim=True)
+        return torch.cat([reference.expand(n, -1), (n * reference + moments[n:]) / (n + 1)])
 
 
 @final

@@ -22,13 +22,12 @@ class UpBlock(nn.Module):
 
     .. math:: y = up(W_s x) + W_2 \rho(N_2(W_1\, up(\rho(N_1(x, c))), c))
 
-    W_1 and W_2 are 3 x 3 convolutions, W_s a 1 x 1 one, up repeats each value, rho is ReLU, N are
-    batch norms, conditional on c where there is one. A bias before a norm has no effect, so that
-    there is none.
+    W_1 and W_2 are 3 x 3 convolutions, W_s is a 1 x 1 convolution, up repeats each value, rho is
+    ReLU, and N_1 and N_2 are batch norms, conditional on c if there is one.
 
     Args:
-        before: Channels that come in.
-        after: Channels that go out.
+        before: Input channels.
+        after: Output channels.
         condition: Size of c; 0 for none.
 
     Example:
@@ -37,11 +36,11 @@ class UpBlock(nn.Module):
         torch.Size([2, 4, 8, 8])
 
     Reference: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks",
-    figure 8 (right).
+        figure 8 (right).
 
-    Deviations: no convolution has a bias, where the authors' code has one in each. What it adds is
-        one number a channel, which every norm behind it takes off again; only self-attention in
-        between could see it.
+    Deviations: the convolutions have no bias, unlike those of the authors' code. A bias is a
+        constant per channel that the following norm removes; only self-attention between the two
+        could depend on it.
     """
 
     def __init__(self, before: int, after: int, condition: int = 0) -> None:
@@ -66,10 +65,10 @@ class DownBlock(nn.Module):
     .. math:: y = W_s\, down(x) + down(W_2 \rho(W_1 \rho(x)))
 
     Args:
-        before: Channels that come in.
-        after: Channels that go out.
-        halves: Average 2 x 2 places (down), or leave the grid as it is.
-        first: Take x as it is, since it is an image: leave out the inner rho.
+        before: Input channels.
+        after: Output channels.
+        halves: Whether to average 2 x 2 positions (down).
+        first: Whether x is an image, on which the inner rho is left out.
 
     Example:
         >>> import torch
@@ -103,8 +102,8 @@ class UpTrunk(nn.Module):
         latent: Size of the vector.
         shape: Shape (C, H, W) of an image; H = W, one of `SIDES`.
         base_channels: As for `up_channels`.
-        conditions: Size of the vector that conditions each block, one for each; 0 for none.
-        attention: Side of the grid behind whose block `SelfAttention` stands; None for none.
+        conditions: Size of the vector that each block is conditioned on; 0 for none.
+        attention: Side of the feature map that `SelfAttention` is applied to; None for none.
         tanh_output: End in tanh.
 
     Example:
@@ -156,7 +155,7 @@ class DownTrunk(nn.Module):
     Args:
         shape: Shape (C, H, W) of an image; H = W, one of `SIDES`.
         base_channels: As for `down_channels`.
-        attention: Side of the grid behind whose block `SelfAttention` stands; None for none.
+        attention: Side of the feature map that `SelfAttention` is applied to; None for none.
 
     Attributes:
         features: Size of the vector.
@@ -232,8 +231,8 @@ def up_channels(shape: tuple[int, ...], base_channels: int) -> list[int]:
 def down_channels(shape: tuple[int, ...], base_channels: int) -> list[tuple[int, int, bool]]:
     """Return the channels before and after each block of a critic, and whether it downsamples.
 
-    Up to 32 pixels two blocks that halve and two that do not, all of one width; else a width that
-    is doubled with each halving, and one block more.
+    Up to 32 pixels, two blocks downsample and two do not, all with the same number of channels.
+    Above, the channels double with each halving, and one more block follows.
 
     Example:
         >>> down_channels((3, 32, 32), 128)
@@ -253,7 +252,7 @@ def down_channels(shape: tuple[int, ...], base_channels: int) -> list[tuple[int,
 def normalise(generator: nn.Module) -> None:
     """Apply spectral norm to all convolutions and linear layers outside conditional norms.
 
-    Those start at zero, which has no direction.
+    Conditional norms start at zero, which has no largest singular value to divide by.
     """
     inside = {
         id(m)

@@ -1,7 +1,7 @@
-"""Data-dependent initialisation of weight-normalised layers; the layers are PyTorch's.
+"""Data-dependent initialisation of PyTorch's weight-normalised layers.
 
-``torch.nn.utils.parametrizations.weight_norm(layer)`` writes a weight as g v / |v| and keeps the
-weight as it was. In a deep classifier with noise between its layers that start is a bad one:
+``torch.nn.utils.parametrizations.weight_norm(layer)`` writes a weight as g v / |v| without a change
+of its value. A deep classifier with noise between its layers trains badly from that start:
 activations shrink from layer to layer and the noise does not.
 """
 
@@ -11,21 +11,20 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def data_dependent_init(net: nn.Module, x: Tensor) -> None:
-    r"""Set weight-norm scales and biases so that each output has mean 0 and variance 1 on a batch.
+    r"""Set weight-norm scales and biases to give each output mean 0 and variance 1 on a batch.
 
     .. math:: t = v \cdot x / \|v\|, \qquad g = 1 / \sigma[t], \qquad b = -\mu[t] / \sigma[t]
 
-    Layers are taken in the order in which the network calls them, each on the outputs of those
-    before. The network runs in the mode it is in: noise and dropout take part where it is training.
+    Layers are initialised in the order in which the network calls them, each on the outputs of the
+    layers before it. The network stays in its mode: noise and dropout are active in training mode.
 
     Args:
-        net: Network with layers under ``torch.nn.utils.parametrizations.weight_norm``, with a bias
-            each.
-        x: Samples (N, ...) of what the network takes, some hundreds.
+        net: Network whose layers under ``torch.nn.utils.parametrizations.weight_norm`` have biases.
+        x: A batch (N, ...) of some hundreds of the network's inputs.
 
     Raises:
-        ValueError: If no layer is weight-normalised, one has no bias, or its scales are not one for
-            each output (a transposed convolution needs ``weight_norm(layer, dim=1)``).
+        ValueError: No layer is weight-normalised, a layer has no bias, or a layer does not have
+            one scale per output (a transposed convolution needs ``weight_norm(layer, dim=1)``).
 
     Example:
         >>> from torch.nn.utils.parametrizations import weight_norm
@@ -42,7 +41,7 @@ def data_dependent_init(net: nn.Module, x: Tensor) -> None:
 
     Reference: Salimans and Kingma 2016, "Weight Normalization", equations 5 and 6.
 
-    Deviations: An output that does not vary over the batch keeps its scale.
+    Deviations: an output that does not vary over the batch keeps its scale.
     """
     layers = {name: layer for name, layer in net.named_modules() if _scales(layer) is not None}
     if not layers:
@@ -50,7 +49,7 @@ def data_dependent_init(net: nn.Module, x: Tensor) -> None:
     for name, layer in layers.items():
         if not isinstance(layer.bias, Tensor):
             raise ValueError(
-                f"net: expected a bias in every weight-normalised layer, {name!r} has none"
+                f"net: expected a bias in every weight-normalised layer, got none in {name!r}"
             )
     hooks = [layer.register_forward_hook(_standardise) for layer in layers.values()]
     try:
@@ -62,10 +61,10 @@ def data_dependent_init(net: nn.Module, x: Tensor) -> None:
 
 def _scales(layer: nn.Module) -> nn.Parameter | None:
     """Return the scale g of a weight-normalised layer."""
-    held = getattr(layer, "parametrizations", None)
+    lists = getattr(layer, "parametrizations", None)
     scales = (
-        getattr(held.weight, "original0", None)
-        if isinstance(held, nn.ModuleDict) and "weight" in held
+        getattr(lists.weight, "original0", None)
+        if isinstance(lists, nn.ModuleDict) and "weight" in lists
         else None
     )
     return scales if isinstance(scales, nn.Parameter) else None
@@ -78,10 +77,11 @@ def _standardise(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> Ten
     shape = (1, -1, *[1] * (output.ndim - 2))
     if scales.numel() != output.shape[1]:
         raise ValueError(
-            f"net: expected a scale for each of {output.shape[1]} outputs, got {tuple(scales.shape)}"
+            f"net: expected a scale for each of {output.shape[1]} outputs, "
+            f"got {tuple(scales.shape)}"
         )
-    over = [d for d in range(output.ndim) if d != 1]
-    mean, deviation = output.mean(over), output.var(over, correction=0).sqrt()
+    axes = [d for d in range(output.ndim) if d != 1]
+    mean, deviation = output.mean(axes), output.var(axes, correction=0).sqrt()
     deviation = torch.where(deviation > 1e-6, deviation, 1.0)
     scales.div_(deviation.view_as(scales))
     bias.copy_((bias - mean) / deviation)

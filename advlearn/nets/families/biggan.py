@@ -20,7 +20,7 @@ from advlearn.nets.network import (
     sizes,
     squeeze_score,
 )
-from advlearn.nets.network import embedding as table_of
+from advlearn.nets.network import embedding as class_embedding
 
 LARGEST = 64
 """Largest feature map with attention (Brock et al. 2019, appendix B)."""
@@ -28,15 +28,15 @@ LARGEST = 64
 
 @final
 class BigGANGenerator(Network):
-    r"""Generate images as `SAGANGenerator` does, and feed a part of z to every block's norms.
+    r"""Generate images like `SAGANGenerator`, and condition every block's norms on a part of z.
 
-    .. math:: z = (z_0, \dots, z_n), \qquad x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z_0, [z_1, e(y)]) \dots,
-        [z_n, e(y)]))))
+    .. math:: z = (z_0, \dots, z_n), \qquad
+        x = \tanh(W \rho(N(B_n(\dots B_1(W_0 z_0, [z_1, e(y)]) \dots, [z_n, e(y)]))))
 
-    The player's loss has a term more (`penalty`), which makes truncation work.
+    `penalty` is a further term of the generator's loss, which makes truncation work.
 
     Args:
-        latent: Size of the latent vector, at least one number for each block and one more.
+        latent: Size of the latent vector, larger than the number of blocks.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
         base_channels: As for `SNGANGenerator` (96 in the paper).
         classes: Number of classes; 0 for an unconditional generator.
@@ -46,7 +46,7 @@ class BigGANGenerator(Network):
 
     Raises:
         ValueError: A size that does not fit; in `forward` latents of another size, or classes
-        missing.
+            missing.
 
     Example:
         >>> BigGANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
@@ -55,10 +55,10 @@ class BigGANGenerator(Network):
     Reference: Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image
         Synthesis", 2019, sections 3 and 3.1, equation 3, appendix B.
 
-    Deviations: the parts of z differ by one in size where `latent` is no multiple; the maps inside
-        the conditional norms are orthogonal at the start and not normalised; statistics of batch
-        norm are those of training also for truncated latents; images below 128 pixels have the
-        attention at half their side, as those have.
+    Deviations: the sizes of the parts of z differ by one if they do not divide `latent`; the maps
+        of the conditional norms start orthogonal and are not normalised; truncated latents use the
+        batch-norm statistics of training; images below 128 pixels also have attention at half
+        their side.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class BigGANGenerator(Network):
             raise ValueError(f"orthogonal: expected a number of at least 0, got {orthogonal!r}")
         self.orthogonal = orthogonal
         self.parts = parts(latent, len(grids(self.shape)))
-        self.embedding = table_of(classes)
+        self.embedding = class_embedding(classes)
         conditions = [part + (EMBEDDING if classes else 0) for part in self.parts[1:]]
         self.trunk = UpTrunk(
             self.parts[0],
@@ -98,7 +98,7 @@ class BigGANGenerator(Network):
             normalise(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         check_shape("z", z, (self.latent,))
         first, *others = z.split(self.parts, dim=1)
         return self.trunk(first, [join(part, y, self.embedding) for part in others])
@@ -108,8 +108,8 @@ class BigGANGenerator(Network):
 
         .. math:: w \sum_l \|W_l W_l^T \odot (1 - I)\|_F^2
 
-        Over all weights but the class embedding, before spectral normalisation; each as a matrix of
-        its outputs against the rest.
+        The sum is over all weights except the class embedding, before spectral normalisation; each
+        is a matrix with one row per output.
 
         Returns:
             A scalar.
@@ -124,17 +124,17 @@ class BigGANGenerator(Network):
 
 @final
 class BigGANCritic(Network):
-    """Score images with a `SNGANCritic` with attention and orthogonal initialisation.
+    """Score images like `SNGANCritic`, with self-attention and orthogonal initialisation.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        out_features: Scores a sample.
+        out_features: Scores per sample.
         base_channels: As for `SNGANCritic` (96 in the paper).
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes
-        missing.
+            missing.
 
     Example:
         >>> BigGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
@@ -142,8 +142,8 @@ class BigGANCritic(Network):
 
     Reference: Brock et al. 2019, section 3, appendix B.
 
-    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
-    spectral_norm"``.
+    Deviations: spectral normalisation is a regularizer, ``"hinge + spectral_norm"``, and not part
+        of the critic.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class BigGANCritic(Network):
         self.apply(_initialise)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        """Score images (N, C, H, W): (N,) for one score per sample, else (N, out_features)."""
         h = self.trunk(x)
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 
@@ -174,7 +174,7 @@ def parts(latent: int, count: int) -> list[int]:
     """
     if latent < count:
         raise ValueError(
-            f"latent: expected at least {count}, one for each block and one more, got {latent}"
+            f"latent: expected at least {count}, one more than there are blocks, got {latent}"
         )
     return [latent // count + (k < latent % count) for k in range(count)]
 
@@ -185,7 +185,7 @@ def _overlap(matrix: Tensor) -> Tensor:
 
 
 def _learned(layer: nn.Conv2d | nn.Linear) -> Tensor:
-    """Return the parameter behind a layer's weight, which a parametrization may normalise."""
+    """Return the trained parameter of a layer's weight, which a parametrization may normalise."""
     if not parametrize.is_parametrized(layer, "weight"):
         return layer.weight
     return layer.get_parameter("parametrizations.weight.original")

@@ -15,7 +15,7 @@ def critic(
 
     Args:
         shape: Shape (C, H, W) of an image, as for `DCGANCritic`.
-        out_features: Scores a sample.
+        out_features: Scores per sample.
         base_channels: Channels at half the full resolution.
         classes: Number of classes; 0 for an unconditional critic.
 
@@ -32,7 +32,7 @@ def critic(
     Reference: Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014, section 3.2 and
         figure 1; the plane as in Denton et al. 2015, section 3.2 (class conditional LAPGAN).
 
-    Deviations: DCGAN's convolutions in the place of maxout and linear layers.
+    Deviations: DCGAN's convolutions instead of maxout and linear layers.
     """
     return DCGANCritic(shape, out_features, base_channels, classes, conditioning="concat")
 

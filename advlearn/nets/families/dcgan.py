@@ -30,29 +30,28 @@ INIT_STD = 0.02
 class DCGANGenerator(Network):
     """Generate images with a linear layer, transposed convolutions and tanh.
 
-    The grid starts at the side of the image halved while it is even and above 7 (4 for 8, 16, 32
-    and 64; 7 for 28), with twice as many channels for each doubling but the last.
+    The side of the first feature map is the image's, halved while it is even and above 7 (4 for 8,
+    16, 32 and 64; 7 for 28). Each doubling of the side except the last halves the channels.
 
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
         base_channels: Channels at half the full resolution.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
-            beside the latent.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding of
+            the class is concatenated to the latent.
         norm: "batch" or "none" after each hidden layer.
         tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes
-        missing.
+            missing.
 
     Example:
         >>> DCGANGenerator(16, (3, 32, 32), base_channels=4)(torch.zeros(2, 16)).shape
         torch.Size([2, 3, 32, 32])
 
     Reference: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep
-        Convolutional Generative
-    Adversarial Networks", 2016, figure 1.
+        Convolutional Generative Adversarial Networks", 2016, figure 1.
 
     Deviations: the number of layers follows the image; the first layer is a Linear layer on the
         latent vector.
@@ -82,23 +81,23 @@ class DCGANGenerator(Network):
         self.embedding = embedding(classes)
         self.project = nn.Linear(latent + (EMBEDDING if classes else 0), channels[0] * start**2)
         self.grid = (channels[0], start, start)
-        layers = self._after(channels[0])
+        layers = self._norm_and_relu(channels[0])
         for before, after in pairwise(channels):
             layers += [
                 nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"),
-                *self._after(after),
+                *self._norm_and_relu(after),
             ]
         layers.append(nn.ConvTranspose2d(channels[-1], self.shape[0], 4, 2, 1))
         self.layers = nn.Sequential(*layers)
         self.output = nn.Tanh() if tanh_output else nn.Identity()
         self.apply(_initialise)
 
-    def _after(self, channels: int) -> list[nn.Module]:
+    def _norm_and_relu(self, channels: int) -> list[nn.Module]:
         norm: list[nn.Module] = [nn.BatchNorm2d(channels)] if self.norm == "batch" else []
         return [*norm, nn.ReLU()]
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         check_shape("z", z, (self.latent,))
         grid = self.project(join(z, y, self.embedding)).unflatten(1, self.grid)
         return self.output(self.layers(grid))
@@ -108,19 +107,19 @@ class DCGANGenerator(Network):
 class DCGANCritic(Network):
     """Score images with strided convolutions and a linear layer, without norm.
 
-    For classes, score_f(x, y) = (w_f + v_f(y)) . h(x), where h is the last grid of features; or
-    score_f(x, y) = w_f . h([x, p(y)]), where p(y) is a learned plane beside the image.
+    With classes, score_f(x, y) = (w_f + v_f(y)) . h(x), where h is the last feature map; or
+    score_f(x, y) = w_f . h([x, p(y)]), where p(y) is a learned plane, concatenated to the image.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
-        out_features: Scores a sample.
+        out_features: Scores per sample.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional critic.
-        conditioning: "projection" or "concat"; without classes it has no meaning.
+        conditioning: "projection" or "concat"; ignored without classes.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes
-        missing.
+            missing.
 
     Example:
         >>> DCGANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
@@ -131,9 +130,9 @@ class DCGANCritic(Network):
         Generative Adversarial Nets", 2014, section 3.2 for their concatenation.
 
     Deviations: no batch norm, because a penalty per sample has no meaning where samples of a batch
-        interact. The projection takes the whole grid, as the head does, and not its sum over the
-        pixels: with that sum, as much larger as there are pixels, samples of one class were nearly
-        one sample (`benchmarks/results/images_conditional_tried.json`).
+        interact. The projection takes the whole feature map, like the head, instead of its sum over
+        the pixels: with the sum, samples of one class were nearly identical
+        (`benchmarks/results/images_conditional_tried.json`).
     """
 
     def __init__(
@@ -154,9 +153,9 @@ class DCGANCritic(Network):
         self.classes = classes
         self.conditioning: Literal["projection", "concat"] = conditioning
         end, halvings = plan(self.shape)
-        beside = classes > 0 and conditioning == "concat"
+        concatenates = classes > 0 and conditioning == "concat"
         channels = [
-            self.shape[0] + beside,
+            self.shape[0] + concatenates,
             *(base_channels * 2**level for level in range(halvings)),
         ]
         self.layers = nn.Sequential()
@@ -164,21 +163,18 @@ class DCGANCritic(Network):
             self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
         features = channels[-1] * end**2
         self.embedding = embedding(
-            classes, self.shape[1] ** 2 if beside else features * out_features
+            classes, self.shape[1] ** 2 if concatenates else features * out_features
         )
         self.flatten = nn.Flatten()
         self.head = nn.Linear(features, out_features)
         self.apply(_initialise)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        """Score images (N, C, H, W): (N,) for one score per sample, else (N, out_features)."""
         check_shape("x", x, self.shape)
         if self.conditioning == "concat":
-            return squeeze_score(
-                self.head(
-                    self.flatten(self.layers(torch.cat([x, *plane(y, self.embedding, x)], 1)))
-                )
-            )
+            joined = torch.cat([x, *plane(y, self.embedding, x)], 1)
+            return squeeze_score(self.head(self.flatten(self.layers(joined))))
         h = self.flatten(self.layers(x))
         return squeeze_score(projected(self.head(h), h, y, self.embedding))
 

@@ -23,23 +23,23 @@ class GRANGenerator(Network):
     .. math:: h_z = \tanh(W z + b), \qquad h_t = \tanh(g(\Delta_{t-1})), \quad h_1 = 0, \qquad
         \Delta_t = f(h_z, h_t), \qquad x = \tanh\Big(\sum_{t=1}^{T} \Delta_t\Big)
 
-    f, transposed convolutions, and g, convolutions and a batch norm, are the same in all steps but
-    for their norms.
+    f (transposed convolutions) and g (convolutions and a batch norm) share their weights between
+    all steps, except for their norms.
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes
-            them.
+        shape: Shape (C, H, W) of an image; H = W, a side that
+            `advlearn.nets.families.dcgan.plan` accepts.
         base_channels: Channels at half the full resolution; doubled with each halving.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
-            beside the latent.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding of
+            the class is concatenated to the latent.
         tanh_output: End in tanh, for data in [-1, 1].
         steps: Drawing steps, T.
         hidden: Size of h_z and of h_t.
 
     Raises:
         ValueError: A shape that does not fit, a size below 1; in `forward` latents of another size,
-        or classes missing.
+            or classes missing.
 
     Example:
         >>> generator = GRANGenerator(16, (1, 28, 28), base_channels=4)
@@ -49,8 +49,8 @@ class GRANGenerator(Network):
     Reference: Im, Kim, Jiang, Memisevic, "Generating Images with Recurrent Adversarial Networks",
         2016, section 4, equations 5 to 8.
 
-    Deviations: tanh in place of the sigmoid, for data in [-1, 1]; one latent serves all steps; each
-        step has batch norms of its own, since the statistics differ from step to step.
+    Deviations: tanh instead of the sigmoid, for data in [-1, 1]; all steps share one latent; each
+        step has separate batch norms, because the statistics differ between steps.
     """
 
     def __init__(
@@ -77,14 +77,13 @@ class GRANGenerator(Network):
             nn.Linear(latent + (EMBEDDING if classes else 0), hidden), nn.Tanh()
         )
         self.encoder = DCGANCritic(self.shape, hidden, base_channels)
-        # Without it what all strokes have in common soon outweighs the latent, and all images
-        # become one.
+        # Without these norms the common part of all strokes outweighs the latent: all images agree.
         self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in range(steps - 1))
         self.decoder = _Decoder(2 * hidden, self.shape, base_channels, steps)
         self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         return self.output(self._strokes(z, y).sum(1))
 
     def drawing(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -92,13 +91,13 @@ class GRANGenerator(Network):
         return self.output(self._strokes(z, y).cumsum(1))
 
     def _strokes(self, z: Tensor, y: Tensor | None) -> Tensor:
-        """Return what each step adds to the canvas, (N, T, C, H, W)."""
+        """Return the drawing that each step adds to the canvas, (N, T, C, H, W)."""
         check_shape("z", z, (self.latent,))
         idea = self.idea(join(z, y, self.embedding))
         strokes = [self.decoder(torch.cat([idea, torch.zeros_like(idea)], 1), 0)]
         for step in range(1, self.steps):
-            seen = self.norms[step - 1](self.encoder(strokes[-1]).view_as(idea)).tanh()
-            strokes.append(self.decoder(torch.cat([idea, seen], 1), step))
+            encoded = self.norms[step - 1](self.encoder(strokes[-1]).view_as(idea)).tanh()
+            strokes.append(self.decoder(torch.cat([idea, encoded], 1), step))
         return torch.stack(strokes, 1)
 
 
@@ -116,8 +115,7 @@ class _Decoder(nn.Module):
             for before, after in pairwise([*channels, shape[0]])
         )
         self.bias = nn.Parameter(torch.zeros(shape[0], 1, 1))
-        # As DCGAN begins: what a place of the grid is by itself must not outweigh what the latent
-        # makes of it.
+        # DCGAN's initialisation: a bias per position must not outweigh the latent.
         nn.init.zeros_(self.project.bias)
         for layer in (self.project, *self.layers):
             nn.init.normal_(cast(nn.Linear, layer).weight, std=INIT_STD)

@@ -26,8 +26,8 @@ class LAPGANGenerator(Network):
     Args:
         shape: Shape (C, H, W) of an image of this level.
         base_channels: Channels of the hidden layers.
-        classes: Number of classes; 0 for an unconditional generator, else each class has a plane
-            beside the noise.
+        classes: Number of classes; 0 for an unconditional generator, else a learned plane of the
+            class is concatenated to the noise.
 
     Raises:
         ValueError: A size below 1; in `forward` images of another shape, or classes missing.
@@ -41,8 +41,8 @@ class LAPGANGenerator(Network):
     Reference: Denton, Chintala, Szlam, Fergus, "Deep Generative Image Models using a Laplacian
         Pyramid of Adversarial Networks", 2015, section 3.2.
 
-    Deviations: the number of channels is one of three settings there; kernels are 5 wide at all
-    levels.
+    Deviations: the number of channels is a setting, while the paper has three; kernels are 5 wide
+        at all levels.
     """
 
     def __init__(self, shape: Sequence[int], base_channels: int = 64, classes: int = 0) -> None:
@@ -51,8 +51,8 @@ class LAPGANGenerator(Network):
         self.shape = sizes("shape", shape)
         self.base_channels = base_channels
         self.classes = classes
-        channels, height, breadth = self.shape
-        self.planes = embedding(classes, height * breadth)
+        channels, height, width = self.shape
+        self.planes = embedding(classes, height * width)
         inputs = channels + (2 if classes else 1)
         self.layers = nn.Sequential(
             nn.Conv2d(inputs, base_channels, 5, padding=2),
@@ -77,10 +77,10 @@ class LAPGANCritic(Network):
 
     Args:
         shape: Shape (C, H, W) of an image of this level.
-        out_features: Scores a sample.
+        out_features: Scores per sample.
         base_channels: Channels of the hidden layers.
-        classes: Number of classes; 0 for an unconditional critic, else each class has a plane
-            beside the image.
+        classes: Number of classes; 0 for an unconditional critic, else a learned plane of the
+            class is concatenated to the image.
 
     Raises:
         ValueError: A size below 1; in `forward` images of another shape, or classes missing.
@@ -105,16 +105,16 @@ class LAPGANCritic(Network):
         self.out_features = out_features
         self.base_channels = base_channels
         self.classes = classes
-        channels, height, breadth = self.shape
-        self.planes = embedding(classes, height * breadth)
-        places = -(-height // 4) * -(-breadth // 4)
+        channels, height, width = self.shape
+        self.planes = embedding(classes, height * width)
+        positions = -(-height // 4) * -(-width // 4)
         self.layers = nn.Sequential(
             nn.Conv2d(channels + bool(classes), base_channels, 5, 2, 2),
             nn.LeakyReLU(0.2),
             nn.Conv2d(base_channels, base_channels, 5, 2, 2),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            nn.Linear(base_channels * places, out_features),
+            nn.Linear(base_channels * positions, out_features),
         )
 
     def forward(self, residual: Tensor, coarse: Tensor, y: Tensor | None = None) -> Tensor:

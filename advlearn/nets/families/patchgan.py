@@ -20,23 +20,24 @@ WIDEST = 8
 class PatchGANCritic(Network):
     r"""Map an image to a grid of scores, one per square patch, by convolutions.
 
-    .. math:: \text{side of a patch} = 9 \cdot 2^h - 2, \qquad \text{side of the grid} = \lfloor side / 2^h \rfloor - 2
+    .. math:: \text{side of a patch} = 9 \cdot 2^h - 2, \qquad
+        \text{side of the grid} = \lfloor side / 2^h \rfloor - 2
 
-    h convolutions halve the image, two more of the same kernel (4) leave its size nearly as it is:
-    patches of 7, 16, 34 or 70 pixels for h = 0 to 3. Channels double with each layer but the last,
-    up to 8 * width.
+    h convolutions halve the image, and two more with the same kernel (4) nearly keep its size:
+    patches have 7, 16, 34 or 70 pixels a side for h = 0 to 3. Channels double with each layer
+    except the last, up to 8 * base_channels.
 
     Args:
-        shape: Shape (C, H, W) of an image, or of several stacked on one another (see
+        shape: Shape (C, H, W) of an image, or of several concatenated along the channels (see
             `ChannelConcatCritic`).
-        out_features: Scores of a sample, each the mean over its patches; None for one logit a
+        out_features: Scores per sample, each the mean over its patches; None for one logit per
             patch.
         base_channels: Channels of the first layer.
         halvings: h.
         norm: "instance" or "none" after each inner layer.
 
     Raises:
-        ValueError: A size below its least value, or an image too small for the halvings; in
+        ValueError: A size below its minimum, or an image too small for the halvings; in
             `forward` images of another shape.
 
     Example:
@@ -46,11 +47,11 @@ class PatchGANCritic(Network):
         (torch.Size([3, 144]), 16)
 
     Reference: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
-    2017, section 3.2.2 and appendix 6.1.2 (discriminator architectures).
+        2017, section 3.2.2 and appendix 6.1.2 (discriminator architectures).
 
-    Deviations: instance norm, which is the paper's batch norm for a batch of one; its statistics
-    are those of the whole image, so a patch is judged alone only up to the image's contrast.
-    PyTorch's own initial weights.
+    Deviations: instance norm, which equals the paper's batch norm for a batch of one; its
+        statistics are those of the whole image, so the score of a patch also depends on the image's
+        mean and contrast. PyTorch's default initial weights.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class PatchGANCritic(Network):
         self.norm: Literal["instance", "none"] = norm
         if halvings < 0 or len(self.shape) != 3 or min(self.shape[1:]) >> halvings < 3:
             raise ValueError(
-                f"shape: expected (C, H, W) of at least {3 << halvings} pixels a side, got {self.shape}"
+                f"shape: expected (C, H, W) of at least {3 << halvings} pixels a side, "
+                f"got {self.shape}"
             )
         channels = [
             self.shape[0],
@@ -87,8 +89,8 @@ class PatchGANCritic(Network):
             if k and norm == "instance":
                 self.layers.append(nn.InstanceNorm2d(after, affine=True))
             self.layers.append(nn.LeakyReLU(0.2))
-        # The mean over patches of a convolution is that convolution of the mean: a linear layer,
-        # for which regularizers that act on a critic's features look.
+        # The mean of a convolution over patches is a linear layer on mean patches. Regularizers of
+        # features look for a last linear layer.
         self.last = (
             nn.Conv2d(channels[-1], 1, KERNEL, 1, 1)
             if out_features is None

@@ -32,15 +32,15 @@ SIDES = (8, 16, 28, 32, 64)
 
 @final
 class Growth(nn.Module):
-    """State of growth: the current resolution and how far the newest one is faded in.
+    """Hold the state of growth: the current resolution and how far the newest one is faded in.
 
-    A level counts doublings of the smallest grid; the part beyond a whole number is the share of
-    the next resolution that shows already. A network picks its layers by the level, a number of
-    Python's, so that larger layers cost nothing before their time, and blends by `alpha`, a tensor
-    that is set without a wait for the device.
+    A level counts doublings of the smallest feature map; its fractional part is the share of the
+    next resolution in the image. A network chooses its layers by the level, a Python number, so it
+    does not compute larger layers. It blends by `alpha`, a tensor, which is set without a host
+    synchronisation.
 
     Args:
-        doublings: The level of a grown network, which is the one it begins with.
+        doublings: Level of the fully grown network, which is the initial level.
 
     Raises:
         ValueError: In `grow`, a level out of range.
@@ -59,7 +59,7 @@ class Growth(nn.Module):
     def __init__(self, doublings: int) -> None:
         super().__init__()
         self.doublings = doublings
-        # The level stands in the state dict, and alpha follows from it.
+        # The state dict holds the level, from which alpha follows.
         self.register_buffer("alpha", torch.ones(()), persistent=False)
         self.grow(doublings)
 
@@ -73,7 +73,7 @@ class Growth(nn.Module):
         self.alpha.fill_(level - self.newest + 1)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the level, so that weights are loaded at the resolution they were saved at."""
+        """Return the level, with which weights are loaded at the resolution of their saving."""
         return {"level": self.level}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -85,25 +85,26 @@ class Growth(nn.Module):
 class ProGANGenerator(Network):
     r"""Generate images with two convolutions and pixel norms per resolution, equalized.
 
-    .. math:: x = (1 - \alpha)\,up(image_{k-1}(h_{k-1})) + \alpha\,image_k(h_k), \qquad h_k = block_k(h_{k-1})
+    .. math:: x = (1 - \alpha)\,up(image_{k-1}(h_{k-1})) + \alpha\,image_k(h_k), \qquad
+        h_k = block_k(h_{k-1})
 
-    `advlearn.training.progressive_growing.ProgressiveGrowing` grows it along a run. At a lower
-    level the image is that of the lower resolution, enlarged pixel for pixel to the full size, and
-    layers beyond it are not computed.
+    `advlearn.training.progressive_growing.ProgressiveGrowing` grows it during a run. At a lower
+    level the image has the lower resolution, is enlarged to the full size by repeating pixels, and
+    the larger layers are not computed.
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes
-            them.
+        shape: Shape (C, H, W) of an image; H = W, a side that
+            `advlearn.nets.families.dcgan.plan` accepts.
         base_channels: Channels at half the full resolution; doubled with each halving, half as many
             at the full one.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
-            beside the latent.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding of
+            the class is concatenated to the latent.
         tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes
-        missing.
+            missing.
 
     Example:
         >>> import torch
@@ -158,7 +159,7 @@ class ProGANGenerator(Network):
 
     @property
     def doublings(self) -> int:
-        """Return the level of the network."""
+        """Level of the fully grown network."""
         return self.growth.doublings
 
     def grow(self, level: float) -> None:
@@ -166,7 +167,7 @@ class ProGANGenerator(Network):
         self.growth.grow(level)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         check_shape("z", z, (self.latent,))
         newest = self.growth.newest
         before = x = self.first(join(self.norm(z), y, self.embedding))
@@ -182,23 +183,23 @@ class ProGANGenerator(Network):
 
 @final
 class ProGANCritic(Network):
-    r"""Score images with the mirrored generator and the minibatch deviation.
+    r"""Score images with a mirror image of the generator and the minibatch deviation.
 
     .. math:: h_{k-1} = (1 - \alpha)\,features_{k-1}(half(x)) + \alpha\,block_k(features_k(x))
 
-    Below the full level an image is averaged down to the resolution reached, which for the
-    generator's own is exactly the small image that it made. A score depends on the batch: an
-    adversary scores the two sides apart.
+    Below the full level an image is averaged down to the current resolution, which inverts the
+    generator's enlargement. A score depends on the whole batch, so an adversary scores real and
+    fake samples in two batches.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, as for the generator.
-        out_features: Scores a sample.
+        out_features: Scores per sample.
         base_channels: Channels at half the full resolution, as for the generator.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes
-        missing.
+            missing.
 
     Example:
         >>> import torch
@@ -208,8 +209,7 @@ class ProGANCritic(Network):
     Reference: Karras et al. 2018, section 2, section 3 and table 2; Miyato and Koyama, "cGANs with
         Projection Discriminator", 2018, equation 4 for the classes.
 
-    Deviations: while a resolution fades in, real images are shown as they are, not blended with
-    their small version.
+    Deviations: while a resolution fades in, real images are not blended with their small version.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class ProGANCritic(Network):
 
     @property
     def doublings(self) -> int:
-        """Return the level of the network."""
+        """Level of the fully grown network."""
         return self.growth.doublings
 
     def grow(self, level: float) -> None:
@@ -252,7 +252,7 @@ class ProGANCritic(Network):
         self.growth.grow(level)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        """Score images (N, C, H, W): (N,) for one score per sample, else (N, out_features)."""
         check_shape("x", x, self.shape)
         newest = self.growth.newest
         image = _halved(x, self.doublings - newest)

@@ -37,20 +37,20 @@ class PSGANGenerator(Network):
     .. math:: Z_{ij} = \big(z,\ u_{ij},\ \sin(k_1(z)\,i + k_2(z)\,j + \phi)\big), \qquad
         u_{ij} \sim U[-1, 1], \quad \phi \sim U[0, 2\pi)
 
-    z says which texture; u is what differs from place to place; the waves carry what repeats over
-    any distance, and their wave numbers k follow from z. Nothing knows its place: the grid reaches
-    one cell beyond the image, which is as far as the edge of the grid is felt through any number of
-    doublings, and what lies beyond is cut off.
+    z chooses the texture, u varies between positions, and the waves are periodic patterns, whose
+    wave numbers k follow from z. The grid extends one cell beyond each edge of the image, and this
+    margin is cut off. The edge of the grid influences no more than the margin for any number of
+    doublings, so the image does not depend on absolute positions.
 
     Args:
         latent: Size of z.
-        shape: Shape (C, H, W) of the images to train on; H = W, as
-            `advlearn.nets.families.dcgan.plan` takes them.
+        shape: Shape (C, H, W) of the images to train on; H = W, a side that
+            `advlearn.nets.families.dcgan.plan` accepts.
         base_channels: Channels at half the full resolution; doubled with each halving.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
-            beside z.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding of
+            the class is concatenated to z.
         tanh_output: End in tanh, for data in [-1, 1].
-        local: Numbers of u at each place.
+        local: Size of u at each position.
         waves: Number of waves.
 
     Raises:
@@ -65,8 +65,8 @@ class PSGANGenerator(Network):
     Reference: Bergmann, Jetchev, Vollgraf, "Learning Texture Manifolds with the Periodic Spatial
         GAN", 2017, section 3 and equation 5.
 
-    Deviations: z and u are given apart, z being normal as in every task here; no edge of the grid
-        is ever seen, where the paper pads with zeros; kernels of 4 in place of 5.
+    Deviations: z is normal, as in every task, and separate from u; the margin replaces the paper's
+        zero padding; kernels are 4 wide instead of 5.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class PSGANGenerator(Network):
         self.cell = 2**doublings
         channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.embedding = embedding(classes)
-        which = latent + (EMBEDDING if classes else 0)
-        self.numbers = nn.Sequential(nn.Linear(which, 64), nn.ReLU(), nn.Linear(64, 2 * waves))
-        layers: list[nn.Module] = [nn.Conv2d(which + local + waves, channels[0], 1, bias=False)]
+        size = latent + (EMBEDDING if classes else 0)
+        self.numbers = nn.Sequential(nn.Linear(size, 64), nn.ReLU(), nn.Linear(64, 2 * waves))
+        layers: list[nn.Module] = [nn.Conv2d(size + local + waves, channels[0], 1, bias=False)]
         for before, after in pairwise([*channels, self.shape[0]]):
             layers += [
                 nn.BatchNorm2d(before),
@@ -106,40 +106,38 @@ class PSGANGenerator(Network):
         self.output = nn.Tanh() if tanh_output else nn.Identity()
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         return self.texture(z, self.shape[1], self.shape[2], y)
 
-    def texture(
-        self, z: Tensor, height: int, base_channels: int, y: Tensor | None = None
-    ) -> Tensor:
+    def texture(self, z: Tensor, height: int, width: int, y: Tensor | None = None) -> Tensor:
         """Generate textures of any size.
 
         Args:
             z: Latents (N, latent).
-            height: In pixels; a multiple of the pixels of a cell, `cell`.
-            base_channels: Likewise.
+            height: Height in pixels, a multiple of `cell`.
+            width: Width in pixels, a multiple of `cell`.
             y: Classes int64 (N,) if conditional.
 
         Returns:
             Images (N, C, height, width).
         """
         check_shape("z", z, (self.latent,))
-        for name, side in (("height", height), ("base_channels", base_channels)):
+        for name, side in (("height", height), ("width", width)):
             if side < 1 or side % self.cell:
                 raise ValueError(f"{name}: expected a multiple of {self.cell} pixels, got {side!r}")
-        rows, columns = height // self.cell + 2 * MARGIN, base_channels // self.cell + 2 * MARGIN
+        rows, columns = height // self.cell + 2 * MARGIN, width // self.cell + 2 * MARGIN
         return self.paint(self.grid(join(z, y, self.embedding), rows, columns))
 
-    def grid(self, which: Tensor, rows: int, columns: int) -> Tensor:
+    def grid(self, latents: Tensor, rows: int, columns: int) -> Tensor:
         """Return the grid Z (N, D, rows, columns) of latents, classes, new noise and new phases."""
-        n = len(which)
-        noise = 2 * distributed.rand(n, self.local, rows, columns, like=which) - 1
-        phase = 2 * math.pi * distributed.rand(n, self.waves, 1, 1, like=which)
-        down, right = self.numbers(which)[:, :, None, None].chunk(2, 1)
-        i = torch.arange(rows, device=which.device, dtype=which.dtype)[:, None]
-        j = torch.arange(columns, device=which.device, dtype=which.dtype)
+        n = len(latents)
+        noise = 2 * distributed.rand(n, self.local, rows, columns, like=latents) - 1
+        phase = 2 * math.pi * distributed.rand(n, self.waves, 1, 1, like=latents)
+        down, right = self.numbers(latents)[:, :, None, None].chunk(2, 1)
+        i = torch.arange(rows, device=latents.device, dtype=latents.dtype)[:, None]
+        j = torch.arange(columns, device=latents.device, dtype=latents.dtype)
         waves = torch.sin(down * i + right * j + phase)
-        return torch.cat([which[:, :, None, None].expand(-1, -1, rows, columns), noise, waves], 1)
+        return torch.cat([latents[:, :, None, None].expand(-1, -1, rows, columns), noise, waves], 1)
 
     def paint(self, grid: Tensor) -> Tensor:
         """Return images of a grid (N, D, rows, columns) without the cells of its margin."""
@@ -151,18 +149,18 @@ class PSGANGenerator(Network):
 class PSGANCritic(Network):
     """Score each position of a downsampled image; conditional by projection.
 
-    Each score sees a patch, 3 * 2^k - 2 pixels a side after k halvings, and no more of the image:
-    textures have nothing else to judge. An objective takes the mean over all of them.
+    Each score depends on a patch of 3 * 2^k - 2 pixels a side after k halvings, which is enough to
+    judge a texture. An objective takes the mean over all scores.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W, as for the generator.
-        out_features: Scores a sample; above 1 each is the mean over all places.
+        out_features: Scores per sample; above 1 each is the mean over all positions.
         base_channels: Channels at half the full resolution; doubled with each halving.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes
-        missing.
+            missing.
 
     Example:
         >>> PSGANCritic((3, 32, 32), base_channels=4)(torch.zeros(2, 3, 32, 32)).shape

@@ -36,11 +36,11 @@ def laplacian(x: Tensor, levels: int) -> list[Tensor]:
     .. math:: I_0 = x, \qquad I_{k+1} = d(I_k), \qquad h_k = I_k - u(I_{k+1})
 
     Args:
-        x: Images (N, C, H, W) whose sides can be halved so often.
-        levels: How often, K.
+        x: Images (N, C, H, W) whose sides 2^K divides.
+        levels: Number of halvings, K.
 
     Returns:
-        The residuals h_0 to h_{K-1}, from the finest on, and last the small image I_K.
+        The residuals h_0 to h_{K-1}, the finest first, then the small image I_K.
 
     Raises:
         ValueError: The sides cannot be halved that often.
@@ -51,14 +51,15 @@ def laplacian(x: Tensor, levels: int) -> list[Tensor]:
         [(28, 28), (14, 14), (7, 7)]
 
     Reference: Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983; Denton et
-    al. 2015, section 2.2.
+        al. 2015, section 2.2.
 
-    Deviations: a kernel of four weights in place of five, so that the grids of two levels share
-    their centre.
+    Deviations: a kernel of four weights instead of five, with which the grids of two levels have
+        the same centre.
     """
     if levels < 0 or x.shape[-1] % 2**levels or x.shape[-2] % 2**levels:
         raise ValueError(
-            f"levels: expected a number of times that {tuple(x.shape[-2:])} can be halved, got {levels}"
+            f"levels: expected a number of times that {tuple(x.shape[-2:])} can be halved, "
+            f"got {levels}"
         )
     parts = []
     for _ in range(levels):

@@ -45,7 +45,8 @@ class InvertedBlock(nn.Module):
 
     Args:
         channels: Channels of the grid.
-        depth: Residual blocks of the whole network; its weights start smaller by its fourth root.
+        depth: Residual blocks of the whole network; the initial weights are divided by its fourth
+            root.
 
     Example:
         >>> InvertedBlock(8, depth=4)(torch.randn(2, 8, 4, 4)).shape
@@ -54,8 +55,8 @@ class InvertedBlock(nn.Module):
     Reference: Huang et al. 2024, section 3.2 and figure 4; Zhang, Dauphin, Ma, "Fixup
         Initialization", 2019, for the scale.
 
-    Deviations: the last weights start at a thousandth of their usual scale, not at zero, since zero
-        has no direction for ``spectral_norm`` to keep.
+    Deviations: the last weights start at a thousandth of their usual scale instead of zero, by
+        which ``spectral_norm`` cannot divide.
     """
 
     def __init__(self, channels: int, depth: int) -> None:
@@ -86,16 +87,16 @@ class R3GANGenerator(Network):
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        base_channels: Channels of the image's grid, doubled with each halving up to eight times as
-            many (96 in the paper).
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
-            beside the latent.
+        base_channels: Channels at full resolution (96 in the paper), doubled with each halving up
+            to eight times as many.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding of
+            the class is concatenated to the latent.
         tanh_output: End in tanh, for data in [-1, 1].
-        blocks: Residual blocks at each side.
+        blocks: Residual blocks at each resolution.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes
-        missing.
+            missing.
 
     Example:
         >>> R3GANGenerator(16, (3, 32, 32), base_channels=2)(torch.zeros(2, 16)).shape
@@ -104,9 +105,9 @@ class R3GANGenerator(Network):
     Reference: Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern GAN
         Baseline", 2024, section 3 and figure 4.
 
-    Deviations: as of `InvertedBlock`; tanh at the end, where the paper has nothing; channels are
-        doubled whatever the image's size, where the paper's networks for 32 and 64 pixels are
-        equally wide throughout, which costs more.
+    Deviations: those of `InvertedBlock`; the output ends in tanh; channels double with each halving
+        for all image sizes, while the paper's networks for 32 and 64 pixels have equal channels
+        throughout, which costs more.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class R3GANGenerator(Network):
         _initialise(self.last)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         check_shape("z", z, (self.latent,))
         grid = self.basis * self.weigh(join(z, y, self.embedding))[:, :, None, None]
         return self.output(self.last(self.layers(grid)))
@@ -148,21 +149,21 @@ class R3GANGenerator(Network):
 
 @final
 class R3GANCritic(Network):
-    """Score images with the mirrored generator: residual blocks, then a weight per position.
+    """Score images with a mirror image of the generator, then with a weight per position.
 
-    For classes, the scores are conditional by projection.
+    With classes, the scores are conditional by projection.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        out_features: Scores a sample.
-        base_channels: Channels of the image's grid, doubled with each halving up to eight times as
-            many (96 in the paper).
+        out_features: Scores per sample.
+        base_channels: Channels at full resolution (96 in the paper), doubled with each halving up
+            to eight times as many.
         classes: Number of classes; 0 for an unconditional critic.
-        blocks: Residual blocks at each side.
+        blocks: Residual blocks at each resolution.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes
-        missing.
+            missing.
 
     Example:
         >>> R3GANCritic((1, 28, 28), base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
@@ -170,8 +171,8 @@ class R3GANCritic(Network):
 
     Reference: Huang et al. 2024, section 3 and figure 4; Miyato and Koyama 2018 for the classes.
 
-    Deviations: as of `InvertedBlock` and `R3GANGenerator`; a score has an unconditional part beside
-    the projection.
+    Deviations: those of `InvertedBlock` and `R3GANGenerator`; a score has an unconditional part in
+        addition to the projection.
     """
 
     def __init__(
@@ -201,7 +202,7 @@ class R3GANCritic(Network):
         _initialise(self.places)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        """Score images (N, C, H, W): (N,) for one score per sample, else (N, out_features)."""
         check_shape("x", x, self.shape)
         h = self.places(self.layers(self.first(x))).flatten(1)
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))

@@ -12,12 +12,12 @@ from advlearn.nets.blocks.residual import SIDES, DownTrunk, UpTrunk, attended, g
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
 
 LARGEST = 32
-"""Largest feature map with attention (Zhang et al. 2019, table 1, the best one there)."""
+"""Largest feature map with attention (the best in Zhang et al. 2019, table 1)."""
 
 
 @final
 class SAGANGenerator(Network):
-    """Generate images as `SNGANGenerator` does, with self-attention and spectral norm.
+    """Generate images like `SNGANGenerator`, with self-attention and spectral norm.
 
     Args:
         latent: Size of the latent vector.
@@ -29,7 +29,7 @@ class SAGANGenerator(Network):
 
     Raises:
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes
-        missing.
+            missing.
 
     Example:
         >>> import torch
@@ -40,7 +40,7 @@ class SAGANGenerator(Network):
         2019, sections 3 and 4.
 
     Deviations: the gains and biases of the conditional norms are not normalised; images below 64
-        pixels, which the paper has none of, have the attention at half their side.
+        pixels, which the paper does not use, have attention at half their side.
     """
 
     def __init__(
@@ -73,24 +73,24 @@ class SAGANGenerator(Network):
             normalise(self)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         check_shape("z", z, (self.latent,))
         return self.trunk(z, [class_indicators(y, self.classes, like=z)] * self.blocks)
 
 
 @final
 class SAGANCritic(Network):
-    """Score images with a `SNGANCritic` with self-attention.
+    """Score images like `SNGANCritic`, with self-attention.
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        out_features: Scores a sample.
+        out_features: Scores per sample.
         base_channels: As for `SNGANCritic`.
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes
-        missing.
+            missing.
 
     Example:
         >>> import torch
@@ -99,8 +99,8 @@ class SAGANCritic(Network):
 
     Reference: Zhang et al. 2019, sections 3 and 4.
 
-    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
-    spectral_norm"``.
+    Deviations: spectral normalisation is a regularizer, ``"hinge + spectral_norm"``, and not part
+        of the critic.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class SAGANCritic(Network):
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        """Score images (N, C, H, W): (N,) for one score per sample, else (N, out_features)."""
         h = self.trunk(x)
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 

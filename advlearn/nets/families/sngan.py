@@ -21,14 +21,14 @@ class SNGANGenerator(Network):
     Args:
         latent: Size of the latent vector.
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        base_channels: Up to 32 pixels the channels of every grid (256 in the paper); above, those
-            of the image's grid, doubled before it (64 in the paper).
+        base_channels: Channels of every feature map for images up to 32 pixels (256 in the paper);
+            for larger ones those at full resolution, doubled with each halving (64 in the paper).
         classes: Number of classes; 0 for an unconditional generator.
         tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
         ValueError: A shape that does not fit; in `forward` latents of another size, or classes
-        missing.
+            missing.
 
     Example:
         >>> import torch
@@ -39,7 +39,7 @@ class SNGANGenerator(Network):
         Networks", 2018, tables 4 and 5; Miyato and Koyama, "cGANs with Projection Discriminator",
         2018, figure 14.
 
-    Deviations: images of 28 pixels start from a grid of 7 x 7.
+    Deviations: the first feature map of images of 28 pixels is 7 x 7.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SNGANGenerator(Network):
         )
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         check_shape("z", z, (self.latent,))
         return self.trunk(z, [class_indicators(y, self.classes, like=z)] * self.blocks)
 
@@ -72,18 +72,19 @@ class SNGANGenerator(Network):
 class SNGANCritic(Network):
     r"""Score images with residual blocks, a sum over all positions and a linear layer.
 
-    .. math:: score_f(x, y) = w_f \cdot h(x) + v_f(y) \cdot h(x), \qquad h(x) = \sum_{places} \rho(B(x))
+    .. math:: score_f(x, y) = w_f \cdot h(x) + v_f(y) \cdot h(x), \qquad
+        h(x) = \sum_{positions} \rho(B(x))
 
     Args:
         shape: Shape (C, H, W) of an image; H = W of 16, 28, 32, 64 or 128.
-        out_features: Scores a sample.
-        base_channels: Up to 32 pixels the channels of every grid (128 in the paper); above, those
-            of the first, doubled with each halving (64 in the paper).
+        out_features: Scores per sample.
+        base_channels: Channels of every feature map for images up to 32 pixels (128 in the paper);
+            for larger ones those of the first block, doubled with each halving (64 in the paper).
         classes: Number of classes; 0 for an unconditional critic.
 
     Raises:
         ValueError: A shape that does not fit; in `forward` images of another shape, or classes
-        missing.
+            missing.
 
     Example:
         >>> import torch
@@ -92,8 +93,8 @@ class SNGANCritic(Network):
 
     Reference: Miyato et al. 2018, tables 4 and 5; Miyato and Koyama 2018, equation 4 and figure 14.
 
-    Deviations: spectral normalisation is not inside; it is a regularizer, ``"hinge +
-    spectral_norm"``.
+    Deviations: spectral normalisation is a regularizer, ``"hinge + spectral_norm"``, and not part
+        of the critic.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class SNGANCritic(Network):
         self.head = ProjectionHead(self.trunk.features, out_features, classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Score images (N, C, H, W): (N,) for one score a sample, else (N, out_features)."""
+        """Score images (N, C, H, W): (N,) for one score per sample, else (N, out_features)."""
         h = self.trunk(x)
         return squeeze_score(self.head(h, class_indicators(y, self.classes, like=h)))
 

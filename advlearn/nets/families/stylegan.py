@@ -38,7 +38,7 @@ class AdaIN(nn.Module):
 
     .. math:: AdaIN(x_c, w) = (1 + a_c(w))\,\frac{x_c - \mu(x_c)}{\sigma(x_c)} + b_c(w)
 
-    Mean and deviation are over the places of one channel of one sample; a and b are linear in w.
+    Mean and deviation are over the positions of one channel of one sample; a and b are linear in w.
 
     Args:
         channels: Channels of the grid.
@@ -89,8 +89,8 @@ class StyleLayer(nn.Module):
     """Apply a convolution (or the constant input), noise, a rectifier and a style.
 
     Args:
-        source: The convolution and what comes before it.
-        channels: Channels that the source puts out.
+        source: The convolution, with upsampling before it if any; the identity for the constant.
+        channels: Output channels of the source.
         style: Size of w.
 
     Example:
@@ -114,24 +114,25 @@ class StyleLayer(nn.Module):
 class StyleGANGenerator(Network):
     r"""Generate images with a mapping network from z to w and a synthesis network styled by w.
 
-    .. math:: w = f(z), \qquad x = g(w_1, \dots, w_L), \qquad w_l = w \ \text{or, mixed,}\ w_l = w'\ \text{for}\ l > k
+    .. math:: w = f(z), \qquad x = g(w_1, \dots, w_L), \qquad
+        w_l = w \ \text{or, mixed,}\ w_l = w'\ \text{for}\ l > k
 
     In training a share of the samples takes the style of a second latent from a random layer k on,
-    so that layers cannot lean on each other's style. A running mean of w, of each class, serves
-    truncation.
+    which keeps layers from relying on each other's styles. Truncation uses a running mean of w for
+    each class.
 
     Args:
         latent: Size of the latent vector z.
-        shape: Shape (C, H, W) of an image; H = W, as `advlearn.nets.families.dcgan.plan` takes
-            them.
+        shape: Shape (C, H, W) of an image; H = W, a side that
+            `advlearn.nets.families.dcgan.plan` accepts.
         base_channels: Channels at half the full resolution; doubled with each halving, half as many
             at the full one.
-        classes: Number of classes; 0 for an unconditional generator, else an embedding is put
-            beside the latent.
+        classes: Number of classes; 0 for an unconditional generator, else an embedding of
+            the class is concatenated to the latent.
         tanh_output: End in tanh, for data in [-1, 1].
         style: Size of w.
         depth: Layers of the mapping network.
-        mixing: Share of the samples of two styles in training, from 0 to 1.
+        mixing: Share of the samples with two styles in training, from 0 to 1.
 
     Raises:
         ValueError: A shape that does not fit, a size below 1, a share out of range; in `forward`
@@ -144,10 +145,10 @@ class StyleGANGenerator(Network):
     Reference: Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial
         Networks", 2019, figure 1b, section 3.1 (mixing), appendix B (truncation).
 
-    Deviations: the critic is progressive growing's as there, but nothing is grown unless a run asks
-        for it; two mapping layers, not eight, through which different latents get ever more alike
-        before anything is learnt; a mixing layer is drawn for each sample, not for each batch;
-        truncation acts on all layers; tanh where `tanh_output`.
+    Deviations: both networks have full resolution from the start; two mapping layers instead of
+        eight, which would map different latents to similar styles before training; the mixing layer
+        is drawn for each sample instead of each batch; truncation acts on all layers; tanh where
+        `tanh_output`.
     """
 
     mean_w: Tensor
@@ -191,31 +192,31 @@ class StyleGANGenerator(Network):
         self.register_buffer("mean_w", torch.zeros(max(classes, 1), style))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent), and classes int64 (N,) if conditional, to images (N, C, H, W)."""
+        """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         w = self.styles(z, y)
         if not self.training:
             return self.synthesise(w)
-        self._follow(w, y)
+        self._update_mean(w, y)
         if not self.mixing:
             return self.synthesise(w)
         other = self.styles(distributed.randn(*z.shape, like=z), y)
-        # No layer at all from the other one is what a crossover beyond the last layer means.
+        # A crossover beyond the last layer takes no layer from the other style.
         layers, n = len(self.layers), len(z)
         crossover = distributed.randint(layers - 1, n, device=z.device) + 1
         crossover = torch.where(distributed.rand(n, like=z) < self.mixing, crossover, layers)
         return self.synthesise(_crossed(w, other, crossover, layers))
 
     @torch.no_grad()
-    def _follow(self, w: Tensor, y: Tensor | None) -> None:
+    def _update_mean(self, w: Tensor, y: Tensor | None) -> None:
         """Update the running mean of w, for each class that occurs in the batch."""
-        # A vector is of no one class: all classes follow the mean of all samples then.
-        own = (
+        # A condition vector has no single class: every class then follows the mean of all samples.
+        membership = (
             w.new_ones(len(w), 1)
             if y is None or y.is_floating_point()
             else one_hot(y, self.classes, w)
         )
-        counts = distributed.mean(own.sum(0))[:, None]
-        means = distributed.mean(own.T @ w) / counts.clamp(min=1e-6)
+        counts = distributed.mean(membership.sum(0))[:, None]
+        means = distributed.mean(membership.T @ w) / counts.clamp(min=1e-6)
         self.mean_w.lerp_(means.to(self.mean_w), (1 - MEAN_DECAY) * (counts > 0).to(self.mean_w))
 
     def styles(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -227,8 +228,8 @@ class StyleGANGenerator(Network):
         """Generate images from styles (N, style) or, one per layer, (N, layers, style)."""
         each = w[:, None].expand(-1, len(self.layers), -1) if w.ndim == 2 else w
         x = self.constant.expand(len(w), -1, -1, -1)
-        for layer, of_layer in zip(self.layers, each.unbind(1), strict=True):
-            x = layer(x, of_layer)
+        for layer, style in zip(self.layers, each.unbind(1), strict=True):
+            x = layer(x, style)
         return self.output(self.image(x))
 
     def truncated(self, z: Tensor, y: Tensor | None = None, psi: float = 0.7) -> Tensor:
@@ -239,7 +240,7 @@ class StyleGANGenerator(Network):
         Args:
             z: Latents (N, latent).
             y: Classes int64 (N,) if conditional.
-            psi: 1 changes nothing, 0 gives the image of the mean style.
+            psi: 1 leaves the styles unchanged, 0 gives the image of the mean style.
 
         Returns:
             Images (N, C, H, W).
@@ -255,14 +256,14 @@ class StyleGANGenerator(Network):
         Args:
             coarse: Latents (N, latent) of the first `crossover` layers; each resolution has two.
             fine: Latents (N, latent) of the others.
-            crossover: From 0, all fine, to the number of layers, all coarse.
+            crossover: Number of coarse layers, from 0 to the number of layers.
             y: Classes int64 (N,) of both if conditional.
 
         Returns:
             Images (N, C, H, W).
 
         Raises:
-            ValueError: If the crossover is out of range.
+            ValueError: The crossover is out of range.
         """
         layers = len(self.layers)
         if not 0 <= crossover <= layers:
@@ -281,7 +282,7 @@ def _crossed(first: Tensor, second: Tensor, crossover: Tensor, layers: int) -> T
 
 def _sources(channels: list[int]) -> list[tuple[nn.Module, int]]:
     """Return the modules before each layer's noise and their channels, two per resolution."""
-    found: list[tuple[nn.Module, int]] = [
+    sources: list[tuple[nn.Module, int]] = [
         (nn.Identity(), channels[0]),
         (_convolution(channels[0], channels[0]), channels[0]),
     ]
@@ -290,8 +291,8 @@ def _sources(channels: list[int]) -> list[tuple[nn.Module, int]]:
         enlarged = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear"), _convolution(before, after)
         )
-        found += [(enlarged, after), (_convolution(after, after), after)]
-    return found
+        sources += [(enlarged, after), (_convolution(after, after), after)]
+    return sources
 
 
 def _convolution(before: int, after: int) -> nn.Conv2d:

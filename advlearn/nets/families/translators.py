@@ -21,7 +21,7 @@ class ResidualTranslator(Network):
         tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
-        ValueError: A size below its least value; in `forward` images of another shape.
+        ValueError: A size below its minimum; in `forward` images of another shape.
 
     Example:
         >>> import torch
@@ -31,10 +31,10 @@ class ResidualTranslator(Network):
         torch.Size([2, 3, 28, 28])
 
     Reference: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
-    Networks", 2017, appendix 7.2 (generator architectures); Johnson et al., "Perceptual Losses for
-    Real-Time Style Transfer", 2016.
+        Networks", 2017, appendix 7.2 (generator architectures); Johnson et al., "Perceptual Losses
+        for Real-Time Style Transfer", 2016.
 
-    Deviations: PyTorch's own initial weights.
+    Deviations: PyTorch's default initial weights.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class ResidualTranslator(Network):
         """Map images (N, C, H, W) to images (N, channels, H, W)."""
         check_shape("x", x, self.shape)
         h = self.middle(self.down(self.first(x)))
-        height, base_channels = x.shape[2:]
+        height, width = x.shape[2:]
         for k, (up, after) in enumerate(zip(self.up, self.after, strict=True)):
-            # A side that was odd before it was halved is odd again.
-            size = [height, base_channels] if k else [(height + 1) // 2, (base_channels + 1) // 2]
+            # Restore the sides before the halving, which may be odd.
+            size = [height, width] if k else [(height + 1) // 2, (width + 1) // 2]
             h = after(up(h, output_size=size))
         return self.output(self.last(h))
 
@@ -88,12 +88,12 @@ class SRGANGenerator(Network):
     Args:
         shape: Shape (C, H, W) of the small image.
         channels: Channels of the large one.
-        factor: How often larger each side becomes, a power of two.
+        factor: Factor of each side, a power of two.
         base_channels: Channels of the features.
         blocks: Residual blocks.
 
     Raises:
-        ValueError: A size below its least value, or a factor that is no power of two; in `forward`
+        ValueError: A size below its minimum, or a factor that is not a power of two; in `forward`
             images of another shape.
 
     Example:
@@ -102,12 +102,11 @@ class SRGANGenerator(Network):
         torch.Size([2, 3, 32, 32])
 
     Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative
-    Adversarial Network", 2017, section 2.1.1 and figure 4.
+        Adversarial Network", 2017, section 2.1.1 and figure 4.
 
-    Deviations: no batch norm, since a mean over a batch changes contrast and several processes
-    would differ; the output is added to the bicubic enlargement of the input, where channels agree,
-    and not bounded by a tanh; it begins as that enlargement, since the last layer starts at zero;
-    last kernel 3, not 9.
+    Deviations: no batch norm, which changes contrast and depends on the number of processes; if
+        input and output have equal channels, the output is added to the bicubic enlargement of the
+        input, and the last layer starts at zero; no tanh; the last kernel is 3 wide instead of 9.
     """
 
     def __init__(

@@ -21,8 +21,8 @@ DROPPED = 2
 class UNetGenerator(Network):
     """Translate images by an encoder and a decoder with skip connections.
 
-    Channels double with each halving up to 8 * width. The last layer sees the input itself beside
-    the features.
+    Channels double with each halving up to 8 * base_channels. The last layer takes the features
+    concatenated to the input.
 
     Args:
         shape: Shape (C, H, W) of the input, from 4 pixels a side.
@@ -33,19 +33,19 @@ class UNetGenerator(Network):
         tanh_output: End in tanh, for data in [-1, 1].
 
     Raises:
-        ValueError: A size below its least value; in `forward` images of another shape.
+        ValueError: A size below its minimum; in `forward` images of another shape.
 
     Example:
         >>> UNetGenerator((1, 28, 28), 3, base_channels=4)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 3, 28, 28])
 
     Reference: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
-    2017, section 3.2.1 and appendix 6.1.1 (generator architectures); Ronneberger et al., "U-Net",
-    2015.
+        2017, section 3.2.1 and appendix 6.1.1 (generator architectures); Ronneberger et al.,
+        "U-Net", 2015.
 
-    Deviations: it stops halving at 2 or 3 pixels, not at 1; instance norm, which is the paper's
-    batch norm for a batch of one; dropout is off unless asked for, and off in evaluation; the
-    shortcut at full resolution; PyTorch's own initial weights.
+    Deviations: it stops halving at 2 or 3 pixels instead of 1; instance norm, which equals the
+        paper's batch norm for a batch of one; dropout is off by default, and always in evaluation;
+        a shortcut at full resolution; PyTorch's default initial weights.
     """
 
     def __init__(
@@ -75,8 +75,7 @@ class UNetGenerator(Network):
             _down(before, after, first=k == 0, last=k == depth - 1)
             for k, (before, after) in enumerate(pairwise([self.shape[0], *wide]))
         )
-        # From the innermost layer outwards; all but the innermost see a shortcut beside the
-        # features.
+        # From the innermost layer outwards; all others take the features and a shortcut.
         narrow = [*reversed(wide[:-1]), base_channels]
         inputs = [wide[-1], *(2 * n for n in narrow[:-1])]
         self.up = nn.ModuleList(

@@ -1,0 +1,180 @@
+"""What a head is made of: critic, objective, regularizers and the record of its steps."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from advlearn.core import contracts, distributed, samples, saving
+from advlearn.core.balance import AdversarialWeight, Weighting
+from advlearn.core.chain import Chain
+from advlearn.core.critic_batch import (
+    CriticBatch,
+    batches_of_outputs,
+    joined_batch,
+    mean_of,
+    mixes_samples,
+)
+from advlearn.core.finite import FiniteMonitor, NonFiniteError
+from advlearn.core.losses import Losses, LossFunctions
+from advlearn.core.modules import eval_mode
+from advlearn.core.optim import added
+from advlearn.core.samples import Conditions, Samples
+from advlearn.core.scores import outputs, outputs_of_both, score
+from advlearn.core.timing import Timing
+
+Weights = Tensor | None
+
+
+class Head(nn.Module):
+    """Hold a critic and its losses, check what they are given, and score samples.
+
+    `Adversary` adds the verbs that train it.
+
+    Args:
+        critic: The critic.
+        chain: Objective and regularizers; copied here.
+        weighting: Weight of the loss for the model.
+        timing: When critic and loss set in.
+        conditions: Parts of the samples that are conditions.
+        compiled: Whether the losses are compiled.
+        ema: Decay of the moving average of the critic's weights; 0 for none.
+    """
+
+    def __init__(
+        self,
+        critic: nn.Module,
+        chain: Chain,
+        *,
+        weighting: Weighting,
+        timing: Timing,
+        conditions: Conditions,
+        compiled: bool,
+        ema: float,
+    ) -> None:
+        super().__init__()
+        # A copy, since objectives and regularizers hold state that two adversaries must not share.
+        self.chain = copy.deepcopy(chain)
+        self.objective = self.chain.required_objective()
+        self.regularizers = nn.ModuleList(self.chain.regularizers)
+        self.weighting = weighting
+        self.timing = timing
+        self.conditions = conditions
+        for regularizer in self.chain.regularizers:
+            regularizer.conditions = conditions
+            critic = regularizer.wrap(critic)
+        self.critic = critic
+        # State on the host would make each step wait for the device.
+        place = next((p.device for p in critic.parameters()), None)
+        if place is not None:
+            self.objective.to(place)
+            self.regularizers.to(place)
+            self.weighting.to(place)
+        trained = [p for p in critic.parameters() if p.requires_grad]
+        self._parameters_of_critic = trained if self.objective.trains_critic else []
+        self._frozen = [p for p in critic.parameters() if not p.requires_grad]
+        self.optimizer: torch.optim.Optimizer | None = None
+        self._rates: list[float] = []
+        self.average = (
+            AveragedModel(critic, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
+        )
+        self.last_losses: Losses = {}
+        self.last_scores: Losses = {}
+        self.steps_done = 0
+        self._last: tuple[Samples, Samples] | None = None
+        self._checked = False
+        self._monitor = FiniteMonitor()
+        self._losses = LossFunctions(
+            self.objective, self.chain.regularizers, apart=mixes_samples(critic), compiled=compiled
+        )
+        self.register_state_dict_post_hook(saving.add_state)
+        self.register_load_state_dict_pre_hook(saving.take_state)
+
+    @torch.no_grad()
+    def score(self, x: Samples) -> Tensor:
+        """Score `x` in evaluation mode, without gradient: (N,), or the critic's shape."""
+        critic = self._judge()
+        with eval_mode(critic):
+            return score(critic, x)
+
+    @torch.no_grad()
+    def reward(self, x: Samples, real: Samples | None = None) -> Tensor:
+        """Compute the reward of each sample of `x`, (N,): high where it resembles real samples.
+
+        Args:
+            x: Samples of the fake or policy side.
+            real: Samples of the real or expert side; needed by objectives that compare sets.
+        """
+        critic = self._judge()
+        with eval_mode(critic):
+            scored = outputs(critic, x)
+            real_scored = None if real is None else outputs(critic, real)
+        sides = (x if real is None else real, x)
+        batches = batches_of_outputs(critic, sides, (real_scored, scored), (None, None))
+        return mean_of([self.objective.reward(batch) for batch in batches])
+
+    def critic_batch(self, real: Samples, fake: Samples) -> CriticBatch:
+        """Return the two sides with their scores, the input of the regularizers."""
+        scored = outputs_of_both(self.critic, real, fake, apart=self._losses.apart)
+        return joined_batch(self.critic, (real, fake), scored, (None, None))
+
+    def raise_if_not_finite(self) -> None:
+        """Raise NonFiniteError if a term or gradient was not finite so far; waits for the device."""
+        failure = self._monitor.first_failure()
+        if failure is not None:
+            raise NonFiniteError(f"critic step {failure[0]}: {failure[1]} is not finite")
+
+    def extra_repr(self) -> str:
+        """Return the chain's spec, for the printed module."""
+        return repr(self.chain)
+
+    @property
+    def adversarial_weight(self) -> AdversarialWeight:
+        """The weight of `player_loss`: a number, ``"adaptive"`` or ``"balanced"``."""
+        return self.weighting.value
+
+    def _judge(self) -> nn.Module:
+        """Return the critic that scores: the moving average, if there is one."""
+        return self.critic if self.average is None else self.average
+
+    def _prepared(
+        self, real: Samples, fake: Samples, rw: Weights, fw: Weights
+    ) -> tuple[Samples, Samples, list[Weights]]:
+        """Check both sides and their weights, and cast them to the critic's precision."""
+        contracts.check_sides(real, fake)
+        weights = [
+            contracts.check_weights("real_weights", rw, real),
+            contracts.check_weights("fake_weights", fw, fake),
+        ]
+        fake = samples.to_critic_precision(samples.matched(fake, real), self.critic)
+        real = samples.to_critic_precision(real, self.critic)
+        if not self._checked:
+            self._check_first(real, fake)
+            self._checked = True
+        return real, fake, weights
+
+    def _check_first(self, real: Samples, fake: Samples) -> None:
+        """Share the weights of the first process, and find out what the critic returns."""
+        distributed.share(self)
+        contracts.check_conditions(self.conditions, real)
+        contracts.check_scores(self.critic, real)
+        if not self._losses.apart:
+            self._losses.apart = contracts.finds_mixing(self.critic, real, fake)
+
+    def _sum_and_keep(self, terms: Losses, scored: Losses) -> Tensor:
+        """Return the sum of the terms, and keep them in `last_losses`."""
+        kept = {name: value.detach() for name, value in terms.items()}
+        self.last_losses.update(kept)
+        self.last_scores.update(scored)
+        self._monitor.note(self.steps_done, kept)
+        return added(terms.values())
+
+    def _set_rates(self) -> None:
+        if self.optimizer is not None and self.timing.sets_rate:
+            factor = self.timing.rate(self.steps_done)
+            for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = rate * factor

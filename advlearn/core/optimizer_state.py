@@ -1,0 +1,90 @@
+"""The state of an optimizer as named tensors, so that any format of tensors can hold it."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+State = dict[str, Tensor]
+RATES = "learning_rates"
+
+
+def to_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> State:
+    """Return the state of each parameter and the learning rates of the groups as tensors.
+
+    Before the first step this is the state of zeros that a first step starts from, so that a
+    checkpoint can be read in place (`torch.distributed.checkpoint`).
+
+    Args:
+        optimizer: The optimizer.
+        names: Name of each parameter by its ``id``.
+
+    Returns:
+        Tensors by ``"PARAMETER.KEY"``, and ``"learning_rates"``, (groups,), fp64.
+    """
+    state = optimizer.state if len(optimizer.state) else _initial(optimizer)
+    found = {
+        f"{names[id(p)]}.{key}": value if isinstance(value, Tensor) else _number(value)
+        for p, values in state.items()
+        for key, value in values.items()
+        if value is not None
+    }
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    return {**found, RATES: torch.tensor(rates, dtype=torch.float64)}
+
+
+def from_tensors(
+    optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: State
+) -> None:
+    """Restore what `to_tensors` returned; the tensors are copied."""
+    template: Any = optimizer.state if len(optimizer.state) else _initial(optimizer)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Any]] = {}
+    for index, p in enumerate(parameters):
+        start = f"{names[id(p)]}."
+        own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        if own:
+            state[index] = {k: _like(v, template.get(p, {}).get(k)) for k, v in own.items()}
+    groups = optimizer.state_dict()["param_groups"]
+    for group, rate in zip(groups, tensors[RATES].tolist(), strict=True):
+        group["lr"] = torch.full_like(group["lr"], rate) if torch.is_tensor(group["lr"]) else rate
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _number(value: Any) -> Tensor:
+    return torch.tensor(float(value), dtype=torch.float64)
+
+
+def _like(saved: Tensor, present: Any) -> Any:
+    """Return a copy of a saved tensor, or the number it holds where the optimizer has a number."""
+    if present is None or isinstance(present, Tensor):
+        return saved.clone()
+    return type(present)(saved.item())
+
+
+def _initial(optimizer: torch.optim.Optimizer) -> Mapping[Any, dict[str, Any]]:
+    """Return the state before the first step, from a step of a copy on gradients of zero."""
+    trial = copy.deepcopy(optimizer)
+    pairs: list[tuple[Tensor, Tensor]] = []
+    for own, group in zip(optimizer.param_groups, trial.param_groups, strict=True):
+        group["lr"] = 0 * group["lr"]
+        for p, q in zip(own["params"], group["params"], strict=True):
+            q.grad = torch.zeros_like(q)
+            pairs.append((p, q))
+    try:
+        trial.step()
+    except TypeError:
+        # An optimizer whose step needs a closure has no state that can be known before.
+        return {}
+    return {p: {k: _zero(v) for k, v in trial.state[q].items()} for p, q in pairs}
+
+
+def _zero(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return torch.zeros_like(value)
+    return type(value)(0) if isinstance(value, int | float) else value
