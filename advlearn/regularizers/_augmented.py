@@ -5,12 +5,11 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from advlearn.core.features import full_precision
+from advlearn.core.samples import NO_CONDITIONS, Conditions, map_moving, moving
 
 ValueRange = tuple[float, float]
-Conditions = frozenset[int | str]
 
 
 @final
@@ -34,7 +33,7 @@ class Augmented(nn.Module):
         critic: nn.Module,
         transform: nn.Module,
         value_range: ValueRange,
-        conditions: Conditions = frozenset(),
+        conditions: Conditions = NO_CONDITIONS,
     ) -> None:
         super().__init__()
         self.critic = critic
@@ -47,27 +46,24 @@ class Augmented(nn.Module):
         """Score samples, (N, ...) each, with augmented images in training mode."""
         if not self.training:
             return self.critic(*samples, **named)
-        parts: dict[int | str, Any] = {**dict(enumerate(samples)), **named}
-        free = {place: x for place, x in parts.items() if place not in self.conditions}
-        leaves, structure = tree_flatten(free)
-        parts |= tree_unflatten(self._augmented(leaves), structure)
+        parts: dict[Any, Any] = {**dict(enumerate(samples)), **named}
+        images = [x for x in moving(parts, self.conditions) if is_image(x)]
+        if images:
+            moved = iter(self._transformed(images))
+            parts = map_moving(
+                lambda x: next(moved) if is_image(x) else x, parts, conditions=self.conditions
+            )
         return self.critic(
             *(parts[place] for place in range(len(samples))),
             **{name: parts[name] for name in named},
         )
 
-    def _augmented(self, leaves: list[Any]) -> list[Any]:
-        places = [i for i, x in enumerate(leaves) if is_image(x)]
-        if not places:
-            return leaves
+    def _transformed(self, images: list[Tensor]) -> list[Tensor]:
         # In full precision: positions of pixels in bf16 would be off by a pixel.
-        with torch.autocast(leaves[places[0]].device.type, enabled=False):
-            images = [(full_precision(leaves[i]) - self.middle) / self.scale for i in places]
-            moved = [image * self.scale + self.middle for image in self.transform(images)]
-        result = list(leaves)
-        for i, image in zip(places, moved, strict=True):
-            result[i] = image.to(leaves[i].dtype)
-        return result
+        with torch.autocast(images[0].device.type, enabled=False):
+            normal = [(full_precision(x) - self.middle) / self.scale for x in images]
+            moved = [x * self.scale + self.middle for x in self.transform(normal)]
+        return [x.to(given.dtype) for x, given in zip(moved, images, strict=True)]
 
 
 def is_image(x: object) -> bool:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from advlearn.core import distributed
 from advlearn.core.checks import check_choice, check_count, check_number
-from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.critic_batch import CriticBatch, per_sample
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 from advlearn.functional.image_transforms import (
@@ -23,7 +23,7 @@ from advlearn.functional.image_transforms import (
     translate2d,
     warp,
 )
-from advlearn.regularizers._augmented import Augmented, Conditions, check_range
+from advlearn.regularizers._augmented import Augmented, check_range
 
 REFERENCE = Reference(
     "Training Generative Adversarial Networks with Limited Data",
@@ -83,8 +83,6 @@ class Ada(Regularizer):
         twice the resolution. ``boundary="fake"`` is ours.
     """
 
-    conditions: Conditions = frozenset()
-
     def __init__(
         self,
         target: float = 0.6,
@@ -109,19 +107,18 @@ class Ada(Regularizer):
         return Augmented(critic, AdaPipeline(self.p, place), self.value_range, self.conditions)
 
     def penalty(self, batch: CriticBatch) -> None:
-        real, fake = (scores.detach().flatten(1).mean(1) for scores in map(_rows, batch.scores))
-        n = min(len(real), len(fake)) if self.boundary == "fake" else len(real)
-        signs = (real[:n] - fake[:n] if self.boundary == "fake" else real).sign()
+        real, fake = (scores.detach() for scores in batch.scores)
+        if self.boundary == "fake":
+            n = min(len(real), len(fake))
+            signs = (per_sample(real)[:n] - per_sample(fake)[:n]).sign()
+        else:
+            signs = real.sign()
         for pipeline in _pipelines(cast(nn.Module, batch.critic)):
             pipeline.observe(signs, len(real) * distributed.world_size())
 
     def after_step(self, critic: nn.Module) -> None:
         for pipeline in _pipelines(critic):
             pipeline.adjust(self.target, self.images, self.interval)
-
-
-def _rows(scores: Tensor) -> Tensor:
-    return scores.reshape(len(scores), -1)
 
 
 def _pipelines(critic: nn.Module) -> list["AdaPipeline"]:
@@ -154,7 +151,7 @@ class AdaPipeline(nn.Module):
             self.register_buffer(name, torch.zeros((), device=device))
 
     def observe(self, signs: Tensor, batch: int) -> None:
-        """Keep the mean sign of the real scores, (N,) in this process, of `batch` in all."""
+        """Keep the mean of signs (N, ...) of this process's real scores, of `batch` in all."""
         self.sign.copy_(distributed.mean(signs.mean()))
         self.batch.fill_(batch)
 

@@ -8,9 +8,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from advlearn.core import distributed
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import CriticBatch, as_tuple, count, score
+from advlearn.core.critic_batch import CriticBatch, count, detach, mean_of, rows
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import map_moving, map_tensors, moving
+from advlearn.core.scores import outputs
 from advlearn.functional.image_transforms import boxes
 from advlearn.regularizers._augmented import Augmented, is_image
 
@@ -33,7 +35,8 @@ class CutMix(Regularizer):
     the image, at a random place, cut off at the edges. The square is the mean over the scores of a
     sample. It is meant for a critic with a logit per pixel, such as `UNetCritic`. Where scores lie
     on a coarser grid, M is averaged to that grid; where a sample has scores without a grid, M is
-    its mean. Samples that are not images (N, C, H, W) have no penalty.
+    its mean. Several outputs of a critic are averaged. Labels and conditions are those of the real
+    side; samples that are not images (N, C, H, W) have no penalty.
 
     Args:
         weight: w.
@@ -59,27 +62,26 @@ class CutMix(Regularizer):
         self.weight = check_number("weight", weight, low=0)
 
     def penalty(self, batch: CriticBatch) -> Tensor | None:
-        reals, fakes = as_tuple(batch.real), as_tuple(batch.fake)
-        images = [part for part in reals if is_image(part)]
+        images = [x for x in moving(batch.real, self.conditions) if is_image(x)]
         if not images:
             return None
         _check_plain(cast(nn.Module, batch.critic))
         n = min(count(batch.real), count(batch.fake))
         inside = random_boxes(images[0][:n])
-        mixed = tuple(
-            torch.where(inside, r[:n], f[:n]).detach() if is_image(r) else r[:n]
-            for r, f in zip(reals, fakes, strict=True)
-        )
-        real, fake = (scores[:n] for scores in batch.scores)
-        found = score(batch.critic, mixed)
-        share = mask_of_scores(inside, real)
-        expected = share * real + (1 - share) * fake
-        squares = (
-            (found - expected).square().flatten(1)
-            if found.ndim > 1
-            else (found - expected).square()
-        )
-        return self.weight * squares.mean()
+
+        def mixed(real: Tensor, fake: Tensor) -> Tensor:
+            return torch.where(inside, real, fake) if is_image(real) else real
+
+        sides = [detach(map_tensors(lambda x: x[:n], side)) for side in (batch.real, batch.fake)]
+        found = outputs(batch.critic, map_moving(mixed, *sides, conditions=self.conditions)).scores
+        widths = [rows(scores).shape[1] for scores in found]
+        reals, fakes = (rows(scores[:n]).split(widths, 1) for scores in batch.scores)
+        penalties: list[Tensor] = []
+        for scores, real, fake in zip(found, reals, fakes, strict=True):
+            share = mask_of_scores(inside, scores)
+            expected = share * real.view_as(scores) + (1 - share) * fake.view_as(scores)
+            penalties.append((scores - expected).square().mean())
+        return self.weight * mean_of(penalties)
 
 
 def _check_plain(critic: nn.Module) -> None:

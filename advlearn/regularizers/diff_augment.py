@@ -10,7 +10,7 @@ from advlearn.core import distributed
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
 from advlearn.functional.image_transforms import boxes, shifted
-from advlearn.regularizers._augmented import Augmented, Conditions, check_range
+from advlearn.regularizers._augmented import Augmented, check_range
 
 REFERENCE = Reference(
     "Differentiable Augmentation for Data-Efficient GAN Training",
@@ -61,8 +61,6 @@ class DiffAugment(Regularizer):
         None. As in the published code, the colours suppose images in [-1, 1], to which the value
         range is mapped.
     """
-
-    conditions: Conditions = frozenset()
 
     def __init__(
         self,

@@ -181,6 +181,16 @@ def test_batches_of_several_sizes_count_by_their_images() -> None:
     assert moved(0.0, [[1.0], [1.0] * 3], interval=2, images=10) == pytest.approx([0.0, 0.4])
 
 
+def test_every_score_of_a_sample_has_its_sign() -> None:
+    regularizer = Ada(interval=1, target=0.0, images=10)
+    critic = regularizer.wrap(Seen())
+    real = torch.tensor([[-9.0, 1.0, 1.0], [2.0, 3.0, -9.0]])
+    regularizer.penalty(CriticBatch(critic, real, real, real, real))
+    assert critic.transform.sign == pytest.approx(1 / 3)
+    regularizer.after_step(critic)
+    assert critic.transform.p == pytest.approx(0.2)
+
+
 def test_relative_signs_compare_a_real_score_with_the_fake_one_of_its_place() -> None:
     regularizer = Ada(boundary="fake", interval=1, images=30, target=0.0)
     critic = regularizer.wrap(Seen())

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from advlearn import Adversary
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.regularizers.cut_mix import CutMix, mask_of_scores, random_boxes
-from tests.closed_form.regularizer_cases import check_compiled, meet, samples
+from tests.closed_form.regularizer_cases import check_compiled, critic_batch, samples
 
 
 class Pixels(nn.Module):
@@ -38,7 +38,7 @@ class MeanSquare(nn.Module):
 
 def penalty(critic: nn.Module, real: Tensor, fake: Tensor, weight: float = 1.0) -> Tensor:
     torch.manual_seed(5)
-    found = CutMix(weight).penalty(meet(critic, real, fake))
+    found = CutMix(weight).penalty(critic_batch(critic, real, fake))
     assert found is not None
     return found
 
@@ -66,6 +66,24 @@ def test_the_penalty_equals_the_formula_pixel_by_pixel() -> None:
 def test_one_score_of_an_image_is_mixed_by_area() -> None:
     real, fake = torch.ones(5, 2, 6, 8).double(), 2 * torch.ones(5, 2, 6, 8).double()
     assert penalty(MeanSquare(), real, fake) == pytest.approx(0, abs=1e-25)
+
+
+class Two(nn.Module):
+    """A critic with two outputs."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [self.first(x), self.second(x)]
+
+
+def test_outputs_are_averaged_each_with_its_own_grid() -> None:
+    real, fake = sides()
+    both = penalty(Two(Blurred(), MeanSquare()), real, fake)
+    expected = (penalty(Blurred(), real, fake) + penalty(MeanSquare(), real, fake)) / 2
+    torch.testing.assert_close(both, expected)
 
 
 def test_masks_are_averaged_to_the_grid_of_the_scores() -> None:
@@ -109,7 +127,7 @@ def test_the_gradient_passes_the_check_and_fakes_get_none() -> None:
 
     assert torch.autograd.gradcheck(value, tuple(critic.parameters()))
     live = fake.clone().requires_grad_()
-    scored = meet(critic, real, fake)
+    scored = critic_batch(critic, real, fake)
     found = CutMix().penalty(CriticBatch(critic, real, live, *scored.scores))
     assert found is not None
     assert torch.autograd.grad(found, live, allow_unused=True) == (None,)
@@ -117,7 +135,7 @@ def test_the_gradient_passes_the_check_and_fakes_get_none() -> None:
 
 def test_vectors_have_no_penalty() -> None:
     critic = nn.Linear(2, 1).double()
-    assert CutMix().penalty(meet(critic, samples(4, 2), samples(4, 2, seed=1))) is None
+    assert CutMix().penalty(critic_batch(critic, samples(4, 2), samples(4, 2, seed=1))) is None
 
 
 @pytest.mark.parametrize("spec", ["hinge + cutmix + ada", "hinge + diff_augment + cutmix"])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from advlearn import Adversary
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.regularizers.lecam import LeCam
-from tests.closed_form.regularizer_cases import check_compiled, meet, samples, smooth
+from tests.closed_form.regularizer_cases import check_compiled, critic_batch, samples, smooth
 
 
 def batch(real: list[float], fake: list[float], weights: list[float] | None = None) -> CriticBatch:
@@ -64,12 +64,12 @@ def test_weights_count_in_the_anchors_and_in_the_penalty() -> None:
 def test_the_gradient_passes_the_check_and_anchors_carry_none() -> None:
     lecam, critic = LeCam(), smooth()
     real, fake = samples(4, 2), samples(4, 2, seed=1)
-    lecam.penalty(meet(critic, real, fake))
+    lecam.penalty(critic_batch(critic, real, fake))
     lecam.after_step(critic)
     lecam.double()
 
     def value(*_: Tensor) -> Tensor:
-        return lecam.penalty(meet(critic, real, fake))
+        return lecam.penalty(critic_batch(critic, real, fake))
 
     assert torch.autograd.gradcheck(value, tuple(critic.parameters()))
     assert torch.autograd.gradgradcheck(value, tuple(critic.parameters()))
