@@ -94,7 +94,8 @@ def main(names: list[str]) -> int:
             ["git", "ls-files", "*.py", "*.md"], capture_output=True, text=True, check=True
         )
         names = listed.stdout.split()
-    found = [line for name in names if name not in EXEMPT for line in faults(Path(name))]
+    paths = [Path(n) for n in names if n not in EXEMPT and n.endswith((".py", ".md"))]
+    found = [line for path in paths for line in faults(path)]
     print("\n".join(found), file=sys.stderr) if found else None
     return bool(found)
 

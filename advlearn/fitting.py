@@ -168,7 +168,7 @@ def _imitate(
 ) -> Any:
     """Train a policy with `imitate`, whose arguments have the same names as those of `fit`."""
     try:
-        from advlearn.imitation import imitate
+        from advlearn.imitation import imitate, specify
     except ImportError as error:
         raise ImportError(
             f'task: imitation needs further packages: pip install "advlearn[rl]" ({error})'
@@ -188,11 +188,14 @@ def _imitate(
     for name in given:
         if name not in known:
             raise ValueError(f"{name}: imitation has no such option; {catalogue.near(name, known)}")
-    steps = training.steps or row.defaults.over(FALLBACK).steps
+    steps = training.steps
+    # Behaviour cloning refuses steps in the environment, so it gets no default of them.
+    if steps is None and not (spec and specify(*spec).cloning_only):
+        steps = row.defaults.over(FALLBACK).steps
     demonstrations = row.data if data is None else data
     if demonstrations is None:
         raise ValueError("data: expected demonstrations, such as 'cartpole' or a file, got None")
-    return imitate(demonstrations, *spec, steps=cast(int, steps), seed=training.seed, **given)
+    return imitate(demonstrations, *spec, steps=steps, seed=training.seed, **given)
 
 
 def _first_stage(

@@ -1,4 +1,7 @@
-"""Test that a new objective, regularizer or architecture needs one file and no other edit."""
+"""A new objective, regularizer, architecture or method of imitation is one new file.
+
+No list is edited, also not in the tests.
+"""
 
 import os
 import shutil
@@ -79,6 +82,26 @@ class DriftPenalty(Regularizer):
         return self.weight * batch.mean_real(batch.scores[0].square())
 '''
 
+IMITATION = '''
+"""A method that learns a policy from pairs of states."""
+
+from advlearn.core.described import Reference
+from advlearn.core.method import Method
+
+METHODS = (
+    Method(
+        "state-gail",
+        task="imitation",
+        objective="gan + r1",
+        summary="Reward a policy for state transitions of the expert.",
+        paper=Reference("A Title", "Author 2020", "eq. 1", "https://example.org"),
+        options={"reward": "logit", "critic_inputs": "state-next", "batch_size": 32},
+        data="cartpole",
+        aliases=("gail-from-states",),
+    ),
+)
+'''
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -153,3 +176,23 @@ def test_an_architecture_needs_one_file(copy: Path) -> None:
     )
     assert "(2, 1, 8, 8)" in printed
     run_tests(copy, "tests/nets/test_architectures.py", "tinygan and sides or tinygan and shapes")
+
+
+def test_a_method_of_imitation_is_one_file(copy: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+    (copy / "advlearn" / "methods" / "state_gail.py").write_text(IMITATION)
+    printed = run(
+        copy,
+        "-c",
+        "import advlearn; from advlearn.imitation import methods; "
+        "from advlearn.listing import listing; print('state-gail' in methods()); "
+        "print(listing()); print(advlearn.describe('state-gail')); "
+        "run = advlearn.fit('gail-from-states', steps=64, device='cpu', quiet=True); "
+        "print(run.reward.encoder.critic_inputs, run.reward.reward_shape); "
+        "print(run.policy.num_timesteps)",
+    )
+    first, *rest = printed.splitlines()
+    assert first == "True" and "Author 2020" in printed
+    assert any("state-gail" in line and "Reward a policy for state" in line for line in rest)
+    assert rest[-2] == "state-next logit" and int(rest[-1]) >= 64
+    run_tests(copy, "tests/imitation/test_methods.py", "state-gail")

@@ -41,7 +41,7 @@ ALLOWED = {
     },
     "training": {"core", "data", "_optional_imports", "__version__"},
     "plots": {"core", "training", "data", "metrics"},
-    "imitation": {"core", "critics", "nets", "training", "data"},
+    "imitation": {"core", "critics", "nets", "training", "data", "_lazy"},
 }
 LONGEST, LONGEST_TRAINER = 350, 300
 

@@ -1,4 +1,4 @@
-"""Behaviour cloning: the policy that makes the expert's actions most likely."""
+"""Behaviour cloning: maximise the likelihood of the expert's actions."""
 
 from typing import Any
 
@@ -19,22 +19,24 @@ def clone_behaviour(
     batch_size: int = 128,
     lr: float = 1e-3,
 ) -> float:
-    r"""Train the policy of an on-policy algorithm on demonstrations, as a baseline or before an adversary takes over.
+    r"""Train the policy of an on-policy algorithm to predict the expert's actions.
 
     .. math:: \min_\theta -E_{expert}[\log \pi_\theta(a \mid o)]
+
+    Use it as a baseline, or to start a policy that an adversary trains afterwards.
 
     Args:
         algorithm: PPO, A2C, TRPO or another with an actor-critic policy; changed in place.
         demonstrations: The expert's transitions.
         steps: Steps of Adam.
-        batch_size: Pairs in a step, drawn with replacement.
-        lr: Adam's learning rate; the algorithm's own optimiser is not touched.
+        batch_size: Transitions in a step, drawn with replacement.
+        lr: Adam's learning rate; the algorithm's own optimiser is not used.
 
     Returns:
         The loss of the last step.
 
     Raises:
-        TypeError: If the policy gives no log-probability of an action.
+        TypeError: If the policy is not an actor-critic policy.
         ValueError: If the demonstrations have no actions.
 
     Reference: Pomerleau 1991; as the baseline of Ho and Ermon 2016, section 6.
@@ -42,21 +44,23 @@ def clone_behaviour(
     policy: Any = algorithm.policy
     if not isinstance(policy, ActorCriticPolicy):
         raise TypeError(
-            f"algorithm: expected one with an actor-critic policy, got {type(algorithm).__name__}"
+            "algorithm: expected one with an actor-critic policy, got "
+            f"{type(algorithm).__name__}; use PPO, A2C or TRPO"
         )
     if not demonstrations.has_actions:
         raise ValueError(
-            "demonstrations: expected some with actions to clone, got observations alone"
+            "demonstrations: expected some with actions to clone, got observations only; imitate "
+            "them with critic_inputs='state-next' and without cloning"
         )
-    pairs = demonstrations.to(policy.device)
-    seen = observation_adapter(algorithm)
+    expert = demonstrations.to(policy.device)
+    adapt = observation_adapter(algorithm)
     optimizer = adam([p for p in policy.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.999))
     policy.set_training_mode(True)
     loss = torch.zeros(())
     for _ in range(steps):
-        rows = torch.randint(pairs.size, (batch_size,), device=policy.device)
+        rows = torch.randint(expert.size, (batch_size,), device=policy.device)
         _, log_prob, _ = policy.evaluate_actions(
-            seen(pairs.observations[rows]), pairs.actions[rows]
+            adapt(expert.observations[rows]), expert.actions[rows]
         )
         loss = -log_prob.mean()
         optimizer.zero_grad(set_to_none=True)

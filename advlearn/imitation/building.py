@@ -1,7 +1,7 @@
-"""Build the learned reward of a run: encoder, critic and adversary."""
+"""Build the encoder, the critic and the learned reward of a run."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from types import CodeType
 from typing import Any, cast, final
 from zlib import crc32
@@ -32,7 +32,7 @@ HIDDEN = (64, 64)
 @final
 @dataclass(frozen=True, slots=True)
 class RewardSettings:
-    """What a user may say about the reward and its critic; see `imitate` for each."""
+    """Settings of the learned reward and its critic; `imitate` documents each."""
 
     expert_subsample: int
     critic_inputs: CriticInputs
@@ -47,12 +47,21 @@ class RewardSettings:
         check_number("critic_lr", self.critic_lr, low=0, open_low=True)
         if self.critic is not None and not callable(self.critic):
             raise TypeError(
-                f"critic: expected a module or a function, got {type(self.critic).__name__}"
+                "critic: expected a module or a function that returns one, got "
+                f"{type(self.critic).__name__}"
             )
         if isinstance(self.optimizer, str):
             check_choice("optimizer", self.optimizer, ("adam", "rmsprop", "sgd"))
 
-    def stated(self) -> dict[str, Any]:
+    @classmethod
+    def of(
+        cls, critic: nn.Module | Callable[[Inputs], nn.Module] | None, chosen: Mapping[str, Any]
+    ) -> "RewardSettings":
+        """Take the settings of the reward from those of the run, and check them."""
+        names = {field.name for field in fields(cls)} - {"critic"}
+        return cls(critic=critic, **{name: chosen[name] for name in names})
+
+    def plain(self) -> dict[str, Any]:
         """Return plain values that a resumed run must share."""
         return {
             "expert_subsample": self.expert_subsample,
@@ -66,18 +75,24 @@ class RewardSettings:
 
 
 def build_reward(
-    learner: BaseAlgorithm, expert: Transitions, asked: Specification, settings: RewardSettings
+    learner: BaseAlgorithm,
+    expert: Transitions,
+    specification: Specification,
+    settings: RewardSettings,
 ) -> LearnedReward:
-    """Build the learned reward.
+    """Build the learned reward of a run.
 
     Args:
         learner: The algorithm that is trained.
         expert: The expert's transitions, on the learner's device.
-        asked: Objective, reward and kind of critic.
-        settings: What the user said.
+        specification: Objective and kind of critic.
+        settings: Settings of the reward and its critic.
+
+    Returns:
+        The reward, with an untrained critic on the learner's device.
 
     Raises:
-        TypeError: If AIRL is asked for with an off-policy algorithm.
+        TypeError: If the method is AIRL and the algorithm is off-policy.
         ValueError: If the objective cannot score transitions.
     """
     space: Any = learner.action_space
@@ -90,15 +105,15 @@ def build_reward(
         images=Layout(learner.observation_space).images,
     )
     gamma = float(cast(Any, learner).gamma)
-    critic = _critic(learner, expert, encoder, asked, settings, gamma).to(learner.device)
+    critic = _critic(learner, expert, encoder, specification, settings, gamma).to(learner.device)
     return LearnedReward(
-        Adversary(critic, asked.chain, lr=settings.critic_lr, optimizer=settings.optimizer),
+        Adversary(critic, specification.chain, lr=settings.critic_lr, optimizer=settings.optimizer),
         encoder,
         expert,
         reward_shape=settings.reward,
         gamma=gamma,
         absorbing=settings.absorbing,
-        log_prob=algorithms.log_prob_of(learner) if asked.airl else None,
+        log_prob=algorithms.log_prob_of(learner) if specification.airl else None,
     )
 
 
@@ -106,17 +121,20 @@ def _critic(
     learner: BaseAlgorithm,
     expert: Transitions,
     encoder: Encoder,
-    asked: Specification,
+    specification: Specification,
     settings: RewardSettings,
     gamma: float,
 ) -> nn.Module:
-    if asked.airl:
+    if specification.airl:
         if settings.critic is not None:
-            raise ValueError("critic: expected None, since AIRL's critic has a form of its own")
+            raise ValueError(
+                "critic: expected None with AIRL, whose critic has a fixed form, got "
+                f"{_name(settings.critic)}; leave it out"
+            )
         if not isinstance(learner, OnPolicyAlgorithm):
             raise TypeError(
-                "method: AIRL's critic needs the policy's log-probability; expected PPO, A2C or "
-                f"TRPO, got {type(learner).__name__}"
+                "algorithm: expected PPO, A2C or TRPO with AIRL, whose critic needs the policy's "
+                f"log-probability, got {type(learner).__name__}; use one of them or method='gail'"
             )
         return AIRLCritic(
             encoder.width,
@@ -127,28 +145,29 @@ def _critic(
         )
     inputs = Inputs(((encoder.width,),), images=tuple(encoder.images), hidden=HIDDEN)
     if settings.critic is None:
-        return propose(inputs, asked.chain)
+        return propose(inputs, specification.chain)
     if isinstance(settings.critic, nn.Module):
         return settings.critic
-    made = settings.critic(inputs)
-    if not isinstance(cast(object, made), nn.Module):
+    critic = settings.critic(inputs)
+    if not isinstance(cast(object, critic), nn.Module):
         raise TypeError(
-            f"critic: expected the function to return a module, got {type(made).__name__}"
+            f"critic: expected a function that returns a module, got one that returns "
+            f"{type(critic).__name__}"
         )
-    return made
+    return critic
 
 
-def _name(thing: Any) -> str | None:
-    """Return a string that differs for two settings: a name, with a checksum of a function."""
-    if thing is None or isinstance(thing, str):
-        return thing
-    name = getattr(thing, "__qualname__", type(thing).__qualname__)
-    code = getattr(thing, "__code__", None)
-    # Two lambdas in one place have one name.
+def _name(setting: Any) -> str | None:
+    """Return a name of a setting; that of a function holds a checksum of its code."""
+    if setting is None or isinstance(setting, str):
+        return setting
+    name = getattr(setting, "__qualname__", type(setting).__qualname__)
+    code = getattr(setting, "__code__", None)
+    # Two lambdas in one function have the same name.
     return name if code is None else f"{name}#{crc32(repr(_parts(code)).encode()):08x}"
 
 
 def _parts(code: CodeType) -> tuple[Any, ...]:
-    """Return what a function does: its instructions, names and constants, inner functions too."""
+    """Return the instructions, names and constants of a function and of its inner functions."""
     constants = [_parts(c) if isinstance(c, CodeType) else c for c in code.co_consts]
     return code.co_code, code.co_names, constants

@@ -1,4 +1,4 @@
-"""What is seen of a run of imitation while it trains."""
+"""The progress of a run of imitation: rows of its history, and a line for each tenth."""
 
 import sys
 import time
@@ -13,61 +13,68 @@ from advlearn.imitation.rewards.shapes import sign
 
 @final
 class ProgressLog:
-    """Keep a row of figures at each look; at each tenth of the run, say how it fares.
+    """Add a row to the history at each call, and print a line at each tenth of the run.
 
     Args:
-        run: The run, whose history it writes.
-        steps: Environment steps in all.
-        quiet: Keep the rows, and print nothing.
+        run: The run, to whose history the rows are added.
+        steps: Environment steps in total.
+        quiet: Whether to print no lines.
     """
 
     def __init__(self, run: ImitationResult, steps: int, *, quiet: bool) -> None:
         self.run = run
         self.steps = steps
         self.quiet = quiet
-        self._began: tuple[float, int] | None = None
+        self._start: tuple[float, int] | None = None
         self._tenth = 0
-        self._judged = False
+        self._sign_checked = False
 
-    def __call__(self, paid: Tensor) -> None:
-        """Look at the policy's last episodes, at the critic and, the first time, at the sign of what it paid."""
-        player = self.run.policy
-        if not self._judged and len(paid):
-            self._judged = True
-            lengths = {int(episode["l"]) for episode in player.ep_info_buffer or ()}
-            remark_on_sign(self.run, float(paid.min()), float(paid.max()), lengths)
-        episodes = [float(episode["r"]) for episode in player.ep_info_buffer or ()]
-        found = float(np.mean(episodes)) if episodes else float("nan")
+    def __call__(self, rewards: Tensor) -> None:
+        """Record the policy's return and the critic's losses.
+
+        Args:
+            rewards: The latest learned rewards; those of the first call are checked for their sign.
+        """
+        algorithm = self.run.policy
+        if not self._sign_checked and len(rewards):
+            self._sign_checked = True
+            lengths = {int(episode["l"]) for episode in algorithm.ep_info_buffer or ()}
+            remark_on_sign(self.run, float(rewards.min()), float(rewards.max()), lengths)
+        returns = [float(episode["r"]) for episode in algorithm.ep_info_buffer or ()]
+        mean = float(np.mean(returns)) if returns else float("nan")
         self.run.history.append(
-            {"steps": player.num_timesteps, "return": found, **self.run.reward.figures()}
+            {"steps": algorithm.num_timesteps, "return": mean, **self.run.reward.figures()}
         )
-        tenth = 10 * player.num_timesteps // self.steps
+        tenth = 10 * algorithm.num_timesteps // self.steps
         if tenth > self._tenth and not self.quiet:
             self._tenth = tenth
-            words = self.run.reward.adversary.health().verdict
-            of = f" of {self.run.demonstrations.expert_return:.1f}"
+            verdict = self.run.reward.adversary.health().verdict
             print(
-                f"{player.num_timesteps} steps: return {found:.1f}{of}; {words}{self._speed()}",
+                f"{algorithm.num_timesteps} steps: return {mean:.1f} of "
+                f"{self.run.demonstrations.expert_return:.1f}; {verdict}{self._speed()}",
                 file=sys.stderr,
             )
-        if self._began is None:
-            self._began = time.monotonic(), player.num_timesteps
+        if self._start is None:
+            self._start = time.monotonic(), algorithm.num_timesteps
 
     def _speed(self) -> str:
-        """Steps a second since the first look, which has none to tell: a run that goes on begins at any step."""
-        if self._began is None:
+        """Return the steps per second since the first call; nothing in the first call."""
+        if self._start is None:
             return ""
-        then, before = self._began
-        return f"; {(self.run.policy.num_timesteps - before) / max(time.monotonic() - then, 1e-9):.0f} steps/s"
+        start, before = self._start
+        steps = self.run.policy.num_timesteps - before
+        return f"; {steps / max(time.monotonic() - start, 1e-9):.0f} steps/s"
 
 
 def remark_on_sign(run: ImitationResult, lowest: float, highest: float, lengths: set[int]) -> None:
-    """Say that a reward has one sign where episodes differ in length, which moves a policy whatever the expert did.
+    """Print a line if the rewards have one sign and episodes differ in length.
+
+    Such a reward favours long or short episodes, whatever the expert did.
 
     Args:
         run: The run, after its first rollout.
         lowest: The smallest reward of the rollout.
-        highest: The largest.
+        highest: The largest reward of the rollout.
         lengths: Steps of the policy's episodes.
     """
     reward_shape, absorbing = run.reward.reward_shape, run.reward.absorbing
@@ -75,10 +82,13 @@ def remark_on_sign(run: ImitationResult, lowest: float, highest: float, lengths:
         one_sign = sign(reward_shape)
     else:
         one_sign = int(lowest >= 0) - int(highest <= 0)
-    everywhere = lengths | {int(length) for length in run.demonstrations.lengths}
-    if not one_sign or absorbing or len(everywhere) == 1:
+    lengths = lengths | {int(length) for length in run.demonstrations.lengths}
+    if not one_sign or absorbing or len(lengths) == 1:
         return
-    bias = "living on" if one_sign > 0 else "ending early"
-    seen = f"{reward_shape!r} paid {lowest:.3g} to {highest:.3g} at first"
-    line = f"of one sign, it pays for {bias} where episodes last {min(everywhere)} to {max(everywhere)} steps"
-    print(f"reward: {seen}; {line}; absorbing=True removes the bias", file=sys.stderr)
+    bias = "long" if one_sign > 0 else "short"
+    print(
+        f"reward: {reward_shape!r} is between {lowest:.3g} and {highest:.3g}; a reward of one sign "
+        f"favours {bias} episodes, and episodes last {min(lengths)} to {max(lengths)} steps; "
+        "absorbing=True removes the bias",
+        file=sys.stderr,
+    )

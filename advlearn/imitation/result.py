@@ -1,4 +1,4 @@
-"""What `imitate` returns: the policy, the reward it learnt from, and how it went."""
+"""The result of `imitate`: the policy, its learned reward and the history of the training."""
 
 import copy
 import pickle
@@ -17,14 +17,16 @@ from advlearn.training.files import atomic_write
 
 @final
 class ImitationResult:
-    """A policy after imitation.
+    """Hold a trained policy, its learned reward and the history of the training.
 
     Args:
-        policy: The algorithm of stable-baselines3, an ordinary one: ``policy.save`` and
-            ``PPO.load`` are all it needs.
-        reward: The learned reward; called with arrays it gives the reward of transitions.
-        demonstrations: What was imitated.
-        env_id: The environment that the policy trained in, where it has an id.
+        policy: The algorithm of stable-baselines3, for ``policy.save`` and ``PPO.load``.
+        reward: The learned reward, a function of arrays of transitions.
+        demonstrations: The imitated demonstrations.
+        env_id: Id of the environment that the policy trained in; empty if it has none.
+
+    Attributes:
+        history: For each rollout, the environment steps, the return and the critic's losses.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class ImitationResult:
 
     @property
     def reward_fn(self) -> LearnedReward:
-        """The learned reward as a function of arrays: `reward` by another name."""
+        """The learned reward, a function of arrays; the same as `reward`."""
         return self.reward
 
     def returns(
@@ -53,21 +55,26 @@ class ImitationResult:
         deterministic: bool = True,
         seed: int = 0,
     ) -> Any:
-        """True returns of whole episodes of the policy, float64 (episodes,).
+        """Measure the policy's true returns over whole episodes.
 
         Args:
-            env: Environment id or a vectorised environment; a fresh one of `env_id` if None. One
-                that is made here has the policy's scale of observations, where it has one.
-            episodes: How many.
-            deterministic: Take the policy's mode, else draw from it.
-            seed: Seeds an environment that is made here.
+            env: Environment id or a vectorised environment; None: a new one of `env_id`. A new
+                environment has the scale of observations that the policy was trained with.
+            episodes: Number of episodes.
+            deterministic: Whether to take the policy's mode; otherwise actions are drawn.
+            seed: Seeds an environment that is built from an id.
+
+        Returns:
+            The returns, float64 (episodes,).
 
         Raises:
-            ValueError: No environment, here or known by its id.
+            ValueError: If `env` is None and the run's environment has no id.
         """
         env = env or self.env_id
         if not env:
-            raise ValueError("env: expected an environment, got none, and the run's has no id")
+            raise ValueError(
+                "env: expected an environment, since the run's has no id, got None; pass env="
+            )
         from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
@@ -76,7 +83,7 @@ class ImitationResult:
             if isinstance(env, str)
             else env
         )
-        found, _ = evaluate_policy(
+        returns, _ = evaluate_policy(
             self.policy,
             venv,
             episodes,
@@ -84,13 +91,19 @@ class ImitationResult:
             return_episode_rewards=True,
             warn=False,
         )
-        return np.array(found)
+        return np.array(returns)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``policy.zip`` and ``reward.pt`` into a folder; return it.
+        """Write ``policy.zip``, for stable-baselines3, and ``reward.pt``, for `load_reward`.
 
-        stable-baselines3 loads the policy alone, `load_reward` the reward. Where observations are
-        normalised, ``vecnormalize.pkl`` is their scale, for ``VecNormalize.load``.
+        If observations are normalised, also write their scale to ``vecnormalize.pkl``, for
+        ``VecNormalize.load``.
+
+        Args:
+            folder: The folder.
+
+        Returns:
+            The folder.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,17 +111,18 @@ class ImitationResult:
         normalise = self.policy.get_vec_normalize_env()
         if normalise is not None:
             with atomic_write(folder / "vecnormalize.pkl") as file:
-                pickle.dump(normalise, file)  # as its own `save` does, but whole or not at all
+                # As `VecNormalize.save` does, but an interruption leaves no partial file.
+                pickle.dump(normalise, file)
         save_reward(self.reward, folder / "reward.pt")
         return folder
 
 
 def scaled(venv: VecEnv, policy: BaseAlgorithm) -> VecEnv:
-    """The environment with a policy's scale of observations as it is now, or as it is where there is none."""
+    """Wrap an environment in a copy of the policy's `VecNormalize`, if the policy has one."""
     normalise = policy.get_vec_normalize_env()
     if normalise is None:
         return venv
-    fresh = copy.deepcopy(normalise)  # without its environment, which it leaves out of copies
+    fresh = copy.deepcopy(normalise)  # a copy does not hold the environment
     fresh.set_venv(venv)
     fresh.training, fresh.norm_reward = False, False
     return fresh

@@ -1,8 +1,8 @@
 """Environments that step as one batch of tensors on a CPU or a GPU.
 
-`import advlearn_envs` registers the ids ``advlearn/...`` with gymnasium, where it is installed; it
+`import advlearn_envs` registers the ids ``advlearn/...`` with gymnasium, if it is installed. It
 imports neither torch nor stable-baselines3.
-``gymnasium.make("advlearn_envs:advlearn/CartPole-v1")`` needs no import at all.
+``gymnasium.make("advlearn_envs:advlearn/CartPole-v1")`` works without an import.
 """
 
 import importlib
@@ -80,7 +80,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that naming the ids to gymnasium costs no import of torch.
+    # Imported on first use, so that registering the ids does not import torch.
     if name not in _MODULES:
         raise AttributeError(f"module 'advlearn_envs' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"advlearn_envs.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Acrobot: swing two links with a motor at their joint up to a height."""
+"""Acrobot: swing two links up to a height with a motor at their joint."""
 
 import math
 from typing import final
@@ -20,16 +20,17 @@ BOTH = 0.25 + 1.25 + 2.0  # m1 lc1^2 + m2 (l1^2 + lc2^2) + I1 + I2
 class Acrobot(BatchedEnv):
     """Simulate gymnasium's Acrobot-v1: reward -1 per step, 0 on the step that ends the episode.
 
-    The book's equations of motion, one fourth-order Runge-Kutta step of 0.2 s; angles wrapped to
-    [-pi, pi], speeds clipped to 4 pi and 9 pi. It ends when -cos a - cos(a + b) > 1. Observations:
-    cos a, sin a, cos b, sin b and the two angular speeds (rad/s), a from hanging down and b
-    relative to a. Actions: torque -1, 0, 1 N m as 0, 1, 2.
+    The equations of motion of the book are integrated by one fourth-order Runge-Kutta step of
+    0.2 s. Angles are wrapped to [-pi, pi], and speeds are clipped to 4 pi and 9 pi. An episode ends
+    when -cos a - cos(a + b) > 1. Observations: cos a, sin a, cos b, sin b and the two angular
+    speeds (rad/s); a is measured from hanging down, and b is relative to a. Actions: torque -1, 0,
+    1 N m as 0, 1, 2.
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 500.
+        time_limit: Steps after which an episode is truncated; None: 500.
 
     Example:
         >>> env = Acrobot(2)

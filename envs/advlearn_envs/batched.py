@@ -10,7 +10,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from gymnasium import spaces
 
-# No episode is as long: the single environments leave the limit to gymnasium's wrapper.
+# Longer than any episode: the limit of single environments is that of gymnasium's wrapper.
 NO_LIMIT = 2**31 - 1
 
 
@@ -40,12 +40,13 @@ class Step(NamedTuple):
     """Result of one step of the batch; the tensors are new at every step.
 
     Args:
-        observations: (N, O) float32; of the new episode where one ended.
+        observations: (N, O) float32; the first of the new episode where an episode ended.
         rewards: (N,) float32.
-        terminated: (N,) bool, the task ended the episode.
-        truncated: (N,) bool, the time limit ended it; both may be true, as in gymnasium.
-        final_observations: (N, O) float32, what the step led to before any reset. Where no episode
-            ended it equals `observations`, so it is the next observation of every transition.
+        terminated: (N,) bool; whether the task ended the episode.
+        truncated: (N,) bool; whether the time limit ended it. Both may be true, as in gymnasium.
+        final_observations: (N, O) float32; the observations after the step and before any reset,
+            which are the next observations of the transitions. They equal `observations` where no
+            episode ended.
     """
 
     observations: Tensor
@@ -58,23 +59,23 @@ class Step(NamedTuple):
 class BatchedEnv(ABC):
     """Step N environments together and restart ended episodes within the same step.
 
-    A subclass states its constants and three pure functions of tensors: `_draw`, `_advance` and
-    `_observe`. The state is float64 (S, N): a row for each quantity, so that every operation runs
-    over contiguous memory. Start states are drawn for all N and blended in where an episode ended:
-    what is computed never depends on values, so that no step waits for the device. They are drawn
-    anew every `SHORTEST` steps: no environment ends twice in between, so none uses a start state
-    twice.
+    A subclass defines constants and three pure functions of tensors: `_draw`, `_advance` and
+    `_observe`. The state is float64 (S, N), a row for each quantity, so that every operation runs
+    over contiguous memory. Start states are drawn for all N environments and selected where an
+    episode ended: the operations never depend on values, so that no step waits for the device. They
+    are drawn again after `SHORTEST` steps: an environment ends at most once in that time, so it
+    never uses a start state twice.
 
-    Why float64: gymnasium computes in it, and float32 leaves its path within an episode.
+    The state is float64 as in gymnasium, since float32 states diverge from it within an episode.
 
     Args:
-        num_envs: Environments in the batch N.
-        device: Where the state lives; needs float64.
+        num_envs: Number of environments N in the batch.
+        device: Device of the state; it needs float64.
         seed: Seed of the private generator; the global generators are never used.
-        time_limit: Steps after which an episode is cut off; None takes the environment's own.
+        time_limit: Steps after which an episode is truncated; None: the environment's own.
 
     Raises:
-        ValueError: No environment; a time limit below 1.
+        ValueError: If `num_envs` or `time_limit` is below 1.
     """
 
     STATE: ClassVar[int]
@@ -82,7 +83,7 @@ class BatchedEnv(ABC):
     HIGH: tuple[float, ...]
     ACTIONS: ClassVar[Choice | Range]
     TIME_LIMIT: ClassVar[int]
-    # Steps that an episode lasts at least, if it is not cut off.
+    # Smallest number of steps of an episode that is not truncated.
     SHORTEST: ClassVar[int] = 1
     NAME: ClassVar[str]
 
@@ -102,7 +103,7 @@ class BatchedEnv(ABC):
         self.num_envs = num_envs
         self.time_limit = limit
         self.generator = torch.Generator(device).manual_seed(seed)
-        # With its index where the user gave none, so that it can be compared with that of actions.
+        # An empty tensor gives the index of the device, to compare it with that of actions.
         self.device = torch.empty(0, device=device).device
         self._state: Tensor | None = None
         self._starts = self._zeros(self.STATE)
@@ -135,7 +136,7 @@ class BatchedEnv(ABC):
         """Start a new episode in every environment.
 
         Args:
-            seed: Seed to start the generator from; None lets it go on.
+            seed: Seed of the generator; None continues its sequence.
 
         Returns:
             Observations, float32 (N, O).
@@ -152,16 +153,16 @@ class BatchedEnv(ABC):
         """Move every environment one step; where an episode ends, start the next.
 
         Args:
-            actions: int64 (N,) or float32 (N, A), on the environment's device. Values are not
-                looked at, which would make the device wait: continuous ones are clipped by the
-                environment.
+            actions: int64 (N,) or float32 (N, A), on the environment's device. Their values are not
+                checked, since a check would wait for the device; the environment clips continuous
+                actions.
 
         Returns:
-            What the step led to.
+            The result of the step.
 
         Raises:
-            ValueError: Actions of another shape, type or device.
-            RuntimeError: `reset` was never called.
+            ValueError: If the actions have another shape, dtype or device.
+            RuntimeError: If `reset` was never called.
         """
         self._check(actions)
         state, rewards, terminated = self._advance(self._running(), actions)
@@ -190,16 +191,18 @@ class BatchedEnv(ABC):
         """Continue from a saved state.
 
         Args:
-            state: What `state_dict` returned: "state" and "starts" float64 (S, N), "elapsed" int32
+            state: The result of `state_dict`: "state" and "starts" float64 (S, N), "elapsed" int32
                 (N,), "starts_age" int64 (), "generator" uint8.
 
         Raises:
-            ValueError: A tensor is missing, or is of another environment or number of environments.
+            ValueError: If a tensor is missing, or belongs to another environment or number of
+                environments.
         """
         missing = {"state", "elapsed", "starts", "starts_age", "generator"} - state.keys()
         if missing:
             raise ValueError(
-                f"state: expected the tensors of an environment, got none for {', '.join(sorted(missing))}"
+                "state: expected the tensors of state_dict, got none for "
+                f"{', '.join(sorted(missing))}"
             )
         shape = (self.STATE, self.num_envs)
         if tuple(state["state"].shape) != shape:
@@ -227,7 +230,7 @@ class BatchedEnv(ABC):
     @final
     def _uniform(self, rows: int, low: float, high: float) -> Tensor:
         """Draw (rows, N) float64 numbers, uniform from `low` to `high`."""
-        # Drawn as float32, which costs half as much: an observation shows no more of a start state.
+        # Drawn as float32 in half the time, since observations are float32.
         drawn = torch.empty(rows, self.num_envs, device=self.device)
         return drawn.uniform_(low, high, generator=self.generator).double()
 
@@ -238,12 +241,12 @@ class BatchedEnv(ABC):
     @final
     def _running(self) -> Tensor:
         if self._state is None:
-            raise RuntimeError("step: the environments were never reset, call reset first")
+            raise RuntimeError("state: expected one after a reset, got none; call reset first")
         return self._state
 
     @final
     def _check(self, actions: Tensor) -> None:
-        """Compare what is known without a look at values."""
+        """Check shape, dtype and device, which need no synchronisation."""
         dtype = torch.int64 if isinstance(self.ACTIONS, Choice) else torch.float32
         tail = () if isinstance(self.ACTIONS, Choice) else (len(self.ACTIONS.low),)
         shape = (self.num_envs, *tail)

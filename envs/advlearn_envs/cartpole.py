@@ -19,16 +19,16 @@ START = 0.05
 class CartPole(BatchedEnv):
     """Simulate gymnasium's CartPole-v1: reward 1 per step within the bounds.
 
-    With force F = +-10 N, cart and pole of 1.1 kg together, T = (F + 0.05 w^2 sin a) / 1.1: dw/dt =
-    (9.8 sin a - T cos a) / (0.5 (4/3 - 0.1 cos^2 a / 1.1)), dv/dt = T - 0.05 dw/dt cos a / 1.1;
-    Euler steps of 0.02 s. Observations: position (m), speed (m/s), angle (rad), angular speed
+    With the force F = +-10 N, a total mass of 1.1 kg and T = (F + 0.05 w^2 sin a) / 1.1: dw/dt =
+    (9.8 sin a - T cos a) / (0.5 (4/3 - 0.1 cos^2 a / 1.1)) and dv/dt = T - 0.05 dw/dt cos a / 1.1,
+    in Euler steps of 0.02 s. Observations: position (m), speed (m/s), angle (rad), angular speed
     (rad/s). Actions: 0 left, 1 right.
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 500.
+        time_limit: Steps after which an episode is truncated; None: 500.
 
     Example:
         >>> env = CartPole(2)
@@ -40,7 +40,7 @@ class CartPole(BatchedEnv):
         learning control problems", 1983, appendix; constants and order of operations as in
         gymnasium's `CartPole-v1`.
 
-    Deviations: the state is float64 as in gymnasium. A push that is not 1 or 0 is not refused.
+    Deviations: none in the numbers; an action that is not 0 or 1 is not refused.
     """
 
     STATE = 4
@@ -48,8 +48,8 @@ class CartPole(BatchedEnv):
     LOW = (-2 * FURTHEST, -math.inf, -2 * STEEPEST, -math.inf)
     ACTIONS = Choice(2)
     TIME_LIMIT = 500
-    # The pole turns by less than 18 rad/s^2, so from 0.05 rad and rad/s it is not at 12 degrees
-    # before the 7th step.
+    # The angular acceleration is below 18 rad/s^2, so from 0.05 rad and 0.05 rad/s the pole needs
+    # at least 7 steps to reach 12 degrees.
     SHORTEST = 6
     NAME = "CartPole-v1"
 

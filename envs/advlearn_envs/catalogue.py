@@ -1,4 +1,4 @@
-"""Environments by name, and their registration with gymnasium, without importing torch."""
+"""Names of the environments and their registration with gymnasium, without importing torch."""
 
 import importlib
 from importlib.util import find_spec
@@ -18,9 +18,9 @@ class Entry(NamedTuple):
     Args:
         module: Module of this package.
         cls: Class in that module.
-        time_limit: Steps after which an episode is cut off.
-        solved: Mean return from which it counts as solved, None where nobody has said.
-        needs: Package without which it cannot be made, None for none but torch.
+        time_limit: Steps after which an episode is truncated.
+        solved: Mean return at which it counts as solved; None if gymnasium states none.
+        needs: Package that it needs in addition to torch; None for no other.
     """
 
     module: str
@@ -77,16 +77,16 @@ def make(
     Args:
         name: A name such as ``CartPole-v1``, with or without ``advlearn/``.
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes the environment's own.
+        time_limit: Steps after which an episode is truncated; None: the environment's own.
 
     Returns:
         The environment, not yet reset.
 
     Raises:
-        ImportError: The environment needs a package that is not installed.
-        ValueError: An unknown name; an argument out of range.
+        ImportError: If the environment needs a package that is not installed.
+        ValueError: If the name is unknown, or an argument is out of range.
 
     Example:
         >>> make("CartPole-v1", 3).reset().shape
@@ -101,7 +101,9 @@ def make(
 
 
 def register() -> None:
-    """Register every available environment with gymnasium as ``advlearn/NAME``, where gymnasium is installed.
+    """Register every available environment with gymnasium as ``advlearn/NAME``.
+
+    Nothing is registered if gymnasium is not installed.
 
     Example:
         >>> import gymnasium
@@ -113,7 +115,7 @@ def register() -> None:
         return
     gymnasium: Any = importlib.import_module("gymnasium.envs.registration")
     for name, entry in available().items():
-        # Registering twice would warn.
+        # A second registration would warn.
         if f"{NAMESPACE}/{name}" not in gymnasium.registry:
             gymnasium.register(
                 f"{NAMESPACE}/{name}",

@@ -15,24 +15,23 @@ SPEED, HISTORY, SPREAD = 0.05, 5, 0.01
 class Circles(BatchedEnv):
     """Move a point in the plane at constant speed, in the direction of the action.
 
-    p' = p + 0.05 a / |a|, held within three times the largest radius. The observation is the
-    positions of the last five steps, oldest first; before there are five, the start is repeated.
-    All circles touch the start and lead off to the right, so where a demonstration is going does
-    not show at first. A radius above 0 has its centre above the start, one below 0 below it. The
-    reward, for evaluation only, is minus the distance to the nearest circle: it is near 0 for any
-    mixture of the circles, and `radial_errors` tells which one was driven. No state ends an
-    episode.
+    p' = p + 0.05 a / |a|, clipped to three times the largest radius. The observation is the last
+    five positions, oldest first; at first the start is repeated. All circles pass through the start
+    and lead to the right, so the first positions do not reveal the circle of a demonstration. The
+    centre of a circle is above the start for a positive radius, and below it for a negative one.
+    The reward, for evaluation only, is minus the distance to the nearest circle: it is near 0 for
+    any mixture of the circles, and `radial_errors` identifies the circle. No state ends an episode.
 
     Args:
         num_envs: Environments in the batch N.
-        radii: Signed radii of the circles K; none is 0.
-        device: Where the state lives.
+        radii: Signed radii of the K circles; none is 0.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 128, a turn of the circle of
+        time_limit: Steps after which an episode is truncated; None: 128, one turn of the circle of
             radius 1.
 
     Raises:
-        ValueError: No radius, or one of 0.
+        ValueError: If there is no radius, or one is 0.
 
     Example:
         >>> env = Circles(2)
@@ -44,9 +43,9 @@ class Circles(BatchedEnv):
     Reference: Li, Song and Ermon, "InfoGAIL: Interpretable Imitation Learning from Visual
         Demonstrations", 2017, section 5.1.
 
-    Deviations: the paper gives no numbers for speed, radii, length and start, nor a reward; all are
-        ours. An action of 0 has no direction and leaves the point where it is. The plane has an
-        edge, so that observations are bounded.
+    Deviations: the paper gives no numbers for speed, radii, length and start, and no reward; those
+        here are a choice. An action of 0 does not move the point. The plane is bounded, so that
+        observations are bounded.
     """
 
     STATE = 2 * HISTORY
@@ -67,7 +66,7 @@ class Circles(BatchedEnv):
         super().__init__(num_envs, device=device, seed=seed, time_limit=time_limit)
         if not radii or not all(radii):
             raise ValueError(
-                f"radii: expected one number or more, none of them 0, got {tuple(radii)}"
+                f"radii: expected one or more numbers other than 0, got {tuple(radii)}"
             )
         self.radii = tuple(float(radius) for radius in radii)
         self.edge = 3 * max(abs(radius) for radius in self.radii)
@@ -81,8 +80,7 @@ class Circles(BatchedEnv):
             positions: (..., 2), on the environment's device.
 
         Returns:
-            (..., K) | |p - c_k| - |r_k| |; the smallest mean over an episode names the circle that
-            was driven.
+            (..., K) | |p - c_k| - |r_k| |; the smallest mean over an episode identifies its circle.
 
         Example:
             >>> Circles(1).radial_errors(torch.tensor([0.0, 1.0]))

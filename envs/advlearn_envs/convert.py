@@ -23,7 +23,7 @@ def observations_from(tensor: Tensor) -> NDArray[np.float32]:
 def actions_to(env: BatchedEnv, actions: NDArray[Any]) -> Tensor:
     """Convert actions to the tensor that `env` expects.
 
-    On the host a look at the values is cheap, so a discrete action out of range is refused here.
+    A discrete action out of range is refused here, since checking values on the host is cheap.
 
     Args:
         env: The batch.
@@ -33,7 +33,7 @@ def actions_to(env: BatchedEnv, actions: NDArray[Any]) -> Tensor:
         int64 (N,) or float32 (N, A) on the environment's device.
 
     Raises:
-        ValueError: Discrete actions that are no whole numbers or are out of range; another shape.
+        ValueError: If discrete actions are not whole numbers or are out of range.
     """
     if not isinstance(env.ACTIONS, Choice):
         return torch.as_tensor(np.asarray(actions, np.float32), device=env.device)

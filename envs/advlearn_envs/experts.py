@@ -18,7 +18,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def maze_expert(env: Maze) -> Policy:
-    """Return a maze policy that goes round each barrier and then to the goal, at full force.
+    """Return a maze policy that passes each barrier and then moves to the goal, at full force.
 
     Args:
         env: The maze.
@@ -36,21 +36,21 @@ def maze_expert(env: Maze) -> Policy:
     def policy(observations: Tensor) -> Tensor:
         here = observations.double()
         target = here.new_tensor(env.GOAL).expand_as(here)
-        # From the goal backwards, so that the first barrier not yet passed decides.
+        # Backwards from the goal, so that the first barrier ahead sets the target.
         for barrier in reversed(env.BARRIERS):
             end = barrier.right + CLEAR if barrier.left == ORIGIN else barrier.left - CLEAR
             way = here.new_tensor((end, barrier.y + 0.01))
             target = torch.where(here[:, 1:] < barrier.y, way, target)
         gap = target - here
         furthest = gap.abs().amax(1, keepdim=True)
-        # Full force along the straight line, softer over the last centimetres to the goal.
+        # Full force along the straight line, and less over the last ten centimetres.
         return (gap / furthest.clamp(min=0.1)).float()
 
     return policy
 
 
 def circles_expert(env: Circles, *, noise: float = 0.1, seed: int = 0) -> tuple[Policy, Tensor]:
-    """Return a policy in which each environment drives one circle, all circles in turn.
+    """Return a policy that drives one circle in each environment, all circles in turn.
 
     Args:
         env: The environment.
@@ -59,7 +59,7 @@ def circles_expert(env: Circles, *, noise: float = 0.1, seed: int = 0) -> tuple[
 
     Returns:
         A map from observations (N, 10) to actions (N, 2) of length 1, and the index (N,) int64 of
-        each one's circle.
+        each environment's circle.
 
     Example:
         >>> env = Circles(4)
@@ -74,10 +74,10 @@ def circles_expert(env: Circles, *, noise: float = 0.1, seed: int = 0) -> tuple[
     generator = torch.Generator(env.device).manual_seed(seed)
 
     def policy(observations: Tensor) -> Tensor:
-        shake = torch.randn(
+        deviation = torch.randn(
             env.num_envs, generator=generator, device=env.device, dtype=torch.float64
         )
-        angle = drive(observations[:, -2:].double(), radius) + noise * shake
+        angle = drive(observations[:, -2:].double(), radius) + noise * deviation
         return torch.stack((angle.cos(), angle.sin()), dim=1).float()
 
     return policy, modes
@@ -86,17 +86,17 @@ def circles_expert(env: Circles, *, noise: float = 0.1, seed: int = 0) -> tuple[
 def circles_demonstrations(
     episodes: int, radii: tuple[float, ...] = (1.0, 0.5, -0.5), *, noise: float = 0.1, seed: int = 0
 ) -> Arrays:
-    """Return demonstrations of `Circles` by its scripted expert, circle after circle.
+    """Return demonstrations of `Circles` by its scripted expert, all circles in turn.
 
     Args:
         episodes: Number of episodes n.
         radii: Signed radii of the circles.
         noise: Standard deviation of the direction, radians.
-        seed: Seed of the starts and of the noise.
+        seed: Seed of the start states and of the noise.
 
     Returns:
-        The arrays of `record`, and "modes" (n,) int64, the circle of each episode, for evaluation
-        only.
+        The arrays of `record`, and "modes" (n,) int64, the circle of each episode, which is for
+        evaluation only.
 
     Example:
         >>> circles_demonstrations(3)["observations"].shape
@@ -117,13 +117,13 @@ def record(env: BatchedEnv, policy: Policy, *, source: str) -> Arrays:
     Args:
         env: A batch of n environments; it is reset first.
         policy: Map from observations (n, O) to actions.
-        source: Where the policy comes from, in words.
+        source: Description of the policy.
 
     Returns:
-        "observations" (sum(T_i + 1), O) float32 with the last of each episode, "actions" (sum T_i,
-        A) float32 or (sum T_i,) int64, "rewards" (sum T_i,) float32, "episode_lengths" (n,) int64,
-        "terminated" (n,) bool, "env_id", "expert_return_mean", "expert_return_std" and "source" of
-        no dimension.
+        "observations" (sum(T_i + 1), O) float32 with the last one of each episode, "actions"
+        (sum T_i, A) float32 or (sum T_i,) int64, "rewards" (sum T_i,) float32, "episode_lengths"
+        (n,) int64, "terminated" (n,) bool, and the scalars "env_id", "expert_return_mean",
+        "expert_return_std" and "source".
 
     Example:
         >>> from advlearn_envs.cartpole import CartPole
@@ -135,35 +135,35 @@ def record(env: BatchedEnv, policy: Policy, *, source: str) -> Arrays:
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
     terminated = torch.zeros_like(running)
     lengths = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
-    seen, taken, earned, led_to = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
+    rows: list[tuple[Tensor, ...]] = []
     while running.any():
         actions = policy(observations)
         step = env.step(actions)
-        seen.append(observations)
-        taken.append(actions)
-        earned.append(step.rewards)
-        led_to.append(step.final_observations)
+        rows.append((observations, actions, step.rewards, step.final_observations))
         lengths += running
         terminated |= running & step.terminated
         running &= ~(step.terminated | step.truncated)
         observations = step.observations
-    table = [torch.stack(column, 1).cpu() for column in (seen, taken, earned, led_to)]
-    return _flat(table, lengths.cpu(), terminated.cpu(), env.NAME, source)
+    columns = [torch.stack(column, 1).cpu() for column in zip(*rows, strict=True)]
+    return _flat(columns, lengths.cpu(), terminated.cpu(), env.NAME, source)
 
 
 def _flat(
-    table: list[Tensor], lengths: Tensor, terminated: Tensor, name: str, source: str
+    columns: list[Tensor], lengths: Tensor, terminated: Tensor, name: str, source: str
 ) -> Arrays:
-    """Join the first `lengths` steps of each row of (n, T, ...) columns into the arrays of `record`."""
-    seen, taken, earned, led_to = table
-    each = [(i, int(n)) for i, n in enumerate(lengths)]
-    returns = torch.stack([earned[i, :n].double().sum() for i, n in each])
+    """Join the first `lengths` steps of each row of columns (n, T, ...) to the arrays of `record`.
+
+    The columns are observations, actions, rewards and observations after the step.
+    """
+    before, actions, rewards, after = columns
+    episodes = [(i, int(n)) for i, n in enumerate(lengths)]
+    returns = torch.stack([rewards[i, :n].double().sum() for i, n in episodes])
     return {
         "observations": torch.cat(
-            [torch.cat((seen[i, :n], led_to[i, n - 1 : n])) for i, n in each]
+            [torch.cat((before[i, :n], after[i, n - 1 : n])) for i, n in episodes]
         ).numpy(),
-        "actions": torch.cat([taken[i, :n] for i, n in each]).numpy(),
-        "rewards": torch.cat([earned[i, :n] for i, n in each]).numpy(),
+        "actions": torch.cat([actions[i, :n] for i, n in episodes]).numpy(),
+        "rewards": torch.cat([rewards[i, :n] for i, n in episodes]).numpy(),
         "episode_lengths": lengths.numpy(),
         "terminated": terminated.numpy(),
         "env_id": np.array(f"{NAMESPACE}/{name}"),

@@ -35,14 +35,14 @@ class Running(Locomotion):
 class HalfCheetah(Running):
     """Simulate gymnasium's HalfCheetah-v5.
 
-    Rewards, observations and starts are those of `Locomotion`; the action costs 0.1 |a|^2, and
-    standing earns nothing.
+    Rewards, observations and start states are those of `Locomotion`; the action costs 0.1 |a|^2,
+    and there is no healthy reward.
 
     Args:
         num_envs: Environments in the batch N.
         device: A CPU, or an NVIDIA GPU with MuJoCo Warp.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 1000.
+        time_limit: Steps after which an episode is truncated; None: 1000.
 
     Example:
         >>> env = HalfCheetah(2)
@@ -67,7 +67,7 @@ class HalfCheetahV4(Running):
         num_envs: Environments in the batch N.
         device: A CPU, or an NVIDIA GPU with MuJoCo Warp.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 1000.
+        time_limit: Steps after which an episode is truncated; None: 1000.
 
     Example:
         >>> HalfCheetahV4(2).reset().shape

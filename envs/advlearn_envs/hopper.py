@@ -22,13 +22,13 @@ class Hopping(Locomotion):
 class Hopper(Hopping):
     """Simulate gymnasium's Hopper-v5, without a healthy reward on the last step.
 
-    Rewards, observations and starts are those of `Locomotion`, with 1 for a healthy step.
+    Rewards, observations and start states are those of `Locomotion`, with 1 for a healthy step.
 
     Args:
         num_envs: Environments in the batch N.
         device: A CPU, or an NVIDIA GPU with MuJoCo Warp.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 1000.
+        time_limit: Steps after which an episode is truncated; None: 1000.
 
     Example:
         >>> import torch
@@ -55,7 +55,7 @@ class HopperV4(Hopping):
         num_envs: Environments in the batch N.
         device: A CPU, or an NVIDIA GPU with MuJoCo Warp.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 1000.
+        time_limit: Steps after which an episode is truncated; None: 1000.
 
     Example:
         >>> HopperV4(2).reset().shape

@@ -1,4 +1,4 @@
-"""Base class of gymnasium's planar MuJoCo robots, which are rewarded for their speed."""
+"""Base class of gymnasium's planar MuJoCo robots, whose reward is their speed."""
 
 from typing import ClassVar
 
@@ -13,13 +13,13 @@ class Locomotion(BatchedEnv):
     """Simulate a robot in the vertical plane whose joints are driven by motors.
 
     The reward of a step is the mean speed of the root along x (m/s), plus `HEALTHY`, or `FALLEN`
-    where the step ended the episode, less `COST` |a|^2 of the action as it was given; the motors
-    take it clipped to [-1, 1]. Observations: positions of the joints without that along x (m, rad),
-    then velocities, clipped to ±`FASTEST`. A new episode starts at rest plus noise of scale
-    `NOISE`, and ends where a row of the state is not strictly inside its `BOUNDS`: those of the
-    height, the tilt, the other positions and the velocities, as far as they are given. The state
-    holds the time (s), positions, velocities and what the solver starts from, see `Physics`. No
-    observation shows contact forces, so what gymnasium computes of them after a step is left out.
+    if the step ended the episode, minus `COST` |a|^2 of the unclipped action; the motors clip it to
+    [-1, 1]. Observations: positions of the joints except that along x (m, rad), then velocities,
+    clipped to ±`FASTEST`. An episode starts at rest plus noise of scale `NOISE`. It ends when a row
+    of the state is not strictly inside its `BOUNDS`: those of the height, the tilt, the other
+    positions and the velocities, as far as they are given. The state holds the time (s),
+    positions, velocities and the start of the solver, see `Physics`. Observations hold no contact
+    forces, so gymnasium's computation of them after a step is left out.
 
     Observations and rewards are gymnasium's, rounded from float64 to float32.
 
@@ -27,11 +27,11 @@ class Locomotion(BatchedEnv):
         num_envs: Environments in the batch N.
         device: A CPU, or an NVIDIA GPU with MuJoCo Warp.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 1000.
+        time_limit: Steps after which an episode is truncated; None: 1000.
 
     Raises:
-        ImportError: MuJoCo is not installed, or MuJoCo Warp for a GPU.
-        ValueError: An argument out of range; a device of another kind.
+        ImportError: If MuJoCo, or MuJoCo Warp for a GPU, is not installed.
+        ValueError: If an argument is out of range, or the device is of another kind.
     """
 
     TIME_LIMIT = 1000
@@ -76,7 +76,7 @@ class Locomotion(BatchedEnv):
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         after = self._physics.advance(state, actions)
         bounded = after[2 : 2 + len(self.BOUNDS)]
-        # What is not a number is inside of nothing.
+        # NaN is not inside of any bounds.
         fallen = ((bounded > self._low) & (bounded < self._high)).all(0).logical_not_()
         forward = (after[1] - state[1]).div_(self._physics.seconds)
         rewards = forward.add_(torch.where(fallen, self.FALLEN, self.HEALTHY)).sub_(
@@ -89,8 +89,7 @@ class Locomotion(BatchedEnv):
         return observations_of(torch.cat((state[2 : 1 + self.JOINTS], velocities)))
 
     def _cost(self, actions: Tensor) -> Tensor:
-        # In float32 and one motor after the other, as gymnasium adds them up: another order rounds
-        # otherwise.
+        # In float32 and in gymnasium's order of the motors, since another order rounds differently.
         first, *others = actions.square().unbind(1)
         total = first.clone()
         for square in others:

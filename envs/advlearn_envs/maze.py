@@ -1,4 +1,4 @@
-"""Point-mass mazes for the transfer of learned rewards: C and S, each with its mirror."""
+"""Point-mass mazes for the transfer of learned rewards: a C and an S, and their mirror images."""
 
 import math
 from abc import abstractmethod
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from advlearn_envs.batched import NO_LIMIT, BatchedEnv, Range, observations_of
 
-# A sphere of 3 cm and 1000 kg/m^3 on sliders with damping 1 N s/m; five steps of 10 ms for each
-# action.
+# A sphere with a radius of 3 cm and 1000 kg/m^3 on sliders with damping 1 N s/m; five steps of
+# 10 ms for each action.
 SECONDS, SUBSTEPS, DAMPING = 0.01, 5, 1.0
 RADIUS, WALL = 0.03, 0.02
 MASS = 4 / 3 * math.pi * RADIUS**3 * 1000
-# Nearest that the centre of the mass comes to the centre line of a wall.
+# Smallest distance between the centre of the mass and the centre line of a wall.
 CLEAR = RADIUS + WALL
 ORIGIN, CONTROL, NEAR, NUDGE = -0.1, 0.001, 0.1, 0.01
 
@@ -23,9 +23,9 @@ class Barrier(NamedTuple):
     """Centre line of a horizontal wall inside the box, in metres.
 
     Args:
-        y: Its height.
-        left: Where it begins.
-        right: Where it ends.
+        y: Position along y.
+        left: Left end.
+        right: Right end.
     """
 
     y: float
@@ -34,14 +34,14 @@ class Barrier(NamedTuple):
 
 
 class Maze(BatchedEnv):
-    """Move a point mass in a closed box with barriers by a force towards a goal.
+    """Move a point mass by a force towards a goal, in a closed box with barriers.
 
     With the force F clipped to [-1, 1] N on each axis, m = 0.113 kg and c = 1 N s/m: v' = (v + dt F
-    / m) / (1 + dt c / m), x' = x + dt v', five times a step of 0.05 s, so the fastest is 1 m/s on
-    an axis. Walls are rigid, without friction, and take away the speed into them. Observations: the
-    position (m). The reward is that of the state before the step, less 0.001 |F|^2 of the force
-    asked for. No state ends an episode. Subclasses state the size of the box, the barriers from the
-    start to the goal, and the reward of a distance.
+    / m) / (1 + dt c / m) and x' = x + dt v', five times in a step of 0.05 s, so the largest speed
+    is 1 m/s on an axis. Walls are rigid and without friction, and remove the speed into them.
+    Observations: the position (m). The reward is that of the state before the step, minus 0.001
+    |F|^2 of the unclipped force. No state ends an episode. Subclasses define the size of the box,
+    the barriers from the start to the goal, and the reward of a distance.
     """
 
     STATE = 4
@@ -83,7 +83,7 @@ class Maze(BatchedEnv):
 
 
 class CShaped(Maze):
-    """A box of 0.7 m with one barrier between start and goal; the reward is minus the distance to the goal."""
+    """A box of 0.7 m with one barrier; the reward is minus the distance to the goal."""
 
     SIZE = 0.6
     LOW, HIGH = (ORIGIN, ORIGIN), (0.6, 0.6)
@@ -95,7 +95,7 @@ class CShaped(Maze):
 
 
 class SShaped(Maze):
-    """A box of 1.3 m with two barriers between start and goal; the reward is 1 within 0.1 m of the goal."""
+    """A box of 1.3 m with two barriers; the reward is 1 within 0.1 m of the goal."""
 
     SIZE = 1.2
     LOW, HIGH = (ORIGIN, ORIGIN), (1.2, 1.2)
@@ -115,9 +115,9 @@ class CMaze(CShaped):
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 100.
+        time_limit: Steps after which an episode is truncated; None: 100.
 
     Example:
         >>> env = CMaze(2)
@@ -129,8 +129,8 @@ class CMaze(CShaped):
         of Fu, Luo and Levine, "Learning Robust Rewards with Adversarial Inverse Reinforcement
         Learning", 2018, section 7.1; its numbers are those of the latter's published environment.
 
-    Deviations: MuJoCo's soft contacts are rigid here; the constant height is left out of the
-    observation.
+    Deviations: contacts are rigid, those of MuJoCo are soft; the observation does not hold the
+        constant height.
     """
 
     BARRIERS = (Barrier(0.3, ORIGIN, 0.4),)
@@ -145,9 +145,9 @@ class CMazeMirrored(CShaped):
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 100.
+        time_limit: Steps after which an episode is truncated; None: 100.
 
     Example:
         >>> CMazeMirrored(2).reset()
@@ -155,8 +155,8 @@ class CMazeMirrored(CShaped):
 
     Reference: as `CMaze`.
 
-    Deviations: as `CMaze`. As in the published environment the start is not in the middle of the
-        box, so this gap is wider than the other.
+    Deviations: as `CMaze`. As in the published environment, the start is not in the middle of the
+        box, so this gap is wider than that of `CMaze`.
     """
 
     BARRIERS = (Barrier(0.3, 0.2, 0.6),)
@@ -172,9 +172,9 @@ class SMaze(SShaped):
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 200.
+        time_limit: Steps after which an episode is truncated; None: 200.
 
     Example:
         >>> env = SMaze(2)
@@ -185,9 +185,9 @@ class SMaze(SShaped):
     Reference: Peng et al., "Variational Discriminator Bottleneck", 2019, section 5.2 and figure 7.
 
     Deviations: the paper gives no measures of this maze. Its returns (0 to 153, and slightly below
-        0 for failures) point to 1 at the goal less the cost of the force over some 200 steps, which
-        is taken here; the box is the C-maze's at twice the size, and the barriers are placed so
-        that an expert gets about what the paper's got.
+        0 for failures) suggest a reward of 1 at the goal minus the cost of the force over some 200
+        steps, which is used here. The box is twice the C-maze's, and the barriers are placed so
+        that the return of an expert is near that of the paper's expert.
     """
 
     BARRIERS = (Barrier(0.4, ORIGIN, 1.0), Barrier(0.8, 0.2, 1.2))
@@ -202,9 +202,9 @@ class SMazeMirrored(SShaped):
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 200.
+        time_limit: Steps after which an episode is truncated; None: 200.
 
     Example:
         >>> SMazeMirrored(2).reset()
@@ -221,7 +221,7 @@ class SMazeMirrored(SShaped):
 
 def _push_out(place: Tensor, speed: Tensor, barrier: Barrier) -> None:
     """Move positions (2, N) out of a barrier and remove the velocity (2, N) into it, in place."""
-    # A step of 10 ms moves the mass 1.4 cm at most, so it never gets past the centre line.
+    # A step of 10 ms moves the mass by at most 1.4 cm, so it never crosses the centre line.
     across = place[0] - place[0].clamp(barrier.left, barrier.right)
     up = place[1] - barrier.y
     distance = across.square().add_(up.square()).sqrt_().clamp_(min=1e-9)

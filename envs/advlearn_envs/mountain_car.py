@@ -18,14 +18,13 @@ class MountainCar(BatchedEnv):
     """Simulate gymnasium's MountainCar-v0: reward -1 per step until position 0.5.
 
     v' = clip(v + 0.001 (a - 1) - 0.0025 cos 3x, -0.07, 0.07), x' = clip(x + v', -1.2, 0.6); v' = 0
-    at the left wall.
-    Observations: position, speed. Actions: 0 left, 1 nothing, 2 right.
+    at the left wall. Observations: position, speed. Actions: 0 left, 1 nothing, 2 right.
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 200.
+        time_limit: Steps after which an episode is truncated; None: 200.
 
     Example:
         >>> env = MountainCar(2)
@@ -36,8 +35,8 @@ class MountainCar(BatchedEnv):
     Reference: Moore, "Efficient memory-based learning for robot control", 1990; constants and order
         of operations as in gymnasium's `MountainCar-v0`.
 
-    Deviations: none in the numbers; the speed asked for at the goal is 0 and no argument. A push
-        that is not 0, 1 or 2 is not refused.
+    Deviations: none in the numbers; the speed required at the goal is 0 and not an argument. An
+        action that is not 0, 1 or 2 is not refused.
     """
 
     STATE = 2
@@ -72,9 +71,9 @@ class MountainCarContinuous(BatchedEnv):
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 999.
+        time_limit: Steps after which an episode is truncated; None: 999.
 
     Example:
         >>> env = MountainCarContinuous(2)
@@ -102,8 +101,8 @@ class MountainCarContinuous(BatchedEnv):
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         action = actions[:, 0]
         # In gymnasium the state is float64 after a reset and float32 after a step, and a clipped
-        # action is a Python float. Every operation here rounds as it does there, or a difference in
-        # the last place grows to 1e-5 within an episode.
+        # action is a Python float. Every operation rounds as in gymnasium, since a difference in
+        # the last place would grow to 1e-5 within an episode.
         fresh = self._elapsed == 0
         small = state.to(torch.float32)
         pull = slope(torch.where(fresh, 3 * state[0], (3 * small[0]).double()))

@@ -15,15 +15,15 @@ GRAVITY, SECONDS, STRONGEST, FASTEST = 10.0, 0.05, 2.0, 8.0
 class Pendulum(BatchedEnv):
     """Simulate gymnasium's Pendulum-v1; no state ends an episode.
 
-    With torque u in [-2, 2] N m: w' = clip(w + (15 sin a + 3 u) 0.05, -8, 8), a' = a + 0.05 w';
-    reward -(a^2 + 0.1 w^2 + 0.001 u^2) of the state before the step, a taken in [-pi, pi).
-    Observations: cos a, sin a, w (rad/s); the angle is 0 upright.
+    With the torque u in [-2, 2] N m: w' = clip(w + (15 sin a + 3 u) 0.05, -8, 8) and a' = a + 0.05
+    w'. The reward is -(a^2 + 0.1 w^2 + 0.001 u^2) of the state before the step, with a in [-pi,
+    pi). Observations: cos a, sin a, w (rad/s); the angle a is 0 upright.
 
     Args:
         num_envs: Environments in the batch N.
-        device: Where the state lives.
+        device: Device of the state.
         seed: Seed of the private generator.
-        time_limit: Steps after which an episode is cut off; None takes 200.
+        time_limit: Steps after which an episode is truncated; None: 200.
 
     Example:
         >>> env = Pendulum(2)
@@ -51,8 +51,8 @@ class Pendulum(BatchedEnv):
 
     def _advance(self, state: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         angle, speed = state.unbind()
-        # The torque and what follows from it alone stay float32, as an action is in gymnasium: the
-        # pendulum magnifies a difference in the last place.
+        # Terms of the torque only are float32, as the action is in gymnasium: the pendulum
+        # magnifies a difference in the last place.
         torque = actions[:, 0].clamp(-STRONGEST, STRONGEST)
         upright = torch.remainder(angle + math.pi, 2 * math.pi).sub_(math.pi)
         cost = upright.square_().add_(speed.square(), alpha=0.1).add_(torque.square().mul_(0.001))

@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 class Physics(ABC):
-    """Base class that steps N copies of a model; the caller keeps the state.
+    """Step N copies of a model whose state the caller holds.
 
     A state is float64 (S, N): the time (s), positions, velocities, and the accelerations that the
-    constraint solver starts from, which are those of the step before and 0 in a new episode.
-    Without them the solver would stop at other numbers, within its tolerance, and an episode would
-    leave gymnasium's path.
+    constraint solver starts from, which are those of the preceding step and 0 in a new episode.
+    Without them the solver would return other numbers within its tolerance, and an episode would
+    diverge from gymnasium's.
 
     Args:
         model: MuJoCo's `MjModel`.
@@ -39,18 +39,18 @@ class Physics(ABC):
 class HostPhysics(Physics):
     """Step with MuJoCo's C library, bit for bit as gymnasium does.
 
-    Three short calls for each environment, on one `MjData` a thread that stays in the cache:
-    `mujoco.rollout` is one call for all, but does not return the accelerations that the next step
-    starts from. It is no faster: of a step of some 50 to 150 us the three calls and their copies
-    take 2. The step leaves Python's lock to others, so that threads share the environments out;
-    which of them moves one does not change its numbers.
+    Each environment takes three short calls, on one `MjData` for each thread that stays in the
+    cache. `mujoco.rollout` is one call for all environments, but it does not return the
+    accelerations that the next step starts from. It would not be faster: of the 50 to 150 us of a
+    step, the three calls and their copies take 2. A step releases Python's lock, so the threads run
+    in parallel. The numbers do not depend on the division between threads.
 
     Args:
         model: MuJoCo's `MjModel`.
         frame_skip: Steps of the model for one step of the environment.
         num_envs: Copies of the model N.
-        threads: Threads at most; each has `SHARE` environments at least, since waking one takes as
-            long as some steps.
+        threads: Largest number of threads; each has at least `SHARE` environments, since waking a
+            thread takes as long as some steps.
     """
 
     SHARE = 8
@@ -76,7 +76,7 @@ class HostPhysics(Physics):
         before, after = torch.as_tensor(self._before), torch.as_tensor(self._after)
         before[:, : len(state)].copy_(state.T)
         before[:, len(state) :].copy_(actions)
-        # This thread takes the first share, which saves it a wait.
+        # This thread steps the first share itself.
         others = (
             [self._pool.submit(self._move, *share) for share in self._shares[1:]]
             if self._pool
@@ -85,7 +85,7 @@ class HostPhysics(Physics):
         self._move(*self._shares[0])
         for other in others:
             other.result()
-        # A plain copy of one environment's row would share its memory.
+        # A contiguous copy of the transpose of a single row would share its memory.
         return after.T.clone(memory_format=torch.contiguous_format)
 
     def _move(self, data: Any, before: Any, after: Any) -> None:
@@ -101,9 +101,9 @@ class HostPhysics(Physics):
 class WarpPhysics(Physics):
     """Step with MuJoCo Warp on an NVIDIA GPU, all environments in one CUDA graph.
 
-    It has not been run on a GPU yet; on Warp's CPU device it was. It computes in float32, with a
-    solver of its own, so that its numbers are near gymnasium's only at first, and it does not put a
-    diverged model back at rest.
+    It was run on Warp's CPU device, and not yet on a GPU. It computes in float32 with another
+    solver, so its numbers are near gymnasium's only in the first steps. It does not reset a model
+    that diverged.
 
     Args:
         model: MuJoCo's `MjModel`.
@@ -112,7 +112,7 @@ class WarpPhysics(Physics):
         device: The GPU.
 
     Raises:
-        ImportError: mujoco-warp is not installed.
+        ImportError: If mujoco-warp is not installed.
     """
 
     def __init__(self, model: Any, frame_skip: int, num_envs: int, device: torch.device) -> None:
@@ -122,21 +122,22 @@ class WarpPhysics(Physics):
             self._warp: Any = import_module("warp")
         except ImportError as error:
             raise ImportError(
-                "device: MuJoCo on a GPU needs MuJoCo Warp: pip install mujoco-warp"
+                "device: expected cpu, since MuJoCo Warp is not installed, got cuda: pip install "
+                "mujoco-warp"
             ) from error
         self._device, self._place = device, self._warp.get_device(str(device))
         self._graph: Any = None
         with self._warp.ScopedDevice(self._place):
             self._model = self._mujoco_warp.put_model(model)
             self._data = self._mujoco_warp.make_data(model, nworld=num_envs)
-            # Once at large: kernels cannot be loaded while a graph is recorded. The state comes
-            # with every call.
+            # A first run outside of the graph, since kernels cannot be loaded while it is recorded.
+            # Every call of `advance` sets the state.
             self._steps()
             if device.type == "cuda":
                 with self._warp.ScopedCapture() as capture:
                     self._steps()
                 self._graph = capture.graph
-            # Warp's stream made these; torch's uses them.
+            # Warp's stream wrote the arrays that torch's stream reads.
             self._warp.synchronize_device()
         data, view = self._data, self._warp.to_torch
         self._parts = [
@@ -173,36 +174,34 @@ def physics_on(
 
     Args:
         device: A CPU or an NVIDIA GPU.
-        xml: File of the model among those that come with gymnasium.
+        xml: File name of the model in gymnasium.
         frame_skip: Steps of the model for one step of the environment.
         num_envs: Copies of the model N.
         name: The environment, for messages.
 
     Returns:
-        N copies of the model; on a CPU they share as many threads as PyTorch has now.
+        N copies of the model; on a CPU they use at most as many threads as PyTorch.
 
     Raises:
-        ImportError: MuJoCo or gymnasium is not installed; on a GPU, MuJoCo Warp.
-        ValueError: A device of another kind.
+        ImportError: If MuJoCo or gymnasium is not installed, or MuJoCo Warp for a GPU.
+        ValueError: If the device is of another kind.
 
     Example:
         >>> physics_on(torch.device("cpu"), "hopper.xml", 4, 2, "Hopper-v5").rest
         (0.0, 1.25, 0.0, 0.0, 0.0, 0.0)
     """
     if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"device: {name} runs on cpu or cuda, got {device}")
+        raise ValueError(f"device: expected cpu or cuda for {name}, got {device}")
     try:
         mujoco: Any = import_module("mujoco")
         path = files("gymnasium") / "envs" / "mujoco" / "assets" / xml
     except ImportError as error:
-        message = (
+        raise ImportError(
             f'name: {name} needs MuJoCo and the models of gymnasium: pip install "advlearn[mujoco]"'
-        )
-        raise ImportError(message) from error
+        ) from error
     model = mujoco.MjModel.from_xml_path(str(path))
     if device.type == "cuda":
         return WarpPhysics(model, frame_skip, num_envs, device)
-    # These models are one tree each, so one island: looking for more at each step costs time and
-    # changes no number.
+    # Each of these models is one tree, so the search for islands takes time and changes no number.
     model.opt.disableflags |= int(getattr(mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
     return HostPhysics(model, frame_skip, num_envs, torch.get_num_threads())

@@ -1,6 +1,6 @@
 # pyright: standard
-# SB3 states its types without their parameters, which strict checking refuses.
-"""A batch as stable-baselines3's `VecEnv`."""
+# The type annotations of SB3 lack parameters, which strict checking refuses.
+"""Adapter from a batch to the `VecEnv` of stable-baselines3 (SB3)."""
 
 from collections.abc import Iterable
 from typing import Any, final
@@ -18,12 +18,12 @@ from advlearn_envs.convert import actions_to, host, observations_from
 
 @final
 class StableBaselinesVecEnv(VecEnv):
-    """A batch as SB3's `VecEnv`; episode statistics are `VecMonitor`'s.
+    """Wrap a batch as SB3's `VecEnv`; wrap it in `VecMonitor` for episode statistics.
 
-    Where an episode ended, the info of that environment holds ``terminal_observation`` and
-    ``TimeLimit.truncated``; the other infos are empty. Tensors become numpy arrays once a step.
-    `seed` takes effect at the next reset and seeds the whole batch. `env` is the batch, for
-    `state_dict`.
+    When an episode ends, the info of its environment holds ``terminal_observation`` and
+    ``TimeLimit.truncated``; all other infos are empty. Tensors are converted to numpy arrays once
+    in a step. `seed` takes effect at the next reset and seeds the whole batch. `env` is the batch,
+    for `state_dict`.
 
     Args:
         env: The batch.
@@ -42,7 +42,7 @@ class StableBaselinesVecEnv(VecEnv):
     def reset(self) -> NDArray[np.float32]:
         """Start an episode in every environment; return observations, float32 (N, O)."""
         observations = observations_from(self.env.reset(self._seeds[0]))
-        # SB3 has a seed used once.
+        # A seed of SB3 is used once.
         self._reset_seeds()
         self._reset_options()
         return observations
@@ -52,9 +52,9 @@ class StableBaselinesVecEnv(VecEnv):
         self._actions = actions_to(self.env, actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step; return observations (N, O), rewards (N,), dones (N,) and N infos."""
+        """Step the batch; return observations (N, O), rewards (N,), dones (N,) and N infos."""
         if self._actions is None:
-            raise RuntimeError("step_wait: no actions were given, call step_async first")
+            raise RuntimeError("step_wait: expected actions, got none; call step_async first")
         step, self._actions = self.env.step(self._actions), None
         terminated = host(step.terminated)
         dones = terminated | host(step.truncated)
@@ -67,7 +67,7 @@ class StableBaselinesVecEnv(VecEnv):
         return observations_from(step.observations), host(step.rewards), dones, infos
 
     def close(self) -> None:
-        """Do nothing: a batch holds memory only."""
+        """Do nothing, since a batch holds only tensors."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of the batch, once per requested environment."""
@@ -75,13 +75,14 @@ class StableBaselinesVecEnv(VecEnv):
         return [value for _ in self._chosen(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Refuse: environments of a batch differ in their state only.
+        """Raise an error, since environments of a batch differ only in their state.
 
         Raises:
             AttributeError: Always.
         """
         raise AttributeError(
-            f"set_attr: the environments of a batch have no attributes of their own, got {attr_name!r}"
+            f"attr_name: expected none, since environments of a batch share all attributes, got "
+            f"{attr_name!r}; set it on the batch"
         )
 
     def env_method(
@@ -91,13 +92,14 @@ class StableBaselinesVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Refuse: environments of a batch have no separate methods.
+        """Raise an error, since environments of a batch have no separate methods.
 
         Raises:
             AttributeError: Always.
         """
         raise AttributeError(
-            f"env_method: the environments of a batch have no methods of their own, got {method_name!r}"
+            f"method_name: expected none, since environments of a batch have no separate methods, "
+            f"got {method_name!r}; call it on the batch"
         )
 
     def env_is_wrapped(
@@ -105,7 +107,7 @@ class StableBaselinesVecEnv(VecEnv):
         wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]],
         indices: VecEnvIndices = None,
     ) -> list[bool]:
-        """Return False for each: a batch has no wrappers inside."""
+        """Return False for each environment, since a batch has no inner wrappers."""
         return [False for _ in self._chosen(indices)]
 
     def _chosen(self, indices: VecEnvIndices) -> Iterable[int]:

@@ -1,4 +1,4 @@
-"""One environment as a plain `gymnasium.Env`."""
+"""Adapter from a batch of one environment to `gymnasium.Env`."""
 
 from typing import Any, final
 
@@ -16,13 +16,13 @@ Observation = NDArray[np.float32]
 
 @final
 class GymnasiumEnv(gymnasium.Env[Any, Any]):
-    """Wrap a batch of one as gymnasium's `Env`; use the batch itself for many environments.
+    """Wrap a batch of one environment as gymnasium's `Env`.
 
     Args:
         env: A batch of one environment.
 
     Raises:
-        ValueError: A batch of several environments.
+        ValueError: If the batch has several environments.
 
     Example:
         >>> from advlearn_envs.cartpole import CartPole
@@ -35,7 +35,10 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
 
     def __init__(self, env: BatchedEnv) -> None:
         if env.num_envs != 1:
-            raise ValueError(f"env: expected a batch of 1 environment, got {env.num_envs}")
+            raise ValueError(
+                f"env: expected a batch of 1 environment, got {env.num_envs}; use "
+                "GymnasiumVectorEnv"
+            )
         self.env = env
         self.observation_space = env.observation_space
         self.action_space = env.action_space
@@ -48,9 +51,8 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         """Start an episode.
 
         Args:
-            seed: Seed of this and the following episodes; None goes on, from entropy the first
-                time.
-            options: None; the environments have none.
+            seed: Seed of this and the following episodes; None continues, at first from entropy.
+            options: Not used.
 
         Returns:
             The observation, float32 (O,), and an empty dict.
@@ -62,11 +64,11 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
         return observations_from(self.env.reset(seed))[0], {}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Step once; call `reset` after an episode has ended."""
+        """Move one step; call `reset` after an episode has ended."""
         actions = actions_to(self.env, np.asarray(action)[None])
         step = self.env.step(actions)
         final = observations_from(step.final_observations)[0]
-        # One copy from the device for all three.
+        # One copy from the device for three values.
         reward, terminated, truncated = host(
             torch.cat((step.rewards, step.terminated, step.truncated))
         )
@@ -74,11 +76,11 @@ class GymnasiumEnv(gymnasium.Env[Any, Any]):
 
 
 def make_single(name: str, device: str = "cpu") -> GymnasiumEnv:
-    """Return one environment by name, without a time limit: `gymnasium.make` adds its own wrapper.
+    """Return one environment by name without a time limit, since `gymnasium.make` adds one.
 
     Args:
         name: A name such as ``CartPole-v1``.
-        device: Where the state lives.
+        device: Device of the state.
 
     Returns:
         The environment.

@@ -1,4 +1,4 @@
-"""A batch as gymnasium's `VectorEnv`."""
+"""Adapter from a batch to gymnasium's `VectorEnv`."""
 
 from typing import Any, final
 
@@ -19,9 +19,9 @@ Bools = NDArray[np.bool_]
 class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
     """Wrap a batch as gymnasium's `VectorEnv` in its mode SAME_STEP.
 
-    Where an episode ends, the observation is that of the next one; ``infos["final_obs"]`` holds the
-    last of the ended one, and ``infos["_final_obs"]`` says where. Tensors become numpy arrays once
-    a step.
+    When an episode ends, the observation is the first of the next episode. ``infos["final_obs"]``
+    holds the last observation of the ended episode, and ``infos["_final_obs"]`` is True there.
+    Tensors are converted to numpy arrays once in a step.
 
     Args:
         env: The batch.
@@ -50,8 +50,8 @@ class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
         """Start an episode in every environment.
 
         Args:
-            seed: Seed of the whole batch; None goes on, from entropy the first time.
-            options: None; the environments have none.
+            seed: Seed of the whole batch; None continues, at first from entropy.
+            options: Not used.
 
         Returns:
             Observations, float32 (N, O), and an empty dict.
@@ -63,7 +63,7 @@ class GymnasiumVectorEnv(VectorEnv[Floats, Any, Any]):
         return observations_from(self.env.reset(seed)), {}
 
     def step(self, actions: Any) -> tuple[Floats, Floats, Bools, Bools, dict[str, Any]]:
-        """Step every environment; the class describes what an ended episode returns."""
+        """Move every environment one step; see the class for ended episodes."""
         step = self.env.step(actions_to(self.env, np.asarray(actions)))
         terminated, truncated = host(step.terminated), host(step.truncated)
         ended = terminated | truncated
@@ -96,9 +96,8 @@ def make_vector(
     Args:
         name: A name such as ``CartPole-v1``.
         num_envs: Environments in the batch N.
-        max_episode_steps: Steps after which an episode is cut off; None takes the environment's
-            own.
-        device: Where the state lives.
+        max_episode_steps: Steps after which an episode is truncated; None: the environment's own.
+        device: Device of the state.
 
     Returns:
         The environments.

@@ -9,7 +9,7 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from advlearn.imitation import DevicePPO, imitate
 from advlearn.imitation.specification import methods
 from tests.device.second import DEVICE, SecondDevice, devices
-from tests.imitation.test_resident import expert
+from tests.imitation.batches import expert
 
 N, T = 4, 8
 # Where the host synchronises, never in a step: once, once per rollout, and where
@@ -28,8 +28,8 @@ ROLLOUT = {
     "rewards/learned_reward.py figures",
 }
 
-ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"imitate.py imitate"}}
-# Building the critic, and inspecting the environment.
+ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"train.py imitate"}}
+# The critic is built, and the environment looked at.
 ALLOWED |= {
     "advlearn_envs/convert.py host",
     "advlearn/regularizers/bottleneck.py __init__",

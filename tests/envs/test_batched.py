@@ -1,4 +1,4 @@
-"""What every batch promises: resets inside the step, seeds, exact resume, no waiting for the device, clear errors."""
+"""Properties of every batch: resets in a step, seeds, exact resume, no synchronisation, errors."""
 
 import math
 
@@ -14,6 +14,7 @@ NAMES = list(available())
 
 
 def random_actions(env: BatchedEnv, seed: int) -> torch.Tensor:
+    """Return random actions for every environment."""
     generator = torch.Generator().manual_seed(seed)
     if isinstance(env.ACTIONS, Choice):
         return torch.randint(0, env.ACTIONS.n, (env.num_envs,), generator=generator)
@@ -21,6 +22,7 @@ def random_actions(env: BatchedEnv, seed: int) -> torch.Tensor:
 
 
 def same(a: Step, b: Step) -> bool:
+    """Compare all tensors of two steps."""
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
@@ -36,9 +38,9 @@ def test_shapes_types_and_memory(name: str) -> None:
         assert all(env.observation_space.contains(row.numpy()) for row in observations)
     assert step.rewards.dtype == torch.float32
     assert step.terminated.dtype == step.truncated.dtype == torch.bool
-    kept = [part.clone() for part in step]
+    copies = [part.clone() for part in step]
     env.step(random_actions(env, 1))
-    assert all(torch.equal(x, y) for x, y in zip(kept, step, strict=True)), (
+    assert all(torch.equal(x, y) for x, y in zip(copies, step, strict=True)), (
         "a later step wrote into an earlier one"
     )
 
@@ -66,7 +68,7 @@ def test_only_the_ended_environment_starts_anew() -> None:
     assert step.final_observations[1, 0] > 2.4
     assert step.observations[1].abs().max() <= 0.05
     assert torch.equal(step.observations[[0, 2]], step.final_observations[[0, 2]])
-    # The new episode has the whole time limit before it.
+    # The new episode has the whole time limit left.
     assert env.state_dict()["elapsed"].tolist() == [1, 0, 1]
 
 
@@ -83,20 +85,20 @@ def test_no_start_state_is_used_twice(limit: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0"])
-def test_no_episode_is_shorter_than_is_said(name: str) -> None:
-    """Pushed one way all the time, or with the movement, from 4,096 starts."""
-    for way in (-1, 1, None):
+def test_no_episode_is_shorter_than_the_stated_minimum(name: str) -> None:
+    """Push always in one direction, or with the movement, from 4,096 start states."""
+    for direction in (-1, 1, None):
         env = make(name, 4096)
         env.reset()
         for _ in range(env.SHORTEST - 1):
-            swing = torch.full((4096,), way) if way else env.state[:, -1].sign()
-            top = env.ACTIONS.n - 1 if isinstance(env.ACTIONS, Choice) else 0
-            step = env.step((swing > 0).long() * top if top else swing[:, None].float())
+            push = torch.full((4096,), direction) if direction else env.state[:, -1].sign()
+            right = env.ACTIONS.n - 1 if isinstance(env.ACTIONS, Choice) else 0
+            step = env.step((push > 0).long() * right if right else push[:, None].float())
             assert not step.terminated.any()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_seed_fixes_every_number_and_the_global_generators_stay(name: str) -> None:
+def test_a_seed_fixes_every_number_and_the_global_generators_are_unchanged(name: str) -> None:
     before = torch.get_rng_state()
     a, b, c = (
         make(name, 6, seed=5, time_limit=4),
@@ -113,11 +115,11 @@ def test_a_seed_fixes_every_number_and_the_global_generators_stay(name: str) -> 
     a.reset()
     first = a.state.clone()
     a.reset()
-    assert not torch.equal(a.state, first), "without a seed the generator goes on"
+    assert not torch.equal(a.state, first), "without a seed the generator continues"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_saved_run_goes_on_bit_for_bit(name: str) -> None:
+def test_a_saved_run_resumes_bit_for_bit(name: str) -> None:
     env, other = make(name, 6, time_limit=5), make(name, 6, seed=9, time_limit=5)
     env.reset()
     for t in range(3):
@@ -159,7 +161,7 @@ def test_bad_input_is_named() -> None:
     ):
         make("CartPole-v9", 1)
     env = make("advlearn/CartPole-v1", 2)
-    with pytest.raises(RuntimeError, match="never reset"):
+    with pytest.raises(RuntimeError, match=r"state: .* got none; call reset first"):
         env.step(torch.tensor([0, 1]))
     env.reset()
     for actions in (torch.tensor([0, 1, 1]), torch.tensor([0.0, 1.0]), torch.tensor([[0], [1]])):

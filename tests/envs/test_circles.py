@@ -24,28 +24,28 @@ def test_the_observation_is_the_last_five_positions() -> None:
     env = Circles(2)
     first = env.reset()
     assert torch.equal(first, first[:, -2:].repeat(1, 5))
-    seen = [first[:, -2:]]
+    positions = [first[:, -2:]]
     for t in range(7):
         angle = torch.tensor([0.3 * t, -0.5 * t])
         observations = env.step(torch.stack((angle.cos(), angle.sin()), 1)).observations
-        seen.append(observations[:, -2:])
-    assert torch.equal(observations, torch.cat(seen[-5:], 1))
+        positions.append(observations[:, -2:])
+    assert torch.equal(observations, torch.cat(positions[-5:], 1))
 
 
 def test_the_reward_is_the_distance_to_the_nearest_circle() -> None:
     env = Circles(1, (1.0, -0.5))
     env.reset()
-    where = torch.tensor([0.0, -0.8], dtype=torch.float64).repeat(5)[:, None]
-    env.load_state_dict({**env.state_dict(), "state": where})
+    state = torch.tensor([0.0, -0.8], dtype=torch.float64).repeat(5)[:, None]
+    env.load_state_dict({**env.state_dict(), "state": state})
     step = env.step(torch.tensor([[0.0, -1.0]]))
-    # At (0, -0.85): 0.85 from the circle about (0, 1), 0.15 from that about (0, -0.5).
+    # At (0, -0.85): 0.85 from the circle around (0, 1), 0.15 from the circle around (0, -0.5).
     assert step.rewards.item() == pytest.approx(-0.15, abs=1e-6)
     assert env.radial_errors(step.observations[0, -2:]).tolist() == pytest.approx(
         [0.85, 0.15], abs=1e-6
     )
 
 
-def test_the_edge_holds() -> None:
+def test_positions_are_clipped_at_the_edge() -> None:
     env = Circles(1, (0.2,))
     env.reset()
     for _ in range(20):
@@ -55,7 +55,7 @@ def test_the_edge_holds() -> None:
 
 
 @pytest.mark.parametrize("radii", [(1.0, 0.5, -0.5), (0.25, -1.0)])
-def test_each_demonstration_drives_its_circle_all_the_way_round(radii: tuple[float, ...]) -> None:
+def test_each_demonstration_drives_its_whole_circle(radii: tuple[float, ...]) -> None:
     arrays = circles_demonstrations(6, radii, noise=0.05)
     positions = torch.from_numpy(arrays["observations"]).view(6, 129, 10)[..., -2:]
     errors = Circles(1, radii).radial_errors(positions).mean(1)
@@ -65,12 +65,12 @@ def test_each_demonstration_drives_its_circle_all_the_way_round(radii: tuple[flo
     assert errors.amin(1).max() < 0.02
     for episode, mode in zip(positions, arrays["modes"], strict=True):
         radius = radii[mode]
-        # From the start over the far side of the circle.
+        # It passes the far side of the circle.
         assert (episode[:, 1] - 2 * radius).abs().min() < 0.05
         assert episode[5, 0] > 0.15
 
 
-def test_no_circle_shows_at_the_start() -> None:
+def test_the_first_observations_do_not_reveal_the_circle() -> None:
     arrays = circles_demonstrations(300, noise=0.0)
     first = torch.from_numpy(arrays["observations"]).view(300, 129, 10)[:, 0]
     means = torch.stack([first[torch.from_numpy(arrays["modes"]) == k].mean(0) for k in range(3)])
@@ -98,12 +98,11 @@ def test_recorded_arrays_have_the_layout_of_demonstrations() -> None:
     file = io.BytesIO()
     np.savez(file, **arrays)
     file.seek(0)
-    with np.load(file, allow_pickle=False) as kept:
-        assert str(kept["env_id"]) == "advlearn/CartPole-v1" and str(kept["source"]) == "by hand"
+    with np.load(file, allow_pickle=False) as saved:
+        assert str(saved["env_id"]) == "advlearn/CartPole-v1" and str(saved["source"]) == "by hand"
 
 
-def test_a_recorded_episode_is_one_of_the_environment() -> None:
-    """Each transition follows from the one before: the state of the car is what it shows."""
+def test_recorded_actions_lead_from_each_position_to_the_next() -> None:
     arrays = circles_demonstrations(2)
     positions = arrays["observations"].reshape(2, 129, 10)[..., -2:]
     steps = np.diff(positions, axis=1).reshape(-1, 2) / 0.05
@@ -112,7 +111,7 @@ def test_a_recorded_episode_is_one_of_the_environment() -> None:
 
 def test_bad_input_is_named() -> None:
     with pytest.raises(
-        ValueError, match=r"radii: expected one number or more, none of them 0, got \(1.0, 0\)"
+        ValueError, match=r"radii: expected one or more numbers other than 0, got \(1.0, 0\)"
     ):
         Circles(1, (1.0, 0))
     with pytest.raises(ValueError, match=r"radii: .* got \(\)"):

@@ -16,6 +16,7 @@ NAMES = [f"advlearn/{name}" for name in available()]
 
 
 def run(code: str) -> str:
+    """Run Python code and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
@@ -23,39 +24,40 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_importing_the_package_names_the_environments_and_brings_no_torch() -> None:
+def test_importing_the_package_registers_the_environments_and_does_not_import_torch() -> None:
     code = "import sys, advlearn_envs, gymnasium; gymnasium.spec('advlearn/CMaze-v0'); "
     assert run(code + "print(*({'torch', 'stable_baselines3'} & sys.modules.keys()))") == ""
 
 
-def test_the_batches_themselves_need_no_stable_baselines() -> None:
-    code = "import sys, advlearn_envs as e; e.CartPole(2).reset(); e.record; print('stable_baselines3' in sys.modules)"
-    assert run(code) == "False"
+def test_the_batches_do_not_import_stable_baselines3() -> None:
+    code = "import sys, advlearn_envs as e; e.CartPole(2).reset(); e.record; "
+    assert run(code + "print('stable_baselines3' in sys.modules)") == "False"
 
 
-def test_gymnasium_finds_them_without_an_import_of_ours() -> None:
-    code = "import gymnasium; e = gymnasium.make('advlearn_envs:advlearn/CartPole-v1'); print(e.reset(seed=0)[0].shape)"
-    assert run(code) == "(4,)"
+def test_gymnasium_finds_them_without_an_import_of_the_package() -> None:
+    code = "import gymnasium; env = gymnasium.make('advlearn_envs:advlearn/CartPole-v1'); "
+    assert run(code + "print(env.reset(seed=0)[0].shape)") == "(4,)"
 
 
 @pytest.mark.parametrize("prefix", ["advlearn/", "advlearn_envs:advlearn/"])
-def test_imitation_takes_their_ids_without_an_import_of_ours(prefix: str) -> None:
+def test_imitation_takes_their_ids_without_an_import_of_the_package(prefix: str) -> None:
     pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
-    code = f"from advlearn.imitation.sb3.algorithms import environments as made; name = {prefix + 'Pendulum-v1'!r}; "
-    assert run(code + "print(made(name, 1, 0).num_envs, type(made(name, 2, 0).venv).__name__)") == (
-        "1 StableBaselinesVecEnv"
+    code = (
+        "from advlearn.imitation.sb3.algorithms import environments as build; "
+        f"name = {prefix + 'Pendulum-v1'!r}; "
+        "print(build(name, 1, 0).num_envs, type(build(name, 2, 0).venv).__name__)"
     )
+    assert run(code) == "1 StableBaselinesVecEnv"
 
 
 @pytest.mark.parametrize("name", NAMES)
-# The ranges of the actions are gymnasium's own classic ones; nothing draws pictures; version 4 has
-# a newer one.
+# The action ranges are those of gymnasium's classic environments, and version 4 has a newer one.
 @pytest.mark.filterwarnings(
     "ignore:.*recommend.*:UserWarning",
     "ignore:.*Box observation space.*:UserWarning",
     "ignore:.*is out of date:DeprecationWarning",
 )
-def test_gymnasiums_checker_is_content(name: str) -> None:
+def test_they_pass_gymnasiums_checker(name: str) -> None:
     check_env(gymnasium.make(name).unwrapped, skip_render_check=True)
 
 
@@ -69,7 +71,7 @@ def test_the_time_limit_is_gymnasiums_wrapper() -> None:
     assert not any(longer.step(np.zeros(2, np.float32))[3] for _ in range(149))
 
 
-def test_a_single_environment_shows_the_last_observation() -> None:
+def test_a_single_environment_returns_the_last_observation() -> None:
     env = gymnasium.make("advlearn/CartPole-v1")
     env.reset(seed=0)
     terminated = False
@@ -90,7 +92,7 @@ def test_unseeded_environments_differ() -> None:
     assert not np.array_equal(*GymnasiumVectorEnv(CartPole(2)).reset()[0])
 
 
-def test_make_vec_makes_a_batch_with_the_limit_asked_for() -> None:
+def test_make_vec_builds_a_batch_with_the_given_limit() -> None:
     envs = gymnasium.make_vec("advlearn/Pendulum-v1", 3, max_episode_steps=7)
     assert isinstance(envs.unwrapped, GymnasiumVectorEnv)
     assert envs.unwrapped.env.time_limit == 7
@@ -100,7 +102,7 @@ def test_make_vec_makes_a_batch_with_the_limit_asked_for() -> None:
 
 
 def roll(envs: gymnasium.vector.VectorEnv) -> tuple[np.ndarray, dict]:
-    """Push right from a seeded start until an episode ends; the observations and infos of that step."""
+    """Push right from a seeded start until an episode ends; return its observations and infos."""
     envs.reset(seed=0)
     while True:
         observations, _, terminated, _, infos = envs.step(np.ones(3, np.int64))
@@ -108,15 +110,15 @@ def roll(envs: gymnasium.vector.VectorEnv) -> tuple[np.ndarray, dict]:
             return observations, infos
 
 
-def test_ended_episodes_leave_what_gymnasiums_own_vector_environment_leaves() -> None:
+def test_ended_episodes_have_the_infos_of_gymnasiums_vector_environment() -> None:
     mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    theirs = gymnasium.make_vec(
+    reference = gymnasium.make_vec(
         "advlearn/CartPole-v1", 3, vectorization_mode="sync", vector_kwargs=mode
     )
-    ours = gymnasium.make_vec("advlearn/CartPole-v1", 3)
-    assert ours.metadata["autoreset_mode"] is theirs.metadata["autoreset_mode"]
-    observations, infos = roll(ours)
-    _, expected = roll(theirs)
+    batch = gymnasium.make_vec("advlearn/CartPole-v1", 3)
+    assert batch.metadata["autoreset_mode"] is reference.metadata["autoreset_mode"]
+    observations, infos = roll(batch)
+    _, expected = roll(reference)
     assert infos.keys() == expected.keys()
     assert {k: (type(v), getattr(v, "dtype", None)) for k, v in infos.items()} == {
         k: (type(v), getattr(v, "dtype", None)) for k, v in expected.items()
@@ -128,7 +130,7 @@ def test_ended_episodes_leave_what_gymnasiums_own_vector_environment_leaves() ->
             assert infos["final_obs"][i] is None and np.abs(observations[i]).max() > 0.05
 
 
-def test_a_batch_equals_itself_through_gymnasium() -> None:
+def test_the_adapter_returns_the_numbers_of_the_batch() -> None:
     envs, env = GymnasiumVectorEnv(Pendulum(4)), Pendulum(4)
     assert np.array_equal(envs.reset(seed=3)[0], env.reset(seed=3).numpy())
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The MuJoCo environments equal gymnasium's bit for bit, and need MuJoCo only where one is made."""
+"""The MuJoCo environments equal gymnasium's bit for bit, and import MuJoCo only when built."""
 
 import subprocess
 import sys
@@ -16,38 +16,37 @@ mujoco = pytest.importorskip("mujoco", reason="MuJoCo is not installed")
 NAMES = [name for name, entry in ENTRIES.items() if entry.needs == "mujoco"]
 FALL = [name for name in NAMES if "HalfCheetah" not in name]
 ENVS, STEPS = 4, 300
-# gymnasium names its v5 as the newer version.
+# gymnasium warns that version 5 is newer than version 4.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date:DeprecationWarning")
 
 
 def random_actions(env: BatchedEnv, steps: int, beyond: float = 1.3) -> torch.Tensor:
-    """Actions (steps, N, A) that go past their range: the motors clip them, their cost does not."""
+    """Return actions (steps, N, A) beyond their range, which the motors clip."""
     assert isinstance(env.ACTIONS, Range)
     shape = (steps, env.num_envs, len(env.ACTIONS.high))
     return (torch.rand(shape, generator=torch.Generator().manual_seed(7)) * 2 - 1) * beyond
 
 
-def hand_over(ours: BatchedEnv, theirs: gymnasium.Env, i: int) -> None:
-    """Give gymnasium the start state of our environment i, and all else that its reset leaves.
+def copy_start(batch: BatchedEnv, single: gymnasium.Env, i: int) -> None:
+    """Reset gymnasium's environment to the start state of environment i of a batch.
 
-    Its reset clears what the solver starts from, and so do our start states. Within an episode each
-    side carries its
-    own: `set_state` alone would keep that of the episode before.
+    A reset clears the start of the solver on both sides. `set_state` without it would keep the
+    solver's start of the preceding episode.
     """
-    assert not ours.state[i, [0, *range(1 + 2 * ours.JOINTS, ours.STATE)]].any()
-    _, positions, velocities, _ = parts(ours, i)
-    mujoco.mj_resetData(theirs.model, theirs.data)
-    theirs.set_state(positions, velocities)
+    assert not batch.state[i, [0, *range(1 + 2 * batch.JOINTS, batch.STATE)]].any()
+    _, positions, velocities, _ = parts(batch, i)
+    mujoco.mj_resetData(single.model, single.data)
+    single.set_state(positions, velocities)
 
 
 def parts(env: BatchedEnv, i: int) -> tuple[np.ndarray, ...]:
-    """Time, positions, velocities and the solver's start of environment i."""
+    """Return time, positions, velocities and the solver's start of environment i."""
     joints = env.JOINTS
     return tuple(np.split(env.state[i].numpy(), [1, 1 + joints, 1 + 2 * joints]))
 
 
 def placed(name: str, **rows: float) -> BatchedEnv:
-    """One environment at rest, but for rows of its state given as `row3=1.0`."""
+    """Return one environment at rest, except for rows of its state given as `row3=1.0`."""
     env = make(name, 1)
     env.reset()
     saved = env.state_dict()
@@ -61,16 +60,16 @@ def placed(name: str, **rows: float) -> BatchedEnv:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_step_is_gymnasiums_bit_for_bit(name: str) -> None:
-    """Through falls and time limits; what float32 loses of an observation or a reward is the rounding alone."""
-    ours = make(name, ENVS, seed=3, time_limit=70)
-    theirs = [gymnasium.make(name).unwrapped for _ in range(ENVS)]
-    ours.reset()
-    for i, env in enumerate(theirs):
-        hand_over(ours, env, i)
-    fell = cut = 0
-    for actions in random_actions(ours, STEPS):
-        step = ours.step(actions)
-        for i, env in enumerate(theirs):
+    """Compare states in float64, and observations and rewards rounded to float32."""
+    batch = make(name, ENVS, seed=3, time_limit=70)
+    singles = [gymnasium.make(name).unwrapped for _ in range(ENVS)]
+    batch.reset()
+    for i, env in enumerate(singles):
+        copy_start(batch, env, i)
+    fell = truncated = 0
+    for actions in random_actions(batch, STEPS):
+        step = batch.step(actions)
+        for i, env in enumerate(singles):
             observation, reward, terminated, _, _ = env.step(actions[i].numpy())
             assert np.array_equal(
                 step.final_observations[i].numpy(), observation.astype(np.float32)
@@ -79,41 +78,41 @@ def test_every_step_is_gymnasiums_bit_for_bit(name: str) -> None:
             assert step.terminated[i].item() == terminated
             fell += terminated
             if terminated or step.truncated[i]:
-                cut += not terminated
-                hand_over(ours, env, i)
+                truncated += not terminated
+                copy_start(batch, env, i)
             else:
                 data = env.data
                 expected = ([data.time], data.qpos, data.qvel, data.qacc_warmstart)
-                assert all(map(np.array_equal, parts(ours, i), expected))
-    assert fell >= 10 if name in FALL else cut >= 10
+                assert all(map(np.array_equal, parts(batch, i), expected))
+    assert fell >= 10 if name in FALL else truncated >= 10
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_start_states_are_distributed_as_gymnasiums(name: str) -> None:
-    ours, theirs = make(name, 4096), gymnasium.make(name).unwrapped
-    ours.reset(seed=1)
-    mine = ours.state.numpy()
-    assert not mine[:, 0].any() and not mine[:, 1 + 2 * ours.JOINTS :].any()
-    mine = mine[:, 1 : 1 + 2 * ours.JOINTS]
+    batch, single = make(name, 4096), gymnasium.make(name).unwrapped
+    batch.reset(seed=1)
+    states = batch.state.numpy()
+    assert not states[:, 0].any() and not states[:, 1 + 2 * batch.JOINTS :].any()
+    states = states[:, 1 : 1 + 2 * batch.JOINTS]
     drawn = list[np.ndarray]()
     for seed in range(1000):
-        theirs.reset(seed=seed)
-        drawn.append(theirs.state_vector())
+        single.reset(seed=seed)
+        drawn.append(single.state_vector())
     starts = np.array(drawn)
-    spread = starts.std(0)
-    assert np.abs(mine.mean(0) - starts.mean(0)).max() < 0.2 * spread.min()
-    assert np.allclose(mine.std(0), spread, rtol=0.1)
-    # A uniform draw ends at sqrt(3) standard deviations, a normal one of 4,096 goes past 3.
-    widest = np.abs(mine - starts.mean(0)).max(0) / spread
-    normal = np.zeros(2 * ours.JOINTS, bool)
+    deviation = starts.std(0)
+    assert np.abs(states.mean(0) - starts.mean(0)).max() < 0.2 * deviation.min()
+    assert np.allclose(states.std(0), deviation, rtol=0.1)
+    # The largest of 4,096 uniform draws is near sqrt(3) deviations, of normal draws above 3.
+    widest = np.abs(states - starts.mean(0)).max(0) / deviation
+    normal = np.zeros(2 * batch.JOINTS, bool)
     if name not in FALL:
-        normal[ours.JOINTS :] = True
+        normal[batch.JOINTS :] = True
     assert np.all((widest > 3) == normal) and np.all(widest[~normal] < 1.9)
-    assert np.unique(mine).size > 0.9 * mine.size
+    assert np.unique(states).size > 0.9 * states.size
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_reward_is_speed_and_health_less_the_cost(name: str) -> None:
+def test_a_reward_is_speed_plus_health_minus_cost(name: str) -> None:
     env = make(name, 3)
     env.reset()
     for actions in random_actions(env, 5):
@@ -122,14 +121,14 @@ def test_a_reward_is_speed_and_health_less_the_cost(name: str) -> None:
         seconds = 0.05 if "HalfCheetah" in name else 0.008
         assert torch.allclose(env.state[:, 0] - before[:, 0], torch.tensor(seconds).double())
         forward = (env.state[:, 1] - before[:, 1]) / seconds
-        health, price = (1.0, 1e-3) if name in FALL else (0.0, 0.1)
-        expected = forward + health - price * actions.double().square().sum(1)
+        health, weight = (1.0, 1e-3) if name in FALL else (0.0, 0.1)
+        expected = forward + health - weight * actions.double().square().sum(1)
         assert torch.allclose(step.rewards.double(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", FALL)
 def test_each_bound_of_health_ends_the_episode(name: str) -> None:
-    """Rows: 2 the height, 3 the tilt, 5 a joint, 8 a velocity."""
+    """Set row 2, the height; row 3, the tilt; row 5, a joint; row 8, a velocity."""
     wrong = {"row2": 0.6, "row3": 0.3} if "Hopper" in name else {"row2": 0.7, "row3": -1.1}
     cases = [{row: value} for row, value in wrong.items()]
     cases += (
@@ -140,15 +139,15 @@ def test_each_bound_of_health_ends_the_episode(name: str) -> None:
         env = placed(name, **case)
         start = env.state[0].numpy().copy()
         step = env.step(actions)
-        theirs = gymnasium.make(name).unwrapped
-        theirs.set_state(start[1 : 1 + env.JOINTS], start[1 + env.JOINTS : 1 + 2 * env.JOINTS])
-        _, reward, terminated, _, _ = theirs.step(actions[0].numpy())
+        single = gymnasium.make(name).unwrapped
+        single.set_state(start[1 : 1 + env.JOINTS], start[1 + env.JOINTS : 1 + 2 * env.JOINTS])
+        _, reward, terminated, _, _ = single.step(actions[0].numpy())
         assert step.terminated.item() and terminated, case
         assert step.rewards.item() == np.float32(reward)
     assert not placed(name).step(actions).terminated.item()
 
 
-def test_the_fall_itself_is_paid_for_in_version_4_only() -> None:
+def test_a_fall_has_the_healthy_reward_in_version_4_only() -> None:
     for new, old in (("Hopper-v5", "Hopper-v4"), ("Walker2d-v5", "Walker2d-v4")):
         actions = torch.zeros(1, 3 if "Hopper" in new else 6)
         rewards = [placed(name, row3=1.5).step(actions).rewards.item() for name in (new, old)]
@@ -158,7 +157,7 @@ def test_the_fall_itself_is_paid_for_in_version_4_only() -> None:
 def test_the_solvers_start_is_part_of_the_state() -> None:
     env = make("Walker2d-v5", 2)
     env.reset(seed=0)
-    # It stands, so that there are contacts to solve.
+    # The robot stands, so that there are contacts to solve.
     for _ in range(20):
         env.step(torch.zeros(2, 6))
     saved = env.state_dict()
@@ -172,40 +171,40 @@ def test_the_solvers_start_is_part_of_the_state() -> None:
     assert torch.allclose(env.state[:, joints], warm[:, joints], atol=1e-3)
 
 
-def test_environments_of_a_batch_do_not_touch_each_other() -> None:
-    """They share one `MjData`: each goes as it would alone."""
+def test_environments_of_a_batch_are_independent() -> None:
+    """They share one `MjData`, and each has the states of a batch of one."""
     batch = make("Walker2d-v5", 3)
     batch.reset(seed=2)
     saved = batch.state_dict()
-    alone = list[BatchedEnv]()
+    singles = list[BatchedEnv]()
     for i in range(3):
         env = make("Walker2d-v5", 1)
         env.reset()
         env.load_state_dict({**env.state_dict(), "state": saved["state"][:, i : i + 1]})
-        alone.append(env)
-    # Small actions: they stand, so that there are contacts to solve.
+        singles.append(env)
+    # With small actions the robots stand, so that there are contacts to solve.
     for actions in random_actions(batch, 30, beyond=0.1):
         step = batch.step(actions)
         assert not step.terminated.any()
-        for i, env in enumerate(alone):
+        for i, env in enumerate(singles):
             env.step(actions[i : i + 1])
             assert torch.equal(env.state[0], batch.state[i])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_spaces_and_limits_are_gymnasiums(name: str) -> None:
-    ours, theirs = make(name, 2), gymnasium.make(name)
-    assert ours.action_space == theirs.action_space
-    assert ours.observation_space.shape == theirs.observation_space.shape
-    assert np.array_equal(ours.observation_space.high, theirs.observation_space.high)
-    assert np.array_equal(ours.observation_space.low, theirs.observation_space.low)
-    mine, spec = gymnasium.spec(f"advlearn/{name}"), gymnasium.spec(name)
-    assert ours.time_limit == mine.max_episode_steps == spec.max_episode_steps
-    assert mine.reward_threshold == spec.reward_threshold
-    assert name == ours.NAME
+    batch, single = make(name, 2), gymnasium.make(name)
+    assert batch.action_space == single.action_space
+    assert batch.observation_space.shape == single.observation_space.shape
+    assert np.array_equal(batch.observation_space.high, single.observation_space.high)
+    assert np.array_equal(batch.observation_space.low, single.observation_space.low)
+    spec, expected = gymnasium.spec(f"advlearn/{name}"), gymnasium.spec(name)
+    assert batch.time_limit == spec.max_episode_steps == expected.max_episode_steps
+    assert spec.reward_threshold == expected.reward_threshold
+    assert name == batch.NAME
 
 
-def test_stable_baselines_sees_the_end_of_a_fall() -> None:
+def test_stable_baselines_gets_the_last_observation_of_a_fall() -> None:
     venv, batch = StableBaselinesVecEnv(make("Hopper-v5", 3)), make("Hopper-v5", 3)
     assert np.array_equal(venv.reset(), batch.reset().numpy())
     for actions in random_actions(batch, 60):
@@ -223,7 +222,7 @@ def test_stable_baselines_sees_the_end_of_a_fall() -> None:
     )
 
 
-def test_without_mujoco_the_names_are_known_and_making_one_says_what_is_missing(
+def test_without_mujoco_the_names_are_known_and_an_error_names_the_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "mujoco", None)
@@ -235,7 +234,7 @@ def test_without_mujoco_the_names_are_known_and_making_one_says_what_is_missing(
         make("Hopper-v5", 2)
 
 
-def test_listing_and_registering_import_no_mujoco() -> None:
+def test_listing_and_registering_do_not_import_mujoco() -> None:
     code = (
         "import sys, gymnasium, advlearn_envs.hopper, advlearn_envs.catalogue as c; c.available(); "
         "gymnasium.spec('advlearn/Hopper-v5'); print('mujoco' in sys.modules)"
@@ -247,36 +246,36 @@ def test_listing_and_registering_import_no_mujoco() -> None:
 
 
 def test_a_device_that_mujoco_does_not_run_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="device: Hopper-v5 runs on cpu or cuda, got meta"):
+    with pytest.raises(ValueError, match="device: expected cpu or cuda for Hopper-v5, got meta"):
         physics_on(torch.device("meta"), "hopper.xml", 4, 1, "Hopper-v5")
     monkeypatch.setitem(sys.modules, "mujoco_warp", None)
     with pytest.raises(
-        ImportError, match="device: MuJoCo on a GPU needs MuJoCo Warp: pip install mujoco-warp"
+        ImportError, match=r"device: expected cpu, since MuJoCo Warp .*: pip install mujoco-warp"
     ):
         physics_on(torch.device("cuda"), "hopper.xml", 4, 1, "Hopper-v5")
 
 
 @pytest.mark.parametrize("threads", [2, 3, 64])
-def test_threads_change_no_number(threads: int) -> None:
-    """Shares of different sizes, and more threads than there is work for."""
+def test_the_numbers_do_not_depend_on_the_threads(threads: int) -> None:
+    """Use shares of different sizes, and more threads than shares."""
     env = make("Hopper-v5", 26)
     env.reset()
     model = gymnasium.make("Hopper-v5").unwrapped.model
-    alone, shared = (
+    single, shared = (
         HostPhysics(model, env.FRAME_SKIP, 26),
         HostPhysics(model, env.FRAME_SKIP, 26, threads),
     )
-    assert len(alone._shares) == 1 and len(shared._shares) == min(threads, 3)
+    assert len(single._shares) == 1 and len(shared._shares) == min(threads, 3)
     state = env.state.T.contiguous()
     for actions in random_actions(env, 30):
-        expected = alone.advance(state, actions)
+        expected = single.advance(state, actions)
         assert torch.equal(shared.advance(state, actions), expected)
         state = expected
 
 
 @pytest.mark.parametrize("name", ["Hopper-v5", "HalfCheetah-v5"])
-def test_warp_comes_near_in_float32(name: str) -> None:
-    """On the GPU where there is one, else on Warp's CPU device."""
+def test_warp_agrees_with_the_host_to_float32(name: str) -> None:
+    """Run on the GPU if there is one, else on Warp's CPU device."""
     pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     env = make(name, 3)
@@ -289,10 +288,9 @@ def test_warp_comes_near_in_float32(name: str) -> None:
     state = env.state.T.contiguous()
     for actions in random_actions(env, 3):
         expected = host.advance(state, actions)
-        found = warp.advance(state.to(device), actions.to(device)).cpu()
-        assert (
-            found.shape == expected.shape and found.dtype == torch.float64 and found.is_contiguous()
-        )
+        states = warp.advance(state.to(device), actions.to(device)).cpu()
+        assert states.shape == expected.shape and states.dtype == torch.float64
+        assert states.is_contiguous()
         joints = slice(1, 1 + 2 * env.JOINTS)
-        assert torch.allclose(found[joints], expected[joints], rtol=1e-3, atol=1e-3)
+        assert torch.allclose(states[joints], expected[joints], rtol=1e-3, atol=1e-3)
         state = expected

@@ -1,4 +1,4 @@
-"""The mazes: walls hold, mirrors mirror, the expert gets what the papers' experts got."""
+"""The mazes: dynamics, walls, mirror images, rewards and the returns of the scripted expert."""
 
 import math
 
@@ -13,15 +13,15 @@ MAZES = (CMaze, CMazeMirrored, SMaze, SMazeMirrored)
 
 
 def placed(env: Maze, state: list[float]) -> Maze:
-    """The environment with every point mass in one state: x, y, and the two speeds."""
+    """Return the environment with every point mass in one state: x, y and the two speeds."""
     env.reset()
     rows = torch.tensor(state, dtype=torch.float64)[:, None].repeat(1, env.num_envs)
     env.load_state_dict({**env.state_dict(), "state": rows})
     return env
 
 
-def test_a_push_in_the_open_follows_the_closed_form() -> None:
-    """v after k steps of dt is F / c (1 - (1 + dt c / m)^-k): what implicit damping leaves of the force."""
+def test_a_push_without_walls_follows_the_closed_form() -> None:
+    """Under implicit damping, v after k steps of dt is F / c (1 - (1 + dt c / m)^-k)."""
     env = placed(SMaze(1), [0.5, 0.0, 0.0, 0.0])
     env.step(torch.tensor([[1.0, 0.0]]))
     speed = 1 - (1 + 0.01 / MASS) ** -np.arange(1, 6)
@@ -30,23 +30,23 @@ def test_a_push_in_the_open_follows_the_closed_form() -> None:
     )
 
 
-def test_a_force_beyond_one_is_clipped_and_paid_for_in_full() -> None:
-    near, far = placed(SMaze(1), [0.5, 0.0, 0.0, 0.0]), placed(SMaze(1), [0.5, 0.0, 0.0, 0.0])
-    a, b = near.step(torch.tensor([[1.0, -1.0]])), far.step(torch.tensor([[3.0, -5.0]]))
+def test_a_force_beyond_one_is_clipped_and_its_full_cost_is_subtracted() -> None:
+    envs = [placed(SMaze(1), [0.5, 0.0, 0.0, 0.0]) for _ in range(2)]
+    a, b = envs[0].step(torch.tensor([[1.0, -1.0]])), envs[1].step(torch.tensor([[3.0, -5.0]]))
     assert torch.equal(a.observations, b.observations)
     assert (a.rewards.item(), b.rewards.item()) == pytest.approx((-0.002, -0.034))
 
 
 @pytest.mark.parametrize("cls", MAZES)
-def test_no_one_gets_through_a_wall(cls: type[Maze]) -> None:
+def test_no_mass_crosses_a_wall(cls: type[Maze]) -> None:
     env = cls(256, time_limit=10**6)
     env.reset()
     generator = torch.Generator().manual_seed(0)
     below = torch.ones(256, dtype=torch.bool)
-    for _ in range(400):
+    for t in range(400):
         before = env.state.clone()
-        # Held for a while in one direction, so that walls are run into at full speed.
-        if _ % 20 == 0:
+        # The direction changes every 20 steps, so that masses hit walls at full speed.
+        if t % 20 == 0:
             actions = torch.randn(256, 2, generator=generator).sign()
         env.step(actions)
         x, y = env.state[:, 0], env.state[:, 1]
@@ -59,14 +59,14 @@ def test_no_one_gets_through_a_wall(cls: type[Maze]) -> None:
                 & (before[:, 0] < barrier.right)
             )
             assert not (crossed & inside).any()
-            away = torch.hypot(x - x.clamp(barrier.left, barrier.right), y - barrier.y)
-            assert away.min() >= CLEAR - 1e-3
+            distance = torch.hypot(x - x.clamp(barrier.left, barrier.right), y - barrier.y)
+            assert distance.min() >= CLEAR - 1e-3
         assert env.state[:, :2].min() >= -0.1 + CLEAR and env.state[:, :2].max() <= env.SIZE - CLEAR
         below &= y < env.BARRIERS[0].y
-    assert not below.all(), "some get round the first barrier"
+    assert not below.all(), "no mass passed the first barrier"
 
 
-def test_a_wall_takes_the_speed_into_it_and_no_other() -> None:
+def test_a_wall_removes_only_the_speed_into_it() -> None:
     env = placed(CMaze(1), [0.0, 0.24, 0.5, 1.0])
     env.step(torch.tensor([[0.5, 1.0]]))
     x, y, across, up = env.state[0].tolist()
@@ -78,11 +78,11 @@ def test_a_wall_takes_the_speed_into_it_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(("cls", "mirror"), [(CMaze, CMazeMirrored), (SMaze, SMazeMirrored)])
-def test_the_mirror_turns_left_and_right_about(cls: type[Maze], mirror: type[Maze]) -> None:
-    for here, there in zip(cls.BARRIERS, mirror.BARRIERS, strict=True):
-        inner = here.right if here.left == -0.1 else here.left
-        opposite = there.left if here.left == -0.1 else there.right
-        assert here.y == there.y
+def test_the_mirror_image_swaps_left_and_right(cls: type[Maze], mirror: type[Maze]) -> None:
+    for barrier, image in zip(cls.BARRIERS, mirror.BARRIERS, strict=True):
+        inner = barrier.right if barrier.left == -0.1 else barrier.left
+        opposite = image.left if barrier.left == -0.1 else image.right
+        assert barrier.y == image.y
         assert inner + opposite == pytest.approx(cls.SIZE)
     a, b = (
         placed(cls(1), [cls.SIZE / 2, 0.0, 0.0, 0.0]),
@@ -97,22 +97,22 @@ def test_the_mirror_turns_left_and_right_about(cls: type[Maze], mirror: type[Maz
 
 
 @pytest.mark.parametrize(
-    ("cls", "theirs", "near"),
+    ("cls", "expected", "tolerance"),
     [(CMaze, -5.1, 0.3), (CMazeMirrored, -5.1, 0.3), (SMaze, 153.2, 5), (SMazeMirrored, 153.2, 5)],
 )
-def test_the_expert_gets_about_what_the_papers_expert_got(
-    cls: type[Maze], theirs: float, near: float
+def test_the_experts_return_is_near_that_of_the_papers_expert(
+    cls: type[Maze], expected: float, tolerance: float
 ) -> None:
     env = cls(8)
     arrays = record(env, maze_expert(env), source="scripted")
-    assert arrays["expert_return_mean"] == pytest.approx(theirs, abs=near)
+    assert arrays["expert_return_mean"] == pytest.approx(expected, abs=tolerance)
     assert not arrays["terminated"].any()
     last = arrays["observations"].reshape(8, env.time_limit + 1, 2)[:, -1]
     assert np.abs(last - np.array(env.GOAL)).max() < 0.01
 
 
 @pytest.mark.parametrize("cls", MAZES)
-def test_going_straight_for_the_goal_is_no_way(cls: type[Maze]) -> None:
+def test_a_straight_path_does_not_reach_the_goal(cls: type[Maze]) -> None:
     env = cls(4)
     goal = torch.tensor(env.GOAL)
     arrays = record(env, lambda x: (goal - x).sign(), source="straight")

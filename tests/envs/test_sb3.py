@@ -1,4 +1,4 @@
-"""The environments through stable-baselines3."""
+"""The adapter to stable-baselines3."""
 
 import gymnasium
 import numpy as np
@@ -12,12 +12,12 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 
 @pytest.mark.parametrize("name", available())
-# Advice on ranges, which are gymnasium's own here; version 4 has a newer one.
+# The ranges are gymnasium's, and version 4 has a newer one.
 @pytest.mark.filterwarnings(
     "ignore:We recommend you to use a symmetric and normalized Box action space:UserWarning",
     "ignore:.*is out of date:DeprecationWarning",
 )
-def test_its_checker_is_content(name: str) -> None:
+def test_they_pass_the_checker_of_stable_baselines3(name: str) -> None:
     check_env(gymnasium.make(f"advlearn/{name}"), skip_render_check=True)
 
 
@@ -35,7 +35,7 @@ def test_ppo_trains_on_a_batch(name: str) -> None:
     assert len(model.ep_info_buffer) >= 24
 
 
-def test_an_episode_cut_off_says_so_and_shows_its_end() -> None:
+def test_a_truncated_episode_has_the_info_and_its_last_observation() -> None:
     venv = StableBaselinesVecEnv(Pendulum(3, time_limit=4))
     venv.reset()
     batch = Pendulum(3, time_limit=4)
@@ -53,7 +53,7 @@ def test_an_episode_cut_off_says_so_and_shows_its_end() -> None:
     assert not np.array_equal(observations, step.final_observations.numpy())
 
 
-def test_an_episode_that_the_task_ended_is_not_cut_off() -> None:
+def test_a_terminated_episode_is_not_truncated() -> None:
     venv = StableBaselinesVecEnv(CartPole(3))
     venv.reset()
     dones = np.zeros(3, bool)
@@ -65,8 +65,8 @@ def test_an_episode_that_the_task_ended_is_not_cut_off() -> None:
     assert all(abs(info["terminal_observation"][2]) > 0.2 for info in infos if info)
 
 
-def test_a_step_on_which_task_and_limit_meet_is_not_cut_off() -> None:
-    """Else SB3 would add the value of a state that has none."""
+def test_a_step_that_is_terminated_and_truncated_counts_as_terminated() -> None:
+    """Otherwise SB3 would bootstrap from the value of a terminal state."""
     venv = StableBaselinesVecEnv(CartPole(1, time_limit=1))
     venv.reset()
     saved = venv.env.state_dict()
@@ -87,13 +87,13 @@ def test_a_seed_is_used_once_at_the_next_reset() -> None:
     assert np.array_equal(first, CartPole(3).reset(seed=4).numpy())
 
 
-def test_attributes_are_the_batchs_and_the_rest_is_refused() -> None:
+def test_attributes_are_those_of_the_batch_and_setters_and_methods_are_refused() -> None:
     venv = StableBaselinesVecEnv(CMaze(3))
     assert venv.get_attr("time_limit", [0, 2]) == [100, 100]
     assert venv.env_is_wrapped(gymnasium.Wrapper) == [False] * 3
-    with pytest.raises(AttributeError, match=r"set_attr: .* got 'time_limit'"):
+    with pytest.raises(AttributeError, match=r"attr_name: .* got 'time_limit'; set"):
         venv.set_attr("time_limit", 5)
-    with pytest.raises(AttributeError, match=r"env_method: .* got 'render'"):
+    with pytest.raises(AttributeError, match=r"method_name: .* got 'render'; call"):
         venv.env_method("render")
     with pytest.raises(RuntimeError, match="call step_async first"):
         venv.step_wait()

@@ -1,4 +1,4 @@
-"""`advlearn fit imitation` as someone types it, mistypes included."""
+"""The command `advlearn fit imitation`: its outputs, its options and its one-line errors."""
 
 import sys
 from pathlib import Path
@@ -22,11 +22,11 @@ from advlearn.training.checkpoint import load
 
 @pytest.fixture
 def demos(tmp_path: Path) -> str:
-    """An episode of CartPole, ten steps long; what was seen in it does not matter here."""
-    drawn = np.random.default_rng(0)
+    """Write an episode of CartPole with ten random steps."""
+    generator = np.random.default_rng(0)
     arrays = {
-        "observations": drawn.normal(size=(11, 4)).astype(np.float32),
-        "actions": drawn.integers(2, size=10),
+        "observations": generator.normal(size=(11, 4)).astype(np.float32),
+        "actions": generator.integers(2, size=10),
     }
     arrays |= {
         "episode_lengths": np.array([10]),
@@ -38,11 +38,14 @@ def demos(tmp_path: Path) -> str:
 
 
 def typed(*words: str) -> tuple[int, str]:
+    """Run the command, and return its exit code and its output."""
     done = CliRunner().invoke(app, ["fit", *words])
     return done.exit_code, done.output
 
 
-def test_a_policy_is_left_that_stable_baselines_loads_alone(demos: str, tmp_path: Path) -> None:
+def test_the_command_writes_a_policy_that_stable_baselines_loads(
+    demos: str, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     words = (
         "imitation",
@@ -80,13 +83,13 @@ def test_a_policy_is_left_that_stable_baselines_loads_alone(demos: str, tmp_path
         ),
         (
             ("imitation", "--data", "hf:me/x"),
-            "advlearn: dataset: 'me/x' is a name; to load it: pip install datasets",
+            "advlearn: dataset: 'me/x' is loaded by the package datasets, which is not installed",
         ),
         (
             ("imitation", "--data", "minari:me/x"),
-            "advlearn: dataset: 'me/x' is an id, and Minari, which loads it",
+            "advlearn: dataset: 'me/x' is loaded by the package minari, which is not installed",
         ),
-        (("imitation", "--data", "none"), "advlearn: demonstrations: there is no file none"),
+        (("imitation", "--data", "none"), "advlearn: demonstrations: expected a path, minari:ID,"),
     ],
 )
 def test_a_mistype_is_one_line(
@@ -94,10 +97,10 @@ def test_a_mistype_is_one_line(
 ) -> None:
     for package in ("datasets", "minari"):
         monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
-    code, said = typed(*words, "--steps", "3")
+    code, output = typed(*words, "--steps", "3")
     assert code == 1
-    assert said.startswith(line), said
-    assert said.count("\n") == 1
+    assert output.startswith(line), output
+    assert output.count("\n") == 1
 
 
 def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path) -> None:
@@ -116,18 +119,18 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
         (("--batch-size", "0"), "batch_size: expected a finite number of at least 1, got 0"),
         (("--critic-steps", "0"), "critic_steps: expected a finite number of at least 1, got 0"),
         (("--device", "gpu"), "gpu"),
-        (("--ent-coef", "0.1", "--algorithm", "dqn"), "ent_coef: expected none with dqn"),
+        (("--ent-coef", "0.1", "--algorithm", "dqn"), "ent_coef: expected None with dqn"),
     ):
-        code, said = typed(
+        code, output = typed(
             "imitation", "--data", demos, "--steps", "3", "--out", str(tmp_path / "run"), *words
         )
-        assert (code, said.count("\n")) == (1, 1) and part in said, said
+        assert (code, output.count("\n")) == (1, 1) and part in output, output
 
 
 def test_without_data_it_imitates_demonstrations_that_ship(tmp_path: Path) -> None:
     words = ("--steps", "3", "--device", "cpu", "--out", str(tmp_path / "run"))
-    code, said = typed("imitation", *words)
-    assert code == 0, said
+    code, output = typed("imitation", *words)
+    assert code == 0, output
     assert (tmp_path / "run" / "policy.zip").exists()
 
 
@@ -157,20 +160,20 @@ def test_every_option_reaches_the_run(demos: str, tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "run"),
     ]
-    code, said = typed("imitation", "--data", demos, "--steps", "2048", *words)
-    assert code == 0, said
-    recipe = load(tmp_path / "run")["recipe"]
-    assert {name: recipe[name] for name in options} == options
-    assert (recipe["reward"], recipe["absorbing"], recipe["PPO.ent_coef"]) == (
+    code, output = typed("imitation", "--data", demos, "--steps", "2048", *words)
+    assert code == 0, output
+    config = load(tmp_path / "run")["recipe"]
+    assert {name: config[name] for name in options} == options
+    assert (config["reward"], config["absorbing"], config["PPO.ent_coef"]) == (
         "log",
         True,
         0.25,
     )
 
 
-def test_completion_and_help_know_every_name() -> None:
+def test_the_help_lists_every_name() -> None:
     command: Any = typer.main.get_command(app)
-    told = {
+    texts = {
         option.name: option.help
         for option in command.commands["fit"].params
         if hasattr(option, "help")
@@ -180,4 +183,4 @@ def test_completion_and_help_know_every_name() -> None:
         "critic_inputs": INPUTS,
         "algorithm": NAMES,
     }.items():
-        assert all(name in told[option] for name in names)
+        assert all(name in texts[option] for name in names)

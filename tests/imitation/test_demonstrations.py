@@ -1,4 +1,4 @@
-"""Demonstrations: which rows make a transition, and what is refused."""
+"""Demonstrations: the rows of each transition, and refused files and arrays."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from advlearn.imitation.demonstrations.validation import validate_demonstrations
 
 
 def counted(lengths: list[int], terminated: list[bool]) -> Demonstrations:
-    """Episode k counts its steps from 100 k; action t of an episode is its step."""
+    """Return episodes: observations of episode k count from 100 k, and action t is t."""
     observations = [100 * k + np.arange(n + 1) for k, n in enumerate(lengths)]
     actions = np.concatenate([np.arange(n) for n in lengths])
     return Demonstrations(
@@ -25,7 +25,7 @@ def counted(lengths: list[int], terminated: list[bool]) -> Demonstrations:
     )
 
 
-def test_every_step_becomes_the_transition_it_was() -> None:
+def test_every_step_becomes_a_transition() -> None:
     steps = counted([3, 2], [True, False]).transitions()
     assert steps.observations[:, 0].tolist() == [0, 1, 2, 100, 101]
     assert steps.next_observations[:, 0].tolist() == [1, 2, 3, 101, 102]
@@ -45,8 +45,8 @@ def test_every_third_step_keeps_its_own_next_observation() -> None:
 
 
 def test_the_first_episodes_are_whole() -> None:
-    one = counted([3, 2], [True, False]).first(1)
-    assert (len(one), one.episodes, len(one.observations)) == (3, 1, 4)
+    first = counted([3, 2], [True, False]).first(1)
+    assert (len(first), first.episodes, len(first.observations)) == (3, 1, 4)
     with pytest.raises(ValueError, match=r"episodes: expected 1 to 2, got 3"):
         counted([3, 2], [True, False]).first(3)
 
@@ -67,7 +67,9 @@ def test_the_first_episodes_are_whole() -> None:
         ),
     ],
 )
-def test_what_does_not_add_up_is_refused(change: dict[str, np.ndarray], message: str) -> None:
+def test_arrays_that_do_not_fit_together_are_refused(
+    change: dict[str, np.ndarray], message: str
+) -> None:
     whole = {
         "observations": np.zeros((7, 1)),
         "actions": np.zeros(5),
@@ -78,20 +80,19 @@ def test_what_does_not_add_up_is_refused(change: dict[str, np.ndarray], message:
         Demonstrations(**{**whole, **change})
 
 
-def test_without_actions_there_are_the_same_states() -> None:
+def test_demonstrations_without_actions_have_the_same_states() -> None:
     whole = counted([3, 2], [True, False])
-    seen = Demonstrations(whole.observations, None, whole.lengths, whole.terminated)
-    assert (len(seen), len(seen.first(1)), seen.first(1).actions) == (5, 3, None)
-    steps, known = seen.transitions(2, seed=1), whole.transitions(2, seed=1)
-    assert steps.observations.equal(known.observations) and steps.next_observations.equal(
-        known.next_observations
-    )
-    assert steps.actions.shape == (steps.size, 0) and not steps.has_actions and known.has_actions
-    assert (
-        validate_demonstrations(seen, spaces.Box(0, 200, (1,)), spaces.Discrete(2)).actions is None
-    )
+    states = Demonstrations(whole.observations, None, whole.lengths, whole.terminated)
+    assert (len(states), len(states.first(1)), states.first(1).actions) == (5, 3, None)
+    steps, expected = states.transitions(2, seed=1), whole.transitions(2, seed=1)
+    assert steps.observations.equal(expected.observations)
+    assert steps.next_observations.equal(expected.next_observations)
+    assert steps.actions.shape == (steps.size, 0)
+    assert not steps.has_actions and expected.has_actions
+    box = spaces.Box(0, 200, (1,))
+    assert validate_demonstrations(states, box, spaces.Discrete(2)).actions is None
     with pytest.raises(TypeError, match="env: expected Discrete or Box actions"):
-        validate_demonstrations(seen, spaces.Box(0, 200, (1,)), spaces.MultiBinary(2))
+        validate_demonstrations(states, box, spaces.MultiBinary(2))
 
 
 def test_one_transition_is_refused() -> None:
@@ -118,18 +119,18 @@ def test_a_file_is_read_back(tmp_path: Path) -> None:
     assert np.isnan(load_demonstrations(saved(tmp_path / "b.npz")).expert_return)
 
 
-def test_a_file_that_is_cut_off_or_pickled_or_lacks_an_array_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_truncated_or_pickled_or_lacks_an_array_is_named(tmp_path: Path) -> None:
     whole = saved(tmp_path / "a.npz")
     cut = tmp_path / "cut.npz"
     cut.write_bytes(whole.read_bytes()[:-200])
-    with pytest.raises(ValueError, match=r"cut.npz is cut off"):
+    with pytest.raises(ValueError, match=r"cut.npz, which is truncated"):
         load_demonstrations(cut)
-    with pytest.raises(ValueError, match="no npz file of plain arrays"):
+    with pytest.raises(ValueError, match="expected an npz file of plain arrays"):
         load_demonstrations(saved(tmp_path / "p.npz", actions=np.array([{}, {}, {}], dtype=object)))
     np.savez(tmp_path / "few.npz", observations=np.zeros((4, 2)))
-    with pytest.raises(ValueError, match="lacks episode_lengths, terminated"):
+    with pytest.raises(ValueError, match=r"few.npz; add episode_lengths, terminated$"):
         load_demonstrations(tmp_path / "few.npz")
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match=r"none.npz, which does not exist"):
         load_demonstrations(tmp_path / "none.npz")
 
 
@@ -144,7 +145,7 @@ BOX = spaces.Box(-1, 1, (2,))
             spaces.Discrete(2),
             r"expected observations of shape \(3,\), got \(2,\)",
         ),
-        (BOX, spaces.Discrete(1), "actions from 0 to 1 leave the environment's range Discrete"),
+        (BOX, spaces.Discrete(1), r"expected actions within Discrete\(1\), got 0 to 1; clip"),
         (BOX, spaces.Box(-1, 1, (1,)), r"expected actions of shape \(1,\), got \(\)"),
         (BOX, spaces.Box(-np.inf, np.inf, (1,)), "env: expected actions with finite bounds"),
         (

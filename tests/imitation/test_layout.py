@@ -1,4 +1,4 @@
-"""Images and dicts: what they are as vectors, that they come back, and that whole runs know them."""
+"""Observations that are images and dicts: as vectors and back, in files, and in whole runs."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.nets import PixelCritic
 
 IMAGE = spaces.Box(0, 255, (8, 8, 3), np.uint8)
-# Small convolutions for small images: those of stable-baselines3 begin at 36 pixels a side.
+# Small networks for small images: the convolutions of stable-baselines3 need 36 pixels a side.
 SMALL: dict[str, Any] = {"policy_kwargs": {"net_arch": [8]}}
 
 
 class Lamp(gym.Env[Any, Any]):
-    """A picture of one brightness, and perhaps its time beside it; the action sets the next. Four steps."""
+    """Show an image whose brightness the action sets, for four steps; a dict adds the time."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -46,29 +46,30 @@ class Lamp(gym.Env[Any, Any]):
         self.action_space = spaces.Discrete(2)
         self.light, self.time = 0, 0
 
-    def seen(self) -> Any:
+    def observation(self) -> Any:
         picture = np.full((8, 8, 3), 200 * self.light, np.uint8)
-        picture[0, 0] = 7, 8, 9  # corners differ by channel, so that an order gone wrong is seen
+        picture[0, 0] = 7, 8, 9  # the channels of a corner differ, to reveal a wrong order
         time = np.array([self.time], np.float32)
         light = np.full((2, 1), self.light, np.float32)
-        every = {
+        kinds = {
             "image": picture,
             "dict": {"time": time, "picture": picture},
             "vectors": {"time": time, "light": light},
         }
-        return every[self.kind]
+        return kinds[self.kind]
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
         self.light, self.time = 0, 0
-        return self.seen(), {}
+        return self.observation(), {}
 
     def step(self, action: Any) -> Any:
         self.light, self.time = int(action), self.time + 1
-        return self.seen(), 1.0, self.time == 4, False, {}
+        return self.observation(), 1.0, self.time == 4, False, {}
 
 
 def lamps(kind: str, n: int = 2) -> DummyVecEnv:
+    """Return n lamps."""
     return DummyVecEnv([lambda: Lamp(kind)] * n)
 
 
@@ -82,37 +83,37 @@ class SwitchesOn:
         return np.ones(len(first), int), None
 
 
-def test_a_dict_becomes_its_parts_by_name_and_comes_back() -> None:
+def test_the_parts_of_a_dict_are_sorted_by_name_in_a_vector_and_restored() -> None:
     space = spaces.Dict(
         {"b": spaces.Box(0, 1, (2, 2)), "a": spaces.Box(0, 255, (3, 8, 8), np.uint8)}
     )
     layout = Layout(space)
     assert (layout.width, layout.images) == (196, ((0, (3, 8, 8)),))
-    seen = {
+    observations = {
         "a": np.arange(192, dtype=np.uint8).reshape(1, 3, 8, 8),
         "b": np.array([[[0.5, 1], [2, 3]]], np.float32),
     }
-    vectors = flat(seen)
+    vectors = flat(observations)
     assert vectors[0].tolist() == [*range(192), 0.5, 1, 2, 3]
     back = layout.unflatten(torch.as_tensor(vectors))
     assert back["a"].dtype == torch.uint8
     for name, part in back.items():
-        assert np.array_equal(part.numpy(), seen[name])
-    tensors = flat({name: torch.as_tensor(part) for name, part in seen.items()})
+        assert np.array_equal(part.numpy(), observations[name])
+    tensors = flat({name: torch.as_tensor(part) for name, part in observations.items()})
     assert torch.equal(tensors, torch.as_tensor(vectors))
 
 
-def test_pixels_are_mapped_to_minus_one_to_one_and_found_in_what_the_critic_sees() -> None:
-    seen = torch.randint(0, 256, (5, 192), dtype=torch.uint8)
-    steps = Transitions.of(seen, torch.arange(5) % 2, seen.flip(0), torch.zeros(5))
+def test_pixels_are_mapped_to_minus_one_to_one_in_the_critics_inputs() -> None:
+    pixels = torch.randint(0, 256, (5, 192), dtype=torch.uint8)
+    steps = Transitions.of(pixels, torch.arange(5) % 2, pixels.flip(0), torch.zeros(5))
     encoder = Encoder(steps, choices=2, critic_inputs="state-action-next", images=((0, (3, 8, 8)),))
     x = encoder(steps)
     assert x.shape == (5, 193 + 2 + 193) and encoder.images == ((0, (3, 8, 8)), (195, (3, 8, 8)))
-    assert torch.allclose(x[:, :192], seen / 127.5 - 1, atol=1e-6)
-    assert torch.allclose(x[:, 195 : 195 + 192], seen.flip(0) / 127.5 - 1, atol=1e-6)
+    assert torch.allclose(x[:, :192], pixels / 127.5 - 1, atol=1e-6)
+    assert torch.allclose(x[:, 195 : 195 + 192], pixels.flip(0) / 127.5 - 1, atol=1e-6)
 
 
-def test_the_pixel_critic_sees_images_as_images_and_the_rest_as_it_is() -> None:
+def test_the_pixel_critic_convolves_images_and_keeps_other_features() -> None:
     torch.manual_seed(0)
     critic = PixelCritic(1 + 192 + 2 + 192, [(1, (3, 8, 8)), (195, (3, 8, 8))])
     assert critic.rest == [(0, 1), (193, 195)] and len(critic.convolutions) == 1
@@ -135,12 +136,12 @@ def test_a_recording_and_demonstrations_agree_on_the_vectors(kind: str) -> None:
     for _ in range(4):
         recording.step(np.ones(1, int))
     steps, expert = recording.take(), demos.first(1).transitions()
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(steps, expert, strict=True))
+    assert all(map(torch.equal, steps, expert))
     assert steps.terminated.tolist() == [False, False, False, True]
 
 
 @pytest.mark.parametrize("kind", ["image", "dict", "vectors"])
-def test_a_file_gives_back_what_was_seen(kind: str, tmp_path: Any) -> None:
+def test_saved_observations_load_unchanged(kind: str, tmp_path: Any) -> None:
     demos = record(SwitchesOn(), lamps(kind), 2)
     back = load_demonstrations(save_demonstrations(demos, tmp_path / "demos.npz"))
     assert all(map(torch.equal, demos.transitions(), back.transitions()))
@@ -158,7 +159,7 @@ def test_dict_observations_of_trajectories_are_unwrapped() -> None:
     assert from_trajectories([Trajectory()]).transitions().observations[:, 0].tolist() == [0, 1, 2]
 
 
-def test_images_with_channels_last_are_turned_as_stable_baselines_turns_them() -> None:
+def test_channels_of_images_are_moved_first_as_in_stable_baselines() -> None:
     demos = record(SwitchesOn(), lamps("image"), 2)
     turned = validate_demonstrations(
         demos, spaces.Box(0, 255, (3, 8, 8), np.uint8), spaces.Discrete(2)
@@ -174,13 +175,12 @@ def test_images_with_channels_last_are_turned_as_stable_baselines_turns_them() -
 
 @pytest.mark.parametrize("kind", ["image", "dict", "vectors"])
 @pytest.mark.parametrize("algorithm", ["ppo", "airl", "dqn", "normalised"])
-def test_an_expert_in_sight_is_imitated(kind: str, algorithm: str) -> None:
+def test_a_policy_learns_to_switch_the_light_on(kind: str, algorithm: str) -> None:
     demos = record(SwitchesOn(), lamps(kind), 4)
-    policy = (
-        "MultiInputPolicy" if kind != "image" else "MlpPolicy"
-    )  # a perceptron flattens images as well
+    # A perceptron flattens images.
+    policy = "MlpPolicy" if kind == "image" else "MultiInputPolicy"
     if algorithm == "normalised" and kind == "image":
-        pytest.skip("VecNormalize does not take bytes")
+        pytest.skip("VecNormalize does not normalise bytes")
     shared: dict[str, Any] = {"seed": 0, "device": "cpu", **SMALL}
     if kind == "dict":
         shared["policy_kwargs"] = {"net_arch": [8], "features_extractor_class": Flat}
@@ -195,12 +195,12 @@ def test_an_expert_in_sight_is_imitated(kind: str, algorithm: str) -> None:
             "target_update_interval": 50,
             "exploration_final_eps": 0.02,
         }
-        player: Any = DQN(
+        learner: Any = DQN(
             policy, env, batch_size=32, learning_rate=3e-3, gamma=0.5, **settings, **shared
         )
         steps = 800
     else:
-        player = PPO(
+        learner = PPO(
             policy,
             env,
             n_steps=32,
@@ -212,25 +212,25 @@ def test_an_expert_in_sight_is_imitated(kind: str, algorithm: str) -> None:
         )
         steps = 1280
     objective = "airl" if algorithm == "airl" else "gail"
-    imitate(demos, objective, algorithm=player, steps=steps, critic_steps=4, quiet=True)
-    shown: Any = player.get_env().reset()
-    actions, _ = player.predict(shown, deterministic=True)
+    imitate(demos, objective, algorithm=learner, steps=steps, critic_steps=4, quiet=True)
+    observations: Any = learner.get_env().reset()
+    actions, _ = learner.predict(observations, deterministic=True)
     assert actions.tolist() == [1, 1]
 
 
 class Flat(torch.nn.Module):
-    """The features of a dict with a small picture, whose convolutions in stable-baselines3 begin at 36 pixels."""
+    """Flatten a dict, since convolutions of stable-baselines3 need images of 36 pixels a side."""
 
     def __init__(self, observation_space: spaces.Dict) -> None:
         super().__init__()
         self.features_dim = Layout(observation_space).width
 
-    def forward(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
-        return flat(seen).float()
+    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
+        return flat(observations).float()
 
 
-def test_cloning_shows_the_policy_its_dicts() -> None:
-    player = PPO("MultiInputPolicy", lamps("vectors"), seed=0, device="cpu")
-    clone_behaviour(player, record(SwitchesOn(), lamps("vectors"), 4).transitions(), steps=100)
-    shown: Any = lamps("vectors").reset()
-    assert player.predict(shown, deterministic=True)[0].tolist() == [1, 1]
+def test_cloning_trains_a_policy_of_dicts() -> None:
+    learner = PPO("MultiInputPolicy", lamps("vectors"), seed=0, device="cpu")
+    clone_behaviour(learner, record(SwitchesOn(), lamps("vectors"), 4).transitions(), steps=100)
+    observations: Any = lamps("vectors").reset()
+    assert learner.predict(observations, deterministic=True)[0].tolist() == [1, 1]

@@ -1,4 +1,4 @@
-"""The demonstrations that ship inside the package: small, plain, complete and found last."""
+"""The demonstrations in the package: their files, their contents and the order of the search."""
 
 import logging
 import subprocess
@@ -14,7 +14,7 @@ import advlearn
 from advlearn.imitation import load_demonstrations
 
 PACKAGED = Path(advlearn.__file__).parent / "imitation" / "demonstrations" / "packaged"
-# Environment, numbers of an observation, episodes that examples and pages take.
+# Environment, numbers in an observation, and episodes that examples and pages use.
 SHIPPED = {
     "cartpole": ("CartPole-v1", 4, 1),
     "pendulum": ("Pendulum-v1", 3, 4),
@@ -30,7 +30,7 @@ def no_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing"))
 
 
-def test_exactly_the_promised_files_ship_and_stay_below_a_megabyte_and_a_half() -> None:
+def test_exactly_the_documented_files_ship_in_at_most_one_and_a_half_megabytes() -> None:
     assert {path.stem for path in PACKAGED.glob("*.npz")} == set(SHIPPED)
     assert sum(path.stat().st_size for path in PACKAGED.iterdir()) <= 1_500_000
 
@@ -38,10 +38,10 @@ def test_exactly_the_promised_files_ship_and_stay_below_a_megabyte_and_a_half() 
 @pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.usefixtures("no_data_folder")
 def test_a_name_loads_without_a_data_folder(name: str) -> None:
-    environment, numbers, episodes = SHIPPED[name]
+    environment, width, episodes = SHIPPED[name]
     demos = load_demonstrations(name)
     assert demos.env_id == environment
-    assert demos.observations.shape[1:] == (numbers,) and demos.observations.dtype == np.float32
+    assert demos.observations.shape[1:] == (width,) and demos.observations.dtype == np.float32
     assert demos.episodes >= episodes and np.isfinite(demos.expert_return)
 
 
@@ -62,7 +62,7 @@ def test_the_readme_states_the_number_of_episodes(name: str) -> None:
         assert int(row.split("|")[3]) == len(file["episode_lengths"])
 
 
-def test_a_named_data_folder_wins_and_the_log_says_which_file_is_read(
+def test_a_file_of_the_data_folder_is_read_first_and_the_log_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = tmp_path / "demos" / "cartpole.npz"
@@ -88,7 +88,7 @@ def test_an_unknown_name_lists_the_names_that_ship() -> None:
 
 
 def test_the_script_writes_the_same_arrays_from_the_first_episodes(tmp_path: Path) -> None:
-    """A file is a prefix of itself, so that the script's own output is a source to run it on."""
+    """Run the script on its own output, of which every file is a prefix."""
     script = Path(__file__).parents[2] / "benchmarks" / "package_demonstrations.py"
     code = (
         "import sys, runpy, pathlib; "

@@ -1,4 +1,4 @@
-"""What imitation puts around an algorithm's environments and buffer, and that it takes it away again."""
+"""The wrappers around an algorithm's environments and buffer, during imitation and afterwards."""
 
 import copy
 from typing import Any
@@ -23,7 +23,7 @@ from tests.imitation.counting import always_one, counting, small
 
 
 class During(BaseCallback):
-    """What is where while the algorithm imitates, and the rewards that it is paid."""
+    """Keep the environment, the buffer and the rewards of an algorithm while it trains."""
 
     def __init__(self, stop: bool = False) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class During(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.stop:
-            raise OSError("pulled the plug")
+            raise OSError("interrupted")
         self.env: Any = self.model.env
         self.rewards.extend(self.locals["rewards"])
         self.buffer = getattr(self.model, "replay_buffer", None)
@@ -40,102 +40,102 @@ class During(BaseCallback):
 
 
 @pytest.mark.parametrize("monitored", [False, True])
-def test_normalised_observations_are_recorded_raw_whatever_lies_above(
+def test_normalised_observations_are_recorded_raw_with_any_outer_wrapper(
     monitored: bool, capsys: Any
 ) -> None:
     scale = VecNormalize(counting())
     during = During()
-    player = small(VecMonitor(scale) if monitored else scale)
-    with record_environment(player) as recording:
-        assert scale.venv is recording and player.env is not recording
-        player.learn(48, callback=during)
+    learner = small(VecMonitor(scale) if monitored else scale)
+    with record_environment(learner) as recording:
+        assert scale.venv is recording and learner.env is not recording
+        learner.learn(48, callback=during)
         steps = recording.take()
     assert {*steps.observations[:, 0].tolist()} <= {*map(float, range(11))} and set(
         during.rewards
     ) == {0.0}
     assert isinstance(recording, RecordingVecEnv) and scale.venv is recording.venv
-    assert (
-        "the returns of a VecMonitor above VecNormalize are zero" in capsys.readouterr().err
-    ) == monitored
+    printed = capsys.readouterr().err
+    assert ("a VecMonitor outside of VecNormalize records returns of zero" in printed) == monitored
 
 
 @pytest.mark.parametrize("monitored", [False, True])
-def test_a_replay_buffer_below_a_scale_is_refused(monitored: bool) -> None:
+def test_normalisation_with_a_replay_buffer_is_refused(monitored: bool) -> None:
     scale = VecNormalize(counting(1, True))
-    player = SAC("MlpPolicy", VecMonitor(scale) if monitored else scale, device="cpu")
+    learner = SAC("MlpPolicy", VecMonitor(scale) if monitored else scale, device="cpu")
     with pytest.raises(
-        TypeError, match=r"^env: replayed transitions are raw, and VecNormalize would hide that"
+        TypeError, match=r"^env: expected no VecNormalize with SAC, whose replay buffer stores raw"
     ):
-        imitate(always_one(True), steps=10, algorithm=player, quiet=True)
+        imitate(always_one(True), steps=10, algorithm=learner, quiet=True)
     assert not isinstance(scale.venv, RecordingVecEnv)
 
 
-def test_what_reshapes_observations_above_a_scale_is_refused() -> None:
-    player = small(VecFrameStack(VecNormalize(counting()), 2))
+def test_a_wrapper_that_reshapes_observations_outside_of_a_scale_is_refused() -> None:
+    learner = small(VecFrameStack(VecNormalize(counting()), 2))
     wide = always_one().observations.repeat(2, 1)
     demos = Demonstrations(wide, always_one().actions, np.array([5, 5]), np.array([True, True]))
     with pytest.raises(
-        TypeError, match=r"^env: expected VecNormalize above .*, got VecFrameStack, VecNormalize"
+        TypeError, match=r"^env: expected VecNormalize outside .*, got VecFrameStack, VecNormalize"
     ):
-        imitate(demos, steps=48, algorithm=player, quiet=True)
+        imitate(demos, steps=48, algorithm=learner, quiet=True)
 
 
 @pytest.mark.parametrize("stop", [False, True])
-def test_behind_a_run_the_algorithm_is_paid_the_true_reward_again(stop: bool) -> None:
+def test_after_a_run_the_algorithm_gets_the_true_reward_again(stop: bool) -> None:
     scale = VecNormalize(counting())
     for env in (counting(), scale):
-        player = small(env)
-        before = player.env
+        learner = small(env)
+        before = learner.env
         for _ in range(2):
             during = During(stop)
             try:
-                imitate(always_one(), steps=48, algorithm=player, callbacks=[during], quiet=True)
+                imitate(always_one(), steps=48, algorithm=learner, callbacks=[during], quiet=True)
             except OSError:
                 assert stop
-            assert player.env is before and not isinstance(
+            assert learner.env is before and not isinstance(
                 getattr(before, "venv", None), RecordingVecEnv
             )
             if not stop and env is not scale:
                 assert isinstance(during.env, RecordingVecEnv) and not isinstance(
                     during.env.venv, RecordingVecEnv
                 )
-            # The zeros of imitation are none of the rewards that a scale has seen.
+            # The zero rewards of imitation do not enter the statistics.
             assert scale.ret_rms.count < 1 and (scale.returns == 0).all()
         after = During()
-        player.learn(48, callback=after)
+        learner.learn(48, callback=after)
         assert set(after.rewards) == {5.0} if env is not scale else min(after.rewards) > 0
     assert scale.norm_reward
 
 
-def test_a_resident_algorithm_is_paid_again_too() -> None:
-    player = DevicePPO("MlpPolicy", CartPole(4), n_steps=16, batch_size=64, n_epochs=1, seed=0)
+def test_after_a_run_an_algorithm_on_the_device_gets_the_true_reward_again() -> None:
+    learner = DevicePPO("MlpPolicy", CartPole(4), n_steps=16, batch_size=64, n_epochs=1, seed=0)
     rng = np.random.default_rng(0)
-    seen = rng.normal(size=(12, 4)).astype(np.float32)
-    demos = Demonstrations(seen, rng.integers(0, 2, 10), np.array([5, 5]), np.array([True, False]))
+    states = rng.normal(size=(12, 4)).astype(np.float32)
+    actions = rng.integers(0, 2, 10)
+    demos = Demonstrations(states, actions, np.array([5, 5]), np.array([True, False]))
     for _ in range(2):
-        imitate(demos, steps=64, algorithm=player, reward="logit", quiet=True)
-        assert player.batch is player._counted
+        imitate(demos, steps=64, algorithm=learner, reward="logit", quiet=True)
+        assert learner.batch is learner._counted
     after = During()
-    player.learn(64, callback=after)
+    learner.learn(64, callback=after)
     assert {float(reward) for reward in after.rewards} == {1.0}
 
 
 class Uneven(gym.RewardWrapper[Any, Any]):
-    """Rewards that differ from each other."""
+    """Make the rewards of the counter differ from each other."""
 
     def reward(self, reward: Any) -> Any:
-        return reward + self.unwrapped.at  # type: ignore[attr-defined]
+        return reward + self.unwrapped.count  # type: ignore[attr-defined]
 
 
-def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp_path: Any) -> None:
+def test_after_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp_path: Any) -> None:
     env = counting(1)
     env.envs = [Uneven(env.envs[0])]
-    player: Any = DQN("MlpPolicy", env, learning_starts=10, batch_size=8, seed=0, device="cpu")
-    buffer, during = player.replay_buffer, During()
+    learner: Any = DQN("MlpPolicy", env, learning_starts=10, batch_size=8, seed=0, device="cpu")
+    buffer, during = learner.replay_buffer, During()
     imitate(
         always_one(),
         steps=40,
-        algorithm=player,
+        algorithm=learner,
         critic_steps=5,
         batch_size=8,
         callbacks=[during],
@@ -143,16 +143,16 @@ def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp
     )
     assert (
         isinstance(during.buffer, RelabelingReplayBuffer)
-        and player.replay_buffer is buffer
+        and learner.replay_buffer is buffer
         and buffer.size() == 40
     )
     np.testing.assert_array_equal(buffer.rewards[:40, 0], 5 + buffer.next_observations[:40, 0, 0])
     assert set(during.rewards) == {0.0}
-    # As a callback that saves in between has it.
-    player.replay_buffer = during.buffer
-    player.save_replay_buffer(tmp_path / "buffer.pkl")
-    player.load_replay_buffer(tmp_path / "buffer.pkl")
-    assert type(player.replay_buffer) is ReplayBuffer and player.replay_buffer.size() == 40
+    # A callback may save the wrapped buffer during the run.
+    learner.replay_buffer = during.buffer
+    learner.save_replay_buffer(tmp_path / "buffer.pkl")
+    learner.load_replay_buffer(tmp_path / "buffer.pkl")
+    assert type(learner.replay_buffer) is ReplayBuffer and learner.replay_buffer.size() == 40
     assert isinstance(copy.deepcopy(during.buffer), ReplayBuffer)
     with pytest.raises(
         AttributeError, match="'RelabelingReplayBuffer' object has no attribute 'buffer'"
@@ -161,11 +161,11 @@ def test_behind_a_run_the_replay_buffer_is_an_ordinary_one_with_true_rewards(tmp
 
 
 def test_returns_over_several_steps_are_refused() -> None:
-    player = DQN("MlpPolicy", counting(1), n_steps=3, device="cpu")
-    before = player.env
+    learner = DQN("MlpPolicy", counting(1), n_steps=3, device="cpu")
+    before = learner.env
     with pytest.raises(
         ValueError,
         match=r"^n_steps: expected 1, since rewards are learned for single steps, got 3$",
     ):
-        imitate(always_one(), steps=10, algorithm=player, quiet=True)
-    assert player.env is before
+        imitate(always_one(), steps=10, algorithm=learner, quiet=True)
+    assert learner.env is before

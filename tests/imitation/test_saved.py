@@ -1,4 +1,4 @@
-"""What a run leaves: a reward that comes back the same, a scale, the part of AIRL's critic that goes on."""
+"""The files of a run: the learned reward, the scale of observations, the reward of AIRL."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def some() -> Transitions:
     "objective", ["gail", "vail", "airl", "vairl", "gmmil", "gail + instance_noise", "ebgan"]
 )
 @pytest.mark.parametrize("absorbing", [False, True])
-def test_a_reward_comes_back_the_same(objective: str, absorbing: bool, tmp_path: Any) -> None:
+def test_a_saved_reward_loads_unchanged(objective: str, absorbing: bool, tmp_path: Any) -> None:
     run = trained(objective, absorbing=absorbing, critic_inputs="state-next")
     run.save(tmp_path)
     back = load_reward(tmp_path)
@@ -56,7 +56,7 @@ def test_a_reward_comes_back_the_same(objective: str, absorbing: bool, tmp_path:
     )
 
 
-def test_a_critic_and_a_reward_of_the_user_are_given_again(tmp_path: Any) -> None:
+def test_a_users_critic_and_reward_must_be_passed_again(tmp_path: Any) -> None:
     expert = always_one().transitions()
     encoder = Encoder(expert, choices=2)
     critic = torch.nn.Linear(encoder.width, 1)
@@ -72,7 +72,7 @@ def test_a_critic_and_a_reward_of_the_user_are_given_again(tmp_path: Any) -> Non
 
 
 @pytest.mark.parametrize("objective", ["airl", "vairl", "airl + instance_noise"])
-def test_what_airl_recovers_is_the_reward_without_shaping_and_policy(objective: str) -> None:
+def test_airl_recovers_the_reward_without_shaping_and_policy(objective: str) -> None:
     run = trained(objective)
     critic = next(m for m in run.reward.adversary.critic.modules() if isinstance(m, AIRLCritic))
     critic.eval()
@@ -83,18 +83,18 @@ def test_what_airl_recovers_is_the_reward_without_shaping_and_policy(objective: 
 
 
 @pytest.mark.parametrize("objective", ["airl + r1", "vairl", "airl + gradient_penalty"])
-def test_the_health_of_airl_is_told_and_its_critic_may_be_penalised(
+def test_the_progress_of_airl_is_printed_and_its_critic_may_be_penalised(
     objective: str, capsys: Any
 ) -> None:
     trained(objective, quiet=False)
     assert "steps: return" in capsys.readouterr().err
 
 
-def test_a_fresh_environment_has_the_policys_scale_and_the_scale_is_saved(tmp_path: Any) -> None:
+def test_a_new_environment_gets_the_policys_scale_and_the_scale_is_saved(tmp_path: Any) -> None:
     venv = VecNormalize(make_vec_env("CartPole-v1", n_envs=2, seed=0), norm_reward=False)
-    player = small(venv)
-    player.learn(64)
-    fresh = scaled(make_vec_env("CartPole-v1", n_envs=1, seed=5), player)
+    learner = small(venv)
+    learner.learn(64)
+    fresh = scaled(make_vec_env("CartPole-v1", n_envs=1, seed=5), learner)
     raw: Any = make_vec_env("CartPole-v1", n_envs=1, seed=5).reset()
     before = venv.obs_rms.mean.copy()  # type: ignore[union-attr]
     np.testing.assert_array_equal(fresh.reset(), venv.normalize_obs(raw))

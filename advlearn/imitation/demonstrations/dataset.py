@@ -1,4 +1,4 @@
-"""Expert demonstrations: episodes in flat arrays, checked when they are read."""
+"""Expert demonstrations: episodes in flat arrays, checked when they are built."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,21 +16,22 @@ Array = NDArray[Any]
 @final
 @dataclass(frozen=True, eq=False)
 class Demonstrations:
-    """Episodes of an expert, one after the other.
+    """Hold the episodes of an expert, one after the other.
 
     Args:
-        observations: Observations, (sum of (T_i + 1), ...); the last one of each episode is
-            included. Of a dict space, a dict of such arrays.
-        actions: Actions, (sum of T_i, d) float, or (sum of T_i,) int; None where nobody noted them:
-            then a critic may see states only, and nothing is cloned.
+        observations: Observations, (sum of (T_i + 1), ...), with the last one of each episode; for
+            a dict space, a dict of such arrays.
+        actions: Actions, (sum of T_i, d) float or (sum of T_i,) int; None if they were not
+            recorded. Without them a critic reads states only, and behaviour cloning is refused.
         lengths: Steps T_i of each episode, int64 (n,).
-        terminated: Whether the environment ended the episode, bool (n,); False where a time limit
+        terminated: Whether the environment ended the episode, bool (n,); False if a time limit
             did.
-        env_id: The environment, for messages and as a default.
-        expert_return: The expert's mean return, NaN where it is not known.
+        env_id: Id of the environment, for messages and as a default.
+        expert_return: The expert's mean return; NaN if it is unknown.
 
     Raises:
-        ValueError: Lengths that do not add up, one transition or none, numbers that are not finite.
+        ValueError: If the lengths do not add up, there are fewer than two transitions, or a value
+            is not finite.
 
     Example:
         >>> demos = Demonstrations(
@@ -51,28 +52,30 @@ class Demonstrations:
         episodes, steps = len(self.lengths), int(np.sum(self.lengths))
         if len(self.terminated) != episodes:
             raise ValueError(
-                f"terminated: expected {episodes} values, one an episode, got {len(self.terminated)}"
+                f"terminated: expected {episodes} values, one for each episode, got "
+                f"{len(self.terminated)}"
             )
         if episodes and int(np.min(self.lengths)) < 1:
             raise ValueError(
-                f"lengths: expected at least 1 step in every episode, got {int(np.min(self.lengths))}"
+                "lengths: expected at least 1 step in every episode, got "
+                f"{int(np.min(self.lengths))}; leave empty episodes out"
             )
         if steps < 2:
             raise ValueError(f"demonstrations: expected at least 2 transitions, got {steps}")
-        seen = {
-            f"observations{at}": (part, steps + episodes)
-            for at, part in _parts(self.observations).items()
+        columns = {
+            f"observations{key}": (part, steps + episodes)
+            for key, part in _parts(self.observations).items()
         }
-        seen |= {} if self.actions is None else {"actions": (self.actions, steps)}
-        for name, (values, wanted) in seen.items():
-            if len(values) != wanted:
+        columns |= {} if self.actions is None else {"actions": (self.actions, steps)}
+        for name, (values, rows) in columns.items():
+            if len(values) != rows:
                 raise ValueError(
-                    f"{name}: expected {wanted} rows for {episodes} episodes, got {len(values)}"
+                    f"{name}: expected {rows} rows for {episodes} episodes, got {len(values)}"
                 )
-            bad = int((~np.isfinite(values.reshape(wanted, -1)).all(1)).sum())
+            bad = int((~np.isfinite(values.reshape(rows, -1)).all(1)).sum())
             if bad:
                 raise ValueError(
-                    f"{name}: expected finite numbers, got NaN or infinity in {bad} of {wanted} rows"
+                    f"{name}: expected finite numbers, got NaN or infinity in {bad} of {rows} rows"
                 )
 
     def __len__(self) -> int:
@@ -84,10 +87,13 @@ class Demonstrations:
         return len(self.lengths)
 
     def first(self, episodes: int) -> "Demonstrations":
-        """The first `episodes` of them.
+        """Return the first episodes.
+
+        Args:
+            episodes: Number of episodes.
 
         Raises:
-            ValueError: If there are not so many.
+            ValueError: If there are fewer episodes.
         """
         if not 1 <= episodes <= self.episodes:
             raise ValueError(f"episodes: expected 1 to {self.episodes}, got {episodes}")
@@ -101,26 +107,32 @@ class Demonstrations:
         )
 
     def transitions(self, every: int = 1, *, seed: int = 0) -> Transitions:
-        """Pairs of all episodes, or every `every`-th of each, from a start drawn below it (Ho and Ermon 2016, B).
+        """Return the transitions of all episodes, or every n-th transition of each episode.
+
+        The first one of each episode is drawn from its first `every` transitions (Ho and Ermon
+        2016, appendix B).
 
         Args:
-            every: Distance between two pairs that are kept.
-            seed: Seeds the starts.
+            every: Steps between two transitions that are kept.
+            seed: Seeds the draw.
 
         Returns:
-            Transitions of tensors on the CPU, each observation as one vector; actions are (N, 0)
-            where there are none.
+            Transitions on the CPU, each observation as one vector; actions are (N, 0) if there are
+            none.
+
+        Raises:
+            ValueError: If `every` is below 1.
         """
         if every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
-        draw = np.random.default_rng(seed)
+        generator = np.random.default_rng(seed)
         ends = np.cumsum(self.lengths)
-        kept: list[Array] = []
+        parts: list[Array] = []
         for end, length in zip(ends, self.lengths, strict=True):
-            start = int(draw.integers(min(every, length)))
-            kept.append(np.arange(end - length + start, end, every))
-        # Episode i has one observation more than actions, so its rows lie i further on.
-        rows = np.concatenate(kept)
+            start = int(generator.integers(min(every, length)))
+            parts.append(np.arange(end - length + start, end, every))
+        # Each episode has one observation more than actions: shift the rows of episode i by i.
+        rows = np.concatenate(parts)
         episode = np.searchsorted(ends, rows, side="right")
         last = np.isin(rows, ends - 1)
         return Transitions.of(
@@ -132,14 +144,17 @@ class Demonstrations:
 
 
 def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrations:
-    """Demonstrations of flat arrays by name, as a file holds them and `advlearn_envs.experts.record` returns them.
+    """Build demonstrations from flat arrays, as `advlearn_envs.experts.record` returns them.
 
     Args:
-        arrays: What `load_demonstrations` names.
-        source: Where they are from, for what is said of them.
+        arrays: Arrays with the names that `load_demonstrations` lists.
+        source: Where they come from, for messages.
+
+    Returns:
+        The demonstrations.
 
     Raises:
-        ValueError: An array is missing, or is one that `Demonstrations` refuses.
+        ValueError: If an array is missing, or `Demonstrations` refuses one.
 
     Example:
         >>> states, actions = np.zeros((4, 2), np.float32), np.array([0, 1, 0])
@@ -148,15 +163,16 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrat
         3
     """
     given = dict(arrays)
-    seen: Any = {
+    parts: Any = {
         name.partition("/")[2]: given[name] for name in given if name.startswith("observations/")
     }
-    if seen:
-        given["observations"] = seen
+    if parts:
+        given["observations"] = parts
     missing = {"observations", "episode_lengths", "terminated"} - given.keys()
     if missing:
         raise ValueError(
-            f"demonstrations: {source} lacks {', '.join(sorted(missing))}; it has {', '.join(given)}"
+            "demonstrations: expected observations, episode_lengths and terminated, got "
+            f"{', '.join(given)} in {source}; add {', '.join(sorted(missing))}"
         )
     return Demonstrations(
         given["observations"],
@@ -169,7 +185,7 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrat
 
 
 def _parts(observations: Array | dict[str, Array]) -> dict[str, Array]:
-    """The arrays of observations, by how a message names them."""
+    """Return the arrays of observations by the suffix that a message gives their name."""
     if isinstance(observations, dict):
         return {f"[{name!r}]": part for name, part in observations.items()}
     return {"": observations}

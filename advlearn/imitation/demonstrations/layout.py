@@ -1,4 +1,4 @@
-"""Observations of any kind as one vector each, and back: arrays, images, dicts of them."""
+"""Convert observations (arrays, images, dicts of both) to one vector each, and back."""
 
 import math
 from collections.abc import Mapping
@@ -13,25 +13,23 @@ from torch import Tensor
 
 @final
 class Layout:
-    """Where the parts of an observation lie in one vector.
+    """Describe where the parts of an observation are in a vector.
 
-    A critic and a memory know vectors; a policy gets its observations back as its environment gives
-    them.
+    Critics and memories use vectors; a policy gets observations in the form of its environment.
 
     Args:
-        space: ``Box`` of any shape, or ``Dict`` of those; the parts of a dict follow each other by
-            name.
+        space: ``Box`` of any shape, or ``Dict`` of boxes; the parts of a dict are sorted by name.
 
     Attributes:
         width: Size of a vector.
-        images: Start and shape (C, H, W) of each image in it.
+        images: Start and shape (C, H, W) of each image in a vector.
 
     Raises:
-        TypeError: Any other space.
+        TypeError: If the space is neither.
 
     Example:
-        >>> seen = Layout(spaces.Dict({"x": spaces.Box(0, 1, (2,)), "a": spaces.Box(0, 1, (3, 1))}))
-        >>> seen.unflatten(torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0]]))["x"]
+        >>> space = spaces.Dict({"x": spaces.Box(0, 1, (2,)), "a": spaces.Box(0, 1, (3, 1))})
+        >>> Layout(space).unflatten(torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0]]))["x"]
         tensor([[1., 1.]])
     """
 
@@ -53,21 +51,26 @@ class Layout:
             self.width += math.prod(part.shape)
 
     def unflatten(self, vectors: Tensor) -> Any:
-        """Observations (N, ...) of vectors (N, width), in the types of the space."""
-        found: dict[str, Tensor] = {}
-        at = 0
+        """Return the observations (N, ...) of vectors (N, width), in the types of the space."""
+        observations: dict[str, Tensor] = {}
+        start = 0
         for name, part in self.parts.items():
-            size = math.prod(part.shape)
-            kind = torch.uint8 if part.dtype == np.uint8 else torch.float32
-            found[name] = vectors[:, at : at + size].reshape(-1, *part.shape).to(kind)
-            at += size
-        return found if self.dicts else found[""]
+            end = start + math.prod(part.shape)
+            dtype = torch.uint8 if part.dtype == np.uint8 else torch.float32
+            observations[name] = vectors[:, start:end].reshape(-1, *part.shape).to(dtype)
+            start = end
+        return observations if self.dicts else observations[""]
 
 
 def flat(observations: Any) -> Any:
-    """Vectors (N, width) of arrays, tensors or a dict of them, whose parts follow each other by name as in `Layout`.
+    """Return one vector for each observation, (N, width).
 
-    Images alone keep their bytes.
+    Args:
+        observations: An array or tensor (N, ...), or a dict of them, whose parts are sorted by name
+            as in `Layout`.
+
+    Returns:
+        An array or tensor; uint8 if every part is.
 
     Example:
         >>> flat({"b": np.zeros((2, 1)), "a": np.ones((2, 2))})

@@ -1,4 +1,4 @@
-"""Steps of an environment as tensors, a memory of them, and what a critic sees of them."""
+"""Transitions as tensors, a memory of transitions, and their encoding for a critic."""
 
 import math
 from typing import Any, Literal, NamedTuple, final
@@ -9,24 +9,23 @@ from torch import Tensor, nn
 CriticInputs = Literal["state-action", "state", "state-next", "state-action-next"]
 # Start and shape (C, H, W) of each image in a vector.
 Images = tuple[tuple[int, tuple[int, ...]], ...]
-# The flag of the absorbing state, in standard deviations of what the expert saw. A critic that may
-# not be steep, by a penalty or because it is small, tells only what lies far apart; with a flag of
-# 1 the absorbing state is nearer to the expert than most of what a beginner sees, and ending is
-# paid like it.
+# The flag of the absorbing state, in standard deviations of the expert's observations. A critic
+# with a small slope separates only distant points. With a flag of 1 the absorbing state would be
+# nearer to the expert than most observations of an untrained policy, and would be rewarded for it.
 ABSORBING_FLAG = 10.0
 INPUTS = ("state-action", "state", "state-next", "state-action-next")
 
 
 class Transitions(NamedTuple):
-    """N steps: what was seen, what was done, what came of it.
+    """Hold N steps: observations, actions, next observations and terminations.
 
     Attributes:
-        observations: Observations, float32 (N, d), or uint8 where they are images and nothing else.
-        actions: Actions as the environment took them, float32 (N, k) or int64 (N,); (N, 0) where
-            they are not known.
-        next_observations: Observations after the step, as `observations`; the last one where an
-            episode ended.
-        terminated: Whether the environment, not a time limit, ended the episode, bool (N,).
+        observations: Observations, float32 (N, d), or uint8 if they are images only.
+        actions: Actions in the environment's units, float32 (N, k) or int64 (N,); (N, 0) if they
+            are unknown.
+        next_observations: Observations after the step, like `observations`; the last one of an
+            episode that ended.
+        terminated: Whether the environment ended the episode, bool (N,); False at a time limit.
     """
 
     observations: Tensor
@@ -38,12 +37,12 @@ class Transitions(NamedTuple):
     def of(
         cls, observations: Any, actions: Any, next_observations: Any, terminated: Any
     ) -> "Transitions":
-        """Transitions from arrays of N rows."""
+        """Build transitions from arrays of N rows."""
         acts = torch.as_tensor(actions)
         return cls(
-            _seen(observations),
+            _bytes_or_floats(observations),
             acts.float() if acts.is_floating_point() else acts.long(),
-            _seen(next_observations),
+            _bytes_or_floats(next_observations),
             torch.as_tensor(terminated, dtype=torch.bool),
         )
 
@@ -54,28 +53,28 @@ class Transitions(NamedTuple):
 
     @property
     def has_actions(self) -> bool:
-        """Whether it is known what was done."""
+        """Whether the actions are known."""
         return self.actions.shape[1:] != (0,)
 
     def at(self, rows: Tensor | slice) -> "Transitions":
-        """The transitions with these row numbers."""
+        """Return the transitions with these row numbers."""
         return Transitions(*(part[rows] for part in self))
 
     def to(self, device: torch.device | str) -> "Transitions":
-        """The same transitions on a device."""
+        """Return the transitions on a device."""
         return Transitions(*(part.to(device) for part in self))
 
     def draw(self, n: int) -> "Transitions":
-        """`n` of them at random, with replacement."""
+        """Draw `n` transitions with replacement."""
         return self.at(torch.randint(self.size, (n,), device=self.observations.device))
 
 
 @final
 class TransitionMemory:
-    """The newest transitions, up to a capacity.
+    """Keep the newest transitions.
 
     Args:
-        capacity: Most transitions that are kept.
+        capacity: Largest number of transitions.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -83,7 +82,7 @@ class TransitionMemory:
         self.held: Transitions | None = None
 
     def add(self, new: Transitions) -> None:
-        """Keep `new`, and let go of the oldest beyond the capacity."""
+        """Add transitions, and drop the oldest beyond the capacity."""
         joined = (
             new
             if self.held is None
@@ -92,26 +91,27 @@ class TransitionMemory:
         self.held = joined.at(slice(max(0, joined.size - self.capacity), None))
 
     def draw(self, n: int) -> Transitions:
-        """`n` transitions at random, with replacement.
+        """Draw `n` transitions with replacement.
 
         Raises:
-            RuntimeError: Before any was added.
+            RuntimeError: If the memory is empty.
         """
         if self.held is None:
-            raise RuntimeError("memory: add transitions first")
+            raise RuntimeError("memory: expected transitions, got none; call add first")
         return self.held.draw(n)
 
 
 @final
 class Encoder(nn.Module):
-    """What a critic sees of a transition: standardised vectors, a flag of 10 in the absorbing state behind an end.
+    """Encode transitions as the critic's inputs: standardised vectors with a flag.
 
-    Statistics are those of the demonstrations and stay as they are, so that a reward does not drift
-    with the policy. A feature that is constant there is left at its own scale. Pixels, from 0 to
+    The flag is 10 in the absorbing state, which follows the end of an episode, and 0 elsewhere. The
+    statistics are those of the demonstrations and stay fixed, so that a reward does not drift with
+    the policy. A feature that is constant in the demonstrations keeps its scale. Pixels, from 0 to
     255, are mapped to -1 to 1.
 
     Args:
-        demonstrations: Where the statistics come from.
+        demonstrations: Transitions that give the statistics.
         choices: Number of discrete actions, counted from `first`; 0 for vectors.
         first: The smallest discrete action.
         critic_inputs: ``"state-action"``, ``"state"``, ``"state-next"`` (no actions needed) or
@@ -119,10 +119,11 @@ class Encoder(nn.Module):
         images: Start and shape (C, H, W) of each image in an observation; see `layout.Layout`.
 
     Attributes:
-        state_images: Start and shape of each image in what `states` gives.
+        state_images: Start and shape of each image in the vectors of `states`.
 
     Raises:
-        ValueError: Any other `inputs`, or one with actions where the demonstrations have none.
+        ValueError: If `critic_inputs` is none of these, or has actions and the demonstrations have
+            none.
 
     Example:
         >>> steps = Transitions.of(
@@ -172,7 +173,7 @@ class Encoder(nn.Module):
 
     @property
     def width(self) -> int:
-        """Size of a vector that comes out."""
+        """Size of an encoded vector."""
         state = self.mean.shape[0] + 1
         action = self.choices or self.action_mean.shape[0]
         return (
@@ -183,21 +184,21 @@ class Encoder(nn.Module):
 
     @property
     def images(self) -> Images:
-        """Start and shape of each image in a vector that comes out."""
+        """Start and shape of each image in an encoded vector."""
         if "next" not in self.critic_inputs:
             return self.state_images
-        behind = self.width - self.mean.shape[0] - 1
+        offset = self.width - self.mean.shape[0] - 1
         return self.state_images + tuple(
-            (behind + start, shape) for start, shape in self.state_images
+            (offset + start, shape) for start, shape in self.state_images
         )
 
     def states(self, observations: Tensor) -> Tensor:
-        """Standardised observations and a flag that is 0: (N, d + 1)."""
+        """Return standardised observations and a flag of 0, (N, d + 1)."""
         flag = self.mean.new_zeros(observations.shape[0], 1)
         return torch.cat([(observations - self.mean) / self.scale, flag], 1)
 
     def forward(self, steps: Transitions) -> Tensor:
-        """Vectors (N, width) of transitions."""
+        """Encode transitions as vectors (N, width)."""
         parts = [self.states(steps.observations)]
         if "action" in self.critic_inputs:
             parts.append(self._actions(steps.actions))
@@ -209,13 +210,13 @@ class Encoder(nn.Module):
         return torch.cat(parts, 1)
 
     def absorbing_state(self, n: int) -> Tensor:
-        """The absorbing state, as `states` would give it: (n, d + 1)."""
+        """Return the absorbing state in the form of `states`, (n, d + 1)."""
         vector = self.mean.new_zeros(n, self.mean.shape[0] + 1)
         vector[:, -1] = ABSORBING_FLAG
         return vector
 
     def absorbing(self, n: int) -> Tensor:
-        """The vector of the absorbing state, where nothing is seen or done: (n, width)."""
+        """Return the absorbing state as encoded vectors (n, width), 0 in all other entries."""
         state = self.absorbing_state(n)
         rest = self.mean.new_zeros(
             n, self.width - state.shape[1] * (1 + ("next" in self.critic_inputs))
@@ -230,12 +231,13 @@ class Encoder(nn.Module):
         return (actions - self.action_mean) / self.action_scale
 
 
-def _seen(observations: Any) -> Tensor:
-    seen = torch.as_tensor(observations)
-    return seen if seen.dtype == torch.uint8 else seen.float()
+def _bytes_or_floats(observations: Any) -> Tensor:
+    tensor = torch.as_tensor(observations)
+    return tensor if tensor.dtype == torch.uint8 else tensor.float()
 
 
 def _statistics(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each column; 1 in place of a deviation of 0."""
     values = values.float()
     scale = values.std(0)
     return values.mean(0), torch.where(scale > 1e-6, scale, torch.ones_like(scale))

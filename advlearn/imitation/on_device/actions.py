@@ -1,7 +1,7 @@
-"""Distributions of actions that draw and score without making the host wait for the device.
+"""Distributions of actions that draw and score without a host synchronisation.
 
-Those of torch look at their arguments each time they are made (`validate_args`), and
-`torch.multinomial` looks at its probabilities; on a GPU each look waits for everything before it.
+The distributions of torch check their arguments when they are built (`validate_args`), and
+`torch.multinomial` checks its probabilities. On a GPU each check waits for all queued work.
 """
 
 from typing import Self, final
@@ -18,29 +18,29 @@ from torch.distributions import Categorical, Normal
 
 @final
 class DeviceCategorical(CategoricalDistribution):
-    """Discrete actions, drawn as `torch.multinomial` draws them: the same numbers from the same generator.
+    """Draw discrete actions, with the same numbers as `torch.multinomial` for the same generator.
 
     Example:
-        >>> found = DeviceCategorical(2).proba_distribution(torch.tensor([[0.0, 9.0], [9.0, 0.0]]))
-        >>> found.mode()
+        >>> logits = torch.tensor([[0.0, 9.0], [9.0, 0.0]])
+        >>> DeviceCategorical(2).proba_distribution(logits).mode()
         tensor([1, 0])
     """
 
     def proba_distribution(self, action_logits: Tensor) -> Self:
-        """Take logits (n, k)."""
+        """Set the logits (n, k)."""
         self.distribution = Categorical(logits=action_logits, validate_args=False)
         return self
 
     def sample(self) -> Tensor:
-        """Actions (n,)."""
-        chances = self.distribution.probs
-        # Exponential clocks: the one that rings first is i with probability p_i.
-        return (chances / torch.empty_like(chances).exponential_()).argmax(-1)
+        """Draw actions (n,)."""
+        probabilities = self.distribution.probs
+        # Exponential race: with E_i ~ Exp(1), argmax p_i / E_i is i with probability p_i.
+        return (probabilities / torch.empty_like(probabilities).exponential_()).argmax(-1)
 
 
 @final
 class DeviceGaussian(DiagGaussianDistribution):
-    """Continuous actions, drawn and scored as stable-baselines3 does it.
+    """Draw and score continuous actions as stable-baselines3 does.
 
     Example:
         >>> DeviceGaussian(2).proba_distribution(torch.zeros(3, 2), torch.zeros(2)).mode().shape
@@ -48,23 +48,24 @@ class DeviceGaussian(DiagGaussianDistribution):
     """
 
     def proba_distribution(self, mean_actions: Tensor, log_std: Tensor) -> Self:
-        """Take means (n, k) and the logarithms of the standard deviations (k,)."""
+        """Set the means (n, k) and the logarithms of the standard deviations (k,)."""
         self.distribution = Normal(
             mean_actions, log_std.exp().expand_as(mean_actions), validate_args=False
         )
         return self
 
 
-def resident(distribution: Distribution) -> Distribution:
-    """The same kind of distribution, without waiting.
+def device_distribution(distribution: Distribution) -> Distribution:
+    """Return a distribution of the same kind that needs no host synchronisation.
 
     Raises:
-        TypeError: Another kind than categorical or diagonal Gaussian.
+        TypeError: If the distribution is neither categorical nor diagonal Gaussian.
     """
     if type(distribution) is CategoricalDistribution:
         return DeviceCategorical(distribution.action_dim)
     if type(distribution) is DiagGaussianDistribution:
         return DeviceGaussian(distribution.action_dim)
     raise TypeError(
-        f"policy: expected categorical or diagonal Gaussian actions, got {type(distribution).__name__}"
+        "policy: expected categorical or diagonal Gaussian actions, got "
+        f"{type(distribution).__name__}; use PPO of stable-baselines3"
     )

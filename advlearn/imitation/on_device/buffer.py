@@ -1,6 +1,6 @@
 # pyright: reportIncompatibleVariableOverride=false
-# (the attributes are tensors here, and arrays in the class that `PPO` asks for)
-"""stable-baselines3's rollout buffer in tensors on a device."""
+# (the attributes are tensors here, and arrays in the base class)
+"""A rollout buffer of stable-baselines3 whose columns are tensors on a device."""
 
 from collections.abc import Generator
 from typing import Any, final
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @final
 class DeviceRolloutBuffer(RolloutBuffer):
-    r"""T steps of n environments as tensors, advantages and minibatches included; nothing is copied to the host.
+    r"""Store T steps of n environments, and their advantages, as tensors on a device.
 
     .. math:: A_t = \delta_t + \gamma \lambda (1 - end_t) A_{t+1}, \qquad
         \delta_t = r_t + \gamma (1 - end_t) V_{t+1} - V_t
@@ -41,9 +41,10 @@ class DeviceRolloutBuffer(RolloutBuffer):
         Estimation", 2016, eq. 16.
 
     Deviations:
-        Minibatches are drawn by torch, stable-baselines3's by numpy. A row of the flat samples is a
-        step of all environments, not an environment of all steps. With the first minibatch of a
-        rollout, `values` and `returns` become flat numpy arrays, as theirs become flat.
+        The minibatches are drawn by torch; those of stable-baselines3 are drawn by numpy. The flat
+        samples are ordered by step and then by environment, not by environment and then by step.
+        The first minibatch of a rollout turns `values` and `returns` into flat numpy arrays, where
+        stable-baselines3 flattens its arrays.
     """
 
     observations: Tensor
@@ -56,12 +57,12 @@ class DeviceRolloutBuffer(RolloutBuffer):
     returns: Tensor | NDArray[Any]
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Empty the buffer."""
         shape, device = (self.buffer_size, self.n_envs), self.device
-        whole = isinstance(self.action_space, spaces.Discrete)
+        discrete = isinstance(self.action_space, spaces.Discrete)
         self.observations = torch.zeros(*shape, *self.obs_shape, device=device)
         self.actions = torch.zeros(
-            *shape, self.action_dim, dtype=torch.int64 if whole else None, device=device
+            *shape, self.action_dim, dtype=torch.int64 if discrete else None, device=device
         )
         for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
             setattr(self, name, torch.zeros(shape, device=device))
@@ -77,7 +78,7 @@ class DeviceRolloutBuffer(RolloutBuffer):
         value: Tensor,
         log_prob: Tensor,
     ) -> None:
-        """Keep a step.
+        """Store a step.
 
         Args:
             obs: Observations (n, d).
@@ -100,33 +101,33 @@ class DeviceRolloutBuffer(RolloutBuffer):
         """Compute advantages and returns of a full rollout.
 
         Args:
-            last_values: Values of the observations behind the last step, (n,) or (n, 1).
+            last_values: Values of the observations after the last step, (n,) or (n, 1).
             dones: Whether an episode ended with the last step, (n,).
         """
         values = torch.as_tensor(self.values)
-        follow = torch.cat([values[1:], last_values.reshape(1, -1)])
+        next_values = torch.cat([values[1:], last_values.reshape(1, -1)])
         ends = torch.as_tensor(dones, device=values.device).to(values)
-        goes_on = 1 - torch.cat([self.episode_starts[1:], ends[None]])
-        errors = self.rewards + self.gamma * follow * goes_on - values
-        keep = self.gamma * self.gae_lambda * goes_on
-        running = torch.zeros_like(errors[0])
+        continues = 1 - torch.cat([self.episode_starts[1:], ends[None]])
+        errors = self.rewards + self.gamma * next_values * continues - values
+        decay = self.gamma * self.gae_lambda * continues
+        advantage = torch.zeros_like(errors[0])
         for t in reversed(range(self.buffer_size)):
-            running = torch.addcmul(errors[t], keep[t], running)
-            self.advantages[t] = running
+            advantage = torch.addcmul(errors[t], decay[t], advantage)
+            self.advantages[t] = advantage
         self.returns = self.advantages + values
 
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
-        """Minibatches of the whole rollout in an order drawn on the device.
+        """Yield minibatches of the whole rollout, in an order drawn on the device.
 
         Args:
-            batch_size: Size of each but the last; None for one of everything.
+            batch_size: Size of each minibatch except the last; None: one minibatch of all rows.
 
         Raises:
-            RuntimeError: The rollout is not complete.
+            RuntimeError: If the rollout is not complete.
         """
         if not self.full:
             raise RuntimeError(
-                f"get: expected a buffer of {self.buffer_size} steps, got {self.pos}"
+                f"get: expected a buffer of {self.buffer_size} steps, got {self.pos}; add the rest"
             )
         if not self.generator_ready:
             self._flatten()
@@ -136,13 +137,12 @@ class DeviceRolloutBuffer(RolloutBuffer):
             yield RolloutBufferSamples(*(part[rows] for part in self._samples))
 
     def _flatten(self) -> None:
-        """Lay out samples; leave to numpy what `PPO.train` computes in it."""
+        """Flatten the samples, and convert to numpy the columns that `PPO.train` reads in numpy."""
         values, returns = torch.as_tensor(self.values), torch.as_tensor(self.returns)
         parts = self.observations, self.actions, values, self.log_probs, self.advantages, returns
         self._samples = RolloutBufferSamples(*(part.flatten(0, 1) for part in parts))
-        # `PPO.train` ends in numpy's variance of both, for its log, and numpy reads no tensor on a
-        # GPU. They are handed over here, once a rollout and before any gradient is queued behind
-        # them, since it has no hook at its end and stable-baselines3's own buffer changes its
-        # attributes at this place too.
+        # `PPO.train` computes numpy variances of both for its log, and has no hook before that.
+        # This is the last place before any gradient is queued, so the copy waits for the rollout
+        # only. stable-baselines3's own buffer changes its attributes at this place too.
         self.values, self.returns = (part.flatten().cpu().numpy() for part in (values, returns))
         self.generator_ready = True

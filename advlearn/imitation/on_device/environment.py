@@ -1,4 +1,4 @@
-"""What `DevicePPO` asks of a batch of environments, and the two wrappers that it puts around one."""
+"""The interface of a batch of environments for `DevicePPO`, and the wrappers that it uses."""
 
 import importlib
 import time
@@ -14,11 +14,11 @@ from advlearn.imitation.demonstrations.transitions import Transitions
 
 
 class Stepped(Protocol):
-    """What one step of a batch returns, new tensors each time; `advlearn_envs.Step` is one."""
+    """The result of one step of a batch, in new tensors; `advlearn_envs.Step` implements it."""
 
     @property
     def observations(self) -> Tensor:
-        """Observations (n, d) float32, of the new episode where one ended."""
+        """Observations (n, d) float32; the first of the new episode where an episode ended."""
         ...
 
     @property
@@ -38,26 +38,28 @@ class Stepped(Protocol):
 
     @property
     def final_observations(self) -> Tensor:
-        """What the step led to before any reset, (n, d) float32."""
+        """Observations after the step and before any reset, (n, d) float32."""
         ...
 
     def _replace(self, *, rewards: Tensor) -> Self: ...
 
 
-# Not the class `advlearn_envs.BatchedEnv` itself: the library stands without the environments, and
-# any batch of this form will do.
+# A protocol, since the library does not need `advlearn_envs`, and any batch of this form will do.
 @runtime_checkable
 class Batch(Protocol):
-    """Environments that step together in tensors and reset themselves; `advlearn_envs.BatchedEnv` is one."""
+    """Environments that step together in tensors and reset themselves.
+
+    `advlearn_envs.BatchedEnv` implements it.
+    """
 
     @property
     def num_envs(self) -> int:
-        """Environments n in the batch."""
+        """Number of environments n."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where its tensors are, with its index."""
+        """Device of the tensors, with its index."""
         ...
 
     @property
@@ -80,7 +82,7 @@ class Batch(Protocol):
 
 
 class BatchWrapper(ABC):
-    """A batch around a batch; what it does not define is the inner one's.
+    """Wrap a batch; attributes that the wrapper does not define are those of the inner batch.
 
     Args:
         batch: The inner batch.
@@ -94,7 +96,7 @@ class BatchWrapper(ABC):
         self.action_space = batch.action_space
 
     def __getattr__(self, name: str) -> Any:
-        # Python asks for names such as __deepcopy__ before there is an inner batch to ask.
+        # Python looks names such as __deepcopy__ up before the inner batch is set.
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.batch, name)
@@ -110,7 +112,9 @@ class BatchWrapper(ABC):
 
 @final
 class EpisodeCounter(BatchWrapper):
-    """Return and length of the episodes that end, as tensors until someone asks: stable-baselines3's `VecMonitor`.
+    """Record the return and length of each episode, as `VecMonitor` of stable-baselines3 does.
+
+    The records are tensors on the device until `take` reads them.
 
     Example:
         >>> from advlearn_envs import CartPole
@@ -124,7 +128,7 @@ class EpisodeCounter(BatchWrapper):
 
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch)
-        self._born = time.time()
+        self._start = time.time()
         self._one = torch.ones(batch.num_envs, device=batch.device)
         self._running = torch.zeros(2, batch.num_envs, dtype=torch.float64, device=batch.device)
         self._steps: list[tuple[Tensor, Tensor]] = []
@@ -142,27 +146,29 @@ class EpisodeCounter(BatchWrapper):
         return step
 
     def take(self, most: int) -> list[dict[str, Any]]:
-        """The episodes that ended since the last call, the latest `most` of them; waits for the device.
+        """Return the latest episodes that ended since the last call; waits for the device.
 
         Args:
-            most: Most episodes that are returned.
+            most: Largest number of episodes.
 
         Returns:
-            Return ``r``, length ``l`` and seconds ``t`` since the wrapper was made, as `VecMonitor`
-            has them.
+            For each, the return ``r``, the length ``l`` and the seconds ``t`` since the wrapper was
+            built, with the keys of `VecMonitor`.
         """
         if not self._steps:
             return []
         ended, reached = (torch.stack(part) for part in zip(*self._steps, strict=True))
         self._steps = []
-        found = reached.transpose(1, 2)[ended][-most:].tolist()
-        now = round(time.time() - self._born, 6)
-        return [{"r": total, "l": int(length), "t": now} for total, length in found]
+        rows = reached.transpose(1, 2)[ended][-most:].tolist()
+        now = round(time.time() - self._start, 6)
+        return [{"r": total, "l": int(length), "t": now} for total, length in rows]
 
 
 @final
 class DeviceRecording(BatchWrapper):
-    """Return a reward of zero, and remember each step as the environment saw it: `RecordingVecEnv` for tensors.
+    """Return a reward of zero and record each step in the environment's units.
+
+    It is `RecordingVecEnv` for tensors.
 
     Example:
         >>> from advlearn_envs import CartPole
@@ -185,52 +191,66 @@ class DeviceRecording(BatchWrapper):
 
     def step(self, actions: Tensor) -> Stepped:
         step = self.batch.step(actions)
-        # No copies: a batch returns new tensors each time, and nobody writes into the actions it
-        # was given.
+        # No copies are needed: a batch returns new tensors, and the actions are not written to.
         self._steps.append((self._before, actions, step.final_observations, step.terminated))
         self._before = step.observations
         return step._replace(rewards=torch.zeros_like(step.rewards))
 
     def take(self) -> Transitions:
-        """What was recorded since the last call: T x n rows, the environments of a step beside each other."""
+        """Return the steps since the last call: T n rows, ordered by step, then by environment."""
         parts = [torch.cat(part) for part in zip(*self._steps, strict=True)]
         self.forget()
         return Transitions.of(*parts)
 
     def forget(self) -> None:
-        """Let go of what was recorded."""
+        """Drop the recorded steps."""
         self._steps = []
 
 
 def unwrap_batch(batch: Any) -> Any:
-    """The batch inside wrappers of this module."""
+    """Return the batch inside the wrappers of this module."""
     while isinstance(batch, BatchWrapper):
         batch = batch.batch
     return batch
 
 
 def vec_env(env: Any) -> VecEnv:
-    """A `StableBaselinesVecEnv` of one's own around a counted batch; a seed that waits for the next reset is kept.
+    """Wrap a batch in an `EpisodeCounter` and a new `StableBaselinesVecEnv`.
 
     Args:
-        env: A batch, or a `StableBaselinesVecEnv` around one, which stays as it is.
+        env: A batch, or a `StableBaselinesVecEnv` around one, which is not changed. Its seed for
+            the next reset is used.
+
+    Returns:
+        The wrapped batch.
 
     Raises:
-        TypeError: Anything else, wrappers of stable-baselines3 included: they work in numpy.
-        ValueError: Observations that are no vectors; actions that are neither discrete nor vectors.
+        TypeError: If `env` is neither, or is wrapped in a wrapper of stable-baselines3, which
+            computes in numpy.
+        ValueError: If the observations are not vectors, or the actions are neither discrete nor
+            vectors.
     """
     plain = isinstance(env, VecEnv) and not isinstance(env, VecEnvWrapper)
     batch = unwrap_batch(getattr(env, "env", None) if plain else env)
     if not isinstance(batch, Batch):
-        wanted = "a BatchedEnv or a StableBaselinesVecEnv around one, without wrappers, which work in numpy"
-        raise TypeError(f"env: expected {wanted}, got {type(env).__name__}")
-    seen, done = batch.observation_space, batch.action_space
-    if not isinstance(seen, spaces.Box) or len(seen.shape) != 1:
-        raise ValueError(f"env: expected observations that are vectors, got {seen}")
-    if not isinstance(done, spaces.Discrete | spaces.Box):
-        raise ValueError(f"env: expected actions that are Discrete or a Box, got {done}")
-    # By name: the adapter is part of the environments, which whoever has a batch has at hand.
-    made = importlib.import_module("advlearn_envs.sb3").StableBaselinesVecEnv(EpisodeCounter(batch))
+        raise TypeError(
+            "env: expected a BatchedEnv or a StableBaselinesVecEnv around one, without wrappers, "
+            f"which compute in numpy, got {type(env).__name__}; use PPO of stable-baselines3"
+        )
+    observations, actions = batch.observation_space, batch.action_space
+    if not isinstance(observations, spaces.Box) or len(observations.shape) != 1:
+        raise ValueError(
+            f"env: expected observations that are vectors, got {observations}; use PPO of "
+            "stable-baselines3"
+        )
+    if not isinstance(actions, spaces.Discrete | spaces.Box):
+        raise ValueError(
+            f"env: expected actions that are Discrete or a Box, got {actions}; use PPO of "
+            "stable-baselines3"
+        )
+    # Imported by name, since the library does not depend on `advlearn_envs`.
+    adapter = importlib.import_module("advlearn_envs.sb3").StableBaselinesVecEnv
+    venv = adapter(EpisodeCounter(batch))
     if isinstance(env, VecEnv):
-        made._seeds = list(env._seeds)
-    return made
+        venv._seeds = list(env._seeds)
+    return venv

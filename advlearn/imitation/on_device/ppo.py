@@ -1,4 +1,4 @@
-"""PPO of stable-baselines3 whose rollouts stay on the device."""
+"""PPO of stable-baselines3 with rollouts that stay on the device."""
 
 from typing import Any, cast, final
 
@@ -12,74 +12,75 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from advlearn.imitation.on_device.actions import resident
+from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import Batch, DeviceRecording, EpisodeCounter, vec_env
 
 
 @final
 class DevicePPO(PPO):
-    r"""PPO on a batch of environments: observations, actions and rewards are tensors on the batch's device throughout.
+    r"""Train PPO on a batch of environments, with all rollout tensors on the batch's device.
 
-    No value is copied to the host inside a step. Where a time limit cut an episode, the value of
-    its last observation is added to the reward, for all steps of a rollout at once after the last
-    one:
+    No value is copied to the host inside a step. After the last step of a rollout, the value of the
+    last observation is added to the reward of each step at which a time limit ended the episode:
 
-    .. math:: r_t \leftarrow r_t + \gamma V(o'_t) \quad \text{where cut and not terminated}
+    .. math:: r_t \leftarrow r_t + \gamma V(o'_t)
+        \quad \text{where truncated and not terminated}
 
-    A policy, its hyper-parameters and the file that `save` writes are PPO's: ``PPO.load`` reads it,
-    and `load` reads PPO's. The arguments are those of PPO that make sense here, each with PPO's
-    default; gSDE and another buffer do not.
+    Policies, hyper-parameters and saved files are those of PPO: ``PPO.load`` reads the file that
+    `save` writes, and `load` reads PPO's. The arguments have PPO's defaults; gSDE and other buffers
+    are not supported.
 
-    In a callback, `locals` holds tensors, at each step as at the end of a rollout; reading a value
-    of one at each step costs what this class saves. ``infos`` is there and empty. Episodes are
-    counted here as by `VecMonitor`. A run of `imitate` with `out` goes on exactly, as with PPO.
+    In a callback, `locals` holds tensors, both in a step and at the end of a rollout. To read the
+    value of one in each step costs the time that this class saves. ``infos`` holds empty dicts.
+    Episodes are recorded as `VecMonitor` records them. A run of `imitate` with `out` resumes
+    exactly.
 
     Args:
         policy: ``"MlpPolicy"`` or a class of actor-critic policies.
         env: A `BatchedEnv`, or a `StableBaselinesVecEnv` around one; None only to load and predict.
-        learning_rate: Adam's rate, or a function of what remains of the run.
+        learning_rate: Adam's rate, or a function of the remaining fraction of the run.
         n_steps: Steps of each environment in a rollout.
         batch_size: Size of a minibatch.
         n_epochs: Passes over a rollout.
         gamma: Discount.
         gae_lambda: Lambda of the advantages.
-        clip_range: How far the ratio of probabilities may go from 1.
-        clip_range_vf: How far a value may go from the old one; None for any distance.
+        clip_range: Largest distance of the ratio of probabilities from 1.
+        clip_range_vf: Largest distance of a value from the old one; None: no limit.
         normalize_advantage: Standardise the advantages of a minibatch.
         ent_coef: Weight of the entropy.
         vf_coef: Weight of the value's loss.
         max_grad_norm: Largest norm of a gradient.
-        target_kl: Divergence at which the passes over a rollout stop; None for never.
-        stats_window_size: Episodes that the statistics keep.
+        target_kl: Divergence at which the passes over a rollout stop; None: no limit.
+        stats_window_size: Number of the latest episodes in the statistics.
         tensorboard_log: Folder of the log.
         policy_kwargs: Arguments of the policy.
-        verbose: How much is said.
+        verbose: 0 prints nothing, 1 infos, 2 debug messages.
         seed: Seeds the global generators and the environments.
         device: Device of the policy; ``"auto"`` is the environment's.
 
     Raises:
-        TypeError: Another environment, wrappers such as `VecNormalize` included; a policy with
-        other distributions.
-        ValueError: Observations that are no vectors; an environment on another device than the
-            policy; a file of a PPO with gSDE; a log-probability in a rollout that is not finite.
+        TypeError: If the environment is of another kind or is wrapped, for example in
+            `VecNormalize`, or the policy has other distributions.
+        ValueError: If observations are not vectors, the environment is on another device than the
+            policy, a loaded file is of a PPO with gSDE, or a log-probability is not finite.
 
     Example:
         >>> from advlearn_envs import CartPole
-        >>> player = DevicePPO(
+        >>> algorithm = DevicePPO(
         ...     "MlpPolicy", CartPole(4), n_steps=8, batch_size=16, n_epochs=1, seed=0
         ... )
-        >>> player.learn(64).num_timesteps
+        >>> algorithm.learn(64).num_timesteps
         64
-        >>> player.rollout_buffer.observations.shape
+        >>> algorithm.rollout_buffer.observations.shape
         torch.Size([8, 4, 4])
 
     Reference: Schulman et al., "Proximal Policy Optimization Algorithms", 2017.
 
     Deviations:
-        From stable-baselines3: minibatches are drawn by torch; the numbers that its distributions
-        check at each call are checked once a rollout; `get_env` gives an adapter of this class
-        around the same batch.
+        From stable-baselines3: minibatches are drawn by torch; the values that its distributions
+        check at each call are checked once a rollout; `get_env` returns a new adapter around the
+        same batch.
     """
 
     def __init__(
@@ -105,16 +106,17 @@ class DevicePPO(PPO):
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "auto",
-        _init_setup_model: bool = True,  # `load` of stable-baselines3 gives it
+        _init_setup_model: bool = True,  # passed by `load` of stable-baselines3
     ) -> None:
         if isinstance(policy, str) and policy != "MlpPolicy":
             raise ValueError(
-                f"policy: expected 'MlpPolicy' or a class, since observations are vectors, got {policy!r}"
+                "policy: expected 'MlpPolicy' or a class, since observations are vectors, got "
+                f"{policy!r}"
             )
         venv: Any = None if env is None else vec_env(env)
         if venv is not None:
             device = venv.env.device if device == "auto" else device
-            _same(venv.env.device, device)
+            _check_device(venv.env.device, device)
         super().__init__(
             policy,
             cast(Any, venv),
@@ -142,28 +144,31 @@ class DevicePPO(PPO):
 
     @property
     def batch(self) -> Batch:
-        """What `collect_rollouts` steps: the environments, counted and maybe recorded."""
+        """The batch that `collect_rollouts` steps, with its wrappers."""
         return cast(Any, self.env).env
 
     def record(self) -> DeviceRecording:
-        """Pay rewards of zero from now on, and remember the steps; episodes are still counted by the true reward."""
+        """Record the steps and return rewards of zero until `unrecord` is called.
+
+        Episode returns are still those of the true reward.
+        """
         recording = DeviceRecording(self._counted)
         cast(Any, self.env).env = recording
         return recording
 
     def unrecord(self) -> None:
-        """Pay the environments' own rewards again, and remember nothing."""
+        """Stop recording, and return the environments' own rewards again."""
         cast(Any, self.env).env = self._counted
 
     def set_env(self, env: Batch | VecEnv, force_reset: bool = True) -> None:  # type: ignore[override]
-        """Go on with another batch of as many environments.
+        """Use another batch with the same number of environments.
 
         Raises:
-            TypeError: As the class.
-            ValueError: As the class.
+            TypeError: See the class.
+            ValueError: See the class.
         """
         venv: Any = vec_env(env)
-        _same(venv.env.device, self.device)
+        _check_device(venv.env.device, self.device)
         super().set_env(venv, force_reset)
 
     def collect_rollouts(
@@ -173,14 +178,14 @@ class DevicePPO(PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Fill the buffer with a rollout; False if a callback stopped it."""
+        """Fill the buffer with a rollout; return False if a callback stopped it."""
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        # What stable-baselines3 reset is numpy: once a call of `learn`.
+        # stable-baselines3 resets to numpy arrays, once in a call of `learn`.
         obs_tensor = torch.as_tensor(cast(Any, self._last_obs), device=self.device)
         dones = torch.as_tensor(cast(Any, self._last_episode_starts), device=self.device)
-        cut: list[tuple[Tensor, Tensor]] = []
+        truncated: list[tuple[Tensor, Tensor]] = []
         infos: list[dict[str, Any]] = [{}] * env.num_envs
         for n_steps in range(n_rollout_steps):  # noqa: B007 (callbacks read it)
             with torch.no_grad():
@@ -199,10 +204,11 @@ class DevicePPO(PPO):
                 self._note_episodes()
                 return False
             cast(Any, rollout_buffer).add(obs_tensor, actions, rewards, starts, values, log_probs)
-            cut.append((step.truncated & ~step.terminated, step.final_observations))
+            truncated.append((step.truncated & ~step.terminated, step.final_observations))
             obs_tensor = new_obs
             self._last_obs, self._last_episode_starts = cast(Any, obs_tensor), cast(Any, dones)
-        values = self._finish(cast(DeviceRolloutBuffer, rollout_buffer), cut, obs_tensor, dones)
+        buffer = cast(DeviceRolloutBuffer, rollout_buffer)
+        values = self._finish(buffer, truncated, obs_tensor, dones)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
@@ -211,22 +217,32 @@ class DevicePPO(PPO):
     def _finish(
         self,
         buffer: DeviceRolloutBuffer,
-        cut: list[tuple[Tensor, Tensor]],
+        truncated: list[tuple[Tensor, Tensor]],
         obs: Tensor,
         dones: Tensor,
     ) -> Tensor:
-        """What is left when the last step is made, where the host may wait; returns the values behind it."""
+        """Complete the rewards and advantages of a rollout, where the host may wait.
+
+        Args:
+            buffer: The full buffer.
+            truncated: For each step, where a time limit ended an episode, and the observations.
+            obs: Observations after the last step.
+            dones: Whether an episode ended with the last step.
+
+        Returns:
+            The values of `obs`, (n, 1).
+        """
         odd = int((~buffer.log_probs.isfinite()).sum())
         if odd:
             raise ValueError(
-                f"policy: {odd} of {buffer.log_probs.numel()} log-probabilities are not finite: diverged"
+                f"policy: expected finite log-probabilities, got NaN or infinity in {odd} of "
+                f"{buffer.log_probs.numel()}; the policy diverged: lower learning_rate"
             )
-        # Rows that were cut are few, so finding them costs less than the value of every last
-        # observation.
-        where = torch.stack([here for here, _ in cut]).nonzero()
+        # Few rows are truncated: to find them costs less than the value of every last observation.
+        where = torch.stack([mask for mask, _ in truncated]).nonzero()
         if len(where):
             t, i = where.unbind(1)
-            last = torch.stack([seen for _, seen in cut])[t, i]
+            last = torch.stack([observations for _, observations in truncated])[t, i]
             buffer.rewards[t, i] += self.gamma * self.policy.predict_values(last).flatten()
         values = self.policy.predict_values(obs)
         buffer.compute_returns_and_advantage(values, dones)
@@ -237,7 +253,7 @@ class DevicePPO(PPO):
         cast(Any, self.ep_info_buffer).extend(self._counted.take(self._stats_window_size))
 
     def _clipped(self, actions: Tensor) -> Tensor:
-        """The actions as the environment takes them."""
+        """Clip actions to the bounds of the environment."""
         return actions if self._bounds is None else actions.clamp(*self._bounds)
 
     @property
@@ -248,14 +264,15 @@ class DevicePPO(PPO):
     def _setup_model(self) -> None:
         if self.use_sde:
             raise ValueError(
-                "use_sde: expected False, got True: gSDE draws its noise by another loop; use PPO"
+                "use_sde: expected False, since gSDE needs another rollout loop, got True; use PPO "
+                "of stable-baselines3"
             )
-        # Whatever a file of PPO says.
+        # A file of PPO may name another buffer.
         self.rollout_buffer_class, self.rollout_buffer_kwargs = DeviceRolloutBuffer, {}
         super()._setup_model()
-        self.policy.action_dist = cast(Any, resident(self.policy.action_dist))
+        self.policy.action_dist = cast(Any, device_distribution(self.policy.action_dist))
         space = self.action_space
-        # Once, since a copy from the host at each step is what this class avoids.
+        # Copied to the device once, not in each step.
         self._bounds = (
             (
                 torch.as_tensor(space.low, device=self.device),
@@ -266,20 +283,24 @@ class DevicePPO(PPO):
         )
 
     def _excluded_save_params(self) -> list[str]:
-        # Tensors of a GPU would not load elsewhere, and plain PPO is to choose its own buffer.
-        ours = ["_bounds", "_last_obs", "_last_episode_starts", "rollout_buffer_class"]
-        return [*super()._excluded_save_params(), *ours]
+        # Tensors of a GPU do not load without one, and plain PPO chooses its own buffer.
+        names = ["_bounds", "_last_obs", "_last_episode_starts", "rollout_buffer_class"]
+        return [*super()._excluded_save_params(), *names]
 
     def _maybe_recommend_cpu(self, mlp_class_name: str = "ActorCriticPolicy") -> None:
-        """Say nothing: that a GPU is slower for small networks is true of rollouts in numpy."""
+        """Print no advice to use the CPU, which holds for rollouts in numpy only."""
 
     @staticmethod
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
         return vec_env(env)
 
 
-def _same(ours: torch.device, asked: torch.device | str) -> None:
-    """Compare devices, with the index that "cuda" leaves out."""
-    theirs = torch.empty(0, device=asked).device
-    if ours != theirs:
-        raise ValueError(f"env: expected one on {theirs} as the policy is, got one on {ours}")
+def _check_device(env: torch.device, policy: torch.device | str) -> None:
+    """Refuse an environment on another device than the policy."""
+    # An empty tensor gives the index that "cuda" leaves out.
+    expected = torch.empty(0, device=policy).device
+    if env != expected:
+        raise ValueError(
+            f"env: expected one on {expected}, the device of the policy, got one on {env}; pass "
+            "the same device to both"
+        )

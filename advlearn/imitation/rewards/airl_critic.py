@@ -1,4 +1,4 @@
-"""The critic of adversarial inverse reinforcement learning."""
+"""The critic of adversarial inverse reinforcement learning (AIRL)."""
 
 from typing import final
 
@@ -10,16 +10,16 @@ from advlearn.nets import MLP, Network, PixelCritic
 
 @final
 class AIRLCritic(Network):
-    r"""A reward and a potential, set against the policy.
+    r"""Score transitions by a reward, a potential and the policy's log-probability.
 
     .. math:: s = g(x) + \gamma\,h(o') - h(o) - \log \pi(a \mid o)
 
-    At the optimum g is the reward up to a constant, and h, the shaping, takes up what depends on
-    the dynamics.
+    At the optimum g is the reward up to a constant, and the potential h holds the part that depends
+    on the dynamics.
 
     Args:
-        width: Size of the vectors x that the reward g sees.
-        state: Size of the vectors o, o' that the potential h sees.
+        width: Size of the inputs x of the reward g.
+        state: Size of the inputs o and o' of the potential h.
         gamma: Discount.
         hidden: Sizes of the hidden layers of both.
         images: Start and shape (C, H, W) of each image in x.
@@ -37,7 +37,7 @@ class AIRLCritic(Network):
         eq. 4 and 5.
 
     Deviations:
-        Behind the end of an episode the potential is zero.
+        After the end of an episode the potential is zero.
     """
 
     def __init__(
@@ -53,24 +53,23 @@ class AIRLCritic(Network):
         self.width, self.state, self.gamma, self.hidden = width, state, gamma, tuple(hidden)
         self.images = tuple((start, tuple(shape)) for start, shape in images)
         self.state_images = tuple((start, tuple(shape)) for start, shape in state_images)
-        # The reward comes last, so that a bottleneck, which takes the last layer, bounds what it
-        # knows.
+        # The reward is the last layer, so that a bottleneck applies to it.
         self.potential = _scored(state, self.hidden, self.state_images)
         self.reward = _scored(width, self.hidden, self.images)
 
     def forward(
-        self, x: Tensor, o: Tensor, after: Tensor, goes_on: Tensor, log_prob: Tensor
+        self, x: Tensor, o: Tensor, after: Tensor, continues: Tensor, log_prob: Tensor
     ) -> Tensor:
-        """Logits (N,) of transitions.
+        """Return the logits (N,) of transitions.
 
         Args:
-            x: What the reward sees, (N, width).
+            x: Inputs of the reward, (N, width).
             o: States, (N, state).
             after: States after the step, (N, state).
-            goes_on: 0 where the episode terminated, else 1: float (N,).
+            continues: 0 where the episode terminated, else 1; float (N,).
             log_prob: The policy's log-probability of the actions, (N,).
         """
-        shaping = self.gamma * goes_on * self.potential(after) - self.potential(o)
+        shaping = self.gamma * continues * self.potential(after) - self.potential(o)
         return self.reward(x) + shaping - log_prob
 
 

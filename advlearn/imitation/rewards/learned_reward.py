@@ -1,7 +1,7 @@
-"""The reward that an adversary gives for transitions, and the steps that train it."""
+"""The reward of transitions under an adversary, and the training steps of its critic."""
 
 from collections.abc import Callable
-from typing import Any, cast, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
-from advlearn.core.samples import Samples, concatenate, rows
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Setwise
+from advlearn.core.samples import Samples, concatenate, rows
 from advlearn.imitation.demonstrations.layout import flat
 from advlearn.imitation.demonstrations.transitions import Encoder, Transitions
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
@@ -19,45 +19,48 @@ from advlearn.imitation.rewards.shapes import REWARD_SHAPES, RewardShape
 
 LogProb = Callable[[Transitions], Tensor]
 
-# Rows of each side that a distance between two sets compares: its matrices grow with their product,
-# and a long record of an expert would not fit into memory.
+# Largest number of rows of each side in a distance between two sets, whose matrices grow with the
+# product of the two numbers.
 COMPARED = 2048
 
 
 @final
 class LearnedReward:
-    r"""An adversary of the expert's transitions against the policy's, as a reward.
+    r"""Compute rewards from an adversary that separates the expert's and the policy's transitions.
 
-    With `absorbing`, an episode that the environment ends goes on for ever in an absorbing state,
-    which experts and policies may reach alike. Its reward r_a is the critic's like any other, and a
-    last step is paid what follows it,
+    With `absorbing`, an episode that the environment ends continues for ever in an absorbing state.
+    The critic gives this state a reward r_a, and the last step of the episode gets the reward
 
     .. math:: r_T + \frac{\gamma}{1 - \gamma}\, r_a,
 
-    so that ending and living on are weighed by what the expert did, not by the sign of the reward.
+    so that the expert's behaviour, and not the sign of the reward, decides whether it is better to
+    end an episode or to continue it.
 
     Args:
-        adversary: The critic with its objective; of a `AIRLCritic` if `log_prob` is given.
-        encoder: What the critic sees of a transition.
+        adversary: The critic with its objective; the critic is an `AIRLCritic` if `log_prob` is
+            given.
+        encoder: Encodes transitions as the critic's inputs.
         demonstrations: The expert's transitions, on the critic's device.
         reward_shape: Shape of the reward, a key of `REWARD_SHAPES`, a function from scores (N,) to
-            rewards (N,), or ``"own"`` for the objective's reward.
+            rewards (N,), or ``"own"`` for the objective's own reward.
         gamma: Discount.
         absorbing: Whether there is an absorbing state.
-        log_prob: The policy's log-probability of the actions of transitions; for AIRL.
+        log_prob: Function from transitions to the policy's log-probability of their actions; for
+            AIRL.
 
     Raises:
-        ValueError: An unknown form, or a `log_prob` where the demonstrations have no actions.
+        ValueError: If the shape of the reward is unknown, or `log_prob` is given and the
+            demonstrations have no actions.
 
     Reference:
         Kostrikov et al., "Discriminator-Actor-Critic", 2019, section 4.2.
 
     Deviations:
-        The value of the absorbing state is written down, not learned; both sides hold one absorbing
-        state for each end; its flag is 10 standard deviations from everything, not 1. A critic that
-        learns a ratio finds the same one however often both sides show a state. The witness of an
-        objective that compares sets grows with the share of a state instead, so there an end counts
-        as the gamma / (1 - gamma) discounted steps that it lasts.
+        The value of the absorbing state is computed in closed form, not learned. Both sides hold
+        one absorbing state for each end. Its flag is 10 standard deviations, not 1. A critic that
+        learns a density ratio is independent of how often both sides hold a state. The witness of
+        an objective that compares sets grows with the share of a state, so there each end has the
+        weight of its gamma / (1 - gamma) discounted steps.
     """
 
     def __init__(
@@ -78,7 +81,8 @@ class LearnedReward:
             )
         if log_prob is not None and not demonstrations.has_actions:
             raise ValueError(
-                "objective: AIRL weighs what the expert did, and the demonstrations have no actions"
+                "demonstrations: expected some with actions, which AIRL needs, got observations "
+                "only; use method='gail' with critic_inputs='state-next'"
             )
         self.adversary = adversary
         self.encoder = encoder
@@ -89,7 +93,15 @@ class LearnedReward:
         self.log_prob = log_prob
 
     def update(self, policy: Transitions, batch_size: int) -> Tensor:
-        """One step of the critic on as many transitions of the expert and of `policy`; returns its loss."""
+        """Train the critic for one step.
+
+        Args:
+            policy: The policy's transitions to draw from.
+            batch_size: Transitions drawn from the expert, and from the policy.
+
+        Returns:
+            The critic's loss.
+        """
         expert = self.demonstrations.draw(batch_size)
         return self.adversary.update(
             self._compared(expert), self._compared(policy.draw(batch_size))
@@ -97,16 +109,16 @@ class LearnedReward:
 
     @torch.no_grad()
     def of(self, steps: Transitions) -> Tensor:
-        """The reward of each transition, float32 (N,), for the policy that is training against the critic."""
-        return self._paid(self._scored(steps), steps)
+        """Return the reward of each transition, float32 (N,), for the policy that is trained."""
+        return self._with_absorbed(self._rewards(steps), steps)
 
     @torch.no_grad()
     def recovered(self, steps: Transitions) -> Tensor:
-        """The reward of each transition, float32 (N,), for any other policy.
+        """Return the reward of each transition, float32 (N,), for any other policy.
 
-        AIRL's critic is a reward, a shaping and the log-probability of the policy it was trained
-        against; the reward alone is what goes on to other policies and dynamics. Every other critic
-        gives the same as `of`.
+        AIRL's critic is the sum of a reward, a shaping and the log-probability of the trained
+        policy; only the reward transfers to other policies and dynamics. For every other critic the
+        result is that of `of`.
 
         Reference: Fu et al. 2018, section 6 (disentangled rewards).
         """
@@ -116,59 +128,64 @@ class LearnedReward:
             return self.of(steps)
         with eval_mode(critic):
             x = self.encoder(steps)
-            return self._paid(
+            return self._with_absorbed(
                 shaped.reward(torch.cat([x, self.encoder.absorbing(1)]) if self.absorbing else x),
                 steps,
             )
 
-    def _paid(self, scored: Tensor, steps: Transitions) -> Tensor:
-        """Scores of transitions, and of the absorbing states behind them if any, as the reward of each transition."""
-        scored, absorbed = scored[: steps.size], scored[steps.size :]
+    def _with_absorbed(self, rewards: Tensor, steps: Transitions) -> Tensor:
+        """Add the value of the absorbing states, if any, to the reward of each last step.
+
+        Args:
+            rewards: Rewards of the transitions, then of the absorbing states.
+            steps: The transitions.
+        """
+        rewards, absorbed = rewards[: steps.size], rewards[steps.size :]
         if not len(absorbed):
-            return scored
-        return scored + steps.terminated * (self.gamma / (1 - self.gamma)) * absorbed.mean()
+            return rewards
+        return rewards + steps.terminated * (self.gamma / (1 - self.gamma)) * absorbed.mean()
 
     def __call__(
         self, observations: Any, actions: Any, next_observations: Any, terminated: Any
     ) -> NDArray[np.float32]:
-        """The recovered reward of arrays of N rows, float32 (N,): for a loop that knows no tensors."""
+        """Return the recovered reward of arrays of N rows, float32 (N,)."""
         steps = Transitions.of(flat(observations), actions, flat(next_observations), terminated)
         return self.recovered(steps.to(self.demonstrations.observations.device)).cpu().numpy()
 
     def figures(self) -> dict[str, float]:
-        """The latest losses and penalties of the critic, by name."""
+        """Return the latest losses and penalties of the critic by name."""
         return {name: float(value) for name, value in self.adversary.last_losses.items()}
 
     def samples(self, steps: Transitions) -> Samples:
-        """What the critic sees of transitions, and of an absorbing state for each end among them."""
+        """Return the critic's inputs for transitions, then for an absorbing state for each end."""
         x = self.encoder(steps)
         ended = self.absorbing and bool(steps.terminated.any())
-        beyond = self._beyond(int(steps.terminated.sum())) if ended else None
+        absorbed = self._absorbed(int(steps.terminated.sum())) if ended else None
         if self.log_prob is None:
-            return x if beyond is None else concatenate(x, beyond)
+            return x if absorbed is None else concatenate(x, absorbed)
         o, after = (
             self.encoder.states(steps.observations),
             self.encoder.states(steps.next_observations),
         )
-        goes_on = 1 - steps.terminated.to(x)
-        if self.absorbing:  # nothing ends then
+        continues = 1 - steps.terminated.to(x)
+        if self.absorbing:  # then no episode ends
             after = torch.where(
                 steps.terminated[:, None], self.encoder.absorbing_state(steps.size), after
             )
-            goes_on = torch.ones_like(goes_on)
-        seen = x, o, after, goes_on, self.log_prob(steps)
-        return seen if beyond is None else concatenate(seen, beyond)
+            continues = torch.ones_like(continues)
+        inputs = x, o, after, continues, self.log_prob(steps)
+        return inputs if absorbed is None else concatenate(inputs, absorbed)
 
-    def _beyond(self, n: int) -> Samples:
-        """What the critic sees in the absorbing state, where there is nothing to choose."""
+    def _absorbed(self, n: int) -> Samples:
+        """Return the critic's inputs for `n` absorbing states, with log-probabilities of 0."""
         x = self.encoder.absorbing(n)
         if self.log_prob is None:
             return x
         o = self.encoder.absorbing_state(n)
         return x, o, o, x.new_ones(n), x.new_zeros(n)
 
-    def _scored(self, steps: Transitions) -> Tensor:
-        """The reward at each transition, and at the absorbing state behind each end."""
+    def _rewards(self, steps: Transitions) -> Tensor:
+        """Return the rewards of transitions, then of the absorbing state after each end."""
         samples, objective = self.samples(steps), self.adversary.objective
         if callable(self.reward_shape):
             return self.reward_shape(self.adversary.score(samples))
@@ -185,26 +202,29 @@ class LearnedReward:
         return objective.witness(points, _spaced(expert), _spaced(policy))
 
     def _compared(self, steps: Transitions) -> Samples:
-        """What the critic is shown of transitions; of sets, each state as often as it is visited."""
+        """Return the critic's inputs; for a set-wise objective, each as often as it is visited."""
         samples = self.samples(steps)
         if isinstance(samples, Tensor) and isinstance(self.adversary.objective, Setwise):
             return samples[self._visits(steps, len(samples))]
         return samples
 
-    def _visits(self, steps: Transitions, seen: int) -> Tensor:
-        """As many indices as transitions into the `seen` states, the absorbing ones last, each as often as visited."""
-        lasting = (seen - steps.size) * self.gamma / (1 - self.gamma)
-        kept = max(1, round(steps.size * steps.size / (steps.size + lasting)))
+    def _visits(self, steps: Transitions, states: int) -> Tensor:
+        """Return indices of states, each as often as it is visited, as many as transitions.
+
+        Args:
+            steps: The transitions.
+            states: Number of states: those of the transitions, then the absorbing ones.
+        """
+        absorbed = (states - steps.size) * self.gamma / (1 - self.gamma)
+        count = max(1, round(steps.size * steps.size / (steps.size + absorbed)))
         device = steps.terminated.device
-        shown = torch.full((steps.size,), steps.size, device=device)  # the first absorbing state
-        shown[:kept] = (
-            torch.linspace(0, steps.size - 1, kept, dtype=torch.float64, device=device)
-            .round()
-            .long()
-        )
-        return shown
+        # The rest are visits of the first absorbing state.
+        indices = torch.full((steps.size,), steps.size, device=device)
+        spaced = torch.linspace(0, steps.size - 1, count, dtype=torch.float64, device=device)
+        indices[:count] = spaced.round().long()
+        return indices
 
 
 def _spaced(samples: Tensor) -> Tensor:
-    """Return at most `COMPARED` rows at even spacing."""
+    """Return at most `COMPARED` evenly spaced rows."""
     return samples[:: -(-len(samples) // COMPARED)]

@@ -1,4 +1,4 @@
-"""The scale of a learned reward, so that values stay of order one whatever the critic's scores are."""
+"""Scale a learned reward so that values are of order one for any scale of the critic's scores."""
 
 from typing import Any, final
 
@@ -8,19 +8,19 @@ from torch import Tensor
 
 @final
 class ReturnScale:
-    r"""Divide rewards by the running standard deviation of discounted returns, without taking a mean off.
+    r"""Divide rewards by the running standard deviation of discounted returns.
 
     .. math:: R_t = r_t + \gamma\,(1 - end_{t-1})\,R_{t-1}, \qquad r_t \leftarrow r_t / std(R)
 
-    A critic that wins gives rewards of any size, and a value function takes many steps to reach
-    hundreds; the policy's own gradient, whose advantages are normalised, does not change. Taking a
-    mean off would pay for living or dying. Sums are float64, and nothing is read on the host but by
-    `state_dict`.
+    The rewards of a winning critic can be of any size, and a value function needs many steps to
+    learn large returns. The policy's gradient does not change, since its advantages are normalised.
+    No mean is subtracted, since that would reward or punish long episodes. The sums are float64,
+    and only `state_dict` reads them on the host.
 
     Args:
         gamma: Discount.
         environments: Number of environments n.
-        device: Where the rewards are.
+        device: Device of the rewards.
 
     Example:
         >>> scale = ReturnScale(0.0, 1)
@@ -40,24 +40,32 @@ class ReturnScale:
         self._mean, self._square = torch.zeros(2, dtype=torch.float64, device=device)
 
     def __call__(self, rewards: Tensor, ended: Tensor) -> Tensor:
-        """Scaled rewards (T, n) of a rollout, from `rewards` and whether an episode `ended` with each step, bool."""
-        seen = torch.empty_like(rewards, dtype=torch.float64)
+        """Scale the rewards of a rollout.
+
+        Args:
+            rewards: Rewards (T, n).
+            ended: Whether an episode ended with each step, bool (T, n).
+
+        Returns:
+            Scaled rewards (T, n).
+        """
+        returns = torch.empty_like(rewards, dtype=torch.float64)
         for t in range(len(rewards)):
-            seen[t] = rewards[t] + self.gamma * self._return
-            self._return = seen[t].masked_fill(ended[t], 0)
-        self._add(seen)
-        spread = (self._square / self._count).sqrt()
-        return rewards / torch.where(spread > 1e-8, spread, 1.0)
+            returns[t] = rewards[t] + self.gamma * self._return
+            self._return = returns[t].masked_fill(ended[t], 0)
+        self._add(returns)
+        deviation = (self._square / self._count).sqrt()
+        return rewards / torch.where(deviation > 1e-8, deviation, 1.0)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on: plain numbers."""
+        """Return the plain numbers that `load_state_dict` needs."""
         return {
             "return": self._return.tolist(),
             "moments": [self._count, float(self._mean), float(self._square)],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the numbers of `state_dict`."""
         count, *moments = state["moments"]
         self._return = torch.tensor(
             state["return"], dtype=torch.float64, device=self._return.device
@@ -68,13 +76,13 @@ class ReturnScale:
         self._count = int(count)
 
     def _add(self, values: Tensor) -> None:
-        """Chan's update of count, mean and sum of squares."""
+        """Update count, mean and sum of squares by Chan's formula."""
         count, mean = values.numel(), values.mean()
-        total, apart = self._count + count, mean - self._mean
+        total, difference = self._count + count, mean - self._mean
         self._square = (
             self._square
             + (values - mean).square().sum()
-            + apart.square() * (self._count * count / total)
+            + difference.square() * (self._count * count / total)
         )
-        self._mean = self._mean + apart * (count / total)
+        self._mean = self._mean + difference * (count / total)
         self._count = total

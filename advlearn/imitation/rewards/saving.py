@@ -1,4 +1,4 @@
-"""A learned reward as a file, and back, without pickles."""
+"""Save a learned reward to a file without pickles, and load it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,21 +15,22 @@ from advlearn.training import checkpoint
 
 
 def save_reward(reward: LearnedReward, path: str | Path) -> Path:
-    """Write a learned reward with all it needs: critic, scales, the demonstrations it compares with.
+    """Write a learned reward with its critic, its encoder and its demonstrations.
 
     Args:
-        reward: The reward. Of a critic that is not a network of advlearn only the weights are
-            written, of a reward function nothing: `load_reward` must be given both again.
+        reward: The reward. If its critic is not a network of advlearn, only the critic's weights
+            are written. If its shape is a function, the function is not written. Pass both to
+            `load_reward` again.
         path: The file.
 
     Returns:
         The file.
     """
-    # Regularizers may have put something around it.
+    # Regularizers may have wrapped the critic.
     network = next((m for m in reward.adversary.critic.modules() if isinstance(m, Network)), None)
     shape = reward.reward_shape
     encoder = reward.encoder
-    seen = {
+    inputs = {
         "choices": encoder.choices,
         "first": encoder.first,
         "critic_inputs": encoder.critic_inputs,
@@ -46,7 +47,7 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
             "objective": repr(reward.adversary.chain),
             "critic": None if network is None else network.config(),
             "adversary": reward.adversary.state_dict(),
-            "encoder": {**seen, "images": images},
+            "encoder": {**inputs, "images": images},
             "demonstrations": [part.cpu() for part in reward.demonstrations],
             **settings,
         },
@@ -59,31 +60,39 @@ def load_reward(
     critic: nn.Module | None = None,
     reward: Callable[[Tensor], Tensor] | None = None,
 ) -> LearnedReward:
-    """Read what `save_reward`, or `ImitationResult.save` as ``reward.pt``, wrote.
+    """Read a reward that `save_reward` or `ImitationResult.save` wrote.
 
-    Of AIRL it is the recovered reward: the policy that its critic was set against is not part of
-    the file.
+    The reward of AIRL is the recovered one, since the file does not hold the policy.
 
     Args:
         path: The file, or the folder of `ImitationResult.save`.
-        critic: The critic, built as when the reward was trained; needed for a module that is not a
-            network of advlearn.
-        reward: The function from scores to rewards; needed where the reward had one.
+        critic: The critic, built as for the training; needed for a module that is not a network of
+            advlearn.
+        reward: The function from scores to rewards; needed if the reward was trained with one.
+
+    Returns:
+        The reward.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: If the file is truncated or foreign, or `critic` or `reward` is missing.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is truncated or of another kind, or `critic` or `reward` is missing.
     """
     path = Path(path)
     state = checkpoint.load(path / "reward.pt" if path.is_dir() else path)
     demonstrations = Transitions(*state["demonstrations"])
-    seen = state["encoder"]
-    images: Images = tuple((start, tuple(shape)) for start, shape in seen["images"])
-    encoder = Encoder(demonstrations, **{**seen, "images": images})
+    inputs = state["encoder"]
+    images: Images = tuple((start, tuple(shape)) for start, shape in inputs["images"])
+    encoder = Encoder(demonstrations, **{**inputs, "images": images})
     if critic is None and state["critic"] is None:
-        raise ValueError(f"critic: {path} was trained with a module of yours; pass it as critic=")
+        raise ValueError(
+            f"critic: expected the module that {path} was trained with, got None; pass it as "
+            "critic="
+        )
     if reward is None and state["reward_shape"] is None:
-        raise ValueError(f"reward: {path} was trained with a function of yours; pass it as reward=")
+        raise ValueError(
+            f"reward: expected the function that {path} was trained with, got None; pass it as "
+            "reward="
+        )
     network = _critic(state["critic"]) if critic is None else critic
     adversary = Adversary(network, state["objective"])
     adversary.load_state_dict(state["adversary"])
@@ -92,7 +101,7 @@ def load_reward(
     return LearnedReward(adversary, encoder, demonstrations, **settings)
 
 
-def _critic(recipe: dict[str, Any]) -> nn.Module:
-    if recipe["net"] != AIRLCritic.__name__:
-        return build(recipe)
-    return AIRLCritic(**{name: value for name, value in recipe.items() if name != "net"})
+def _critic(config: dict[str, Any]) -> nn.Module:
+    if config["net"] != AIRLCritic.__name__:
+        return build(config)
+    return AIRLCritic(**{name: value for name, value in config.items() if name != "net"})

@@ -1,9 +1,9 @@
-"""Forms of the reward that a policy gets from the critic's score of what it did.
+"""Shapes of the reward: functions from the critic's scores of transitions to rewards.
 
-With s the logit of "expert" and D = sigmoid(s); a critic of another objective (least squares,
-Wasserstein) gives s a meaning of its own, which each form names. The sign matters where episodes
-differ in length: a reward that is never negative pays for staying alive, one that is never positive
-for ending early, whatever the expert did.
+Here s is the critic's logit of "expert" and D = sigmoid(s). For other objectives (least squares,
+Wasserstein) the score s has another meaning. The sign matters if episodes differ in length: a
+reward that is never negative favours long episodes, and one that is never positive favours short
+ones, whatever the expert did.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ RewardShape = Literal["own", "positive", "log", "logit", "fairl", "clipped"]
 
 
 def positive(s: Tensor) -> Tensor:
-    """``-log(1 - D)``, never negative: Ho and Ermon 2016 as their code has it by default."""
+    """``-log(1 - D)``, never negative: the default of the code of Ho and Ermon 2016."""
     return softplus(s)
 
 
@@ -32,12 +32,18 @@ def logit(s: Tensor) -> Tensor:
 
 
 def fairl(s: Tensor) -> Tensor:
-    """``-s exp(s)``, the forward KL divergence: Ghasemipour et al. 2019, eq. 8; the exponent is cut at 10."""
+    """``-s exp(s)``, of either sign: the forward KL divergence, Ghasemipour et al. 2019, eq. 8.
+
+    The exponent is clipped at 10.
+    """
     return -s * s.clamp(max=10).exp()
 
 
 def clipped(s: Tensor) -> Tensor:
-    """``max(0, 1 - (s - 1)^2 / 4)`` for least squares with labels -1 and 1: Peng et al. 2021 (AMP), eq. 7."""
+    """``max(0, 1 - (s - 1)^2 / 4)``, never negative: Peng et al. 2021 (AMP), eq. 7.
+
+    It is for least squares with labels -1 and 1.
+    """
     return torch.relu(1 - (s - 1).square() / 4)
 
 
@@ -51,7 +57,7 @@ REWARD_SHAPES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def sign(reward_shape: str) -> int:
-    """1 where a form is never negative, -1 where it is never positive, else 0.
+    """Return 1 for a shape that is never negative, -1 for one that is never positive, else 0.
 
     Example:
         >>> sign("positive"), sign("log"), sign("logit")

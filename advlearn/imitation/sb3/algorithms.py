@@ -1,4 +1,4 @@
-"""The player of imitation: an algorithm of stable-baselines3, by name or as the user made it."""
+"""Build the algorithms of stable-baselines3 by name, and query their policies."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -19,9 +19,9 @@ from advlearn.imitation.demonstrations.transitions import Transitions
 from advlearn.imitation.sb3.environment_checks import bounded
 from advlearn.training.device import pick
 
-# Adam as the actor-critic policies of stable-baselines3 set it, in one kernel for all weights.
+# Adam with the epsilon of the actor-critic policies of stable-baselines3, in one fused kernel.
 ADAM = {"eps": 1e-5, "fused": True}
-# Name to class, and number of environments where an id is given.
+# Class of each name, and the number of environments that are built from an id.
 NAMES = {
     "ppo": ("PPO", 16),
     "a2c": ("A2C", 16),
@@ -41,47 +41,54 @@ def build(
     ent_coef: float | None = None,
     device: torch.device | str | None = None,
 ) -> BaseAlgorithm:
-    """The algorithm, with an environment.
+    """Build an algorithm with an environment, or check one that is built.
 
     Args:
-        algorithm: A name, or the algorithm itself.
-        env: What one that is named steps in.
-        seed: Seeds one that is named, and its environments.
-        ent_coef: Weight of the entropy bonus of PPO or A2C by name; None for theirs.
-        device: Device of one that is named; None for the CPU, which its small networks are fastest
-            on.
+        algorithm: A name, or an algorithm object.
+        env: Environment of an algorithm by name.
+        seed: Seeds an algorithm by name and its environments.
+        ent_coef: Weight of the entropy bonus of PPO or A2C by name; None: the algorithm's own.
+        device: Device of an algorithm by name; None: the CPU, which is fastest for its small
+            networks.
+
+    Returns:
+        The algorithm.
 
     Raises:
-        ValueError: An unknown name, an algorithm without environment, no environment at all or one
-            that the algorithm cannot step in, or an argument that is the algorithm's own.
-        ImportError: One of sb3-contrib, which is not installed.
+        ValueError: If the name is unknown, there is no environment or one that the algorithm cannot
+            step in, or an argument does not apply to the algorithm.
+        ImportError: If the algorithm is part of sb3-contrib, which is not installed.
     """
     if isinstance(algorithm, BaseAlgorithm):
-        for argument, value, its in (
-            ("ent_coef", ent_coef, "ent_coef"),
-            ("device", device, "device"),
-        ):
+        for argument, value in (("ent_coef", ent_coef), ("device", device)):
             if value is not None:
                 raise ValueError(
-                    f"{argument}: expected none with an algorithm that is made, got {value}; set its {its}"
+                    f"{argument}: expected None with an algorithm object, got {value}; set "
+                    f"{argument} of the object"
                 )
         if algorithm.get_env() is None:
-            raise ValueError("algorithm: expected one with its environment, got none in it")
+            raise ValueError(
+                "algorithm: expected one with an environment, got one without; call set_env"
+            )
         return algorithm
     if algorithm not in NAMES:
         raise ValueError(f"algorithm: expected one of {', '.join(NAMES)}, got {algorithm!r}")
     if env is None:
-        raise ValueError("env: expected an environment id, got none here or in the demonstrations")
+        raise ValueError(
+            "env: expected an environment id, since the demonstrations name none, got None; pass "
+            "env="
+        )
     name, count = NAMES[algorithm]
     if ent_coef is not None and name not in ("PPO", "A2C"):
         raise ValueError(
-            f"ent_coef: expected none with {algorithm}, which has no such bonus, got {ent_coef}"
+            f"ent_coef: expected None with {algorithm}, which has no entropy bonus of this form, "
+            f"got {ent_coef}; leave it out"
         )
     chosen = pick("cpu" if device is None else device)
     venv = environments(env, count, seed) if isinstance(env, str) else env
     bounded(venv.action_space)
-    # Shorter rollouts than theirs, from more environments, in eight batches; and half the passes,
-    # since the critic has moved on by the next rollout.
+    # Against the defaults of stable-baselines3: shorter rollouts from more environments, in eight
+    # batches, and half the passes, since the critic changes with each rollout.
     settings: dict[str, Any] = (
         {"n_steps": 128, "batch_size": 16 * venv.num_envs} if name in ("PPO", "TRPO") else {}
     )
@@ -93,59 +100,66 @@ def build(
         return named(algorithm)(
             _policy(venv.observation_space), venv, seed=seed, device=chosen, **settings
         )
-    except AssertionError as error:  # how stable-baselines3 says that actions are of the wrong kind
+    except AssertionError as error:  # stable-baselines3 asserts the kind of actions
         raise ValueError(
-            f"algorithm: {algorithm} and {venv.action_space} do not go together: {error}"
+            f"algorithm: expected one for actions of {venv.action_space}, got {algorithm}: {error}"
         ) from None
 
 
 def environments(env_id: str, count: int, seed: int) -> VecEnv:
-    """Environments that step together: as one batch where `advlearn_envs` has the id, else one after the other.
+    """Build environments that step together.
 
-    Such a batch does what gymnasium's environments do, step for step, and leaves more of the time
-    to learning. One alone is gymnasium's in any case.
+    If `advlearn_envs` has the id, several environments are one batch, which takes the same steps as
+    gymnasium's environments in less time. A single environment is always gymnasium's.
+
+    Args:
+        env_id: Environment id.
+        count: Number of environments.
+        seed: Seeds the environments.
     """
     if find_spec("advlearn_envs") is not None:
-        envs: Any = import_module("advlearn_envs")  # which also names its ids to gymnasium
+        envs: Any = import_module("advlearn_envs")  # the import registers its ids with gymnasium
         name = env_id.removeprefix("advlearn_envs:").removeprefix("advlearn/")
         if count > 1 and name in import_module("advlearn_envs.catalogue").available():
             return VecMonitor(envs.StableBaselinesVecEnv(envs.make(name, count, seed=seed)))
     return make_vec_env(env_id, n_envs=count, seed=seed)
 
 
-def log_prob_of(player: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
-    """The log-probability (N,) that the algorithm's policy gives the actions of transitions."""
-    policy, seen = cast(Any, player.policy), observation_adapter(player)
+def log_prob_of(algorithm: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
+    """Return a function from transitions to the policy's log-probability (N,) of their actions."""
+    policy, adapt = cast(Any, algorithm.policy), observation_adapter(algorithm)
 
     @torch.no_grad()
     def log_prob(steps: Transitions) -> Tensor:
-        found = policy.evaluate_actions(seen(steps.observations), steps.actions.to(policy.device))[
-            1
-        ]
-        return found.to(steps.observations)
+        actions = steps.actions.to(policy.device)
+        _, log_probs, _ = policy.evaluate_actions(adapt(steps.observations), actions)
+        return log_probs.to(steps.observations)
 
     return log_prob
 
 
-def observation_adapter(player: BaseAlgorithm) -> Callable[[Tensor], Any]:
-    """What a policy is shown of observations that are vectors (N, d): normalised, of its space, on its device."""
-    layout, device = Layout(player.observation_space), player.device
-    normalise: Any = player.get_vec_normalize_env()
+def observation_adapter(algorithm: BaseAlgorithm) -> Callable[[Tensor], Any]:
+    """Return a function from vectors (N, d) to the policy's observations.
 
-    def seen(vectors: Tensor) -> Any:
-        shown = layout.unflatten(vectors)
+    The result is normalised, in the form of the policy's space, and on its device.
+    """
+    layout, device = Layout(algorithm.observation_space), algorithm.device
+    normalise: Any = algorithm.get_vec_normalize_env()
+
+    def adapt(vectors: Tensor) -> Any:
+        observations = layout.unflatten(vectors)
         if normalise is not None:
             arrays = (
-                {k: v.cpu().numpy() for k, v in shown.items()}
+                {name: part.cpu().numpy() for name, part in observations.items()}
                 if layout.dicts
-                else shown.cpu().numpy()
+                else observations.cpu().numpy()
             )
-            shown = normalise.normalize_obs(arrays)
+            observations = normalise.normalize_obs(arrays)
         if not layout.dicts:
-            return torch.as_tensor(shown, device=device)
-        return {name: torch.as_tensor(part, device=device) for name, part in shown.items()}
+            return torch.as_tensor(observations, device=device)
+        return {name: torch.as_tensor(part, device=device) for name, part in observations.items()}
 
-    return seen
+    return adapt
 
 
 def _policy(space: Any) -> str:
@@ -155,7 +169,7 @@ def _policy(space: Any) -> str:
 
 
 def named(algorithm: str) -> Any:
-    """The class of a name in `NAMES`."""
+    """Return the class of a name in `NAMES`."""
     name = NAMES[algorithm][0]
     if hasattr(stable_baselines3, name):
         return getattr(stable_baselines3, name)
@@ -163,6 +177,7 @@ def named(algorithm: str) -> Any:
         import sb3_contrib  # type: ignore[import-not-found]
     except ImportError:
         raise ImportError(
-            f"algorithm: {name} is part of sb3-contrib, which is not installed"
+            f"algorithm: {name} is part of sb3-contrib, which is not installed: pip install "
+            "sb3-contrib"
         ) from None
     return getattr(sb3_contrib, name)

@@ -1,5 +1,6 @@
-"""Checkpoints of a run of imitation, from which it goes on bit for bit."""
+"""Checkpoints of a run of imitation, from which it resumes bit for bit."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -7,105 +8,129 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from torch.nn.parameter import is_lazy
 
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.training import checkpoint, rng
 
-# What an algorithm counts or has computed, by attribute; each has some of them.
+# Attributes with the counters and computed values of algorithms; each algorithm has some of them.
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
 
 
 @final
 class Checkpoints(BaseCallback):
-    """Write everything a run needs to go on, between two rollouts and at the end.
+    """Write the state of a run between two rollouts and at the end.
 
-    The inside of an environment cannot be saved in general. So each checkpoint is a stated reset
-    point: environments, random actions and action noise are seeded from the run's seed and the
-    step, and reset, in the run that goes on as in the one that is resumed. The step before is
-    unharmed: it ends in a value and not in an end.
+    The inner state of an environment cannot be saved in general. So each checkpoint resets the
+    environments, also in a run that is not interrupted: environments, random actions and action
+    noise are seeded from the run's seed and the step. The preceding step is bootstrapped from its
+    value estimate, not treated as terminal.
 
     Args:
         run: The run.
-        ours: The callback that writes rewards.
-        folder: Where ``checkpoint.pt`` goes.
+        reward_callback: The callback that writes rewards.
+        folder: Folder for ``checkpoint.pt``.
         config: Plain values that a resumed run must share.
         seed: The run's seed.
-        every: Environment steps between two checkpoints; they wait for the end of a rollout.
+        every: Environment steps between two checkpoints; they are written at the next end of a
+            rollout.
 
     Attributes:
-        interrupted: Whoever puts something in here stops the run at the next checkpoint.
-        stopped: Whether it was stopped so.
+        interrupted: List of signals; append to it to stop the run at the next checkpoint.
+        stopped: Whether the run was stopped in this way.
     """
 
     def __init__(
         self,
         run: ImitationResult,
-        ours: OnPolicyReward | OffPolicyReward,
+        reward_callback: OnPolicyReward | OffPolicyReward,
         folder: Path,
-        recipe: dict[str, Any],
+        config: dict[str, Any],
         *,
         seed: int,
         every: int,
     ) -> None:
         super().__init__()
         self.run = run
-        self.ours = ours
+        self.reward_callback = reward_callback
         self.folder = folder
-        self.config = recipe
+        self.config = config
         self.seed = seed
         self.every = every
         self.interrupted: list[int] = []
         self.stopped = False
-        self._behind_reset: dict[str, Any] | None = None
+        self._after_reset: dict[str, Any] | None = None
         self._last = 0
 
     def resume(self) -> int:
-        """Take over the state of the folder's checkpoint, if there is one; return the environment steps made so far.
+        """Restore the state of the folder's checkpoint, if there is one.
+
+        Returns:
+            The environment steps of the restored run; 0 without a checkpoint.
 
         Raises:
-            ValueError: It is of another run.
+            ValueError: If the checkpoint is of a run with other settings or networks.
         """
         if not (self.folder / checkpoint.NAME).exists():
             return 0
         state = checkpoint.load(self.folder)
-        for key, ours in self.config.items():
+        for key, value in self.config.items():
             saved = state["recipe"].get(key)
-            if saved != ours:
+            if saved != value:
                 raise ValueError(
-                    f"out: {self.folder} holds a run with {key}={saved!r}, got {ours!r}; choose another"
+                    f"out: {self.folder} holds a run with {key}={saved!r}, got {value!r}; choose "
+                    "another folder"
                 )
-        player, learned = self.run.policy, self.run.reward
-        player.set_parameters(state["policy"])
+        algorithm, adversary = self.run.policy, self.run.reward.adversary
+        saved_critic = {
+            name.removeprefix("critic."): value
+            for name, value in state["adversary"].items()
+            if name.startswith("critic.")
+        }
+        self._check_shapes("critic", saved_critic, adversary.critic.state_dict())
+        policy = algorithm.get_parameters()["policy"]
+        self._check_shapes("policy", state["policy"]["policy"], policy)
+        algorithm.set_parameters(state["policy"])
         for name, values in state["variables"].items():
-            _variables(player)[name].data.copy_(values)
+            _variables(algorithm)[name].data.copy_(values)
         for name, value in state["counters"].items():
-            setattr(player, name, value)
-        learned.adversary.load_state_dict(state["adversary"])
-        self.ours.load_state_dict(state["ours"])
+            setattr(algorithm, name, value)
+        adversary.load_state_dict(state["adversary"])
+        self.reward_callback.load_state_dict(state["ours"])
         self.run.history[:] = state["history"]
-        self._behind_reset = state
-        # An algorithm that has been used before is reset like a fresh one.
-        player._last_obs, player.ep_info_buffer = None, None
+        self._after_reset = state
+        # An algorithm that was used before is reset like a new one.
+        algorithm._last_obs, algorithm.ep_info_buffer = None, None
         self._seed()
-        return player.num_timesteps
+        return algorithm.num_timesteps
+
+    def _check_shapes(self, part: str, saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Refuse a network with other names or shapes of tensors, before anything is restored."""
+        saved_shapes, shapes = _shapes(saved), _shapes(now)
+        for name in sorted({*saved_shapes, *shapes}):
+            if saved_shapes.get(name) != shapes.get(name):
+                raise ValueError(
+                    f"out: {self.folder} holds a run with a {part} of another size: expected "
+                    f"{name} of shape {saved_shapes.get(name)}, got {shapes.get(name)}; choose "
+                    f"another folder, or build the {part} of that run"
+                )
 
     def _on_training_start(self) -> None:
-        player = self.run.policy
-        self._last = player.num_timesteps
-        if self._behind_reset is None:
+        algorithm = self.run.policy
+        self._last = algorithm.num_timesteps
+        if self._after_reset is None:
             return
-        # After the reset that begins `learn`, which is the one that the checkpoint was written
-        # behind.
-        state, self._behind_reset = self._behind_reset, None
-        normalise: Any = player.get_vec_normalize_env()
+        # The checkpoint was written after a reset, as this call comes after the reset of `learn`.
+        state, self._after_reset = self._after_reset, None
+        normalise: Any = algorithm.get_vec_normalize_env()
         if normalise is not None:
-            for name, one in moments(normalise).items():
+            for name, scale in moments(normalise).items():
                 mean, variance, count = state["normalise"][name]
-                one.mean, one.var, one.count = np.array(mean), np.array(variance), count
-            player._last_obs = normalise.normalize_obs(normalise.old_obs)
-        cast(Any, player.ep_info_buffer).extend(state["episodes"])
+                scale.mean, scale.var, scale.count = np.array(mean), np.array(variance), count
+            algorithm._last_obs = normalise.normalize_obs(normalise.old_obs)
+        cast(Any, algorithm.ep_info_buffer).extend(state["episodes"])
         rng.set_state(state["rng"])
 
     def _on_step(self) -> bool:
@@ -115,66 +140,76 @@ class Checkpoints(BaseCallback):
         steps = self.run.policy.num_timesteps
         if steps // self.every > self._last // self.every:
             self._save()
-            # Not earlier: a checkpoint resets the environments, and the unbroken run has none in
-            # between.
+            # Only at a checkpoint, since its reset would not be part of an uninterrupted run.
             self.stopped = bool(self.interrupted)
         self._last = steps
 
     def _on_training_end(self) -> None:
-        # The same call finds its work done, and one with more steps goes on.
+        # The same call then has nothing to do, and one with more steps continues.
         if not self.stopped:
             self._save()
 
     def _save(self) -> None:
-        player: Any = self.run.policy
+        algorithm: Any = self.run.policy
         self._seed()
-        player._last_obs = player.env.reset()
-        player._last_episode_starts = np.ones(player.env.num_envs, dtype=bool)
-        normalise: Any = player.get_vec_normalize_env()
+        algorithm._last_obs = algorithm.env.reset()
+        algorithm._last_episode_starts = np.ones(algorithm.env.num_envs, dtype=bool)
+        normalise: Any = algorithm.get_vec_normalize_env()
         scales = {} if normalise is None else moments(normalise)
         checkpoint.save(
             self.folder / checkpoint.NAME,
             {
                 "recipe": self.config,
-                "steps": player.num_timesteps,
-                "policy": player.get_parameters(),
+                "steps": algorithm.num_timesteps,
+                "policy": algorithm.get_parameters(),
                 "variables": {
-                    name: variable.detach() for name, variable in _variables(player).items()
+                    name: variable.detach() for name, variable in _variables(algorithm).items()
                 },
                 "counters": {
-                    name: getattr(player, name) for name in COUNTERS if hasattr(player, name)
+                    name: getattr(algorithm, name) for name in COUNTERS if hasattr(algorithm, name)
                 },
                 "episodes": [
                     {key: float(value) for key, value in info.items()}
-                    for info in player.ep_info_buffer
+                    for info in algorithm.ep_info_buffer
                 ],
                 "normalise": {
-                    name: [one.mean.tolist(), one.var.tolist(), float(one.count)]
-                    for name, one in scales.items()
+                    name: [scale.mean.tolist(), scale.var.tolist(), float(scale.count)]
+                    for name, scale in scales.items()
                 },
                 "adversary": self.run.reward.adversary.state_dict(),
-                "ours": self.ours.state_dict(),
+                "ours": self.reward_callback.state_dict(),
                 "history": self.run.history,
                 "rng": rng.get_state(),
             },
         )
 
     def _seed(self) -> None:
-        player: Any = self.run.policy
-        seed = (self.seed * 1_000_003 + player.num_timesteps) % 2**31
-        player.env.seed(seed)
-        player.action_space.seed(seed)
-        if getattr(player, "action_noise", None) is not None:
-            player.action_noise.reset()
+        algorithm: Any = self.run.policy
+        seed = (self.seed * 1_000_003 + algorithm.num_timesteps) % 2**31
+        algorithm.env.seed(seed)
+        algorithm.action_space.seed(seed)
+        if getattr(algorithm, "action_noise", None) is not None:
+            algorithm.action_noise.reset()
 
 
-def _variables(player: BaseAlgorithm) -> dict[str, torch.Tensor]:
-    """What an algorithm learns outside of its modules, such as SAC's temperature, by attribute."""
-    names = player._get_torch_save_params()[1]
-    return {name: getattr(player, name) for name in names if getattr(player, name) is not None}
+def _variables(algorithm: BaseAlgorithm) -> dict[str, torch.Tensor]:
+    """Return the trained tensors outside of the algorithm's modules, such as SAC's temperature."""
+    names = algorithm._get_torch_save_params()[1]
+    return {
+        name: getattr(algorithm, name) for name in names if getattr(algorithm, name) is not None
+    }
 
 
 def moments(normalise: Any) -> dict[str, Any]:
-    """The running moments of a `VecNormalize`, by the name of a part of a dict observation, or alone."""
-    found = normalise.obs_rms if normalise.norm_obs else {}
-    return found if isinstance(found, dict) else {"": found}
+    """Return the running moments of a `VecNormalize` for each part of the observations.
+
+    The name of the only part is "" if observations are not dicts.
+    """
+    scales = normalise.obs_rms if normalise.norm_obs else {}
+    return scales if isinstance(scales, dict) else {"": scales}
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor; a lazy parameter has no shape yet."""
+    tensors = {name: v for name, v in state.items() if isinstance(v, torch.Tensor)}
+    return {name: tuple(v.shape) for name, v in tensors.items() if not is_lazy(v)}

@@ -1,4 +1,4 @@
-"""What can be known of environments before anything is trained in them: their id, and whether they are sound."""
+"""Check environments before training: their id, their spaces, and a first reset and step."""
 
 import sys
 from copy import deepcopy
@@ -14,7 +14,7 @@ from advlearn.imitation.on_device.environment import unwrap_batch
 
 
 def id_of(venv: VecEnv) -> str:
-    """The id that gymnasium makes one of these environments by; "" where they have none."""
+    """Return the gymnasium id of these environments; "" if they have none."""
     try:
         spec = venv.get_attr("spec", 0)[0]
     except (AttributeError, NotImplementedError):  # a batch, which gymnasium did not make
@@ -23,61 +23,68 @@ def id_of(venv: VecEnv) -> str:
 
 
 def compare(demonstrated: str, stepped: str) -> None:
-    """Refuse demonstrations of another environment; remark on those of another version. "" is any.
+    """Refuse demonstrations of another environment, and print a line for another version.
+
+    Args:
+        demonstrated: Id of the demonstrations' environment; "" if it is unknown.
+        stepped: Id of the algorithm's environment; "" if it is unknown.
+
+    Raises:
+        ValueError: If the environments differ in more than their version.
 
     Example:
         >>> compare("Hopper-v5", "advlearn/Hopper-v5")
         >>> compare("Walker2d-v5", "HalfCheetah-v5")
         Traceback (most recent call last):
-        ValueError: env: expected Walker2d-v5 as in the demonstrations, got HalfCheetah-v5
+        ValueError: env: expected Walker2d-v5 as in the demonstrations, got HalfCheetah-v5; pass \
+that env or other demonstrations
     """
-    ours, theirs = (name.rpartition("/")[2] for name in (stepped, demonstrated))
-    if not ours or not theirs or ours == theirs:
+    stepped_name, demonstrated_name = (n.rpartition("/")[2] for n in (stepped, demonstrated))
+    if not stepped_name or not demonstrated_name or stepped_name == demonstrated_name:
         return
-    if _unversioned(ours) != _unversioned(theirs):
-        raise ValueError(f"env: expected {demonstrated} as in the demonstrations, got {stepped}")
-    print(f"env: {stepped}, and the demonstrations are of {demonstrated}", file=sys.stderr)
+    if _unversioned(stepped_name) != _unversioned(demonstrated_name):
+        raise ValueError(
+            f"env: expected {demonstrated} as in the demonstrations, got {stepped}; pass that env "
+            "or other demonstrations"
+        )
+    print(f"env: the demonstrations are of {demonstrated}, got {stepped}", file=sys.stderr)
 
 
 def bounded(space: Any) -> None:
-    """Refuse actions without bounds, which policies and replay buffers scale by."""
+    """Refuse actions without bounds, since policies and replay buffers scale by the bounds."""
     if isinstance(space, spaces.Box) and not (
         np.isfinite(space.low).all() and np.isfinite(space.high).all()
     ):
-        raise ValueError(f"env: expected actions with finite bounds, got {space}")
+        raise ValueError(
+            f"env: expected actions with finite bounds, got {space}; state bounds in its "
+            "action_space"
+        )
 
 
 def check_env(venv: VecEnv) -> None:
-    """Reset each environment, make one step, and refuse what does not fit its space, or spaces that differ.
+    """Check the spaces of vectorised environments, and one reset and one step of each.
 
-    A seed that waits for the first reset of all goes on waiting. Batches, and whatever else has no
-    environments of its own, are taken as they are.
+    A seed for the next reset is kept. Batches have no separate environments and are not checked.
 
     Raises:
-        ValueError: The environments are not sound.
+        ValueError: If spaces differ between environments, or an observation does not fit its space.
     """
     for name in ("observation_space", "action_space"):
         try:
-            found = venv.get_attr(name)
-        except (
-            AttributeError,
-            NotImplementedError,
-        ):  # a batch has one space, not one for each environment
+            of_each = venv.get_attr(name)
+        except (AttributeError, NotImplementedError):  # a batch has one space for all
             return
-        for i, space in enumerate(found):
-            if space != found[0]:
+        for i, space in enumerate(of_each):
+            if space != of_each[0]:
                 raise ValueError(
-                    f"env: expected the {name} {found[0]} of environment 0, got {space} in {i}"
+                    f"env: expected the {name} {of_each[0]} of environment 0, got {space} in {i}"
                 )
-    # A monitor that counts whole episodes only would not be reset again.
+    # A monitor that allows whole episodes only refuses a second reset.
     if venv.has_attr("allow_early_resets") and not all(venv.get_attr("allow_early_resets")):
         return
     try:
         resets = venv.env_method("reset")
-    except (
-        AttributeError,
-        NotImplementedError,
-    ):  # nothing here is an environment that could be reset alone
+    except (AttributeError, NotImplementedError):  # no separate environments
         return
     space, action = (
         venv.get_attr("observation_space", 0)[0],
@@ -87,31 +94,31 @@ def check_env(venv: VecEnv) -> None:
     steps = venv.env_method("step", action.sample())
     for when, returned in (("reset", resets), ("step", steps)):
         for i, (observation, *_) in enumerate(returned):
-            odd = _misfit(observation, space)
-            if odd:
-                raise ValueError(f"env: environment {i} returned {odd} at its first {when}")
+            if fault := _fault(observation, space):
+                raise ValueError(f"env: {fault} from the first {when} of environment {i}")
 
 
-def _misfit(observation: Any, space: Any) -> str:
-    """What is wrong with an observation, in words; "" if nothing is. Bounds are advice: many leave theirs."""
+def _fault(observation: Any, space: Any) -> str:
+    """Describe the difference between an observation and its space; "" if it fits.
+
+    Bounds are not checked, since many environments exceed theirs.
+    """
     if isinstance(space, spaces.Dict):
         if not isinstance(observation, dict) or observation.keys() != space.spaces.keys():
             got = (
                 sorted(observation) if isinstance(observation, dict) else type(observation).__name__
             )
-            return f"{got}, expected a dict of {sorted(space.spaces)},"
-        parts = ((_misfit(observation[name], part), name) for name, part in space.spaces.items())
-        return next((f"{odd} for {name!r}" for odd, name in parts if odd), "")
-    seen = np.asarray(observation)
-    if seen.shape != space.shape:
-        return f"an observation of shape {seen.shape}, expected {space.shape},"
-    if seen.dtype.kind not in "biuf" or (seen.dtype.kind == "f" and space.dtype.kind in "biu"):
-        return f"an observation of {seen.dtype}, expected {space.dtype},"
-    return (
-        ""
-        if np.isfinite(seen).all()
-        else f"an observation with NaN or infinity, expected one of {space},"
-    )
+            return f"expected a dict of {sorted(space.spaces)}, got {got}"
+        faults = ((_fault(observation[name], part), name) for name, part in space.spaces.items())
+        return next((f"{fault} for {name!r}" for fault, name in faults if fault), "")
+    array = np.asarray(observation)
+    if array.shape != space.shape:
+        return f"expected an observation of shape {space.shape}, got {array.shape}"
+    if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and space.dtype.kind in "biu"):
+        return f"expected an observation of {space.dtype}, got {array.dtype}"
+    if not np.isfinite(array).all():
+        return f"expected an observation of {space}, got one with NaN or infinity"
+    return ""
 
 
 def _unversioned(name: str) -> str:
@@ -122,8 +129,8 @@ def _id_of_batch(batch: Any) -> str:
     if find_spec("advlearn_envs") is None:
         return ""
     catalogue: Any = import_module("advlearn_envs.catalogue")
-    where = type(batch).__module__, type(batch).__name__
+    cls = type(batch).__module__, type(batch).__name__
     for name, entry in catalogue.ENTRIES.items():
-        if where == (f"advlearn_envs.{entry.module}", entry.cls):
+        if cls == (f"advlearn_envs.{entry.module}", entry.cls):
             return name if name in registry else f"{catalogue.NAMESPACE}/{name}"
     return ""

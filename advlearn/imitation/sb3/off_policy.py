@@ -1,4 +1,4 @@
-"""The adversary's part in SAC, TD3, DQN, TQC: replayed transitions get the reward of today's critic."""
+"""Learned rewards for SAC, TD3, DQN and TQC, computed for replayed transitions."""
 
 import copy
 from typing import Any, cast, final
@@ -16,42 +16,42 @@ from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3.on_policy import Look
 from advlearn.imitation.sb3.recording import RecordingVecEnv
 
-# What a replay buffer of stable-baselines3 stores.
+# Arrays of a replay buffer of stable-baselines3.
 ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 @final
 class RelabelingReplayBuffer:
-    """A replay buffer whose samples carry the learned reward, never one from when they were stored.
+    """Wrap a replay buffer so that its samples have the reward of the current critic.
 
-    What is stored is the true reward, which nothing reads here: behind the run the buffer is an
-    ordinary one, and so it is when it is pickled.
+    The buffer stores the true reward, which the algorithm does not read during imitation. After the
+    run, and in a pickle, the inner buffer is an ordinary one with true rewards.
 
     Args:
         buffer: The algorithm's buffer.
         reward: The learned reward.
-        policy: The algorithm's policy, which knows how stored actions are scaled.
+        policy: The algorithm's policy, whose action space gives the scale of stored actions.
 
     Attributes:
-        paid: The rewards of the last sample, float32 (N,); empty before the first.
+        last_rewards: The rewards of the last sample, float32 (N,); empty before the first.
 
     Raises:
-        ValueError: A buffer of returns over several steps, whose samples are no transitions.
+        ValueError: If the buffer sums rewards over several steps.
     """
 
     def __init__(self, buffer: ReplayBuffer, reward: LearnedReward, policy: Any) -> None:
-        several = getattr(buffer, "n_steps", 1)
-        if several > 1:
+        n_steps = getattr(buffer, "n_steps", 1)
+        if n_steps > 1:
             raise ValueError(
-                f"n_steps: expected 1, since rewards are learned for single steps, got {several}"
+                f"n_steps: expected 1, since rewards are learned for single steps, got {n_steps}"
             )
         self.buffer = buffer
         self.reward = reward
         self.policy = policy
-        self.paid = torch.zeros(0)
+        self.last_rewards = torch.zeros(0)
 
     def __getattr__(self, name: str) -> Any:
-        # Copies ask for names such as __setstate__ before there is a buffer to ask.
+        # A copy looks names such as __setstate__ up before the buffer is set.
         if name.startswith("__") or name == "buffer":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.buffer, name)
@@ -73,30 +73,30 @@ class RelabelingReplayBuffer:
         self.buffer.add(obs, next_obs, action, true, done, infos)
 
     def sample(self, batch_size: int, env: Any = None) -> ReplayBufferSamples:
-        """A batch of transitions with rewards as the critic gives them now."""
+        """Draw a batch of transitions with the rewards of the current critic."""
         drawn = self.buffer.sample(batch_size, env=env)
-        self.paid = self.reward.of(self.transitions(drawn))
-        return drawn._replace(rewards=self.paid.to(drawn.rewards)[:, None])
+        self.last_rewards = self.reward.of(self.transitions(drawn))
+        return drawn._replace(rewards=self.last_rewards.to(drawn.rewards)[:, None])
 
     def state_dict(self) -> dict[str, Any]:
-        """What is stored, as tensors; of dict observations, a dict."""
+        """Return the stored arrays as tensors; for dict observations, dicts of tensors."""
         rows = self.buffer.buffer_size if self.buffer.full else self.buffer.pos
         arrays = {name: _tensors(getattr(self.buffer, name), rows) for name in ARRAYS}
         return {"arrays": arrays, "position": self.buffer.pos, "full": self.buffer.full}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore the arrays of `state_dict`."""
         for name, values in state["arrays"].items():
             _write(getattr(self.buffer, name), values)
         self.buffer.pos, self.buffer.full = state["position"], state["full"]
 
     def draw(self, batch_size: int) -> Transitions:
-        """A batch of transitions for the critic."""
+        """Draw a batch of transitions for the critic."""
         return self.transitions(self.buffer.sample(batch_size))
 
     def transitions(self, drawn: ReplayBufferSamples) -> Transitions:
-        """The transitions of a batch, in the environment's units."""
-        before, after = (flat(seen) for seen in (drawn.observations, drawn.next_observations))
+        """Convert a batch to transitions in the environment's units."""
+        before, after = flat(drawn.observations), flat(drawn.next_observations)
         discrete = not drawn.actions.is_floating_point()
         actions = drawn.actions[:, 0].long() if discrete else self._unscaled(drawn.actions)
         return Transitions.of(before, actions, after, drawn.dones[:, 0] > 0)
@@ -111,17 +111,17 @@ class RelabelingReplayBuffer:
 
 @final
 class OffPolicyReward(BaseCallback):
-    """Train the critic while the environment steps.
+    """Train the critic of an off-policy algorithm while its environment steps.
 
     Args:
         reward: The learned reward.
-        recording: The environment at the bottom of the algorithm's.
+        recording: The innermost wrapper of the algorithm's environment.
         replay: The algorithm's buffer.
         critic_steps: Critic steps of each update.
         critic_every: Environment steps between two updates of the critic.
-        batch_size: Transitions of each side in a critic step.
-        look: Called every `look_every` steps.
-        look_every: Environment steps between two looks.
+        batch_size: Transitions of the expert, and of the policy, in a critic step.
+        look: Called with the latest rewards every `look_every` steps.
+        look_every: Environment steps between two calls of `look`.
     """
 
     def __init__(
@@ -149,16 +149,16 @@ class OffPolicyReward(BaseCallback):
         self._next_look = look_every
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on: plain numbers and tensors."""
+        """Return the plain numbers and tensors that `load_state_dict` needs."""
         return {"due": self._due, "next_look": self._next_look, "replay": self.replay.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the numbers and tensors of `state_dict`."""
         self._due, self._next_look = state["due"], state["next_look"]
         self.replay.load_state_dict(state["replay"])
 
     def _on_step(self) -> bool:
-        self.recording.forget()  # the replay buffer remembers for us
+        self.recording.forget()  # the replay buffer holds the steps
         while self.num_timesteps >= self._due:
             self._due += self.critic_every
             if (
@@ -169,7 +169,7 @@ class OffPolicyReward(BaseCallback):
                     self.reward.update(self.replay.draw(self.batch_size), self.batch_size)
         if self.look is not None and self.num_timesteps >= self._next_look:
             self._next_look += self.look_every
-            self.look(self.replay.paid)
+            self.look(self.replay.last_rewards)
         return True
 
 

@@ -1,4 +1,4 @@
-"""The adversary's part in PPO, A2C, TRPO: new rewards for each rollout before the policy learns from it."""
+"""Learned rewards for PPO, A2C and TRPO, computed for each rollout before the policy learns."""
 
 from collections.abc import Callable
 from typing import Any, final
@@ -13,27 +13,27 @@ from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.return_scale import ReturnScale
 from advlearn.imitation.sb3.recording import RecordingVecEnv
 
-# Told the rewards that were paid last, before they are scaled.
+# Called with the latest learned rewards, before they are scaled.
 Look = Callable[[Tensor], None]
 
 
 @final
 class OnPolicyReward(BaseCallback):
-    """At the end of a rollout: train the critic, write rewards into the buffer, compute the advantages again.
+    """Train the critic, set the rewards and recompute the advantages at the end of a rollout.
 
-    The critic learns first, from the policy that has just acted, so no reward is stale. The
-    recorded environment gave zeros, so what the buffer holds is the value that stable-baselines3
-    adds where a time limit cut an episode; rewards are added to it. Everything is computed on the
-    critic's device; a buffer of tensors there stays there.
+    The critic learns first, from the rollout, so that no reward is stale. The recorded environment
+    returned rewards of zero, so the buffer holds only the values that stable-baselines3 adds at
+    time limits; the learned rewards are added to them. Everything is computed on the critic's
+    device, and a buffer of tensors stays there.
 
     Args:
         reward: The learned reward.
-        recording: The environment at the bottom of the algorithm's.
+        recording: The innermost wrapper of the algorithm's environment.
         critic_steps: Critic steps for each rollout.
-        batch_size: Transitions of each side in a critic step.
-        critic_replay_size: Transitions of the policy that the critic learns from, the newest ones;
-            0 for those of the rollout.
-        look: Called after each rollout.
+        batch_size: Transitions of the expert, and of the policy, in a critic step.
+        critic_replay_size: Number of the policy's newest transitions that the critic learns from;
+            0: those of the rollout.
+        look: Called with the rewards after each rollout.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class OnPolicyReward(BaseCallback):
         self.scale = ReturnScale(reward.gamma, recording.num_envs, self._device)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on: plain numbers and tensors."""
+        """Return the plain numbers and tensors that `load_state_dict` needs."""
         held = None if self.replay is None or self.replay.held is None else list(self.replay.held)
         return {"scale": self.scale.state_dict(), "replay": held}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore the numbers and tensors of `state_dict`."""
         self.scale.load_state_dict(state["scale"])
         if self.replay is not None and state["replay"] is not None:
             self.replay.held = Transitions(*state["replay"]).to(self._device)
@@ -74,22 +74,22 @@ class OnPolicyReward(BaseCallback):
         steps = self.recording.take().to(self._device)
         if self.replay is not None:
             self.replay.add(steps)
-        known = steps if self.replay is None or self.replay.held is None else self.replay.held
+        recent = steps if self.replay is None or self.replay.held is None else self.replay.held
         for _ in range(self.critic_steps):
-            self.reward.update(known, self.batch_size)
-        # Of numpy or of tensors: this shares the buffer's memory either way.
-        held, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
-        # The buffer knows of starts: a step ended its episode where the next one starts one.
+            self.reward.update(recent, self.batch_size)
+        # Tensors that share the memory of the buffer, also of one in numpy.
+        stored, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
+        # A step ended its episode if the next step starts one.
         ended = torch.cat([starts[1:] > 0, torch.as_tensor(self.locals["dones"])[None]]).to(
             self._device
         )
-        paid = self.reward.of(steps)
-        held += self.scale(paid.reshape(held.shape), ended).to(held)
+        rewards = self.reward.of(steps)
+        stored += self.scale(rewards.reshape(stored.shape), ended).to(stored)
         buffer.compute_returns_and_advantage(
             last_values=self.locals["values"], dones=self.locals["dones"]
         )
         if self.look is not None:
-            self.look(paid)
+            self.look(rewards)
 
     @property
     def _device(self) -> torch.device:

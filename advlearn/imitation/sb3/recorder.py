@@ -1,4 +1,4 @@
-"""An algorithm whose environments are recorded, for as long as it imitates."""
+"""Record the environments of an algorithm while it imitates."""
 
 import copy
 import sys
@@ -17,36 +17,43 @@ from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 
 @contextmanager
-def record_environment(player: BaseAlgorithm) -> Iterator[RecordingVecEnv | DeviceRecording]:
-    """Put a recording at the bottom of the algorithm's environments, below any normalisation; take it away behind.
+def record_environment(algorithm: BaseAlgorithm) -> Iterator[RecordingVecEnv | DeviceRecording]:
+    """Record the algorithm's environments below any normalisation, and restore them on exit.
 
-    What the algorithm was given is its own again then: the environments with their true reward, the
-    spread of rewards that a `VecNormalize` had seen, the replay buffer.
+    On exit, the environments with their true reward, the reward statistics of a `VecNormalize` and
+    the replay buffer are the original ones again.
+
+    Args:
+        algorithm: The algorithm, with its environment.
+
+    Yields:
+        The recording.
 
     Raises:
-        TypeError: An order of wrappers in which demonstrations and what is recorded would differ.
+        TypeError: If the wrappers are in an order in which recorded observations would differ from
+            the demonstrations'.
     """
-    if isinstance(player, DevicePPO):
+    if isinstance(algorithm, DevicePPO):
         try:
-            yield player.record()
+            yield algorithm.record()
         finally:
-            player.unrecord()
+            algorithm.unrecord()
         return
-    above = _above(player)
-    owner: Any = above[-1] if above else player
-    name = "venv" if above else "env"
+    outer = _wrappers(algorithm)
+    owner: Any = outer[-1] if outer else algorithm
+    name = "venv" if outer else "env"
     inner = getattr(owner, name)
     recording = RecordingVecEnv(inner)
-    _check(player, recording, above)
+    _check_order(algorithm, recording, outer)
     scales = [
         (wrapper, wrapper.ret_rms, wrapper.returns)
-        for wrapper in above
+        for wrapper in outer
         if isinstance(wrapper, VecNormalize)
     ]
     for wrapper, moments, returns in scales:
-        # Rewards of zero would have it blow up the first true ones that follow.
+        # Copies, since statistics of zero rewards would magnify the true rewards after the run.
         wrapper.ret_rms, wrapper.returns = copy.deepcopy(moments), returns.copy()
-    buffer = getattr(player, "replay_buffer", None)
+    buffer = getattr(algorithm, "replay_buffer", None)
     setattr(owner, name, recording)
     try:
         yield recording
@@ -55,39 +62,46 @@ def record_environment(player: BaseAlgorithm) -> Iterator[RecordingVecEnv | Devi
         for wrapper, moments, returns in scales:
             wrapper.ret_rms, wrapper.returns = moments, returns
         if buffer is not None:
-            player.replay_buffer = buffer  # type: ignore[attr-defined]
+            algorithm.replay_buffer = buffer  # type: ignore[attr-defined]
 
 
-def _above(player: BaseAlgorithm) -> list[VecEnvWrapper]:
-    """The wrappers down to the innermost `VecNormalize`; none where there is no such."""
-    env: VecEnv | None = player.env
-    found: list[VecEnvWrapper] = []
+def _wrappers(algorithm: BaseAlgorithm) -> list[VecEnvWrapper]:
+    """Return the wrappers from the outside to the innermost `VecNormalize`, or an empty list."""
+    env: VecEnv | None = algorithm.env
+    wrappers: list[VecEnvWrapper] = []
     while isinstance(env, VecEnvWrapper):
-        found.append(env)
+        wrappers.append(env)
         env = env.venv
-    while found and not isinstance(found[-1], VecNormalize):
-        found.pop()
-    return found
+    while wrappers and not isinstance(wrappers[-1], VecNormalize):
+        wrappers.pop()
+    return wrappers
 
 
-def _check(player: BaseAlgorithm, recording: RecordingVecEnv, above: list[VecEnvWrapper]) -> None:
-    if not above:
+def _check_order(
+    algorithm: BaseAlgorithm, recording: RecordingVecEnv, outer: list[VecEnvWrapper]
+) -> None:
+    """Refuse wrappers that make recorded observations differ from the demonstrations'."""
+    if not outer:
         return
-    if isinstance(player, OffPolicyAlgorithm):
+    if isinstance(algorithm, OffPolicyAlgorithm):
         raise TypeError(
-            "env: replayed transitions are raw, and VecNormalize would hide that; expected none with it"
+            f"env: expected no VecNormalize with {type(algorithm).__name__}, whose replay buffer "
+            "stores raw observations, got one; leave it out"
         )
-    seen, kept = (Layout(env.observation_space).parts for env in (player, recording))
-    # Which way round stable-baselines3 has an image is the one difference that is none.
-    if [sorted(part.shape) for part in seen.values()] != [
-        sorted(part.shape) for part in kept.values()
-    ]:
-        names = ", ".join(type(wrapper).__name__ for wrapper in above)
+    outside, inside = (
+        [sorted(part.shape) for part in Layout(env.observation_space).parts.values()]
+        for env in (algorithm, recording)
+    )
+    # Sorted, since stable-baselines3 moves the channels of images, which is allowed.
+    if outside != inside:
+        names = ", ".join(type(wrapper).__name__ for wrapper in outer)
         raise TypeError(
-            f"env: expected VecNormalize above what reshapes observations, got {names} from the outside in"
+            "env: expected VecNormalize outside of the wrappers that reshape observations, got "
+            f"{names} from the outside in; wrap in VecNormalize last"
         )
-    if any(isinstance(wrapper, VecMonitor) for wrapper in above):
+    if any(isinstance(wrapper, VecMonitor) for wrapper in outer):
         print(
-            "env: the returns of a VecMonitor above VecNormalize are zero; below it they are true",
+            "env: a VecMonitor outside of VecNormalize records returns of zero; put it inside to "
+            "record true returns",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""An environment that keeps its true reward to itself and remembers what happened."""
+"""Record the steps of an environment and hide its true reward."""
 
 from typing import Any, final
 
@@ -11,15 +11,15 @@ from advlearn.imitation.demonstrations.transitions import Transitions
 
 @final
 class RecordingVecEnv(VecEnvWrapper):
-    """Return a reward of zero, and remember each step as the environment saw it.
+    """Return a reward of zero and record each step in the environment's units.
 
-    It stands next to the environment, below any normalisation, so that demonstrations and policy
-    are compared in the environment's own units, with the actions as they were clipped. The true
-    reward is in ``info["true_reward"]``.
+    It is the innermost wrapper, below any normalisation, so that the transitions of demonstrations
+    and policy have the same units and the actions are clipped. The true reward is in
+    ``info["true_reward"]``.
 
     Args:
-        venv: Vectorised environment that resets itself, and says ``terminal_observation`` where it
-            did.
+        venv: Vectorised environment that resets itself, and then gives the last observation as
+            ``terminal_observation``.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -29,19 +29,19 @@ class RecordingVecEnv(VecEnvWrapper):
         self._steps: list[tuple[Any, Any, Any, Any]] = []
 
     def reset(self) -> Any:
-        """Reset the environments; what was recorded stays."""
+        """Reset the environments, and keep the recorded steps."""
         observations = self.venv.reset()
         self._before = self._flat(observations)
         return observations
 
     def step_async(self, actions: Any) -> None:
         """Start a step."""
-        # A copy, since an algorithm may go on writing into the array that it hands over.
+        # A copy, since the algorithm may write into the array later.
         self._actions = np.array(actions)
         self.venv.step_async(actions)
 
     def step_wait(self) -> Any:
-        """End a step: observations, zeros, ends and what is known beside."""
+        """End a step; return observations, rewards of zero, ends and infos."""
         observations, rewards, ends, infos = self.venv.step_wait()
         before, self._before = self._before, self._flat(observations)
         after = self._before.copy()
@@ -55,17 +55,17 @@ class RecordingVecEnv(VecEnvWrapper):
         return observations, np.zeros_like(rewards), ends, infos
 
     def take(self) -> Transitions:
-        """What was recorded since the last call: T x n rows, the environments of a step beside each other."""
+        """Return the steps since the last call: T n rows, ordered by step, then by environment."""
         parts = [np.concatenate(part) for part in zip(*self._steps, strict=True)]
         self.forget()
         return Transitions.of(*parts)
 
     def forget(self) -> None:
-        """Let go of what was recorded."""
+        """Drop the recorded steps."""
         self._steps = []
 
     def _flat(self, observations: Any) -> Any:
-        # A copy, since an environment may go on writing into the array that it hands over.
+        # A copy, since the environment may write into the array later.
         return np.array(flat(observations))
 
     def _last(self, observation: Any) -> Any:

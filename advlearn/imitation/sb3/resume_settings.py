@@ -1,4 +1,4 @@
-"""Settings that must match when a run of imitation is resumed, as plain values."""
+"""Collect the settings that must match when a run of imitation is resumed."""
 
 import hashlib
 from typing import Any
@@ -8,7 +8,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 
-# What an algorithm of stable-baselines3 is made with, by attribute; each has some of them.
+# Attributes with the settings of algorithms; each algorithm has some of them.
 SETTINGS = (
     "n_steps",
     "batch_size",
@@ -26,43 +26,43 @@ SETTINGS = (
 
 
 def resume_settings(
-    objective: str, player: BaseAlgorithm, demonstrations: Demonstrations, env_id: str
+    objective: str, algorithm: BaseAlgorithm, demonstrations: Demonstrations, env_id: str
 ) -> dict[str, Any]:
-    """Objective, environment, demonstrations by their contents, and the algorithm's main settings by its name."""
-    algorithm = type(player).__name__
-    found = {name: getattr(player, name) for name in SETTINGS if hasattr(player, name)}
-    found["learning_rate"] = float(
-        player.lr_schedule(1.0)
-    )  # at the start of the run, where it changes
+    """Return the objective, environment, demonstrations and algorithm of a run as plain values."""
+    kind = type(algorithm).__name__
+    settings = {name: getattr(algorithm, name) for name in SETTINGS if hasattr(algorithm, name)}
+    # A schedule is compared by its rate at the start of the run.
+    settings["learning_rate"] = float(algorithm.lr_schedule(1.0))
     return {
         "objective": objective,
-        "algorithm": algorithm,
-        "n_envs": player.n_envs,
+        "algorithm": kind,
+        "n_envs": algorithm.n_envs,
         "env": env_id,
         "pairs": len(demonstrations),
         "demonstrations": fingerprint(demonstrations),
-        **{f"{algorithm}.{name}": value for name, value in found.items()},
+        **{f"{kind}.{name}": value for name, value in settings.items()},
     }
 
 
 def fingerprint(demonstrations: Demonstrations) -> str:
-    """Twelve characters that differ where what was seen or done does.
+    """Return a checksum of twelve characters of the observations, the actions and the ends.
 
     Example:
-        >>> one = Demonstrations(np.zeros((3, 1)), np.zeros(2), np.array([2]), np.array([True]))
-        >>> other = Demonstrations(np.ones((3, 1)), np.zeros(2), np.array([2]), np.array([True]))
-        >>> fingerprint(one) == fingerprint(one), fingerprint(one) == fingerprint(other)
+        >>> zeros = Demonstrations(np.zeros((3, 1)), np.zeros(2), np.array([2]), np.array([True]))
+        >>> ones = Demonstrations(np.ones((3, 1)), np.zeros(2), np.array([2]), np.array([True]))
+        >>> fingerprint(zeros) == fingerprint(zeros), fingerprint(zeros) == fingerprint(ones)
         (True, False)
     """
-    seen = demonstrations.observations
-    parts = [seen[name] for name in sorted(seen)] if isinstance(seen, dict) else [seen]
-    ends = demonstrations.lengths, demonstrations.terminated
-    found = hashlib.sha256()
-    for part in (
-        *parts,
-        *ends,
-        *([] if demonstrations.actions is None else [demonstrations.actions]),
-    ):
-        found.update(f"{part.shape}".encode())
-        found.update(np.ascontiguousarray(part).tobytes())
-    return found.hexdigest()[:12]
+    observations, actions = demonstrations.observations, demonstrations.actions
+    arrays = (
+        [observations[name] for name in sorted(observations)]
+        if isinstance(observations, dict)
+        else [observations]
+    )
+    arrays += [demonstrations.lengths, demonstrations.terminated]
+    arrays += [] if actions is None else [actions]
+    checksum = hashlib.sha256()
+    for array in arrays:
+        checksum.update(f"{array.shape}".encode())
+        checksum.update(np.ascontiguousarray(array).tobytes())
+    return checksum.hexdigest()[:12]

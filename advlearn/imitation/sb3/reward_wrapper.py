@@ -1,4 +1,4 @@
-"""An environment that pays a learned reward, to train a new policy on it."""
+"""An environment with a learned reward, to train a new policy on it."""
 
 from typing import Any, final
 
@@ -10,11 +10,11 @@ from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 @final
 class LearnedRewardVecEnv(VecEnvWrapper):
-    """Pay the recovered reward of each step in place of the true one, which is in ``info["true_reward"]``.
+    """Return the recovered reward of each step; the true one is in ``info["true_reward"]``.
 
     Args:
         venv: Vectorised environment that resets itself.
-        reward: What `imitate` learnt: ``run.reward``. It stays as it is.
+        reward: The reward that `imitate` learned, ``run.reward``; it is not trained further.
 
     Reference: Fu et al. 2018, section 7.2 (a reward is tested by training a new policy on it).
     """
@@ -29,7 +29,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         return self.venv.reset()
 
     def step_wait(self) -> Any:
-        """End a step: observations, learned rewards, ends and what is known beside."""
+        """End a step; return observations, learned rewards, ends and infos."""
         observations, _, ends, infos = self.venv.step_wait()
         steps = self.recording.take().to(self.reward.demonstrations.observations.device)
         return observations, self.reward.recovered(steps).cpu().numpy(), ends, infos

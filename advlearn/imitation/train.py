@@ -1,6 +1,7 @@
-"""Adversarial imitation in one call: a stable-baselines3 algorithm learns from demonstrations."""
+"""Train a stable-baselines3 algorithm to imitate demonstrations, in one call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,13 +39,15 @@ from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.imitation.sb3.resume_settings import resume_settings
-from advlearn.imitation.specification import Reward, specify
+from advlearn.imitation.settings import choose, refuse_with_cloning
+from advlearn.imitation.specification import Reward, Specification, specify
 from advlearn.training import rng
 
 RewardCallback = OnPolicyReward | OffPolicyReward
 # Critic steps for each rollout, and environment steps between two critic updates.
 CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
-BC_STEPS = 2000
+# Steps of each environment between two checkpoints.
+SAVE_EVERY = 10_000
 
 
 def imitate(
@@ -54,23 +57,23 @@ def imitate(
     steps: int | None = None,
     env: str | VecEnv | None = None,
     algorithm: str | BaseAlgorithm = "ppo",
-    expert_subsample: int = 1,
-    critic_inputs: CriticInputs = "state-action",
+    expert_subsample: int | None = None,
+    critic_inputs: CriticInputs | None = None,
     reward: Reward | None = None,
-    absorbing: bool = False,
+    absorbing: bool | None = None,
     critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
-    critic_lr: float = 1e-3,
+    critic_lr: float | None = None,
     critic_steps: int | None = None,
     critic_every: int | None = None,
     optimizer: OptimizerFactory | OptimizerName | None = None,
-    batch_size: int = 256,
-    critic_replay_size: int = 0,
+    batch_size: int | None = None,
+    critic_replay_size: int | None = None,
     ent_coef: float | None = None,
     bc_steps: int | None = None,
     device: Device | str | None = None,
     seed: int = 0,
     out: str | Path | None = None,
-    save_every: int = 10_000,
+    save_every: int | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
 ) -> ImitationResult:
@@ -78,44 +81,50 @@ def imitate(
 
     With pi the policy, pi_E the expert, D the critic and H the causal entropy,
 
-    .. math:: \min_\pi \max_D E_{\pi_E}[\log D(s, a)] + E_\pi[\log(1 - D(s, a))] - \lambda H(\pi), \qquad
+    .. math::
+
+        \min_\pi \max_D E_{\pi_E}[\log D(s, a)] + E_\pi[\log(1 - D(s, a))] - \lambda H(\pi), \qquad
         H(\pi) = E_\pi[-\log \pi(a \mid s)]
 
-    for ``"gail"``; other methods minimise other distances between the two. The environment's own
-    reward is recorded but hidden during training. Afterwards the algorithm is an ordinary one
-    again, also if an error is raised.
+    for ``"gail"``; other methods minimise other distances between policy and expert. The
+    environment's own reward is recorded, and hidden from the policy during training. On return, and
+    after an error, the algorithm has its original environments and buffers again.
+
+    An argument overrides the option of the same name of the method, which overrides the default.
 
     Args:
-        demonstrations: Episodes, or what `load_demonstrations` takes.
+        demonstrations: Episodes, or a name or path that `load_demonstrations` reads.
         method: A method of the catalogue (``"gail"``, ``"vail"``, ``"airl"``, ...), any objective
             with its own reward, such as ``"hinge + r1"``, or a `Method`; more terms may follow a
             method: ``"gail + gradient_penalty"``. The default is GAIL with R1, which learns more
             in the same number of steps (`imitation_ablation.json`).
-        steps: Environment steps in total; not needed for behaviour cloning.
+        steps: Environment steps in total; None only with behaviour cloning, which takes none.
         env: Environment id or a vectorised environment; None: that of the demonstrations. Not
             given together with an algorithm object.
         algorithm: ``"ppo"``, ``"a2c"``, ``"trpo"``, ``"sac"``, ``"td3"``, ``"dqn"``, ``"tqc"``, or
             an algorithm of stable-baselines3 with its environment. With `DevicePPO`, the critic,
             its rewards and all recorded steps stay on the device too.
-        expert_subsample: Keep every n-th transition of each episode.
+        expert_subsample: Keep every n-th transition of each episode; None: the method's, or 1.
         critic_inputs: What the critic reads: ``"state-action"``, ``"state"``, ``"state-next"`` or
-            ``"state-action-next"``.
-        reward: Shape of the reward, a key of `REWARD_SHAPES`, or a function from the critic's
-            scores (N,) to rewards (N,); None: the method's.
-        absorbing: Continue ended episodes in an absorbing state, against the bias of a reward with
-            one sign.
+            ``"state-action-next"``; None: the method's, or ``"state-action"``.
+        reward: Shape of the reward, a key of `REWARD_SHAPES`, ``"own"`` for the objective's, or a
+            function from the critic's scores (N,) to rewards (N,); None: the method's.
+        absorbing: Continue ended episodes in an absorbing state, which removes the bias of a reward
+            with one sign; None: the method's, or False.
         critic: A module that scores encoded transitions (N, width), or a function from `Inputs` to
             one; None: a network sized from the inputs.
-        critic_lr: Learning rate of the critic.
+        critic_lr: Learning rate of the critic; None: the method's, or 1e-3.
         critic_steps: Critic steps for each rollout (on-policy; 8 if None) or for each critic
             update (off-policy; 1 if None).
         critic_every: Environment steps between two critic updates of an off-policy algorithm; 8 if
             None.
         optimizer: Optimizer of the critic: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable
             from a list of parameters; None: the objective's.
-        batch_size: Transitions of each side in a critic step.
+        batch_size: Transitions of the expert, and of the policy, in a critic step; None: the
+            method's, or 256.
         critic_replay_size: Number of the policy's newest transitions that the critic learns from;
-            0: those of the last rollout. Off-policy algorithms use their replay buffer.
+            0: those of the last rollout. None: the method's, or 0. Off-policy algorithms use their
+            replay buffer.
         ent_coef: Lambda, the weight of the policy's entropy, for ``"ppo"`` and ``"a2c"`` by name;
             None: the algorithm's own.
         bc_steps: Steps of behaviour cloning before the first step in the environment; None: 0, and
@@ -123,11 +132,11 @@ def imitate(
         device: Device of an algorithm by name and of its critic; None: the CPU.
         seed: Seeds everything except an algorithm object.
         out: Folder for checkpoints; the same call continues from the last one, bit for bit.
-        save_every: Steps of each environment between two checkpoints, at which they are reset;
-            choose several episodes' length. With `out`, Ctrl-C stops at the next checkpoint, a
-            second Ctrl-C at once.
+        save_every: Steps of each environment between two checkpoints, at which the environments are
+            reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C stops at the
+            next checkpoint, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after those of advlearn.
-        quiet: Print nothing.
+        quiet: Whether to print nothing.
 
     Returns:
         The run; its `policy` is the trained algorithm.
@@ -147,49 +156,41 @@ def imitate(
         that actions lead to states of different entropy.
     """
     specification = specify(method)
-    settings = RewardSettings(
-        expert_subsample=expert_subsample,
-        critic_inputs=specification.options.get("critic_inputs", critic_inputs),
-        reward=specification.reward if reward is None else reward,
-        absorbing=absorbing,
-        critic=critic,
-        critic_lr=critic_lr,
-        optimizer=optimizer,
-    )
-    cloning = BC_STEPS if bc_steps is None and specification.cloning_only else bc_steps or 0
+    of_critic = {
+        "critic_inputs": critic_inputs,
+        "reward": reward,
+        "absorbing": absorbing,
+        "critic_lr": critic_lr,
+        "critic_steps": critic_steps,
+        "critic_every": critic_every,
+        "optimizer": optimizer,
+        "batch_size": batch_size,
+        "critic_replay_size": critic_replay_size,
+        "ent_coef": ent_coef,
+    }
     if specification.cloning_only:
-        adversarial = {"critic": critic, "reward": reward, "optimizer": optimizer}
-        adversarial |= {"critic_steps": critic_steps, "critic_every": critic_every}
-        for name, value in adversarial.items():
-            if value is not None:
-                raise ValueError(
-                    f"{name}: expected None with behaviour cloning, which has no adversary, "
-                    f"got {value!r}"
-                )
-        steps = 0
-    elif steps is None:
-        raise ValueError("steps: expected a number of environment steps, got None")
-    for name, value, low in (
-        ("steps", steps, 0 if specification.cloning_only else 1),
-        ("batch_size", batch_size, 1),
-        ("critic_replay_size", critic_replay_size, 0),
-        ("bc_steps", cloning, 0),
-        ("save_every", save_every, 1),
-    ):
-        check_number(name, value, low=low)
-    demos = _loaded(demonstrations)
+        unused = {"steps": steps, "critic": critic, "save_every": save_every}
+        refuse_with_cloning({**unused, "callbacks": callbacks or None, **of_critic})
+    given = {"expert_subsample": expert_subsample, "bc_steps": bc_steps, **of_critic}
+    chosen = choose({"reward": specification.reward, **specification.options}, given)
+    save_every = SAVE_EVERY if save_every is None else save_every
+    settings = RewardSettings.of(critic, chosen)
+    steps = _check_numbers(specification, steps, save_every, chosen)
+    if isinstance(demonstrations, str | Path):
+        demonstrations = load_demonstrations(demonstrations)
+    demos, cloning = demonstrations, chosen["bc_steps"]
     with rng.isolated(seed):
         learner = algorithms.build(
-            algorithm, env or demos.env_id or None, seed, ent_coef=ent_coef, device=device
+            algorithm, env or demos.env_id or None, seed, ent_coef=chosen["ent_coef"], device=device
         )
-        pace = _pace(learner, critic_steps, critic_every)
+        pace = _pace(learner, chosen["critic_steps"], chosen["critic_every"])
         venv = cast(VecEnv, learner.get_env())
         env_id = id_of(venv) or (env if isinstance(env, str) else "")
         compare(demos.env_id, env_id)
         demos = validate_demonstrations(demos, learner.observation_space, learner.action_space)
         check_env(venv)
-        _check_algorithm(learner, critic_replay_size, cloning)
-        expert = demos.transitions(expert_subsample, seed=seed).to(learner.device)
+        _check_algorithm(learner, chosen["critic_replay_size"], cloning)
+        expert = demos.transitions(chosen["expert_subsample"], seed=seed).to(learner.device)
         with record_environment(learner) as recording:
             learned = build_reward(learner, expert, specification, settings)
             run = ImitationResult(learner, learned, demos, env_id)
@@ -199,31 +200,45 @@ def imitate(
                     run.save(out)
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
-            training = {"batch_size": batch_size, "critic_replay_size": critic_replay_size, **pace}
-            ours = _callback(learner, learned, recording, log, **training)
+            training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
+            reward_callback = _reward_callback(learner, learned, recording, log, **training)
             if out is None:
                 _clone(learner, expert, cloning)
-                learner.learn(steps, callback=[ours, *callbacks])
+                learner.learn(steps, callback=[reward_callback, *callbacks])
             else:
-                stated = resume_settings(repr(specification.chain), learner, demos, env_id)
-                stated |= settings.stated() | training
-                stated |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
-                kept = _checkpoints(run, ours, Path(out), stated)
-                every = [ours, kept, *callbacks]
-                _continue(learner, kept, every, steps, lambda: _clone(learner, expert, cloning))
+                shared = resume_settings(repr(specification.chain), learner, demos, env_id)
+                shared |= settings.plain() | training
+                shared |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
+                checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
+                every_callback = [reward_callback, checkpoints, *callbacks]
+                start = partial(_clone, learner, expert, cloning)
+                _resume(learner, checkpoints, every_callback, steps, start)
         return run
 
 
-def _loaded(demonstrations: Demonstrations | str | Path) -> Demonstrations:
-    if isinstance(demonstrations, str | Path):
-        return load_demonstrations(demonstrations)
-    return demonstrations
+def _check_numbers(
+    specification: Specification, steps: int | None, save_every: int, chosen: Mapping[str, Any]
+) -> int:
+    """Check the numbers of a run and return its environment steps, 0 with behaviour cloning."""
+    cloning_only = specification.cloning_only
+    if not cloning_only:
+        if steps is None:
+            raise ValueError(
+                "steps: expected a number of environment steps, got None; pass steps=100_000 or "
+                "another number"
+            )
+        check_number("steps", steps, low=1)
+    check_number("batch_size", chosen["batch_size"], low=1)
+    check_number("critic_replay_size", chosen["critic_replay_size"], low=0)
+    check_number("bc_steps", chosen["bc_steps"], low=int(cloning_only))
+    check_number("save_every", save_every, low=1)
+    return steps or 0
 
 
 def _pace(
     learner: BaseAlgorithm, critic_steps: int | None, critic_every: int | None
 ) -> dict[str, int]:
-    """Return how often the critic is trained; refuse a setting without a meaning."""
+    """Return how often the critic is trained; refuse `critic_every` for on-policy algorithms."""
     on_policy = isinstance(learner, OnPolicyAlgorithm)
     if on_policy and critic_every is not None:
         raise ValueError(
@@ -241,61 +256,69 @@ def _pace(
 
 
 def _check_algorithm(learner: BaseAlgorithm, critic_replay_size: int, bc_steps: int) -> None:
-    """Refuse settings that the algorithm has no use for."""
+    """Refuse settings that the algorithm does not use."""
     name = type(learner).__name__
     if critic_replay_size and not isinstance(learner, OnPolicyAlgorithm):
         raise ValueError(
-            f"critic_replay_size: expected 0, since {name} has a replay buffer, got {critic_replay_size}"
+            f"critic_replay_size: expected 0, since {name} has a replay buffer, got "
+            f"{critic_replay_size}; set buffer_size of the algorithm"
         )
     if bc_steps and not isinstance(learner.policy, ActorCriticPolicy):
         raise TypeError(
-            f"bc_steps: expected 0 or an algorithm with an actor-critic policy, got {bc_steps} with {name}"
+            "bc_steps: expected 0 or an algorithm with an actor-critic policy, got "
+            f"{bc_steps} with {name}; use PPO, A2C or TRPO"
         )
 
 
 def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:
+    """Clone the expert, after its observations have set the scale of a fresh `VecNormalize`."""
     if not steps:
         return
     normalise = learner.get_vec_normalize_env()
     if normalise is not None:
-        seen = Layout(learner.observation_space).unflatten(expert.observations.cpu())
+        observations = Layout(learner.observation_space).unflatten(expert.observations.cpu())
         for name, scale in moments(normalise).items():
-            if scale.count < 1:  # has seen nothing yet, and would move away under the cloned policy
-                scale.update((seen[name] if name else seen).numpy())
+            # A scale without observations would move away under the cloned policy.
+            if scale.count < 1:
+                scale.update((observations[name] if name else observations).numpy())
     clone_behaviour(learner, expert, steps=steps)
 
 
-def _continue(
+def _resume(
     learner: BaseAlgorithm,
-    kept: Checkpoints,
+    checkpoints: Checkpoints,
     callbacks: list[BaseCallback],
     steps: int,
-    begin: Callable[[], None],
+    start: Callable[[], None],
 ) -> None:
-    """Train from the last checkpoint on, or begin; Ctrl-C stops at the next checkpoint, a second one at once."""
-    done = kept.resume()
+    """Train from the last checkpoint, or from the start if there is none.
+
+    The first Ctrl-C stops the run at the next checkpoint, a second one at once.
+    """
+    done = checkpoints.resume()
     if not done:
-        begin()
+        start()
     with between_steps() as interrupted:
-        kept.interrupted = interrupted
+        checkpoints.interrupted = interrupted
         if done < steps:
             learner.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
-    if kept.stopped:
+    if checkpoints.stopped:
         raise KeyboardInterrupt
 
 
 def _checkpoints(
-    run: ImitationResult, ours: RewardCallback, folder: Path, shared: dict[str, Any]
+    run: ImitationResult, reward_callback: RewardCallback, folder: Path, shared: dict[str, Any]
 ) -> Checkpoints:
     if getattr(run.policy, "optimize_memory_usage", False):
         raise ValueError(
-            "out: with optimize_memory_usage a reset would change a stored step; expected it False"
+            "optimize_memory_usage: expected False with out=, since the reset at a checkpoint "
+            "would change a stored step, got True; set it to False or leave out= out"
         )
     every = shared["save_every"] * run.policy.n_envs
-    return Checkpoints(run, ours, folder, shared, seed=shared["seed"], every=every)
+    return Checkpoints(run, reward_callback, folder, shared, seed=shared["seed"], every=every)
 
 
-def _callback(
+def _reward_callback(
     learner: BaseAlgorithm,
     learned: LearnedReward,
     recording: RecordingVecEnv | DeviceRecording,
@@ -312,5 +335,5 @@ def _callback(
         )  # fmt: skip
     replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
     cast(Any, learner).replay_buffer = replay
-    bottom = cast(RecordingVecEnv, recording)
-    return OffPolicyReward(learned, bottom, replay, batch_size=batch_size, look=log, **pace)
+    innermost = cast(RecordingVecEnv, recording)
+    return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)

@@ -1,4 +1,4 @@
-"""What a run of imitation leaves behind: a line, a curve, a film, the policy and the reward."""
+"""Outputs of a run of imitation: a report, a learning curve and a video."""
 
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,30 @@ from advlearn.training.files import atomic_write
 
 
 def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None:
-    """Save the run in `folder`, draw its learning curve beside it, and print how the policy fares.
+    """Save a run and its learning curve to a folder, and print the policy's return.
 
     Args:
         run: The run.
-        folder: Where ``policy.zip``, ``reward.pt`` and ``curve.png`` go.
-        episodes: Episodes that the return is measured on.
+        folder: Folder for ``policy.zip``, ``reward.pt`` and ``curve.png``.
+        episodes: Episodes over which the return is measured.
     """
     folder = run.save(folder)
     plot_learning_curve(run, folder / "curve.png")
-    found = run.returns(episodes=episodes)
-    expert = run.demonstrations.expert_return
+    returns = run.returns(episodes=episodes)
     print(
-        f"return {found.mean():.1f} +- {found.std():.1f} over {episodes} episodes, the expert's {expert:.1f}"
+        f"return {returns.mean():.1f} +- {returns.std():.1f} over {episodes} episodes, the "
+        f"expert's {run.demonstrations.expert_return:.1f}"
     )
     print(f"policy (stable-baselines3), reward and curve: {folder}")
 
 
 def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
-    """Draw the return, which the policy never saw, against environment steps; the expert's as a line."""
+    """Plot the true return against environment steps, with a line for the expert's.
+
+    Args:
+        run: The run.
+        path: The PNG file.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.5), layout="constrained")
@@ -42,7 +47,7 @@ def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
     )
     if run.demonstrations.expert_return == run.demonstrations.expert_return:
         axes.axhline(run.demonstrations.expert_return, color="k", linestyle="--", label="expert")
-    axes.set(xlabel="environment steps", ylabel="return (never seen by the policy)")
+    axes.set(xlabel="environment steps", ylabel="true return (hidden from the policy)")
     axes.legend()
     with atomic_write(Path(path)) as file:
         figure.savefig(file, dpi=100, format="png")
@@ -51,20 +56,20 @@ def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
 def record_video(
     run: ImitationResult, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0
 ) -> bool:
-    """Write an episode of the policy's mode as an animated GIF; where it cannot be drawn, say why in one line.
+    """Write an episode of the policy's mode as an animated GIF.
 
-    Drawing needs what gymnasium names for it: pygame for the classic environments; MuJoCo without a
-    screen takes ``MUJOCO_GL=egl`` or ``osmesa``.
+    If the environment cannot be rendered, print why in one line. Classic environments need pygame;
+    MuJoCo on a machine without a screen needs ``MUJOCO_GL=egl`` or ``osmesa``.
 
     Args:
         run: The run.
         path: The file.
         env: Environment id; the run's if empty.
-        seconds: Longest film, at the environment's own pace.
+        seconds: Longest video, at the environment's own speed.
         seed: Seeds the environment.
 
     Returns:
-        Whether there is a film.
+        Whether a video was written.
     """
     from stable_baselines3.common.env_util import make_vec_env
 
@@ -72,11 +77,10 @@ def record_video(
     try:
         venv = make_vec_env(name, n_envs=1, seed=seed, env_kwargs={"render_mode": "rgb_array"})
         frames, milliseconds = _frames(run, scaled(venv, run.policy), seconds)
-    # Whatever graphics libraries raise: their absence is no reason to lose a run.
+    # Graphics libraries raise errors of many kinds, and none of them must end a trained run.
     except Exception as error:
-        print(
-            f"film: {name or 'no environment'} cannot be drawn here ({' '.join(str(error).split())})"
-        )
+        reason = " ".join(str(error).split())
+        print(f"video: {name or 'no environment'} cannot be rendered here ({reason})")
         return False
     with atomic_write(Path(path)) as file:
         frames[0].save(
@@ -87,24 +91,24 @@ def record_video(
             duration=milliseconds,
             loop=0,
         )
-    print(f"film: {path}")
+    print(f"video: {path}")
     return True
 
 
 def _frames(run: ImitationResult, venv: VecEnv, seconds: float) -> tuple[list[Image], int]:
-    """Pictures of an episode, at most 25 a second, and the milliseconds that each lasts."""
+    """Return the frames of an episode, at most 25 a second, and the milliseconds of each."""
     from PIL.Image import fromarray
 
     try:
-        seen: Any = venv.reset()
+        observations: Any = venv.reset()
         rate = venv.get_attr("metadata")[0].get("render_fps", 30)
         every = max(1, round(rate / 25))
         frames: list[Image] = []
         for step in range(max(1, round(seconds * rate))):
             if step % every == 0:
                 frames.append(fromarray(np.asarray(venv.render())))
-            actions, _ = run.policy.predict(seen, deterministic=True)
-            seen, _, ended, _ = venv.step(actions)
+            actions, _ = run.policy.predict(observations, deterministic=True)
+            observations, _, ended, _ = venv.step(actions)
             if ended[0]:
                 break
         return frames, round(1000 * every / rate)
