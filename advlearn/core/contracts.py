@@ -181,7 +181,8 @@ def finds_mixing(critic: nn.Module, real: Samples, fake: Samples) -> bool:
     """Return whether, in the critic's present mode, a score depends on the rest of the batch.
 
     The real samples are scored twice, with the same random numbers, in batches of one shape that
-    differ only in the other samples: the fake ones, or one real sample repeated. Weights, buffers and random state are left as they were.
+    differ only in the other samples: the fake ones, or one real sample repeated. Weights, buffers
+    and random state are left as they were.
     """
     real, fake = detach(real), detach(fake)
     if not joinable(real, fake):
