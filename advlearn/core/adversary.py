@@ -116,6 +116,7 @@ class Adversary(Head):
             contracts.check_trained(made, self.critic)
             self.optimizer = made
             self._rates = [group["lr"] for group in made.param_groups]
+        self._moved = False
 
     def critic_loss(
         self,
@@ -282,12 +283,23 @@ class Adversary(Head):
         Raises:
             ValueError: If a parameter of the critic requires grad that the optimizer does not have.
         """
+        norm = self.move_weights(scaler, clip)
+        self.finish_step()
+        return norm
+
+    def move_weights(
+        self, scaler: torch.amp.GradScaler | None = None, clip: float | None = None
+    ) -> Tensor:
+        """Make the first half of `step`: move the weights, and count no step.
+
+        A rule of `advlearn.games` corrects the weights between the two halves.
+        """
+        self._moved = False
         if self.optimizer is None:
             return torch.zeros(())
         if any(p.requires_grad for p in self._frozen):
             contracts.check_trained(self.optimizer, self.critic)
         self._set_rates()
-        self.steps_done += 1
         own = self._parameters_of_critic
         if distributed.world_size() == 1 and all(p.grad is None for p in own):
             return torch.zeros((), device=own[0].device)
@@ -295,19 +307,28 @@ class Adversary(Head):
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         norm = gradient_norm(own, clip)
-        self._monitor.note(self.steps_done, {"gradient_norm": norm})
+        self._monitor.note(self.steps_done + 1, {"gradient_norm": norm})
         self.last_scores["gradient_norm"] = norm
         self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         # A fused optimizer does not tell autograd that it changed the weights.
         torch.autograd.graph.increment_version(own)
+        clear(own)
+        self._moved = True
+        return norm
+
+    def finish_step(self) -> None:
+        """Make the second half of `step`: count it, and update what follows the weights."""
+        if self.optimizer is None:
+            return
+        self.steps_done += 1
+        if not self._moved:
+            return
         with torch.no_grad():
             self.objective.update_state()
             for regularizer in self.chain.regularizers:
                 regularizer.after_step(self.critic)
         if self.average is not None:
             self.average.update_parameters(self.critic)
-        clear(own)
-        return norm
 
     def health(self) -> Health:
         """Diagnose this adversary on the last batch, as in balance, winning, dead or collapsed.
