@@ -30,15 +30,17 @@ class Dirac:
     """
 
     def __init__(self, objective: str, lr: float) -> None:
-        critic = nn.Linear(1, 1, bias=False)
-        nn.init.ones_(critic.weight)
-        self.adversary = Adversary(critic, objective, optimizer=lambda p: torch.optim.SGD(p, lr=lr))
+        self.psi = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.psi.weight)
+        self.adversary = Adversary(
+            self.psi, objective, optimizer=lambda p: torch.optim.SGD(p, lr=lr)
+        )
         self.theta = nn.Parameter(torch.ones(1, 1))
         self.optimizer = torch.optim.SGD([self.theta], lr=lr)
 
     @property
     def weights(self) -> Tensor:
-        return torch.cat([self.theta.detach(), self.adversary.critic.weight.detach()]).flatten()
+        return torch.cat([self.theta.detach(), self.psi.weight.detach()]).flatten()
 
     def alternate(self) -> None:
         self.adversary.update(REAL, self.theta)
