@@ -61,15 +61,21 @@ def test_a_resumed_trainer_ends_bit_for_bit_as_one_that_was_not_stopped(
     assert same(second.state_dict(), whole.state_dict())
 
 
-@pytest.mark.parametrize(("spec", "adam_steps"), [("extragradient", 12), ("optimistic", 6)])
-def test_further_critic_steps_follow_the_rule(spec: str, adam_steps: int) -> None:
+@pytest.mark.parametrize(
+    ("spec", "adam_steps", "count"),
+    [("extragradient", 12, 0), ("optimistic", 6, 0), ("lookahead(k=3)", 6, 2)],
+)
+def test_further_critic_steps_follow_the_rule(spec: str, adam_steps: int, count: int) -> None:
+    """They move the critics only, so that lookahead counts two joint steps."""
     task = Tiny()
     adversary = Adversary(torch.nn.Linear(2, 1), "nsgan", critic_steps=3)
     data = Batches(ArrayDataset(torch.randn(40, 2)), 8)
-    advlearn.Trainer(task, {"data": adversary}, data, steps=2, game=spec).run()
+    trainer = advlearn.Trainer(task, {"data": adversary}, data, steps=2, game=spec)
+    trainer.run()
     optimizer: Any = adversary.optimizer
     assert {int(s["step"]) for s in optimizer.state.values()} == {adam_steps}
     assert adversary.steps_done == 6 and task.rounds == adam_steps
+    assert int(trainer.state_dict()["game"]["count"]) == count
 
 
 @pytest.mark.parametrize("spec", SPECS)
