@@ -64,7 +64,7 @@ format: $(READY) ## Mend style and format in place
 types: $(READY) ## Check the types
 	$(BIN)/pyright --project pyproject.toml
 
-stubs: $(READY) ## Write the type stubs of objectives, regularizers and tasks
+stubs: $(READY) ## Write the type stubs of the packages that load lazily
 	$(BIN)/python .ci/lazy_stubs.py
 
 benchmarks: $(READY) ## Run every benchmark in full (hours; kept rows are not run again), then check the bars

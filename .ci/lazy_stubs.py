@@ -9,7 +9,7 @@ import inspect
 import subprocess
 from pathlib import Path
 
-PACKAGES = ("core", "objectives", "regularizers", "tasks")
+PACKAGES = ("core", "games", "objectives", "regularizers", "tasks")
 HEADER = "# Written by `make stubs`; do not edit."
 LIMIT = 100
 

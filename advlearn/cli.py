@@ -37,6 +37,13 @@ def _methods(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+def _games(incomplete: str) -> list[str]:
+    """Complete the names of games."""
+    from advlearn.core import registry
+
+    return [name for name in registry.games() if name.startswith(incomplete)]
+
+
 def _fields(incomplete: str) -> list[str]:
     """Complete the fields of methods."""
     from advlearn import catalogue
@@ -92,6 +99,13 @@ def fit(
     optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
     adversarial_weight: Annotated[
         float | None, typer.Option(help="Weight of the adversaries in the learner's loss.")
+    ] = None,
+    game: Annotated[
+        str | None,
+        typer.Option(
+            help="Move critics and learner together: extragradient, optimistic, 'lookahead(k=5)'.",
+            autocompletion=_games,
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -164,7 +178,7 @@ def fit(
     }
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "critic_lr": critic_lr}
     settings |= {"critic_steps": critic_steps, "optimizer": optimizer}
-    settings |= {"adversarial_weight": adversarial_weight}
+    settings |= {"adversarial_weight": adversarial_weight, "game": game}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = out if out is not None else Path("runs") / _file_name(named)
     with _one_line_errors(folder):

@@ -38,9 +38,9 @@ def describe(name: Spec) -> str:
     """Describe a name of any kind, or a spec.
 
     Args:
-        name: A method, a task, an objective, a regularizer, a network, a data set, a metric, an
-            environment, a reward of imitation; a spec such as ``"hinge + r1"`` or ``"dann + r1"``;
-            or an objective or regularizer as an object.
+        name: A method, a task, an objective, a regularizer, a game, a network, a data set, a
+            metric, an environment, a reward of imitation; a spec such as ``"hinge + r1"`` or
+            ``"dann + r1"``; or an objective or regularizer as an object.
 
     Returns:
         Several lines of text, with formulas in Unicode. If a name has several kinds, the text
@@ -135,9 +135,26 @@ def _of_item(item: Item) -> str:
         values = {title: getattr(item.target, name, None) for title, name in facts.items()}
         lines += [item.summary, *[f"{t}: {v}" for t, v in values.items() if v is not None]]
         lines += ["", f"Use: advlearn.data.load({item.name!r})"]
+    elif item.kind == "game":
+        lines += [_doc(item.target), *_also_called(item), "", *_uses_of_game(item)]
     else:
         lines += [_doc(item.target), *_also_called(item)]
     return "\n".join(lines).rstrip()
+
+
+def _uses_of_game(item: Item) -> list[str]:
+    """Show how to train by a rule with `fit`, in a shell and in a loop."""
+    settings = ", ".join(
+        f"{name} = {p.default!r}"
+        for name, p in inspect.signature(item.target).parameters.items()
+        if p.default is not p.empty
+    )
+    return [
+        *([f"Settings: {settings}"] if settings else []),
+        f"Python: advlearn.fit('wgan-gp', data='digits', game={item.name!r})",
+        f"Shell: advlearn fit wgan-gp --data digits --game {item.name}",
+        f"Your loop: game = advlearn.games.{item.target.__name__}(adversary, optimizer)",
+    ]
 
 
 def _also_called(item: Item) -> list[str]:
@@ -250,8 +267,11 @@ def _papers(name: Any) -> list[Reference]:
     row = catalogue.find(name)
     if row is not None:
         return [*_of_row(row), *_of_chain(row.objective)]
-    if kinds.find(name) and not _is_spec(name):
-        return []
+    items = kinds.find(name)
+    if items and not _is_spec(name):
+        modules = (inspect.getmodule(item.target) for item in items if item.kind == "game")
+        found = (getattr(module, "REFERENCE", None) for module in modules)
+        return [paper for paper in found if paper is not None]
     try:
         return _of_chain(name)
     except naming.UnknownNameError as error:

@@ -10,6 +10,7 @@ from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core import registry
 from advlearn.core.chain import FALLBACK
+from advlearn.core.game import GameFactory
 from advlearn.core.grammar import Spec
 from advlearn.core.method import Method
 from advlearn.core.settings import AdversarySettings, Critic, Optimizer
@@ -43,6 +44,7 @@ def fit(
     critic_steps: int | None = None,
     optimizer: Optimizer | None = None,
     adversarial_weight: float | None = None,
+    game: str | GameFactory | None = None,
     **options: Any,
 ) -> Run:
     """Train a method or a task.
@@ -72,6 +74,8 @@ def fit(
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             an optimizer, for learner and critics; None: the method's.
         adversarial_weight: Weight of the adversaries in the learner's loss; None: the method's.
+        game: Rule that moves critics and learner together: ``"extragradient"``, ``"optimistic"``,
+            ``"lookahead(k=5)"``, or a function that builds one from its sides; None: in turn.
         **options: Options of the task, as in brackets; `advlearn.describe(task)` lists them.
 
     Returns:
@@ -86,7 +90,9 @@ def fit(
         >>> run.sample(4).shape
         torch.Size([4, 1, 8, 8])
     """
-    settings = AdversarySettings(critic, critic_lr, critic_steps, optimizer, adversarial_weight)
+    settings = AdversarySettings(
+        critic, critic_lr, critic_steps, optimizer, adversarial_weight, game
+    )
     folder = None if out is None else Path(out)
     training = TrainingArguments(
         steps, batch_size, lr, seed, device, precision, compile, folder, callbacks

@@ -16,6 +16,7 @@ KINDS = (
     "task",
     "objective",
     "regularizer",
+    "game",
     "network",
     "data",
     "metric",
@@ -57,6 +58,7 @@ def items() -> list[Item]:
         _methods,
         _tasks,
         _objectives,
+        _games,
         _networks,
         _data,
         _metrics,
@@ -113,6 +115,11 @@ def _objectives() -> Iterator[Item]:
 def _kind_of(entry: Any) -> str:
     """Return "objective" for an alias too, since an alias is an objective with regularizers."""
     return "regularizer" if entry.kind == "regularizer" else "objective"
+
+
+def _games() -> Iterator[Item]:
+    for name, cls in registry.games().items():
+        yield Item("game", name, "game", first_line(cls), cls, registry.aliases_of("game", name))
 
 
 def _networks() -> Iterator[Item]:

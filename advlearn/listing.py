@@ -12,6 +12,7 @@ TITLES = {
     "task": "tasks",
     "objective": "objectives",
     "regularizer": "regularizers",
+    "game": "rules for critic and model",
     "network": "networks",
     "data": "data sets",
     "metric": "metrics",

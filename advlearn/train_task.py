@@ -167,6 +167,7 @@ def _trainer(
         optimizer=learner_optimizer(settings, defaults, training.lr),
         schedule=defaults.schedule,
         callbacks=callbacks,
+        game=settings.game,
     )
     if training.out is not None and (training.out / checkpoint.NAME).exists():
         _resume(training.out, trainer, config)

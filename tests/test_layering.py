@@ -14,12 +14,13 @@ FILES = sorted(ROOT.rglob("*.py"))
 METHODS = [
     f
     for f in FILES
-    if f.parent.name in ("objectives", "regularizers") and not f.name.startswith("_")
+    if f.parent.name in ("games", "objectives", "regularizers") and not f.name.startswith("_")
 ]
 # Package to the other parts of advlearn that it may import.
 ALLOWED = {
     "core": {"_lazy"},
     "functional": {"core"},
+    "games": {"core", "_lazy"},
     "regularizers": {"core", "functional", "_lazy"},
     "objectives": {"core", "functional", "regularizers", "_lazy", "_optional_imports"},
     "methods": {"core"},

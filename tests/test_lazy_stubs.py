@@ -27,7 +27,7 @@ def test_the_stubs_are_those_of_the_tracked_files(script: dict[str, object]) -> 
     assert not old, f"out of date: {old}; run `make stubs`"
 
 
-@pytest.mark.parametrize("package", ["core", "objectives", "regularizers", "tasks"])
+@pytest.mark.parametrize("package", ["core", "games", "objectives", "regularizers", "tasks"])
 def test_every_name_of_a_stub_is_that_of_the_package(package: str) -> None:
     module = importlib.import_module(f"advlearn.{package}")
     path = Path(module.__file__ or "").with_suffix(".pyi")

@@ -14,6 +14,7 @@ _NAMES = {
     "CriticBatch": "critic_batch",
     "CriticOutput": "objective",
     "Defaults": "chain",
+    "Game": "game",
     "Health": "health",
     "LayerCapture": "layer_capture",
     "LayerCaptures": "layer_capture",

@@ -9,6 +9,7 @@ from advlearn.core.critic_batch import CriticBatch as CriticBatch
 from advlearn.core.critic_batch import Samples as Samples
 from advlearn.core.described import Reference as Reference
 from advlearn.core.finite import NonFiniteError as NonFiniteError
+from advlearn.core.game import Game as Game
 from advlearn.core.health import Health as Health
 from advlearn.core.layer_capture import LayerCapture as LayerCapture
 from advlearn.core.layer_capture import LayerCaptures as LayerCaptures

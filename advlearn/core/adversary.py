@@ -118,6 +118,7 @@ class Adversary(Head):
             contracts.check_trained(made, self.critic)
             self.optimizer = made
             self._rates = [group["lr"] for group in made.param_groups]
+        self._moved = False
 
     def critic_loss(
         self,
@@ -291,14 +292,23 @@ class Adversary(Head):
         """
         if clip is not None:
             check_number("clip", clip, low=0, open_low=True)
+        norm = self.move_weights(scaler, clip)
+        self.finish_step()
+        return norm
+
+    def move_weights(
+        self, scaler: torch.amp.GradScaler | None = None, clip: float | None = None
+    ) -> Tensor:
+        """Make the first half of `step`: move the weights, and count no step.
+
+        A rule of `advlearn.games` corrects the weights between the two halves.
+        """
+        self._moved = False
         if self.optimizer is None:
             return torch.zeros(())
         if any(p.requires_grad for p in self._frozen):
             contracts.check_trained(self.optimizer, self.critic)
         self._set_rates()
-        if self.timing.trains_critic(self.steps_done):
-            self._history.critic_steps += 1
-        self.steps_done += 1
         own = self._parameters_of_critic
         if distributed.world_size() == 1 and all(p.grad is None for p in own):
             return torch.zeros((), device=own[0].device)
@@ -306,16 +316,27 @@ class Adversary(Head):
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         norm = gradient_norm(own, clip)
-        self._monitor.note(self.steps_done, {"gradient_norm": norm})
+        self._monitor.note(self.steps_done + 1, {"gradient_norm": norm})
         self.last_scores["gradient_norm"] = norm
         self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         # A fused optimizer does not tell autograd that it changed the weights.
         torch.autograd.graph.increment_version(own)
+        clear(own)
+        self._moved = True
+        return norm
+
+    def finish_step(self) -> None:
+        """Make the second half of `step`: count it, and update what follows the weights."""
+        if self.optimizer is None:
+            return
+        if self.timing.trains_critic(self.steps_done):
+            self._history.critic_steps += 1
+        self.steps_done += 1
+        if not self._moved:
+            return
         with torch.no_grad():
             self.objective.update_state()
             for regularizer in self.chain.regularizers:
                 regularizer.after_step(self.critic)
         if self.average is not None:
             self.average.update_parameters(self.critic)
-        clear(own)
-        return norm

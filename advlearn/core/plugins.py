@@ -10,6 +10,7 @@ from typing import final
 
 # The name that each file of a package must define.
 DEFINES = {
+    "games": "REFERENCE",
     "methods": "METHODS",
     "objectives": "REFERENCE",
     "regularizers": "REFERENCE",

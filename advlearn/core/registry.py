@@ -2,8 +2,9 @@
 
 A file in ``advlearn/objectives`` or ``advlearn/regularizers`` with a final class, a ``REFERENCE``
 and, where it has other names, an ``ALIASES`` dict is found; so are the ``TASK`` of a file in
-``advlearn/tasks`` and the ``METHODS`` of a file in ``advlearn/methods``. Other packages add theirs
-with `register` or with entry points. A file that cannot be imported loses only its own name.
+``advlearn/tasks``, the ``METHODS`` of a file in ``advlearn/methods`` and the class of a file in
+``advlearn/games``. Other packages add theirs with `register` or with entry points. A file that
+cannot be imported loses only its own name.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -27,12 +28,12 @@ from advlearn.core.regularizer import Regularizer
 from advlearn.core.task import Task
 
 PACKAGES = ("advlearn.objectives", "advlearn.regularizers")
-TASKS, METHODS = "advlearn.tasks", "advlearn.methods"
+TASKS, METHODS, GAMES = "advlearn.tasks", "advlearn.methods", "advlearn.games"
 # The networks package is above this one, so it is loaded by name.
 NETWORKS = "advlearn.nets.architecture"
-GROUPS = ("objectives", "regularizers", "tasks", "networks", "methods")
+GROUPS = ("objectives", "regularizers", "tasks", "networks", "methods", "games")
 # Kinds within which a name is unique; a chain and a regularizer are specs like an objective.
-Kind = Literal["objective", "task", "method", "network"]
+Kind = Literal["objective", "task", "method", "network", "game"]
 
 
 @final
@@ -53,7 +54,7 @@ class _Added:
     entry_points_read: bool = False
 
 
-_KINDS: tuple[Kind, ...] = ("objective", "task", "method", "network")
+_KINDS: tuple[Kind, ...] = ("objective", "task", "method", "network", "game")
 _added = _Added({kind: {} for kind in _KINDS}, {kind: {} for kind in _KINDS}, {})
 
 
@@ -65,7 +66,7 @@ def register(
     Use it as a decorator, with or without a name, or as a function.
 
     Args:
-        thing: An `Objective`, `Regularizer` or `Task` class, a `Method`, an
+        thing: An `Objective`, `Regularizer`, `Task` or `Game` class, a `Method`, an
             `advlearn.nets.Architecture`, a `Network` class, or a function that returns a `Chain`.
         name: The name; by default the class name in snake case, the function's or method's name.
         aliases: Further names of the same object.
@@ -116,10 +117,13 @@ def _identify(thing: Any, name: str | None) -> tuple[Kind, Any, str]:
         return "task", thing, name or snake(thing.__name__)
     if isinstance(thing, Method):
         return "method", thing, name or thing.name
+    # The base class of games builds on the adversary, which builds on this module.
+    if getattr(thing, "KIND", None) == "game":
+        return "game", thing, name or snake(thing.__name__)
     if getattr(thing, "KIND", None) != "network":
         raise TypeError(
-            "register: expected an Objective, Regularizer, Task or Network class, a Method, an "
-            f"Architecture or a function that returns a chain, got {thing!r}"
+            "register: expected an Objective, Regularizer, Task, Game or Network class, a Method, "
+            f"an Architecture or a function that returns a chain, got {thing!r}"
         )
     chosen = name or getattr(thing, "__name__", "")
     if not chosen:
@@ -134,6 +138,8 @@ def names(kind: Kind) -> Mapping[str, Any]:
     if kind == "network":
         known = importlib.import_module(NETWORKS)
         return {**known.networks(), **known.architectures()}
+    if kind == "game":
+        return games()
     return tasks() if kind == "task" else methods()
 
 
@@ -248,7 +254,7 @@ def _raise_if_broken(name: str) -> None:
 def broken() -> list[Broken]:
     """Return the files and entry points that could not be used, with the reasons."""
     _read_entry_points()
-    packages = (*PACKAGES, TASKS, METHODS)
+    packages = (*PACKAGES, TASKS, METHODS, GAMES)
     return [*(b for package in packages for b in files(package)[1]), *_added.broken.values()]
 
 
@@ -290,6 +296,18 @@ def networks() -> dict[str, Any]:
     """Return the registered architectures and network classes by name."""
     _read_entry_points()
     return dict(_added.objects["network"])
+
+
+def games() -> dict[str, Any]:
+    """Return every rule that moves critic and model together, by name: a class of `Game`."""
+    _read_entry_points()
+    found = [
+        cls
+        for module in files(GAMES)[0]
+        for _, cls in inspect.getmembers(module, inspect.isclass)
+        if cls.__module__ == module.__name__ and getattr(cls, "KIND", None) == "game"
+    ]
+    return {**{snake(cls.__name__): cls for cls in found}, **_added.objects["game"]}
 
 
 def _read_entry_points() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
+from advlearn.core.game import GameFactory, game_factory
 from advlearn.core.optim import OPTIMIZERS
 
 Critic = nn.Module | Callable[..., nn.Module] | Mapping[str, Any]
@@ -29,6 +30,8 @@ class AdversarySettings:
         optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
             an optimizer; used for the learner and for the critics.
         adversarial_weight: Weight of the adversaries in the learner's loss.
+        game: Rule that moves critics and learner together, such as ``"extragradient"``; a
+            function that builds one from its sides; None moves them in turn.
 
     Raises:
         ValueError: If a setting is out of range; the message names it.
@@ -43,6 +46,7 @@ class AdversarySettings:
     critic_steps: int | None = None
     optimizer: Optimizer | None = None
     adversarial_weight: float | None = None
+    game: str | GameFactory | None = None
 
     def __post_init__(self) -> None:
         if self.critic_lr is not None:
@@ -53,6 +57,8 @@ class AdversarySettings:
             check_choice("optimizer", self.optimizer, OPTIMIZERS)
         if self.adversarial_weight is not None:
             check_number("adversarial_weight", self.adversarial_weight, low=0)
+        if self.game is not None:
+            game_factory(self.game)
 
     def given(self) -> dict[str, Any]:
         """Return the settings that are not None, by name."""

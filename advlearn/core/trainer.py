@@ -13,10 +13,12 @@ from advlearn.core import distributed
 from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.chain import FALLBACK, Schedule
 from advlearn.core.finite import FiniteMonitor, NonFiniteError
+from advlearn.core.game import GameFactory
 from advlearn.core.interrupt import between_steps
 from advlearn.core.optim import added, build_optimizer, clear
 from advlearn.core.schedules import factor
 from advlearn.core.task import Batch, Task, TaskOutput
+from advlearn.core.turns import Pairs, turns_by
 
 
 class Stream(Protocol):
@@ -69,6 +71,8 @@ class Trainer:
         lr: Learning rate, unless `optimizer` is a callable.
         schedule: Schedule of all learning rates; the first adversary's default if None.
         callbacks: Called in this order.
+        game: Rule that moves critics and learner together, such as ``"lookahead(k=5)"``, or a
+            function from its sides to a `Game`; None moves them in turn.
 
     Raises:
         ValueError: If the adversaries' names differ from those of the task's critics, or `steps` is
@@ -86,6 +90,7 @@ class Trainer:
         lr: float | None = None,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
+        game: GameFactory | str | None = None,
     ) -> None:
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
@@ -108,6 +113,7 @@ class Trainer:
                 optimizer or cast(str, defaults.optimizer), self._parameters, lr=rate, betas=betas
             )
         )
+        self._turns = turns_by(game, self.adversaries.values(), self.optimizer)
         # Without a trained critic, further critic steps would only draw unused samples.
         steps_of = (
             cast(int, a.defaults.critic_steps)
@@ -157,23 +163,26 @@ class Trainer:
         """Make one step of the learner, and the critic steps before it."""
         self._set_rates()
         for k in range(self.critic_steps - 1):
-            with torch.no_grad():
-                output = self._task_output()
-            self._update_critics(output, k)
-        output = self._task_output()
-        if not self.task.gradient_reversal:
-            self._update_critics(output, self.critic_steps - 1)
+            for _ in range(self._turns.passes):
+                with torch.no_grad():
+                    output = self._task_output()
+                self._turns.critics(self._pairs(output, k))
+        for _ in range(self._turns.passes):
+            self._move_learner()
+        self.step += 1
+        self._monitor.note(self.step, self._latest())
+
+    def _move_learner(self) -> None:
+        """Make the last critic step and the learner's step on one batch."""
+        output, reversal = self._task_output(), self.task.gradient_reversal
+        if not reversal:
+            self._turns.last_critics(self._pairs(output, self.critic_steps - 1))
         clear(self._parameters)
         if output.loss is not None:
             self._task_loss = output.loss.detach()
         self.task.backward(output.loss, self._adversarial(output), self._parameters)
         distributed.average_gradients(self._parameters)
-        self.optimizer.step()
-        if self.task.gradient_reversal:
-            for adversary in self.adversaries.values():
-                adversary.step()
-        self.step += 1
-        self._monitor.note(self.step, self._latest())
+        self._turns.learner(self.adversaries.values() if reversal else ())
 
     def _adversarial(self, output: TaskOutput) -> Tensor:
         """Return the weighted sum of the adversarial losses of the learner."""
@@ -205,11 +214,13 @@ class Trainer:
             raise ValueError("task: expected samples for a critic or a loss, got neither")
         return output
 
-    def _update_critics(self, output: TaskOutput, k: int) -> None:
-        """Make critic step k with the adversaries that make it; all of them make the last one."""
-        for name, adversary in self.adversaries.items():
-            if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps):
-                adversary.update(*output.pairs[name])
+    def _pairs(self, output: TaskOutput, k: int) -> Pairs:
+        """Return the adversaries that make critic step k, with their samples; all make the last."""
+        return [
+            (adversary, output.pairs[name])
+            for name, adversary in self.adversaries.items()
+            if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps)
+        ]
 
     def _set_rates(self) -> None:
         if self.schedule != "constant":
@@ -218,11 +229,8 @@ class Trainer:
                 group["lr"] = rate * scale
 
     def _latest(self) -> dict[str, Tensor]:
-        named = {
-            f"{n}/{term}": v
-            for n, a in self.adversaries.items()
-            for term, v in a.last_losses.items()
-        }
+        every = self.adversaries.items()
+        named = {f"{n}/{term}": v for n, a in every for term, v in a.last_losses.items()}
         return named if self._task_loss is None else {**named, "task_loss": self._task_loss}
 
     def raise_if_not_finite(self) -> None:
@@ -257,7 +265,7 @@ class Trainer:
             [
                 *lines,
                 f"{self.steps} learner steps, {self.critic_steps} critic steps each, "
-                f"{self.schedule} rate",
+                f"{self.schedule} rate, {self._turns}",
             ]
         )
 
@@ -269,6 +277,7 @@ class Trainer:
             "task": self.task.state_dict(),
             "adversaries": {name: a.state_dict() for name, a in self.adversaries.items()},
             "optimizer": self.optimizer.state_dict(),
+            "game": self._turns.state_dict(),
             "data": self.data.state_dict(),
             "callbacks": [[name, state] for name, state in named if state],
         }
@@ -280,6 +289,7 @@ class Trainer:
         for name, adversary in self.adversaries.items():
             adversary.load_state_dict(state["adversaries"][name])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._turns.load_state_dict(state["game"])
         self.data.load_state_dict(state["data"])
         saved = list(state["callbacks"])
         for callback in self.callbacks:

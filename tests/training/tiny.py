@@ -45,7 +45,11 @@ class Tiny(Task):
 
 
 def build(
-    steps: int = 20, callbacks: Sequence[Callback] = (), poisoned: int | None = None, **streams: Any
+    steps: int = 20,
+    callbacks: Sequence[Callback] = (),
+    poisoned: int | None = None,
+    game: str | None = None,
+    **streams: Any,
 ) -> Trainer:
     """Build a trainer with weights and data from seed 0 and draws from the global generators."""
     with torch.random.fork_rng(devices=[]):
@@ -55,7 +59,7 @@ def build(
         critic = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
         adversaries = {"data": Adversary(critic, chain)}
         data = Batches(ArrayDataset(torch.randn(40, 2)), 8, **streams)
-    return Trainer(task, adversaries, data, steps=steps, lr=0.01, callbacks=callbacks)
+    return Trainer(task, adversaries, data, steps=steps, lr=0.01, callbacks=callbacks, game=game)
 
 
 def same(a: Any, b: Any) -> bool:
