@@ -74,4 +74,5 @@ for _ in range(options.steps):
 
 with torch.no_grad():
     decoded, _ = model(test)
-print(f"mean absolute error {F.l1_loss(decoded, test):.3f} on held-out digits; {adversary.health()}")
+error = F.l1_loss(decoded, test)
+print(f"mean absolute error {error:.3f} on held-out digits; {adversary.health()}")

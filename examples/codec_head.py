@@ -1,9 +1,8 @@
 """Train a codec of waveforms with the critics of HiFi-GAN and feature matching.
 
 The critics fold the waveform at several periods and return logits and feature maps, one list for
-each period. The weight of the adversarial
-loss is balanced: it follows the gradients that both losses send to the waveform. The waveforms are
-sums of sines and chirps.
+each period. The weight of the adversarial loss is balanced: it follows the gradients of both losses
+at the waveform. The waveforms are sums of sines and chirps.
 
 python examples/codec_head.py [--steps 300]
 """
