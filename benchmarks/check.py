@@ -137,6 +137,10 @@ ASKED: dict[str, list[Bar]] = {
         ),
         *((f"worth of {pair}, fashion-mnist, *", "<=", 1.0) for pair in _PARTS),
     ],
+    "little_data": [
+        ("Frechet distance of the best over none*", "<=", 0.7),
+        ("nearer to the training images: the best less none*", "<=", 0.0),
+    ],
     "encode": [
         *(
             (f"latent {size}: {figure} of AAE less that of VAE*", "<=", 0.0)
