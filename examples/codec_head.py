@@ -55,21 +55,18 @@ def waveforms(n: int, length: int = 512) -> Tensor:
     return ((sines + chirp) / 3)[:, None]
 
 
-def matching(real: Tensor, fake: Tensor) -> Tensor:
-    """Return the mean distance of the critics' feature maps."""
-    real_maps, fake_maps = critics(real)[1], critics(fake)[1]
-    pairs = [p for r, f in zip(real_maps, fake_maps, strict=True) for p in zip(r, f, strict=True)]
-    return torch.stack([F.l1_loss(f, r.detach()) for r, f in pairs]).mean()
-
-
 torch.manual_seed(0)
 model = nn.Sequential(
     nn.Conv1d(1, 16, 8, 4, 2), nn.ELU(), nn.Conv1d(16, 32, 8, 4, 2), nn.ELU(), nn.Conv1d(32, 4, 1),
     nn.Conv1d(4, 32, 1), nn.ELU(), nn.ConvTranspose1d(32, 16, 8, 4, 2), nn.ELU(),
     nn.ConvTranspose1d(16, 1, 8, 4, 2),
 )  # fmt: skip
-critics = PeriodCritics()
-adversary = advlearn.Adversary(critics, "lsgan", lr=1e-3, adversarial_weight="balanced")
+adversary = advlearn.Adversary(
+    PeriodCritics(),
+    "lsgan + feature_matching(weight=2, layers='all', paired=True)",
+    lr=1e-3,
+    adversarial_weight="balanced",
+)
 optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 
 for _ in range(options.steps):
@@ -78,7 +75,6 @@ for _ in range(options.steps):
     adversary.update(real, fake, clip=10.0)
     task_loss = F.l1_loss(fake, real)
     loss = task_loss + adversary.player_loss(real, fake, task_loss=task_loss)
-    loss = loss + 0.1 * matching(real, fake)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -57,7 +57,7 @@ for _ in range(2 * options.steps):
 
 student = copy.deepcopy(teacher)
 teacher.requires_grad_(False)
-captures = [advlearn.attach(teacher, layer) for layer in ("1", "3")]
+captures = advlearn.attach(teacher, ["1", "3"])
 adversary = advlearn.Adversary(Heads(), "hinge + r1(weight=0.1)", lr=5e-4)
 optimizer = torch.optim.Adam(student.parameters(), lr=2e-4, betas=(0.5, 0.99))
 
@@ -65,7 +65,7 @@ optimizer = torch.optim.Adam(student.parameters(), lr=2e-4, betas=(0.5, 0.99))
 def features(x: Tensor) -> tuple[Tensor, ...]:
     """Return the teacher's features of the images, noised again."""
     teacher(noised(x))
-    return tuple(capture.output for capture in captures)
+    return captures.outputs
 
 
 def sample(n: int) -> Tensor:
