@@ -1,21 +1,24 @@
-"""Add an adversarial loss to a Lightning module.
+"""Add an adversarial loss to a Lightning module, with manual optimisation.
 
-The adversary is a plain attribute, and Lightning does not manage its optimizer: `update` makes a
-critic step, and `player_loss` is a term of the training loss. Two hooks add the critic and its
-optimizer to Lightning's checkpoints, from which `fit(ckpt_path=...)` restores them.
+The adversary is a submodule: Lightning moves it to the device and writes the critic, its optimizer
+and the count of its steps to the checkpoints, from which `fit(ckpt_path=...)` restores them.
+`manual_backward` runs both backward passes, and `step` moves the critic and clips its gradient.
 
 python examples/lightning_head.py [--steps 300]
 """
 
 import argparse
-from typing import Any
 
-import lightning
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import advlearn
+from advlearn._optional_imports import torchvision
+
+# Lightning imports torchvision, which fails with a CPU build of torch unless it is imported so.
+torchvision()
+import lightning  # noqa: E402
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=300)
@@ -27,38 +30,30 @@ class Adapted(lightning.LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 2))
         self.capture = advlearn.attach(self.model, "1")
-        self.saved: dict[str, Any] | None = None
+        critic = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.adversary = advlearn.Adversary(critic, "nsgan", lr=1e-3)
 
-    def on_train_start(self) -> None:
-        """Build the adversary when the device is known and any checkpoint has been read."""
-        critic = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1)).to(self.device)
-        # A list keeps the critic's parameters out of the module's parameters.
-        self.adversaries = [advlearn.Adversary(critic, "nsgan", lr=1e-3)]
-        if self.saved is not None:
-            self.adversaries[0].load_state_dict(self.saved)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the critic, its optimizer and the objective's state."""
-        checkpoint["adversary"] = self.adversaries[0].state_dict()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the saved state until the adversary is built."""
-        self.saved = checkpoint["adversary"]
-
-    def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
-        """Return the source classification loss plus the adversary's loss on both domains."""
+    def training_step(self, batch: list[torch.Tensor], _: int) -> None:
+        """Train the critic, then the model on the source's classes and against the critic."""
         source, y, target = batch
         logits = self.model(torch.cat([source, target]))
         source_features, target_features = self.capture.output.split([len(source), len(target)])
-        self.adversaries[0].update(source_features, target_features)
-        return nn.functional.cross_entropy(logits[: len(y)], y) + self.adversaries[0].player_loss(
-            source_features, target_features
+        self.manual_backward(self.adversary.critic_loss(source_features, target_features))
+        norm = self.adversary.step(clip=1.0)
+        task_loss = nn.functional.cross_entropy(logits[: len(y)], y)
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(
+            task_loss + self.adversary.player_loss(source_features, target_features)
         )
+        optimizer.step()
+        self.log_dict({"task_loss": task_loss, "critic_gradient": norm})
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the model's optimizer only."""
+        """Return the model's optimizer; the adversary holds its own."""
         return torch.optim.Adam(self.model.parameters(), lr=1e-3)
 
 
@@ -73,4 +68,5 @@ trainer = lightning.Trainer(
     enable_progress_bar=False, enable_model_summary=False, accelerator="cpu",
 )  # fmt: skip
 trainer.fit(module, data)
-print(module.adversaries[0].health())
+task_loss = trainer.callback_metrics["task_loss"]
+print(f"task loss {task_loss:.3f}; {module.adversary.health()}")

@@ -1,6 +1,7 @@
 """Test that every example runs for three steps and saves its picture."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,10 @@ def test_variant_runs(variant: tuple[str, str, str], tmp_path: Path, scripts: Sc
 
 
 def run(scripts: ScriptServer, example: Path, folder: Path, *options: str) -> None:
-    if example.stem in GUESTS:
-        pytest.importorskip(GUESTS[example.stem], reason=f"{GUESTS[example.stem]} is not installed")
+    guest = GUESTS.get(example.stem)
+    # Only looked for: an import of lightning fails where torchvision does not match torch.
+    if guest is not None and find_spec(guest) is None:
+        pytest.skip(f"{guest} is not installed")
     done = scripts.run(example, "--steps", "3", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
