@@ -284,6 +284,7 @@ class Adversary(Head):
         """
         if self.optimizer is None:
             return torch.zeros(())
+        distributed.reshard(self.critic)
         if any(p.requires_grad for p in self._frozen):
             contracts.check_trained(self.optimizer, self.critic)
         self._set_rates()

@@ -66,7 +66,7 @@ class Head(nn.Module):
         self.conditions = conditions
         for regularizer in self.chain.regularizers:
             regularizer.conditions = conditions
-            critic = regularizer.wrap(critic)
+            critic = contracts.wrapped(critic, regularizer)
         self.critic = critic
         # State on the host would make each step wait for the device.
         place = next((p.device for p in critic.parameters()), None)
@@ -79,6 +79,7 @@ class Head(nn.Module):
         self._frozen = [p for p in critic.parameters() if not p.requires_grad]
         self.optimizer: torch.optim.Optimizer | None = None
         self._rates: list[float] = []
+        contracts.check_average(critic, ema)
         self.average = (
             AveragedModel(critic, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
         )
@@ -86,7 +87,7 @@ class Head(nn.Module):
         self.last_scores: Losses = {}
         self.steps_done = 0
         self._last: tuple[Samples, Samples] | None = None
-        self._checked = False
+        self._checked = self._shared = False
         self._monitor = FiniteMonitor()
         self._losses = LossFunctions(
             self.objective, self.chain.regularizers, apart=mixes_samples(critic), compiled=compiled
@@ -152,14 +153,25 @@ class Head(nn.Module):
         ]
         fake = samples.to_critic_precision(samples.matched(fake, real), self.critic)
         real = samples.to_critic_precision(real, self.critic)
+        # Without gradient it may be a report, which one process may ask for.
+        if not self._shared and torch.is_grad_enabled():
+            self._share_first()
+            self._shared = True
         if not self._checked:
             self._check_first(real, fake)
             self._checked = True
         return real, fake, weights
 
-    def _check_first(self, real: Samples, fake: Samples) -> None:
-        """Share the weights of the first process, and find out what the critic returns."""
+    def _share_first(self) -> None:
+        """Copy the weights of the first process to all others, before the first step."""
+        distributed.reshard(self.critic)
+        contracts.check_same_parameters(self._parameters_of_critic, self.critic)
+        if self.chain.regularizers:
+            distributed.hold_gathered(self.critic)
         distributed.share(self)
+
+    def _check_first(self, real: Samples, fake: Samples) -> None:
+        """Check the conditions, and find out what the critic returns."""
         contracts.check_conditions(self.conditions, real)
         contracts.check_scores(self.critic, real)
         if not self._losses.apart:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from advlearn.core import distributed
 from advlearn.core.optimizer_state import from_tensors, to_tensors
 
 STEPS = "steps_done"
@@ -32,6 +33,7 @@ def take_state(
     *_: Any,
 ) -> None:
     """Restore what `add_state` added, and take it out of the state."""
+    distributed.reshard(head)
     start = prefix + OPTIMIZER
     own = {key: state.pop(key) for key in list(state) if key.startswith(start)}
     steps = state.pop(prefix + STEPS, None)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
@@ -74,6 +75,11 @@ class SpectralNorm(Regularizer):
         for name, layer in layers:
             if _is_normalised(layer):
                 continue
+            if distributed.is_sharded(cast(Tensor, layer.weight)):
+                raise ValueError(
+                    f"critic: expected a weight that is not sharded in layer {name!r}, got a "
+                    "DTensor; call SpectralNorm().wrap(critic) before fully_shard"
+                )
             if not torch.any(cast(Tensor, layer.weight)):
                 raise ValueError(
                     f"critic: expected weights with a norm above zero in layer {name!r}, got zeros"
