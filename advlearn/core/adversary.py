@@ -211,7 +211,8 @@ class Adversary(Head):
             The loss to add to the model's own, penalties included: a scalar.
 
         Raises:
-            ValueError: If no sample or weight carries gradient, unless gradients are switched off.
+            ValueError: If no sample or weight carries gradient, unless gradients are switched off;
+                the loss is then that of this process's samples.
         """
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
@@ -220,7 +221,7 @@ class Adversary(Head):
         factor = self.timing.weight(self.steps_done)
         if factor == 0:
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
-        with freeze(self.critic):
+        with freeze(self.critic), distributed.alone(not torch.is_grad_enabled()):
             loss = self._sum_and_keep(*self._losses.player(self.critic, real, fake, *weights))
         return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
 
@@ -320,4 +321,5 @@ class Adversary(Head):
             raise RuntimeError(
                 "health: expected a batch, got none; call update or player_loss first"
             )
-        return diagnose(self.critic, self.objective, self.chain.regularizers, *self._last)
+        with distributed.alone():
+            return diagnose(self.critic, self.objective, self.chain.regularizers, *self._last)

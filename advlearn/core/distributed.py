@@ -12,22 +12,45 @@ in `hold_gathered`, `reshard` and `whole`, which do nothing for a plain module.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+_together = True
+
 
 def world_size() -> int:
-    """Return the number of processes."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    """Return the number of processes; 1 within `alone`."""
+    return dist.get_world_size() if _in_group() else 1
 
 
 def rank() -> int:
     """Return the rank of this process, from 0."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    return dist.get_rank() if _in_group() else 0
+
+
+def _in_group() -> bool:
+    return _together and dist.is_available() and dist.is_initialized()
+
+
+@contextmanager
+def alone(applies: bool = True) -> Generator[None]:
+    """Compute a block on this process's samples only, so that one process may run it.
+
+    Args:
+        applies: Whether the block is meant; if not, this does nothing.
+    """
+    global _together
+    before = _together
+    _together = before and not applies
+    try:
+        yield
+    finally:
+        _together = before
 
 
 def randn(*shape: int, like: Tensor) -> Tensor:

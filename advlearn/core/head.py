@@ -99,7 +99,7 @@ class Head(nn.Module):
     def score(self, x: Samples) -> Tensor:
         """Score `x` in evaluation mode, without gradient: (N,), or the critic's shape."""
         critic = self._judge()
-        with eval_mode(critic):
+        with eval_mode(critic), distributed.alone():
             return score(critic, x)
 
     @torch.no_grad()
@@ -111,12 +111,12 @@ class Head(nn.Module):
             real: Samples of the real or expert side; needed by objectives that compare sets.
         """
         critic = self._judge()
-        with eval_mode(critic):
+        with eval_mode(critic), distributed.alone():
             scored = outputs(critic, x)
             real_scored = None if real is None else outputs(critic, real)
-        sides = (x if real is None else real, x)
-        batches = batches_of_outputs(critic, sides, (real_scored, scored), (None, None))
-        return mean_of([self.objective.reward(batch) for batch in batches])
+            sides = (x if real is None else real, x)
+            batches = batches_of_outputs(critic, sides, (real_scored, scored), (None, None))
+            return mean_of([self.objective.reward(batch) for batch in batches])
 
     def critic_batch(self, real: Samples, fake: Samples) -> CriticBatch:
         """Return the two sides with their scores, the input of the regularizers."""
