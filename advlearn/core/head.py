@@ -4,6 +4,8 @@
 # (PyTorch's own annotations are partial)
 
 import copy
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +83,7 @@ class Head(nn.Module):
         self._rates: list[float] = []
         contracts.check_average(critic, ema)
         self.average = (
-            AveragedModel(critic, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
+            AveragedModel(critic, multi_avg_fn=partial(_move_average, ema)) if ema else None
         )
         self.last_losses: Losses = {}
         self.last_scores: Losses = {}
@@ -190,3 +192,8 @@ class Head(nn.Module):
             factor = self.timing.rate(self.steps_done)
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                 group["lr"] = rate * factor
+
+
+def _move_average(decay: float, averages: Any, values: Any, count: Any) -> None:
+    """Move averages towards the values; PyTorch's own function is local and cannot be pickled."""
+    get_ema_multi_avg_fn(decay)(averages, values, count)
