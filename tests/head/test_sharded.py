@@ -5,6 +5,8 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
@@ -114,6 +116,35 @@ def orders(spec: str, layers: bool, rank: int, world: int) -> Results:
     return weights_of(head)
 
 
+def resumed(spec: str, folder: str, rank: int, world: int) -> Results:
+    """Count the tensors that differ after resuming from a checkpoint of each process's shards."""
+    real, fake = batch(rank, world)
+    heads: list[Adversary] = []
+    for _ in range(3):
+        torch.manual_seed(5)
+        heads.append(Adversary(sharded(critic(), world), spec))
+    whole, saved, fresh = heads
+    for i in range(2 * STEPS):
+        whole.update(real + i / 10, fake)
+    for i in range(STEPS):
+        saved.update(real + i / 10, fake)
+    for head in (saved, fresh):
+        # Leaves gathered weights in the place of the sharded ones.
+        with torch.no_grad():
+            head.player_loss(real, fake)
+    writer = FileSystemWriter(f"{folder}/{spec}", thread_count=2)
+    state_dict_saver.save(saved.state_dict(), storage_writer=writer)
+    state = fresh.state_dict()
+    state_dict_loader.load(state, checkpoint_id=f"{folder}/{spec}")
+    fresh.load_state_dict(state)
+    for i in range(STEPS, 2 * STEPS):
+        fresh.update(real + i / 10, fake)
+    one, two = whole.state_dict(), fresh.state_dict()
+    assert one.keys() == two.keys() and any(map(distributed.is_sharded, one.values()))
+    pairs = [(distributed.whole(one[n]), distributed.whole(two[n])) for n in one]
+    return {"differing": sum(not torch.equal(a, b) for a, b in pairs)}
+
+
 def refused(spec: str, ema: float, after: bool, rank: int, world: int) -> Results:
     network = critic() if after else sharded(critic(), world)
     head = Adversary(network, spec, ema=ema)
@@ -129,6 +160,7 @@ REFUSED = {
     "ema": ("hinge", 0.9, False),
     "sharded later": ("hinge", 0.0, True),
 }
+RESUMED = ("nsgan", "hinge + r1")
 LINES = {
     "spectral_norm": "call SpectralNorm().wrap(critic) before fully_shard",
     "bottleneck": "since Bottleneck adds layers",
@@ -152,9 +184,11 @@ JOBS = jobs()
 
 
 @pytest.fixture(scope="module")
-def parts() -> list[dict[str, Results | str]]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Results | str]]:
     lines = {name: partial(refused, *REFUSED[name]) for name in REFUSED}
-    return in_two_processes({**JOBS, **lines})
+    folder = str(tmp_path_factory.mktemp("shards"))
+    saved = {f"{spec} resumed": partial(resumed, spec, folder) for spec in RESUMED}
+    return in_two_processes({**JOBS, **lines, **saved})
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -168,6 +202,13 @@ def test_a_sharded_critic_equals_one_process(
         assert isinstance(found, dict), found
         for key, value in one.items():
             torch.testing.assert_close(found[key], value, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("spec", RESUMED)
+def test_a_sharded_head_resumes_bit_for_bit(
+    spec: str, parts: list[dict[str, Results | str]]
+) -> None:
+    assert [results[f"{spec} resumed"] for results in parts] == [{"differing": 0}] * 2
 
 
 @pytest.mark.parametrize("name", REFUSED)
