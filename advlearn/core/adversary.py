@@ -4,6 +4,7 @@
 # (PyTorch's own annotations are partial)
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import final
 
 import torch
@@ -221,7 +222,9 @@ class Adversary(Head):
         factor = self.timing.weight(self.steps_done)
         if factor == 0:
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
-        with freeze(self.critic), distributed.alone(not torch.is_grad_enabled()):
+        # Without gradient it may be a report, which one process may ask for.
+        together = nullcontext() if torch.is_grad_enabled() else distributed.only_this_process()
+        with freeze(self.critic), together:
             loss = self._sum_and_keep(*self._losses.player(self.critic, real, fake, *weights))
         return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
 
@@ -321,5 +324,5 @@ class Adversary(Head):
             raise RuntimeError(
                 "health: expected a batch, got none; call update or player_loss first"
             )
-        with distributed.alone():
+        with distributed.only_this_process():
             return diagnose(self.critic, self.objective, self.chain.regularizers, *self._last)

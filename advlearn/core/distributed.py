@@ -20,37 +20,32 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-_together = True
+# One entry for each open block of `only_this_process`.
+_blocks: list[None] = []
 
 
 def world_size() -> int:
-    """Return the number of processes; 1 within `alone`."""
-    return dist.get_world_size() if _in_group() else 1
+    """Return the number of processes."""
+    return dist.get_world_size() if _takes_part() else 1
 
 
 def rank() -> int:
     """Return the rank of this process, from 0."""
-    return dist.get_rank() if _in_group() else 0
-
-
-def _in_group() -> bool:
-    return _together and dist.is_available() and dist.is_initialized()
+    return dist.get_rank() if _takes_part() else 0
 
 
 @contextmanager
-def alone(applies: bool = True) -> Generator[None]:
-    """Compute a block on this process's samples only, so that one process may run it.
-
-    Args:
-        applies: Whether the block is meant; if not, this does nothing.
-    """
-    global _together
-    before = _together
-    _together = before and not applies
+def only_this_process() -> Generator[None]:
+    """Compute as a single process in the block, so that no other process is waited for."""
+    _blocks.append(None)
     try:
         yield
     finally:
-        _together = before
+        _blocks.pop()
+
+
+def _takes_part() -> bool:
+    return not _blocks and dist.is_available() and dist.is_initialized()
 
 
 def randn(*shape: int, like: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ class Head(nn.Module):
     def score(self, x: Samples) -> Tensor:
         """Score `x` in evaluation mode, without gradient: (N,), or the critic's shape."""
         critic = self._judge()
-        with eval_mode(critic), distributed.alone():
+        with eval_mode(critic), distributed.only_this_process():
             return score(critic, x)
 
     @torch.no_grad()
@@ -113,7 +113,7 @@ class Head(nn.Module):
             real: Samples of the real or expert side; needed by objectives that compare sets.
         """
         critic = self._judge()
-        with eval_mode(critic), distributed.alone():
+        with eval_mode(critic), distributed.only_this_process():
             scored = outputs(critic, x)
             real_scored = None if real is None else outputs(critic, real)
             sides = (x if real is None else real, x)

@@ -8,7 +8,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from advlearn import Adversary
-from advlearn.core import distributed
 from advlearn.core.objective import CriticOutput
 from advlearn.testing._found import objectives
 from advlearn.testing._material import critic, draw
@@ -158,9 +157,3 @@ def test_reports_may_be_asked_for_in_one_process(
     assert isinstance(first, dict) and isinstance(second, dict), (first, second)
     assert float(first["total"]) == 1
     assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-def test_alone_hides_other_processes_only_where_it_applies() -> None:
-    assert distributed.world_size() == 1
-    with distributed.alone(False), distributed.alone():
-        assert (distributed.world_size(), distributed.rank()) == (1, 0)
