@@ -4,6 +4,7 @@
 # (PyTorch's own annotations are partial)
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import final
 
 import torch
@@ -215,7 +216,8 @@ class Adversary(Head):
             The loss to add to the model's own, penalties included: a scalar.
 
         Raises:
-            ValueError: If no sample or weight carries gradient, unless gradients are switched off.
+            ValueError: If no sample or weight carries gradient, unless gradients are switched off;
+                the loss is then that of this process's samples.
         """
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
@@ -225,7 +227,9 @@ class Adversary(Head):
         factor = self.timing.weight(self.steps_done)
         if factor == 0:
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
-        with freeze(self.critic):
+        # Without gradient it may be a report, which one process may ask for.
+        together = nullcontext() if torch.is_grad_enabled() else distributed.only_this_process()
+        with freeze(self.critic), together:
             loss = self._sum_and_keep(*self._losses.learner(self.critic, real, fake, *weights))
         return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
 
@@ -306,6 +310,7 @@ class Adversary(Head):
         self._moved = False
         if self.optimizer is None:
             return torch.zeros(())
+        distributed.reshard(self.critic)
         if any(p.requires_grad for p in self._frozen):
             contracts.check_trained(self.optimizer, self.critic)
         self._set_rates()

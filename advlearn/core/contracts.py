@@ -10,8 +10,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.distributed import is_sharded
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Objective
+from advlearn.core.regularizer import Regularizer
 from advlearn.core.samples import (
     Conditions,
     Samples,
@@ -189,6 +191,42 @@ def check_trained(optimizer: torch.optim.Optimizer, critic: nn.Module) -> None:
             f"optimizer: expected every parameter of the critic that requires grad, got none of "
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}; add them with "
             "adversary.optimizer.add_param_group, or call requires_grad_(False) on them"
+        )
+
+
+def wrapped(critic: nn.Module, regularizer: Regularizer) -> nn.Module:
+    """Return what `regularizer.wrap` makes of the critic.
+
+    Raises:
+        ValueError: If the critic is sharded and would get parameters that are not.
+    """
+    sharded = any(map(is_sharded, critic.parameters()))
+    known = {id(p) for p in critic.parameters()}
+    critic = regularizer.wrap(critic)
+    if sharded and any(id(p) not in known and not is_sharded(p) for p in critic.parameters()):
+        raise ValueError(
+            f"critic: expected parameters that are not sharded, since {type(regularizer).__name__} "
+            "adds layers, got DTensors; leave out fully_shard, and Adversary averages the gradients"
+        )
+    return critic
+
+
+def check_average(critic: nn.Module, ema: float) -> None:
+    """Raise a one-line error if a sharded critic, which cannot be copied, is to be averaged."""
+    if ema and any(map(is_sharded, critic.parameters())):
+        raise ValueError(
+            f"ema: expected 0 for a critic under fully_shard, which cannot be copied, got {ema}; "
+            "leave out fully_shard, and Adversary averages the gradients"
+        )
+
+
+def check_same_parameters(trained: list[nn.Parameter], critic: nn.Module) -> None:
+    """Raise a one-line error if the critic's parameters were replaced after the optimizer's."""
+    present = {id(p) for p in critic.parameters()}
+    if any(id(p) not in present for p in trained):
+        raise ValueError(
+            "critic: expected the parameters given to the optimizer, got others; call fully_shard, "
+            "or whatever replaces parameters, before Adversary"
         )
 
 

@@ -4,6 +4,9 @@ Modules are not wrapped. Gradients are averaged in one flat buffer after the bac
 since a distributed wrapper gives wrong gradients, without an error, for a loss that is only a
 gradient penalty. Random numbers that belong to samples are drawn for the joined batch in every
 process, which then takes its own rows.
+
+A critic sharded by FSDP2 (``fully_shard``) reduces its own gradients. What it needs from a head is
+in `hold_gathered`, `reshard` and `whole`, which do nothing for a plain module.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
@@ -11,11 +14,11 @@ process, which then takes its own rows.
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 # One entry for each open block of `only_this_process`.
 _blocks: list[None] = []
@@ -84,12 +87,12 @@ def mean(x: Tensor) -> Tensor:
     return total / world_size()
 
 
-def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each ``.grad`` by its mean over the processes, in a single all-reduce."""
     if world_size() == 1:
         return
     # Sharded gradients are averaged where they are reduced.
-    with_gradient = [p for p in parameters if p.requires_grad and not _is_sharded(p)]
+    with_gradient = [p for p in parameters if p.requires_grad and not is_sharded(p)]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in with_gradient]
     if not gradients:
         return
@@ -110,13 +113,41 @@ def broadcast(tensors: Iterable[Tensor]) -> None:
             dist.broadcast(tensor.data, 0)
 
 
-def share(module: torch.nn.Module) -> None:
+def share(module: nn.Module) -> None:
     """Copy the weights and buffers of the first process to all others, sharded ones excepted."""
-    broadcast(t for t in (*module.parameters(), *module.buffers()) if not _is_sharded(t))
+    broadcast(t for t in (*module.parameters(), *module.buffers()) if not is_sharded(t))
 
 
-def _is_sharded(tensor: Tensor) -> bool:
+def is_sharded(tensor: Tensor) -> bool:
+    """Return whether each process holds a part of the tensor, as a parameter under FSDP2."""
     return hasattr(tensor, "placements")
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return the values of all processes, with gradient; a collective for a sharded tensor."""
+    return cast(Any, tensor).full_tensor() if is_sharded(tensor) else tensor
+
+
+def hold_gathered(module: nn.Module) -> None:
+    """Let FSDP2 keep the weights that a forward pass gathers until `reshard`.
+
+    The gradient of a penalty on the input gradient passes through the weights before FSDP2's own
+    hooks would gather them again.
+    """
+    for part in _sharded_parts(module):
+        part.set_reshard_after_forward(False, recurse=False)
+        part.set_reshard_after_backward(False, recurse=False)
+
+
+def reshard(module: nn.Module) -> None:
+    """Free gathered weights, so that the next forward pass gathers those of the last step."""
+    for part in _sharded_parts(module):
+        part.reshard()
+
+
+def _sharded_parts(module: nn.Module) -> list[Any]:
+    # By the method's name: importing FSDP takes longer than importing this package.
+    return [part for part in module.modules() if hasattr(part, "set_reshard_after_backward")]
 
 
 class _Gather(torch.autograd.Function):

@@ -5,6 +5,8 @@
 
 import copy
 import math
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +71,7 @@ class Head(nn.Module):
         self.conditions = conditions
         for regularizer in self.chain.regularizers:
             regularizer.conditions = conditions
-            critic = regularizer.wrap(critic)
+            critic = contracts.wrapped(critic, regularizer)
         self.critic = critic
         # State on the host would make each step wait for the device.
         place = next((p.device for p in critic.parameters()), None)
@@ -82,14 +84,15 @@ class Head(nn.Module):
         self._frozen = [p for p in critic.parameters() if not p.requires_grad]
         self.optimizer: torch.optim.Optimizer | None = None
         self._rates: list[float] = []
+        contracts.check_average(critic, ema)
         self.average = (
-            AveragedModel(critic, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
+            AveragedModel(critic, multi_avg_fn=partial(_move_average, ema)) if ema else None
         )
         self.last_losses: Losses = {}
         self.last_scores: Losses = {}
         self.steps_done = 0
         self._last: tuple[Samples, Samples] | None = None
-        self._checked = False
+        self._checked = self._shared = False
         self._monitor = FiniteMonitor()
         self._history = History()
         self._losses = LossFunctions(
@@ -102,7 +105,7 @@ class Head(nn.Module):
     def score(self, x: Samples) -> Tensor:
         """Score `x` in evaluation mode, without gradient: (N,), or the critic's shape."""
         critic = self._judge()
-        with eval_mode(critic):
+        with eval_mode(critic), distributed.only_this_process():
             return score(critic, x)
 
     @torch.no_grad()
@@ -115,12 +118,12 @@ class Head(nn.Module):
         """
         self._history.rewards += 1
         critic = self._judge()
-        with eval_mode(critic):
+        with eval_mode(critic), distributed.only_this_process():
             scored = outputs(critic, x)
             real_scored = None if real is None else outputs(critic, real)
-        sides = (x if real is None else real, x)
-        batches = batches_of_outputs(critic, sides, (real_scored, scored), (None, None))
-        return mean_of([self.objective.reward(batch) for batch in batches])
+            sides = (x if real is None else real, x)
+            batches = batches_of_outputs(critic, sides, (real_scored, scored), (None, None))
+            return mean_of([self.objective.reward(batch) for batch in batches])
 
     def critic_batch(self, real: Samples, fake: Samples) -> CriticBatch:
         """Return the two sides with their scores, the input of the regularizers."""
@@ -189,14 +192,25 @@ class Head(nn.Module):
         ]
         fake = samples.to_critic_precision(samples.matched(fake, real), self.critic)
         real = samples.to_critic_precision(real, self.critic)
+        # Without gradient it may be a report, which one process may ask for.
+        if not self._shared and torch.is_grad_enabled():
+            self._share_first()
+            self._shared = True
         if not self._checked:
             self._check_first(real, fake)
             self._checked = True
         return real, fake, weights
 
-    def _check_first(self, real: Samples, fake: Samples) -> None:
-        """Share the weights of the first process, and find out what the critic returns."""
+    def _share_first(self) -> None:
+        """Copy the weights of the first process to all others, before the first step."""
+        distributed.reshard(self.critic)
+        contracts.check_same_parameters(self._parameters_of_critic, self.critic)
+        if self.chain.regularizers:
+            distributed.hold_gathered(self.critic)
         distributed.share(self)
+
+    def _check_first(self, real: Samples, fake: Samples) -> None:
+        """Check the conditions, and find out what the critic returns."""
         contracts.check_conditions(self.conditions, real)
         contracts.check_scores(self.critic, real)
         if not self._losses.apart:
@@ -221,3 +235,8 @@ class Head(nn.Module):
             factor = self.timing.rate(self.steps_done)
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                 group["lr"] = rate * factor
+
+
+def _move_average(decay: float, averages: Any, values: Any, count: Any) -> None:
+    """Move averages towards the values; PyTorch's own function is local and cannot be pickled."""
+    get_ema_multi_avg_fn(decay)(averages, values, count)

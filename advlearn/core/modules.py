@@ -11,13 +11,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 @contextmanager
 def freeze(module: nn.Module) -> Generator[None]:
     """Freeze a module's parameters; gradients still flow through it to its inputs."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    for p in trained:
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    for p in trained.values():
         p.requires_grad_(False)
     try:
         yield
     finally:
-        for p in trained:
+        # FSDP2 may have put gathered parameters of the same names in the place of sharded ones.
+        present = (p for name, p in module.named_parameters() if name in trained)
+        for p in (*trained.values(), *present):
             p.requires_grad_(True)
 
 

@@ -6,11 +6,12 @@
 import operator
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import distributed
 from advlearn.core.chain import Defaults
 from advlearn.core.checks import check_choice
 
@@ -105,14 +106,21 @@ def gradient_norm(parameters: Iterable[nn.Parameter], clip: float | None = None)
     Gradients of 16 bits are summed in fp32; the norm of sharded gradients is that of the whole.
     """
     own = [p for p in parameters if p.grad is not None]
-    norm: Any = nn.utils.get_total_norm(
-        [p.grad.float() if p.grad.element_size() < 4 else p.grad for p in own if p.grad is not None]
-    )
-    if hasattr(norm, "full_tensor"):
-        norm = norm.full_tensor()
+    sharded = [p for p in own if distributed.is_sharded(p)]
+    # Operations on lists take tensors of one kind.
+    plain = [p for p in own if not distributed.is_sharded(p)] if sharded else own
+    kinds = [kind for kind in (sharded, plain) if kind] or [own]
+    norms = [distributed.whole(_norm(kind)) for kind in kinds]
+    norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
     if clip is not None:
-        nn.utils.clip_grads_with_norm_(own, clip, norm)
+        for kind in kinds:
+            nn.utils.clip_grads_with_norm_(kind, clip, norm)
     return norm
+
+
+def _norm(parameters: list[nn.Parameter]) -> Tensor:
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return nn.utils.get_total_norm([g.float() if g.element_size() < 4 else g for g in gradients])
 
 
 def added(terms: Iterable[Tensor]) -> Tensor:

@@ -41,8 +41,13 @@ def to_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> St
 def from_tensors(
     optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: State
 ) -> None:
-    """Restore what `to_tensors` returned; the tensors are copied."""
+    """Restore what `to_tensors` returned; the tensors are copied.
+
+    Raises:
+        ValueError: If it is the state of another kind of optimizer, or of other groups.
+    """
     template: Any = optimizer.state if len(optimizer.state) else _initial(optimizer)
+    _check(optimizer, template, tensors)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for index, p in enumerate(parameters):
@@ -54,6 +59,27 @@ def from_tensors(
     for group, rate in zip(groups, tensors[RATES].tolist(), strict=True):
         group["lr"] = torch.full_like(group["lr"], rate) if torch.is_tensor(group["lr"]) else rate
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _check(
+    optimizer: torch.optim.Optimizer, template: Mapping[Any, dict[str, Any]], tensors: State
+) -> None:
+    """Raise a one-line error unless the state is that of such an optimizer."""
+    groups = len(optimizer.param_groups), len(tensors[RATES])
+    if groups[0] != groups[1]:
+        raise ValueError(
+            f"optimizer: expected the state of {groups[0]} parameter groups, got {groups[1]}; "
+            "build the head with the parameter groups that it was saved with"
+        )
+    given = {key.rpartition(".")[2] for key in tensors} - {RATES}
+    expected = {k for values in template.values() for k, v in values.items() if v is not None}
+    # What an optimizer whose step needs a closure expects is unknown before its first step.
+    if template and given != expected:
+        raise ValueError(
+            f"optimizer: expected the state of {type(optimizer).__name__}, "
+            f"{sorted(expected)}, got {sorted(given)}; build the head with the optimizer that it "
+            "was saved with"
+        )
 
 
 def _number(value: Any) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from advlearn.core import distributed
 from advlearn.core.optimizer_state import from_tensors, to_tensors
 
 STEPS = "steps_done"
@@ -32,22 +33,20 @@ def take_state(
     *_: Any,
 ) -> None:
     """Restore what `add_state` added, and take it out of the state."""
+    distributed.reshard(head)
     start = prefix + OPTIMIZER
     own = {key: state.pop(key) for key in list(state) if key.startswith(start)}
     steps = state.pop(prefix + STEPS, None)
+    if head.optimizer is not None and start + LEFT_OUT not in own:
+        if own:
+            named = {key.removeprefix(start): value for key, value in own.items()}
+            from_tensors(head.optimizer, _names(head), named)
+        else:
+            missing.append(f"{start}*")
     if steps is None:
         missing.append(prefix + STEPS)
     else:
         head.steps_done = int(steps)
-    if head.optimizer is None:
-        return
-    if start + LEFT_OUT in own:
-        return
-    if own:
-        named = {key.removeprefix(start): value for key, value in own.items()}
-        from_tensors(head.optimizer, _names(head), named)
-    else:
-        missing.append(f"{start}*")
 
 
 def without_optimizer(state: dict[str, Any]) -> dict[str, Any]:

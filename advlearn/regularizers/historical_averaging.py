@@ -5,6 +5,7 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
@@ -59,7 +60,7 @@ class HistoricalAveraging(Regularizer):
             )
         parameters = list(critic.parameters())
         for i, value in enumerate(parameters):
-            self.register_buffer(f"mean_{i}", value.detach().clone())
+            self.register_buffer(f"mean_{i}", distributed.whole(value.detach()).clone())
         device = parameters[0].device if parameters else None
         self.register_buffer("steps", torch.ones((), device=device))
         return critic
@@ -77,7 +78,7 @@ class HistoricalAveraging(Regularizer):
         torch._foreach_add_(means, gaps)  # pyright: ignore[reportPrivateImportUsage]
 
     def _values_and_means(self, critic: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-        values: list[Tensor] = list(critic.parameters())
+        values = [distributed.whole(p) for p in critic.parameters()]
         means = [b for name, b in self.named_buffers() if name != "steps"]
         if not means or [v.shape for v in values] != [m.shape for m in means]:
             raise ValueError(

@@ -58,6 +58,14 @@ class ImagePool(Regularizer):
         self.size = int(check_number("size", size, low=0))
         # Plain tensors, not buffers: their shapes are unknown before the first fakes.
         self._held: tuple[Tensor, ...] = ()
+        self._filled = 0
+        self.register_state_dict_post_hook(_add_held)
+        self.register_load_state_dict_pre_hook(_take_held)
+
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """The fakes in the pool: one tensor for each part of a sample, and then the weights."""
+        return tuple(held[: self._filled] for held in self._held)
 
     def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
         if not self.size:
@@ -76,16 +84,15 @@ class ImagePool(Regularizer):
         return samples, None if weights is None else next(own)
 
     def _swapped(self, fresh: tuple[Tensor, ...], chance: Tensor) -> tuple[Tensor, ...]:
-        n, filled = len(fresh[0]), len(self._held[0]) if self._held else 0
+        n, filled = len(fresh[0]), self._filled
         # A checkpoint may have restored it on another device.
-        self._held = tuple(held.to(chance.device) for held in self._held)
+        self._held = tuple(held.to(chance.device) for held in self._held) or tuple(
+            part.new_zeros(self.size, *part.shape[1:]) for part in fresh
+        )
         if filled < self.size:
-            taken = tuple(part[: self.size - filled] for part in fresh)
-            self._held = (
-                tuple(torch.cat(p) for p in zip(self._held, taken, strict=True))
-                if self._held
-                else taken
-            )
+            self._filled = min(filled + n, self.size)
+            for held, part in zip(self._held, fresh, strict=True):
+                held[filled : self._filled] = part[: self._filled - filled]
             return fresh
         k = min(n // 2, self.size)
         bounds = torch.arange(k + 1, device=chance.device) * self.size // max(k, 1)
@@ -100,10 +107,34 @@ class ImagePool(Regularizer):
         )
         return shown
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return the pool, so that a checkpoint of the adversary resumes exactly."""
-        return {"held": list(self._held)}
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore the state of `get_extra_state`."""
-        self._held = tuple(part.clone() for part in state["held"])
+def _add_held(pool: Any, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    """Add the pool to its state, so that a checkpoint of the adversary resumes exactly."""
+    state[f"{prefix}filled"] = torch.tensor(pool._filled)
+    state.update({f"{prefix}held.{i}": held for i, held in enumerate(pool._held)})
+
+
+def _take_held(
+    pool: Any,
+    state: dict[str, Any],
+    prefix: str,
+    metadata: Any,
+    strict: bool,
+    missing: Any,
+    *_: Any,
+) -> None:
+    """Restore what `_add_held` added, and take it out of the state."""
+    filled = state.pop(f"{prefix}filled", None)
+    if filled is None:
+        missing.append(f"{prefix}filled")
+        return
+    names = sorted(
+        (key for key in state if key.startswith(f"{prefix}held.")),
+        key=lambda key: int(key.rpartition(".")[2]),
+    )
+    held = tuple(state.pop(name).clone() for name in names)
+    if held and len(held[0]) != pool.size:
+        raise ValueError(
+            f"size: expected that of the saved image pool, {len(held[0])}, got {pool.size}"
+        )
+    pool._held, pool._filled = held, int(filled)

@@ -9,6 +9,7 @@ from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm as OldSpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm as OldWeightNorm
 
+from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
@@ -80,6 +81,11 @@ class SpectralNorm(Regularizer):
                 raise ValueError(
                     f"critic: expected a plain weight in layer {name!r}, got "
                     "torch.nn.utils.weight_norm; use parametrizations.weight_norm"
+                )
+            if distributed.is_sharded(cast(Tensor, layer.weight)):
+                raise ValueError(
+                    f"critic: expected a weight that is not sharded in layer {name!r}, got a "
+                    "DTensor; call SpectralNorm().wrap(critic) before fully_shard"
                 )
             if not torch.any(cast(Tensor, layer.weight)):
                 raise ValueError(

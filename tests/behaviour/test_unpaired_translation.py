@@ -98,7 +98,7 @@ def test_each_critic_has_its_own_image_pool() -> None:
         for h in a.chain.regularizers
         if isinstance(h, ImagePool)
     ]
-    (a,), (b,) = (h.get_extra_state()["held"] for h in histories)
+    (a,), (b,) = (h.held for h in histories)
     assert a.shape == b.shape == (50, 2) and not torch.equal(a, b)
 
 

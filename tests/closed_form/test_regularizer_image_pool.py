@@ -8,7 +8,7 @@ from advlearn.regularizers.image_pool import ImagePool
 
 
 def stored(pool: ImagePool) -> list[torch.Tensor]:
-    return pool.get_extra_state()["held"]
+    return list(pool.held)
 
 
 def test_size_zero_returns_the_batch() -> None:
@@ -92,6 +92,15 @@ def test_the_critic_step_uses_old_fakes_and_the_generator_step_new_ones() -> Non
     adversary.player_loss(real, fresh).backward()
     assert critic.inputs[-1].flatten().tolist() == [2.0] * 4
     assert fresh.grad is not None and (fresh.grad != 0).all()
+
+
+def test_a_saved_pool_of_another_size_is_one_line() -> None:
+    pool = ImagePool(size=2)
+    pool.filter_fakes(torch.rand(6, 1), None)
+    with pytest.raises(
+        ValueError, match=r"^size: expected that of the saved image pool, 2, got 3$"
+    ):
+        ImagePool(size=3).load_state_dict(pool.state_dict())
 
 
 def test_a_negative_size_is_one_line() -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -72,13 +72,13 @@ class Growth(nn.Module):
         self.fading = self.newest != level
         self.alpha.fill_(level - self.newest + 1)
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return the level, with which weights are loaded at the resolution of their saving."""
-        return {"level": self.level}
+    def get_extra_state(self) -> Tensor:
+        """Return the level, a scalar, with which weights are loaded at their resolution."""
+        return torch.tensor(self.level, dtype=torch.float64)
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
+    def set_extra_state(self, state: Tensor) -> None:
         """Restore the state that `get_extra_state` returned."""
-        self.grow(state["level"])
+        self.grow(float(state))
 
 
 @final
