@@ -55,6 +55,7 @@ wheel-test: ## Test the built wheel in a new environment without data (minutes)
 lint: $(READY) ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python .ci/plain_english.py
 
 format: $(READY) ## Mend style and format in place
 	$(BIN)/ruff check --fix .

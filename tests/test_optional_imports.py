@@ -62,10 +62,12 @@ step = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
 whole, half = torch.tensor([1.0, 0.0]).double(), torch.full((2,), 0.5, dtype=torch.float64)
 assert ot.emd2(whole, half, step).item() == 0.5
 
-# The diagonal is cheapest (1 against 2.5), and the gradient in the cost is the plan (envelope
-theorem). cost = torch.tensor([[1.0, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
-value = ot.emd2(half, half, cost) value.backward() assert value.item() == 1.0 assert
-torch.equal(cost.grad, torch.eye(2, dtype=torch.float64) / 2)
+# The diagonal is cheapest, 1 against 2.5. By the envelope theorem the gradient is the plan.
+cost = torch.tensor([[1.0, 3.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
+value = ot.emd2(half, half, cost)
+value.backward()
+assert value.item() == 1.0
+assert torch.equal(cost.grad, torch.eye(2, dtype=torch.float64) / 2)
 """
 
 LAZY = """

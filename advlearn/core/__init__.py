@@ -16,6 +16,7 @@ _NAMES = {
     "Defaults": "chain",
     "Health": "health",
     "LayerCapture": "layer_capture",
+    "LayerCaptures": "layer_capture",
     "Method": "method",
     "NonFiniteError": "finite",
     "Objective": "objective",

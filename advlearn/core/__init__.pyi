@@ -11,6 +11,7 @@ from advlearn.core.described import Reference as Reference
 from advlearn.core.finite import NonFiniteError as NonFiniteError
 from advlearn.core.health import Health as Health
 from advlearn.core.layer_capture import LayerCapture as LayerCapture
+from advlearn.core.layer_capture import LayerCaptures as LayerCaptures
 from advlearn.core.method import Method as Method
 from advlearn.core.naming import UnknownNameError as UnknownNameError
 from advlearn.core.objective import CriticOutput as CriticOutput

@@ -38,7 +38,9 @@ class Adversary(Head):
     held fixed, and `step` moves the critic. `update` is one whole critic step. For one backward
     pass for both, use `reversed_loss`, then `step`.
 
-    .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) + \lambda P(\theta, \phi)
+    .. math::
+        \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad
+        \min_\theta L(\theta) + \lambda P(\theta, \phi)
 
     Args:
         critic: Module that scores samples (N, ...) as (N,) or (N, 1), or as the objective's
@@ -59,7 +61,7 @@ class Adversary(Head):
         conditions: Parts of the samples, by index in the tuple or key in the dict, that are
             conditions: penalties hold them fixed and no noise is added to them.
         start: First step at which the critic is trained and its loss counts for the model; a
-            number, or a mapping with ``"critic"`` and ``"player"``. Before it, `critic_loss` and
+            number, or a mapping with ``"critic"`` and ``"learner"``. Before it, `critic_loss` and
             `player_loss` are 0.
         warmup: Steps of a linear rise after the start, of the critic's learning rate and of
             lambda; a number, or a mapping.
@@ -124,10 +126,11 @@ class Adversary(Head):
         real_weights: Weights = None,
         fake_weights: Weights = None,
     ) -> Tensor:
-        """Compute the critic's loss, with graph to the critic only; call `step` after its backward pass.
+        """Compute the critic's loss, with graph to the critic only.
 
-        Gradients of several calls add up in the critic's parameters until `step`, so that a large
-        batch can be passed in parts, and so can those of another loss of a shared backbone.
+        Call `step` after its backward pass. Gradients of several calls add up in the critic's
+        parameters until `step`, so that a large batch can be passed in parts, and so can those of
+        another loss of a shared backbone.
 
         Args:
             real: Real, expert or source samples (N, ...), or a tuple, list or dict of tensors;
@@ -221,7 +224,7 @@ class Adversary(Head):
         if factor == 0:
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
         with freeze(self.critic):
-            loss = self._sum_and_keep(*self._losses.player(self.critic, real, fake, *weights))
+            loss = self._sum_and_keep(*self._losses.learner(self.critic, real, fake, *weights))
         return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
 
     def reversed_loss(
@@ -235,7 +238,9 @@ class Adversary(Head):
     ) -> Tensor:
         r"""Compute both losses for one backward pass, by gradient reversal; call `step` afterwards.
 
-        .. math:: \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad \min_\theta L(\theta) - c\,C(\theta, \phi)
+        .. math::
+            \min_\phi C(\theta, \phi) + \sum_k R_k(\phi), \qquad
+            \min_\theta L(\theta) - c\,C(\theta, \phi)
 
         It is the zero-sum game, without the objective's `player_loss` and without penalties on the
         generator, such as feature matching. With a critic that is not trained
@@ -259,7 +264,7 @@ class Adversary(Head):
         contracts.check_gradient((real, fake, *weights))
         self._last = (samples.detach(real), samples.detach(fake))
         if self.optimizer is None:
-            terms, scored = self._losses.player(self.critic, real, fake, *weights)
+            terms, scored = self._losses.learner(self.critic, real, fake, *weights)
             return adversarial_weight * self._sum_and_keep(terms, scored)
         sides = (
             reverse_gradient(real, adversarial_weight),

@@ -19,7 +19,9 @@ LARGEST = 1e4
 def last_layer_ratio(task_loss: Tensor, adversarial_loss: Tensor, last_layer: Tensor) -> Tensor:
     r"""Compute the ratio of two losses' gradient norms at the model's last layer.
 
-    .. math:: \lambda = \frac{\|\nabla_w L\|}{\|\nabla_w P\| + 10^{-4}}, \quad 0 \le \lambda \le 10^4
+    .. math::
+        \lambda = \frac{\|\nabla_w L\|}{\|\nabla_w P\| + 10^{-4}}, \quad
+        0 \le \lambda \le 10^4
 
     Args:
         task_loss: L, a scalar with graph.
@@ -48,7 +50,7 @@ def last_layer_ratio(task_loss: Tensor, adversarial_loss: Tensor, last_layer: Te
 
 @final
 class Weighting(nn.Module):
-    """Weigh the adversarial loss of a model: by a number, or by the gradient of its own loss.
+    """Weigh the adversarial loss of a model: by a number, or by gradients of the task loss.
 
     Args:
         value: A number, ``"adaptive"`` (`last_layer_ratio`) or ``"balanced"`` (`OutputBalance`).
@@ -70,8 +72,8 @@ class Weighting(nn.Module):
         """Return the weight as a number, or raise a one-line error if it follows a gradient."""
         if isinstance(self.value, str):
             raise ValueError(
-                f"adversarial_weight: expected a number with gradient reversal, got {self.value!r}; "
-                "use player_loss, or pass adversarial_weight to reversed_loss"
+                f"adversarial_weight: expected a number with gradient reversal, got "
+                f"{self.value!r}; use player_loss, or pass adversarial_weight to reversed_loss"
             )
         return self.value
 
@@ -79,8 +81,8 @@ class Weighting(nn.Module):
         """Raise a one-line error unless the arguments of `player_loss` suffice."""
         if isinstance(self.value, str) and task_loss is None:
             raise ValueError(
-                f"task_loss: expected the model's own loss, which adversarial_weight={self.value!r} "
-                "compares with, got None"
+                f"task_loss: expected the model's own loss, which "
+                f"adversarial_weight={self.value!r} compares with, got None"
             )
         if self.value == "adaptive" and last_layer is None:
             raise ValueError(

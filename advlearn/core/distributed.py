@@ -9,22 +9,40 @@ process, which then takes its own rows.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+# One entry for each open block of `only_this_process`.
+_blocks: list[None] = []
+
 
 def world_size() -> int:
     """Return the number of processes."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size() if _takes_part() else 1
 
 
 def rank() -> int:
     """Return the rank of this process, from 0."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    return dist.get_rank() if _takes_part() else 0
+
+
+@contextmanager
+def only_this_process() -> Generator[None]:
+    """Compute as a single process in the block, so that no other process is waited for."""
+    _blocks.append(None)
+    try:
+        yield
+    finally:
+        _blocks.pop()
+
+
+def _takes_part() -> bool:
+    return not _blocks and dist.is_available() and dist.is_initialized()
 
 
 def randn(*shape: int, like: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from advlearn.core.critic_batch import Critic, Samples, as_tuple
 
-_ATTRIBUTE = "advlearn_tap"
+_ATTRIBUTE = "advlearn_capture"
 
 
 def last_linear(critic: Critic) -> tuple[str, nn.Linear]:
@@ -36,16 +36,25 @@ class InputCapture:
     def __init__(self) -> None:
         self.seen: list[Tensor] | None = None
 
-    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def __call__(self, _: nn.Module, args: tuple[Tensor, ...], keywords: dict[str, Tensor]) -> None:
         """Keep the input of this call of the layer during `read`."""
         if self.seen is not None:
-            self.seen.append(inputs[0])
+            self.seen.append(args[0] if args else keywords["input"])
 
     def read(self, critic: Critic, samples: Samples) -> Tensor:
-        """Call the critic with `samples` and return the last input of the layer."""
+        """Call the critic with `samples` and return the last input of the layer.
+
+        Raises:
+            RuntimeError: If the critic does not call the layer.
+        """
         self.seen = []
         try:
             critic(*as_tuple(samples))
+            if not self.seen:
+                raise RuntimeError(
+                    "critic: expected a call of its last linear layer, whose input the features "
+                    "are, got none; a critic that is compiled must be so after it is wrapped"
+                )
             return self.seen[-1]
         finally:
             self.seen = None
@@ -57,7 +66,7 @@ def watch(layer: nn.Module) -> InputCapture:
     if capture is None:
         capture = InputCapture()
         setattr(layer, _ATTRIBUTE, capture)
-        layer.register_forward_pre_hook(capture)
+        layer.register_forward_pre_hook(capture, with_kwargs=True)
     return capture
 
 

@@ -32,7 +32,7 @@ class FiniteMonitor:
         self._groups: dict[tuple[str, ...], _Group] = {}
 
     def __deepcopy__(self, memo: dict[int, object]) -> "FiniteMonitor":
-        # A copy of a model begins a record of its own.
+        # A copy of a model begins a new record.
         return FiniteMonitor()
 
     @torch.no_grad()

@@ -123,7 +123,7 @@ class Head(nn.Module):
         return joined_batch(self.critic, (real, fake), scored, (None, None))
 
     def raise_if_not_finite(self) -> None:
-        """Raise NonFiniteError if a term or gradient was not finite so far; waits for the device."""
+        """Raise NonFiniteError if a term or gradient was not finite; waits for the device."""
         failure = self._monitor.first_failure()
         if failure is not None:
             raise NonFiniteError(f"critic step {failure[0]}: {failure[1]} is not finite")

@@ -66,11 +66,11 @@ class LossFunctions:
         """Return the terms of the critic's loss by name, and figures of its scores."""
         return self._function("_critic")(critic, real, fake, rw, fw)
 
-    def player(
+    def learner(
         self, critic: nn.Module, real: Samples, fake: Samples, rw: Weights, fw: Weights
     ) -> Terms:
         """Return the terms of the learner's loss by name, and figures of the scores."""
-        return self._function("_player")(critic, real, fake, rw, fw)
+        return self._function("_learner")(critic, real, fake, rw, fw)
 
     def _function(self, name: str) -> Callable[..., Terms]:
         function: Callable[..., Terms] = getattr(self, name)
@@ -106,7 +106,7 @@ class LossFunctions:
                     terms[name] = penalty
         return terms, self._figures(critic, sides, scored)
 
-    def _player(
+    def _learner(
         self, critic: nn.Module, real: Samples, fake: Samples, rw: Weights, fw: Weights
     ) -> Terms:
         moved = self.objective.moves_both_sides and samples.carries_gradient(real)

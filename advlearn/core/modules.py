@@ -34,5 +34,5 @@ def eval_mode(module: nn.Module) -> Generator[None]:
 
 
 def double_backward_attention() -> AbstractContextManager[Any]:
-    """Compute attention by matrix products, since its fused kernels cannot be differentiated twice."""
+    """Compute attention by matrix products, which can be differentiated twice."""
     return cast(AbstractContextManager[Any], sdpa_kernel(SDPBackend.MATH))

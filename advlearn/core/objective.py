@@ -152,11 +152,11 @@ class Setwise(Objective):
 
     @abstractmethod
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Compute the distance of `real` (N, d) and `fake` (M, d): a scalar, zero if they are equal."""
+        """Compute the distance of `real` (N, d) and `fake` (M, d): a scalar, zero where equal."""
 
     @abstractmethod
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-        """Score how much `points` (K, d) resemble `real` rather than `fake`: (K,), high for real."""
+        """Score how far `points` (K, d) resemble `real` and not `fake`: (K,), high for real."""
 
     @property
     def loss_at_chance(self) -> float:

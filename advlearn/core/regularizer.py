@@ -38,7 +38,7 @@ class Regularizer(Described):
         return critic
 
     def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
-        """Return the fake samples that a critic step uses, without graph, and their weights (N,)."""
+        """Return the fake samples of a critic step, without graph, and their weights (N,)."""
         return fake, weights
 
     def penalty(self, batch: CriticBatch) -> Tensor | None:

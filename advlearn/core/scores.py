@@ -81,8 +81,10 @@ def read(value: Any) -> Outputs:
 
 
 def _with_features(scores: Any, maps: list[Any]) -> Outputs:
+    if not maps:
+        return read(scores)
     logits: list[Any] = [scores] if isinstance(scores, Tensor) else list(scores or ())
-    if maps and all(isinstance(m, Tensor) for m in maps):
+    if all(isinstance(m, Tensor) for m in maps):
         maps = [maps]
     good = all(isinstance(s, Tensor) for s in logits) and all(_is_list_of_tensors(m) for m in maps)
     if not logits or not good or len(maps) != len(logits):
@@ -108,7 +110,7 @@ def _kind(value: Any) -> str:
 
 
 def _scores(values: Tensor) -> Tensor:
-    """Return (N,) for one number per sample; losses and penalties are computed in full precision."""
+    """Return (N,) for one number per sample, in full precision as losses and penalties need."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values.squeeze(1)
     return values if values.dtype in (torch.float32, torch.float64) else values.float()

@@ -8,7 +8,7 @@ from advlearn.core.chain import Schedule
 from advlearn.core.checks import check_choice
 from advlearn.core.schedules import factor
 
-SIDES = ("critic", "player")
+SIDES = ("critic", "learner")
 Steps = int | Mapping[str, int]
 
 
@@ -21,7 +21,7 @@ class Timing:
 
     Args:
         start: First step of the critic and of its loss for the model: a number for both, or a
-            mapping with the keys ``"critic"`` and ``"player"``.
+            mapping with the keys ``"critic"`` and ``"learner"``.
         warmup: Steps of the linear rise after the start, of the critic's learning rate and of the
             weight of the loss for the model: a number for both, or a mapping.
         schedule: Course of the critic's learning rate over `steps`.
@@ -31,7 +31,7 @@ class Timing:
         ValueError: If a number is negative or a key is unknown, or `steps` is missing.
 
     Example:
-        >>> timing = Timing.of(start={"player": 100}, warmup={"player": 50})
+        >>> timing = Timing.of(start={"learner": 100}, warmup={"learner": 50})
         >>> timing.weight(99), timing.weight(100), timing.weight(124), timing.weight(500)
         (0.0, 0.02, 0.5, 1.0)
         >>> timing.trains_critic(0)

@@ -237,16 +237,16 @@ class Trainer:
 
     def last_losses(self) -> dict[str, float]:
         """Return the latest losses and penalties by "adversary/term"; waits for the device."""
-        latest = self._latest()
-        return (
-            dict(
-                zip(
-                    latest, torch.stack([t.double() for t in latest.values()]).tolist(), strict=True
-                )
-            )
-            if latest
-            else {}
-        )
+        return _numbers(self._latest())
+
+    def last_scores(self) -> dict[str, float]:
+        """Return each critic's latest scores by "adversary/scores/name"; waits for the device."""
+        scores = {
+            f"{name}/scores/{key}": value
+            for name, adversary in self.adversaries.items()
+            for key, value in adversary.last_scores.items()
+        }
+        return _numbers(scores)
 
     def describe(self) -> str:
         """Describe the run, with every default that applies."""
@@ -287,3 +287,11 @@ class Trainer:
             if match is not None:
                 saved.remove(match)
                 callback.load_state_dict(match[1])
+
+
+def _numbers(scalars: dict[str, Tensor]) -> dict[str, float]:
+    """Return scalars as numbers, with one wait for the device."""
+    if not scalars:
+        return {}
+    values = torch.stack([value.double() for value in scalars.values()]).tolist()
+    return dict(zip(scalars, values, strict=True))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class TensorBoard(Callback):
     """Write losses, penalties, each critic's health and the speed as TensorBoard scalars.
 
-    The tags are those of ``trainer.last_losses()``, ``ADVERSARY/health/FIELD`` and
-    ``steps_per_second``. A resumed run replaces the scalars that the killed run wrote after its
+    The tags are those of ``trainer.last_losses()`` and ``trainer.last_scores()``,
+    ``ADVERSARY/health/FIELD`` and ``steps_per_second``. A resumed run replaces the scalars that the killed run wrote after its
     checkpoint, so that each step appears once. Only the first process writes.
 
     Images written by earlier callbacks are shown too: ``step-00001000.png`` as ``pictures/step`` at
@@ -64,7 +64,7 @@ class TensorBoard(Callback):
         if trainer.step % self.every:
             return
         # All processes compute the scalars, which may need all of them; the first one writes.
-        scalars = trainer.last_losses()
+        scalars = {**trainer.last_losses(), **trainer.last_scores()}
         (before, then), now = self._last, time.monotonic()
         self._last = (trainer.step, now)
         scalars["steps_per_second"] = (trainer.step - before) / max(now - then, 1e-9)

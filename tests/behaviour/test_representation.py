@@ -361,7 +361,8 @@ def test_a_prior_can_be_an_object() -> None:
         ({"classes": 3}, r"classes: expected the comparison 'codes' and a prior of 3 components"),
         (
             {"outputs": 3},
-            r"encoder: expected codes \(N, 2\), or \(N, 4\) of means and log-variances, got shape \(3,\)",
+            r"encoder: expected codes \(N, 2\), or \(N, 4\) of means and log-variances, "
+            r"got shape \(3,\)",
         ),
         ({"prior": "cube"}, r"prior: expected one of gaussian, ring, mixture, got 'cube'"),
         ({"prior": Gaussian(3)}, r"prior: expected codes of size 2, got Gaussian\(latent=3\)"),

@@ -28,7 +28,7 @@ def test_compiled_gradients_are_the_eager_ones(chain: Chain, loss: str) -> None:
         torch.manual_seed(0)
         objective = chain.required_objective()
         adversary = Adversary(critic(objective.critic_output, torch.float32), chain)
-        score = adversary._losses._critic if loss == "critic" else adversary._losses._player
+        score = adversary._losses._critic if loss == "critic" else adversary._losses._learner
         if compiled:
             # What runs on the host cannot be part of a graph.
             whole = "host_sync" not in objective.EXEMPT

@@ -127,6 +127,8 @@ def test_tensorboard_holds_the_losses_of_the_trainer(tmp_path: Path) -> None:
         )
     health = trainer.adversaries["data"].health()
     assert read["data/health/accuracy"][-1] == (9, pytest.approx(health.accuracy))
+    shown = read["data/scores/accuracy"][-1]
+    assert shown == (9, pytest.approx(float(trainer.adversaries["data"].last_scores["accuracy"])))
     assert "data/health/penalty/GradientPenalty" in read and "data/health/verdict" not in read
     assert all(value > 0 for _, value in read["steps_per_second"])
 
