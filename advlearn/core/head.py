@@ -4,6 +4,7 @@
 # (PyTorch's own annotations are partial)
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -150,8 +151,10 @@ class Head(nn.Module):
             contracts.check_weights("real_weights", rw, real),
             contracts.check_weights("fake_weights", fw, fake),
         ]
-        fake = samples.to_critic_precision(samples.matched(fake, real), self.critic)
-        real = samples.to_critic_precision(real, self.critic)
+        sides = (real, samples.matched(fake, real))
+        real, fake = cast(
+            tuple[Samples, Samples], samples.to_critic_precision(sides, self.critic)
+        )
         if not self._checked:
             self._check_first(real, fake)
             self._checked = True
