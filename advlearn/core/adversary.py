@@ -225,7 +225,10 @@ class Adversary(Head):
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
         with freeze(self.critic):
             loss = self._sum_and_keep(*self._losses.learner(self.critic, real, fake, *weights))
-        return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
+        weight = self.weighting(loss, fake, task_loss, last_layer, self.conditions)
+        if not isinstance(weight, Tensor) and factor * weight == 1:
+            return loss
+        return factor * weight * loss
 
     def reversed_loss(
         self,
