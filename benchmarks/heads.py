@@ -66,9 +66,7 @@ class LiveBytes(TorchDispatchMode):
         self.known: dict[int, int] = {}
         self.now = self.peak = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = {id(x.untyped_storage()) for x in tree_leaves((args, kwargs)) if _plain(x)}
         results = func(*args, **(kwargs or {}))
         for result in tree_leaves(results):

@@ -216,6 +216,8 @@ class Adversary(Head):
         Raises:
             ValueError: If no sample or weight carries gradient, unless gradients are switched off.
         """
+        # The task loss depends on the output itself, not on its cast to the critic's precision.
+        output = fake
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
         self.weighting.check(task_loss, last_layer)
@@ -225,10 +227,16 @@ class Adversary(Head):
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
         with freeze(self.critic):
             loss = self._sum_and_keep(*self._losses.learner(self.critic, real, fake, *weights))
-        weight = self.weighting(loss, fake, task_loss, last_layer, self.conditions)
-        if not isinstance(weight, Tensor) and factor * weight == 1:
-            return loss
-        return factor * weight * loss
+        held = [x for x in (real, *weights, samples.fixed(fake, self.conditions)) if x is not None]
+        return self.weighting(
+            loss,
+            output,
+            task_loss,
+            last_layer,
+            self.conditions,
+            factor=factor,
+            only_output=not any(map(samples.carries_gradient, held)),
+        )
 
     def reversed_loss(
         self,

@@ -10,7 +10,6 @@ from typing import cast, final
 import torch
 from torch import Tensor
 
-
 # Steps whose losses are held and then examined together, to save operations at each step.
 HELD = 64
 
@@ -98,6 +97,4 @@ class _Group:
     def failures(self) -> list[int | None]:
         self._examine()
         still, looks = cast(Tensor, self.still).tolist(), cast(Tensor, self.looks).tolist()
-        return [
-            None if good else self.steps[look] for good, look in zip(still, looks, strict=True)
-        ]
+        return [None if good else self.steps[look] for good, look in zip(still, looks, strict=True)]

@@ -152,9 +152,7 @@ class Head(nn.Module):
             contracts.check_weights("fake_weights", fw, fake),
         ]
         sides = (real, samples.matched(fake, real))
-        real, fake = cast(
-            tuple[Samples, Samples], samples.to_critic_precision(sides, self.critic)
-        )
+        real, fake = cast(tuple[Samples, Samples], samples.to_critic_precision(sides, self.critic))
         if not self._checked:
             self._check_first(real, fake)
             self._checked = True

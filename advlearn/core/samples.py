@@ -113,6 +113,11 @@ def moving(samples: Samples, conditions: Conditions = NO_CONDITIONS) -> list[Ten
     return found
 
 
+def fixed(samples: Samples, conditions: Conditions) -> list[Any]:
+    """Return the top-level parts that are conditions."""
+    return [part for key, part in parts(samples) if key in conditions] if conditions else []
+
+
 def parts(samples: Samples) -> list[tuple[int | str, Any]]:
     """Return the arguments a critic is called with, by index or key."""
     if isinstance(samples, tuple):

@@ -124,7 +124,7 @@ def _scores(values: Tensor) -> Tensor:
 
 
 def _split(values: Tensor, n: int) -> tuple[Tensor, ...]:
-    return values.split([n, len(values) - n])
+    return torch.split(values, [n, len(values) - n])
 
 
 def score(critic: Critic, samples: Samples) -> Tensor:
