@@ -145,7 +145,7 @@ def test_an_objective_needs_one_file(copy: Path) -> None:
         "print(advlearn.resolve('exp-gan + r1')); print(advlearn.describe('exponential'))",
     )
     assert str(copy) in printed
-    assert "Exponential() + R1(weight=1.0)" in printed
+    assert "Exponential() + R1(weight=1.0, " in printed
     assert "Compute the exponential loss" in printed and "Author 2020" in printed
     run_tests(copy, "tests/conformance/test_objectives.py", "Exponential")
 

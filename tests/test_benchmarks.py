@@ -20,6 +20,7 @@ NEEDS = {
     "images": ("MNIST/raw",),
     "encode": ("MNIST/raw",),
     "images_conditional": ("FashionMNIST/raw",),
+    "little_data": ("FashionMNIST/raw",),
     "stacked_mnist": ("MNIST/raw",),
     "translate": ("FashionMNIST/raw", "MNIST/raw", "usps", "cifar10"),
     "fairness_adult": ("adult", "german-credit"),

@@ -107,7 +107,8 @@ def test_terms_after_a_method_are_added_to_it() -> None:
     assert catalogue.request("cdan+e + r1").method.name == "cdan+e"
     assert catalogue.request("cdan + r1").method.name == "cdan"
     request = catalogue.request("wgan-gp(latent=3) + r1")
-    assert repr(request.chain()).endswith("+ R1(weight=1.0)") and request.options == {"latent": 3}
+    assert repr(request.chain().regularizers[-1]).startswith("R1(weight=1.0, ")
+    assert request.options == {"latent": 3}
     assert request.chain().defaults.critic_steps == 5
     request = catalogue.request("wgan-gp(latent=3) + r1(weight=2.0)")
     assert request.terms == "r1(weight=2.0)" and request.options == {"latent": 3}

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from advlearn.core import naming, registry
 from advlearn.core.grammar import Term, parse, resolve
+from advlearn.objectives.hinge import Hinge
+from advlearn.regularizers.zero_centred import R1, R2
 
 NAMES = sorted(e.name for e in registry.entries().values())
 
@@ -162,7 +164,7 @@ def test_a_distant_name_points_to_the_list() -> None:
 
 
 def test_the_order_of_terms_is_the_order_of_regularizers() -> None:
-    assert repr(resolve("r2 + hinge + r1")) == "Hinge() + R2(weight=1.0) + R1(weight=1.0)"
+    assert repr(resolve("r2 + hinge + r1")) == repr(Hinge() + R2() + R1())
     assert resolve("r1 + r2") != resolve("r2 + r1")
     assert resolve("hinge") == resolve("  HINGE( )  ")
 

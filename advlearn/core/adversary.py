@@ -16,7 +16,6 @@ from advlearn.core.checks import check_count, check_number
 from advlearn.core.gradient_reversal import reverse_gradient
 from advlearn.core.grammar import Spec, resolve
 from advlearn.core.head import Head, Weights
-from advlearn.core.health import Health, diagnose
 from advlearn.core.modules import freeze
 from advlearn.core.optim import (
     OptimizerFactory,
@@ -94,7 +93,7 @@ class Adversary(Head):
         critic_steps: int | None = None,
         adversarial_weight: AdversarialWeight = 1.0,
         compile: bool = False,
-        conditions: Iterable[int | str] = (),
+        conditions: int | str | Iterable[int | str] = (),
         start: Steps = 0,
         warmup: Steps = 0,
         schedule: Schedule = "constant",
@@ -103,12 +102,13 @@ class Adversary(Head):
     ) -> None:
         if critic_steps is not None:
             check_count("critic_steps", critic_steps)
+        contracts.check_module(critic)
         super().__init__(
             critic,
             resolve(objective),
             weighting=Weighting(adversarial_weight),
             timing=Timing.of(start, warmup, schedule, steps),
-            conditions=frozenset(conditions),
+            conditions=frozenset([conditions] if isinstance(conditions, int | str) else conditions),
             compiled=compile,
             ema=check_number("ema", ema, low=0, high=1),
         )
@@ -222,6 +222,7 @@ class Adversary(Head):
         contracts.check_gradient((real, fake, *weights))
         self.weighting.check(task_loss, last_layer)
         self._last = (samples.detach(real), samples.detach(fake))
+        self._note_player_loss(real, fake, weights)
         factor = self.timing.weight(self.steps_done)
         if factor == 0:
             return added(x.sum() * 0 for x in samples.tensors(fake) if x.is_floating_point())
@@ -274,6 +275,7 @@ class Adversary(Head):
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
         self._last = (samples.detach(real), samples.detach(fake))
+        self._note_player_loss(real, fake, weights)
         if self.optimizer is None:
             terms, scored = self._losses.learner(self.critic, real, fake, *weights)
             return adversarial_weight * self._sum_and_keep(terms, scored)
@@ -298,11 +300,15 @@ class Adversary(Head):
         Raises:
             ValueError: If a parameter of the critic requires grad that the optimizer does not have.
         """
+        if clip is not None:
+            check_number("clip", clip, low=0, open_low=True)
         if self.optimizer is None:
             return torch.zeros(())
         if any(p.requires_grad for p in self._frozen):
             contracts.check_trained(self.optimizer, self.critic)
         self._set_rates()
+        if self.timing.trains_critic(self.steps_done):
+            self._history.critic_steps += 1
         self.steps_done += 1
         own = self._parameters_of_critic
         if distributed.world_size() == 1 and all(p.grad is None for p in own):
@@ -324,15 +330,3 @@ class Adversary(Head):
             self.average.update_parameters(self.critic)
         clear(own)
         return norm
-
-    def health(self) -> Health:
-        """Diagnose this adversary on the last batch, as in balance, winning, dead or collapsed.
-
-        Raises:
-            RuntimeError: Before the first `update`, `critic_loss` or `player_loss`.
-        """
-        if self._last is None:
-            raise RuntimeError(
-                "health: expected a batch, got none; call update or player_loss first"
-            )
-        return diagnose(self.critic, self.objective, self.chain.regularizers, *self._last)

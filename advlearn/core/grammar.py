@@ -72,7 +72,7 @@ def resolve(spec: Spec) -> Chain:
 
     Example:
         >>> resolve("wgan-gp(weight=5)")
-        Wasserstein() + GradientPenalty(weight=5, target=1.0)
+        Wasserstein() + GradientPenalty(weight=5, target=1.0, every=1, estimate='exact', share=1.0)
     """
     if not isinstance(spec, str):
         return Chain.of(spec)

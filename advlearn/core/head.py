@@ -4,6 +4,7 @@
 # (PyTorch's own annotations are partial)
 
 import copy
+import math
 from typing import cast
 
 import torch
@@ -21,6 +22,8 @@ from advlearn.core.critic_batch import (
     mixes_samples,
 )
 from advlearn.core.finite import FiniteMonitor, NonFiniteError
+from advlearn.core.health import Health, diagnose
+from advlearn.core.health_history import History
 from advlearn.core.losses import Losses, LossFunctions
 from advlearn.core.modules import eval_mode
 from advlearn.core.optim import added
@@ -89,6 +92,7 @@ class Head(nn.Module):
         self._last: tuple[Samples, Samples] | None = None
         self._checked = False
         self._monitor = FiniteMonitor()
+        self._history = History()
         self._losses = LossFunctions(
             self.objective, self.chain.regularizers, apart=mixes_samples(critic), compiled=compiled
         )
@@ -110,6 +114,7 @@ class Head(nn.Module):
             x: Samples of the fake or policy side.
             real: Samples of the real or expert side; needed by objectives that compare sets.
         """
+        self._history.rewards += 1
         critic = self._judge()
         with eval_mode(critic):
             scored = outputs(critic, x)
@@ -122,6 +127,38 @@ class Head(nn.Module):
         """Return the two sides with their scores, the input of the regularizers."""
         scored = outputs_of_both(self.critic, real, fake, apart=self._losses.apart)
         return joined_batch(self.critic, (real, fake), scored, (None, None))
+
+    def health(self, task_gradient: Tensor | float = math.nan) -> Health:
+        """Diagnose this adversary on the last batch, as in balance, winning, dead or collapsed.
+
+        It uses the samples of this process, so that a single process may call it.
+
+        Args:
+            task_gradient: Norm of the gradient of the model's own loss at the fake samples, such as
+                ``torch.autograd.grad(loss, fake, retain_graph=True)[0].norm()``; with it, the
+                report says whether one of the two gradients has no effect.
+
+        Raises:
+            RuntimeError: Before the first `update`, `critic_loss` or `player_loss`.
+        """
+        if self._last is None:
+            raise RuntimeError(
+                "health: expected a batch, got none; call update or player_loss first"
+            )
+        weight = self.adversarial_weight
+        return diagnose(
+            self.critic,
+            self.objective,
+            self.chain.regularizers,
+            *self._last,
+            task_gradient=float(task_gradient),
+            conditions=self.conditions,
+            apart=self._losses.apart,
+            optimizer=self.optimizer,
+            history=self._history,
+            own_accuracy=float(self.last_scores.get("accuracy", math.nan)),
+            adversarial_weight=1.0 if isinstance(weight, str) else abs(weight),
+        )
 
     def raise_if_not_finite(self) -> None:
         """Raise NonFiniteError if a term or gradient was not finite; waits for the device."""
@@ -165,6 +202,12 @@ class Head(nn.Module):
         contracts.check_scores(self.critic, real)
         if not self._losses.apart:
             self._losses.apart = contracts.finds_mixing(self.critic, real, fake)
+        self._history.look(self.critic)
+
+    def _note_player_loss(self, real: Samples, fake: Samples, weights: list[Weights]) -> None:
+        sides = (real, fake, *(w for w in weights if w is not None))
+        carries = any(samples.carries_gradient(side) for side in sides)
+        self._history.note_player_loss(carries_gradient=carries)
 
     def _sum_and_keep(self, terms: Losses, scored: Losses) -> Tensor:
         """Return the sum of the terms, and keep them in `last_losses`."""

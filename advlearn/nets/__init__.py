@@ -35,10 +35,13 @@ if TYPE_CHECKING:
         encoder_for,
     )
     from advlearn.nets.families.biggan import BigGANCritic, BigGANGenerator
+    from advlearn.nets.families.dac import SpectrogramBandCritic
     from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
     from advlearn.nets.families.gran import GRANGenerator
+    from advlearn.nets.families.hifigan import MultiPeriodCritic, MultiScaleCritic
     from advlearn.nets.families.lapgan import LAPGANCritic, LAPGANGenerator
     from advlearn.nets.families.patchgan import PatchGANCritic
+    from advlearn.nets.families.pix2pixhd import MultiScalePatchCritic
     from advlearn.nets.families.progan import ProGANCritic, ProGANGenerator
     from advlearn.nets.families.psgan import PSGANCritic, PSGANGenerator
     from advlearn.nets.families.pyramid import composed, doubled, halved, laplacian
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from advlearn.nets.families.stylegan import StyleGANGenerator
     from advlearn.nets.families.translators import ResidualTranslator, SRGANGenerator, enlarged
     from advlearn.nets.families.unet import UNetGenerator
+    from advlearn.nets.families.unet_critic import UNetCritic
     from advlearn.nets.mlp import MLP, MLPCritic, MLPGenerator
     from advlearn.nets.network import Network
     from advlearn.nets.sizing import critic_for, generator_for, predictor_for
@@ -70,10 +74,13 @@ _EXPORTS = {
     "density_critics": "CategoricalCritic MixtureDensityCritic",
     "families.biggan": "BigGANCritic BigGANGenerator",
     "encoder": "ConvEncoder MLPEncoder PairCritic encoder_for",
+    "families.dac": "SpectrogramBandCritic",
     "families.dcgan": "DCGANCritic DCGANGenerator",
     "families.gran": "GRANGenerator",
+    "families.hifigan": "MultiPeriodCritic MultiScaleCritic",
     "families.lapgan": "LAPGANCritic LAPGANGenerator",
     "families.patchgan": "PatchGANCritic",
+    "families.pix2pixhd": "MultiScalePatchCritic",
     "families.progan": "ProGANCritic ProGANGenerator",
     "families.psgan": "PSGANCritic PSGANGenerator",
     "families.pyramid": "composed doubled halved laplacian",
@@ -83,6 +90,7 @@ _EXPORTS = {
     "families.stylegan": "StyleGANGenerator",
     "families.translators": "ResidualTranslator SRGANGenerator enlarged",
     "families.unet": "UNetGenerator",
+    "families.unet_critic": "UNetCritic",
     "mlp": "MLP MLPCritic MLPGenerator",
     "network": "Network",
     "sizing": "critic_for generator_for predictor_for",
@@ -116,6 +124,9 @@ __all__ = [
     "MinibatchDeviation",
     "MinibatchDiscrimination",
     "MixtureDensityCritic",
+    "MultiPeriodCritic",
+    "MultiScaleCritic",
+    "MultiScalePatchCritic",
     "MultilinearMap",
     "Network",
     "PSGANCritic",
@@ -138,7 +149,9 @@ __all__ = [
     "SNGANGenerator",
     "SRGANGenerator",
     "SelfAttention",
+    "SpectrogramBandCritic",
     "StyleGANGenerator",
+    "UNetCritic",
     "UNetGenerator",
     "UpBlock",
     "VirtualBatchNorm",

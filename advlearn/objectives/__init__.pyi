@@ -3,6 +3,7 @@
 
 from advlearn.objectives.assignment import Assignment as Assignment
 from advlearn.objectives.boundary_equilibrium import BoundaryEquilibrium as BoundaryEquilibrium
+from advlearn.objectives.bounded_hinge import BoundedHinge as BoundedHinge
 from advlearn.objectives.coral import Coral as Coral
 from advlearn.objectives.energy import Energy as Energy
 from advlearn.objectives.energy_model import EnergyModel as EnergyModel

@@ -1,17 +1,19 @@
 """Maximum mean discrepancy: the distance between mean embeddings in a kernel's space."""
 
 from dataclasses import replace
-from typing import ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, final
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from advlearn.core import distributed
 from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.critic_batch import CriticBatch, score
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
+from advlearn.core.interval import Interval
 from advlearn.core.objective import Setwise
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.scores import read
 from advlearn.functional import kernels
 from advlearn.functional.gradients import gradient_norms_between
 from advlearn.objectives._references import cites
@@ -115,13 +117,14 @@ class WitnessPenalty(Regularizer):
         weight: w.
         kernel: As for `MMD`.
         bandwidths: As for `MMD`.
+        every: Critic steps from one penalty to the next, as for ``gradient_penalty``.
 
     Raises:
-        ValueError: If `weight` is negative or the kernel is refused.
+        ValueError: If `weight` is negative, `every` is below 1 or the kernel is refused.
 
     Example:
         >>> WitnessPenalty()
-        WitnessPenalty(weight=1.0, kernel='rational_quadratic', bandwidths=None)
+        WitnessPenalty(weight=1.0, kernel='rational_quadratic', bandwidths=None, every=1)
 
     Reference:
         Binkowski et al. 2018, section 2.2 (gradient penalty on the witness of an MMD GAN).
@@ -142,12 +145,20 @@ class WitnessPenalty(Regularizer):
         weight: float = 1.0,
         kernel: kernels.Kernel = "rational_quadratic",
         bandwidths: tuple[float, ...] | None = None,
+        every: int = 1,
     ) -> None:
         super().__init__()
         self.weight = check_number("weight", weight, low=0)
         self.kernel, self.bandwidths = kernels.check(kernel, bandwidths)
+        self.interval = Interval(every)
+        self.every = every
 
-    def penalty(self, batch: CriticBatch) -> Tensor:
+    def after_step(self, critic: nn.Module) -> None:
+        self.interval.advance()
+
+    def penalty(self, batch: CriticBatch) -> Tensor | None:
+        if not self.interval.due:
+            return None
         # The witness depends on both whole sets, so on the scores of all processes.
         real, fake = (
             distributed.gather(side).reshape(distributed.world_size() * side.shape[0], -1)
@@ -155,14 +166,14 @@ class WitnessPenalty(Regularizer):
         )
         mixture = kernels.scales(self.kernel, self.bandwidths, real)
 
-        def witness(*samples: Tensor) -> Tensor:
-            points = score(batch.critic, samples)
+        def witness(*samples: Any, **named: Any) -> Tensor:
+            points = read(batch.critic(*samples, **named)).joined()
             return kernels.witness(
                 self.kernel, mixture, points.reshape(points.shape[0], -1), real, fake
             )
 
-        norms = gradient_norms_between(replace(batch, critic=witness))
-        return self.weight * (norms - 1).square().mean()
+        norms = gradient_norms_between(replace(batch, critic=witness), self.conditions)
+        return self.weight * self.every * (norms - 1).square().mean()
 
 
 def energy_distance() -> Chain:

@@ -72,7 +72,7 @@ class Bottleneck(Regularizer):
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         name, layer = last_linear(critic)
-        if parametrize.is_parametrized(layer):
+        if parametrize.is_parametrized(layer) or "weight" not in layer._parameters:
             raise ValueError(
                 f"critic: expected a plain last layer, got a parametrised {name!r}; "
                 "put bottleneck first"
@@ -136,7 +136,7 @@ class Code(nn.Module):
         return self.output(mean)
 
     def divergences(self, features: Tensor) -> Tensor:
-        """Compute each code's divergence from the standard normal in nats: (N, ..., d) to (N, ...)."""
+        """Compute each code's divergence from the standard normal, (N, ...), in nats."""
         mean, log_variance = (
             full_precision(self.mean(features)),
             full_precision(self.log_variance(features)),

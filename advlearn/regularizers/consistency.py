@@ -7,9 +7,19 @@ from torch import Tensor
 
 from advlearn.core import distributed
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import CriticBatch, Samples, as_tuple, count, score
+from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import (
+    Samples,
+    count,
+    detach,
+    device_of,
+    map_moving,
+    map_tensors,
+    tensors,
+)
+from advlearn.core.scores import score
 
 REFERENCE = Reference(
     "Consistency Regularization for Generative Adversarial Networks",
@@ -26,8 +36,9 @@ class Consistency(Regularizer):
     .. math:: R = w\,E_r[(D(x) - D(T(x)))^2]
 
     Images (N, C, H, W) are flipped left to right with probability 1/2 and shifted by whole pixels,
-    at most `shift` each way, with a replicated border; all images of a tuple move together. Other
-    floating-point samples get Gaussian noise; integer parts (labels) are unchanged.
+    at most `shift` each way, with a replicated border; all images of a tuple move together, also
+    those that are conditions. Other floating-point samples get Gaussian noise; other conditions and
+    integer parts (labels) are unchanged.
 
     Args:
         weight: w.
@@ -46,7 +57,7 @@ class Consistency(Regularizer):
 
     Deviations:
         Only the score is compared, no inner layer, as in the paper's experiments. Noise for samples
-        that are no images is ours.
+        that are not images is an addition.
     """
 
     def __init__(self, weight: float = 10.0, shift: int = 1, noise: float = 0.05) -> None:
@@ -66,22 +77,24 @@ class Consistency(Regularizer):
         )
 
     def _augmented(self, samples: Samples) -> Samples:
-        parts, n = as_tuple(samples), count(samples)
-        device = parts[0].device
         moves: tuple[Tensor, ...] = ()
-        if any(_is_image(part) for part in parts):
+        if any(_is_image(x) for x in tensors(samples)):
+            n, device = count(samples), device_of(samples)
             flip = distributed.randint(2, n, device=device).bool()
             shifts = (
                 distributed.randint(2 * self.shift + 1, n, device=device) - self.shift
                 for _ in range(2)
             )
             moves = (flip, *shifts)
-        return tuple(self._moved(part.detach(), *moves) for part in parts)
 
-    def _moved(self, x: Tensor, *moves: Tensor) -> Tensor:
-        if _is_image(x):
-            return flipped_and_shifted(x, *moves)
-        return x + self.noise * distributed.randn(*x.shape, like=x) if x.is_floating_point() else x
+        def noised(x: Tensor) -> Tensor:
+            return x if _is_image(x) else x + self.noise * distributed.randn(*x.shape, like=x)
+
+        def moved(x: Tensor) -> Tensor:
+            return flipped_and_shifted(x, *moves) if _is_image(x) else x
+
+        samples = map_moving(noised, detach(samples), conditions=self.conditions)
+        return map_tensors(moved, samples)
 
 
 def _is_image(x: Tensor) -> bool:

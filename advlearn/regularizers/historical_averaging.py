@@ -81,7 +81,7 @@ class HistoricalAveraging(Regularizer):
         means = [b for name, b in self.named_buffers() if name != "steps"]
         if not means or [v.shape for v in values] != [m.shape for m in means]:
             raise ValueError(
-                f"critic: expected the {len(means)} parameters given to wrap, got {len(values)} others; "
-                "put historical_averaging last"
+                f"critic: expected the {len(means)} parameters given to wrap, got {len(values)} "
+                "others; put historical_averaging last"
             )
         return values, means

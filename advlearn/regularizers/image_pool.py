@@ -7,9 +7,9 @@ from torch import Tensor
 
 from advlearn.core import distributed
 from advlearn.core.checks import check_number
-from advlearn.core.critic_batch import Samples, as_tuple, count
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import Samples, as_tuple, count, map_tensors
 
 REFERENCE = Reference(
     "Learning from Simulated and Unsupervised Images through Adversarial Training",
@@ -23,7 +23,8 @@ REFERENCE = Reference(
 class ImagePool(Regularizer):
     r"""Train the critic on fake samples of this step and of earlier ones.
 
-    .. math:: shown = \{x'_{k+1}, \dots, x'_n\} \cup \{k\ \text{of the history}\}, \ k = \min(\lfloor n/2 \rfloor, B)
+    .. math:: shown = \{x'_{k+1}, \dots, x'_n\} \cup \{k\ \text{of the history}\}, \
+              k = \min(\lfloor n/2 \rfloor, B)
 
     The k new fakes that are not shown replace, in the pool, the k that are; these are drawn at
     random at each step. Until the pool holds B fakes it stores the new ones and returns none. The
@@ -61,16 +62,18 @@ class ImagePool(Regularizer):
     def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
         if not self.size:
             return fake, weights
-        n, parts = count(fake), as_tuple(fake) if weights is None else (*as_tuple(fake), weights)
+        n, parts = count(fake), as_tuple(fake)
+        like = next(
+            (x for x in parts if x.is_floating_point()), torch.empty(0, device=parts[0].device)
+        )
         # Every process keeps the same pool, of the fakes of all processes, and uses its own rows.
-        joint = tuple(distributed.gather(part.detach()) for part in parts)
-        chance = distributed.gather(distributed.rand(n, like=as_tuple(fake)[0]))
-        kept = self._swapped(joint, chance)
-        own = tuple(part[distributed.rank() * n : (distributed.rank() + 1) * n] for part in kept)
-        samples = own if weights is None else own[:-1]
-        return samples if isinstance(fake, tuple) else samples[0], None if weights is None else own[
-            -1
-        ]
+        chance = distributed.gather(distributed.rand(n, like=like))
+        given = parts if weights is None else (*parts, weights)
+        kept = self._swapped(tuple(distributed.gather(part.detach()) for part in given), chance)
+        rank = distributed.rank()
+        own = iter([part[rank * n : (rank + 1) * n] for part in kept])
+        samples = map_tensors(lambda _: next(own), fake)
+        return samples, None if weights is None else next(own)
 
     def _swapped(self, fresh: tuple[Tensor, ...], chance: Tensor) -> tuple[Tensor, ...]:
         n, filled = len(fresh[0]), len(self._held[0]) if self._held else 0

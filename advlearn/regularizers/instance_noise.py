@@ -1,6 +1,6 @@
 """Instance noise: decreasing Gaussian noise on the inputs of the critic."""
 
-from typing import cast, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.samples import NO_CONDITIONS, Conditions, map_moving
 
 REFERENCE = Reference(
     "Amortised MAP Inference for Image Super-resolution",
@@ -22,11 +23,12 @@ REFERENCE = Reference(
 class InstanceNoise(Regularizer):
     r"""Add Gaussian noise to the critic's inputs in training, annealed linearly to zero.
 
-    .. math:: D_t(x) = D(x + s_t\,\epsilon), \qquad \epsilon \sim N(0, I), \qquad s_t = s \max(0, 1 - t / T)
+    .. math:: D_t(x) = D(x + s_t\,\epsilon), \qquad \epsilon \sim N(0, I), \qquad
+              s_t = s \max(0, 1 - t / T)
 
     t counts critic steps. Real and fake samples get noise of the same scale, in the critic's and in
     the generator's step; in evaluation mode nothing is added. In a tuple, the floating-point parts
-    get noise.
+    get noise, except conditions.
 
     Args:
         scale: s, in units of the samples.
@@ -55,7 +57,7 @@ class InstanceNoise(Regularizer):
         self.steps = int(check_number("steps", steps, low=1))
 
     def wrap(self, critic: nn.Module) -> nn.Module:
-        return Noisy(critic, self.scale, self.steps)
+        return Noisy(critic, self.scale, self.steps, self.conditions)
 
     def after_step(self, critic: nn.Module) -> None:
         for module in critic.modules():
@@ -71,14 +73,22 @@ class Noisy(nn.Module):
         critic: The critic of the noisy samples.
         scale: Standard deviation of the noise at the first step.
         steps: Steps after which there is no noise.
+        conditions: The parts of a sample that get no noise.
     """
 
     step: Tensor
     # Each side's noise is drawn for the samples of that side in all processes.
     mixes_samples = True
 
-    def __init__(self, critic: nn.Module, scale: float, steps: int) -> None:
+    def __init__(
+        self,
+        critic: nn.Module,
+        scale: float,
+        steps: int,
+        conditions: Conditions = NO_CONDITIONS,
+    ) -> None:
         super().__init__()
+        self.conditions = conditions
         self.critic = critic
         self.scale = scale
         self.steps = steps
@@ -89,13 +99,15 @@ class Noisy(nn.Module):
         """Return the standard deviation of the noise at this step, a scalar."""
         return self.scale * (1 - self.step / self.steps).clamp(min=0)
 
-    def forward(self, *samples: Tensor) -> Tensor:
+    def forward(self, *samples: Any, **named: Any) -> Any:
         """Score samples, (N, ...) each, with noise in training mode."""
-        return self.critic(*(map(self._noised, samples) if self.training else samples))
+        if not self.training:
+            return self.critic(*samples, **named)
+        samples = map_moving(self._noised, samples, conditions=self.conditions)
+        named = map_moving(self._noised, named, conditions=self.conditions)
+        return self.critic(*samples, **named)
 
     def _noised(self, x: Tensor) -> Tensor:
-        if not x.is_floating_point():
-            return x
         return x + self.deviation().to(x.dtype) * distributed.randn(*x.shape, like=x)
 
 

@@ -10,7 +10,7 @@ from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.critic_batch import Critic, CriticBatch, Samples, as_tuple
 from advlearn.core.described import Reference
-from advlearn.core.features import features, full_precision, last_linear, watch
+from advlearn.core.features import features, full_precision, watch_layers
 from advlearn.core.regularizer import Regularizer
 from advlearn.regularizers.instance_noise import unwrapped
 
@@ -26,12 +26,13 @@ REFERENCE = Reference(
 class PullingAway(Regularizer):
     r"""Penalise the mean squared cosine between representations S of fake samples.
 
-    .. math:: P' = \frac{w}{N(N-1)} \sum_i \sum_{j \ne i} \left(\frac{S_i^T S_j}{\|S_i\| \|S_j\|}\right)^2
+    .. math:: P' = \frac{w}{N(N-1)} \sum_i \sum_{j \ne i}
+              \left(\frac{S_i^T S_j}{\|S_i\| \|S_j\|}\right)^2
 
     S is what the critic's method ``encode(x)`` returns where it has one (an autoencoder's code),
-    else the inputs of its last linear layer. ``encode`` takes the first part of a tuple.
-    A representation of zeros counts as perpendicular to all others. The mean is over the fakes of
-    all processes.
+    else the inputs of the linear or convolution layer that gives the score. ``encode`` takes the
+    first part of a tuple. A representation of zeros counts as perpendicular to all others. The mean
+    is over the fakes of all processes.
 
     Args:
         weight: w.
@@ -62,7 +63,7 @@ class PullingAway(Regularizer):
 
     def wrap(self, critic: nn.Module) -> nn.Module:
         if _encoder(critic) is None:
-            watch(last_linear(critic)[1])
+            watch_layers(critic)
         return critic
 
     def player_penalty(self, batch: CriticBatch) -> Tensor:

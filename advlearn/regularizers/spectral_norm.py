@@ -6,6 +6,8 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm as OldSpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm as OldWeightNorm
 
 from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
@@ -74,6 +76,11 @@ class SpectralNorm(Regularizer):
         for name, layer in layers:
             if _is_normalised(layer):
                 continue
+            if _old_hook(layer) is not None:
+                raise ValueError(
+                    f"critic: expected a plain weight in layer {name!r}, got "
+                    "torch.nn.utils.weight_norm; use parametrizations.weight_norm"
+                )
             if not torch.any(cast(Tensor, layer.weight)):
                 raise ValueError(
                     f"critic: expected weights with a norm above zero in layer {name!r}, got zeros"
@@ -98,11 +105,23 @@ def _learned(layer: nn.Module) -> Tensor:
     if parametrize.is_parametrized(layer, "weight"):
         steps = cast(nn.ModuleDict, layer.parametrizations)["weight"]
         return cast(Tensor, getattr(steps, "original", layer.weight))
-    return cast(Tensor, layer.weight)
+    hook = _old_hook(layer)
+    if isinstance(hook, OldSpectralNorm):
+        return cast(Tensor, layer.weight_orig)
+    # Without a forward pass, an old-style weight is that of the parameters before the last step.
+    return cast(Tensor, layer.weight if hook is None else hook.compute_weight(layer))
+
+
+def _old_hook(layer: nn.Module) -> OldSpectralNorm | OldWeightNorm | None:
+    """Return the hook that computes the weight, of ``torch.nn.utils`` before parametrizations."""
+    for hook in layer._forward_pre_hooks.values():
+        if isinstance(hook, OldSpectralNorm | OldWeightNorm) and hook.name == "weight":
+            return hook
+    return None
 
 
 def _is_normalised(layer: nn.Module) -> bool:
     if not parametrize.is_parametrized(layer, "weight"):
-        return False
+        return isinstance(_old_hook(layer), OldSpectralNorm)
     steps = cast(nn.ModuleList, cast(nn.ModuleDict, layer.parametrizations)["weight"])
     return any(isinstance(step, parametrizations._SpectralNorm) for step in steps)  # pyright: ignore[reportPrivateUsage]

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from advlearn.core import health_verdict
 from advlearn.core.adversary import Adversary
-from advlearn.core.health import Health, diagnose
-from advlearn.core.health_history import History
-from advlearn.core.samples import carries_gradient
+from advlearn.core.health import Health
 
 N = 128
 
@@ -41,45 +39,7 @@ def health_of(critic: nn.Module, real: Tensor, fake: Tensor, objective: str = "n
     return adversary.health()
 
 
-class Noted:
-    """A head together with the history of its calls, which a report takes into account."""
-
-    def __init__(self, adversary: Adversary) -> None:
-        self.adversary, self.history = adversary, History()
-        self.history.look(adversary.critic)
-
-    def update(self, real: Any, fake: Any) -> None:
-        self.adversary.update(real, fake)
-        if self.adversary.timing.trains_critic(self.adversary.steps_done - 1):
-            self.history.critic_steps += 1
-
-    def player_loss(self, real: Any, fake: Any) -> Tensor:
-        loss = self.adversary.player_loss(real, fake)
-        self.history.note_player_loss(carries_gradient=carries_gradient(fake))
-        return loss
-
-    def reward(self, fake: Any, real: Any) -> Tensor:
-        self.history.rewards += 1
-        return self.adversary.reward(fake, real)
-
-    def health(self, task_gradient: float = math.nan) -> Health:
-        head = self.adversary
-        weight = head.adversarial_weight
-        return diagnose(
-            head.critic,
-            head.objective,
-            head.chain.regularizers,
-            *(head._last or ()),
-            task_gradient=task_gradient,
-            conditions=head.conditions,
-            optimizer=head.optimizer,
-            history=self.history,
-            own_accuracy=float(head.last_scores.get("accuracy", math.nan)),
-            adversarial_weight=abs(float(weight)),
-        )
-
-
-def report_on(adversary: Adversary | Noted, real: Any, fake: Any) -> Health:
+def report_on(adversary: Adversary, real: Any, fake: Any) -> Health:
     """What the head reports after one loss of the learner."""
     parts = fake if isinstance(fake, tuple) else (fake,)
     parts[0].requires_grad_()
@@ -192,7 +152,7 @@ def test_an_untrained_critic_of_least_squares_is_called_so() -> None:
 
 
 def test_sides_that_are_swapped_in_one_of_two_calls_are_report_on() -> None:
-    adversary = Noted(Adversary(linear(1.0), "nsgan"))
+    adversary = Adversary(linear(1.0), "nsgan")
     real, fake = points(0, 1.0), points(1, -1.0).requires_grad_()
     adversary.update(real, fake)
     assert report_on(adversary, fake.detach(), real).verdict.startswith(
@@ -202,12 +162,12 @@ def test_sides_that_are_swapped_in_one_of_two_calls_are_report_on() -> None:
 
 
 def test_a_critic_that_the_generator_has_passed_is_lagging() -> None:
-    adversary = Noted(Adversary(linear(0.3), "nsgan"))
+    adversary = Adversary(linear(0.3), "nsgan")
     left, right = points(0, -0.8), points(1, 0.8)
     assert report_on(adversary, right, left).verdict.startswith("in balance")
     health = report_on(adversary, points(2, -0.8), points(3, 0.8))
     assert re.fullmatch(r"critic lagging: it ranks .* after \d+% in an earlier report", str(health))
-    first = report_on(Noted(Adversary(linear(0.3), "nsgan")), points(2, -0.8), points(3, 0.8))
+    first = report_on(Adversary(linear(0.3), "nsgan"), points(2, -0.8), points(3, 0.8))
     assert first.verdict.startswith("critic untrained or diverged")
 
 
@@ -352,8 +312,8 @@ def test_samples_with_masks_and_integers_are_judged(
 
 
 def test_the_part_that_spreads_least_is_a_collapse_unless_it_is_a_condition() -> None:
-    def critic(conditions: tuple[int, ...]) -> Noted:
-        return Noted(Adversary(Both(), "wgan", conditions=conditions))
+    def critic(conditions: tuple[int, ...]) -> Adversary:
+        return Adversary(Both(), "wgan", conditions=conditions)
 
     real, fake = points(0), points(1)
     health = report_on(critic(()), (real, points(2)), (fake, 0.001 * points(3)))
@@ -384,7 +344,7 @@ def test_sequences_of_other_lengths_are_compared() -> None:
 
 @pytest.mark.parametrize(("lr", "verdict"), [(0.0, "critic still"), (0.01, "in balance")])
 def test_a_critic_whose_steps_change_nothing_is_still(lr: float, verdict: str) -> None:
-    adversary = Noted(Adversary(linear(1.0), "nsgan", lr=lr))
+    adversary = Adversary(linear(1.0), "nsgan", lr=lr)
     for seed in range(3):
         adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
     health = adversary.health()
@@ -397,7 +357,7 @@ def test_a_critic_whose_steps_change_nothing_is_still(lr: float, verdict: str) -
 def test_weights_of_16_bits_that_are_too_large_for_their_steps_are_still() -> None:
     critic = linear(100.0, 100.0).to(torch.bfloat16)
     critic.bias.requires_grad_(False)  # type: ignore[union-attr]
-    adversary = Noted(Adversary(critic, "nsgan", lr=1e-4))
+    adversary = Adversary(critic, "nsgan", lr=1e-4)
     for seed in range(3):
         adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
     assert adversary.health().verdict.startswith("critic still")
@@ -405,20 +365,20 @@ def test_weights_of_16_bits_that_are_too_large_for_their_steps_are_still() -> No
 
 @pytest.mark.parametrize("losses", [3, 100])
 def test_a_critic_that_is_never_updated_is_still_after_a_while(losses: int) -> None:
-    adversary = Noted(Adversary(linear(1.0), "nsgan"))
+    adversary = Adversary(linear(1.0), "nsgan")
     for _ in range(losses):
         adversary.player_loss(points(0, 0.5), points(1, -0.5).requires_grad_())
     assert adversary.health().verdict.startswith("critic still" if losses == 100 else "in balance")
     # An optimizer that is stepped from outside moves the critic too.
     with torch.no_grad():
-        adversary.adversary.critic.weight += 0.01  # type: ignore[operator]
+        adversary.critic.weight += 0.01  # type: ignore[operator]
     for _ in range(losses):
         adversary.player_loss(points(0, 0.5), points(1, -0.5).requires_grad_())
     assert adversary.health().verdict.startswith("in balance")
 
 
 def test_a_critic_that_sets_in_later_is_not_called_still_before() -> None:
-    adversary = Noted(Adversary(linear(1.0), "nsgan", start={"critic": 5}))
+    adversary = Adversary(linear(1.0), "nsgan", start={"critic": 5})
     for seed in range(3):
         adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
     assert adversary.health().verdict.startswith("in balance")
@@ -426,7 +386,7 @@ def test_a_critic_that_sets_in_later_is_not_called_still_before() -> None:
 
 @pytest.mark.parametrize(("losses", "verdict"), [(2, "in balance"), (10, "learner detached")])
 def test_a_learner_whose_losses_never_carry_gradient_is_detached(losses: int, verdict: str) -> None:
-    adversary = Noted(Adversary(linear(1.0), "nsgan"))
+    adversary = Adversary(linear(1.0), "nsgan")
     with torch.no_grad():
         for _ in range(losses):
             adversary.player_loss(points(0, 0.5), points(1, -0.5))
@@ -438,20 +398,20 @@ def test_a_learner_whose_losses_never_carry_gradient_is_detached(losses: int, ve
 
 
 def test_rewards_that_are_all_the_same_are_found() -> None:
-    adversary = Noted(Adversary(linear(1.0), "gan"))
+    adversary = Adversary(linear(1.0), "gan")
     real, fake = points(0, 0.5), points(1, -0.5)
     adversary.reward(fake, real)
     health = report_on(adversary, real, fake)
     assert health.verdict.startswith("in balance") and health.reward_spread > 0.1
-    adversary.adversary.objective.reward = lambda batch: 0 * batch.fake_scores + 3  # type: ignore[method-assign]
+    adversary.objective.reward = lambda batch: 0 * batch.fake_scores + 3  # type: ignore[method-assign]
     health = adversary.health()
     assert health.verdict.startswith("rewards constant: every sample gets the same reward")
     assert health.reward_spread == 0
 
 
 def test_rewards_that_nobody_asks_for_are_not_judged() -> None:
-    adversary = Noted(Adversary(linear(1.0), "gan"))
-    adversary.adversary.objective.reward = lambda batch: 0 * batch.fake_scores  # type: ignore[method-assign]
+    adversary = Adversary(linear(1.0), "gan")
+    adversary.objective.reward = lambda batch: 0 * batch.fake_scores  # type: ignore[method-assign]
     health = report_on(adversary, points(0, 0.5), points(1, -0.5))
     assert math.isnan(health.reward_spread) and health.verdict.startswith("in balance")
 
@@ -468,7 +428,7 @@ def test_rewards_that_nobody_asks_for_are_not_judged() -> None:
 def test_gradients_a_thousand_apart_are_found(
     weight: float, task_scale: float, verdict: str
 ) -> None:
-    adversary = Noted(Adversary(linear(1.0), "wgan", adversarial_weight=weight))
+    adversary = Adversary(linear(1.0), "wgan", adversarial_weight=weight)
     real, fake = points(0, 0.5), points(1, -0.5).requires_grad_()
     loss = adversary.player_loss(real, fake)
     norm = torch.autograd.grad(loss, fake)[0].norm() / abs(weight)
@@ -480,7 +440,7 @@ def test_gradients_a_thousand_apart_are_found(
 # The direction of the critic's steps
 
 
-def cosine(adversary: Noted, real: Tensor, fake: Tensor) -> float:
+def cosine(adversary: Adversary, real: Tensor, fake: Tensor) -> float:
     adversary.update(real, fake)
     return adversary.health().step_cosine
 
@@ -488,24 +448,22 @@ def cosine(adversary: Noted, real: Tensor, fake: Tensor) -> float:
 def test_the_step_of_momentum_is_compared_with_the_gradient() -> None:
     # A linear critic of "wgan" has the gradient E[fake] - E[real], whatever its weights.
     real, fake = points(0, 1.0), points(1, -1.0)
-    adversary = Noted(
-        Adversary(linear(1.0), "wgan", optimizer=lambda p: torch.optim.SGD(p, 0.1, 0.9))
-    )
+    adversary = Adversary(linear(1.0), "wgan", optimizer=lambda p: torch.optim.SGD(p, 0.1, 0.9))
     assert cosine(adversary, real, fake) == pytest.approx(1.0)
     # 0.9 g + g' with g' = -g is -0.1 g': the momentum of the first step is overcome.
     assert cosine(adversary, fake, real) == pytest.approx(1.0)
-    plain = Noted(Adversary(linear(1.0), "wgan", optimizer="rmsprop"))
+    plain = Adversary(linear(1.0), "wgan", optimizer="rmsprop")
     assert math.isnan(cosine(plain, real, fake))
 
 
 def test_adam_divides_its_step_by_the_root_of_the_second_moment() -> None:
     critic = linear(0.5, 0.5)
-    adversary = Noted(Adversary(critic, "lsgan + r1", optimizer=lambda p: torch.optim.Adam(p, 0.1)))
+    adversary = Adversary(critic, "lsgan + r1", optimizer=lambda p: torch.optim.Adam(p, 0.1))
     real, fake = points(0, 1.0), points(1, -1.0)
     adversary.update(real, fake)
-    total = adversary.adversary.critic_loss(real, fake)
+    total = adversary.critic_loss(real, fake)
     gradients = torch.autograd.grad(total, list(critic.parameters()))
-    state = adversary.adversary.optimizer.state  # type: ignore[union-attr]
+    state = adversary.optimizer.state  # type: ignore[union-attr]
     steps = [
         state[p]["exp_avg"] / (state[p]["exp_avg_sq"].sqrt() + 1e-8) for p in critic.parameters()
     ]
@@ -516,9 +474,7 @@ def test_adam_divides_its_step_by_the_root_of_the_second_moment() -> None:
 
 def test_a_critic_whose_momentum_climbs_its_loss_is_unstable_in_the_third_report() -> None:
     real, fake = points(0, 1.0), points(1, -1.0)
-    adversary = Noted(
-        Adversary(linear(0.1), "hinge", optimizer=lambda p: torch.optim.SGD(p, 1e-6, 0.99))
-    )
+    adversary = Adversary(linear(0.1), "hinge", optimizer=lambda p: torch.optim.SGD(p, 1e-6, 0.99))
     for _ in range(30):
         adversary.update(fake, real)
     verdicts = []
@@ -548,11 +504,11 @@ def test_a_run_that_goes_well_has_no_fault_in_any_report(objective: str) -> None
             nn.LeakyReLU(0.2),
             nn.Linear(32, 1),
         )
-        adversary = Noted(Adversary(critic, objective, lr=1e-3))
+        adversary = Adversary(critic, objective, lr=1e-3)
         optimizer = torch.optim.Adam(generator.parameters(), 1e-3, betas=(0.0, 0.9))
         verdicts = []
         for step in range(1, 601):
-            for _ in range(adversary.adversary.defaults.critic_steps or 1):
+            for _ in range(adversary.defaults.critic_steps or 1):
                 real = torch.randn(N, 2) * torch.tensor([1.0, 0.5]) + 1
                 fake = generator(torch.randn(N, 2))
                 adversary.update(real, fake)
@@ -592,10 +548,10 @@ def test_large_samples_are_scored_on_a_part_of_the_batch(size: int, scored: list
 
 
 def test_a_copied_head_begins_a_history_of_its_own() -> None:
-    adversary = Noted(Adversary(linear(1.0), "nsgan", lr=0.0))
+    adversary = Adversary(linear(1.0), "nsgan", lr=0.0)
     adversary.update(points(0, 0.5), points(1, -0.5))
     twin = copy.deepcopy(adversary)
-    assert not twin.history.critic_steps
+    assert not twin._history.critic_steps
     assert adversary.health().verdict.startswith("critic still")
     assert twin.health().verdict.startswith("in balance")
 

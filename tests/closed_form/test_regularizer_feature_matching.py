@@ -52,7 +52,8 @@ def test_real_side_gets_a_gradient_if_it_needs_one() -> None:
 
 def test_critic_without_a_linear_layer_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
+        ValueError,
+        match=r"critic: expected an nn\.Module with a linear or convolution layer, got Identity",
     ):
         FeatureMatching().wrap(nn.Identity())
 

@@ -18,7 +18,7 @@ def test_tapped_layers_return_their_inputs_and_store_nothing() -> None:
     assert watch(watched[2]) is tap
     assert torch.equal(features(watched, x), watched[:2](x))
     watched(x)
-    assert tap.seen is None
+    assert tap.calls is None
 
 
 def test_copies_have_their_own_tap() -> None:
@@ -29,7 +29,7 @@ def test_copies_have_their_own_tap() -> None:
     nn.init.zeros_(twin[0].weight)
     nn.init.zeros_(twin[0].bias)
     assert features(twin, x).eq(0).all()
-    assert len(twin[2]._forward_pre_hooks) == 1
+    assert len(twin[2]._forward_hooks) == 1
 
 
 def test_the_tap_closes_when_the_critic_fails() -> None:
@@ -47,7 +47,7 @@ def test_the_tap_closes_when_the_critic_fails() -> None:
     try:
         features(failing, torch.zeros(1, 2))
     except RuntimeError:
-        assert tap.seen is None
+        assert tap.calls is None
     else:
         raise AssertionError("the critic's error was lost")
 

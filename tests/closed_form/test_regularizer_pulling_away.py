@@ -74,7 +74,8 @@ def test_representation_is_the_code_or_the_features() -> None:
 
 def test_critic_without_representation_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"critic: expected an nn\.Module with a linear output layer, got Identity"
+        ValueError,
+        match=r"critic: expected an nn\.Module with a linear or convolution layer, got Identity",
     ):
         PullingAway().wrap(nn.Identity())
 
