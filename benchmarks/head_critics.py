@@ -1,4 +1,4 @@
-"""Hand-written critic steps of single losses and of loops, each with the same step of `Adversary`."""
+"""Hand-written critic steps of losses and of loops, each with the same step of `Adversary`."""
 
 import copy
 from collections.abc import Callable
@@ -40,9 +40,10 @@ def critic_steps(
 
 
 def images(quick: bool, dtype: torch.dtype, n: int, size: int = 32) -> tuple[Tensor, Tensor]:
-    """Return real and fake images."""
+    """Return real and fake images that differ, so that their gradients do not cancel."""
     n, size = (4, 8) if quick else (n, size)
-    return torch.randn(n, 3, size, size, dtype=dtype), torch.randn(n, 3, size, size, dtype=dtype)
+    real, fake = (torch.randn(n, 3, size, size, dtype=dtype) for _ in range(2))
+    return (real + 1).tanh(), fake
 
 
 def classifier(quick: bool, dtype: torch.dtype, width: int = 48) -> nn.Module:
@@ -99,12 +100,13 @@ def sngan(quick: bool, dtype: torch.dtype) -> Pair:
 
 
 def unet(quick: bool, dtype: torch.dtype) -> Pair:
-    """A logit for each pixel, averaged over the pixels of a mask."""
+    """A logit for each pixel, averaged over the pixels of a mask, both sides in one batch."""
     real, fake = images(quick, dtype, 8, 64)
     masks = [(torch.rand_like(x[:, :1]) < 0.7).to(dtype) for x in (real, fake)]
 
     def loss(d: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        of_real, of_fake = softplus(-d(real)), softplus(d(fake))
+        real_scores, fake_scores = d(torch.cat([real, fake])).chunk(2)
+        of_real, of_fake = softplus(-real_scores), softplus(fake_scores)
         real_mask, fake_mask = masks
         return (real_mask * of_real).sum() / real_mask.sum() + (
             fake_mask * of_fake

@@ -7,7 +7,8 @@ operations as the library's steps, so that only the adversary differs.
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -29,7 +30,6 @@ class Loop:
 
     step: Step
     optimizers: list[torch.optim.Optimizer]
-    counts: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def optimizer_of(*modules: nn.Module) -> torch.optim.Optimizer:
@@ -52,7 +52,7 @@ def freeze(critic: nn.Module, frozen: bool) -> None:
 def convolutions(channels: list[int], norm: bool = False) -> nn.Sequential:
     """Return strided 2-d convolutions that halve the image, with a last layer of one channel."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(channels, channels[1:], strict=False):
+    for inputs, outputs in pairwise(channels):
         layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1))
         layers += [nn.BatchNorm2d(outputs)] if norm and inputs > 3 else []
         layers.append(nn.LeakyReLU(0.2))
@@ -67,8 +67,7 @@ class PeriodCritic(nn.Module):
         self.period = period
         sizes = [1, width, 2 * width, 4 * width]
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0)))
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in pairwise(sizes)
         )
         self.last = weight_norm(nn.Conv2d(sizes[-1], 1, (3, 1), 1, (1, 0)))
 
@@ -113,7 +112,7 @@ class ManyScales(nn.Module):
 def wave_network(channels: list[int], stride: int = 1) -> nn.Sequential:
     """Return 1-d convolutions; all but the last have the stride."""
     layers: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(channels, channels[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(channels)):
         step = 1 if i == len(channels) - 2 else stride
         layers += [nn.Conv1d(a, b, 2 * step + 1, step, step), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers[:-1])
@@ -165,12 +164,16 @@ class UNet(nn.Module):
 
 
 def hifigan(quick: bool, dtype: torch.dtype) -> Pair:
-    """HiFi-GAN's losses add up critics and maps, so its step is 2K times the mean of `lsgan`."""
+    """HiFi-GAN's step, with feature matching.
+
+    Its losses are sums over K critics and L maps, without the factor 1/2 of `lsgan`. The same
+    gradients are those of 2K times the means, with a weight of L for the mean over maps.
+    """
     n, width, length = (2, 2, 600) if quick else (8, 16, 4096)
     base = (wave_network([8, 8 if quick else 32, 1]).to(dtype), ManyPeriods(width).to(dtype))
     mel, real = torch.randn(n, 8, length, dtype=dtype), torch.randn(n, 1, length, dtype=dtype)
-    real = real.tanh()
-    k = 5
+    real = (real + 1).tanh()
+    k, maps = 5, 4
 
     def by_hand() -> Loop:
         g, d = copy.deepcopy(base)
@@ -187,8 +190,13 @@ def hifigan(quick: bool, dtype: torch.dtype) -> Pair:
             d_opt.step()
             g_opt.zero_grad()
             freeze(d, True)
-            fakes = d(fake)[0]
+            real_maps = d(real)[1]
+            fakes, fake_maps = d(fake)
             of_model = 45 * (fake - real).abs().mean() + sum(((1 - f) ** 2).mean() for f in fakes)
+            for reals, found in zip(real_maps, fake_maps, strict=True):
+                of_model = of_model + 2 * sum(
+                    (r.detach() - f).abs().mean() for r, f in zip(reals, found, strict=True)
+                )
             of_model.backward()
             freeze(d, False)
             g_opt.step()
@@ -199,7 +207,8 @@ def hifigan(quick: bool, dtype: torch.dtype) -> Pair:
     def library() -> Loop:
         g, d = copy.deepcopy(base)
         g_opt = optimizer_of(g)
-        adversary, own = head(d, "lsgan", adversarial_weight=2 * k)
+        objective = f"lsgan + feature_matching(weight={maps}, layers='all', paired=True)"
+        adversary, own = head(d, objective, adversarial_weight=2 * k)
 
         def step() -> list[Tensor]:
             fake = g(mel)
@@ -230,7 +239,7 @@ def taming(quick: bool, dtype: torch.dtype) -> Pair:
     )
     critic = convolutions([3, width, 2 * width, 4 * width], norm=True)
     base = nn.Sequential(encoder, decoder).to(dtype), critic.to(dtype)
-    real = torch.randn(n, 3, 64, 64, dtype=dtype).tanh()
+    real = (torch.randn(n, 3, 64, 64, dtype=dtype) + 1).tanh()
 
     def by_hand() -> Loop:
         g, d = copy.deepcopy(base)
@@ -286,7 +295,7 @@ def balancer(quick: bool, dtype: torch.dtype) -> Pair:
     """EnCodec's balancer, whose gradient is divided by the factor that gives the task its size."""
     n, width, length = (2, 2, 512) if quick else (8, 16, 4096)
     base = (wave_network([1, 8 if quick else 32, 1]).to(dtype), ManyScales(width).to(dtype))
-    real = torch.randn(n, 1, length, dtype=dtype).tanh()
+    real = (torch.randn(n, 1, length, dtype=dtype) + 1).tanh()
 
     def by_hand() -> Loop:
         g, d = copy.deepcopy(base)
@@ -349,7 +358,7 @@ def dmd2(quick: bool, dtype: torch.dtype) -> Pair:
     n, width = (2, 2) if quick else (16, 16)
     base = Backbone(width).to(dtype)
     real, fake, noise = (torch.randn(n, 3, 32, 32, dtype=dtype) for _ in range(3))
-    t = torch.rand(n, dtype=dtype)
+    real, t = real + 1, torch.rand(n, dtype=dtype)
 
     def noisy(x: Tensor) -> Tensor:
         return x + t.view(-1, 1, 1, 1) * noise
