@@ -75,6 +75,18 @@ ASKED: dict[str, list[Bar]] = {
         ("strengths with ordered mean disparities", ">=", 4),
         ("strength zero equals the plain model bit for bit", "==", 1),
     ],
+    "heads": [
+        *(
+            (f"{figure}, *", "<=", bar)
+            for figure, bar in (
+                ("gradients", 1e-6),
+                ("losses", 1e-6),
+                ("gradients in fp32", 1e-6),
+                ("time", 1.05),
+                ("memory", 1.05),
+            )
+        ),
+    ],
     "head_speed": [
         ("domain head, samples a second over the hand-written loop", ">=", 0.95),
         ("fairness head, step over the plain one", "<=", 1.3),

@@ -219,6 +219,8 @@ class Adversary(Head):
             ValueError: If no sample or weight carries gradient, unless gradients are switched off;
                 the loss is then that of this process's samples.
         """
+        # The task loss depends on the output itself, not on its cast to the critic's precision.
+        output = fake
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
         self.weighting.check(task_loss, last_layer)
@@ -231,7 +233,16 @@ class Adversary(Head):
         together = nullcontext() if torch.is_grad_enabled() else distributed.only_this_process()
         with freeze(self.critic), together:
             loss = self._sum_and_keep(*self._losses.learner(self.critic, real, fake, *weights))
-        return factor * self.weighting(loss, fake, task_loss, last_layer, self.conditions) * loss
+        held = [x for x in (real, *weights, samples.fixed(fake, self.conditions)) if x is not None]
+        return self.weighting(
+            loss,
+            output,
+            task_loss,
+            last_layer,
+            self.conditions,
+            factor=factor,
+            only_output=not any(map(samples.carries_gradient, held)),
+        )
 
     def reversed_loss(
         self,

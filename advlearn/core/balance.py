@@ -3,13 +3,15 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-from typing import Literal, cast, final
+from typing import Any, Literal, cast, final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from advlearn.core.checks import check_choice, check_number
-from advlearn.core.samples import Conditions, Samples, count, moving, rows
+from advlearn.core.features import full_precision
+from advlearn.core.samples import Conditions, Samples, moving, rows
 
 AdversarialWeight = float | Literal["adaptive", "balanced"]
 EPSILON = 1e-4
@@ -97,15 +99,37 @@ class Weighting(nn.Module):
         task_loss: Tensor | None,
         last_layer: Tensor | None,
         conditions: Conditions,
-    ) -> Tensor | float:
-        """Return the weight of `loss`, without graph."""
+        *,
+        factor: float = 1.0,
+        only_output: bool = False,
+    ) -> Tensor:
+        """Return the weighted loss.
+
+        Args:
+            loss: The adversarial loss, a scalar.
+            output: The samples of the model, before any cast.
+            task_loss: The model's own loss, a scalar.
+            last_layer: The weight of the model's last layer.
+            conditions: Parts of `output` that are conditions.
+            factor: A further factor of the weight.
+            only_output: Whether `loss` depends on the model only through `output` without its
+                conditions. The gradient that balancing has computed is then used again.
+        """
         if not isinstance(self.value, str):
-            return self.value
+            return _times(factor * self.value, loss)
         if not torch.is_grad_enabled() or task_loss is None:
-            return 1.0
+            return _times(factor, loss)
         if last_layer is not None and self.balance is None:
-            return last_layer_ratio(task_loss, loss, last_layer)
-        return cast(OutputBalance, self.balance)(task_loss, loss, output, conditions)
+            return factor * last_layer_ratio(task_loss, loss, last_layer) * loss
+        balance = cast(OutputBalance, self.balance)
+        inputs = [x for x in moving(output, conditions) if x.requires_grad]
+        weight, gradients = balance.measure(task_loss, loss, inputs, keep=not only_output)
+        if not only_output:
+            return factor * weight * loss
+        weight = factor * weight
+        pairs = [(x, g) for x, g in zip(inputs, gradients, strict=True) if g is not None]
+        reached, found = [x for x, _ in pairs], [weight * g for _, g in pairs]
+        return cast(Tensor, _KnownGradient.apply(weight * loss.detach(), *found, *reached))
 
 
 @final
@@ -152,22 +176,61 @@ class OutputBalance(nn.Module):
     ) -> Tensor:
         """Return the ratio of the averaged norms, a scalar without graph."""
         inputs = [x for x in moving(output, conditions) if x.requires_grad]
-        norms = torch.stack(
-            [_norm(loss, inputs, count(output)) for loss in (task_loss, adversarial_loss)]
-        )
+        return self.measure(task_loss, adversarial_loss, inputs, keep=True)[0]
+
+    def measure(
+        self, task_loss: Tensor, adversarial_loss: Tensor, inputs: list[Tensor], *, keep: bool
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Return the ratio, and the gradient of the adversarial loss by each input.
+
+        Args:
+            task_loss: L, a scalar with graph, which is kept.
+            adversarial_loss: P, a scalar with graph.
+            inputs: The tensors of the output that carry gradient.
+            keep: Whether to keep the graph of P.
+        """
+        own = _gradients(task_loss, inputs, keep=True)
+        adversarial = _gradients(adversarial_loss, inputs, keep=keep)
         with torch.no_grad():
+            norms = torch.stack([_norm(found, inputs[0]) for found in (own, adversarial)])
             self.averages.mul_(self.decay).add_(norms)
             self.steps.mul_(self.decay).add_(1)
             mean = self.averages / self.steps
-            return mean[0] / (mean[1] + 1e-12)
+            return mean[0] / (mean[1] + 1e-12), adversarial
 
 
-def _norm(loss: Tensor, inputs: list[Tensor], n: int) -> Tensor:
+@final
+class _KnownGradient(torch.autograd.Function):
+    """Return a value whose gradient by some tensors is known.
+
+    The arguments after the value are the gradients, then the tensors.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *gradients_and_inputs: Tensor) -> Tensor:
+        ctx.save_for_backward(*gradients_and_inputs[: len(gradients_and_inputs) // 2])
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]  (the decorator is untyped)
+        gradients: tuple[Tensor, ...] = ctx.saved_tensors
+        scaled = [(grads[0] * g).to(g.dtype) for g in gradients]
+        return None, *[None] * len(gradients), *scaled
+
+
+def _times(weight: float, loss: Tensor) -> Tensor:
+    return loss if weight == 1 else weight * loss
+
+
+def _gradients(loss: Tensor, inputs: list[Tensor], *, keep: bool) -> list[Tensor | None]:
+    found = torch.autograd.grad(loss, inputs, retain_graph=keep, allow_unused=True)
+    return list(cast(tuple[Tensor | None, ...], found))
+
+
+def _norm(gradients: list[Tensor | None], like: Tensor) -> Tensor:
     """Return the norm of one sample's gradient, averaged over the batch."""
-    gradients = torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True)
-    squares = [
-        rows(g).square().sum(1) for g in cast(list[Tensor | None], gradients) if g is not None
-    ]
-    if not squares:
-        return inputs[0].new_zeros((), dtype=torch.float32)
-    return torch.stack(squares).sum(0).sqrt().sum().float() / n
+    found = [full_precision(rows(g)) for g in gradients if g is not None]
+    if not found:
+        return like.new_zeros((), dtype=torch.float32)
+    return torch.stack([g.square().sum(1) for g in found]).sum(0).sqrt().mean().float()

@@ -1,14 +1,17 @@
-"""Detect losses that are not finite, without waiting for the device at each step."""
+"""Detect losses that are not finite, without waiting for the device."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
 from array import array
 from collections.abc import Mapping
-from typing import final
+from typing import cast, final
 
 import torch
 from torch import Tensor
+
+# Steps whose losses are held and then examined together, to save operations at each step.
+HELD = 64
 
 
 @final
@@ -19,6 +22,8 @@ class NonFiniteError(RuntimeError):
 @final
 class FiniteMonitor:
     """Count, on the device, the steps at which each loss was still finite.
+
+    The scalars of up to 64 steps are held, and then examined in one go.
 
     Example:
         >>> monitor = FiniteMonitor()
@@ -35,7 +40,6 @@ class FiniteMonitor:
         # A copy of a model begins a new record.
         return FiniteMonitor()
 
-    @torch.no_grad()
     def note(self, step: int, losses: Mapping[str, Tensor]) -> None:
         """Record the losses of a step.
 
@@ -43,11 +47,11 @@ class FiniteMonitor:
             step: The step that ended with these losses.
             losses: Scalars by name.
         """
-        values = torch.stack([value.float() for value in losses.values()])
-        group = self._groups.get(tuple(losses))
+        names = tuple(losses)
+        group = self._groups.get(names)
         if group is None:
-            group = self._groups[tuple(losses)] = _Group(values)
-        group.note(step, values)
+            group = self._groups[names] = _Group(len(names))
+        group.note(step, [value.detach() for value in losses.values()])
 
     def first_failure(self) -> tuple[int, str] | None:
         """Return the first step and loss that were not finite, or None; waits for the device."""
@@ -64,17 +68,33 @@ class FiniteMonitor:
 class _Group:
     """Count, for losses that come together, the looks at which each was still finite."""
 
-    def __init__(self, values: Tensor) -> None:
-        self.still = torch.ones_like(values, dtype=torch.bool)
-        self.looks = torch.zeros_like(values, dtype=torch.int64)
+    def __init__(self, size: int) -> None:
+        self.size = size
+        # One number for each loss, once the first steps are examined.
+        self.still: Tensor | int = 1
+        self.looks: Tensor | int = 0
+        self.held: list[Tensor] = []
         # The step of each look, 8 bytes each.
         self.steps = array("q")
 
-    def note(self, step: int, values: Tensor) -> None:
+    def note(self, step: int, values: list[Tensor]) -> None:
         self.steps.append(step)
+        self.held += values
+        if len(self.held) >= HELD * self.size:
+            self._examine()
+
+    @torch.no_grad()
+    def _examine(self) -> None:
+        if not self.held:
+            return
+        values = torch.stack([value.float() for value in self.held]).view(-1, self.size)
+        self.held.clear()
         # x - x == 0 holds only for finite x.
-        self.looks += self.still.logical_and_(values - values == 0)
+        finite = self.still * (values - values == 0).long().cumprod(0)
+        self.still = finite[-1]
+        self.looks = self.looks + finite.sum(0)
 
     def failures(self) -> list[int | None]:
-        finite = zip(self.still.tolist(), self.looks.tolist(), strict=True)
-        return [None if still else self.steps[look] for still, look in finite]
+        self._examine()
+        still, looks = cast(Tensor, self.still).tolist(), cast(Tensor, self.looks).tolist()
+        return [None if good else self.steps[look] for good, look in zip(still, looks, strict=True)]

@@ -6,7 +6,7 @@
 import copy
 import math
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -190,8 +190,8 @@ class Head(nn.Module):
             contracts.check_weights("real_weights", rw, real),
             contracts.check_weights("fake_weights", fw, fake),
         ]
-        fake = samples.to_critic_precision(samples.matched(fake, real), self.critic)
-        real = samples.to_critic_precision(real, self.critic)
+        sides = (real, samples.matched(fake, real))
+        real, fake = cast(tuple[Samples, Samples], samples.to_critic_precision(sides, self.critic))
         # Without gradient it may be a report, which one process may ask for.
         if not self._shared and torch.is_grad_enabled():
             self._share_first()

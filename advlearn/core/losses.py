@@ -120,11 +120,12 @@ class LossFunctions:
         batches = batches_of_outputs(critic, (real, fake), scored, (rw, fw))
         losses = [self._weighted(self.objective.player_loss, batch) for batch in batches]
         terms = {"player_loss": mean_of(losses)}
-        batch = joined_batch(critic, (real, fake), scored, (rw, fw))
-        for name, regularizer in zip(self.names, self.regularizers, strict=True):
-            penalty = regularizer.player_penalty(batch)
-            if penalty is not None:
-                terms[f"player_{name}"] = penalty
+        if self.regularizers:
+            batch = joined_batch(critic, (real, fake), scored, (rw, fw))
+            for name, regularizer in zip(self.names, self.regularizers, strict=True):
+                penalty = regularizer.player_penalty(batch)
+                if penalty is not None:
+                    terms[f"player_{name}"] = penalty
         return terms, {}
 
     def _mean_loss(
@@ -181,13 +182,11 @@ class LossFunctions:
         real, fake = scored
         if real is None or any(not s.numel() for s in fake.scores):
             return {}
-        means = [
-            torch.stack([per_sample(s).mean() for s in side.scores]).mean() for side in (real, fake)
-        ]
+        means = [mean_of([per_sample(s).mean() for s in side.scores]) for side in (real, fake)]
         batch = batches_of_outputs(critic, sides, scored, (None, None))[0]
         better, worse = self.objective.ranking(batch)
         n = min(len(better), len(worse))
-        ranked = (better[:n] > worse[:n]).float().mean()
+        ranked = (better[:n] > worse[:n]).mean(dtype=torch.float32)
         return {"real_score": means[0], "fake_score": means[1], "accuracy": ranked}
 
 

@@ -99,7 +99,6 @@ def make_optimizer(
     )
 
 
-@torch.no_grad()
 def gradient_norm(parameters: Iterable[nn.Parameter], clip: float | None = None) -> Tensor:
     """Return the norm of all gradients as a scalar on the device, after clipping them to `clip`.
 

@@ -28,7 +28,7 @@ def tensors(samples: Any) -> list[Tensor]:
         ... ]
         [3, 5]
     """
-    return list(_leaves(samples))
+    return [samples] if isinstance(samples, Tensor) else list(_leaves(samples))
 
 
 def _leaves(samples: Any) -> Iterator[Tensor]:
@@ -113,6 +113,11 @@ def moving(samples: Samples, conditions: Conditions = NO_CONDITIONS) -> list[Ten
     return found
 
 
+def fixed(samples: Samples, conditions: Conditions) -> list[Any]:
+    """Return the top-level parts that are conditions."""
+    return [part for key, part in parts(samples) if key in conditions] if conditions else []
+
+
 def parts(samples: Samples) -> list[tuple[int | str, Any]]:
     """Return the arguments a critic is called with, by index or key."""
     if isinstance(samples, tuple):
@@ -129,7 +134,7 @@ def call(critic: Callable[..., Any], samples: Samples) -> Any:
 
 def as_tuple(samples: Samples) -> tuple[Tensor, ...]:
     """Return all tensors of the samples as a tuple."""
-    return tuple(_leaves(samples))
+    return tuple(tensors(samples))
 
 
 def count(samples: Samples) -> int:
@@ -149,7 +154,7 @@ def detach(samples: Samples) -> Samples:
 
 def carries_gradient(samples: Samples) -> bool:
     """Return whether the samples carry a gradient to the model that produced them."""
-    return any(part.requires_grad for part in _leaves(samples))
+    return any(part.requires_grad for part in tensors(samples))
 
 
 def matched(samples: Samples, other: Samples) -> Samples:
@@ -162,7 +167,7 @@ def matched(samples: Samples, other: Samples) -> Samples:
 
 
 def to_critic_precision(samples: Samples, critic: nn.Module) -> Samples:
-    """Cast samples between 16 and 32 bits to the precision of the critic's weights.
+    """Cast samples, or a tuple of them, of 16 to 32 bits to the precision of the critic's weights.
 
     Autocast does that by itself, and fp64 is never given up.
     """
@@ -182,7 +187,7 @@ def to_critic_precision(samples: Samples, critic: nn.Module) -> Samples:
 
 def joinable(real: Samples, fake: Samples) -> bool:
     """Return whether both sides can be concatenated along dimension 0."""
-    pairs = zip(_leaves(real), _leaves(fake), strict=True)
+    pairs = zip(tensors(real), tensors(fake), strict=True)
     return all(r.shape[1:] == f.shape[1:] for r, f in pairs)
 
 

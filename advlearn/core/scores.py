@@ -31,12 +31,19 @@ class Outputs:
     scores: tuple[Tensor, ...]
     features: Maps = ()
 
-    def rows(self, begin: int, end: int) -> "Outputs":
-        """Return the samples from `begin` to `end`."""
-        return Outputs(
-            tuple(s[begin:end] for s in self.scores),
-            tuple(tuple(m[begin:end] for m in maps) for maps in self.features),
+    def split(self, n: int) -> tuple["Outputs", "Outputs"]:
+        """Return the first `n` samples and the others."""
+        # The backward pass of one split is cheaper than that of two slices, which pad with zeros.
+        scores = [_split(s, n) for s in self.scores]
+        maps = [[_split(m, n) for m in of_one] for of_one in self.features]
+        first, others = (
+            Outputs(
+                tuple(s[side] for s in scores),
+                tuple(tuple(m[side] for m in of_one) for of_one in maps),
+            )
+            for side in (0, 1)
         )
+        return first, others
 
     def joined(self) -> Tensor:
         """Return the scores of all outputs as one tensor: (N, total) where there are several."""
@@ -116,6 +123,10 @@ def _scores(values: Tensor) -> Tensor:
     return values if values.dtype in (torch.float32, torch.float64) else values.float()
 
 
+def _split(values: Tensor, n: int) -> tuple[Tensor, ...]:
+    return torch.split(values, [n, len(values) - n])
+
+
 def score(critic: Critic, samples: Samples) -> Tensor:
     """Score `samples`: (N,) from a critic with one number per sample, else the critic's shape.
 
@@ -131,8 +142,7 @@ def outputs_of_both(
     """Score both sides, in one call of the critic unless they must be scored `apart`."""
     if apart or not joinable(real, fake):
         return outputs(critic, real), outputs(critic, fake)
-    both, n = outputs(critic, concatenate(real, fake)), count(real)
-    return both.rows(0, n), both.rows(n, n + count(fake))
+    return outputs(critic, concatenate(real, fake)).split(count(real))
 
 
 def score_both(

@@ -49,6 +49,48 @@ def test_the_balanced_weight_is_the_ratio_of_averaged_norms_at_the_output() -> N
         torch.testing.assert_close(found, sums[0] / sums[1] * loss, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("real_moves", [False, True])
+def test_the_gradient_of_a_balanced_loss_is_that_of_the_weighted_loss(real_moves: bool) -> None:
+    """Balancing computes the gradient at the output, and the backward pass uses it again."""
+    model, critic, x = parts()
+    start = torch.zeros(2, dtype=torch.float64, requires_grad=real_moves)
+    head = Adversary(critic, "nsgan", adversarial_weight="balanced", warmup={"learner": 2})
+    output, target = model(x), x[:, :2] + start
+    task_loss = (output - target.detach()).square().mean()
+    moved = [*model.parameters(), *([start] if real_moves else [])]
+    score_loss = nn.functional.softplus(-critic(output)).mean()
+    if real_moves:
+        score_loss = score_loss + nn.functional.softplus(critic(target)).mean()
+    norms = [
+        torch.autograd.grad(loss, output, retain_graph=True)[0].norm(dim=1).mean()
+        for loss in (task_loss, score_loss)
+    ]
+    expected = torch.autograd.grad(
+        task_loss + 0.5 * norms[0] / norms[1] * score_loss, moved, retain_graph=True
+    )
+    (task_loss + head.player_loss(target, output, task_loss=task_loss)).backward()
+    for p, gradient in zip(moved, expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-5, atol=1e-7)
+    assert all(p.grad is None for p in critic.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_balanced_weight_of_an_output_of_sixteen_bits_is_that_of_fp32(
+    dtype: torch.dtype,
+) -> None:
+    model, critic, x = (part.float() for part in parts())
+    weights: list[Tensor] = []
+    for kind in (dtype, torch.float32):
+        head = Adversary(copy.deepcopy(critic), "hinge", adversarial_weight="balanced")
+        output = model(x).to(kind)
+        task_loss = (output.float() - x[:, :2]).square().mean()
+        loss = head.player_loss(x[:, :2], output, task_loss=task_loss)
+        weights.append(loss.detach() / head.last_losses["player_loss"])
+        (gradient,) = torch.autograd.grad(loss, output)
+        assert gradient.dtype == kind and bool(gradient.any())
+    torch.testing.assert_close(*weights, rtol=0.05, atol=0.0)
+
+
 @pytest.mark.parametrize(
     ("weight", "given", "message"),
     [
