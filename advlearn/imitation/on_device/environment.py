@@ -260,7 +260,9 @@ class DeviceRecording(BatchWrapper):
             steps: The steps.
             before: Observations after the last of them.
         """
-        self._steps, self._before = [tuple(steps)], before
+        observations, actions, next_observations, terminated = steps
+        self._steps = [(observations, actions, next_observations, terminated)]
+        self._before = before
 
 
 def moved(tensors: Sequence[Tensor], storages: Sequence[Tensor]) -> tuple[Tensor, ...]:

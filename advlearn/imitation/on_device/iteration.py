@@ -163,5 +163,5 @@ def _why_not_reward(reward: Any) -> str:
 
 def figures_by_name(figures: list[float], policy: Any) -> dict[str, float]:
     """Return the figures of the passes by the names of the log."""
-    named = dict(zip(NAMES, figures, strict=True))
+    named: dict[str, float] = dict(zip(NAMES, figures, strict=True))
     return named if hasattr(policy, "log_std") else {k: v for k, v in named.items() if k != "std"}
