@@ -20,6 +20,7 @@ from advlearn.imitation.on_device.head_counters import HeadCounters
 from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.rollout import why_not
 from advlearn.imitation.on_device.stage import HostReads, Stage, on_the_device
+from advlearn.imitation.on_device.update import Losses, Record
 from advlearn.testing.no_sync import NoSync
 from tests.imitation.batches import (
     Keep,
@@ -301,3 +302,42 @@ def test_without_capture_a_rollout_makes_new_tensors() -> None:
     learner._fixed_devices = ("cpu",)
     assert learner.fixed is None and fixed(cartpole()).fixed is not None
     assert on_device(cartpole()).fixed is None
+
+
+@pytest.mark.parametrize("make", [on_device, fixed])
+def test_target_kl_stops_the_passes_as_in_stable_baselines3(
+    make: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings: dict[str, Any] = {"target_kl": 1e-4, "n_epochs": 9}
+    plain, device = in_numpy(mazes(), **settings), make(mazes(), **settings)
+    for learner in (plain, device):
+        learner.learn(2 * N * T, callback=Keep())
+    assert device._n_updates == plain._n_updates < 18
+    found, reference = (
+        learner.logger.name_to_value["train/approx_kl"] for learner in (device, plain)
+    )
+    assert found == pytest.approx(reference, rel=1e-2) and found > 1e-4
+    assert ("since target_kl stops it on the host" in capsys.readouterr().err) == (make is fixed)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 1)])
+def test_figures_are_means_over_minibatches(sizes: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    record, rows = Record(), [torch.randn(size) / 4 for size in (*sizes, *sizes)]
+    for i, row in enumerate(rows):
+        if i % 2 == 0:
+            record.start_pass()
+        record.add(Losses(torch.zeros(()), tuple(torch.tensor([1.0, 2, 3, 4]) * i), row))
+    values = torch.tensor([0.0, 0.0, 1.0])
+    returns = torch.tensor([0.0, 2.0, 4.0])
+    policy: Any = torch.nn.Linear(1, 1)
+    figures = record.figures(policy, values, returns, 0.2).tolist()
+    # The mean of 0, 1, 2, 3 is 1.5; the total is that of the last minibatch.
+    assert figures[:4] == [1.5, 3.0, 4.5, 12.0]
+    outside = [float(((row.exp() - 1).abs() > 0.2).float().mean()) for row in rows]
+    diverged = [float((row.exp() - 1 - row).mean()) for row in rows[2:]]
+    assert figures[4:6] == pytest.approx([sum(outside) / 4, sum(diverged) / 2])
+    # The errors 0, 2, 3 vary by 14/9, the returns by 24/9.
+    assert figures[6] == pytest.approx(1 - 14 / 24) and figures[7] == 0
+    constant = record.figures(policy, values, torch.ones(3), 0.2)
+    assert math.isnan(float(constant[6]))

@@ -32,7 +32,7 @@ class HeadCounters:
 
     def __init__(self, head: Head) -> None:
         self._head = head
-        self._counts = (0, 0, 0)
+        self._counts: tuple[int, ...] = (0, 0, 0)
         self._notes: list[list[int]] = []
 
     @contextmanager
@@ -40,29 +40,31 @@ class HeadCounters:
         """Note what the head counts within the block, and take it back."""
         before = self._now()
         lengths = [len(steps) for steps in self._looks()]
-        yield
-        after = self._now()
-        self._counts = tuple(b - a for a, b in zip(before, after, strict=True))  # type: ignore[assignment]
-        self._set(before)
-        # Notes of a record that is new within the block start at its beginning.
-        lengths += [0] * (len(self._looks()) - len(lengths))
-        self._notes = []
-        for steps, length in zip(self._looks(), lengths, strict=True):
-            self._notes.append([step - before[0] for step in steps[length:]])
-            del steps[length:]
+        try:
+            yield
+        finally:
+            after = self._now()
+            self._counts = tuple(b - a for a, b in zip(before, after, strict=True))
+            self._set(before)
+            # Notes of a record that is new within the block start at its beginning.
+            lengths += [0] * (len(self._looks()) - len(lengths))
+            self._notes = []
+            for steps, length in zip(self._looks(), lengths, strict=True):
+                self._notes.append([step - before[0] for step in steps[length:]])
+                del steps[length:]
 
     def replayed(self) -> None:
         """Count what was noted."""
         now = self._now()
         for steps, notes in zip(self._looks(), self._notes, strict=True):
             steps.extend(now[0] + note for note in notes)
-        self._set(tuple(a + b for a, b in zip(now, self._counts, strict=True)))  # type: ignore[arg-type]
+        self._set(tuple(a + b for a, b in zip(now, self._counts, strict=True)))
 
-    def _now(self) -> tuple[int, int, int]:
+    def _now(self) -> tuple[int, ...]:
         history = self._head._history
         return self._head.steps_done, history.critic_steps, history.rewards
 
-    def _set(self, counts: tuple[int, int, int]) -> None:
+    def _set(self, counts: tuple[int, ...]) -> None:
         history = self._head._history
         self._head.steps_done, history.critic_steps, history.rewards = counts
 

@@ -6,6 +6,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from advlearn.core import distributed
 from advlearn.core.head import Head
 from advlearn.imitation.on_device.head_counters import HeadCounters
 from advlearn.imitation.on_device.rollout import FixedRollout, why_not
@@ -59,6 +60,8 @@ class FixedIteration:
             tensors=lambda: [*kept_tensors(policy, policy.optimizer), *self.rollout.tensors()],
             key=self._numbers,
             optimizers=[(policy.optimizer, self.rate)],
+            # The algorithm then makes the passes itself.
+            reason="" if algorithm.target_kl is None else "target_kl stops it on the host",
         )
         # Whether the figures are those of passes that were not logged.
         self.unlogged = False
@@ -127,7 +130,7 @@ class FixedIteration:
         # Graphs must not hold gradients of one another.
         policy.optimizer.zero_grad()
         values, returns = (self.rollout.buffer.values, self.rollout.buffer.returns)
-        self.figures.copy_(record.figures(policy, values, returns))
+        self.figures.copy_(record.figures(policy, values, returns, self.clip))
 
     def _weights(self) -> Coefficients:
         algorithm = self.algorithm
@@ -154,6 +157,8 @@ class FixedIteration:
 def _why_not_reward(reward: Any) -> str:
     """Return why the training of a learned reward cannot be captured; empty if it can."""
     head = reward.adversary
+    if distributed.world_size() > 1:
+        return "several processes share its gradients"
     if reward.absorbing:
         return "the number of absorbing states is known on the host only"
     if head.timing.sets_rate or not head.timing.trains_critic(0):

@@ -16,7 +16,7 @@ from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import Batch, DeviceRecording, EpisodeCounter, vec_env
 from advlearn.imitation.on_device.iteration import FixedIteration, figures_by_name
-from advlearn.imitation.on_device.update import Coefficients, Record, descend, losses
+from advlearn.imitation.on_device.update import Coefficients, Record, descend, divergence, losses
 
 
 @final
@@ -318,15 +318,20 @@ class DevicePPO(PPO):
             for batch in buffer.get(self.batch_size):
                 found = losses(self.policy, batch, weights)
                 record.add(found)
-                # Only this stop needs a read of each minibatch.
-                if self.target_kl is not None and float(found.divergence) > 1.5 * self.target_kl:
+                if self._diverges(found.log_ratio):
                     stopped = True
                     break
                 descend(self.policy, found.total, self.max_grad_norm)
             self._n_updates += 1
             if stopped:
                 break
-        self._log(record.figures(self.policy, buffer.values, buffer.returns).tolist())
+        figures = record.figures(self.policy, buffer.values, buffer.returns, clip)
+        self._log(figures.tolist())
+
+    def _diverges(self, log_ratio: Tensor) -> bool:
+        """Return whether a minibatch stops the passes; waits for the device with `target_kl`."""
+        limit = self.target_kl
+        return limit is not None and float(divergence(log_ratio)) > 1.5 * limit
 
     def _log(self, figures: list[float]) -> None:
         for name, value in figures_by_name(figures, self.policy).items():

@@ -81,11 +81,15 @@ class Stage:
 
     def __call__(self) -> None:
         """Run the part once."""
-        key = self.key()
-        cuda = any(tensor.is_cuda for tensor in self._tensors())
-        if self.reason or not cuda:
+        device = next(iter(self._tensors())).device
+        if self.reason or device.type != "cuda":
             self._eagerly()
             return
+        with torch.cuda.device(device):
+            self._on_cuda()
+
+    def _on_cuda(self) -> None:
+        key = self.key()
         if self._graph is not None and key != self._key:
             self._graph, self._runs = None, 0
         if self._runs < EAGER_RUNS:

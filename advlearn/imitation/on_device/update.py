@@ -9,9 +9,17 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-# Scalars of a minibatch, in the order of `Losses.kept`, with their names in the log.
-MINIBATCH = ("policy_gradient_loss", "value_loss", "entropy_loss", "clip_fraction", "loss")
-NAMES = (*MINIBATCH, "approx_kl", "explained_variance", "std")
+# Names in the log, in the order of `Record.figures`.
+NAMES = (
+    "policy_gradient_loss",
+    "value_loss",
+    "entropy_loss",
+    "loss",
+    "clip_fraction",
+    "approx_kl",
+    "explained_variance",
+    "std",
+)
 
 
 @final
@@ -37,17 +45,17 @@ class Coefficients(NamedTuple):
 
 @final
 class Losses(NamedTuple):
-    """Hold the losses of a minibatch, as scalars on the device.
+    """Hold the losses of a minibatch, as tensors on the device.
 
     Args:
         total: The loss to minimise, with graph.
-        kept: Detached (5,), in the order of `MINIBATCH`.
-        divergence: Approximate divergence from the old policy.
+        parts: The losses of the policy, the value and the entropy, and their sum; detached scalars.
+        log_ratio: Logarithms of the ratio of new and old probabilities, detached (m,).
     """
 
     total: Tensor
-    kept: Tensor
-    divergence: Tensor
+    parts: tuple[Tensor, ...]
+    log_ratio: Tensor
 
 
 def losses(policy: ActorCriticPolicy, batch: RolloutBufferSamples, weights: Coefficients) -> Losses:
@@ -61,8 +69,7 @@ def losses(policy: ActorCriticPolicy, batch: RolloutBufferSamples, weights: Coef
         batch: Flat columns of the minibatch, m rows each.
         weights: The numbers of the loss.
 
-    Reference: Schulman et al., "Proximal Policy Optimization Algorithms", 2017, eq. 7 and 9;
-        divergence: Schulman, "Approximating KL Divergence", 2020.
+    Reference: Schulman et al., "Proximal Policy Optimization Algorithms", 2017, eq. 7 and 9.
     """
     actions = batch.actions
     actions = actions if actions.is_floating_point() else actions.flatten()
@@ -83,11 +90,16 @@ def losses(policy: ActorCriticPolicy, batch: RolloutBufferSamples, weights: Coef
     total = policy_loss + weights.vf_coef * value_loss
     if weights.ent_coef:
         total = total + weights.ent_coef * entropy_loss
-    with torch.no_grad():
-        outside = ((ratio - 1).abs() > clip).float().mean()
-        kept = torch.stack((policy_loss, value_loss, entropy_loss, outside, total))
-        divergence = ((log_ratio.exp() - 1) - log_ratio).mean()
-    return Losses(total, kept, divergence)
+    parts = tuple(part.detach() for part in (policy_loss, value_loss, entropy_loss, total))
+    return Losses(total, parts, log_ratio.detach())
+
+
+def divergence(log_ratio: Tensor) -> Tensor:
+    """Return the mean over the last dimension of an estimate of the divergence, never negative.
+
+    Reference: Schulman, "Approximating KL Divergence", 2020.
+    """
+    return ((log_ratio.exp() - 1) - log_ratio).mean(-1)
 
 
 def descend(policy: ActorCriticPolicy, loss: Tensor, max_grad_norm: float) -> None:
@@ -100,40 +112,60 @@ def descend(policy: ActorCriticPolicy, loss: Tensor, max_grad_norm: float) -> No
 
 @final
 class Record:
-    """Collect the losses of the minibatches of a rollout."""
+    """Collect the losses of the minibatches of a rollout, for the log."""
 
     def __init__(self) -> None:
-        self._kept: list[Tensor] = []
-        self._divergences: list[Tensor] = []
+        self._parts: list[tuple[Tensor, ...]] = []
+        self._log_ratios: list[Tensor] = []
+        self._last_pass = 0
 
     def start_pass(self) -> None:
         """Begin a pass; the log shows the divergence of the last one."""
-        self._divergences = []
+        self._last_pass = len(self._parts)
 
     def add(self, found: Losses) -> None:
         """Add the losses of a minibatch."""
-        self._kept.append(found.kept)
-        self._divergences.append(found.divergence)
+        self._parts.append(found.parts)
+        self._log_ratios.append(found.log_ratio)
 
     @torch.no_grad()
-    def figures(self, policy: ActorCriticPolicy, values: Tensor, returns: Tensor) -> Tensor:
+    def figures(
+        self,
+        policy: ActorCriticPolicy,
+        values: Tensor,
+        returns: Tensor,
+        clip_range: float | Tensor,
+    ) -> Tensor:
         """Return the figures of the log, float32 (8,) in the order of `NAMES`.
 
         Args:
             policy: The policy after the passes.
             values: Values of the rollout.
             returns: Returns of the rollout, of the same shape.
+            clip_range: Largest distance of the ratio of probabilities from 1.
         """
-        kept = torch.stack(self._kept)
-        means = kept[:, :-1].mean(0)
-        divergence = torch.stack(self._divergences).mean()
+        means = [torch.stack(parts).mean() for parts in zip(*self._parts, strict=True)]
+        means[-1] = self._parts[-1][-1]  # the sum is that of the last minibatch
+        clipped = [
+            ((rows.exp() - 1).abs() > clip_range).float().mean(-1)
+            for rows in _joined(self._log_ratios)
+        ]
+        diverged = [divergence(rows) for rows in _joined(self._log_ratios[self._last_pass :])]
+        means += [torch.cat(parts).mean() for parts in (clipped, diverged)]
         # The variance of constant returns is 0, and the quotient is then not defined.
         variance = returns.var(correction=0)
         explained = 1 - (returns - values).var(correction=0) / variance
         explained = torch.where(variance > 0, explained, torch.nan)
         log_std: Any = getattr(policy, "log_std", None)
-        std = torch.zeros_like(divergence) if log_std is None else log_std.exp().mean()
-        return torch.cat((means, torch.stack((kept[-1, -1], divergence, explained, std))))
+        std = torch.zeros_like(explained) if log_std is None else log_std.exp().mean()
+        return torch.stack((*means, explained, std))
+
+
+def _joined(rows: Sequence[Tensor]) -> list[Tensor]:
+    """Stack rows of equal length in one tensor, which launches fewer kernels."""
+    if len({len(row) for row in rows}) == 1:
+        return [torch.stack(tuple(rows))]
+    return [row[None] for row in rows]
 
 
 def flat_columns(columns: Iterable[Tensor]) -> list[Tensor]:
