@@ -341,3 +341,20 @@ def test_figures_are_means_over_minibatches(sizes: tuple[int, int]) -> None:
     assert figures[6] == pytest.approx(1 - 14 / 24) and figures[7] == 0
     constant = record.figures(policy, values, torch.ones(3), 0.2)
     assert math.isnan(float(constant[6]))
+
+
+def test_a_batch_continues_in_earlier_tensors() -> None:
+    env, other = poles(), poles()
+    for batch in (env, other):
+        batch.reset(1)
+    storages = env.storages()
+    places = [tensor.data_ptr() for tensor in storages]
+    actions = torch.ones(N, dtype=torch.int64)
+    for t in range(20):
+        if t % 4 == 0:  # where both draw start states
+            env.continue_in(storages)
+        for found, expected in zip(env.step(actions), other.step(actions), strict=True):
+            assert torch.equal(found, expected)
+    env.continue_in(storages)
+    assert [tensor.data_ptr() for tensor in env.storages()] == places
+    assert torch.equal(env.state, other.state)
