@@ -61,7 +61,7 @@ class _Operators(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if any(tag in func.tags for tag in WAITS) and not _indexes_by_numbers(func, args):
+        if waits(func, args):
             raise AssertionError(f"no_sync: {func.overloadpacket} waits for the device")
         return func(*args, **(kwargs or {}))
 
@@ -80,6 +80,11 @@ class _Functions(TorchFunctionMode):
         if func in COPIES_TO_HOST:
             raise AssertionError(f"no_sync: Tensor.{func.__name__} copies to the host")
         return func(*args, **(kwargs or {}))
+
+
+def waits(func: torch._ops.OpOverload, args: tuple[Any, ...]) -> bool:
+    """Return whether a call of an operator waits for the device, for its result or its shape."""
+    return any(tag in func.tags for tag in WAITS) and not _indexes_by_numbers(func, args)
 
 
 def _indexes_by_numbers(func: torch._ops.OpOverload, args: tuple[Any, ...]) -> bool:

@@ -86,6 +86,8 @@ class BatchedEnv(ABC):
     # Smallest number of steps of an episode that is not truncated.
     SHORTEST: ClassVar[int] = 1
     NAME: ClassVar[str]
+    # Whether a step consists of operators of torch only, so that a CUDA graph can hold it.
+    CAPTURABLE: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -214,6 +216,27 @@ class BatchedEnv(ABC):
         self._starts_age = int(state["starts_age"])
         self._elapsed = state["elapsed"].to(self.device, torch.int32, copy=True)
         self.generator.set_state(state["generator"].cpu())
+
+    def storages(self) -> tuple[Tensor, ...]:
+        """Return the tensors of the running state, not copied, for `continue_in`."""
+        return self._running(), self._elapsed
+
+    def continue_in(self, storages: tuple[Tensor, ...]) -> None:
+        """Copy the state into tensors of `storages`, and use these from now on.
+
+        A CUDA graph of some steps reads the state from fixed tensors: call this before and after
+        the steps, inside the graph too. The next step draws new start states, so that each replay
+        draws as often.
+
+        Args:
+            storages: Earlier tensors of this batch; those of the present state are left as they
+                are.
+        """
+        for now, storage in zip(self.storages(), storages, strict=True):
+            if now is not storage:
+                storage.copy_(now)
+        self._state, self._elapsed = storages
+        self._starts_age = 0
 
     @abstractmethod
     def _draw(self) -> Tensor:

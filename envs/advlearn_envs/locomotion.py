@@ -44,6 +44,8 @@ class Locomotion(BatchedEnv):
     COST: ClassVar[float] = 1e-3
     NOISE: ClassVar[float] = 5e-3
     FASTEST: ClassVar[float] = 10.0
+    # MuJoCo steps outside of torch.
+    CAPTURABLE = False
 
     def __init__(
         self,

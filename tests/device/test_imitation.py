@@ -12,18 +12,17 @@ from tests.device.second import DEVICE, SecondDevice, devices
 from tests.imitation.batches import expert
 
 N, T = 4, 8
-# Where the host synchronises, never in a step: once, once per rollout, and where
-# stable-baselines3 reads its losses.
+# Where the host synchronises, never in a step: once, and once per rollout.
 ONCE = {
     "building.py build_reward",
     "demonstrations/transitions.py to",
     "on_device/ppo.py _setup_model",
 }
 ROLLOUT = {
-    "on_device/buffer.py _flatten",
     "on_device/environment.py take",
     "on_device/ppo.py _finish",
     "on_device/ppo.py collect_rollouts",
+    "on_device/ppo.py _passes",
     "progress_log.py __call__",
     "rewards/learned_reward.py figures",
 }

@@ -7,7 +7,6 @@ from typing import Any, final
 
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
@@ -43,8 +42,6 @@ class DeviceRolloutBuffer(RolloutBuffer):
     Deviations:
         The minibatches are drawn by torch; those of stable-baselines3 are drawn by numpy. The flat
         samples are ordered by step and then by environment, not by environment and then by step.
-        The first minibatch of a rollout turns `values` and `returns` into flat numpy arrays, where
-        stable-baselines3 flattens its arrays.
     """
 
     observations: Tensor
@@ -53,8 +50,8 @@ class DeviceRolloutBuffer(RolloutBuffer):
     advantages: Tensor
     episode_starts: Tensor
     log_probs: Tensor
-    values: Tensor | NDArray[Any]
-    returns: Tensor | NDArray[Any]
+    values: Tensor
+    returns: Tensor
 
     def reset(self) -> None:
         """Empty the buffer."""
@@ -66,8 +63,23 @@ class DeviceRolloutBuffer(RolloutBuffer):
         )
         for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
             setattr(self, name, torch.zeros(shape, device=device))
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Empty the buffer, and keep its tensors for the next rollout."""
         self.generator_ready = False
         self.pos, self.full = 0, False
+
+    def columns(self) -> tuple[Tensor, ...]:
+        """Return the columns of a minibatch, (T, n, ...), in the order of its samples."""
+        return (
+            self.observations,
+            self.actions,
+            self.values,
+            self.log_probs,
+            self.advantages,
+            self.returns,
+        )
 
     def add(  # type: ignore[override]
         self,
@@ -104,7 +116,7 @@ class DeviceRolloutBuffer(RolloutBuffer):
             last_values: Values of the observations after the last step, (n,) or (n, 1).
             dones: Whether an episode ended with the last step, (n,).
         """
-        values = torch.as_tensor(self.values)
+        values = self.values
         next_values = torch.cat([values[1:], last_values.reshape(1, -1)])
         ends = torch.as_tensor(dones, device=values.device).to(values)
         continues = 1 - torch.cat([self.episode_starts[1:], ends[None]])
@@ -114,7 +126,7 @@ class DeviceRolloutBuffer(RolloutBuffer):
         for t in reversed(range(self.buffer_size)):
             advantage = torch.addcmul(errors[t], decay[t], advantage)
             self.advantages[t] = advantage
-        self.returns = self.advantages + values
+        self.returns.copy_(self.advantages + values)
 
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
         """Yield minibatches of the whole rollout, in an order drawn on the device.
@@ -129,20 +141,8 @@ class DeviceRolloutBuffer(RolloutBuffer):
             raise RuntimeError(
                 f"get: expected a buffer of {self.buffer_size} steps, got {self.pos}; add the rest"
             )
-        if not self.generator_ready:
-            self._flatten()
         size = self.buffer_size * self.n_envs
         order = torch.randperm(size, device=self.device)
+        samples = [column.flatten(0, 1) for column in self.columns()]
         for rows in order.split(size if batch_size is None else batch_size):
-            yield RolloutBufferSamples(*(part[rows] for part in self._samples))
-
-    def _flatten(self) -> None:
-        """Flatten the samples, and convert to numpy the columns that `PPO.train` reads in numpy."""
-        values, returns = torch.as_tensor(self.values), torch.as_tensor(self.returns)
-        parts = self.observations, self.actions, values, self.log_probs, self.advantages, returns
-        self._samples = RolloutBufferSamples(*(part.flatten(0, 1) for part in parts))
-        # `PPO.train` computes numpy variances of both for its log, and has no hook before that.
-        # This is the last place before any gradient is queued, so the copy waits for the rollout
-        # only. stable-baselines3's own buffer changes its attributes at this place too.
-        self.values, self.returns = (part.flatten().cpu().numpy() for part in (values, returns))
-        self.generator_ready = True
+            yield RolloutBufferSamples(*(part[rows] for part in samples))

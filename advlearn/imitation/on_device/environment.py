@@ -3,6 +3,7 @@
 import importlib
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Protocol, Self, final, runtime_checkable
 
 import torch
@@ -159,9 +160,51 @@ class EpisodeCounter(BatchWrapper):
             return []
         ended, reached = (torch.stack(part) for part in zip(*self._steps, strict=True))
         self._steps = []
-        rows = reached.transpose(1, 2)[ended][-most:].tolist()
+        return self.records(reached.transpose(1, 2)[ended][-most:].tolist())
+
+    def latest(self, most: int) -> Tensor:
+        """Return the latest episodes that ended since the last call; does not wait for the device.
+
+        Args:
+            most: Largest number of episodes.
+
+        Returns:
+            Returns and lengths, float64 (most + 1, 2), the newest episode last; then the number of
+            episodes, in both columns. Rows before the oldest episode are zero.
+
+        Example:
+            >>> from advlearn_envs import CartPole
+            >>> env = EpisodeCounter(CartPole(2, time_limit=3))
+            >>> _ = env.reset()
+            >>> for _ in range(3):
+            ...     _ = env.step(torch.zeros(2, dtype=torch.int64))
+            >>> env.latest(3).tolist()
+            [[0.0, 0.0], [3.0, 3.0], [3.0, 3.0], [2.0, 2.0]]
+        """
+        ended, reached = (torch.stack(part) for part in zip(*self._steps, strict=True))
+        self._steps = []
+        ended, rows = ended.flatten(), reached.transpose(1, 2).flatten(0, 1)
+        count = ended.cumsum(0)
+        place = most - 1 - (count[-1] - count)
+        # Rows that are not kept are written to the place of the number.
+        place = torch.where(ended & (place >= 0), place, most)
+        table = rows.new_zeros(most + 1, 2)
+        table[place] = rows
+        table[most] = count[-1]
+        return table
+
+    def records(self, rows: list[list[float]]) -> list[dict[str, Any]]:
+        """Return records with the keys of `VecMonitor` of rows of return and length."""
         now = round(time.time() - self._start, 6)
         return [{"r": total, "l": int(length), "t": now} for total, length in rows]
+
+    def storages(self) -> tuple[Tensor]:
+        """Return the tensor of the running returns and lengths, not copied."""
+        return (self._running,)
+
+    def continue_in(self, storages: tuple[Tensor]) -> None:
+        """Copy the running returns and lengths to a tensor of `storages`, and use it from now."""
+        (self._running,) = moved((self._running,), storages)
 
 
 @final
@@ -205,6 +248,29 @@ class DeviceRecording(BatchWrapper):
     def forget(self) -> None:
         """Drop the recorded steps."""
         self._steps = []
+
+    def start(self, before: Tensor) -> None:
+        """Drop the recorded steps, and record from these observations on."""
+        self._steps, self._before = [], before
+
+    def hold(self, steps: Transitions, before: Tensor) -> None:
+        """Record steps that were taken already, in place of those since the last `take`.
+
+        Args:
+            steps: The steps.
+            before: Observations after the last of them.
+        """
+        observations, actions, next_observations, terminated = steps
+        self._steps = [(observations, actions, next_observations, terminated)]
+        self._before = before
+
+
+def moved(tensors: Sequence[Tensor], storages: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Copy tensors into others of the same shapes, where they differ; return the others."""
+    for tensor, storage in zip(tensors, storages, strict=True):
+        if tensor is not storage:
+            storage.copy_(tensor)
+    return tuple(storages)
 
 
 def unwrap_batch(batch: Any) -> Any:

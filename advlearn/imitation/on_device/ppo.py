@@ -1,6 +1,6 @@
 """PPO of stable-baselines3 with rollouts that stay on the device."""
 
-from typing import Any, cast, final
+from typing import Any, Self, cast, final
 
 import torch
 from gymnasium import spaces
@@ -15,6 +15,8 @@ from torch import Tensor
 from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import Batch, DeviceRecording, EpisodeCounter, vec_env
+from advlearn.imitation.on_device.iteration import FixedIteration, figures_by_name
+from advlearn.imitation.on_device.update import Coefficients, Record, descend, divergence, losses
 
 
 @final
@@ -30,6 +32,11 @@ class DevicePPO(PPO):
     Policies, hyper-parameters and saved files are those of PPO: ``PPO.load`` reads the file that
     `save` writes, and `load` reads PPO's. The arguments have PPO's defaults; gSDE and other buffers
     are not supported.
+
+    On CUDA an iteration runs as CUDA graphs, unless `capture` is False. A part that cannot be
+    captured runs eagerly, and one line names the reason. The host then reads episodes and losses
+    once an iteration, and callbacks are called for the steps of a rollout after its last step: one
+    that stops the run stops it there.
 
     In a callback, `locals` holds tensors, both in a step and at the end of a rollout. To read the
     value of one in each step costs the time that this class saves. ``infos`` holds empty dicts.
@@ -58,6 +65,8 @@ class DevicePPO(PPO):
         verbose: 0 prints nothing, 1 infos, 2 debug messages.
         seed: Seeds the global generators and the environments.
         device: Device of the policy; ``"auto"`` is the environment's.
+        capture: On CUDA, run the rollout, the learned reward and the passes as one CUDA graph each,
+            from the third iteration on.
 
     Raises:
         TypeError: If the environment is of another kind or is wrapped, for example in
@@ -80,8 +89,12 @@ class DevicePPO(PPO):
     Deviations:
         From stable-baselines3: minibatches are drawn by torch; the values that its distributions
         check at each call are checked once a rollout; `get_env` returns a new adapter around the
-        same batch.
+        same batch; `train` reads its losses once, or with `target_kl` the divergence of each
+        minibatch.
     """
+
+    # Devices on which rollouts keep their tensors, as CUDA graphs need.
+    _fixed_devices: tuple[str, ...] = ("cuda",)
 
     def __init__(
         self,
@@ -106,6 +119,7 @@ class DevicePPO(PPO):
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "auto",
+        capture: bool = True,
         _init_setup_model: bool = True,  # passed by `load` of stable-baselines3
     ) -> None:
         if isinstance(policy, str) and policy != "MlpPolicy":
@@ -113,6 +127,8 @@ class DevicePPO(PPO):
                 "policy: expected 'MlpPolicy' or a class, since observations are vectors, got "
                 f"{policy!r}"
             )
+        self.capture = capture
+        self._iteration: FixedIteration | None = None
         venv: Any = None if env is None else vec_env(env)
         if venv is not None:
             device = venv.env.device if device == "auto" else device
@@ -180,6 +196,8 @@ class DevicePPO(PPO):
     ) -> bool:
         """Fill the buffer with a rollout; return False if a callback stopped it."""
         self.policy.set_training_mode(False)
+        if self.fixed is not None:
+            return self._collect_fixed(self.fixed, callback, n_rollout_steps)
         rollout_buffer.reset()
         callback.on_rollout_start()
         # stable-baselines3 resets to numpy arrays, once in a call of `learn`.
@@ -213,6 +231,120 @@ class DevicePPO(PPO):
         callback.on_rollout_end()
         return True
 
+    def _collect_fixed(
+        self, iteration: FixedIteration, callback: BaseCallback, n_rollout_steps: int
+    ) -> bool:
+        """Do what `collect_rollouts` does on fixed tensors, and call the callbacks afterwards."""
+        rollout = iteration.rollout
+        callback.on_rollout_start()
+        rollout.begin(self._last_obs, self._last_episode_starts)
+        iteration.collect()
+        rollout.take()
+        self._last_obs = cast(Any, rollout.observations)
+        self._last_episode_starts = cast(Any, rollout.dones)
+        infos: list[dict[str, Any]] = [{}] * self.n_envs
+        for t in range(n_rollout_steps):
+            self.num_timesteps += self.n_envs
+            callback.update_locals({**rollout.step_locals(t), "infos": infos})
+            if not callback.on_step():
+                self._note(iteration)
+                return False
+        self._note(iteration)
+        callback.update_locals({"values": rollout.values, "dones": rollout.dones})
+        callback.on_rollout_end()
+        return True
+
+    def _note(self, iteration: FixedIteration) -> None:
+        """Read and keep the episodes of the rollout, and the losses of the passes before it."""
+        rows, odd, figures = iteration.read()
+        self._refuse_odd(odd)
+        cast(Any, self.ep_info_buffer).extend(self._counted.records(rows))
+        if iteration.unlogged:
+            self._log(figures)
+            iteration.unlogged = False
+
+    def learn(self, *args: Any, **kwargs: Any) -> Self:
+        """Train as PPO's `learn` does, with its arguments."""
+        super().learn(*args, **kwargs)
+        if self._iteration is not None and self._iteration.unlogged:
+            self._log(self._iteration.read()[2])
+            self._iteration.unlogged = False
+        return self
+
+    @property
+    def fixed(self) -> FixedIteration | None:
+        """The iteration on fixed tensors; None where rollouts make new ones."""
+        if not self.capture or self.device.type not in self._fixed_devices:
+            return None
+        now = self._iteration
+        if now is None or now.batch is not self.batch or now.policy is not self.policy:
+            now = self._iteration = FixedIteration(self)
+        return now
+
+    def train(self) -> None:
+        """Make the passes over the rollout, and log their losses, read once."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        now = self._current_progress_remaining
+        clip, clip_values = cast(Any, self.clip_range)(now), None
+        self.logger.record("train/clip_range", clip)
+        if self.clip_range_vf is not None:
+            clip_values = cast(Any, self.clip_range_vf)(now)
+            self.logger.record("train/clip_range_vf", clip_values)
+        iteration = self.fixed
+        if iteration is None or self.target_kl is not None:
+            self._passes(clip, clip_values)
+        else:
+            iteration.prepare(self.lr_schedule(now), clip, clip_values)
+            iteration.learn()
+            iteration.unlogged = True
+            self._n_updates += self.n_epochs
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def _passes(self, clip: float, clip_values: float | None) -> None:
+        """Make the passes over the rollout eagerly; with `target_kl` they may stop."""
+        buffer, record = cast(DeviceRolloutBuffer, self.rollout_buffer), Record()
+        weights = Coefficients(
+            clip,
+            clip_values,
+            self.ent_coef,
+            self.vf_coef,
+            self.max_grad_norm,
+            self.normalize_advantage,
+        )
+        for _ in range(self.n_epochs):
+            record.start_pass()
+            stopped = False
+            for batch in buffer.get(self.batch_size):
+                found = losses(self.policy, batch, weights)
+                record.add(found)
+                if self._diverges(found.log_ratio):
+                    stopped = True
+                    break
+                descend(self.policy, found.total, self.max_grad_norm)
+            self._n_updates += 1
+            if stopped:
+                break
+        figures = record.figures(self.policy, buffer.values, buffer.returns, clip)
+        self._log(figures.tolist())
+
+    def _diverges(self, log_ratio: Tensor) -> bool:
+        """Return whether a minibatch stops the passes; waits for the device with `target_kl`."""
+        limit = self.target_kl
+        return limit is not None and float(divergence(log_ratio)) > 1.5 * limit
+
+    def _log(self, figures: list[float]) -> None:
+        for name, value in figures_by_name(figures, self.policy).items():
+            self.logger.record(f"train/{name}", value)
+
+    def _refuse_odd(self, odd: int) -> None:
+        """Refuse log-probabilities that are not finite, by their number."""
+        if odd:
+            raise ValueError(
+                f"policy: expected finite log-probabilities, got NaN or infinity in {odd} of "
+                f"{self.n_steps * self.n_envs}; the policy diverged: lower learning_rate"
+            )
+
     @torch.no_grad()
     def _finish(
         self,
@@ -232,12 +364,7 @@ class DevicePPO(PPO):
         Returns:
             The values of `obs`, (n, 1).
         """
-        odd = int((~buffer.log_probs.isfinite()).sum())
-        if odd:
-            raise ValueError(
-                f"policy: expected finite log-probabilities, got NaN or infinity in {odd} of "
-                f"{buffer.log_probs.numel()}; the policy diverged: lower learning_rate"
-            )
+        self._refuse_odd(int((~buffer.log_probs.isfinite()).sum()))
         # Few rows are truncated: to find them costs less than the value of every last observation.
         where = torch.stack([mask for mask, _ in truncated]).nonzero()
         if len(where):
@@ -285,6 +412,7 @@ class DevicePPO(PPO):
     def _excluded_save_params(self) -> list[str]:
         # Tensors of a GPU do not load without one, and plain PPO chooses its own buffer.
         names = ["_bounds", "_last_obs", "_last_episode_starts", "rollout_buffer_class"]
+        names += ["_iteration", "_fixed_devices", "capture"]
         return [*super()._excluded_save_params(), *names]
 
     def _maybe_recommend_cpu(self, mlp_class_name: str = "ActorCriticPolicy") -> None:

@@ -154,7 +154,12 @@ class LearnedReward:
 
     def figures(self) -> dict[str, float]:
         """Return the latest losses and penalties of the critic by name."""
-        return {name: float(value) for name, value in self.adversary.last_losses.items()}
+        latest = self.adversary.last_losses
+        if not latest:
+            return {}
+        # One read, since each waits for the device.
+        values: list[float] = torch.stack([value.double() for value in latest.values()]).tolist()
+        return dict(zip(latest, values, strict=True))
 
     def samples(self, steps: Transitions) -> Samples:
         """Return the critic's inputs for transitions, then for an absorbing state for each end."""

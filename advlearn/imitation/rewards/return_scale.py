@@ -36,8 +36,7 @@ class ReturnScale:
     def __init__(self, gamma: float, environments: int, device: torch.device | str = "cpu") -> None:
         self.gamma = gamma
         self._return = torch.zeros(environments, dtype=torch.float64, device=device)
-        self._count = 0
-        self._mean, self._square = torch.zeros(2, dtype=torch.float64, device=device)
+        self._moments = torch.zeros(3, dtype=torch.float64, device=device)
 
     def __call__(self, rewards: Tensor, ended: Tensor) -> Tensor:
         """Scale the rewards of a rollout.
@@ -50,39 +49,39 @@ class ReturnScale:
             Scaled rewards (T, n).
         """
         returns = torch.empty_like(rewards, dtype=torch.float64)
+        current = self._return
         for t in range(len(rewards)):
-            returns[t] = rewards[t] + self.gamma * self._return
-            self._return = returns[t].masked_fill(ended[t], 0)
+            returns[t] = rewards[t] + self.gamma * current
+            current = returns[t].masked_fill(ended[t], 0)
+        # In place, since a CUDA graph reads and writes fixed tensors.
+        self._return.copy_(current)
         self._add(returns)
-        deviation = (self._square / self._count).sqrt()
+        deviation = (self._moments[2] / self._moments[0]).sqrt()
         return rewards / torch.where(deviation > 1e-8, deviation, 1.0)
+
+    @property
+    def storages(self) -> tuple[Tensor, Tensor]:
+        """The tensors that the scale keeps."""
+        return self._return, self._moments
 
     def state_dict(self) -> dict[str, Any]:
         """Return the plain numbers that `load_state_dict` needs."""
-        return {
-            "return": self._return.tolist(),
-            "moments": [self._count, float(self._mean), float(self._square)],
-        }
+        count, *moments = self._moments.tolist()
+        return {"return": self._return.tolist(), "moments": [int(count), *moments]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the numbers of `state_dict`."""
-        count, *moments = state["moments"]
-        self._return = torch.tensor(
-            state["return"], dtype=torch.float64, device=self._return.device
-        )
-        self._mean, self._square = torch.tensor(
-            moments, dtype=torch.float64, device=self._return.device
-        )
-        self._count = int(count)
+        self._return.copy_(torch.tensor(state["return"], dtype=torch.float64))
+        self._moments.copy_(torch.tensor(state["moments"], dtype=torch.float64))
 
     def _add(self, values: Tensor) -> None:
         """Update count, mean and sum of squares by Chan's formula."""
-        count, mean = values.numel(), values.mean()
-        total, difference = self._count + count, mean - self._mean
-        self._square = (
-            self._square
-            + (values - mean).square().sum()
-            + difference.square() * (self._count * count / total)
+        before, mean, square = self._moments.clone().unbind()
+        count, new_mean = values.numel(), values.mean()
+        total, difference = before + count, new_mean - mean
+        square = (
+            square
+            + (values - new_mean).square().sum()
+            + difference.square() * (before * count / total)
         )
-        self._mean = self._mean + difference * (count / total)
-        self._count = total
+        self._moments.copy_(torch.stack((total, mean + difference * (count / total), square)))

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from advlearn.imitation.demonstrations.transitions import TransitionMemory, Transitions
 from advlearn.imitation.on_device.environment import DeviceRecording
+from advlearn.imitation.on_device.iteration import FixedIteration
+from advlearn.imitation.on_device.ppo import DevicePPO
+from advlearn.imitation.on_device.stage import Stage
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.return_scale import ReturnScale
 from advlearn.imitation.sb3.recording import RecordingVecEnv
@@ -53,6 +56,8 @@ class OnPolicyReward(BaseCallback):
         self.batch_size = batch_size
         self.replay = TransitionMemory(critic_replay_size) if critic_replay_size else None
         self.look = look
+        self._rewards = torch.empty(0)
+        self._stage: tuple[FixedIteration, Stage] | None = None
         self.scale = ReturnScale(reward.gamma, recording.num_envs, self._device)
 
     def state_dict(self) -> dict[str, Any]:
@@ -70,6 +75,17 @@ class OnPolicyReward(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        algorithm = self.model
+        iteration = algorithm.fixed if isinstance(algorithm, DevicePPO) else None
+        if iteration is None:
+            self._learn()
+        else:
+            self._stage_of(iteration)()
+        if self.look is not None:
+            self.look(self._rewards)
+
+    def _learn(self) -> None:
+        """Train the critic, and write its rewards and the advantages into the buffer."""
         buffer: Any = self.model.rollout_buffer  # type: ignore[attr-defined]
         steps = self.recording.take().to(self._device)
         if self.replay is not None:
@@ -83,13 +99,20 @@ class OnPolicyReward(BaseCallback):
         ended = torch.cat([starts[1:] > 0, torch.as_tensor(self.locals["dones"])[None]]).to(
             self._device
         )
-        rewards = self.reward.of(steps)
-        stored += self.scale(rewards.reshape(stored.shape), ended).to(stored)
+        self._rewards = self.reward.of(steps)
+        stored += self.scale(self._rewards.reshape(stored.shape), ended).to(stored)
         buffer.compute_returns_and_advantage(
             last_values=self.locals["values"], dones=self.locals["dones"]
         )
-        if self.look is not None:
-            self.look(rewards)
+
+    def _stage_of(self, iteration: FixedIteration) -> Stage:
+        """Return `_learn` as a stage of an iteration on fixed tensors."""
+        if self._stage is None or self._stage[0] is not iteration:
+            reason = "" if self.replay is None else "the number of replayed transitions grows"
+            tensors = lambda: (*self.scale.storages, *self.reward.demonstrations)  # noqa: E731
+            stage = iteration.of_reward(self.reward, self._learn, tensors, reason)
+            self._stage = iteration, stage
+        return self._stage[1]
 
     @property
     def _device(self) -> torch.device:
