@@ -213,7 +213,8 @@ class Adversary(Head):
             The loss to add to the model's own, penalties included: a scalar.
 
         Raises:
-            ValueError: If no sample or weight carries gradient, unless gradients are switched off.
+            ValueError: If no sample or weight carries gradient or `task_loss` carries none, unless
+                gradients are switched off.
         """
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
