@@ -86,8 +86,8 @@ class Weighting(nn.Module):
             )
         if task_loss is not None and torch.is_grad_enabled() and not task_loss.requires_grad:
             raise ValueError(
-                "task_loss: expected a loss that carries a gradient to the model, got none; compute "
-                "it from the model's output outside torch.no_grad(), without detach()"
+                "task_loss: expected a loss that carries a gradient to the model, got none; "
+                "compute it from the model's output outside torch.no_grad(), without detach()"
             )
         if self.value == "adaptive" and last_layer is None:
             raise ValueError(

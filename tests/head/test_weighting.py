@@ -74,7 +74,7 @@ def test_a_task_loss_without_gradient_is_refused_with_a_number_too() -> None:
     output = model(x)
     with torch.no_grad():
         task_loss = (output - x[:, :2]).square().mean()
-    with pytest.raises(ValueError, match="^task_loss: expected a loss that carries a gradient"):
+    with pytest.raises(ValueError, match=r"^task_loss: expected a loss that carries a gradient"):
         head.player_loss(x[:, :2], output, task_loss=task_loss)
     with torch.no_grad():
         assert head.player_loss(x[:, :2], output, task_loss=task_loss).isfinite()
