@@ -137,6 +137,11 @@ ASKED: dict[str, list[Bar]] = {
         ),
         *((f"worth of {pair}, fashion-mnist, *", "<=", 1.0) for pair in _PARTS),
     ],
+    "difference_penalties": [
+        ("difference, share 0.25: modes of the worst seed", ">=", 25),
+        ("difference, share 0.25: worst reverse KL over the exact one", "<=", 1.25),
+        ("difference, share 0.25: time over the exact one", "<=", 0.6),
+    ],
     "little_data": [
         ("Frechet distance of the best over none*", "<=", 0.7),
         ("nearer to the training images: the best less none*", "<=", 0.0),

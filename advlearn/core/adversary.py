@@ -93,7 +93,7 @@ class Adversary(Head):
         critic_steps: int | None = None,
         adversarial_weight: AdversarialWeight = 1.0,
         compile: bool = False,
-        conditions: Iterable[int | str] = (),
+        conditions: int | str | Iterable[int | str] = (),
         start: Steps = 0,
         warmup: Steps = 0,
         schedule: Schedule = "constant",
@@ -102,12 +102,13 @@ class Adversary(Head):
     ) -> None:
         if critic_steps is not None:
             check_count("critic_steps", critic_steps)
+        contracts.check_module(critic)
         super().__init__(
             critic,
             resolve(objective),
             weighting=Weighting(adversarial_weight),
             timing=Timing.of(start, warmup, schedule, steps),
-            conditions=frozenset(conditions),
+            conditions=frozenset([conditions] if isinstance(conditions, int | str) else conditions),
             compiled=compile,
             ema=check_number("ema", ema, low=0, high=1),
         )
@@ -289,6 +290,8 @@ class Adversary(Head):
         Raises:
             ValueError: If a parameter of the critic requires grad that the optimizer does not have.
         """
+        if clip is not None:
+            check_number("clip", clip, low=0, open_low=True)
         if self.optimizer is None:
             return torch.zeros(())
         if any(p.requires_grad for p in self._frozen):

@@ -32,6 +32,11 @@ from advlearn.core.scores import outputs
 def check_sides(real: Samples, fake: Samples) -> None:
     """Raise a one-line error unless a critic can compare the two sides."""
     for name, samples in (("real", real), ("fake", fake)):
+        if not tensors(samples):
+            raise TypeError(
+                f"{name}: expected a tensor, or a tuple, list or dict of tensors, got "
+                f"{describe(samples)}; convert arrays with torch.as_tensor"
+            )
         sizes = {part.shape[0] if part.ndim else None for part in tensors(samples)}
         if len(sizes) != 1 or not sizes - {None, 0}:
             raise ValueError(
@@ -126,6 +131,15 @@ def check_comparable(
             )
 
 
+def check_module(critic: object) -> None:
+    """Raise a one-line error unless the critic is a module."""
+    if not isinstance(critic, nn.Module):
+        raise TypeError(
+            f"critic: expected a torch.nn.Module, got {type(critic).__name__}; put a function into "
+            "the forward method of a module"
+        )
+
+
 def check_conditions(conditions: Conditions, samples: Samples) -> None:
     """Raise a one-line error unless every condition is a top-level part, and not the only one."""
     keys = frozenset(key for key, _ in parts(samples))
@@ -152,7 +166,9 @@ def check_scores(critic: nn.Module, real: Samples) -> None:
     with eval_mode(critic):
         try:
             scored = outputs(critic, detach(real)).scores
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, AttributeError) as error:
+            if str(error).startswith("critic: "):
+                raise
             raise ValueError(
                 f"critic: cannot score samples of shape {describe(real)}: "
                 f"{str(error).splitlines()[0]}"
@@ -181,7 +197,8 @@ def finds_mixing(critic: nn.Module, real: Samples, fake: Samples) -> bool:
     """Return whether, in the critic's present mode, a score depends on the rest of the batch.
 
     The real samples are scored twice, with the same random numbers, in batches of one shape that
-    differ only in the other samples: the fake ones, or one real sample repeated. Weights, buffers and random state are left as they were.
+    differ only in the other samples: the fake ones, or one real sample repeated. Weights, buffers
+    and random state are left as they were.
     """
     real, fake = detach(real), detach(fake)
     if not joinable(real, fake):

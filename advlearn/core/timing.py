@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from advlearn.core.chain import Schedule
-from advlearn.core.checks import check_choice
+from advlearn.core.checks import check_choice, check_count
 from advlearn.core.schedules import factor
 
 SIDES = ("critic", "learner")
@@ -92,7 +92,5 @@ def _both(name: str, value: Steps) -> tuple[int, int]:
         value = dict.fromkeys(SIDES, value)
     for key in value:
         check_choice(f"{name} key", key, SIDES)
-    numbers = tuple(value.get(side, 0) for side in SIDES)
-    if any(n < 0 for n in numbers):
-        raise ValueError(f"{name}: expected at least 0, got {dict(value)}")
-    return numbers[0], numbers[1]
+    critic, learner = (check_count(name, value.get(side, 0), low=0) for side in SIDES)
+    return critic, learner

@@ -10,13 +10,13 @@ from advlearn.core.chain import Chain, Defaults
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
+from advlearn.core.interval import Interval
 from advlearn.core.objective import Setwise
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.scores import read
 from advlearn.functional import kernels
 from advlearn.functional.gradients import gradient_norms_between
 from advlearn.objectives._references import cites
-from advlearn.regularizers._interval import Interval
 
 REFERENCE = Reference(
     "A Kernel Two-Sample Test",

@@ -8,11 +8,11 @@ from advlearn.core import distributed
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.critic_batch import CriticBatch, weighted_mean
 from advlearn.core.described import Reference
+from advlearn.core.interval import Interval
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.samples import detach, map_moving
 from advlearn.functional.differences import ESTIMATES, Estimate, squared_norm_gaps
 from advlearn.functional.gradients import first, share_of
-from advlearn.regularizers._interval import Interval
 
 REFERENCE = Reference(
     "On Convergence and Stability of GANs",

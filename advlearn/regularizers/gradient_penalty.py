@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.described import Reference
+from advlearn.core.interval import Interval
 from advlearn.core.regularizer import Regularizer
 from advlearn.functional.differences import ESTIMATES, Estimate, squared_norm_gaps
 from advlearn.functional.gradients import gradient_norms, points_between
-from advlearn.regularizers._interval import Interval
 
 REFERENCE = Reference(
     "Improved Training of Wasserstein GANs",

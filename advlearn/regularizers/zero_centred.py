@@ -8,10 +8,10 @@ from advlearn.core.checks import check_choice, check_number
 from advlearn.core.critic_batch import CriticBatch, weighted_mean
 from advlearn.core.described import Reference
 from advlearn.core.features import has_compiled_part
+from advlearn.core.interval import Interval
 from advlearn.core.regularizer import Regularizer
 from advlearn.functional.differences import ESTIMATES, Estimate, slopes
 from advlearn.functional.gradients import Side, squared_gradients
-from advlearn.regularizers._interval import Interval
 
 REFERENCE = Reference(
     "Which Training Methods for GANs do actually Converge?",

@@ -95,6 +95,8 @@ def printed(part: Described) -> None:
 def host_sync(part: Described, adversary: Adversary) -> None:
     """Check that updates and losses of an adversary with this part do not wait for the device."""
     real, fake = sides(torch.float32)
+    # The first call may wait, to find out what the critic returns.
+    adversary.update(real, fake)
     try:
         with NoSync():
             adversary.update(real, fake)

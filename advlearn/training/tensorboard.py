@@ -19,8 +19,9 @@ class TensorBoard(Callback):
     """Write losses, penalties, each critic's health and the speed as TensorBoard scalars.
 
     The tags are those of ``trainer.last_losses()`` and ``trainer.last_scores()``,
-    ``ADVERSARY/health/FIELD`` and ``steps_per_second``. A resumed run replaces the scalars that the killed run wrote after its
-    checkpoint, so that each step appears once. Only the first process writes.
+    ``ADVERSARY/health/FIELD`` and ``steps_per_second``. A resumed run replaces the scalars that the
+    killed run wrote after its checkpoint, so that each step appears once. Only the first process
+    writes.
 
     Images written by earlier callbacks are shown too: ``step-00001000.png`` as ``pictures/step`` at
     that step, and any other file by its name at the step it is first read.

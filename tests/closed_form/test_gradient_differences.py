@@ -20,7 +20,7 @@ from advlearn.functional.differences import (
 from advlearn.regularizers.dragan import DraganPenalty
 from advlearn.regularizers.gradient_penalty import GradientPenalty
 from advlearn.regularizers.zero_centred import R1, R2
-from tests.closed_form.regularizer_cases import Pair, linear, critic_batch, pairs, samples, smooth
+from tests.closed_form.regularizer_cases import Pair, critic_batch, linear, pairs, samples, smooth
 
 SLOPE = [1.0, 2.0, 2.0, 4.0]  # of length 5
 FOUR = torch.eye(4, dtype=torch.float64)

@@ -169,3 +169,18 @@ def test_samples_of_sixteen_bits_are_cast_to_the_critic(dtype: torch.dtype) -> N
     real, fake = (x.to(dtype) for x in data())
     loss = Adversary(small(), "nsgan").update(real, fake)
     torch.testing.assert_close(loss, Adversary(small(), "nsgan").update(real.float(), fake.float()))
+
+
+def test_arguments_of_another_type_are_one_line() -> None:
+    real, fake = data()
+    with pytest.raises(TypeError, match=r"^critic: expected a torch\.nn\.Module, got function"):
+        Adversary(lambda x: x, "hinge")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^real: expected a tensor, .*, got ndarray"):
+        Adversary(small(), "hinge").update(real.numpy(), fake.numpy())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^critic: cannot score samples of shape \[\(8, 3\)\]"):
+        Adversary(small(), "hinge").update([real], [fake])
+    with pytest.raises(ValueError, match=r"^start: expected"):
+        Adversary(small(), "hinge", start="100")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^clip: expected a finite number above 0"):
+        Adversary(small(), "hinge").update(real, fake, clip=-1.0)
+    assert Adversary(small(), "hinge", conditions="mel").conditions == {"mel"}

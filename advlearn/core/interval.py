@@ -1,5 +1,8 @@
 """Count critic steps, and say at which of them a penalty is due."""
 
+# pyright: reportUnknownMemberType=false
+# (PyTorch's own annotations are partial)
+
 from typing import Any, final
 
 import torch
