@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 NEEDS = {
     "images": ("MNIST/raw",),
     "encode": ("MNIST/raw",),
+    "autoencoder": ("FashionMNIST/raw",),
     "images_conditional": ("FashionMNIST/raw",),
     "little_data": ("FashionMNIST/raw",),
     "stacked_mnist": ("MNIST/raw",),

@@ -216,8 +216,8 @@ class Adversary(Head):
             The loss to add to the model's own, penalties included: a scalar.
 
         Raises:
-            ValueError: If no sample or weight carries gradient, unless gradients are switched off;
-                the loss is then that of this process's samples.
+            ValueError: If no sample or weight carries gradient or `task_loss` carries none, unless
+                gradients are switched off; the loss is then that of this process's samples.
         """
         # The task loss depends on the output itself, not on its cast to the critic's precision.
         output = fake

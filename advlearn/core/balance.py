@@ -86,6 +86,11 @@ class Weighting(nn.Module):
                 f"task_loss: expected the model's own loss, which "
                 f"adversarial_weight={self.value!r} compares with, got None"
             )
+        if task_loss is not None and torch.is_grad_enabled() and not task_loss.requires_grad:
+            raise ValueError(
+                "task_loss: expected a loss that carries a gradient to the model, got none; "
+                "compute it from the model's output outside torch.no_grad(), without detach()"
+            )
         if self.value == "adaptive" and last_layer is None:
             raise ValueError(
                 "last_layer: expected the weight of the model's last layer, which "

@@ -96,7 +96,9 @@ def test_a_balanced_weight_of_an_output_of_sixteen_bits_is_that_of_fp32(
     [
         ("adaptive", {}, "task_loss: expected"),
         ("balanced", {}, "task_loss: expected"),
-        ("adaptive", {"task_loss": torch.ones(())}, "last_layer: expected"),
+        ("adaptive", {"task_loss": torch.ones((), requires_grad=True)}, "last_layer: expected"),
+        ("adaptive", {"task_loss": torch.ones(())}, "task_loss: expected a loss that carries"),
+        ("balanced", {"task_loss": torch.ones(())}, "task_loss: expected a loss that carries"),
     ],
 )
 def test_what_a_weight_needs_is_named(weight, given, message) -> None:
@@ -106,6 +108,18 @@ def test_what_a_weight_needs_is_named(weight, given, message) -> None:
         head.player_loss(x[:, :2], model(x), **given)
     with pytest.raises(ValueError, match=r"^adversarial_weight: expected a number"):
         head.reversed_loss(x[:, :2], model(x))
+
+
+def test_a_task_loss_without_gradient_is_refused_with_a_number_too() -> None:
+    model, critic, x = parts()
+    head = Adversary(critic, "hinge", adversarial_weight=0.5)
+    output = model(x)
+    with torch.no_grad():
+        task_loss = (output - x[:, :2]).square().mean()
+    with pytest.raises(ValueError, match=r"^task_loss: expected a loss that carries a gradient"):
+        head.player_loss(x[:, :2], output, task_loss=task_loss)
+    with torch.no_grad():
+        assert head.player_loss(x[:, :2], output, task_loss=task_loss).isfinite()
 
 
 def test_an_unknown_weight_is_refused() -> None:
