@@ -49,6 +49,7 @@ class TrainingArguments:
         device: Name of the device.
         precision: Precision of the forward passes.
         compile: Compile the losses.
+        capture: Replay steps as CUDA graphs.
         out: Folder of the run, or None.
         callbacks: Callbacks of the user; None shows progress.
     """
@@ -60,6 +61,7 @@ class TrainingArguments:
     device: str
     precision: Precision
     compile: bool
+    capture: bool
     out: Path | None
     callbacks: Sequence[Callback] | None
 
@@ -167,6 +169,7 @@ def _trainer(
         optimizer=learner_optimizer(settings, defaults, training.lr),
         schedule=defaults.schedule,
         callbacks=callbacks,
+        capture=training.capture,
     )
     if training.out is not None and (training.out / checkpoint.NAME).exists():
         _resume(training.out, trainer, config)

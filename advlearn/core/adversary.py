@@ -4,6 +4,7 @@
 # (PyTorch's own annotations are partial)
 
 from collections.abc import Iterable
+from functools import partial
 from typing import final
 
 import torch
@@ -16,6 +17,7 @@ from advlearn.core.checks import check_count, check_number
 from advlearn.core.gradient_reversal import reverse_gradient
 from advlearn.core.grammar import Spec, resolve
 from advlearn.core.head import Head, Weights
+from advlearn.core.host_parts import on_host
 from advlearn.core.modules import freeze
 from advlearn.core.optim import (
     OptimizerFactory,
@@ -146,7 +148,7 @@ class Adversary(Head):
         real, fake = samples.detach(real), samples.detach(fake)
         # Weights may carry gradient too: a policy gradient flows through them.
         weights = [None if w is None else w.detach() for w in weights]
-        self._last = (real, fake)
+        on_host(partial(self._keep_sides, real, fake))
         if self.optimizer is None or not self.timing.trains_critic(self.steps_done):
             return torch.zeros((), device=samples.device_of(real), requires_grad=True)
         for regularizer in self.chain.regularizers:
@@ -218,7 +220,7 @@ class Adversary(Head):
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
         self.weighting.check(task_loss, last_layer)
-        self._last = (samples.detach(real), samples.detach(fake))
+        on_host(partial(self._keep_sides, samples.detach(real), samples.detach(fake)))
         self._note_player_loss(real, fake, weights)
         factor = self.timing.weight(self.steps_done)
         if factor == 0:
@@ -234,7 +236,7 @@ class Adversary(Head):
         real_weights: Weights = None,
         fake_weights: Weights = None,
         *,
-        adversarial_weight: float | None = None,
+        adversarial_weight: Tensor | float | None = None,
     ) -> Tensor:
         r"""Compute both losses for one backward pass, by gradient reversal; call `step` afterwards.
 
@@ -259,10 +261,11 @@ class Adversary(Head):
         """
         if adversarial_weight is None:
             adversarial_weight = self.weighting.fixed()
-        adversarial_weight *= self.timing.weight(self.steps_done)
+        # Not in place: a captured step has a tensor here, which the next step reads again.
+        adversarial_weight = adversarial_weight * self.timing.weight(self.steps_done)
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
-        self._last = (samples.detach(real), samples.detach(fake))
+        on_host(partial(self._keep_sides, samples.detach(real), samples.detach(fake)))
         self._note_player_loss(real, fake, weights)
         if self.optimizer is None:
             terms, scored = self._losses.learner(self.critic, real, fake, *weights)
@@ -294,8 +297,8 @@ class Adversary(Head):
             contracts.check_trained(self.optimizer, self.critic)
         self._set_rates()
         if self.timing.trains_critic(self.steps_done):
-            self._history.critic_steps += 1
-        self.steps_done += 1
+            on_host(self._history.note_critic_step)
+        on_host(self._count_step)
         own = self._parameters_of_critic
         if distributed.world_size() == 1 and all(p.grad is None for p in own):
             return torch.zeros((), device=own[0].device)
@@ -303,8 +306,8 @@ class Adversary(Head):
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         norm = gradient_norm(own, clip)
-        self._monitor.note(self.steps_done, {"gradient_norm": norm})
-        self.last_scores["gradient_norm"] = norm
+        self._monitor.note(lambda: self.steps_done, {"gradient_norm": norm})
+        on_host(partial(self._keep, {}, {"gradient_norm": norm}))
         self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         # A fused optimizer does not tell autograd that it changed the weights.
         torch.autograd.graph.increment_version(own)
@@ -316,3 +319,6 @@ class Adversary(Head):
             self.average.update_parameters(self.critic)
         clear(own)
         return norm
+
+    def _count_step(self) -> None:
+        self.steps_done += 1

@@ -4,11 +4,16 @@
 # (PyTorch's own annotations are partial)
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import final
 
 import torch
 from torch import Tensor
+
+from advlearn.core.host_parts import on_host
+
+Step = int | Callable[[], int]
 
 
 @final
@@ -36,11 +41,12 @@ class FiniteMonitor:
         return FiniteMonitor()
 
     @torch.no_grad()
-    def note(self, step: int, losses: Mapping[str, Tensor]) -> None:
+    def note(self, step: Step, losses: Mapping[str, Tensor]) -> None:
         """Record the losses of a step.
 
         Args:
-            step: The step that ended with these losses.
+            step: The step that ended with these losses; a function that returns it, in a step that
+                may be captured.
             losses: Scalars by name.
         """
         values = torch.stack([value.float() for value in losses.values()])
@@ -70,11 +76,16 @@ class _Group:
         # The step of each look, 8 bytes each.
         self.steps = array("q")
 
-    def note(self, step: int, values: Tensor) -> None:
-        self.steps.append(step)
+    def note(self, step: Step, values: Tensor) -> None:
+        on_host(partial(self.count, step))
         # x - x == 0 holds only for finite x.
         self.looks += self.still.logical_and_(values - values == 0)
 
+    def count(self, step: Step) -> None:
+        self.steps.append(step() if callable(step) else step)
+
     def failures(self) -> list[int | None]:
         finite = zip(self.still.tolist(), self.looks.tolist(), strict=True)
-        return [None if still else self.steps[look] for still, look in finite]
+        # A graph of the user's own repeats the look and not the count.
+        last = len(self.steps) - 1
+        return [None if still else self.steps[min(look, last)] for still, look in finite]

@@ -5,6 +5,7 @@
 
 import copy
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +24,11 @@ from advlearn.core.critic_batch import (
 from advlearn.core.finite import FiniteMonitor, NonFiniteError
 from advlearn.core.health import Health, diagnose
 from advlearn.core.health_history import History
+from advlearn.core.host_parts import on_host
 from advlearn.core.losses import Losses, LossFunctions
 from advlearn.core.modules import eval_mode
 from advlearn.core.optim import added
+from advlearn.core.rates import set_rate
 from advlearn.core.samples import Conditions, Samples
 from advlearn.core.scores import outputs, outputs_of_both, score
 from advlearn.core.timing import Timing
@@ -206,18 +209,37 @@ class Head(nn.Module):
     def _note_player_loss(self, real: Samples, fake: Samples, weights: list[Weights]) -> None:
         sides = (real, fake, *(w for w in weights if w is not None))
         carries = any(samples.carries_gradient(side) for side in sides)
-        self._history.note_player_loss(carries_gradient=carries)
+        on_host(partial(self._history.note_player_loss, carries_gradient=carries))
 
     def _sum_and_keep(self, terms: Losses, scored: Losses) -> Tensor:
         """Return the sum of the terms, and keep them in `last_losses`."""
         kept = {name: value.detach() for name, value in terms.items()}
-        self.last_losses.update(kept)
-        self.last_scores.update(scored)
-        self._monitor.note(self.steps_done, kept)
+        on_host(partial(self._keep, kept, scored))
+        self._monitor.note(lambda: self.steps_done, kept)
         return added(terms.values())
+
+    def _keep(self, losses: Losses, scores: Losses) -> None:
+        self.last_losses.update(losses)
+        self.last_scores.update(scores)
+
+    def _keep_sides(self, real: Samples, fake: Samples) -> None:
+        self._last = (real, fake)
+
+    def coming(self, steps: int) -> tuple[float, ...] | None:
+        """Return what decides the operations of the next critic steps; None while it changes."""
+        first, last = (self.timing.factors(self.steps_done + k) for k in (0, steps))
+        return first if first == last else None
+
+    def reason_against_capture(self) -> str | None:
+        """Return why a step of this head cannot be captured as a CUDA graph, or None."""
+        if self._losses.compiled:
+            return "compile=True compiles the losses"
+        if self.timing.schedule != "constant":
+            return f"the critic has a schedule of its own, {self.timing.schedule!r}"
+        return None
 
     def _set_rates(self) -> None:
         if self.optimizer is not None and self.timing.sets_rate:
             factor = self.timing.rate(self.steps_done)
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                group["lr"] = rate * factor
+                set_rate(group, rate * factor)
