@@ -170,6 +170,7 @@ class Trainer:
 
     def learn(self, batches: Iterator[Batch]) -> None:
         """Compute one step from `critic_steps` batches: the part that a CUDA graph captures."""
+        before = self._latest()
         for k in range(self.critic_steps - 1):
             with torch.no_grad():
                 output = self._task_output(next(batches))
@@ -186,7 +187,10 @@ class Trainer:
                 adversary.step()
         loss = None if output.loss is None else output.loss.detach()
         on_host(partial(self._end_step, loss))
-        self._monitor.note(lambda: self.step, self._latest())
+        # A penalty that is not due leaves its last value, which belongs to another graph.
+        fresh = {k: v for k, v in self._latest().items() if v is not before.get(k)}
+        if fresh:
+            self._monitor.note(lambda: self.step, fresh)
 
     def _end_step(self, loss: Tensor | None) -> None:
         self.step += 1
@@ -213,13 +217,7 @@ class Trainer:
 
     def _task_output(self, batch: Batch) -> TaskOutput:
         output = cast(TaskOutput, self.task(batch))
-        if output.pairs.keys() != self.adversaries.keys():
-            raise ValueError(
-                f"adversaries: expected {sorted(output.pairs)}, the names of the task's critics, "
-                f"got {sorted(self.adversaries)}"
-            )
-        if not output.pairs and output.loss is None:
-            raise ValueError("task: expected samples for a critic or a loss, got neither")
+        output.check(self.adversaries)
         return output
 
     def _update_critics(self, output: TaskOutput, k: int) -> None:
@@ -264,13 +262,8 @@ class Trainer:
         lines = [
             f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()
         ]
-        return "\n".join(
-            [
-                *lines,
-                f"{self.steps} learner steps, {self.critic_steps} critic steps each, "
-                f"{self.schedule} rate",
-            ]
-        )
+        counts = f"{self.steps} learner steps, {self.critic_steps} critic steps each"
+        return "\n".join([*lines, f"{counts}, {self.schedule} rate"])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for an exact resume, without the random state: values and tensors."""

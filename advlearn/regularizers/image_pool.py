@@ -80,7 +80,7 @@ class ImagePool(Regularizer):
         # A checkpoint may have restored it on another device.
         self._held = tuple(held.to(chance.device) for held in self._held)
         if filled < self.size:
-            taken = tuple(part[: self.size - filled] for part in fresh)
+            taken = tuple(part[: self.size - filled].clone() for part in fresh)
             self._held = (
                 tuple(torch.cat(p) for p in zip(self._held, taken, strict=True))
                 if self._held
@@ -94,15 +94,19 @@ class ImagePool(Regularizer):
             torch.cat([held[places], part[k:]])
             for held, part in zip(self._held, fresh, strict=True)
         )
-        self._held = tuple(
-            held.index_copy(0, places, part[:k].to(held.dtype))
-            for held, part in zip(self._held, fresh, strict=True)
-        )
+        # In place, so that a captured step finds the pool of the step before.
+        for held, part in zip(self._held, fresh, strict=True):
+            held.index_copy_(0, places, part[:k].to(held.dtype))
         return shown
+
+    def coming(self, steps: int) -> bool | None:
+        """Return that the operations stay the same; None until the pool is full."""
+        is_full = not self.size or (len(self._held) > 0 and len(self._held[0]) == self.size)
+        return True if is_full else None
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the pool, so that a checkpoint of the adversary resumes exactly."""
-        return {"held": list(self._held)}
+        return {"held": [part.clone() for part in self._held]}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore the state of `get_extra_state`."""
