@@ -62,7 +62,8 @@ def reason_against_training(training: Training) -> str | None:
         return f"the schedule changes the rate of an optimizer without capturable=, of {kinds}"
     for module in modules_of(training):
         for part in module.modules():
-            if isinstance(part, Grows) and not isinstance(part, HostState):
+            # A module inside may tell the kind of a step, as `Growth` does.
+            if isinstance(part, Grows) and not host_states([part]):
                 return f"{type(part).__name__} grows and has no method `coming`"
     return None
 
@@ -73,7 +74,9 @@ def captured_steps(training: Training, device: torch.device) -> "CapturedSteps |
     if reason is not None:
         warn(reason)
         return None
-    kind, modules = partial(kind_of_step, training), modules_of(training)
+    modules = modules_of(training)
+    # Once: a search of all modules takes longer than the launch of a small graph.
+    kind = partial(kind_of_step, training, host_states(modules))
     return CapturedSteps(training.learn, kind, modules, training.rates.optimizers, device)
 
 
@@ -82,14 +85,19 @@ def modules_of(training: Training) -> list[nn.Module]:
     return [training.task, *training.adversaries.values()]
 
 
-def kind_of_step(training: Training) -> Hashable:
+def host_states(modules: Sequence[nn.Module]) -> list[HostState]:
+    """Return all modules inside of `modules` that decide on the host what a step computes."""
+    parts = (part for module in modules for part in module.modules())
+    return [part for part in parts if isinstance(part, HostState)]
+
+
+def kind_of_step(training: Training, states: Sequence[HostState]) -> Hashable:
     """Return what decides on the host which operations the next step has.
 
     It is equal for steps of the same operations, and None while it changes at every step.
     """
     steps = 1 if training.task.gradient_reversal else training.critic_steps
-    parts = (part for module in modules_of(training) for part in module.modules())
-    keys = tuple(part.coming(steps) for part in parts if isinstance(part, HostState))
+    keys = tuple(state.coming(steps) for state in states)
     return None if None in keys else keys
 
 

@@ -6,6 +6,7 @@
 import copy
 import math
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ from advlearn.core.host_parts import on_host
 from advlearn.core.losses import Losses, LossFunctions
 from advlearn.core.modules import eval_mode
 from advlearn.core.optim import added
-from advlearn.core.rates import set_rate
+from advlearn.core.rates import set_rate, silence
 from advlearn.core.samples import Conditions, Samples
 from advlearn.core.scores import outputs, outputs_of_both, score
 from advlearn.core.timing import Timing
@@ -100,6 +101,11 @@ class Head(nn.Module):
         )
         self.register_state_dict_post_hook(saving.add_state)
         self.register_load_state_dict_pre_hook(saving.take_state)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.optimizer is not None:
+            silence(self.optimizer)
 
     @torch.no_grad()
     def score(self, x: Samples) -> Tensor:

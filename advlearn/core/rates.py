@@ -1,6 +1,6 @@
 """Learning rates of a run, as numbers or as tensors on the device that a captured step reads."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false, reportPrivateUsage=false, reportAttributeAccessIssue=false
 # (PyTorch's own annotations are partial)
 
 from collections.abc import Iterable
@@ -64,6 +64,7 @@ def hold_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> No
         optimizer: The optimizer; changed in place.
         device: Device of the parameters.
     """
+    silence(optimizer)
     for group in optimizer.param_groups:
         if "capturable" in group and device.type == "cuda":
             group["capturable"] = True
@@ -75,6 +76,14 @@ def hold_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> No
                 state = optimizer.state.get(p, {})
                 if isinstance(state.get("step"), Tensor):
                     state["step"] = state["step"].to(device, torch.float32)
+
+
+def silence(optimizer: torch.optim.Optimizer) -> None:
+    """Keep torch from warning that a capturable optimizer makes a step without a graph.
+
+    A new optimizer does not warn; the copy of one does.
+    """
+    optimizer._warned_capturable_if_run_uncaptured = True
 
 
 def plain_rates(state: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from advlearn.core.capture import kind_of_step, reason_against_training
+from advlearn.core.capture import host_states, kind_of_step, modules_of, reason_against_training
 from advlearn.core.host_reads import HostReads
 from advlearn.core.trainer import Trainer
 
@@ -64,10 +64,11 @@ def _check_trainer(trainer: Trainer, warmup: int) -> None:
     def step() -> None:
         trainer.learn(iter(batches))
 
+    states = host_states(modules_of(trainer))
     seen: dict[Any, _Recorded] = {}
     for k in range(LONGEST):
         trainer.set_numbers()
-        kind = kind_of_step(trainer)
+        kind = kind_of_step(trainer, states)
         if k < warmup or kind is None:
             step()
             continue

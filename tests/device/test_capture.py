@@ -10,13 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from advlearn import Adversary
+from advlearn.core.capture import host_states, kind_of_step
 from advlearn.core.finite import FiniteMonitor
 from advlearn.core.grammar import resolve
 from advlearn.core.host_parts import HostParts
 from advlearn.core.trainer import Trainer
 from advlearn.critics.build import build
-from advlearn.data import batches
+from advlearn.data import ArrayDataset, batches
+from advlearn.nets.families.progan import ProGANCritic, ProGANGenerator
+from advlearn.regularizers import ImagePool
 from advlearn.regularizers._interval import Interval
+from advlearn.tasks.generate import Generate
 from advlearn.testing import check_capturable
 from advlearn.train_task import playable
 from tests.conformance.test_games import built
@@ -57,6 +61,8 @@ def test_a_lazy_penalty_has_steps_of_several_kinds() -> None:
 
 class Planted(nn.Module):
     """Multiply by a state, and break one rule of captured steps."""
+
+    state: Tensor
 
     def __init__(self, rule: str) -> None:
         super().__init__()
@@ -197,3 +203,30 @@ def test_a_non_finite_loss_in_a_graph_of_the_users_own_is_reported() -> None:
     group.looks += 7
     group.still.fill_(False)
     assert monitor.first_failure() == (4, "loss")
+
+
+def test_growing_networks_tell_the_kind_of_a_step() -> None:
+    task = Generate(ProGANGenerator(4, (1, 8, 8), 4), latent=4, shape=(1, 8, 8))
+    critic = ProGANCritic((1, 8, 8), 4)
+    source = ArrayDataset(torch.rand(16, 1, 8, 8))
+    run = Trainer(task, {"data": Adversary(critic, "nsgan")}, batches(source, 8), steps=100)
+    states = host_states([run.task, *run.adversaries.values()])
+    kinds: list[Any] = []
+    for level in (0.0, 0.25, 0.5, 1.0):
+        task.generator.grow(level)
+        critic.grow(level)
+        kinds.append(kind_of_step(run, states))
+    assert kinds[1] == kinds[2] and len({kinds[0], kinds[1], kinds[3]}) == 3
+    check_capturable(run)
+
+
+def test_a_full_image_pool_changes_in_place() -> None:
+    pool = ImagePool(size=4)
+    assert pool.coming(1) is None
+    pool.filter_fakes(torch.zeros(4, 1), None)
+    assert pool.coming(1)
+    (held,) = pool.get_extra_state()["held"]
+    place = pool._held[0].data_ptr()
+    pool.filter_fakes(torch.ones(4, 1), None)
+    assert pool._held[0].data_ptr() == place and pool._held[0].sum() == 2
+    assert held.sum() == 0
