@@ -201,7 +201,7 @@ def test_a_non_finite_loss_in_a_graph_of_the_users_own_is_reported() -> None:
     monitor.note(4, {"loss": torch.zeros(())})
     group = next(iter(monitor._groups.values()))
     group.looks += 7
-    group.still.fill_(False)
+    group.sum.fill_(torch.nan)
     assert monitor.first_failure() == (4, "loss")
 
 
