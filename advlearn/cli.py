@@ -117,6 +117,7 @@ def fit(
     ] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
+    capture: Annotated[bool, typer.Option(help="On CUDA, replay steps as CUDA graphs.")] = True,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
     ] = None,
@@ -197,6 +198,7 @@ def fit(
             device=device,
             precision=cast(Any, precision),
             compile=compile,
+            capture=capture,
             out=folder,
             **options,
         )

@@ -37,6 +37,7 @@ def fit(
     device: str = "auto",
     precision: Precision = "fp32",
     compile: bool = False,
+    capture: bool = True,
     out: str | Path | None = None,
     callbacks: Sequence[Callback] | None = None,
     critic: Critic | None = None,
@@ -64,6 +65,8 @@ def fit(
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
         compile: Compile the losses of critics and learner, penalties included.
+        capture: On CUDA, replay each training step as one CUDA graph, with the same results; a
+            warning says why where a game cannot be captured. It has no effect on a CPU.
         out: Folder for checkpoint, images and TensorBoard log. The same call with the same folder
             resumes a run that was stopped or killed. None writes no files.
         callbacks: Callbacks in addition to those of `out`; None adds `Progress`. Networks that grow
@@ -95,7 +98,7 @@ def fit(
     )
     folder = None if out is None else Path(out)
     training = TrainingArguments(
-        steps, batch_size, lr, seed, device, precision, compile, folder, callbacks
+        steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks
     )
     request, settings = _merge(
         _requested(task, objective, options), settings, built=isinstance(task, Task)

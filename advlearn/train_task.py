@@ -49,6 +49,7 @@ class TrainingArguments:
         device: Name of the device.
         precision: Precision of the forward passes.
         compile: Compile the losses.
+        capture: Replay steps as CUDA graphs.
         out: Folder of the run, or None.
         callbacks: Callbacks of the user; None shows progress.
     """
@@ -60,6 +61,7 @@ class TrainingArguments:
     device: str
     precision: Precision
     compile: bool
+    capture: bool
     out: Path | None
     callbacks: Sequence[Callback] | None
 
@@ -168,6 +170,7 @@ def _trainer(
         schedule=defaults.schedule,
         callbacks=callbacks,
         game=settings.game,
+        capture=training.capture,
     )
     if training.out is not None and (training.out / checkpoint.NAME).exists():
         _resume(training.out, trainer, config)

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import partial
 from typing import final
 
 import torch
@@ -17,13 +18,13 @@ from advlearn.core.checks import check_count, check_number
 from advlearn.core.gradient_reversal import reverse_gradient
 from advlearn.core.grammar import Spec, resolve
 from advlearn.core.head import Head, Weights
+from advlearn.core.host_parts import on_host
 from advlearn.core.modules import freeze
 from advlearn.core.optim import (
     OptimizerFactory,
     added,
     backward,
     clear,
-    gradient_norm,
     make_optimizer,
 )
 from advlearn.core.samples import Samples
@@ -149,7 +150,7 @@ class Adversary(Head):
         real, fake = samples.detach(real), samples.detach(fake)
         # Weights may carry gradient too: a policy gradient flows through them.
         weights = [None if w is None else w.detach() for w in weights]
-        self._last = (real, fake)
+        on_host(partial(self._keep_sides, real, fake))
         if self.optimizer is None or not self.timing.trains_critic(self.steps_done):
             return torch.zeros((), device=samples.device_of(real), requires_grad=True)
         for regularizer in self.chain.regularizers:
@@ -170,6 +171,10 @@ class Adversary(Head):
 
         Gradients that the critic's parameters hold from elsewhere are dropped; use `critic_loss`
         and `step` to keep them.
+
+        It can be captured in your own ``torch.cuda.graph`` after a few usual steps; a replay
+        then repeats it on the same tensors, and the counts of the head do not advance
+        (`docs/performance.md`).
 
         Args:
             real: As for `critic_loss`.
@@ -224,7 +229,7 @@ class Adversary(Head):
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
         self.weighting.check(task_loss, last_layer)
-        self._last = (samples.detach(real), samples.detach(fake))
+        on_host(partial(self._keep_sides, samples.detach(real), samples.detach(fake)))
         self._note_player_loss(real, fake, weights)
         factor = self.timing.weight(self.steps_done)
         if factor == 0:
@@ -251,7 +256,7 @@ class Adversary(Head):
         real_weights: Weights = None,
         fake_weights: Weights = None,
         *,
-        adversarial_weight: float | None = None,
+        adversarial_weight: Tensor | float | None = None,
     ) -> Tensor:
         r"""Compute both losses for one backward pass, by gradient reversal; call `step` afterwards.
 
@@ -276,10 +281,11 @@ class Adversary(Head):
         """
         if adversarial_weight is None:
             adversarial_weight = self.weighting.fixed()
-        adversarial_weight *= self.timing.weight(self.steps_done)
+        # Not in place: a captured step has a tensor here, which the next step reads again.
+        adversarial_weight = adversarial_weight * self.timing.weight(self.steps_done)
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
-        self._last = (samples.detach(real), samples.detach(fake))
+        on_host(partial(self._keep_sides, samples.detach(real), samples.detach(fake)))
         self._note_player_loss(real, fake, weights)
         if self.optimizer is None:
             terms, scored = self._losses.learner(self.critic, real, fake, *weights)
@@ -310,49 +316,3 @@ class Adversary(Head):
         norm = self.move_weights(scaler, clip)
         self.finish_step()
         return norm
-
-    def move_weights(
-        self, scaler: torch.amp.GradScaler | None = None, clip: float | None = None
-    ) -> Tensor:
-        """Make the first half of `step`: move the weights, and count no step.
-
-        A rule of `advlearn.games` corrects the weights between the two halves.
-        """
-        self._moved = False
-        if self.optimizer is None:
-            return torch.zeros(())
-        distributed.reshard(self.critic)
-        if any(p.requires_grad for p in self._frozen):
-            contracts.check_trained(self.optimizer, self.critic)
-        self._set_rates()
-        own = self._parameters_of_critic
-        if distributed.world_size() == 1 and all(p.grad is None for p in own):
-            return torch.zeros((), device=own[0].device)
-        distributed.average_gradients(own)
-        if scaler is not None:
-            scaler.unscale_(self.optimizer)
-        norm = gradient_norm(own, clip)
-        self._monitor.note(self.steps_done + 1, {"gradient_norm": norm})
-        self.last_scores["gradient_norm"] = norm
-        self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
-        # A fused optimizer does not tell autograd that it changed the weights.
-        torch.autograd.graph.increment_version(own)
-        clear(own)
-        self._moved = True
-        return norm
-
-    def finish_step(self) -> None:
-        """Make the second half of `step`: count it, and update what follows the weights."""
-        if self.optimizer is None:
-            return
-        if self.timing.trains_critic(self.steps_done):
-            self._history.critic_steps += 1
-        self.steps_done += 1
-        if not self._moved:
-            return
-        with torch.no_grad():
-            self.objective.update_state()
-            for regularizer in self.chain.regularizers:
-                regularizer.after_step(self.critic)
-        if self.average is not None:
-            self.average.update_parameters(self.critic)

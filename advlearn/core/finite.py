@@ -1,17 +1,19 @@
-"""Detect losses that are not finite, without waiting for the device."""
+"""Detect losses that are not finite, without waiting for the device at each step."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
 from array import array
-from collections.abc import Mapping
-from typing import cast, final
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import final
 
 import torch
 from torch import Tensor
 
-# Steps whose losses are held and then examined together, to save operations at each step.
-HELD = 64
+from advlearn.core.host_parts import on_host
+
+Step = int | Callable[[], int]
 
 
 @final
@@ -22,8 +24,6 @@ class NonFiniteError(RuntimeError):
 @final
 class FiniteMonitor:
     """Count, on the device, the steps at which each loss was still finite.
-
-    The scalars of up to 64 steps are held, and then examined in one go.
 
     Example:
         >>> monitor = FiniteMonitor()
@@ -40,18 +40,21 @@ class FiniteMonitor:
         # A copy of a model begins a new record.
         return FiniteMonitor()
 
-    def note(self, step: int, losses: Mapping[str, Tensor]) -> None:
+    @torch.no_grad()
+    def note(self, step: Step, losses: Mapping[str, Tensor]) -> None:
         """Record the losses of a step.
 
         Args:
-            step: The step that ended with these losses.
+            step: The step that ended with these losses; a function that returns it, in a step that
+                may be captured.
             losses: Scalars by name.
         """
-        names = tuple(losses)
-        group = self._groups.get(names)
+        scalars = [value.float() for value in losses.values()]
+        values = scalars[0].reshape(1) if len(scalars) == 1 else torch.stack(scalars)
+        group = self._groups.get(tuple(losses))
         if group is None:
-            group = self._groups[names] = _Group(len(names))
-        group.note(step, [value.detach() for value in losses.values()])
+            group = self._groups[tuple(losses)] = _Group(values)
+        group.note(step, values)
 
     def first_failure(self) -> tuple[int, str] | None:
         """Return the first step and loss that were not finite, or None; waits for the device."""
@@ -68,33 +71,23 @@ class FiniteMonitor:
 class _Group:
     """Count, for losses that come together, the looks at which each was still finite."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        # One number for each loss, once the first steps are examined.
-        self.still: Tensor | int = 1
-        self.looks: Tensor | int = 0
-        self.held: list[Tensor] = []
+    def __init__(self, values: Tensor) -> None:
+        # Zero while all values were finite, then NaN.
+        self.sum = torch.zeros_like(values)
+        self.looks = torch.zeros_like(values, dtype=torch.int64)
         # The step of each look, 8 bytes each.
         self.steps = array("q")
 
-    def note(self, step: int, values: list[Tensor]) -> None:
-        self.steps.append(step)
-        self.held += values
-        if len(self.held) >= HELD * self.size:
-            self._examine()
+    def note(self, step: Step, values: Tensor) -> None:
+        on_host(partial(self.count, step))
+        # 0 x is NaN for an x that is not finite.
+        self.looks += self.sum.add_(values, alpha=0) == 0
 
-    @torch.no_grad()
-    def _examine(self) -> None:
-        if not self.held:
-            return
-        values = torch.stack([value.float() for value in self.held]).view(-1, self.size)
-        self.held.clear()
-        # x - x == 0 holds only for finite x.
-        finite = self.still * (values - values == 0).long().cumprod(0)
-        self.still = finite[-1]
-        self.looks = self.looks + finite.sum(0)
+    def count(self, step: Step) -> None:
+        self.steps.append(step() if callable(step) else step)
 
     def failures(self) -> list[int | None]:
-        self._examine()
-        still, looks = cast(Tensor, self.still).tolist(), cast(Tensor, self.looks).tolist()
-        return [None if good else self.steps[look] for good, look in zip(still, looks, strict=True)]
+        finite = zip((self.sum == 0).tolist(), self.looks.tolist(), strict=True)
+        # A graph of the user's own repeats the look and not the count.
+        last = len(self.steps) - 1
+        return [None if still else self.steps[min(look, last)] for still, look in finite]

@@ -13,7 +13,7 @@ from advlearn.core.samples import Samples, map_tensors
 
 class _Reversal(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, scale: Tensor | float) -> Tensor:
         ctx.scale = scale
         return x.view_as(x)
 
@@ -22,13 +22,13 @@ class _Reversal(torch.autograd.Function):
         return -ctx.scale * grads[0], None
 
 
-def reverse_gradient(samples: Samples, scale: float = 1.0) -> Samples:
+def reverse_gradient(samples: Samples, scale: Tensor | float = 1.0) -> Samples:
     """Return the samples; the backward pass multiplies their gradient by ``-scale``.
 
     Args:
         samples: A tensor (N, ...), or a tuple, list or dict of them; tensors of integers have no
             gradient to reverse.
-        scale: A number of any sign; 0 cuts the gradient.
+        scale: A number of any sign, or a scalar without gradient; 0 cuts the gradient.
 
     Returns:
         The same values.
@@ -49,5 +49,5 @@ def reverse_gradient(samples: Samples, scale: float = 1.0) -> Samples:
     return map_tensors(reverse, samples)
 
 
-def _reversed(part: Tensor, scale: float) -> Tensor:
+def _reversed(part: Tensor, scale: Tensor | float) -> Tensor:
     return cast(Tensor, _Reversal.apply(part, scale)) if part.is_floating_point() else part

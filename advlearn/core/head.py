@@ -25,9 +25,11 @@ from advlearn.core.critic_batch import (
 from advlearn.core.finite import FiniteMonitor, NonFiniteError
 from advlearn.core.health import Health, diagnose
 from advlearn.core.health_history import History
+from advlearn.core.host_parts import on_host
 from advlearn.core.losses import Losses, LossFunctions
 from advlearn.core.modules import eval_mode
-from advlearn.core.optim import added
+from advlearn.core.optim import added, clear, gradient_norm
+from advlearn.core.rates import set_rate, silence
 from advlearn.core.samples import Conditions, Samples
 from advlearn.core.scores import outputs, outputs_of_both, score
 from advlearn.core.timing import Timing
@@ -101,6 +103,11 @@ class Head(nn.Module):
         self.register_state_dict_post_hook(saving.add_state)
         self.register_load_state_dict_pre_hook(saving.take_state)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.optimizer is not None:
+            silence(self.optimizer)
+
     @torch.no_grad()
     def score(self, x: Samples) -> Tensor:
         """Score `x` in evaluation mode, without gradient: (N,), or the critic's shape."""
@@ -162,6 +169,58 @@ class Head(nn.Module):
             adversarial_weight=1.0 if isinstance(weight, str) else abs(weight),
         )
 
+    def move_weights(
+        self, scaler: torch.amp.GradScaler | None = None, clip: float | None = None
+    ) -> Tensor:
+        """Make the first half of `step`: move the weights, and count no step.
+
+        A rule of `advlearn.games` corrects the weights between the two halves.
+        """
+        self._moved = False
+        if self.optimizer is None:
+            return torch.zeros(())
+        distributed.reshard(self.critic)
+        if any(p.requires_grad for p in self._frozen):
+            contracts.check_trained(self.optimizer, self.critic)
+        self._set_rates()
+        own = self._parameters_of_critic
+        if distributed.world_size() == 1 and all(p.grad is None for p in own):
+            return torch.zeros((), device=own[0].device)
+        distributed.average_gradients(own)
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        norm = gradient_norm(own, clip)
+        self._monitor.note(self._next_step, {"gradient_norm": norm})
+        on_host(partial(self._keep, {}, {"gradient_norm": norm}))
+        self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
+        # A fused optimizer does not tell autograd that it changed the weights.
+        torch.autograd.graph.increment_version(own)
+        clear(own)
+        self._moved = True
+        return norm
+
+    def finish_step(self) -> None:
+        """Make the second half of `step`: count it, and update what follows the weights."""
+        if self.optimizer is None:
+            return
+        if self.timing.trains_critic(self.steps_done):
+            on_host(self._history.note_critic_step)
+        on_host(self._count_step)
+        if not self._moved:
+            return
+        with torch.no_grad():
+            self.objective.update_state()
+            for regularizer in self.chain.regularizers:
+                regularizer.after_step(self.critic)
+        if self.average is not None:
+            self.average.update_parameters(self.critic)
+
+    def _next_step(self) -> int:
+        return self.steps_done + 1
+
+    def _count_step(self) -> None:
+        self.steps_done += 1
+
     def raise_if_not_finite(self) -> None:
         """Raise NonFiniteError if a term or gradient was not finite; waits for the device."""
         failure = self._monitor.first_failure()
@@ -220,21 +279,40 @@ class Head(nn.Module):
     def _note_player_loss(self, real: Samples, fake: Samples, weights: list[Weights]) -> None:
         sides = (real, fake, *(w for w in weights if w is not None))
         carries = any(samples.carries_gradient(side) for side in sides)
-        self._history.note_player_loss(carries_gradient=carries)
+        on_host(partial(self._history.note_player_loss, carries_gradient=carries))
 
     def _sum_and_keep(self, terms: Losses, scored: Losses) -> Tensor:
         """Return the sum of the terms, and keep them in `last_losses`."""
         kept = {name: value.detach() for name, value in terms.items()}
-        self.last_losses.update(kept)
-        self.last_scores.update(scored)
-        self._monitor.note(self.steps_done, kept)
+        on_host(partial(self._keep, kept, scored))
+        self._monitor.note(lambda: self.steps_done, kept)
         return added(terms.values())
+
+    def _keep(self, losses: Losses, scores: Losses) -> None:
+        self.last_losses.update(losses)
+        self.last_scores.update(scores)
+
+    def _keep_sides(self, real: Samples, fake: Samples) -> None:
+        self._last = (real, fake)
+
+    def coming(self, steps: int) -> tuple[float, ...] | None:
+        """Return what decides the operations of the next critic steps; None while it changes."""
+        first, last = (self.timing.factors(self.steps_done + k) for k in (0, steps))
+        return first if first == last else None
+
+    def reason_against_capture(self) -> str | None:
+        """Return why a step of this head cannot be captured as a CUDA graph, or None."""
+        if self._losses.compiled:
+            return "compile=True compiles the losses"
+        if self.timing.schedule != "constant":
+            return f"the critic has a schedule of one alone, {self.timing.schedule!r}"
+        return None
 
     def _set_rates(self) -> None:
         if self.optimizer is not None and self.timing.sets_rate:
             factor = self.timing.rate(self.steps_done)
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                group["lr"] = rate * factor
+                set_rate(group, rate * factor)
 
 
 def _move_average(decay: float, averages: Any, values: Any, count: Any) -> None:

@@ -42,7 +42,7 @@ class Look:
 
 
 @final
-@dataclass(slots=True)
+@dataclass
 class History:
     """Count the calls of a head, and compare its critic's weights between reports.
 
@@ -66,6 +66,10 @@ class History:
         """Count a loss of the learner."""
         self.player_losses += 1
         self.without_gradient = 0 if carries_gradient else self.without_gradient + 1
+
+    def note_critic_step(self) -> None:
+        """Count a critic step."""
+        self.critic_steps += 1
 
     def look(
         self, critic: nn.Module, accuracy: float = math.nan, step_cosine: float = math.nan

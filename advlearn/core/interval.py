@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core.checks import check_count
+from advlearn.core.host_parts import on_host
 
 
 @final
@@ -49,13 +50,20 @@ class Interval(nn.Module):
     def advance(self) -> None:
         """Count one critic step."""
         if self.every > 1:
-            self._count += 1
-            self.due = self._count % self.every == 0
             self.steps.add_(1)
+            on_host(self._count_step)
+
+    def coming(self, steps: int) -> tuple[bool, ...]:
+        """Return at which of the next critic steps the penalty is due."""
+        return tuple((self._count + k) % self.every == 0 for k in range(steps))
 
     def read(self) -> None:
         """Take the count from the buffer, after a state dict was loaded."""
         self._count = int(self.steps)
+        self.due = self._count % self.every == 0
+
+    def _count_step(self) -> None:
+        self._count += 1
         self.due = self._count % self.every == 0
 
 

@@ -25,7 +25,9 @@ def adam(
 ) -> torch.optim.Adam:
     """Build Adam, fused if the parameters allow it."""
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
+    return torch.optim.Adam(
+        parameters, lr=lr, betas=betas, fused=fused, capturable=_on_cuda(parameters)
+    )
 
 
 def build_optimizer(
@@ -53,8 +55,13 @@ def build_optimizer(
     if check_choice("optimizer", name, OPTIMIZERS) == "adam":
         return adam(parameters, lr=lr, betas=betas)
     if name == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=lr)
+        return torch.optim.RMSprop(parameters, lr=lr, capturable=_on_cuda(parameters))
     return torch.optim.SGD(parameters, lr=lr, momentum=betas[0])
+
+
+def _on_cuda(parameters: list[nn.Parameter]) -> bool:
+    """Return whether an optimizer can be captured; its steps are then counted on the device."""
+    return all(p.device.type == "cuda" for p in parameters)
 
 
 def make_optimizer(

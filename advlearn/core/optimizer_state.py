@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from advlearn.core.rates import silence
+
 State = dict[str, Tensor]
 RATES = "learning_rates"
 
@@ -96,6 +98,7 @@ def _like(saved: Tensor, present: Any) -> Any:
 def _initial(optimizer: torch.optim.Optimizer) -> Mapping[Any, dict[str, Any]]:
     """Return the state before the first step, from a step of a copy on gradients of zero."""
     trial = copy.deepcopy(optimizer)
+    silence(trial)
     pairs: list[tuple[Tensor, Tensor]] = []
     for own, group in zip(optimizer.param_groups, trial.param_groups, strict=True):
         group["lr"] = 0 * group["lr"]

@@ -1,7 +1,7 @@
 """Base class of tasks: the samples that each critic compares, and the task's own loss."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Self, final
 
@@ -40,6 +40,16 @@ class TaskOutput:
     pairs: dict[str, SamplePair]
     loss: Tensor | None = None
     outputs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+    def check(self, adversaries: Collection[str]) -> None:
+        """Raise a ValueError unless there is a pair for each adversary, and anything to learn."""
+        if self.pairs.keys() != set(adversaries):
+            raise ValueError(
+                f"adversaries: expected {sorted(self.pairs)}, the names of the task's critics, "
+                f"got {sorted(adversaries)}"
+            )
+        if not self.pairs and self.loss is None:
+            raise ValueError("task: expected samples for a critic or a loss, got neither")
 
 
 class Task(nn.Module, ABC):

@@ -80,6 +80,10 @@ class Timing:
         """Return the factor of the loss for the model at this step."""
         return _rise(step, self.start[1], self.warmup[1])
 
+    def factors(self, step: int) -> tuple[float, ...]:
+        """Return all that this timing decides at a step, as numbers."""
+        return float(self.trains_critic(step)), self.rate(step), self.weight(step)
+
 
 def _rise(step: int, start: int, warmup: int) -> float:
     if step < start:

@@ -4,54 +4,29 @@
 # (PyTorch's own annotations are partial)
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, cast, final
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
 
+from advlearn.core import capture as capturing
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary, OptimizerFactory
+from advlearn.core.callback import Callback as Callback
+from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
 from advlearn.core.finite import FiniteMonitor, NonFiniteError
 from advlearn.core.game import GameFactory
+from advlearn.core.host_parts import on_host
+from advlearn.core.host_reads import numbers
 from advlearn.core.interrupt import between_steps
 from advlearn.core.optim import added, build_optimizer, clear
+from advlearn.core.rates import Rates, plain_rates
 from advlearn.core.schedules import factor
 from advlearn.core.task import Batch, Task, TaskOutput
 from advlearn.core.turns import Pairs, turns_by
-
-
-class Stream(Protocol):
-    """An infinite stream of batches whose position can be saved."""
-
-    def __iter__(self) -> Iterator[Batch]: ...
-    def __next__(self) -> Batch: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
-class Callback:
-    """Base class of callbacks: progress, logs, checkpoints, averages, early stopping.
-
-    `on_step` runs after every training step, so it must be fast, and must not wait for the device
-    except at its own interval.
-    """
-
-    def on_start(self, trainer: "Trainer") -> None:
-        """Run once before the first step of a run or of a resumed run."""
-
-    def on_step(self, trainer: "Trainer") -> None:
-        """Run after each training step."""
-
-    def on_end(self, trainer: "Trainer") -> None:
-        """Run once after the last step, also after Ctrl-C, but not after an error."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state for an exact resume, as plain values and tensors."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
 
 
 @final
@@ -73,6 +48,8 @@ class Trainer:
         callbacks: Called in this order.
         game: Rule that moves critics and learner together, such as ``"lookahead(k=5)"``, or a
             function from its sides to a `Game`; None moves them in turn.
+        capture: On CUDA, replay each step as one CUDA graph; a single warning says why where a step
+            cannot be captured. The results are those of the same steps without graphs.
 
     Raises:
         ValueError: If the adversaries' names differ from those of the task's critics, or `steps` is
@@ -91,6 +68,7 @@ class Trainer:
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
         game: GameFactory | str | None = None,
+        capture: bool = True,
     ) -> None:
         if steps < 1:
             raise ValueError(f"steps: expected at least 1, got {steps}")
@@ -113,7 +91,7 @@ class Trainer:
                 optimizer or cast(str, defaults.optimizer), self._parameters, lr=rate, betas=betas
             )
         )
-        self._turns = turns_by(game, self.adversaries.values(), self.optimizer)
+        self.turns = turns_by(game, self.adversaries.values(), self.optimizer)
         # Without a trained critic, further critic steps would only draw unused samples.
         steps_of = (
             cast(int, a.defaults.critic_steps)
@@ -122,9 +100,11 @@ class Trainer:
         )
         self.critic_steps = max(steps_of, default=1)
         critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
-        self._rates = [
-            (g, cast(float, g["lr"])) for o in (self.optimizer, *critics) for g in o.param_groups
-        ]
+        self.rates = Rates([self.optimizer, *critics])
+        self.capture = capture
+        self.captured: capturing.CapturedSteps | None = None
+        # A number, or a tensor on the device that a captured step reads.
+        self._weight: Tensor | float = 1.0
         self._task_loss: Tensor | None = None
         self._monitor = FiniteMonitor()
 
@@ -141,11 +121,13 @@ class Trainer:
         self.stop_reason = None
         for callback in self.callbacks:
             callback.on_start(self)
-        with between_steps() as interrupted:
+        with self._stream(), between_steps() as interrupted:
             while self.step < self.steps and self.stop_reason is None and not interrupted:
                 self._train_step()
                 for callback in self.callbacks:
                     callback.on_step(self)
+        if self.captured is not None:
+            self.captured.end()
         for callback in self.callbacks:
             callback.on_end(self)
         self.raise_if_not_finite()
@@ -155,40 +137,80 @@ class Trainer:
     def _share_weights(self) -> None:
         """Start every process from the first one's weights and buffers."""
         modules = (self.task, *self.adversaries.values())
-        distributed.broadcast(
-            t for m in modules for t in m.state_dict().values() if torch.is_tensor(t)
-        )
+        tensors = (t for m in modules for t in m.state_dict().values() if torch.is_tensor(t))
+        distributed.broadcast(tensors)
+
+    def _stream(self) -> AbstractContextManager[Any]:
+        """Prepare the steps for the device of the task, and return the context they run in."""
+        device = next((p.device for p in self._parameters), torch.device("cpu"))
+        if device.type != "cuda":
+            return nullcontext()
+        # Also without graphs, so that both ways compute the same numbers.
+        self.hold_on_device(device)
+        self.captured = capturing.captured_steps(self, device) if self.capture else None
+        return nullcontext() if self.captured is None else self.captured.on_stream()
+
+    def hold_on_device(self, device: torch.device) -> None:
+        """Keep learning rates and the adversarial weight on the device, for captured steps."""
+        self.rates.hold_on_device(device)
+        self._weight = torch.ones((), device=device)
 
     def _train_step(self) -> None:
         """Make one step of the learner, and the critic steps before it."""
-        self._set_rates()
-        for k in range(self.critic_steps - 1):
-            for _ in range(self._turns.passes):
-                with torch.no_grad():
-                    output = self._task_output()
-                self._turns.critics(self._pairs(output, k))
-        for _ in range(self._turns.passes):
-            self._move_learner()
-        self.step += 1
-        self._monitor.note(self.step, self._latest())
+        self.set_numbers()
+        if self.captured is None:
+            self.learn(self.data)
+        else:
+            self.captured.run([next(self.data) for _ in range(self.critic_steps)])
 
-    def _move_learner(self) -> None:
-        """Make the last critic step and the learner's step on one batch."""
-        output, reversal = self._task_output(), self.task.gradient_reversal
+    def set_numbers(self) -> None:
+        """Set the learning rates and the adversarial weight of the next step."""
+        share = self.step / self.steps
+        if self.schedule != "constant":
+            self.rates.scale(factor(self.schedule, share))
+        weight = self.task.adversarial_weight_at(share)
+        if isinstance(self._weight, Tensor):
+            self._weight.fill_(weight)
+        else:
+            self._weight = weight
+
+    def learn(self, batches: Iterator[Batch]) -> None:
+        """Compute one step from `critic_steps` batches: the part that a CUDA graph captures."""
+        before = self._latest()
+        for k in range(self.critic_steps - 1):
+            for _ in range(self.turns.passes):
+                with torch.no_grad():
+                    output = self._task_output(next(batches))
+                self.turns.critics(self._pairs(output, k))
+        loss = None
+        for _ in range(self.turns.passes):
+            loss = self._move_learner(next(batches))
+        on_host(partial(self._end_step, loss))
+        # A penalty that is not due leaves its last value, which belongs to another graph.
+        fresh = {k: v for k, v in self._latest().items() if v is not before.get(k)}
+        if fresh:
+            self._monitor.note(lambda: self.step, fresh)
+
+    def _move_learner(self, batch: Batch) -> Tensor | None:
+        """Make the last critic step and the learner's step on one batch; return the task loss."""
+        output, reversal = self._task_output(batch), self.task.gradient_reversal
         if not reversal:
-            self._turns.last_critics(self._pairs(output, self.critic_steps - 1))
+            self.turns.last_critics(self._pairs(output, self.critic_steps - 1))
         clear(self._parameters)
-        if output.loss is not None:
-            self._task_loss = output.loss.detach()
         self.task.backward(output.loss, self._adversarial(output), self._parameters)
         distributed.average_gradients(self._parameters)
-        self._turns.learner(self.adversaries.values() if reversal else ())
+        self.turns.learner(self.adversaries.values() if reversal else ())
+        return None if output.loss is None else output.loss.detach()
+
+    def _end_step(self, loss: Tensor | None) -> None:
+        self.step += 1
+        self._task_loss = loss
 
     def _adversarial(self, output: TaskOutput) -> Tensor:
         """Return the weighted sum of the adversarial losses of the learner."""
         if not self.adversaries:
             return cast(Tensor, output.loss).new_zeros(())
-        weight = self.task.adversarial_weight_at(self.step / self.steps)
+        weight = self._weight
         if self.task.gradient_reversal:
             losses = (
                 a.reversed_loss(
@@ -203,15 +225,9 @@ class Trainer:
             )
         return added(losses)
 
-    def _task_output(self) -> TaskOutput:
-        output = cast(TaskOutput, self.task(next(self.data)))
-        if output.pairs.keys() != self.adversaries.keys():
-            raise ValueError(
-                f"adversaries: expected {sorted(output.pairs)}, the names of the task's critics, "
-                f"got {sorted(self.adversaries)}"
-            )
-        if not output.pairs and output.loss is None:
-            raise ValueError("task: expected samples for a critic or a loss, got neither")
+    def _task_output(self, batch: Batch) -> TaskOutput:
+        output = cast(TaskOutput, self.task(batch))
+        output.check(self.adversaries)
         return output
 
     def _pairs(self, output: TaskOutput, k: int) -> Pairs:
@@ -221,12 +237,6 @@ class Trainer:
             for name, adversary in self.adversaries.items()
             if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps)
         ]
-
-    def _set_rates(self) -> None:
-        if self.schedule != "constant":
-            scale = factor(self.schedule, self.step / self.steps)
-            for group, rate in self._rates:
-                group["lr"] = rate * scale
 
     def _latest(self) -> dict[str, Tensor]:
         every = self.adversaries.items()
@@ -245,7 +255,7 @@ class Trainer:
 
     def last_losses(self) -> dict[str, float]:
         """Return the latest losses and penalties by "adversary/term"; waits for the device."""
-        return _numbers(self._latest())
+        return numbers(self._latest())
 
     def last_scores(self) -> dict[str, float]:
         """Return each critic's latest scores by "adversary/scores/name"; waits for the device."""
@@ -254,20 +264,15 @@ class Trainer:
             for name, adversary in self.adversaries.items()
             for key, value in adversary.last_scores.items()
         }
-        return _numbers(scores)
+        return numbers(scores)
 
     def describe(self) -> str:
         """Describe the run, with every default that applies."""
         lines = [
             f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()
         ]
-        return "\n".join(
-            [
-                *lines,
-                f"{self.steps} learner steps, {self.critic_steps} critic steps each, "
-                f"{self.schedule} rate, {self._turns}",
-            ]
-        )
+        counts = f"{self.steps} learner steps, {self.critic_steps} critic steps each"
+        return "\n".join([*lines, f"{counts}, {self.schedule} rate, {self.turns}"])
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for an exact resume, without the random state: values and tensors."""
@@ -276,8 +281,8 @@ class Trainer:
             "step": self.step,
             "task": self.task.state_dict(),
             "adversaries": {name: a.state_dict() for name, a in self.adversaries.items()},
-            "optimizer": self.optimizer.state_dict(),
-            "game": self._turns.state_dict(),
+            "optimizer": plain_rates(self.optimizer.state_dict()),
+            "game": self.turns.state_dict(),
             "data": self.data.state_dict(),
             "callbacks": [[name, state] for name, state in named if state],
         }
@@ -288,8 +293,11 @@ class Trainer:
         self.task.load_state_dict(state["task"])
         for name, adversary in self.adversaries.items():
             adversary.load_state_dict(state["adversaries"][name])
+        held = self.rates.are_on_device()
         self.optimizer.load_state_dict(state["optimizer"])
-        self._turns.load_state_dict(state["game"])
+        if held:
+            self.rates.hold_on_device(self._parameters[0].device)
+        self.turns.load_state_dict(state["game"])
         self.data.load_state_dict(state["data"])
         saved = list(state["callbacks"])
         for callback in self.callbacks:
@@ -297,11 +305,3 @@ class Trainer:
             if match is not None:
                 saved.remove(match)
                 callback.load_state_dict(match[1])
-
-
-def _numbers(scalars: dict[str, Tensor]) -> dict[str, float]:
-    """Return scalars as numbers, with one wait for the device."""
-    if not scalars:
-        return {}
-    values = torch.stack([value.double() for value in scalars.values()]).tolist()
-    return dict(zip(scalars, values, strict=True))

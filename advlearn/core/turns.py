@@ -38,6 +38,10 @@ class Turns(ABC):
     def learner(self, reversed_critics: Iterable[Adversary]) -> None:
         """Move the learner, and the critics under gradient reversal."""
 
+    def reason_against_capture(self) -> str | None:
+        """Return why steps by this rule cannot be captured as a CUDA graph, or None."""
+        return None
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the rule for an exact resume."""
@@ -103,6 +107,9 @@ class Together(Turns):
 
     def learner(self, reversed_critics: Iterable[Adversary]) -> None:
         self.game.step()
+
+    def reason_against_capture(self) -> str | None:
+        return f"{self.game!r} counts and keeps what its rule needs on the host"
 
     def state_dict(self) -> dict[str, Any]:
         return self.game.state_dict()

@@ -101,11 +101,14 @@ class ImagePool(Regularizer):
             torch.cat([held[places], part[k:]])
             for held, part in zip(self._held, fresh, strict=True)
         )
-        self._held = tuple(
-            held.index_copy(0, places, part[:k].to(held.dtype))
-            for held, part in zip(self._held, fresh, strict=True)
-        )
+        # In place, so that a captured step finds the pool of the step before.
+        for held, part in zip(self._held, fresh, strict=True):
+            held.index_copy_(0, places, part[:k].to(held.dtype))
         return shown
+
+    def coming(self, steps: int) -> bool | None:
+        """Return that the operations stay the same; None until the pool is full."""
+        return True if self._filled == self.size else None
 
 
 def _add_held(pool: Any, state: dict[str, Any], prefix: str, metadata: Any) -> None:

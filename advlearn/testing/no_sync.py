@@ -3,16 +3,13 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self, cast, final
+from typing import Any, Self, final
 
 import torch
-from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# Python operations on a tensor that use no operator of the dispatcher.
-COPIES_TO_HOST = (Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.__array__)
-WAITS = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+from advlearn.core.host_reads import COPIES_TO_HOST, waits
 
 
 @final
@@ -80,16 +77,3 @@ class _Functions(TorchFunctionMode):
         if func in COPIES_TO_HOST:
             raise AssertionError(f"no_sync: Tensor.{func.__name__} copies to the host")
         return func(*args, **(kwargs or {}))
-
-
-def waits(func: torch._ops.OpOverload, args: tuple[Any, ...]) -> bool:
-    """Return whether a call of an operator waits for the device, for its result or its shape."""
-    return any(tag in func.tags for tag in WAITS) and not _indexes_by_numbers(func, args)
-
-
-def _indexes_by_numbers(func: torch._ops.OpOverload, args: tuple[Any, ...]) -> bool:
-    """Return whether this is indexing without a mask, so that the shape is known."""
-    if func.overloadpacket is not torch.ops.aten.index:
-        return False
-    indices = cast(Sequence[Tensor | None], args[1])
-    return all(i is None or i.dtype not in (torch.bool, torch.uint8) for i in indices)

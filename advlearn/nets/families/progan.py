@@ -72,6 +72,10 @@ class Growth(nn.Module):
         self.fading = self.newest != level
         self.alpha.fill_(level - self.newest + 1)
 
+    def coming(self, steps: int) -> tuple[int, bool]:
+        """Return what decides the operations at this level; `alpha` is on the device."""
+        return self.newest, self.fading
+
     def get_extra_state(self) -> Tensor:
         """Return the level, a scalar, with which weights are loaded at their resolution."""
         return torch.tensor(self.level, dtype=torch.float64)

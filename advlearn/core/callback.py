@@ -1,0 +1,42 @@
+"""Interfaces of the training loop: the stream of batches, and the callbacks."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from advlearn.core.task import Batch
+
+if TYPE_CHECKING:
+    from advlearn.core.trainer import Trainer
+
+
+class Stream(Protocol):
+    """An infinite stream of batches whose position can be saved."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+    def __next__(self) -> Batch: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Callback:
+    """Base class of callbacks: progress, logs, checkpoints, averages, early stopping.
+
+    `on_step` runs after every training step, so it must be fast, and must not wait for the device
+    except at its own interval.
+    """
+
+    def on_start(self, trainer: "Trainer") -> None:
+        """Run once before the first step of a run or of a resumed run."""
+
+    def on_step(self, trainer: "Trainer") -> None:
+        """Run after each training step."""
+
+    def on_end(self, trainer: "Trainer") -> None:
+        """Run once after the last step, also after Ctrl-C, but not after an error."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for an exact resume, as plain values and tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""

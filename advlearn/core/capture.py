@@ -1,0 +1,266 @@
+"""Training steps as CUDA graphs: a whole step, launched at once."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false, reportPrivateUsage=false
+# (PyTorch's own annotations are partial)
+
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, Protocol, final, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from advlearn.core import distributed
+from advlearn.core.adversary import Adversary
+from advlearn.core.chain import Schedule
+from advlearn.core.host_parts import HostParts
+from advlearn.core.host_reads import HostReads
+from advlearn.core.protocols import Grows
+from advlearn.core.rates import Rates
+from advlearn.core.task import Batch, Task
+from advlearn.core.turns import Turns
+
+Learn = Callable[[Iterator[Batch]], None]
+# Steps before the first capture: torch's libraries and the optimizers allocate in them.
+WARMUP = 3
+# Kinds of steps after which the capture ends, because the kinds do not repeat.
+MOST_KINDS = 64
+
+
+@runtime_checkable
+class HostState(Protocol):
+    """A module that decides by a count or a number on the host which operations it computes."""
+
+    def coming(self, steps: int) -> Hashable:
+        """Return what decides the operations of the next critic steps; None while it changes."""
+        ...
+
+
+class Training(Protocol):
+    """What the capture needs of a trainer."""
+
+    task: Task
+    adversaries: dict[str, Adversary]
+    rates: Rates
+    schedule: Schedule
+    critic_steps: int
+    turns: Turns
+
+    def learn(self, batches: Iterator[Batch]) -> None: ...
+
+
+def reason_against_training(training: Training) -> str | None:
+    """Return why the steps of a run cannot be captured, or None."""
+    if distributed.world_size() > 1:
+        return "several processes train together"
+    reason = training.turns.reason_against_capture()
+    if reason is not None:
+        return reason
+    for name, adversary in training.adversaries.items():
+        reason = adversary.reason_against_capture()
+        if reason is not None:
+            return f"{name}: {reason}"
+    if training.schedule != "constant" and not training.rates.are_on_device():
+        kinds = sorted({type(o).__name__ for o in training.rates.optimizers})
+        return f"the schedule changes the rate of an optimizer without capturable=, of {kinds}"
+    for module in modules_of(training):
+        for part in module.modules():
+            # A module inside may tell the kind of a step, as `Growth` does.
+            if isinstance(part, Grows) and not host_states([part]):
+                return f"{type(part).__name__} grows and has no method `coming`"
+    return None
+
+
+def captured_steps(training: Training, device: torch.device) -> "CapturedSteps | None":
+    """Return what captures the steps of a run; None after a warning that says why not."""
+    reason = reason_against_training(training)
+    if reason is not None:
+        warn(reason)
+        return None
+    modules = modules_of(training)
+    # Once: a search of all modules takes longer than the launch of a small graph.
+    kind = partial(kind_of_step, training, host_states(modules))
+    return CapturedSteps(training.learn, kind, modules, training.rates.optimizers, device)
+
+
+def modules_of(training: Training) -> list[nn.Module]:
+    """Return the modules that a step changes: the task and its adversaries."""
+    return [training.task, *training.adversaries.values()]
+
+
+def host_states(modules: Sequence[nn.Module]) -> list[HostState]:
+    """Return all modules inside of `modules` that decide on the host what a step computes."""
+    parts = (part for module in modules for part in module.modules())
+    return [part for part in parts if isinstance(part, HostState)]
+
+
+def kind_of_step(training: Training, states: Sequence[HostState]) -> Hashable:
+    """Return what decides on the host which operations the next step has.
+
+    It is equal for steps of the same operations, and None while it changes at every step.
+    """
+    steps = 1 if training.task.gradient_reversal else training.critic_steps
+    keys = tuple(state.coming(steps) for state in states)
+    return None if None in keys else keys
+
+
+@final
+class CapturedSteps:
+    """Run training steps, the first ones one by one and later ones as replays of CUDA graphs.
+
+    Steps of one kind have the same operations; each kind is captured once, after a step of it was
+    run as usual and searched for operations that a graph cannot hold. If there is one, a single
+    warning names it, and all steps run as usual.
+
+    Args:
+        learn: The step: it takes an iterator of batches. What it does on the host goes through
+            `on_host`.
+        kind: Returns the kind of the next step, or None if it shall not be captured.
+        modules: The modules whose parameters and buffers must keep their place.
+        optimizers: The optimizers whose state must keep its place.
+        device: The CUDA device.
+    """
+
+    def __init__(
+        self,
+        learn: Learn,
+        kind: Callable[[], Hashable],
+        modules: Sequence[nn.Module],
+        optimizers: Sequence[torch.optim.Optimizer],
+        device: torch.device,
+    ) -> None:
+        self.reason: str | None = None
+        self.replays = 0
+        self._learn = learn
+        self._kind = kind
+        self._modules = modules
+        self._optimizers = optimizers
+        self._device = device
+        self._usual_steps = 0
+        self._searched: set[Hashable] = set()
+        self._inputs: dict[Hashable, list[Batch]] = {}
+        self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, HostParts]] = {}
+        self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream(device)
+
+    def on_stream(self) -> AbstractContextManager[Any]:
+        """Return a context in which all work uses the stream on which steps are captured."""
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        return torch.cuda.stream(self._stream)
+
+    def end(self) -> None:
+        """Let the stream outside wait for the steps, and free the graphs."""
+        torch.cuda.current_stream(self._device).wait_stream(self._stream)
+        self._graphs.clear()
+        self._inputs.clear()
+        self._searched.clear()
+        self._usual_steps = 0
+
+    def run(self, batches: list[Batch]) -> None:
+        """Run one step on `batches`, as a replay where its kind is captured."""
+        kind = None if self.reason is not None else self._kind()
+        if kind is None:
+            self._learn(iter(batches))
+            return
+        shapes = tuple((x.shape, x.dtype, x.device) for batch in batches for x in batch)
+        inputs, kind = self._filled(shapes, batches), (shapes, kind)
+        if kind in self._graphs:
+            graph, parts = self._graphs[kind]
+            graph.replay()
+            parts.repeat()
+            self.replays += 1
+        elif self._usual_steps < WARMUP or kind not in self._searched:
+            self._run_as_usual(kind, inputs)
+        else:
+            self._capture(kind, inputs)
+
+    def _filled(self, shapes: Hashable, batches: list[Batch]) -> list[Batch]:
+        """Copy batches into the tensors that the graphs read, and return these."""
+        held = self._inputs.get(shapes)
+        if held is None:
+            held = [tuple(x.to(self._device, copy=True) for x in batch) for batch in batches]
+            self._inputs[shapes] = held
+            return held
+        into, values = ([x for batch in side for x in batch] for side in (held, batches))
+        torch._foreach_copy_(into, values)  # pyright: ignore[reportPrivateImportUsage]
+        return held
+
+    def _run_as_usual(self, kind: Hashable, inputs: list[Batch]) -> None:
+        self._usual_steps += 1
+        # The first step of all may read values: a head looks once at what its critic returns.
+        if self._usual_steps == 1:
+            self._learn(iter(inputs))
+            return
+        with HostReads(self._device) as reads:
+            self._learn(iter(inputs))
+        self._searched.add(kind)
+        if reads.found is not None:
+            self._give_up(reads.found)
+        elif len(self._searched) > MOST_KINDS:
+            self._give_up(f"the last {MOST_KINDS} steps had different operations or shapes")
+
+    def _capture(self, kind: Hashable, inputs: list[Batch]) -> None:
+        """Capture a step and replay it; after a failure run it as usual."""
+        graph, parts, held = torch.cuda.CUDAGraph(), HostParts(), self._places()
+        try:
+            with (
+                parts.recorded(),
+                torch.cuda.graph(graph, pool=self._pool, stream=self._stream),
+            ):
+                self._learn(iter(inputs))
+            reason = self._moved(held)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            _end_failed_capture(self._device)
+        if reason is None:
+            graph.replay()
+            self._graphs[kind] = (graph, parts)
+            return
+        parts.undo()
+        for owner, key, tensor in held:
+            owner[key] = tensor
+        self._give_up(reason)
+        self._learn(iter(inputs))
+
+    def _places(self) -> list[tuple[Any, Any, Tensor]]:
+        """Return owner, key and tensor of all weights, buffers and states of optimizers."""
+        owners: list[Any] = [
+            own
+            for module in self._modules
+            for part in module.modules()
+            for own in (part._parameters, part._buffers)
+        ]
+        owners += [state for o in self._optimizers for state in o.state.values()]
+        return [(own, k, x) for own in owners for k, x in own.items() if isinstance(x, Tensor)]
+
+    def _moved(self, held: list[tuple[Any, Any, Tensor]]) -> str | None:
+        """Return why a captured step would not change the tensors that are `held`."""
+        now = self._places()
+        if len(now) != len(held):
+            return "the step adds weights, buffers or states of optimizers"
+        for owner, key, tensor in held:
+            if owner[key].data_ptr() != tensor.data_ptr():
+                return f"the step replaces the tensor {key!r}; change it in place"
+        return None
+
+    def _give_up(self, reason: str) -> None:
+        self.reason = reason
+        self._graphs.clear()
+        warn(reason)
+
+
+def warn(reason: str) -> None:
+    """Tell in one line why steps are not captured."""
+    warnings.warn(
+        f"capture: {reason}; the run continues without CUDA graphs (capture=False silences this)",
+        stacklevel=2,
+    )
+
+
+def _end_failed_capture(device: torch.device) -> None:
+    """Make the generator of the device leave the state in which a failed capture left it."""
+    torch.cuda.synchronize(device)
+    with torch.cuda.graph(torch.cuda.CUDAGraph()):
+        torch.rand(1, device=device)
