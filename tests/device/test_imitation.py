@@ -32,7 +32,7 @@ ALLOWED = {f"advlearn/imitation/{place}" for place in ONCE | ROLLOUT | {"train.p
 ALLOWED |= {
     "advlearn_envs/convert.py host",
     "advlearn/regularizers/bottleneck.py __init__",
-    "advlearn/core/adversary.py __init__",
+    "advlearn/core/head.py __init__",
     "advlearn/core/contracts.py finds_mixing",
 }
 

@@ -19,7 +19,13 @@ from advlearn.imitation.on_device.environment import EpisodeCounter
 from advlearn.imitation.on_device.head_counters import HeadCounters
 from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.rollout import why_not
-from advlearn.imitation.on_device.stage import HostReads, Stage, on_the_device
+from advlearn.imitation.on_device.stage import (
+    HostReads,
+    Stage,
+    kept_tensors,
+    on_the_device,
+    plain_numbers,
+)
 from advlearn.imitation.on_device.update import Losses, Record
 from advlearn.testing.no_sync import NoSync
 from tests.imitation.batches import (
@@ -250,6 +256,31 @@ def test_optimizers_have_their_settings_again_after_a_stage() -> None:
     assert {k: v for k, v in optimizer.param_groups[0].items() if k != "params"} == before
     # Adam's first step has the size of its rate.
     torch.testing.assert_close(weight.detach(), torch.full((3,), 0.75))
+
+
+def test_a_part_that_replaces_a_tensor_or_counts_has_another_key() -> None:
+    class Counts(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept, self.steps = torch.zeros(2), 0
+
+    inner = Counts()
+    outer = torch.nn.Sequential(inner)
+    stage = Stage(
+        "it",
+        lambda: None,
+        tensors=lambda: kept_tensors(outer, None),
+        key=lambda: plain_numbers(outer),
+    )
+    before = stage.key()
+    inner.kept += 1
+    assert stage.key() == before
+    old = inner.kept
+    inner.kept = inner.kept + 1
+    assert stage.key() != before
+    inner.kept = old
+    inner.steps += 1
+    assert stage.key() != before
 
 
 def test_reads_by_the_host_are_noted() -> None:

@@ -16,7 +16,7 @@ from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import Batch, DeviceRecording, EpisodeCounter, vec_env
 from advlearn.imitation.on_device.iteration import FixedIteration, figures_by_name
-from advlearn.imitation.on_device.update import Coefficients, Record, descend, divergence, losses
+from advlearn.imitation.on_device.update import Coefficients, eager_passes
 
 
 @final
@@ -303,7 +303,6 @@ class DevicePPO(PPO):
 
     def _passes(self, clip: float, clip_values: float | None) -> None:
         """Make the passes over the rollout eagerly; with `target_kl` they may stop."""
-        buffer, record = cast(DeviceRolloutBuffer, self.rollout_buffer), Record()
         weights = Coefficients(
             clip,
             clip_values,
@@ -312,26 +311,13 @@ class DevicePPO(PPO):
             self.max_grad_norm,
             self.normalize_advantage,
         )
-        for _ in range(self.n_epochs):
-            record.start_pass()
-            stopped = False
-            for batch in buffer.get(self.batch_size):
-                found = losses(self.policy, batch, weights)
-                record.add(found)
-                if self._diverges(found.log_ratio):
-                    stopped = True
-                    break
-                descend(self.policy, found.total, self.max_grad_norm)
-            self._n_updates += 1
-            if stopped:
-                break
-        figures = record.figures(self.policy, buffer.values, buffer.returns, clip)
+        buffer = cast(DeviceRolloutBuffer, self.rollout_buffer)
+        settings = {"n_epochs": self.n_epochs, "batch_size": self.batch_size}
+        figures, done = eager_passes(
+            self.policy, buffer, weights, **settings, target_kl=self.target_kl
+        )
+        self._n_updates += done
         self._log(figures.tolist())
-
-    def _diverges(self, log_ratio: Tensor) -> bool:
-        """Return whether a minibatch stops the passes; waits for the device with `target_kl`."""
-        limit = self.target_kl
-        return limit is not None and float(divergence(log_ratio)) > 1.5 * limit
 
     def _log(self, figures: list[float]) -> None:
         for name, value in figures_by_name(figures, self.policy).items():

@@ -212,11 +212,13 @@ def _move_counts(optimizer: torch.optim.Optimizer) -> None:
 
 
 def kept_tensors(module: nn.Module, optimizer: torch.optim.Optimizer | None) -> list[Tensor]:
-    """Return the parameters and buffers of a module and the state of its optimizer."""
+    """Return all tensors that the parts of a module hold, and the state of its optimizer."""
     tensors = [*module.parameters(), *module.buffers()]
+    # A part that replaces a tensor in each step would read the first one in each replay.
+    attributes = [value for part in module.modules() for value in vars(part).values()]
     states = () if optimizer is None else optimizer.state.values()
-    tensors += [value for state in states for value in state.values() if isinstance(value, Tensor)]
-    return tensors
+    attributes += [value for state in states for value in state.values()]
+    return tensors + [value for value in attributes if isinstance(value, Tensor)]
 
 
 def plain_numbers(module: nn.Module) -> tuple[Any, ...]:

@@ -9,6 +9,8 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
+
 # Names in the log, in the order of `Record.figures`.
 NAMES = (
     "policy_gradient_loss",
@@ -166,6 +168,45 @@ def _joined(rows: Sequence[Tensor]) -> list[Tensor]:
     if len({len(row) for row in rows}) == 1:
         return [torch.stack(tuple(rows))]
     return [row[None] for row in rows]
+
+
+def eager_passes(
+    policy: ActorCriticPolicy,
+    buffer: DeviceRolloutBuffer,
+    weights: Coefficients,
+    *,
+    n_epochs: int,
+    batch_size: int,
+    target_kl: float | None,
+) -> tuple[Tensor, int]:
+    """Make passes over a full rollout, until a minibatch diverges.
+
+    Args:
+        policy: The policy.
+        buffer: The full buffer.
+        weights: The numbers of the loss.
+        n_epochs: Largest number of passes.
+        batch_size: Size of a minibatch.
+        target_kl: The passes stop at 1.5 times this divergence, which is then read for each
+            minibatch; None: no limit.
+
+    Returns:
+        The figures of the log, and the number of passes that were begun.
+    """
+    record, done = Record(), 0
+    for _ in range(n_epochs):
+        record.start_pass()
+        done += 1
+        for batch in buffer.get(batch_size):
+            found = losses(policy, batch, weights)
+            record.add(found)
+            if target_kl is not None and float(divergence(found.log_ratio)) > 1.5 * target_kl:
+                break
+            descend(policy, found.total, weights.max_grad_norm)
+        else:
+            continue
+        break
+    return record.figures(policy, buffer.values, buffer.returns, weights.clip_range), done
 
 
 def flat_columns(columns: Iterable[Tensor]) -> list[Tensor]:

@@ -109,10 +109,13 @@ class OnPolicyReward(BaseCallback):
         """Return `_learn` as a stage of an iteration on fixed tensors."""
         if self._stage is None or self._stage[0] is not iteration:
             reason = "" if self.replay is None else "the number of replayed transitions grows"
-            tensors = lambda: (*self.scale.storages, *self.reward.demonstrations)  # noqa: E731
-            stage = iteration.of_reward(self.reward, self._learn, tensors, reason)
+            stage = iteration.of_reward(self.reward, self._learn, self._tensors, reason)
             self._stage = iteration, stage
         return self._stage[1]
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        """Return the tensors that `_learn` keeps, in addition to those of the critic."""
+        return *self.scale.storages, *self.reward.demonstrations
 
     @property
     def _device(self) -> torch.device:
