@@ -1,12 +1,9 @@
 """Interfaces of the training loop: the stream of batches, and the callbacks."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from advlearn.core.task import Batch
-
-if TYPE_CHECKING:
-    from advlearn.core.trainer import Trainer
 
 
 class Stream(Protocol):
@@ -25,13 +22,13 @@ class Callback:
     except at its own interval.
     """
 
-    def on_start(self, trainer: "Trainer") -> None:
+    def on_start(self, trainer: Any) -> None:
         """Run once before the first step of a run or of a resumed run."""
 
-    def on_step(self, trainer: "Trainer") -> None:
+    def on_step(self, trainer: Any) -> None:
         """Run after each training step."""
 
-    def on_end(self, trainer: "Trainer") -> None:
+    def on_end(self, trainer: Any) -> None:
         """Run once after the last step, also after Ctrl-C, but not after an error."""
 
     def state_dict(self) -> dict[str, Any]:

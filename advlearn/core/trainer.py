@@ -136,9 +136,8 @@ class Trainer:
 
     def _share_weights(self) -> None:
         """Start every process from the first one's weights and buffers."""
-        modules = (self.task, *self.adversaries.values())
-        tensors = (t for m in modules for t in m.state_dict().values() if torch.is_tensor(t))
-        distributed.broadcast(tensors)
+        for module in (self.task, *self.adversaries.values()):
+            distributed.broadcast(filter(torch.is_tensor, module.state_dict().values()))
 
     def _stream(self) -> AbstractContextManager[Any]:
         """Prepare the steps for the device of the task, and return the context they run in."""

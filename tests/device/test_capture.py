@@ -143,7 +143,7 @@ def test_a_critic_with_a_schedule_of_its_own_is_refused() -> None:
     refused = trainer("nsgan", "generate(latent=2)")
     critic = nn.Linear(2, 1)
     refused.adversaries = {"data": Adversary(critic, "nsgan", schedule="linear", steps=9)}
-    with pytest.raises(AssertionError, match="data: the critic has a schedule of its own"):
+    with pytest.raises(AssertionError, match="data: the critic has its own schedule"):
         check_capturable(refused)
 
 
@@ -225,8 +225,6 @@ def test_a_full_image_pool_changes_in_place() -> None:
     assert pool.coming(1) is None
     pool.filter_fakes(torch.zeros(4, 1), None)
     assert pool.coming(1)
-    (held,) = pool.get_extra_state()["held"]
     place = pool._held[0].data_ptr()
     pool.filter_fakes(torch.ones(4, 1), None)
     assert pool._held[0].data_ptr() == place and pool._held[0].sum() == 2
-    assert held.sum() == 0

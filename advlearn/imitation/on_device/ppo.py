@@ -4,7 +4,6 @@ from typing import Any, Self, cast, final
 
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -13,14 +12,15 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from advlearn.imitation.on_device.actions import device_distribution
+from advlearn.imitation.on_device.base import OnDevice, check_device
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
-from advlearn.imitation.on_device.environment import Batch, DeviceRecording, EpisodeCounter, vec_env
+from advlearn.imitation.on_device.environment import Batch, vec_env
 from advlearn.imitation.on_device.iteration import FixedIteration, figures_by_name
 from advlearn.imitation.on_device.update import Coefficients, eager_passes
 
 
 @final
-class DevicePPO(PPO):
+class DevicePPO(OnDevice):
     r"""Train PPO on a batch of environments, with all rollout tensors on the batch's device.
 
     No value is copied to the host inside a step. After the last step of a rollout, the value of the
@@ -132,7 +132,7 @@ class DevicePPO(PPO):
         venv: Any = None if env is None else vec_env(env)
         if venv is not None:
             device = venv.env.device if device == "auto" else device
-            _check_device(venv.env.device, device)
+            check_device(venv.env.device, device)
         super().__init__(
             policy,
             cast(Any, venv),
@@ -157,35 +157,6 @@ class DevicePPO(PPO):
             device=device,
             _init_setup_model=_init_setup_model,
         )
-
-    @property
-    def batch(self) -> Batch:
-        """The batch that `collect_rollouts` steps, with its wrappers."""
-        return cast(Any, self.env).env
-
-    def record(self) -> DeviceRecording:
-        """Record the steps and return rewards of zero until `unrecord` is called.
-
-        Episode returns are still those of the true reward.
-        """
-        recording = DeviceRecording(self._counted)
-        cast(Any, self.env).env = recording
-        return recording
-
-    def unrecord(self) -> None:
-        """Stop recording, and return the environments' own rewards again."""
-        cast(Any, self.env).env = self._counted
-
-    def set_env(self, env: Batch | VecEnv, force_reset: bool = True) -> None:  # type: ignore[override]
-        """Use another batch with the same number of environments.
-
-        Raises:
-            TypeError: See the class.
-            ValueError: See the class.
-        """
-        venv: Any = vec_env(env)
-        _check_device(venv.env.device, self.device)
-        super().set_env(venv, force_reset)
 
     def collect_rollouts(
         self,
@@ -362,18 +333,6 @@ class DevicePPO(PPO):
         self._note_episodes()
         return values
 
-    def _note_episodes(self) -> None:
-        cast(Any, self.ep_info_buffer).extend(self._counted.take(self._stats_window_size))
-
-    def _clipped(self, actions: Tensor) -> Tensor:
-        """Clip actions to the bounds of the environment."""
-        return actions if self._bounds is None else actions.clamp(*self._bounds)
-
-    @property
-    def _counted(self) -> EpisodeCounter:
-        batch = self.batch
-        return cast(EpisodeCounter, batch.batch if isinstance(batch, DeviceRecording) else batch)
-
     def _setup_model(self) -> None:
         if self.use_sde:
             raise ValueError(
@@ -400,21 +359,3 @@ class DevicePPO(PPO):
         names = ["_bounds", "_last_obs", "_last_episode_starts", "rollout_buffer_class"]
         names += ["_iteration", "_fixed_devices", "capture"]
         return [*super()._excluded_save_params(), *names]
-
-    def _maybe_recommend_cpu(self, mlp_class_name: str = "ActorCriticPolicy") -> None:
-        """Print no advice to use the CPU, which holds for rollouts in numpy only."""
-
-    @staticmethod
-    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
-        return vec_env(env)
-
-
-def _check_device(env: torch.device, policy: torch.device | str) -> None:
-    """Refuse an environment on another device than the policy."""
-    # An empty tensor gives the index that "cuda" leaves out.
-    expected = torch.empty(0, device=policy).device
-    if env != expected:
-        raise ValueError(
-            f"env: expected one on {expected}, the device of the policy, got one on {env}; pass "
-            "the same device to both"
-        )

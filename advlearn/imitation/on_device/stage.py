@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from advlearn.testing.no_sync import waits
+from advlearn.core.host_reads import waits
 
 # Runs before the capture: in the first, optimizers and libraries allocate what they keep; in the
 # second, reads by the host are looked for.
