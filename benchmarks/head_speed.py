@@ -62,7 +62,7 @@ def library_step(task: Task, objective: str, data: Any, batch: int) -> Step:
     average.on_start(trainer)
 
     def step() -> None:
-        trainer._play()
+        trainer._train_step()
         average.on_step(trainer)
 
     return step

@@ -128,7 +128,7 @@ def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     rounds, repeats = (2, 2) if quick else (41, 1)
     trainer_values, loop_values = list[float](), list[float]()
     for k in range(2 * rounds):
-        times, call = ((trainer_values, trainer._play), (loop_values, step))[(k + k // 2) % 2]
+        times, call = ((trainer_values, trainer._train_step), (loop_values, step))[(k + k // 2) % 2]
         start = time.perf_counter()
         for _ in range(repeats):
             call()
@@ -159,7 +159,7 @@ def _same(
     Both start from the same random state.
     """
     torch.manual_seed(1)
-    trainer._play()
+    trainer._train_step()
     torch.manual_seed(1)
     step()
     trainer_values = [p.grad for m in (task, adversary.critic) for p in m.parameters()]

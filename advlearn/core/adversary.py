@@ -170,6 +170,10 @@ class Adversary(Head):
         Gradients that the critic's parameters hold from elsewhere are dropped; use `critic_loss`
         and `step` to keep them.
 
+        It can be captured in a ``torch.cuda.graph`` of your own after a few usual steps; a replay
+        then repeats it on the same tensors, and the counts of the head do not advance
+        (`docs/performance.md`).
+
         Args:
             real: As for `critic_loss`.
             fake: As for `critic_loss`.

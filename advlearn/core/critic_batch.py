@@ -152,7 +152,11 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
 
 def per_sample(values: Tensor) -> Tensor:
     """Average `values` (N, ...) over all dimensions but the first: (N,)."""
-    return values.flatten(1).mean(1) if values.ndim > 1 else values
+    if values.ndim == 1:
+        return values
+    flat = values.flatten(1)
+    # A view of a single column costs no kernel.
+    return flat[:, 0] if flat.shape[1] == 1 else flat.mean(1)
 
 
 def mixes_samples(critic: nn.Module) -> bool:

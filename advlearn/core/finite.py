@@ -49,7 +49,8 @@ class FiniteMonitor:
                 may be captured.
             losses: Scalars by name.
         """
-        values = torch.stack([value.float() for value in losses.values()])
+        scalars = [value.float() for value in losses.values()]
+        values = scalars[0].reshape(1) if len(scalars) == 1 else torch.stack(scalars)
         group = self._groups.get(tuple(losses))
         if group is None:
             group = self._groups[tuple(losses)] = _Group(values)
@@ -71,21 +72,22 @@ class _Group:
     """Count, for losses that come together, the looks at which each was still finite."""
 
     def __init__(self, values: Tensor) -> None:
-        self.still = torch.ones_like(values, dtype=torch.bool)
+        # Zero while all values were finite, then NaN.
+        self.sum = torch.zeros_like(values)
         self.looks = torch.zeros_like(values, dtype=torch.int64)
         # The step of each look, 8 bytes each.
         self.steps = array("q")
 
     def note(self, step: Step, values: Tensor) -> None:
         on_host(partial(self.count, step))
-        # x - x == 0 holds only for finite x.
-        self.looks += self.still.logical_and_(values - values == 0)
+        # 0 x is NaN for an x that is not finite.
+        self.looks += self.sum.add_(values, alpha=0) == 0
 
     def count(self, step: Step) -> None:
         self.steps.append(step() if callable(step) else step)
 
     def failures(self) -> list[int | None]:
-        finite = zip(self.still.tolist(), self.looks.tolist(), strict=True)
+        finite = zip((self.sum == 0).tolist(), self.looks.tolist(), strict=True)
         # A graph of the user's own repeats the look and not the count.
         last = len(self.steps) - 1
         return [None if still else self.steps[min(look, last)] for still, look in finite]

@@ -241,7 +241,7 @@ class Head(nn.Module):
         if self._losses.compiled:
             return "compile=True compiles the losses"
         if self.timing.schedule != "constant":
-            return f"the critic has a schedule of its own, {self.timing.schedule!r}"
+            return f"the critic has its own schedule, {self.timing.schedule!r}"
         return None
 
     def _set_rates(self) -> None:

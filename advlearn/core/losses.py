@@ -181,9 +181,7 @@ class LossFunctions:
         real, fake = scored
         if real is None or any(not s.numel() for s in fake.scores):
             return {}
-        means = [
-            torch.stack([per_sample(s).mean() for s in side.scores]).mean() for side in (real, fake)
-        ]
+        means = [mean_of([per_sample(s).mean() for s in side.scores]) for side in (real, fake)]
         batch = batches_of_outputs(critic, sides, scored, (None, None))[0]
         better, worse = self.objective.ranking(batch)
         n = min(len(better), len(worse))
