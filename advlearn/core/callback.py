@@ -1,12 +1,12 @@
 """Interfaces of the training loop: the stream of batches, and the callbacks."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from advlearn.core.task import Batch
 
-if TYPE_CHECKING:
-    from advlearn.core.trainer import Trainer
+# The module of the `Trainer` imports this one.
+AnyTrainer = Any
 
 
 class Stream(Protocol):
@@ -25,13 +25,13 @@ class Callback:
     except at its own interval.
     """
 
-    def on_start(self, trainer: "Trainer") -> None:
+    def on_start(self, trainer: AnyTrainer) -> None:
         """Run once before the first step of a run or of a resumed run."""
 
-    def on_step(self, trainer: "Trainer") -> None:
+    def on_step(self, trainer: AnyTrainer) -> None:
         """Run after each training step."""
 
-    def on_end(self, trainer: "Trainer") -> None:
+    def on_end(self, trainer: AnyTrainer) -> None:
         """Run once after the last step, also after Ctrl-C, but not after an error."""
 
     def state_dict(self) -> dict[str, Any]:

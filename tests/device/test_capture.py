@@ -221,14 +221,15 @@ def test_a_non_finite_loss_in_the_users_own_graph_is_reported() -> None:
 
 
 def test_growing_networks_tell_the_kind_of_a_step() -> None:
-    task = Generate(ProGANGenerator(4, (1, 8, 8), 4), latent=4, shape=(1, 8, 8))
+    generator = ProGANGenerator(4, (1, 8, 8), 4)
+    task = Generate(generator, latent=4, shape=(1, 8, 8))
     critic = ProGANCritic((1, 8, 8), 4)
     source = ArrayDataset(torch.rand(16, 1, 8, 8))
     run = Trainer(task, {"data": Adversary(critic, "nsgan")}, batches(source, 8), steps=100)
     states = host_states([run.task, *run.adversaries.values()])
     kinds: list[Any] = []
     for level in (0.0, 0.25, 0.5, 1.0):
-        task.generator.grow(level)
+        generator.grow(level)
         critic.grow(level)
         kinds.append(kind_of_step(run, states))
     assert kinds[1] == kinds[2] and len({kinds[0], kinds[1], kinds[3]}) == 3
