@@ -70,8 +70,8 @@ def test_captured_training_equals_eager_training(name: str) -> None:
     assert found.losses == expected.losses
     states = state(eager), state(captured)
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    counts = [next(iter(run.adversaries.values())).steps_done for run in (eager, captured)]
-    assert counts[0] == counts[1]
+    for one, other in zip(eager.adversaries.values(), captured.adversaries.values(), strict=True):
+        assert one.steps_done == other.steps_done
 
 
 @pytest.mark.parametrize("first", [False, True])
