@@ -184,6 +184,15 @@ ASKED: dict[str, list[Bar]] = {
         *((f"{way}: accuracy over that of the images as they are*", ">=", 0.1) for way in _WAYS),
         *((f"{way}: share of what pairs gain*", ">=", 0.5) for way in _WAYS),
     ],
+    "gpu": [
+        ("*: over hand captured", "<=", 1.1),
+        ("*: equals eager bit for bit", "==", 1),
+        *(
+            (f"{name}: images a second", ">=", fewest)
+            for name, fewest in (("biggan", 4_000), ("sngan", 8_000), ("stylegan", 5_000))
+        ),
+        *((f"{name}: bf16 over fp32", ">=", 1.0) for name in ("biggan", "sngan", "stylegan")),
+    ],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }
 

@@ -4,8 +4,8 @@
 # (PyTorch's own annotations are partial)
 
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, final, runtime_checkable
 
@@ -142,21 +142,20 @@ class CapturedSteps:
         self._searched: set[Hashable] = set()
         self._inputs: dict[Hashable, list[Batch]] = {}
         self._graphs: dict[Hashable, tuple[torch.cuda.CUDAGraph, HostParts]] = {}
-        self._pool = torch.cuda.graph_pool_handle()
         self._stream = torch.cuda.Stream(device)
 
-    def on_stream(self) -> AbstractContextManager[Any]:
-        """Return a context in which all work uses the stream on which steps are captured."""
-        self._stream.wait_stream(torch.cuda.current_stream(self._device))
-        return torch.cuda.stream(self._stream)
-
-    def end(self) -> None:
-        """Let the stream outside wait for the steps, and free the graphs."""
-        torch.cuda.current_stream(self._device).wait_stream(self._stream)
-        self._graphs.clear()
-        self._inputs.clear()
-        self._searched.clear()
-        self._usual_steps = 0
+    @contextmanager
+    def on_stream(self) -> Generator[None]:
+        """Use the stream on which steps are captured in the block; free the graphs after it."""
+        outside = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(outside)
+        try:
+            with torch.cuda.stream(self._stream):
+                yield
+        finally:
+            outside.wait_stream(self._stream)
+            self._graphs.clear()
+            self._inputs.clear()
 
     def run(self, batches: list[Batch]) -> None:
         """Run one step on `batches`, as a replay where its kind is captured."""
@@ -205,10 +204,9 @@ class CapturedSteps:
         """Capture a step and replay it; after a failure run it as usual."""
         graph, parts, held = torch.cuda.CUDAGraph(), HostParts(), self._places()
         try:
-            with (
-                parts.recorded(),
-                torch.cuda.graph(graph, pool=self._pool, stream=self._stream),
-            ):
+            # Each graph has its own memory: in a shared pool, one graph would overwrite the losses
+            # that another one has left.
+            with parts.recorded(), torch.cuda.graph(graph, stream=self._stream):
                 self._learn(iter(inputs))
             reason = self._moved(held)
         except RuntimeError as error:

@@ -126,8 +126,6 @@ class Trainer:
                 self._train_step()
                 for callback in self.callbacks:
                     callback.on_step(self)
-        if self.captured is not None:
-            self.captured.end()
         for callback in self.callbacks:
             callback.on_end(self)
         self.raise_if_not_finite()

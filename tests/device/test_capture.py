@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from advlearn import Adversary
 from advlearn.core.capture import host_states, kind_of_step
 from advlearn.core.finite import FiniteMonitor
-from advlearn.core.grammar import resolve
+from advlearn.core.grammar import parse, resolve
 from advlearn.core.host_parts import HostParts
-from advlearn.core.interval import Interval
+from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.critics.build import build
 from advlearn.data import ArrayDataset, batches
+from advlearn.nets import architectures
 from advlearn.nets.families.progan import ProGANCritic, ProGANGenerator
 from advlearn.regularizers import ImagePool
 from advlearn.tasks.generate import Generate
@@ -31,8 +32,12 @@ REFUSED = {"assignment": "Tensor.cpu copies to the host"}
 
 
 def trainer(objective: str, form: str, **settings: Any) -> Trainer:
-    """Return a trainer of a task on its test data, as `fit` builds it."""
-    task, data = built(form)
+    """Return a trainer of a task on its test data."""
+    return trainer_of(*built(form), objective, **settings)
+
+
+def trainer_of(task: Task, data: Any, objective: str, **settings: Any) -> Trainer:
+    """Return a trainer of a task on data, as `fit` builds it."""
     chain = playable(task, resolve(objective))
     critics = build(task, chain, None)
     adversaries = {name: Adversary(critic, chain, lr=1e-3) for name, critic in critics.items()}
@@ -48,6 +53,15 @@ def test_steps_of_every_game_can_be_captured(objective: str, form: str) -> None:
         return
     with pytest.raises(AssertionError, match=reason):
         check_capturable(trainer(objective, form))
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_steps_of_every_network_can_be_captured(name: str) -> None:
+    side = min(architectures()[name].sides)
+    images = ArrayDataset(torch.rand(12, 3, side, side), torch.arange(12) % 3, "images", classes=3)
+    form = f"generate(latent=8, base_channels=4, architecture={name!r}, conditional=True)"
+    task = Generate.from_data(images, **parse(form)[0].arguments)
+    check_capturable(trainer_of(task, images, "hinge + spectral_norm"))
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
@@ -139,7 +153,7 @@ def test_new_state_of_an_optimizer_in_each_step_is_refused() -> None:
         check_capturable(step)
 
 
-def test_a_critic_with_a_schedule_of_its_own_is_refused() -> None:
+def test_a_critic_with_its_own_schedule_is_refused() -> None:
     refused = trainer("nsgan", "generate(latent=2)")
     critic = nn.Linear(2, 1)
     refused.adversaries = {"data": Adversary(critic, "nsgan", schedule="linear", steps=9)}
@@ -196,7 +210,7 @@ def test_rates_on_the_device_give_the_same_weights() -> None:
     torch.testing.assert_close(weights(True), weights(False), rtol=0, atol=1e-6)
 
 
-def test_a_non_finite_loss_in_a_graph_of_the_users_own_is_reported() -> None:
+def test_a_non_finite_loss_in_the_users_own_graph_is_reported() -> None:
     monitor = FiniteMonitor()
     monitor.note(4, {"loss": torch.zeros(())})
     group = next(iter(monitor._groups.values()))
@@ -206,14 +220,15 @@ def test_a_non_finite_loss_in_a_graph_of_the_users_own_is_reported() -> None:
 
 
 def test_growing_networks_tell_the_kind_of_a_step() -> None:
-    task = Generate(ProGANGenerator(4, (1, 8, 8), 4), latent=4, shape=(1, 8, 8))
+    generator = ProGANGenerator(4, (1, 8, 8), 4)
+    task = Generate(generator, latent=4, shape=(1, 8, 8))
     critic = ProGANCritic((1, 8, 8), 4)
     source = ArrayDataset(torch.rand(16, 1, 8, 8))
     run = Trainer(task, {"data": Adversary(critic, "nsgan")}, batches(source, 8), steps=100)
     states = host_states([run.task, *run.adversaries.values()])
     kinds: list[Any] = []
     for level in (0.0, 0.25, 0.5, 1.0):
-        task.generator.grow(level)
+        generator.grow(level)
         critic.grow(level)
         kinds.append(kind_of_step(run, states))
     assert kinds[1] == kinds[2] and len({kinds[0], kinds[1], kinds[3]}) == 3
