@@ -256,18 +256,14 @@ class Trainer:
 
     def last_scores(self) -> dict[str, float]:
         """Return each critic's latest scores by "adversary/scores/name"; waits for the device."""
-        scores = {
-            f"{name}/scores/{key}": value
-            for name, adversary in self.adversaries.items()
-            for key, value in adversary.last_scores.items()
-        }
+        every = self.adversaries.items()
+        scores = {f"{n}/scores/{key}": v for n, a in every for key, v in a.last_scores.items()}
         return numbers(scores)
 
     def describe(self) -> str:
         """Describe the run, with every default that applies."""
-        lines = [
-            f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in self.adversaries.items()
-        ]
+        every = self.adversaries.items()
+        lines = [f"{name}: {a.chain!r}, defaults {a.defaults}" for name, a in every]
         counts = f"{self.steps} learner steps, {self.critic_steps} critic steps each"
         return "\n".join([*lines, f"{counts}, {self.schedule} rate, {self.turns}"])
 

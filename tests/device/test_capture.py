@@ -14,6 +14,7 @@ from advlearn.core.capture import host_states, kind_of_step
 from advlearn.core.finite import FiniteMonitor
 from advlearn.core.grammar import parse, resolve
 from advlearn.core.host_parts import HostParts
+from advlearn.core.interval import Interval
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.critics.build import build
