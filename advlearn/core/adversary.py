@@ -299,6 +299,8 @@ class Adversary(Head):
         self._set_rates()
         if self.timing.trains_critic(self.steps_done):
             self._history.critic_steps += 1
+        else:
+            self._history.losses_before_start = self._history.player_losses
         self.steps_done += 1
         own = self._parameters_of_critic
         if distributed.world_size() == 1 and all(p.grad is None for p in own):

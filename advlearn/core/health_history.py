@@ -54,6 +54,8 @@ class History:
         critic_steps: Critic steps.
         rewards: Calls of `reward`.
         looks: The last reports, the newest last.
+        losses_before_start: Losses of the learner before the critic set in.
+        idle_since: The first report with the critic's present weights and steps.
     """
 
     player_losses: int = 0
@@ -61,6 +63,8 @@ class History:
     critic_steps: int = 0
     rewards: int = 0
     looks: list[Look] = field(default_factory=list[Look])
+    losses_before_start: int = 0
+    idle_since: Look | None = None
 
     def note_player_loss(self, *, carries_gradient: bool) -> None:
         """Count a loss of the learner."""
@@ -76,19 +80,25 @@ class History:
             return
         self.looks.append(Look(*self._counts(), some_weights(critic), accuracy, step_cosine))
         del self.looks[:-KEPT]
+        idle, newest = self.idle_since, self.looks[-1]
+        if idle is None or idle.critic_steps != newest.critic_steps or not _equal(idle, newest):
+            self.idle_since = newest
 
     def critic_is_still(self) -> str:
         """Say since when the critic has not moved although the head was called; else nothing."""
         if len(self.looks) < 2:
             return ""
         before, now = self.looks[-2:]
-        if before.weights is None or now.weights is None:
+        if self.idle_since is not None and before.critic_steps == now.critic_steps:
+            # Frequent reports lie fewer losses apart than `PATIENCE`.
+            before = self.idle_since
+        if now.weights is None:
             return ""
         steps = now.critic_steps - before.critic_steps
-        losses = now.player_losses - before.player_losses
+        losses = now.player_losses - max(before.player_losses, self.losses_before_start)
         if steps == 0 and losses < PATIENCE:
             return ""
-        if not torch.equal(before.weights, now.weights):
+        if not _equal(before, now):
             return ""
         done = f"{steps} critic steps" if steps else f"{losses} learner losses and no critic step"
         return f"its weights have not changed in {done}"
@@ -113,6 +123,13 @@ class History:
     def __deepcopy__(self, memo: dict[int, object]) -> "History":
         # A copy of a head begins its own history.
         return History()
+
+
+def _equal(before: Look, now: Look) -> bool:
+    """Return whether the critic's weights are the same in both reports."""
+    if before.weights is None or now.weights is None:
+        return before.weights is now.weights
+    return torch.equal(before.weights, now.weights)
 
 
 @torch.no_grad()
