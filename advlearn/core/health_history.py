@@ -80,9 +80,8 @@ class History:
             return
         self.looks.append(Look(*self._counts(), some_weights(critic), accuracy, step_cosine))
         del self.looks[:-KEPT]
-        idle, newest = self.idle_since, self.looks[-1]
-        if idle is None or idle.critic_steps != newest.critic_steps or not _equal(idle, newest):
-            self.idle_since = newest
+        if self.idle_since is None or self.idle_since.critic_steps != self.critic_steps:
+            self.idle_since = self.looks[-1]
 
     def critic_is_still(self) -> str:
         """Say since when the critic has not moved although the head was called; else nothing."""
@@ -98,7 +97,8 @@ class History:
         losses = now.player_losses - max(before.player_losses, self.losses_before_start)
         if steps == 0 and losses < PATIENCE:
             return ""
-        if not _equal(before, now):
+        if before.weights is None or not torch.equal(before.weights, now.weights):
+            self.idle_since = now
             return ""
         done = f"{steps} critic steps" if steps else f"{losses} learner losses and no critic step"
         return f"its weights have not changed in {done}"
@@ -123,13 +123,6 @@ class History:
     def __deepcopy__(self, memo: dict[int, object]) -> "History":
         # A copy of a head begins its own history.
         return History()
-
-
-def _equal(before: Look, now: Look) -> bool:
-    """Return whether the critic's weights are the same in both reports."""
-    if before.weights is None or now.weights is None:
-        return before.weights is now.weights
-    return torch.equal(before.weights, now.weights)
 
 
 @torch.no_grad()
