@@ -5,7 +5,15 @@ batches, optimizer (Adam at LR) and number of steps. `kl` has a Gaussian latent 
 one of 7 x 7 codes out of 64. The task loss is the mean absolute difference (L1) of levels from -1
 to 1, plus the KL term, or the codebook's and the commitment term. The adversary is a PatchGAN
 critic of 16-pixel patches, hinge loss and spectral norm; its weight is WEIGHT, and it starts at
-step START. These settings were chosen on seed 100; the rows are of seeds 0 to 4.
+step START. All figures are of the moving average of the model's weights, with decay EMA, in both
+ways.
+
+The settings were chosen on seed 100; the rows are of seeds 0 to 4. On that seed a weight of 0.05
+gave 0.45 of the Frechet distance and 1.04 of L1 for `kl`, 0.47 and 1.05 for `vq`; 0.08 gave 0.41
+and 1.07, 0.43 and 1.08. No better trade of the two was found with patches of 7 or 34 pixels,
+feature matching in pairs (weights 10, 20 and 50), critic rates of 2e-3 and 3e-3, a start at step
+100, 300 or 400, 256 codes, or a rate that falls to zero. `vq` whose adversary moves only the
+decoder had 1.3 times the L1, and `kl` with "adaptive" 1.5 times.
 
 `frechet` compares the reconstructions of the 10,000 test images with these images, in the features
 before the last layer of a small classifier (see `images.py`), so 0 is perfect. `l1` is of the same
@@ -28,6 +36,7 @@ from harness import Result, Row, arguments, compute, one_thread
 from images import classifier, parts
 from torch import Tensor
 from torch.nn.functional import l1_loss
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from advlearn import Adversary
 from advlearn.data import Batches
@@ -36,8 +45,8 @@ from advlearn.nets import PatchGANCritic
 from advlearn.training.rng import isolated
 
 DATA, SEEDS, MODELS, WAYS = "fashion-mnist", (0, 1, 2, 3, 4), ("kl", "vq"), ("without", "with")
-STEPS, START, EVERY, BATCH, LR, FAULT_STEPS = 1500, 500, 50, 16, 1e-3, 100
-WEIGHT = {"kl": 0.05, "vq": 0.05}
+STEPS, START, EVERY, BATCH, LR, EMA, FAULT_STEPS = 1000, 200, 50, 16, 1e-3, 0.98, 100
+WEIGHT = {"kl": 0.045, "vq": 0.042}
 # The words with which a report, or an error, names a fault.
 FAULTS = {
     "none": ("in balance", "critic winning"),
@@ -81,6 +90,7 @@ def train(model: str, way: str, seed: int, device: str, quick: bool) -> Row:
         optimizer = optimizer_of(net)
         stream = Batches(source, BATCH, seed=seed, device=device)
         net.start_codes(next(stream)[0])
+        average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(EMA))
         for step in range(1, steps + 1):
             x = next(stream)[0]
             y, term = net(x)
@@ -91,10 +101,11 @@ def train(model: str, way: str, seed: int, device: str, quick: bool) -> Row:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            average.update_parameters(net)
             if step % every == 0:
-                course[step] = float(l1_loss(reconstructed(net, few), few))
+                course[step] = float(l1_loss(reconstructed(average, few), few))
         spent = time.process_time() - began
-        images = reconstructed(net.cpu(), test.x)
+        images = reconstructed(average.cpu(), test.x)
     row = {"model": model, "way": way, "seed": seed, "device": device, "steps": steps}
     row |= {"weight": WEIGHT[model] if way == "with" else 0.0}
     row |= {"l1": float(l1_loss(images, test.x)), "frechet": distance(images, test.x, quick)}

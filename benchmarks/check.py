@@ -169,6 +169,19 @@ ASKED: dict[str, list[Bar]] = {
         ("probe: BiGAN's features less the autoencoder's*", ">=", 0.0),
         ("InfoGAN: information with the digit, nats*", ">=", 1.15),
     ],
+    "autoencoder": [
+        *(
+            (f"{model}: {figure}, largest of 5 seeds*", "<=", bar)
+            for model in ("kl", "vq")
+            for figure, bar in (
+                ("Frechet distance with over without", 0.5),
+                ("L1 with over without", 1.05),
+                ("L1 after the start over before", 1.5),
+            )
+        ),
+        ("loop without a fault: reported without a fault", "==", 1),
+        ("faults named, of 5", ">=", 5),
+    ],
     "translate": [
         *(
             (f"{case}: Frechet distance without the adversary*", ">=", 0.0)

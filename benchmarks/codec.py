@@ -18,6 +18,10 @@ loss, `other windows` at OTHER, `log` its logarithmic part only, and `l1` the me
 `spectral, over without` is the ratio to the row without adversary. No bar is required: nothing
 makes an adversary lower the distance that the codec is trained on, so the ratio is reported
 whichever way it goes. No setting was tuned.
+
+"balanced" ruins this codec. It divides by the norm of the adversarial gradient averaged over all
+steps since the start, and that norm grows fast in a new critic: in a run on seed 0 the weight was
+4,370 at first and 100 after 160 steps, and the weighted gradient one to four times the task's.
 """
 
 import time

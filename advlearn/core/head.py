@@ -205,6 +205,8 @@ class Head(nn.Module):
             return
         if self.timing.trains_critic(self.steps_done):
             on_host(self._history.note_critic_step)
+        else:
+            on_host(self._history.note_step_before_start)
         on_host(self._count_step)
         if not self._moved:
             return

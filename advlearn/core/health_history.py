@@ -54,6 +54,8 @@ class History:
         critic_steps: Critic steps.
         rewards: Calls of `reward`.
         looks: The last reports, the newest last.
+        losses_before_start: Losses of the learner before the critic set in.
+        idle_since: The first report with the critic's present weights and steps.
     """
 
     player_losses: int = 0
@@ -61,6 +63,8 @@ class History:
     critic_steps: int = 0
     rewards: int = 0
     looks: list[Look] = field(default_factory=list[Look])
+    losses_before_start: int = 0
+    idle_since: Look | None = None
 
     def note_player_loss(self, *, carries_gradient: bool) -> None:
         """Count a loss of the learner."""
@@ -71,6 +75,10 @@ class History:
         """Count a critic step."""
         self.critic_steps += 1
 
+    def note_step_before_start(self) -> None:
+        """Note that the critic has not set in at this step."""
+        self.losses_before_start = self.player_losses
+
     def look(
         self, critic: nn.Module, accuracy: float = math.nan, step_cosine: float = math.nan
     ) -> None:
@@ -80,19 +88,25 @@ class History:
             return
         self.looks.append(Look(*self._counts(), some_weights(critic), accuracy, step_cosine))
         del self.looks[:-KEPT]
+        if self.idle_since is None or self.idle_since.critic_steps != self.critic_steps:
+            self.idle_since = self.looks[-1]
 
     def critic_is_still(self) -> str:
         """Say since when the critic has not moved although the head was called; else nothing."""
         if len(self.looks) < 2:
             return ""
         before, now = self.looks[-2:]
-        if before.weights is None or now.weights is None:
+        if self.idle_since is not None and before.critic_steps == now.critic_steps:
+            # Frequent reports lie fewer losses apart than `PATIENCE`.
+            before = self.idle_since
+        if now.weights is None:
             return ""
         steps = now.critic_steps - before.critic_steps
-        losses = now.player_losses - before.player_losses
+        losses = now.player_losses - max(before.player_losses, self.losses_before_start)
         if steps == 0 and losses < PATIENCE:
             return ""
-        if not torch.equal(before.weights, now.weights):
+        if before.weights is None or not torch.equal(before.weights, now.weights):
+            self.idle_since = now
             return ""
         done = f"{steps} critic steps" if steps else f"{losses} learner losses and no critic step"
         return f"its weights have not changed in {done}"

@@ -161,6 +161,9 @@ def host_sync(task: Task, batch: Batch) -> None:
     """Check that forward and backward passes do not synchronise with the host."""
     critics = _critics(task)
     adversaries = {name: Adversary(critic, _chain(task)) for name, critic in critics.items()}
+    # The first call of a head may wait, to find out what its critic returns.
+    for name, sides in _play(task, batch).pairs.items():
+        adversaries[name].player_loss(*sides)
     try:
         with NoSync():
             output = _play(task, batch)

@@ -377,11 +377,27 @@ def test_a_critic_that_is_never_updated_is_still_after_a_while(losses: int) -> N
     assert adversary.health().verdict.startswith("in balance")
 
 
-def test_a_critic_that_sets_in_later_is_not_called_still_before() -> None:
-    adversary = Adversary(linear(1.0), "nsgan", start={"critic": 5})
-    for seed in range(3):
-        adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
+def test_a_critic_that_is_never_updated_is_still_between_frequent_reports() -> None:
+    adversary = Adversary(linear(1.0), "nsgan")
+    verdicts: list[str] = []
+    for loss in range(1, 131):
+        adversary.player_loss(points(0, 0.5), points(1, -0.5).requires_grad_())
+        if loss % 10 == 0:
+            verdicts.append(adversary.health().verdict[:12])
+    assert verdicts == ["in balance: "] * 9 + ["critic still"] * 4
+    adversary.update(points(0, 0.5), points(1, -0.5))
     assert adversary.health().verdict.startswith("in balance")
+    adversary.player_loss(points(0, 0.5), points(1, -0.5).requires_grad_())
+    assert adversary.health().verdict.startswith("in balance")
+
+
+def test_a_critic_that_sets_in_later_is_not_called_still_before() -> None:
+    adversary = Adversary(linear(1.0), "nsgan", start={"critic": 205})
+    for seed in range(200):
+        adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
+        adversary.player_loss(points(0, 0.5), points(1, -0.5).requires_grad_())
+        if seed in (0, 90, 199):
+            assert adversary.health().verdict.startswith("in balance")
 
 
 @pytest.mark.parametrize(("losses", "verdict"), [(2, "in balance"), (10, "learner detached")])
