@@ -79,6 +79,10 @@ class Weighting(nn.Module):
             )
         return self.value
 
+    def needed(self, task_loss: Tensor | None) -> Tensor | None:
+        """Return the task loss if the weight follows its gradient, else None."""
+        return task_loss if isinstance(self.value, str) else None
+
     def check(self, task_loss: Tensor | None, last_layer: Tensor | None) -> None:
         """Raise a one-line error unless the arguments of `player_loss` suffice."""
         if isinstance(self.value, str) and task_loss is None:

@@ -217,7 +217,8 @@ class Trainer:
             )
         else:
             losses = (
-                weight * a.player_loss(*output.pairs[name], task_loss=output.loss)
+                weight
+                * a.player_loss(*output.pairs[name], task_loss=a.weighting.needed(output.loss))
                 for name, a in self.adversaries.items()
             )
         return added(losses)
