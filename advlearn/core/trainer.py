@@ -207,18 +207,15 @@ class Trainer:
         """Return the weighted sum of the adversarial losses of the learner."""
         if not self.adversaries:
             return cast(Tensor, output.loss).new_zeros(())
-        weight = self._weight
+        weight, pairs = self._weight, output.pairs
         if self.task.gradient_reversal:
             losses = (
-                a.reversed_loss(
-                    *output.pairs[name], adversarial_weight=weight * a.weighting.fixed()
-                )
+                a.reversed_loss(*pairs[name], adversarial_weight=weight * a.weighting.fixed())
                 for name, a in self.adversaries.items()
             )
         else:
             losses = (
-                weight
-                * a.player_loss(*output.pairs[name], task_loss=a.weighting.needed(output.loss))
+                weight * a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
                 for name, a in self.adversaries.items()
             )
         return added(losses)
