@@ -137,9 +137,15 @@ class Side:
             self.adversary.update(self.real, self.fake)
 
     def critic_gradients(self, precision: str) -> list[Tensor]:
-        """Return the critic's gradients that `update` computes."""
-        self.update(precision)
-        return [p.grad for p in self.adversary.critic.parameters() if p.grad is not None]
+        """Return the critic's gradients that `update` computes, and make its step."""
+        torch.manual_seed(2)
+        with _autocast(precision, self.real.device.type):
+            loss = self.adversary.critic_loss(self.real, self.fake)
+        loss.backward()
+        parameters = self.adversary.critic.parameters()
+        gradients = [p.grad.clone() for p in parameters if p.grad is not None]
+        self.adversary.step()
+        return gradients
 
     def learner_gradients(self, precision: str) -> list[Tensor]:
         """Return the gradients at the fake samples that `player_loss` computes."""

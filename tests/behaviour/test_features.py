@@ -9,6 +9,17 @@ from torch import Tensor, nn
 from advlearn.core.features import features, last_linear, watch
 
 
+class Uncalled(nn.Module):
+    """Hold a layer without calling it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(1)
+
+
 class Critic(nn.Module):
     def __init__(self, calls: str) -> None:
         super().__init__()
@@ -31,17 +42,17 @@ def test_the_features_are_the_inputs_of_the_last_linear_layer(calls: str) -> Non
     twin = copy.deepcopy(critic)
     assert torch.equal(features(twin, x), expected)
     assert watch(twin.head) is not watch(critic.head)
-    assert watch(twin.head).seen is None and watch(critic.head).seen is None
+    assert watch(twin.head).calls is None and watch(critic.head).calls is None
 
 
 def test_a_critic_that_does_not_call_the_layer_is_one_line() -> None:
-    critic = Critic("not at all")
+    critic = Uncalled()
     with pytest.raises(
         RuntimeError, match=r"^critic: expected a call of one of its layers"
     ) as error:
         features(critic, torch.randn(4, 3))
     assert "\n" not in str(error.value)
-    assert watch(critic.head).seen is None
+    assert watch(critic.head).calls is None
 
 
 def test_a_critic_without_a_linear_layer_is_one_line() -> None:

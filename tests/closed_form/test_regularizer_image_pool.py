@@ -32,7 +32,7 @@ def test_returned_and_stored_fakes_are_the_new_and_the_stored_ones() -> None:
     for _ in range(3):
         pool.filter_fakes(next(numbers), None)
     for _ in range(20):
-        fresh, before = next(numbers), stored(pool)[0]
+        fresh, before = next(numbers), stored(pool)[0].clone()
         returned = pool.filter_fakes(fresh, None)[0]
         assert isinstance(returned, torch.Tensor)
         together = torch.cat([returned, stored(pool)[0]]).flatten().sort().values

@@ -21,7 +21,7 @@ GENERATE = "generate(latent=2)"
 # Where the host may synchronise: before the first step, at the end, and once per epoch.
 SETUP = {"train_task.py train_task", "data/batches.py __init__", "core/adversary.py __init__"}
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
-SETUP |= {"core/contracts.py finds_mixing"}
+SETUP |= {"core/contracts.py finds_mixing", "core/head.py __init__"}
 ALLOWED = {
     f"advlearn/{place}" for place in SETUP | {"core/finite.py failures", "data/batches.py __next__"}
 }

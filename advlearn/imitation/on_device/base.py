@@ -8,6 +8,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from advlearn.imitation.on_device.environment import Batch, DeviceRecording, EpisodeCounter, vec_env
+from advlearn.imitation.on_device.iteration import figures_by_name
 
 
 class OnDevice(PPO):
@@ -58,6 +59,18 @@ class OnDevice(PPO):
     def _counted(self) -> EpisodeCounter:
         batch = self.batch
         return cast(EpisodeCounter, batch.batch if isinstance(batch, DeviceRecording) else batch)
+
+    def _log(self, figures: list[float]) -> None:
+        for name, value in figures_by_name(figures, self.policy).items():
+            self.logger.record(f"train/{name}", value)
+
+    def _refuse_odd(self, odd: int) -> None:
+        """Refuse log-probabilities that are not finite, by their number."""
+        if odd:
+            raise ValueError(
+                f"policy: expected finite log-probabilities, got NaN or infinity in {odd} of "
+                f"{self.n_steps * self.n_envs}; the policy diverged: lower learning_rate"
+            )
 
     def _maybe_recommend_cpu(self, mlp_class_name: str = "ActorCriticPolicy") -> None:
         """Print no advice to use the CPU, which holds for rollouts in numpy only."""

@@ -15,7 +15,7 @@ from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.base import OnDevice, check_device
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import Batch, vec_env
-from advlearn.imitation.on_device.iteration import FixedIteration, figures_by_name
+from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.update import Coefficients, eager_passes
 
 
@@ -289,18 +289,6 @@ class DevicePPO(OnDevice):
         )
         self._n_updates += done
         self._log(figures.tolist())
-
-    def _log(self, figures: list[float]) -> None:
-        for name, value in figures_by_name(figures, self.policy).items():
-            self.logger.record(f"train/{name}", value)
-
-    def _refuse_odd(self, odd: int) -> None:
-        """Refuse log-probabilities that are not finite, by their number."""
-        if odd:
-            raise ValueError(
-                f"policy: expected finite log-probabilities, got NaN or infinity in {odd} of "
-                f"{self.n_steps * self.n_envs}; the policy diverged: lower learning_rate"
-            )
 
     @torch.no_grad()
     def _finish(
