@@ -47,6 +47,12 @@ class Result:
             known = {json.dumps(row) for row in saved}
             self.rows = saved + [row for row in self.rows if json.dumps(row) not in known]
 
+    def start_again(self) -> None:
+        """Drop all rows, for times that cannot be compared with those of another run."""
+        self.rows, self.seconds = [], 0.0
+        # The file too, since a new row is added to those of the file.
+        self.save()
+
     def add(self, row: Row) -> None:
         """Add a row and save the file."""
         self.reload()

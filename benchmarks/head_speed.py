@@ -192,7 +192,7 @@ def main() -> None:
     torch.manual_seed(0)
     result = Result("head_speed", quick=options.quick)
     if not options.report:
-        result.rows, result.seconds = [], 0.0
+        result.start_again()
         rounds, many = (2, 2) if options.quick else (21, 60)
         cases = [(DOMAIN, domain_loops(options.quick), max(1, many // 20))]
         read = adult("train")

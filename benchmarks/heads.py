@@ -192,9 +192,7 @@ def main() -> None:
     one_thread()
     result = Result("heads", quick=options.quick or bool(options.only))
     if not options.report:
-        result.rows, result.seconds = [], 0.0
-        # An empty file first, since each row is added to those of the file.
-        result.save()
+        result.start_again()
         for name, build in (CASES | SMALL).items():
             if options.only in name:
                 result.add(measured(name, build, options.quick))

@@ -176,7 +176,7 @@ def main() -> None:
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("overhead", quick=options.quick)
-    result.rows, result.seconds = [], 0.0
+    result.start_again()
     for name in cases(options.quick):
         result.add(pair(options.quick, name))
     for row in result.rows:
