@@ -11,7 +11,9 @@ from torch import Tensor
 
 from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
+from advlearn.core.allocations import TooLargeError, bounded_allocations
 from advlearn.core.chain import Defaults
+from advlearn.core.files import RefusedFileError
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
 from advlearn.core.protocols import Predicts, Samples, Truncates
@@ -19,8 +21,11 @@ from advlearn.core.settings import AdversarySettings, Critic
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.critics.build import rebuild
-from advlearn.training import checkpoint, rng
+from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
+
+SMALLEST_BOUND = 2**24
+"""Numbers that the networks of any file may take to build, besides 4 for each of its bytes."""
 
 CUSTOM = "custom"
 """Marks an object of the user in a saved configuration."""
@@ -172,31 +177,28 @@ def load(
 def _load(path: str | Path, task: Task | None, critic: Critic | None, device: str) -> Run:
     target = devices.pick(device)
     path = Path(path)
-    payload = checkpoint.load(path / "checkpoint.pt" if path.is_dir() else path, target)
+    file = path / checkpoint.NAME if path.is_dir() else path
+    payload = checkpoint.load(file, target)
+    structure.check(payload, {"config": structure.RECIPE}, path)
     config = cast(dict[str, Any], payload["config"])
-    trained = _trained(payload)
-    task = (task if task is not None else _rebuild(config, path)).to(target)
-    adversaries = _adversaries(config, task, critic, path, target)
-    try:
-        task.load_state_dict(trained["task"])
-        for name, adversary in adversaries.items():
-            state = trained["adversaries"][name]
-            if config["settings"].get("optimizer") == CUSTOM:
-                state = saving.without_optimizer(state)
-            adversary.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(
-            f"task: expected the architecture of {path}, got other weights: "
-            f"{str(error).splitlines()[-1].strip()}"
-        ) from None
-    ema_model = (
-        _rebuild(config, path).to(target)
-        if trained["ema_model"] is not None and config["parts"] is not None
-        else task
-    )
-    if trained["ema_model"] is not None:
-        ema_model.load_state_dict(trained["ema_model"])
-    return Run(task, adversaries, ema_model, config)
+    trained = _trained(payload, path)
+    average = None
+    with structure.refusing(path):
+        try:
+            # Its networks cannot be much larger than the weights that the file holds.
+            with bounded_allocations(SMALLEST_BOUND + 4 * file.stat().st_size):
+                task = (task if task is not None else _rebuild(config, path)).to(target)
+                if trained["ema_model"] is not None and config["parts"] is not None:
+                    average = _rebuild(config, path).to(target)
+                adversaries = _adversaries(config, task, critic, path, target)
+        except TooLargeError:
+            raise RefusedFileError(
+                "checkpoint: expected a recipe of networks whose weights are in the file, got "
+                f"larger networks in {path}; restore a copy of the file"
+            ) from None
+        run = Run(task, adversaries, task if average is None else average, config)
+        _restore(run, trained, path)
+    return run
 
 
 def _adversaries(
@@ -217,12 +219,37 @@ def _adversaries(
     return settings.adversaries(critics, chain, lr=saved.get("lr"))
 
 
-def _trained(payload: dict[str, Any]) -> dict[str, Any]:
+def _restore(run: Run, trained: dict[str, Any], path: Path) -> None:
+    """Load the weights of a saved run."""
+    try:
+        run.task.load_state_dict(trained["task"])
+        for name, adversary in run.adversaries.items():
+            state = trained["adversaries"][name]
+            if run.config["settings"].get("optimizer") == CUSTOM:
+                state = saving.without_optimizer(state)
+            adversary.load_state_dict(state)
+        if trained["ema_model"] is not None:
+            run.ema_model.load_state_dict(trained["ema_model"])
+    except RuntimeError as error:
+        raise ValueError(
+            f"task: expected the architecture of {path}, got other weights: "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from None
+
+
+def _trained(payload: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return the weights of a saved run, or of a checkpoint of a run that was still training."""
     if "trained" in payload:
+        structure.check(payload, {"trained": structure.TRAINED}, path)
         return cast(dict[str, Any], payload["trained"])
+    structure.check(payload, {"trainer": structure.TRAINER}, path)
     state = cast(dict[str, Any], payload["trainer"])
-    averages = [entry[1] for entry in state["callbacks"] if entry[0] == "EMA"]
+    averages = [entry[1] for entry in state["callbacks"] if entry[0] == checkpoint.AVERAGE]
+    if not averages and "method" in payload["config"]:
+        raise RefusedFileError(
+            "checkpoint: expected the average of the weights of a run of fit, got a file without "
+            f"it, {path}; restore a copy of the file"
+        )
     return {**state, "ema_model": averages[0]["module"] if averages else None}
 
 

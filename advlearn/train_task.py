@@ -28,6 +28,7 @@ from advlearn.training import device as devices
 from advlearn.training.checkpoint import Checkpoint
 from advlearn.training.device import Precision
 from advlearn.training.ema import EMA
+from advlearn.training.folder_lock import folder_lock
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
 from advlearn.training.samples import SampleGrid
@@ -90,6 +91,7 @@ def train_task(
     chain.required_objective()
     with (
         launch.launched(training.device) as target,
+        folder_lock(training.out),
         rng.isolated(training.seed),
         devices.precision(training.precision, target),
     ):
@@ -269,7 +271,7 @@ def _writers(
 
 def _resume(folder: Path, trainer: Trainer, config: dict[str, Any]) -> None:
     """Restore the checkpoint of the folder; refuse the checkpoint of another run."""
-    saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["config"]))
+    saved = _flat(checkpoint.read_recipe(folder))
     for key, value in _flat(config).items():
         if value != saved.get(key):
             raise ValueError(

@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from advlearn.core.files import RefusedFileError
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.files import cache_folder, find, unavailable
 from advlearn.data.mnist_m import mnist_m
+from advlearn.data.npz import read_npz
 from advlearn.data.to_tensor import labels, samples
 
 Split = Literal["train", "test"]
@@ -77,10 +79,10 @@ def read_cifar10(name: str, split: Split) -> ArrayDataset:
         return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
     from PIL import Image
 
-    with np.load(path) as file:
-        jpeg, offsets, classes = file["jpeg"], file["offsets"], file["labels"]
-        # The file is sorted by class. Shuffled, the first images show all classes in plots.
-        rows = np.flatnonzero(file["is_test"] == (split == "test"))
+    file = _read_arrays(path, "jpeg", "offsets", "labels", "is_test")
+    jpeg, offsets, classes = file["jpeg"], file["offsets"], file["labels"]
+    # The file is sorted by class. Shuffled, the first images show all classes in plots.
+    rows = np.flatnonzero(file["is_test"] == (split == "test"))
     chosen = np.random.default_rng(0).permutation(rows)
     images = np.empty((len(chosen), 32, 32, 3), np.uint8)
     for row, index in enumerate(chosen):
@@ -95,6 +97,21 @@ def read_usps(name: str, split: Split) -> ArrayDataset:
     if path is None:
         raw = _download(name, "USPS", split == "train")
         return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
-    with np.load(path) as file:
-        images, classes = samples(file[f"{split}_images"]), labels(file[f"{split}_labels"])
+    file = _read_arrays(path, f"{split}_images", f"{split}_labels")
+    images, classes = samples(file[f"{split}_images"]), labels(file[f"{split}_labels"])
     return ArrayDataset(images, classes, name, classes=10)
+
+
+def _read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """Read the arrays of an npz file of a data folder."""
+    try:
+        arrays = read_npz(path)
+        missing = ", ".join(name for name in names if name not in arrays)
+        if missing:
+            raise RefusedFileError(f"it has no {missing}")
+    except RefusedFileError as error:
+        raise RefusedFileError(
+            f"data: expected the published file, got {path}, which is refused: {error}; copy it "
+            "again"
+        ) from None
+    return arrays

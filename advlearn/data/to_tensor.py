@@ -11,6 +11,9 @@ from advlearn.core.checks import describe_value
 STANDARDISED_LIMIT = 8.0
 """Float images beyond this magnitude are refused as unscaled (0 to 255)."""
 
+MOST_CLASSES = 2**20
+"""Class indices must be smaller: memory is taken for each class up to the largest index."""
+
 
 def samples(data: Any) -> Tensor:
     """Convert a batch of samples to float32, and uint8 images to channel-first in [-1, 1].
@@ -57,6 +60,7 @@ def labels(values: Any, argument: str = "labels") -> Tensor:
 
     Raises:
         TypeError: Values that are not integers of shape (N,).
+        ValueError: A value of `MOST_CLASSES` or more, such as an identifier.
 
     Example:
         >>> labels([0, 2, 1])
@@ -67,7 +71,14 @@ def labels(values: Any, argument: str = "labels") -> Tensor:
     ).detach()
     if y.is_floating_point() or y.is_complex() or y.ndim != 1:
         raise TypeError(f"{argument}: expected integers of shape (N,), got {describe_value(y)}")
-    return y.to(torch.int64)
+    classes = y.to(torch.int64)
+    largest = int(classes.max()) if len(classes) else 0
+    if largest >= MOST_CLASSES:
+        raise ValueError(
+            f"{argument}: expected class indices below {MOST_CLASSES}, got {largest}; number the "
+            "classes from 0, as np.unique(values, return_inverse=True)[1] does"
+        )
+    return classes
 
 
 def image(picture: Any) -> Any:

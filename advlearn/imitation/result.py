@@ -3,7 +3,7 @@
 import copy
 import pickle
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -97,7 +97,8 @@ class ImitationResult:
         """Write ``policy.zip``, for stable-baselines3, and ``reward.pt``, for `load_reward`.
 
         If observations are normalised, also write their scale to ``vecnormalize.pkl``, for
-        ``VecNormalize.load``.
+        ``VecNormalize.load``. These two files unpickle when they are loaded: load them only if you
+        trust who wrote them. ``reward.pt`` is safe, see ``docs/security.md``.
 
         Args:
             folder: The folder.
@@ -106,8 +107,8 @@ class ImitationResult:
             The folder.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.policy.save(folder / "policy.zip")
+        with atomic_write(folder / "policy.zip") as file:
+            self.policy.save(cast(Any, file))
         normalise = self.policy.get_vec_normalize_env()
         if normalise is not None:
             with atomic_write(folder / "vecnormalize.pkl") as file:

@@ -42,6 +42,7 @@ from advlearn.imitation.sb3.resume_settings import resume_settings
 from advlearn.imitation.settings import choose, refuse_with_cloning
 from advlearn.imitation.specification import Reward, Specification, specify
 from advlearn.training import rng
+from advlearn.training.folder_lock import folder_lock
 
 RewardCallback = OnPolicyReward | OffPolicyReward
 # Critic steps for each rollout, and environment steps between two critic updates.
@@ -179,7 +180,7 @@ def imitate(
     if isinstance(demonstrations, str | Path):
         demonstrations = load_demonstrations(demonstrations)
     demos, cloning = demonstrations, chosen["bc_steps"]
-    with rng.isolated(seed):
+    with folder_lock(out), rng.isolated(seed):
         learner = algorithms.build(
             algorithm, env or demos.env_id or None, seed, ent_coef=chosen["ent_coef"], device=device
         )

@@ -8,14 +8,20 @@ import torch
 from torch import Tensor
 
 from advlearn.core import distributed
+from advlearn.core.files import RefusedFileError, atomic_write
+from advlearn.core.seals import seal
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.core.version import VERSION
-from advlearn.training import rng
-from advlearn.training.files import atomic_write
+from advlearn.training import folder_lock, rng, structure, tensor_files
 
 FORMAT: Final = 1
 NAME: Final = "checkpoint.pt"
 
+AVERAGE: Final = "EMA"
+"""Name under which a checkpoint holds the average of the weights."""
+
+# State of the optimizers of torch that has the shape of its parameter.
+_LIKE_PARAMETERS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "momentum_buffer"}
 _SCALARS = (int, float, complex, str, bool, type(None), torch.Size, torch.dtype, torch.device)
 _SEQUENCES = (list, tuple, set)
 _MAPPINGS = (dict, OrderedDict, Counter)
@@ -37,7 +43,8 @@ def snapshot(trainer: Trainer, config: dict[str, Any] | None = None) -> dict[str
 def save(path: str | Path, payload: dict[str, Any]) -> Path:
     """Write a checkpoint; on any failure an earlier file is kept.
 
-    The number of the file format and the version of advlearn are added to the payload.
+    The number of the file format and the version of advlearn are added to the payload, and a
+    checksum of the whole file to its end.
 
     Args:
         path: The file; its folder is created.
@@ -60,8 +67,10 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
     path = Path(path)
     _require_plain(payload, "payload")
     try:
+        folder_lock.renew(path.parent)
         with atomic_write(path) as file:
             torch.save({"format": FORMAT, "advlearn": VERSION, **payload}, file)
+            seal(file)
     except (OSError, RuntimeError) as error:
         note = "; the earlier checkpoint is kept" if path.is_file() else ""
         raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{note}") from error
@@ -69,7 +78,10 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True``: an untrusted file cannot run code.
+    """Read a checkpoint; a file from a stranger cannot run code or fill the memory.
+
+    The checksum of the file is compared with its content. A file without one, which an earlier
+    version wrote, is compared with the weaker checksums of its parts.
 
     Args:
         path: The file, or the folder that a `Checkpoint` writes to.
@@ -80,8 +92,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is truncated, is not a checkpoint of advlearn, or has a format that
-            this version cannot read.
+        RefusedFileError: A ValueError: the file is damaged, is not a checkpoint of advlearn, or has
+            a format that this version cannot read.
     """
     path = Path(path)
     if path.is_dir():
@@ -89,22 +101,43 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint: expected a file or a run's folder, got {path}")
     try:
-        payload = torch.load(path, map_location=device, weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged file can fail in any way
-        raise ValueError(
-            f"checkpoint: expected a checkpoint, got a damaged or other file {path} "
-            f"({_first_line(error)})"
+        with path.open("rb") as file:
+            payload = tensor_files.read(file, device)
+    except RefusedFileError as error:
+        raise RefusedFileError(
+            f"checkpoint: expected a checkpoint, got a damaged or other file {path} ({error}); "
+            "restore a copy of it, or choose another file or folder"
         ) from None
     if not isinstance(payload, dict) or "format" not in payload:
-        raise ValueError(f"checkpoint: expected a checkpoint of advlearn, got another file {path}")
-    if payload["format"] != FORMAT:
-        raise ValueError(
-            f"checkpoint: expected format {FORMAT}, got format {payload['format']!r} in {path}; "
+        raise RefusedFileError(
+            f"checkpoint: expected a checkpoint of advlearn, got another file {path}"
+        )
+    number = payload["format"]
+    if type(number) is not int or number != FORMAT:
+        got = number if type(number) is int else type(number).__name__
+        raise RefusedFileError(
+            f"checkpoint: expected format {FORMAT}, got format {got} in {path}; "
             "load it with the version of advlearn that wrote it"
         )
     return payload
+
+
+def read_recipe(path: str | Path) -> dict[str, Any]:
+    """Read the plain values from which the run of a checkpoint can be rebuilt.
+
+    Args:
+        path: The file, or the folder that a `Checkpoint` writes to.
+
+    Returns:
+        The `config` that the `Checkpoint` was made with.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        RefusedFileError: A ValueError: the file cannot be read, or has no such values.
+    """
+    payload = load(path)
+    structure.check(payload, {"config": structure.RECIPE}, Path(path))
+    return payload["config"]
 
 
 def resume(path: str | Path, trainer: Trainer) -> None:
@@ -121,10 +154,12 @@ def resume(path: str | Path, trainer: Trainer) -> None:
         ValueError: The file cannot be read, or is from another run.
     """
     payload = load(path)
+    structure.check(payload, {"trainer": structure.TRAINER, "rng": dict}, Path(path))
     try:
         trainer.load_state_dict(payload["trainer"])
+        _check_restored(payload["trainer"], trainer)
         rng.set_state(payload["rng"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (ValueError, *structure.ERRORS) as error:
         detail = f"it has no {error}" if isinstance(error, KeyError) else _detail(error)
         raise ValueError(
             f"checkpoint: expected a checkpoint of this run, got one of another run in "
@@ -205,6 +240,28 @@ class Checkpoint(Callback):
             save(self.path, snapshot(trainer, self.config))
         self._saved = trainer.step
         trainer.last_checkpoint = str(self.path)
+
+
+def _check_restored(state: dict[str, Any], trainer: Trainer) -> None:
+    """Raise a ValueError if the state of an optimizer or of an average does not fit the run."""
+    for group in trainer.optimizer.param_groups:
+        for parameter in group["params"]:
+            for name, value in trainer.optimizer.state.get(parameter, {}).items():
+                if name in _LIKE_PARAMETERS and value is not None:
+                    _check_shape(name, value, parameter)
+    saved = [entry[0] for entry in state["callbacks"]]
+    for name in (type(callback).__name__ for callback in trainer.callbacks):
+        if name == AVERAGE and AVERAGE not in saved:
+            raise ValueError("it has no average of the weights")
+
+
+def _check_shape(name: str, value: Any, parameter: Tensor) -> None:
+    if not isinstance(value, Tensor) or value.shape != parameter.shape:
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(
+            f"its optimizer has {name} of shape {got} for a parameter of shape "
+            f"{tuple(parameter.shape)}"
+        )
 
 
 def _require_plain(value: object, where: str) -> None:
