@@ -11,7 +11,7 @@ from torch import Tensor
 
 from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
-from advlearn.core.allocations import TooLargeError, bounded_allocations
+from advlearn.core.allocations import TooLargeError, bound_of, bounded_allocations
 from advlearn.core.chain import Defaults
 from advlearn.core.files import RefusedFileError
 from advlearn.core.grammar import resolve
@@ -23,9 +23,6 @@ from advlearn.core.trainer import Trainer
 from advlearn.critics.build import rebuild
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
-
-SMALLEST_BOUND = 2**24
-"""Numbers that the networks of any file may take to build, besides 4 for each of its bytes."""
 
 CUSTOM = "custom"
 """Marks an object of the user in a saved configuration."""
@@ -186,7 +183,7 @@ def _load(path: str | Path, task: Task | None, critic: Critic | None, device: st
     with structure.refusing(path):
         try:
             # Its networks cannot be much larger than the weights that the file holds.
-            with bounded_allocations(SMALLEST_BOUND + 4 * file.stat().st_size):
+            with bounded_allocations(bound_of(file)):
                 task = (task if task is not None else _rebuild(config, path)).to(target)
                 if trained["ema_model"] is not None and config["parts"] is not None:
                     average = _rebuild(config, path).to(target)

@@ -4,17 +4,26 @@
 # (PyTorch's own annotations are partial)
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+SMALLEST_BOUND = 2**24
+"""Numbers that building the networks of any file may take, besides 4 for each of its bytes."""
+
 _PER_OPERATION = 1000  # so that a network of many empty layers is bounded, too
 
 
 class TooLargeError(ValueError):
     """Raised before an operation exceeds the bound."""
+
+
+def bound_of(path: Path) -> int:
+    """Return the numbers that building the networks of a file may take: a few for each weight."""
+    return SMALLEST_BOUND + 4 * path.stat().st_size
 
 
 @final

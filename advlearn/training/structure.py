@@ -57,8 +57,14 @@ class Maybe:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A list or tuple of a name and a dict."""
+class Row:
+    """A list or tuple with one structure for each place.
+
+    Args:
+        structures: Structures of the values.
+    """
+
+    structures: tuple[Any, ...]
 
 
 STATE: Final = Every((Tensor, int, float, str, dict, list, tuple))
@@ -79,7 +85,7 @@ TRAINER: Final = {
     "optimizer": {"state": dict, "param_groups": list},
     "game": object,
     "data": object,
-    "callbacks": Every(Pair()),
+    "callbacks": Every(Row((str, dict))),
 }
 """The state of a `Trainer`."""
 
@@ -93,7 +99,7 @@ def check(content: Any, structure: Any, path: Path) -> None:
     Args:
         content: The content of the file.
         structure: A type or several; a dict of names and their structures, where the content may
-            have further names; `Count`, `Every`, `Pair` or `Maybe`.
+            have further names; `Count`, `Every`, `Row` or `Maybe`.
         path: The file, for the message.
 
     Raises:
@@ -144,10 +150,13 @@ def _faults(value: Any, structure: Any, where: str) -> Iterator[tuple[str, str, 
     elif isinstance(structure, Count):
         if type(value) is not int or not 0 <= value < MOST_STEPS:
             yield where, f"an int from 0 to {MOST_STEPS - 1}", _shown(value)
-    elif isinstance(structure, Pair):
-        pair = isinstance(value, list | tuple) and len(value) == 2
-        if not pair or not isinstance(value[0], str) or not isinstance(value[1], dict):
-            yield where, "a name and a dict", _shown(value)
+    elif isinstance(structure, Row):
+        length = len(structure.structures)
+        if not isinstance(value, list | tuple) or len(value) != length:
+            yield where, f"a list of {length}", _shown(value)
+            return
+        for i, (part, kind) in enumerate(zip(value, structure.structures, strict=True)):
+            yield from _faults(part, kind, f"{where}[{i}]")
     elif isinstance(structure, dict):
         yield from _faults_by_name(value, structure, where)
     elif isinstance(structure, Every):
@@ -158,7 +167,7 @@ def _faults(value: Any, structure: Any, where: str) -> Iterator[tuple[str, str, 
         pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
         for name, part in pairs:
             yield from _faults(part, structure.structure, f"{where}[{name!r}]")
-    elif not isinstance(value, structure):
+    elif not isinstance(value, structure) or (structure is int and isinstance(value, bool)):
         kinds = structure if isinstance(structure, tuple) else (structure,)
         yield where, " or ".join(kind.__name__ for kind in kinds), _shown(value)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, Final, cast, final
 
 import numpy as np
 import torch
@@ -10,13 +10,31 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.nn.parameter import is_lazy
 
+from advlearn.core.files import RefusedFileError
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
-from advlearn.training import checkpoint, rng
+from advlearn.training import checkpoint, rng, structure
+from advlearn.training.structure import Count, Every, Row
 
 # Attributes with the counters and computed values of algorithms; each algorithm has some of them.
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
+
+
+CONTENT: Final = {
+    "recipe": dict,
+    "steps": Count(),
+    "policy": {"policy": structure.STATE},
+    "variables": Every(torch.Tensor),
+    "counters": {"num_timesteps": Count()},
+    "episodes": Every(dict),
+    "normalise": Every(Row((list, list, (int, float)))),
+    "adversary": structure.STATE,
+    "ours": dict,
+    "history": Every(dict),
+    "rng": dict,
+}
+"""What a checkpoint of a run of imitation holds."""
 
 
 @final
@@ -76,6 +94,12 @@ class Checkpoints(BaseCallback):
         if not (self.folder / checkpoint.NAME).exists():
             return 0
         state = checkpoint.load(self.folder)
+        structure.check(state, CONTENT, self.folder)
+        if state["counters"]["num_timesteps"] != state["steps"]:
+            raise RefusedFileError(
+                f"checkpoint: expected {state['steps']} steps, got a count of "
+                f"{state['counters']['num_timesteps']} in {self.folder}; restore a copy of the file"
+            )
         for key, value in self.config.items():
             saved = state["recipe"].get(key)
             if saved != value:
@@ -83,6 +107,12 @@ class Checkpoints(BaseCallback):
                     f"out: {self.folder} holds a run with {key}={saved!r}, got {value!r}; choose "
                     "another folder"
                 )
+        with structure.refusing(self.folder):
+            self._restore(state)
+        return self.run.policy.num_timesteps
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Put the networks, the counters and the history of a checkpoint into the run."""
         algorithm, adversary = self.run.policy, self.run.reward.adversary
         saved_critic = {
             name.removeprefix("critic."): value
@@ -104,7 +134,6 @@ class Checkpoints(BaseCallback):
         # An algorithm that was used before is reset like a new one.
         algorithm._last_obs, algorithm.ep_info_buffer = None, None
         self._seed()
-        return algorithm.num_timesteps
 
     def _check_shapes(self, part: str, saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Refuse a network with other names or shapes of tensors, before anything is restored."""
