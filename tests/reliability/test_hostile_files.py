@@ -148,15 +148,21 @@ def test_the_command_prints_one_line(name: str, file: Path, tmp_path: Path) -> N
     assert done.output.startswith("advlearn: ") and done.output.count("\n") == 1
 
 
+@pytest.mark.parametrize("hidden", [[300_000, 300_000], [8] * 20_000], ids=["wide", "deep"])
 def test_a_recipe_of_networks_that_are_not_in_the_file_is_refused(
-    file: Path, tmp_path: Path
+    hidden: list[int], file: Path, tmp_path: Path
 ) -> None:
-    for hidden in ([300_000, 300_000], [8] * 20_000, [10**18]):
-        change = put("config", "parts", "generator", "hidden", value=hidden)
-        path = rewritten(file, tmp_path / "run.pt", change)
-        with pytest.raises(ValueError) as caught:
-            advlearn.load(path)
-        one_line(caught.value)
+    change = put("config", "parts", "generator", "hidden", value=hidden)
+    path = rewritten(file, tmp_path / "run.pt", change)
+    with pytest.raises(RefusedFileError, match=r"weights are in the file, got larger networks"):
+        advlearn.load(path)
+
+
+def test_a_width_beyond_any_memory_is_one_line(file: Path, tmp_path: Path) -> None:
+    change = put("config", "parts", "generator", "hidden", value=[10**18])
+    with pytest.raises(ValueError) as caught:
+        advlearn.load(rewritten(file, tmp_path / "run.pt", change))
+    one_line(caught.value)
 
 
 @pytest.mark.parametrize(

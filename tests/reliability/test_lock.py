@@ -122,6 +122,35 @@ def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
+REMOVED = """
+import os, sys
+from pathlib import Path
+from advlearn.training.folder_lock import folder_lock
+folder, removed = Path(sys.argv[1]), []
+
+def hook(event, _):
+    if event == "fcntl.flock" and not removed:
+        removed.append((folder / ".lock").unlink())
+
+sys.addaudithook(hook)
+with folder_lock(folder):
+    print(len(removed), (folder / ".lock").exists())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_file_that_is_removed_before_it_is_locked_does_not_count(tmp_path: Path) -> None:
+    """The run before may end between the two calls; a third run would then make a new file."""
+    done = subprocess.run(
+        [sys.executable, "-c", REMOVED, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "1 True\n", done.stderr
+
+
 FORKED = """
 import os, sys
 from advlearn.training.folder_lock import folder_lock
