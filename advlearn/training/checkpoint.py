@@ -250,9 +250,10 @@ def _check_restored(state: dict[str, Any], trainer: Trainer) -> None:
                 if name in _LIKE_PARAMETERS and value is not None:
                     _check_shape(name, value, parameter)
     saved = [entry[0] for entry in state["callbacks"]]
-    for name in (type(callback).__name__ for callback in trainer.callbacks):
-        if name == AVERAGE and AVERAGE not in saved:
-            raise ValueError("it has no average of the weights")
+    averages = [c for c in trainer.callbacks if type(c).__name__ == AVERAGE]
+    # Before the first step the average is the weights.
+    if averages and trainer.step and AVERAGE not in saved:
+        raise ValueError("it has no average of the weights")
 
 
 def _check_shape(name: str, value: Any, parameter: Tensor) -> None:
