@@ -68,7 +68,8 @@ def fit(
         capture: On CUDA, replay each training step as one CUDA graph, with the same results; a
             warning says why where a game cannot be captured. It has no effect on a CPU.
         out: Folder for checkpoint, images and TensorBoard log. The same call with the same folder
-            resumes a run that was stopped or killed. None writes no files.
+            resumes a run that was stopped or killed; a folder that another run writes to is
+            refused. None writes no files.
         callbacks: Callbacks in addition to those of `out`; None adds `Progress`. Networks that grow
             also get `ProgressiveGrowing` if the list has none.
         critic: The critic, or critics by the name of their adversary; None: sized from the data.

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -53,7 +54,10 @@ def read_mnist(name: str, split: Split, dataset: str) -> ArrayDataset:
 
 def _read_idx(path: Path) -> np.ndarray:
     """Read an idx file of bytes: two zeros, the type 8, the number of axes, their lengths."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        content = b""  # refused below
     axes = content[3] if len(content) > 3 else 0
     start = 4 + 4 * axes
     complete = len(content) >= start

@@ -52,7 +52,12 @@ def folder_lock(folder: Path | str | None) -> Generator[None]:
         return
     place = Path(folder).absolute()
     is_new = not place.exists()
-    _held[place] = _lock(place)
+    try:
+        _held[place] = _lock(place)
+    except OSError as error:
+        raise OSError(
+            f"out: cannot write to {place}: {error.strerror}; choose another folder"
+        ) from error
     try:
         yield
     finally:
@@ -91,8 +96,10 @@ def _lock(folder: Path) -> int:
             )
         # The run before may have removed the file between the two calls.
         if locked is None or _is_file(path, descriptor):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, _this_process().encode())
+            # The text is only for the message to others, so a full disk does no harm here.
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, _this_process().encode())
             return descriptor
         os.close(descriptor)
 

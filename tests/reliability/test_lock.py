@@ -116,6 +116,12 @@ def test_a_folder_deleted_during_a_run_is_made_and_locked_again(tmp_path: Path) 
     assert os.listdir(folder) == ["checkpoint.pt"]
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"^out: cannot write to .*file/run: .*; choose another"):
+        train(tmp_path / "file" / "run")
+
+
 def test_a_refused_run_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="boom"), folder_lock(tmp_path / "new"):
         raise ValueError("boom")

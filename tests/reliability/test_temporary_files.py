@@ -14,8 +14,10 @@ from advlearn.core.files import atomic_write
 
 ROOT = Path(advlearn.__file__).parent
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
-# These files write in another way: a process group of the tests, and TensorBoard by torch.
-OTHER_WRITERS = {"testing/_processes.py", "core/files.py", "training/folder_lock.py"}
+# These write in another way: a lock, a log that grows, a second name of a complete file, and the
+# files of a process group of the tests.
+OTHER_WRITERS = {"core/files.py", "training/folder_lock.py", "training/event_file.py"}
+OTHER_WRITERS |= {"training/previous_file.py", "testing/_processes.py"}
 
 
 def temporary_files(folder: Path) -> list[Path]:
