@@ -132,8 +132,8 @@ def imitate(
             2,000 with the method ``"bc"``. See `clone_behaviour`.
         device: Device of an algorithm by name and of its critic; None: the CPU.
         seed: Seeds everything except an algorithm object.
-        out: Folder for checkpoints; the same call continues from the last one, bit for bit. A folder
-            that another run writes to is refused.
+        out: Folder for checkpoints; the same call continues from the last one, bit for bit. A
+            folder that another run writes to is refused.
         save_every: Steps of each environment between two checkpoints, at which the environments are
             reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C stops at the
             next checkpoint, a second Ctrl-C at once.
