@@ -20,6 +20,7 @@ from torch.utils.data import (
 )
 
 from advlearn.core.checks import describe_value
+from advlearn.core.one_thread import one_thread
 from advlearn.data.array_dataset import ArrayDataset, Kind, kind_of
 from advlearn.data.to_tensor import image, labels, samples
 
@@ -217,13 +218,14 @@ def from_tensors(x: Any, y: Any, name: str) -> ArrayDataset:
 @contextmanager
 def untouched_rng() -> Iterator[None]:
     """Restore the global random states on exit: torch on the CPU, numpy and Python."""
-    python, legacy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)
+    with one_thread():
+        python, legacy = random.getstate(), np.random.get_state()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)
 
 
 def _check_map_style(dataset: Any) -> None:

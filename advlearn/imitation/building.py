@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from types import CodeType
 from typing import Any, cast, final
-from zlib import crc32
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -13,6 +11,7 @@ from torch import nn
 from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.chain import OptimizerName
 from advlearn.core.checks import check_choice, check_number
+from advlearn.core.identity import name_of, values_of
 from advlearn.core.inputs import Inputs
 from advlearn.critics import propose
 from advlearn.imitation.demonstrations.layout import Layout
@@ -66,12 +65,18 @@ class RewardSettings:
         return {
             "expert_subsample": self.expert_subsample,
             "critic_inputs": self.critic_inputs,
-            "reward": _name(self.reward),
+            "reward": name_of(self.reward),
             "absorbing": self.absorbing,
-            "critic": _name(self.critic),
+            "critic": name_of(self.critic),
             "critic_lr": self.critic_lr,
-            "optimizer": _name(self.optimizer),
+            "optimizer": name_of(self.optimizer),
         }
+
+    def values(self) -> dict[str, Any]:
+        """Return the values that functions of the user hold, which a resumed run must share."""
+        functions = {"reward": self.reward, "critic": self.critic, "optimizer": self.optimizer}
+        held = {f"values_of_{name}": values_of(value) for name, value in functions.items()}
+        return {name: value for name, value in held.items() if value is not None}
 
 
 def build_reward(
@@ -129,7 +134,7 @@ def _critic(
         if settings.critic is not None:
             raise ValueError(
                 "critic: expected None with AIRL, whose critic has a fixed form, got "
-                f"{_name(settings.critic)}; leave it out"
+                f"{name_of(settings.critic)}; leave it out"
             )
         if not isinstance(learner, OnPolicyAlgorithm):
             raise TypeError(
@@ -155,19 +160,3 @@ def _critic(
             f"{type(critic).__name__}"
         )
     return critic
-
-
-def _name(setting: Any) -> str | None:
-    """Return a name of a setting; that of a function holds a checksum of its code."""
-    if setting is None or isinstance(setting, str):
-        return setting
-    name = getattr(setting, "__qualname__", type(setting).__qualname__)
-    code = getattr(setting, "__code__", None)
-    # Two lambdas in one function have the same name.
-    return name if code is None else f"{name}#{crc32(repr(_parts(code)).encode()):08x}"
-
-
-def _parts(code: CodeType) -> tuple[Any, ...]:
-    """Return the instructions, names and constants of a function and of its inner functions."""
-    constants = [_parts(c) if isinstance(c, CodeType) else c for c in code.co_consts]
-    return code.co_code, code.co_names, constants

@@ -38,14 +38,17 @@ from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayB
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.sb3.recording import RecordingVecEnv
-from advlearn.imitation.sb3.resume_settings import resume_settings
+from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
 from advlearn.imitation.settings import choose, refuse_with_cloning
 from advlearn.imitation.specification import Reward, Specification, specify
-from advlearn.training import rng
+from advlearn.training import launch, rng
+from advlearn.training.comparison import check_changes
 
 RewardCallback = OnPolicyReward | OffPolicyReward
 # Critic steps for each rollout, and environment steps between two critic updates.
 CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
+# Settings that `resume_with` may change.
+CHANGEABLE = ("batch_size", "critic_lr", "steps")
 # Steps of each environment between two checkpoints.
 SAVE_EVERY = 10_000
 
@@ -76,6 +79,7 @@ def imitate(
     save_every: int | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
+    resume_with: Mapping[str, Any] | None = None,
 ) -> ImitationResult:
     r"""Train a policy to imitate demonstrations.
 
@@ -137,6 +141,8 @@ def imitate(
             next checkpoint, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after those of advlearn.
         quiet: Whether to print nothing.
+        resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
+            otherwise resumes with equal settings only: ``{"critic_lr": 1e-4}``.
 
     Returns:
         The run; its `policy` is the trained algorithm.
@@ -155,6 +161,9 @@ def imitate(
         The bonus is the entropy in the visited states, as in PPO and A2C: its gradient ignores
         that actions lead to states of different entropy.
     """
+    launch.require_one_process("imitate")
+    changes = check_changes(resume_with, CHANGEABLE)
+    steps = changes.pop("steps", steps)
     specification = specify(method)
     of_critic = {
         "critic_inputs": critic_inputs,
@@ -167,6 +176,7 @@ def imitate(
         "batch_size": batch_size,
         "critic_replay_size": critic_replay_size,
         "ent_coef": ent_coef,
+        **changes,
     }
     if specification.cloning_only:
         unused = {"steps": steps, "critic": critic, "save_every": save_every}
@@ -203,13 +213,17 @@ def imitate(
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
             reward_callback = _reward_callback(learner, learned, recording, log, **training)
             if out is None:
+                if resume_with:
+                    raise ValueError("resume_with: expected out=, the folder of a run, got None")
                 _clone(learner, expert, cloning)
                 learner.learn(steps, callback=[reward_callback, *callbacks])
             else:
                 shared = resume_settings(repr(specification.chain), learner, demos, env_id)
                 shared |= settings.plain() | training
                 shared |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
+                facts = facts_of(learner) | settings.values()
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
+                checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
                 every_callback = [reward_callback, checkpoints, *callbacks]
                 start = partial(_clone, learner, expert, cloning)
                 _resume(learner, checkpoints, every_callback, steps, start)
@@ -297,6 +311,11 @@ def _resume(
     """
     done = checkpoints.resume()
     if not done:
+        if checkpoints.changed:
+            raise ValueError(
+                "resume_with: expected a folder that holds a checkpoint, got "
+                f"out={checkpoints.folder}; pass {checkpoints.changed[0]}= itself to a new run"
+            )
         start()
     with between_steps() as interrupted:
         checkpoints.interrupted = interrupted

@@ -10,10 +10,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.nn.parameter import is_lazy
 
+from advlearn.core.identity import flatten
+from advlearn.core.rates import set_rate
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.training import checkpoint, rng
+from advlearn.training.comparison import compare
 
 # Attributes with the counters and computed values of algorithms; each algorithm has some of them.
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
@@ -38,6 +41,8 @@ class Checkpoints(BaseCallback):
             rollout.
 
     Attributes:
+        facts: Plain values, which older checkpoints lack, that a resumed run must share.
+        changed: Names of settings that the user changes in a resumed run.
         interrupted: List of signals; append to it to stop the run at the next checkpoint.
         stopped: Whether the run was stopped in this way.
     """
@@ -59,6 +64,8 @@ class Checkpoints(BaseCallback):
         self.config = config
         self.seed = seed
         self.every = every
+        self.facts: dict[str, Any] = {}
+        self.changed: tuple[str, ...] = ()
         self.interrupted: list[int] = []
         self.stopped = False
         self._after_reset: dict[str, Any] | None = None
@@ -76,13 +83,14 @@ class Checkpoints(BaseCallback):
         if not (self.folder / checkpoint.NAME).exists():
             return 0
         state = checkpoint.load(self.folder)
-        for key, value in self.config.items():
-            saved = state["recipe"].get(key)
-            if saved != value:
-                raise ValueError(
-                    f"out: {self.folder} holds a run with {key}={saved!r}, got {value!r}; choose "
-                    "another folder"
-                )
+        compare(
+            self.folder,
+            state["recipe"] | state.get("facts", {}),
+            self.config | self.facts,
+            new=flatten(self.facts) if "facts" not in state else (),
+            changed=self.changed,
+            changeable=("batch_size", "critic_lr", "steps"),
+        )
         algorithm, adversary = self.run.policy, self.run.reward.adversary
         saved_critic = {
             name.removeprefix("critic."): value
@@ -97,7 +105,11 @@ class Checkpoints(BaseCallback):
             _variables(algorithm)[name].data.copy_(values)
         for name, value in state["counters"].items():
             setattr(algorithm, name, value)
+        rates = [float(group["lr"]) for group in _groups(adversary)]
         adversary.load_state_dict(state["adversary"])
+        if "critic_lr" in self.changed:
+            for group, rate in zip(_groups(adversary), rates, strict=True):
+                set_rate(group, rate)
         self.reward_callback.load_state_dict(state["ours"])
         self.run.history[:] = state["history"]
         self._after_reset = state
@@ -160,6 +172,7 @@ class Checkpoints(BaseCallback):
             self.folder / checkpoint.NAME,
             {
                 "recipe": self.config,
+                "facts": self.facts,
                 "steps": algorithm.num_timesteps,
                 "policy": algorithm.get_parameters(),
                 "variables": {
@@ -198,6 +211,11 @@ def _variables(algorithm: BaseAlgorithm) -> dict[str, torch.Tensor]:
     return {
         name: getattr(algorithm, name) for name in names if getattr(algorithm, name) is not None
     }
+
+
+def _groups(adversary: Any) -> list[dict[str, Any]]:
+    """Return the parameter groups of the critic's optimizer."""
+    return [] if adversary.optimizer is None else adversary.optimizer.param_groups
 
 
 def moments(normalise: Any) -> dict[str, Any]:
