@@ -19,7 +19,6 @@ from advlearn.core.trainer import Callback
 from advlearn.data import load as load_data
 from advlearn.run import Run
 from advlearn.train_task import CHANGEABLE, TrainingArguments, train_task
-from advlearn.training import checkpoint
 from advlearn.training.comparison import check_changes
 from advlearn.training.device import Precision
 
@@ -111,7 +110,7 @@ def fit(
         steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
         warm_start=warm_start,
     )  # fmt: skip
-    training, settings = _change(training, settings, check_changes(resume_with, CHANGEABLE))
+    training, settings = _change(training, settings, check_changes(resume_with, CHANGEABLE, out))
     request, settings = _merge(
         _requested(task, objective, options), settings, built=isinstance(task, Task)
     )
@@ -121,8 +120,6 @@ def fit(
     source = load_source(task if isinstance(task, Task) else method, data)
     if method.first_stage is not None and not isinstance(task, Task):
         task = _first_stage(request, objective, source, settings, training)
-        if folder is not None and not (folder / checkpoint.NAME).exists():
-            training = replace(training, changed=())  # they apply to the first stage
     return train_task(task, request, request.chain(objective), source, settings, training)
 
 

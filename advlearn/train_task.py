@@ -1,6 +1,7 @@
 """Train one task on loaded data, with its callbacks, its folder and its configuration."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,12 +100,11 @@ def train_task(
         The trained run.
     """
     chain.required_objective()
-    with (
-        launch.launched(training.device) as target,
-        rng.isolated(training.seed),
-        devices.precision(training.precision, target),
-    ):
+    with ExitStack() as blocks:
+        target = blocks.enter_context(launch.launched(training.device))
         with agreed() as compared:
+            blocks.enter_context(rng.isolated(training.seed))
+            blocks.enter_context(devices.precision(training.precision, target))
             if isinstance(task, str):
                 task = catalogue.build_task(request.method, request.options, source)
             task = task.to(target)
@@ -132,7 +132,7 @@ def train_task(
             if training.out is not None or distributed.world_size() > 1:
                 config["compared"] = _facts(trainer, settings, training, source)
             _restore(trainer, training, config)
-            compared.update(flatten(config), steps=trainer.steps, step=trainer.step)
+            compared.update(flatten(_flat(config)), steps=trainer.steps, step=trainer.step)
         warn_of_batch_statistics([task, *critics.values()])
         trainer.run()
         return Run(task, adversaries, average.module, config, trainer, training.out)
@@ -303,11 +303,6 @@ def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, An
     """Resume from the folder's checkpoint if there is one, else start from that of another run."""
     folder = training.out
     if folder is None or not (folder / checkpoint.NAME).exists():
-        if training.changed:
-            raise ValueError(
-                f"resume_with: expected a folder that holds a checkpoint, got out={folder}; pass "
-                f"{training.changed[0]}= itself to a new run"
-            )
         if training.warm_start is not None:
             warm_start(training.warm_start, trainer)
         return

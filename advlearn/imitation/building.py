@@ -20,11 +20,17 @@ from advlearn.imitation.demonstrations.transitions import (
     Encoder,
     Transitions,
 )
+from advlearn.imitation.on_device.environment import DeviceRecording
+from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
+from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
+from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.imitation.specification import Reward, Specification
 
+RewardCallback = OnPolicyReward | OffPolicyReward
 HIDDEN = (64, 64)
 
 
@@ -74,7 +80,7 @@ class RewardSettings:
 
     def values(self) -> dict[str, Any]:
         """Return the values that functions of the user hold, which a resumed run must share."""
-        functions = {"reward": self.reward, "critic": self.critic, "optimizer": self.optimizer}
+        functions = {"reward": self.reward, "optimizer": self.optimizer}
         held = {f"values_of_{name}": values_of(value) for name, value in functions.items()}
         return {name: value for name, value in held.items() if value is not None}
 
@@ -120,6 +126,39 @@ def build_reward(
         absorbing=settings.absorbing,
         log_prob=algorithms.log_prob_of(learner) if specification.airl else None,
     )
+
+
+def build_reward_callback(
+    learner: BaseAlgorithm,
+    learned: LearnedReward,
+    recording: RecordingVecEnv | DeviceRecording,
+    log: ProgressLog,
+    *,
+    batch_size: int,
+    critic_replay_size: int,
+    **pace: int,
+) -> RewardCallback:
+    """Build the callback that writes the learned rewards and trains the critic.
+
+    Args:
+        learner: The algorithm that is trained; an off-policy one gets a replay buffer that
+            recomputes rewards.
+        learned: The learned reward.
+        recording: The recorded environments.
+        log: Called at each update.
+        batch_size: Transitions of each side in a critic step.
+        critic_replay_size: The policy's newest transitions that an on-policy critic learns from.
+        **pace: How often the critic is trained.
+    """
+    if isinstance(learner, OnPolicyAlgorithm):
+        return OnPolicyReward(
+            learned, recording, critic_replay_size=critic_replay_size, batch_size=batch_size,
+            look=log, **pace,
+        )  # fmt: skip
+    replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
+    cast(Any, learner).replay_buffer = replay
+    innermost = cast(RecordingVecEnv, recording)
+    return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)
 
 
 def _critic(

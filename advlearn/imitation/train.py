@@ -21,34 +21,31 @@ from advlearn.core.inputs import Inputs
 from advlearn.core.interrupt import between_steps
 from advlearn.core.method import Method
 from advlearn.imitation.behaviour_cloning import clone_behaviour
-from advlearn.imitation.building import RewardSettings, build_reward
+from advlearn.imitation.building import (
+    RewardCallback,
+    RewardSettings,
+    build_reward,
+    build_reward_callback,
+)
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.loading import load_demonstrations
 from advlearn.imitation.demonstrations.transitions import CriticInputs, Transitions
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
-from advlearn.imitation.on_device.environment import DeviceRecording
 from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.result import ImitationResult
-from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.checkpoints import Checkpoints, moments
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
-from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
-from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.imitation.sb3.recorder import record_environment
-from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
-from advlearn.imitation.settings import choose, refuse_with_cloning
+from advlearn.imitation.settings import CHANGEABLE, choose, refuse_with_cloning
 from advlearn.imitation.specification import Reward, Specification, specify
 from advlearn.training import launch, rng
 from advlearn.training.comparison import check_changes
 
-RewardCallback = OnPolicyReward | OffPolicyReward
 # Critic steps for each rollout, and environment steps between two critic updates.
 CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
-# Settings that `resume_with` may change.
-CHANGEABLE = ("batch_size", "critic_lr", "steps")
 # Steps of each environment between two checkpoints.
 SAVE_EVERY = 10_000
 
@@ -162,7 +159,7 @@ def imitate(
         that actions lead to states of different entropy.
     """
     launch.require_one_process("imitate")
-    changes = check_changes(resume_with, CHANGEABLE)
+    changes = check_changes(resume_with, CHANGEABLE, out)
     steps = changes.pop("steps", steps)
     specification = specify(method)
     of_critic = {
@@ -211,10 +208,8 @@ def imitate(
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
-            reward_callback = _reward_callback(learner, learned, recording, log, **training)
+            reward_callback = build_reward_callback(learner, learned, recording, log, **training)
             if out is None:
-                if resume_with:
-                    raise ValueError("resume_with: expected out=, the folder of a run, got None")
                 _clone(learner, expert, cloning)
                 learner.learn(steps, callback=[reward_callback, *callbacks])
             else:
@@ -311,11 +306,6 @@ def _resume(
     """
     done = checkpoints.resume()
     if not done:
-        if checkpoints.changed:
-            raise ValueError(
-                "resume_with: expected a folder that holds a checkpoint, got "
-                f"out={checkpoints.folder}; pass {checkpoints.changed[0]}= itself to a new run"
-            )
         start()
     with between_steps() as interrupted:
         checkpoints.interrupted = interrupted
@@ -335,24 +325,3 @@ def _checkpoints(
         )
     every = shared["save_every"] * run.policy.n_envs
     return Checkpoints(run, reward_callback, folder, shared, seed=shared["seed"], every=every)
-
-
-def _reward_callback(
-    learner: BaseAlgorithm,
-    learned: LearnedReward,
-    recording: RecordingVecEnv | DeviceRecording,
-    log: ProgressLog,
-    *,
-    batch_size: int,
-    critic_replay_size: int,
-    **pace: int,
-) -> RewardCallback:
-    if isinstance(learner, OnPolicyAlgorithm):
-        return OnPolicyReward(
-            learned, recording, critic_replay_size=critic_replay_size, batch_size=batch_size,
-            look=log, **pace,
-        )  # fmt: skip
-    replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
-    cast(Any, learner).replay_buffer = replay
-    innermost = cast(RecordingVecEnv, recording)
-    return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)

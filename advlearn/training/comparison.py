@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from advlearn.core.checks import check_count, check_number
 from advlearn.core.identity import flatten
+from advlearn.training.checkpoint import NAME
 
 REPORTED: Final = ("device", "processes", "compile")
 """Settings that change a result by rounding only: a resume with others of them is reported."""
@@ -14,22 +15,26 @@ REPORTED: Final = ("device", "processes", "compile")
 _LONGEST = 120
 
 
-def check_changes(given: Mapping[str, Any] | None, changeable: Collection[str]) -> dict[str, Any]:
+def check_changes(
+    given: Mapping[str, Any] | None, changeable: Collection[str], out: str | Path | None
+) -> dict[str, Any]:
     """Check `resume_with`, the settings that a resumed run may change.
 
     Args:
         given: New values by the name of the setting, or None.
         changeable: Names that may be given.
+        out: Folder of the run.
 
     Returns:
         The values.
 
     Raises:
-        ValueError: If a setting must not change, or a value is out of range.
+        ValueError: If a setting must not change, a value is out of range, or there is no checkpoint
+            to resume from in the folder, nor in a folder of a first stage.
 
     Example:
-        >>> check_changes({"lr": 1e-4}, ("lr", "steps"))
-        {'lr': 0.0001}
+        >>> check_changes(None, ("lr", "steps"), None)
+        {}
     """
     if given is None:
         return {}
@@ -48,6 +53,11 @@ def check_changes(given: Mapping[str, Any] | None, changeable: Collection[str]) 
             check_number(f"resume_with: {name}", value, low=0, open_low=True)
         else:
             check_count(f"resume_with: {name}", value)
+    if given and (out is None or not any([*Path(out).glob(NAME), *Path(out).glob(f"*/{NAME}")])):
+        raise ValueError(
+            f"resume_with: expected a folder with a checkpoint, got out={out}; pass "
+            f"{next(iter(given))}= itself to a new run"
+        )
     return dict(given)
 
 

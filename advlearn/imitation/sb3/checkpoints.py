@@ -15,6 +15,7 @@ from advlearn.core.rates import set_rate
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.settings import CHANGEABLE
 from advlearn.training import checkpoint, rng
 from advlearn.training.comparison import compare
 
@@ -89,7 +90,7 @@ class Checkpoints(BaseCallback):
             self.config | self.facts,
             new=flatten(self.facts) if "facts" not in state else (),
             changed=self.changed,
-            changeable=("batch_size", "critic_lr", "steps"),
+            changeable=CHANGEABLE,
         )
         algorithm, adversary = self.run.policy, self.run.reward.adversary
         saved_critic = {
