@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
+from typer.testing import CliRunner
 
 import advlearn
+from advlearn.cli import app
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import ArrayDataset, load
 from advlearn.data.fingerprint import WHOLE, fingerprint, order
@@ -308,3 +310,21 @@ def test_a_run_without_a_folder_draws_no_item_for_a_fingerprint() -> None:
         warnings.simplefilter("error")
         fit(data=data, steps=1)
     assert drawn == list(range(8))
+
+
+def test_the_command_line_changes_a_setting_and_starts_warm(tmp_path: Path) -> None:
+    def run(*options: str, folder: str = "a") -> Any:
+        fixed = ["fit", "generate", "--steps", "2", "--batch-size", "8", "--device", "cpu"]
+        return CliRunner().invoke(app, [*fixed, "--out", str(tmp_path / folder), *options])
+
+    assert run().exit_code == 0
+    refused = run("--lr", "0.001")
+    assert refused.exit_code == 1 and "resume_with={'lr': 0.001}" in refused.output
+    assert run("--resume-with", "lr=0.001", "--resume-with", "steps=3").exit_code == 0
+    saved = checkpoint.load(tmp_path / "a")
+    assert saved["config"]["settings"]["lr"] == 0.001 and saved["trainer"]["step"] == 3
+    assert run("--warm-start", str(tmp_path / "a"), folder="b").exit_code == 0
+    assert checkpoint.load(tmp_path / "b")["config"]["compared"]["warm_start"] == str(
+        tmp_path / "a"
+    )
+    assert "resume-with: expected key=value" in run("--resume-with", "lr").output
