@@ -1,5 +1,6 @@
 """What a run is made of besides its named settings: data, networks, functions and machine."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -80,10 +81,8 @@ def warn_of_batch_statistics(modules: Iterable[nn.Module]) -> None:
     parts = [part for module in modules for part in module.modules() if isinstance(part, kinds)]
     found = [part for part in parts if not isinstance(part, nn.SyncBatchNorm)]
     if found and distributed.world_size() > 1 and distributed.rank() == 0:
-        import warnings
-
         warnings.warn(
-            f"processes: {len(found)} layers of batch normalisation compute the statistics of each "
+            f"processes: batch normalisation ({len(found)} layers) computes statistics of each "
             "process's part of the batch, so that results differ from those of one process; use "
             "group or layer normalisation, or torch.nn.SyncBatchNorm on CUDA",
             stacklevel=2,

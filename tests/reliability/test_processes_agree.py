@@ -233,7 +233,7 @@ def test_a_call_that_cannot_be_joined_is_one_line(
 
 def test_batch_normalisation_warns_in_the_first_process(found: list[dict[str, Any]]) -> None:
     first, second = (results["batch norm"]["lines"] for results in found)
-    assert len(first) == 1 and first[0].startswith("processes: 1 layers of batch normalisation")
+    assert len(first) == 1 and first[0].startswith("processes: batch normalisation (1 layers)")
     assert second == []
 
 
