@@ -1,10 +1,14 @@
 """Let one thread at a time use the global random generators."""
 
 import os
+import random
 import threading
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+
+import numpy as np
+import torch
 
 
 class _Holder:
@@ -45,3 +49,24 @@ def one_thread() -> Generator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def kept_generators() -> Generator[None]:
+    """Restore the global random states on exit: torch on the CPU, numpy and Python.
+
+    Example:
+        >>> before = torch.get_rng_state()
+        >>> with kept_generators():
+        ...     _ = torch.rand(3)
+        >>> torch.equal(before, torch.get_rng_state())
+        True
+    """
+    with one_thread():
+        python, legacy = random.getstate(), np.random.get_state()
+        try:
+            with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
+                yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)

@@ -11,7 +11,7 @@ from torch import nn
 from advlearn.core import distributed
 from advlearn.core.identity import architecture, constructor_values, name_of, values_of
 from advlearn.core.trainer import Trainer
-from advlearn.data.fingerprint import fingerprint, order
+from advlearn.data.fingerprint import fingerprint
 
 _OPTIMIZER_VALUES = ("lr", "betas", "eps", "weight_decay", "momentum", "alpha", "nesterov")
 
@@ -39,7 +39,6 @@ def facts(
     return {
         **settings,
         "data_contents": fingerprint(source),
-        "loader": order(source),
         "networks": networks,
         "task_settings": constructor_values(task) if task.config() is None else {},
         "functions": given,

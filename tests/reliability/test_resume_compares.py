@@ -16,7 +16,7 @@ import advlearn
 from advlearn.cli import app
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.data import ArrayDataset, load
-from advlearn.data.fingerprint import WHOLE, fingerprint, order
+from advlearn.data.fingerprint import WHOLE, fingerprint
 from advlearn.tasks.generate import Generate
 from advlearn.training import checkpoint
 from tests.training.tiny import same
@@ -37,8 +37,8 @@ def fit(out: Path | None = None, **given: Any) -> Any:
     return advlearn.fit(out=out, **settings)
 
 
-def loader(**given: Any) -> DataLoader[Any]:
-    return DataLoader(TensorDataset(X, Y), batch_size=8, **{"shuffle": True, **given})
+def loader(y: Tensor = Y, **given: Any) -> DataLoader[Any]:
+    return DataLoader(TensorDataset(X, y), batch_size=8, **{"shuffle": True, **given})
 
 
 def rates(lr: float) -> Callable[[Any], torch.optim.Optimizer]:
@@ -54,10 +54,19 @@ def own(latent: int = 2) -> Generate:
 
 
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({}, {"data": (changed(X), Y)}, "data_contents='float32 (32, 2) "),
-    ({}, {"data": (X, 1 - Y)}, "data_contents='float32 (32, 2) "),
-    ({"data": loader()}, {"data": loader(shuffle=False)}, "loader.shuffle=True, got False"),
-    ({"data": loader()}, {"data": loader(drop_last=True)}, "loader.drop_last=False, got True"),
+    ({}, {"data": (changed(X), Y)}, "data_contents.x='float32 (32, 2) "),
+    ({}, {"data": (X, 1 - Y)}, "data_contents.y='int64 (32,) "),
+    (
+        {"data": loader()},
+        {"data": loader(shuffle=False)},
+        "loader.shuffle=True, got False",
+    ),
+    (
+        {"data": loader()},
+        {"data": loader(drop_last=True)},
+        "loader.drop_last=False, got True",
+    ),
+    ({"data": loader()}, {"data": loader(y=1 - Y)}, "data_contents.tensors="),
     ({}, {"precision": "bf16"}, "precision='fp32', got 'bf16'"),
     ({}, {"lr": 0.5}, "lr=None, got 0.5"),
     ({"critic_lr": 0.5}, {}, "critic_lr=0.5, got None"),
@@ -247,7 +256,7 @@ def test_a_fingerprint_depends_on_each_value_and_label() -> None:
         ArrayDataset(X.flip(0), Y, classes=2),
         ArrayDataset(X.view(16, 4), Y[:16], classes=2),
     ]
-    assert len({fingerprint(d) for d in (data, *others)}) == 6
+    assert len({repr(fingerprint(d)) for d in (data, *others)}) == 6
 
 
 def test_a_large_tensor_is_sampled_and_summed() -> None:
@@ -288,8 +297,25 @@ def test_random_items_count_by_their_values_at_fixed_seeds_or_by_their_shape() -
     assert fingerprint(streamed(X, from_private)) == fingerprint(streamed(X + 1, from_private))
 
 
+def test_all_tensors_and_labels_of_a_torch_data_set_count() -> None:
+    assert fingerprint(load(loader())) != fingerprint(load(loader(y=1 - Y)))
+    first, second = Items(X), Items(X)
+    first.targets, second.targets = [0, 1], [1, 1]  # type: ignore[attr-defined]
+    assert fingerprint(load(DataLoader(first, batch_size=4))) != fingerprint(
+        load(DataLoader(second, batch_size=4))
+    )
+
+
+def test_data_of_another_class_counts_by_its_length() -> None:
+    class Unknown:
+        def __len__(self) -> int:
+            return 3
+
+    assert fingerprint(Unknown()) == {"kind": "Unknown", "length": 3}
+
+
 def test_the_order_of_a_loader_is_plain() -> None:
-    found = order(load(loader()))
+    found = fingerprint(load(loader()))["loader"]
     assert found.pop("collate").startswith("default_collate#")
     assert found == {
         "shuffle": True, "sampler": "RandomSampler", "drop_last": False, "collate_values": None,
