@@ -121,6 +121,13 @@ def fit(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
     ] = None,
+    resume_with: Annotated[
+        list[str] | None,
+        typer.Option(help="New lr, critic_lr, batch_size or steps of a resumed run, key=value."),
+    ] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="Folder of another run; a new run starts from its weights.")
+    ] = None,
     env: Annotated[
         str | None,
         typer.Option(help="imitation: environment id; default: that of the demonstrations."),
@@ -200,6 +207,8 @@ def fit(
             compile=compile,
             capture=capture,
             out=folder,
+            resume_with=_set(resume_with, "resume-with") if resume_with else None,
+            warm_start=warm_start,
             **options,
         )
         _report(run, data, folder)
@@ -210,7 +219,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _set(pairs: list[str]) -> dict[str, Any]:
+def _set(pairs: list[str], option: str = "set") -> dict[str, Any]:
     """Parse options of the form key=value; a value that is not a literal is a string."""
     import ast
 
@@ -218,7 +227,7 @@ def _set(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise ValueError(f"set: expected key=value, such as latent=16, got {pair!r}")
+            raise ValueError(f"{option}: expected key=value, such as latent=16, got {pair!r}")
         try:
             options[name.strip()] = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError):

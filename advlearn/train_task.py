@@ -1,6 +1,7 @@
 """Train one task on loaded data, with its callbacks, its folder and its configuration."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,9 @@ from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core import distributed, registry
 from advlearn.core.adversary import Adversary
+from advlearn.core.agreement import agreed
 from advlearn.core.chain import FALLBACK, Chain, Defaults
+from advlearn.core.identity import flatten
 from advlearn.core.method import Method
 from advlearn.core.optim import build_optimizer
 from advlearn.core.settings import AdversarySettings
@@ -26,15 +29,20 @@ from advlearn.run import CUSTOM, Run
 from advlearn.training import checkpoint, launch, rng
 from advlearn.training import device as devices
 from advlearn.training.checkpoint import Checkpoint
+from advlearn.training.comparison import compare
 from advlearn.training.device import Precision
 from advlearn.training.ema import EMA
 from advlearn.training.folder_lock import folder_lock
+from advlearn.training.facts import batch_sizes_of, facts, warn_of_batch_statistics
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
 from advlearn.training.samples import SampleGrid
 from advlearn.training.tensorboard import TensorBoard
+from advlearn.training.warm_start import warm_start
 
 GRID_SAMPLES = 64
+CHANGEABLE = ("batch_size", "critic_lr", "lr", "steps")
+"""Settings that `resume_with` of `fit` may change."""
 
 
 @final
@@ -53,6 +61,8 @@ class TrainingArguments:
         capture: Replay steps as CUDA graphs.
         out: Folder of the run, or None.
         callbacks: Callbacks of the user; None shows progress.
+        changed: Names of settings with new values for a run that is resumed.
+        warm_start: A checkpoint whose networks and optimizers a new run begins with, or None.
     """
 
     steps: int | None
@@ -65,6 +75,8 @@ class TrainingArguments:
     capture: bool
     out: Path | None
     callbacks: Sequence[Callback] | None
+    changed: tuple[str, ...] = ()
+    warm_start: str | Path | None = None
 
 
 def train_task(
@@ -89,34 +101,41 @@ def train_task(
         The trained run.
     """
     chain.required_objective()
-    with (
-        launch.launched(training.device) as target,
-        folder_lock(training.out),
-        rng.isolated(training.seed),
-        devices.precision(training.precision, target),
-    ):
-        if isinstance(task, str):
-            task = catalogue.build_task(request.method, request.options, source)
-        task = task.to(target)
-        chain = playable(task, chain)
-        built = build_critics(task, chain, settings.critic)
-        critics = {name: critic.to(target) for name, critic in built.items()}
-        adversaries = settings.adversaries(critics, chain, lr=training.lr, compile=training.compile)
-        size = _batch_size(training, chain, source)
-        stream = batches(
-            source,
-            size,
-            seed=training.seed,
-            device=target,
-            rank=distributed.rank(),
-            world_size=distributed.world_size(),
-        )
-        config = _config(task, request.method, chain, settings, training, source, size)
-        if settings.critic is not None:
-            config["critics"] = critic_configs(critics)
-        trainer, average = _trainer(
-            task, adversaries, stream, chain, settings, training, config, source
-        )
+    with ExitStack() as blocks:
+        target = blocks.enter_context(launch.launched(training.device))
+        blocks.enter_context(folder_lock(training.out))
+        with agreed() as compared:
+            blocks.enter_context(rng.isolated(training.seed))
+            blocks.enter_context(devices.precision(training.precision, target))
+            if isinstance(task, str):
+                task = catalogue.build_task(request.method, request.options, source)
+            task = task.to(target)
+            chain = playable(task, chain)
+            built = build_critics(task, chain, settings.critic)
+            critics = {name: critic.to(target) for name, critic in built.items()}
+            adversaries = settings.adversaries(
+                critics, chain, lr=training.lr, compile=training.compile
+            )
+            size = _batch_size(training, chain, source)
+            stream = batches(
+                source,
+                size,
+                seed=training.seed,
+                device=target,
+                rank=distributed.rank(),
+                world_size=distributed.world_size(),
+            )
+            config = _config(task, request.method, chain, settings, training, source, size)
+            if settings.critic is not None:
+                config["critics"] = critic_configs(critics)
+            trainer, average = _trainer(
+                task, adversaries, stream, chain, settings, training, config, source
+            )
+            if training.out is not None or distributed.world_size() > 1:
+                config["compared"] = _facts(trainer, settings, training, source)
+            _restore(trainer, training, config)
+            compared.update(flatten(_flat(config)), steps=trainer.steps, step=trainer.step)
+        warn_of_batch_statistics([task, *critics.values()])
         trainer.run()
         return Run(task, adversaries, average.module, config, trainer, training.out)
 
@@ -156,7 +175,7 @@ def _trainer(
     config: dict[str, Any],
     source: Any,
 ) -> tuple[Trainer, EMA]:
-    """Build the trainer with its callbacks, and resume from the folder's checkpoint if any."""
+    """Build the trainer with its callbacks."""
     defaults = chain.defaults.over(FALLBACK)
     average = EMA(cast(float, defaults.ema))
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
@@ -174,8 +193,6 @@ def _trainer(
         game=settings.game,
         capture=training.capture,
     )
-    if training.out is not None and (training.out / checkpoint.NAME).exists():
-        _resume(training.out, trainer, config)
     return trainer, average
 
 
@@ -269,17 +286,47 @@ def _writers(
     ]
 
 
-def _resume(folder: Path, trainer: Trainer, config: dict[str, Any]) -> None:
-    """Restore the checkpoint of the folder; refuse the checkpoint of another run."""
-    saved = _flat(checkpoint.read_recipe(folder))
-    for key, value in _flat(config).items():
-        if value != saved.get(key):
-            raise ValueError(
-                f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {value!r}; "
-                "choose another folder"
-            )
-    checkpoint.resume(folder, trainer)
+def _facts(
+    trainer: Trainer, settings: AdversarySettings, training: TrainingArguments, source: Any
+) -> dict[str, Any]:
+    """Collect what a resumed run must share besides the settings from which `load` builds it."""
+    start = None if training.warm_start is None else str(training.warm_start)
+    return facts(
+        trainer,
+        source,
+        {"optimizer": settings.optimizer, "game": settings.game},
+        precision=training.precision,
+        warm_start=start,
+        compile=training.compile,
+    )
+
+
+def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, Any]) -> None:
+    """Resume from the folder's checkpoint if there is one, else start from that of another run."""
+    folder = training.out
+    if folder is None or not (folder / checkpoint.NAME).exists():
+        if training.warm_start is not None:
+            warm_start(training.warm_start, trainer)
+        return
+    held = checkpoint.read_recipe(folder)
+    compare(
+        folder,
+        _flat(held),
+        _flat(config),
+        new=flatten(config["compared"]) if "compared" not in held else (),
+        changed=training.changed,
+        changeable=CHANGEABLE,
+        way=f", or start from its weights with warm_start='{folder / checkpoint.NAME}'",
+    )
+    saved = checkpoint.load(folder)
+    with batch_sizes_of(trainer.data, saved["trainer"]["data"]):
+        checkpoint.resume(folder, trainer)
+    if {"lr", "critic_lr"} & {*training.changed}:
+        trainer.rates.scale(1.0)
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    return {**{k: v for k, v in config.items() if k != "settings"}, **config["settings"]}
+    """Return a configuration with its settings and its facts at the top."""
+    inner = ("settings", "compared")
+    top = {name: value for name, value in config.items() if name not in inner}
+    return {**top, **config["settings"], **config.get("compared", {})}

@@ -11,8 +11,8 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
+from advlearn.core import agreement, distributed
 from advlearn.core import capture as capturing
-from advlearn.core import distributed
 from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
@@ -122,7 +122,7 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_start(self)
         with self._stream(), between_steps() as interrupted:
-            while self.step < self.steps and self.stop_reason is None and not interrupted:
+            while not agreement.is_over(self, interrupted):
                 self._train_step()
                 for callback in self.callbacks:
                     callback.on_step(self)
@@ -134,7 +134,9 @@ class Trainer:
 
     def _share_weights(self) -> None:
         """Start every process from the first one's weights and buffers."""
-        for module in (self.task, *self.adversaries.values()):
+        modules = (self.task, *self.adversaries.values())
+        agreement.require_same_weights(self, modules)
+        for module in modules:
             distributed.broadcast(filter(torch.is_tensor, module.state_dict().values()))
 
     def _stream(self) -> AbstractContextManager[Any]:

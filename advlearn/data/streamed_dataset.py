@@ -1,8 +1,6 @@
 """Data drawn sample by sample: map-style data sets too big for memory, and users' loaders."""
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast, final
 
@@ -20,6 +18,7 @@ from torch.utils.data import (
 )
 
 from advlearn.core.checks import describe_value
+from advlearn.core.one_thread import kept_generators
 from advlearn.data.array_dataset import ArrayDataset, Kind, kind_of
 from advlearn.data.to_tensor import image, labels, samples
 
@@ -153,7 +152,7 @@ def from_dataset(dataset: Dataset[Any], name: str | None = None) -> ArrayDataset
         parts = split(dataset.tensors)
         return from_tensors(parts[0], parts[1] if len(parts) == 2 else None, name)
     source = Samples(dataset)
-    with untouched_rng():
+    with kept_generators():
         first = source[0]
         fits = first[0].numel() * 4 * len(source) <= RESIDENT_BYTES
         if fits and all(torch.equal(first[0], source[0][0]) for _ in range(PROBES - 1)):
@@ -186,7 +185,7 @@ def from_loader(loader: DataLoader[Any]) -> StreamedDataset:
             "data: expected a DataLoader with a batch size, shuffled or in order, "
             f"got sampler {custom}"
         )
-    with untouched_rng():
+    with kept_generators():
         parts = Collate(loader.collate_fn)([loader.dataset[0]])
         shape = tuple(parts[0].shape[1:])
         fits = int(np.prod(shape)) * 4 * size <= RESIDENT_BYTES
@@ -212,18 +211,6 @@ def from_tensors(x: Any, y: Any, name: str) -> ArrayDataset:
         return ArrayDataset(converted, samples(y), name)
     classes = labels(y)
     return ArrayDataset(converted, classes, name, int(classes.max()) + 1 if len(classes) else 0)
-
-
-@contextmanager
-def untouched_rng() -> Iterator[None]:
-    """Restore the global random states on exit: torch on the CPU, numpy and Python."""
-    python, legacy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)
 
 
 def _check_map_style(dataset: Any) -> None:

@@ -21,30 +21,30 @@ from advlearn.core.inputs import Inputs
 from advlearn.core.interrupt import between_steps
 from advlearn.core.method import Method
 from advlearn.imitation.behaviour_cloning import clone_behaviour
-from advlearn.imitation.building import RewardSettings, build_reward
+from advlearn.imitation.building import (
+    RewardCallback,
+    RewardSettings,
+    build_reward,
+    build_reward_callback,
+)
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.loading import load_demonstrations
 from advlearn.imitation.demonstrations.transitions import CriticInputs, Transitions
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
-from advlearn.imitation.on_device.environment import DeviceRecording
 from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.result import ImitationResult
-from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.checkpoints import Checkpoints, moments
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
-from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
-from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.imitation.sb3.recorder import record_environment
-from advlearn.imitation.sb3.recording import RecordingVecEnv
-from advlearn.imitation.sb3.resume_settings import resume_settings
-from advlearn.imitation.settings import choose, refuse_with_cloning
+from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
+from advlearn.imitation.settings import CHANGEABLE, choose, refuse_with_cloning
 from advlearn.imitation.specification import Reward, Specification, specify
-from advlearn.training import rng
+from advlearn.training import launch, rng
+from advlearn.training.comparison import check_changes
 from advlearn.training.folder_lock import folder_lock
 
-RewardCallback = OnPolicyReward | OffPolicyReward
 # Critic steps for each rollout, and environment steps between two critic updates.
 CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
 # Steps of each environment between two checkpoints.
@@ -77,6 +77,7 @@ def imitate(
     save_every: int | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
+    resume_with: Mapping[str, Any] | None = None,
 ) -> ImitationResult:
     r"""Train a policy to imitate demonstrations.
 
@@ -139,6 +140,8 @@ def imitate(
             next checkpoint, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after those of advlearn.
         quiet: Whether to print nothing.
+        resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
+            otherwise resumes with equal settings only: ``{"critic_lr": 1e-4}``.
 
     Returns:
         The run; its `policy` is the trained algorithm.
@@ -157,6 +160,9 @@ def imitate(
         The bonus is the entropy in the visited states, as in PPO and A2C: its gradient ignores
         that actions lead to states of different entropy.
     """
+    launch.require_one_process("imitate")
+    changes = check_changes(resume_with, CHANGEABLE, out)
+    steps = changes.pop("steps", steps)
     specification = specify(method)
     of_critic = {
         "critic_inputs": critic_inputs,
@@ -169,6 +175,7 @@ def imitate(
         "batch_size": batch_size,
         "critic_replay_size": critic_replay_size,
         "ent_coef": ent_coef,
+        **changes,
     }
     if specification.cloning_only:
         unused = {"steps": steps, "critic": critic, "save_every": save_every}
@@ -203,7 +210,7 @@ def imitate(
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
-            reward_callback = _reward_callback(learner, learned, recording, log, **training)
+            reward_callback = build_reward_callback(learner, learned, recording, log, **training)
             if out is None:
                 _clone(learner, expert, cloning)
                 learner.learn(steps, callback=[reward_callback, *callbacks])
@@ -211,7 +218,9 @@ def imitate(
                 shared = resume_settings(repr(specification.chain), learner, demos, env_id)
                 shared |= settings.plain() | training
                 shared |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
+                facts = facts_of(learner) | settings.values()
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
+                checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
                 every_callback = [reward_callback, checkpoints, *callbacks]
                 start = partial(_clone, learner, expert, cloning)
                 _resume(learner, checkpoints, every_callback, steps, start)
@@ -318,24 +327,3 @@ def _checkpoints(
         )
     every = shared["save_every"] * run.policy.n_envs
     return Checkpoints(run, reward_callback, folder, shared, seed=shared["seed"], every=every)
-
-
-def _reward_callback(
-    learner: BaseAlgorithm,
-    learned: LearnedReward,
-    recording: RecordingVecEnv | DeviceRecording,
-    log: ProgressLog,
-    *,
-    batch_size: int,
-    critic_replay_size: int,
-    **pace: int,
-) -> RewardCallback:
-    if isinstance(learner, OnPolicyAlgorithm):
-        return OnPolicyReward(
-            learned, recording, critic_replay_size=critic_replay_size, batch_size=batch_size,
-            look=log, **pace,
-        )  # fmt: skip
-    replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
-    cast(Any, learner).replay_buffer = replay
-    innermost = cast(RecordingVecEnv, recording)
-    return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)

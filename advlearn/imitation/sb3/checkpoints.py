@@ -16,6 +16,14 @@ from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training.structure import Count, Every, Row
+from advlearn.core.identity import flatten
+from advlearn.core.rates import set_rate
+from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.sb3.off_policy import OffPolicyReward
+from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.settings import CHANGEABLE
+from advlearn.training import checkpoint, rng
+from advlearn.training.comparison import compare
 
 # Attributes with the counters and computed values of algorithms; each algorithm has some of them.
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
@@ -56,6 +64,8 @@ class Checkpoints(BaseCallback):
             rollout.
 
     Attributes:
+        facts: Plain values, which older checkpoints lack, that a resumed run must share.
+        changed: Names of settings that the user changes in a resumed run.
         interrupted: List of signals; append to it to stop the run at the next checkpoint.
         stopped: Whether the run was stopped in this way.
     """
@@ -77,6 +87,8 @@ class Checkpoints(BaseCallback):
         self.config = config
         self.seed = seed
         self.every = every
+        self.facts: dict[str, Any] = {}
+        self.changed: tuple[str, ...] = ()
         self.interrupted: list[int] = []
         self.stopped = False
         self._after_reset: dict[str, Any] | None = None
@@ -100,13 +112,14 @@ class Checkpoints(BaseCallback):
                 f"checkpoint: expected {state['steps']} steps, got a count of "
                 f"{state['counters']['num_timesteps']} in {self.folder}; restore a copy of the file"
             )
-        for key, value in self.config.items():
-            saved = state["recipe"].get(key)
-            if saved != value:
-                raise ValueError(
-                    f"out: {self.folder} holds a run with {key}={saved!r}, got {value!r}; choose "
-                    "another folder"
-                )
+        compare(
+            self.folder,
+            state["recipe"] | state.get("facts", {}),
+            self.config | self.facts,
+            new=flatten(self.facts) if "facts" not in state else (),
+            changed=self.changed,
+            changeable=CHANGEABLE,
+        )
         with structure.refusing(self.folder):
             self._restore(state)
         return self.run.policy.num_timesteps
@@ -127,7 +140,11 @@ class Checkpoints(BaseCallback):
             _variables(algorithm)[name].data.copy_(values)
         for name, value in state["counters"].items():
             setattr(algorithm, name, value)
+        rates = [float(group["lr"]) for group in _groups(adversary)]
         adversary.load_state_dict(state["adversary"])
+        if "critic_lr" in self.changed:
+            for group, rate in zip(_groups(adversary), rates, strict=True):
+                set_rate(group, rate)
         self.reward_callback.load_state_dict(state["ours"])
         self.run.history[:] = state["history"]
         self._after_reset = state
@@ -189,6 +206,7 @@ class Checkpoints(BaseCallback):
             self.folder / checkpoint.NAME,
             {
                 "recipe": self.config,
+                "facts": self.facts,
                 "steps": algorithm.num_timesteps,
                 "policy": algorithm.get_parameters(),
                 "variables": {
@@ -227,6 +245,11 @@ def _variables(algorithm: BaseAlgorithm) -> dict[str, torch.Tensor]:
     return {
         name: getattr(algorithm, name) for name in names if getattr(algorithm, name) is not None
     }
+
+
+def _groups(adversary: Any) -> list[dict[str, Any]]:
+    """Return the parameter groups of the critic's optimizer."""
+    return [] if adversary.optimizer is None else adversary.optimizer.param_groups
 
 
 def moments(normalise: Any) -> dict[str, Any]:
