@@ -324,7 +324,7 @@ class _one_line_errors:
 
 def _user_errors() -> tuple[type[BaseException], ...]:
     """Return the errors that a user can fix: arguments, files, missing packages, environments."""
-    from advlearn.core.trainer import NonFiniteError
+    from advlearn.core.finite import NonFiniteError
 
     kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
     # An error of an environment implies that gymnasium has been imported.
