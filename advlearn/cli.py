@@ -121,6 +121,11 @@ def fit(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
     ] = None,
+    save_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between checkpoints; imitation: of each environment."),
+    ] = None,
+    picture_every: Annotated[int | None, typer.Option(help="Steps between pictures.")] = None,
     env: Annotated[
         str | None,
         typer.Option(help="imitation: environment id; default: that of the demonstrations."),
@@ -180,6 +185,7 @@ def fit(
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "critic_lr": critic_lr}
     settings |= {"critic_steps": critic_steps, "optimizer": optimizer}
     settings |= {"adversarial_weight": adversarial_weight, "game": game}
+    settings |= {"save_every": save_every, "picture_every": picture_every}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = out if out is not None else Path("runs") / _file_name(named)
     with _one_line_errors(folder):

@@ -11,6 +11,7 @@ from advlearn.catalogue import Request
 from advlearn.core import distributed, registry
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import FALLBACK, Chain, Defaults
+from advlearn.core.checks import check_count
 from advlearn.core.method import Method
 from advlearn.core.optim import build_optimizer
 from advlearn.core.settings import AdversarySettings
@@ -34,6 +35,8 @@ from advlearn.training.samples import SampleGrid
 from advlearn.training.tensorboard import TensorBoard
 
 GRID_SAMPLES = 64
+# Steps between two checkpoints, and between two pictures.
+EVERY = 1000
 
 
 @final
@@ -52,6 +55,11 @@ class TrainingArguments:
         capture: Replay steps as CUDA graphs.
         out: Folder of the run, or None.
         callbacks: Callbacks of the user; None shows progress.
+        save_every: Steps between two checkpoints; None is `EVERY`.
+        picture_every: Steps between two pictures; None is `EVERY`.
+
+    Raises:
+        ValueError: `save_every` or `picture_every` is not a positive whole number.
     """
 
     steps: int | None
@@ -64,6 +72,14 @@ class TrainingArguments:
     capture: bool
     out: Path | None
     callbacks: Sequence[Callback] | None
+    save_every: int | None = None
+    picture_every: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("save_every", "picture_every"):
+            value = getattr(self, name)
+            if value is not None:
+                check_count(name, value)
 
 
 def train_task(
@@ -160,7 +176,7 @@ def _trainer(
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
     callbacks = [average, *_growing(given, task, adversaries), *given]
     if training.out is not None:
-        callbacks += _writers(training.out, config, average, task, source)
+        callbacks += _writers(training.out, training, config, average, task, source)
     trainer = Trainer(
         task,
         adversaries,
@@ -231,12 +247,18 @@ def _growing(
 
 
 def _writers(
-    folder: Path, config: dict[str, Any], average: EMA, task: Task, source: Any
+    folder: Path,
+    training: TrainingArguments,
+    config: dict[str, Any],
+    average: EMA,
+    task: Task,
+    source: Any,
 ) -> list[Callback]:
     """Return the callbacks that write to the folder of a run.
 
-    The checkpoint comes last, since it saves the state of the others.
+    The checkpoint comes first, before anything that can fail; the others have no state.
     """
+    every = training.picture_every or EVERY
     real = source.x[:GRID_SAMPLES] if isinstance(source, ArrayDataset) else None
     # A generator that is trained on pairs generates targets.
     shape = getattr(source, "target_shape", source.shape)
@@ -245,25 +267,30 @@ def _writers(
     if hasattr(task, "sample") and (image or len(shape) == 1):
         pictures.append(
             SampleGrid(
-                folder, samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES), real=real
+                folder,
+                every,
+                samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES),
+                real=real,
             )
         )
     if hasattr(task, "before_after") and image and getattr(source, "resident", True):
         pictures.append(
-            BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
+            BeforeAfterPlot(
+                folder, every, columns=lambda: cast(Any, average.module).before_after(source)
+            )
         )
     if hasattr(task, "embedding"):
         pictures.append(
-            Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
+            Embeddings(folder, every, points=lambda: cast(Any, average.module).embedding(source))
         )
     if image:
         pictures.append(
-            LatentPlots(folder, latent_plots=lambda: latent_plots(average.module, real))
+            LatentPlots(folder, every, latent_plots=lambda: latent_plots(average.module, real))
         )
     return [
+        Checkpoint(folder, training.save_every or EVERY, config=config),
         *pictures,
         TensorBoard(folder / "tensorboard", pictures=folder),
-        Checkpoint(folder, config=config),
     ]
 
 
