@@ -15,10 +15,9 @@ from torch import nn
 
 from advlearn.core.adversary import OptimizerFactory
 from advlearn.core.chain import OptimizerName
-from advlearn.core.checks import check_number
+from advlearn.core.checks import check_count, check_number
 from advlearn.core.grammar import Spec
 from advlearn.core.inputs import Inputs
-from advlearn.core.interrupt import between_steps
 from advlearn.core.method import Method
 from advlearn.imitation.behaviour_cloning import clone_behaviour
 from advlearn.imitation.building import RewardSettings, build_reward
@@ -32,8 +31,10 @@ from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
-from advlearn.imitation.sb3.checkpoints import Checkpoints, moments
+from advlearn.imitation.sb3.checkpoints import Checkpoints
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
+from advlearn.imitation.sb3.finite import RunGuard, moments
+from advlearn.imitation.sb3.learning import learn, learn_from_checkpoint
 from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.imitation.sb3.recorder import record_environment
@@ -42,6 +43,7 @@ from advlearn.imitation.sb3.resume_settings import resume_settings
 from advlearn.imitation.settings import choose, refuse_with_cloning
 from advlearn.imitation.specification import Reward, Specification, specify
 from advlearn.training import rng
+from advlearn.training.torch_modes import training_modes
 
 RewardCallback = OnPolicyReward | OffPolicyReward
 # Critic steps for each rollout, and environment steps between two critic updates.
@@ -50,6 +52,7 @@ CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
 SAVE_EVERY = 10_000
 
 
+@training_modes()
 def imitate(
     demonstrations: Demonstrations | str | Path,
     method: Spec | Method = "gail + r1(weight=1)",
@@ -133,8 +136,8 @@ def imitate(
         seed: Seeds everything except an algorithm object.
         out: Folder for checkpoints; the same call continues from the last one, bit for bit.
         save_every: Steps of each environment between two checkpoints, at which the environments are
-            reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C stops at the
-            next checkpoint, a second Ctrl-C at once.
+            reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C or SIGTERM
+            stops at the next checkpoint, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after those of advlearn.
         quiet: Whether to print nothing.
 
@@ -145,7 +148,9 @@ def imitate(
         ValueError: If an argument is refused or the demonstrations do not fit the environment,
             before any training.
         TypeError: If the environment or algorithm is not supported.
-        KeyboardInterrupt: After Ctrl-C; with `out`, once a checkpoint is written.
+        NonFiniteError: If a loss, a weight or a state of an optimizer stopped being finite.
+        ChildProcessError: If a worker process of a `SubprocVecEnv` ended.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM; with `out`, once a checkpoint is written.
 
     Reference:
         The rows of `advlearn.methods.imitation`; entropy: Ho and Ermon, "Generative Adversarial
@@ -196,23 +201,23 @@ def imitate(
             run = ImitationResult(learner, learned, demos, env_id)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)
+                RunGuard(run, None).check()
                 if out is not None:
                     run.save(out)
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
             reward_callback = _reward_callback(learner, learned, recording, log, **training)
+            start = partial(_clone, learner, expert, cloning)
             if out is None:
-                _clone(learner, expert, cloning)
-                learner.learn(steps, callback=[reward_callback, *callbacks])
+                learn(run, [reward_callback, *callbacks], steps, start)
             else:
                 shared = resume_settings(repr(specification.chain), learner, demos, env_id)
                 shared |= settings.plain() | training
                 shared |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
                 every_callback = [reward_callback, checkpoints, *callbacks]
-                start = partial(_clone, learner, expert, cloning)
-                _resume(learner, checkpoints, every_callback, steps, start)
+                learn_from_checkpoint(checkpoints, every_callback, steps, start)
         return run
 
 
@@ -231,7 +236,7 @@ def _check_numbers(
     check_number("batch_size", chosen["batch_size"], low=1)
     check_number("critic_replay_size", chosen["critic_replay_size"], low=0)
     check_number("bc_steps", chosen["bc_steps"], low=int(cloning_only))
-    check_number("save_every", save_every, low=1)
+    check_count("save_every", save_every)
     return steps or 0
 
 
@@ -282,28 +287,6 @@ def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:
             if scale.count < 1:
                 scale.update((observations[name] if name else observations).numpy())
     clone_behaviour(learner, expert, steps=steps)
-
-
-def _resume(
-    learner: BaseAlgorithm,
-    checkpoints: Checkpoints,
-    callbacks: list[BaseCallback],
-    steps: int,
-    start: Callable[[], None],
-) -> None:
-    """Train from the last checkpoint, or from the start if there is none.
-
-    The first Ctrl-C stops the run at the next checkpoint, a second one at once.
-    """
-    done = checkpoints.resume()
-    if not done:
-        start()
-    with between_steps() as interrupted:
-        checkpoints.interrupted = interrupted
-        if done < steps:
-            learner.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
-    if checkpoints.stopped:
-        raise KeyboardInterrupt
 
 
 def _checkpoints(

@@ -219,7 +219,7 @@ class Checkpoint(Callback):
 
     def on_end(self, trainer: Trainer) -> None:
         if self._saved != trainer.step:
-            trainer.check_state(together=not trainer.interrupted)
+            trainer.check_state(together=False)  # the trainer made it together
             self._write(trainer)
         if distributed.rank() == 0 and not trainer.interrupted:
             previous(self.path).unlink(missing_ok=True)

@@ -19,6 +19,9 @@ class EventFile:
         folder: Folder of the files.
         purge_step: A reader drops the events of earlier files from this step on.
 
+    Attributes:
+        path: The file of the next write.
+
     Raises:
         ImportError: TensorBoard is not installed.
 
@@ -38,7 +41,7 @@ class EventFile:
         self.purge_step = purge_step
         self._events: list[Any] = []
         self._number = 0
-        self._path = self._new_path()
+        self.path = self._new_path()
 
     def add_scalar(self, tag: str, value: float, step: int) -> None:
         """Add a point of a curve to the next write."""
@@ -63,12 +66,12 @@ class EventFile:
         events, self._events = self._events, []
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:
+            with self.path.open("ab") as file:
                 records: Any = RecordWriter(file)
                 for event in (*self._head(), *events) if file.tell() == 0 else events:
                     records.write(event.SerializeToString())
         except OSError:
-            self._path = self._new_path()
+            self.path = self._new_path()
             raise
 
     def _add(self, summary: Any, step: int) -> None:

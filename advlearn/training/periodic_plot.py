@@ -54,6 +54,6 @@ class PeriodicPlot(Callback):
             with (
                 isolated(0),
                 torch.no_grad(),
-                self._unwritten.instead_of_errors("write", self.folder),
+                self._unwritten.instead_of_errors("write pictures in", self.folder),
             ):
                 self.draw(step)

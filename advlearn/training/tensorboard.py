@@ -91,7 +91,7 @@ class TensorBoard(Callback):
             self._writer = None
 
     def _write(self, writer: EventFile) -> None:
-        with self._unwritten.instead_of_errors("write", self.folder):
+        with self._unwritten.instead_of_errors("write", writer.path):
             writer.write()
 
     def _files(self) -> dict[Path, int]:
