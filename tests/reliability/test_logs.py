@@ -204,11 +204,12 @@ def test_an_error_of_the_data_leaves_the_last_complete_step(tmp_path: Path) -> N
 
     def call(*callbacks: Callback, **settings: Any) -> Any:
         return advlearn.fit(
-            "generate", "nsgan", data, steps=8, batch_size=8, device="cpu", callbacks=callbacks,
+            "generate", "nsgan", loader, steps=8, device="cpu", callbacks=callbacks,
             **settings,
         )  # fmt: skip
 
     data = Faulty()
+    loader = torch.utils.data.DataLoader(data, batch_size=8, shuffle=True)
     with pytest.raises(LookupError, match="a damaged file"):
         call(At(5, lambda trainer: setattr(data, "broken", True)), out=tmp_path)
     assert load(tmp_path)["trainer"]["step"] == 5

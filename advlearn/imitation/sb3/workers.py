@@ -87,5 +87,8 @@ def _with_workers(venv: VecEnv) -> SubprocVecEnv | None:
 
 def _ended(venv: SubprocVecEnv, seconds: float) -> list[Any]:
     """Return the exit codes of ended workers; wait up to some seconds for the first one."""
-    wait([process.sentinel for process in venv.processes], seconds)
-    return [process.exitcode for process in venv.processes if process.exitcode is not None]
+    ended = wait([process.sentinel for process in venv.processes], seconds)
+    gone = [process for process in venv.processes if process.sentinel in ended]
+    for process in gone:
+        process.join(seconds)  # the exit code follows a moment later
+    return [process.exitcode for process in gone]
