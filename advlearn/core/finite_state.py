@@ -58,9 +58,8 @@ class FiniteState:
         self._infinite: frozenset[str] = frozenset()
 
     def allow_infinities(self, tensors: Mapping[str, Tensor]) -> None:
-        """Allow infinities in the tensors that hold infinities and no NaN now."""
-        found = _not_finite(tensors)
-        self._infinite = frozenset(name for name in found if not _has_nan(tensors[name]))
+        """Allow infinities in the tensors that hold some now."""
+        self._infinite = frozenset(_not_finite(tensors))
 
     def first_failure(self, tensors: Mapping[str, Tensor]) -> str | None:
         """Return the name of the first tensor that is not finite, or None.

@@ -41,21 +41,18 @@ def run_loop(
     for callback in trainer.callbacks:
         callback.on_start(trainer)
     with between_steps() as interrupted:
-        cause: Exception | None = None
-        with on_device():
-            try:
+        try:
+            with on_device():
                 _steps(trainer, make_step, interrupted)
-            except Exception as error:
-                _call_on_error(trainer, error)
-                if not (interrupted and _is_of_worker(error)):
-                    raise
-                cause = error
-        trainer.interrupted = bool(interrupted)
-        if cause is not None:
-            raise KeyboardInterrupt from cause
-        trainer.check_state(together=not trainer.interrupted)
-        for callback in trainer.callbacks:
-            callback.on_end(trainer)
+            trainer.interrupted = bool(interrupted)
+            trainer.check_state(together=not trainer.interrupted)
+            for callback in trainer.callbacks:
+                callback.on_end(trainer)
+        except Exception as error:
+            _call_on_error(trainer, error)
+            if interrupted and _is_of_worker(error):
+                raise KeyboardInterrupt from error
+            raise
         if interrupted:
             raise KeyboardInterrupt
 

@@ -173,6 +173,16 @@ def test_an_error_of_a_callback_leaves_the_last_complete_step(tmp_path: Path) ->
     assert same(again.state_dict(), straight.state_dict())
 
 
+def test_an_error_at_the_end_of_a_run_leaves_its_last_step(tmp_path: Path) -> None:
+    class BreaksAtEnd(Callback):
+        def on_end(self, trainer: Trainer) -> None:
+            raise LookupError("a fault of the user's code")
+
+    with pytest.raises(LookupError, match="a fault of"):
+        run(build(17, [BreaksAtEnd(), Checkpoint(tmp_path, every=10)]))
+    assert load(tmp_path)["trainer"]["step"] == 17
+
+
 def test_an_error_in_the_middle_of_a_step_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
     trainer = build(30, [Checkpoint(tmp_path, every=10)])
     forward = trainer.task.generator.forward  # type: ignore[union-attr]

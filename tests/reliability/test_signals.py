@@ -34,7 +34,10 @@ def interrupted(kind: str, number: int, folder: Path, *, group: bool) -> str:
     first_line = child.stdout.readline()
     if first_line:
         (os.killpg if group else os.kill)(child.pid, number)
-    _, error = child.communicate("\n", timeout=120)
+    try:
+        _, error = child.communicate("\n", timeout=120)
+    finally:
+        child.kill()
     assert first_line == "waiting\n", error
     assert child.returncode in (130, -signal.SIGINT), error
     assert error.rstrip().endswith("KeyboardInterrupt"), error
