@@ -128,6 +128,11 @@ def fit(
     warm_start: Annotated[
         Path | None, typer.Option(help="Folder of another run; a new run starts from its weights.")
     ] = None,
+    save_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between checkpoints; imitation: of each environment."),
+    ] = None,
+    picture_every: Annotated[int | None, typer.Option(help="Steps between pictures.")] = None,
     env: Annotated[
         str | None,
         typer.Option(help="imitation: environment id; default: that of the demonstrations."),
@@ -187,6 +192,7 @@ def fit(
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "critic_lr": critic_lr}
     settings |= {"critic_steps": critic_steps, "optimizer": optimizer}
     settings |= {"adversarial_weight": adversarial_weight, "game": game}
+    settings |= {"save_every": save_every, "picture_every": picture_every}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = out if out is not None else Path("runs") / _file_name(named)
     with _one_line_errors(folder):
@@ -333,7 +339,7 @@ class _one_line_errors:
 
 def _user_errors() -> tuple[type[BaseException], ...]:
     """Return the errors that a user can fix: arguments, files, missing packages, environments."""
-    from advlearn.core.trainer import NonFiniteError
+    from advlearn.core.finite import NonFiniteError
 
     kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
     # An error of an environment implies that gymnasium has been imported.

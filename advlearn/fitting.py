@@ -18,15 +18,18 @@ from advlearn.core.task import Task
 from advlearn.core.trainer import Callback
 from advlearn.data import load as load_data
 from advlearn.run import Run
-from advlearn.train_task import CHANGEABLE, TrainingArguments, train_task
+from advlearn.train_task import train_task
 from advlearn.training.comparison import check_changes
 from advlearn.training.device import Precision
+from advlearn.training.run_arguments import CHANGEABLE, TrainingArguments
+from advlearn.training.torch_modes import training_modes
 
 FIRST_STAGE = "first-stage"
 """Folder, inside the folder of a run, of the first of two stages."""
 _OF_IMITATION = {"lr": "critic_lr"}
 
 
+@training_modes()
 def fit(
     task: str | Task = "generate",
     objective: Spec | None = None,
@@ -41,6 +44,8 @@ def fit(
     compile: bool = False,
     capture: bool = True,
     out: str | Path | None = None,
+    save_every: int | None = None,
+    picture_every: int | None = None,
     callbacks: Sequence[Callback] | None = None,
     critic: Critic | None = None,
     critic_lr: float | None = None,
@@ -73,8 +78,10 @@ def fit(
             warning says why where a game cannot be captured. It has no effect on a CPU.
         out: Folder for checkpoint, images and TensorBoard log. The same call with the same folder
             resumes a run that was stopped or killed; a call with other settings or other data, and
-            a folder that another run writes to, are
-            refused. None writes no files.
+            a folder that another run writes to, are refused. None writes no files.
+        save_every: Steps between two checkpoints; None: 1,000. The first Ctrl-C, or SIGTERM, stops
+            the run after its step and saves it; a second Ctrl-C stops at once.
+        picture_every: Steps between two pictures of each kind; None: 1,000.
         callbacks: Callbacks in addition to those of `out`; None adds `Progress`. Networks that grow
             also get `ProgressiveGrowing` if the list has none.
         critic: The critic, or critics by the name of their adversary; None: sized from the data.
@@ -96,7 +103,7 @@ def fit(
 
     Raises:
         ValueError: If an argument is refused; the message names it. No training has started.
-        NonFiniteError: If a loss stopped being finite.
+        NonFiniteError: If a loss, a weight or a state of an optimizer stopped being finite.
 
     Example:
         >>> run = fit("geometric-gan", data="digits", steps=3, callbacks=())
@@ -109,7 +116,7 @@ def fit(
     folder = None if out is None else Path(out)
     training = TrainingArguments(
         steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
-        warm_start=warm_start,
+        save_every=save_every, picture_every=picture_every, warm_start=warm_start,
     )  # fmt: skip
     training, settings = _change(training, settings, check_changes(resume_with, CHANGEABLE, out))
     request, settings = _merge(
@@ -218,6 +225,7 @@ def _imitate(
     unsupported |= {"precision": None if training.precision == "fp32" else training.precision}
     unsupported |= {"warm_start": training.warm_start}
     given = {"batch_size": training.batch_size, "critic_lr": training.lr, "out": training.out}
+    given |= {"save_every": training.save_every, "picture_every": training.picture_every}
     given |= {"device": None if training.device == "auto" else training.device}
     # `imitate` reads the options of the row itself, from the method's name.
     changed = {k: v for k, v in request.options.items() if row.options.get(k) != v}

@@ -23,6 +23,7 @@ from advlearn.core.trainer import Trainer
 from advlearn.critics.build import rebuild
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
+from advlearn.training.restored import AVERAGE
 
 CUSTOM = "custom"
 """Marks an object of the user in a saved configuration."""
@@ -241,7 +242,7 @@ def _trained(payload: dict[str, Any], path: Path) -> dict[str, Any]:
         return cast(dict[str, Any], payload["trained"])
     structure.check(payload, {"trainer": structure.TRAINER}, path)
     state = cast(dict[str, Any], payload["trainer"])
-    averages = [entry[1] for entry in state["callbacks"] if entry[0] == checkpoint.AVERAGE]
+    averages = [entry[1] for entry in state["callbacks"] if entry[0] == AVERAGE]
     if not averages and "method" in payload["config"]:
         raise RefusedFileError(
             "checkpoint: expected the average of the weights of a run of fit, got a file without "

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, cast
 
 from advlearn import catalogue
 from advlearn.catalogue import Request
@@ -30,53 +29,17 @@ from advlearn.training import checkpoint, launch, rng
 from advlearn.training import device as devices
 from advlearn.training.checkpoint import Checkpoint
 from advlearn.training.comparison import compare
-from advlearn.training.device import Precision
 from advlearn.training.ema import EMA
-from advlearn.training.folder_lock import folder_lock
 from advlearn.training.facts import batch_sizes_of, facts, warn_of_batch_statistics
+from advlearn.training.folder_lock import folder_lock
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
+from advlearn.training.run_arguments import CHANGEABLE, EVERY, TrainingArguments
 from advlearn.training.samples import SampleGrid
 from advlearn.training.tensorboard import TensorBoard
 from advlearn.training.warm_start import warm_start
 
 GRID_SAMPLES = 64
-CHANGEABLE = ("batch_size", "critic_lr", "lr", "steps")
-"""Settings that `resume_with` of `fit` may change."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class TrainingArguments:
-    """Arguments of `fit` that every method takes; `fit` documents them.
-
-    Args:
-        steps: Steps of the learner; None takes the method's.
-        batch_size: Samples in a batch; None takes the method's.
-        lr: Learning rate; None takes the method's.
-        seed: Seed of the run.
-        device: Name of the device.
-        precision: Precision of the forward passes.
-        compile: Compile the losses.
-        capture: Replay steps as CUDA graphs.
-        out: Folder of the run, or None.
-        callbacks: Callbacks of the user; None shows progress.
-        changed: Names of settings with new values for a run that is resumed.
-        warm_start: A checkpoint whose networks and optimizers a new run begins with, or None.
-    """
-
-    steps: int | None
-    batch_size: int | None
-    lr: float | None
-    seed: int
-    device: str
-    precision: Precision
-    compile: bool
-    capture: bool
-    out: Path | None
-    callbacks: Sequence[Callback] | None
-    changed: tuple[str, ...] = ()
-    warm_start: str | Path | None = None
 
 
 def train_task(
@@ -181,7 +144,7 @@ def _trainer(
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
     callbacks = [average, *_growing(given, task, adversaries), *given]
     if training.out is not None:
-        callbacks += _writers(training.out, config, average, task, source)
+        callbacks += _writers(training.out, training, config, average, task, source)
     trainer = Trainer(
         task,
         adversaries,
@@ -250,12 +213,18 @@ def _growing(
 
 
 def _writers(
-    folder: Path, config: dict[str, Any], average: EMA, task: Task, source: Any
+    folder: Path,
+    training: TrainingArguments,
+    config: dict[str, Any],
+    average: EMA,
+    task: Task,
+    source: Any,
 ) -> list[Callback]:
     """Return the callbacks that write to the folder of a run.
 
-    The checkpoint comes last, since it saves the state of the others.
+    The checkpoint comes first, before anything that can fail; the others have no state.
     """
+    every = training.picture_every or EVERY
     real = source.x[:GRID_SAMPLES] if isinstance(source, ArrayDataset) else None
     # A generator that is trained on pairs generates targets.
     shape = getattr(source, "target_shape", source.shape)
@@ -264,25 +233,30 @@ def _writers(
     if hasattr(task, "sample") and (image or len(shape) == 1):
         pictures.append(
             SampleGrid(
-                folder, samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES), real=real
+                folder,
+                every,
+                samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES),
+                real=real,
             )
         )
     if hasattr(task, "before_after") and image and getattr(source, "resident", True):
         pictures.append(
-            BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
+            BeforeAfterPlot(
+                folder, every, columns=lambda: cast(Any, average.module).before_after(source)
+            )
         )
     if hasattr(task, "embedding"):
         pictures.append(
-            Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
+            Embeddings(folder, every, points=lambda: cast(Any, average.module).embedding(source))
         )
     if image:
         pictures.append(
-            LatentPlots(folder, latent_plots=lambda: latent_plots(average.module, real))
+            LatentPlots(folder, every, latent_plots=lambda: latent_plots(average.module, real))
         )
     return [
+        Checkpoint(folder, training.save_every or EVERY, config=config),
         *pictures,
         TensorBoard(folder / "tensorboard", pictures=folder),
-        Checkpoint(folder, config=config),
     ]
 
 

@@ -31,6 +31,9 @@ class Callback:
     def on_end(self, trainer: Any) -> None:
         """Run once after the last step, also after Ctrl-C, but not after an error."""
 
+    def on_error(self, trainer: Any) -> None:
+        """Run once when an error ends the run after a complete step, also one of a callback."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state for an exact resume, as plain values and tensors."""
         return {}

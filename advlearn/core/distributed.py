@@ -121,6 +121,13 @@ def mean(x: Tensor) -> Tensor:
     return total / world_size()
 
 
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Return whether `flag` is true in any process; waits for the device if there are several."""
+    if world_size() == 1:
+        return flag
+    return bool(mean(torch.tensor(float(flag), device=device)) > 0)
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each ``.grad`` by its mean over the processes, in a single all-reduce."""
     if world_size() == 1:

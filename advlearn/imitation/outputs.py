@@ -7,8 +7,8 @@ import numpy as np
 from PIL.Image import Image
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.files import atomic_write
 from advlearn.imitation.result import ImitationResult, scaled
-from advlearn.training.files import atomic_write
 
 
 def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.files import atomic_write
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
-from advlearn.training.files import atomic_write
 
 
 @final

@@ -15,10 +15,9 @@ from torch import nn
 
 from advlearn.core.adversary import OptimizerFactory
 from advlearn.core.chain import OptimizerName
-from advlearn.core.checks import check_number
+from advlearn.core.checks import check_count, check_number
 from advlearn.core.grammar import Spec
 from advlearn.core.inputs import Inputs
-from advlearn.core.interrupt import between_steps
 from advlearn.core.method import Method
 from advlearn.imitation.behaviour_cloning import clone_behaviour
 from advlearn.imitation.building import (
@@ -35,8 +34,10 @@ from advlearn.imitation.demonstrations.validation import validate_demonstrations
 from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3 import algorithms
-from advlearn.imitation.sb3.checkpoints import Checkpoints, moments
+from advlearn.imitation.sb3.checkpoints import Checkpoints
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
+from advlearn.imitation.sb3.finite import RunGuard, moments
+from advlearn.imitation.sb3.learning import learn, learn_from_checkpoint
 from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
 from advlearn.imitation.settings import CHANGEABLE, choose, refuse_with_cloning
@@ -44,6 +45,7 @@ from advlearn.imitation.specification import Reward, Specification, specify
 from advlearn.training import launch, rng
 from advlearn.training.comparison import check_changes
 from advlearn.training.folder_lock import folder_lock
+from advlearn.training.torch_modes import training_modes
 
 # Critic steps for each rollout, and environment steps between two critic updates.
 CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
@@ -51,6 +53,7 @@ CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
 SAVE_EVERY = 10_000
 
 
+@training_modes()
 def imitate(
     demonstrations: Demonstrations | str | Path,
     method: Spec | Method = "gail + r1(weight=1)",
@@ -136,8 +139,8 @@ def imitate(
         out: Folder for checkpoints; the same call continues from the last one, bit for bit. A
             folder that another run writes to is refused.
         save_every: Steps of each environment between two checkpoints, at which the environments are
-            reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C stops at the
-            next checkpoint, a second Ctrl-C at once.
+            reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C or SIGTERM
+            stops at the next checkpoint, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after those of advlearn.
         quiet: Whether to print nothing.
         resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
@@ -150,7 +153,9 @@ def imitate(
         ValueError: If an argument is refused or the demonstrations do not fit the environment,
             before any training.
         TypeError: If the environment or algorithm is not supported.
-        KeyboardInterrupt: After Ctrl-C; with `out`, once a checkpoint is written.
+        NonFiniteError: If a loss, a weight or a state of an optimizer stopped being finite.
+        ChildProcessError: If a worker process of a `SubprocVecEnv` ended.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM; with `out`, once a checkpoint is written.
 
     Reference:
         The rows of `advlearn.methods.imitation`; entropy: Ho and Ermon, "Generative Adversarial
@@ -205,15 +210,16 @@ def imitate(
             run = ImitationResult(learner, learned, demos, env_id)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)
+                RunGuard(run, None).check()
                 if out is not None:
                     run.save(out)
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
             reward_callback = build_reward_callback(learner, learned, recording, log, **training)
+            start = partial(_clone, learner, expert, cloning)
             if out is None:
-                _clone(learner, expert, cloning)
-                learner.learn(steps, callback=[reward_callback, *callbacks])
+                learn(run, [reward_callback, *callbacks], steps, start)
             else:
                 shared = resume_settings(repr(specification.chain), learner, demos, env_id)
                 shared |= settings.plain() | training
@@ -222,8 +228,7 @@ def imitate(
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
                 checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
                 every_callback = [reward_callback, checkpoints, *callbacks]
-                start = partial(_clone, learner, expert, cloning)
-                _resume(learner, checkpoints, every_callback, steps, start)
+                learn_from_checkpoint(checkpoints, every_callback, steps, start)
         return run
 
 
@@ -242,7 +247,7 @@ def _check_numbers(
     check_number("batch_size", chosen["batch_size"], low=1)
     check_number("critic_replay_size", chosen["critic_replay_size"], low=0)
     check_number("bc_steps", chosen["bc_steps"], low=int(cloning_only))
-    check_number("save_every", save_every, low=1)
+    check_count("save_every", save_every)
     return steps or 0
 
 
@@ -293,28 +298,6 @@ def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:
             if scale.count < 1:
                 scale.update((observations[name] if name else observations).numpy())
     clone_behaviour(learner, expert, steps=steps)
-
-
-def _resume(
-    learner: BaseAlgorithm,
-    checkpoints: Checkpoints,
-    callbacks: list[BaseCallback],
-    steps: int,
-    start: Callable[[], None],
-) -> None:
-    """Train from the last checkpoint, or from the start if there is none.
-
-    The first Ctrl-C stops the run at the next checkpoint, a second one at once.
-    """
-    done = checkpoints.resume()
-    if not done:
-        start()
-    with between_steps() as interrupted:
-        checkpoints.interrupted = interrupted
-        if done < steps:
-            learner.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
-    if checkpoints.stopped:
-        raise KeyboardInterrupt
 
 
 def _checkpoints(

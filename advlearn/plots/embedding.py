@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.training.files import atomic_write
+from advlearn.core.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
 Points = Mapping[str, Tensor]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from advlearn.training.files import atomic_write
+from advlearn.core.files import atomic_write
 from advlearn.training.samples import grey_levels
 
 TILE = 64  # small images are enlarged by a whole factor to about this side, in pixels

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from advlearn.core.checks import check_number
+from advlearn.core.files import atomic_write
 from advlearn.data import attribute_columns
 from advlearn.metrics import (
     demographic_parity_difference,
@@ -18,7 +19,6 @@ from advlearn.metrics import (
     quantile_difference,
 )
 from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
-from advlearn.training.files import atomic_write
 
 
 @final

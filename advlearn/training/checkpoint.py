@@ -1,6 +1,8 @@
 """Checkpoints: all the state a run needs to resume, in one file that is written atomically."""
 
+import warnings
 from collections import Counter, OrderedDict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -13,15 +15,13 @@ from advlearn.core.seals import seal
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.core.version import VERSION
 from advlearn.training import folder_lock, rng, structure, tensor_files
+from advlearn.training.previous_file import keep_previous, previous
+from advlearn.training.restored import check_restored
 
 FORMAT: Final = 1
 NAME: Final = "checkpoint.pt"
 
-AVERAGE: Final = "EMA"
-"""Name under which a checkpoint holds the average of the weights."""
 
-# State of the optimizers of torch that has the shape of its parameter.
-_LIKE_PARAMETERS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "square_avg", "momentum_buffer"}
 _SCALARS = (int, float, complex, str, bool, type(None), torch.Size, torch.dtype, torch.device)
 _SEQUENCES = (list, tuple, set)
 _MAPPINGS = (dict, OrderedDict, Counter)
@@ -157,7 +157,7 @@ def resume(path: str | Path, trainer: Trainer) -> None:
     structure.check(payload, {"trainer": structure.TRAINER, "rng": dict}, Path(path))
     try:
         trainer.load_state_dict(payload["trainer"])
-        _check_restored(payload["trainer"], trainer)
+        check_restored(payload["trainer"], trainer)
         rng.set_state(payload["rng"])
     except (ValueError, *structure.ERRORS) as error:
         detail = f"it has no {error}" if isinstance(error, KeyError) else _detail(error)
@@ -174,8 +174,14 @@ def resume(path: str | Path, trainer: Trainer) -> None:
 class Checkpoint(Callback):
     """Save the run at its start, at regular intervals and at its end.
 
-    Each save first checks that all losses are finite: a diverged state must never replace a good
-    one. Killing the process at any moment, also while saving, leaves a readable checkpoint.
+    Each save first checks that all losses and all tensors of the state are finite: a poisoned state
+    never replaces a good one. Until the end of the run ``checkpoint-previous.pt`` keeps the save
+    before the last one, and becomes ``checkpoint.pt`` again if a loss fails in the step after the
+    last save. Killing the process at any moment, also while saving, leaves a readable checkpoint.
+    A save that fails during the run, such as on a full disk, is a warning and is repeated at the
+    next interval. If a callback or the data raise an error, the state after the last complete step
+    is saved.
+
     Only the first process writes. This callback must follow all callbacks that have a state, so
     that it saves their state of the same step. A new run refuses a folder that holds a checkpoint.
 
@@ -186,6 +192,7 @@ class Checkpoint(Callback):
 
     Raises:
         ValueError: `every` is not positive.
+        OSError: In a run: the first or the last save failed.
 
     Example:
         >>> Checkpoint("runs/demo", every=500).path.name
@@ -201,6 +208,7 @@ class Checkpoint(Callback):
         self.every = every
         self.config = config
         self._saved: int | None = None
+        self._saved_before: int | None = None
 
     @property
     def path(self) -> Path:
@@ -220,49 +228,63 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"callbacks: expected Checkpoint after {', '.join(late)}, whose state it saves"
             )
-        self._save(trainer)
+        trainer.guard.good_checkpoint = self._good_checkpoint
+        trainer.check_state()
+        self._write(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:
         """Mark the current state as saved; `resume` calls this."""
         self._saved = trainer.step
 
     def on_step(self, trainer: Trainer) -> None:
-        if trainer.step % self.every == 0:
-            self._save(trainer)
+        if trainer.step % self.every:
+            return
+        trainer.check_state()
+        try:
+            self._write(trainer)
+        except OSError as error:
+            warnings.warn(
+                f"{error}; training continues, the next save is {self.every} steps later",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def on_end(self, trainer: Trainer) -> None:
         if self._saved != trainer.step:
-            self._save(trainer)
+            trainer.check_state(together=False)  # the trainer made it together
+            self._write(trainer)
+        if distributed.rank() == 0 and not trainer.interrupted:
+            previous(self.path).unlink(missing_ok=True)
 
-    def _save(self, trainer: Trainer) -> None:
-        trainer.raise_if_not_finite()
+    def on_error(self, trainer: Trainer) -> None:
+        if self._saved != trainer.step:
+            trainer.check_state(together=False)
+            self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
         if distributed.rank() == 0:
-            save(self.path, snapshot(trainer, self.config))
-        self._saved = trainer.step
+            # A resumed run writes its own step again, which must not replace the previous one.
+            with nullcontext() if self._saved == trainer.step else keep_previous(self.path):
+                save(self.path, snapshot(trainer, self.config))
+        if self._saved != trainer.step:
+            self._saved_before, self._saved = self._saved, trainer.step
         trainer.last_checkpoint = str(self.path)
 
+    def _good_checkpoint(self, failed: int | None) -> str:
+        """Return a good checkpoint, given the step at which a loss failed or None.
 
-def _check_restored(state: dict[str, Any], trainer: Trainer) -> None:
-    """Raise a ValueError if the state of an optimizer or of an average does not fit the run."""
-    for group in trainer.optimizer.param_groups:
-        for parameter in group["params"]:
-            for name, value in trainer.optimizer.state.get(parameter, {}).items():
-                if name in _LIKE_PARAMETERS and value is not None:
-                    _check_shape(name, value, parameter)
-    saved = [entry[0] for entry in state["callbacks"]]
-    averages = [c for c in trainer.callbacks if type(c).__name__ == AVERAGE]
-    # Before the first step the average is the weights.
-    if averages and trainer.step and AVERAGE not in saved:
-        raise ValueError("it has no average of the weights")
-
-
-def _check_shape(name: str, value: Any, parameter: Tensor) -> None:
-    if not isinstance(value, Tensor) or value.shape != parameter.shape:
-        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(
-            f"its optimizer has {name} of shape {got} for a parameter of shape "
-            f"{tuple(parameter.shape)}"
-        )
+        A loss that fails in the step after a save makes that save suspect.
+        """
+        if self._saved is None:
+            return "none was saved"
+        suspect, first = failed == self._saved + 1, distributed.rank() == 0
+        if suspect and first and previous(self.path).is_file():
+            if self._saved_before is None:  # the run was resumed
+                self._saved_before = int(load(previous(self.path))["trainer"]["step"])
+            previous(self.path).replace(self.path)
+        if suspect and self._saved_before is not None:
+            self._saved, self._saved_before = self._saved_before, None
+        return f"{self.path} (step {self._saved})"
 
 
 def _require_plain(value: object, where: str) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from advlearn.core.task import Task
 from advlearn.core.trainer import Callback, Trainer
+from advlearn.training.early_stopping import EarlyStopping
 from advlearn.training.ema import EMA
 from advlearn.training.rng import isolated
 
@@ -72,7 +73,8 @@ class KeepBestModel(Callback):
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
             self._evaluate(trainer)
-        if self._state is not None and trainer.step == trainer.steps:
+        stopped = any(isinstance(c, EarlyStopping) and c.has_stopped for c in trainer.callbacks)
+        if self._state is not None and (trainer.step == trainer.steps or stopped):
             _averaged(trainer).load_state_dict(self._state)
 
     def state_dict(self) -> dict[str, Any]:

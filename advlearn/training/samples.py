@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from advlearn.training.files import atomic_write
+from advlearn.core.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
 _TILE = 64  # small images are enlarged by whole factors to about this side, in pixels

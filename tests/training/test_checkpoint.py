@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+from advlearn.core.files import atomic_write
 from advlearn.core.finite import NonFiniteError
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training import rng
 from advlearn.training.checkpoint import Checkpoint, load, resume, save
 from advlearn.training.early_stopping import EarlyStopping
 from advlearn.training.ema import EMA
-from advlearn.training.files import atomic_write
 from tests.training.tiny import build, same
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,10 +182,13 @@ def test_a_killed_run_resumes_bit_for_bit(
 ) -> None:
     folder, status = ended[0] / moment, ended[1][moment]
     assert status == -by
-    # A kill while saving leaves a partial temporary file, which the next save removes.
-    left = [name for name in os.listdir(folder) if name != "checkpoint.pt"]
-    assert len(left) == (moment != "training")
-    assert all(re.fullmatch(r"\.checkpoint\.pt\.[0-9a-f]{16}\.tmp", name) for name in left)
+    # A kill while saving leaves partial temporary files, which the next save removes.
+    temporary = {name for name in os.listdir(folder) if name.endswith(".tmp")}
+    assert bool(temporary) == (moment != "training")
+    names = r"\.checkpoint\.pt\.[0-9a-f]{16}\.tmp|\.checkpoint-previous\.pt\.tmp"
+    assert all(re.fullmatch(names, name) for name in temporary)
+    assert {*os.listdir(folder)} - temporary == {"checkpoint-previous.pt", "checkpoint.pt"}
+    assert load(folder / "checkpoint-previous.pt")["trainer"]["step"] == 5
     assert load(folder)["trainer"]["step"] == 10
     trainer = build(20, [EMA(0.9), Checkpoint(folder, every=5)])
     with rng.isolated(77):
@@ -224,7 +227,7 @@ def test_a_diverged_state_is_never_saved(tmp_path: Path) -> None:
     trainer = build(20, [Checkpoint(tmp_path, every=5)], poisoned=8)
     with (
         rng.isolated(0),
-        pytest.raises(NonFiniteError, match=rf"^step 8: .*{tmp_path}.checkpoint\.pt$"),
+        pytest.raises(NonFiniteError, match=rf"^step 8: .*{tmp_path}.checkpoint\.pt \(step 5\)$"),
     ):
         trainer.run()
     payload = load(tmp_path)
