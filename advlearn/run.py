@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Defaults
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
@@ -26,6 +27,7 @@ CUSTOM = "custom"
 """Marks an object of the user in a saved configuration."""
 
 
+@checked
 @final
 class Run:
     """A task with its adversaries after training.
@@ -56,6 +58,7 @@ class Run:
         self.trainer = trainer
         self.out = out
 
+    @checked
     def sample(
         self,
         n: int,
@@ -120,6 +123,7 @@ class Run:
             else {}
         )
 
+    @checked
     def save(self, path: str | Path) -> Path:
         """Write the run to one file, atomically.
 
@@ -139,6 +143,7 @@ class Run:
         )
 
 
+@checked
 def load(
     path: str | Path,
     *,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import contracts, distributed, samples
+from advlearn.core.arguments import checked
 from advlearn.core.balance import AdversarialWeight, Weighting
 from advlearn.core.chain import FALLBACK, Defaults, Schedule
 from advlearn.core.checks import check_count, check_number
@@ -31,6 +32,7 @@ from advlearn.core.samples import Samples
 from advlearn.core.timing import Steps, Timing
 
 
+@checked
 @final
 class Adversary(Head):
     r"""Train a critic against a model, in any training loop.

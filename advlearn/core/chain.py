@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, final
 
+from advlearn.core.arguments import checked
 from advlearn.core.described import Described
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
@@ -11,6 +12,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 OptimizerName = Literal["adam", "rmsprop", "sgd"]
 
 
+@checked
 @final
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -69,6 +71,7 @@ FALLBACK = Defaults(
 )
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Chain:

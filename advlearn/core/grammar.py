@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from advlearn.core import naming, registry
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Chain
 from advlearn.core.described import Described, keywords
 
@@ -57,6 +58,7 @@ def parse(text: str) -> list[Term]:
     return [_term(piece, text) for piece in split_terms(text)]
 
 
+@checked
 def resolve(spec: Spec) -> Chain:
     """Build the objective and regularizers that a spec names.
 

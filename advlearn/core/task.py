@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self, final
 from torch import Tensor, nn
 
 from advlearn.core import configuration
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
 from advlearn.core.inputs import Inputs
@@ -77,7 +78,10 @@ class Task(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
-            cls.__init__ = configuration.remembering(cls.__init__)
+            cls.__init__ = checked(configuration.remembering(cls.__init__))
+        build = cls.__dict__.get("from_data")
+        if isinstance(build, classmethod):
+            cls.from_data = classmethod(checked(build.__func__))
 
     @abstractmethod
     def forward(self, batch: Batch) -> TaskOutput:

@@ -14,6 +14,7 @@ from torch import Tensor
 from advlearn.core import capture as capturing
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary, OptimizerFactory
+from advlearn.core.arguments import checked
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
@@ -29,6 +30,7 @@ from advlearn.core.task import Batch, Task, TaskOutput
 from advlearn.core.turns import Pairs, turns_by
 
 
+@checked
 @final
 class Trainer:
     """Alternate critic steps and steps of the learner, and run the callbacks.

@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Chain
 from advlearn.core.inputs import Inputs
 from advlearn.core.objective import Objective
@@ -28,6 +29,7 @@ LARGE = 64
 """Side from which images are scored in patches of 70 pixels, as in pix2pix; smaller ones in 16."""
 
 
+@checked
 def propose(
     inputs: Inputs,
     objective: Objective | Chain,

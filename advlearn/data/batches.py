@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from advlearn.core.arguments import checked
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.pairs import Unpaired
 from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
@@ -22,6 +23,7 @@ class Columns(Protocol):
     def __len__(self) -> int: ...
 
 
+@checked
 def batches(
     source: Columns | StreamedDataset | Domains | SemiSupervisedDataset | Unpaired,
     batch_size: int | None = None,
@@ -181,6 +183,7 @@ class Order:
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
 
 
+@checked
 @final
 class Batches:
     """Draw infinite batches of data held on the device.
@@ -250,6 +253,7 @@ class Batches:
         self._indices = None
 
 
+@checked
 @final
 class StreamedBatches:
     """Draw infinite batches sample by sample through a torch DataLoader.

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.datasets import named, names
@@ -15,6 +16,7 @@ from advlearn.data.streamed_dataset import StreamedDataset, from_dataset, from_l
 from advlearn.data.toy import Toy
 
 
+@checked
 def load(data: Any, labels: Any = None) -> ArrayDataset | StreamedDataset:
     """Open one data set given in any form.
 

@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_number
 
 FASTEST = 3
 """Largest speed along an axis, in pixels per frame; the smallest is 1."""
 
 
+@checked
 def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int = 0) -> Tensor:
     """Make one short video of each image, which is halved in size and moves by whole pixels.
 

@@ -19,6 +19,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.data.array_dataset import ArrayDataset, Kind, kind_of
 from advlearn.data.to_tensor import image, labels, samples
@@ -30,6 +31,7 @@ PROBES = 8
 """Number of draws of the first sample, which detect random augmentation."""
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class StreamedDataset:

@@ -8,10 +8,12 @@ from typing import final
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count, check_number
 from advlearn.data.array_dataset import ArrayDataset
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Toy:
@@ -28,6 +30,7 @@ class Toy:
     sigma: float
 
 
+@checked
 def ring(
     n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0.01, seed: int = 0
 ) -> Toy:
@@ -62,6 +65,7 @@ def ring(
     return _mixture(centres.float(), n, sigma, seed, "ring")
 
 
+@checked
 def grid(
     n: int = 100_000, side: int = 5, spacing: float = 2.0, sigma: float = 0.05, seed: int = 0
 ) -> Toy:
@@ -91,6 +95,7 @@ def grid(
     return _mixture(torch.cartesian_prod(axis, axis), n, sigma, seed, "grid")
 
 
+@checked
 def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: int = 0) -> Toy:
     """Draw from one isotropic Gaussian.
 
@@ -115,6 +120,7 @@ def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: i
     return _mixture(centre, n, std, seed, "gaussian")
 
 
+@checked
 def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> ArrayDataset:
     """Draw from two interleaved half circles of radius 1, around (0, 0) and (1, 0.5), with noise.
 

@@ -6,11 +6,13 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from advlearn.core.arguments import checked
 from advlearn.core.optim import adam
 from advlearn.imitation.demonstrations.transitions import Transitions
 from advlearn.imitation.sb3.algorithms import observation_adapter
 
 
+@checked
 def clone_behaviour(
     algorithm: BaseAlgorithm,
     demonstrations: Transitions,

@@ -7,10 +7,12 @@ import numpy as np
 from PIL.Image import Image
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import checked
 from advlearn.imitation.result import ImitationResult, scaled
 from advlearn.training.files import atomic_write
 
 
+@checked
 def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None:
     """Save a run and its learning curve to a folder, and print the policy's return.
 
@@ -29,6 +31,7 @@ def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None
     print(f"policy (stable-baselines3), reward and curve: {folder}")
 
 
+@checked
 def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
     """Plot the true return against environment steps, with a line for the expert's.
 
@@ -53,6 +56,7 @@ def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
         figure.savefig(file, dpi=100, format="png")
 
 
+@checked
 def record_video(
     run: ImitationResult, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0
 ) -> bool:

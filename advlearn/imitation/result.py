@@ -9,12 +9,14 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import checked
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
 from advlearn.training.files import atomic_write
 
 
+@checked
 @final
 class ImitationResult:
     """Hold a trained policy, its learned reward and the history of the training.

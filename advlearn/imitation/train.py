@@ -14,6 +14,7 @@ from torch import device as Device
 from torch import nn
 
 from advlearn.core.adversary import OptimizerFactory
+from advlearn.core.arguments import checked
 from advlearn.core.chain import OptimizerName
 from advlearn.core.checks import check_number
 from advlearn.core.grammar import Spec
@@ -50,6 +51,7 @@ CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
 SAVE_EVERY = 10_000
 
 
+@checked
 def imitate(
     demonstrations: Demonstrations | str | Path,
     method: Spec | Method = "gail + r1(weight=1)",

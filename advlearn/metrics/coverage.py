@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count
 from advlearn.functional.distances import distance_blocks, neighbour_radius
 from advlearn.metrics._checks import pair
@@ -36,6 +37,7 @@ class DensityCoverage(NamedTuple):
     coverage: Tensor
 
 
+@checked
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     r"""Compute improved precision and recall, with manifolds made of balls around the samples.
 
@@ -75,6 +77,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     return PrecisionRecall(inside_real.double().mean(), inside_fake.double().mean())
 
 
+@checked
 def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     r"""Compute density and coverage, with balls around the real samples only.
 

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count, describe_value
 
 
+@checked
 def features(
     model: nn.Module | Callable[[Tensor], Tensor],
     images: Tensor,

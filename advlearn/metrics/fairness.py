@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count
 from advlearn.metrics import _groups
 
@@ -33,6 +34,7 @@ class GroupReport(NamedTuple):
     accuracy: float
 
 
+@checked
 def group_report(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> dict[Hashable, GroupReport]:
@@ -72,6 +74,7 @@ def group_report(
     return {group: GroupReport(*row) for group, row in zip(table.groups.labels, rows, strict=True)}
 
 
+@checked
 def demographic_parity_difference(y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the largest difference of selection rates between groups.
 
@@ -96,6 +99,7 @@ def demographic_parity_difference(y_pred: Any, groups: Any, *, weights: Any = No
     return _difference(_selection(y_pred, groups, weights))
 
 
+@checked
 def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the smallest ratio of selection rates between groups.
 
@@ -121,6 +125,7 @@ def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -
     return _ratio(_selection(y_pred, groups, weights))
 
 
+@checked
 def equal_opportunity_difference(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> float:
@@ -154,6 +159,7 @@ def equal_opportunity_difference(
     return _difference(_odds(y_true, y_pred, groups, weights, (True,))[0])
 
 
+@checked
 def equal_opportunity_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the smallest ratio of true positive rates between groups.
 
@@ -180,6 +186,7 @@ def equal_opportunity_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: A
     return _ratio(_odds(y_true, y_pred, groups, weights, (True,))[0])
 
 
+@checked
 def equalized_odds_difference(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> float:
@@ -214,6 +221,7 @@ def equalized_odds_difference(
     return max(_difference(rate) for rate in _odds(y_true, y_pred, groups, weights, (True, False)))
 
 
+@checked
 def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the smaller of the ratios of true positive and of false positive rates.
 
@@ -242,6 +250,7 @@ def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any 
     return true if np.isnan(true) or np.isnan(false) else min(true, false)
 
 
+@checked
 def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the largest difference of mean predictions between groups.
 
@@ -272,6 +281,7 @@ def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> flo
     )
 
 
+@checked
 def quantile_difference(
     prediction: Any, attribute: Any, *, bins: int = 10, weights: Any = None
 ) -> float:

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_choice, check_count, describe_value
 from advlearn.metrics._checks import pair, rows
 
@@ -21,6 +22,7 @@ class MeanStd(NamedTuple):
     std: Tensor
 
 
+@checked
 def inception_score(
     predictions: Tensor, splits: int = 10, kind: Literal["logits", "probabilities"] = "logits"
 ) -> MeanStd:
@@ -74,6 +76,7 @@ def _inception_score(p: Tensor) -> Tensor:
     return (torch.xlogy(p, p).sum(dim=1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
 
 
+@checked
 def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     r"""Compute the Frechet distance between Gaussians fitted to two sets of features.
 
@@ -110,6 +113,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     )
 
 
+@checked
 def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     r"""Compute the Frechet distance between two Gaussians from their moments.
 
@@ -184,6 +188,7 @@ def _non_negative(name: str, eigenvalues: Tensor) -> Tensor:
     return eigenvalues.clamp_min(0.0)
 
 
+@checked
 def kid(
     real: Tensor,
     fake: Tensor,

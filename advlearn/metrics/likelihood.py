@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_number
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair
 
 
+@checked
 def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tensor:
     r"""Compute the mean log-density of test data under a kernel density estimate on samples.
 
@@ -52,6 +54,7 @@ def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tenso
     return torch.cat(log_sums).mean() - constant
 
 
+@checked
 def kde_bandwidth(samples: Tensor, validation: Tensor, grid: Sequence[float]) -> float:
     r"""Choose the bandwidth with the highest log-likelihood of validation data.
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_number, describe_value
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair, rows
@@ -38,6 +39,7 @@ class Memorisation(NamedTuple):
     nearest: Nearest
 
 
+@checked
 def nearest(samples: Tensor, train: Tensor) -> Nearest:
     """Find the nearest training sample of each sample.
 
@@ -67,6 +69,7 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
     return Nearest(best, place)
 
 
+@checked
 def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
     """Find the k nearest training samples of each sample, in order of distance.
 
@@ -104,6 +107,7 @@ def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
     return Nearest(best, place)
 
 
+@checked
 def memorisation(
     samples: Tensor, train: Tensor, held_out: Tensor, level: float = 0.01
 ) -> Memorisation:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count, check_number, describe_value
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair
@@ -42,6 +43,7 @@ class ClassReport(NamedTuple):
     counts: Tensor
 
 
+@checked
 def mode_report(
     samples: Tensor, centres: Tensor, sigma: float, threshold: float = 3.0
 ) -> ModeReport:
@@ -100,6 +102,7 @@ def mode_report(
     )
 
 
+@checked
 def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -> ClassReport:
     r"""Compute the coverage of classes by samples that a classifier has labelled.
 

@@ -6,6 +6,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count, check_number
 from advlearn.functional.distances import distance_matrix
 from advlearn.metrics._checks import pair, rows
@@ -15,6 +16,7 @@ _CHECK = 10  # iterations between two convergence checks
 _ROUNDING = 1e-14  # relative change of the value that is only rounding
 
 
+@checked
 def sinkhorn_divergence(
     x: Tensor,
     y: Tensor,
@@ -130,6 +132,7 @@ def _soft_minimum(cost: Tensor, potential: Tensor, epsilon: float) -> Tensor:
     )
 
 
+@checked
 def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
     r"""Compute the exact W1 between two samples on the line, int_0^1 |F^{-1}(u) - G^{-1}(u)| du.
 
@@ -155,6 +158,7 @@ def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
     return _line_cost(first[None], second[None], 1.0)[0]
 
 
+@checked
 def sliced_wasserstein(
     x: Tensor, y: Tensor, projections: int = 256, p: float = 2, seed: int = 0
 ) -> Tensor:

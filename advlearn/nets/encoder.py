@@ -7,6 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.nets.classifier import MLPPredictor
 from advlearn.nets.families.dcgan import INIT_STD, fits, plan
 from advlearn.nets.mlp import MLP
@@ -104,6 +105,7 @@ class MLPEncoder(Network):
         return self.head(self.features(x))
 
 
+@checked
 @final
 class PairCritic(nn.Module):
     r"""Score pairs of a sample and a code by a perceptron of the features of both.
@@ -160,6 +162,7 @@ class PairCritic(nn.Module):
         return torch.cat([self.pair(torch.cat(parts, 1)), *marginal], 1)
 
 
+@checked
 def encoder_for(
     shape: Sequence[int], outputs: int, base_channels: int = 64
 ) -> ConvEncoder | MLPEncoder:

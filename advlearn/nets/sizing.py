@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from advlearn.core.arguments import checked
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import ConvPredictor, MLPPredictor
 from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
@@ -20,6 +21,7 @@ EMBEDDED = 16
 """Default size of the score of a critic that embeds (`output="vector"`)."""
 
 
+@checked
 def generator_for(
     shape: Sequence[int],
     latent: int,
@@ -54,6 +56,7 @@ def generator_for(
     return MLPGenerator(latent, shape, _hidden(base_channels), classes, tanh_output)
 
 
+@checked
 def critic_for(
     shape: Sequence[int],
     output: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
@@ -92,6 +95,7 @@ def critic_for(
     return MLPCritic(shape, features, _hidden(base_channels), classes)
 
 
+@checked
 def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPredictor:
     """Return a classifier or regressor for samples of a shape.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.plots.image_table import image_table
 from advlearn.training.rng import isolated
 
@@ -76,6 +77,7 @@ def redrawn(draw: Callable[[], Tensor]) -> Tensor:
         return draw()
 
 
+@checked
 @torch.no_grad()
 def interpolation(
     sample: Callable[[Tensor], Tensor],

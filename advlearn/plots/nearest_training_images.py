@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.metrics import features, nearest_k
 from advlearn.plots.image_table import image_table
 
 
+@checked
 def nearest_training_images(
     samples: Tensor,
     real: Tensor,

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.plots.image_table import image_table
 
 
@@ -41,6 +42,7 @@ def varied(latents: Tensor, places: Sequence[int], values: Tensor) -> Tensor:
     return result
 
 
+@checked
 @torch.no_grad()
 def traversal(
     sample: Callable[[Tensor], Tensor],

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.training.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
@@ -15,6 +16,7 @@ _TILE = 64  # small images are enlarged by whole factors to about this side, in 
 _GAP = 2
 
 
+@checked
 def save_image_grid(samples: Tensor, path: str | Path, real: Tensor | None = None) -> None:
     """Draw samples into a PNG file.
 

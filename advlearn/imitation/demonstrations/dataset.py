@@ -7,12 +7,14 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from advlearn.core.arguments import checked
 from advlearn.imitation.demonstrations.layout import flat
 from advlearn.imitation.demonstrations.transitions import Transitions
 
 Array = NDArray[Any]
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Demonstrations:
@@ -143,6 +145,7 @@ class Demonstrations:
         )
 
 
+@checked
 def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrations:
     """Build demonstrations from flat arrays, as `advlearn_envs.experts.record` returns them.
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import checked
 from advlearn.data.files import find
 from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, from_arrays
 from advlearn.training.files import atomic_write
@@ -16,6 +17,7 @@ from advlearn.training.files import atomic_write
 PACKAGED = Path(__file__).parent / "packaged"
 
 
+@checked
 def load_demonstrations(path: str | Path) -> Demonstrations:
     """Read demonstrations from an npz file of flat arrays, or from a data set by its name.
 
@@ -68,6 +70,7 @@ def _named(name: str) -> Path | None:
     return find("demos", f"{name}.npz") or (shipped if shipped.is_file() else None)
 
 
+@checked
 def record(
     policy: Any, env: str | VecEnv, episodes: int, *, deterministic: bool = False, seed: int = 0
 ) -> Demonstrations:
@@ -122,6 +125,7 @@ def record(
     return _joined(parts, env if isinstance(env, str) else "", float(np.mean(returns)))
 
 
+@checked
 def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstrations:
     """Build demonstrations from trajectories of the package `imitation`.
 
@@ -166,6 +170,7 @@ def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstr
     return _joined(parts, env_id, float(np.mean(returns)) if returns else float("nan"))
 
 
+@checked
 def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
     """Build demonstrations from a Hugging Face data set in the layout of the package `imitation`.
 
@@ -194,6 +199,7 @@ def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
     return from_trajectories(dataset, env_id)
 
 
+@checked
 def from_minari(dataset: Any) -> Demonstrations:
     """Build demonstrations from a Minari data set.
 
@@ -225,6 +231,7 @@ def from_minari(dataset: Any) -> Demonstrations:
     )
 
 
+@checked
 def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Path:
     """Write demonstrations to an npz file that `load_demonstrations` reads.
 

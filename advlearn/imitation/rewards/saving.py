@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
+from advlearn.core.arguments import checked
 from advlearn.imitation.demonstrations.transitions import Encoder, Images, Transitions
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
 from advlearn.imitation.rewards.learned_reward import LearnedReward
@@ -14,6 +15,7 @@ from advlearn.nets import Network, build
 from advlearn.training import checkpoint
 
 
+@checked
 def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     """Write a learned reward with its critic, its encoder and its demonstrations.
 
@@ -54,6 +56,7 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     )
 
 
+@checked
 def load_reward(
     path: str | Path,
     *,

@@ -4,9 +4,11 @@ from typing import ClassVar, final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.nets.network import positive
 
 
+@checked
 @final
 class PacCritic(nn.Module):
     r"""Score packs of m samples, concatenated along their first axis; all m get the pack's score.

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from advlearn.core.arguments import checked
 from advlearn.nets.network import positive
 
 REDUCTION = 8
 """Factor by which queries and keys have fewer channels (Zhang et al. 2019, section 3)."""
 
 
+@checked
 @final
 class SelfAttention(nn.Module):
     r"""Add self-attention to a feature map, with a gate that starts at zero.

@@ -5,9 +5,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.nets.network import check_classes, check_shape, one_hot, positive
 
 
+@checked
 @final
 class ConditionalBatchNorm(nn.Module):
     r"""Normalise by batch norm with a gain and a bias that are linear in a vector c.
@@ -55,6 +57,7 @@ class ConditionalBatchNorm(nn.Module):
         return torch.addcmul(bias, self.norm(x), 1 + gain)
 
 
+@checked
 @final
 class ProjectionHead(nn.Module):
     r"""Score features h, conditional on a vector c by projection.

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from advlearn.core.arguments import checked
+
 GAIN = 2**0.5
 """Gain of a layer before a rectifier (He et al. 2015)."""
 
@@ -35,6 +37,7 @@ class EqualizedScale(nn.Module):
         return weight * self.scale
 
 
+@checked
 def equalized_lr(layer: Layer, gain: float = GAIN, rate: float = 1.0) -> Layer:
     r"""Equalize a layer's learning rate: store unit-variance weights and scale them when used.
 

@@ -9,9 +9,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.nets.network import check_shape, positive
 
 
+@checked
 @final
 class MinibatchDiscrimination(nn.Module):
     r"""Append each sample's similarity to the rest of its batch, which shows a critic collapse.
@@ -53,6 +55,7 @@ class MinibatchDiscrimination(nn.Module):
         return torch.cat([x, (-distances).exp().sum(1) - 1], 1)
 
 
+@checked
 @final
 class VirtualBatchNorm(nn.Module):
     r"""Normalise with a reference batch and the sample itself, independent of the other samples.
@@ -134,6 +137,7 @@ class ReferenceBatch(nn.Module):
         return self.net(torch.cat([self.reference, x]))[len(self.reference) :]
 
 
+@checked
 @final
 class GaussianNoise(nn.Module):
     """Add Gaussian noise during training.

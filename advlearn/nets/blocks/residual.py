@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 from torch.nn.utils import parametrizations
 
+from advlearn.core.arguments import checked
 from advlearn.nets.blocks.attention import SelfAttention
 from advlearn.nets.blocks.conditional import ConditionalBatchNorm
 from advlearn.nets.network import check_shape, positive
@@ -16,6 +17,7 @@ SIDES = (16, 28, 32, 64, 128)
 """Sides of the square images that the trunks are built for."""
 
 
+@checked
 @final
 class UpBlock(nn.Module):
     r"""Double the sides of a feature map with a generator's residual block.
@@ -58,6 +60,7 @@ class UpBlock(nn.Module):
         return _doubled(self.shortcut(x)) + self.conv2(relu(self.norm2(branch, c)))
 
 
+@checked
 @final
 class DownBlock(nn.Module):
     r"""Apply a critic's residual block, without norms.
