@@ -11,7 +11,7 @@ from torch import Tensor
 
 from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, NonNegative, Seed, checked
 from advlearn.core.chain import Defaults
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
@@ -61,11 +61,11 @@ class Run:
     @checked
     def sample(
         self,
-        n: int,
+        n: Count,
         labels: Tensor | None = None,
         *,
-        seed: int | None = None,
-        truncation: float | None = None,
+        seed: Seed | None = None,
+        truncation: NonNegative | None = None,
     ) -> Tensor:
         """Draw samples of the generator.
 

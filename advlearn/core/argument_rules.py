@@ -226,7 +226,7 @@ def _elements(name: str, value: Any) -> list[Any]:
     if isinstance(value, np.ndarray) or getattr(value, "ndim", 0):
         return list(value.tolist())
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
-        raise checks.refusal(name, "a sequence", value, "a list or a tuple")
+        raise checks.refusal(name, "a sequence", cast(object, value), "a list or a tuple")
     return list(cast(Collection[Any], value))
 
 
@@ -250,7 +250,7 @@ def _fixed(rules: list[Rule], name: str, value: Any) -> Any:
         raise checks.refusal(name, f"{len(rules)} values", value, f"a tuple of {len(rules)}")
     converted = [rule(name, element) for rule, element in zip(rules, elements, strict=True)]
     unchanged = all(new is old for new, old in zip(converted, elements, strict=True))
-    return value if unchanged and isinstance(value, tuple) else tuple(converted)
+    return cast(Any, value) if unchanged and isinstance(value, tuple) else tuple(converted)
 
 
 def _mapping(rule: Rule, name: str, value: Any) -> Any:
@@ -260,7 +260,7 @@ def _mapping(rule: Rule, name: str, value: Any) -> Any:
         )
     given = cast(Mapping[Any, Any], value)
     converted = {key: rule(name, element) for key, element in given.items()}
-    return value if all(converted[key] is given[key] for key in given) else converted
+    return cast(Any, value) if all(converted[key] is given[key] for key in given) else converted
 
 
 def _iterable(name: str, value: Any) -> Any:

@@ -227,11 +227,11 @@ def shown(value: object) -> str:
         ("'0.1'", '[1, 2]', 'float64 (3,)')
     """
     if isinstance(value, np.generic):
-        return repr(value.item()) if value.ndim == 0 else describe_value(value)
+        return repr(cast(Any, value).item())
     if getattr(value, "shape", None) is not None or callable(value):
         return describe_value(value)
     try:
-        text = " ".join(repr(value).split())
+        text = " ".join(repr(cast(object, value)).split())
     except ValueError:  # an int of more digits than Python prints
         return f"a number of {cast(int, value).bit_length()} bits"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
-from advlearn.core.arguments import checked
 from advlearn.core.chain import Defaults
 from advlearn.core.described import Reference
 
@@ -14,7 +13,6 @@ def _no_options() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
-@checked
 @final
 @dataclass(frozen=True, slots=True)
 class Method:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Self, final
+from typing import Any, ClassVar, NamedTuple, Self, cast, final
 
 from torch import Tensor, nn
 
@@ -79,9 +79,9 @@ class Task(nn.Module, ABC):
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = checked(configuration.remembering(cls.__init__))
-        build = cls.__dict__.get("from_data")
-        if isinstance(build, classmethod):
-            cls.from_data = classmethod(checked(build.__func__))
+        if "from_data" in cls.__dict__:
+            build = cast(Any, cls.__dict__["from_data"]).__func__
+            cast(Any, cls).from_data = classmethod(checked(build))
 
     @abstractmethod
     def forward(self, batch: Batch) -> TaskOutput:

@@ -14,7 +14,7 @@ from torch import Tensor
 from advlearn.core import capture as capturing
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary, OptimizerFactory
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
@@ -64,9 +64,9 @@ class Trainer:
         adversaries: Mapping[str, Adversary],
         data: Stream,
         *,
-        steps: int,
+        steps: Count,
         optimizer: OptimizerFactory | str | None = None,
-        lr: float | None = None,
+        lr: Positive | None = None,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
         game: GameFactory | str | None = None,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Natural, Seed, checked
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.pairs import Unpaired
 from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
@@ -26,12 +26,12 @@ class Columns(Protocol):
 @checked
 def batches(
     source: Columns | StreamedDataset | Domains | SemiSupervisedDataset | Unpaired,
-    batch_size: int | None = None,
+    batch_size: Count | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     device: torch.device | str = "cpu",
-    rank: int = 0,
-    world_size: int = 1,
+    rank: Natural = 0,
+    world_size: Count = 1,
 ) -> "Batches | StreamedBatches | ZippedBatches":
     """Draw infinite batches from data of any form.
 
@@ -101,11 +101,11 @@ class Order:
     def __init__(
         self,
         samples: int,
-        batch_size: int,
+        batch_size: Count,
         *,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
+        seed: Seed = 0,
+        rank: Natural = 0,
+        world_size: Count = 1,
         shuffle: bool = True,
     ) -> None:
         if batch_size < 1 or world_size < 1 or batch_size % world_size:
@@ -216,12 +216,12 @@ class Batches:
     def __init__(
         self,
         source: Columns,
-        batch_size: int,
+        batch_size: Count,
         *,
-        seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
+        rank: Natural = 0,
+        world_size: Count = 1,
     ) -> None:
         self.device = torch.device(device)
         self.order = Order(len(source), batch_size, seed=seed, rank=rank, world_size=world_size)
@@ -282,12 +282,12 @@ class StreamedBatches:
     def __init__(
         self,
         source: StreamedDataset,
-        batch_size: int | None = None,
+        batch_size: Count | None = None,
         *,
-        seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
+        rank: Natural = 0,
+        world_size: Count = 1,
     ) -> None:
         size = source.batch_size if batch_size is None else batch_size
         if size is None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from advlearn.core import distributed
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_choice, check_number
 
 NAMES = ("gaussian", "ring", "mixture")
@@ -218,7 +218,7 @@ class Mixture(Prior):
 
 
 @checked
-def prior(name: str, latent: int, components: int = COMPONENTS) -> Prior:
+def prior(name: str, latent: Count, components: Count = COMPONENTS) -> Prior:
     """Return a prior distribution by name, with its default radius and standard deviations.
 
     Args:

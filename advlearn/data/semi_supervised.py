@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_count, describe_value
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
@@ -17,7 +17,7 @@ from advlearn.data.to_tensor import samples
 
 
 @checked
-def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset:
+def few_labels(data: Any, count: Count, *, seed: Seed = 0) -> SemiSupervisedDataset:
     """Choose a few labels of a labelled data set at random, the same number of each class.
 
     Args:
@@ -59,7 +59,7 @@ def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset
 
 
 @checked
-def open_semi_supervised(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
+def open_semi_supervised(data: Any, *, seed: Seed = 0) -> SemiSupervisedDataset:
     """Open labelled and unlabelled samples given in any form.
 
     Args:

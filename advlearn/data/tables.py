@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Seed, checked
 from advlearn.core.checks import check_choice
 from advlearn.data.files import find_or_download
 from advlearn.data.tabular_dataset import Rows, TabularDataset, encode
@@ -122,7 +122,7 @@ def adult(part: Split = "train", *, omit: Collection[str] = ()) -> TabularDatase
 
 @checked
 def german_credit(
-    part: Split = "train", *, seed: int = 0, omit: Collection[str] = ()
+    part: Split = "train", *, seed: Seed = 0, omit: Collection[str] = ()
 ) -> TabularDataset:
     """Load UCI German credit: whether a person is a good credit risk (class 1) or a bad one.
 

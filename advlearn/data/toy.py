@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, NonNegative, Positive, Seed, checked
 from advlearn.core.checks import check_count, check_number
 from advlearn.data.array_dataset import ArrayDataset
 
@@ -32,7 +32,11 @@ class Toy:
 
 @checked
 def ring(
-    n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0.01, seed: int = 0
+    n: Count = 100_000,
+    modes: Count = 8,
+    radius: Positive = 1.0,
+    sigma: NonNegative = 0.01,
+    seed: Seed = 0,
 ) -> Toy:
     r"""Draw from Gaussians at equal angles on a circle.
 
@@ -67,7 +71,11 @@ def ring(
 
 @checked
 def grid(
-    n: int = 100_000, side: int = 5, spacing: float = 2.0, sigma: float = 0.05, seed: int = 0
+    n: Count = 100_000,
+    side: Count = 5,
+    spacing: Positive = 2.0,
+    sigma: NonNegative = 0.05,
+    seed: Seed = 0,
 ) -> Toy:
     """Draw from Gaussians on a square grid of side x side points around the origin.
 
@@ -96,7 +104,9 @@ def grid(
 
 
 @checked
-def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: int = 0) -> Toy:
+def gaussian(
+    n: Count, mean: float | Sequence[float] | Tensor, std: NonNegative, seed: Seed = 0
+) -> Toy:
     """Draw from one isotropic Gaussian.
 
     Args:
@@ -121,7 +131,7 @@ def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: i
 
 
 @checked
-def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> ArrayDataset:
+def moons(n: Count = 100_000, sigma: NonNegative = 0.05, seed: Seed = 0) -> ArrayDataset:
     """Draw from two interleaved half circles of radius 1, around (0, 0) and (1, 0.5), with noise.
 
     Args:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
 from advlearn.functional.distances import distance_blocks, neighbour_radius
 from advlearn.metrics._checks import pair
@@ -38,7 +38,7 @@ class DensityCoverage(NamedTuple):
 
 
 @checked
-def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
+def precision_recall(real: Tensor, fake: Tensor, k: Count = 3) -> PrecisionRecall:
     r"""Compute improved precision and recall, with manifolds made of balls around the samples.
 
     The ball of a sample reaches to its k-th nearest other sample of the same set, boundary
@@ -78,7 +78,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
 
 
 @checked
-def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
+def density_coverage(real: Tensor, fake: Tensor, k: Count = 5) -> DensityCoverage:
     r"""Compute density and coverage, with balls around the real samples only.
 
     The open ball B_n of a real sample reaches to its k-th nearest other real sample. Density is

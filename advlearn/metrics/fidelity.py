@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_choice, check_count, describe_value
 from advlearn.metrics._checks import pair, rows
 
@@ -24,7 +24,7 @@ class MeanStd(NamedTuple):
 
 @checked
 def inception_score(
-    predictions: Tensor, splits: int = 10, kind: Literal["logits", "probabilities"] = "logits"
+    predictions: Tensor, splits: Count = 10, kind: Literal["logits", "probabilities"] = "logits"
 ) -> MeanStd:
     r"""Compute the inception score over consecutive splits of the samples.
 
@@ -192,10 +192,10 @@ def _non_negative(name: str, eigenvalues: Tensor) -> Tensor:
 def kid(
     real: Tensor,
     fake: Tensor,
-    subsets: int = 100,
-    subset_size: int = 1000,
-    degree: int = 3,
-    seed: int = 0,
+    subsets: Count = 100,
+    subset_size: Count = 1000,
+    degree: Count = 3,
+    seed: Seed = 0,
 ) -> MeanStd:
     r"""Compute the kernel inception distance over random subsets.
 

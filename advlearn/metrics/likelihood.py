@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Positive, checked
 from advlearn.core.checks import check_number
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair
 
 
 @checked
-def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tensor:
+def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: Positive) -> Tensor:
     r"""Compute the mean log-density of test data under a kernel density estimate on samples.
 
     .. math:: \log p(t) = \log \frac1N \sum_n N(t; x_n, h^2 I)

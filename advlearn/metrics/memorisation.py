@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Share, checked
 from advlearn.core.checks import check_number, describe_value
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair, rows
@@ -70,7 +70,7 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
 
 
 @checked
-def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
+def nearest_k(samples: Tensor, train: Tensor, k: Count) -> Nearest:
     """Find the k nearest training samples of each sample, in order of distance.
 
     Args:
@@ -109,7 +109,7 @@ def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
 
 @checked
 def memorisation(
-    samples: Tensor, train: Tensor, held_out: Tensor, level: float = 0.01
+    samples: Tensor, train: Tensor, held_out: Tensor, level: Share = 0.01
 ) -> Memorisation:
     r"""Compare the distances of samples and of held-out data to the training set.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
 from advlearn.functional.distances import median_distance
 from advlearn.metrics._checks import pair, rows
@@ -32,7 +32,7 @@ class PosteriorReport(NamedTuple):
 
 
 @checked
-def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorReport:
+def posterior_report(codes: Tensor, prior: Tensor, k: Count = 3) -> PosteriorReport:
     r"""Compare codes of data with draws of the prior.
 
     A hole is a region where the prior has mass and the data has no code, so that its decoded

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Positive, Seed, checked
 from advlearn.core.checks import check_number, describe_value
 from advlearn.metrics._checks import pair, rows
 
@@ -19,7 +19,7 @@ _BLOCK = 2**22  # similarities held at once
 
 @checked
 def proxy_a_distance(
-    source: Tensor | np.ndarray, target: Tensor | np.ndarray, *, seed: int = 0
+    source: Tensor | np.ndarray, target: Tensor | np.ndarray, *, seed: Seed = 0
 ) -> float:
     r"""Compute the proxy A-distance of two domains, from a classifier that distinguishes them.
 
@@ -153,7 +153,7 @@ def information_maximisation(logits: Tensor | np.ndarray) -> float:
 
 
 @checked
-def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float = 0.05) -> float:
+def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: Positive = 0.05) -> float:
     r"""Compute the soft neighbourhood density, which needs no labels; higher is better.
 
     With z_n the softmax of the logits of target sample n, scaled to length 1, sample m != n is

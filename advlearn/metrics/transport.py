@@ -6,7 +6,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Positive, Seed, checked
 from advlearn.core.checks import check_count, check_number
 from advlearn.functional.distances import distance_matrix
 from advlearn.metrics._checks import pair, rows
@@ -20,12 +20,12 @@ _ROUNDING = 1e-14  # relative change of the value that is only rounding
 def sinkhorn_divergence(
     x: Tensor,
     y: Tensor,
-    epsilon: float = 0.1,
-    p: float = 2,
-    tolerance: float = 1e-7,
-    max_iterations: int = 2000,
+    epsilon: Positive = 0.1,
+    p: Positive = 2,
+    tolerance: Positive = 1e-7,
+    max_iterations: Count = 2000,
     *,
-    temperature: float | None = None,
+    temperature: Positive | None = None,
 ) -> Tensor:
     r"""Compute the debiased entropic transport cost, S = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2.
 
@@ -160,7 +160,7 @@ def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
 
 @checked
 def sliced_wasserstein(
-    x: Tensor, y: Tensor, projections: int = 256, p: float = 2, seed: int = 0
+    x: Tensor, y: Tensor, projections: Count = 256, p: Positive = 2, seed: Seed = 0
 ) -> Tensor:
     r"""Compute the sliced Wasserstein distance, (mean over directions u of W_p(u x, u y)^p)^(1/p).
 

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.training.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
@@ -103,7 +103,7 @@ class Embeddings(PeriodicPlot):
     """
 
     def __init__(
-        self, folder: str | Path, every: int = 1000, *, points: Callable[[], Points]
+        self, folder: str | Path, every: Count = 1000, *, points: Callable[[], Points]
     ) -> None:
         super().__init__(folder, every)
         self.points = points

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.plots.image_table import image_table
 from advlearn.training.rng import isolated
 
@@ -83,7 +83,7 @@ def interpolation(
     sample: Callable[[Tensor], Tensor],
     z0: Tensor,
     z1: Tensor,
-    steps: int,
+    steps: Count,
     path: str | Path,
     rows: tuple[str, ...] = (),
 ) -> Path:

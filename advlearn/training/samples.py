@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.training.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
@@ -76,7 +76,7 @@ class SampleGrid(PeriodicPlot):
     def __init__(
         self,
         folder: str | Path,
-        every: int = 1000,
+        every: Count = 1000,
         *,
         samples: Callable[[], Tensor],
         real: Tensor | None = None,

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.data.files import find
 from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, from_arrays
 from advlearn.training.files import atomic_write
@@ -72,7 +72,7 @@ def _named(name: str) -> Path | None:
 
 @checked
 def record(
-    policy: Any, env: str | VecEnv, episodes: int, *, deterministic: bool = False, seed: int = 0
+    policy: Any, env: str | VecEnv, episodes: Count, *, deterministic: bool = False, seed: Seed = 0
 ) -> Demonstrations:
     """Roll out a policy and record whole episodes.
 
