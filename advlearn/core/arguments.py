@@ -85,7 +85,9 @@ def _checked_call(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    """Return whether a value is the default, which needs no check; an equal text is one too."""
+    """Return whether a value is the default, which needs no check: an empty text, or NaN."""
+    if isinstance(value, float) and isinstance(default, float):
+        return value == default or (value != value and default != default)
     return value is default or (isinstance(value, str) and value == default)
 
 

@@ -231,7 +231,7 @@ def shown(value: object) -> str:
     if getattr(value, "shape", None) is not None or callable(value):
         return describe_value(value)
     try:
-        text = " ".join(repr(cast(object, value)).split())
+        text = " ".join(repr(cast(Any, value)).split())
     except ValueError:  # an int of more digits than Python prints
         return f"a number of {cast(int, value).bit_length()} bits"
     return text if len(text) <= 60 else f"{text[:57]}..."

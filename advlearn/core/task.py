@@ -80,7 +80,7 @@ class Task(nn.Module, ABC):
         if "__init__" in cls.__dict__:
             cls.__init__ = checked(configuration.remembering(cls.__init__))
         if "from_data" in cls.__dict__:
-            build = cast(Any, cls.__dict__["from_data"]).__func__
+            build = cls.__dict__["from_data"].__func__
             cast(Any, cls).from_data = classmethod(checked(build))
 
     @abstractmethod

@@ -55,6 +55,7 @@ def image_table(
     return path
 
 
+@checked
 def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> Pixels:
     """Draw a table of images into an array.
 

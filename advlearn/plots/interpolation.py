@@ -11,6 +11,7 @@ from advlearn.plots.image_table import image_table
 from advlearn.training.rng import isolated
 
 
+@checked
 def spherical(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
     r"""Interpolate between vectors along the arc that joins them, ends included.
 

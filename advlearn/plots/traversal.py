@@ -10,6 +10,7 @@ from advlearn.core.arguments import checked
 from advlearn.plots.image_table import image_table
 
 
+@checked
 def varied(latents: Tensor, places: Sequence[int], values: Tensor) -> Tensor:
     """Replace some components of latents by each row of `values` in turn.
 

@@ -11,6 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.base import OnDevice, check_device
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
@@ -19,6 +20,7 @@ from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.update import Coefficients, eager_passes
 
 
+@checked
 @final
 class DevicePPO(OnDevice):
     r"""Train PPO on a batch of environments, with all rollout tensors on the batch's device.

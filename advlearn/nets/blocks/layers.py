@@ -111,6 +111,7 @@ class VirtualBatchNorm(nn.Module):
         return torch.cat([reference.expand(n, -1), (n * reference + moments[n:]) / (n + 1)])
 
 
+@checked
 @final
 class ReferenceBatch(nn.Module):
     """Wrap a network with `VirtualBatchNorm` layers and prepend the reference batch to its input.
