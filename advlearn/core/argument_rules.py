@@ -6,9 +6,10 @@ import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, cast, final
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, final
 
 import numpy as np
+import torch
 
 from advlearn.core import checks
 
@@ -34,6 +35,22 @@ class Bounds:
     open_high: bool = False
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Length of a sequence, as metadata of ``Annotated``.
+
+    Args:
+        low: The smallest allowed length.
+        high: The largest allowed length; None sets no bound.
+        form: What the sequence holds, for messages.
+    """
+
+    low: int
+    high: int | None
+    form: str
+
+
 def rule_of(hint: Any) -> Rule:
     """Return the rule of an annotation.
 
@@ -56,6 +73,9 @@ def rule_of(hint: Any) -> Rule:
         return functools.partial(_choice, arguments)
     if origin is Callable:
         return _callable
+    if isinstance(hint, TypeVar):
+        allowed = hint.__constraints__ or (hint.__bound__ or Any,)
+        return _union(allowed)
     if isinstance(origin, type):
         return _generic(origin, arguments)
     if isinstance(hint, type) and hint is not object and not _is_loose(hint):
@@ -72,17 +92,23 @@ def _is_loose(hint: type) -> bool:
 
 
 def _annotated(arguments: tuple[Any, ...]) -> Rule:
-    bounds = next((extra for extra in arguments[1:] if isinstance(extra, Bounds)), None)
+    bounds = next((extra for extra in arguments[1:] if isinstance(extra, Bounds | Length)), None)
     if bounds is None:
         return rule_of(arguments[0])
+    if isinstance(bounds, Length):
+        return functools.partial(_long, bounds, rule_of(arguments[0]))
     if arguments[0] is int:
         return functools.partial(_whole, bounds)
     return functools.partial(_number, bounds)
 
 
 def _union(arguments: tuple[Any, ...]) -> Rule:
+    if len(arguments) == 1:
+        return rule_of(arguments[0])
     optional = type(None) in arguments
     parts = tuple(part for part in arguments if part is not type(None))
+    if torch.device in parts:
+        return functools.partial(_optional, optional, _device)
     if {str, Path} == set(parts):
         return functools.partial(_optional, optional, _path)
     rules = [(part, rule_of(part)) for part in parts]
@@ -154,6 +180,30 @@ def _text(name: str, value: Any) -> str:
 def _path(name: str, value: Any) -> Any:
     checks.check_path(name, value)
     return value
+
+
+def _device(name: str, value: Any) -> Any:
+    """Take what `torch.device` takes, and ``"auto"``."""
+    if isinstance(value, torch.device) or (isinstance(value, str) and value == "auto"):
+        return value
+    try:
+        torch.device(checks.check_text(name, value))
+    except RuntimeError:
+        raise ValueError(
+            f"{name}: expected a device, got {checks.shown(value)}; pass 'cpu', 'cuda' or 'cuda:1'"
+        ) from None
+    return value
+
+
+def _long(length: Length, rule: Rule, name: str, value: Any) -> Any:
+    converted = rule(name, value)
+    above = length.high is not None and len(converted) > length.high
+    if len(converted) < length.low or above:
+        raise ValueError(
+            f"{name}: expected {length.form}, got {checks.shown(value)}; "
+            f"pass a sequence of {length.low}{' or more' * (length.high is None)}"
+        )
+    return converted
 
 
 def _whole(bounds: Bounds, name: str, value: Any) -> int:
@@ -264,6 +314,7 @@ def _mapping(rule: Rule, name: str, value: Any) -> Any:
 
 
 def _iterable(name: str, value: Any) -> Any:
+    checks.check_array(name, value)
     if not isinstance(value, Iterable):
         raise checks.refusal(name, "an iterable", value, "a list or a tuple")
     return cast(Iterable[Any], value)

@@ -3,10 +3,10 @@
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, cast
 
-from advlearn.core.argument_rules import Bounds, Rule, rule_of
+from advlearn.core.argument_rules import Bounds, Length, Rule, rule_of
 
 Target = TypeVar("Target")
 
@@ -20,6 +20,8 @@ Positive = Annotated[float, Bounds(low=0, open_low=True)]
 """A finite number above 0."""
 NonNegative = Annotated[float, Bounds(low=0)]
 """A finite number of at least 0."""
+ImageShape = Annotated[Sequence[int], Length(3, 3, "the shape (C, H, W) of an image")]
+"""Channels, height and width of an image."""
 Share = Annotated[float, Bounds(low=0, high=1)]
 """A number from 0 to 1."""
 
@@ -93,7 +95,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 def _rules_of(function: Callable[..., Any], signature: inspect.Signature) -> dict[str, Rule]:
     """Return the rule of each parameter that has one; those in stars are the callee's concern."""
-    hints = _hints(function)
+    hints = hints_of(function)
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {
         p.name: rule_of(hints.get(p.name, Any))
@@ -102,7 +104,27 @@ def _rules_of(function: Callable[..., Any], signature: inspect.Signature) -> dic
     }
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def check_settings(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check values by the annotations of the parameters with their names, and return them plain.
+
+    Estimators check in `fit` what scikit-learn makes them store unchecked in the constructor.
+
+    Args:
+        function: A function, or an unchecked constructor.
+        values: Values by the names of parameters; other names are left out.
+    """
+    signature = inspect.signature(function)
+    rules = _rules_of(function, signature)
+    return {
+        name: value
+        if _is_default(value, signature.parameters[name].default)
+        else rules[name](name, value)
+        for name, value in values.items()
+        if name in rules
+    }
+
+
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations of a function, without those that only a type checker can read."""
     unwrapped = inspect.unwrap(function)
     try:

@@ -195,6 +195,29 @@ data.filled(value) or data.compressed()
         )
 
 
+def check_method(name: str, value: object, method: str) -> None:
+    """Raise unless an object has a method.
+
+    Args:
+        name: The argument's name.
+        value: The argument.
+        method: Name of the method.
+
+    Raises:
+        TypeError: `value` has no such method.
+
+    Example:
+        >>> check_method("policy", 5, "predict")
+        Traceback (most recent call last):
+        TypeError: policy: expected an object with the method predict, got 5; pass such an object
+    """
+    if not callable(getattr(value, method, None)):
+        raise TypeError(
+            f"{name}: expected an object with the method {method}, got {shown(value)}; "
+            "pass such an object"
+        )
+
+
 def plain_number(value: object) -> int | float | None:
     """Return a number as a plain int or float; None for any other value, bools included.
 

@@ -197,7 +197,6 @@ class LayerCaptures(Mapping[str, LayerCapture]):
         self.remove()
 
 
-@checked
 @overload
 def attach(
     model: nn.Module, layer: str = ..., *, at: At = ..., pick: Pick = ..., calls: Calls = ...
@@ -211,6 +210,7 @@ def attach(
     pick: Pick = ...,
     calls: Calls = ...,
 ) -> LayerCaptures: ...
+@checked
 def attach(
     model: nn.Module,
     layer: str | list[str] | tuple[str, ...] = "",

@@ -72,8 +72,6 @@ class Trainer:
         game: GameFactory | str | None = None,
         capture: bool = True,
     ) -> None:
-        if steps < 1:
-            raise ValueError(f"steps: expected at least 1, got {steps}")
         defaults = next((a.defaults for a in adversaries.values()), FALLBACK)
         self.task = task
         self.adversaries = dict(adversaries)
@@ -85,7 +83,8 @@ class Trainer:
         self.stop_reason: str | None = None
         self.last_checkpoint: str | None = None
         self._parameters = task.trainable_parameters()
-        rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
+        rate = cast(float, defaults.lr if lr is None else lr)
+        betas = cast(tuple[float, float], defaults.betas)
         self.optimizer = (
             optimizer(self._parameters)
             if callable(optimizer)

@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.core.chain import Chain
 from advlearn.core.inputs import Inputs
 from advlearn.core.objective import Objective
@@ -35,7 +35,7 @@ def propose(
     objective: Objective | Chain,
     *,
     architecture: str | None = None,
-    base_channels: int | None = None,
+    base_channels: Count | None = None,
 ) -> nn.Module:
     """Build a critic for its inputs, with the output that an objective needs.
 
@@ -67,7 +67,7 @@ def propose(
     inputs = replace(
         inputs,
         architecture=architecture or inputs.architecture,
-        base_channels=base_channels or inputs.base_channels,
+        base_channels=inputs.base_channels if base_channels is None else base_channels,
     )
     return _propose(inputs, chain)
 

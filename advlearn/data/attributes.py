@@ -51,12 +51,13 @@ def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
             hint = suggestion(x, known, otherwise="use one of these names")
             raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
+    features = samples(np.asarray(x))
     encoded = {
-        name: encode_attribute(name, values, len(x))
+        name: encode_attribute(name, values, len(features))
         for name, values in attribute_columns(sensitive).items()
     }
     names = {name: labels for name, (_, labels) in encoded.items() if labels}
-    features, (target, classes) = samples(np.asarray(x)), _target(y)
+    target, classes = _target(y)
     codes = {name: values for name, (values, _) in encoded.items()}
     return TabularDataset(features, target, codes, names, classes=classes)
 

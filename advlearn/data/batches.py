@@ -1,7 +1,7 @@
 """Infinite batches in a shuffled order that resumes exactly."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol, Self, cast, final
+from typing import Any, Protocol, Self, cast, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
 Batch = tuple[Tensor, ...]
 
 
+@runtime_checkable
 class Columns(Protocol):
     """Data in memory: tensors with one row per sample."""
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 
 _ONE_LEVEL = 8 / 255
 """Sobel's response to a step of one grey level in 255; smaller ones are rounding errors."""
@@ -65,7 +65,7 @@ def grey(images: Tensor) -> Tensor:
 
 
 @checked
-def small(images: Tensor, factor: int = 4) -> Tensor:
+def small(images: Tensor, factor: Count = 4) -> Tensor:
     """Reduce the sides of images by a factor; each pixel is the mean of those it replaces.
 
     Args:

@@ -77,13 +77,12 @@ class ImitationResult:
             raise ValueError(
                 "env: expected an environment, since the run's has no id, got None; pass env="
             )
-        from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
+        from advlearn.imitation.sb3.making import make_environments
+
         venv = (
-            scaled(make_vec_env(env, n_envs=1, seed=seed), self.policy)
-            if isinstance(env, str)
-            else env
+            scaled(make_environments(env, seed=seed), self.policy) if isinstance(env, str) else env
         )
         returns, _ = evaluate_policy(
             self.policy,

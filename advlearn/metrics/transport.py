@@ -78,7 +78,8 @@ def sinkhorn_divergence(
     check_count("max_iterations", max_iterations)
     if temperature is None:
         # Equal samples have no scale; any small temperature works.
-        temperature = epsilon * float((distance_matrix(first, first) ** p).mean()) or epsilon
+        spread = float((distance_matrix(first, first) ** p).mean())
+        temperature = epsilon * spread if spread > 0 else epsilon
     check_number("temperature", temperature, low=0.0, open_low=True)
     cross = _entropic_cost(first, second, temperature, p, tolerance, max_iterations)
     own = [

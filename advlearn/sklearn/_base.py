@@ -15,6 +15,7 @@ from torch import Tensor
 from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core.adversary import Adversary
+from advlearn.core.arguments import check_settings
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.method import Method
 from advlearn.core.settings import AdversarySettings
@@ -59,8 +60,11 @@ class Estimator(BaseEstimator):
         raise NotImplementedError
 
     def _request(self) -> Request:
-        """Parse the method and its options."""
-        request = catalogue.request(self.method or self.TASK, self.objective)
+        """Check the settings, and parse the method and its options."""
+        check_settings(type(self).__init__, cast(Any, self).get_params(deep=False))
+        request = catalogue.request(
+            self.TASK if self.method is None else self.method, self.objective
+        )
         if request.method.task != self.TASK:
             raise ValueError(
                 f"method: expected a method of {self.TASK}, got {self.method!r} of "

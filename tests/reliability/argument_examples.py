@@ -302,6 +302,7 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "Encoder.demonstrations": transitions,
         "LearnedReward.demonstrations": transitions,
         "clone_behaviour.demonstrations": transitions,
+        "clone_behaviour.steps": lambda: 1,
         "LearnedReward.encoder": lambda: imitation().reward.encoder,
         "imitate.method": lambda: "bc",
         "imitate.bc_steps": lambda: 1,

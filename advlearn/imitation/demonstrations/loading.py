@@ -10,6 +10,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.core.arguments import Count, Seed, checked
+from advlearn.core.checks import check_method
 from advlearn.data.files import find
 from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, from_arrays
 from advlearn.training.files import atomic_write
@@ -89,11 +90,11 @@ def record(
     Raises:
         ValueError: If `episodes` is not positive.
     """
-    if episodes < 1:
-        raise ValueError(f"episodes: expected at least 1, got {episodes}")
-    from stable_baselines3.common.env_util import make_vec_env
+    check_method("policy", policy, "predict")
+    # Late, since the package `sb3` builds on this one.
+    from advlearn.imitation.sb3.making import make_environments
 
-    venv = make_vec_env(env, n_envs=1, seed=seed) if isinstance(env, str) else env
+    venv = make_environments(env, seed=seed) if isinstance(env, str) else env
     # As many of each environment, since the first episodes to end are the short ones.
     counts = [
         episodes // venv.num_envs + (i < episodes % venv.num_envs) for i in range(venv.num_envs)
@@ -221,6 +222,7 @@ def from_minari(dataset: Any) -> Demonstrations:
                 "pip install minari"
             ) from None
         dataset = minari.load_dataset(dataset)
+    check_method("dataset", dataset, "iterate_episodes")
     episodes = list(dataset.iterate_episodes())
     parts = [
         (_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in episodes

@@ -1,6 +1,6 @@
 """PPO of stable-baselines3 with rollouts that stay on the device."""
 
-from typing import Any, Self, cast, final
+from typing import Annotated, Any, Self, cast, final
 
 import torch
 from gymnasium import spaces
@@ -11,7 +11,8 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from advlearn.core.arguments import checked
+from advlearn.core.argument_rules import Bounds
+from advlearn.core.arguments import Count, NonNegative, Positive, Seed, Share, checked
 from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.base import OnDevice, check_device
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
@@ -102,16 +103,16 @@ class DevicePPO(OnDevice):
         self,
         policy: str | type[ActorCriticPolicy],
         env: Batch | VecEnv | None,
-        learning_rate: float | Schedule = 3e-4,
-        n_steps: int = 2048,
-        batch_size: int = 64,
-        n_epochs: int = 10,
-        gamma: float = 0.99,
-        gae_lambda: float = 0.95,
-        clip_range: float | Schedule = 0.2,
-        clip_range_vf: float | Schedule | None = None,
+        learning_rate: Positive | Schedule = 3e-4,
+        n_steps: Count = 2048,
+        batch_size: Annotated[int, Bounds(low=2)] = 64,
+        n_epochs: Count = 10,
+        gamma: Share = 0.99,
+        gae_lambda: Share = 0.95,
+        clip_range: Positive | Schedule = 0.2,
+        clip_range_vf: Positive | Schedule | None = None,
         normalize_advantage: bool = True,
-        ent_coef: float = 0.0,
+        ent_coef: NonNegative = 0.0,
         vf_coef: float = 0.5,
         max_grad_norm: float = 0.5,
         target_kl: float | None = None,
@@ -119,7 +120,7 @@ class DevicePPO(OnDevice):
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         verbose: int = 0,
-        seed: int | None = None,
+        seed: Seed | None = None,
         device: torch.device | str = "auto",
         capture: bool = True,
         _init_setup_model: bool = True,  # passed by `load` of stable-baselines3
@@ -129,6 +130,8 @@ class DevicePPO(OnDevice):
                 "policy: expected 'MlpPolicy' or a class, since observations are vectors, got "
                 f"{policy!r}"
             )
+        if env is None and _init_setup_model:
+            raise ValueError("env: expected an environment, got None; pass a batched environment")
         self.capture = capture
         self._iteration: FixedIteration | None = None
         venv: Any = None if env is None else vec_env(env)

@@ -4,7 +4,7 @@ from typing import ClassVar, final
 
 from torch import Tensor, nn
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.nets.network import positive
 
 
@@ -36,7 +36,7 @@ class PacCritic(nn.Module):
 
     mixes_samples: ClassVar[bool] = True
 
-    def __init__(self, net: nn.Module, pack: int = 2) -> None:
+    def __init__(self, net: nn.Module, pack: Count = 2) -> None:
         super().__init__()
         positive(pack=pack)
         self.net = net

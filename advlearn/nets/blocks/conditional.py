@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, Natural, checked
 from advlearn.nets.network import check_classes, check_shape, one_hot, positive
 
 
@@ -36,7 +36,7 @@ class ConditionalBatchNorm(nn.Module):
         equation 5 (classes).
     """
 
-    def __init__(self, channels: int, condition: int = 0) -> None:
+    def __init__(self, channels: Count, condition: Natural = 0) -> None:
         super().__init__()
         positive(channels=channels)
         _check_size(condition)
@@ -82,7 +82,7 @@ class ProjectionHead(nn.Module):
     Reference: Miyato and Koyama, "cGANs with Projection Discriminator", 2018, equations 3 and 4.
     """
 
-    def __init__(self, features: int, out_features: int = 1, condition: int = 0) -> None:
+    def __init__(self, features: Count, out_features: int = 1, condition: Natural = 0) -> None:
         super().__init__()
         positive(features=features, out_features=out_features)
         _check_size(condition)

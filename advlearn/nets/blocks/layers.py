@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.arguments import checked
+from advlearn.core.arguments import Count, checked
 from advlearn.nets.network import check_shape, positive
 
 
@@ -39,7 +39,7 @@ class MinibatchDiscrimination(nn.Module):
 
     mixes_samples: ClassVar[bool] = True
 
-    def __init__(self, features: int, outputs: int = 50, dimensions: int = 5) -> None:
+    def __init__(self, features: Count, outputs: Count = 50, dimensions: Count = 5) -> None:
         super().__init__()
         positive(features=features, outputs=outputs, dimensions=dimensions)
         self.features = features
@@ -79,7 +79,7 @@ class VirtualBatchNorm(nn.Module):
     Reference: Salimans et al. 2016, section 3.5.
     """
 
-    def __init__(self, features: int, reference: int, eps: float = 1e-5) -> None:
+    def __init__(self, features: Count, reference: Count, eps: float = 1e-5) -> None:
         super().__init__()
         positive(features=features, reference=reference)
         self.features = features
