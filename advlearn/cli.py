@@ -6,9 +6,14 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from advlearn.shell_words import paths, refuse_empty
+
 app = typer.Typer(
     help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+
+
+OUT = "Folder of the run; default runs/TASK-OBJECTIVE-DATA."
 
 
 def _names(incomplete: str) -> list[str]:
@@ -118,9 +123,7 @@ def fit(
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
     capture: Annotated[bool, typer.Option(help="On CUDA, replay steps as CUDA graphs.")] = True,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
-    ] = None,
+    out: Annotated[str | None, typer.Option(help=OUT, metavar="PATH", autocompletion=paths)] = None,
     env: Annotated[
         str | None,
         typer.Option(help="imitation: environment id; default: that of the demonstrations."),
@@ -181,8 +184,9 @@ def fit(
     settings |= {"critic_steps": critic_steps, "optimizer": optimizer}
     settings |= {"adversarial_weight": adversarial_weight, "game": game}
     named = "-".join(part for part in (task, objective, data) if part)
-    folder = out if out is not None else Path("runs") / _file_name(named)
+    folder = Path("runs", _file_name(named)) if out is None else Path(out)
     with _one_line_errors(folder):
+        refuse_empty(task=task, objective=objective, data=data, out=out, env=env, game=game)
         imitation = catalogue.request(task).method.task == catalogue.IMITATION
         if _given(imitation_options) and not imitation:
             names = ", ".join(_given(imitation_options))
@@ -280,16 +284,22 @@ def list_(
 
 @app.command()
 def sample(
-    path: Annotated[Path, typer.Argument(help="A run's folder or file.")],
+    path: Annotated[
+        str,
+        typer.Argument(help="A run's folder or file.", metavar="PATH", autocompletion=paths),
+    ],
     n: Annotated[int, typer.Option(help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
-    picture: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("samples.png"),
+    picture: Annotated[
+        str, typer.Option(help="PNG file to write.", metavar="PATH", autocompletion=paths)
+    ] = "samples.png",
 ) -> None:
     """Draw samples from a saved run and write them to an image."""
     from advlearn.run import load
     from advlearn.training.samples import save_image_grid
 
     with _one_line_errors(None):
+        refuse_empty(path=path, picture=picture)
         save_image_grid(load(path).sample(n, seed=seed), picture)
         typer.echo(f"{n} samples: {picture}")
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from advlearn.core import naming, registry
-from advlearn.core.arguments import checked
 from advlearn.core.chain import Chain
 from advlearn.core.described import Described, keywords
 
@@ -58,7 +57,6 @@ def parse(text: str) -> list[Term]:
     return [_term(piece, text) for piece in split_terms(text)]
 
 
-@checked
 def resolve(spec: Spec) -> Chain:
     """Build the objective and regularizers that a spec names.
 

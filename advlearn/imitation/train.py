@@ -234,7 +234,7 @@ def _check_numbers(
     check_number("critic_replay_size", chosen["critic_replay_size"], low=0)
     check_number("bc_steps", chosen["bc_steps"], low=int(cloning_only))
     check_number("save_every", save_every, low=1)
-    return steps or 0
+    return 0 if steps is None else steps
 
 
 def _pace(
