@@ -1,7 +1,7 @@
 """Base classes of the estimators: settings, training, predictions from logits, checks."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -43,7 +43,7 @@ class Estimator(BaseEstimator):
 
     method: str | None
     objective: Any
-    hidden: tuple[int, ...] | None
+    hidden: Sequence[int] | None
     steps: int | None
     batch_size: int | None
     lr: float | None

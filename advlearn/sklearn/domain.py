@@ -6,7 +6,7 @@ from typing import Any, Self, cast, final
 import numpy as np
 import torch
 
-from advlearn.core.arguments import Count, NonNegative, Positive
+from advlearn.core.arguments import Count, NonNegative, Positive, Widths
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Domains
 from advlearn.nets import MLPPredictor
@@ -54,7 +54,7 @@ class DomainAdversarialClassifier(Classifier):
         objective: Any = None,
         conditioning: str | None = None,
         adversarial_weight: NonNegative | None = None,
-        hidden: tuple[Count, ...] | None = None,
+        hidden: Widths | None = None,
         steps: Count | None = None,
         batch_size: Count | None = None,
         lr: Positive | None = None,

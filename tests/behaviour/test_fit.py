@@ -163,7 +163,7 @@ def test_fit_trains_on_a_folder_of_images(tmp_path: Path) -> None:
         ({"data": (X, Y[:5])}, r"labels: .*\(24,\)"),
         ({"data": "digitz"}, "data: .*digits"),
         ({"batch_size": 25}, "batch_size: expected at most the 24 samples of the data, got 25"),
-        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"steps": 0}, "steps: expected a whole number of at least 1, got 0"),
         ({"objective": "wgan-pg"}, "objective: unknown name 'wgan-pg'; did you mean 'wgan-gp'"),
         ({"objective": "r1"}, "objective: expected an objective"),
         (
