@@ -1,27 +1,19 @@
 """Infinite batches in a shuffled order that resumes exactly."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol, Self, cast, final, runtime_checkable
+from typing import Any, Self, cast, final
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from advlearn.core.arguments import Count, Natural, Seed, checked
+from advlearn.data.columns import Columns
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.pairs import Unpaired
 from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
 
 Batch = tuple[Tensor, ...]
-
-
-@runtime_checkable
-class Columns(Protocol):
-    """Data in memory: tensors with one row per sample."""
-
-    @property
-    def columns(self) -> tuple[Tensor, ...]: ...
-    def __len__(self) -> int: ...
 
 
 @checked

@@ -4,7 +4,8 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from torch import Tensor
+from torch import Tensorfrom advlearn.core.checks import check_array
+
 
 
 class Groups(NamedTuple):
@@ -20,6 +21,7 @@ def column(name: str, value: Any, samples: int | None = None) -> np.ndarray:
     Raises:
         ValueError: Another shape, no samples, or another length than `samples`.
     """
+    check_array(name, value)
     array = _array(value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

@@ -34,7 +34,6 @@ class GroupReport(NamedTuple):
     accuracy: float
 
 
-@checked
 def group_report(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> dict[Hashable, GroupReport]:
@@ -74,7 +73,6 @@ def group_report(
     return {group: GroupReport(*row) for group, row in zip(table.groups.labels, rows, strict=True)}
 
 
-@checked
 def demographic_parity_difference(y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the largest difference of selection rates between groups.
 
@@ -99,7 +97,6 @@ def demographic_parity_difference(y_pred: Any, groups: Any, *, weights: Any = No
     return _difference(_selection(y_pred, groups, weights))
 
 
-@checked
 def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the smallest ratio of selection rates between groups.
 
@@ -125,7 +122,6 @@ def demographic_parity_ratio(y_pred: Any, groups: Any, *, weights: Any = None) -
     return _ratio(_selection(y_pred, groups, weights))
 
 
-@checked
 def equal_opportunity_difference(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> float:
@@ -159,7 +155,6 @@ def equal_opportunity_difference(
     return _difference(_odds(y_true, y_pred, groups, weights, (True,))[0])
 
 
-@checked
 def equal_opportunity_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the smallest ratio of true positive rates between groups.
 
@@ -186,7 +181,6 @@ def equal_opportunity_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: A
     return _ratio(_odds(y_true, y_pred, groups, weights, (True,))[0])
 
 
-@checked
 def equalized_odds_difference(
     y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None
 ) -> float:
@@ -221,7 +215,6 @@ def equalized_odds_difference(
     return max(_difference(rate) for rate in _odds(y_true, y_pred, groups, weights, (True, False)))
 
 
-@checked
 def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the smaller of the ratios of true positive and of false positive rates.
 
@@ -250,7 +243,6 @@ def equalized_odds_ratio(y_true: Any, y_pred: Any, groups: Any, *, weights: Any 
     return true if np.isnan(true) or np.isnan(false) else min(true, false)
 
 
-@checked
 def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> float:
     r"""Compute the largest difference of mean predictions between groups.
 

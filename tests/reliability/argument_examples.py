@@ -40,7 +40,7 @@ BUILT_INSIDE = (
 )
 # Downloads its weights where it is not given a file.
 NEEDS_DOWNLOAD = ("Inception",)
-# Base classes without arguments of their own.
+# Base classes without arguments.
 BASES = ("Game", "Network", "Objective", "Regularizer", "Task")
 
 

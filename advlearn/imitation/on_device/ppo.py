@@ -1,6 +1,6 @@
 """PPO of stable-baselines3 with rollouts that stay on the device."""
 
-from typing import Annotated, Any, Self, cast, final
+from typing import Any, Self, cast, final
 
 import torch
 from gymnasium import spaces
@@ -11,7 +11,6 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from advlearn.core.argument_rules import Bounds
 from advlearn.core.arguments import Count, NonNegative, Positive, Seed, Share, checked
 from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.base import OnDevice, check_device
@@ -105,7 +104,7 @@ class DevicePPO(OnDevice):
         env: Batch | VecEnv | None,
         learning_rate: Positive | Schedule = 3e-4,
         n_steps: Count = 2048,
-        batch_size: Annotated[int, Bounds(low=2)] = 64,
+        batch_size: Count = 64,
         n_epochs: Count = 10,
         gamma: Share = 0.99,
         gae_lambda: Share = 0.95,
@@ -126,10 +125,7 @@ class DevicePPO(OnDevice):
         _init_setup_model: bool = True,  # passed by `load` of stable-baselines3
     ) -> None:
         if isinstance(policy, str) and policy != "MlpPolicy":
-            raise ValueError(
-                "policy: expected 'MlpPolicy' or a class, since observations are vectors, got "
-                f"{policy!r}"
-            )
+            raise ValueError(f"policy: expected 'MlpPolicy' or a class, got {policy!r}")
         if env is None and _init_setup_model:
             raise ValueError("env: expected an environment, got None; pass a batched environment")
         self.capture = capture
