@@ -4,8 +4,9 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from torch import Tensorfrom advlearn.core.checks import check_array
+from torch import Tensor
 
+from advlearn.core.checks import check_array
 
 
 class Groups(NamedTuple):
