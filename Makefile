@@ -21,7 +21,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS ?= 1
 # Parallel test workers share the cores: more than one thread each makes all of them slower.
 test slow: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test slow wheel-test lint format types stubs benchmarks clean
+FUZZ_SECONDS ?= 900
+FUZZ_SEED ?=
+
+.PHONY: help setup demo test slow fuzz wheel-test lint format types stubs benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -48,6 +51,9 @@ test: $(READY) ## Run the tests but the slow ones
 slow: $(READY) ## Run the learning tests (minutes)
 	@# pytest says 5 where it finds no test: a checkout without learning tests is not a failure.
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow || [ $$? -eq 5 ]
+
+fuzz: $(READY) ## Feed random input to everything that reads it (FUZZ_SECONDS=900, FUZZ_SEED=...)
+	$(BIN)/python .ci/fuzz.py --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 wheel-test: ## Test the built wheel in a new environment without data (minutes)
 	PYTHON='$(PYTHON)' .ci/wheel

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from advlearn import catalogue, kinds
 from advlearn.core import grammar, naming, registry
+from advlearn.core.arguments import checked
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.described import Described, Reference
 from advlearn.core.grammar import Spec
@@ -34,6 +35,7 @@ YOUR_DATA = {
 }
 
 
+@checked
 def describe(name: Spec) -> str:
     """Describe a name of any kind, or a spec.
 
@@ -65,6 +67,7 @@ def describe(name: Spec) -> str:
     return _of_spec(name)
 
 
+@checked
 def cite(name: Any) -> str:
     """Cite the papers of a method, a spec or a run.
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core import registry
+from advlearn.core.arguments import Count, NonNegative, Positive, Seed, checked
 from advlearn.core.chain import FALLBACK
 from advlearn.core.game import GameFactory
 from advlearn.core.grammar import Spec
@@ -29,16 +30,17 @@ FIRST_STAGE = "first-stage"
 _OF_IMITATION = {"lr": "critic_lr"}
 
 
+@checked
 @training_modes()
 def fit(
     task: str | Task = "generate",
     objective: Spec | None = None,
     data: Any = None,
     *,
-    steps: int | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    seed: int = 0,
+    steps: Count | None = None,
+    batch_size: Count | None = None,
+    lr: Positive | None = None,
+    seed: Seed = 0,
     device: str = "auto",
     precision: Precision = "fp32",
     compile: bool = False,
@@ -48,10 +50,10 @@ def fit(
     picture_every: int | None = None,
     callbacks: Sequence[Callback] | None = None,
     critic: Critic | None = None,
-    critic_lr: float | None = None,
-    critic_steps: int | None = None,
+    critic_lr: Positive | None = None,
+    critic_steps: Count | None = None,
     optimizer: Optimizer | None = None,
-    adversarial_weight: float | None = None,
+    adversarial_weight: NonNegative | None = None,
     game: str | GameFactory | None = None,
     resume_with: Mapping[str, Any] | None = None,
     warm_start: str | Path | None = None,

@@ -12,6 +12,7 @@ from torch import Tensor
 from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
 from advlearn.core.allocations import TooLargeError, bound_of, bounded_allocations
+from advlearn.core.arguments import Count, NonNegative, Seed, checked
 from advlearn.core.chain import Defaults
 from advlearn.core.files import RefusedFileError
 from advlearn.core.grammar import resolve
@@ -29,6 +30,7 @@ CUSTOM = "custom"
 """Marks an object of the user in a saved configuration."""
 
 
+@checked
 @final
 class Run:
     """A task with its adversaries after training.
@@ -59,13 +61,14 @@ class Run:
         self.trainer = trainer
         self.out = out
 
+    @checked
     def sample(
         self,
-        n: int,
+        n: Count,
         labels: Tensor | None = None,
         *,
-        seed: int | None = None,
-        truncation: float | None = None,
+        seed: Seed | None = None,
+        truncation: NonNegative | None = None,
     ) -> Tensor:
         """Draw samples of the generator.
 
@@ -123,6 +126,7 @@ class Run:
             else {}
         )
 
+    @checked
     def save(self, path: str | Path) -> Path:
         """Write the run to one file, atomically.
 
@@ -142,6 +146,7 @@ class Run:
         )
 
 
+@checked
 def load(
     path: str | Path,
     *,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from advlearn.core.arguments import checked
 from advlearn.core.task import Batch
 
 
@@ -21,6 +22,11 @@ class Callback:
     `on_step` runs after every training step, so it must be fast, and must not wait for the device
     except at its own interval.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            checked(cls)
 
     def on_start(self, trainer: Any) -> None:
         """Run once before the first step of a run or of a resumed run."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from advlearn.core import agreement, distributed
 from advlearn.core import capture as capturing
 from advlearn.core.adversary import Adversary, OptimizerFactory
+from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
@@ -31,6 +32,7 @@ from advlearn.core.task import Batch, Task, TaskOutput
 from advlearn.core.turns import Pairs, turns_by
 
 
+@checked
 @final
 class Trainer:
     """Alternate critic steps and steps of the learner, and run the callbacks.
@@ -64,16 +66,14 @@ class Trainer:
         adversaries: Mapping[str, Adversary],
         data: Stream,
         *,
-        steps: int,
+        steps: Count,
         optimizer: OptimizerFactory | str | None = None,
-        lr: float | None = None,
+        lr: Positive | None = None,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
         game: GameFactory | str | None = None,
         capture: bool = True,
     ) -> None:
-        if steps < 1:
-            raise ValueError(f"steps: expected at least 1, got {steps}")
         defaults = next((a.defaults for a in adversaries.values()), FALLBACK)
         self.task = task
         self.adversaries = dict(adversaries)
@@ -86,7 +86,8 @@ class Trainer:
         self.interrupted, self.is_mid_step = False, False
         self.last_checkpoint: str | None = None
         self._parameters = task.trainable_parameters()
-        rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
+        rate = cast(float, defaults.lr if lr is None else lr)
+        betas = cast(tuple[float, float], defaults.betas)
         self.optimizer = (
             optimizer(self._parameters)
             if callable(optimizer)

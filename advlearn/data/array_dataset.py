@@ -7,6 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 
 Kind = Literal["image", "vector"]
@@ -17,6 +18,7 @@ def kind_of(shape: tuple[int, ...]) -> Kind:
     return "image" if len(shape) == 3 else "vector"
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class ArrayDataset:

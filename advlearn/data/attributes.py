@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.core.naming import suggestion
 from advlearn.data.made import biased_table
@@ -20,6 +21,7 @@ MOST_GROUPS = 20
 """An attribute with more distinct numbers than this is numeric, with fewer it has groups."""
 
 
+@checked
 def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
     """Open a table by name, or make one from features, labels and sensitive attributes.
 
@@ -49,16 +51,18 @@ def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
             hint = suggestion(x, known, otherwise="use one of these names")
             raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
+    features = samples(np.asarray(x))
     encoded = {
-        name: encode_attribute(name, values, len(x))
+        name: encode_attribute(name, values, len(features))
         for name, values in attribute_columns(sensitive).items()
     }
     names = {name: labels for name, (_, labels) in encoded.items() if labels}
-    features, (target, classes) = samples(np.asarray(x)), _target(y)
+    target, classes = _target(y)
     codes = {name: values for name, (values, _) in encoded.items()}
     return TabularDataset(features, target, codes, names, classes=classes)
 
 
+@checked
 def open_table(data: Any) -> TabularDataset:
     """Open a table given in any form.
 
@@ -118,6 +122,7 @@ def attribute_columns(sensitive: Any) -> dict[str, Any]:
     return {f"{name}{k}": array[:, k] for k in range(array.shape[1])}
 
 
+@checked
 def encode_attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
     """Encode one sensitive attribute.
 
@@ -154,6 +159,7 @@ def encode_attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str,
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, labels))
 
 
+@checked
 def encode_attribute_like(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Tensor:
     """Encode more values of an attribute that `encode_attribute` has encoded before.
 

@@ -1,12 +1,14 @@
 """Infinite batches in a shuffled order that resumes exactly."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol, Self, cast, final
+from typing import Any, Self, cast, final
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from advlearn.core.arguments import Count, Natural, Seed, checked
+from advlearn.data.columns import Columns
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.pairs import Unpaired
 from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
@@ -14,22 +16,15 @@ from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
 Batch = tuple[Tensor, ...]
 
 
-class Columns(Protocol):
-    """Data in memory: tensors with one row per sample."""
-
-    @property
-    def columns(self) -> tuple[Tensor, ...]: ...
-    def __len__(self) -> int: ...
-
-
+@checked
 def batches(
     source: Columns | StreamedDataset | Domains | SemiSupervisedDataset | Unpaired,
-    batch_size: int | None = None,
+    batch_size: Count | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     device: torch.device | str = "cpu",
-    rank: int = 0,
-    world_size: int = 1,
+    rank: Natural = 0,
+    world_size: Count = 1,
 ) -> "Batches | StreamedBatches | ZippedBatches":
     """Draw infinite batches from data of any form.
 
@@ -99,11 +94,11 @@ class Order:
     def __init__(
         self,
         samples: int,
-        batch_size: int,
+        batch_size: Count,
         *,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
+        seed: Seed = 0,
+        rank: Natural = 0,
+        world_size: Count = 1,
         shuffle: bool = True,
     ) -> None:
         if batch_size < 1 or world_size < 1 or batch_size % world_size:
@@ -181,6 +176,7 @@ class Order:
         self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
 
 
+@checked
 @final
 class Batches:
     """Draw infinite batches of data held on the device.
@@ -213,12 +209,12 @@ class Batches:
     def __init__(
         self,
         source: Columns,
-        batch_size: int,
+        batch_size: Count,
         *,
-        seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
+        rank: Natural = 0,
+        world_size: Count = 1,
     ) -> None:
         self.device = torch.device(device)
         self.order = Order(len(source), batch_size, seed=seed, rank=rank, world_size=world_size)
@@ -250,6 +246,7 @@ class Batches:
         self._indices = None
 
 
+@checked
 @final
 class StreamedBatches:
     """Draw infinite batches sample by sample through a torch DataLoader.
@@ -278,12 +275,12 @@ class StreamedBatches:
     def __init__(
         self,
         source: StreamedDataset,
-        batch_size: int | None = None,
+        batch_size: Count | None = None,
         *,
-        seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
+        rank: Natural = 0,
+        world_size: Count = 1,
     ) -> None:
         size = source.batch_size if batch_size is None else batch_size
         if size is None:

@@ -7,6 +7,7 @@ from typing import Any, Self, cast, final
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.core.trainer import Stream
 from advlearn.data.array_dataset import ArrayDataset
@@ -16,6 +17,7 @@ from advlearn.data.streamed_dataset import StreamedDataset
 Part = ArrayDataset | StreamedDataset
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Domains:
@@ -103,6 +105,7 @@ class Domains:
             )
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class SemiSupervisedDataset:

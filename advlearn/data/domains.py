@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Domains
@@ -11,6 +12,7 @@ from advlearn.data.shapes import match_shapes
 from advlearn.data.to_tensor import labels
 
 
+@checked
 def domains(source: Any, target: Any, known: Any = None) -> Domains:
     """Open one or more labelled source domains and a target domain.
 
@@ -39,6 +41,7 @@ def domains(source: Any, target: Any, known: Any = None) -> Domains:
     return Domains(tuple(matched), cast(ArrayDataset, last), known)
 
 
+@checked
 def open_domains(data: Any) -> Domains:
     """Open domains given in any form.
 

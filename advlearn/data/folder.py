@@ -83,7 +83,7 @@ class FolderImages(Dataset[tuple[Tensor, int] | Tensor]):
                     size, mode_of_file = picture.size, picture.mode
             except OSError as error:
                 raise ValueError(f"data: cannot read {str(path)!r} as an image") from error
-            first = first or size
+            first = size if first is None else first
             if size != first:
                 raise ValueError(
                     f"data: expected images of {first[0]}x{first[1]} pixels like "

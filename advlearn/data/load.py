@@ -7,7 +7,8 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from advlearn.core.checks import describe_value
+from advlearn.core.arguments import checked
+from advlearn.core.checks import check_text, describe_value
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.datasets import named, names
 from advlearn.data.folder import FolderImages
@@ -15,6 +16,7 @@ from advlearn.data.streamed_dataset import StreamedDataset, from_dataset, from_l
 from advlearn.data.toy import Toy
 
 
+@checked
 def load(data: Any, labels: Any = None) -> ArrayDataset | StreamedDataset:
     """Open one data set given in any form.
 
@@ -59,6 +61,8 @@ def load(data: Any, labels: Any = None) -> ArrayDataset | StreamedDataset:
             f"labels: expected none except with a tensor or an array, got labels with data of type "
             f"{describe_value(data)}; pass (x, y) or data that has labels"
         )
+    if isinstance(data, str):
+        check_text("data", data)
     match data:
         case ArrayDataset() | StreamedDataset():
             return data

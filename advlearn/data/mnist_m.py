@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from advlearn.core.arguments import Seed, checked
 from advlearn.core.checks import check_choice
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.to_tensor import samples
@@ -27,8 +28,9 @@ _SCIKIT_IMAGE = (
 )
 
 
+@checked
 def mnist_m(
-    digits: ArrayDataset, part: Literal["train", "test"] = "train", *, seed: int = 0
+    digits: ArrayDataset, part: Literal["train", "test"] = "train", *, seed: Seed = 0
 ) -> ArrayDataset:
     r"""Blend grey digits into crops of colour photographs.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.core.naming import suggestion
 from advlearn.data.array_dataset import ArrayDataset
@@ -24,6 +25,7 @@ MOST_VIDEOS = 10_000
 """Largest number of videos that ``"frames:..."`` makes, one from each image."""
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -87,6 +89,7 @@ class Pairs:
         return None if self.test_part is None else self.test_part()
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Unpaired:
@@ -153,6 +156,7 @@ class Unpaired:
         return None if a is None or b is None else Unpaired(*match_shapes([a, b]))
 
 
+@checked
 def pairs(x: Any, y: Any) -> Pairs:
     """Open inputs and targets, or make the inputs from images.
 
@@ -186,6 +190,7 @@ def pairs(x: Any, y: Any) -> Pairs:
     return _derived(x, images)
 
 
+@checked
 def unpaired(a: Any, b: Any) -> Unpaired:
     """Open two sets of samples that are not matched.
 
@@ -217,6 +222,7 @@ def pair_kinds() -> dict[str, str]:
     return {name: kind.summary for name, kind in _KINDS.items()}
 
 
+@checked
 def open_pairs(data: Any) -> Pairs:
     """Open pairs given in any form.
 
@@ -246,6 +252,7 @@ def open_pairs(data: Any) -> Pairs:
     )
 
 
+@checked
 def open_unpaired(data: Any) -> Unpaired:
     """Open two unmatched sets given in any form.
 

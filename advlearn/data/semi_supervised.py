@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_count, describe_value
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
@@ -15,7 +16,8 @@ from advlearn.data.to_tensor import labels as to_labels
 from advlearn.data.to_tensor import samples
 
 
-def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset:
+@checked
+def few_labels(data: Any, count: Count, *, seed: Seed = 0) -> SemiSupervisedDataset:
     """Choose a few labels of a labelled data set at random, the same number of each class.
 
     Args:
@@ -56,7 +58,8 @@ def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset
     return SemiSupervisedDataset(replace(whole, x=whole.x[rows], y=whole.y[rows]), whole)
 
 
-def open_semi_supervised(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
+@checked
+def open_semi_supervised(data: Any, *, seed: Seed = 0) -> SemiSupervisedDataset:
     """Open labelled and unlabelled samples given in any form.
 
     Args:

@@ -17,10 +17,11 @@ from torch.utils.data import (
     TensorDataset,
 )
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.core.one_thread import kept_generators
 from advlearn.data.array_dataset import ArrayDataset, Kind, kind_of
-from advlearn.data.to_tensor import image, labels, samples
+from advlearn.data.to_tensor import finite, image, labels, samples
 
 RESIDENT_BYTES = 2 * 1024**3
 """A data set whose samples take at most this many bytes in float32 is held in memory."""
@@ -29,6 +30,7 @@ PROBES = 8
 """Number of draws of the first sample, which detect random augmentation."""
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class StreamedDataset:
@@ -94,7 +96,7 @@ class Samples(Dataset[tuple[Any, ...]]):
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         parts = split(self.dataset[index])
         x = image(parts[0])
-        x = samples(x[None] if isinstance(x, (Tensor, np.ndarray)) else x)[0]
+        x = finite(samples(x[None] if isinstance(x, (Tensor, np.ndarray)) else x))[0]
         return (x, _class_index(parts[1])) if len(parts) == 2 else (x,)
 
 
@@ -111,7 +113,7 @@ class Collate:
 
     def __call__(self, items: list[Any]) -> tuple[Tensor, ...]:
         parts = split(self.collate(items))
-        return (samples(parts[0]), *map(labels, parts[1:]))
+        return (finite(samples(parts[0])), *map(labels, parts[1:]))
 
 
 def split(item: Any) -> tuple[Any, ...]:

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.data.array_dataset import ArrayDataset, check_samples
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class TabularDataset:

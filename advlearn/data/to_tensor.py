@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import describe_value
+from advlearn.core.checks import check_array, describe_value
 
 STANDARDISED_LIMIT = 8.0
 """Float images beyond this magnitude are refused as unscaled (0 to 255)."""
@@ -81,6 +81,25 @@ def labels(values: Any, argument: str = "labels") -> Tensor:
     return classes
 
 
+def finite(x: Tensor) -> Tensor:
+    """Return samples (N, ...) on the host, if all of their values are finite.
+
+    Raises:
+        ValueError: NaN or infinity.
+
+    Example:
+        >>> finite(torch.zeros(2, 3)).shape
+        torch.Size([2, 3])
+    """
+    bad = int((~torch.isfinite(x).flatten(1).all(1)).sum())
+    if bad:
+        raise ValueError(
+            f"data: expected finite values, got NaN or infinity in {bad} of {len(x)} samples; "
+            "remove or fill them in the data set"
+        )
+    return x
+
+
 def image(picture: Any) -> Any:
     """Convert a PIL image to a uint8 array (H, W) or (H, W, 3); return anything else unchanged."""
     if not hasattr(picture, "getbands"):
@@ -89,6 +108,7 @@ def image(picture: Any) -> Any:
 
 
 def _tensor(data: Any, argument: str = "data") -> Tensor:
+    check_array(argument, data)
     if isinstance(data, Tensor):
         return data
     if isinstance(data, np.ndarray) and data.dtype.kind in "fiub":

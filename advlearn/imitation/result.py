@@ -9,12 +9,14 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import checked
 from advlearn.core.files import atomic_write
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
 
 
+@checked
 @final
 class ImitationResult:
     """Hold a trained policy, its learned reward and the history of the training.
@@ -75,13 +77,12 @@ class ImitationResult:
             raise ValueError(
                 "env: expected an environment, since the run's has no id, got None; pass env="
             )
-        from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
+        from advlearn.imitation.sb3.making import make_environments
+
         venv = (
-            scaled(make_vec_env(env, n_envs=1, seed=seed), self.policy)
-            if isinstance(env, str)
-            else env
+            scaled(make_environments(env, seed=seed), self.policy) if isinstance(env, str) else env
         )
         returns, _ = evaluate_policy(
             self.policy,

@@ -14,6 +14,7 @@ from torch import device as Device
 from torch import nn
 
 from advlearn.core.adversary import OptimizerFactory
+from advlearn.core.arguments import Count, Natural, NonNegative, Positive, Seed, checked
 from advlearn.core.chain import OptimizerName
 from advlearn.core.checks import check_count, check_number
 from advlearn.core.grammar import Spec
@@ -53,31 +54,32 @@ CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
 SAVE_EVERY = 10_000
 
 
+@checked
 @training_modes()
 def imitate(
     demonstrations: Demonstrations | str | Path,
     method: Spec | Method = "gail + r1(weight=1)",
     *,
-    steps: int | None = None,
+    steps: Count | None = None,
     env: str | VecEnv | None = None,
     algorithm: str | BaseAlgorithm = "ppo",
-    expert_subsample: int | None = None,
+    expert_subsample: Count | None = None,
     critic_inputs: CriticInputs | None = None,
     reward: Reward | None = None,
     absorbing: bool | None = None,
     critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
-    critic_lr: float | None = None,
-    critic_steps: int | None = None,
-    critic_every: int | None = None,
+    critic_lr: Positive | None = None,
+    critic_steps: Count | None = None,
+    critic_every: Count | None = None,
     optimizer: OptimizerFactory | OptimizerName | None = None,
-    batch_size: int | None = None,
-    critic_replay_size: int | None = None,
-    ent_coef: float | None = None,
-    bc_steps: int | None = None,
+    batch_size: Count | None = None,
+    critic_replay_size: Natural | None = None,
+    ent_coef: NonNegative | None = None,
+    bc_steps: Natural | None = None,
     device: Device | str | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     out: str | Path | None = None,
-    save_every: int | None = None,
+    save_every: Count | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
     resume_with: Mapping[str, Any] | None = None,
@@ -248,7 +250,7 @@ def _check_numbers(
     check_number("critic_replay_size", chosen["critic_replay_size"], low=0)
     check_number("bc_steps", chosen["bc_steps"], low=int(cloning_only))
     check_count("save_every", save_every)
-    return steps or 0
+    return 0 if steps is None else steps
 
 
 def _pace(

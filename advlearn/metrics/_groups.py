@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from torch import Tensor
 
+from advlearn.core.checks import check_array
+
 
 class Groups(NamedTuple):
     """Hold the group of each sample, int64 (N,), as an index into the labels of the groups."""
@@ -20,6 +22,7 @@ def column(name: str, value: Any, samples: int | None = None) -> np.ndarray:
     Raises:
         ValueError: Another shape, no samples, or another length than `samples`.
     """
+    check_array(name, value)
     array = _array(value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

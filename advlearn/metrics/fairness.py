@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
 from advlearn.metrics import _groups
 
@@ -272,8 +273,9 @@ def mean_difference(prediction: Any, groups: Any, *, weights: Any = None) -> flo
     )
 
 
+@checked
 def quantile_difference(
-    prediction: Any, attribute: Any, *, bins: int = 10, weights: Any = None
+    prediction: Any, attribute: Any, *, bins: Count = 10, weights: Any = None
 ) -> float:
     r"""Compute the largest difference of mean predictions between bins of an attribute.
 

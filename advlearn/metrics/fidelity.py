@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_choice, check_count, describe_value
 from advlearn.metrics._checks import pair, rows
 
@@ -21,8 +22,9 @@ class MeanStd(NamedTuple):
     std: Tensor
 
 
+@checked
 def inception_score(
-    predictions: Tensor, splits: int = 10, kind: Literal["logits", "probabilities"] = "logits"
+    predictions: Tensor, splits: Count = 10, kind: Literal["logits", "probabilities"] = "logits"
 ) -> MeanStd:
     r"""Compute the inception score over consecutive splits of the samples.
 
@@ -74,6 +76,7 @@ def _inception_score(p: Tensor) -> Tensor:
     return (torch.xlogy(p, p).sum(dim=1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
 
 
+@checked
 def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     r"""Compute the Frechet distance between Gaussians fitted to two sets of features.
 
@@ -110,6 +113,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     )
 
 
+@checked
 def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     r"""Compute the Frechet distance between two Gaussians from their moments.
 
@@ -184,13 +188,14 @@ def _non_negative(name: str, eigenvalues: Tensor) -> Tensor:
     return eigenvalues.clamp_min(0.0)
 
 
+@checked
 def kid(
     real: Tensor,
     fake: Tensor,
-    subsets: int = 100,
-    subset_size: int = 1000,
-    degree: int = 3,
-    seed: int = 0,
+    subsets: Count = 100,
+    subset_size: Count = 1000,
+    degree: Count = 3,
+    seed: Seed = 0,
 ) -> MeanStd:
     r"""Compute the kernel inception distance over random subsets.
 

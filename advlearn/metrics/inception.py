@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from advlearn import _optional_imports
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.core.files import RefusedFileError
 
@@ -15,6 +16,7 @@ SIDE: Final = 299
 FEATURES = 2048
 
 
+@checked
 @final
 class Inception(nn.Module):
     """Compute the 2048 features before the last layer of Inception-v3, in evaluation mode.

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Positive, Seed, checked
 from advlearn.core.checks import check_number, describe_value
 from advlearn.metrics._checks import pair, rows
 
 _BLOCK = 2**22  # similarities held at once
 
 
+@checked
 def proxy_a_distance(
-    source: Tensor | np.ndarray, target: Tensor | np.ndarray, *, seed: int = 0
+    source: Tensor | np.ndarray, target: Tensor | np.ndarray, *, seed: Seed = 0
 ) -> float:
     r"""Compute the proxy A-distance of two domains, from a classifier that distinguishes them.
 
@@ -67,6 +69,7 @@ def proxy_a_distance(
     return 2.0 * (1.0 - 2.0 * error)
 
 
+@checked
 def accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
     """Compute the fraction of samples whose class is predicted correctly.
 
@@ -91,6 +94,7 @@ def accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> f
     return float((predicted == truth).double().mean())
 
 
+@checked
 def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> Tensor:
     """Compute the recall of each class: the fraction of its samples predicted correctly.
 
@@ -115,6 +119,7 @@ def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.nda
     return right / torch.bincount(truth, minlength=classes)
 
 
+@checked
 def information_maximisation(logits: Tensor | np.ndarray) -> float:
     r"""Compute the information-maximisation validator, which needs no labels; higher is better.
 
@@ -147,7 +152,8 @@ def information_maximisation(logits: Tensor | np.ndarray) -> float:
     return float(-torch.special.xlogy(mean, mean).sum() + (log_p.exp() * log_p).sum(dim=1).mean())
 
 
-def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float = 0.05) -> float:
+@checked
+def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: Positive = 0.05) -> float:
     r"""Compute the soft neighbourhood density, which needs no labels; higher is better.
 
     With z_n the softmax of the logits of target sample n, scaled to length 1, sample m != n is
@@ -188,6 +194,7 @@ def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: float =
     return total / len(z)
 
 
+@checked
 def reverse_validation(
     source: Tensor | np.ndarray,
     source_labels: Tensor | np.ndarray,

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from advlearn.core import registry
+from advlearn.core.arguments import checked
 from advlearn.core.described import Reference
 from advlearn.core.naming import suggestion
 from advlearn.nets.network import Network, sizes
@@ -87,6 +88,7 @@ def architectures() -> dict[str, Architecture]:
     return {**built_in, **registered}
 
 
+@checked
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     """Return the architecture of a name, if it can be built for samples of a shape.
 
@@ -119,6 +121,7 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     return architecture
 
 
+@checked
 def build(config: Mapping[str, Any]) -> Network:
     """Build a network with new weights from its configuration.
 

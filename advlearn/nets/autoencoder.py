@@ -5,6 +5,7 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, Natural
 from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import Network, check_shape, positive, sizes
@@ -47,9 +48,9 @@ class AutoencoderCritic(Network):
     def __init__(
         self,
         shape: Sequence[int],
-        base_channels: int = 64,
-        code: int = 32,
-        classes: int = 0,
+        base_channels: Count = 64,
+        code: Count = 32,
+        classes: Natural = 0,
         norm: Literal["l1", "l2"] = "l1",
     ) -> None:
         super().__init__()

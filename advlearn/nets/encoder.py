@@ -7,6 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, checked
 from advlearn.nets.classifier import MLPPredictor
 from advlearn.nets.families.dcgan import INIT_STD, fits, plan
 from advlearn.nets.mlp import MLP
@@ -41,8 +42,8 @@ class ConvEncoder(Network):
     def __init__(
         self,
         shape: Sequence[int],
-        outputs: int,
-        base_channels: int = 64,
+        outputs: Count,
+        base_channels: Count = 64,
         norm: Literal["batch", "none"] = "batch",
     ) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class MLPEncoder(Network):
     """
 
     def __init__(
-        self, shape: Sequence[int], outputs: int, hidden: Sequence[int] = (256, 256, 256)
+        self, shape: Sequence[int], outputs: Count, hidden: Sequence[int] = (256, 256, 256)
     ) -> None:
         super().__init__()
         self.shape = sizes("shape", shape)
@@ -104,6 +105,7 @@ class MLPEncoder(Network):
         return self.head(self.features(x))
 
 
+@checked
 @final
 class PairCritic(nn.Module):
     r"""Score pairs of a sample and a code by a perceptron of the features of both.
@@ -136,8 +138,8 @@ class PairCritic(nn.Module):
     def __init__(
         self,
         net: nn.Module,
-        features: int,
-        latent: int,
+        features: Count,
+        latent: Count,
         out_features: int = 1,
         marginal_terms: bool = False,
     ) -> None:
@@ -160,8 +162,9 @@ class PairCritic(nn.Module):
         return torch.cat([self.pair(torch.cat(parts, 1)), *marginal], 1)
 
 
+@checked
 def encoder_for(
-    shape: Sequence[int], outputs: int, base_channels: int = 64
+    shape: Sequence[int], outputs: Count, base_channels: Count = 64
 ) -> ConvEncoder | MLPEncoder:
     """Return an encoder for samples of a shape.
 

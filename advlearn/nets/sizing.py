@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from advlearn.core.arguments import Count, Natural, checked
 from advlearn.nets.autoencoder import AutoencoderCritic
 from advlearn.nets.classifier import ConvPredictor, MLPPredictor
 from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
@@ -20,11 +21,12 @@ EMBEDDED = 16
 """Default size of the score of a critic that embeds (`output="vector"`)."""
 
 
+@checked
 def generator_for(
     shape: Sequence[int],
-    latent: int,
-    classes: int = 0,
-    base_channels: int = 64,
+    latent: Count,
+    classes: Natural = 0,
+    base_channels: Count = 64,
     tanh_output: bool | None = None,
 ) -> MLPGenerator | DCGANGenerator:
     """Return a generator for samples of a shape.
@@ -54,12 +56,13 @@ def generator_for(
     return MLPGenerator(latent, shape, _hidden(base_channels), classes, tanh_output)
 
 
+@checked
 def critic_for(
     shape: Sequence[int],
     output: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
-    classes: int = 0,
+    classes: Natural = 0,
     out_features: int | None = None,
-    base_channels: int = 64,
+    base_channels: Count = 64,
 ) -> MLPCritic | DCGANCritic | AutoencoderCritic:
     """Return a critic for samples of a shape and the output that an objective needs.
 
@@ -92,7 +95,8 @@ def critic_for(
     return MLPCritic(shape, features, _hidden(base_channels), classes)
 
 
-def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPredictor:
+@checked
+def predictor_for(shape: Sequence[int], outputs: Count) -> MLPPredictor | ConvPredictor:
     """Return a classifier or regressor for samples of a shape.
 
     Images from 16 pixels a side get `ConvPredictor`, everything else `MLPPredictor`.

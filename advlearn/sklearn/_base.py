@@ -1,7 +1,7 @@
 """Base classes of the estimators: settings, training, predictions from logits, checks."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -15,7 +15,9 @@ from torch import Tensor
 from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core.adversary import Adversary
+from advlearn.core.arguments import check_settings
 from advlearn.core.chain import FALLBACK, Chain
+from advlearn.core.checks import check_count, plain_number, shown
 from advlearn.core.method import Method
 from advlearn.core.settings import AdversarySettings
 from advlearn.core.task import Task
@@ -41,7 +43,7 @@ class Estimator(BaseEstimator):
 
     method: str | None
     objective: Any
-    hidden: tuple[int, ...] | None
+    hidden: Sequence[int] | None
     steps: int | None
     batch_size: int | None
     lr: float | None
@@ -59,8 +61,13 @@ class Estimator(BaseEstimator):
         raise NotImplementedError
 
     def _request(self) -> Request:
-        """Parse the method and its options."""
-        request = catalogue.request(self.method or self.TASK, self.objective)
+        """Check the settings, and parse the method and its options."""
+        check_settings(type(self).__init__, cast(Any, self).get_params(deep=False))
+        name = self.TASK if self.method is None else self.method
+        try:
+            request = catalogue.request(name, self.objective)
+        except ValueError as error:
+            raise ValueError(str(error).replace("task: ", "method: ", 1)) from None
         if request.method.task != self.TASK:
             raise ValueError(
                 f"method: expected a method of {self.TASK}, got {self.method!r} of "
@@ -146,9 +153,16 @@ class Estimator(BaseEstimator):
 
     def _seed(self) -> int:
         """Return the seed: `random_state` itself where it is an integer, as in `advlearn.fit`."""
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        if plain_number(self.random_state) is not None:
+            return check_count("random_state", self.random_state, low=0, high=2**32 - 1)
+        try:
+            generator = check_random_state(self.random_state)
+        except ValueError:
+            raise ValueError(
+                "random_state: expected None, a seed or a RandomState, got "
+                f"{shown(self.random_state)}; pass a whole number"
+            ) from None
+        return int(generator.randint(2**31 - 1))
 
     def _outputs(self, x: Any) -> np.ndarray:
         check_is_fitted(self)

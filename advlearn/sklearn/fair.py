@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from advlearn.catalogue import Request
+from advlearn.core.arguments import Count, NonNegative, Positive
 from advlearn.data import attribute_columns, encode_attribute, encode_attribute_like
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.nets import MLPPredictor
@@ -144,17 +145,17 @@ class AdversarialFairClassifier(Classifier, _Fair):
         *,
         objective: Any = None,
         criterion: str | None = None,
-        adversarial_weight: float | None = None,
+        adversarial_weight: NonNegative | None = None,
         gradient_combination: str | None = None,
         balance_groups: bool | None = None,
-        hidden: tuple[int, ...] | None = None,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        critic_lr: float | None = None,
-        critic_steps: int | None = None,
+        hidden: tuple[Count, ...] | None = None,
+        steps: Count | None = None,
+        batch_size: Count | None = None,
+        lr: Positive | None = None,
+        critic_lr: Positive | None = None,
+        critic_steps: Count | None = None,
         optimizer: Any = None,
-        warmup: float | None = None,
+        warmup: NonNegative | None = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:
@@ -276,17 +277,17 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
         method: str | None = None,
         *,
         objective: Any = None,
-        adversarial_weight: float | None = None,
+        adversarial_weight: NonNegative | None = None,
         gradient_combination: str | None = None,
         balance_groups: bool | None = None,
-        hidden: tuple[int, ...] | None = None,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        critic_lr: float | None = None,
-        critic_steps: int | None = None,
+        hidden: tuple[Count, ...] | None = None,
+        steps: Count | None = None,
+        batch_size: Count | None = None,
+        lr: Positive | None = None,
+        critic_lr: Positive | None = None,
+        critic_steps: Count | None = None,
         optimizer: Any = None,
-        warmup: float | None = None,
+        warmup: NonNegative | None = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:
@@ -328,7 +329,8 @@ class AdversarialFairRegressor(RegressorMixin, _Fair):
             Any, validate_data(self, X, y, reset=first, dtype=np.float64, y_numeric=True)
         )
         if first:
-            self.mean_, self.scale_ = float(target.mean()), float(target.std()) or 1.0
+            spread = float(target.std())
+            self.mean_, self.scale_ = float(target.mean()), spread if spread > 0 else 1.0
         y_scaled = torch.from_numpy(((target - self.mean_) / self.scale_).astype(np.float32))
         return self._table(tensor(points), y_scaled, 0, sensitive, first=first)
 

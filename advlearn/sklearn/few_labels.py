@@ -6,6 +6,7 @@ from typing import Any, Self, cast, final
 import numpy as np
 import torch
 
+from advlearn.core.arguments import Count, NonNegative, Positive
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.nets import MLPGenerator, MLPPredictor
@@ -52,14 +53,14 @@ class SemiSupervisedGANClassifier(Classifier):
         method: str | None = None,
         *,
         objective: Any = None,
-        latent: int | None = None,
-        adversarial_weight: float | None = None,
-        hidden: tuple[int, ...] | None = None,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        critic_lr: float | None = None,
-        critic_steps: int | None = None,
+        latent: Count | None = None,
+        adversarial_weight: NonNegative | None = None,
+        hidden: tuple[Count, ...] | None = None,
+        steps: Count | None = None,
+        batch_size: Count | None = None,
+        lr: Positive | None = None,
+        critic_lr: Positive | None = None,
+        critic_steps: Count | None = None,
         optimizer: Any = None,
         random_state: Any = None,
         device: str = "auto",

@@ -8,6 +8,7 @@ from typing import Any, cast, final
 import numpy as np
 from sklearn.base import clone
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_number
 from advlearn.core.files import atomic_write
 from advlearn.data import attribute_columns
@@ -41,6 +42,7 @@ class Point:
     estimator: Any
 
 
+@checked
 def frontier(
     estimator: Any,
     train: tuple[Any, Any, Any],

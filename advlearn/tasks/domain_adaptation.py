@@ -1,13 +1,13 @@
 """Adapt a classifier to a target domain without labels, by features that match across domains."""
 
 import copy
-from collections.abc import Sequence
 from typing import Any, Literal, Self, cast, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from advlearn.core.arguments import Widths
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import LayerCapture, attach
@@ -132,9 +132,7 @@ class DomainAdaptation(Task):
         return open_domains(data)
 
     @classmethod
-    def from_data(
-        cls, data: Domains, *, hidden: Sequence[int] | None = None, **settings: Any
-    ) -> Self:
+    def from_data(cls, data: Domains, *, hidden: Widths | None = None, **settings: Any) -> Self:
         """Build the task with a classifier sized from the data.
 
         Args:

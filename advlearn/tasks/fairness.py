@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from advlearn.core import distributed, gradient_projection
+from advlearn.core.arguments import Natural
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import attach
@@ -94,7 +95,7 @@ class Fairness(Task):
         *,
         shape: tuple[int, ...],
         attributes: Mapping[str, int],
-        classes: int = 2,
+        classes: Natural = 2,
         criterion: Criterion = "demographic_parity",
         sensitive: Sequence[str] | None = None,
         layer: str = "",

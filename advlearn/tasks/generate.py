@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, erfinv, nn
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, Natural
 from advlearn.core.checks import check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -70,12 +71,12 @@ class Generate(Task):
         self,
         generator: nn.Module,
         *,
-        latent: int,
+        latent: Count,
         shape: tuple[int, ...],
-        classes: int = 0,
+        classes: Natural = 0,
         vectors: Tensor | None = None,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
         pac: int = 1,
     ) -> None:
         super().__init__()
@@ -105,9 +106,9 @@ class Generate(Task):
         data: ArrayDataset | StreamedDataset,
         *,
         conditional: bool = False,
-        latent: int = 64,
+        latent: Count = 64,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
         pac: int = 1,
     ) -> Self:
         """Build the task with networks sized from the data.

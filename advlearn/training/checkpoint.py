@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.files import RefusedFileError, atomic_write
 from advlearn.core.seals import seal
 from advlearn.core.trainer import Callback, Trainer
@@ -200,7 +201,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(
-        self, folder: str | Path, every: int = 1000, config: dict[str, Any] | None = None
+        self, folder: str | Path, every: Count = 1000, config: dict[str, Any] | None = None
     ) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")

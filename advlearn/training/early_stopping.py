@@ -6,6 +6,7 @@ from typing import Any, final
 import torch
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.rng import isolated
 
@@ -39,8 +40,8 @@ class EarlyStopping(Callback):
     def __init__(
         self,
         measure: Callable[[Trainer], float],
-        every: int,
-        patience: int = 10,
+        every: Count,
+        patience: Count = 10,
         higher_is_better: bool = False,
     ) -> None:
         if every < 1 or patience < 1:

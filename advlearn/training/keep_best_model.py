@@ -6,6 +6,7 @@ from typing import Any, final
 
 import torch
 
+from advlearn.core.arguments import Count
 from advlearn.core.task import Task
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.early_stopping import EarlyStopping
@@ -47,7 +48,7 @@ class KeepBestModel(Callback):
     """
 
     def __init__(
-        self, measure: Callable[[Any], float], every: int, higher_is_better: bool = True
+        self, measure: Callable[[Any], float], every: Count, higher_is_better: bool = True
     ) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")

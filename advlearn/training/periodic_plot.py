@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.rng import isolated
 from advlearn.training.warn_once import WarnOnce
@@ -26,7 +27,7 @@ class PeriodicPlot(Callback):
         ValueError: `every` is not positive.
     """
 
-    def __init__(self, folder: str | Path, every: int) -> None:
+    def __init__(self, folder: str | Path, every: Count) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")
         self.folder = Path(folder)

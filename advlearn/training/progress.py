@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING, TextIO, final
 
 from advlearn.core import distributed
+from advlearn.core.arguments import NonNegative
 from advlearn.core.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Progress(Callback):
         5
     """
 
-    def __init__(self, every_seconds: float = 1.0, stream: TextIO | None = None) -> None:
+    def __init__(self, every_seconds: NonNegative = 1.0, stream: TextIO | None = None) -> None:
         if not every_seconds >= 0:
             raise ValueError(f"every_seconds: expected at least 0, got {every_seconds!r}")
         self.every_seconds = every_seconds

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.health import Health
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.event_file import EventFile
@@ -42,7 +43,7 @@ class TensorBoard(Callback):
     """
 
     def __init__(
-        self, folder: str | Path, every: int = 100, *, pictures: str | Path | None = None
+        self, folder: str | Path, every: Count = 100, *, pictures: str | Path | None = None
     ) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")

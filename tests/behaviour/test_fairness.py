@@ -218,7 +218,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
         ),
         (
             {"warmup": 1.5},
-            r"^warmup: expected a finite number of at least 0 and at most 1, got 1.5$",
+            r"^warmup: expected a finite number of at least 0 and at most 1, got 1.5;",
         ),
         (
             {"layer": "feature"},

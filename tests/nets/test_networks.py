@@ -262,7 +262,7 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: MLP(0, 1), "in_features: expected an int of at least 1, got 0"),
+        (lambda: MLP(0, 1), "in_features: expected a whole number of at least 1, got 0"),
         (lambda: MLP(1, 1, hidden=(4, 0)), r"hidden: expected ints of at least 1, got \(4, 0\)"),
         (
             lambda: MLP(1, 1, activation="gelu"),

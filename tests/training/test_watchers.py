@@ -306,8 +306,14 @@ def test_early_stopping_keeps_counting_after_a_resume(tmp_path: Path) -> None:
             lambda: SampleGrid("x", 0, samples=lambda: torch.zeros(1, 2)),
             "every: expected at least 1 step, got 0",
         ),
-        (lambda: EarlyStopping(lambda trainer: 0.0, 0), "every: expected at least 1, got 0"),
-        (lambda: EarlyStopping(lambda trainer: 0.0, 1, 0), "patience: expected at least 1, got 0"),
+        (
+            lambda: EarlyStopping(lambda trainer: 0.0, 0),
+            "every: expected a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: EarlyStopping(lambda trainer: 0.0, 1, 0),
+            "patience: expected a whole number of at least 1, got 0",
+        ),
     ],
 )
 def test_bad_settings_are_one_line(make: Any, line: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any, cast
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import Count, Seed, checked
+from advlearn.core.checks import check_method
 from advlearn.core.files import RefusedFileError
 from advlearn.data.files import find
 from advlearn.data.npz import read_npz, write_npz
@@ -16,7 +18,8 @@ from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, fro
 PACKAGED = Path(__file__).parent / "packaged"
 
 
-def load_demonstrations(path: str | Path, *, max_bytes: int | None = None) -> Demonstrations:
+@checked
+def load_demonstrations(path: str | Path, *, max_bytes: Count | None = None) -> Demonstrations:
     """Read demonstrations from an npz file of flat arrays, or from a data set by its name.
 
     No file is unpickled, and the sizes in a file are checked before its arrays are read.
@@ -78,8 +81,9 @@ def _named(name: str) -> Path | None:
     return find("demos", f"{name}.npz") or (shipped if shipped.is_file() else None)
 
 
+@checked
 def record(
-    policy: Any, env: str | VecEnv, episodes: int, *, deterministic: bool = False, seed: int = 0
+    policy: Any, env: str | VecEnv, episodes: Count, *, deterministic: bool = False, seed: Seed = 0
 ) -> Demonstrations:
     """Roll out a policy and record whole episodes.
 
@@ -96,11 +100,11 @@ def record(
     Raises:
         ValueError: If `episodes` is not positive.
     """
-    if episodes < 1:
-        raise ValueError(f"episodes: expected at least 1, got {episodes}")
-    from stable_baselines3.common.env_util import make_vec_env
+    check_method("policy", policy, "predict")
+    # Late, since the package `sb3` builds on this one.
+    from advlearn.imitation.sb3.making import make_environments
 
-    venv = make_vec_env(env, n_envs=1, seed=seed) if isinstance(env, str) else env
+    venv = make_environments(env, seed=seed) if isinstance(env, str) else env
     # As many of each environment, since the first episodes to end are the short ones.
     counts = [
         episodes // venv.num_envs + (i < episodes % venv.num_envs) for i in range(venv.num_envs)
@@ -132,6 +136,7 @@ def record(
     return _joined(parts, env if isinstance(env, str) else "", float(np.mean(returns)))
 
 
+@checked
 def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstrations:
     """Build demonstrations from trajectories of the package `imitation`.
 
@@ -176,6 +181,7 @@ def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstr
     return _joined(parts, env_id, float(np.mean(returns)) if returns else float("nan"))
 
 
+@checked
 def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
     """Build demonstrations from a Hugging Face data set in the layout of the package `imitation`.
 
@@ -204,6 +210,7 @@ def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
     return from_trajectories(dataset, env_id)
 
 
+@checked
 def from_minari(dataset: Any) -> Demonstrations:
     """Build demonstrations from a Minari data set.
 
@@ -225,6 +232,7 @@ def from_minari(dataset: Any) -> Demonstrations:
                 "pip install minari"
             ) from None
         dataset = minari.load_dataset(dataset)
+    check_method("dataset", dataset, "iterate_episodes")
     episodes = list(dataset.iterate_episodes())
     parts = [
         (_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in episodes
@@ -235,6 +243,7 @@ def from_minari(dataset: Any) -> Demonstrations:
     )
 
 
+@checked
 def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Path:
     """Write demonstrations to an npz file that `load_demonstrations` reads.
 

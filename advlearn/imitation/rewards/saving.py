@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.allocations import TooLargeError, bound_of, bounded_allocations
+from advlearn.core.arguments import checked
 from advlearn.core.files import RefusedFileError
 from advlearn.imitation.demonstrations.transitions import Encoder, Images, Transitions
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
@@ -37,6 +38,7 @@ CONTENT: Final = {
 """What a file of a learned reward holds."""
 
 
+@checked
 def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     """Write a learned reward with its critic, its encoder and its demonstrations.
 
@@ -77,6 +79,7 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     )
 
 
+@checked
 def load_reward(
     path: str | Path,
     *,

@@ -1,12 +1,12 @@
 """DCGAN: convolutional generator and critic of square images, sized from the data."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.network import (
@@ -59,10 +59,10 @@ class DCGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         norm: Literal["batch", "none"] = "batch",
         tanh_output: bool = True,
     ) -> None:
@@ -137,10 +137,10 @@ class DCGANCritic(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: ImageShape,
         out_features: int = 1,
-        base_channels: int = 64,
-        classes: int = 0,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         conditioning: Literal["projection", "concat"] = "projection",
     ) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
 """PSGAN: a generator of textures of any size from a grid of noise."""
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.families.dcgan import plan
@@ -71,13 +71,13 @@ class PSGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
-        local: int = 16,
-        waves: int = 4,
+        local: Count = 16,
+        waves: Count = 4,
     ) -> None:
         super().__init__()
         positive(latent=latent, base_channels=base_channels, local=local, waves=waves)
@@ -174,7 +174,11 @@ class PSGANCritic(Network):
     """
 
     def __init__(
-        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+        self,
+        shape: ImageShape,
+        out_features: int = 1,
+        base_channels: Count = 64,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         positive(out_features=out_features, base_channels=base_channels)

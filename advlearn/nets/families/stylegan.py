@@ -1,6 +1,5 @@
 """StyleGAN: a generator with a style for each layer and noise for each pixel."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import instance_norm, leaky_relu
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.equalized_lr import PixelNorm, equalized_lr
@@ -51,7 +51,7 @@ class AdaIN(nn.Module):
     Reference: Huang and Belongie 2017, equation 8; Karras et al. 2019, equation 1.
     """
 
-    def __init__(self, channels: int, style: int) -> None:
+    def __init__(self, channels: Count, style: Count) -> None:
         super().__init__()
         self.affine = equalized_lr(nn.Linear(style, 2 * channels), gain=1.0)
 
@@ -75,7 +75,7 @@ class PixelNoise(nn.Module):
     Reference: Karras et al. 2019, figure 1b.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: Count) -> None:
         super().__init__()
         self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
 
@@ -98,7 +98,7 @@ class StyleLayer(nn.Module):
         torch.Size([2, 3, 4, 4])
     """
 
-    def __init__(self, source: nn.Module, channels: int, style: int) -> None:
+    def __init__(self, source: nn.Module, channels: Count, style: Count) -> None:
         super().__init__()
         self.source = source
         self.noise = PixelNoise(channels)
@@ -155,13 +155,13 @@ class StyleGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
-        style: int = 128,
-        depth: int = 2,
+        style: Count = 128,
+        depth: Count = 2,
         mixing: float = 0.9,
     ) -> None:
         super().__init__()
