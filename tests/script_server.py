@@ -25,7 +25,7 @@ TIMEOUT = 300
 # What the examples, the benchmarks and the pages import; only those of the first row are required.
 EVERYTHING = (
     *("torch", "matplotlib.pyplot", "advlearn.fitting"),
-    *("advlearn.imitation.train", "torchvision", "sklearn.datasets", "torch.utils.tensorboard"),
+    *("advlearn.imitation.train", "sklearn.datasets", "torch.utils.tensorboard"),
     *("gymnasium", "stable_baselines3", "torch._dynamo", "scipy.stats", "rich.console", "typer"),
 )
 
@@ -136,7 +136,7 @@ def execute(first: str, rest: list[str]) -> None:
 
 if __name__ == "__main__":
     for module in sys.argv[1:]:
-        with suppress(ImportError, RuntimeError):  # optional packages
+        with suppress(ImportError):  # optional packages
             import_module(module)
     if "matplotlib.pyplot" in sys.argv:
         import torch

@@ -18,7 +18,7 @@ from typing import Any
 
 from forked import ROOT, Ended, import_heavy, replace_source, run_pytest, start, wait
 from mutations import Mutant, mutants, mutated
-from relevant import Record, bring_up_to_date
+from relevant import bring_up_to_date
 from results import ACCEPTED, Results, Row, conclude
 from selection import Selected, Selection
 
@@ -50,9 +50,9 @@ class Job:
         plugin = Ordered(self.tests)
         stop = [] if mutant is None else ["-x"]
         status = run_pytest([*stop, *self.tests.arguments()], plugin, self.folder)
-        # An error of the import stops pytest before it runs a test.
-        failed = plugin.failed or ([f"pytest ended with status {status}"] if status else [])
-        return {"failed": failed, "run": plugin.run}
+        if status and not plugin.failed:
+            raise RuntimeError(f"pytest ended with status {status}, and no test failed")
+        return {"failed": plugin.failed, "run": plugin.run}
 
 
 class Ordered:
@@ -86,6 +86,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="run at most this many now")
     parser.add_argument("--only", default="", help="draw only mutants whose name contains this")
     parser.add_argument(
+        "--tests", default="", help="record only test files whose name contains this"
+    )
+    parser.add_argument(
         "--again", action="store_true", help="run survivors again, such as after new tests"
     )
     parser.add_argument(
@@ -110,14 +113,11 @@ def draw(n: int, seed: int, only: str = "") -> list[Mutant]:
     return known[:n]
 
 
-def run(todo: list[Mutant], results: Results, jobs: int) -> None:
+def run(todo: list[Mutant], results: Results, jobs: int, tests: str) -> None:
     """Run the tests of mutants and keep a row for each."""
     import_heavy()
     path = WORK / "relevant.json.gz"
-    record = Record.load(path)
-    if bring_up_to_date(record, sources(), WORK, jobs):
-        record.save(path)
-    selection = Selection(record)
+    selection = Selection(bring_up_to_date(path, sources(), WORK, jobs, tests))
     waiting = list(reversed(todo))
     free = list(range(jobs))
     running: dict[int, tuple[int, Job]] = {}
@@ -171,7 +171,7 @@ def main() -> int:
         todo = [m for m in drawn if results.outcome(m) in {None, *again}][: options.limit]
         started = time.time()
         if todo:
-            run(todo, results, options.jobs)
+            run(todo, results, options.jobs, options.tests)
             doubt(results)
             print(f"{len(todo)} mutants in {time.time() - started:.0f} s")
     return conclude(results, json.loads(ACCEPTED.read_text()))

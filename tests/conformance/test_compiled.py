@@ -18,7 +18,7 @@ CHAINS = [Chain.of(o) for o in objectives()] + [
 
 
 def has_plain_operations(chain: Chain, loss: str) -> bool:
-    """Return whether a loss adds only operations of scores to the one of nsgan, also a name here."""
+    """Return whether a loss adds only operations of scores to that of nsgan, which is compiled."""
     if chain.regularizers:
         penalties = [type(r).player_penalty for r in chain.regularizers]
         return loss == "learner" and all(p is Regularizer.player_penalty for p in penalties)
