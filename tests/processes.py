@@ -14,9 +14,14 @@ PRELOADED = [
 ]
 
 
+def preload() -> None:
+    """Let the fork server of this process import what the tests need; once, before it starts."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+
+
 def run_in_processes(
     function: Callable[..., None], arguments: tuple[Any, ...] = (), count: int = 2
 ) -> None:
     """Call a function in several processes, with the rank first, and raise what one raises."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+    preload()
     start_processes(function, arguments, nprocs=count, start_method="forkserver")

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from advlearn.core import distributed
 from advlearn.testing._found import chains
 from advlearn.testing._processes import Case, Difference, compare
-from tests.processes import run_in_processes
+from tests.processes import preload, run_in_processes
 
 PLAIN = [Case(spec) for spec in chains()]
 LABELLED = [
@@ -22,6 +22,7 @@ WEIGHTED = [Case(spec, weighted=True) for spec in ("nsgan", "hinge + r1", "rpgan
 @pytest.fixture(scope="module")
 def differences() -> dict[Case, Difference]:
     """Run all cases at once, since starting processes takes longer than the cases."""
+    preload()
     return compare([*PLAIN, *LABELLED, *WEIGHTED])
 
 
