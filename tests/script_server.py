@@ -27,6 +27,7 @@ EVERYTHING = (
     *("torch", "matplotlib.pyplot", "advlearn.fitting"),
     *("advlearn.imitation.train", "sklearn.datasets", "torch.utils.tensorboard"),
     *("gymnasium", "stable_baselines3", "torch._dynamo", "scipy.stats", "rich.console", "typer"),
+    *("torch.profiler", "matplotlib.backends.backend_agg", "PIL.JpegImagePlugin"),
 )
 
 
@@ -141,6 +142,11 @@ if __name__ == "__main__":
     if "matplotlib.pyplot" in sys.argv:
         import torch
 
+        from advlearn.core import registry
+
+        # Every objective, regularizer and task.
+        registry.entries()
+        registry.tasks()
         # The first optimiser imports more of torch.
         torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     if (request := serve()) is not None:
