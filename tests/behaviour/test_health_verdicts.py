@@ -50,6 +50,7 @@ BALANCED = Findings(
         ({"accuracy": 0.301, "critic_loss": 1.3, "p_value": 0.5}, "indistinguishable"),
         ({"accuracy": 0.299, "critic_loss": 1.3, "p_value": 0.5}, "critic inverted"),
         ({"accuracy": 0.3, "critic_loss": 1.387}, "critic untrained or diverged"),
+        ({"accuracy": 0.3, "critic_loss": 1.386}, "critic untrained or diverged"),
         ({"accuracy": 0.3, "critic_loss": 1.387, "own_accuracy": 0.601}, "critic inverted"),
         (
             {"accuracy": 0.3, "critic_loss": 1.387, "own_accuracy": 0.6},
@@ -97,6 +98,20 @@ BALANCED = Findings(
 )
 def test_each_limit_decides_the_verdict(figures: dict[str, Any], words: str) -> None:
     assert verdict(replace(BALANCED, **figures)).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("at_chance", "words"),
+    [
+        (1.386, "loss 1.200 of 1.386 at chance"),
+        (-1.0, "loss 1.200 of -1.000 at chance"),
+        (0.0, "loss 1.200"),
+        (math.nan, "loss 1.200"),
+        (math.inf, "loss 1.200"),
+    ],
+)
+def test_the_loss_at_chance_is_named_where_there_is_one(at_chance: float, words: str) -> None:
+    assert replace(BALANCED, loss_at_chance=at_chance).sits == words
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
