@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from advlearn.core import Chain, Method, registry
 from advlearn.listing import listing
 from advlearn.nets import Architecture, build, find_architecture
 from advlearn.objectives import Hinge
+from tests.script_server import ScriptServer
 
 MODULE = '''
 """An objective of another package."""
@@ -67,20 +66,15 @@ else:
 """
 
 
-def test_an_entry_point_is_found_everywhere(tmp_path: Path) -> None:
+def test_an_entry_point_is_found_everywhere(tmp_path: Path, torch_only: ScriptServer) -> None:
     (tmp_path / "outside_package.py").write_text(MODULE)
     info = tmp_path / "outside_package-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-package\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", USE],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = torch_only.python("-c", USE, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
 
 

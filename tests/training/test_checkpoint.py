@@ -3,8 +3,6 @@ import os
 import pickle
 import re
 import signal
-import subprocess
-import sys
 from collections import OrderedDict
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +19,7 @@ from advlearn.training import rng
 from advlearn.training.checkpoint import Checkpoint, load, resume, save
 from advlearn.training.early_stopping import EarlyStopping
 from advlearn.training.ema import EMA
+from tests.script_server import ScriptServer
 from tests.training.tiny import build, same
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,17 +47,12 @@ def test_a_folder_names_the_checkpoint_in_it(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+def ended(
+    tmp_path_factory: pytest.TempPathFactory, scripts: ScriptServer
+) -> tuple[Path, dict[str, int]]:
     """Return the folders of failed runs and their exit statuses."""
     folder = tmp_path_factory.mktemp("scenarios")
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.training.scenarios", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = scripts.python("-m", "tests.training.scenarios", str(folder), cwd=ROOT)
     assert result.returncode == 0, result.stderr
     return folder, json.loads(result.stdout)
 
