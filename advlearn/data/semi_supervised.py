@@ -1,6 +1,5 @@
 """Open data of which only some samples have a label."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,7 @@ def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset
             f"{whole.name!r} has {fewest} samples, got {count}"
         )
     rows = torch.cat([order[y == k][:each] for k in range(whole.classes)])
-    return SemiSupervisedDataset(replace(whole, x=whole.x[rows], y=whole.y[rows]), whole)
+    return SemiSupervisedDataset(whole.part(rows), whole)
 
 
 def open_semi_supervised(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
