@@ -16,7 +16,7 @@ def names_of(dataset: Any) -> tuple[str, ...]:
     names = getattr(dataset, "classes", None)
     if names is None:
         features = getattr(dataset, "features", None)
-        columns: Any = features.values() if hasattr(features, "values") else ()
+        columns: Any = [] if features is None else getattr(features, "values", list)()
         names = next((f.names for f in columns if getattr(f, "names", None)), None)
     return () if names is None or isinstance(names, int) else tuple(map(str, names))
 

@@ -1,6 +1,6 @@
 """Decide which axes of an array are channels, rows and columns, or refuse an ambiguous shape."""
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from torch import Tensor
 
@@ -90,8 +90,7 @@ def _checked(given: str, shape: tuple[int, ...]) -> Layout:
         raise ValueError(
             f"layout: expected {len(given)} axes for {given!r}, got data of shape {shape}"
         )
-    layout: Layout = given  # pyright: ignore[reportAssignmentType]
-    return layout
+    return cast(Layout, given)
 
 
 def _of_three(shape: tuple[int, ...], integer: bool) -> Layout:

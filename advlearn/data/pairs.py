@@ -302,7 +302,7 @@ def _grey_to_colour(data: ArrayDataset) -> tuple[Tensor, Tensor]:
 
 
 def _frames(data: ArrayDataset) -> tuple[Tensor, Tensor]:
-    videos = moving_digits(data.x[:MOST_VIDEOS])
+    videos = moving_digits(data.rows(slice(MOST_VIDEOS)))
     return videos[:, :-1].contiguous(), videos[:, -1:].contiguous()
 
 

@@ -188,4 +188,5 @@ def _resized(picture: Any, size: tuple[int, int]) -> Any:
     if picture.size == size[::-1]:
         return picture
     smooth = picture if picture.mode in ("L", "RGB", "CMYK", "YCbCr") else picture.convert("RGB")
-    return ImageOps.fit(smooth, size[::-1], Image.Resampling.LANCZOS)
+    height, width = size
+    return ImageOps.fit(smooth, (width, height), Image.Resampling.LANCZOS)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from advlearn.core.checks import check_count, describe_value
+from advlearn.data.aligned_classes import same_classes
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.load import load
@@ -87,7 +88,8 @@ def open_semi_supervised(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
     first, second = data
     if getattr(second, "ndim", 0) == 1 or isinstance(second, list):
         return _from_mask(first, second)
-    return SemiSupervisedDataset(load(first), load(second))
+    labelled, unlabelled = same_classes([load(first)], load(second))
+    return SemiSupervisedDataset(labelled, unlabelled)
 
 
 def _from_mask(x: Any, y: Any) -> SemiSupervisedDataset:
