@@ -112,7 +112,7 @@ def _of_images(shape: tuple[int, ...], first: Layout, last: Layout) -> Layout:
     """Choose the axis of the channels: one of few, smaller than both sides, or the smallest."""
     head, tail, sides = shape[1], shape[-1], shape[2:-1]
     few = [size for size in (head, tail) if size <= MOST_CHANNELS]
-    smaller = {first: head < min(*sides, tail), last: tail < min(head, *sides)}
+    smaller: dict[Layout, bool] = {first: head < min(*sides, tail), last: tail < min(head, *sides)}
     if len(few) != 1 or head == tail:
         clear = [layout for layout, is_smaller in smaller.items() if is_smaller]
         if len(clear) == 1:

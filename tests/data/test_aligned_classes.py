@@ -26,7 +26,7 @@ def test_sources_with_other_classes_are_joined_by_their_labels():
 
 def test_a_label_that_no_source_has_is_refused():
     x = torch.randn(2, 2)
-    with pytest.raises(ValueError, match="labels among cat, dog, .*got 'bird' in 'array'"):
+    with pytest.raises(ValueError, match=r"labels among cat, dog, .*got 'bird' in 'array'"):
         domains((x.numpy(), ["cat", "dog"]), (x.numpy(), ["cat", "bird"]))
 
 
