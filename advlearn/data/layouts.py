@@ -114,7 +114,7 @@ def _of_images(shape: tuple[int, ...], first: Layout, last: Layout) -> Layout:
     few = [size for size in (head, tail) if size <= MOST_CHANNELS]
     smaller: dict[Layout, bool] = {first: head < min(*sides, tail), last: tail < min(head, *sides)}
     if len(few) != 1 or head == tail:
-        clear = [layout for layout, is_smaller in smaller.items() if is_smaller]
+        clear: list[Layout] = [layout for layout, is_smaller in smaller.items() if is_smaller]
         if len(clear) == 1:
             return clear[0]
         raise _ambiguous(shape, first, last)

@@ -103,7 +103,9 @@ def test_mismatched_input_is_one_line() -> None:
     assert points.shape == (4, 5)
 
 
-@pytest.mark.parametrize("task", ["generate(conditional=True)", "laplacian_pyramid(conditional=True)"])
+@pytest.mark.parametrize(
+    "task", ["generate(conditional=True)", "laplacian_pyramid(conditional=True)"]
+)
 def test_a_conditional_task_needs_labels(task):
     with pytest.raises(ValueError, match=r"conditional: expected labels .*; pass \(x, y\)"):
-        advlearn.fit(task, data=torch.rand(8, 1, 32, 32), steps=1, callbacks=())
+        advlearn.fit(task, data=torch.rand(8, 1, 32, 32), conditional=True, callbacks=())
