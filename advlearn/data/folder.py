@@ -89,7 +89,7 @@ class FolderImages(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         path = self.paths[index]
-        with open_picture(path) as picture:
+        with open_picture(path, str(path)) as picture:
             x = decode(picture, str(path), channels=self.channels, alpha=self.alpha, size=self.size)
         return (x, self.targets[index]) if self.targets else x
 
@@ -114,7 +114,7 @@ class FolderImages(Dataset[Any]):
         first: Header | None = None
         channels = 1
         for path in self.paths:
-            with open_picture(path) as picture:
+            with open_picture(path, str(path)) as picture:
                 header = header_of(picture, str(path))
             first = first or header
             channels = max(channels, header.channels)

@@ -59,12 +59,7 @@ class ItemReader:
         if isinstance(x, Mapping) and "bytes" in x:
             x = x["bytes"]
         if isinstance(x, bytes):
-            from PIL import Image
-
-            try:
-                x = Image.open(io.BytesIO(x))
-            except (OSError, SyntaxError, ValueError) as error:
-                raise pixels.damaged(where, error) from error
+            x = pixels.open_picture(io.BytesIO(x), where)
         if pixels.is_picture(x):
             return pixels.decode(x, where, channels=self.channels, alpha=self.alpha, size=self.size)
         if isinstance(x, (list, float, int)):

@@ -13,9 +13,9 @@ from advlearn.core.checks import describe_value
 from advlearn.core.naming import suggestion
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Part
+from advlearn.data.derived_pairs import KINDS
 from advlearn.data.load import load
 from advlearn.data.names import expected, parse
-from advlearn.data.pair_kinds import KINDS
 from advlearn.data.paired_folders import (
     from_paired_dataset,
     held_out_folders,

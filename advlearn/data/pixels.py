@@ -1,6 +1,7 @@
 """Read the pixels of one picture as an array, for every mode of PIL."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +15,10 @@ _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _GREY = ("1", "L", "LA", "La", "I", "F", *_SIXTEEN_BITS)
 _TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 _COLOUR = ("RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "P", "PA")
+
+
+class PictureError(ValueError):
+    """A picture that is read but refused; its message is complete."""
 
 
 class Header(NamedTuple):
@@ -40,19 +45,23 @@ def header_of(picture: Any, where: str) -> Header:
     Raises:
         ValueError: Several frames, or a mode that cannot be read.
     """
-    frames = getattr(picture, "n_frames", 1)
+    with _naming(where):
+        frames = getattr(picture, "n_frames", 1)
+        # Pillow decodes a whole PNG file to look for a late orientation.
+        early = picture.format != "PNG" or "exif" in picture.info
+        turned = early and picture.getexif().get(_ORIENTATION) in _TURNED
     if frames > 1:
-        raise ValueError(
+        raise PictureError(
             f"data: expected one image in a file, got {frames} frames in {where}; "
             "save each frame as a file"
         )
     if picture.mode not in (*_GREY, *_COLOUR):
-        raise ValueError(
+        raise PictureError(
             f"data: expected grey or colour pixels, got mode {picture.mode!r} in {where}; "
             "convert it to RGB"
         )
     width, height = picture.size
-    size = (height, width) if picture.getexif().get(_ORIENTATION) in _TURNED else (width, height)
+    size = (height, width) if turned else (width, height)
     grey = picture.mode in _GREY or (picture.mode in ("P", "PA") and _grey_palette(picture))
     return Header(size, 1 if grey else 3, _kind(picture.mode))
 
@@ -85,7 +94,7 @@ def decode(
 
     header = header_of(picture, where)
     channels = header.channels if channels is None else channels
-    try:
+    with _naming(where):
         picture.load()
         picture = ImageOps.exif_transpose(picture)
         if header.kind != "8-bit":
@@ -94,22 +103,22 @@ def decode(
         if size is not None:
             picture = _resized(picture, size)
         return np.array(picture.convert("RGB" if channels == 3 else "L"))
-    except (OSError, SyntaxError) as error:
-        raise damaged(where, error) from error
 
 
-def open_picture(path: Path) -> Any:
+def open_picture(file: Any, where: str) -> Any:
     """Open a file as a PIL image; the caller closes it.
+
+    Args:
+        file: Path, or a file of bytes.
+        where: Its name in errors.
 
     Raises:
         ValueError: The file is not an image, or its header is damaged.
     """
     from PIL import Image
 
-    try:
-        return Image.open(path)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise damaged(str(path), error) from error
+    with _naming(where):
+        return Image.open(file)
 
 
 def damaged(where: str, error: Exception) -> ValueError:
@@ -119,6 +128,17 @@ def damaged(where: str, error: Exception) -> ValueError:
     return ValueError(
         f"data: cannot read {where!r} as an image{hint}; replace or remove the damaged file"
     )
+
+
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Turn the errors of PIL, which are of many types, into one that names the picture."""
+    try:
+        yield
+    except PictureError:
+        raise
+    except Exception as error:
+        raise damaged(where, error) from error
 
 
 def is_picture(value: Any) -> bool:
@@ -145,7 +165,7 @@ def _deep(
 ) -> np.ndarray[Any, Any]:
     """Read values of more than 8 bits, which PIL would clip."""
     if size is not None and picture.size != size[::-1]:
-        raise ValueError(
+        raise PictureError(
             f"size: expected images of 8 bits, got {header.kind} values in {where}; "
             "resize these files before"
         )
@@ -171,7 +191,7 @@ def _opaque(picture: Any, where: str, alpha: Alpha | None) -> Any:
     if layers.getextrema()[3][0] == 255 or alpha == "drop":
         return layers.convert("RGB").convert("L" if grey else "RGB")
     if alpha is None:
-        raise ValueError(
+        raise PictureError(
             f"data: expected opaque pixels, got transparent ones in {where}; choose what lies "
             "under them with load(data, alpha='white'), 'black' or 'drop'"
         )

@@ -62,7 +62,7 @@ class Reading:
                 f"data: expected {str(self.dtype).removeprefix('torch.')} values like the samples "
                 f"before, got {name} in {where}; return one type"
             )
-        if self.pixels and tensor.dtype == torch.uint8:
+        if self.pixels and tensor.dtype == torch.uint8 and self.scaling.high == 255:
             return tensor
         if self.scaling is not UNCHANGED:
             self.scaling.check(tensor, where)
