@@ -73,7 +73,7 @@ def _grey(**settings: Any) -> Callable[[Path], Any]:
 
 
 def _transparent(channels: int) -> Image.Image:
-    """Return a picture whose upper half is transparent over a colour of its own."""
+    """Return a picture whose upper half is transparent over another colour."""
     colour = levels(1, channels) if channels > 1 else levels(1)[..., None]
     pixels = np.dstack([colour, np.full((HEIGHT, WIDTH), 255, np.uint8)])
     pixels[: HEIGHT // 2, :, :channels] = 200

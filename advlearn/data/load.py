@@ -72,7 +72,7 @@ def load(
             ``"NLC"``, ``"NCDHW"`` or ``"NDHWC"``; None decides by the shape.
         value_range: Values (low, high) of images that become -1 and 1, or ``"unscaled"``; None
             decides by the values.
-        alpha: ``"white"`` or ``"black"`` behind transparent pixels, or ``"drop"`` to use the
+        alpha: ``"white"`` or ``"black"`` under transparent pixels, or ``"drop"`` to use the
             colours that they hide; None refuses transparent pixels.
         size: Side, or (height, width), to crop pictures around the centre and resize them to.
         keys: Keys of the sample and of the label (or None) in items that are dicts, and in a

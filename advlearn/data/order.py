@@ -79,7 +79,7 @@ class Order:
     def mirrored(self) -> Tensor:
         """Return which samples of this process's current epoch are mirrored, bool (batches, B / W).
 
-        Each is with probability 1/2, from a generator of its own.
+        Each is with probability 1/2, from a separate generator.
         """
         coins = torch.rand(self.samples, generator=self._generator(stream=1))
         return self._share(coins < 0.5)

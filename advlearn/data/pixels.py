@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 Alpha = Literal["white", "black", "drop"]
-"""Colour behind transparent pixels, or ``"drop"`` to use the colours that they hide."""
+"""Colour under transparent pixels, or ``"drop"`` to use the colours that they hide."""
 
 _TURNED = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
