@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from advlearn.data import ArrayDataset, StreamedBatches, load, photographs
 
-STEPS = 20
+STEPS = 5
 SIDE, PHOTOGRAPHS = 128, 30
 IMAGES = 65_536  # of 32 x 32 pixels: 192 MiB
 MINUTES, GIBIBYTES, RATIO, MEMBERS = 10, 3, 1.3, 60

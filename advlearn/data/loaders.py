@@ -24,6 +24,9 @@ from advlearn.data.streamed_dataset import StreamedDataset
 from advlearn.data.to_tensor import read
 from advlearn.data.user_data import PROBES, check_same, in_memory, sample_of
 
+MOST_SAMPLES = 1_000_000
+"""Largest number of samples that an iterable-style data set may yield."""
+
 
 def from_loader(loader: DataLoader[Any], options: ReadOptions) -> ArrayDataset | StreamedDataset:
     """Stream the data of a user's loader with its collation, workers, batch size and shuffling.
@@ -95,11 +98,12 @@ def from_iterable(dataset: Iterable[Any], name: str, options: ReadOptions) -> Ar
                 layout = layout or items.layout(parts[0])
             x = sample_of(items, parts[0], index)
             total += x.numel() * x.element_size()
-            if total > streamed_dataset.RESIDENT_BYTES:
+            if total > streamed_dataset.RESIDENT_BYTES or index >= MOST_SAMPLES:
                 raise ValueError(
-                    f"data: expected an iterable-style data set of at most "
-                    f"{streamed_dataset.RESIDENT_BYTES / 2**30:g} GiB, got more from {name}; write "
-                    "it to a .npy file, or pass a map-style data set, whose order can be resumed"
+                    f"data: expected an iterable-style data set of at most {MOST_SAMPLES:,} "
+                    f"samples and {streamed_dataset.RESIDENT_BYTES / 2**30:g} GiB, got more from "
+                    f"{name}; write it to a .npy file, or pass a map-style data set, whose order "
+                    "can be resumed"
                 )
             rows.append(x)
             values += [plain_label(y) for y in parts[1:]]

@@ -11,7 +11,14 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler
 
 from advlearn._optional_imports import torchvision
-from advlearn.data import ArrayDataset, StreamedBatches, StreamedDataset, batches, load
+from advlearn.data import (
+    ArrayDataset,
+    StreamedBatches,
+    StreamedDataset,
+    batches,
+    load,
+    streamed_dataset,
+)
 
 
 class Faces(Dataset):
@@ -137,6 +144,17 @@ def test_hugging_face_data_sets_dicts_of_splits_and_iterables():
     rows = load(Rows())
     assert rows.x[:, 0].tolist() == [0, 1, 2, 3, 4, 5] and rows.y.tolist() == [0, 1, 0, 1, 0, 1]
     assert torch.equal(load(DataLoader(Rows(), batch_size=2)).x, rows.x)
+
+
+def test_an_iterable_that_does_not_end_is_refused(monkeypatch):
+    class Endless(IterableDataset):
+        def __iter__(self):
+            while True:
+                yield np.zeros(1000, np.float32)
+
+    monkeypatch.setattr(streamed_dataset, "RESIDENT_BYTES", 10**6)
+    with pytest.raises(ValueError, match=r"at most .* samples and .* GiB, got more from Endless"):
+        load(Endless())
 
 
 def test_keys_of_dicts_are_found_or_asked_for():
