@@ -101,8 +101,8 @@ def _search(part: Any, depth: int, transform: bool) -> str | None:
     for inside, value in inner:
         values: Any = value if isinstance(value, (list, tuple)) else [value]
         for each in values:
-            if callable(each) or hasattr(each, "__getitem__"):
-                found = _search(each, depth - 1, inside or transform)
-                if found is not None:
-                    return found
+            plain = isinstance(each, (str, int, float, np.ndarray, torch.Tensor))
+            found = None if plain else _search(each, depth - 1, inside or transform)
+            if found is not None:
+                return found
     return None
