@@ -8,8 +8,8 @@ with the expected words. No member may be read to other pixels.
 Rows of memory: the peak of a process that opens 192 MiB of uint8 images and draws a batch, above
 the memory before, in multiples of the data. The row `photographs` is `advlearn fit generate --data
 FOLDER` on 30 crops of 128 x 128 pixels of the photographs that ship with scikit-learn and
-scikit-image, to the table and the pictures, with two threads. A step takes about 5 s of one core,
-so the method's 5,000 steps take hours: the row has `STEPS` steps. Its bar is on the time of the
+scikit-image, to the table and the pictures, with two threads. A step takes 5 to 8 s of one
+core, so the method's 5,000 steps take hours: the row has `STEPS` steps. Its bar is on the time of the
 cores, of which two have 20 minutes in 10, because other programs ran on the machine; `seconds` is
 the time on the clock.
 """
@@ -40,9 +40,11 @@ MINUTES, GIBIBYTES, RATIO, MEMBERS = 10, 3, 1.3, 60
 COLUMNS = ["case", "way", "outcome", "right", "seconds", "cpu_seconds", "peak", "line"]
 
 MEASURE = """
-import resource, sys, torch, numpy as np
+import sys, torch, numpy as np
 from advlearn.data import batches, load
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak():  # ru_maxrss would include the parent's memory
+    line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 path, way = sys.argv[1:]
 size = np.load(path, mmap_mode="r").nbytes
 next(batches(load(torch.rand(8, 3, 8, 8)), 4))
