@@ -9,9 +9,9 @@ Rows of memory: the peak of a process that opens 192 MiB of uint8 images and dra
 the memory before, in multiples of the data. The row `photographs` is `advlearn fit generate --data
 FOLDER` on 30 crops of 128 x 128 pixels of the photographs that ship with scikit-learn and
 scikit-image, to the table and the pictures, with two threads. A step takes 5 to 8 s of one
-core, so the method's 5,000 steps take hours: the row has `STEPS` steps. Its bar is on the time of the
-cores, of which two have 20 minutes in 10, because other programs ran on the machine; `seconds` is
-the time on the clock.
+core, so the method's 5,000 steps take hours: the row has `STEPS` steps. Its bar is on the time of
+the cores, of which two have 20 minutes in 10, because other programs ran on the machine; `seconds`
+is the time on the clock.
 """
 
 import os
