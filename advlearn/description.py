@@ -130,7 +130,9 @@ def _of_item(item: Item) -> str:
             item.summary,
             f"Generator: {_name(generator)}. Critic: {_name(architecture.critic)}.",
         ]
-        lines += [f"Images: {_ranges(architecture.sides)} pixels per side.", ""]
+        sides = f"{_ranges(architecture.sides)} pixels per side"
+        sides = "any size from 8 pixels; series and volumes" if architecture.any_size else sides
+        lines += [f"Images: {sides}.", ""]
         lines += [f"Use: advlearn.fit('generate', architecture={item.name!r})", ""]
         lines += [_doc(generator), *_also_called(item)]
     elif item.kind == "data":

@@ -22,6 +22,7 @@ from advlearn.core.settings import AdversarySettings, Critic
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.critics.build import rebuild
+from advlearn.data.to_tensor import samples
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
 from advlearn.training.restored import AVERAGE
@@ -104,7 +105,8 @@ class Run:
         """Compute the model's outputs for samples.
 
         Args:
-            x: Samples (N, ...), a tensor or an array, as the task's model takes them.
+            x: Samples (N, ...), a tensor or an array, as the task's model takes them; images of
+                dtype uint8 are scaled to [-1, 1] and made channel-first.
 
         Returns:
             Class logits (N, K), one logit (N,) or a number (N,), on the task's device.
@@ -116,7 +118,9 @@ class Run:
             raise TypeError(
                 f"predict: expected a task that predicts, got {type(self.task).__name__}"
             )
-        return self.ema_model.predict(torch.as_tensor(x, dtype=torch.float32))
+        x = torch.as_tensor(x)
+        x = samples(x) if x.dtype == torch.uint8 else x.to(torch.float32)
+        return self.ema_model.predict(x)
 
     def health(self) -> dict[str, Health]:
         """Return the verdict on each adversary's last batch; empty for a loaded run."""

@@ -21,6 +21,7 @@ from advlearn.core.trainer import Callback, Trainer
 from advlearn.critics.build import build as build_critics
 from advlearn.critics.build import critic_configs
 from advlearn.data import ArrayDataset, StreamedDataset, batches
+from advlearn.introduction import introduction
 from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings
 from advlearn.plots.latent_plots import LatentPlots, latent_plots
@@ -142,6 +143,9 @@ def _trainer(
     defaults = chain.defaults.over(FALLBACK)
     average = EMA(cast(float, defaults.ema))
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
+    for callback in given:
+        if isinstance(callback, Progress):
+            callback.introduction = introduction(source, task, adversaries)
     callbacks = [average, *_growing(given, task, adversaries), *given]
     if training.out is not None:
         callbacks += _writers(training.out, training, config, average, task, source)
@@ -190,6 +194,8 @@ def _config(
     plain = {k: v if isinstance(v, str | int | float) else CUSTOM for k, v in given.items()}
     values = {"batch_size": batch_size, "lr": training.lr, "seed": training.seed}
     values |= {"data": source.name, "count": len(source), **plain}
+    class_names = getattr(source, "class_names", ())
+    values |= {"class_names": list(class_names)} if class_names else {}
     return {
         "task": names.get(type(task)),
         "parts": task.config(),
@@ -225,7 +231,7 @@ def _writers(
     The checkpoint comes first, before anything that can fail; the others have no state.
     """
     every = training.picture_every or EVERY
-    real = source.x[:GRID_SAMPLES] if isinstance(source, ArrayDataset) else None
+    real = source.rows(slice(GRID_SAMPLES)) if isinstance(source, ArrayDataset) else None
     # A generator that is trained on pairs generates targets.
     shape = getattr(source, "target_shape", source.shape)
     image = len(shape) == 3 and shape[0] in (1, 3)

@@ -1,7 +1,7 @@
 """Data in several parts: domains, or labelled samples and unlabelled ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast, final
 
 import torch
@@ -175,12 +175,12 @@ class SemiSupervisedDataset:
             return None
         if whole.y is None:
             return None
-        used = {row.numpy().tobytes() for row in few.x}
-        held_out = torch.tensor([row.numpy().tobytes() not in used for row in whole.x])
+        used = {row.numpy().tobytes() for row in few.stored}
+        held_out = torch.tensor([row.numpy().tobytes() not in used for row in whole.stored])
         if not held_out.any():
             return None
         name = f"{whole.name}, {int(held_out.sum())} samples whose labels are held out"
-        return ArrayDataset(whole.x[held_out], whole.y[held_out], name, whole.classes)
+        return replace(whole.part(held_out, name), test_part=None)
 
 
 @final
@@ -215,7 +215,10 @@ class _Target:
     """A target domain for training: labels that are not known are -1."""
 
     def __init__(self, target: ArrayDataset, known: Tensor | None) -> None:
-        self.columns = (target.x, torch.full((len(target),), -1) if known is None else known)
+        y = torch.full((len(target),), -1) if known is None else known
+        self.columns = (target.stored, y)
+        self.mirror = target.mirror
+        self.mapped = target.mapped
 
     def __len__(self) -> int:
         return len(self.columns[0])

@@ -49,7 +49,7 @@ def fingerprint(source: Any) -> dict[str, Any]:
         >>> from advlearn.data import ArrayDataset
         >>> zeros = fingerprint(ArrayDataset(torch.zeros(4, 2)))
         >>> ones = fingerprint(ArrayDataset(torch.ones(4, 2)))
-        >>> zeros["x"].rpartition(" ")[0], zeros == ones
+        >>> zeros["stored"].rpartition(" ")[0], zeros == ones
         ('float32 (4, 2)', False)
     """
     if hasattr(source, "parts"):

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from advlearn.core.files import RefusedFileError
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.files import cache_folder, find, unavailable
 from advlearn.data.mnist_m import mnist_m
 from advlearn.data.npz import read_npz
-from advlearn.data.to_tensor import labels, samples
+from advlearn.data.to_tensor import labels, pixels
 
 Split = Literal["train", "test"]
 
@@ -37,7 +38,8 @@ def read_digits() -> ArrayDataset:
     bunch: Any = load_digits()
     # Grey levels are 0 to 16, so 8 is the middle.
     images = (bunch.images / 8.0 - 1.0)[:, None]
-    return ArrayDataset(samples(images), labels(bunch.target), "digits", classes=10)
+    images = torch.from_numpy(images).float()
+    return ArrayDataset(images, labels(bunch.target), "digits", classes=10)
 
 
 def read_mnist(name: str, split: Split, dataset: str) -> ArrayDataset:
@@ -49,7 +51,7 @@ def read_mnist(name: str, split: Split, dataset: str) -> ArrayDataset:
         _download(name, dataset, split == "train")
         paths = [find(dataset, "raw", file) for file in files]
     images, classes = (_read_idx(path) for path in paths if path is not None)
-    return ArrayDataset(samples(images), labels(classes), name, classes=10)
+    return ArrayDataset(pixels(images), labels(classes), name, classes=10)
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -80,7 +82,7 @@ def read_cifar10(name: str, split: Split) -> ArrayDataset:
     path = find("cifar10", "cifar10-jpeg.npz")
     if path is None:
         raw = _download(name, "CIFAR10", split == "train")
-        return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
+        return ArrayDataset(pixels(raw.data), labels(raw.targets), name, classes=10)
     from PIL import Image
 
     file = _read_arrays(path, "jpeg", "offsets", "labels", "is_test")
@@ -92,7 +94,7 @@ def read_cifar10(name: str, split: Split) -> ArrayDataset:
     for row, index in enumerate(chosen):
         encoded = jpeg[offsets[index] : offsets[index + 1]].tobytes()
         images[row] = np.asarray(Image.open(io.BytesIO(encoded)))
-    return ArrayDataset(samples(images), labels(classes[chosen]), name, classes=10)
+    return ArrayDataset(pixels(images), labels(classes[chosen]), name, classes=10)
 
 
 def read_usps(name: str, split: Split) -> ArrayDataset:
@@ -100,9 +102,9 @@ def read_usps(name: str, split: Split) -> ArrayDataset:
     path = find("usps", "usps.npz")
     if path is None:
         raw = _download(name, "USPS", split == "train")
-        return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
+        return ArrayDataset(pixels(raw.data), labels(raw.targets), name, classes=10)
     file = _read_arrays(path, f"{split}_images", f"{split}_labels")
-    images, classes = samples(file[f"{split}_images"]), labels(file[f"{split}_labels"])
+    images, classes = pixels(file[f"{split}_images"]), labels(file[f"{split}_labels"])
     return ArrayDataset(images, classes, name, classes=10)
 
 

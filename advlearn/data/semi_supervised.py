@@ -1,6 +1,5 @@
 """Open data of which only some samples have a label."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 
 from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_count, describe_value
+from advlearn.data.aligned_classes import same_classes
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.load import load
@@ -55,7 +55,7 @@ def few_labels(data: Any, count: Count, *, seed: Seed = 0) -> SemiSupervisedData
             f"{whole.name!r} has {fewest} samples, got {count}"
         )
     rows = torch.cat([order[y == k][:each] for k in range(whole.classes)])
-    return SemiSupervisedDataset(replace(whole, x=whole.x[rows], y=whole.y[rows]), whole)
+    return SemiSupervisedDataset(whole.part(rows), whole)
 
 
 @checked
@@ -91,7 +91,8 @@ def open_semi_supervised(data: Any, *, seed: Seed = 0) -> SemiSupervisedDataset:
     first, second = data
     if getattr(second, "ndim", 0) == 1 or isinstance(second, list):
         return _from_mask(first, second)
-    return SemiSupervisedDataset(load(first), load(second))
+    labelled, unlabelled = same_classes([load(first)], load(second))
+    return SemiSupervisedDataset(labelled, unlabelled)
 
 
 def _from_mask(x: Any, y: Any) -> SemiSupervisedDataset:

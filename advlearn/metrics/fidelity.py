@@ -108,6 +108,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     multivariate normal distributions", 1982.
     """
     first, second = pair(("real", "fake"), real, fake, at_least=2)
+    if min(len(first), len(second)) < first.shape[1]:
+        return _frechet_of_few(first, second)
     return frechet_from_moments(
         first.mean(0), _covariance(first), second.mean(0), _covariance(second)
     )
@@ -152,6 +154,20 @@ def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tenso
     root = (vectors * _non_negative("cov1", values).sqrt()) @ vectors.T
     shared = _non_negative("cov2", torch.linalg.eigvalsh(_symmetric(root @ c2 @ root))).sqrt().sum()
     return ((m1 - m2).square().sum() + c1.trace() + c2.trace() - 2.0 * shared).clamp_min(0.0)
+
+
+def _frechet_of_few(first: Tensor, second: Tensor) -> Tensor:
+    """Return the Frechet distance of fewer samples than features, without their covariances.
+
+    With centred samples X (N, d) and Y (M, d), tr (C1 C2)^{1/2} is the sum of the singular values
+    of X Y^T, (N, M), over the root of (N - 1)(M - 1).
+    """
+    x, y = first - first.mean(0), second - second.mean(0)
+    n, m = len(x) - 1, len(y) - 1
+    shared = torch.linalg.svdvals(x @ y.T).sum() / (n * m) ** 0.5
+    spread = x.square().sum() / n + y.square().sum() / m
+    shift = (first.mean(0) - second.mean(0)).square().sum()
+    return (shift + spread - 2.0 * shared).clamp_min(0.0)
 
 
 def _covariance(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from advlearn.core import registry
 from advlearn.core.arguments import checked
 from advlearn.core.described import Reference
 from advlearn.core.naming import suggestion
+from advlearn.nets.blocks import resolution
 from advlearn.nets.network import Network, sizes
 
 PACKAGE = "advlearn.nets"
@@ -57,6 +58,7 @@ class Architecture(NamedTuple):
         sides: Sides of the square images that both can be built for.
         summary: One line on the characteristics of the architecture.
         reference: Paper that published it.
+        any_size: Whether both can also be built for other sides and aspects, series and volumes.
     """
 
     KIND = "network"
@@ -66,9 +68,12 @@ class Architecture(NamedTuple):
     sides: tuple[int, ...]
     summary: str = ""
     reference: Reference | None = None
+    any_size: bool = False
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Return whether the networks can be built for samples of this shape."""
+        if self.any_size:
+            return resolution.fits(shape)
         return len(shape) == 3 and shape[1] == shape[2] and shape[1] in self.sides
 
 
@@ -113,10 +118,16 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     architecture = known[name]
     shape = sizes("shape", shape)
     if not architecture.fits(shape):
+        if architecture.any_size:
+            raise ValueError(
+                f"architecture: expected images, series or volumes with sides from "
+                f"{resolution.SMALLEST} for {name}, got {shape}; choose another architecture"
+            )
         sides = ", ".join(map(str, architecture.sides))
         raise ValueError(
             f"architecture: expected square images (C, H, W) with a side of {sides} for {name}, "
-            f"got {shape}; resize the images or choose another architecture"
+            f"got {shape}; resize the images with load(data, size=...), or choose dcgan, which "
+            "takes any size"
         )
     return architecture
 

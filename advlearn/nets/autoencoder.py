@@ -6,7 +6,8 @@ from typing import Literal, final
 from torch import Tensor, nn
 
 from advlearn.core.arguments import Count, Natural
-from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.nets.blocks.resolution import fits
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import Network, check_shape, positive, sizes
 
@@ -17,7 +18,7 @@ class AutoencoderCritic(Network):
 
     .. math:: s(x) = -\tfrac{1}{D} \sum_d |AE(x)_d - x_d|^p
 
-    with p = 1 for "l1" and 2 for "l2". Square images that fit the DCGAN networks get a
+    with p = 1 for "l1" and 2 for "l2". Images, series and volumes with sides from 8 get a
     convolutional encoder and decoder. All other samples get perceptrons of two hidden layers.
 
     Args:

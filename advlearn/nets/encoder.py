@@ -2,17 +2,27 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
 
 from advlearn.core.arguments import Count, checked
+from advlearn.nets.blocks.resolution import (
+    CONVOLUTIONS,
+    NORMS,
+    convolution,
+    norm_layer,
+    padded,
+    plan,
+    widths,
+)
 from advlearn.nets.classifier import MLPPredictor
-from advlearn.nets.families.dcgan import INIT_STD, fits, plan
+from advlearn.nets.families.dcgan import INIT_STD
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, positive, sizes
-from advlearn.nets.sizing import SMALLEST_CONVOLUTIONAL
+from advlearn.nets.sizing import is_convolutional
 
 
 @final
@@ -20,7 +30,8 @@ class ConvEncoder(Network):
     """Encode images by convolutions (`features`) and a linear `head`; mirrors `DCGANGenerator`.
 
     Args:
-        shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
+        shape: Shape (C, H, W) of an image, (C, L) of a series or (C, D, H, W) of a volume, with
+            sides from 8.
         outputs: Numbers an image: the size of the code, or twice that for means and log-variances.
         base_channels: Channels at half the full resolution; doubled with each halving.
         norm: "batch" or "none" after each convolution but the first.
@@ -55,21 +66,22 @@ class ConvEncoder(Network):
         self.base_channels = base_channels
         self.norm: Literal["batch", "none"] = norm
         end, halvings = plan(self.shape)
-        channels = [self.shape[0], *(base_channels * 2**level for level in range(halvings))]
+        channels = [self.shape[0], *widths(base_channels, halvings)]
+        axes = len(end)
         layers: list[nn.Module] = []
         for level, (before, after) in enumerate(pairwise(channels)):
             normed = norm == "batch" and level > 0
-            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=not normed))
-            layers += [nn.BatchNorm2d(after)] if normed else []
+            layers.append(convolution(axes)(before, after, 4, 2, 1, bias=not normed))
+            layers += [norm_layer(axes)(after)] if normed else []
             layers.append(nn.LeakyReLU(0.2))
         self.features = nn.Sequential(*layers, nn.Flatten())
-        self.head = nn.Linear(channels[-1] * end**2, outputs)
+        self.head = nn.Linear(channels[-1] * prod(end), outputs)
         self.features.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to (N, outputs)."""
         check_shape("x", x, self.shape)
-        return self.head(self.features(x))
+        return self.head(self.features(padded(x)))
 
 
 @final
@@ -168,7 +180,8 @@ def encoder_for(
 ) -> ConvEncoder | MLPEncoder:
     """Return an encoder for samples of a shape.
 
-    Square images from 16 pixels a side that fit get `ConvEncoder`, everything else `MLPEncoder`.
+    Images, series and volumes of any size from 16 pixels get `ConvEncoder`, vectors and smaller
+    samples `MLPEncoder`.
 
     Args:
         shape: Shape of one sample.
@@ -185,13 +198,13 @@ def encoder_for(
     """
     shape = sizes("shape", shape)
     positive(base_channels=base_channels)
-    if fits(shape) and shape[1] >= SMALLEST_CONVOLUTIONAL:
+    if is_convolutional(shape):
         return ConvEncoder(shape, outputs, base_channels)
     return MLPEncoder(shape, outputs, (4 * base_channels,) * 3)
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, CONVOLUTIONS):
         nn.init.normal_(module.weight, 0.0, INIT_STD)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, NORMS):
         nn.init.normal_(module.weight, 1.0, INIT_STD)

@@ -245,7 +245,7 @@ class DomainAdaptation(Task):
         named = [(f"source {part.name}", part, *source) for part in data.sources]
         named.append((f"target {data.target.name}", data.target, self.model, self.capture))
         return {
-            name: _features(model, capture, part.x[:: -(-len(part) // n)])
+            name: _features(model, capture, part.rows(slice(None, None, -(-len(part) // n))))
             for name, part, model, capture in named
             if isinstance(part, ArrayDataset)
         }

@@ -118,6 +118,8 @@ class LaplacianPyramid(Task):
                 f"data: expected images (N, C, H, W), got samples of shape {data.shape}"
             )
         classes = data.classes if conditional else 0
+        if conditional and not classes:
+            raise ValueError(sampling.without_labels(data.name))
         tanh_output = not isinstance(data, ArrayDataset) or data.bounded
         shapes = _shapes(data.shape, levels or _halvings(data.shape))
         coarsest = generator_for(

@@ -154,7 +154,7 @@ class UnpairedTranslation(Task):
 
     def before_after(self, data: Unpaired, n: int = 8) -> dict[str, Tensor]:
         """Return the first samples of both sets, translations and reconstructions, by heading."""
-        sets = [part.x[:n] for part in data.parts() if isinstance(part, ArrayDataset)]
+        sets = [part.rows(slice(n)) for part in data.parts() if isinstance(part, ArrayDataset)]
         if len(sets) < 2:
             raise ValueError(
                 f"data: expected two sets in memory, got a streamed set in {data.name!r}"

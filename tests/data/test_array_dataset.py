@@ -48,7 +48,7 @@ def test_moving_to_a_device_keeps_all_fields():
             TypeError,
             r"data: .*float32.*got float64 \(4, 2\)",
         ),
-        ([1.0], None, 0, TypeError, "data: .*got list"),
+        ([1.0], None, 0, TypeError, "stored: expected a Tensor, got"),
         (torch.zeros(4), None, 0, ValueError, r"data: .*got float32 \(4,\)"),
         (torch.zeros(0, 2), None, 0, ValueError, r"data: expected at least one sample.*\(0, 2\)"),
         (

@@ -320,11 +320,11 @@ def test_a_value_that_is_not_finite_is_named_by_sample_and_column():
     x, y = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])
     x[2, 1] = math.nan
     with pytest.raises(
-        ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1 \('pay'\)$"
+        ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1 \('pay'\); remove"
     ):
         TabularDataset(x, y, feature_names=("age", "pay", "debt"))
     with pytest.raises(
-        ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1$"
+        ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1; remove"
     ):
         TabularDataset(x, y)
 

@@ -32,7 +32,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
         {"objective": "hinge"},
         "share=1.0)\" in rank 0 and 'Hinge()' in rank 1; start every process with the same",
     ),
-    "content": ({"data": OTHER}, "data_contents.x in every process, got 'float32 (32, 2) "),
+    "content": ({"data": OTHER}, "data_contents.stored in every process, got 'float32 (32, 2) "),
     "length": ({"data": X[:16]}, "count in every process, got 32 in rank 0 and 16"),
     "option": ({"latent": 3}, "latent in every process, got "),
     "critic": ({"critic": nn.Sequential(nn.Linear(2, 1))}, "networks.critic.data in every process"),

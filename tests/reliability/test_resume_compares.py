@@ -54,7 +54,7 @@ def own(latent: int = 2) -> Generate:
 
 
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({}, {"data": (changed(X), Y)}, "data_contents.x='float32 (32, 2) "),
+    ({}, {"data": (changed(X), Y)}, "data_contents.stored='float32 (32, 2) "),
     ({}, {"data": (X, 1 - Y)}, "data_contents.y='int64 (32,) "),
     (
         {"data": loader()},

@@ -10,7 +10,8 @@ from torch.nn.functional import relu
 from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.families.dcgan import INIT_STD, DCGANCritic, plan
+from advlearn.nets.blocks.resolution import square_plan
+from advlearn.nets.families.dcgan import INIT_STD, DCGANCritic
 from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes
 
 SIDES = (8, 16, 28, 32, 64)
@@ -108,7 +109,7 @@ class _Decoder(nn.Module):
         self, inputs: int, shape: tuple[int, ...], base_channels: Count, steps: Count
     ) -> None:
         super().__init__()
-        start, doublings = plan(shape)
+        start, doublings = square_plan(shape)
         channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.project = nn.Linear(inputs, channels[0] * start**2)
         self.grid = (channels[0], start, start)

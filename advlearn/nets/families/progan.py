@@ -12,7 +12,7 @@ from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
-from advlearn.nets.families.dcgan import plan
+from advlearn.nets.blocks.resolution import square_plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -139,7 +139,7 @@ class ProGANGenerator(Network):
         self.base_channels = base_channels
         self.classes = classes
         self.tanh_output = tanh_output
-        start, doublings = plan(self.shape)
+        start, doublings = square_plan(self.shape)
         channels = channels_by_level(base_channels, doublings)
         self.growth = Growth(doublings)
         self.embedding = embedding(classes)
@@ -229,7 +229,7 @@ class ProGANCritic(Network):
         self.out_features = out_features
         self.base_channels = base_channels
         self.classes = classes
-        end, halvings = plan(self.shape)
+        end, halvings = square_plan(self.shape)
         channels = channels_by_level(base_channels, halvings)
         self.growth = Growth(halvings)
         self.features = nn.ModuleList(

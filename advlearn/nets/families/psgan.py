@@ -7,11 +7,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import distributed
 from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.families.dcgan import plan
+from advlearn.nets.blocks.own_noise import OwnNoise
+from advlearn.nets.blocks.resolution import square_plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -80,6 +80,7 @@ class PSGANGenerator(Network):
         waves: Count = 4,
     ) -> None:
         super().__init__()
+        self.noise, self.phase = OwnNoise(), OwnNoise()
         positive(latent=latent, base_channels=base_channels, local=local, waves=waves)
         self.latent = latent
         self.shape = sizes("shape", shape)
@@ -88,7 +89,7 @@ class PSGANGenerator(Network):
         self.tanh_output = tanh_output
         self.local = local
         self.waves = waves
-        doublings = plan(self.shape)[1]
+        doublings = square_plan(self.shape)[1]
         self.cell = 2**doublings
         channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.embedding = embedding(classes)
@@ -131,8 +132,8 @@ class PSGANGenerator(Network):
     def grid(self, latents: Tensor, rows: int, columns: int) -> Tensor:
         """Return the grid Z (N, D, rows, columns) of latents, classes, new noise and new phases."""
         n = len(latents)
-        noise = 2 * distributed.rand(n, self.local, rows, columns, like=latents) - 1
-        phase = 2 * math.pi * distributed.rand(n, self.waves, 1, 1, like=latents)
+        noise = 2 * self.noise.uniform(n, self.local, rows, columns, like=latents) - 1
+        phase = 2 * math.pi * self.phase.uniform(n, self.waves, 1, 1, like=latents)
         down, right = self.numbers(latents)[:, :, None, None].chunk(2, 1)
         i = torch.arange(rows, device=latents.device, dtype=latents.dtype)[:, None]
         j = torch.arange(columns, device=latents.device, dtype=latents.dtype)
@@ -186,7 +187,7 @@ class PSGANCritic(Network):
         self.out_features = out_features
         self.base_channels = base_channels
         self.classes = classes
-        halvings = plan(self.shape)[1]
+        halvings = square_plan(self.shape)[1]
         channels = [self.shape[0], *(base_channels * 2**level for level in range(halvings))]
         self.layers = nn.Sequential()
         for before, after in pairwise(channels):

@@ -12,7 +12,8 @@ from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.equalized_lr import PixelNorm, equalized_lr
-from advlearn.nets.families.dcgan import plan
+from advlearn.nets.blocks.own_noise import OwnNoise
+from advlearn.nets.blocks.resolution import square_plan
 from advlearn.nets.families.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 from advlearn.nets.network import (
     EMBEDDING,
@@ -78,10 +79,11 @@ class PixelNoise(nn.Module):
     def __init__(self, channels: Count) -> None:
         super().__init__()
         self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.noise = OwnNoise()
 
     def forward(self, x: Tensor) -> Tensor:
         """Add noise to feature maps (N, C, H, W); same shape."""
-        return x + self.strength * distributed.randn(len(x), 1, *x.shape[2:], like=x)
+        return x + self.strength * self.noise.normal(len(x), 1, *x.shape[2:], like=x)
 
 
 @final
@@ -176,7 +178,7 @@ class StyleGANGenerator(Network):
         self.style = style
         self.depth = depth
         self.mixing = mixing
-        start, doublings = plan(self.shape)
+        start, doublings = square_plan(self.shape)
         channels = channels_by_level(base_channels, doublings)
         self.embedding = embedding(classes)
         widths = [latent + (EMBEDDING if classes else 0), *[style] * depth]
