@@ -298,7 +298,7 @@ def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, An
         changeable=CHANGEABLE,
         way=f", or start from its weights with warm_start='{folder / checkpoint.NAME}'",
     )
-    saved = checkpoint.load(folder)
+    saved = checkpoint.read_state(folder)
     with batch_sizes_of(trainer.data, saved["trainer"]["data"]):
         checkpoint.resume(folder, trainer)
     if {"lr", "critic_lr"} & {*training.changed}:

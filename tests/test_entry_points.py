@@ -157,7 +157,7 @@ def test_an_alias_of_an_architecture_or_a_network_finds_it() -> None:
         ({"aliases": ("sh", "H1")}, "aliases: 'H1' is taken by the objective 'first'; choose"),
         ({"name": "h-1"}, "name: 'h-1' is an alias of 'first'; choose another with name="),
         ({"name": "hinge"}, "name: 'hinge' is taken by .*; choose another with name="),
-        ({"aliases": "sh"}, r"aliases: expected a tuple of names, got 'sh'; write \('sh',\)"),
+        ({"aliases": "sh"}, "aliases: expected a sequence, got 'sh'; pass a list"),
     ],
 )
 def test_a_name_or_an_alias_that_is_taken_is_refused(arguments: Any, message: str) -> None:

@@ -264,10 +264,17 @@ def _generic(origin: type, arguments: tuple[Any, ...]) -> Rule:
     if origin is tuple and arguments[-1:] != (...,):
         return functools.partial(_fixed, [rule_of(part) for part in arguments])
     if origin in (tuple, list, Sequence, Collection):
-        return functools.partial(_sequence, origin, rule_of(arguments[0]) if arguments else _any)
+        return functools.partial(_sequence, origin, _element_rule(arguments))
     if origin is Iterable:
         return _iterable
     return functools.partial(_instance, origin)
+
+
+def _element_rule(arguments: tuple[Any, ...]) -> Rule:
+    """Return the rule of each element; a text in a sequence, such as a title, may be empty."""
+    if not arguments:
+        return _any
+    return functools.partial(_instance, str) if arguments[0] is str else rule_of(arguments[0])
 
 
 def _elements(name: str, value: Any) -> list[Any]:

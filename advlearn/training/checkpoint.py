@@ -141,6 +141,21 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     return payload["config"]
 
 
+def read_state(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint that holds the state of a run.
+
+    Args:
+        path: The file, or the folder that a `Checkpoint` writes to.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        RefusedFileError: A ValueError: the file cannot be read, or holds no state of a run.
+    """
+    payload = load(path)
+    structure.check(payload, {"trainer": structure.TRAINER, "rng": dict}, Path(path))
+    return payload
+
+
 def resume(path: str | Path, trainer: Trainer) -> None:
     """Restore a run from a checkpoint, including its random state; call it before ``trainer.run``.
 
@@ -154,8 +169,7 @@ def resume(path: str | Path, trainer: Trainer) -> None:
         FileNotFoundError: There is no such file.
         ValueError: The file cannot be read, or is from another run.
     """
-    payload = load(path)
-    structure.check(payload, {"trainer": structure.TRAINER, "rng": dict}, Path(path))
+    payload = read_state(path)
     try:
         trainer.load_state_dict(payload["trainer"])
         check_restored(payload["trainer"], trainer)

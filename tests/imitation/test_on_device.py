@@ -183,10 +183,11 @@ class Both(CartPole):
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:
-    wanted = "^env: expected a BatchedEnv or a StableBaselinesVecEnv around one, .*, got "
+    wanted = "^env: expected a .*, got .*"
     vec = StableBaselinesVecEnv(cartpole())
     for env in (VecNormalize(vec), VecMonitor(vec), counting(), "CartPole-v1"):
-        with pytest.raises(TypeError, match=wanted + type(env).__name__):
+        shown = repr(env) if isinstance(env, str) else type(env).__name__
+        with pytest.raises(TypeError, match=wanted + shown):
             on_device(env)
     for env, words in (
         (Pictures(2), "observations that are vectors, got Box"),
