@@ -319,4 +319,4 @@ def test_identifiers_as_labels_are_refused_before_memory_is_taken_for_each() -> 
         callbacks=(),
     )
     # A data set's identifiers are mapped to the classes 0 to 19.
-    assert run.config["settings"]["classes"] == 20
+    assert run.task.classes == 20
