@@ -11,7 +11,7 @@ FOLDER` on 30 crops of 128 x 128 pixels of the photographs that ship with scikit
 scikit-image, to the table and the pictures, with two threads. A step takes 5 to 8 s of one
 core, so the method's 5,000 steps take hours: the row has `STEPS` steps. Its bar is on the time of
 the default number of steps, estimated from this row as if all of its time were steps: an upper
-estimate, and short of the bar by far. `seconds` is the time on the clock beside other programs.
+estimate, and short of the bar by far. `seconds` is the time on the clock while other programs ran.
 """
 
 import os
