@@ -159,7 +159,7 @@ def _described(hint: Any) -> str:
     if typing.get_origin(hint) is Callable:
         return "a callable"
     origin = typing.get_origin(hint) or hint
-    return words.get(origin) or f"a {getattr(origin, '__name__', str(origin))}"
+    return words.get(origin) or _article(getattr(origin, "__name__", str(origin)))
 
 
 def _any(name: str, value: Any) -> Any:
@@ -251,7 +251,8 @@ def _instance(cls: type, name: str, value: Any) -> Any:
 
 
 def _article(noun: str) -> str:
-    return f"{'an' if noun[:1] in 'AEIOU' else 'a'} {noun}"
+    # "ndarray" begins with the sound of a vowel.
+    return f"{'an' if noun[:1] in 'AEIOU' or noun == 'ndarray' else 'a'} {noun}"
 
 
 def _generic(origin: type, arguments: tuple[Any, ...]) -> Rule:

@@ -275,7 +275,7 @@ def test_known_labels_of_another_type_are_one_line() -> None:
 def test_a_streamed_target_is_refused_at_once_and_a_streamed_source_is_accepted() -> None:
     lazy = DataLoader(TensorDataset(A.x, torch.arange(40) % 3), batch_size=8, shuffle=True)
     with pytest.raises(
-        TypeError, match=r"^target: expected an ArrayDataset, got StreamedDataset; "
+        TypeError, match=r"^data: expected a target domain in memory, got a streamed one$"
     ):
         open_domains((A, lazy))
     run = fit(

@@ -154,7 +154,7 @@ def test_an_optimizer_of_the_critic_is_taken() -> None:
     own = torch.optim.AdamW(network.parameters(), lr=0.1)
     assert Adversary(network, "nsgan", optimizer=own).optimizer is own
     with pytest.raises(
-        TypeError, match=r"^optimizer: expected a callable, a Optimizer, a text or None"
+        TypeError, match=r"^optimizer: expected a callable, an Optimizer, a text or None"
     ):
         Adversary(network, "nsgan", optimizer=3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"returns an optimizer, got one that returns NoneType"):
