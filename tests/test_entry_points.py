@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,24 +75,6 @@ def test_an_entry_point_is_found_everywhere(tmp_path: Path, torch_only: ScriptSe
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = torch_only.python("-c", USE, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget after the test what it registers."""
-    registry.entries()
-    monkeypatch.setattr(
-        registry,
-        "_added",
-        replace(
-            registry._added,
-            objects={kind: dict(named) for kind, named in registry._added.objects.items()},
-            aliases={kind: dict(named) for kind, named in registry._added.aliases.items()},
-        ),
-    )
-    yield
-    monkeypatch.undo()
-    registry.entries.cache_clear()
 
 
 def soft_hinge(weight: float = 0.5) -> Chain:
