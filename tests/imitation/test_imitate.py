@@ -113,7 +113,7 @@ def test_a_seed_fixes_a_run_and_does_not_change_the_global_generators() -> None:
         ({"algorithm": "ppoo"}, "algorithm: expected one of ppo"),
         ({"algorithm": "ppo"}, "env: expected an environment id, .*, got None; pass env="),
         ({"steps": None}, "steps: expected a number of environment steps, got None; pass steps="),
-        ({"steps": 0}, "steps: expected a finite number of at least 1, got 0"),
+        ({"steps": 0}, "steps: expected a whole number of at least 1, got 0"),
         ({"env": "CartPole-v1"}, r"expected observations of shape \(4,\), got \(1,\)"),
         (
             {"objective": "gial + r1"},
@@ -141,7 +141,7 @@ def test_a_reward_of_one_sign_with_episodes_of_many_lengths_prints_a_line(capsys
         demos.observations[:10], demos.actions[:8], np.array([5, 3]), np.array([True, True])
     )
     imitate(ragged, steps=48, algorithm=small(counting()), quiet=True)
-    assert "favours long episodes, and episodes last 3 to 5 steps" in capsys.readouterr().err
+    assert "favours long episodes, and episodes last 3 to 6 steps" in capsys.readouterr().err
     imitate(ragged, steps=48, algorithm=small(counting()), absorbing=True, quiet=True)
     assert not capsys.readouterr().err
     # The expert's episodes have one length, the policy's have several; 'own' has no stated sign.
