@@ -8,7 +8,6 @@ from typing import Any, cast
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 from torch import device as Device
 from torch import nn
@@ -37,8 +36,10 @@ from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.checkpoints import Checkpoints
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
+from advlearn.imitation.sb3.exploration import refuse_unknown_buffer
 from advlearn.imitation.sb3.finite import RunGuard, moments
 from advlearn.imitation.sb3.learning import learn, learn_from_checkpoint
+from advlearn.imitation.sb3.making import EnvironmentRecipe, plain_settings
 from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
 from advlearn.imitation.settings import CHANGEABLE, choose, refuse_with_cloning
@@ -143,7 +144,8 @@ def imitate(
         save_every: Steps of each environment between two checkpoints, at which the environments are
             reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C or SIGTERM
             stops at the next checkpoint, a second Ctrl-C at once.
-        callbacks: More callbacks of stable-baselines3, called after those of advlearn.
+        callbacks: More callbacks of stable-baselines3, called after those of advlearn. With `out`,
+            a resumed run restores their attributes that are numbers, texts and arrays.
         quiet: Whether to print nothing.
         resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
             otherwise resumes with equal settings only: ``{"critic_lr": 1e-4}``.
@@ -197,19 +199,21 @@ def imitate(
     demos, cloning = demonstrations, chosen["bc_steps"]
     with folder_lock(out), rng.isolated(seed):
         learner = algorithms.build(
-            algorithm, env or demos.env_id or None, seed, ent_coef=chosen["ent_coef"], device=device
-        )
+            algorithm, _environment(algorithm, env, demos), seed, ent_coef=chosen["ent_coef"],
+            device=device, env_settings=None if env else demos.env_settings,
+        )  # fmt: skip
         pace = _pace(learner, chosen["critic_steps"], chosen["critic_every"])
         venv = cast(VecEnv, learner.get_env())
         env_id = id_of(venv) or (env if isinstance(env, str) else "")
-        compare(demos.env_id, env_id)
+        recipe = EnvironmentRecipe.of(venv)
+        compare(demos, env_id, plain_settings(recipe.spec))
         demos = validate_demonstrations(demos, learner.observation_space, learner.action_space)
         check_env(venv)
         _check_algorithm(learner, chosen["critic_replay_size"], cloning)
         expert = demos.transitions(chosen["expert_subsample"], seed=seed).to(learner.device)
         with record_environment(learner) as recording:
             learned = build_reward(learner, expert, specification, settings)
-            run = ImitationResult(learner, learned, demos, env_id)
+            run = ImitationResult(learner, learned, demos, env_id, recipe)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)
                 RunGuard(run, None).check()
@@ -229,9 +233,19 @@ def imitate(
                 facts = facts_of(learner) | settings.values()
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
                 checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
+                checkpoints.callbacks = callbacks
                 every_callback = [reward_callback, checkpoints, *callbacks]
                 learn_from_checkpoint(checkpoints, every_callback, steps, start)
         return run
+
+
+def _environment(
+    algorithm: str | BaseAlgorithm, env: str | VecEnv | None, demonstrations: Demonstrations
+) -> str | VecEnv | None:
+    """Return the environment of an algorithm by name: the user's, or the demonstrations'."""
+    if env is not None or isinstance(algorithm, BaseAlgorithm):
+        return env
+    return demonstrations.env_id or None
 
 
 def _check_numbers(
@@ -281,11 +295,13 @@ def _check_algorithm(learner: BaseAlgorithm, critic_replay_size: int, bc_steps: 
             f"critic_replay_size: expected 0, since {name} has a replay buffer, got "
             f"{critic_replay_size}; set buffer_size of the algorithm"
         )
-    if bc_steps and not isinstance(learner.policy, ActorCriticPolicy):
+    if bc_steps and not hasattr(learner.policy, "evaluate_actions"):
         raise TypeError(
             "bc_steps: expected 0 or an algorithm with an actor-critic policy, got "
             f"{bc_steps} with {name}; use PPO, A2C or TRPO"
         )
+    if bc_steps:
+        algorithms.refuse_hidden_inputs(learner, "bc_steps")
 
 
 def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:
@@ -310,5 +326,7 @@ def _checkpoints(
             "optimize_memory_usage: expected False with out=, since the reset at a checkpoint "
             "would change a stored step, got True; set it to False or leave out= out"
         )
+    replay = getattr(run.policy, "replay_buffer", None)
+    refuse_unknown_buffer(getattr(replay, "buffer", replay))
     every = shared["save_every"] * run.policy.n_envs
     return Checkpoints(run, reward_callback, folder, shared, seed=shared["seed"], every=every)
