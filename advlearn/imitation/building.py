@@ -116,6 +116,11 @@ def build_reward(
         images=Layout(learner.observation_space).images,
     )
     gamma = float(cast(Any, learner).gamma)
+    if settings.absorbing and gamma >= 1:
+        raise ValueError(
+            "gamma: expected below 1 with absorbing states, whose value is "
+            f"gamma / (1 - gamma), got {gamma} in {type(learner).__name__}; pass absorbing=False"
+        )
     critic = _critic(learner, expert, encoder, specification, settings, gamma).to(learner.device)
     return LearnedReward(
         Adversary(critic, specification.chain, lr=settings.critic_lr, optimizer=settings.optimizer),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -31,7 +31,7 @@ from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.loading import load_demonstrations
 from advlearn.imitation.demonstrations.transitions import CriticInputs, Transitions
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
-from advlearn.imitation.progress_log import ProgressLog
+from advlearn.imitation.progress_log import ProgressLog, ends_early
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.checkpoints import Checkpoints
@@ -67,7 +67,7 @@ def imitate(
     expert_subsample: Count | None = None,
     critic_inputs: CriticInputs | None = None,
     reward: Reward | None = None,
-    absorbing: bool | None = None,
+    absorbing: bool | Literal["auto"] | None = None,
     critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
     critic_lr: Positive | None = None,
     critic_steps: Count | None = None,
@@ -83,6 +83,7 @@ def imitate(
     save_every: Count | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
+    clip: bool = False,
     resume_with: Mapping[str, Any] | None = None,
 ) -> ImitationResult:
     r"""Train a policy to imitate demonstrations.
@@ -118,7 +119,8 @@ def imitate(
         reward: Shape of the reward, a key of `REWARD_SHAPES`, ``"own"`` for the objective's, or a
             function from the critic's scores (N,) to rewards (N,); None: the method's.
         absorbing: Continue ended episodes in an absorbing state, which removes the bias of a reward
-            with one sign; None: the method's, or False.
+            with one sign; ``"auto"``: if the environment ended demonstrations of different lengths,
+            which is then printed. None: the method's, or ``"auto"``.
         critic: A module that scores encoded transitions (N, width), or a function from `Inputs` to
             one; None: a network sized from the inputs.
         critic_lr: Learning rate of the critic; None: the method's, or 1e-3.
@@ -147,6 +149,8 @@ def imitate(
         callbacks: More callbacks of stable-baselines3, called after those of advlearn. With `out`,
             a resumed run restores their attributes that are numbers, texts and arrays.
         quiet: Whether to print nothing.
+        clip: Whether to clip demonstrated actions to the environment's bounds; otherwise actions
+            outside of them are refused.
         resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
             otherwise resumes with equal settings only: ``{"critic_lr": 1e-4}``.
 
@@ -192,11 +196,13 @@ def imitate(
     given = {"expert_subsample": expert_subsample, "bc_steps": bc_steps, **of_critic}
     chosen = choose({"reward": specification.reward, **specification.options}, given)
     save_every = SAVE_EVERY if save_every is None else save_every
-    settings = RewardSettings.of(critic, chosen)
     steps = _check_numbers(specification, steps, save_every, chosen)
     if isinstance(demonstrations, str | Path):
         demonstrations = load_demonstrations(demonstrations)
     demos, cloning = demonstrations, chosen["bc_steps"]
+    if chosen["absorbing"] == "auto":
+        chosen["absorbing"] = ends_early(demos, quiet=quiet or specification.cloning_only)
+    settings = RewardSettings.of(critic, chosen)
     with folder_lock(out), rng.isolated(seed):
         learner = algorithms.build(
             algorithm, _environment(algorithm, env, demos), seed, ent_coef=chosen["ent_coef"],
@@ -207,7 +213,9 @@ def imitate(
         env_id = id_of(venv) or (env if isinstance(env, str) else "")
         recipe = EnvironmentRecipe.of(venv)
         compare(demos, env_id, plain_settings(recipe.spec))
-        demos = validate_demonstrations(demos, learner.observation_space, learner.action_space)
+        demos = validate_demonstrations(
+            demos, learner.observation_space, learner.action_space, clip=clip
+        )
         check_env(venv)
         _check_algorithm(learner, chosen["critic_replay_size"], cloning)
         expert = demos.transitions(chosen["expert_subsample"], seed=seed).to(learner.device)

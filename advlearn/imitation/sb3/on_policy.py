@@ -124,7 +124,8 @@ class OnPolicyReward(BaseCallback):
 
     def _tensors(self) -> tuple[Tensor, ...]:
         """Return the tensors that `_learn` keeps, in addition to those of the critic."""
-        return *self.scale.storages, *self.reward.demonstrations
+        policy = self.reward.policy or ()
+        return *self.scale.storages, *self.reward.demonstrations, *policy
 
     @property
     def _device(self) -> torch.device:
