@@ -140,7 +140,7 @@ def test_a_reward_of_one_sign_with_episodes_of_many_lengths_prints_a_line(capsys
     ragged = Demonstrations(
         demos.observations[:10], demos.actions[:8], np.array([5, 3]), np.array([True, True])
     )
-    imitate(ragged, steps=48, algorithm=small(counting()), quiet=True)
+    imitate(ragged, steps=48, algorithm=small(counting()), absorbing=False)
     assert "favours long episodes, and episodes last 3 to 6 steps" in capsys.readouterr().err
     imitate(ragged, steps=48, algorithm=small(counting()), absorbing=True, quiet=True)
     assert not capsys.readouterr().err
