@@ -146,7 +146,7 @@ def test_a_reward_of_one_sign_with_episodes_of_many_lengths_prints_a_line(capsys
     assert not capsys.readouterr().err
     # The expert's episodes have one length, the policy's have several; 'own' has no stated sign.
     for objective, bias in (("gan", "long"), ("nsgan", "short"), ("lsgan", "short")):
-        imitate(demos, objective, steps=48, algorithm=small(VecMonitor(counting())), quiet=True)
+        imitate(demos, objective, steps=48, algorithm=small(VecMonitor(counting())))
         printed = capsys.readouterr().err
         assert "'own' is between" in printed and f"favours {bias} episodes" in printed
         imitate(demos, objective, steps=48, algorithm=small(counting()), quiet=True)
