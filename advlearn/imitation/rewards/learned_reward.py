@@ -53,7 +53,7 @@ class LearnedReward:
     Attributes:
         policy: Transitions of the policy in the last update, at most 2,048 of them, with which an
             objective that compares sets scores every transition; None before the first update,
-            when transitions are compared as a set of their own.
+            when the scored transitions are that set.
 
     Raises:
         ValueError: If the shape of the reward is unknown, or `log_prob` is given and the
