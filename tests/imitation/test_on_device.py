@@ -200,7 +200,7 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
     ):
         on_device(cartpole(), device="meta")
     with pytest.raises(
-        ValueError, match=r"^policy: expected 'MlpPolicy' or a class.* got 'CnnPolicy'"
+        ValueError, match=r"^policy: expected 'MlpPolicy' or a class, got 'CnnPolicy'$"
     ):
         DevicePPO("CnnPolicy", cartpole())
     noisy = PPO(
