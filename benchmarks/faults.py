@@ -202,15 +202,15 @@ def trial(kind: str, run: str, number: int) -> Row:
         line = line or life.line()
         folder.mkdir(exist_ok=True)
         folder.chmod(0o777)
-        had = sorted(path.name for path in folder.glob("*.pt"))
+        kept = saved_step(folder)
         done = codes == [0] * len(codes)
-        if kind in ("flipped bit", "truncated file") and had:
+        if kind in ("flipped bit", "truncated file") and (folder / NAME).exists():
             damage(folder / NAME, kind, draw)
         again, said = finish(run, folder)
         found = {"fired": bool(line) or not done or kind in FIRES, "line": line or said}
         if again is None:
             return {**found, "exact": False, "lost": True, "different": False}
-        anew = again == 0 and bool(had) and not done
+        anew = again == 0 and kept > 0 and not done
         same = bits(folder) == whole
         return {**found, "exact": same, "lost": anew, "different": not same}
 
@@ -230,6 +230,15 @@ def interfere(life: Life, kind: str, run: str, folder: Path, seconds: float) -> 
         time.sleep(seconds)
         life.signal(SIGNALS[kind])
     return ""
+
+
+def saved_step(folder: Path) -> int:
+    """Return the last step that a checkpoint in the folder has, or 0."""
+    steps = [0]
+    for path in folder.glob(f"{Path(NAME).stem}*.pt"):
+        payload = torch.load(path, weights_only=True)
+        steps.append(payload["steps"] if "steps" in payload else payload["trainer"]["step"])
+    return max(steps)
 
 
 def damage(path: Path, kind: str, draw: random.Random) -> None:
