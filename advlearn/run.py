@@ -25,6 +25,7 @@ from advlearn.critics.build import rebuild
 from advlearn.data.to_tensor import samples
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
+from advlearn.training.previous_file import newest
 from advlearn.training.restored import AVERAGE
 
 CUSTOM = "custom"
@@ -184,8 +185,8 @@ def load(
 def _load(path: str | Path, task: Task | None, critic: Critic | None, device: str) -> Run:
     target = devices.pick(device)
     path = Path(path)
-    file = path / checkpoint.NAME if path.is_dir() else path
-    payload = checkpoint.load(file, target)
+    file = newest(path / checkpoint.NAME) if path.is_dir() else path
+    payload = checkpoint.load(path, target)
     structure.check(payload, {"config": structure.RECIPE}, path)
     config = cast(dict[str, Any], payload["config"])
     trained = _trained(payload, path)

@@ -33,6 +33,7 @@ from advlearn.training.comparison import compare
 from advlearn.training.ema import EMA
 from advlearn.training.facts import batch_sizes_of, facts, warn_of_batch_statistics
 from advlearn.training.folder_lock import folder_lock
+from advlearn.training.previous_file import newest
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
 from advlearn.training.run_arguments import CHANGEABLE, EVERY, TrainingArguments
@@ -285,7 +286,7 @@ def _facts(
 def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, Any]) -> None:
     """Resume from the folder's checkpoint if there is one, else start from that of another run."""
     folder = training.out
-    if folder is None or not (folder / checkpoint.NAME).exists():
+    if folder is None or not newest(folder / checkpoint.NAME).exists():
         if training.warm_start is not None:
             warm_start(training.warm_start, trainer)
         return
