@@ -7,7 +7,7 @@ from torch import Tensor
 
 from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
-from advlearn.functional.distances import distance_blocks, neighbour_radius
+from advlearn.functional.distances import below, distance_blocks, neighbour_radius, rounding
 from advlearn.metrics._checks import pair
 
 
@@ -71,9 +71,13 @@ def precision_recall(real: Tensor, fake: Tensor, k: Count = 3) -> PrecisionRecal
     real_radius, fake_radius = neighbour_radius(first, k), neighbour_radius(second, k)
     inside_real = torch.zeros(second.shape[0], dtype=torch.bool, device=second.device)
     inside_fake = torch.zeros(first.shape[0], dtype=torch.bool, device=first.device)
+    error = rounding(first, second)
     for here, block in distance_blocks(first, second):
-        inside_real |= (block <= real_radius[here, None]).any(dim=0)
-        inside_fake[here] = (block <= fake_radius).any(dim=1)
+        part = first[here]
+        near = below(block, real_radius[here, None], part, second, error, boundary=True)
+        inside_real |= near.any(dim=0)
+        near = below(block, fake_radius, part, second, error, boundary=True)
+        inside_fake[here] = near.any(dim=1)
     return PrecisionRecall(inside_real.double().mean(), inside_fake.double().mean())
 
 
@@ -114,6 +118,7 @@ def density_coverage(real: Tensor, fake: Tensor, k: Count = 5) -> DensityCoverag
         raise ValueError(f"real: expected more than k = {k} samples, got {first.shape[0]}")
     radius = neighbour_radius(first, k)
     hits = first.new_zeros(first.shape[0])
+    error = rounding(first, second)
     for here, block in distance_blocks(first, second):
-        hits[here] = (block < radius[here, None]).sum(dim=1).double()
+        hits[here] = below(block, radius[here, None], first[here], second, error).sum(dim=1)
     return DensityCoverage(hits.sum() / (k * second.shape[0]), (hits > 0).double().mean())

@@ -15,7 +15,8 @@ class MeanStd(NamedTuple):
 
     Attributes:
         mean: Float64 scalar, the mean over splits or subsets.
-        std: Float64 scalar, the population standard deviation over them.
+        std: Float64 scalar, the population standard deviation over them; not the standard error of
+            the mean. NaN where the parts cannot differ.
     """
 
     mean: Tensor
@@ -44,8 +45,8 @@ def inception_score(
 
     Raises:
         TypeError: Not a float tensor.
-        ValueError: A wrong shape, values that are not finite, too few samples, or rows that are not
-            distributions.
+        ValueError: A wrong shape, values that are not finite, too few samples, rows that are not
+            distributions, or probabilities passed as logits.
 
     Example:
         >>> score = inception_score(torch.eye(4), splits=1, kind="probabilities")
@@ -65,9 +66,20 @@ def inception_score(
                 f"{float(sums.max()):g}"
             )
     else:
+        if _are_probabilities(values):
+            raise ValueError(
+                "predictions: expected logits, got rows of probabilities, at least 0 with a sum of "
+                "1; pass kind='probabilities'"
+            )
         values = values.softmax(dim=1)
     scores = torch.stack([_inception_score(part) for part in values.tensor_split(splits)])
     return MeanStd(scores.mean(), scores.std(correction=0))
+
+
+def _are_probabilities(values: Tensor) -> bool:
+    """Return whether logits are rows of probabilities, which no classifier's logits are."""
+    sums_to_one = (values.sum(dim=1) - 1.0).abs() < 1e-3
+    return values.shape[1] > 1 and bool(((values >= 0).all(dim=1) & sums_to_one).all())
 
 
 def _inception_score(p: Tensor) -> Tensor:
@@ -228,6 +240,10 @@ def kid(
 
     Returns:
         Mean and standard deviation over the subsets; the mean is unbiased, so it can be negative.
+        The standard deviation is that of one subset's estimate, not of the mean. It is NaN for one
+        subset, and where a subset is the whole of either set: nothing then shows the spread of
+        that set. With at least 2 `subset_size` samples of each it is close to the spread over
+        independent draws of `subset_size` samples.
 
     Raises:
         TypeError: Not float tensors.
@@ -250,11 +266,17 @@ def kid(
     def subset(x: Tensor) -> Tensor:
         return x[torch.randperm(x.shape[0], generator=generator)[:subset_size].to(x.device)]
 
-    values = [
-        _polynomial_mmd(subset(first), subset(second), degree)
-        for _ in range(check_count("subsets", subsets))
-    ]
-    return MeanStd(torch.stack(values).mean(), torch.stack(values).std(correction=0))
+    whole = [len(x) == subset_size for x in (first, second)]
+    if all(whole):
+        return MeanStd(_polynomial_mmd(first, second, degree), first.new_tensor(torch.nan))
+    values = torch.stack(
+        [
+            _polynomial_mmd(subset(first), subset(second), degree)
+            for _ in range(check_count("subsets", subsets))
+        ]
+    )
+    spread = values.std(correction=0)
+    return MeanStd(values.mean(), spread * torch.nan if any(whole) or subsets == 1 else spread)
 
 
 def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
