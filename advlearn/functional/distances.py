@@ -1,6 +1,6 @@
 """Pairwise distances: differentiable ones for losses, and ones in blocks for large sets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import final
 
 import torch
@@ -15,6 +15,10 @@ _BLOCK = 1 << 20
 _WIDE = 64
 # Squared distances below this share of the squared norms are rounding of the matrix product.
 _ROUNDING = 1e-12
+# Rows are centred if their mean holds more than this share of the squared norms.
+_FAR = 0.9
+# Entries of rows whose differences stay in the cache.
+_CACHED = 1 << 17
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -57,9 +61,7 @@ def distance_matrix(x: Tensor, y: Tensor) -> Tensor:
 
     Equal rows have distance zero at every width.
     """
-    if x.shape[1] <= _WIDE:
-        return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-    return _WideDistances(x, y).block(slice(0, len(x)))
+    return Distances(x, y).block(slice(0, len(x)))
 
 
 def row_codes(x: Tensor) -> Tensor:
@@ -81,82 +83,147 @@ def _mixed(bits: Tensor) -> Tensor:
     return bits ^ (bits >> 32) ^ (bits >> 47)
 
 
-@final
-class _WideDistances:
-    """Compute blocks of distances by the matrix product, and near ones directly.
-
-    Args:
-        x: Vectors (N, d).
-        y: Vectors (M, d).
-    """
-
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.x, self.y = x, y
-        # The matrix product loses digits in proportion to the squared norms, so centre first.
-        self.centre = y.mean(dim=0)
-        self.b = y - self.centre
-        self.b_squares = self.b.square().sum(1)
-        self.codes = row_codes(x)[:, None], row_codes(y)
-
-    def block(self, here: slice) -> Tensor:
-        """Compute the distances of the rows `here` of `x` to all rows of `y`."""
-        a = self.x[here] - self.centre
-        a_squares = a.square().sum(1)[:, None]
-        squares = torch.addmm(self.b_squares.expand(len(a), -1), a, self.b.T, alpha=-2.0)
-        squares.add_(a_squares)
-        equal = self.codes[0][here] == self.codes[1]
-        near = (squares < _ROUNDING * (a_squares + self.b_squares)).logical_and_(~equal)
-        distances = squares.clamp_(min=0.0).sqrt_().masked_fill_(equal, 0.0)
-        rows, columns = near.nonzero(as_tuple=True)
-        distances[rows, columns] = paired_distances(self.x[here], self.y, rows, columns)
-        return distances
-
-
 def paired_distances(x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Compute the distance of row `rows[i]` of `x` to row `columns[i]` of `y`, directly.
 
     The result for two rows does not depend on the other rows, so ties are exact.
     """
-    height = max(1, _BLOCK // x.shape[1])
+    if len(rows) == 1:  # a sum over one row may be split between threads, which rounds differently
+        return paired_distances(x, y, rows.repeat(2), columns.repeat(2))[:1]
+    height = max(2, _CACHED // x.shape[1])
     parts = [
-        (x[i] - y[j]).square_().sum(1).sqrt_()
-        for i, j in zip(rows.split(height), columns.split(height), strict=True)
+        torch.linalg.vector_norm(x[i] - y[j], dim=1)
+        for i, j in zip(_at_least_two(rows, height), _at_least_two(columns, height), strict=True)
     ]
     return torch.cat(parts) if parts else x.new_empty(0)
 
 
+def _at_least_two(indices: Tensor, height: int) -> Sequence[Tensor]:
+    """Split indices into parts of about `height`, none with one only."""
+    return indices.tensor_split(max(1, len(indices) // height)) if len(indices) else ()
+
+
+@final
+class _Points:
+    """Hold rows (N, d), and what the matrix product of distances needs of them.
+
+    Args:
+        x: Rows, float64.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = self.centred = x
+        self.squares = torch.linalg.vector_norm(x, dim=1).square_()
+
+    def subtract(self, centre: Tensor) -> None:
+        """Subtract a vector (d,)."""
+        self.centred = self.x - centre
+        self.squares = torch.linalg.vector_norm(self.centred, dim=1).square_()
+
+
+@final
+class Distances:
+    """Compute Euclidean distances between the rows of two sets, in blocks of rows.
+
+    Equal rows have distance zero at every width. Above 64 columns distances are computed by the
+    matrix product, and directly where it leaves only rounding.
+
+    Args:
+        x: Vectors (N, d), float64.
+        y: Vectors (M, d), float64; None for the distances within `x`.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor | None = None) -> None:
+        first = _Points(x)
+        second = first if y is None or y is x else _Points(y)
+        self._set(first, second)
+        if self.wide:
+            # The matrix product loses digits in proportion to the squared norms.
+            centre = second.x.mean(dim=0)
+            if centre.square().sum() > _FAR * second.squares.mean():
+                for points in {first, second}:
+                    points.subtract(centre)
+
+    def _set(self, first: _Points, second: _Points) -> None:
+        self.first, self.second = first, second
+        self.x, self.y = first.x, second.x
+        self.within = first is second
+        self.wide = first.x.shape[1] > _WIDE
+
+    def own(self) -> tuple["Distances", "Distances"]:
+        """Return the distances within the first and within the second set."""
+        both = (Distances.__new__(Distances), Distances.__new__(Distances))
+        for part, points in zip(both, (self.first, self.second), strict=True):
+            part._set(points, points)
+        return both
+
+    @property
+    def error(self) -> Tensor:
+        """Return a bound of the error of a squared distance, a scalar."""
+        return _ROUNDING * (self.first.squares.max() + self.second.squares.max())
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield blocks of rows of the matrix, with the rows of `x` that each covers."""
+        for here in self._parts():
+            yield here, self.block(here)
+
+    def later_blocks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield distances within one set: of a block of rows to itself, and to all later rows."""
+        for here in self._parts():
+            block, height = self.block(here, here.start), here.stop - here.start
+            yield block[:, :height], block[:, height:]
+
+    def _parts(self) -> Iterator[slice]:
+        # The matrix product is faster on higher blocks.
+        height = max(1, (4 * _BLOCK if self.wide else _BLOCK) // len(self.y))
+        for start in range(0, len(self.x), height):
+            yield slice(start, min(start + height, len(self.x)))
+
+    def block(self, here: slice, start: int = 0) -> Tensor:
+        """Compute the distances of the rows `here` of `x` to the rows of `y` from `start` on."""
+        if not self.wide:
+            return torch.cdist(
+                self.x[here], self.y[start:], compute_mode="donot_use_mm_for_euclid_dist"
+            )
+        a_squares, b_squares = self.first.squares[here, None], self.second.squares[start:]
+        squares = (self.first.centred[here] @ self.second.centred[start:].T).mul_(-2.0)
+        squares.add_(a_squares).add_(b_squares)
+        near = squares < _ROUNDING * (a_squares + b_squares)
+        if self.within:
+            own = torch.arange(here.start, here.stop, device=squares.device)
+            near[own - here.start, own - start] = False
+            squares[own - here.start, own - start] = 0.0
+        near = near.nonzero()
+        distances = squares.clamp_(min=0.0).sqrt_()
+        if len(near):
+            self._refine(distances, near, here, start)
+        return distances
+
+    def _refine(self, distances: Tensor, near: Tensor, here: slice, start: int) -> None:
+        """Replace distances that are only rounding by direct ones, and by zero for equal rows."""
+        x, y = self.x[here], self.y[start:]
+        rows, columns = near.unbind(1)
+        # Of a collapsed generator every pair may be equal: codes are cheaper than differences.
+        if len(near) > sum(distances.shape):
+            equal = row_codes(x)[rows] == row_codes(y)[columns]
+            distances[rows[equal], columns[equal]] = 0.0
+            rows, columns = rows[~equal], columns[~equal]
+        distances[rows, columns] = paired_distances(x, y, rows, columns)
+
+    def radius(self, k: int) -> Tensor:
+        """Compute the distance (N,) of each row of one set to its k-th nearest other row; k < N."""
+        neighbour = torch.empty(len(self.x), dtype=torch.int64, device=self.x.device)
+        for here, block in self.blocks():
+            own = torch.arange(here.start, here.stop, device=block.device)
+            block[own - here.start, own] = torch.inf
+            neighbour[here] = block.kthvalue(k, dim=1).indices
+        rows = torch.arange(len(self.x), device=self.x.device)
+        return paired_distances(self.x, self.x, rows, neighbour)
+
+
 def distance_blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Yield blocks of rows of the distance matrix, with the rows of `x` that each covers."""
-    wide = _WideDistances(x, y) if x.shape[1] > _WIDE else None
-    # The matrix product is faster on higher blocks.
-    height = max(1, (_BLOCK if wide is None else 4 * _BLOCK) // y.shape[0])
-    for start in range(0, x.shape[0], height):
-        here = slice(start, min(start + height, x.shape[0]))
-        yield here, distance_matrix(x[here], y) if wide is None else wide.block(here)
-
-
-def own_distance_blocks(x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield distances within one set: of each block of rows to itself, and to all later rows."""
-    for start in range(0, x.shape[0], height := max(1, _BLOCK // x.shape[0])):
-        block = distance_matrix(x[start : start + height], x[start:])
-        yield block[:, :height], block[:, height:]
-
-
-def neighbour_radius(x: Tensor, k: int) -> Tensor:
-    """Compute the distance (N,) of each row of (N, d) to its k-th nearest other row; k < N."""
-    neighbour = torch.empty(x.shape[0], dtype=torch.int64, device=x.device)
-    for here, block in distance_blocks(x, x):
-        own = torch.arange(here.start, here.stop, device=x.device)
-        block[own - here.start, own] = torch.inf
-        neighbour[here] = block.kthvalue(k, dim=1).indices
-    return paired_distances(x, x, torch.arange(len(x), device=x.device), neighbour)
-
-
-def rounding(x: Tensor, y: Tensor) -> Tensor:
-    """Return the largest error of a squared distance between rows of `x` and `y`, a scalar."""
-    centre = y.mean(dim=0)
-    largest = [(z - centre).square().sum(1).max() for z in (x, y)]
-    return _ROUNDING * (largest[0] + largest[1])
+    return Distances(x, y).blocks()
 
 
 def below(
@@ -172,10 +239,10 @@ def below(
 
     Args:
         distances: Distances (N, M) between `x` and `y`.
-        radius: Radii (N, 1) or (M,), from `neighbour_radius`.
+        radius: Radii (N, 1) or (M,), from `Distances.radius`.
         x: Vectors (N, d).
         y: Vectors (M, d).
-        error: Largest error of a squared distance, from `rounding`.
+        error: Largest error of a squared distance, `Distances.error`.
         boundary: Whether a distance equal to the radius is inside.
     """
     inside = distances <= radius if boundary else distances < radius

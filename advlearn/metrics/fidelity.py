@@ -65,27 +65,44 @@ def inception_score(
                 f"{float(values.min()):g} and row sums from {float(sums.min()):g} to "
                 f"{float(sums.max()):g}"
             )
+    elif _are_probabilities(values):
+        raise ValueError(
+            "predictions: expected logits, got rows of probabilities, at least 0 with a sum of "
+            "1; pass kind='probabilities'"
+        )
+    if kind == "probabilities":
+        logs = values.log().clamp_min(torch.finfo(values.dtype).min)
     else:
-        if _are_probabilities(values):
-            raise ValueError(
-                "predictions: expected logits, got rows of probabilities, at least 0 with a sum of "
-                "1; pass kind='probabilities'"
-            )
-        values = values.softmax(dim=1)
-    scores = torch.stack([_inception_score(part) for part in values.tensor_split(splits)])
+        logs = values.log_softmax(dim=1)
+    scores = torch.cat([_inception_scores(parts) for parts in _equal_parts(logs, splits)])
     return MeanStd(scores.mean(), scores.std(correction=0))
 
 
 def _are_probabilities(values: Tensor) -> bool:
     """Return whether logits are rows of probabilities, which no classifier's logits are."""
-    sums_to_one = (values.sum(dim=1) - 1.0).abs() < 1e-3
-    return values.shape[1] > 1 and bool(((values >= 0).all(dim=1) & sums_to_one).all())
+
+    def fits(part: Tensor) -> bool:
+        sums_to_one = ((part.sum(dim=1) - 1.0).abs() < 1e-3).all()
+        return bool(sums_to_one & (part >= 0).all())
+
+    # The first row settles it for real logits.
+    return values.shape[1] > 1 and fits(values[:1]) and fits(values)
 
 
-def _inception_score(p: Tensor) -> Tensor:
+def _equal_parts(x: Tensor, splits: int) -> list[Tensor]:
+    """Split rows like `tensor_split`, with all parts of one size in one tensor (splits, n, K)."""
+    size, longer = divmod(len(x), splits)
+    end = longer * (size + 1)
+    parts = [(x[:end], longer, size + 1), (x[end:], splits - longer, size)]
+    return [part.view(count, n, -1) for part, count, n in parts if count]
+
+
+def _inception_scores(logs: Tensor) -> Tensor:
     # KL = E sum p log p - sum m log m, with 0 log 0 = 0.
-    marginal = p.mean(dim=0)
-    return (torch.xlogy(p, p).sum(dim=1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
+    p = logs.exp()
+    marginal = p.mean(dim=1)
+    own = (p * logs).sum(dim=2).mean(dim=1)
+    return (own - torch.xlogy(marginal, marginal).sum(dim=1)).exp()
 
 
 @checked
@@ -174,12 +191,12 @@ def _frechet_of_few(first: Tensor, second: Tensor) -> Tensor:
     With centred samples X (N, d) and Y (M, d), tr (C1 C2)^{1/2} is the sum of the singular values
     of X Y^T, (N, M), over the root of (N - 1)(M - 1).
     """
-    x, y = first - first.mean(0), second - second.mean(0)
+    mean1, mean2 = first.mean(0), second.mean(0)
+    x, y = first - mean1, second - mean2
     n, m = len(x) - 1, len(y) - 1
     shared = torch.linalg.svdvals(x @ y.T).sum() / (n * m) ** 0.5
-    spread = x.square().sum() / n + y.square().sum() / m
-    shift = (first.mean(0) - second.mean(0)).square().sum()
-    return (shift + spread - 2.0 * shared).clamp_min(0.0)
+    spread = sum((torch.linalg.vector_norm(z).square() / (len(z) - 1) for z in (x, y)), 0.0)
+    return ((mean1 - mean2).square().sum() + spread - 2.0 * shared).clamp_min(0.0)
 
 
 def _covariance(x: Tensor) -> Tensor:

@@ -65,13 +65,12 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
     first, second = pair(("samples", "train"), samples, train)
     best = first.new_full((len(first),), torch.inf)
     place = torch.zeros(len(first), dtype=torch.int64, device=first.device)
-    original = _first_of_equal(second)
     # Blocks of the training set, which is usually larger, so that the work per block is small.
     for here, block in distance_blocks(second, first):
         least = block.min(0)
         place = torch.where(least.values < best, least.indices + here.start, place)
         best = torch.minimum(best, least.values)
-    place = original[place]
+    place = _first_of_equal(second)[place]
     return Nearest(_distances(first, second, place[:, None])[:, 0], place)
 
 
@@ -116,8 +115,11 @@ def nearest_k(samples: Tensor, train: Tensor, k: Count) -> Nearest:
 
 def _first_of_equal(x: Tensor) -> Tensor:
     """Return for each row the index of the first row equal to it."""
-    _, inverse = row_codes(x).unique(return_inverse=True)
     places = torch.arange(len(x), device=x.device)
+    # Equal rows have equal norms, which take one pass; codes take several.
+    if len(torch.linalg.vector_norm(x, dim=1).unique()) == len(x):
+        return places
+    _, inverse = row_codes(x).unique(return_inverse=True)
     first = torch.full_like(places, len(x)).scatter_reduce(0, inverse, places, "amin")
     return first[inverse]
 
