@@ -246,8 +246,12 @@ def below(
         boundary: Whether a distance equal to the radius is inside.
     """
     inside = distances <= radius if boundary else distances < radius
-    tied = (distances - radius).abs_().mul_(torch.maximum(distances, radius)) <= error
-    rows, columns = tied.logical_and_(distances > 0).nonzero(as_tuple=True)
+    # An error e of a square changes a distance r by e / 2r, and one near zero by the root of e.
+    slack = torch.minimum(2 * error / radius, 2 * error.sqrt())
+    tied = (distances - radius).abs_() <= slack
+    rows, columns = tied.nonzero(as_tuple=True)
+    positive = distances[rows, columns] > 0  # distances of zero are exact
+    rows, columns = rows[positive], columns[positive]
     exact = paired_distances(x, y, rows, columns)
     limit = radius.expand_as(distances)[rows, columns]
     inside[rows, columns] = exact <= limit if boundary else exact < limit
