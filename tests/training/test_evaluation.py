@@ -15,8 +15,8 @@ from advlearn.training.evaluation import Evaluation
 
 def run_of(steps: int, **options: Any) -> advlearn.Run:
     return advlearn.fit(
-        "generate(base_channels=8)", "hinge", data="digits", steps=steps, callbacks=(), device="cpu",
-        batch_size=8, **options,
+        "generate(base_channels=8)", "hinge", data="digits", steps=steps, callbacks=(),
+        device="cpu", batch_size=8, **options,
     )  # fmt: skip
 
 
