@@ -27,7 +27,7 @@ from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings
 from advlearn.plots.latent_plots import LatentPlots, latent_plots
 from advlearn.run import CUSTOM, Run
-from advlearn.training import checkpoint, launch, rng
+from advlearn.training import checkpoint, launch, rng, structure
 from advlearn.training import device as devices
 from advlearn.training.checkpoint import Checkpoint
 from advlearn.training.comparison import compare
@@ -243,7 +243,8 @@ def _writers(
 
     The checkpoint comes first, before anything that can fail; the others have no state.
     """
-    every = training.picture_every or EVERY
+    every = EVERY if training.picture_every is None else training.picture_every
+    save_every = EVERY if training.save_every is None else training.save_every
     real = source.rows(slice(GRID_SAMPLES)) if isinstance(source, ArrayDataset) else None
     # A generator that is trained on pairs generates targets.
     shape = getattr(source, "target_shape", source.shape)
@@ -273,7 +274,7 @@ def _writers(
             LatentPlots(folder, every, latent_plots=lambda: latent_plots(average.module, real))
         )
     return [
-        Checkpoint(folder, training.save_every or EVERY, config=config),
+        Checkpoint(folder, save_every, config=config),
         *pictures,
         TensorBoard(folder / "tensorboard", pictures=folder),
     ]
@@ -301,7 +302,9 @@ def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, An
         if training.warm_start is not None:
             warm_start(training.warm_start, trainer)
         return
-    held = checkpoint.read_recipe(folder)
+    saved = checkpoint.load(folder)
+    structure.check(saved, {"config": structure.RECIPE, "trainer": structure.TRAINER}, folder)
+    held = saved["config"]
     compare(
         folder,
         _flat(held),
@@ -311,9 +314,8 @@ def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, An
         changeable=CHANGEABLE,
         way=f", or start from its weights with warm_start='{folder / checkpoint.NAME}'",
     )
-    saved = checkpoint.load(folder)
     with batch_sizes_of(trainer.data, saved["trainer"]["data"]):
-        checkpoint.resume(folder, trainer)
+        checkpoint.restore(saved, folder, trainer)
     if {"lr", "critic_lr"} & {*training.changed}:
         trainer.rates.scale(1.0)
 

@@ -10,8 +10,8 @@ the memory before, in multiples of the data. The row `photographs` is `advlearn 
 FOLDER` on 30 crops of 128 x 128 pixels of the photographs that ship with scikit-learn and
 scikit-image, to the table and the pictures, with two threads. A step takes 5 to 8 s of one
 core, so the method's 5,000 steps take hours: the row has `STEPS` steps. Its bar is on the time of
-the cores, of which two have 20 minutes in 10, because other programs ran on the machine; `seconds`
-is the time on the clock.
+the default number of steps, estimated from this row as if all of its time were steps: an upper
+estimate, and short of the bar by far. `seconds` is the time on the clock while other programs ran.
 """
 
 import os
@@ -34,6 +34,7 @@ from torch.utils.data import DataLoader, Dataset
 from advlearn.data import ArrayDataset, StreamedBatches, load, photographs
 
 STEPS = 5
+DEFAULT_STEPS = 5000
 SIDE, PHOTOGRAPHS = 128, 30
 IMAGES = 65_536  # of 32 x 32 pixels: 192 MiB
 MINUTES, GIBIBYTES, RATIO, MEMBERS = 10, 3, 1.3, 60
@@ -230,8 +231,9 @@ def bars(result: Result) -> None:
             result.bar(name, row["peak"], "<=", RATIO)
         if row["case"] == "photographs":
             result.bar("photographs: table and pictures", float(row["right"]), "==", 1.0)
-            minutes = row["cpu_seconds"] / 60 / 2
-            result.bar("photographs: minutes of two cores", minutes, "<=", MINUTES)
+            minutes = row["cpu_seconds"] / STEPS * DEFAULT_STEPS / 60 / 2
+            name = "photographs: minutes of two cores for the default steps, estimated"
+            result.bar(name, minutes, "<=", MINUTES)
             result.bar("photographs: peak in GiB", row["peak"], "<=", GIBIBYTES)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,24 +77,6 @@ def test_an_entry_point_is_found_everywhere(tmp_path: Path, torch_only: ScriptSe
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget after the test what it registers."""
-    registry.entries()
-    monkeypatch.setattr(
-        registry,
-        "_added",
-        replace(
-            registry._added,
-            objects={kind: dict(named) for kind, named in registry._added.objects.items()},
-            aliases={kind: dict(named) for kind, named in registry._added.aliases.items()},
-        ),
-    )
-    yield
-    monkeypatch.undo()
-    registry.entries.cache_clear()
-
-
 def soft_hinge(weight: float = 0.5) -> Chain:
     """Build a hinge loss with R1."""
     return Hinge() + advlearn.resolve(f"r1(weight={weight})")
@@ -157,7 +138,7 @@ def test_an_alias_of_an_architecture_or_a_network_finds_it() -> None:
         ({"aliases": ("sh", "H1")}, "aliases: 'H1' is taken by the objective 'first'; choose"),
         ({"name": "h-1"}, "name: 'h-1' is an alias of 'first'; choose another with name="),
         ({"name": "hinge"}, "name: 'hinge' is taken by .*; choose another with name="),
-        ({"aliases": "sh"}, r"aliases: expected a tuple of names, got 'sh'; write \('sh',\)"),
+        ({"aliases": "sh"}, "aliases: expected a sequence, got 'sh'; pass a list"),
     ],
 )
 def test_a_name_or_an_alias_that_is_taken_is_refused(arguments: Any, message: str) -> None:

@@ -12,12 +12,16 @@ NUMBERS = {"int", "float", "Count", "Natural", "Seed", "Positive", "NonNegative"
 
 
 def _numeric_names() -> set[str]:
-    """Return the names of all parameters and fields whose annotation is a number or None."""
+    """Return the names of constants, and of parameters and fields annotated as numbers or None."""
     names: set[str] = set()
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.arg) and node.annotation is not None:
                 name, annotation = node.arg, node.annotation
+            elif isinstance(node, ast.Assign) and _is_number(node.value, set()):
+                # A constant such as EVERY = 1000.
+                names |= {t.id for t in node.targets if isinstance(t, ast.Name) and t.id.isupper()}
+                continue
             elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 name, annotation = node.target.id, node.annotation
             else:

@@ -159,7 +159,7 @@ def _described(hint: Any) -> str:
     if typing.get_origin(hint) is Callable:
         return "a callable"
     origin = typing.get_origin(hint) or hint
-    return words.get(origin) or f"a {getattr(origin, '__name__', str(origin))}"
+    return words.get(origin) or _article(getattr(origin, "__name__", str(origin)))
 
 
 def _any(name: str, value: Any) -> Any:
@@ -251,7 +251,8 @@ def _instance(cls: type, name: str, value: Any) -> Any:
 
 
 def _article(noun: str) -> str:
-    return f"{'an' if noun[:1] in 'AEIOU' else 'a'} {noun}"
+    # "ndarray" begins with the sound of a vowel.
+    return f"{'an' if noun[:1] in 'AEIOU' or noun == 'ndarray' else 'a'} {noun}"
 
 
 def _generic(origin: type, arguments: tuple[Any, ...]) -> Rule:
@@ -264,10 +265,17 @@ def _generic(origin: type, arguments: tuple[Any, ...]) -> Rule:
     if origin is tuple and arguments[-1:] != (...,):
         return functools.partial(_fixed, [rule_of(part) for part in arguments])
     if origin in (tuple, list, Sequence, Collection):
-        return functools.partial(_sequence, origin, rule_of(arguments[0]) if arguments else _any)
+        return functools.partial(_sequence, origin, _element_rule(arguments))
     if origin is Iterable:
         return _iterable
     return functools.partial(_instance, origin)
+
+
+def _element_rule(arguments: tuple[Any, ...]) -> Rule:
+    """Return the rule of each element; a text in a sequence, such as a title, may be empty."""
+    if not arguments:
+        return _any
+    return functools.partial(_instance, str) if arguments[0] is str else rule_of(arguments[0])
 
 
 def _elements(name: str, value: Any) -> list[Any]:

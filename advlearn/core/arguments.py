@@ -22,6 +22,11 @@ NonNegative = Annotated[float, Bounds(low=0)]
 """A finite number of at least 0."""
 ImageShape = Annotated[Sequence[int], Length(3, 3, "the shape (C, H, W) of an image")]
 """Channels, height and width of an image."""
+GridShape = Annotated[
+    Sequence[int],
+    Length(2, 4, "the shape (C, H, W) of an image, (C, L) of a series or (C, D, H, W) of a volume"),
+]
+"""Channels and sides of an image, a series or a volume."""
 Widths = Annotated[Sequence[Count], Length(1, None, "the sizes of one layer or more")]
 """Sizes of hidden layers, at least one."""
 Share = Annotated[float, Bounds(low=0, high=1)]

@@ -40,6 +40,8 @@ def name_of(setting: Any) -> str | None:
 def values_of(setting: Any) -> str | None:
     """Return the values that a function holds: its defaults, its closure, a partial's arguments.
 
+    Lists, dicts and sets of the closure do not count: the function may write to them.
+
     Args:
         setting: A setting as for `name_of`.
 
@@ -59,7 +61,9 @@ def values_of(setting: Any) -> str | None:
     closure: tuple[Any, ...] = getattr(setting, "__closure__", None) or ()
     defaults: tuple[Any, ...] = getattr(setting, "__defaults__", None) or ()
     keywords: dict[str, Any] = getattr(setting, "__kwdefaults__", None) or {}
-    held = [_text(cell.cell_contents) for cell in closure if _is_filled(cell)]
+    cells = [cell.cell_contents for cell in closure if _is_filled(cell)]
+    # A list, dict or set of a closure may hold what the function records, which changes.
+    held = [_text(value) for value in cells if not isinstance(value, list | dict | set)]
     held += [_text(value) for value in (*defaults, *keywords.values())]
     return ", ".join(map(str, held)) or None
 

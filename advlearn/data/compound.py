@@ -51,8 +51,6 @@ class Domains:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("data: expected one or more source domains, got none")
-        if not isinstance(self.target, ArrayDataset):
-            raise TypeError("data: expected a target domain in memory, got a streamed one")
         for source in self.sources:
             self._check_source(source)
         if self.target.classes > self.classes:

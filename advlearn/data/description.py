@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from advlearn.core.checks import describe_value
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
 
@@ -32,6 +33,11 @@ def describe_source(source: Any) -> str:
     parts = [part for part in _parts(source) if isinstance(part, (ArrayDataset, StreamedDataset))]
     if parts:
         return "; ".join(f"{part.name}: {', '.join(_facts(part))}" for part in parts)
+    if not hasattr(source, "shape") or not hasattr(source, "__len__"):
+        raise TypeError(
+            f"source: expected data that load returned, got {describe_value(source)}; "
+            "call load on it first"
+        )
     shape = "x".join(map(str, source.shape))
     return f"{len(source)} samples of {shape}"
 

@@ -39,8 +39,9 @@ def domains(source: Any, target: Any, known: Any = None) -> Domains:
     opened = [load(part) for part in (*sources, target)]
     *matched, last = match_shapes(same_classes(opened[:-1], opened[-1]))
     known = None if known is None else labels(known, "known")
-    # `Domains` itself refuses a target that is not in memory.
-    return Domains(tuple(matched), cast(ArrayDataset, last), known)
+    if not isinstance(last, ArrayDataset):
+        raise TypeError("data: expected a target domain in memory, got a streamed one")
+    return Domains(tuple(matched), last, known)
 
 
 @checked

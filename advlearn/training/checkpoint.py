@@ -123,24 +123,6 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
     return payload
 
 
-def read_recipe(path: str | Path) -> dict[str, Any]:
-    """Read the plain values from which the run of a checkpoint can be rebuilt.
-
-    Args:
-        path: The file, or the folder that a `Checkpoint` writes to.
-
-    Returns:
-        The `config` that the `Checkpoint` was made with.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        RefusedFileError: A ValueError: the file cannot be read, or has no such values.
-    """
-    payload = load(path)
-    structure.check(payload, {"config": structure.RECIPE}, Path(path))
-    return payload["config"]
-
-
 def resume(path: str | Path, trainer: Trainer) -> None:
     """Restore a run from a checkpoint, including its random state; call it before ``trainer.run``.
 
@@ -154,7 +136,20 @@ def resume(path: str | Path, trainer: Trainer) -> None:
         FileNotFoundError: There is no such file.
         ValueError: The file cannot be read, or is from another run.
     """
-    payload = load(path)
+    restore(load(path), path, trainer)
+
+
+def restore(payload: dict[str, Any], path: str | Path, trainer: Trainer) -> None:
+    """Restore a run from the content of a checkpoint that has been read, as `resume` does.
+
+    Args:
+        payload: What `load` returned.
+        path: Where it was read, for the messages.
+        trainer: The rebuilt run, changed in place.
+
+    Raises:
+        ValueError: The content is damaged, or is from another run.
+    """
     structure.check(payload, {"trainer": structure.TRAINER, "rng": dict}, Path(path))
     try:
         trainer.load_state_dict(payload["trainer"])

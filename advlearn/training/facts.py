@@ -104,6 +104,8 @@ def _optimizer(optimizer: torch.optim.Optimizer) -> str:
 
 def _orders(stream: Any, state: dict[str, Any]) -> Iterator[tuple[Any, int]]:
     """Yield each order of a stream with the batch size of its saved state."""
+    if not isinstance(state, Mapping):  # a damaged file, which `checkpoint.resume` refuses
+        return
     for k, part in enumerate(getattr(stream, "streams", ())):
         yield from _orders(part, state.get(str(k), {}))
     if hasattr(stream, "order") and "batch_size" in state:

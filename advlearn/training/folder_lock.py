@@ -116,7 +116,7 @@ def _is_file(path: Path, descriptor: int) -> bool:
     """Return whether a path still leads to an open file."""
     try:
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -214,7 +214,7 @@ def test_noise_and_low_precision_are_refused() -> None:
 
 
 def test_a_one_sided_penalty_has_no_difference_estimate() -> None:
-    with pytest.raises(ValueError, match="estimate: expected 'exact', got 'difference', since no"):
+    with pytest.raises(ValueError, match="estimate: expected one of exact, got 'difference'"):
         resolve("wgan + one_sided_gradient_penalty(estimate='difference')")
 
 

@@ -51,7 +51,7 @@ def test_the_images_go_to_the_device_of_the_model():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(TypeError, match=r"images: expected a tensor of shape \(N, ...\), got list"):
+    with pytest.raises(TypeError, match=r"images: expected a Tensor, got"):
         features(nn.Flatten(), [1.0])
     with pytest.raises(
         ValueError, match=r"images: expected .* with N at least 1, got float32 \(0, 2, 4, 4\)"

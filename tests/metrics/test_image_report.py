@@ -174,7 +174,7 @@ def test_bad_input_is_one_line():
         TypeError, match=r"^real: expected float or uint8 images \(N, C, H, W\), got int64"
     ):
         image_report(images(9), images(9).long(), halves)
-    with pytest.raises(ValueError, match=r"^side: expected a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"^side: expected a whole number of at least 1, got 0; "):
         image_report(images(9), images(9), halves, side=0)
     x, y = torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)
     with pytest.raises(

@@ -271,8 +271,8 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
             lambda: MLP(1, 1, activation="gelu"),
             "activation: expected one of leaky_relu.*got 'gelu'",
         ),
-        (lambda: MLP(1, 1, norm="group"), "norm: expected one of layer.*got 'group'"),
-        (lambda: MLPCritic((2,), classes=-1), "classes: expected 0"),
+        (lambda: MLP(1, 1, norm="group"), "norm: expected one of none, layer.*got 'group'"),
+        (lambda: MLPCritic((2,), classes=-1), "classes: expected a whole number of at least 0"),
         (lambda: MLPCritic((2,))(torch.zeros(4, 3)), r"x: expected shape \(N, 2\), got \(4, 3\)"),
         (
             lambda: MLPCritic((2,))(torch.zeros(4, 2), torch.zeros(4).long()),
@@ -296,17 +296,17 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
         ),
         (
             lambda: DCGANCritic((1, 8, 8), conditioning="sum"),
-            "conditioning: expected projection or concat, got 'sum'",
+            "conditioning: expected one of projection, concat, got 'sum'",
         ),
         (lambda: DCGANCritic((68,)), r"shape: expected .*got \(68,\)"),
         (
             lambda: DCGANGenerator(4, (1, 8, 8), norm="layer"),
-            "norm: expected batch or none, got 'layer'",
+            "norm: expected one of batch, none, got 'layer'",
         ),
-        (lambda: AutoencoderCritic((2,), norm="l3"), "norm: expected l1 or l2, got 'l3'"),
+        (lambda: AutoencoderCritic((2,), norm="l3"), "norm: expected one of l1, l2, got 'l3'"),
         (
             lambda: critic_for((2,), "scalar"),
-            "output: expected logit, vector, energy or classes, got 'scalar'",
+            "output: expected one of logit, vector, energy, classes, density, got 'scalar'",
         ),
         (lambda: critic_for((2,), "classes"), "out_features: expected the number of logits"),
         (

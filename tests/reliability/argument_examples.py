@@ -241,7 +241,9 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "prior.name": lambda: "gaussian",
         "images": lambda: IMAGES,
         # Metrics and plots.
-        **{name: lambda: points(24, 3) for name in ("x", "y", "samples", "train", "test")},
+        **{
+            name: lambda: points(24, 3) for name in ("x", "y", "samples", "stored", "train", "test")
+        },
         **{name: lambda: points(24, 3) + 1 for name in ("real", "fake", "validation", "held_out")},
         "TabularDataset.y": lambda: CLASSES,
         "predictions": lambda: CLASSES,

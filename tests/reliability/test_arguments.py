@@ -65,6 +65,8 @@ TOO_LONG = {("steps", "None"), ("compile", "a bool")}
 ALSO_CALLED = {
     **dict.fromkeys(("source", "sources", "target", "x", "y", "a", "b", "mean"), "data"),
     **dict.fromkeys(("spec", "base", "resolve.name", "cite.name"), "objective"),
+    "stored": "data",
+    "max_bytes": "demonstrations",
     "values": "hinge",
     "encode_attribute.n": "hinge",
     "encode_attribute_like.n": "hinge",

@@ -21,7 +21,9 @@ def load_script() -> Any:
     return module
 
 
-@pytest.mark.parametrize("kind", ["specs", "commands", "arrays"])
+@pytest.mark.parametrize(
+    "kind", ["specs", "commands", "arrays", "demonstrations", "checkpoints", "rewards"]
+)
 def test_random_input_is_taken_or_refused_in_one_line(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = load_script().fuzz(SECONDS, seed=0, keep=tmp_path / "kept", only=[kind])

