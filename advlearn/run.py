@@ -25,6 +25,7 @@ from advlearn.critics.build import rebuild
 from advlearn.data.to_tensor import samples
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
+from advlearn.training.evaluation import Evaluation
 from advlearn.training.previous_file import newest
 from advlearn.training.restored import AVERAGE
 
@@ -122,6 +123,12 @@ class Run:
         x = torch.as_tensor(x)
         x = samples(x) if x.dtype == torch.uint8 else x.to(torch.float32)
         return self.ema_model.predict(x)
+
+    @property
+    def evaluations(self) -> list[tuple[int, dict[str, float]]]:
+        """Steps and results of the evaluations of `fit(evaluate=)`; empty for a loaded run."""
+        callbacks = () if self.trainer is None else self.trainer.callbacks
+        return [row for c in callbacks if isinstance(c, Evaluation) for row in c.results]
 
     def health(self) -> dict[str, Health]:
         """Return the verdict on each adversary's last batch; empty for a loaded run."""
