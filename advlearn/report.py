@@ -158,15 +158,17 @@ def _fairness(run: Run, table: TabularDataset) -> dict[str, float]:
         # A part of the data may hold only one group, or one decile.
         if groups and len(values.unique()) > 1:
             figures[f"{name}: {kind} difference"] = max(
-                metrics.mean_difference(column, values) for column in columns
+                metrics.mean_difference(column, column, sensitive_features=values)
+                for column in columns
             )
             if table.classes == 2:
                 figures[f"{name}: equalized odds difference"] = metrics.equalized_odds_difference(
-                    table.y, decisions, values
+                    table.y, decisions, sensitive_features=values
                 )
         elif not groups and bool((values > values.quantile(0.1)).any()):
             figures[f"{name}: {kind} difference between deciles"] = max(
-                metrics.quantile_difference(column, values) for column in columns
+                metrics.quantile_difference(column, column, sensitive_features=values)
+                for column in columns
             )
     return figures
 

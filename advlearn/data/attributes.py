@@ -1,14 +1,16 @@
 """Open tables with sensitive attributes given in any form."""
 
-from collections.abc import Mapping
-from typing import Any
+import warnings
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import describe_value
+from advlearn.core.checks import check_choice, describe_value
 from advlearn.core.naming import suggestion
+from advlearn.data.frames import missing, named_columns, to_array
 from advlearn.data.made import biased_table
 from advlearn.data.tables import TABLES
 from advlearn.data.tabular_dataset import TabularDataset
@@ -18,9 +20,13 @@ from advlearn.data.to_tensor import samples
 MADE = {"biased-groups": "group", "biased-ages": "age"}
 MOST_GROUPS = 20
 """An attribute with more distinct numbers than this is numeric, with fewer it has groups."""
+Kind = Literal["groups", "numbers"]
+KINDS = ("groups", "numbers")
 
 
-def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
+def table(
+    x: Any, y: Any = None, sensitive: Any = None, kinds: Mapping[str, Kind] | None = None
+) -> TabularDataset:
     """Open a table by name, or make one from features, labels and sensitive attributes.
 
     Args:
@@ -28,9 +34,10 @@ def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
             features, an array or a tensor (N, d).
         y: Labels (N,): integer classes, or floats for regression.
         sensitive: Attributes: a mapping, a data frame, or an array (N,) or (N, k).
+        kinds: ``"groups"`` or ``"numbers"`` by name of an attribute; others are inferred.
 
     Returns:
-        The table.
+        The table. Numbers are standardised in its batches, so that their unit does not matter.
 
     Raises:
         ValueError: An unknown name, a column that cannot be used, or an attribute of one group.
@@ -49,9 +56,11 @@ def table(x: Any, y: Any = None, sensitive: Any = None) -> TabularDataset:
             hint = suggestion(x, known, otherwise="use one of these names")
             raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
+    columns = attribute_columns(sensitive)
+    kinds = check_kinds(kinds, columns)
     encoded = {
-        name: encode_attribute(name, values, len(x))
-        for name, values in attribute_columns(sensitive).items()
+        name: encode_attribute(name, values, len(x), kinds.get(name))
+        for name, values in columns.items()
     }
     names = {name: labels for name, (_, labels) in encoded.items() if labels}
     features, (target, classes) = samples(np.asarray(x)), _target(y)
@@ -63,7 +72,8 @@ def open_table(data: Any) -> TabularDataset:
     """Open a table given in any form.
 
     Args:
-        data: A name such as ``"adult"``; a tuple (x, y, sensitive) of the arguments of `table`; or
+        data: A name such as ``"adult"``; a tuple (x, y, sensitive) or (x, y, sensitive,
+            kinds) of the arguments of `table`; or
             a `TabularDataset`.
 
     Returns:
@@ -82,7 +92,7 @@ def open_table(data: Any) -> TabularDataset:
         return data
     if isinstance(data, str):
         return table(data)
-    if not isinstance(data, tuple) or len(data) != 3:
+    if not isinstance(data, tuple) or len(data) not in (3, 4):
         raise ValueError(
             "data: expected the name of a table, a TabularDataset or (x, y, sensitive), "
             f"got {describe_value(data)}"
@@ -94,20 +104,20 @@ def attribute_columns(sensitive: Any) -> dict[str, Any]:
     """Return sensitive attributes by name.
 
     Args:
-        sensitive: A mapping, a data frame, or an array (N,) or (N, k).
+        sensitive: A mapping, a data frame of any library, a structured array, or an array (N,) or
+            (N, k).
 
     Returns:
         The values of each attribute; columns of an array are numbered.
 
     Raises:
-        ValueError: An array of another shape.
+        ValueError: An array of another shape, or two columns of one name.
     """
-    if isinstance(sensitive, Mapping):
-        return {str(name): values for name, values in sensitive.items()}
-    if hasattr(sensitive, "columns") and hasattr(sensitive, "iloc"):
-        return {str(name): sensitive[name] for name in sensitive.columns}
+    columns = named_columns(sensitive, "sensitive_features")
+    if columns is not None:
+        return columns
     name = str(getattr(sensitive, "name", None) or "sensitive")
-    array = np.asarray(sensitive)
+    array = to_array(sensitive)
     if array.ndim == 1:
         return {name: array}
     if array.ndim != 2:
@@ -118,37 +128,77 @@ def attribute_columns(sensitive: Any) -> dict[str, Any]:
     return {f"{name}{k}": array[:, k] for k in range(array.shape[1])}
 
 
-def encode_attribute(name: str, values: Any, n: int) -> tuple[Tensor, tuple[str, ...]]:
+def check_kinds(kinds: Mapping[str, Kind] | None, columns: Collection[str]) -> dict[str, Kind]:
+    """Check which attributes are groups and which are numbers.
+
+    Args:
+        kinds: ``"groups"`` or ``"numbers"`` by name of an attribute; None for none.
+        columns: Names of the attributes.
+
+    Returns:
+        The kinds; an attribute that is missing is inferred from its values.
+
+    Raises:
+        ValueError: Another name or kind.
+    """
+    if kinds is None:
+        return {}
+    if not isinstance(cast(object, kinds), Mapping):
+        raise ValueError(
+            "kinds: expected 'groups' or 'numbers' by name, such as {'age': 'numbers'}, "
+            f"got {kinds!r}"
+        )
+    for name, kind in kinds.items():
+        if name not in columns:
+            hint = suggestion(str(name), list(columns), otherwise="use one of these names")
+            raise ValueError(
+                f"kinds: expected attributes among {', '.join(columns)}, got {name!r}; {hint}"
+            )
+        check_choice(f"kinds[{name!r}]", kind, KINDS)
+    return dict(kinds)
+
+
+def encode_attribute(
+    name: str, values: Any, n: int, kind: Kind | None = None
+) -> tuple[Tensor, tuple[str, ...]]:
     """Encode one sensitive attribute.
 
     Args:
         name: Name of the attribute.
         values: One value per sample.
         n: Number of samples.
+        kind: ``"groups"`` or ``"numbers"``; None infers it: numbers with more than `MOST_GROUPS`
+            different values are numbers, everything else is groups.
 
     Returns:
-        Codes of groups, int64 (n,), and the names of the groups; or numbers, float32 (n,), and no
+        Codes of groups, int64 (n,), and the names of the groups; or numbers, float64 (n,), and no
         names.
 
     Raises:
-        ValueError: Another number of values, missing values, or a single group.
+        ValueError: Another number of values, missing values, a single group, or text as numbers.
+
+    Warns:
+        UserWarning: The values fit both kinds, and `kind` does not say which is meant.
     """
     array = _column(name, values, n)
-    if array.dtype.kind == "f":
-        if len(np.unique(array)) > MOST_GROUPS:
-            return torch.from_numpy(array.astype(np.float32)), ()
-    elif array.dtype.kind not in "iubOUS":
+    numeric = array.dtype.kind in "iuf"
+    if not numeric and array.dtype.kind not in "bOUS":
         raise ValueError(f"{name}: expected groups or numbers, got {array.dtype}")
-    missing = [v for v in array.tolist() if v is None or v != v]
-    if missing:
-        raise ValueError(
-            f"{name}: expected a group for each sample, got {missing[0]} for {len(missing)} of them"
-        )
-    if array.dtype.kind in "iu" and len(np.unique(array)) > MOST_GROUPS:
-        return torch.from_numpy(array.astype(np.float32)), ()
-    labels, codes = np.unique(
-        array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True
-    )
+    if kind == "numbers" and not (numeric or array.dtype.kind == "b"):
+        raise ValueError(f"{name}: expected numbers, got {array[0]!r}; convert the column")
+    distinct = len(np.unique(array)) if numeric else 0
+    if kind == "numbers" or (kind is None and distinct > MOST_GROUPS):
+        if kind is None and array.dtype.kind in "iu":
+            _say_what_was_inferred(name, f"{distinct} whole numbers", "numbers", "groups")
+        if distinct == 1:
+            raise ValueError(f"{name}: expected different numbers, got only {array[0]!s}")
+        return torch.from_numpy(array.astype(np.float64)), ()
+    fractions = array.dtype.kind == "f" and bool((array != np.round(array)).any())
+    if kind is None and fractions and distinct > 2:
+        _say_what_was_inferred(name, f"{distinct} different numbers", "groups", "numbers")
+    # Numbers are ordered as numbers, not as text.
+    ordered, codes = np.unique(array if numeric else _labels(array), return_inverse=True)
+    labels = _labels(ordered)
     if len(labels) < 2:
         raise ValueError(f"{name}: expected two or more groups, got only {labels[0]!s}")
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, labels))
@@ -164,7 +214,7 @@ def encode_attribute_like(name: str, values: Any, n: int, labels: tuple[str, ...
         labels: Names of the groups; empty for numbers.
 
     Returns:
-        Codes, int64 (n,), or numbers, float32 (n,).
+        Codes, int64 (n,), or numbers, float64 (n,).
 
     Raises:
         ValueError: Another number of values, a group without a name, or no numbers where numbers
@@ -172,28 +222,53 @@ def encode_attribute_like(name: str, values: Any, n: int, labels: tuple[str, ...
     """
     array = _column(name, values, n)
     if not labels:
-        if array.dtype.kind not in "fiu":
+        if array.dtype.kind not in "fiub":
             raise ValueError(f"{name}: expected numbers like the training data, got {array.dtype}")
-        return torch.from_numpy(array.astype(np.float32))
-    groups = np.array([str(value) for value in array])
-    unknown = sorted(set(groups.tolist()) - set(labels))
+        return torch.from_numpy(array.astype(np.float64))
+    groups = _labels(array).tolist()
+    unknown = sorted(set(groups) - set(labels))
     if unknown:
         raise ValueError(
             f"{name}: expected one of the groups of the training data, {', '.join(labels)}, "
             f"got {unknown[0]}"
         )
-    return torch.tensor([labels.index(group) for group in groups.tolist()])
+    code_of = {label: code for code, label in enumerate(labels)}
+    return torch.tensor([code_of[group] for group in groups])
 
 
 def _column(name: str, values: Any, n: int) -> np.ndarray:
-    array = np.asarray(values)
+    array = to_array(values)
+    if array.shape == (n, 1):
+        array = array[:, 0]
     if array.shape != (n,):
         raise ValueError(
             f"{name}: expected one value for each of {n} samples, got shape {array.shape}"
         )
+    absent = np.flatnonzero(missing(array))
+    if absent.size:
+        raise ValueError(
+            f"{name}: expected a value for each sample, got {array[absent[0]]} for {absent.size} "
+            f"of them, the first in sample {absent[0]}; fill them or drop these samples"
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name}: expected finite values, got {array[~np.isfinite(array)][0]}")
     return array
+
+
+def _labels(array: np.ndarray) -> np.ndarray:
+    """Return the name of each value's group: 1, 1.0 and np.int64(1) have the same name."""
+    if array.dtype.kind == "f" and (array == np.round(array)).all() and abs(array).max() < 1e15:
+        array = array.astype(np.int64)
+    return array.astype(str)
+
+
+def _say_what_was_inferred(name: str, values: str, kind: str, other: str) -> None:
+    warnings.warn(
+        f"{name}: read {values} as {kind}; pass kinds={{{name!r}: {kind!r}}}, or {other!r} if that "
+        "is what they are",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _check_groups(name: str, table: TabularDataset) -> None:

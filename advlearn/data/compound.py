@@ -29,6 +29,8 @@ class Domains:
         target: Data of the same shape, in memory; labels are optional.
         known: Classes of the target samples that may be trained on, int64 (M,), -1 where unknown;
             None where all are unknown.
+        weights: Weight of each sample of each source in memory, float32 (N,); None for equal
+            weights. A batch of a source is then (x, y, weight).
 
     Raises:
         TypeError: A streamed target.
@@ -44,6 +46,7 @@ class Domains:
     sources: tuple[Part, ...]
     target: ArrayDataset
     known: Tensor | None = None
+    weights: tuple[Tensor, ...] | None = None
     name: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -78,7 +81,15 @@ class Domains:
 
     def parts(self) -> tuple[Any, ...]:
         """Return the data that batches are drawn from, in order."""
-        return (*self.sources, _Target(self.target, self.known))
+        sources = (
+            self.sources
+            if self.weights is None
+            else tuple(
+                _Weighted((*cast(ArrayDataset, part).columns, weight))
+                for part, weight in zip(self.sources, self.weights, strict=True)
+            )
+        )
+        return (*sources, _Target(self.target, self.known))
 
     def test(self) -> "Domains | None":
         """Load the test parts of all domains; None where a domain has none."""
@@ -205,6 +216,17 @@ class ZippedBatches:
         """Continue from a saved position."""
         for k, stream in enumerate(self.streams):
             stream.load_state_dict(state[str(k)])
+
+
+@final
+class _Weighted:
+    """A source domain in memory with the weights of its samples."""
+
+    def __init__(self, columns: tuple[Tensor, ...]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
 
 
 @final

@@ -15,14 +15,12 @@ from advlearn.metrics.coverage import (
 )
 from advlearn.metrics.extract import features
 from advlearn.metrics.fairness import (
-    GroupReport,
     demographic_parity_difference,
     demographic_parity_ratio,
     equal_opportunity_difference,
     equal_opportunity_ratio,
     equalized_odds_difference,
     equalized_odds_ratio,
-    group_report,
     mean_difference,
     quantile_difference,
 )
@@ -32,6 +30,12 @@ from advlearn.metrics.fidelity import (
     frechet_from_moments,
     inception_score,
     kid,
+)
+from advlearn.metrics.group_report import (
+    GroupMetrics,
+    GroupReport,
+    group_metrics,
+    group_report,
 )
 from advlearn.metrics.image_report import (
     ImageReport,
@@ -47,6 +51,7 @@ from advlearn.metrics.posterior import PosteriorReport, mutual_information, post
 from advlearn.metrics.transfer import (
     accuracy,
     information_maximisation,
+    label_shift_weights,
     per_class_accuracy,
     proxy_a_distance,
     reverse_validation,
@@ -58,6 +63,7 @@ from advlearn.metrics.two_sample import energy_distance, mmd
 __all__ = [
     "ClassReport",
     "DensityCoverage",
+    "GroupMetrics",
     "GroupReport",
     "ImageReport",
     "Inception",
@@ -79,6 +85,7 @@ __all__ = [
     "features",
     "frechet_distance",
     "frechet_from_moments",
+    "group_metrics",
     "group_report",
     "image_report",
     "inception_score",
@@ -86,6 +93,7 @@ __all__ = [
     "kde_bandwidth",
     "kde_log_likelihood",
     "kid",
+    "label_shift_weights",
     "mean_difference",
     "memorisation",
     "mmd",

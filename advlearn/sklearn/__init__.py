@@ -1,7 +1,8 @@
 """scikit-learn estimators over `advlearn.fit`."""
 
 from advlearn.sklearn.domain import DomainAdversarialClassifier
-from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
+from advlearn.sklearn.fair import AdversarialFairClassifier
+from advlearn.sklearn.fair_regressor import AdversarialFairRegressor
 from advlearn.sklearn.few_labels import SemiSupervisedGANClassifier
 from advlearn.sklearn.frontier import frontier
 

@@ -186,17 +186,18 @@ class DomainAdaptation(Task):
         return Domains((labelled_points(),), labelled_points(shift=1.0, name="moved"))
 
     def forward(self, batch: Batch) -> TaskOutput:
-        xs, ys = batch[0 : 2 * self.sources : 2], batch[1 : 2 * self.sources : 2]
-        xt, known = batch[2 * self.sources :]
+        *of_sources, xt, known = batch
+        stride = len(of_sources) // self.sources
+        xs, ys = of_sources[0::stride], of_sources[1::stride]
+        weights = of_sources[2::stride] if stride > 2 else [None] * self.sources
         sizes = [len(x) for x in (*xs, xt)]
         logits = self.model(torch.cat([*xs, xt]))
         features = list(self.capture.output.flatten(1).split(sizes))
         outputs = list(logits.split(sizes))
         loss = None
         if self.source_model is None:
-            loss = torch.stack(
-                [cross_entropy(o, y) for o, y in zip(outputs, ys, strict=False)]
-            ).mean()
+            losses = zip(outputs, ys, weights, strict=False)
+            loss = torch.stack([_source_loss(o, y, w) for o, y, w in losses]).mean()
             loss = loss + _known_loss(outputs[-1], known)
         elif self.source_capture is not None:
             with torch.no_grad():
@@ -206,9 +207,12 @@ class DomainAdaptation(Task):
         weight = _certainty(outputs[-1]) if self.entropy else None
         pairs = {
             name: SamplePair(
-                self._sample(h, o, y), target, _certainty(o) if self.entropy else None, weight
+                self._sample(h, o, y),
+                target,
+                _product(_certainty(o) if self.entropy else None, w),
+                weight,
             )
-            for name, h, o, y in zip(self._names(), features, outputs, ys, strict=False)
+            for name, h, o, y, w in zip(self._names(), features, outputs, ys, weights, strict=False)
         }
         return TaskOutput(pairs, loss, {"logits": logits.detach()})
 
@@ -264,6 +268,19 @@ class DomainAdaptation(Task):
         if self.conditioning == "predictions":
             return h, p.detach()
         return h, p if y is None else one_hot(y, self.classes, p)
+
+
+def _source_loss(logits: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+    if weights is None:
+        return cross_entropy(logits, y)
+    return heads.weighted_mean(cross_entropy(logits, y, reduction="none"), y, weights)
+
+
+def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Return the product of weights, of which None stands for one."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
 
 
 def _known_loss(logits: Tensor, known: Tensor) -> Tensor:

@@ -170,7 +170,7 @@ def test_adult_matches_its_published_description():
     one_hot = train.x[:, ["=" in name for name in train.feature_names]]
     assert one_hot.shape[1] == 102 and (one_hot.sum(1) == 8).all()
     # Base rates by sex, from the raw file: 1,179 of 10,771 women, 6,662 of 21,790 men.
-    report = group_report(train.y, train.y, train.groups("sex"))
+    report = group_report(train.y, train.y, sensitive_features=train.groups("sex"))
     assert report["Female"].selection_rate == pytest.approx(1179 / 10_771)
     assert report["Male"].selection_rate == pytest.approx(6662 / 21_790)
 

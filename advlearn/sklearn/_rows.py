@@ -1,0 +1,99 @@
+"""Take rows of sensitive features in any form, and split off a validation part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from advlearn.core.trainer import Callback
+from advlearn.data import attribute_columns
+from advlearn.data.frames import to_array
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """Hold the rows to train on, and callbacks that evaluate the others."""
+
+    X: np.ndarray
+    y: np.ndarray
+    sensitive: Any
+    weights: np.ndarray | None
+    callbacks: Sequence[Callback] = field(default=())
+
+
+@final
+@dataclass(frozen=True)
+class HeldOut:
+    """Hold a validation part, and the largest disparity allowed on it, or None."""
+
+    X: np.ndarray
+    y: np.ndarray
+    sensitive: Any
+    weights: np.ndarray | None
+    target: float | None
+
+
+def rows_of(sensitive: Any, rows: np.ndarray) -> Any:
+    """Return some rows of sensitive features, as columns by name; all rows as they are.
+
+    Args:
+        sensitive: Sensitive features in any form that `fit` takes, or None.
+        rows: Booleans (n,) or indices.
+    """
+    if sensitive is None or (rows.dtype == bool and rows.all()):
+        return sensitive
+    columns = {name: to_array(column) for name, column in attribute_columns(sensitive).items()}
+    wrong = [n for n, c in columns.items() if rows.dtype == bool and len(c) != len(rows)]
+    if wrong:
+        return sensitive  # the length is refused where the table is read
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def strata(y: np.ndarray, sensitive: Any, *, of_classes: bool) -> np.ndarray | None:
+    """Return the class and the groups of each sample as one code, without rare combinations.
+
+    Args:
+        y: Targets (n,).
+        sensitive: Sensitive features, or None.
+        of_classes: Whether `y` holds classes.
+
+    Returns:
+        Codes int64 (n,); None where there is nothing to stratify by.
+    """
+    columns: Mapping[str, Any] = {} if sensitive is None else attribute_columns(sensitive)
+    parts = [np.unique(y, return_inverse=True)[1]] if of_classes else []
+    for values in columns.values():
+        array = to_array(values)
+        if array.shape == (len(y),) and len(set(array.tolist())) <= 20:
+            parts.append(np.unique(array.astype(str), return_inverse=True)[1])
+    if not parts:
+        return None
+    codes = np.unique(np.stack(parts, 1), axis=0, return_inverse=True)[1].reshape(-1)
+    counts = np.bincount(codes)
+    # A combination of one sample cannot be on both sides of a split.
+    return np.where(counts[codes] < 2, codes.max() + 1, codes)
+
+
+def split(
+    y: np.ndarray, sensitive: Any, share: float, seed: int, *, of_classes: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split the samples in two parts with equal shares of each class and group.
+
+    Returns:
+        Indices of the training part and of the validation part.
+    """
+    n = len(y)
+    codes = strata(y, sensitive, of_classes=of_classes)
+    rare = np.zeros(n, dtype=bool) if codes is None else np.bincount(codes)[codes] < 2
+    common = np.flatnonzero(~rare)
+    held = max(round(share * n), 0 if codes is None else len(np.unique(codes[common])))
+    train, validation = train_test_split(
+        common,
+        test_size=min(held, len(common) // 2),
+        random_state=seed,
+        stratify=None if codes is None else codes[common],
+    )
+    return np.sort(np.concatenate([train, np.flatnonzero(rare)])), np.sort(validation)
