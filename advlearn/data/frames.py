@@ -60,13 +60,19 @@ def to_array(value: Any) -> np.ndarray:
     if isinstance(value, Tensor):
         return value.detach().cpu().numpy()
     if isinstance(value, np.ma.MaskedArray):
-        return value.astype(object).filled(None)
+        objects = np.array(value.data, dtype=object)
+        objects[np.ma.getmaskarray(value)] = None
+        return objects
     array = _of_list(value) if isinstance(value, list | tuple) else np.asarray(value)
     if array.dtype.kind != "O" or array.ndim != 1:
         return array
     items = array.tolist()
     # Labels of one type, such as 1 and 2 but not 1 and True, and without a missing value.
-    if items and len({type(item) for item in items}) == 1 and isinstance(items[0], int | float):
+    if (
+        items
+        and len({type(item) for item in items}) == 1
+        and isinstance(items[0], int | float | complex)
+    ):
         return np.asarray(items)
     return array
 

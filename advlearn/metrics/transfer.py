@@ -14,6 +14,8 @@ from advlearn.core.checks import check_number, describe_value
 from advlearn.metrics._checks import pair, rows
 
 _BLOCK = 2**22  # similarities held at once
+# The smallest eigenvalue of a confusion matrix from which shares of classes are estimated.
+_DISTINCT = 0.2
 
 
 def proxy_a_distance(
@@ -253,7 +255,7 @@ def label_shift_weights(
 
     Raises:
         TypeError: As `accuracy`.
-        ValueError: As `accuracy`.
+        ValueError: As `accuracy`, or predictions that hardly depend on the class.
 
     Example:
         >>> y = torch.tensor([0, 1, 0, 1])
@@ -270,6 +272,13 @@ def label_shift_weights(
     classes = max(classes, int(of_target.max()) + 1)
     joint = torch.bincount(predicted * classes + truth, minlength=classes**2)
     joint = joint.view(classes, classes).double() / len(truth)
+    # The confusion of each class: without a difference between classes nothing can be estimated.
+    confusion = joint / joint.sum(0).clamp(min=1e-12)
+    if float(torch.linalg.eigvals(confusion).real.min()) < _DISTINCT:
+        raise ValueError(
+            "source_predictions: expected predictions that tell the classes apart, got a confusion "
+            "matrix without that; use a better classifier"
+        )
     shares = torch.bincount(of_target, minlength=classes).double() / len(of_target)
     from scipy.optimize import nnls
 

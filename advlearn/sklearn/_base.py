@@ -284,8 +284,6 @@ def positive_weights(
     weights = _check_sample_weight(
         sample_weight, points, dtype=np.float64, ensure_non_negative=True
     )
-    if not weights.any():
-        raise ValueError("sample_weight: expected a positive weight, got only 0")
     kept = weights > 0
     return weights / weights[kept].mean(), kept
 

@@ -189,7 +189,9 @@ class DomainAdversarialClassifier(Classifier):
         """Return the weight of each source sample, float32, or None for equal weights."""
         estimated = np.ones(len(self.classes_))
         if x.ndim == 2 and len(self.classes_) > 1 and not np.array_equal(of_source, of_target):
-            estimated = shifted(x[of_source], codes, x[of_target])
+            estimated = shifted(
+                x[of_source], codes, x[of_target], asked=self.label_shift is not None
+            )
         self.label_shift_weights_ = estimated
         total = np.ones(len(codes)) if weights is None else weights[of_source]
         of_classes = self._class_weights(codes, None if weights is None else total)
@@ -215,8 +217,8 @@ class DomainAdversarialClassifier(Classifier):
         moves = np.abs(self.target_shares_ - before), np.abs(estimated - shares)
         if max(move.sum() / 2 for move in moves) > MOVED + np.sqrt(k / len(target)) / 2:
             warnings.warn(
-                f"y: the classes {_listed(self.classes_)} have shares {_listed(shares.round(2))} on "
-                f"the sources, and on the target {_listed(self.target_shares_.round(2))} as "
+                f"y: the classes {_listed(self.classes_)} have shares {_listed(shares.round(2))} "
+                f"on the sources, and on the target {_listed(self.target_shares_.round(2))} as "
                 f"predicted, {_listed(estimated.round(2))} as estimated under label shift; an "
                 "adversary then mixes classes: compare with label_shift='bbse' and with "
                 "adversarial_weight=0",
@@ -251,11 +253,13 @@ class DomainAdversarialClassifier(Classifier):
         return torch.from_numpy(codes)
 
 
-def shifted(source: np.ndarray, codes: np.ndarray, target: np.ndarray) -> np.ndarray:
+def shifted(
+    source: np.ndarray, codes: np.ndarray, target: np.ndarray, *, asked: bool
+) -> np.ndarray:
     """Estimate the ratio of the target's share of each class to the sources', (classes,).
 
     The predictions are those of a linear classifier; on the sources of one that was fitted to other
-    samples.
+    samples. Where it cannot tell, the ratios are 1, or a ValueError if the user asked for them.
     """
     rarest = np.bincount(codes).min()
     if rarest < 2:
@@ -264,7 +268,12 @@ def shifted(source: np.ndarray, codes: np.ndarray, target: np.ndarray) -> np.nda
     folds = StratifiedKFold(min(5, int(rarest)))
     of_source = cross_val_predict(linear, source, codes, cv=folds)
     of_target = linear.fit(source, codes).predict(target)
-    return label_shift_weights(codes, of_source, of_target).numpy()
+    try:
+        return label_shift_weights(codes, of_source, of_target).numpy()
+    except ValueError as error:
+        if asked:
+            raise ValueError(f"label_shift: a linear classifier cannot tell; {error}") from None
+        return np.ones(codes.max() + 1)
 
 
 def _listed(values: Any) -> str:

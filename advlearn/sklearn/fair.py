@@ -27,8 +27,8 @@ class AdversarialFairClassifier(Classifier, FairEstimator):
             1 of `classes_`).
         adversarial_weight: Weight of the adversary; 0 is the plain model.
         gradient_combination: ``"add"`` or ``"project"`` (Zhang et al. 2018).
-        balance_groups: Give each group of each class the same weight for the adversary; None does so
-            where a group is small. An unbalanced small group is named in a warning.
+        balance_groups: Give each group of each class the same weight for the adversary; None does
+            so where a group is small. A small group that is not balanced is named in a warning.
         combine_groups: Protect the combinations of all columns of groups instead of each column.
         kinds: ``"groups"`` or ``"numbers"`` by column; columns that are left out are inferred, see
             `kinds_`.
@@ -164,7 +164,7 @@ class AdversarialFairClassifier(Classifier, FairEstimator):
         if self.max_disparity is not None:
             return search(self, points, target, sensitive_features, sample_weight)
         weights, kept = positive_weights(sample_weight, points)
-        self.classes_, codes = np.unique(target[kept], return_inverse=True)
+        self.classes_ = np.unique(target[kept])
         sensitive = rows_of(sensitive_features, kept)
         part = self._part(points[kept], target[kept], sensitive, weights, kept)
         table = self._of_classes(part.X, part.y, part.sensitive, part.weights, first=True)

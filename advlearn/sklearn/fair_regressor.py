@@ -23,8 +23,8 @@ class AdversarialFairRegressor(RegressorMixin, FairEstimator):
         adversarial_weight: Weight of the adversary, against the squared error in units of the
             target's variance.
         gradient_combination: ``"add"`` or ``"project"``.
-        balance_groups: Give each group of each class the same weight for the adversary; None does so
-            where a group is small. An unbalanced small group is named in a warning.
+        balance_groups: Give each group of each class the same weight for the adversary; None does
+            so where a group is small. A small group that is not balanced is named in a warning.
         combine_groups: Protect the combinations of all columns of groups instead of each column.
         kinds: ``"groups"`` or ``"numbers"`` by column; columns that are left out are inferred, see
             `kinds_`.

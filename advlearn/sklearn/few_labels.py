@@ -109,9 +109,9 @@ class SemiSupervisedGANClassifier(Classifier):
         Raises:
             ValueError: No sample has a class.
         """
-        given = to_array(y)
+        given = np.zeros(1) if y is None else to_array(y)  # None is refused by the checks below
         labelled = has_class(given) if given.ndim == 1 else np.ones(len(given), dtype=bool)
-        if given.ndim == 1 and len(given) and not labelled.any():
+        if given.size and not labelled.any():
             raise ValueError("y: expected some samples with a class, got -1 (unlabelled) for all")
         # The checks of scikit-learn take one type of label, so any class stands for "no class".
         points, target = self._checked(X, _filled(given, labelled, y))
@@ -179,7 +179,7 @@ def _is_marker(label: Any) -> bool:
 
 def _filled(given: np.ndarray, labelled: np.ndarray, y: Any) -> Any:
     """Return the labels with any class in place of -1."""
-    if given.ndim != 1 or labelled.all():
+    if y is None or given.ndim != 1 or labelled.all():
         return y
     known = given[labelled]
     filled = np.where(labelled, given, known[0])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import distributed
 from advlearn.core.checks import check_number
 from advlearn.core.modules import eval_mode
 from advlearn.nets import MLPPredictor, Network, predictor_for
@@ -39,6 +40,13 @@ def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:
     device = next(model.parameters()).device
     with torch.no_grad(), eval_mode(model):
         return torch.cat([model(part.to(device)) for part in x.split(batch_size)])
+
+
+def drawn(weights: Tensor, like: Tensor) -> Tensor:
+    """Draw N indices with replacement, with frequencies in proportion to `weights`: int64 (N,)."""
+    edges = weights.cumsum(0)
+    places = distributed.rand(len(weights), like=like.detach()) * edges[-1]
+    return torch.searchsorted(edges, places).clamp(max=len(weights) - 1)
 
 
 def class_weights(given: Sequence[float] | None, classes: int) -> tuple[float, ...] | None:

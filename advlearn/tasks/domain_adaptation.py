@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import LayerCapture, attach
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
+from advlearn.core.objective import Objective, Setwise
 from advlearn.core.schedules import dann_schedule
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
@@ -113,6 +114,7 @@ class DomainAdaptation(Task):
         self.gradient_reversal = gradient_reversal
         self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.dann_schedule = dann_schedule
+        self.compares_sets = False
         self.capture = attach(model, layer)
         logits = heads.outputs_of(model, self.shape)
         self.width = self.capture.output.flatten(1).shape[1]
@@ -206,12 +208,7 @@ class DomainAdaptation(Task):
         target = self._sample(features[-1], outputs[-1], None)
         weight = _certainty(outputs[-1]) if self.entropy else None
         pairs = {
-            name: SamplePair(
-                self._sample(h, o, y),
-                target,
-                _product(_certainty(o) if self.entropy else None, w),
-                weight,
-            )
+            name: self._pair(h, o, y, w, (target, weight))
             for name, h, o, y, w in zip(self._names(), features, outputs, ys, weights, strict=False)
         }
         return TaskOutput(pairs, loss, {"logits": logits.detach()})
@@ -234,6 +231,11 @@ class DomainAdaptation(Task):
             )
         return reason
 
+    def adapt_objective(self, chain: Chain) -> Chain:
+        # A distance of sets has no weights: their samples are drawn more or less often.
+        self.compares_sets = isinstance(chain.required_objective(), Setwise)
+        return chain
+
     def adversarial_weight_at(self, progress: float) -> float:
         return self.adversarial_weight * (dann_schedule(progress) if self.dann_schedule else 1.0)
 
@@ -255,6 +257,24 @@ class DomainAdaptation(Task):
             for name, part, model, capture in named
             if isinstance(part, ArrayDataset)
         }
+
+    def _pair(
+        self,
+        h: Tensor,
+        logits: Tensor,
+        y: Tensor,
+        weights: Tensor | None,
+        target: tuple[Any, Tensor | None],
+    ) -> SamplePair:
+        """Pair the samples of a source with those of the target."""
+        if weights is not None and self.compares_sets:
+            drawn = heads.drawn(weights.to(h), h)
+            h, logits, y, weights = h[drawn], logits[drawn], y[drawn], None
+        certainty = _certainty(logits) if self.entropy else None
+        of_target, of_target_weight = target
+        return SamplePair(
+            self._sample(h, logits, y), of_target, _product(certainty, weights), of_target_weight
+        )
 
     def _names(self) -> list[str]:
         return ["domain"] if self.sources == 1 else [f"domain{k}" for k in range(self.sources)]

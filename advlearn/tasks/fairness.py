@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from advlearn.core import distributed, gradient_projection
+from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import attach
-from advlearn.core.objective import Objective
+from advlearn.core.objective import Objective, Setwise
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.attributes import open_table
 from advlearn.data.tabular_dataset import TabularDataset
@@ -130,6 +131,7 @@ class Fairness(Task):
         self.gradient_reversal = gradient_reversal
         self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.warmup = check_number("warmup", warmup, low=0, high=1)
+        self.compares_sets = False
         self.capture = attach(model, layer)
         output = heads.outputs_of(model, self.shape)
         self.width = self.capture.output.reshape(2, -1).shape[1]
@@ -215,6 +217,11 @@ class Fairness(Task):
             return "its critic is the classifier itself, and here the classifier is the model"
         return super().check_compatibility(objective)
 
+    def adapt_objective(self, chain: Chain) -> Chain:
+        # A distance of sets has no weights: their samples are drawn more or less often.
+        self.compares_sets = isinstance(chain.required_objective(), Setwise)
+        return chain
+
     def adversarial_weight_at(self, progress: float) -> float:
         return self.adversarial_weight if progress >= self.warmup else 0.0
 
@@ -252,6 +259,9 @@ class Fairness(Task):
                 weights,
             )
             # The draw follows the weights, so that the drawn samples count equally.
+            h, a, y, weights = h[drawn], a[drawn], y[drawn], None
+        elif weights is not None and self.compares_sets:
+            drawn = heads.drawn(weights.to(h), h)
             h, a, y, weights = h[drawn], a[drawn], y[drawn], None
         if self.criterion == "demographic_parity":
             order = _shuffled(h)
@@ -312,11 +322,7 @@ def _evenly(like: Tensor, cell: Tensor, cells: int, weights: Tensor | None) -> T
     """Draw N indices with replacement, with equal frequency of all `cells`: int64 (N,)."""
     each = torch.ones_like(like.detach()[:, 0]) if weights is None else weights.to(like)
     totals = (one_hot(cell, cells, like.detach()) * each[:, None]).sum(0)
-    edges = (each / totals[cell].clamp(min=TINY)).cumsum(0)
-    drawn = torch.searchsorted(
-        edges, distributed.rand(like.shape[0], like=like.detach()) * edges[-1]
-    )
-    return drawn.clamp(max=like.shape[0] - 1)
+    return heads.drawn(each / totals[cell].clamp(min=TINY), like)
 
 
 def _pair_weights(weights: Tensor | None, order: Tensor) -> tuple[Tensor | None, Tensor | None]:

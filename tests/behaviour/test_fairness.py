@@ -250,7 +250,7 @@ X, Y = torch.randn(6, 2).numpy(), [0, 1, 0, 1, 0, 1]
         ),
         (
             {"sex": ["f", "m", None, "f", "m", "m"]},
-            r"^sex: expected a value for each sample, got None for 1 of them, the first in sample 2",
+            r"^sex: expected a value for each sample, got None for 1 of them, the first in sample",
         ),
         ({"sex": [1j] * 6}, r"^sex: expected groups or numbers, got complex128$"),
     ],
