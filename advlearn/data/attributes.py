@@ -185,7 +185,7 @@ def encode_attribute(
     if not numeric and array.dtype.kind not in "bOUS":
         raise ValueError(f"{name}: expected groups or numbers, got {array.dtype}")
     if kind == "numbers" and not (numeric or array.dtype.kind == "b"):
-        raise ValueError(f"{name}: expected numbers, got {array[0]!r}; convert the column")
+        raise ValueError(f"{name}: expected numbers, got {array.tolist()[0]!r}; convert the column")
     distinct = len(np.unique(array)) if numeric else 0
     if kind == "numbers" or (kind is None and distinct > MOST_GROUPS):
         if kind is None and array.dtype.kind in "iu":

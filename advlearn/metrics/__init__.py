@@ -21,8 +21,6 @@ from advlearn.metrics.fairness import (
     equal_opportunity_ratio,
     equalized_odds_difference,
     equalized_odds_ratio,
-    mean_difference,
-    quantile_difference,
 )
 from advlearn.metrics.fidelity import (
     MeanStd,
@@ -31,6 +29,7 @@ from advlearn.metrics.fidelity import (
     inception_score,
     kid,
 )
+from advlearn.metrics.group_means import mean_difference, quantile_difference
 from advlearn.metrics.group_report import (
     GroupMetrics,
     GroupReport,

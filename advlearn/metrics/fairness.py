@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from advlearn.core.checks import check_count
-from advlearn.metrics import _groups
+from advlearn.metrics import grouped
 
 
 def demographic_parity_difference(
@@ -47,7 +46,7 @@ def demographic_parity_difference(
         >>> demographic_parity_difference(y_pred, y_pred, sensitive_features=sex)
         0.5
     """
-    return _difference(_selection(y_pred, sensitive_features, sample_weight, pos_label))
+    return grouped.difference(_selection(y_pred, sensitive_features, sample_weight, pos_label))
 
 
 def demographic_parity_ratio(
@@ -82,7 +81,7 @@ def demographic_parity_ratio(
         >>> demographic_parity_ratio(y_pred, y_pred, sensitive_features=sex)
         0.5
     """
-    return _ratio(_selection(y_pred, sensitive_features, sample_weight, pos_label))
+    return grouped.ratio(_selection(y_pred, sensitive_features, sample_weight, pos_label))
 
 
 def equal_opportunity_difference(
@@ -122,7 +121,7 @@ def equal_opportunity_difference(
     Reference: Hardt et al., "Equality of Opportunity in Supervised Learning", NeurIPS 2016,
     definition 2.2.
     """
-    return _difference(
+    return grouped.difference(
         _odds(y_true, y_pred, sensitive_features, sample_weight, pos_label, (True,))[0]
     )
 
@@ -159,7 +158,9 @@ def equal_opportunity_ratio(
         >>> equal_opportunity_ratio(y_true, y_pred, sensitive_features=sex)
         0.5
     """
-    return _ratio(_odds(y_true, y_pred, sensitive_features, sample_weight, pos_label, (True,))[0])
+    return grouped.ratio(
+        _odds(y_true, y_pred, sensitive_features, sample_weight, pos_label, (True,))[0]
+    )
 
 
 def equalized_odds_difference(
@@ -200,7 +201,7 @@ def equalized_odds_difference(
     definition 2.1.
     """
     return max(
-        _difference(rate)
+        grouped.difference(rate)
         for rate in _odds(
             y_true, y_pred, sensitive_features, sample_weight, pos_label, (True, False)
         )
@@ -241,7 +242,7 @@ def equalized_odds_ratio(
         0.5
     """
     true, false = (
-        _ratio(rate)
+        grouped.ratio(rate)
         for rate in _odds(
             y_true, y_pred, sensitive_features, sample_weight, pos_label, (True, False)
         )
@@ -249,101 +250,18 @@ def equalized_odds_ratio(
     return true if np.isnan(true) or np.isnan(false) else min(true, false)
 
 
-def mean_difference(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
-) -> float:
-    r"""Compute the largest difference of mean predictions between groups.
-
-    .. math:: \max_a E[\hat y | a] - \min_a E[\hat y | a]
-
-    This is the demographic-parity difference of a regressor, or of the probabilities of a
-    classifier. It does not detect groups of equal means and unequal spread.
-
-    Args:
-        y_true: Targets (N,); not used, so that scikit-learn can call every measure alike.
-        y_pred: Predicted numbers (N,).
-        sensitive_features: Group of each sample, at least two groups; see `group_report`.
-        sample_weight: Weight of each sample (N,).
-
-    Returns:
-        0 or more, in the units of the prediction.
-
-    Raises:
-        TypeError: Predictions that are not numbers, or groups that cannot be hashed.
-        ValueError: As `demographic_parity_difference`, or a value that is not finite.
-
-    Example:
-        >>> y_pred = [1.0, 3.0, 5.0, 7.0]
-        >>> mean_difference(y_pred, y_pred, sensitive_features=[0, 0, 1, 1])
-        4.0
-    """
-    value = _groups.numbers("y_pred", y_pred)
-    table = _groups.GroupedSamples(sensitive_features, sample_weight, len(value), compare=True)
-    return _difference(table.mean(value))
-
-
-def quantile_difference(
-    y_true: Any,
-    y_pred: Any,
-    *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    bins: int = 10,
-) -> float:
-    r"""Compute the largest difference of mean predictions between bins of an attribute.
-
-    The groups of `mean_difference` are the bins (q_k, q_{k+1}] between the k / bins quantiles of
-    a continuous attribute (the first bin is closed). Equal values share a bin, and bins that ties
-    leave empty are left out. For predicted labels it is the demographic-parity difference over
-    these bins.
-
-    Args:
-        y_true: Targets (N,); not used, so that scikit-learn can call every measure alike.
-        y_pred: Predicted numbers (N,).
-        sensitive_features: Values of the attribute (N,), such as ages.
-        sample_weight: Weight of each sample (N,); the quantiles are unweighted.
-        bins: Number of bins, at least 2. With few samples the bins differ by chance: each mean is
-            over about N / bins samples.
-
-    Returns:
-        0 or more, in the units of the prediction.
-
-    Raises:
-        TypeError: Not numbers.
-        ValueError: Wrong shapes, a value that is not finite, or an attribute that fills only one
-            bin.
-
-    Example:
-        >>> decided, age = [0, 0, 1, 1, 1, 1], [18, 20, 30, 40, 50, 60]
-        >>> quantile_difference(decided, decided, sensitive_features=age, bins=3)
-        1.0
-    """
-    value = _groups.numbers("y_pred", y_pred)
-    position = _groups.numbers("sensitive_features", sensitive_features, len(value))
-    check_count("bins", bins, low=2)
-    edges = np.unique(np.quantile(position, np.arange(1, bins) / bins))
-    bin_of = np.searchsorted(edges, position)
-    if (bin_of == bin_of[0]).all():
-        raise ValueError(
-            f"sensitive_features: expected values in at least two of {bins} quantile bins, got one "
-            "bin"
-        )
-    table = _groups.GroupedSamples(bin_of, sample_weight, len(value), compare=True)
-    return _difference(table.mean(value))
-
-
 def _selection(y_pred: Any, groups: Any, weights: Any, pos_label: Any) -> np.ndarray:
-    predicted = _groups.positives("y_pred", y_pred, pos_label=pos_label)
-    return _groups.GroupedSamples(groups, weights, len(predicted), compare=True).mean(predicted)
+    predicted = grouped.positives("y_pred", y_pred, pos_label=pos_label)
+    return grouped.GroupedSamples(groups, weights, len(predicted), compare=True).mean(predicted)
 
 
 def _odds(
     y_true: Any, y_pred: Any, groups: Any, weights: Any, pos_label: Any, labels: tuple[bool, ...]
 ) -> list[np.ndarray]:
     """Compute rates of positive predictions by group, for samples of each of `labels`."""
-    label = _groups.positives("y_true", y_true, pos_label=pos_label)
-    predicted = _groups.positives("y_pred", y_pred, len(label), pos_label=pos_label)
-    table = _groups.GroupedSamples(groups, weights, len(label), compare=True)
+    label = grouped.positives("y_true", y_true, pos_label=pos_label)
+    predicted = grouped.positives("y_pred", y_pred, len(label), pos_label=pos_label)
+    table = grouped.GroupedSamples(groups, weights, len(label), compare=True)
     rates = [table.mean(predicted, label == value) for value in labels]
     for value, rate in zip(labels, rates, strict=True):
         for index in np.flatnonzero(np.isnan(rate)):
@@ -355,11 +273,3 @@ def _odds(
                 stacklevel=3,
             )
     return [np.nan_to_num(rate, nan=0.0) for rate in rates]
-
-
-def _difference(values: np.ndarray) -> float:
-    return float(values.max() - values.min())
-
-
-def _ratio(values: np.ndarray) -> float:
-    return float(values.min() / values.max()) if values.max() > 0 else float("nan")

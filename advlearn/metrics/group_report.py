@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from advlearn.metrics import _groups
+from advlearn.metrics import grouped
 
 
 class GroupReport(NamedTuple):
@@ -117,9 +117,9 @@ def group_report(
         >>> report["b"].selection_rate, report["b"].true_positive_rate, report["b"].accuracy
         (0.5, 0.5, 0.5)
     """
-    label = _groups.positives("y_true", y_true, pos_label=pos_label)
-    predicted = _groups.positives("y_pred", y_pred, len(label), pos_label=pos_label)
-    table = _groups.GroupedSamples(sensitive_features, sample_weight, len(label))
+    label = grouped.positives("y_true", y_true, pos_label=pos_label)
+    predicted = grouped.positives("y_pred", y_pred, len(label), pos_label=pos_label)
+    table = grouped.GroupedSamples(sensitive_features, sample_weight, len(label))
     counts = np.bincount(table.groups.codes)
     positives = np.bincount(table.groups.codes, weights=label).astype(int)
     columns = (
@@ -170,10 +170,10 @@ def group_metrics(
         ({'accuracy_score': 0.75}, {'accuracy_score': 0.5})
     """
     named = metrics if isinstance(metrics, Mapping) else {metrics.__name__: metrics}
-    truth, predicted = _groups.to_array(y_true), _groups.to_array(y_pred)
+    truth, predicted = grouped.to_array(y_true), grouped.to_array(y_pred)
     if len(predicted) != len(truth):
         raise ValueError(f"y_pred: expected {len(truth)} samples, got {len(predicted)}")
-    table = _groups.GroupedSamples(sensitive_features, sample_weight, len(truth))
+    table = grouped.GroupedSamples(sensitive_features, sample_weight, len(truth))
 
     def values(rows: np.ndarray) -> dict[str, float]:
         weight = {} if sample_weight is None else {"sample_weight": table.weights[rows]}

@@ -1,5 +1,6 @@
 """scikit-learn estimators over `advlearn.fit`, with scorers, splitters and post-processing."""
 
+from advlearn.sklearn._rows import as_rows
 from advlearn.sklearn.disparity import Point, disparity
 from advlearn.sklearn.domain import DomainAdversarialClassifier
 from advlearn.sklearn.fair import AdversarialFairClassifier
@@ -20,6 +21,7 @@ __all__ = [
     "SemiSupervisedGANClassifier",
     "StratifiedGroupFold",
     "adaptation_scorer",
+    "as_rows",
     "disparity",
     "fairness_scorer",
     "frontier",

@@ -66,6 +66,10 @@ class Estimator(BaseEstimator):
         """Build the task with networks that have the layers of `hidden`, or with `module`."""
         raise NotImplementedError
 
+    def _answers(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the predictions that belong to outputs of the model."""
+        raise NotImplementedError
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

@@ -1,6 +1,7 @@
 """Base class of the fair estimators: sensitive features, groups, and verdicts on the data."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ from advlearn.catalogue import Request
 from advlearn.core.chain import FALLBACK
 from advlearn.data import attribute_columns, encode_attribute, encode_attribute_like
 from advlearn.data.attributes import check_kinds
+from advlearn.data.compared_groups import balanced
+from advlearn.data.frames import to_array
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.sklearn._base import Estimator
 from advlearn.sklearn._best import EVALUATIONS, BestCheckpoint
 from advlearn.sklearn._rows import HeldOut, Part, rows_of, split
 from advlearn.sklearn._verdicts import verdicts
 from advlearn.sklearn.disparity import disparity
-from advlearn.tasks._groups import balanced
 from advlearn.tasks.fairness import CRITERIA, Fairness
 
 # Attribute of a table without sensitive features: numbers, whose adversary has weight 0.
@@ -64,6 +66,13 @@ class FairEstimator(Estimator):
         first: bool = True,
     ) -> TabularDataset:
         columns = {} if sensitive is None else attribute_columns(sensitive)
+        longer = [name for name, column in columns.items() if len(to_array(column)) > len(x)]
+        if longer and isinstance(sensitive, Mapping):
+            raise ValueError(
+                f"{longer[0]}: expected one value for each of {len(x)} samples, got "
+                f"{len(to_array(columns[longer[0]]))}; scikit-learn does not cut a mapping into "
+                "folds: pass a data frame, or advlearn.sklearn.as_rows(mapping)"
+            )
         weight = None if weights is None else torch.from_numpy(weights.astype(np.float32))
         if not first and columns.keys() != self.groups_.keys():
             first_names, names = (", ".join(c) or "none" for c in (self.groups_, columns))

@@ -36,6 +36,31 @@ class HeldOut:
     target: float | None
 
 
+def as_rows(columns: Any) -> np.ndarray:
+    """Return columns by name as one array with a row for each sample, (n,).
+
+    scikit-learn cuts it into folds, which it does not do with a mapping.
+
+    Args:
+        columns: A mapping of columns (n,), or a data frame.
+
+    Returns:
+        A structured array, which `fit` and the measures of fairness take as sensitive features.
+
+    Example:
+        >>> as_rows({"sex": ["f", "m"], "age": [20, 30]})[:1]["age"].tolist()
+        [20]
+    """
+    arrays = {name: to_array(column) for name, column in attribute_columns(columns).items()}
+    n = max(map(len, arrays.values()))
+    rows = np.empty(n, dtype=[(name, array.dtype) for name, array in arrays.items()])
+    for name, array in arrays.items():
+        if array.shape != (n,):
+            raise ValueError(f"{name}: expected {n} values like the longest, got {array.shape}")
+        rows[name] = array
+    return rows
+
+
 def rows_of(sensitive: Any, rows: np.ndarray) -> Any:
     """Return some rows of sensitive features, as columns by name; all rows as they are.
 

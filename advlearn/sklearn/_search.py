@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import clone
@@ -39,27 +40,17 @@ def search(estimator: Any, X: np.ndarray, y: np.ndarray, sensitive: Any, sample_
     seed = estimator._seed()
     of_classes = hasattr(estimator, "predict_proba")
     train, held = split(y, sensitive, estimator.validation_fraction, seed, of_classes=of_classes)
-    whole = X, y, sensitive, sample_weight
-    part, target = _taken(*whole, train), float(estimator.max_disparity)
-    held_out = HeldOut(*_taken(*whole, held), target)
+    target = float(estimator.max_disparity)
+    part = _taken(X, y, sensitive, sample_weight, train)
+    x_held, y_held, of_held, weights = _taken(X, y, sensitive, sample_weight, held)
+    held_out = HeldOut(x_held, y_held, of_held, weights, target)
     points = list[tuple[Value, Point]]()
 
     def reached(weight: float) -> bool:
         points.append(_fitted(estimator, weight, seed, part, held_out))
         return points[-1][0][0] == 1.0
 
-    below = first = None
-    for weight in FIRST_WEIGHTS:
-        if reached(weight):
-            first = weight
-            break
-        below = weight
-    for _ in range(BISECTIONS if first and below is not None else 0):
-        middle = math.sqrt(below * first) if below else first / 2
-        if reached(middle):
-            first = middle
-        else:
-            below = middle
+    _narrow(reached)
     value, best = max(points, key=lambda point: point[0])
     if value[0] < 1:
         warnings.warn(
@@ -79,13 +70,27 @@ def search(estimator: Any, X: np.ndarray, y: np.ndarray, sensitive: Any, sample_
     return estimator
 
 
+def _narrow(reached: Callable[[float], bool]) -> None:
+    """Try weights until one reaches the target, and bisect the interval before it."""
+    first = next((weight for weight in FIRST_WEIGHTS if reached(weight)), None)
+    if not first:
+        return
+    below = FIRST_WEIGHTS[FIRST_WEIGHTS.index(first) - 1]
+    for _ in range(BISECTIONS):
+        middle = math.sqrt(below * first) if below else first / 2
+        if reached(middle):
+            first = middle
+        else:
+            below = middle
+
+
 def _fitted(
     estimator: Any, weight: float, seed: int, part: tuple[Any, ...], held: HeldOut
 ) -> tuple[Value, Point]:
     """Fit with one adversarial weight, and keep its checkpoint that is best by the target."""
     x, y, sensitive, weights = part
     settings = {"adversarial_weight": weight, "max_disparity": None, "random_state": seed}
-    candidate: Any = clone(estimator).set_params(**settings)
+    candidate = cast(Any, clone(estimator)).set_params(**settings)
     candidate._held_out = held
     candidate.fit(x, y, sensitive_features=sensitive, sample_weight=weights)
     found = disparity(candidate, held.y, candidate.predict(held.X), held.sensitive)

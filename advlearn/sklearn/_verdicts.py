@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from advlearn.core.independence import p_value_of_independence
+from advlearn.data.compared_groups import joined_columns, joined_names
 from advlearn.data.tabular_dataset import TabularDataset
-from advlearn.tasks._groups import joined_columns, joined_names
 from advlearn.tasks.fairness import FAVOURED, Fairness
 
 # Samples of one group that a test looks at, and of all others.

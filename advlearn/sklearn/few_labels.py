@@ -136,7 +136,7 @@ class SemiSupervisedGANClassifier(Classifier):
         return self
 
     def _build(self, data: Any, options: dict[str, Any]) -> SemiSupervised:
-        # Beside a module of the user the generator takes the default sizes.
+        # Next to a module of the user the generator takes the default sizes.
         sizes = {} if self.hidden is None else {"hidden": cast(Any, self.hidden)}
         default = inspect.signature(SemiSupervised.from_data).parameters["latent"].default
         latent = options.get("latent", default)
@@ -184,5 +184,5 @@ def _filled(given: np.ndarray, labelled: np.ndarray, y: Any) -> Any:
     known = given[labelled]
     filled = np.where(labelled, given, known[0])
     kinds = {type(label) for label in known.tolist()}
-    # Text that stood beside the number -1 is text.
+    # Text that stood next to the number -1 is text.
     return filled.astype(str) if kinds == {str} else filled

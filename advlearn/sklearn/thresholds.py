@@ -1,13 +1,13 @@
 """Post-processing: one threshold for each group, to compare with and to combine with training."""
 
-from typing import Any, Self, final
+from typing import Any, Self, cast, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from advlearn.core.checks import check_choice, check_number
-from advlearn.metrics import _groups
+from advlearn.metrics import grouped
 
 CRITERIA = ("demographic_parity", "equal_opportunity")
 GRID = 101
@@ -89,9 +89,11 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             raise ValueError(f"y: expected two classes, got {len(self.classes_)}")
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.estimator_ = (
-            self.estimator if self.prefit else clone(self.estimator).fit(X, y, **weight, **params)
+            self.estimator
+            if self.prefit
+            else cast(Any, clone(self.estimator)).fit(X, y, **weight, **params)
         )
-        table = _groups.GroupedSamples(sensitive_features, sample_weight, len(labels), compare=True)
+        table = grouped.GroupedSamples(sensitive_features, sample_weight, len(labels), compare=True)
         scores, positive = self._scores(X), labels == self.classes_[1]
         curves = []
         for code, label in enumerate(table.groups.labels):
@@ -119,7 +121,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         scores = self._scores(X)
-        groups = _groups.groups(sensitive_features, len(scores))
+        groups = grouped.groups(sensitive_features, len(scores))
         for label in groups.labels:
             if label not in self.thresholds_:
                 known = ", ".join(map(str, self.thresholds_))

@@ -15,11 +15,11 @@ from advlearn.core.layer_capture import attach
 from advlearn.core.objective import Objective, Setwise
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.attributes import open_table
+from advlearn.data.compared_groups import balanced, compared_groups, joined_columns
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
 from advlearn.tasks._examples import ROWS, points
-from advlearn.tasks._groups import balanced, compared_groups, joined_columns
 
 Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")

@@ -26,6 +26,7 @@ from advlearn.sklearn import (
     SemiSupervisedGANClassifier,
     StratifiedGroupFold,
     adaptation_scorer,
+    as_rows,
     fairness_scorer,
 )
 
@@ -65,6 +66,7 @@ def test_weights_are_routed_to_fit() -> None:
         model = AdversarialFairClassifier(**QUICK).set_fit_request(
             sensitive_features=True, sample_weight=True
         )
+        model.set_score_request(sample_weight=True)
         found = cross_validate(
             model, X, Y, cv=2, params={"sensitive_features": SEX, "sample_weight": np.ones(N)}
         )
@@ -124,12 +126,20 @@ def test_folds_of_groups_hold_every_group_and_class() -> None:
         next(DomainFold().split(X, y))
 
 
-def test_the_sensitive_features_of_a_mapping_are_cut_with_a_frame() -> None:
+def test_several_sensitive_features_are_cut_into_folds() -> None:
     with sklearn.config_context(enable_metadata_routing=True):
         model = AdversarialFairClassifier(**QUICK).set_fit_request(sensitive_features=True)
-        for sensitive in (pd.DataFrame({"sex": SEX}), SEX[:, None]):
-            scores = cross_validate(model, X, Y, cv=2, params={"sensitive_features": sensitive})
-            assert np.isfinite(scores["test_score"]).all()
+        columns = {"sex": SEX, "age": X[:, 1]}
+        expected = None
+        for sensitive in (pd.DataFrame(columns), as_rows(columns)):
+            found = cross_validate(model, X, Y, cv=2, params={"sensitive_features": sensitive})
+            scores = found["test_score"].tolist()
+            assert scores == (expected or scores)
+            expected = scores
+    with pytest.raises(
+        ValueError, match=r"^sex: .* scikit-learn does not cut a mapping into folds"
+    ):
+        model.fit(X[:60], Y[:60], sensitive_features=columns)
 
 
 @pytest.mark.parametrize(
@@ -229,5 +239,5 @@ def test_other_estimators_are_scored_too() -> None:
             model, X, Y, sensitive_features=SEX
         )
     decided = model.predict(X) == "yes"
-    rates = [decided[SEX == group].mean() for group in "fm"]
+    rates = [decided[group == SEX].mean() for group in "fm"]
     assert score == pytest.approx(min(rates) / max(rates))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from advlearn.data import TabularDataset
+from advlearn.data.compared_groups import compared_groups, joined_columns
 from advlearn.metrics import demographic_parity_difference
 from advlearn.sklearn import (
     AdversarialFairClassifier,
@@ -15,7 +16,6 @@ from advlearn.sklearn import (
     GroupThresholds,
     disparity,
 )
-from advlearn.tasks._groups import compared_groups, joined_columns
 from advlearn.tasks.fairness import Fairness
 
 RNG = np.random.default_rng(0)
@@ -113,7 +113,7 @@ def test_the_wanted_disparity_is_reached_at_the_best_score() -> None:
     model.fit(X, y, sensitive_features=sex)
     weights = [point.adversarial_weight for point in model.search_]
     assert model.adversarial_weight_ in weights and weights[0] == 0.0
-    chosen = max((p.score for p in model.search_ if p.disparity <= 0.05))
+    chosen = max(p.score for p in model.search_ if p.disparity <= 0.05)
     assert chosen == next(
         p.score for p in model.search_ if p.adversarial_weight == model.adversarial_weight_
     )

@@ -195,3 +195,13 @@ def _factorise(name: str, array: np.ndarray) -> Groups:
     return Groups(
         np.array([index[label] for label in array.tolist()], dtype=np.int64), list(ordered)
     )
+
+
+def difference(values: np.ndarray) -> float:
+    """Return the largest difference of values of groups."""
+    return float(values.max() - values.min())
+
+
+def ratio(values: np.ndarray) -> float:
+    """Return the smallest ratio of values of groups; NaN where all are 0."""
+    return float(values.min() / values.max()) if values.max() > 0 else float("nan")
