@@ -20,6 +20,8 @@ from advlearn.data.to_tensor import samples
 MADE = {"biased-groups": "group", "biased-ages": "age"}
 MOST_GROUPS = 20
 """An attribute with more distinct numbers than this is numeric, with fewer it has groups."""
+# A feature is far from unit scale if it is larger or smaller by this factor.
+FAR = 100.0
 Kind = Literal["groups", "numbers"]
 KINDS = ("groups", "numbers")
 
@@ -64,8 +66,30 @@ def table(
     }
     names = {name: labels for name, (_, labels) in encoded.items() if labels}
     features, (target, classes) = samples(np.asarray(x)), _target(y)
+    _warn_of_units(features)
     codes = {name: values for name, (values, _) in encoded.items()}
     return TabularDataset(features, target, codes, names, classes=classes)
+
+
+def _warn_of_units(x: Tensor) -> None:
+    """Warn of a feature whose numbers are far from those that a network can use."""
+    if x.ndim != 2 or len(x) < 2:
+        return
+    rows = x.double()
+    mean, spread = rows.mean(0), rows.std(0)
+    far = (spread > FAR) | (spread < 1 / FAR) | (mean.abs() > FAR * spread)
+    # A rare indicator has a small spread, and needs no unit.
+    indicator = ((rows == rows.amin(0)) | (rows == rows.amax(0))).all(0)
+    columns = (far & (spread > 0) & ~indicator).nonzero()[:, 0].tolist()
+    if columns:
+        k = columns[0]
+        warnings.warn(
+            f"x: column {k} has mean {float(mean[k]):.3g} and standard deviation "
+            f"{float(spread[k]):.3g}; a network needs numbers near 1: standardise the columns with "
+            "advlearn.data.Scaling, or use an estimator of advlearn.sklearn, which does so",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def open_table(data: Any) -> TabularDataset:

@@ -150,7 +150,8 @@ class FairEstimator(Estimator):
             of_classes = hasattr(self, "predict_proba")
             share, seed = self.validation_fraction, self._seed()
             rows, out = split(y, sensitive, share, seed, of_classes=of_classes)
-            held = HeldOut(points[out], y[out], rows_of(sensitive, out), _some(weights, out), None)
+            compared = points, y, sensitive
+            held = HeldOut(points[out], y[out], _some(weights, out), compared, None)
         if held is None:
             return Part(points, y, sensitive, weights)
         steps = self.steps or self._request().chain(self.objective).defaults.over(FALLBACK).steps
@@ -165,7 +166,10 @@ class FairEstimator(Estimator):
         predicted = self._answers(self._raw_outputs(held.X))
         score = r2_score if not hasattr(self, "classes_") else accuracy_score
         right = float(score(held.y, predicted, sample_weight=held.weights))
-        found = disparity(self, held.y, predicted, held.sensitive) if self.groups_ else 0.0
+        x, y, sensitive = held.compared
+        found = 0.0
+        if self.groups_:
+            found = disparity(self, y, self._answers(self._raw_outputs(x)), sensitive)
         if held.target is None:
             return (right - found,)
         return (1.0, right) if found <= held.target else (0.0, -found)

@@ -27,12 +27,15 @@ class Part:
 @final
 @dataclass(frozen=True)
 class HeldOut:
-    """Hold a validation part, and the largest disparity allowed on it, or None."""
+    """Hold a validation part for the score, all samples for the disparity, and its limit or None.
+
+    A small group has too few samples in a validation part to measure a disparity on it.
+    """
 
     X: np.ndarray
     y: np.ndarray
-    sensitive: Any
     weights: np.ndarray | None
+    compared: tuple[np.ndarray, np.ndarray, Any]
     target: float | None
 
 

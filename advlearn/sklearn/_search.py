@@ -19,8 +19,9 @@ BISECTIONS = 2
 def search(estimator: Any, X: np.ndarray, y: np.ndarray, sensitive: Any, sample_weight: Any) -> Any:
     """Fit a fair estimator to the highest score with a disparity of at most `max_disparity`.
 
-    The adversarial weight grows until a checkpoint reaches the target on the validation part, and
-    the interval before that weight is bisected. The best checkpoint of all runs is kept.
+    The adversarial weight grows until a checkpoint reaches the target, and the interval before that
+    weight is bisected. The best checkpoint of all runs is kept: by its score on the validation
+    part, and by its disparity on all samples, of which small groups need every one.
 
     Args:
         estimator: The fair estimator; its fitted attributes are set.
@@ -42,8 +43,8 @@ def search(estimator: Any, X: np.ndarray, y: np.ndarray, sensitive: Any, sample_
     train, held = split(y, sensitive, estimator.validation_fraction, seed, of_classes=of_classes)
     target = float(estimator.max_disparity)
     part = _taken(X, y, sensitive, sample_weight, train)
-    x_held, y_held, of_held, weights = _taken(X, y, sensitive, sample_weight, held)
-    held_out = HeldOut(x_held, y_held, of_held, weights, target)
+    x_held, y_held, _, weights = _taken(X, y, sensitive, sample_weight, held)
+    held_out = HeldOut(x_held, y_held, weights, (X, y, sensitive), target)
     points = list[tuple[Value, Point]]()
 
     def reached(weight: float) -> bool:
@@ -54,8 +55,8 @@ def search(estimator: Any, X: np.ndarray, y: np.ndarray, sensitive: Any, sample_
     value, best = max(points, key=lambda point: point[0])
     if value[0] < 1:
         warnings.warn(
-            f"max_disparity: expected a disparity of at most {target:g} on {len(held)} validation "
-            f"samples, reached {best.disparity:.3f} at adversarial_weight="
+            f"max_disparity: expected a disparity of at most {target:g} on {len(y)} samples, "
+            f"reached {best.disparity:.3f} at adversarial_weight="
             f"{best.adversarial_weight:g}; train longer, or set balance_groups=True",
             UserWarning,
             stacklevel=3,
@@ -93,7 +94,8 @@ def _fitted(
     candidate = cast(Any, clone(estimator)).set_params(**settings)
     candidate._held_out = held
     candidate.fit(x, y, sensitive_features=sensitive, sample_weight=weights)
-    found = disparity(candidate, held.y, candidate.predict(held.X), held.sensitive)
+    x, y, sensitive = held.compared
+    found = disparity(candidate, y, candidate.predict(x), sensitive)
     score = float(candidate.score(held.X, held.y, sample_weight=held.weights))
     point = Point(weight, score, found, candidate)
     return ((1.0, score) if found <= (held.target or 0.0) else (0.0, -found)), point

@@ -28,8 +28,9 @@ class AdversarialFairRegressor(RegressorMixin, FairEstimator):
         combine_groups: Protect the combinations of all columns of groups instead of each column.
         kinds: ``"groups"`` or ``"numbers"`` by column; columns that are left out are inferred, see
             `kinds_`.
-        max_disparity: Largest disparity allowed on a validation part. The adversarial weight is
-            then searched for, and the best checkpoint of all runs is kept.
+        max_disparity: Largest disparity allowed on the samples of `fit`. The adversarial weight is
+            then searched for, and the checkpoint of all runs is kept that has the best score on a
+            validation part.
         validation_fraction: Share of the samples in the validation part.
         early_stopping: Keep the checkpoint that is best on a validation part, and stop after
             `patience` evaluations, of twenty in a run, without a better one.

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 from sklearn.base import clone
 
 from advlearn.core.checks import check_number
@@ -38,8 +37,8 @@ def frontier(
 
     Raises:
         TypeError: The estimator is of another class.
-        ValueError: There is no weight, a weight is negative, a classifier has more or fewer than
-            two classes, or the test samples have other attributes than the training samples.
+        ValueError: There is no weight, a weight is negative, or the test samples have other
+            attributes than the training samples.
 
     Example:
         >>> from advlearn.sklearn import AdversarialFairClassifier
@@ -61,8 +60,6 @@ def frontier(
         check_number("adversarial_weights", float(adversarial_weight), low=0)
         for adversarial_weight in adversarial_weights
     ]
-    if isinstance(estimator, AdversarialFairClassifier) and len(np.unique(train[1])) != 2:
-        raise ValueError(f"y: expected two classes, got {len(np.unique(train[1]))}")
     for name, part in (("train", train), ("test", test)):
         if part[2] is None:
             raise ValueError(f"{name}: expected sensitive features, got none")

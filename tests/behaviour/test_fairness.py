@@ -263,3 +263,25 @@ def test_a_bad_sensitive_column_is_named(sensitive: dict[str, Any], line: str) -
 def test_the_adversary_refuses_an_incompatible_objective() -> None:
     reason = task().check_compatibility(resolve("improved-gan").required_objective())
     assert reason is not None and "the classifier is the model" in reason
+
+
+def test_combined_groups_are_trained_measured_and_saved(tmp_path: Any) -> None:
+    data = table()
+    race = (data.x[:, 2] > 0).long()
+    both = TabularDataset(data.x, data.y, {"sex": data.sensitive["sex"], "race": race})
+    run = fit(
+        "fairness(combine_groups=True)", "predictive", both, steps=3, batch_size=50, device="cpu",
+        callbacks=(),
+    )  # fmt: skip
+    assert set(run.health()) == {"sex & race"}
+    figures = evaluate(run, both)
+    decided = (run.predict(data.x) > 0).float()
+    rates = [
+        float(decided[(data.sensitive["sex"] == a) & (race == b)].mean())
+        for a in (0, 1)
+        for b in (0, 1)
+    ]
+    expected = pytest.approx(max(rates) - min(rates))
+    assert figures["sex & race: demographic parity difference"] == expected
+    again = load(run.save(tmp_path / "run.pt"))
+    assert again.task.combine_groups and torch.equal(again.predict(data.x), run.predict(data.x))

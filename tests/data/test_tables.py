@@ -260,9 +260,9 @@ def test_a_table_refuses_columns_of_other_lengths():
             r"sensitive\['sex'\]: expected int64 codes .*, got int32 \(2,\)",
         ),
         (
-            torch.tensor([0.0, 1.0]).double(),
+            torch.tensor([0.0, 1.0]).half(),
             TypeError,
-            r"sensitive\['sex'\]: .* got float64 \(2,\)",
+            r"sensitive\['sex'\]: .* got float16 \(2,\)",
         ),
         (
             torch.tensor([1, -1]),

@@ -118,8 +118,8 @@ def test_the_wanted_disparity_is_reached_at_the_best_score() -> None:
         p.score for p in model.search_ if p.adversarial_weight == model.adversarial_weight_
     )
     gap = demographic_parity_difference(yt, model.predict(Xt), sensitive_features=st)
-    # 600 validation samples tell a difference of 0.05 up to twice 0.04.
-    assert gap < 0.13
+    # 3,000 samples tell a difference of 0.05 up to twice 0.02.
+    assert gap < 0.09
     plain = AdversarialFairClassifier(adversarial_weight=0.0, steps=300, random_state=0)
     plain.fit(X, y, sensitive_features=sex)
     assert demographic_parity_difference(yt, plain.predict(Xt), sensitive_features=st) > 0.3
@@ -131,7 +131,7 @@ def test_a_disparity_out_of_reach_is_a_warning() -> None:
     X, y, sex = proxy(200, 0)
     model = AdversarialFairClassifier(max_disparity=0.0, steps=4, random_state=0)
     with pytest.warns(
-        UserWarning, match=r"^max_disparity: expected a disparity of at most 0 on 40"
+        UserWarning, match=r"^max_disparity: expected a disparity of at most 0 on 200"
     ):
         model.fit(X, y, sensitive_features=sex)
 

@@ -185,3 +185,11 @@ def test_a_group_has_one_name_in_every_type(values: Any) -> None:
 def test_bad_columns_are_one_line_that_names_them(sensitive: Any, kinds: Any, line: str) -> None:
     with pytest.raises(ValueError, match=line):
         AdversarialFairClassifier(steps=1, kinds=kinds).fit(X, Y, sensitive_features=sensitive)
+
+
+def test_a_table_in_units_that_a_network_cannot_use_is_a_warning() -> None:
+    line = r"^x: column 1 has mean -?\d+ and standard deviation 9.66e\+03; a network needs"
+    with pytest.warns(UserWarning, match=line):
+        open_table((X * [1.0, 1e4, 1.0], Y, {"sex": SEX}))
+    rare = np.where(np.arange(N) == 0, 1.0, 0.0)
+    open_table((np.stack([X[:, 0], rare, np.ones(N)], 1), Y, {"sex": SEX}))
