@@ -4,6 +4,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 WORKERS ?= 2
+# Mutants that are drawn, and how many run at once.
+MUTANTS ?= 200
+JOBS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -19,9 +22,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS ?= 1
 
 # Parallel test workers share the cores: more than one thread each makes all of them slower.
-test slow: export OMP_NUM_THREADS ?= 1
+test slow mutants: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test slow wheel-test lint format types stubs benchmarks clean
+FUZZ_SECONDS ?= 900
+FUZZ_SEED ?=
+
+.PHONY: help setup demo test slow mutants fuzz wheel-test lint format types stubs benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -42,12 +48,18 @@ demo: $(READY) ## Train a small generator on digits; pictures and curves in runs
 	$(BIN)/advlearn fit generate --objective wgan-gp --data digits --steps 2000 --lr 5e-4 --out runs/demo
 
 # Stealing, since examples and benchmarks are long and stand together: else one worker ends minutes after the other.
-test: $(READY) ## Run the tests but the slow ones
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow"
+test: $(READY) ## Run the tests but the slow ones, and list the twenty that take longest
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow" --durations=20
 
 slow: $(READY) ## Run the learning tests (minutes)
 	@# pytest says 5 where it finds no test: a checkout without learning tests is not a failure.
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow || [ $$? -eq 5 ]
+
+fuzz: $(READY) ## Feed random input to everything that reads it (FUZZ_SECONDS=900, FUZZ_SEED=...)
+	$(BIN)/python .ci/fuzz.py --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+
+mutants: $(READY) ## Change the code at random places and see that a test fails (an hour; kept rows are not run again)
+	$(BIN)/python .ci/mutants -n $(MUTANTS) --jobs $(JOBS)
 
 wheel-test: ## Test the built wheel in a new environment without data (minutes)
 	PYTHON='$(PYTHON)' .ci/wheel

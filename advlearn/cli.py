@@ -6,9 +6,14 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from advlearn.shell_words import file_name, key_values, paths, refuse_empty
+
 app = typer.Typer(
     help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+
+
+OUT = "Folder of the run; default runs/TASK-OBJECTIVE-DATA."
 
 
 def _names(incomplete: str) -> list[str]:
@@ -118,9 +123,19 @@ def fit(
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
     capture: Annotated[bool, typer.Option(help="On CUDA, replay steps as CUDA graphs.")] = True,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; default runs/TASK-OBJECTIVE-DATA.")
+    out: Annotated[str | None, typer.Option(help=OUT, metavar="PATH", autocompletion=paths)] = None,
+    resume_with: Annotated[
+        list[str] | None,
+        typer.Option(help="New lr, critic_lr, batch_size or steps of a resumed run, key=value."),
     ] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="Folder of another run; a new run starts from its weights.")
+    ] = None,
+    save_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between checkpoints; imitation: of each environment."),
+    ] = None,
+    picture_every: Annotated[int | None, typer.Option(help="Steps between pictures.")] = None,
     env: Annotated[
         str | None,
         typer.Option(help="imitation: environment id; default: that of the demonstrations."),
@@ -180,16 +195,18 @@ def fit(
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "critic_lr": critic_lr}
     settings |= {"critic_steps": critic_steps, "optimizer": optimizer}
     settings |= {"adversarial_weight": adversarial_weight, "game": game}
+    settings |= {"save_every": save_every, "picture_every": picture_every}
     named = "-".join(part for part in (task, objective, data) if part)
-    folder = out if out is not None else Path("runs") / _file_name(named)
+    folder = Path("runs", file_name(named)) if out is None else Path(out)
     with _one_line_errors(folder):
+        refuse_empty(task=task, objective=objective, data=data, out=out, env=env, game=game)
         imitation = catalogue.request(task).method.task == catalogue.IMITATION
         if _given(imitation_options) and not imitation:
             names = ", ".join(_given(imitation_options))
             raise ValueError(f"{names}: only for methods of imitation, got {task!r}")
         from advlearn.fitting import fit as call
 
-        options = {**_given(settings), **_given(imitation_options), **_set(set_ or [])}
+        options = {**_given(settings), **_given(imitation_options), **key_values(set_ or [])}
         run: Any = call(
             task,
             objective,
@@ -200,6 +217,8 @@ def fit(
             compile=compile,
             capture=capture,
             out=folder,
+            resume_with=key_values(resume_with, "resume-with") if resume_with else None,
+            warm_start=warm_start,
             **options,
         )
         _report(run, data, folder)
@@ -208,22 +227,6 @@ def fit(
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that are not None; the others take the method's defaults."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _set(pairs: list[str]) -> dict[str, Any]:
-    """Parse options of the form key=value; a value that is not a literal is a string."""
-    import ast
-
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise ValueError(f"set: expected key=value, such as latent=16, got {pair!r}")
-        try:
-            options[name.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            options[name.strip()] = value.strip()
-    return options
 
 
 def _report(run: Any, data: str | None, folder: Path) -> None:
@@ -280,16 +283,22 @@ def list_(
 
 @app.command()
 def sample(
-    path: Annotated[Path, typer.Argument(help="A run's folder or file.")],
+    path: Annotated[
+        str,
+        typer.Argument(help="A run's folder or file.", metavar="PATH", autocompletion=paths),
+    ],
     n: Annotated[int, typer.Option(help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
-    picture: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("samples.png"),
+    picture: Annotated[
+        str, typer.Option(help="PNG file to write.", metavar="PATH", autocompletion=paths)
+    ] = "samples.png",
 ) -> None:
     """Draw samples from a saved run and write them to an image."""
     from advlearn.run import load
     from advlearn.training.samples import save_image_grid
 
     with _one_line_errors(None):
+        refuse_empty(path=path, picture=picture)
         save_image_grid(load(path).sample(n, seed=seed), picture)
         typer.echo(f"{n} samples: {picture}")
 
@@ -324,16 +333,9 @@ class _one_line_errors:
 
 def _user_errors() -> tuple[type[BaseException], ...]:
     """Return the errors that a user can fix: arguments, files, missing packages, environments."""
-    from advlearn.core.trainer import NonFiniteError
+    from advlearn.core.finite import NonFiniteError
 
     kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
     # An error of an environment implies that gymnasium has been imported.
     gymnasium: Any = sys.modules.get("gymnasium")
     return kinds if gymnasium is None else (*kinds, gymnasium.error.Error)
-
-
-def _file_name(text: str) -> str:
-    """Replace each run of characters other than letters, digits and dots by one hyphen."""
-    import re
-
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")

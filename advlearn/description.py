@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from advlearn import catalogue, kinds
 from advlearn.core import grammar, naming, registry
+from advlearn.core.arguments import checked
 from advlearn.core.chain import FALLBACK, Chain
 from advlearn.core.described import Described, Reference
 from advlearn.core.grammar import Spec
@@ -34,6 +35,7 @@ YOUR_DATA = {
 }
 
 
+@checked
 def describe(name: Spec) -> str:
     """Describe a name of any kind, or a spec.
 
@@ -65,6 +67,7 @@ def describe(name: Spec) -> str:
     return _of_spec(name)
 
 
+@checked
 def cite(name: Any) -> str:
     """Cite the papers of a method, a spec or a run.
 
@@ -127,7 +130,9 @@ def _of_item(item: Item) -> str:
             item.summary,
             f"Generator: {_name(generator)}. Critic: {_name(architecture.critic)}.",
         ]
-        lines += [f"Images: {_ranges(architecture.sides)} pixels per side.", ""]
+        sides = f"{_ranges(architecture.sides)} pixels per side"
+        sides = "any size from 8 pixels; series and volumes" if architecture.any_size else sides
+        lines += [f"Images: {sides}.", ""]
         lines += [f"Use: advlearn.fit('generate', architecture={item.name!r})", ""]
         lines += [_doc(generator), *_also_called(item)]
     elif item.kind == "data":

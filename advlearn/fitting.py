@@ -1,7 +1,7 @@
 """Train a method or a task with one call."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +9,7 @@ from typing import Any, cast
 from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core import registry
+from advlearn.core.arguments import Count, NonNegative, Positive, Seed, checked
 from advlearn.core.chain import FALLBACK
 from advlearn.core.game import GameFactory
 from advlearn.core.grammar import Spec
@@ -18,34 +19,44 @@ from advlearn.core.task import Task
 from advlearn.core.trainer import Callback
 from advlearn.data import load as load_data
 from advlearn.run import Run
-from advlearn.train_task import TrainingArguments, train_task
+from advlearn.train_task import train_task
+from advlearn.training.comparison import check_changes
 from advlearn.training.device import Precision
+from advlearn.training.run_arguments import CHANGEABLE, TrainingArguments
+from advlearn.training.torch_modes import training_modes
 
 FIRST_STAGE = "first-stage"
 """Folder, inside the folder of a run, of the first of two stages."""
+_OF_IMITATION = {"lr": "critic_lr"}
 
 
+@checked
+@training_modes()
 def fit(
     task: str | Task = "generate",
     objective: Spec | None = None,
     data: Any = None,
     *,
-    steps: int | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    seed: int = 0,
+    steps: Count | None = None,
+    batch_size: Count | None = None,
+    lr: Positive | None = None,
+    seed: Seed = 0,
     device: str = "auto",
     precision: Precision = "fp32",
     compile: bool = False,
     capture: bool = True,
     out: str | Path | None = None,
+    save_every: int | None = None,
+    picture_every: int | None = None,
     callbacks: Sequence[Callback] | None = None,
     critic: Critic | None = None,
-    critic_lr: float | None = None,
-    critic_steps: int | None = None,
+    critic_lr: Positive | None = None,
+    critic_steps: Count | None = None,
     optimizer: Optimizer | None = None,
-    adversarial_weight: float | None = None,
+    adversarial_weight: NonNegative | None = None,
     game: str | GameFactory | None = None,
+    resume_with: Mapping[str, Any] | None = None,
+    warm_start: str | Path | None = None,
     **options: Any,
 ) -> Run:
     """Train a method or a task.
@@ -68,7 +79,11 @@ def fit(
         capture: On CUDA, replay each training step as one CUDA graph, with the same results; a
             warning says why where a game cannot be captured. It has no effect on a CPU.
         out: Folder for checkpoint, images and TensorBoard log. The same call with the same folder
-            resumes a run that was stopped or killed. None writes no files.
+            resumes a run that was stopped or killed; a call with other settings or other data, and
+            a folder that another run writes to, are refused. None writes no files.
+        save_every: Steps between two checkpoints; None: 1,000. The first Ctrl-C, or SIGTERM, stops
+            the run after its step and saves it; a second Ctrl-C stops at once.
+        picture_every: Steps between two pictures of each kind; None: 1,000.
         callbacks: Callbacks in addition to those of `out`; None adds `Progress`. Networks that grow
             also get `ProgressiveGrowing` if the list has none.
         critic: The critic, or critics by the name of their adversary; None: sized from the data.
@@ -79,6 +94,10 @@ def fit(
         adversarial_weight: Weight of the adversaries in the learner's loss; None: the method's.
         game: Rule that moves critics and learner together: ``"extragradient"``, ``"optimistic"``,
             ``"lookahead(k=5)"``, or a function that builds one from its sides; None: in turn.
+        resume_with: New values of `lr`, `critic_lr`, `batch_size` or `steps` for the run in `out`,
+            which otherwise resumes with equal settings and data only: ``{"lr": 1e-4}``.
+        warm_start: Checkpoint or folder of another run; a new run starts at step 0 from its
+            learner, critics, average and optimizers, with the learning rates of this call.
         **options: Options of the task, as in brackets; `advlearn.describe(task)` lists them.
 
     Returns:
@@ -86,7 +105,7 @@ def fit(
 
     Raises:
         ValueError: If an argument is refused; the message names it. No training has started.
-        NonFiniteError: If a loss stopped being finite.
+        NonFiniteError: If a loss, a weight or a state of an optimizer stopped being finite.
 
     Example:
         >>> run = fit("geometric-gan", data="digits", steps=3, callbacks=())
@@ -98,8 +117,10 @@ def fit(
     )
     folder = None if out is None else Path(out)
     training = TrainingArguments(
-        steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks
-    )
+        steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
+        save_every=save_every, picture_every=picture_every, warm_start=warm_start,
+    )  # fmt: skip
+    training, settings = _change(training, settings, check_changes(resume_with, CHANGEABLE, out))
     request, settings = _merge(
         _requested(task, objective, options), settings, built=isinstance(task, Task)
     )
@@ -110,6 +131,22 @@ def fit(
     if method.first_stage is not None and not isinstance(task, Task):
         task = _first_stage(request, objective, source, settings, training)
     return train_task(task, request, request.chain(objective), source, settings, training)
+
+
+def _change(
+    training: TrainingArguments, settings: AdversarySettings, changes: dict[str, Any]
+) -> tuple[TrainingArguments, AdversarySettings]:
+    """Return the arguments and settings with the changes of `resume_with`."""
+    rates = {name: value for name, value in changes.items() if name.endswith("lr")}
+    if rates and callable(settings.optimizer):
+        raise ValueError(
+            f"resume_with: expected an optimizer by name with {next(iter(rates))}, got a function, "
+            "which sets its own rates; start a new run with warm_start="
+        )
+    if "critic_lr" in changes:
+        settings = replace(settings, critic_lr=changes["critic_lr"])
+    of_training = {name: value for name, value in changes.items() if name != "critic_lr"}
+    return replace(training, **of_training, changed=tuple(changes)), settings
 
 
 def _requested(task: str | Task, objective: Spec | None, options: dict[str, Any]) -> Request:
@@ -188,12 +225,17 @@ def _imitate(
     spec = default if objective is None else (objective,)
     unsupported = {"compile": training.compile or None}
     unsupported |= {"precision": None if training.precision == "fp32" else training.precision}
+    unsupported |= {"warm_start": training.warm_start}
     given = {"batch_size": training.batch_size, "critic_lr": training.lr, "out": training.out}
+    given |= {"save_every": training.save_every, "picture_every": training.picture_every}
     given |= {"device": None if training.device == "auto" else training.device}
     # `imitate` reads the options of the row itself, from the method's name.
     changed = {k: v for k, v in request.options.items() if row.options.get(k) != v}
     given |= {"callbacks": training.callbacks, **settings.given(), **unsupported, **changed}
     given = {name: value for name, value in given.items() if value is not None}
+    if training.changed:
+        values = {**given, "lr": training.lr, "steps": training.steps}
+        given["resume_with"] = {_OF_IMITATION.get(n, n): values[n] for n in training.changed}
     for name in given:
         if name not in known:
             raise ValueError(f"{name}: imitation has no such option; {catalogue.near(name, known)}")
@@ -216,6 +258,11 @@ def _first_stage(
 ) -> Task:
     """Train the first stage of a two-stage method, and return the task of the second stage."""
     method = request.method
+    if training.warm_start is not None:
+        raise ValueError(
+            f"warm_start: expected None with {method.name}, which trains in two stages, got "
+            f"{training.warm_start}; leave it out"
+        )
     # The options of the second stage are checked before the first one is trained.
     known = inspect.signature(getattr(registry.tasks()[method.task], method.second_stage))
     names = [name for name in known.parameters if name != "self"]

@@ -136,7 +136,7 @@ def _cycle(run: Run, data: Unpaired) -> dict[str, float]:
     model, figures = cast(Any, run.ema_model), dict[str, float]()
     for part, there, back in ((data.a, "b", "a"), (data.b, "a", "b")):
         if isinstance(part, ArrayDataset):
-            x = part.x[:COUNT]
+            x = part.rows(slice(COUNT))
             cycled = model.predict(model.predict(x, there), back).cpu()
             difference = float((cycled - x).abs().mean())
             figures[f"there and back, {part.name}: mean absolute difference"] = difference
@@ -200,7 +200,7 @@ def _sample_table(run: Run, data: ArrayDataset) -> Any:
 
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     half = min(COUNT, len(data) // 2)
-    real, held_out = data.x[order[:half]], data.x[order[half : 2 * half]]
+    real, held_out = data.rows(order[:half]), data.rows(order[half : 2 * half])
     of_samples = measure(real, run.sample(half, seed=0).cpu())
     of_held_out = measure(real, held_out)
     title = f"{half} against {half} real ones"

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
+from advlearn.core.allocations import TooLargeError, bound_of, bounded_allocations
+from advlearn.core.arguments import Count, NonNegative, Seed, checked
 from advlearn.core.chain import Defaults
+from advlearn.core.files import RefusedFileError
 from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
 from advlearn.core.protocols import Predicts, Samples, Truncates
@@ -19,13 +22,16 @@ from advlearn.core.settings import AdversarySettings, Critic
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
 from advlearn.critics.build import rebuild
-from advlearn.training import checkpoint, rng
+from advlearn.data.to_tensor import samples
+from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
+from advlearn.training.restored import AVERAGE
 
 CUSTOM = "custom"
 """Marks an object of the user in a saved configuration."""
 
 
+@checked
 @final
 class Run:
     """A task with its adversaries after training.
@@ -56,13 +62,14 @@ class Run:
         self.trainer = trainer
         self.out = out
 
+    @checked
     def sample(
         self,
-        n: int,
+        n: Count,
         labels: Tensor | None = None,
         *,
-        seed: int | None = None,
-        truncation: float | None = None,
+        seed: Seed | None = None,
+        truncation: NonNegative | None = None,
     ) -> Tensor:
         """Draw samples of the generator.
 
@@ -98,7 +105,8 @@ class Run:
         """Compute the model's outputs for samples.
 
         Args:
-            x: Samples (N, ...), a tensor or an array, as the task's model takes them.
+            x: Samples (N, ...), a tensor or an array, as the task's model takes them; images of
+                dtype uint8 are scaled to [-1, 1] and made channel-first.
 
         Returns:
             Class logits (N, K), one logit (N,) or a number (N,), on the task's device.
@@ -110,7 +118,9 @@ class Run:
             raise TypeError(
                 f"predict: expected a task that predicts, got {type(self.task).__name__}"
             )
-        return self.ema_model.predict(torch.as_tensor(x, dtype=torch.float32))
+        x = torch.as_tensor(x)
+        x = samples(x) if x.dtype == torch.uint8 else x.to(torch.float32)
+        return self.ema_model.predict(x)
 
     def health(self) -> dict[str, Health]:
         """Return the verdict on each adversary's last batch; empty for a loaded run."""
@@ -120,6 +130,7 @@ class Run:
             else {}
         )
 
+    @checked
     def save(self, path: str | Path) -> Path:
         """Write the run to one file, atomically.
 
@@ -139,6 +150,7 @@ class Run:
         )
 
 
+@checked
 def load(
     path: str | Path,
     *,
@@ -172,31 +184,28 @@ def load(
 def _load(path: str | Path, task: Task | None, critic: Critic | None, device: str) -> Run:
     target = devices.pick(device)
     path = Path(path)
-    payload = checkpoint.load(path / "checkpoint.pt" if path.is_dir() else path, target)
+    file = path / checkpoint.NAME if path.is_dir() else path
+    payload = checkpoint.load(file, target)
+    structure.check(payload, {"config": structure.RECIPE}, path)
     config = cast(dict[str, Any], payload["config"])
-    trained = _trained(payload)
-    task = (task if task is not None else _rebuild(config, path)).to(target)
-    adversaries = _adversaries(config, task, critic, path, target)
-    try:
-        task.load_state_dict(trained["task"])
-        for name, adversary in adversaries.items():
-            state = trained["adversaries"][name]
-            if config["settings"].get("optimizer") == CUSTOM:
-                state = saving.without_optimizer(state)
-            adversary.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(
-            f"task: expected the architecture of {path}, got other weights: "
-            f"{str(error).splitlines()[-1].strip()}"
-        ) from None
-    ema_model = (
-        _rebuild(config, path).to(target)
-        if trained["ema_model"] is not None and config["parts"] is not None
-        else task
-    )
-    if trained["ema_model"] is not None:
-        ema_model.load_state_dict(trained["ema_model"])
-    return Run(task, adversaries, ema_model, config)
+    trained = _trained(payload, path)
+    average = None
+    with structure.refusing(path):
+        try:
+            # Its networks cannot be much larger than the weights that the file holds.
+            with bounded_allocations(bound_of(file)):
+                task = (task if task is not None else _rebuild(config, path)).to(target)
+                if trained["ema_model"] is not None and config["parts"] is not None:
+                    average = _rebuild(config, path).to(target)
+                adversaries = _adversaries(config, task, critic, path, target)
+        except TooLargeError:
+            raise RefusedFileError(
+                "checkpoint: expected a recipe of networks whose weights are in the file, got "
+                f"larger networks in {path}; restore a copy of the file"
+            ) from None
+        run = Run(task, adversaries, task if average is None else average, config)
+        _restore(run, trained, path)
+    return run
 
 
 def _adversaries(
@@ -217,12 +226,37 @@ def _adversaries(
     return settings.adversaries(critics, chain, lr=saved.get("lr"))
 
 
-def _trained(payload: dict[str, Any]) -> dict[str, Any]:
+def _restore(run: Run, trained: dict[str, Any], path: Path) -> None:
+    """Load the weights of a saved run."""
+    try:
+        run.task.load_state_dict(trained["task"])
+        for name, adversary in run.adversaries.items():
+            state = trained["adversaries"][name]
+            if run.config["settings"].get("optimizer") == CUSTOM:
+                state = saving.without_optimizer(state)
+            adversary.load_state_dict(state)
+        if trained["ema_model"] is not None:
+            run.ema_model.load_state_dict(trained["ema_model"])
+    except RuntimeError as error:
+        raise ValueError(
+            f"task: expected the architecture of {path}, got other weights: "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from None
+
+
+def _trained(payload: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return the weights of a saved run, or of a checkpoint of a run that was still training."""
     if "trained" in payload:
+        structure.check(payload, {"trained": structure.TRAINED}, path)
         return cast(dict[str, Any], payload["trained"])
+    structure.check(payload, {"trainer": structure.TRAINER}, path)
     state = cast(dict[str, Any], payload["trainer"])
-    averages = [entry[1] for entry in state["callbacks"] if entry[0] == "EMA"]
+    averages = [entry[1] for entry in state["callbacks"] if entry[0] == AVERAGE]
+    if not averages and "method" in payload["config"]:
+        raise RefusedFileError(
+            "checkpoint: expected the average of the weights of a run of fit, got a file without "
+            f"it, {path}; restore a copy of the file"
+        )
     return {**state, "ema_model": averages[0]["module"] if averages else None}
 
 

@@ -1,16 +1,18 @@
 """Train one task on loaded data, with its callbacks, its folder and its configuration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, cast
 
 from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core import distributed, registry
 from advlearn.core.adversary import Adversary
+from advlearn.core.agreement import agreed
 from advlearn.core.chain import FALLBACK, Chain, Defaults
+from advlearn.core.identity import flatten
 from advlearn.core.method import Method
 from advlearn.core.optim import build_optimizer
 from advlearn.core.settings import AdversarySettings
@@ -19,51 +21,26 @@ from advlearn.core.trainer import Callback, Trainer
 from advlearn.critics.build import build as build_critics
 from advlearn.critics.build import critic_configs
 from advlearn.data import ArrayDataset, StreamedDataset, batches
+from advlearn.introduction import introduction
 from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings
 from advlearn.plots.latent_plots import LatentPlots, latent_plots
 from advlearn.run import CUSTOM, Run
-from advlearn.training import checkpoint, launch, rng
+from advlearn.training import checkpoint, launch, rng, structure
 from advlearn.training import device as devices
 from advlearn.training.checkpoint import Checkpoint
-from advlearn.training.device import Precision
+from advlearn.training.comparison import compare
 from advlearn.training.ema import EMA
+from advlearn.training.facts import batch_sizes_of, facts, warn_of_batch_statistics
+from advlearn.training.folder_lock import folder_lock
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
+from advlearn.training.run_arguments import CHANGEABLE, EVERY, TrainingArguments
 from advlearn.training.samples import SampleGrid
 from advlearn.training.tensorboard import TensorBoard
+from advlearn.training.warm_start import warm_start
 
 GRID_SAMPLES = 64
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class TrainingArguments:
-    """Arguments of `fit` that every method takes; `fit` documents them.
-
-    Args:
-        steps: Steps of the learner; None takes the method's.
-        batch_size: Samples in a batch; None takes the method's.
-        lr: Learning rate; None takes the method's.
-        seed: Seed of the run.
-        device: Name of the device.
-        precision: Precision of the forward passes.
-        compile: Compile the losses.
-        capture: Replay steps as CUDA graphs.
-        out: Folder of the run, or None.
-        callbacks: Callbacks of the user; None shows progress.
-    """
-
-    steps: int | None
-    batch_size: int | None
-    lr: float | None
-    seed: int
-    device: str
-    precision: Precision
-    compile: bool
-    capture: bool
-    out: Path | None
-    callbacks: Sequence[Callback] | None
 
 
 def train_task(
@@ -88,33 +65,41 @@ def train_task(
         The trained run.
     """
     chain.required_objective()
-    with (
-        launch.launched(training.device) as target,
-        rng.isolated(training.seed),
-        devices.precision(training.precision, target),
-    ):
-        if isinstance(task, str):
-            task = catalogue.build_task(request.method, request.options, source)
-        task = task.to(target)
-        chain = playable(task, chain)
-        built = build_critics(task, chain, settings.critic)
-        critics = {name: critic.to(target) for name, critic in built.items()}
-        adversaries = settings.adversaries(critics, chain, lr=training.lr, compile=training.compile)
-        size = _batch_size(training, chain, source)
-        stream = batches(
-            source,
-            size,
-            seed=training.seed,
-            device=target,
-            rank=distributed.rank(),
-            world_size=distributed.world_size(),
-        )
-        config = _config(task, request.method, chain, settings, training, source, size)
-        if settings.critic is not None:
-            config["critics"] = critic_configs(critics)
-        trainer, average = _trainer(
-            task, adversaries, stream, chain, settings, training, config, source
-        )
+    with ExitStack() as blocks:
+        target = blocks.enter_context(launch.launched(training.device))
+        blocks.enter_context(folder_lock(training.out))
+        with agreed() as compared:
+            blocks.enter_context(rng.isolated(training.seed))
+            blocks.enter_context(devices.precision(training.precision, target))
+            if isinstance(task, str):
+                task = catalogue.build_task(request.method, request.options, source)
+            task = task.to(target)
+            chain = playable(task, chain)
+            built = build_critics(task, chain, settings.critic)
+            critics = {name: critic.to(target) for name, critic in built.items()}
+            adversaries = settings.adversaries(
+                critics, chain, lr=training.lr, compile=training.compile
+            )
+            size = _batch_size(training, chain, source)
+            stream = batches(
+                source,
+                size,
+                seed=training.seed,
+                device=target,
+                rank=distributed.rank(),
+                world_size=distributed.world_size(),
+            )
+            config = _config(task, request.method, chain, settings, training, source, size)
+            if settings.critic is not None:
+                config["critics"] = critic_configs(critics)
+            trainer, average = _trainer(
+                task, adversaries, stream, chain, settings, training, config, source
+            )
+            if training.out is not None or distributed.world_size() > 1:
+                config["compared"] = _facts(trainer, settings, training, source)
+            _restore(trainer, training, config)
+            compared.update(flatten(_flat(config)), steps=trainer.steps, step=trainer.step)
+        warn_of_batch_statistics([task, *critics.values()])
         trainer.run()
         return Run(task, adversaries, average.module, config, trainer, training.out)
 
@@ -154,13 +139,16 @@ def _trainer(
     config: dict[str, Any],
     source: Any,
 ) -> tuple[Trainer, EMA]:
-    """Build the trainer with its callbacks, and resume from the folder's checkpoint if any."""
+    """Build the trainer with its callbacks."""
     defaults = chain.defaults.over(FALLBACK)
     average = EMA(cast(float, defaults.ema))
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
+    for callback in given:
+        if isinstance(callback, Progress):
+            callback.introduction = introduction(source, task, adversaries)
     callbacks = [average, *_growing(given, task, adversaries), *given]
     if training.out is not None:
-        callbacks += _writers(training.out, config, average, task, source)
+        callbacks += _writers(training.out, training, config, average, task, source)
     trainer = Trainer(
         task,
         adversaries,
@@ -172,8 +160,6 @@ def _trainer(
         game=settings.game,
         capture=training.capture,
     )
-    if training.out is not None and (training.out / checkpoint.NAME).exists():
-        _resume(training.out, trainer, config)
     return trainer, average
 
 
@@ -208,6 +194,8 @@ def _config(
     plain = {k: v if isinstance(v, str | int | float) else CUSTOM for k, v in given.items()}
     values = {"batch_size": batch_size, "lr": training.lr, "seed": training.seed}
     values |= {"data": source.name, "count": len(source), **plain}
+    class_names = getattr(source, "class_names", ())
+    values |= {"class_names": list(class_names)} if class_names else {}
     return {
         "task": names.get(type(task)),
         "parts": task.config(),
@@ -231,13 +219,20 @@ def _growing(
 
 
 def _writers(
-    folder: Path, config: dict[str, Any], average: EMA, task: Task, source: Any
+    folder: Path,
+    training: TrainingArguments,
+    config: dict[str, Any],
+    average: EMA,
+    task: Task,
+    source: Any,
 ) -> list[Callback]:
     """Return the callbacks that write to the folder of a run.
 
-    The checkpoint comes last, since it saves the state of the others.
+    The checkpoint comes first, before anything that can fail; the others have no state.
     """
-    real = source.x[:GRID_SAMPLES] if isinstance(source, ArrayDataset) else None
+    every = EVERY if training.picture_every is None else training.picture_every
+    save_every = EVERY if training.save_every is None else training.save_every
+    real = source.rows(slice(GRID_SAMPLES)) if isinstance(source, ArrayDataset) else None
     # A generator that is trained on pairs generates targets.
     shape = getattr(source, "target_shape", source.shape)
     image = len(shape) == 3 and shape[0] in (1, 3)
@@ -245,39 +240,75 @@ def _writers(
     if hasattr(task, "sample") and (image or len(shape) == 1):
         pictures.append(
             SampleGrid(
-                folder, samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES), real=real
+                folder,
+                every,
+                samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES),
+                real=real,
             )
         )
     if hasattr(task, "before_after") and image and getattr(source, "resident", True):
         pictures.append(
-            BeforeAfterPlot(folder, columns=lambda: cast(Any, average.module).before_after(source))
+            BeforeAfterPlot(
+                folder, every, columns=lambda: cast(Any, average.module).before_after(source)
+            )
         )
     if hasattr(task, "embedding"):
         pictures.append(
-            Embeddings(folder, points=lambda: cast(Any, average.module).embedding(source))
+            Embeddings(folder, every, points=lambda: cast(Any, average.module).embedding(source))
         )
     if image:
         pictures.append(
-            LatentPlots(folder, latent_plots=lambda: latent_plots(average.module, real))
+            LatentPlots(folder, every, latent_plots=lambda: latent_plots(average.module, real))
         )
     return [
+        Checkpoint(folder, save_every, config=config),
         *pictures,
         TensorBoard(folder / "tensorboard", pictures=folder),
-        Checkpoint(folder, config=config),
     ]
 
 
-def _resume(folder: Path, trainer: Trainer, config: dict[str, Any]) -> None:
-    """Restore the checkpoint of the folder; refuse the checkpoint of another run."""
-    saved = _flat(cast(dict[str, Any], checkpoint.load(folder)["config"]))
-    for key, value in _flat(config).items():
-        if value != saved.get(key):
-            raise ValueError(
-                f"out: {folder} holds a run with {key}={saved.get(key)!r}, got {value!r}; "
-                "choose another folder"
-            )
-    checkpoint.resume(folder, trainer)
+def _facts(
+    trainer: Trainer, settings: AdversarySettings, training: TrainingArguments, source: Any
+) -> dict[str, Any]:
+    """Collect what a resumed run must share besides the settings from which `load` builds it."""
+    start = None if training.warm_start is None else str(training.warm_start)
+    return facts(
+        trainer,
+        source,
+        {"optimizer": settings.optimizer, "game": settings.game},
+        precision=training.precision,
+        warm_start=start,
+        compile=training.compile,
+    )
+
+
+def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, Any]) -> None:
+    """Resume from the folder's checkpoint if there is one, else start from that of another run."""
+    folder = training.out
+    if folder is None or not (folder / checkpoint.NAME).exists():
+        if training.warm_start is not None:
+            warm_start(training.warm_start, trainer)
+        return
+    saved = checkpoint.load(folder)
+    structure.check(saved, {"config": structure.RECIPE, "trainer": structure.TRAINER}, folder)
+    held = saved["config"]
+    compare(
+        folder,
+        _flat(held),
+        _flat(config),
+        new=flatten(config["compared"]) if "compared" not in held else (),
+        changed=training.changed,
+        changeable=CHANGEABLE,
+        way=f", or start from its weights with warm_start='{folder / checkpoint.NAME}'",
+    )
+    with batch_sizes_of(trainer.data, saved["trainer"]["data"]):
+        checkpoint.restore(saved, folder, trainer)
+    if {"lr", "critic_lr"} & {*training.changed}:
+        trainer.rates.scale(1.0)
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    return {**{k: v for k, v in config.items() if k != "settings"}, **config["settings"]}
+    """Return a configuration with its settings and its facts at the top."""
+    inner = ("settings", "compared")
+    top = {name: value for name, value in config.items() if name not in inner}
+    return {**top, **config["settings"], **config.get("compared", {})}

@@ -158,6 +158,15 @@ ASKED: dict[str, list[Bar]] = {
         ("Frechet distance of the best over none*", "<=", 0.7),
         ("nearer to the training images: the best less none*", "<=", 0.0),
     ],
+    "readers": [
+        ("members of the zoo", ">=", 60),
+        ("members read to other pixels or not refused by one line", "==", 0),
+        ("peak of uint8 images, array, over the data", "<=", 1.3),
+        ("peak of uint8 images, mapped, over the data", "<=", 1.3),
+        ("photographs: table and pictures", "==", 1),
+        ("photographs: minutes of two cores", "<=", 10),
+        ("photographs: peak in GiB", "<=", 3),
+    ],
     "encode": [
         *(
             (f"latent {size}: {figure} of AAE less that of VAE*", "<=", 0.0)

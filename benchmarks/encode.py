@@ -44,6 +44,7 @@ from harness import RESULTS, Result, Row, arguments, compute, one_thread
 from images import Budget, Watch
 from torch import Tensor
 
+from advlearn.core.files import atomic_write
 from advlearn.core.finite import NonFiniteError
 from advlearn.data import ArrayDataset, load
 from advlearn.data.priors import prior
@@ -55,7 +56,6 @@ from advlearn.plots import before_after, image_table
 from advlearn.run import Run
 from advlearn.tasks.disentangle import Disentangle
 from advlearn.tasks.representation import Representation
-from advlearn.training.files import atomic_write
 from advlearn.training.rng import isolated
 
 BATCH, LR, GPU_STEPS, SEEDS = 64, 1e-3, 20_000, (0, 1, 2)

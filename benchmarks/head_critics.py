@@ -200,16 +200,21 @@ def accumulation(quick: bool, dtype: torch.dtype) -> Pair:
     return by_hand(), library()
 
 
-def small_critic(quick: bool, dtype: torch.dtype) -> Pair:
-    """A critic step of a perceptron on points of the plane, where overhead counts most."""
-    n, width = (8, 8) if quick else (256, 128)
-    base = nn.Sequential(
+def perceptron(width: int) -> nn.Module:
+    """Return a critic of points of the plane with two hidden layers."""
+    return nn.Sequential(
         nn.Linear(2, width),
         nn.LeakyReLU(0.2),
         nn.Linear(width, width),
         nn.LeakyReLU(0.2),
         nn.Linear(width, 1),
-    ).to(dtype)
+    )
+
+
+def small_critic(quick: bool, dtype: torch.dtype) -> Pair:
+    """A critic step of a perceptron on points of the plane, where overhead counts most."""
+    n, width = (8, 8) if quick else (256, 128)
+    base = perceptron(width).to(dtype)
     sides = torch.randn(n, 2, dtype=dtype), torch.randn(n, 2, dtype=dtype)
 
     def loss(d: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
@@ -222,13 +227,7 @@ def small_critic(quick: bool, dtype: torch.dtype) -> Pair:
 def small_model(quick: bool, dtype: torch.dtype) -> Pair:
     """A model's step against the perceptron: the loss, its backward pass and no critic step."""
     n, width = (8, 8) if quick else (256, 128)
-    base = nn.Sequential(
-        nn.Linear(2, width),
-        nn.LeakyReLU(0.2),
-        nn.Linear(width, width),
-        nn.LeakyReLU(0.2),
-        nn.Linear(width, 1),
-    ).to(dtype)
+    base = perceptron(width).to(dtype)
     model = nn.Linear(2, 2).to(dtype)
     real, z = torch.randn(n, 2, dtype=dtype), torch.randn(n, 2, dtype=dtype)
 

@@ -30,6 +30,13 @@ def _seeded() -> None:
 
 @pytest.fixture(scope="session")
 def scripts() -> Iterator[ScriptServer]:
-    """Provide a process that runs scripts without importing torch again."""
+    """Provide a process that runs commands without importing torch and advlearn again."""
     with ScriptServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def torch_only() -> Iterator[ScriptServer]:
+    """Provide a process that runs commands in which torch is imported and advlearn is not."""
+    with ScriptServer(("torch",)) as server:
         yield server

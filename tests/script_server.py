@@ -1,8 +1,9 @@
-"""Run scripts in processes forked from one that has imported torch.
+"""Run Python commands in processes forked from one that has imported torch.
 
-Importing torch, its optimisers and matplotlib takes longer than most scripts that the tests run for
-a few steps. A server imports them once and forks for each script. The script runs as by
-``python SCRIPT``: as ``__main__``, with its folder first on the path.
+Importing torch, its optimisers and matplotlib takes longer than most commands that the tests run
+for a few steps. A server imports them once and forks for each command. The command runs as by
+``python SCRIPT``, ``python -c CODE`` or ``python -m MODULE``: as ``__main__``, with its arguments,
+folder, environment and path.
 """
 
 import json
@@ -11,26 +12,44 @@ import runpy
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any, Self, final
 
 TIMEOUT = 300
+# What the examples, the benchmarks and the pages import; only those of the first row are required.
+EVERYTHING = (
+    *("torch", "matplotlib.pyplot", "advlearn.fitting"),
+    *("advlearn.imitation.train", "sklearn.datasets", "torch.utils.tensorboard"),
+    *("gymnasium", "stable_baselines3", "torch._dynamo", "scipy.stats", "rich.console", "typer"),
+    *("torch.profiler", "matplotlib.backends.backend_agg", "PIL.JpegImagePlugin"),
+)
 
 
 @final
 class ScriptServer:
-    """A context in which scripts run without importing torch again.
+    """A context in which commands run without importing the same modules again.
 
     The server inherits the environment of the tests, with one thread and without a display.
+
+    Args:
+        imported: Modules that the processes have imported. With ``("torch",)`` a command finds
+            advlearn unimported, as in a new process.
     """
+
+    def __init__(self, imported: tuple[str, ...] = EVERYTHING) -> None:
+        self._imported = imported
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         self._folder = Path(self._stack.enter_context(TemporaryDirectory()))
         self._server = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, *self._imported],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -45,10 +64,24 @@ class ScriptServer:
 
     def run(self, script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run a script to its end in a folder, and return its exit status and its output."""
+        return self.python(str(script), *arguments, cwd=cwd)
+
+    def python(
+        self, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the arguments of ``python`` to their end, and return the exit status and the output.
+
+        Args:
+            command: ``SCRIPT``, ``-c CODE`` or ``-m MODULE``, and arguments; ``-W error`` may be
+                in front.
+            cwd: The folder; that of the tests by default.
+            env: The environment; that of the server by default.
+        """
         assert self._server.stdin is not None and self._server.stdout is not None
         files = [str(self._folder / name) for name in ("stdout", "stderr")]
-        command = [str(script), *arguments]
-        request = {"argv": command, "cwd": str(cwd), "files": files}
+        folder = str(Path.cwd() if cwd is None else cwd)
+        environment = None if env is None else dict(env)
+        request = {"argv": command, "cwd": folder, "files": files, "env": environment}
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         status = int(self._server.stdout.readline())
@@ -67,25 +100,54 @@ def serve() -> dict[str, Any] | None:
 
 
 def become(request: dict[str, Any]) -> None:
-    """Run the script of a request with its folder, arguments and output files."""
+    """Run the command of a request with its folder, environment and output files."""
     signal.alarm(TIMEOUT)
     for descriptor, file in zip((0, 1, 2), (os.devnull, *request["files"]), strict=True):
         mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(file, mode), descriptor)
     os.chdir(request["cwd"])
-    sys.argv = request["argv"]
+    searched: list[str] = []
+    if request["env"] is not None:
+        os.environ.clear()
+        os.environ.update(request["env"])
+        searched = list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+    first, *rest = request["argv"]
+    if [first, *rest[:1]] == ["-W", "error"]:
+        warnings.simplefilter("error")
+        first, *rest = rest[1:]
     # As Python does for a script; this file's folder was first until now.
-    sys.path[0] = str(Path(sys.argv[0]).parent)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    folder = str(Path(first).parent) if first not in ("-c", "-m") else os.getcwd()
+    sys.path[:1] = [folder, *searched]
+    execute(first, rest)
+
+
+def execute(first: str, rest: list[str]) -> None:
+    """Run a script, code or a module as ``__main__``."""
+    if first == "-c":
+        main = ModuleType("__main__")
+        sys.modules["__main__"], sys.argv = main, ["-c", *rest[1:]]
+        exec(compile(rest[0], "<string>", "exec"), vars(main))
+    elif first == "-m":
+        sys.argv = rest
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [first, *rest]
+        runpy.run_path(first, run_name="__main__")
 
 
 if __name__ == "__main__":
-    import matplotlib.pyplot  # noqa: F401
-    import torch
+    for module in sys.argv[1:]:
+        with suppress(ImportError):  # optional packages
+            import_module(module)
+    if "matplotlib.pyplot" in sys.argv:
+        import torch
 
-    import advlearn.fitting  # noqa: F401
+        from advlearn.core import registry
 
-    # The first optimiser imports more of torch.
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+        # Every objective, regularizer and task.
+        registry.entries()
+        registry.tasks()
+        # The first optimiser imports more of torch.
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     if (request := serve()) is not None:
         become(request)

@@ -5,8 +5,7 @@ No list is edited, also not in the tests.
 
 import os
 import shutil
-import subprocess
-import sys
+from dataclasses import dataclass
 from inspect import getfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 import advlearn
 from advlearn.nets import architectures
+from tests.script_server import ScriptServer
 
 PACKAGE = Path(advlearn.__file__).parent
 TESTS = Path(__file__).parent
@@ -103,8 +103,16 @@ METHODS = (
 '''
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the package and its tests, and a process in which it is not imported yet."""
+
+    root: Path
+    server: ScriptServer
+
+
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
+def copy(tmp_path: Path, torch_only: ScriptServer) -> Copy:
     """Copy the package and its tests to a temporary folder."""
     skip = shutil.ignore_patterns("__pycache__", "device")
     shutil.copytree(PACKAGE, tmp_path / "advlearn", ignore=skip)
@@ -112,46 +120,39 @@ def copy(tmp_path: Path) -> Path:
     root = TESTS.parent
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(root / name, tmp_path / name)
-    return tmp_path
+    return Copy(tmp_path, torch_only)
 
 
-def run(copy: Path, *command: str) -> str:
+def run(copy: Copy, *command: str) -> str:
     """Run Python in the copy and return its output; fail with that output on an error."""
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(copy.root)}
+    done = copy.server.python(*command, cwd=copy.root, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def run_tests(copy: Path, file: str, name: str) -> None:
+def run_tests(copy: Copy, file: str, name: str) -> None:
     """Run the tests of a file that concern one name; fail if there are none."""
     report = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", file, "-k", name)
     assert " passed" in report, report
 
 
-def test_an_objective_needs_one_file(copy: Path) -> None:
-    (copy / "advlearn" / "objectives" / "exponential.py").write_text(OBJECTIVE)
+def test_an_objective_needs_one_file(copy: Copy) -> None:
+    (copy.root / "advlearn" / "objectives" / "exponential.py").write_text(OBJECTIVE)
     printed = run(
         copy,
         "-c",
         "import advlearn; print(advlearn.__file__); "
         "print(advlearn.resolve('exp-gan + r1')); print(advlearn.describe('exponential'))",
     )
-    assert str(copy) in printed
+    assert str(copy.root) in printed
     assert "Exponential() + R1(weight=1.0, " in printed
     assert "Compute the exponential loss" in printed and "Author 2020" in printed
     run_tests(copy, "tests/conformance/test_objectives.py", "Exponential")
 
 
-def test_a_regularizer_needs_one_file(copy: Path) -> None:
-    (copy / "advlearn" / "regularizers" / "drift.py").write_text(REGULARIZER)
+def test_a_regularizer_needs_one_file(copy: Copy) -> None:
+    (copy.root / "advlearn" / "regularizers" / "drift.py").write_text(REGULARIZER)
     printed = run(
         copy,
         "-c",
@@ -162,9 +163,9 @@ def test_a_regularizer_needs_one_file(copy: Path) -> None:
     run_tests(copy, "tests/conformance/test_regularizers.py", "DriftPenalty")
 
 
-def test_an_architecture_needs_one_file(copy: Path) -> None:
+def test_an_architecture_needs_one_file(copy: Copy) -> None:
     original = Path(getfile(architectures()["dcgan"].generator))
-    target = copy / original.relative_to(PACKAGE.parent).with_name("tinygan.py")
+    target = copy.root / original.relative_to(PACKAGE.parent).with_name("tinygan.py")
     target.write_text(original.read_text().replace("DCGAN", "TinyGAN"))
     printed = run(
         copy,
@@ -178,9 +179,9 @@ def test_an_architecture_needs_one_file(copy: Path) -> None:
     run_tests(copy, "tests/nets/test_architectures.py", "tinygan and sides or tinygan and shapes")
 
 
-def test_a_method_of_imitation_is_one_file(copy: Path) -> None:
+def test_a_method_of_imitation_is_one_file(copy: Copy) -> None:
     pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
-    (copy / "advlearn" / "methods" / "state_gail.py").write_text(IMITATION)
+    (copy.root / "advlearn" / "methods" / "state_gail.py").write_text(IMITATION)
     printed = run(
         copy,
         "-c",

@@ -2,13 +2,12 @@
 
 import importlib
 import inspect
-import subprocess
-import sys
 
 import pytest
 
 import advlearn
 from advlearn import testing
+from tests.script_server import ScriptServer
 
 HEAVY = (
     "torchvision",
@@ -46,15 +45,15 @@ def test_every_keyword_of_fit_has_a_default() -> None:
         "from advlearn.core import registry; [e.make() for e in registry.entries().values()]",
     ],
 )
-def test_importing_the_library_and_building_by_name_imports_nothing_heavy(use: str) -> None:
+def test_importing_the_library_and_building_by_name_imports_nothing_heavy(
+    use: str, torch_only: ScriptServer
+) -> None:
     # Only imports that the library adds to those of torch count.
     look = (
         f"import sys, torch; before = set(sys.modules); {use}; "
         f"print(*(set(sys.modules) - before) & set({HEAVY!r}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", look], capture_output=True, text=True, check=False
-    )
+    done = torch_only.python("-W", "error", "-c", look)
     assert done.returncode == 0, done.stderr
     assert not done.stdout.split()
 

@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from functools import cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -62,16 +59,13 @@ def test_quick_form_runs_and_writes_nothing(name: str, copied: Path, scripts: Sc
     }
 
 
-@cache
-def image_rows() -> list[str]:
+def image_rows(scripts: ScriptServer) -> list[str]:
     """Return the names of the rows of `images_conditional`."""
     code = "from images_conditional import CASES; print(*CASES, sep=chr(10))"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, check=True)
-    return done.stdout.splitlines()
+    return scripts.python("-c", code, cwd=FOLDER).stdout.splitlines()
 
 
-def rows_of(name: str, device: str) -> list[dict[str, Any]]:
+def rows_of(name: str, device: str, scripts: ScriptServer) -> list[dict[str, Any]]:
     """Return rows as a full run writes them, with arbitrary figures."""
     if name == "stacked_mnist":
         figures = {"seconds": 300.0, "modes": 990, "kl": 0.1, "judge": 0.99}
@@ -104,7 +98,7 @@ def rows_of(name: str, device: str) -> list[dict[str, Any]]:
             **({} if row in ("sngan", "sagan") else {"frechet": 2.0}),
         }
         for data in ("fashion-mnist", "cifar10")
-        for row in image_rows()
+        for row in image_rows(scripts)
     ]
 
 
@@ -133,7 +127,11 @@ def test_complete_results_of_two_devices_have_every_required_bar(
 ) -> None:
     path = copied / "results" / f"{name}.json"
     path.parent.mkdir()
-    path.write_text(json.dumps({"rows": [*rows_of(name, "cpu"), *rows_of(name, "cuda")]}))
+    path.write_text(
+        json.dumps(
+            {"rows": [row for device in ("cpu", "cuda") for row in rows_of(name, device, scripts)]}
+        )
+    )
     done = scripts.run(copied / f"{name}.py", "--report", cwd=copied)
     assert done.returncode == 0, done.stderr[-2000:]
     bars = {bar["name"]: bar["value"] for bar in json.loads(path.read_text())["bars"]}

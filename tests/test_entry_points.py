@@ -2,9 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from advlearn.core import Chain, Method, registry
 from advlearn.listing import listing
 from advlearn.nets import Architecture, build, find_architecture
 from advlearn.objectives import Hinge
+from tests.script_server import ScriptServer
 
 MODULE = '''
 """An objective of another package."""
@@ -67,39 +65,16 @@ else:
 """
 
 
-def test_an_entry_point_is_found_everywhere(tmp_path: Path) -> None:
+def test_an_entry_point_is_found_everywhere(tmp_path: Path, torch_only: ScriptServer) -> None:
     (tmp_path / "outside_package.py").write_text(MODULE)
     info = tmp_path / "outside_package-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-package\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", USE],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = torch_only.python("-c", USE, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget after the test what it registers."""
-    registry.entries()
-    monkeypatch.setattr(
-        registry,
-        "_added",
-        replace(
-            registry._added,
-            objects={kind: dict(named) for kind, named in registry._added.objects.items()},
-            aliases={kind: dict(named) for kind, named in registry._added.aliases.items()},
-        ),
-    )
-    yield
-    monkeypatch.undo()
-    registry.entries.cache_clear()
 
 
 def soft_hinge(weight: float = 0.5) -> Chain:
@@ -163,7 +138,7 @@ def test_an_alias_of_an_architecture_or_a_network_finds_it() -> None:
         ({"aliases": ("sh", "H1")}, "aliases: 'H1' is taken by the objective 'first'; choose"),
         ({"name": "h-1"}, "name: 'h-1' is an alias of 'first'; choose another with name="),
         ({"name": "hinge"}, "name: 'hinge' is taken by .*; choose another with name="),
-        ({"aliases": "sh"}, r"aliases: expected a tuple of names, got 'sh'; write \('sh',\)"),
+        ({"aliases": "sh"}, "aliases: expected a sequence, got 'sh'; pass a list"),
     ],
 )
 def test_a_name_or_an_alias_that_is_taken_is_refused(arguments: Any, message: str) -> None:

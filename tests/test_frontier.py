@@ -139,7 +139,7 @@ GOOD = (X, Y, SEX)
             GOOD,
             [1.0, -1.0],
             ValueError,
-            r"^adversarial_weights: expected a finite number of at least 0, got -1.0$",
+            r"^adversarial_weights: expected a finite number of at least 0, got -1.0;",
         ),
         (FAIR, (X, SEX[:40], SEX), GOOD, [1.0], ValueError, r"inconsistent numbers of samples"),
         (

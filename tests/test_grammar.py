@@ -113,7 +113,7 @@ def test_nothing_is_evaluated(value: str, text: str) -> None:
         ("r1(weight=-1)", "r1(weight=-1): weight: expected a finite number of at least 0, got -1"),
         (
             "r1(weight='5')",
-            "r1(weight='5'): weight: expected a finite number of at least 0, got '5'",
+            "r1(weight='5'): weight: expected a finite number, got '5'",
         ),
         ("r1(wait=5)", "r1: unknown argument 'wait'; did you mean 'weight'?"),
         ("hinge + wgan", "a chain has one objective"),

@@ -1,11 +1,11 @@
-"""Test late imports of optional packages; each check runs in a new process."""
+"""Test late imports of optional packages, in processes that have imported only torch."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.script_server import ScriptServer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -92,30 +92,29 @@ for package in (advlearn.data, advlearn.metrics, advlearn.plots, advlearn.traini
 """
 
 
-def run(script: str, *search: Path) -> None:
+def run(server: ScriptServer, script: str, *search: Path) -> None:
     path = os.pathsep.join(str(folder) for folder in (*search, ROOT))
-    result = subprocess.run(
-        [sys.executable, "-c", f"import os, sys, warnings\n{script}"],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    code = f"import os, sys, warnings\n{script}"
+    result = server.python("-c", code, env={**os.environ, "PYTHONPATH": path})
     assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("before", ["", FAILED_BEFORE], ids=["fresh", "after-a-failed-import"])
-def test_torchvision_works_with_any_build_of_torch(before: str) -> None:
-    run(before + TORCHVISION)
+def test_torchvision_works_with_any_build_of_torch(before: str, torch_only: ScriptServer) -> None:
+    run(torch_only, before + TORCHVISION)
 
 
-def test_pot_uses_torch_and_imports_no_other_array_library(tmp_path: Path) -> None:
+def test_pot_uses_torch_and_imports_no_other_array_library(
+    tmp_path: Path, torch_only: ScriptServer
+) -> None:
     # Stand-ins that end the process when imported, on the path before installed packages.
     for name in ("tensorflow", "jax", "cupy"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n")
-    run(POT, tmp_path)
+    run(torch_only, POT, tmp_path)
 
 
 @pytest.mark.parametrize("script", [LAZY, PACKAGES], ids=["names", "packages"])
-def test_nothing_heavy_is_imported_before_it_is_needed(script: str) -> None:
-    run(script)
+def test_nothing_heavy_is_imported_before_it_is_needed(
+    script: str, torch_only: ScriptServer
+) -> None:
+    run(torch_only, script)

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -44,18 +43,12 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, scripts: ScriptServer) -> None:
     code = blocks(page, "python")
     if not code:
         return
     environment = {k: v for k, v in os.environ.items() if k != "ADVLEARN_DATA"}
-    done = subprocess.run(
-        [sys.executable, "-c", FEW_STEPS + "\n".join(code)],
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = scripts.python("-c", FEW_STEPS + "\n".join(code), cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
 
 

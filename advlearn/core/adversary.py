@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import contracts, distributed, samples
+from advlearn.core.arguments import Count, Positive, Share, checked
 from advlearn.core.balance import AdversarialWeight, Weighting
 from advlearn.core.chain import FALLBACK, Defaults, Schedule
 from advlearn.core.checks import check_count, check_number
@@ -31,6 +32,7 @@ from advlearn.core.samples import Samples
 from advlearn.core.timing import Steps, Timing
 
 
+@checked
 @final
 class Adversary(Head):
     r"""Train a critic against a model, in any training loop.
@@ -91,16 +93,16 @@ class Adversary(Head):
         objective: Spec = "nsgan",
         *,
         optimizer: OptimizerFactory | torch.optim.Optimizer | str | None = None,
-        lr: float | None = None,
-        critic_steps: int | None = None,
+        lr: Positive | None = None,
+        critic_steps: Count | None = None,
         adversarial_weight: AdversarialWeight = 1.0,
         compile: bool = False,
         conditions: int | str | Iterable[int | str] = (),
         start: Steps = 0,
         warmup: Steps = 0,
         schedule: Schedule = "constant",
-        steps: int | None = None,
-        ema: float = 0.0,
+        steps: Count | None = None,
+        ema: Share = 0.0,
     ) -> None:
         if critic_steps is not None:
             check_count("critic_steps", critic_steps)

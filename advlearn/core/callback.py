@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from advlearn.core.arguments import checked
 from advlearn.core.task import Batch
 
 
@@ -22,6 +23,11 @@ class Callback:
     except at its own interval.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            checked(cls)
+
     def on_start(self, trainer: Any) -> None:
         """Run once before the first step of a run or of a resumed run."""
 
@@ -30,6 +36,9 @@ class Callback:
 
     def on_end(self, trainer: Any) -> None:
         """Run once after the last step, also after Ctrl-C, but not after an error."""
+
+    def on_error(self, trainer: Any) -> None:
+        """Run once when an error ends the run after a complete step, also one of a callback."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for an exact resume, as plain values and tensors."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, final
 
+from advlearn.core.arguments import Count, Positive, Share, checked
 from advlearn.core.described import Described
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
@@ -11,6 +12,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 OptimizerName = Literal["adam", "rmsprop", "sgd"]
 
 
+@checked
 @final
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -32,15 +34,15 @@ class Defaults:
         critic_steps=5, lr=5e-05, optimizer=rmsprop
     """
 
-    critic_steps: int | None = None
-    lr: float | None = None
-    critic_lr: float | None = None
+    critic_steps: Count | None = None
+    lr: Positive | None = None
+    critic_lr: Positive | None = None
     betas: tuple[float, float] | None = None
     schedule: Schedule | None = None
-    ema: float | None = None
+    ema: Share | None = None
     optimizer: OptimizerName | None = None
-    steps: int | None = None
-    batch_size: int | None = None
+    steps: Count | None = None
+    batch_size: Count | None = None
 
     def over(self, other: "Defaults") -> "Defaults":
         """Return these settings with the gaps filled from `other`."""
@@ -69,6 +71,7 @@ FALLBACK = Defaults(
 )
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Chain:

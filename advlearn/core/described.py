@@ -7,6 +7,8 @@ from typing import Any, ClassVar, final
 
 from torch import nn
 
+from advlearn.core.arguments import checked
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Described(nn.Module):
     object. Modules compare by identity, because PyTorch keeps them in sets; to compare settings,
     compare printed forms.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            checked(cls)
 
     def __repr__(self) -> str:
         settings = (f"{name}={getattr(self, name)!r}" for name in keywords(type(self)))

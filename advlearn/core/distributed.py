@@ -12,7 +12,7 @@ in `hold_gathered`, `reshard` and `whole`, which do nothing for a plain module.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 # One entry for each open block of `only_this_process`.
 _blocks: list[None] = []
+_CPU = torch.device("cpu")
 
 
 def world_size() -> int:
@@ -78,6 +79,39 @@ def gather(x: Tensor) -> Tensor:
     return x if world_size() == 1 else cast(Tensor, _Gather.apply(x))
 
 
+def gather_numbers(numbers: Sequence[int]) -> list[list[int]]:
+    """Return the whole numbers of every process, by rank; waits for all processes.
+
+    Args:
+        numbers: Whole numbers, as many in every process.
+    """
+    if world_size() == 1:
+        return [list(numbers)]
+    own = torch.tensor(numbers, dtype=torch.int64, device=_device_of_group())
+    parts = [torch.empty_like(own) for _ in range(world_size())]
+    dist.all_gather(parts, own)
+    return [[int(number) for number in part.tolist()] for part in parts]
+
+
+def gather_objects(value: object) -> list[Any]:
+    """Return the values of every process, by rank; waits for all processes."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def waits_for_no_device() -> bool:
+    """Return whether an exchange of numbers does not wait for an accelerator, as over Gloo."""
+    return world_size() == 1 or _device_of_group().type == "cpu"
+
+
+def _device_of_group() -> torch.device:
+    name = dist.get_backend()
+    return torch.device("cuda", torch.cuda.current_device()) if name == "nccl" else _CPU
+
+
 def mean(x: Tensor) -> Tensor:
     """Average `x` over the processes, without gradient, for state that all share."""
     if world_size() == 1:
@@ -85,6 +119,13 @@ def mean(x: Tensor) -> Tensor:
     total = x.detach().clone()
     dist.all_reduce(total)
     return total / world_size()
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Return whether `flag` is true in any process; waits for the device if there are several."""
+    if world_size() == 1:
+        return flag
+    return bool(mean(torch.tensor(float(flag), device=device)) > 0)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from advlearn.core import grammar, naming, registry
 from advlearn.core.adversary import Adversary
+from advlearn.core.arguments import checked
 from advlearn.core.described import keywords
 from advlearn.core.optim import clear, gradient_norm
 
@@ -46,6 +47,11 @@ class Game:
     KIND: ClassVar[str] = "game"
     passes: ClassVar[int] = 1
     cycle: int = 1
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            checked(cls)
 
     def __init__(self, *sides: Side) -> None:
         for side in sides:

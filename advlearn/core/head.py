@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from advlearn.core import contracts, distributed, samples, saving
+from advlearn.core import agreement, contracts, distributed, samples, saving
 from advlearn.core.balance import AdversarialWeight, Weighting
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import (
@@ -246,6 +246,8 @@ class Head(nn.Module):
         self, real: Samples, fake: Samples, rw: Weights, fw: Weights
     ) -> tuple[Samples, Samples, list[Weights]]:
         """Check both sides and their weights, and cast them to the critic's precision."""
+        if torch.is_grad_enabled():
+            agreement.check_call(real, fake, rw, fw, first=not self._shared)
         contracts.check_sides(real, fake)
         weights = [
             contracts.check_weights("real_weights", rw, real),

@@ -6,12 +6,14 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.core.objective import Objective
 
 Shape = tuple[int, ...]
 Join = Literal["condition", "concat", "product", "channels", "sum", "code"]
 
 
+@checked
 @final
 @dataclass(frozen=True, slots=True)
 class Inputs:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, final, overload
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.core.capture_hooks import Hook, Record, begin_pass, end_pass, keep_input, keep_output
 from advlearn.core.capture_pick import InputReader, OutputReader, Pick
 from advlearn.core.layer_names import find_layer
@@ -209,6 +210,7 @@ def attach(
     pick: Pick = ...,
     calls: Calls = ...,
 ) -> LayerCaptures: ...
+@checked
 def attach(
     model: nn.Module,
     layer: str | list[str] | tuple[str, ...] = "",

@@ -97,7 +97,8 @@ def make_optimizer(
             "optimizer: expected a name, an optimizer or a callable from a list of parameters to "
             f"one, got {type(make).__name__}"
         )
-    rate = lr if lr is not None else defaults.critic_lr or defaults.lr
+    of_critic = defaults.lr if defaults.critic_lr is None else defaults.critic_lr
+    rate = of_critic if lr is None else lr
     return build_optimizer(
         make or cast(str, defaults.optimizer),
         parameters,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Literal, cast, final
 
+from advlearn.core.arguments import checked
 from advlearn.core.described import Described
 from advlearn.core.entry import Entry, entries_of, entry_of
 from advlearn.core.method import Method
@@ -58,6 +59,7 @@ _KINDS: tuple[Kind, ...] = ("objective", "task", "method", "network", "game")
 _added = _Added({kind: {} for kind in _KINDS}, {kind: {} for kind in _KINDS}, {})
 
 
+@checked
 def register(
     thing: Any = None, /, *, name: str | None = None, aliases: tuple[str, ...] = ()
 ) -> Any:

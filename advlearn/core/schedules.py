@@ -2,6 +2,7 @@
 
 import math
 
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Schedule
 from advlearn.core.checks import check_choice
 
@@ -31,6 +32,7 @@ def factor(schedule: Schedule, share: float) -> float:
     return 1.0
 
 
+@checked
 def dann_schedule(progress: float) -> float:
     r"""Compute DANN's weight of the domain adversary after a fraction of the steps.
 

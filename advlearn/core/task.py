@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Self, final
+from typing import Any, ClassVar, NamedTuple, Self, cast, final
 
 from torch import Tensor, nn
 
 from advlearn.core import configuration
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
 from advlearn.core.inputs import Inputs
@@ -77,7 +78,10 @@ class Task(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
-            cls.__init__ = configuration.remembering(cls.__init__)
+            cls.__init__ = checked(configuration.remembering(cls.__init__))
+        if "from_data" in cls.__dict__:
+            build = cls.__dict__["from_data"].__func__
+            cast(Any, cls).from_data = classmethod(checked(build))
 
     @abstractmethod
     def forward(self, batch: Batch) -> TaskOutput:

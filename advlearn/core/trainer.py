@@ -6,29 +6,33 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import chain
 from typing import Any, cast, final
 
 import torch
 from torch import Tensor
 
+from advlearn.core import agreement, distributed
 from advlearn.core import capture as capturing
-from advlearn.core import distributed
 from advlearn.core.adversary import Adversary, OptimizerFactory
+from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
-from advlearn.core.finite import FiniteMonitor, NonFiniteError
+from advlearn.core.finite import NonFiniteError as NonFiniteError
 from advlearn.core.game import GameFactory
 from advlearn.core.host_parts import on_host
 from advlearn.core.host_reads import numbers
-from advlearn.core.interrupt import between_steps
 from advlearn.core.optim import added, build_optimizer, clear
 from advlearn.core.rates import Rates, plain_rates
+from advlearn.core.run_loop import run_loop
 from advlearn.core.schedules import factor
+from advlearn.core.state_guard import StateGuard
 from advlearn.core.task import Batch, Task, TaskOutput
 from advlearn.core.turns import Pairs, turns_by
 
 
+@checked
 @final
 class Trainer:
     """Alternate critic steps and steps of the learner, and run the callbacks.
@@ -62,16 +66,14 @@ class Trainer:
         adversaries: Mapping[str, Adversary],
         data: Stream,
         *,
-        steps: int,
+        steps: Count,
         optimizer: OptimizerFactory | str | None = None,
-        lr: float | None = None,
+        lr: Positive | None = None,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
         game: GameFactory | str | None = None,
         capture: bool = True,
     ) -> None:
-        if steps < 1:
-            raise ValueError(f"steps: expected at least 1, got {steps}")
         defaults = next((a.defaults for a in adversaries.values()), FALLBACK)
         self.task = task
         self.adversaries = dict(adversaries)
@@ -81,9 +83,11 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.step = 0
         self.stop_reason: str | None = None
+        self.interrupted, self.is_mid_step = False, False
         self.last_checkpoint: str | None = None
         self._parameters = task.trainable_parameters()
-        rate, betas = cast(float, lr or defaults.lr), cast(tuple[float, float], defaults.betas)
+        rate = cast(float, defaults.lr if lr is None else lr)
+        betas = cast(tuple[float, float], defaults.betas)
         self.optimizer = (
             optimizer(self._parameters)
             if callable(optimizer)
@@ -106,35 +110,27 @@ class Trainer:
         # A number, or a tensor on the device that a captured step reads.
         self._weight: Tensor | float = 1.0
         self._task_loss: Tensor | None = None
-        self._monitor = FiniteMonitor()
+        self.guard = StateGuard(self)
 
     def run(self) -> None:
         """Train to the last step, or until a callback sets `stop_reason` or Ctrl-C is pressed.
 
         Raises:
-            NonFiniteError: If a loss stopped being finite; the message names the step, the term and
-                the last checkpoint.
-            KeyboardInterrupt: After Ctrl-C, once the callbacks have finished.
+            NonFiniteError: If a loss, or a tensor of the state, stopped being finite; the message
+                names the step, the term or tensor and the last good checkpoint.
+            KeyboardInterrupt: After Ctrl-C or SIGTERM, once the callbacks have finished.
         """
         self._share_weights()
         self.task.train()
-        self.stop_reason = None
-        for callback in self.callbacks:
-            callback.on_start(self)
-        with self._stream(), between_steps() as interrupted:
-            while self.step < self.steps and self.stop_reason is None and not interrupted:
-                self._train_step()
-                for callback in self.callbacks:
-                    callback.on_step(self)
-        for callback in self.callbacks:
-            callback.on_end(self)
-        self.raise_if_not_finite()
-        if interrupted:
-            raise KeyboardInterrupt
+        self.stop_reason, self.interrupted, self.is_mid_step = None, False, False
+        self.guard.start()
+        run_loop(self, self._train_step, self._stream)
 
     def _share_weights(self) -> None:
         """Start every process from the first one's weights and buffers."""
-        for module in (self.task, *self.adversaries.values()):
+        modules = (self.task, *self.adversaries.values())
+        agreement.require_same_weights(self, modules)
+        for module in modules:
             distributed.broadcast(filter(torch.is_tensor, module.state_dict().values()))
 
     def _stream(self) -> AbstractContextManager[Any]:
@@ -155,10 +151,15 @@ class Trainer:
     def _train_step(self) -> None:
         """Make one step of the learner, and the critic steps before it."""
         self.set_numbers()
+        # An error while the first batch is drawn leaves the state of the last complete step.
+        batches = [next(self.data)]
+        self.is_mid_step = True
         if self.captured is None:
-            self.learn(self.data)
+            self.learn(chain(batches, self.data))
         else:
-            self.captured.run([next(self.data) for _ in range(self.critic_steps)])
+            batches += [next(self.data) for _ in range(self.critic_steps - 1)]
+            self.captured.run(batches)
+        self.is_mid_step = False
 
     def set_numbers(self) -> None:
         """Set the learning rates and the adversarial weight of the next step."""
@@ -186,7 +187,7 @@ class Trainer:
         # A penalty that is not due leaves its last value, which belongs to another graph.
         fresh = {k: v for k, v in self._latest().items() if v is not before.get(k)}
         if fresh:
-            self._monitor.note(lambda: self.step, fresh)
+            self.guard.losses.note(lambda: self.step, fresh)
 
     def _move_learner(self, batch: Batch) -> Tensor | None:
         """Make the last critic step and the learner's step on one batch; return the task loss."""
@@ -240,13 +241,11 @@ class Trainer:
 
     def raise_if_not_finite(self) -> None:
         """Raise NonFiniteError if any loss has not been finite; waits for the device."""
-        failure = self._monitor.first_failure()
-        if failure is not None:
-            step, name = failure
-            checkpoint = self.last_checkpoint or "none was saved"
-            raise NonFiniteError(
-                f"step {step}: {name} is not finite; last good checkpoint: {checkpoint}"
-            )
+        self.guard.raise_if_not_finite()
+
+    def check_state(self, *, together: bool = True) -> None:
+        """Raise NonFiniteError, in all processes together, if a loss or the state is not finite."""
+        self.guard.check_state(self._parameters[0].device, together=together)
 
     def last_losses(self) -> dict[str, float]:
         """Return the latest losses and penalties by "adversary/term"; waits for the device."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Chain
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -21,6 +22,7 @@ CriticLike = nn.Module | Callable[[Inputs], nn.Module]
 Critics = CriticLike | Mapping[str, CriticLike]
 
 
+@checked
 def build(
     task: Task, objective: Objective | Chain, critic: Critics | None = None
 ) -> dict[str, nn.Module]:

@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, checked
 from advlearn.core.chain import Chain
 from advlearn.core.inputs import Inputs
 from advlearn.core.objective import Objective
@@ -28,12 +29,13 @@ LARGE = 64
 """Side from which images are scored in patches of 70 pixels, as in pix2pix; smaller ones in 16."""
 
 
+@checked
 def propose(
     inputs: Inputs,
     objective: Objective | Chain,
     *,
     architecture: str | None = None,
-    base_channels: int | None = None,
+    base_channels: Count | None = None,
 ) -> nn.Module:
     """Build a critic for its inputs, with the output that an objective needs.
 
@@ -65,7 +67,7 @@ def propose(
     inputs = replace(
         inputs,
         architecture=architecture or inputs.architecture,
-        base_channels=base_channels or inputs.base_channels,
+        base_channels=inputs.base_channels if base_channels is None else base_channels,
     )
     return _propose(inputs, chain)
 

@@ -17,6 +17,7 @@ from advlearn.data.batches import Batch, Batches, StreamedBatches, batches
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.datasets import DatasetInfo, catalogue, names
 from advlearn.data.derived_images import edges, grey, small
+from advlearn.data.description import describe_source
 from advlearn.data.domains import domains, open_domains
 from advlearn.data.files import find, folders
 from advlearn.data.load import load
@@ -65,6 +66,7 @@ __all__ = [
     "attribute_columns",
     "batches",
     "catalogue",
+    "describe_source",
     "domains",
     "edges",
     "encode_attribute",

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advlearn.core.checks import check_choice, describe_value
+from advlearn.core.arguments import checked
+from advlearn.core.checks import check_array, check_choice, describe_value
 from advlearn.core.naming import suggestion
-from advlearn.data.frames import missing, named_columns, to_array
 from advlearn.data.made import biased_table
+from advlearn.data.table_columns import missing, named_columns, to_array
 from advlearn.data.tables import TABLES
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.data.to_tensor import samples
@@ -26,6 +27,7 @@ Kind = Literal["groups", "numbers"]
 KINDS = ("groups", "numbers")
 
 
+@checked
 def table(
     x: Any, y: Any = None, sensitive: Any = None, kinds: Mapping[str, Kind] | None = None
 ) -> TabularDataset:
@@ -58,14 +60,15 @@ def table(
             hint = suggestion(x, known, otherwise="use one of these names")
             raise ValueError(f"data: expected a table among {', '.join(known)}, got {x!r}; {hint}")
         return TABLES[stem]("train" if x == stem else "test")
+    features = samples(np.asarray(x))
     columns = attribute_columns(sensitive)
     kinds = check_kinds(kinds, columns)
     encoded = {
-        name: encode_attribute(name, values, len(x), kinds.get(name))
+        name: encode_attribute(name, values, len(features), kinds.get(name))
         for name, values in columns.items()
     }
     names = {name: labels for name, (_, labels) in encoded.items() if labels}
-    features, (target, classes) = samples(np.asarray(x)), _target(y)
+    target, classes = _target(y)
     _warn_of_units(features)
     codes = {name: values for name, (values, _) in encoded.items()}
     return TabularDataset(features, target, codes, names, classes=classes)
@@ -92,6 +95,7 @@ def _warn_of_units(x: Tensor) -> None:
         )
 
 
+@checked
 def open_table(data: Any) -> TabularDataset:
     """Open a table given in any form.
 
@@ -135,12 +139,15 @@ def attribute_columns(sensitive: Any) -> dict[str, Any]:
         The values of each attribute; columns of an array are numbered.
 
     Raises:
-        ValueError: An array of another shape, or two columns of one name.
+        ValueError: An array of another shape or with a mask, or two columns of one name.
     """
     columns = named_columns(sensitive, "sensitive_features")
     if columns is not None:
+        for name, values in columns.items():
+            check_array(name, values)
         return columns
     name = str(getattr(sensitive, "name", None) or "sensitive")
+    check_array(name, sensitive)
     array = to_array(sensitive)
     if array.ndim == 1:
         return {name: array}
@@ -182,6 +189,7 @@ def check_kinds(kinds: Mapping[str, Kind] | None, columns: Collection[str]) -> d
     return dict(kinds)
 
 
+@checked
 def encode_attribute(
     name: str, values: Any, n: int, kind: Kind | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:
@@ -228,6 +236,7 @@ def encode_attribute(
     return torch.from_numpy(codes.astype(np.int64)), tuple(map(str, labels))
 
 
+@checked
 def encode_attribute_like(name: str, values: Any, n: int, labels: tuple[str, ...]) -> Tensor:
     """Encode more values of an attribute that `encode_attribute` has encoded before.
 

@@ -1,35 +1,34 @@
 """Infinite batches in a shuffled order that resumes exactly."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol, Self, cast, final
+from typing import Any, Self, final
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from advlearn.core.arguments import Count, Natural, Seed, checked
+from advlearn.data.columns import Columns
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
+from advlearn.data.items import Samples
+from advlearn.data.loaders import collate_of
+from advlearn.data.order import Order
 from advlearn.data.pairs import Unpaired
-from advlearn.data.streamed_dataset import Collate, Samples, StreamedDataset
+from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.data.value_range import floats
 
 Batch = tuple[Tensor, ...]
 
 
-class Columns(Protocol):
-    """Data in memory: tensors with one row per sample."""
-
-    @property
-    def columns(self) -> tuple[Tensor, ...]: ...
-    def __len__(self) -> int: ...
-
-
+@checked
 def batches(
     source: Columns | StreamedDataset | Domains | SemiSupervisedDataset | Unpaired,
-    batch_size: int | None = None,
+    batch_size: Count | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     device: torch.device | str = "cpu",
-    rank: int = 0,
-    world_size: int = 1,
+    rank: Natural = 0,
+    world_size: Count = 1,
 ) -> "Batches | StreamedBatches | ZippedBatches":
     """Draw infinite batches from data of any form.
 
@@ -80,107 +79,7 @@ def batches(
 
 
 @final
-class Order:
-    """Cut a new permutation of the samples into joint batches each epoch.
-
-    The permutation of epoch e and seed s comes from a private CPU generator and does not depend on
-    earlier draws. An incomplete batch at the end of an epoch is dropped. Every process computes the
-    same permutation and takes its contiguous share of each joint batch.
-
-    Args:
-        samples: Number of samples N.
-        batch_size: Samples in the joint batch B.
-        seed: Seed of the permutations.
-        rank: Index of this process.
-        world_size: Number of processes W; divides B.
-        shuffle: False goes through the samples in order.
-    """
-
-    def __init__(
-        self,
-        samples: int,
-        batch_size: int,
-        *,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        shuffle: bool = True,
-    ) -> None:
-        if batch_size < 1 or world_size < 1 or batch_size % world_size:
-            raise ValueError(
-                f"batch_size: expected a positive multiple of world_size={world_size}, "
-                f"got {batch_size}"
-            )
-        if batch_size > samples:
-            raise ValueError(
-                f"batch_size: expected at most the {samples} samples of the data, got {batch_size}"
-            )
-        if not 0 <= rank < world_size:
-            raise ValueError(
-                f"rank: expected 0 to {world_size - 1} with world_size={world_size}, got {rank}"
-            )
-        self.samples = samples
-        self.batch_size = batch_size
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.shuffle = shuffle
-        self.epoch = 0
-        self.position = 0
-
-    @property
-    def per_epoch(self) -> int:
-        """Batches in one epoch."""
-        return self.samples // self.batch_size
-
-    def indices(self) -> Tensor:
-        """Return this process's sample indices of the current epoch, int64 (batches, B / W)."""
-        if self.shuffle:
-            # torch's CPU generator keeps 32 bits of a seed. With seed + epoch, run s + 1 would
-            # repeat run s one epoch later; a large odd factor separates nearby seeds.
-            generator = torch.Generator().manual_seed((self.seed * 0x9E3779B1 + self.epoch) % 2**32)
-            order = torch.randperm(self.samples, generator=generator)
-        else:
-            order = torch.arange(self.samples)
-        share = self.batch_size // self.world_size
-        joint = order[: self.per_epoch * self.batch_size].view(self.per_epoch, self.batch_size)
-        return joint[:, self.rank * share : (self.rank + 1) * share].contiguous()
-
-    def start_epoch_if_done(self) -> bool:
-        """Start the next epoch after the last batch of this one; return whether it did."""
-        if self.position < self.per_epoch:
-            return False
-        self.epoch, self.position = self.epoch + 1, 0
-        return True
-
-    def state_dict(self) -> dict[str, int]:
-        """Return the position in the order, and the settings it is valid for: plain ints."""
-        keys = ("epoch", "position", "seed", "samples", "batch_size")
-        return {key: getattr(self, key) for key in keys}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue from a saved position.
-
-        Args:
-            state: State of an order of the same data and batch size.
-
-        Raises:
-            ValueError: A state of other data or another batch size, or an incomplete one.
-        """
-        missing = {"epoch", "position", "seed", "samples", "batch_size"} - state.keys()
-        if missing:
-            raise ValueError(
-                f"state: expected the keys of a data order, got a state without "
-                f"{', '.join(sorted(missing))}"
-            )
-        for key in ("samples", "batch_size"):
-            if state[key] != getattr(self, key):
-                raise ValueError(
-                    f"state: expected {key}={getattr(self, key)} like this run, got {state[key]}"
-                )
-        self.epoch, self.position, self.seed = state["epoch"], state["position"], state["seed"]
-
-
+@checked
 @final
 class Batches:
     """Draw infinite batches of data held on the device.
@@ -213,17 +112,29 @@ class Batches:
     def __init__(
         self,
         source: Columns,
-        batch_size: int,
+        batch_size: Count,
         *,
-        seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
+        rank: Natural = 0,
+        world_size: Count = 1,
     ) -> None:
         self.device = torch.device(device)
-        self.order = Order(len(source), batch_size, seed=seed, rank=rank, world_size=world_size)
-        self.columns = tuple(column.to(self.device) for column in source.columns)
+        self.order = Order(
+            len(source),
+            batch_size,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            weights=getattr(source, "weights", None),
+        )
+        # A memory-mapped file is read batch by batch, since it may be larger than the memory.
+        self._mapped = bool(getattr(source, "mapped", False))
+        home = torch.device("cpu") if self._mapped else self.device
+        self.columns = tuple(column.to(home) for column in source.columns)
+        self._mirrors = bool(getattr(source, "mirror", False))
         self._indices: Tensor | None = None
+        self._mirrored: Tensor | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -235,10 +146,15 @@ class Batches:
 
     def __next__(self) -> Batch:
         if self.order.start_epoch_if_done() or self._indices is None:
-            self._indices = self.order.indices().to(self.device)
+            self._indices = self.order.indices().to(self.columns[0].device)
+            self._mirrored = self.order.mirrored().to(self.device) if self._mirrors else None
         chosen = self._indices[self.order.position]
+        flips = None if self._mirrored is None else self._mirrored[self.order.position]
         self.order.position += 1
-        return tuple(column.index_select(0, chosen) for column in self.columns)
+        rows = [column.index_select(0, chosen) for column in self.columns]
+        if self._mapped:
+            rows = [part.to(self.device, non_blocking=True) for part in rows]
+        return _finished(rows, flips)
 
     def state_dict(self) -> dict[str, int]:
         """Return the position in the order, as plain ints."""
@@ -250,6 +166,7 @@ class Batches:
         self._indices = None
 
 
+@checked
 @final
 class StreamedBatches:
     """Draw infinite batches sample by sample through a torch DataLoader.
@@ -278,12 +195,12 @@ class StreamedBatches:
     def __init__(
         self,
         source: StreamedDataset,
-        batch_size: int | None = None,
+        batch_size: Count | None = None,
         *,
-        seed: int = 0,
+        seed: Seed = 0,
         device: torch.device | str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
+        rank: Natural = 0,
+        world_size: Count = 1,
     ) -> None:
         size = source.batch_size if batch_size is None else batch_size
         if size is None:
@@ -291,9 +208,16 @@ class StreamedBatches:
         self.source = source
         self.device = torch.device(device)
         self.order = Order(
-            len(source), size, seed=seed, rank=rank, world_size=world_size, shuffle=source.shuffle
+            len(source),
+            size,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            shuffle=source.shuffle,
+            weights=source.weights,
         )
         self._rest: Iterator[Any] | None = None
+        self._mirrored: Tensor | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -306,9 +230,12 @@ class StreamedBatches:
     def __next__(self) -> Batch:
         if self.order.start_epoch_if_done() or self._rest is None:
             self._rest = iter(self._loader())
+            mirrors = self.source.mirror
+            self._mirrored = self.order.mirrored().to(self.device) if mirrors else None
         batch = next(self._rest)
+        flips = None if self._mirrored is None else self._mirrored[self.order.position]
         self.order.position += 1
-        return cast(Batch, tuple(part.to(self.device, non_blocking=True) for part in batch))
+        return _finished([part.to(self.device, non_blocking=True) for part in batch], flips)
 
     def state_dict(self) -> dict[str, int]:
         """Return the position in the order, as plain ints."""
@@ -328,7 +255,9 @@ class StreamedBatches:
         pin = self.device.type == "cuda"
         if loader is None:
             return DataLoader(
-                Samples(self.source.dataset),
+                Samples(
+                    self.source.dataset, self.source.items, self.source.reading, self.source.index
+                ),
                 batch_sampler=rest,
                 generator=generator,
                 pin_memory=pin,
@@ -336,7 +265,7 @@ class StreamedBatches:
         return DataLoader(
             self.source.dataset,
             batch_sampler=rest,
-            collate_fn=Collate(loader.collate_fn),
+            collate_fn=collate_of(self.source),
             num_workers=loader.num_workers,
             worker_init_fn=loader.worker_init_fn,
             multiprocessing_context=loader.multiprocessing_context,
@@ -345,3 +274,11 @@ class StreamedBatches:
             generator=generator,
             pin_memory=pin or loader.pin_memory,
         )
+
+
+def _finished(rows: list[Tensor], flips: Tensor | None) -> Batch:
+    """Scale pixels on the device and mirror images where `flips` is true."""
+    x = floats(rows[0])
+    if flips is not None:
+        x = torch.where(flips[:, None, None, None], x.flip(-1), x)
+    return (x, *rows[1:])

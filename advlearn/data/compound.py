@@ -1,12 +1,13 @@
 """Data in several parts: domains, or labelled samples and unlabelled ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast, final
 
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.core.trainer import Stream
 from advlearn.data.array_dataset import ArrayDataset
@@ -16,6 +17,7 @@ from advlearn.data.streamed_dataset import StreamedDataset
 Part = ArrayDataset | StreamedDataset
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Domains:
@@ -29,8 +31,8 @@ class Domains:
         target: Data of the same shape, in memory; labels are optional.
         known: Classes of the target samples that may be trained on, int64 (M,), -1 where unknown;
             None where all are unknown.
-        weights: Weight of each sample of each source in memory, float32 (N,); None for equal
-            weights. A batch of a source is then (x, y, weight).
+        loss_weights: Weight of each sample of each source in memory, float32 (N,), in the losses;
+            None for equal weights. A batch of a source is then (x, y, weight).
 
     Raises:
         TypeError: A streamed target.
@@ -46,14 +48,12 @@ class Domains:
     sources: tuple[Part, ...]
     target: ArrayDataset
     known: Tensor | None = None
-    weights: tuple[Tensor, ...] | None = None
+    loss_weights: tuple[Tensor, ...] | None = None
     name: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("data: expected one or more source domains, got none")
-        if not isinstance(self.target, ArrayDataset):
-            raise TypeError("data: expected a target domain in memory, got a streamed one")
         for source in self.sources:
             self._check_source(source)
         if self.target.classes > self.classes:
@@ -83,10 +83,10 @@ class Domains:
         """Return the data that batches are drawn from, in order."""
         sources = (
             self.sources
-            if self.weights is None
+            if self.loss_weights is None
             else tuple(
-                _Weighted((*cast(ArrayDataset, part).columns, weight))
-                for part, weight in zip(self.sources, self.weights, strict=True)
+                _Weighted(cast(ArrayDataset, part), weight)
+                for part, weight in zip(self.sources, self.loss_weights, strict=True)
             )
         )
         return (*sources, _Target(self.target, self.known))
@@ -114,6 +114,7 @@ class Domains:
             )
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class SemiSupervisedDataset:
@@ -183,12 +184,12 @@ class SemiSupervisedDataset:
             return None
         if whole.y is None:
             return None
-        used = {row.numpy().tobytes() for row in few.x}
-        held_out = torch.tensor([row.numpy().tobytes() not in used for row in whole.x])
+        used = {row.numpy().tobytes() for row in few.stored}
+        held_out = torch.tensor([row.numpy().tobytes() not in used for row in whole.stored])
         if not held_out.any():
             return None
         name = f"{whole.name}, {int(held_out.sum())} samples whose labels are held out"
-        return ArrayDataset(whole.x[held_out], whole.y[held_out], name, whole.classes)
+        return replace(whole.part(held_out, name), test_part=None)
 
 
 @final
@@ -222,8 +223,11 @@ class ZippedBatches:
 class _Weighted:
     """A source domain in memory with the weights of its samples."""
 
-    def __init__(self, columns: tuple[Tensor, ...]) -> None:
-        self.columns = columns
+    def __init__(self, source: ArrayDataset, weights: Tensor) -> None:
+        self.columns = (*source.columns, weights)
+        self.weights = source.weights
+        self.mirror = source.mirror
+        self.mapped = source.mapped
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -234,7 +238,10 @@ class _Target:
     """A target domain for training: labels that are not known are -1."""
 
     def __init__(self, target: ArrayDataset, known: Tensor | None) -> None:
-        self.columns = (target.x, torch.full((len(target),), -1) if known is None else known)
+        y = torch.full((len(target),), -1) if known is None else known
+        self.columns = (target.stored, y)
+        self.mirror = target.mirror
+        self.mapped = target.mapped
 
     def __len__(self) -> int:
         return len(self.columns[0])

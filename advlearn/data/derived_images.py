@@ -4,11 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
+from advlearn.core.arguments import Count, checked
+
 _ONE_LEVEL = 8 / 255
 """Sobel's response to a step of one grey level in 255; smaller ones are rounding errors."""
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
+@checked
 def edges(images: Tensor, threshold: float = 0.3) -> Tensor:
     """Draw the outlines of images as white lines of one pixel on black.
 
@@ -37,6 +40,7 @@ def edges(images: Tensor, threshold: float = 0.3) -> Tensor:
     return torch.cat([_edges(part, threshold) for part in images.split(10_000)])
 
 
+@checked
 def grey(images: Tensor) -> Tensor:
     """Compute the luma of colour images (ITU-R BT.601).
 
@@ -60,7 +64,8 @@ def grey(images: Tensor) -> Tensor:
     return (images * images.new_tensor(_GREY)[:, None, None]).sum(1, keepdim=True)
 
 
-def small(images: Tensor, factor: int = 4) -> Tensor:
+@checked
+def small(images: Tensor, factor: Count = 4) -> Tensor:
     """Reduce the sides of images by a factor; each pixel is the mean of those it replaces.
 
     Args:

@@ -2,7 +2,9 @@
 
 from typing import Any, cast
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
+from advlearn.data.aligned_classes import same_classes
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Domains
 from advlearn.data.load import load
@@ -11,6 +13,7 @@ from advlearn.data.shapes import match_shapes
 from advlearn.data.to_tensor import labels
 
 
+@checked
 def domains(source: Any, target: Any, known: Any = None) -> Domains:
     """Open one or more labelled source domains and a target domain.
 
@@ -33,12 +36,15 @@ def domains(source: Any, target: Any, known: Any = None) -> Domains:
     """
     several = isinstance(source, tuple | list) and not _is_labelled_array(source)
     sources = list(cast(Any, source)) if several else [source]
-    *matched, last = match_shapes([load(part) for part in (*sources, target)])
+    opened = [load(part) for part in (*sources, target)]
+    *matched, last = match_shapes(same_classes(opened[:-1], opened[-1]))
     known = None if known is None else labels(known, "known")
-    # `Domains` itself refuses a target that is not in memory.
-    return Domains(tuple(matched), cast(ArrayDataset, last), known)
+    if not isinstance(last, ArrayDataset):
+        raise TypeError("data: expected a target domain in memory, got a streamed one")
+    return Domains(tuple(matched), last, known)
 
 
+@checked
 def open_domains(data: Any) -> Domains:
     """Open domains given in any form.
 
@@ -72,4 +78,7 @@ def open_domains(data: Any) -> Domains:
 
 def _is_labelled_array(data: Any) -> bool:
     """Whether `data` is one data set (x, y) rather than two sources."""
-    return len(data) == 2 and hasattr(data[0], "shape") and getattr(data[1], "ndim", 0) == 1
+    if len(data) != 2 or not hasattr(data[0], "shape"):
+        return False
+    listed = isinstance(data[1], list) and all(isinstance(y, int | str) for y in data[1])
+    return listed or getattr(data[1], "ndim", 0) == 1

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
-import tempfile
 import urllib.request
 from pathlib import Path
 
+from advlearn.core.files import atomic_write
+
 _TIMEOUT = 30.0  # seconds
+_CHUNK = 2**20  # bytes
 
 
 def folders() -> tuple[Path, ...]:
@@ -51,15 +53,14 @@ def find_or_download(name: str, parts: tuple[str, ...], url: str, sha256: str) -
         return path
     target = cache_folder().joinpath(*parts)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
-            content = answer.read()
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError(f"{url} has another checksum than the published file")
-        # Move a complete file into place: another process must not read half a file.
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
-            part.write(content)
-        os.replace(part.name, target)
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, atomic_write(target) as file:
+            digest = hashlib.sha256()
+            while chunk := answer.read(_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+            # An error here leaves no file.
+            if digest.hexdigest() != sha256:
+                raise ValueError(f"{url} has another checksum than the published file")
     except Exception as error:
         raise unavailable(name, error) from error
     return target

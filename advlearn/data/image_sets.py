@@ -2,16 +2,20 @@
 
 import gzip
 import io
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
+from advlearn.core.files import RefusedFileError
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.files import cache_folder, find, unavailable
 from advlearn.data.mnist_m import mnist_m
-from advlearn.data.to_tensor import labels, samples
+from advlearn.data.npz import read_npz
+from advlearn.data.to_tensor import labels, pixels
 
 Split = Literal["train", "test"]
 
@@ -34,7 +38,8 @@ def read_digits() -> ArrayDataset:
     bunch: Any = load_digits()
     # Grey levels are 0 to 16, so 8 is the middle.
     images = (bunch.images / 8.0 - 1.0)[:, None]
-    return ArrayDataset(samples(images), labels(bunch.target), "digits", classes=10)
+    images = torch.from_numpy(images).float()
+    return ArrayDataset(images, labels(bunch.target), "digits", classes=10)
 
 
 def read_mnist(name: str, split: Split, dataset: str) -> ArrayDataset:
@@ -46,12 +51,15 @@ def read_mnist(name: str, split: Split, dataset: str) -> ArrayDataset:
         _download(name, dataset, split == "train")
         paths = [find(dataset, "raw", file) for file in files]
     images, classes = (_read_idx(path) for path in paths if path is not None)
-    return ArrayDataset(samples(images), labels(classes), name, classes=10)
+    return ArrayDataset(pixels(images), labels(classes), name, classes=10)
 
 
 def _read_idx(path: Path) -> np.ndarray:
     """Read an idx file of bytes: two zeros, the type 8, the number of axes, their lengths."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        content = b""  # refused below
     axes = content[3] if len(content) > 3 else 0
     start = 4 + 4 * axes
     complete = len(content) >= start
@@ -74,19 +82,19 @@ def read_cifar10(name: str, split: Split) -> ArrayDataset:
     path = find("cifar10", "cifar10-jpeg.npz")
     if path is None:
         raw = _download(name, "CIFAR10", split == "train")
-        return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
+        return ArrayDataset(pixels(raw.data), labels(raw.targets), name, classes=10)
     from PIL import Image
 
-    with np.load(path) as file:
-        jpeg, offsets, classes = file["jpeg"], file["offsets"], file["labels"]
-        # The file is sorted by class. Shuffled, the first images show all classes in plots.
-        rows = np.flatnonzero(file["is_test"] == (split == "test"))
+    file = _read_arrays(path, "jpeg", "offsets", "labels", "is_test")
+    jpeg, offsets, classes = file["jpeg"], file["offsets"], file["labels"]
+    # The file is sorted by class. Shuffled, the first images show all classes in plots.
+    rows = np.flatnonzero(file["is_test"] == (split == "test"))
     chosen = np.random.default_rng(0).permutation(rows)
     images = np.empty((len(chosen), 32, 32, 3), np.uint8)
     for row, index in enumerate(chosen):
         encoded = jpeg[offsets[index] : offsets[index + 1]].tobytes()
         images[row] = np.asarray(Image.open(io.BytesIO(encoded)))
-    return ArrayDataset(samples(images), labels(classes[chosen]), name, classes=10)
+    return ArrayDataset(pixels(images), labels(classes[chosen]), name, classes=10)
 
 
 def read_usps(name: str, split: Split) -> ArrayDataset:
@@ -94,7 +102,22 @@ def read_usps(name: str, split: Split) -> ArrayDataset:
     path = find("usps", "usps.npz")
     if path is None:
         raw = _download(name, "USPS", split == "train")
-        return ArrayDataset(samples(raw.data), labels(raw.targets), name, classes=10)
-    with np.load(path) as file:
-        images, classes = samples(file[f"{split}_images"]), labels(file[f"{split}_labels"])
+        return ArrayDataset(pixels(raw.data), labels(raw.targets), name, classes=10)
+    file = _read_arrays(path, f"{split}_images", f"{split}_labels")
+    images, classes = pixels(file[f"{split}_images"]), labels(file[f"{split}_labels"])
     return ArrayDataset(images, classes, name, classes=10)
+
+
+def _read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """Read the arrays of an npz file of a data folder."""
+    try:
+        arrays = read_npz(path)
+        missing = ", ".join(name for name in names if name not in arrays)
+        if missing:
+            raise RefusedFileError(f"it has no {missing}")
+    except RefusedFileError as error:
+        raise RefusedFileError(
+            f"data: expected the published file, got {path}, which is refused: {error}; copy it "
+            "again"
+        ) from None
+    return arrays

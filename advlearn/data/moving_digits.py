@@ -4,13 +4,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_number
 
 FASTEST = 3
 """Largest speed along an axis, in pixels per frame; the smallest is 1."""
 
 
-def moving_digits(images: Tensor, frames: int = 5, side: int = 32, *, seed: int = 0) -> Tensor:
+@checked
+def moving_digits(images: Tensor, frames: Count = 5, side: Count = 32, *, seed: Seed = 0) -> Tensor:
     """Make one short video of each image, which is halved in size and moves by whole pixels.
 
     The speed along each axis is 1 to `FASTEST` pixels per frame in either direction. Where the next

@@ -1,29 +1,34 @@
 """Data for translation: inputs with their targets, or two sets of unmatched samples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
-from typing import Any, NamedTuple, final
+from pathlib import Path
+from typing import Any, final
 
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.core.naming import suggestion
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Part
-from advlearn.data.derived_images import edges, grey, small
+from advlearn.data.derived_pairs import KINDS
 from advlearn.data.load import load
-from advlearn.data.made import word_vectors
-from advlearn.data.moving_digits import moving_digits
 from advlearn.data.names import expected, parse
+from advlearn.data.paired_folders import (
+    from_paired_dataset,
+    held_out_folders,
+    is_folder,
+    matched,
+    two_folders,
+)
 from advlearn.data.shapes import match_shapes
 from advlearn.data.to_tensor import samples
 
-MOST_VIDEOS = 10_000
-"""Largest number of videos that ``"frames:..."`` makes, one from each image."""
 
-
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -87,6 +92,7 @@ class Pairs:
         return None if self.test_part is None else self.test_part()
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Unpaired:
@@ -153,6 +159,7 @@ class Unpaired:
         return None if a is None or b is None else Unpaired(*match_shapes([a, b]))
 
 
+@checked
 def pairs(x: Any, y: Any) -> Pairs:
     """Open inputs and targets, or make the inputs from images.
 
@@ -173,9 +180,9 @@ def pairs(x: Any, y: Any) -> Pairs:
     """
     if not isinstance(x, str):
         return Pairs(samples(x), samples(y))
-    if x not in _KINDS:
-        hint = suggestion(x, _KINDS, otherwise="use one of these kinds")
-        raise ValueError(f"data: expected pairs of kind {', '.join(_KINDS)}, got {x!r}; {hint}")
+    if x not in KINDS:
+        hint = suggestion(x, KINDS, otherwise="use one of these kinds")
+        raise ValueError(f"data: expected pairs of kind {', '.join(KINDS)}, got {x!r}; {hint}")
     images = load(y)
     if not isinstance(images, ArrayDataset):
         raise ValueError(f"data: expected images in memory for {x!r}, got streamed {images.name!r}")
@@ -186,6 +193,7 @@ def pairs(x: Any, y: Any) -> Pairs:
     return _derived(x, images)
 
 
+@checked
 def unpaired(a: Any, b: Any) -> Unpaired:
     """Open two sets of samples that are not matched.
 
@@ -214,15 +222,18 @@ def pair_kinds() -> dict[str, str]:
         >>> pair_kinds()["grey"]
         'grey images to the colour images they are made from'
     """
-    return {name: kind.summary for name, kind in _KINDS.items()}
+    return {name: kind.summary for name, kind in KINDS.items()}
 
 
+@checked
 def open_pairs(data: Any) -> Pairs:
     """Open pairs given in any form.
 
     Args:
-        data: A string such as ``"edges:fashion-mnist"``, see `pairs`; a tuple (x, y) of tensors or
-            arrays; or `Pairs`.
+        data: A string such as ``"edges:fashion-mnist"``, see `pairs`; a folder with sub-folders
+            ``A`` and ``B`` (or ``trainA``, ``trainB``, ``testA``, ``testB``) whose files have the
+            same names; a tuple (x, y) of tensors or arrays; a Dataset with items (x, y); or
+            `Pairs`.
 
     Returns:
         The pairs.
@@ -236,8 +247,12 @@ def open_pairs(data: Any) -> Pairs:
     """
     if isinstance(data, Pairs):
         return data
+    if is_folder(data):
+        return _of_folder(data)
     if isinstance(data, str):
         return pairs(*parse(data, "pairs"))
+    if isinstance(data, Dataset):
+        return Pairs(*from_paired_dataset(data), type(data).__name__)
     if isinstance(data, tuple) and len(data) == 2:
         return pairs(*data)
     raise ValueError(
@@ -246,12 +261,13 @@ def open_pairs(data: Any) -> Pairs:
     )
 
 
+@checked
 def open_unpaired(data: Any) -> Unpaired:
     """Open two unmatched sets given in any form.
 
     Args:
-        data: A string such as ``"usps <-> mnist"``; a tuple (a, b) of data that `load` takes; or
-            `Unpaired`.
+        data: A string such as ``"usps <-> mnist"``; a folder with sub-folders ``A`` and ``B``, or
+            ``trainA`` and ``trainB``; a tuple (a, b) of data that `load` takes; or `Unpaired`.
 
     Returns:
         The two sets.
@@ -265,6 +281,8 @@ def open_unpaired(data: Any) -> Unpaired:
     """
     if isinstance(data, Unpaired):
         return data
+    if is_folder(data):
+        return unpaired(*two_folders(data))
     if isinstance(data, str):
         return unpaired(*parse(data, "unpaired"))
     if isinstance(data, tuple | list) and len(data) == 2:
@@ -274,54 +292,22 @@ def open_unpaired(data: Any) -> Unpaired:
     )
 
 
-class _Kind(NamedTuple):
-    make: Callable[[ArrayDataset], tuple[Tensor, Tensor]]
-    summary: str
+def _of_folder(folder: Path | str) -> Pairs:
+    x, y = matched(*two_folders(folder))
+    test = held_out_folders(folder)
+    name = Path(folder).resolve().name
+    return Pairs(x, y, name, None if test is None else partial(_of_two_folders, name, *test))
+
+
+def _of_two_folders(name: str, a: Path, b: Path) -> Pairs:
+    return Pairs(*matched(a, b), f"{name}-test")
 
 
 def _derived(kind: str, images: ArrayDataset) -> Pairs:
-    x, y = _KINDS[kind].make(images)
+    x, y = KINDS[kind].make(images)
     return Pairs(x, y, f"{kind}:{images.name}", partial(_derived_test, kind, images))
 
 
 def _derived_test(kind: str, images: ArrayDataset) -> Pairs | None:
     test = images.test()
     return None if test is None else _derived(kind, test)
-
-
-def _from_images(make: Callable[[Tensor], Tensor], data: ArrayDataset) -> tuple[Tensor, Tensor]:
-    return make(data.x), data.x
-
-
-def _grey_to_colour(data: ArrayDataset) -> tuple[Tensor, Tensor]:
-    if data.shape[0] != 3:
-        raise ValueError(
-            f"data: expected colour images (3, H, W) for 'grey', got samples of shape {data.shape}"
-        )
-    return grey(data.x), data.x
-
-
-def _frames(data: ArrayDataset) -> tuple[Tensor, Tensor]:
-    videos = moving_digits(data.x[:MOST_VIDEOS])
-    return videos[:, :-1].contiguous(), videos[:, -1:].contiguous()
-
-
-def _tags(data: ArrayDataset) -> tuple[Tensor, Tensor]:
-    if data.y is None or not data.classes:
-        raise ValueError(
-            f"data: expected samples with classes for 'tags', got {data.name!r} without labels"
-        )
-    return data.x, word_vectors(data.classes)[data.y]
-
-
-_KINDS: Mapping[str, _Kind] = MappingProxyType(
-    {
-        "edges": _Kind(partial(_from_images, edges), "line drawings to the images they outline"),
-        "grey": _Kind(_grey_to_colour, "grey images to the colour images they are made from"),
-        "small": _Kind(
-            partial(_from_images, small), "images of a quarter of the side to the whole"
-        ),
-        "frames": _Kind(_frames, "four frames of a moving digit to the fifth"),
-        "tags": _Kind(_tags, "samples to synthetic word vectors of their classes"),
-    }
-)

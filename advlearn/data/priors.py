@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_choice, check_number
 
 NAMES = ("gaussian", "ring", "mixture")
@@ -58,6 +59,7 @@ class Prior(ABC):
         """
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Gaussian(Prior):
@@ -86,6 +88,7 @@ class Gaussian(Prior):
         return _log_normal(z)
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Ring(Prior):
@@ -138,6 +141,7 @@ class Ring(Prior):
         return of_radius - math.log(2 * math.pi) - radius.log() + _log_normal(z[:, 2:])
 
 
+@checked
 @final
 @dataclass(frozen=True)
 class Mixture(Prior):
@@ -213,7 +217,8 @@ class Mixture(Prior):
         return planes.logsumexp(1) - math.log(self.count) + _log_normal(z[:, 2:])
 
 
-def prior(name: str, latent: int, components: int = COMPONENTS) -> Prior:
+@checked
+def prior(name: str, latent: Count, components: Count = COMPONENTS) -> Prior:
     """Return a prior distribution by name, with its default radius and standard deviations.
 
     Args:

@@ -5,7 +5,10 @@ from typing import Self, final
 
 import numpy as np
 
+from advlearn.core.arguments import checked
 
+
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Scaling:

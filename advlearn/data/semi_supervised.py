@@ -1,12 +1,13 @@
 """Open data of which only some samples have a label."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_count, describe_value
+from advlearn.data.aligned_classes import same_classes
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
 from advlearn.data.load import load
@@ -15,7 +16,8 @@ from advlearn.data.to_tensor import labels as to_labels
 from advlearn.data.to_tensor import samples
 
 
-def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset:
+@checked
+def few_labels(data: Any, count: Count, *, seed: Seed = 0) -> SemiSupervisedDataset:
     """Choose a few labels of a labelled data set at random, the same number of each class.
 
     Args:
@@ -53,10 +55,11 @@ def few_labels(data: Any, count: int, *, seed: int = 0) -> SemiSupervisedDataset
             f"{whole.name!r} has {fewest} samples, got {count}"
         )
     rows = torch.cat([order[y == k][:each] for k in range(whole.classes)])
-    return SemiSupervisedDataset(replace(whole, x=whole.x[rows], y=whole.y[rows]), whole)
+    return SemiSupervisedDataset(whole.part(rows), whole)
 
 
-def open_semi_supervised(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
+@checked
+def open_semi_supervised(data: Any, *, seed: Seed = 0) -> SemiSupervisedDataset:
     """Open labelled and unlabelled samples given in any form.
 
     Args:
@@ -88,7 +91,8 @@ def open_semi_supervised(data: Any, *, seed: int = 0) -> SemiSupervisedDataset:
     first, second = data
     if getattr(second, "ndim", 0) == 1 or isinstance(second, list):
         return _from_mask(first, second)
-    return SemiSupervisedDataset(load(first), load(second))
+    labelled, unlabelled = same_classes([load(first)], load(second))
+    return SemiSupervisedDataset(labelled, unlabelled)
 
 
 def _from_mask(x: Any, y: Any) -> SemiSupervisedDataset:

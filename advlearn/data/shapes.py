@@ -42,10 +42,13 @@ def match_shapes(
         return list(parts)
     channels = max(part.shape[0] for part in images)
     side = max(max(part.shape[1:]) for part in images)
-    return [replace(part, x=_resized(part.x, channels, side)) for part in images]
+    return [replace(part, stored=_resized(part, channels, side), mapped=False) for part in images]
 
 
-def _resized(x: Tensor, channels: int, side: int) -> Tensor:
+def _resized(part: ArrayDataset, channels: int, side: int) -> Tensor:
+    if part.shape[1:] == (side, side) and part.shape[0] == channels:
+        return part.stored
+    x = part.x
     if x.shape[1] not in (1, channels):
         raise ValueError(
             f"data: expected images of 1 or {channels} channels, got {x.shape[1]} channels"

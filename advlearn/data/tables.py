@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
+from advlearn.core.arguments import Seed, checked
 from advlearn.core.checks import check_choice
 from advlearn.data.files import find_or_download
 from advlearn.data.tabular_dataset import Rows, TabularDataset, encode
@@ -72,6 +73,7 @@ _GERMAN_WOMEN = ("A92", "A95")
 _GERMAN_TEST_SHARE = 0.3
 
 
+@checked
 def adult(part: Split = "train", *, omit: Collection[str] = ()) -> TabularDataset:
     """Load UCI Adult: whether a person earns more than 50,000 dollars a year (class 1) or not.
 
@@ -118,8 +120,9 @@ def adult(part: Split = "train", *, omit: Collection[str] = ()) -> TabularDatase
     return TabularDataset(x, y, sensitive, names, features, "adult", test_part=test)
 
 
+@checked
 def german_credit(
-    part: Split = "train", *, seed: int = 0, omit: Collection[str] = ()
+    part: Split = "train", *, seed: Seed = 0, omit: Collection[str] = ()
 ) -> TabularDataset:
     """Load UCI German credit: whether a person is a good credit risk (class 1) or a bad one.
 

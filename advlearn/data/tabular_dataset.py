@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 from advlearn.data.array_dataset import ArrayDataset, check_samples
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class TabularDataset:
@@ -27,7 +29,7 @@ class TabularDataset:
         name: Name of the data in logs and file names.
         classes: Number of classes; 0 for regression.
         test_part: Function that loads the test part; None where there is none.
-        weights: Weight of each row, float32 (N,); None for equal weights.
+        loss_weights: Weight of each row in the losses, float32 (N,); None for equal weights.
         scales: Mean and standard deviation by which batches standardise the numbers of an
             attribute; those of the rows for an attribute that is left out.
 
@@ -54,7 +56,7 @@ class TabularDataset:
     name: str = "table"
     classes: int = 2
     test_part: "Callable[[], TabularDataset] | None" = field(default=None, repr=False)
-    weights: Tensor | None = None
+    loss_weights: Tensor | None = None
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,8 +77,8 @@ class TabularDataset:
                 f"y: expected finite float32 numbers ({len(self.x)},) without classes, "
                 f"got {describe_value(self.y)}"
             )
-        if self.weights is not None:
-            _check_weights(self.weights, len(self.x))
+        if self.loss_weights is not None:
+            _check_weights(self.loss_weights, len(self.x))
         for attribute, values in self.sensitive.items():
             _check_attribute(
                 f"sensitive[{attribute!r}]",
@@ -103,7 +105,12 @@ class TabularDataset:
             self._standardised(name) if values.is_floating_point() else values
             for name, values in self.sensitive.items()
         )
-        return (self.x, self.y, *attributes, *(() if self.weights is None else (self.weights,)))
+        return (
+            self.x,
+            self.y,
+            *attributes,
+            *(() if self.loss_weights is None else (self.loss_weights,)),
+        )
 
     def scale(self, attribute: str) -> tuple[float, float]:
         """Return the mean and the standard deviation of an attribute of numbers."""
@@ -204,7 +211,7 @@ def _check_weights(weights: Tensor, samples: int) -> None:
         or not bool((weights > 0).any())
     ):
         raise ValueError(
-            f"weights: expected finite float32 numbers ({samples},) of at least 0, not all 0, "
+            f"loss_weights: expected finite float32 numbers ({samples},) of at least 0, not all 0, "
             f"got {describe_value(weights)}"
         )
 

@@ -8,10 +8,12 @@ from typing import final
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, NonNegative, Positive, Seed, checked
 from advlearn.core.checks import check_count, check_number
 from advlearn.data.array_dataset import ArrayDataset
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Toy:
@@ -28,8 +30,13 @@ class Toy:
     sigma: float
 
 
+@checked
 def ring(
-    n: int = 100_000, modes: int = 8, radius: float = 1.0, sigma: float = 0.01, seed: int = 0
+    n: Count = 100_000,
+    modes: Count = 8,
+    radius: Positive = 1.0,
+    sigma: NonNegative = 0.01,
+    seed: Seed = 0,
 ) -> Toy:
     r"""Draw from Gaussians at equal angles on a circle.
 
@@ -62,8 +69,13 @@ def ring(
     return _mixture(centres.float(), n, sigma, seed, "ring")
 
 
+@checked
 def grid(
-    n: int = 100_000, side: int = 5, spacing: float = 2.0, sigma: float = 0.05, seed: int = 0
+    n: Count = 100_000,
+    side: Count = 5,
+    spacing: Positive = 2.0,
+    sigma: NonNegative = 0.05,
+    seed: Seed = 0,
 ) -> Toy:
     """Draw from Gaussians on a square grid of side x side points around the origin.
 
@@ -91,7 +103,10 @@ def grid(
     return _mixture(torch.cartesian_prod(axis, axis), n, sigma, seed, "grid")
 
 
-def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: int = 0) -> Toy:
+@checked
+def gaussian(
+    n: Count, mean: float | Sequence[float] | Tensor, std: NonNegative, seed: Seed = 0
+) -> Toy:
     """Draw from one isotropic Gaussian.
 
     Args:
@@ -115,7 +130,8 @@ def gaussian(n: int, mean: float | Sequence[float] | Tensor, std: float, seed: i
     return _mixture(centre, n, std, seed, "gaussian")
 
 
-def moons(n: int = 100_000, sigma: float = 0.05, seed: int = 0) -> ArrayDataset:
+@checked
+def moons(n: Count = 100_000, sigma: NonNegative = 0.05, seed: Seed = 0) -> ArrayDataset:
     """Draw from two interleaved half circles of radius 1, around (0, 0) and (1, 0.5), with noise.
 
     Args:

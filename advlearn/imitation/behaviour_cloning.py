@@ -6,18 +6,20 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.optim import adam
 from advlearn.imitation.demonstrations.transitions import Transitions
 from advlearn.imitation.sb3.algorithms import observation_adapter
 
 
+@checked
 def clone_behaviour(
     algorithm: BaseAlgorithm,
     demonstrations: Transitions,
     *,
-    steps: int = 1000,
-    batch_size: int = 128,
-    lr: float = 1e-3,
+    steps: Count = 1000,
+    batch_size: Count = 128,
+    lr: Positive = 1e-3,
 ) -> float:
     r"""Train the policy of an on-policy algorithm to predict the expert's actions.
 

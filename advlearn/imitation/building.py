@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from types import CodeType
 from typing import Any, cast, final
-from zlib import crc32
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -13,6 +11,7 @@ from torch import nn
 from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.chain import OptimizerName
 from advlearn.core.checks import check_choice, check_number
+from advlearn.core.identity import name_of, values_of
 from advlearn.core.inputs import Inputs
 from advlearn.critics import propose
 from advlearn.imitation.demonstrations.layout import Layout
@@ -21,11 +20,17 @@ from advlearn.imitation.demonstrations.transitions import (
     Encoder,
     Transitions,
 )
+from advlearn.imitation.on_device.environment import DeviceRecording
+from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
+from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
+from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.imitation.specification import Reward, Specification
 
+RewardCallback = OnPolicyReward | OffPolicyReward
 HIDDEN = (64, 64)
 
 
@@ -66,12 +71,18 @@ class RewardSettings:
         return {
             "expert_subsample": self.expert_subsample,
             "critic_inputs": self.critic_inputs,
-            "reward": _name(self.reward),
+            "reward": name_of(self.reward),
             "absorbing": self.absorbing,
-            "critic": _name(self.critic),
+            "critic": name_of(self.critic),
             "critic_lr": self.critic_lr,
-            "optimizer": _name(self.optimizer),
+            "optimizer": name_of(self.optimizer),
         }
+
+    def values(self) -> dict[str, Any]:
+        """Return the values that functions of the user hold, which a resumed run must share."""
+        functions = {"reward": self.reward, "optimizer": self.optimizer}
+        held = {f"values_of_{name}": values_of(value) for name, value in functions.items()}
+        return {name: value for name, value in held.items() if value is not None}
 
 
 def build_reward(
@@ -117,6 +128,39 @@ def build_reward(
     )
 
 
+def build_reward_callback(
+    learner: BaseAlgorithm,
+    learned: LearnedReward,
+    recording: RecordingVecEnv | DeviceRecording,
+    log: ProgressLog,
+    *,
+    batch_size: int,
+    critic_replay_size: int,
+    **pace: int,
+) -> RewardCallback:
+    """Build the callback that writes the learned rewards and trains the critic.
+
+    Args:
+        learner: The algorithm that is trained; an off-policy one gets a replay buffer that
+            recomputes rewards.
+        learned: The learned reward.
+        recording: The recorded environments.
+        log: Called at each update.
+        batch_size: Transitions of each side in a critic step.
+        critic_replay_size: The policy's newest transitions that an on-policy critic learns from.
+        **pace: How often the critic is trained.
+    """
+    if isinstance(learner, OnPolicyAlgorithm):
+        return OnPolicyReward(
+            learned, recording, critic_replay_size=critic_replay_size, batch_size=batch_size,
+            look=log, **pace,
+        )  # fmt: skip
+    replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
+    cast(Any, learner).replay_buffer = replay
+    innermost = cast(RecordingVecEnv, recording)
+    return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)
+
+
 def _critic(
     learner: BaseAlgorithm,
     expert: Transitions,
@@ -129,7 +173,7 @@ def _critic(
         if settings.critic is not None:
             raise ValueError(
                 "critic: expected None with AIRL, whose critic has a fixed form, got "
-                f"{_name(settings.critic)}; leave it out"
+                f"{name_of(settings.critic)}; leave it out"
             )
         if not isinstance(learner, OnPolicyAlgorithm):
             raise TypeError(
@@ -155,19 +199,3 @@ def _critic(
             f"{type(critic).__name__}"
         )
     return critic
-
-
-def _name(setting: Any) -> str | None:
-    """Return a name of a setting; that of a function holds a checksum of its code."""
-    if setting is None or isinstance(setting, str):
-        return setting
-    name = getattr(setting, "__qualname__", type(setting).__qualname__)
-    code = getattr(setting, "__code__", None)
-    # Two lambdas in one function have the same name.
-    return name if code is None else f"{name}#{crc32(repr(_parts(code)).encode()):08x}"
-
-
-def _parts(code: CodeType) -> tuple[Any, ...]:
-    """Return the instructions, names and constants of a function and of its inner functions."""
-    constants = [_parts(c) if isinstance(c, CodeType) else c for c in code.co_consts]
-    return code.co_code, code.co_names, constants

@@ -7,11 +7,13 @@ import numpy as np
 from PIL.Image import Image
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import Count, Positive, Seed, checked
+from advlearn.core.files import atomic_write
 from advlearn.imitation.result import ImitationResult, scaled
-from advlearn.training.files import atomic_write
 
 
-def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None:
+@checked
+def report(run: ImitationResult, folder: str | Path, episodes: Count = 20) -> None:
     """Save a run and its learning curve to a folder, and print the policy's return.
 
     Args:
@@ -29,6 +31,7 @@ def report(run: ImitationResult, folder: str | Path, episodes: int = 20) -> None
     print(f"policy (stable-baselines3), reward and curve: {folder}")
 
 
+@checked
 def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
     """Plot the true return against environment steps, with a line for the expert's.
 
@@ -53,8 +56,14 @@ def plot_learning_curve(run: ImitationResult, path: str | Path) -> None:
         figure.savefig(file, dpi=100, format="png")
 
 
+@checked
 def record_video(
-    run: ImitationResult, path: str | Path, *, env: str = "", seconds: float = 10.0, seed: int = 0
+    run: ImitationResult,
+    path: str | Path,
+    *,
+    env: str = "",
+    seconds: Positive = 10.0,
+    seed: Seed = 0,
 ) -> bool:
     """Write an episode of the policy's mode as an animated GIF.
 

@@ -3,18 +3,20 @@
 import copy
 import pickle
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import checked
+from advlearn.core.files import atomic_write
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
-from advlearn.training.files import atomic_write
 
 
+@checked
 @final
 class ImitationResult:
     """Hold a trained policy, its learned reward and the history of the training.
@@ -75,13 +77,12 @@ class ImitationResult:
             raise ValueError(
                 "env: expected an environment, since the run's has no id, got None; pass env="
             )
-        from stable_baselines3.common.env_util import make_vec_env
         from stable_baselines3.common.evaluation import evaluate_policy
 
+        from advlearn.imitation.sb3.making import make_environments
+
         venv = (
-            scaled(make_vec_env(env, n_envs=1, seed=seed), self.policy)
-            if isinstance(env, str)
-            else env
+            scaled(make_environments(env, seed=seed), self.policy) if isinstance(env, str) else env
         )
         returns, _ = evaluate_policy(
             self.policy,
@@ -97,7 +98,8 @@ class ImitationResult:
         """Write ``policy.zip``, for stable-baselines3, and ``reward.pt``, for `load_reward`.
 
         If observations are normalised, also write their scale to ``vecnormalize.pkl``, for
-        ``VecNormalize.load``.
+        ``VecNormalize.load``. These two files unpickle when they are loaded: load them only if you
+        trust who wrote them. ``reward.pt`` is safe, see ``docs/security.md``.
 
         Args:
             folder: The folder.
@@ -106,8 +108,8 @@ class ImitationResult:
             The folder.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.policy.save(folder / "policy.zip")
+        with atomic_write(folder / "policy.zip") as file:
+            self.policy.save(cast(Any, file))
         normalise = self.policy.get_vec_normalize_env()
         if normalise is not None:
             with atomic_write(folder / "vecnormalize.pkl") as file:

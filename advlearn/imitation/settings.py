@@ -22,6 +22,9 @@ METHOD_SETTINGS: Mapping[str, Any] = MappingProxyType(
     }
 )
 
+# Settings that `resume_with` of `imitate` may change.
+CHANGEABLE = ("batch_size", "critic_lr", "steps")
+
 
 def choose(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a value for each setting of `METHOD_SETTINGS`.

@@ -7,6 +7,7 @@ from typing import Any, final
 from torch import Tensor
 
 from advlearn.core import registry
+from advlearn.core.arguments import checked
 from advlearn.core.chain import Chain
 from advlearn.core.grammar import Spec, resolve
 from advlearn.core.method import Method
@@ -50,6 +51,7 @@ def methods() -> dict[str, Method]:
     return {name: row for name, row in registry.methods().items() if row.task == TASK}
 
 
+@checked
 def specify(method: Spec | Method) -> Specification:
     """Resolve a method of imitation.
 

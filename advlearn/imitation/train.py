@@ -14,68 +14,75 @@ from torch import device as Device
 from torch import nn
 
 from advlearn.core.adversary import OptimizerFactory
+from advlearn.core.arguments import Count, Natural, NonNegative, Positive, Seed, checked
 from advlearn.core.chain import OptimizerName
-from advlearn.core.checks import check_number
+from advlearn.core.checks import check_count, check_number
 from advlearn.core.grammar import Spec
 from advlearn.core.inputs import Inputs
-from advlearn.core.interrupt import between_steps
 from advlearn.core.method import Method
 from advlearn.imitation.behaviour_cloning import clone_behaviour
-from advlearn.imitation.building import RewardSettings, build_reward
+from advlearn.imitation.building import (
+    RewardCallback,
+    RewardSettings,
+    build_reward,
+    build_reward_callback,
+)
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.loading import load_demonstrations
 from advlearn.imitation.demonstrations.transitions import CriticInputs, Transitions
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
-from advlearn.imitation.on_device.environment import DeviceRecording
 from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.result import ImitationResult
-from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
-from advlearn.imitation.sb3.checkpoints import Checkpoints, moments
+from advlearn.imitation.sb3.checkpoints import Checkpoints
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
-from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
-from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.sb3.finite import RunGuard, moments
+from advlearn.imitation.sb3.learning import learn, learn_from_checkpoint
 from advlearn.imitation.sb3.recorder import record_environment
-from advlearn.imitation.sb3.recording import RecordingVecEnv
-from advlearn.imitation.sb3.resume_settings import resume_settings
-from advlearn.imitation.settings import choose, refuse_with_cloning
+from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
+from advlearn.imitation.settings import CHANGEABLE, choose, refuse_with_cloning
 from advlearn.imitation.specification import Reward, Specification, specify
-from advlearn.training import rng
+from advlearn.training import launch, rng
+from advlearn.training.comparison import check_changes
+from advlearn.training.folder_lock import folder_lock
+from advlearn.training.torch_modes import training_modes
 
-RewardCallback = OnPolicyReward | OffPolicyReward
 # Critic steps for each rollout, and environment steps between two critic updates.
 CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
 # Steps of each environment between two checkpoints.
 SAVE_EVERY = 10_000
 
 
+@checked
+@training_modes()
 def imitate(
     demonstrations: Demonstrations | str | Path,
     method: Spec | Method = "gail + r1(weight=1)",
     *,
-    steps: int | None = None,
+    steps: Count | None = None,
     env: str | VecEnv | None = None,
     algorithm: str | BaseAlgorithm = "ppo",
-    expert_subsample: int | None = None,
+    expert_subsample: Count | None = None,
     critic_inputs: CriticInputs | None = None,
     reward: Reward | None = None,
     absorbing: bool | None = None,
     critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
-    critic_lr: float | None = None,
-    critic_steps: int | None = None,
-    critic_every: int | None = None,
+    critic_lr: Positive | None = None,
+    critic_steps: Count | None = None,
+    critic_every: Count | None = None,
     optimizer: OptimizerFactory | OptimizerName | None = None,
-    batch_size: int | None = None,
-    critic_replay_size: int | None = None,
-    ent_coef: float | None = None,
-    bc_steps: int | None = None,
+    batch_size: Count | None = None,
+    critic_replay_size: Natural | None = None,
+    ent_coef: NonNegative | None = None,
+    bc_steps: Natural | None = None,
     device: Device | str | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     out: str | Path | None = None,
-    save_every: int | None = None,
+    save_every: Count | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
+    resume_with: Mapping[str, Any] | None = None,
 ) -> ImitationResult:
     r"""Train a policy to imitate demonstrations.
 
@@ -131,12 +138,15 @@ def imitate(
             2,000 with the method ``"bc"``. See `clone_behaviour`.
         device: Device of an algorithm by name and of its critic; None: the CPU.
         seed: Seeds everything except an algorithm object.
-        out: Folder for checkpoints; the same call continues from the last one, bit for bit.
+        out: Folder for checkpoints; the same call continues from the last one, bit for bit. A
+            folder that another run writes to is refused.
         save_every: Steps of each environment between two checkpoints, at which the environments are
-            reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C stops at the
-            next checkpoint, a second Ctrl-C at once.
+            reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C or SIGTERM
+            stops at the next checkpoint, a second Ctrl-C at once.
         callbacks: More callbacks of stable-baselines3, called after those of advlearn.
         quiet: Whether to print nothing.
+        resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
+            otherwise resumes with equal settings only: ``{"critic_lr": 1e-4}``.
 
     Returns:
         The run; its `policy` is the trained algorithm.
@@ -145,7 +155,9 @@ def imitate(
         ValueError: If an argument is refused or the demonstrations do not fit the environment,
             before any training.
         TypeError: If the environment or algorithm is not supported.
-        KeyboardInterrupt: After Ctrl-C; with `out`, once a checkpoint is written.
+        NonFiniteError: If a loss, a weight or a state of an optimizer stopped being finite.
+        ChildProcessError: If a worker process of a `SubprocVecEnv` ended.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM; with `out`, once a checkpoint is written.
 
     Reference:
         The rows of `advlearn.methods.imitation`; entropy: Ho and Ermon, "Generative Adversarial
@@ -155,6 +167,9 @@ def imitate(
         The bonus is the entropy in the visited states, as in PPO and A2C: its gradient ignores
         that actions lead to states of different entropy.
     """
+    launch.require_one_process("imitate")
+    changes = check_changes(resume_with, CHANGEABLE, out)
+    steps = changes.pop("steps", steps)
     specification = specify(method)
     of_critic = {
         "critic_inputs": critic_inputs,
@@ -167,6 +182,7 @@ def imitate(
         "batch_size": batch_size,
         "critic_replay_size": critic_replay_size,
         "ent_coef": ent_coef,
+        **changes,
     }
     if specification.cloning_only:
         unused = {"steps": steps, "critic": critic, "save_every": save_every}
@@ -179,7 +195,7 @@ def imitate(
     if isinstance(demonstrations, str | Path):
         demonstrations = load_demonstrations(demonstrations)
     demos, cloning = demonstrations, chosen["bc_steps"]
-    with rng.isolated(seed):
+    with folder_lock(out), rng.isolated(seed):
         learner = algorithms.build(
             algorithm, env or demos.env_id or None, seed, ent_coef=chosen["ent_coef"], device=device
         )
@@ -196,23 +212,25 @@ def imitate(
             run = ImitationResult(learner, learned, demos, env_id)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)
+                RunGuard(run, None).check()
                 if out is not None:
                     run.save(out)
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
-            reward_callback = _reward_callback(learner, learned, recording, log, **training)
+            reward_callback = build_reward_callback(learner, learned, recording, log, **training)
+            start = partial(_clone, learner, expert, cloning)
             if out is None:
-                _clone(learner, expert, cloning)
-                learner.learn(steps, callback=[reward_callback, *callbacks])
+                learn(run, [reward_callback, *callbacks], steps, start)
             else:
                 shared = resume_settings(repr(specification.chain), learner, demos, env_id)
                 shared |= settings.plain() | training
                 shared |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
+                facts = facts_of(learner) | settings.values()
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
+                checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
                 every_callback = [reward_callback, checkpoints, *callbacks]
-                start = partial(_clone, learner, expert, cloning)
-                _resume(learner, checkpoints, every_callback, steps, start)
+                learn_from_checkpoint(checkpoints, every_callback, steps, start)
         return run
 
 
@@ -231,8 +249,8 @@ def _check_numbers(
     check_number("batch_size", chosen["batch_size"], low=1)
     check_number("critic_replay_size", chosen["critic_replay_size"], low=0)
     check_number("bc_steps", chosen["bc_steps"], low=int(cloning_only))
-    check_number("save_every", save_every, low=1)
-    return steps or 0
+    check_count("save_every", save_every)
+    return 0 if steps is None else steps
 
 
 def _pace(
@@ -284,28 +302,6 @@ def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:
     clone_behaviour(learner, expert, steps=steps)
 
 
-def _resume(
-    learner: BaseAlgorithm,
-    checkpoints: Checkpoints,
-    callbacks: list[BaseCallback],
-    steps: int,
-    start: Callable[[], None],
-) -> None:
-    """Train from the last checkpoint, or from the start if there is none.
-
-    The first Ctrl-C stops the run at the next checkpoint, a second one at once.
-    """
-    done = checkpoints.resume()
-    if not done:
-        start()
-    with between_steps() as interrupted:
-        checkpoints.interrupted = interrupted
-        if done < steps:
-            learner.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
-    if checkpoints.stopped:
-        raise KeyboardInterrupt
-
-
 def _checkpoints(
     run: ImitationResult, reward_callback: RewardCallback, folder: Path, shared: dict[str, Any]
 ) -> Checkpoints:
@@ -316,24 +312,3 @@ def _checkpoints(
         )
     every = shared["save_every"] * run.policy.n_envs
     return Checkpoints(run, reward_callback, folder, shared, seed=shared["seed"], every=every)
-
-
-def _reward_callback(
-    learner: BaseAlgorithm,
-    learned: LearnedReward,
-    recording: RecordingVecEnv | DeviceRecording,
-    log: ProgressLog,
-    *,
-    batch_size: int,
-    critic_replay_size: int,
-    **pace: int,
-) -> RewardCallback:
-    if isinstance(learner, OnPolicyAlgorithm):
-        return OnPolicyReward(
-            learned, recording, critic_replay_size=critic_replay_size, batch_size=batch_size,
-            look=log, **pace,
-        )  # fmt: skip
-    replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
-    cast(Any, learner).replay_buffer = replay
-    innermost = cast(RecordingVecEnv, recording)
-    return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)

@@ -43,6 +43,7 @@ from advlearn.metrics.image_report import (
     sampled_report,
 )
 from advlearn.metrics.inception import Inception
+from advlearn.metrics.label_shift import label_shift_weights
 from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
 from advlearn.metrics.memorisation import Memorisation, memorisation, nearest, nearest_k
 from advlearn.metrics.modes import ClassReport, ModeReport, class_report, mode_report
@@ -50,7 +51,6 @@ from advlearn.metrics.posterior import PosteriorReport, mutual_information, post
 from advlearn.metrics.transfer import (
     accuracy,
     information_maximisation,
-    label_shift_weights,
     per_class_accuracy,
     proxy_a_distance,
     reverse_validation,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
 from advlearn.functional.distances import distance_blocks, neighbour_radius
 from advlearn.metrics._checks import pair
@@ -36,7 +37,8 @@ class DensityCoverage(NamedTuple):
     coverage: Tensor
 
 
-def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
+@checked
+def precision_recall(real: Tensor, fake: Tensor, k: Count = 3) -> PrecisionRecall:
     r"""Compute improved precision and recall, with manifolds made of balls around the samples.
 
     The ball of a sample reaches to its k-th nearest other sample of the same set, boundary
@@ -75,7 +77,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     return PrecisionRecall(inside_real.double().mean(), inside_fake.double().mean())
 
 
-def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
+@checked
+def density_coverage(real: Tensor, fake: Tensor, k: Count = 5) -> DensityCoverage:
     r"""Compute density and coverage, with balls around the real samples only.
 
     The open ball B_n of a real sample reaches to its k-th nearest other real sample. Density is

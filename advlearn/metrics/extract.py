@@ -5,13 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count, describe_value
 
 
+@checked
 def features(
     model: nn.Module | Callable[[Tensor], Tensor],
     images: Tensor,
-    batch_size: int = 256,
+    batch_size: Count = 256,
     device: torch.device | str | None = None,
 ) -> Tensor:
     """Compute features of images in batches, without gradients and in evaluation mode.

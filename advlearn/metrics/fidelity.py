@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_choice, check_count, describe_value
 from advlearn.metrics._checks import pair, rows
 
@@ -21,8 +22,9 @@ class MeanStd(NamedTuple):
     std: Tensor
 
 
+@checked
 def inception_score(
-    predictions: Tensor, splits: int = 10, kind: Literal["logits", "probabilities"] = "logits"
+    predictions: Tensor, splits: Count = 10, kind: Literal["logits", "probabilities"] = "logits"
 ) -> MeanStd:
     r"""Compute the inception score over consecutive splits of the samples.
 
@@ -74,6 +76,7 @@ def _inception_score(p: Tensor) -> Tensor:
     return (torch.xlogy(p, p).sum(dim=1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
 
 
+@checked
 def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     r"""Compute the Frechet distance between Gaussians fitted to two sets of features.
 
@@ -105,11 +108,14 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
     multivariate normal distributions", 1982.
     """
     first, second = pair(("real", "fake"), real, fake, at_least=2)
+    if min(len(first), len(second)) < first.shape[1]:
+        return _frechet_of_few(first, second)
     return frechet_from_moments(
         first.mean(0), _covariance(first), second.mean(0), _covariance(second)
     )
 
 
+@checked
 def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     r"""Compute the Frechet distance between two Gaussians from their moments.
 
@@ -150,6 +156,20 @@ def frechet_from_moments(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tenso
     return ((m1 - m2).square().sum() + c1.trace() + c2.trace() - 2.0 * shared).clamp_min(0.0)
 
 
+def _frechet_of_few(first: Tensor, second: Tensor) -> Tensor:
+    """Return the Frechet distance of fewer samples than features, without their covariances.
+
+    With centred samples X (N, d) and Y (M, d), tr (C1 C2)^{1/2} is the sum of the singular values
+    of X Y^T, (N, M), over the root of (N - 1)(M - 1).
+    """
+    x, y = first - first.mean(0), second - second.mean(0)
+    n, m = len(x) - 1, len(y) - 1
+    shared = torch.linalg.svdvals(x @ y.T).sum() / (n * m) ** 0.5
+    spread = x.square().sum() / n + y.square().sum() / m
+    shift = (first.mean(0) - second.mean(0)).square().sum()
+    return (shift + spread - 2.0 * shared).clamp_min(0.0)
+
+
 def _covariance(x: Tensor) -> Tensor:
     centred = x - x.mean(dim=0)
     return centred.T @ centred / (x.shape[0] - 1)
@@ -184,13 +204,14 @@ def _non_negative(name: str, eigenvalues: Tensor) -> Tensor:
     return eigenvalues.clamp_min(0.0)
 
 
+@checked
 def kid(
     real: Tensor,
     fake: Tensor,
-    subsets: int = 100,
-    subset_size: int = 1000,
-    degree: int = 3,
-    seed: int = 0,
+    subsets: Count = 100,
+    subset_size: Count = 1000,
+    degree: Count = 3,
+    seed: Seed = 0,
 ) -> MeanStd:
     r"""Compute the kernel inception distance over random subsets.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
 from advlearn.metrics import grouped
 
@@ -41,13 +42,14 @@ def mean_difference(
     return grouped.difference(table.mean(value))
 
 
+@checked
 def quantile_difference(
     y_true: Any,
     y_pred: Any,
     *,
     sensitive_features: Any,
     sample_weight: Any = None,
-    bins: int = 10,
+    bins: Count = 10,
 ) -> float:
     r"""Compute the largest difference of mean predictions between bins of an attribute.
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from advlearn.core.arguments import checked
 from advlearn.metrics import grouped
 
 
@@ -136,6 +137,7 @@ def group_report(
     return {group: GroupReport(*row) for group, row in zip(table.groups.labels, rows, strict=True)}
 
 
+@checked
 def group_metrics(
     metrics: Mapping[str, Callable[..., float]] | Callable[..., float],
     y_true: Any,
@@ -170,9 +172,8 @@ def group_metrics(
         ({'accuracy_score': 0.75}, {'accuracy_score': 0.5})
     """
     named = metrics if isinstance(metrics, Mapping) else {metrics.__name__: metrics}
-    truth, predicted = grouped.to_array(y_true), grouped.to_array(y_pred)
-    if len(predicted) != len(truth):
-        raise ValueError(f"y_pred: expected {len(truth)} samples, got {len(predicted)}")
+    truth = grouped.column("y_true", y_true)
+    predicted = grouped.scores("y_pred", y_pred, len(truth))
     table = grouped.GroupedSamples(sensitive_features, sample_weight, len(truth))
 
     def values(rows: np.ndarray) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """Convert predictions, sensitive attributes and weights to numpy arrays."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from advlearn.data.frames import missing, named_columns, to_array
+from advlearn.core.checks import check_array, shown
+from advlearn.data.table_columns import missing, named_columns, to_array
 
 FEATURES, WEIGHTS = "sensitive_features", "sample_weight"
 
@@ -23,12 +24,27 @@ def column(name: str, value: Any, samples: int | None = None) -> np.ndarray:
     Raises:
         ValueError: Another shape, no samples, or another length than `samples`.
     """
+    check_array(name, value)
     array = to_array(value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     shape = "(N,)" if samples is None else f"({samples},)"
     if array.ndim != 1 or array.size == 0 or samples not in (None, len(array)):
         raise ValueError(f"{name}: expected shape {shape}, one value per sample, got {array.shape}")
+    return array
+
+
+def scores(name: str, value: Any, samples: int | None = None) -> np.ndarray:
+    """Convert values with one row per sample, (N, ...), to an array.
+
+    Raises:
+        ValueError: A single value, no samples, or another number of rows than `samples`.
+    """
+    check_array(name, value)
+    array = to_array(value)
+    shape = "(N, ...)" if samples is None else f"({samples}, ...)"
+    if array.ndim == 0 or array.size == 0 or samples not in (None, len(array)):
+        raise ValueError(f"{name}: expected shape {shape}, one row per sample, got {array.shape}")
     return array
 
 
@@ -63,6 +79,10 @@ def positives(
         ValueError: A wrong shape, or another label.
     """
     if pos_label is not None:
+        if np.ndim(pos_label) or isinstance(pos_label, Mapping):
+            raise ValueError(
+                f"pos_label: expected one label, got {shown(pos_label)}; pass the positive class"
+            )
         array = column(name, value, samples)
         if missing(array).any():
             raise ValueError(f"{name}: expected a label for each sample, got a missing value")

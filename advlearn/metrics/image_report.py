@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count, describe_value
 from advlearn.data import ArrayDataset
 from advlearn.metrics._checks import pair
@@ -112,6 +113,7 @@ class ImageReport:
         return "\n".join(lines)
 
 
+@checked
 def image_report(
     samples: Tensor,
     real: Tensor,
@@ -206,6 +208,7 @@ def image_report(
     )
 
 
+@checked
 def sampled_report(
     samples: Tensor,
     train: ArrayDataset,
@@ -245,6 +248,7 @@ def sampled_report(
     )
 
 
+@checked
 def per_class_frechet(
     real: Tensor, fake: Tensor, real_labels: Tensor, fake_labels: Tensor
 ) -> Tensor:

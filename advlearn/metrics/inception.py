@@ -8,12 +8,15 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from advlearn import _optional_imports
+from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
+from advlearn.core.files import RefusedFileError
 
 SIDE: Final = 299
 FEATURES = 2048
 
 
+@checked
 @final
 class Inception(nn.Module):
     """Compute the 2048 features before the last layer of Inception-v3, in evaluation mode.
@@ -75,7 +78,16 @@ def _state(weights: str | Path | None, models: Any) -> dict[str, Tensor]:
             raise FileNotFoundError(
                 f"weights: expected a file with Inception's weights, got {str(weights)!r}"
             )
-        return cast(dict[str, Tensor], torch.load(weights, map_location="cpu", weights_only=True))
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        except OSError:
+            raise
+        except Exception:  # a damaged file can fail in any way
+            raise RefusedFileError(
+                f"weights: expected a file with Inception's weights, got {str(weights)!r}, which "
+                "is damaged or of another kind; download it again"
+            ) from None
+        return cast(dict[str, Tensor], state)
     try:
         return models.Inception_V3_Weights.IMAGENET1K_V1.get_state_dict(
             progress=False, check_hash=True

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Positive, checked
 from advlearn.core.checks import check_number
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair
 
 
-def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tensor:
+@checked
+def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: Positive) -> Tensor:
     r"""Compute the mean log-density of test data under a kernel density estimate on samples.
 
     .. math:: \log p(t) = \log \frac1N \sum_n N(t; x_n, h^2 I)
@@ -52,6 +54,7 @@ def kde_log_likelihood(samples: Tensor, test: Tensor, bandwidth: float) -> Tenso
     return torch.cat(log_sums).mean() - constant
 
 
+@checked
 def kde_bandwidth(samples: Tensor, validation: Tensor, grid: Sequence[float]) -> float:
     r"""Choose the bandwidth with the highest log-likelihood of validation data.
 

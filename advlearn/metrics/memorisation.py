@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, Share, checked
 from advlearn.core.checks import check_number, describe_value
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair, rows
@@ -38,6 +39,7 @@ class Memorisation(NamedTuple):
     nearest: Nearest
 
 
+@checked
 def nearest(samples: Tensor, train: Tensor) -> Nearest:
     """Find the nearest training sample of each sample.
 
@@ -67,7 +69,8 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
     return Nearest(best, place)
 
 
-def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
+@checked
+def nearest_k(samples: Tensor, train: Tensor, k: Count) -> Nearest:
     """Find the k nearest training samples of each sample, in order of distance.
 
     Args:
@@ -104,8 +107,9 @@ def nearest_k(samples: Tensor, train: Tensor, k: int) -> Nearest:
     return Nearest(best, place)
 
 
+@checked
 def memorisation(
-    samples: Tensor, train: Tensor, held_out: Tensor, level: float = 0.01
+    samples: Tensor, train: Tensor, held_out: Tensor, level: Share = 0.01
 ) -> Memorisation:
     r"""Compare the distances of samples and of held-out data to the training set.
 

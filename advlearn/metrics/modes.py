@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.checks import check_count, check_number, describe_value
 from advlearn.functional.distances import distance_blocks
 from advlearn.metrics._checks import pair
@@ -42,8 +43,9 @@ class ClassReport(NamedTuple):
     counts: Tensor
 
 
+@checked
 def mode_report(
-    samples: Tensor, centres: Tensor, sigma: float, threshold: float = 3.0
+    samples: Tensor, centres: Tensor, sigma: Positive, threshold: Positive = 3.0
 ) -> ModeReport:
     r"""Compute the coverage of the known, isotropic, equally likely modes of a mixture.
 
@@ -100,7 +102,8 @@ def mode_report(
     )
 
 
-def class_report(labels: Tensor, n_classes: int, target: Tensor | None = None) -> ClassReport:
+@checked
+def class_report(labels: Tensor, n_classes: Count, target: Tensor | None = None) -> ClassReport:
     r"""Compute the coverage of classes by samples that a classifier has labelled.
 
     An example is the 1000 modes of Stacked MNIST.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
 from advlearn.functional.distances import median_distance
 from advlearn.metrics._checks import pair, rows
@@ -30,7 +31,8 @@ class PosteriorReport(NamedTuple):
     strays: Tensor
 
 
-def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorReport:
+@checked
+def posterior_report(codes: Tensor, prior: Tensor, k: Count = 3) -> PosteriorReport:
     r"""Compare codes of data with draws of the prior.
 
     A hole is a region where the prior has mass and the data has no code, so that its decoded
@@ -72,6 +74,7 @@ def posterior_report(codes: Tensor, prior: Tensor, k: int = 3) -> PosteriorRepor
     )
 
 
+@checked
 def mutual_information(posterior: Tensor, labels: Tensor) -> Tensor:
     r"""Compute the mutual information of a discrete code and the class of labelled samples.
 

@@ -6,6 +6,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, Positive, Seed, checked
 from advlearn.core.checks import check_count, check_number
 from advlearn.functional.distances import distance_matrix
 from advlearn.metrics._checks import pair, rows
@@ -15,15 +16,16 @@ _CHECK = 10  # iterations between two convergence checks
 _ROUNDING = 1e-14  # relative change of the value that is only rounding
 
 
+@checked
 def sinkhorn_divergence(
     x: Tensor,
     y: Tensor,
-    epsilon: float = 0.1,
-    p: float = 2,
-    tolerance: float = 1e-7,
-    max_iterations: int = 2000,
+    epsilon: Positive = 0.1,
+    p: Positive = 2,
+    tolerance: Positive = 1e-7,
+    max_iterations: Count = 2000,
     *,
-    temperature: float | None = None,
+    temperature: Positive | None = None,
 ) -> Tensor:
     r"""Compute the debiased entropic transport cost, S = OT(x, y) - OT(x, x) / 2 - OT(y, y) / 2.
 
@@ -76,7 +78,8 @@ def sinkhorn_divergence(
     check_count("max_iterations", max_iterations)
     if temperature is None:
         # Equal samples have no scale; any small temperature works.
-        temperature = epsilon * float((distance_matrix(first, first) ** p).mean()) or epsilon
+        spread = float((distance_matrix(first, first) ** p).mean())
+        temperature = epsilon * spread if spread > 0 else epsilon
     check_number("temperature", temperature, low=0.0, open_low=True)
     cross = _entropic_cost(first, second, temperature, p, tolerance, max_iterations)
     own = [
@@ -130,6 +133,7 @@ def _soft_minimum(cost: Tensor, potential: Tensor, epsilon: float) -> Tensor:
     )
 
 
+@checked
 def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
     r"""Compute the exact W1 between two samples on the line, int_0^1 |F^{-1}(u) - G^{-1}(u)| du.
 
@@ -155,8 +159,9 @@ def wasserstein_1d(x: Tensor, y: Tensor) -> Tensor:
     return _line_cost(first[None], second[None], 1.0)[0]
 
 
+@checked
 def sliced_wasserstein(
-    x: Tensor, y: Tensor, projections: int = 256, p: float = 2, seed: int = 0
+    x: Tensor, y: Tensor, projections: Count = 256, p: Positive = 2, seed: Seed = 0
 ) -> Tensor:
     r"""Compute the sliced Wasserstein distance, (mean over directions u of W_p(u x, u y)^p)^(1/p).
 

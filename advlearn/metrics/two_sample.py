@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.functional import kernels
 from advlearn.functional.distances import distance_blocks, own_distance_blocks
 from advlearn.metrics._checks import pair
@@ -13,6 +14,7 @@ from advlearn.metrics._checks import pair
 _MEDIAN_OF = 2000
 
 
+@checked
 def mmd(
     x: Tensor,
     y: Tensor,
@@ -69,6 +71,7 @@ def mmd(
     return within - 2.0 * _kernel_sum(first, second, values) / (first.shape[0] * second.shape[0])
 
 
+@checked
 def energy_distance(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
     r"""Compute the energy distance, 2 E |x - y| - E |x - x'| - E |y - y'|.
 

@@ -9,8 +9,10 @@ from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from advlearn.core import registry
+from advlearn.core.arguments import checked
 from advlearn.core.described import Reference
 from advlearn.core.naming import suggestion
+from advlearn.nets.blocks import resolution
 from advlearn.nets.network import Network, sizes
 
 PACKAGE = "advlearn.nets"
@@ -56,6 +58,7 @@ class Architecture(NamedTuple):
         sides: Sides of the square images that both can be built for.
         summary: One line on the characteristics of the architecture.
         reference: Paper that published it.
+        any_size: Whether both can also be built for other sides and aspects, series and volumes.
     """
 
     KIND = "network"
@@ -65,9 +68,12 @@ class Architecture(NamedTuple):
     sides: tuple[int, ...]
     summary: str = ""
     reference: Reference | None = None
+    any_size: bool = False
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Return whether the networks can be built for samples of this shape."""
+        if self.any_size:
+            return resolution.fits(shape)
         return len(shape) == 3 and shape[1] == shape[2] and shape[1] in self.sides
 
 
@@ -87,6 +93,7 @@ def architectures() -> dict[str, Architecture]:
     return {**built_in, **registered}
 
 
+@checked
 def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     """Return the architecture of a name, if it can be built for samples of a shape.
 
@@ -111,14 +118,21 @@ def find_architecture(name: str, shape: Sequence[int]) -> Architecture:
     architecture = known[name]
     shape = sizes("shape", shape)
     if not architecture.fits(shape):
+        if architecture.any_size:
+            raise ValueError(
+                f"architecture: expected images, series or volumes with sides from "
+                f"{resolution.SMALLEST} for {name}, got {shape}; choose another architecture"
+            )
         sides = ", ".join(map(str, architecture.sides))
         raise ValueError(
             f"architecture: expected square images (C, H, W) with a side of {sides} for {name}, "
-            f"got {shape}; resize the images or choose another architecture"
+            f"got {shape}; resize the images with load(data, size=...), or choose dcgan, which "
+            "takes any size"
         )
     return architecture
 
 
+@checked
 def build(config: Mapping[str, Any]) -> Network:
     """Build a network with new weights from its configuration.
 

@@ -5,7 +5,9 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
-from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.core.arguments import Count, Natural
+from advlearn.nets.blocks.resolution import fits
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import Network, check_shape, positive, sizes
 
@@ -16,7 +18,7 @@ class AutoencoderCritic(Network):
 
     .. math:: s(x) = -\tfrac{1}{D} \sum_d |AE(x)_d - x_d|^p
 
-    with p = 1 for "l1" and 2 for "l2". Square images that fit the DCGAN networks get a
+    with p = 1 for "l1" and 2 for "l2". Images, series and volumes with sides from 8 get a
     convolutional encoder and decoder. All other samples get perceptrons of two hidden layers.
 
     Args:
@@ -47,9 +49,9 @@ class AutoencoderCritic(Network):
     def __init__(
         self,
         shape: Sequence[int],
-        base_channels: int = 64,
-        code: int = 32,
-        classes: int = 0,
+        base_channels: Count = 64,
+        code: Count = 32,
+        classes: Natural = 0,
         norm: Literal["l1", "l2"] = "l1",
     ) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, ImageShape
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
 
 
@@ -25,7 +26,7 @@ class MLPPredictor(Network):
         torch.Size([4, 2])
     """
 
-    def __init__(self, shape: Sequence[int], outputs: int, hidden: Sequence[int] = (64,)) -> None:
+    def __init__(self, shape: Sequence[int], outputs: Count, hidden: Sequence[int] = (64,)) -> None:
         super().__init__()
         positive(outputs=outputs)
         self.shape = sizes("shape", shape)
@@ -64,9 +65,9 @@ class ConvPredictor(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
-        outputs: int,
-        base_channels: int = 32,
+        shape: ImageShape,
+        outputs: Count,
+        base_channels: Count = 32,
         hidden: Sequence[int] = (100, 100),
     ) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from advlearn.core.arguments import Count, Natural
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, one_hot, positive, sizes
 
@@ -35,9 +36,9 @@ class CategoricalCritic(Network):
 
     def __init__(
         self,
-        features: int,
-        groups: int,
-        classes: int = 0,
+        features: Count,
+        groups: Count,
+        classes: Natural = 0,
         hidden: Sequence[int] = (64, 64),
         only: int = -1,
     ) -> None:
@@ -87,9 +88,9 @@ class MixtureDensityCritic(Network):
 
     def __init__(
         self,
-        features: int,
-        components: int = 5,
-        classes: int = 0,
+        features: Count,
+        components: Count = 5,
+        classes: Natural = 0,
         hidden: Sequence[int] = (64, 64),
         only: int = -1,
     ) -> None:

@@ -2,16 +2,27 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, checked
+from advlearn.nets.blocks.resolution import (
+    CONVOLUTIONS,
+    NORMS,
+    convolution,
+    norm_layer,
+    padded,
+    plan,
+    widths,
+)
 from advlearn.nets.classifier import MLPPredictor
-from advlearn.nets.families.dcgan import INIT_STD, fits, plan
+from advlearn.nets.families.dcgan import INIT_STD
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, positive, sizes
-from advlearn.nets.sizing import SMALLEST_CONVOLUTIONAL
+from advlearn.nets.sizing import is_convolutional
 
 
 @final
@@ -19,7 +30,8 @@ class ConvEncoder(Network):
     """Encode images by convolutions (`features`) and a linear `head`; mirrors `DCGANGenerator`.
 
     Args:
-        shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
+        shape: Shape (C, H, W) of an image, (C, L) of a series or (C, D, H, W) of a volume, with
+            sides from 8.
         outputs: Numbers an image: the size of the code, or twice that for means and log-variances.
         base_channels: Channels at half the full resolution; doubled with each halving.
         norm: "batch" or "none" after each convolution but the first.
@@ -41,8 +53,8 @@ class ConvEncoder(Network):
     def __init__(
         self,
         shape: Sequence[int],
-        outputs: int,
-        base_channels: int = 64,
+        outputs: Count,
+        base_channels: Count = 64,
         norm: Literal["batch", "none"] = "batch",
     ) -> None:
         super().__init__()
@@ -54,21 +66,22 @@ class ConvEncoder(Network):
         self.base_channels = base_channels
         self.norm: Literal["batch", "none"] = norm
         end, halvings = plan(self.shape)
-        channels = [self.shape[0], *(base_channels * 2**level for level in range(halvings))]
+        channels = [self.shape[0], *widths(base_channels, halvings)]
+        axes = len(end)
         layers: list[nn.Module] = []
         for level, (before, after) in enumerate(pairwise(channels)):
             normed = norm == "batch" and level > 0
-            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=not normed))
-            layers += [nn.BatchNorm2d(after)] if normed else []
+            layers.append(convolution(axes)(before, after, 4, 2, 1, bias=not normed))
+            layers += [norm_layer(axes)(after)] if normed else []
             layers.append(nn.LeakyReLU(0.2))
         self.features = nn.Sequential(*layers, nn.Flatten())
-        self.head = nn.Linear(channels[-1] * end**2, outputs)
+        self.head = nn.Linear(channels[-1] * prod(end), outputs)
         self.features.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to (N, outputs)."""
         check_shape("x", x, self.shape)
-        return self.head(self.features(x))
+        return self.head(self.features(padded(x)))
 
 
 @final
@@ -89,7 +102,7 @@ class MLPEncoder(Network):
     """
 
     def __init__(
-        self, shape: Sequence[int], outputs: int, hidden: Sequence[int] = (256, 256, 256)
+        self, shape: Sequence[int], outputs: Count, hidden: Sequence[int] = (256, 256, 256)
     ) -> None:
         super().__init__()
         self.shape = sizes("shape", shape)
@@ -104,6 +117,7 @@ class MLPEncoder(Network):
         return self.head(self.features(x))
 
 
+@checked
 @final
 class PairCritic(nn.Module):
     r"""Score pairs of a sample and a code by a perceptron of the features of both.
@@ -136,8 +150,8 @@ class PairCritic(nn.Module):
     def __init__(
         self,
         net: nn.Module,
-        features: int,
-        latent: int,
+        features: Count,
+        latent: Count,
         out_features: int = 1,
         marginal_terms: bool = False,
     ) -> None:
@@ -160,12 +174,14 @@ class PairCritic(nn.Module):
         return torch.cat([self.pair(torch.cat(parts, 1)), *marginal], 1)
 
 
+@checked
 def encoder_for(
-    shape: Sequence[int], outputs: int, base_channels: int = 64
+    shape: Sequence[int], outputs: Count, base_channels: Count = 64
 ) -> ConvEncoder | MLPEncoder:
     """Return an encoder for samples of a shape.
 
-    Square images from 16 pixels a side that fit get `ConvEncoder`, everything else `MLPEncoder`.
+    Images, series and volumes of any size from 16 pixels get `ConvEncoder`, vectors and smaller
+    samples `MLPEncoder`.
 
     Args:
         shape: Shape of one sample.
@@ -182,13 +198,13 @@ def encoder_for(
     """
     shape = sizes("shape", shape)
     positive(base_channels=base_channels)
-    if fits(shape) and shape[1] >= SMALLEST_CONVOLUTIONAL:
+    if is_convolutional(shape):
         return ConvEncoder(shape, outputs, base_channels)
     return MLPEncoder(shape, outputs, (4 * base_channels,) * 3)
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, CONVOLUTIONS):
         nn.init.normal_(module.weight, 0.0, INIT_STD)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, NORMS):
         nn.init.normal_(module.weight, 1.0, INIT_STD)

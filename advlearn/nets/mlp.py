@@ -8,6 +8,7 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, Natural
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -60,7 +61,7 @@ class MLP(Network):
 
     def __init__(
         self,
-        in_features: int,
+        in_features: Count,
         out_features: int,
         hidden: Sequence[int] = (256, 256, 256),
         activation: Activation = "leaky_relu",
@@ -120,10 +121,10 @@ class MLPGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
+        latent: Count,
         shape: Sequence[int],
         hidden: Sequence[int] = (256, 256, 256),
-        classes: int = 0,
+        classes: Natural = 0,
         tanh_output: bool = False,
     ) -> None:
         super().__init__()
@@ -169,7 +170,7 @@ class MLPCritic(Network):
         shape: Sequence[int],
         out_features: int = 1,
         hidden: Sequence[int] = (256, 256, 256),
-        classes: int = 0,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         self.shape = sizes("shape", shape)

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
+
 EMBEDDING = 32
 """Size of the learned embedding of a class where it is concatenated to another vector."""
 
@@ -24,6 +26,11 @@ class Network(nn.Module, ABC):
     """
 
     KIND = "network"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            checked(cls)
 
     def config(self) -> dict[str, Any]:
         """Return the class name and the constructor's parameters as plain values, for `build`.

@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from advlearn.core.arguments import Count, Natural, checked
 from advlearn.nets.autoencoder import AutoencoderCritic
+from advlearn.nets.blocks.resolution import fits
 from advlearn.nets.classifier import ConvPredictor, MLPPredictor
-from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator, fits
+from advlearn.nets.families.dcgan import DCGANCritic, DCGANGenerator
 from advlearn.nets.mlp import MLPCritic, MLPGenerator
 from advlearn.nets.network import sizes
 
 SMALLEST_CONVOLUTIONAL = 16
-"""Images with a smaller side get a multilayer perceptron."""
+"""Samples whose largest side is smaller get a multilayer perceptron."""
 
 SMALLEST_TRANSLATED = 8
 """Images with a smaller side are translated as vectors."""
@@ -20,17 +22,18 @@ EMBEDDED = 16
 """Default size of the score of a critic that embeds (`output="vector"`)."""
 
 
+@checked
 def generator_for(
     shape: Sequence[int],
-    latent: int,
-    classes: int = 0,
-    base_channels: int = 64,
+    latent: Count,
+    classes: Natural = 0,
+    base_channels: Count = 64,
     tanh_output: bool | None = None,
 ) -> MLPGenerator | DCGANGenerator:
     """Return a generator for samples of a shape.
 
-    Square images from 16 pixels a side that fit get `DCGANGenerator`, everything else
-    `MLPGenerator`.
+    Images, series and volumes of any size from 16 pixels get `DCGANGenerator`, vectors and smaller
+    samples `MLPGenerator`.
 
     Args:
         shape: Shape of one sample.
@@ -49,17 +52,18 @@ def generator_for(
     """
     shape = sizes("shape", shape)
     tanh_output = len(shape) == 3 if tanh_output is None else tanh_output
-    if _convolutional(shape):
+    if is_convolutional(shape):
         return DCGANGenerator(latent, shape, base_channels, classes, tanh_output=tanh_output)
     return MLPGenerator(latent, shape, _hidden(base_channels), classes, tanh_output)
 
 
+@checked
 def critic_for(
     shape: Sequence[int],
     output: Literal["logit", "vector", "energy", "classes", "density"] = "logit",
-    classes: int = 0,
+    classes: Natural = 0,
     out_features: int | None = None,
-    base_channels: int = 64,
+    base_channels: Count = 64,
 ) -> MLPCritic | DCGANCritic | AutoencoderCritic:
     """Return a critic for samples of a shape and the output that an objective needs.
 
@@ -87,12 +91,13 @@ def critic_for(
         return AutoencoderCritic(
             shape, base_channels, min(32, max(1, math.prod(shape) // 2)), classes
         )
-    if _convolutional(shape):
+    if is_convolutional(shape):
         return DCGANCritic(shape, features, base_channels, classes)
     return MLPCritic(shape, features, _hidden(base_channels), classes)
 
 
-def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPredictor:
+@checked
+def predictor_for(shape: Sequence[int], outputs: Count) -> MLPPredictor | ConvPredictor:
     """Return a classifier or regressor for samples of a shape.
 
     Images from 16 pixels a side get `ConvPredictor`, everything else `MLPPredictor`.
@@ -109,6 +114,16 @@ def predictor_for(shape: Sequence[int], outputs: int) -> MLPPredictor | ConvPred
     if len(shape) == 3 and min(shape[1:]) >= SMALLEST_CONVOLUTIONAL:
         return ConvPredictor(shape, outputs)
     return MLPPredictor(shape, outputs)
+
+
+def is_convolutional(shape: tuple[int, ...]) -> bool:
+    """Return whether samples of a shape get convolutional networks by default.
+
+    Example:
+        >>> is_convolutional((3, 33, 128)), is_convolutional((2, 100)), is_convolutional((1, 8, 8))
+        (True, True, False)
+    """
+    return fits(shape) and max(shape[1:]) >= SMALLEST_CONVOLUTIONAL
 
 
 def is_image(*shapes: tuple[int, ...]) -> bool:
@@ -138,10 +153,6 @@ def _features(output: str, out_features: int | None) -> int:
             "out_features: expected the number of logits for output 'classes', got None"
         )
     return out_features
-
-
-def _convolutional(shape: tuple[int, ...]) -> bool:
-    return fits(shape) and shape[1] >= SMALLEST_CONVOLUTIONAL
 
 
 def _hidden(base_channels: int) -> tuple[int, int, int]:

@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.plots.image_table import image_table
 
 
+@checked
 def before_after(columns: Mapping[str, Tensor], path: str | Path) -> Path:
     """Draw one row for each sample and one column for each stage, such as input and output.
 

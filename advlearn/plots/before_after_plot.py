@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor
 
+from advlearn.core.arguments import Count
 from advlearn.plots.before_after import before_after
 from advlearn.training.periodic_plot import PeriodicPlot
 
@@ -31,7 +32,11 @@ class BeforeAfterPlot(PeriodicPlot):
     """
 
     def __init__(
-        self, folder: str | Path, every: int = 1000, *, columns: Callable[[], Mapping[str, Tensor]]
+        self,
+        folder: str | Path,
+        every: Count = 1000,
+        *,
+        columns: Callable[[], Mapping[str, Tensor]],
     ) -> None:
         super().__init__(folder, every)
         self.columns = columns

@@ -7,7 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from advlearn.training.files import atomic_write
+from advlearn.core.arguments import Count, checked
+from advlearn.core.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
 Points = Mapping[str, Tensor]
@@ -46,6 +47,7 @@ def plane(points: Points) -> dict[str, Tensor]:
     return dict(zip(points, flat.split([len(x) for x in points.values()]), strict=True))
 
 
+@checked
 def embedding(panels: Mapping[str, Points], path: str | Path) -> Path:
     """Draw sets of features as scatter plots in one or more panels.
 
@@ -101,7 +103,7 @@ class Embeddings(PeriodicPlot):
     """
 
     def __init__(
-        self, folder: str | Path, every: int = 1000, *, points: Callable[[], Points]
+        self, folder: str | Path, every: Count = 1000, *, points: Callable[[], Points]
     ) -> None:
         super().__init__(folder, every)
         self.points = points

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from advlearn.training.files import atomic_write
+from advlearn.core.arguments import checked
+from advlearn.core.files import atomic_write
 from advlearn.training.samples import grey_levels
 
 TILE = 64  # small images are enlarged by a whole factor to about this side, in pixels
@@ -18,6 +19,7 @@ WHITE = 255
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
+@checked
 def image_table(
     images: Tensor, path: str | Path, columns: Sequence[str] = (), rows: Sequence[str] = ()
 ) -> Path:
@@ -53,6 +55,7 @@ def image_table(
     return path
 
 
+@checked
 def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()) -> Pixels:
     """Draw a table of images into an array.
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count, checked
 from advlearn.plots.image_table import image_table
 from advlearn.training.rng import isolated
 
 
+@checked
 def spherical(z0: Tensor, z1: Tensor, steps: int) -> Tensor:
     r"""Interpolate between vectors along the arc that joins them, ends included.
 
@@ -76,12 +78,13 @@ def redrawn(draw: Callable[[], Tensor]) -> Tensor:
         return draw()
 
 
+@checked
 @torch.no_grad()
 def interpolation(
     sample: Callable[[Tensor], Tensor],
     z0: Tensor,
     z1: Tensor,
-    steps: int,
+    steps: Count,
     path: str | Path,
     rows: tuple[str, ...] = (),
 ) -> Path:

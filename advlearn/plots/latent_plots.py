@@ -7,6 +7,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Count
 from advlearn.core.protocols import (
     Decodes,
     HasClasses,
@@ -161,7 +162,7 @@ class LatentPlots(PeriodicPlot):
     def __init__(
         self,
         folder: str | Path,
-        every: int = 1000,
+        every: Count = 1000,
         *,
         latent_plots: Callable[[], Mapping[str, Mapping[str, Tensor]]],
     ) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.plots.image_table import image_table
 from advlearn.plots.interpolation import redrawn
 
 
+@checked
 @torch.no_grad()
 def mixing(
     mixed: Callable[[Tensor, Tensor], Tensor], coarse: Tensor, fine: Tensor, path: str | Path

@@ -6,15 +6,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, checked
 from advlearn.metrics import features, nearest_k
 from advlearn.plots.image_table import image_table
 
 
+@checked
 def nearest_training_images(
     samples: Tensor,
     real: Tensor,
     path: str | Path,
-    count: int = 4,
+    count: Count = 4,
     represent: nn.Module | Callable[[Tensor], Tensor] | None = None,
 ) -> Path:
     """Draw one row for each sample: the sample, then its nearest training images in order.

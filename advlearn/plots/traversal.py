@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import checked
 from advlearn.plots.image_table import image_table
 
 
+@checked
 def varied(latents: Tensor, places: Sequence[int], values: Tensor) -> Tensor:
     """Replace some components of latents by each row of `values` in turn.
 
@@ -41,6 +43,7 @@ def varied(latents: Tensor, places: Sequence[int], values: Tensor) -> Tensor:
     return result
 
 
+@checked
 @torch.no_grad()
 def traversal(
     sample: Callable[[Tensor], Tensor],

@@ -2,17 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from advlearn.core.argument_rules import Length
+from advlearn.core.arguments import checked
 from advlearn.plots.image_table import image_table
 from advlearn.plots.interpolation import redrawn
 
 
+@checked
 @torch.no_grad()
 def truncation(
-    sample: Callable[[Tensor, float], Tensor], z: Tensor, values: Sequence[float], path: str | Path
+    sample: Callable[[Tensor, float], Tensor],
+    z: Tensor,
+    values: Annotated[Sequence[float], Length(1, None, "one value or more")],
+    path: str | Path,
 ) -> Path:
     """Draw one row for each latent and one column for each truncation.
 

@@ -77,7 +77,8 @@ class Bottleneck(Regularizer):
                 f"critic: expected a plain last layer, got a parametrised {name!r}; "
                 "put bottleneck first"
             )
-        code = Code(layer, self.code or layer.in_features, self.beta)
+        width = layer.in_features if self.code is None else self.code
+        code = Code(layer, width, self.beta)
         if not name:
             return code
         parent, _, attribute = name.rpartition(".")

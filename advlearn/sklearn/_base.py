@@ -18,6 +18,7 @@ from advlearn import catalogue
 from advlearn.catalogue import Request
 from advlearn.core.adversary import Adversary
 from advlearn.core.chain import FALLBACK, Chain
+from advlearn.core.checks import check_count, plain_number, shown
 from advlearn.core.method import Method
 from advlearn.core.settings import AdversarySettings
 from advlearn.core.task import Task
@@ -27,7 +28,7 @@ from advlearn.data.batches import batches
 from advlearn.data.scaling import Scaling
 from advlearn.fitting import fit
 from advlearn.nets import MLPPredictor
-from advlearn.sklearn._settings import check_settings
+from advlearn.sklearn._settings import check_estimator_settings
 from advlearn.train_task import learner_optimizer, playable
 from advlearn.training import rng
 
@@ -46,7 +47,7 @@ class Estimator(BaseEstimator):
 
     method: str | None
     objective: Any
-    hidden: tuple[int, ...] | None
+    hidden: Sequence[int] | None
     module: Any
     standardize: bool
     steps: int | None
@@ -85,7 +86,7 @@ class Estimator(BaseEstimator):
 
     def _read(self, X: Any, y: Any, *, reset: bool, **checks: Any) -> tuple[np.ndarray, np.ndarray]:
         """Check samples and targets: dense float64 (n, d), or (n, ...) for a user's module."""
-        check_settings(self.get_params(deep=False))
+        check_estimator_settings(self)
         points, target = cast(
             Any,
             validate_data(
@@ -106,7 +107,11 @@ class Estimator(BaseEstimator):
 
     def _request(self) -> Request:
         """Parse the method and its options."""
-        request = catalogue.request(self.method or self.TASK, self.objective)
+        name = self.TASK if self.method is None else self.method
+        try:
+            request = catalogue.request(name, self.objective)
+        except ValueError as error:
+            raise ValueError(str(error).replace("task: ", "method: ", 1)) from None
         if request.method.task != self.TASK:
             raise ValueError(
                 f"method: expected a method of {self.TASK}, got {self.method!r} of "
@@ -192,11 +197,18 @@ class Estimator(BaseEstimator):
 
     def _seed(self) -> int:
         """Return the seed: `random_state` itself where it is an integer, as in `advlearn.fit`."""
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
+        if plain_number(self.random_state) is not None:
+            return check_count("random_state", self.random_state, low=0, high=2**32 - 1)
         if isinstance(self.random_state, np.random.Generator):
             return int(self.random_state.integers(2**31 - 1))
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        try:
+            generator = check_random_state(self.random_state)
+        except ValueError:
+            raise ValueError(
+                "random_state: expected None, a seed, a Generator or a RandomState, got "
+                f"{shown(self.random_state)}; pass a whole number"
+            ) from None
+        return int(generator.randint(2**31 - 1))
 
     def _outputs(self, x: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -10,11 +10,12 @@ from sklearn.metrics import accuracy_score, r2_score
 from torch import Tensor
 
 from advlearn.catalogue import Request
+from advlearn.core.argument_rules import Bounds
 from advlearn.core.chain import FALLBACK
 from advlearn.data import attribute_columns, encode_attribute, encode_attribute_like
 from advlearn.data.attributes import check_kinds
 from advlearn.data.compared_groups import balanced
-from advlearn.data.frames import to_array
+from advlearn.data.table_columns import to_array
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.sklearn._base import Estimator
 from advlearn.sklearn._best import EVALUATIONS, BestCheckpoint
@@ -25,6 +26,9 @@ from advlearn.tasks.fairness import CRITERIA, Fairness
 
 # Attribute of a table without sensitive features: numbers, whose adversary has weight 0.
 NONE = "none"
+
+ValidationShare = Annotated[float, Bounds(low=0, high=0.9, open_low=True)]
+"""Share of the samples in a validation part: above 0, and at most 0.9."""
 
 
 class FairEstimator(Estimator):
@@ -89,7 +93,7 @@ class FairEstimator(Estimator):
             )
             self.groups_, self.kinds_, self.scales_ = {}, {}, {}
             none = {NONE: torch.linspace(0, 1, len(x)) if len(x) > 1 else torch.zeros(1)}
-            return TabularDataset(x, y, none, name="table", classes=classes, weights=weight)
+            return TabularDataset(x, y, none, name="table", classes=classes, loss_weights=weight)
         if not columns:
             raise ValueError("sensitive_features: expected one or more columns, got none")
         if first:
@@ -103,7 +107,7 @@ class FairEstimator(Estimator):
         names = {name: labels for name, labels in self.groups_.items() if labels}
         scales = {} if first else self.scales_
         table = TabularDataset(
-            x, y, encoded, names, name="table", classes=classes, weights=weight, scales=scales
+            x, y, encoded, names, name="table", classes=classes, loss_weights=weight, scales=scales
         )
         if first:
             numbers = [name for name, labels in self.groups_.items() if not labels]

@@ -7,9 +7,11 @@ from typing import Any, final
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from advlearn.core.arguments import checked
+from advlearn.core.checks import shown
 from advlearn.core.trainer import Callback
 from advlearn.data import attribute_columns
-from advlearn.data.frames import to_array
+from advlearn.data.table_columns import named_columns, to_array
 
 
 @final
@@ -39,6 +41,7 @@ class HeldOut:
     target: float | None
 
 
+@checked
 def as_rows(columns: Any) -> np.ndarray:
     """Return columns by name as one array with a row for each sample, (n,).
 
@@ -50,16 +53,28 @@ def as_rows(columns: Any) -> np.ndarray:
     Returns:
         A structured array, which `fit` and the measures of fairness take as sensitive features.
 
+    Raises:
+        ValueError: No columns by name, or columns of different lengths.
+
     Example:
         >>> as_rows({"sex": ["f", "m"], "age": [20, 30]})[:1]["age"].tolist()
         [20]
     """
-    arrays = {name: to_array(column) for name, column in attribute_columns(columns).items()}
-    n = max(map(len, arrays.values()))
+    named = named_columns(columns, "columns")
+    if not named:
+        raise ValueError(
+            f"columns: expected a mapping of columns or a data frame, got {shown(columns)}; pass "
+            "one column or more by name"
+        )
+    arrays = {name: to_array(column) for name, column in named.items()}
+    n = max(array.size for array in arrays.values())
     rows = np.empty(n, dtype=[(name, array.dtype) for name, array in arrays.items()])
     for name, array in arrays.items():
         if array.shape != (n,):
-            raise ValueError(f"{name}: expected {n} values like the longest, got {array.shape}")
+            raise ValueError(
+                f"columns: expected {n} values in each column, as in the longest, got shape "
+                f"{array.shape} in {name!r}; pass one value for each sample"
+            )
         rows[name] = array
     return rows
 

@@ -6,11 +6,14 @@ from typing import Any, final
 
 import numpy as np
 
+from advlearn.core.arguments import NonNegative, checked
+from advlearn.core.checks import shown
 from advlearn.data import attribute_columns
-from advlearn.data.frames import to_array
-from advlearn.metrics import mean_difference, quantile_difference
+from advlearn.data.table_columns import to_array
+from advlearn.metrics import grouped, mean_difference, quantile_difference
 
 
+@checked
 @final
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -23,12 +26,13 @@ class Point:
         estimator: The fitted estimator.
     """
 
-    adversarial_weight: float
+    adversarial_weight: NonNegative
     score: float
     disparity: float
     estimator: Any
 
 
+@checked
 def disparity(estimator: Any, y_true: Any, y_pred: Any, sensitive_features: Any) -> float:
     """Compute the largest difference between groups by a fair estimator's criterion.
 
@@ -47,6 +51,7 @@ def disparity(estimator: Any, y_true: Any, y_pred: Any, sensitive_features: Any)
         compared by tenths of the samples. Groups without samples of a class are left out.
 
     Raises:
+        TypeError: The estimator is not a fair one, or not fitted.
         ValueError: All samples are in one group, or the columns are not those of `fit`.
 
     Example:
@@ -57,6 +62,13 @@ def disparity(estimator: Any, y_true: Any, y_pred: Any, sensitive_features: Any)
         >>> disparity(model, [1, 1, 0, 1], [1, 1, 0, 1], ["True", "True", "False", "False"])
         0.5
     """
+    if not hasattr(estimator, "groups_"):
+        raise TypeError(
+            f"estimator: expected a fair estimator that is fitted, got {shown(estimator)}; call "
+            "its fit first"
+        )
+    truth = grouped.column("y_true", y_true)
+    predicted = grouped.column("y_pred", y_pred, len(truth))
     columns = {n: to_array(v) for n, v in attribute_columns(sensitive_features).items()}
     if columns.keys() != estimator.groups_.keys():
         raise ValueError(
@@ -66,10 +78,9 @@ def disparity(estimator: Any, y_true: Any, y_pred: Any, sensitive_features: Any)
     groups = {name: values for name, values in columns.items() if estimator.groups_[name]}
     numbers = [values for name, values in columns.items() if not estimator.groups_[name]]
     compared = [groups] if estimator.combine_groups and groups else list(groups.values())
-    truth = np.asarray(y_true)
     return max(
         difference
-        for value, part in _compared(estimator, truth, np.asarray(y_pred))
+        for value, part in _compared(estimator, truth, predicted)
         for difference in (
             *(_between(truth, value, one, part) for one in compared),
             *(_of_tenths(truth, value, one, part) for one in numbers),

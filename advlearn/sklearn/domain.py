@@ -1,14 +1,14 @@
 """Classify a domain without labels, from labelled source domains."""
 
 import warnings
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from advlearn.core.checks import check_choice
+from advlearn.core.arguments import Count, NonNegative, Positive, Widths
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import Domains
 from advlearn.metrics import label_shift_weights
@@ -43,7 +43,7 @@ class DomainAdversarialClassifier(Classifier):
         hidden: Sizes of the hidden layers; the domains are compared by the last one's output.
         module: A module, or a function (shape, outputs) -> module, with one logit for each class,
             instead of a perceptron. Samples may then have any shape (n, ...).
-        layer: Name of the module's layer by whose output the domains are compared; empty for its
+        layer: Name of the module's layer by whose output the domains are compared; None for its
             own output.
         standardize: Standardise the features of all domains together.
         steps: Training steps.
@@ -83,19 +83,19 @@ class DomainAdversarialClassifier(Classifier):
         conditioning: str | None = None,
         entropy: bool | None = None,
         gradient_reversal: bool | None = None,
-        adversarial_weight: float | None = None,
+        adversarial_weight: NonNegative | None = None,
         dann_schedule: bool | None = None,
-        label_shift: str | None = None,
+        label_shift: Literal["bbse"] | None = None,
         class_weight: Any = None,
-        hidden: tuple[int, ...] | None = None,
+        hidden: Widths | None = None,
         module: Any = None,
         layer: str | None = None,
         standardize: bool = True,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        critic_lr: float | None = None,
-        critic_steps: int | None = None,
+        steps: Count | None = None,
+        batch_size: Count | None = None,
+        lr: Positive | None = None,
+        critic_lr: Positive | None = None,
+        critic_steps: Count | None = None,
         optimizer: Any = None,
         random_state: Any = None,
         device: str = "auto",
@@ -151,8 +151,6 @@ class DomainAdversarialClassifier(Classifier):
         Warns:
             UserWarning: The classes seem to have other shares on the target than on the sources.
         """
-        if self.label_shift is not None:
-            check_choice("label_shift", self.label_shift, ("bbse",))
         points, target = self._checked(X, y)
         domains = _domains(sample_domain, len(points))
         of_source = domains > 0
@@ -266,7 +264,7 @@ def shifted(
         return np.ones(codes.max() + 1)
     linear = LogisticRegression(max_iter=200)
     folds = StratifiedKFold(min(5, int(rarest)))
-    of_source = cross_val_predict(linear, source, codes, cv=folds)
+    of_source = np.asarray(cross_val_predict(linear, source, codes, cv=folds))
     of_target = linear.fit(source, codes).predict(target)
     try:
         return label_shift_weights(codes, of_source, of_target).numpy()

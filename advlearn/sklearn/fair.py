@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from sklearn.utils.multiclass import unique_labels
 
+from advlearn.core.arguments import Count, NonNegative, Positive, Share
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.sklearn._base import Classifier, positive_weights
-from advlearn.sklearn._fair import FairEstimator
+from advlearn.sklearn._fair import FairEstimator, ValidationShare
 from advlearn.sklearn._rows import rows_of
 from advlearn.sklearn._search import search
 
@@ -45,7 +46,7 @@ class AdversarialFairClassifier(Classifier, FairEstimator):
         module: A module, or a function (shape, outputs) -> module, instead of a perceptron: one
             logit for two classes, one for each of more, or one number. Samples may then have any
             shape (n, ...).
-        layer: Name of the module's layer that the adversary gets; empty for its output.
+        layer: Name of the module's layer that the adversary gets; None for its output.
         standardize: Standardise the features, and keep the scale for later calls.
         steps: Training steps of `fit`.
         batch_size: Samples in a batch, at most as many as there are.
@@ -90,27 +91,27 @@ class AdversarialFairClassifier(Classifier, FairEstimator):
         *,
         objective: Any = None,
         criterion: str | None = None,
-        adversarial_weight: float | None = None,
+        adversarial_weight: NonNegative | None = None,
         gradient_combination: str | None = None,
         balance_groups: bool | None = None,
         combine_groups: bool | None = None,
         kinds: Any = None,
-        max_disparity: float | None = None,
-        validation_fraction: float = 0.2,
+        max_disparity: Share | None = None,
+        validation_fraction: ValidationShare = 0.2,
         early_stopping: bool = False,
-        patience: int = 5,
+        patience: Count = 5,
         class_weight: Any = None,
-        hidden: tuple[int, ...] | None = None,
+        hidden: tuple[Count, ...] | None = None,
         module: Any = None,
         layer: str | None = None,
         standardize: bool = True,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        critic_lr: float | None = None,
-        critic_steps: int | None = None,
+        steps: Count | None = None,
+        batch_size: Count | None = None,
+        lr: Positive | None = None,
+        critic_lr: Positive | None = None,
+        critic_steps: Count | None = None,
         optimizer: Any = None,
-        warmup: float | None = None,
+        warmup: Share | None = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:

@@ -6,9 +6,10 @@ from typing import Any, Self, cast, final
 import numpy as np
 import torch
 
+from advlearn.core.arguments import Count, NonNegative, Positive
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.compound import SemiSupervisedDataset
-from advlearn.data.frames import to_array
+from advlearn.data.table_columns import to_array
 from advlearn.nets import MLPGenerator
 from advlearn.sklearn._base import Classifier, positive_weights
 from advlearn.tasks.semi_supervised import SemiSupervised
@@ -60,17 +61,17 @@ class SemiSupervisedGANClassifier(Classifier):
         method: str | None = None,
         *,
         objective: Any = None,
-        latent: int | None = None,
-        adversarial_weight: float | None = None,
+        latent: Count | None = None,
+        adversarial_weight: NonNegative | None = None,
         class_weight: Any = None,
-        hidden: tuple[int, ...] | None = None,
+        hidden: tuple[Count, ...] | None = None,
         module: Any = None,
         standardize: bool = True,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        lr: float | None = None,
-        critic_lr: float | None = None,
-        critic_steps: int | None = None,
+        steps: Count | None = None,
+        batch_size: Count | None = None,
+        lr: Positive | None = None,
+        critic_lr: Positive | None = None,
+        critic_steps: Count | None = None,
         optimizer: Any = None,
         random_state: Any = None,
         device: str = "auto",

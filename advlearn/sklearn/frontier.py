@@ -6,14 +6,16 @@ from typing import Any, cast
 
 from sklearn.base import clone
 
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_number
+from advlearn.core.files import atomic_write
 from advlearn.data import attribute_columns
 from advlearn.sklearn.disparity import Point, disparity
 from advlearn.sklearn.fair import AdversarialFairClassifier
 from advlearn.sklearn.fair_regressor import AdversarialFairRegressor
-from advlearn.training.files import atomic_write
 
 
+@checked
 def frontier(
     estimator: Any,
     train: tuple[Any, Any, Any],

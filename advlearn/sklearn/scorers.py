@@ -7,6 +7,7 @@ import torch
 from sklearn.metrics import make_scorer
 
 from advlearn import metrics
+from advlearn.core.arguments import checked
 from advlearn.core.checks import check_choice
 
 FAIRNESS = {
@@ -25,6 +26,7 @@ UNSUPERVISED = {
 }
 
 
+@checked
 def fairness_scorer(name: str, *, pos_label: Any = None) -> Any:
     """Make a scorer of a fairness measure; differences are negated, so that higher is better.
 
@@ -60,6 +62,7 @@ def fairness_scorer(name: str, *, pos_label: Any = None) -> Any:
     return _requesting(scorer, "sensitive_features")
 
 
+@checked
 def adaptation_scorer(name: str) -> Any:
     """Make a scorer of a measure that needs no labels of the target domain; higher is better.
 

@@ -6,13 +6,13 @@ from typing import Any, Literal, final
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from advlearn.core.checks import check_choice, check_count
-from advlearn.data.frames import to_array
+from advlearn.core.arguments import Count, checked
+from advlearn.core.checks import check_count
+from advlearn.data.table_columns import to_array
 from advlearn.sklearn._rows import strata
 
-TESTS = ("all", "source", "target")
 
-
+@checked
 @final
 class StratifiedGroupFold:
     """Split in folds with equal shares of each class and of each sensitive group.
@@ -34,7 +34,7 @@ class StratifiedGroupFold:
     """
 
     def __init__(
-        self, n_splits: int = 5, *, shuffle: bool = False, random_state: Any = None
+        self, n_splits: Count = 5, *, shuffle: bool = False, random_state: Any = None
     ) -> None:
         self.n_splits = check_count("n_splits", n_splits, low=2)
         self.shuffle = shuffle
@@ -69,6 +69,7 @@ class StratifiedGroupFold:
         return self.n_splits
 
 
+@checked
 @final
 class DomainFold:
     """Split in folds whose training parts hold every domain, with equal shares of each class.
@@ -90,14 +91,14 @@ class DomainFold:
 
     def __init__(
         self,
-        n_splits: int = 5,
+        n_splits: Count = 5,
         *,
         test: Literal["all", "source", "target"] = "all",
         shuffle: bool = False,
         random_state: Any = None,
     ) -> None:
         self.n_splits = check_count("n_splits", n_splits, low=2)
-        self.test = check_choice("test", test, TESTS)
+        self.test = test
         self.shuffle = shuffle
         self.random_state = random_state
 

@@ -1,15 +1,16 @@
 """Post-processing: one threshold for each group, to compare with and to combine with training."""
 
-from typing import Any, Self, cast, final
+from typing import Any, Literal, Self, cast, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from advlearn.core.checks import check_choice, check_number
+from advlearn.core.arguments import Share, check_settings
+from advlearn.core.checks import check_method
 from advlearn.metrics import grouped
 
-CRITERIA = ("demographic_parity", "equal_opportunity")
 GRID = 101
 
 
@@ -53,8 +54,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         self,
         estimator: Any,
         *,
-        criterion: str = "demographic_parity",
-        max_disparity: float = 0.0,
+        criterion: Literal["demographic_parity", "equal_opportunity"] = "demographic_parity",
+        max_disparity: Share = 0.0,
         prefit: bool = False,
     ) -> None:
         self.estimator = estimator
@@ -81,18 +82,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             ValueError: More or fewer than two classes, a setting out of range, or a group without
                 samples of the positive class for equal opportunity.
         """
-        check_choice("criterion", self.criterion, CRITERIA)
-        allowed = check_number("max_disparity", self.max_disparity, low=0, high=1)
+        check_settings(type(self).__init__, self.get_params(deep=False))
+        check_method("estimator", self.estimator, "fit")
         labels = np.asarray(y)
         self.classes_ = np.unique(labels)
         if len(self.classes_) != 2:
             raise ValueError(f"y: expected two classes, got {len(self.classes_)}")
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-        self.estimator_ = (
-            self.estimator
-            if self.prefit
-            else cast(Any, clone(self.estimator)).fit(X, y, **weight, **params)
-        )
+        self.estimator_ = self._fitted(X, y, sample_weight, params)
         table = grouped.GroupedSamples(sensitive_features, sample_weight, len(labels), compare=True)
         scores, positive = self._scores(X), labels == self.classes_[1]
         curves = []
@@ -105,7 +101,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 )
             among = positive[rows] if self.criterion == "equal_opportunity" else None
             curves.append(_curve(scores[rows], positive[rows], table.weights[rows], among))
-        chosen = _fairest(curves, allowed)
+        chosen = _fairest(curves, float(self.max_disparity))
         self.thresholds_ = dict(zip(table.groups.labels, chosen, strict=True))
         return self
 
@@ -130,6 +126,20 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 )
         limits = np.array([self.thresholds_[label] for label in groups.labels])
         return self.classes_[(scores > limits[groups.codes]).astype(int)]
+
+    def _fitted(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> Any:
+        """Return the classifier, fitted."""
+        if not self.prefit:
+            weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+            return cast(Any, clone(self.estimator)).fit(X, y, **weight, **params)
+        try:
+            check_is_fitted(self.estimator)
+        except NotFittedError:
+            raise ValueError(
+                f"estimator: expected a fitted classifier with prefit=True, got {self.estimator}; "
+                "call its fit first, or set prefit=False"
+            ) from None
+        return self.estimator
 
     def _scores(self, X: Any) -> np.ndarray:
         if hasattr(self.estimator_, "decision_function"):

@@ -38,7 +38,7 @@ def drawn(mean: Tensor, log_variance: Tensor | None) -> Tensor:
 def law_of(prior_or_name: str | Prior, latent: int, classes: int) -> Prior:
     """Return the prior of a name or an object, with a component for each class."""
     law = (
-        prior(prior_or_name, latent, classes or COMPONENTS)
+        prior(prior_or_name, latent, classes if classes > 0 else COMPONENTS)
         if isinstance(prior_or_name, str)
         else prior_or_name
     )

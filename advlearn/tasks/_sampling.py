@@ -48,6 +48,14 @@ def check_generator(generator: nn.Module, shape: tuple[int, ...], *inputs: Tenso
         )
 
 
+def without_labels(name: str) -> str:
+    """Return the message about a conditional task on data without labels."""
+    return (
+        f"conditional: expected labels for conditional=True, got none in {name!r}; pass (x, y), or "
+        "leave conditional out"
+    )
+
+
 def own_penalty(generator: nn.Module) -> Tensor | None:
     """Return the penalty of a generator that has one, else None."""
     return generator.penalty() if isinstance(generator, Penalizes) else None

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.checks import check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -68,11 +69,11 @@ class ACGAN(Task):
         generator: nn.Module,
         classifier: nn.Module,
         *,
-        latent: int,
+        latent: Count,
         shape: tuple[int, ...],
         classifier_weight: float = 1.0,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
     ) -> None:
         super().__init__()
         self.generator = generator
@@ -96,10 +97,10 @@ class ACGAN(Task):
         cls,
         data: ArrayDataset | StreamedDataset,
         *,
-        latent: int = 64,
+        latent: Count = 64,
         classifier_weight: float = 1.0,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
     ) -> Self:
         """Build the task with networks sized from the data, which must have labels.
 

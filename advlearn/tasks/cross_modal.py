@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.checks import check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -57,7 +58,7 @@ class CrossModal(Task):
         self,
         generator: nn.Module,
         *,
-        latent: int,
+        latent: Count,
         shape: tuple[int, ...],
     ) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class CrossModal(Task):
         return open_pairs(data)
 
     @classmethod
-    def from_data(cls, data: Pairs, *, latent: int = 16) -> Self:
+    def from_data(cls, data: Pairs, *, latent: Count = 16) -> Self:
         """Build the task with a generator sized from the data."""
         if len(data.target_shape) != 1:
             raise ValueError(

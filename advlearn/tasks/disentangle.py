@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, softplus
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.checks import check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -95,14 +96,14 @@ class Disentangle(Task):
         generator: nn.Module,
         q_network: nn.Module,
         *,
-        noise: int,
+        noise: Count,
         shape: tuple[int, ...],
         codes: Sequence[int] = (10,),
         continuous: int = 2,
         code_weight: float = 1.0,
         continuous_weight: float = 0.1,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
     ) -> None:
         super().__init__()
         self.generator = generator
@@ -129,11 +130,11 @@ class Disentangle(Task):
         cls,
         data: ArrayDataset | StreamedDataset,
         *,
-        noise: int = 62,
+        noise: Count = 62,
         codes: Sequence[int] = (10,),
         continuous: int = 2,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
         **settings: Any,
     ) -> Self:
         """Build the task with networks sized from the data; labels are ignored.

@@ -1,13 +1,13 @@
 """Adapt a classifier to a target domain without labels, by features that match across domains."""
 
 import copy
-from collections.abc import Sequence
 from typing import Any, Literal, Self, cast, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from advlearn.core.arguments import Widths
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
@@ -134,9 +134,7 @@ class DomainAdaptation(Task):
         return open_domains(data)
 
     @classmethod
-    def from_data(
-        cls, data: Domains, *, hidden: Sequence[int] | None = None, **settings: Any
-    ) -> Self:
+    def from_data(cls, data: Domains, *, hidden: Widths | None = None, **settings: Any) -> Self:
         """Build the task with a classifier sized from the data.
 
         Args:
@@ -253,7 +251,7 @@ class DomainAdaptation(Task):
         named = [(f"source {part.name}", part, *source) for part in data.sources]
         named.append((f"target {data.target.name}", data.target, self.model, self.capture))
         return {
-            name: _features(model, capture, part.x[:: -(-len(part) // n)])
+            name: _features(model, capture, part.rows(slice(None, None, -(-len(part) // n))))
             for name, part, model, capture in named
             if isinstance(part, ArrayDataset)
         }

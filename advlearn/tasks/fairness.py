@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 from advlearn.core import distributed, gradient_projection
+from advlearn.core.arguments import Natural
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
@@ -19,7 +20,7 @@ from advlearn.data.compared_groups import balanced, compared_groups, joined_colu
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
-from advlearn.tasks._examples import ROWS, points
+from advlearn.tasks._examples import points
 
 Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")
@@ -102,7 +103,7 @@ class Fairness(Task):
         *,
         shape: tuple[int, ...],
         attributes: Mapping[str, int],
-        classes: int = 2,
+        classes: Natural = 2,
         criterion: Criterion = "demographic_parity",
         sensitive: Sequence[str] | None = None,
         layer: str = "",
@@ -182,8 +183,9 @@ class Fairness(Task):
     @classmethod
     def example_data(cls) -> TabularDataset:
         """Return a table with a group and a number as sensitive attributes."""
-        x, y = points(), torch.arange(ROWS) % 2
-        sex = y.roll(1) ^ (torch.arange(ROWS) % 3 == 0)
+        x = torch.cat([points(), points(1)])
+        y = torch.arange(len(x)) % 2
+        sex = y.roll(1) ^ (torch.arange(len(x)) % 3 == 0)
         return TabularDataset(x, y, {"sex": sex, "age": x[:, 1]})
 
     def forward(self, batch: Batch) -> TaskOutput:

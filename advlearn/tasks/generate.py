@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, erfinv, nn
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, Natural
 from advlearn.core.checks import check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -14,6 +15,7 @@ from advlearn.core.protocols import TruncatesItself
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
 from advlearn.data.streamed_dataset import StreamedDataset
+from advlearn.nets.blocks.own_noise import fixed_noise
 from advlearn.tasks import _sampling as sampling
 from advlearn.tasks._examples import labelled_points
 
@@ -70,12 +72,12 @@ class Generate(Task):
         self,
         generator: nn.Module,
         *,
-        latent: int,
+        latent: Count,
         shape: tuple[int, ...],
-        classes: int = 0,
+        classes: Natural = 0,
         vectors: Tensor | None = None,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
         pac: int = 1,
     ) -> None:
         super().__init__()
@@ -105,14 +107,14 @@ class Generate(Task):
         data: ArrayDataset | StreamedDataset,
         *,
         conditional: bool = False,
-        latent: int = 64,
+        latent: Count = 64,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
         pac: int = 1,
     ) -> Self:
         """Build the task with networks sized from the data.
 
-        Square images from 16 pixels a side get convolutional networks, other samples perceptrons.
+        Images, series and volumes from 16 pixels get convolutional networks, vectors perceptrons.
 
         Args:
             data: The data.
@@ -125,6 +127,8 @@ class Generate(Task):
         y = data.y if isinstance(data, ArrayDataset) and data.vectors else None
         vectors = None if y is None or not conditional else y[:KEPT]
         classes = data.classes if conditional else 0
+        if conditional and not classes and vectors is None:
+            raise ValueError(sampling.without_labels(data.name))
         condition = classes if vectors is None else vectors.shape[1]
         sizes: dict[str, Any] = {"architecture": architecture, "base_channels": base_channels}
         generator = sampling.propose_generator(data, latent, classes=condition, **sizes)
@@ -159,7 +163,11 @@ class Generate(Task):
 
     @torch.no_grad()
     def sample(
-        self, n: int, labels: Tensor | None = None, truncation: float | None = None
+        self,
+        n: int,
+        labels: Tensor | None = None,
+        truncation: float | None = None,
+        noise: int | None = None,
     ) -> Tensor:
         """Draw samples in evaluation mode, from the global generator.
 
@@ -171,6 +179,8 @@ class Generate(Task):
                 sample for each class. A generator with a method ``truncated(z, y, truncation)``
                 applies it; otherwise z is drawn from a normal distribution truncated at plus and
                 minus this bound. None draws z as in training.
+            noise: Seed of the noise that a generator such as StyleGAN's draws itself; None draws
+                it anew.
 
         Returns:
             Samples (n, *shape).
@@ -192,25 +202,29 @@ class Generate(Task):
             z = truncated_normal(n, self.latent, bound, device)
         y = self._conditions(n, labels)
         if bound is None or truncating is None:
-            return self.decode(z, *y)
-        with eval_mode(self.generator):
+            return self.decode(z, *y, noise=noise)
+        with eval_mode(self.generator), fixed_noise(self.generator, noise):
             return truncating.truncated(z, y[0] if y else None, bound)
 
     @torch.no_grad()
-    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def decode(
+        self, z: Tensor, labels: Tensor | None = None, *, noise: int | None = None
+    ) -> Tensor:
         """Generate samples (N, *shape) from latents `z` (N, latent) in evaluation mode.
 
         Args:
             z: The latents.
             labels: Classes (N,), int64, or vectors (N, d), float, for a conditional task; None
                 takes all in turn.
+            noise: Seed of the noise that a generator such as StyleGAN's draws itself, which makes
+                the samples a function of `z`; None draws it anew.
 
         Raises:
             ValueError: As for `sample`.
         """
         device = next(self.generator.parameters()).device
         y = self._conditions(len(z), labels)
-        with eval_mode(self.generator):
+        with eval_mode(self.generator), fixed_noise(self.generator, noise):
             return cast(Tensor, self.generator(z.to(device), *y))
 
     @property

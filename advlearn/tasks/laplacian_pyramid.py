@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
@@ -72,10 +73,10 @@ class LaplacianPyramid(Task):
         coarsest: nn.Module,
         residuals: Sequence[nn.Module],
         *,
-        latent: int,
-        shape: Sequence[int],
-        classes: int = 0,
-        base_channels: int = 64,
+        latent: Count,
+        shape: ImageShape,
+        classes: Natural = 0,
+        base_channels: Count = 64,
         tanh_output: bool = True,
     ) -> None:
         super().__init__()
@@ -99,9 +100,9 @@ class LaplacianPyramid(Task):
         data: ArrayDataset | StreamedDataset,
         *,
         conditional: bool = False,
-        levels: int = 0,
-        latent: int = 64,
-        base_channels: int = 64,
+        levels: Count = 0,
+        latent: Count = 64,
+        base_channels: Count = 64,
     ) -> Self:
         """Build the task with networks sized from the data.
 
@@ -117,6 +118,8 @@ class LaplacianPyramid(Task):
                 f"data: expected images (N, C, H, W), got samples of shape {data.shape}"
             )
         classes = data.classes if conditional else 0
+        if conditional and not classes:
+            raise ValueError(sampling.without_labels(data.name))
         tanh_output = not isinstance(data, ArrayDataset) or data.bounded
         shapes = _shapes(data.shape, levels or _halvings(data.shape))
         coarsest = generator_for(

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -79,7 +80,7 @@ class PairedTranslation(Task):
         conditional: bool = True,
         adversarial_weight: float = 1.0,
         perceptual: nn.Module | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
     ) -> None:
         super().__init__()
         self.generator = generator
@@ -103,7 +104,7 @@ class PairedTranslation(Task):
         return open_pairs(data)
 
     @classmethod
-    def from_data(cls, data: Pairs, *, base_channels: int = 64, **settings: Any) -> Self:
+    def from_data(cls, data: Pairs, *, base_channels: Count = 64, **settings: Any) -> Self:
         """Build the task with networks sized from the data.
 
         The generator is a U-Net, SRGAN's where targets are larger, or a perceptron for vectors.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, Natural
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
@@ -117,17 +118,17 @@ class Representation(Task):
         encoder: nn.Module,
         generator: nn.Module,
         *,
-        latent: int,
+        latent: Count,
         shape: tuple[int, ...],
         compare: str | Sequence[str] = ("joint",),
         marginal_terms: bool = False,
         reconstruction: float = 0.0,
         kl: float = 0.0,
         prior: str | Prior = "gaussian",
-        classes: int = 0,
+        classes: Natural = 0,
         has_unlabelled_class: bool = False,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
     ) -> None:
         super().__init__()
         self.latent = int(check_number("latent", latent, low=1))
@@ -155,11 +156,11 @@ class Representation(Task):
         cls,
         data: ArrayDataset | StreamedDataset,
         *,
-        latent: int = 32,
+        latent: Count = 32,
         stochastic: bool = False,
         labels: bool = False,
         architecture: str | None = None,
-        base_channels: int = 64,
+        base_channels: Count = 64,
         **settings: Any,
     ) -> Self:
         """Build the task with networks sized from the data; the defaults are BiGAN's.

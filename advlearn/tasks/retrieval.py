@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.checks import check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.modules import eval_mode
@@ -72,8 +73,8 @@ class Retrieval(Task):
         retriever: nn.Module,
         *,
         shape: tuple[int, ...],
-        samples_per_query: int = 8,
-        base_channels: int = 64,
+        samples_per_query: Count = 8,
+        base_channels: Count = 64,
     ) -> None:
         super().__init__()
         self.retriever = retriever
@@ -93,8 +94,8 @@ class Retrieval(Task):
         cls,
         data: ArrayDataset | StreamedDataset,
         *,
-        samples_per_query: int = 8,
-        base_channels: int = 64,
+        samples_per_query: Count = 8,
+        base_channels: Count = 64,
     ) -> Self:
         """Build the task with networks sized from the data.
 

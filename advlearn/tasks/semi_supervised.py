@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_number
 from advlearn.core.inputs import Inputs
@@ -56,7 +57,7 @@ class SemiSupervised(Task):
     example_options = ({"latent": 2},)
 
     def __init__(
-        self, generator: nn.Module, classifier: nn.Module, *, latent: int, shape: tuple[int, ...]
+        self, generator: nn.Module, classifier: nn.Module, *, latent: Count, shape: tuple[int, ...]
     ) -> None:
         super().__init__()
         self.generator = generator
@@ -80,7 +81,7 @@ class SemiSupervised(Task):
 
     @classmethod
     def from_data(
-        cls, data: SemiSupervisedDataset, *, latent: int = 64, hidden: Sequence[int] | None = None
+        cls, data: SemiSupervisedDataset, *, latent: Count = 64, hidden: Sequence[int] | None = None
     ) -> Self:
         """Build the task with networks sized from the data.
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self, final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count
 from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
@@ -77,7 +78,7 @@ class UnpairedTranslation(Task):
         identity_weight: float = 5.0,
         norm: Norm = "l1",
         image_pool_size: int = 50,
-        base_channels: int = 64,
+        base_channels: Count = 64,
     ) -> None:
         super().__init__()
         self.to_b = to_b
@@ -102,7 +103,7 @@ class UnpairedTranslation(Task):
 
     @classmethod
     def from_data(
-        cls, data: Unpaired, *, base_channels: int = 64, blocks: int = 6, **settings: Any
+        cls, data: Unpaired, *, base_channels: Count = 64, blocks: Count = 6, **settings: Any
     ) -> Self:
         """Build the task with networks sized from the data; the defaults are CycleGAN's.
 
@@ -153,7 +154,7 @@ class UnpairedTranslation(Task):
 
     def before_after(self, data: Unpaired, n: int = 8) -> dict[str, Tensor]:
         """Return the first samples of both sets, translations and reconstructions, by heading."""
-        sets = [part.x[:n] for part in data.parts() if isinstance(part, ArrayDataset)]
+        sets = [part.rows(slice(n)) for part in data.parts() if isinstance(part, ArrayDataset)]
         if len(sets) < 2:
             raise ValueError(
                 f"data: expected two sets in memory, got a streamed set in {data.name!r}"

@@ -4,13 +4,14 @@ import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 from typing import cast, final
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import ProcessContext, spawn
+from torch.multiprocessing.spawn import ProcessContext, start_processes
 
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
@@ -67,7 +68,10 @@ def compare(cases: Sequence[Case], world_size: int = 2) -> dict[Case, Difference
     the gradients of two learners: one generates the fake samples, the other the real ones.
     """
     with tempfile.TemporaryDirectory() as folder:
-        context = spawn(_worker, (world_size, folder, list(cases)), nprocs=world_size, join=False)
+        method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+        context = start_processes(
+            _worker, (world_size, folder, list(cases)), world_size, join=False, start_method=method
+        )
         reference = {case: _attempt(case, 0, 1) for case in cases}
         while not cast(ProcessContext, context).join():
             pass

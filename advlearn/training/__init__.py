@@ -1,9 +1,9 @@
 """Training: callbacks, checkpoints, devices, processes and random states."""
 
+from advlearn.core.files import atomic_write
 from advlearn.training.checkpoint import Checkpoint
 from advlearn.training.early_stopping import EarlyStopping
 from advlearn.training.ema import EMA
-from advlearn.training.files import atomic_write
 from advlearn.training.keep_best_model import KeepBestModel
 from advlearn.training.periodic_plot import PeriodicPlot
 from advlearn.training.progress import Progress

@@ -1,6 +1,8 @@
 """Checkpoints: all the state a run needs to resume, in one file that is written atomically."""
 
+import warnings
 from collections import Counter, OrderedDict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -8,13 +10,18 @@ import torch
 from torch import Tensor
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
+from advlearn.core.files import RefusedFileError, atomic_write
+from advlearn.core.seals import seal
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.core.version import VERSION
-from advlearn.training import rng
-from advlearn.training.files import atomic_write
+from advlearn.training import folder_lock, rng, structure, tensor_files
+from advlearn.training.previous_file import keep_previous, previous
+from advlearn.training.restored import check_restored
 
 FORMAT: Final = 1
 NAME: Final = "checkpoint.pt"
+
 
 _SCALARS = (int, float, complex, str, bool, type(None), torch.Size, torch.dtype, torch.device)
 _SEQUENCES = (list, tuple, set)
@@ -37,7 +44,8 @@ def snapshot(trainer: Trainer, config: dict[str, Any] | None = None) -> dict[str
 def save(path: str | Path, payload: dict[str, Any]) -> Path:
     """Write a checkpoint; on any failure an earlier file is kept.
 
-    The number of the file format and the version of advlearn are added to the payload.
+    The number of the file format and the version of advlearn are added to the payload, and a
+    checksum of the whole file to its end.
 
     Args:
         path: The file; its folder is created.
@@ -60,8 +68,10 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
     path = Path(path)
     _require_plain(payload, "payload")
     try:
+        folder_lock.renew(path.parent)
         with atomic_write(path) as file:
             torch.save({"format": FORMAT, "advlearn": VERSION, **payload}, file)
+            seal(file)
     except (OSError, RuntimeError) as error:
         note = "; the earlier checkpoint is kept" if path.is_file() else ""
         raise OSError(f"checkpoint: cannot write {path}: {_cause(error)}{note}") from error
@@ -69,7 +79,10 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True``: an untrusted file cannot run code.
+    """Read a checkpoint; a file from a stranger cannot run code or fill the memory.
+
+    The checksum of the file is compared with its content. A file without one, which an earlier
+    version wrote, is compared with the weaker checksums of its parts.
 
     Args:
         path: The file, or the folder that a `Checkpoint` writes to.
@@ -80,8 +93,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is truncated, is not a checkpoint of advlearn, or has a format that
-            this version cannot read.
+        RefusedFileError: A ValueError: the file is damaged, is not a checkpoint of advlearn, or has
+            a format that this version cannot read.
     """
     path = Path(path)
     if path.is_dir():
@@ -89,19 +102,22 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint: expected a file or a run's folder, got {path}")
     try:
-        payload = torch.load(path, map_location=device, weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged file can fail in any way
-        raise ValueError(
-            f"checkpoint: expected a checkpoint, got a damaged or other file {path} "
-            f"({_first_line(error)})"
+        with path.open("rb") as file:
+            payload = tensor_files.read(file, device)
+    except RefusedFileError as error:
+        raise RefusedFileError(
+            f"checkpoint: expected a checkpoint, got a damaged or other file {path} ({error}); "
+            "restore a copy of it, or choose another file or folder"
         ) from None
     if not isinstance(payload, dict) or "format" not in payload:
-        raise ValueError(f"checkpoint: expected a checkpoint of advlearn, got another file {path}")
-    if payload["format"] != FORMAT:
-        raise ValueError(
-            f"checkpoint: expected format {FORMAT}, got format {payload['format']!r} in {path}; "
+        raise RefusedFileError(
+            f"checkpoint: expected a checkpoint of advlearn, got another file {path}"
+        )
+    number = payload["format"]
+    if type(number) is not int or number != FORMAT:
+        got = number if type(number) is int else type(number).__name__
+        raise RefusedFileError(
+            f"checkpoint: expected format {FORMAT}, got format {got} in {path}; "
             "load it with the version of advlearn that wrote it"
         )
     return payload
@@ -120,11 +136,26 @@ def resume(path: str | Path, trainer: Trainer) -> None:
         FileNotFoundError: There is no such file.
         ValueError: The file cannot be read, or is from another run.
     """
-    payload = load(path)
+    restore(load(path), path, trainer)
+
+
+def restore(payload: dict[str, Any], path: str | Path, trainer: Trainer) -> None:
+    """Restore a run from the content of a checkpoint that has been read, as `resume` does.
+
+    Args:
+        payload: What `load` returned.
+        path: Where it was read, for the messages.
+        trainer: The rebuilt run, changed in place.
+
+    Raises:
+        ValueError: The content is damaged, or is from another run.
+    """
+    structure.check(payload, {"trainer": structure.TRAINER, "rng": dict}, Path(path))
     try:
         trainer.load_state_dict(payload["trainer"])
+        check_restored(payload["trainer"], trainer)
         rng.set_state(payload["rng"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (ValueError, *structure.ERRORS) as error:
         detail = f"it has no {error}" if isinstance(error, KeyError) else _detail(error)
         raise ValueError(
             f"checkpoint: expected a checkpoint of this run, got one of another run in "
@@ -139,8 +170,14 @@ def resume(path: str | Path, trainer: Trainer) -> None:
 class Checkpoint(Callback):
     """Save the run at its start, at regular intervals and at its end.
 
-    Each save first checks that all losses are finite: a diverged state must never replace a good
-    one. Killing the process at any moment, also while saving, leaves a readable checkpoint.
+    Each save first checks that all losses and all tensors of the state are finite: a poisoned state
+    never replaces a good one. Until the end of the run ``checkpoint-previous.pt`` keeps the save
+    before the last one, and becomes ``checkpoint.pt`` again if a loss fails in the step after the
+    last save. Killing the process at any moment, also while saving, leaves a readable checkpoint.
+    A save that fails during the run, such as on a full disk, is a warning and is repeated at the
+    next interval. If a callback or the data raise an error, the state after the last complete step
+    is saved.
+
     Only the first process writes. This callback must follow all callbacks that have a state, so
     that it saves their state of the same step. A new run refuses a folder that holds a checkpoint.
 
@@ -151,6 +188,7 @@ class Checkpoint(Callback):
 
     Raises:
         ValueError: `every` is not positive.
+        OSError: In a run: the first or the last save failed.
 
     Example:
         >>> Checkpoint("runs/demo", every=500).path.name
@@ -158,7 +196,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(
-        self, folder: str | Path, every: int = 1000, config: dict[str, Any] | None = None
+        self, folder: str | Path, every: Count = 1000, config: dict[str, Any] | None = None
     ) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")
@@ -166,6 +204,7 @@ class Checkpoint(Callback):
         self.every = every
         self.config = config
         self._saved: int | None = None
+        self._saved_before: int | None = None
 
     @property
     def path(self) -> Path:
@@ -185,26 +224,63 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"callbacks: expected Checkpoint after {', '.join(late)}, whose state it saves"
             )
-        self._save(trainer)
+        trainer.guard.good_checkpoint = self._good_checkpoint
+        trainer.check_state()
+        self._write(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:
         """Mark the current state as saved; `resume` calls this."""
         self._saved = trainer.step
 
     def on_step(self, trainer: Trainer) -> None:
-        if trainer.step % self.every == 0:
-            self._save(trainer)
+        if trainer.step % self.every:
+            return
+        trainer.check_state()
+        try:
+            self._write(trainer)
+        except OSError as error:
+            warnings.warn(
+                f"{error}; training continues, the next save is {self.every} steps later",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def on_end(self, trainer: Trainer) -> None:
         if self._saved != trainer.step:
-            self._save(trainer)
+            trainer.check_state(together=False)  # the trainer made it together
+            self._write(trainer)
+        if distributed.rank() == 0 and not trainer.interrupted:
+            previous(self.path).unlink(missing_ok=True)
 
-    def _save(self, trainer: Trainer) -> None:
-        trainer.raise_if_not_finite()
+    def on_error(self, trainer: Trainer) -> None:
+        if self._saved != trainer.step:
+            trainer.check_state(together=False)
+            self._write(trainer)
+
+    def _write(self, trainer: Trainer) -> None:
         if distributed.rank() == 0:
-            save(self.path, snapshot(trainer, self.config))
-        self._saved = trainer.step
+            # A resumed run writes its own step again, which must not replace the previous one.
+            with nullcontext() if self._saved == trainer.step else keep_previous(self.path):
+                save(self.path, snapshot(trainer, self.config))
+        if self._saved != trainer.step:
+            self._saved_before, self._saved = self._saved, trainer.step
         trainer.last_checkpoint = str(self.path)
+
+    def _good_checkpoint(self, failed: int | None) -> str:
+        """Return a good checkpoint, given the step at which a loss failed or None.
+
+        A loss that fails in the step after a save makes that save suspect.
+        """
+        if self._saved is None:
+            return "none was saved"
+        suspect, first = failed == self._saved + 1, distributed.rank() == 0
+        if suspect and first and previous(self.path).is_file():
+            if self._saved_before is None:  # the run was resumed
+                self._saved_before = int(load(previous(self.path))["trainer"]["step"])
+            previous(self.path).replace(self.path)
+        if suspect and self._saved_before is not None:
+            self._saved, self._saved_before = self._saved_before, None
+        return f"{self.path} (step {self._saved})"
 
 
 def _require_plain(value: object, where: str) -> None:

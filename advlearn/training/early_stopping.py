@@ -6,6 +6,7 @@ from typing import Any, final
 import torch
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.rng import isolated
 
@@ -17,7 +18,8 @@ class EarlyStopping(Callback):
     Adversarial losses say little about progress, so the user supplies the measure: a two-sample
     distance, an accuracy, a return. Each evaluation uses the same random numbers and leaves those
     of the run unchanged. With several processes the measure is averaged over them, so that all stop
-    together. NaN does not count as an improvement.
+    together. NaN does not count as an improvement. A checkpoint keeps the count of evaluations: a
+    resumed run that had stopped stays stopped, unless `patience` is larger.
 
     Args:
         measure: Function from the trainer to a number.
@@ -38,8 +40,8 @@ class EarlyStopping(Callback):
     def __init__(
         self,
         measure: Callable[[Trainer], float],
-        every: int,
-        patience: int = 10,
+        every: Count,
+        patience: Count = 10,
         higher_is_better: bool = False,
     ) -> None:
         if every < 1 or patience < 1:
@@ -53,6 +55,14 @@ class EarlyStopping(Callback):
         self.best_step = 0
         self.evaluations_since = 0
 
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the run has reached the number of evaluations without improvement."""
+        return self.evaluations_since >= self.patience
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._stop(trainer)
+
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
             return
@@ -61,13 +71,17 @@ class EarlyStopping(Callback):
             self.best, self.best_step, self.evaluations_since = value, trainer.step, 0
             return
         self.evaluations_since += 1
-        if self.evaluations_since >= self.patience:
-            best = (
-                "no finite value"
-                if self.best is None
-                else f"best {self.best:.4g} at step {self.best_step}"
-            )
-            trainer.stop_reason = f"no improvement in {self.evaluations_since} evaluations, {best}"
+        self._stop(trainer)
+
+    def _stop(self, trainer: Trainer) -> None:
+        if not self.has_stopped:
+            return
+        best = (
+            "no finite value"
+            if self.best is None
+            else f"best {self.best:.4g} at step {self.best_step}"
+        )
+        trainer.stop_reason = f"no improvement in {self.evaluations_since} evaluations, {best}"
 
     def state_dict(self) -> dict[str, Any]:
         return {

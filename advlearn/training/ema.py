@@ -6,6 +6,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Share
 from advlearn.core.task import Task
 from advlearn.core.trainer import Callback, Trainer
 
@@ -41,7 +42,7 @@ class EMA(Callback):
         The decay warms up; the paper's is constant.
     """
 
-    def __init__(self, decay: float = 0.999) -> None:
+    def __init__(self, decay: Share = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay: expected a number in [0, 1), got {decay!r}")
         self.decay = decay

@@ -6,8 +6,10 @@ from typing import Any, final
 
 import torch
 
+from advlearn.core.arguments import Count
 from advlearn.core.task import Task
 from advlearn.core.trainer import Callback, Trainer
+from advlearn.training.early_stopping import EarlyStopping
 from advlearn.training.ema import EMA
 from advlearn.training.rng import isolated
 
@@ -46,7 +48,7 @@ class KeepBestModel(Callback):
     """
 
     def __init__(
-        self, measure: Callable[[Any], float], every: int, higher_is_better: bool = True
+        self, measure: Callable[[Any], float], every: Count, higher_is_better: bool = True
     ) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1, got {every}")
@@ -72,7 +74,8 @@ class KeepBestModel(Callback):
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
             self._evaluate(trainer)
-        if self._state is not None and trainer.step == trainer.steps:
+        stopped = any(isinstance(c, EarlyStopping) and c.has_stopped for c in trainer.callbacks)
+        if self._state is not None and (trainer.step == trainer.steps or stopped):
             _averaged(trainer).load_state_dict(self._state)
 
     def state_dict(self) -> dict[str, Any]:

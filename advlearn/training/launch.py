@@ -75,6 +75,28 @@ def launched(device: str | torch.device = "auto") -> Iterator[torch.device]:
             stop()
 
 
+def require_one_process(name: str) -> None:
+    """Refuse a call in several processes, before it starts.
+
+    Args:
+        name: Name of the function, for the message.
+
+    Raises:
+        ValueError: If torchrun started several processes, or a process group has several.
+
+    Example:
+        >>> require_one_process("imitate")
+    """
+    joined = dist.is_available() and dist.is_initialized()
+    started = all(variable in os.environ for variable in _NEEDED)
+    count = dist.get_world_size() if joined else int(os.environ["WORLD_SIZE"]) if started else 1
+    if count > 1:
+        raise ValueError(
+            f"processes: {name} expected 1 process, got {count}; start it without torchrun, or use "
+            "more environments in one process"
+        )
+
+
 def _local(device: str | torch.device, local_rank: int) -> torch.device:
     """Choose the device of a local process and make it the current one."""
     chosen = pick(device)

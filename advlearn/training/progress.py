@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING, TextIO, final
 
 from advlearn.core import distributed
+from advlearn.core.arguments import NonNegative
 from advlearn.core.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ class Progress(Callback):
     """Show the step, the speed and the health of each critic during a run.
 
     On a terminal it is a bar; elsewhere it is one line at each tenth of the run. The first lines
-    describe the run with all its settings. At each update the trainer also checks that all losses
+    are `introduction` (`fit` describes the data and the networks there) and all settings of the
+    run. At each update the trainer also checks that all losses
     are finite, so that a diverged run stops within seconds. Several processes update together, at
     each tenth of the run, and the first one prints.
 
@@ -32,11 +34,12 @@ class Progress(Callback):
         5
     """
 
-    def __init__(self, every_seconds: float = 1.0, stream: TextIO | None = None) -> None:
+    def __init__(self, every_seconds: NonNegative = 1.0, stream: TextIO | None = None) -> None:
         if not every_seconds >= 0:
             raise ValueError(f"every_seconds: expected at least 0, got {every_seconds!r}")
         self.every_seconds = every_seconds
         self.stream = stream
+        self.introduction: tuple[str, ...] = ()
         self._live: Live | None = None
         self._tenth = 0
         self._due = 0.0
@@ -46,6 +49,8 @@ class Progress(Callback):
         self._tenth = 10 * trainer.step // trainer.steps
         now = time.monotonic()
         self._last, self._due = (trainer.step, now), now + self.every_seconds
+        for line in self.introduction:
+            self._print(line)
         self._print(trainer.describe())
         if trainer.step:
             self._print(f"resumed at step {trainer.step}")

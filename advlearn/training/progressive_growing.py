@@ -5,6 +5,7 @@ from typing import Protocol, cast, final
 
 from torch import nn
 
+from advlearn.core.arguments import Share
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.ema import EMA
 
@@ -56,7 +57,7 @@ class ProgressiveGrowing(Callback):
         lengths.
     """
 
-    def __init__(self, until: float = 0.6) -> None:
+    def __init__(self, until: Share = 0.6) -> None:
         if not 0 < until <= 1:
             raise ValueError(f"until: expected a fraction of the run in (0, 1], got {until!r}")
         self.until = until

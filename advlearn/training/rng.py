@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from advlearn.core.one_thread import one_thread
+
 State = dict[str, Any]
 
 
@@ -84,7 +86,8 @@ def isolated(seed: int) -> Iterator[None]:
     """Seed the global generators within a block, and restore their states after it.
 
     The seed determines all draws inside the block, and draws outside do not depend on the block,
-    also when it raises an exception.
+    also when it raises an exception. A block in another thread waits until this one ends; blocks
+    of the same thread may be nested.
 
     Args:
         seed: An integer from 0 to 2^32 - 1.
@@ -104,9 +107,10 @@ def isolated(seed: int) -> Iterator[None]:
         >>> bool((torch.rand(2) == after).all())
         True
     """
-    before = get_state()
-    try:
-        seed_all(seed)
-        yield
-    finally:
-        set_state(before)
+    with one_thread():
+        before = get_state()
+        try:
+            seed_all(seed)
+            yield
+        finally:
+            set_state(before)

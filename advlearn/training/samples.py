@@ -8,13 +8,15 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from advlearn.training.files import atomic_write
+from advlearn.core.arguments import Count, checked
+from advlearn.core.files import atomic_write
 from advlearn.training.periodic_plot import PeriodicPlot
 
 _TILE = 64  # small images are enlarged by whole factors to about this side, in pixels
 _GAP = 2
 
 
+@checked
 def save_image_grid(samples: Tensor, path: str | Path, real: Tensor | None = None) -> None:
     """Draw samples into a PNG file.
 
@@ -74,7 +76,7 @@ class SampleGrid(PeriodicPlot):
     def __init__(
         self,
         folder: str | Path,
-        every: int = 1000,
+        every: Count = 1000,
         *,
         samples: Callable[[], Tensor],
         real: Tensor | None = None,

@@ -2,16 +2,17 @@
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import Any, final
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count
 from advlearn.core.health import Health
 from advlearn.core.trainer import Callback, Trainer
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard.writer import SummaryWriter
+from advlearn.training.event_file import EventFile
+from advlearn.training.warn_once import WarnOnce
 
 
 @final
@@ -25,6 +26,8 @@ class TensorBoard(Callback):
 
     Images written by earlier callbacks are shown too: ``step-00001000.png`` as ``pictures/step`` at
     that step, and any other file by its name at the step it is first read.
+
+    A file that cannot be written or read is a warning, once, and training continues.
 
     Args:
         folder: Folder of the event files.
@@ -40,7 +43,7 @@ class TensorBoard(Callback):
     """
 
     def __init__(
-        self, folder: str | Path, every: int = 100, *, pictures: str | Path | None = None
+        self, folder: str | Path, every: Count = 100, *, pictures: str | Path | None = None
     ) -> None:
         if every < 1:
             raise ValueError(f"every: expected at least 1 step, got {every}")
@@ -48,16 +51,16 @@ class TensorBoard(Callback):
         self.every = every
         self.pictures = None if pictures is None else Path(pictures)
         self._files_read: dict[Path, int] = {}
-        self._writer: SummaryWriter | None = None
+        self._writer: EventFile | None = None
+        self._unwritten, self._unread = WarnOnce(), WarnOnce()
         self._last = (0, 0.0)
 
     def on_start(self, trainer: Trainer) -> None:
         self._last = (trainer.step, time.monotonic())
         if distributed.rank() == 0:
-            from torch.utils.tensorboard.writer import SummaryWriter
-
             _wait_for_later_name(self.folder)
-            self._writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1)
+            self._writer = EventFile(self.folder, purge_step=trainer.step + 1)
+            self._write(self._writer)
             # The images of an earlier run up to the checkpoint are in its event files.
             self._files_read = self._files()
 
@@ -80,32 +83,45 @@ class TensorBoard(Callback):
             for tag, value in scalars.items():
                 self._writer.add_scalar(tag, value, trainer.step)
             self._show(self._writer, trainer.step)
-            self._writer.flush()  # a killed process loses no scalar
+            self._write(self._writer)
 
     def on_end(self, trainer: Trainer) -> None:
         if self._writer is not None:
             self._show(self._writer, trainer.step)
-            self._writer.close()
+            self._write(self._writer)
             self._writer = None
+
+    def _write(self, writer: EventFile) -> None:
+        with self._unwritten.instead_of_errors("write", writer.path):
+            writer.write()
 
     def _files(self) -> dict[Path, int]:
         """Return the image files and the time each was written."""
-        files = [] if self.pictures is None else sorted(self.pictures.glob("*.png"))
-        return {path: path.stat().st_mtime_ns for path in files}
+        written: dict[Path, int] = {}
+        for path in [] if self.pictures is None else sorted(self.pictures.glob("*.png")):
+            with suppress(OSError):  # another program may remove a file at any time
+                written[path] = path.stat().st_mtime_ns
+        return written
 
-    def _show(self, writer: "SummaryWriter", step: int) -> None:
-        import numpy as np
-        from PIL import Image
-
+    def _show(self, writer: EventFile, step: int) -> None:
         written = self._files()
         for path in (path for path, when in written.items() if self._files_read.get(path) != when):
             name, _, number = path.stem.partition("-")
             numbered = name == "step" and number.isdecimal()
-            with Image.open(path) as image:
-                levels = np.asarray(image.convert("RGB"))
             tag = f"pictures/{name if numbered else path.stem}"
-            writer.add_image(tag, levels, int(number) if numbered else step, dataformats="HWC")
+            # A file of another program can fail in any way.
+            with self._unread.instead_of_errors("show", path, Exception):
+                writer.add_image(tag, _levels(path), int(number) if numbered else step)
         self._files_read = written
+
+
+def _levels(path: Path) -> Any:
+    """Return the pixels of an image file, uint8 (height, width, 3)."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def _wait_for_later_name(folder: Path) -> None:
@@ -114,9 +130,8 @@ def _wait_for_later_name(folder: Path) -> None:
     TensorBoard reads event files in the order of their names, which start with the second. Of two
     files of the same second the older may be read last, and its points would not be replaced.
     """
-    newest = max(
-        (int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")), default=0
-    )
+    seconds = [path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*")]
+    newest = max((int(second) for second in seconds if second.isdecimal()), default=0)
     while int(time.time()) == newest:
         time.sleep(0.01)
 

@@ -101,3 +101,11 @@ def test_mismatched_input_is_one_line() -> None:
     critic = build_critics(task, resolve("energy-distance"))["data"]
     points = critic(torch.rand(4, 2), torch.rand(4, 3))
     assert points.shape == (4, 5)
+
+
+@pytest.mark.parametrize(
+    "task", ["generate(conditional=True)", "laplacian_pyramid(conditional=True)"]
+)
+def test_a_conditional_task_needs_labels(task):
+    with pytest.raises(ValueError, match=r"conditional: expected labels .*; pass \(x, y\)"):
+        advlearn.fit(task, data=torch.rand(8, 1, 32, 32), conditional=True, callbacks=())

@@ -91,9 +91,7 @@ def test_mismatched_input_is_one_line() -> None:
         task().retrieve(F, torch.zeros(4, 3))
     with pytest.raises(ValueError, match=r"^k: expected 1 to 4, the number of words, got 5$"):
         task().retrieve(F, WORDS, k=5)
-    with pytest.raises(
-        ValueError, match=r"^latent: expected a finite number of at least 1, got 0$"
-    ):
+    with pytest.raises(ValueError, match=r"^latent: expected a whole number of at least 1, got 0;"):
         CrossModal.from_data(Pairs(F, V), latent=0)
     with pytest.raises(
         ValueError,

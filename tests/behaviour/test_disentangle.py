@@ -162,8 +162,8 @@ def test_a_loaded_run_samples_the_same(tmp_path: Any) -> None:
             {"codes": (1,)},
             r"^codes: expected one or more codes, of 2 or more classes each, got \(1,\)$",
         ),
-        ({"noise": 0}, r"^noise: expected a finite number of at least 1, got 0$"),
-        ({"code_weight": -1.0}, r"^code_weight: expected a finite number of at least 0, got -1.0$"),
+        ({"noise": 0}, r"^noise: expected a whole number of at least 1, got 0;"),
+        ({"code_weight": -1.0}, r"^code_weight: expected a finite number of at least 0, got -1.0;"),
     ],
 )
 def test_bad_settings_are_one_line(settings: dict[str, Any], line: str) -> None:

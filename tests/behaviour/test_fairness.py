@@ -62,6 +62,17 @@ def test_equalized_odds_permutes_the_attribute_within_each_class() -> None:
     assert counts(real[1], y) == counts(fake[1], y)
 
 
+def test_equalized_odds_moves_no_attribute_to_another_class() -> None:
+    """All ages differ, so a single one that another class gets is found."""
+    batch = next(batches(table(), 100))
+    real, fake, *_ = task(criterion="equalized_odds")(batch).pairs["age"]
+    ages, shuffled, y = fake[1][:, 0], real[1][:, 0], batch[1]
+    assert len(ages.unique()) == 100
+    for label in (0, 1):
+        assert torch.equal(shuffled[y == label].sort().values, ages[y == label].sort().values)
+        assert (shuffled[y == label] != ages[y == label]).float().mean() > 0.8
+
+
 def test_equal_opportunity_does_not_change_the_other_class() -> None:
     real, fake, y = sides("equal_opportunity")
     assert torch.equal(real[1][y == 0], fake[1][y == 0])
@@ -218,7 +229,7 @@ def test_a_saved_run_predicts_the_same(tmp_path: Any) -> None:
         ),
         (
             {"warmup": 1.5},
-            r"^warmup: expected a finite number of at least 0 and at most 1, got 1.5$",
+            r"^warmup: expected a finite number of at least 0 and at most 1, got 1.5;",
         ),
         (
             {"layer": "feature"},

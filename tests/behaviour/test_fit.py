@@ -163,7 +163,7 @@ def test_fit_trains_on_a_folder_of_images(tmp_path: Path) -> None:
         ({"data": (X, Y[:5])}, r"labels: .*\(24,\)"),
         ({"data": "digitz"}, "data: .*digits"),
         ({"batch_size": 25}, "batch_size: expected at most the 24 samples of the data, got 25"),
-        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"steps": 0}, "steps: expected a whole number of at least 1, got 0"),
         ({"objective": "wgan-pg"}, "objective: unknown name 'wgan-pg'; did you mean 'wgan-gp'"),
         ({"objective": "r1"}, "objective: expected an objective"),
         (
@@ -176,7 +176,7 @@ def test_fit_trains_on_a_folder_of_images(tmp_path: Path) -> None:
         ),
         ({"latnt": 3}, "latnt: generate has no such option; did you mean 'latent'"),
         ({"critic_step": 3}, "critic_step: .*'critic_steps'"),
-        ({"critic_steps": 0}, "critic_steps: expected a finite number of at least 1, got 0"),
+        ({"critic_steps": 0}, "critic_steps: expected a whole number of at least 1, got 0"),
         ({"optimizer": "adamm"}, "optimizer: expected one of adam, rmsprop, sgd, got 'adamm'"),
         ({"task": "hinge"}, "task: expected a task or a method, got the objective 'hinge'"),
         ({"task": "generat"}, "task: unknown name 'generat'; did you mean 'generate'"),

@@ -344,7 +344,7 @@ def test_sequences_of_other_lengths_are_compared() -> None:
 
 @pytest.mark.parametrize(("lr", "verdict"), [(0.0, "critic still"), (0.01, "in balance")])
 def test_a_critic_whose_steps_change_nothing_is_still(lr: float, verdict: str) -> None:
-    adversary = Adversary(linear(1.0), "nsgan", lr=lr)
+    adversary = Adversary(linear(1.0), "nsgan", optimizer=lambda p: torch.optim.Adam(p, lr=lr))
     for seed in range(3):
         adversary.update(points(seed, 0.5), points(9 + seed, -0.5))
     health = adversary.health()
@@ -564,7 +564,7 @@ def test_large_samples_are_scored_on_a_part_of_the_batch(size: int, scored: list
 
 
 def test_a_copied_head_begins_a_history_of_its_own() -> None:
-    adversary = Adversary(linear(1.0), "nsgan", lr=0.0)
+    adversary = Adversary(linear(1.0), "nsgan", optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     adversary.update(points(0, 0.5), points(1, -0.5))
     twin = copy.deepcopy(adversary)
     assert not twin._history.critic_steps

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
+from tests.processes import run_in_processes
 
 SPECS = [
     "nsgan + feature_matching",
@@ -53,7 +53,7 @@ def _reports_in_the_first_process(rank: int, meet: str) -> None:
 
 
 def test_one_process_reports_by_itself(tmp_path: Path) -> None:
-    spawn(_reports_in_the_first_process, (str(tmp_path / "meet"),), nprocs=2)
+    run_in_processes(_reports_in_the_first_process, (str(tmp_path / "meet"),))
 
 
 def test_a_block_of_one_process_ends_with_an_error() -> None:

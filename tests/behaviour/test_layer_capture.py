@@ -147,7 +147,7 @@ def test_input_and_output_are_not_mistaken_for_each_other() -> None:
         _ = inside.output
     with pytest.raises(ValueError, match=r"^input: .* read \.output, or attach with at='input'"):
         _ = outside.input
-    with pytest.raises(ValueError, match=r"^at: expected 'output' or 'input', got 'inside'"):
+    with pytest.raises(ValueError, match=r"^at: expected one of output, input, got 'inside'"):
         attach(net, "0", at="inside")  # type: ignore[call-overload]
 
 

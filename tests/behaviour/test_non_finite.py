@@ -44,7 +44,7 @@ def test_the_error_names_step_term_and_checkpoint(tmp_path: Path) -> None:
     kept = tmp_path / "checkpoint.pt"
     line = str(failed.value)
     assert line.startswith("step 4: data/") and "\n" not in line
-    assert line.endswith(f"is not finite; last good checkpoint: {kept}")
+    assert line.endswith(f"is not finite; last good checkpoint: {kept} (step 0)")
     saved = load(kept)["trainer"]
     assert saved["step"] == 0 and all(v.isfinite().all() for v in saved["task"].values())
 

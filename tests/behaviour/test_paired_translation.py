@@ -176,7 +176,7 @@ def test_bad_settings_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"^norm: expected one of l1, l2, got 'l3'$"):
         PairedTranslation(net, shape=(3,), target_shape=(2,), norm="l3")  # type: ignore[arg-type]
     with pytest.raises(
-        ValueError, match=r"^distance_weight: expected a finite number of at least 0, got -1$"
+        ValueError, match=r"^distance_weight: expected a finite number of at least 0, got -1;"
     ):
         PairedTranslation(net, shape=(3,), target_shape=(2,), distance_weight=-1)
     with pytest.raises(ValueError, match=r"^generator: expected outputs of \(5,\), got \(2,\)$"):

@@ -169,7 +169,7 @@ def test_mismatched_input_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^k: expected 1 to 3, the number of documents, got 4$"):
         task.retrieve(X, 4)
     with pytest.raises(
-        ValueError, match=r"^samples_per_query: expected a finite number of at least 2, got 1$"
+        ValueError, match=r"^samples_per_query: expected a finite number of at least 2, got 1;"
     ):
         Retrieval.from_data(QUERIES, samples_per_query=1)
     with pytest.raises(

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,8 +20,8 @@ from advlearn.run import load
 from advlearn.tasks.semi_supervised import SemiSupervised
 
 
-class Endless(IterableDataset[Any]):
-    """An endless stream of samples."""
+class Iterated(IterableDataset[Any]):
+    """A stream of samples without a length."""
 
     def __iter__(self) -> Iterator[Any]:
         yield from X
@@ -109,11 +109,11 @@ def test_a_loader_is_a_stream_of_unlabelled_samples() -> None:
         assert run.predict(X).shape == (60, 2)
 
 
-def test_a_stream_without_a_length_is_refused_since_its_order_cannot_be_resumed() -> None:
-    with pytest.raises(TypeError, match=r"^data: expected a map-style data set .*, got Endless$"):
-        open_semi_supervised(
-            (ArrayDataset(X[:8], Y[:8], "few", 2), DataLoader(Endless(), batch_size=4))
-        )
+def test_a_stream_without_a_length_is_read_into_memory() -> None:
+    data = open_semi_supervised(
+        (ArrayDataset(X[:8], Y[:8], "few", 2), DataLoader(Iterated(), batch_size=4))
+    )
+    assert torch.equal(cast(ArrayDataset, data.unlabelled).x, X)
 
 
 def test_unlabelled_samples_improve_accuracy() -> None:

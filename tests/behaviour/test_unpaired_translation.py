@@ -196,6 +196,6 @@ def test_a_mismatched_translator_is_one_line() -> None:
     with pytest.raises(ValueError, match=r"^to_a: expected samples of shape \(2,\), got \(3,\)$"):
         UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 3), shape=(2,))
     with pytest.raises(
-        ValueError, match=r"^cycle_weight: expected a finite number of at least 0, got -1$"
+        ValueError, match=r"^cycle_weight: expected a finite number of at least 0, got -1;"
     ):
         UnpairedTranslation(nn.Linear(2, 2), nn.Linear(2, 2), shape=(2,), cycle_weight=-1)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from advlearn import Adversary, resolve
 from advlearn.core.critic_batch import CriticBatch
+from advlearn.core.regularizer import Regularizer
 from advlearn.functional import differences
 from advlearn.functional.differences import (
     EPSILON,
@@ -18,7 +19,7 @@ from advlearn.functional.differences import (
     slopes_at,
 )
 from advlearn.regularizers.dragan import DraganPenalty
-from advlearn.regularizers.gradient_penalty import GradientPenalty
+from advlearn.regularizers.gradient_penalty import GradientPenalty, OneSidedGradientPenalty
 from advlearn.regularizers.zero_centred import R1, R2
 from tests.closed_form.regularizer_cases import Pair, critic_batch, linear, pairs, samples, smooth
 
@@ -213,14 +214,16 @@ def test_noise_and_low_precision_are_refused() -> None:
 
 
 def test_a_one_sided_penalty_has_no_difference_estimate() -> None:
-    with pytest.raises(ValueError, match="estimate: expected 'exact', got 'difference', since no"):
+    with pytest.raises(ValueError, match="estimate: expected one of exact, got 'difference'"):
         resolve("wgan + one_sided_gradient_penalty(estimate='difference')")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5, -1.0])
-def test_a_share_out_of_range_is_refused(share: float) -> None:
+@pytest.mark.parametrize("make", [R1, R2, GradientPenalty, OneSidedGradientPenalty, DraganPenalty])
+def test_a_share_out_of_range_is_refused(make: type[Regularizer], share: float) -> None:
     with pytest.raises(ValueError, match="share: expected a finite number above 0 and at most 1"):
-        R1(share=share)
+        make(share=share)
+    assert vars(make(share=1.0))["share"] == 1
 
 
 def test_the_grammar_takes_every_option() -> None:

@@ -37,6 +37,14 @@ def test_samples_count_by_their_weights() -> None:
     assert FeatureMatching().player_penalty(batch).item() == pytest.approx(expected)
 
 
+def test_each_side_has_its_own_weights() -> None:
+    batch = critic_batch(
+        critic(), REAL, FAKE[1:], torch.tensor([1.0, 3.0]), torch.tensor([3.0, 1.0])
+    )
+    expected = (2 * (1 + 9) / 4) ** 2 + (3 * (3 + 4) / 4) ** 2
+    assert FeatureMatching().player_penalty(batch).item() == pytest.approx(expected)
+
+
 def test_gradient_by_hand_with_the_real_side_fixed() -> None:
     fake = FAKE.clone().requires_grad_()
     FeatureMatching(weight=0.5).player_penalty(critic_batch(critic(), REAL, fake)).backward()

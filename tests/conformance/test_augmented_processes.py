@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 
 from advlearn import Adversary
+from tests.processes import run_in_processes
 
 SPECS = (
     "nsgan + diff_augment + r1",
@@ -49,7 +49,7 @@ def work(rank: int, folder: str) -> None:
 def together(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Tensor]]]:
     """All specs at once: starting processes takes longer than training."""
     folder = tmp_path_factory.mktemp("processes")
-    spawn(work, (str(folder),), nprocs=2)
+    run_in_processes(work, (str(folder),))
     return [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

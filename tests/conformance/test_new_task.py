@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import advlearn
+from tests.script_server import ScriptServer
 
 TASK = '''
 """Remove noise from samples: a denoiser against a critic of clean samples."""
@@ -68,7 +67,7 @@ TASK = Denoise
 '''
 
 
-def test_a_new_task_needs_one_file(tmp_path: Path) -> None:
+def test_a_new_task_needs_one_file(tmp_path: Path, torch_only: ScriptServer) -> None:
     shutil.copytree(
         Path(advlearn.__file__).parent,
         tmp_path / "advlearn",
@@ -76,14 +75,9 @@ def test_a_new_task_needs_one_file(tmp_path: Path) -> None:
     )
     (tmp_path / "advlearn" / "tasks" / "denoise.py").write_text(TASK)
     tests = shutil.copy(Path(__file__).parent / "test_games.py", tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "denoise", "-p", "no:cacheprovider", tests],
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ("-m", "pytest", "-q", "-k", "denoise", "-p", "no:cacheprovider", str(tests))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = torch_only.python(*command, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     summary = done.stdout.splitlines()[-1]
     assert int(summary.split(" passed")[0].split()[-1]) > 40, summary

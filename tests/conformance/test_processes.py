@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn
 
 from advlearn.core import distributed
 from advlearn.testing._found import chains
 from advlearn.testing._processes import Case, Difference, compare
+from tests.processes import preload, run_in_processes
 
 PLAIN = [Case(spec) for spec in chains()]
 LABELLED = [
@@ -22,6 +22,7 @@ WEIGHTED = [Case(spec, weighted=True) for spec in ("nsgan", "hinge + r1", "rpgan
 @pytest.fixture(scope="module")
 def differences() -> dict[Case, Difference]:
     """Run all cases at once, since starting processes takes longer than the cases."""
+    preload()
     return compare([*PLAIN, *LABELLED, *WEIGHTED])
 
 
@@ -58,4 +59,4 @@ def _averages_in_the_layout_of_the_parameter(rank: int, rendezvous: str) -> None
 def test_averaged_gradients_keep_the_layout_of_their_parameter(tmp_path: Path) -> None:
     # A fused Adam on a CPU reads memory in its layout: another layout would silently change the
     # wrong weights.
-    spawn(_averages_in_the_layout_of_the_parameter, (str(tmp_path / "rendezvous"),), nprocs=2)
+    run_in_processes(_averages_in_the_layout_of_the_parameter, (str(tmp_path / "rendezvous"),))

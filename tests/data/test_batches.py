@@ -192,7 +192,7 @@ def test_batches_are_chosen_by_the_type_of_the_data():
         ),
         (
             lambda: Batches(numbered(), 0),
-            "batch_size: expected a positive multiple of world_size=1, got 0",
+            "batch_size: expected a whole number of at least 1, got 0",
         ),
         (
             lambda: Batches(numbered(), 5, world_size=2),

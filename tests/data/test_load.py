@@ -8,7 +8,6 @@ from torch.utils.data import (
     ConcatDataset,
     DataLoader,
     Dataset,
-    IterableDataset,
     Subset,
     TensorDataset,
 )
@@ -43,11 +42,6 @@ class Pictures(Dataset):
 
     def __getitem__(self, index):
         return Image.new("RGB", (8, 8), (0, 255, 51 * index)), index
-
-
-class Stream(IterableDataset):
-    def __iter__(self):
-        yield torch.zeros(2)
 
 
 class Ragged(Pairs):
@@ -92,10 +86,10 @@ def test_arrays_that_torch_cannot_share_are_copied():
     "kind", [list, np.array, torch.tensor, lambda y: torch.tensor(y, dtype=torch.uint8)]
 )
 def test_labels_of_any_integer_form(kind):
-    source = load(torch.zeros(3, 2), labels=kind([0, 2, 2]))
-    assert source.y is not None and source.y.dtype == torch.int64 and source.y.tolist() == [0, 2, 2]
-    assert source.classes == 3
-    assert load((np.zeros((3, 2)), kind([0, 2, 2]))).y.tolist() == [0, 2, 2]
+    source = load(torch.zeros(3, 2), labels=kind([0, 1, 1]))
+    assert source.y is not None and source.y.dtype == torch.int64 and source.y.tolist() == [0, 1, 1]
+    assert source.classes == 2 and source.class_names == ()
+    assert load((np.zeros((3, 2)), kind([0, 1, 1]))).y.tolist() == [0, 1, 1]
 
 
 def test_a_tensor_that_carries_gradient_is_detached():
@@ -190,7 +184,7 @@ def test_near_names_are_suggested():
             torch.zeros(4, 2, dtype=torch.uint8),
             None,
             TypeError,
-            r"data: expected uint8 images.*got uint8 \(4, 2\)",
+            r"data: expected floats .* or images .*got uint8 \(4, 2\)",
         ),
         (torch.zeros(0, 2), None, ValueError, "data: expected at least one sample"),
         (
@@ -200,28 +194,26 @@ def test_near_names_are_suggested():
             "data: expected finite values, got inf in sample 0",
         ),
         (
-            torch.full((2, 1, 4, 4), 255.0),
+            torch.full((2, 1, 4, 4), 256.0),
             None,
             ValueError,
-            r"data: expected images in \[-1, 1\].*255 to 255",
+            r"data: expected images in \[-1, 1\].*256 to 256",
         ),
-        (torch.zeros(2, 8, 8, 3), None, ValueError, r"data: .*channel-first.*\(2, 8, 8, 3\)"),
         (
             torch.zeros(2, 2),
             [0.0, 1.0],
             TypeError,
             r"labels: expected integers.*got float64 \(2,\)",
         ),
-        (torch.zeros(2, 2), torch.zeros(2, 1).long(), TypeError, r"labels: .*got int64 \(2, 1\)"),
+        (torch.zeros(2, 2), torch.zeros(2, 1, 1).long(), TypeError, r"labels: .*\(2, 1, 1\)"),
         (torch.zeros(2, 2), [0, 1, 2], ValueError, r"labels: expected shape \(2,\)"),
         (torch.zeros(2, 2), [0, -1], ValueError, "labels: .*got -1"),
         (
             "digits",
             [0, 1],
             ValueError,
-            "labels: expected none except with a tensor or an array, got .* str; pass",
+            "labels: expected none except with a tensor, an array or a DataFrame, got .* str",
         ),
-        (Stream(), None, TypeError, "data: expected a map-style data set.*got Stream"),
         (TensorDataset(torch.zeros(0, 2)), None, ValueError, "data: .*empty TensorDataset"),
         (
             TensorDataset(*[torch.zeros(4, 2)] * 3),
@@ -230,7 +222,6 @@ def test_near_names_are_suggested():
             "data: expected items x or .*got 3 parts",
         ),
         (Ragged(), None, ValueError, r"data: .*\(2,\) like the first one, got \(3,\) in sample 7"),
-        (DataLoader(Stream()), None, TypeError, "data: expected a map-style data set"),
         (
             DataLoader(Pairs(), batch_size=None),
             None,
@@ -238,10 +229,10 @@ def test_near_names_are_suggested():
             "data: expected a DataLoader with a batch size",
         ),
         (
-            DataLoader(Pairs(), sampler=torch.utils.data.WeightedRandomSampler([1.0] * 10, 10)),
+            DataLoader(Pairs(), sampler=torch.utils.data.SubsetRandomSampler([0, 1])),
             None,
             ValueError,
-            "data: expected a DataLoader.*got sampler WeightedRandomSampler",
+            "data: expected a DataLoader.*got sampler SubsetRandomSampler",
         ),
     ],
 )

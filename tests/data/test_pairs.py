@@ -2,8 +2,11 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch.utils.data import Dataset
 
 from advlearn.data import (
     ArrayDataset,
@@ -16,6 +19,7 @@ from advlearn.data import (
     moving_digits,
     open_pairs,
     open_unpaired,
+    pairs,
 )
 from advlearn.data import small as smaller
 from advlearn.data.moving_digits import FASTEST
@@ -173,3 +177,51 @@ def test_sets_of_different_shapes_are_refused() -> None:
         Unpaired(ArrayDataset(torch.zeros(2, 2)), ArrayDataset(torch.zeros(2, 3)))
     with pytest.raises(TypeError, match="float32"):
         Pairs(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.int64))
+
+
+def _save(path, level, size=(16, 16)):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    Image.new("L", size, level).save(path)
+
+
+def test_two_folders_are_paired_by_the_names_of_their_files(tmp_path):
+    for part, names in (("train", "abc"), ("test", "d")):
+        for k, name in enumerate(names):
+            _save(tmp_path / f"{part}A" / f"{name}.png", 10 * k)
+            _save(tmp_path / f"{part}B" / f"{name}.bmp", 255 - 10 * k)
+    data = open_pairs(tmp_path)
+    assert len(data) == 3 and data.name == tmp_path.name and len(data.test()) == 1
+    torch.testing.assert_close(data.x, -data.y)
+    assert len(open_unpaired(str(tmp_path))) == 3
+    (tmp_path / "trainB" / "b.bmp").unlink()
+    with pytest.raises(ValueError, match=r"expected an image named 'b' in '.*trainB'.*got none"):
+        open_pairs(tmp_path)
+
+
+def test_a_folder_without_two_sides_is_refused(tmp_path):
+    _save(tmp_path / "left" / "a.png", 0)
+    with pytest.raises(ValueError, match=r"sub-folders A and B, .*got left.*left-to-right"):
+        open_pairs(tmp_path)
+
+
+def test_images_that_hold_both_sides(tmp_path):
+    wide = np.zeros((8, 16), np.uint8)
+    wide[:, 8:] = 255
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    data = open_pairs(f"left-to-right:{tmp_path}")
+    assert bool((data.x == -1).all()) and bool((data.y == 1).all())
+    assert torch.equal(pairs("right-to-left", tmp_path).x, data.y)
+
+
+def test_a_data_set_of_pairs():
+    class Both(Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            picture = Image.new("RGB", (8, 8), (0, 10 * index, 255))
+            return picture, picture.convert("L")
+
+    data = open_pairs(Both())
+    assert data.shape == (3, 8, 8) and data.target_shape == (1, 8, 8)
+    torch.testing.assert_close(data.x[2, 1], torch.full((8, 8), 20 / 127.5 - 1))

@@ -144,7 +144,7 @@ def test_wrong_arguments_are_named(census):
         adult(omit=["gender"])
     with pytest.raises(
         ValueError,
-        match="omit: expected a list of columns, got the string 'sex'; write \\['sex'\\]",
+        match="omit: expected a sequence, got 'sex'; pass a list",
     ):
         adult(omit="sex")
 
@@ -252,7 +252,7 @@ def test_a_table_refuses_columns_of_other_lengths():
         (
             [0, 1],
             TypeError,
-            r"sensitive\['sex'\]: expected int64 codes or float32 numbers \(2,\), got list",
+            r"sensitive: expected a Tensor, got \[0, 1\]",
         ),
         (
             torch.tensor([0, 1]).int(),
@@ -320,11 +320,12 @@ def test_a_value_that_is_not_finite_is_named_by_sample_and_column():
     x, y = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])
     x[2, 1] = math.nan
     with pytest.raises(
-        ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1 \('pay'\)$"
+        ValueError,
+        match=r"^data: expected finite values, got nan in .* column 1 \('pay'\); remove",
     ):
         TabularDataset(x, y, feature_names=("age", "pay", "debt"))
     with pytest.raises(
-        ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1$"
+        ValueError, match=r"^data: expected finite values, got nan in sample 2, column 1; remove"
     ):
         TabularDataset(x, y)
 

@@ -23,7 +23,9 @@ SETUP = {"train_task.py train_task", "data/batches.py __init__", "core/adversary
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
 SETUP |= {"core/contracts.py finds_mixing", "core/head.py __init__"}
 ALLOWED = {
-    f"advlearn/{place}" for place in SETUP | {"core/finite.py failures", "data/batches.py __next__"}
+    f"advlearn/{place}"
+    for place in SETUP
+    | {"core/finite.py failures", "core/finite_state.py _not_finite", "data/batches.py __next__"}
 }
 # Its solver runs on the host.
 SOLVED = {"assignment": {"advlearn/objectives/assignment.py distance"}}

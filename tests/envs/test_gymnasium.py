@@ -12,11 +12,13 @@ from advlearn_envs.catalogue import available
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
+from tests.script_server import ScriptServer
+
 NAMES = [f"advlearn/{name}" for name in available()]
 
 
 def run(code: str) -> str:
-    """Run Python code and return what it prints."""
+    """Run Python code in a new process and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
@@ -29,25 +31,34 @@ def test_importing_the_package_registers_the_environments_and_does_not_import_to
     assert run(code + "print(*({'torch', 'stable_baselines3'} & sys.modules.keys()))") == ""
 
 
-def test_the_batches_do_not_import_stable_baselines3() -> None:
+def forked(server: ScriptServer, code: str) -> str:
+    """Run Python code in a process that has imported torch, and return what it prints."""
+    done = server.python("-W", "error", "-c", code)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_batches_do_not_import_stable_baselines3(torch_only: ScriptServer) -> None:
     code = "import sys, advlearn_envs as e; e.CartPole(2).reset(); e.record; "
-    assert run(code + "print('stable_baselines3' in sys.modules)") == "False"
+    assert forked(torch_only, code + "print('stable_baselines3' in sys.modules)") == "False"
 
 
-def test_gymnasium_finds_them_without_an_import_of_the_package() -> None:
+def test_gymnasium_finds_them_without_an_import_of_the_package(torch_only: ScriptServer) -> None:
     code = "import gymnasium; env = gymnasium.make('advlearn_envs:advlearn/CartPole-v1'); "
-    assert run(code + "print(env.reset(seed=0)[0].shape)") == "(4,)"
+    assert forked(torch_only, code + "print(env.reset(seed=0)[0].shape)") == "(4,)"
 
 
 @pytest.mark.parametrize("prefix", ["advlearn/", "advlearn_envs:advlearn/"])
-def test_imitation_takes_their_ids_without_an_import_of_the_package(prefix: str) -> None:
+def test_imitation_takes_their_ids_without_an_import_of_the_package(
+    prefix: str, torch_only: ScriptServer
+) -> None:
     pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
     code = (
         "from advlearn.imitation.sb3.algorithms import environments as build; "
         f"name = {prefix + 'Pendulum-v1'!r}; "
         "print(build(name, 1, 0).num_envs, type(build(name, 2, 0).venv).__name__)"
     )
-    assert run(code) == "1 StableBaselinesVecEnv"
+    assert forked(torch_only, code) == "1 StableBaselinesVecEnv"
 
 
 @pytest.mark.parametrize("name", NAMES)

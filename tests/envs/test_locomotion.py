@@ -1,6 +1,5 @@
 """The MuJoCo environments equal gymnasium's bit for bit, and import MuJoCo only when built."""
 
-import subprocess
 import sys
 
 import gymnasium
@@ -11,6 +10,8 @@ from advlearn_envs import StableBaselinesVecEnv, make
 from advlearn_envs.batched import BatchedEnv, Range
 from advlearn_envs.catalogue import ENTRIES, available
 from advlearn_envs.physics import HostPhysics, WarpPhysics, physics_on
+
+from tests.script_server import ScriptServer
 
 mujoco = pytest.importorskip("mujoco", reason="MuJoCo is not installed")
 NAMES = [name for name, entry in ENTRIES.items() if entry.needs == "mujoco"]
@@ -234,14 +235,12 @@ def test_without_mujoco_the_names_are_known_and_an_error_names_the_package(
         make("Hopper-v5", 2)
 
 
-def test_listing_and_registering_do_not_import_mujoco() -> None:
+def test_listing_and_registering_do_not_import_mujoco(torch_only: ScriptServer) -> None:
     code = (
         "import sys, gymnasium, advlearn_envs.hopper, advlearn_envs.catalogue as c; c.available(); "
         "gymnasium.spec('advlearn/Hopper-v5'); print('mujoco' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
-    )
+    done = torch_only.python("-W", "error", "-c", code)
     assert done.stdout.strip() == "False", done.stderr
 
 

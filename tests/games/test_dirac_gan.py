@@ -10,7 +10,7 @@ from advlearn import Adversary
 from advlearn.core.game import Game
 from advlearn.games import Extragradient, Lookahead, Optimistic
 
-STEPS = 2000
+STEPS = 1000
 REAL = torch.zeros(1, 1)
 RULES: dict[str, Callable[..., Game]] = {
     "extragradient": Extragradient,

@@ -110,7 +110,8 @@ def test_a_class_and_a_function_are_games() -> None:
         ("lookahed", "game: unknown name 'lookahed'; did you mean 'lookahead'?"),
         (
             "lookahead(k=0)",
-            "game: lookahead(k=0): k: expected a whole number of at least 1, got 0",
+            "game: lookahead(k=0): k: expected a whole number of at least 1, got 0; pass a whole "
+            "number such as 1",
         ),
         ("lookahead(j=1)", "game: lookahead: unknown argument 'j'; known: alpha, k"),
         ("", "game: expected one of extragradient, lookahead, optimistic, got ''"),

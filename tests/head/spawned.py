@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn
+
+from tests.processes import run_in_processes
 
 WORLD = 2
 Results = dict[str, Any]
@@ -22,7 +23,7 @@ def in_two_processes(jobs: dict[str, Job]) -> list[dict[str, Results | str]]:
     in vain ends after 20 seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
-        spawn(_worker, (folder, jobs), nprocs=WORLD)
+        run_in_processes(_worker, (folder, jobs), WORLD)
         return [torch.load(Path(folder) / f"{rank}.pt") for rank in range(WORLD)]
 
 

@@ -153,7 +153,9 @@ def test_an_optimizer_of_the_critic_is_taken() -> None:
     network = small()
     own = torch.optim.AdamW(network.parameters(), lr=0.1)
     assert Adversary(network, "nsgan", optimizer=own).optimizer is own
-    with pytest.raises(TypeError, match=r"^optimizer: expected a name, an optimizer or a callable"):
+    with pytest.raises(
+        TypeError, match=r"^optimizer: expected a callable, an Optimizer, a text or None"
+    ):
         Adversary(network, "nsgan", optimizer=3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"returns an optimizer, got one that returns NoneType"):
         Adversary(network, "nsgan", optimizer=lambda _: None)  # type: ignore[arg-type, return-value]
@@ -173,13 +175,13 @@ def test_samples_of_sixteen_bits_are_cast_to_the_critic(dtype: torch.dtype) -> N
 
 def test_arguments_of_another_type_are_one_line() -> None:
     real, fake = data()
-    with pytest.raises(TypeError, match=r"^critic: expected a torch\.nn\.Module, got function"):
+    with pytest.raises(TypeError, match=r"^critic: expected a Module, got function"):
         Adversary(lambda x: x, "hinge")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^real: expected a tensor, .*, got ndarray"):
         Adversary(small(), "hinge").update(real.numpy(), fake.numpy())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^critic: cannot score samples of shape \[\(8, 3\)\]"):
         Adversary(small(), "hinge").update([real], [fake])
-    with pytest.raises(ValueError, match=r"^start: expected"):
+    with pytest.raises(TypeError, match=r"^start: expected"):
         Adversary(small(), "hinge", start="100")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^clip: expected a finite number above 0"):
         Adversary(small(), "hinge").update(real, fake, clip=-1.0)

@@ -111,13 +111,13 @@ def test_a_mistyped_value_is_one_line_before_training(demos: str, tmp_path: Path
         (("--env", "nopackage:X-v0"), "No module named 'nopackage'"),
         (("--algorithm", "sac"), "Discrete(2)"),
         (("--critic-inputs", "actions"), "critic_inputs: expected one of state-action, state,"),
-        (("--reward", "postive"), "reward: expected a function or one of own, positive,"),
+        (("--reward", "postive"), "reward: expected one of own, positive,"),
         (
             ("--critic-every", "0", "--algorithm", "dqn"),
-            "critic_every: expected a finite number of at least 1, got 0",
+            "critic_every: expected a whole number of at least 1, got 0",
         ),
-        (("--batch-size", "0"), "batch_size: expected a finite number of at least 1, got 0"),
-        (("--critic-steps", "0"), "critic_steps: expected a finite number of at least 1, got 0"),
+        (("--batch-size", "0"), "batch_size: expected a whole number of at least 1, got 0"),
+        (("--critic-steps", "0"), "critic_steps: expected a whole number of at least 1, got 0"),
         (("--device", "gpu"), "gpu"),
         (("--ent-coef", "0.1", "--algorithm", "dqn"), "ent_coef: expected None with dqn"),
     ):

@@ -123,7 +123,7 @@ def test_a_file_that_is_truncated_or_pickled_or_lacks_an_array_is_named(tmp_path
     whole = saved(tmp_path / "a.npz")
     cut = tmp_path / "cut.npz"
     cut.write_bytes(whole.read_bytes()[:-200])
-    with pytest.raises(ValueError, match=r"cut.npz, which is truncated"):
+    with pytest.raises(ValueError, match=r"cut.npz, which is refused: it is cut off"):
         load_demonstrations(cut)
     with pytest.raises(ValueError, match="expected an npz file of plain arrays"):
         load_demonstrations(saved(tmp_path / "p.npz", actions=np.array([{}, {}, {}], dtype=object)))

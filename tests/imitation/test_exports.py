@@ -2,10 +2,10 @@
 
 import importlib
 import inspect
-import subprocess
-import sys
 
 import pytest
+
+from tests.script_server import ScriptServer
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
@@ -29,8 +29,10 @@ def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
         _ = module.imitation_learning
 
 
-def test_importing_the_packages_does_not_import_stable_baselines3() -> None:
+def test_importing_the_packages_does_not_import_stable_baselines3(
+    torch_only: ScriptServer,
+) -> None:
     names = ", ".join(f"advlearn.imitation{package}" for package in PACKAGES)
     code = f"import sys, {names}; print('stable_baselines3' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = torch_only.python("-c", code)
     assert done.stdout.strip() == "False", done.stderr

@@ -113,7 +113,7 @@ def test_a_seed_fixes_a_run_and_does_not_change_the_global_generators() -> None:
         ({"algorithm": "ppoo"}, "algorithm: expected one of ppo"),
         ({"algorithm": "ppo"}, "env: expected an environment id, .*, got None; pass env="),
         ({"steps": None}, "steps: expected a number of environment steps, got None; pass steps="),
-        ({"steps": 0}, "steps: expected a finite number of at least 1, got 0"),
+        ({"steps": 0}, "steps: expected a whole number of at least 1, got 0"),
         ({"env": "CartPole-v1"}, r"expected observations of shape \(4,\), got \(1,\)"),
         (
             {"objective": "gial + r1"},

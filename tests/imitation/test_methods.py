@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from stable_baselines3.common.callbacks import CheckpointCallback
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
@@ -93,7 +94,7 @@ def test_an_option_that_imitation_does_not_have_is_refused() -> None:
         {"steps": 3},
         {"critic": torch.nn.Linear(5, 1)},
         {"save_every": 100},
-        {"callbacks": [None]},
+        {"callbacks": [CheckpointCallback(10, "unused")]},
         *({name: ARGUMENTS[name]} for name in METHOD_SETTINGS if name != "expert_subsample"),
     ],
     ids=lambda given: next(iter(given)),

@@ -8,6 +8,7 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
+from stable_baselines3 import SAC
 from stable_baselines3.common.vec_env import VecNormalize
 
 from advlearn.core.method import Method
@@ -67,9 +68,9 @@ def test_a_cloned_policy_takes_the_experts_actions_with_and_without_normalisatio
     [
         (
             {"critic_replay_size": -1},
-            "critic_replay_size: expected a finite number of at least 0, got -1",
+            "critic_replay_size: expected a whole number of at least 0, got -1",
         ),
-        ({"bc_steps": -1}, "bc_steps: expected a finite number of at least 0, got -1"),
+        ({"bc_steps": -1}, "bc_steps: expected a whole number of at least 0, got -1"),
         (
             {"ent_coef": 0.1, "algorithm": "trpo"},
             "ent_coef: expected None with trpo, which has no entropy bonus of this form, got 0.1",
@@ -82,7 +83,7 @@ def test_a_cloned_policy_takes_the_experts_actions_with_and_without_normalisatio
             {"device": "cpu", "algorithm": "object"},
             "device: expected None with an algorithm object, got cpu; set device of the object",
         ),
-        ({"device": "gpu"}, "device: expected auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
+        ({"device": "gpu"}, "device: expected a device, got 'gpu'"),
         (
             {"critic_replay_size": 9, "algorithm": "sac"},
             "critic_replay_size: expected 0, since SAC has a replay buffer, got 9",
@@ -117,33 +118,48 @@ def test_an_algorithm_by_name_is_on_the_given_device() -> None:
     )
 
 
-def critic_updates(monkeypatch: pytest.MonkeyPatch, algorithm: str, **settings: Any) -> int:
-    """Count the training steps of the critic in 256 environment steps."""
+def critic_updates(monkeypatch: pytest.MonkeyPatch, algorithm: Any, **settings: Any) -> list[int]:
+    """Return the environment steps made before each training step of the critic, of 64 in all."""
     calls: list[int] = []
     update = LearnedReward.update
 
     def counted(self: LearnedReward, policy: Any, batch_size: int) -> torch.Tensor:
-        calls.append(1)
+        calls.append(algorithm.num_timesteps)
         return update(self, policy, batch_size)
 
     monkeypatch.setattr(LearnedReward, "update", counted)
-    env = counting(1, algorithm == "sac")
+    continuous = isinstance(algorithm, SAC)
     imitate(
-        always_one(algorithm == "sac"), steps=256, env=env, algorithm=algorithm, batch_size=8,
-        quiet=True, **settings,
+        always_one(continuous), steps=64, algorithm=algorithm, batch_size=8, quiet=True, **settings
+    )
+    return calls
+
+
+def late(learning_starts: int = 20) -> SAC:
+    """Return a SAC that learns after some steps with random actions."""
+    return SAC(
+        "MlpPolicy", counting(1, True), learning_starts=learning_starts, batch_size=8, seed=0,
+        device="cpu", policy_kwargs={"net_arch": [8]},
     )  # fmt: skip
-    return len(calls)
 
 
-def test_more_critic_steps_train_the_critic_more_on_and_off_policy(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("k", [1, 4])
+def test_an_on_policy_critic_makes_its_steps_after_every_rollout(
+    k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, four = (critic_updates(monkeypatch, "ppo", critic_steps=k) for k in (1, 4))
-    assert four == 4 * one > 0
-    once, twice = (critic_updates(monkeypatch, "sac", critic_steps=k) for k in (1, 2))
-    assert twice == 2 * once > 0
-    few = critic_updates(monkeypatch, "sac", critic_every=16)
-    assert 0 < few < critic_updates(monkeypatch, "sac", critic_every=4)
+    # Four rollouts of 16 steps.
+    expected = [end for end in (16, 32, 48, 64) for _ in range(k)]
+    assert critic_updates(monkeypatch, small(counting(1)), critic_steps=k) == expected
+
+
+@pytest.mark.parametrize("every", [8, 5])
+@pytest.mark.parametrize("k", [1, 2])
+def test_an_off_policy_critic_makes_its_steps_at_every_interval_once_learning_starts(
+    k: int, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = critic_updates(monkeypatch, late(), critic_steps=k, critic_every=every)
+    due = [step for step in range(every, 65, every) if step > 20]
+    assert found == [step for step in due for _ in range(k)]
 
 
 def test_critic_every_is_refused_with_an_on_policy_algorithm() -> None:

@@ -1,8 +1,6 @@
 """The demonstrations in the package: their files, their contents and the order of the search."""
 
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
 import advlearn
 from advlearn.imitation import load_demonstrations
+from tests.script_server import ScriptServer
 
 PACKAGED = Path(advlearn.__file__).parent / "imitation" / "demonstrations" / "packaged"
 # Environment, numbers in an observation, and episodes that examples and pages use.
@@ -87,7 +86,9 @@ def test_an_unknown_name_lists_the_names_that_ship() -> None:
         load_demonstrations("walker2d")
 
 
-def test_the_script_writes_the_same_arrays_from_the_first_episodes(tmp_path: Path) -> None:
+def test_the_script_writes_the_same_arrays_from_the_first_episodes(
+    tmp_path: Path, scripts: ScriptServer
+) -> None:
     """Run the script on its own output, of which every file is a prefix."""
     script = Path(__file__).parents[2] / "benchmarks" / "package_demonstrations.py"
     code = (
@@ -96,7 +97,8 @@ def test_the_script_writes_the_same_arrays_from_the_first_episodes(tmp_path: Pat
         f"module['package'].__globals__['TARGET'] = pathlib.Path({str(tmp_path)!r}); "
         f"module['package'](pathlib.Path({str(PACKAGED)!r}), 'cartpole', 2)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = scripts.python("-c", code)
+    assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "cartpole.npz") as few, np.load(PACKAGED / "cartpole.npz") as file:
         steps = int(file["episode_lengths"][:2].sum())
         assert np.array_equal(few["observations"], file["observations"][: steps + 2])

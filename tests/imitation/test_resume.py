@@ -278,8 +278,12 @@ def test_a_critic_or_a_policy_of_another_size_is_one_line_and_nothing_is_restore
             raise
 
     go()
-    for part, given in (("critic", {"critic_width": 5}), ("policy", {"policy_width": 9})):
-        message = rf"^out: .* holds a run with a {part} of another size: expected \S+ of shape \("
+    sized = r"a critic of another size: expected \S+ of shape \("
+    for part, given in (
+        (sized, {"critic_width": 5}),
+        (r"algorithm_settings\.policy_kwargs=", {"policy_width": 9}),
+    ):
+        message = f"^out: .* holds a run with {part}"
         with pytest.raises(ValueError, match=message) as caught:
             go(**given, steps=96)
         assert "\n" not in str(caught.value)

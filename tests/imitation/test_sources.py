@@ -41,7 +41,7 @@ def test_a_policy_is_rolled_out_into_whole_episodes() -> None:
     assert demos.lengths.tolist() == [5, 5, 5] and demos.terminated.all()
     assert demos.observations[:6, 0].tolist() == [0, 2, 4, 6, 8, 10]
     assert demos.actions.tolist() == [1] * 15 and demos.expert_return == 25
-    with pytest.raises(ValueError, match="episodes: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="episodes: expected a whole number of at least 1, got 0"):
         record(Alternating(), counting(2), episodes=0)
 
 
@@ -198,7 +198,7 @@ def test_demonstrations_without_actions_are_saved_and_imitated_by_states(tmp_pat
 
 def test_an_unknown_shape_of_the_reward_is_refused_before_training() -> None:
     with pytest.raises(
-        ValueError, match=r"reward: expected a function or one of own, positive, .*, got 'postive'"
+        ValueError, match=r"reward: expected one of own, positive, .*, got 'postive'"
     ):
         imitate(always_one(), steps=48, algorithm=small(counting()), reward="postive", quiet=True)  # type: ignore[arg-type]
 

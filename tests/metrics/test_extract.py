@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -54,7 +51,7 @@ def test_the_images_go_to_the_device_of_the_model():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(TypeError, match=r"images: expected a tensor of shape \(N, ...\), got list"):
+    with pytest.raises(TypeError, match=r"images: expected a Tensor, got"):
         features(nn.Flatten(), [1.0])
     with pytest.raises(
         ValueError, match=r"images: expected .* with N at least 1, got float32 \(0, 2, 4, 4\)"
@@ -74,10 +71,8 @@ def test_bad_input_is_named():
         features(nn.Flatten(), images(), batch_size=0)
 
 
-def test_importing_the_metrics_loads_none_of_the_heavy_packages():
+def test_importing_the_metrics_loads_none_of_the_heavy_packages(torch_only):
     heavy = {"matplotlib", "ot", "scipy", "sklearn", "torchvision"}
     code = f"import sys, advlearn.metrics; print(sorted({heavy!r} & set(sys.modules)))"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "[]"
+    result = torch_only.python("-c", code)
+    assert result.stdout.strip() == "[]", result.stderr

@@ -100,6 +100,14 @@ def test_the_frechet_distance_agrees_with_scipys_matrix_root():
     assert frechet_from_moments(m1, c1, m2, c2).item() == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("n", "m"), [(5, 9), (200, 6), (7, 200)])
+def test_fewer_samples_than_features_give_the_distance_of_their_covariances(n, m):
+    torch.manual_seed(n)
+    x, y = torch.randn(n, 40).double(), 0.5 + 2 * torch.randn(m, 40).double()
+    expected = frechet_from_moments(x.mean(0), x.T.cov(), y.mean(0), y.T.cov())
+    torch.testing.assert_close(frechet_distance(x, y), expected, rtol=1e-6, atol=1e-6)
+
+
 def test_the_frechet_distance_of_covariances_that_commute_has_its_closed_form():
     basis = torch.linalg.qr(draw(4, 4)).Q
     u, v = torch.tensor([1.0, 4.0, 9.0, 0.0]).double(), torch.tensor([4.0, 0.0, 1.0, 0.0]).double()

@@ -125,7 +125,11 @@ def test_reverse_validation_distinguishes_correct_from_wrong_labels():
             ValueError,
             "target: expected 2 columns",
         ),
-        (lambda: proxy_a_distance([1.0], draw(9, 3)), TypeError, "source: expected a float tensor"),
+        (
+            lambda: proxy_a_distance([1.0], draw(9, 3)),
+            TypeError,
+            "source: expected a Tensor",
+        ),
         (
             lambda: accuracy(torch.tensor([1, 0]), torch.tensor([1])),
             ValueError,

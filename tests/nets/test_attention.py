@@ -57,5 +57,5 @@ def test_attention_has_a_second_derivative() -> None:
 
 
 def test_bad_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="channels: expected an int of at least 1"):
+    with pytest.raises(ValueError, match="channels: expected a whole number of at least 1"):
         SelfAttention(0)

@@ -71,7 +71,7 @@ def test_an_unexpected_condition_is_refused_in_one_line(layer: nn.Module) -> Non
     x = torch.randn(2, 4, 2, 2) if isinstance(layer, ConditionalBatchNorm) else torch.randn(2, 4)
     with pytest.raises(ValueError, match="c: expected None"):
         layer(x, torch.zeros(2, 3))
-    with pytest.raises(ValueError, match="condition: expected 0"):
+    with pytest.raises(ValueError, match="condition: expected a whole number of at least 0"):
         type(layer)(4, condition=-1)
 
 

@@ -70,7 +70,7 @@ def test_a_pair_is_scored_by_the_formula():
 def test_sizes_are_checked():
     assert isinstance(encoder_for((1, 8, 8), 4, 4), MLPEncoder)
     assert isinstance(encoder_for((1, 16, 16), 4, 4), ConvEncoder)
-    with pytest.raises(ValueError, match="norm: expected batch or none, got 'layer'"):
+    with pytest.raises(ValueError, match="norm: expected one of batch, none, got 'layer'"):
         ConvEncoder((1, 16, 16), 4, norm="layer")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="outputs: expected an int of at least 1"):
+    with pytest.raises(ValueError, match="outputs: expected a whole number of at least 1"):
         encoder_for((2,), 0)

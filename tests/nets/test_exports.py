@@ -2,8 +2,6 @@
 
 import ast
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,9 +27,9 @@ def test_an_unknown_name_is_an_attribute_error():
         nets.StyleGAN9  # noqa: B018
 
 
-def test_importing_the_package_imports_no_network():
+def test_importing_the_package_imports_no_network(torch_only):
     code = "import sys, advlearn.nets; print([m for m in sys.modules if 'nets.families' in m])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = torch_only.python("-c", code)
     assert result.stdout.strip() == "[]"
 
 

@@ -81,5 +81,5 @@ def test_without_a_bound_the_strokes_are_added_unchanged():
 
 @pytest.mark.parametrize("name", ["steps", "hidden"])
 def test_bad_sizes_are_one_line(name):
-    with pytest.raises(ValueError, match=f"{name}: expected an int of at least 1"):
+    with pytest.raises(ValueError, match=f"{name}: expected a whole number of at least 1"):
         GRANGenerator(LATENT, SHAPE, **{name: 0})

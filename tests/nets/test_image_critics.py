@@ -128,8 +128,11 @@ def test_recipes_rebuild(critic: Any) -> None:
             lambda: MultiScalePatchCritic(3, scales=2)(torch.zeros(1, 3, 15, 32)),
             r"^x: expected images \(N, 3, H, W\) of at least 16 pixels a side, got \(1, 3, 15",
         ),
-        (lambda: MultiScalePatchCritic(scales=0), r"^scales: expected an int of at least 1, got 0"),
-        (lambda: UNetCritic(norm="batch"), r"^norm: expected weight, spectral or none"),
+        (
+            lambda: MultiScalePatchCritic(scales=0),
+            r"^scales: expected a whole number of at least 1, got 0",
+        ),
+        (lambda: UNetCritic(norm="batch"), r"^norm: expected one of weight, spectral, none"),
         (
             lambda: UNetCritic(1, 2)(torch.zeros(1, 1, 12, 8)),
             r"^x: expected images \(N, 1, H, W\) with H and W multiples of 8, got \(1, 1, 12, 8\)",

@@ -236,8 +236,11 @@ def test_a_config_rebuilds_the_network(net, tmp_path):
         ((1, 16, 16), DCGANGenerator, DCGANCritic),
         ((1, 28, 28), DCGANGenerator, DCGANCritic),
         ((3, 32, 32), DCGANGenerator, DCGANCritic),
-        ((3, 30, 30), MLPGenerator, MLPCritic),
-        ((1, 28, 32), MLPGenerator, MLPCritic),
+        ((3, 30, 30), DCGANGenerator, DCGANCritic),
+        ((1, 28, 32), DCGANGenerator, DCGANCritic),
+        ((2, 100), DCGANGenerator, DCGANCritic),
+        ((1, 16, 16, 16), DCGANGenerator, DCGANCritic),
+        ((3, 5), MLPGenerator, MLPCritic),
     ],
 )
 def test_networks_are_chosen_by_the_shape_of_the_data(shape, generator, critic):
@@ -262,14 +265,14 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: MLP(0, 1), "in_features: expected an int of at least 1, got 0"),
+        (lambda: MLP(0, 1), "in_features: expected a whole number of at least 1, got 0"),
         (lambda: MLP(1, 1, hidden=(4, 0)), r"hidden: expected ints of at least 1, got \(4, 0\)"),
         (
             lambda: MLP(1, 1, activation="gelu"),
             "activation: expected one of leaky_relu.*got 'gelu'",
         ),
-        (lambda: MLP(1, 1, norm="group"), "norm: expected one of layer.*got 'group'"),
-        (lambda: MLPCritic((2,), classes=-1), "classes: expected 0"),
+        (lambda: MLP(1, 1, norm="group"), "norm: expected one of none, layer.*got 'group'"),
+        (lambda: MLPCritic((2,), classes=-1), "classes: expected a whole number of at least 0"),
         (lambda: MLPCritic((2,))(torch.zeros(4, 3)), r"x: expected shape \(N, 2\), got \(4, 3\)"),
         (
             lambda: MLPCritic((2,))(torch.zeros(4, 2), torch.zeros(4).long()),
@@ -288,22 +291,22 @@ def test_the_code_of_an_energy_critic_is_narrower_than_the_data():
             r"z: expected shape \(N, 4\), got \(4, 3\)",
         ),
         (
-            lambda: DCGANGenerator(4, (1, 30, 30)),
-            r"shape: expected \(C, H, W\) with H = W.*got \(1, 30, 30\)",
+            lambda: DCGANGenerator(4, (1, 7, 30)),
+            r"shape: expected .*\(C, H, W\) .*with sides from 8, got \(1, 7, 30\)",
         ),
         (
             lambda: DCGANCritic((1, 8, 8), conditioning="sum"),
-            "conditioning: expected projection or concat, got 'sum'",
+            "conditioning: expected one of projection, concat, got 'sum'",
         ),
-        (lambda: DCGANCritic((1, 68, 68)), r"shape: expected .*got \(1, 68, 68\)"),
+        (lambda: DCGANCritic((68,)), r"shape: expected .*got \(68,\)"),
         (
             lambda: DCGANGenerator(4, (1, 8, 8), norm="layer"),
-            "norm: expected batch or none, got 'layer'",
+            "norm: expected one of batch, none, got 'layer'",
         ),
-        (lambda: AutoencoderCritic((2,), norm="l3"), "norm: expected l1 or l2, got 'l3'"),
+        (lambda: AutoencoderCritic((2,), norm="l3"), "norm: expected one of l1, l2, got 'l3'"),
         (
             lambda: critic_for((2,), "scalar"),
-            "output: expected logit, vector, energy or classes, got 'scalar'",
+            "output: expected one of logit, vector, energy, classes, density, got 'scalar'",
         ),
         (lambda: critic_for((2,), "classes"), "out_features: expected the number of logits"),
         (

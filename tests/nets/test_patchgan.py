@@ -59,7 +59,7 @@ def test_bad_sizes_are_one_line() -> None:
         PatchGANCritic((1, 16, 16))
     with pytest.raises(ValueError, match=r"^out_features: expected an int of at least 1, got 0$"):
         PatchGANCritic((1, 32, 32), 0)
-    with pytest.raises(ValueError, match=r"^norm: expected instance or none, got 'batch'$"):
+    with pytest.raises(ValueError, match=r"^norm: expected one of instance, none, got 'batch'$"):
         PatchGANCritic((1, 32, 32), norm="batch")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^x: expected shape"):
         PatchGANCritic((1, 16, 16), halvings=1)(torch.zeros(2, 2, 16, 16))

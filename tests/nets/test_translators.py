@@ -52,7 +52,7 @@ def test_bad_sizes_are_one_line() -> None:
         SRGANGenerator((1, 4, 4), 1, factor=3)
     with pytest.raises(ValueError, match=r"^shape: expected .* at least 8 pixels"):
         ResidualTranslator((1, 7, 8), 1)
-    with pytest.raises(ValueError, match=r"^blocks: expected an int of at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^blocks: expected a whole number of at least 1, got 0;"):
         ResidualTranslator((1, 8, 8), 1, blocks=0)
     with pytest.raises(ValueError, match=r"^x: expected shape"):
         SRGANGenerator((1, 4, 4), 1)(torch.zeros(1, 1, 5, 4))

@@ -184,7 +184,7 @@ def test_samples_are_scored_alone_and_penalties_can_be_differentiated(critic: An
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (lambda: MultiPeriodCritic(norm="batch"), r"^norm: expected weight, spectral or none"),
+        (lambda: MultiPeriodCritic(norm="batch"), r"^norm: expected one of weight, spectral, none"),
         (lambda: MultiPeriodCritic(periods=(0,)), r"^periods: expected ints of at least 1"),
         (lambda: MultiScaleCritic(base_channels=8), r"^base_channels: expected a multiple of 16"),
         (lambda: SpectrogramBandCritic(edges=(0, 0.5)), r"^edges: expected numbers that grow"),

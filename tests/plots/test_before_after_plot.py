@@ -36,5 +36,5 @@ def test_plots_are_drawn_at_intervals_and_at_the_end_and_change_nothing(tmp_path
 
 
 def test_an_interval_of_zero_steps_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^every: expected at least 1 step, got 0$"):
+    with pytest.raises(ValueError, match=r"^every: expected a whole number of at least 1, got 0; "):
         BeforeAfterPlot(tmp_path, 0, columns=dict)

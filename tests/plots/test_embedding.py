@@ -49,5 +49,5 @@ def test_points_of_a_wrong_shape_are_one_line(tmp_path: Path) -> None:
         plane({"a": torch.zeros(3, 2), "b": torch.zeros(3, 1)})
     with pytest.raises(ValueError, match=r"^panels: expected at least one, got none$"):
         embedding({}, tmp_path / "none.png")
-    with pytest.raises(ValueError, match=r"^every: expected at least 1 step, got 0$"):
+    with pytest.raises(ValueError, match=r"^every: expected a whole number of at least 1, got 0; "):
         Embeddings(tmp_path, 0, points=dict)

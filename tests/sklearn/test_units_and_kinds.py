@@ -173,7 +173,7 @@ def test_a_group_has_one_name_in_every_type(values: Any) -> None:
         (pd.DataFrame({"s": pd.array(["a", None] * 60, dtype="string")}), None, r"^s: expected a "
          r"value for each sample, got <NA> for 60 of them, the first in sample 1; fill"),
         (pd.DataFrame({"s": pd.array([1, None] * 60, dtype="Int64")}), None, r"^s: expected a v"),
-        ({"s": np.ma.array(np.arange(N), mask=np.arange(N) == 3)}, None, r"^s: .* None for 1 of"),
+        ({"s": np.ma.array(np.arange(N), mask=np.arange(N) == 3)}, None, r"^s: expected values wi"),
         (pd.DataFrame([["a", "b"]] * N, columns=["s", "s"]), None, r"^sensitive_features: expected "
          r"a different name for each column, got 's' 2 times"),
         ({"s": SEX}, {"t": "groups"}, r"^kinds: expected attributes among s, got 't'"),

@@ -33,7 +33,7 @@ QUICK: dict[str, Any] = {"steps": 100, "lr": 1e-2, "random_state": 0}
 def table(weights: torch.Tensor | None) -> TabularDataset:
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(8, 2, generator=g), torch.arange(8) % 2
-    return TabularDataset(x, y, {"sex": (torch.arange(8) > 3).long()}, weights=weights)
+    return TabularDataset(x, y, {"sex": (torch.arange(8) > 3).long()}, loss_weights=weights)
 
 
 def test_the_loss_of_a_weighted_batch_is_the_weighted_mean() -> None:
@@ -56,7 +56,7 @@ def test_the_loss_of_a_weighted_batch_is_the_weighted_mean() -> None:
 def test_the_loss_of_weighted_sources_is_the_weighted_mean() -> None:
     x, y = torch.randn(8, 2), torch.arange(8) % 2
     weights = torch.arange(8.0)
-    data = Domains((ArrayDataset(x, y, "a", 2),), ArrayDataset(x + 1), weights=(weights,))
+    data = Domains((ArrayDataset(x, y, "a", 2),), ArrayDataset(x + 1), loss_weights=(weights,))
     task = DomainAdaptation(MLPPredictor((2,), 2), shape=(2,))
     xs, ys, ws, *_ = batch = next(batches(data, 8))
     losses = cross_entropy(task.model(xs), ys, reduction="none")

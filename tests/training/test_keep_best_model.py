@@ -74,5 +74,5 @@ def test_a_run_predicts_with_the_model_chosen_by_a_validator_without_labels(
 def test_keep_best_model_needs_an_average_before_it() -> None:
     with pytest.raises(ValueError, match=r"^callbacks: expected an EMA before KeepBestModel"):
         build(4, [KeepBestModel(lambda _: 0.0, every=2), EMA(0.9)]).run()
-    with pytest.raises(ValueError, match=r"^every: expected at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^every: expected a whole number of at least 1, got 0; "):
         KeepBestModel(lambda _: 0.0, every=0)

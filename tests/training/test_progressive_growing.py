@@ -89,9 +89,11 @@ def test_a_spectrally_normalised_critic_grows_too():
     assert result.adversaries["data"].critic.growth.level == 2
 
 
-@pytest.mark.parametrize("until", [0, 1.2, -1])
-def test_a_fraction_out_of_range_is_one_line(until):
-    with pytest.raises(ValueError, match="until: expected a fraction"):
+@pytest.mark.parametrize(
+    ("until", "words"), [(0, "a fraction"), (1.2, "a finite number"), (-1, "a finite number")]
+)
+def test_a_fraction_out_of_range_is_one_line(until, words):
+    with pytest.raises(ValueError, match=f"until: expected {words}"):
         ProgressiveGrowing(until)
 
 

@@ -134,13 +134,16 @@ def test_tensorboard_holds_the_losses_of_the_trainer(tmp_path: Path) -> None:
 
 
 def test_tensorboard_of_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        """An end without a last save, as by a signal that ends the process."""
+
     class Crash(Callback):
         def on_step(self, trainer: Trainer) -> None:
             if trainer.step == 8:
-                raise OSError("crash")
+                raise Killed("crash")
 
     first, second = Losses(), Losses()
-    with pytest.raises(OSError, match="crash"):
+    with pytest.raises(Killed, match="crash"):
         run(build(10, [first, TensorBoard(tmp_path / "log", 1), Checkpoint(tmp_path, 5), Crash()]))
     trainer = build(10, [second, TensorBoard(tmp_path / "log", 1), Checkpoint(tmp_path, 5)])
     with rng.isolated(0):
@@ -297,17 +300,23 @@ def test_early_stopping_keeps_counting_after_a_resume(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (lambda: Progress(-1), "every_seconds: expected at least 0, got -1"),
-        (lambda: TensorBoard("x", 0), "every: expected at least 1 step, got 0"),
+        (lambda: Progress(-1), "every_seconds: expected a finite number of at least 0, got -1"),
+        (lambda: TensorBoard("x", 0), "every: expected a whole number of at least 1, got 0"),
         (
             lambda: SampleGrid("x", 0, samples=lambda: torch.zeros(1, 2)),
-            "every: expected at least 1 step, got 0",
+            "every: expected a whole number of at least 1, got 0",
         ),
-        (lambda: EarlyStopping(lambda trainer: 0.0, 0), "every: expected at least 1, got 0"),
-        (lambda: EarlyStopping(lambda trainer: 0.0, 1, 0), "patience: expected at least 1, got 0"),
+        (
+            lambda: EarlyStopping(lambda trainer: 0.0, 0),
+            "every: expected a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: EarlyStopping(lambda trainer: 0.0, 1, 0),
+            "patience: expected a whole number of at least 1, got 0",
+        ),
     ],
 )
 def test_bad_settings_are_one_line(make: Any, line: str) -> None:
     with pytest.raises(ValueError) as caught:
         make()
-    assert str(caught.value) == line
+    assert str(caught.value).partition(";")[0] == line

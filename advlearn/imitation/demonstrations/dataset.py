@@ -7,12 +7,15 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from advlearn.core.arguments import checked
+from advlearn.imitation.demonstrations.arrays import as_flags, as_number, check_layout
 from advlearn.imitation.demonstrations.layout import flat
 from advlearn.imitation.demonstrations.transitions import Transitions
 
 Array = NDArray[Any]
 
 
+@checked
 @final
 @dataclass(frozen=True, eq=False)
 class Demonstrations:
@@ -49,6 +52,7 @@ class Demonstrations:
     expert_return: float = float("nan")
 
     def __post_init__(self) -> None:
+        check_layout(self.observations, self.actions, self.lengths, self.terminated)
         episodes, steps = len(self.lengths), int(np.sum(self.lengths))
         if len(self.terminated) != episodes:
             raise ValueError(
@@ -143,6 +147,7 @@ class Demonstrations:
         )
 
 
+@checked
 def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrations:
     """Build demonstrations from flat arrays, as `advlearn_envs.experts.record` returns them.
 
@@ -178,9 +183,9 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrat
         given["observations"],
         given.get("actions"),
         given["episode_lengths"],
-        np.asarray(given["terminated"]).astype(bool),
+        as_flags("terminated", given["terminated"]),
         str(given.get("env_id", "")),
-        float(given.get("expert_return_mean", np.nan)),
+        as_number("expert_return_mean", given.get("expert_return_mean", np.nan)),
     )
 
 

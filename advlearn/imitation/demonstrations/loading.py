@@ -1,7 +1,6 @@
 """Read demonstrations from files, policies, `imitation`, Minari and Hugging Face; write files."""
 
 import logging
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -9,17 +8,21 @@ from typing import Any, cast
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core.arguments import Count, Seed, checked
+from advlearn.core.checks import check_method
+from advlearn.core.files import RefusedFileError
 from advlearn.data.files import find
+from advlearn.data.npz import read_npz, write_npz
 from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, from_arrays
-from advlearn.training.files import atomic_write
 
 PACKAGED = Path(__file__).parent / "packaged"
 
 
-def load_demonstrations(path: str | Path) -> Demonstrations:
+@checked
+def load_demonstrations(path: str | Path, *, max_bytes: Count | None = None) -> Demonstrations:
     """Read demonstrations from an npz file of flat arrays, or from a data set by its name.
 
-    No file is unpickled.
+    No file is unpickled, and the sizes in a file are checked before its arrays are read.
 
     Args:
         path: A name such as ``"cartpole"``: a file in ``demos/`` of the data folder that
@@ -29,6 +32,8 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
             ``actions``, ``env_id`` and ``expert_return_mean``; for a dict space, with
             ``observations/name`` for each part. Or ``"minari:ID"`` for `from_minari`, or
             ``"hf:NAME"`` for `from_huggingface`.
+        max_bytes: The largest sum of the bytes of all arrays of a file; None: 1 GiB, or 20 times
+            the size of the file where that is more.
 
     Returns:
         The demonstrations.
@@ -36,7 +41,8 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
     Raises:
         FileNotFoundError: If the file does not exist.
         ImportError: If the package that loads the data set is not installed.
-        ValueError: If the file is truncated or lacks an array, or `Demonstrations` refuses one.
+        ValueError: If the file is damaged, is larger than `max_bytes` or lacks an array, or
+            `Demonstrations` refuses one.
     """
     name, path = str(path), Path(path)
     origin, _, dataset = name.partition(":")
@@ -52,14 +58,21 @@ def load_demonstrations(path: str | Path) -> Demonstrations:
             f"does not exist; {shipped} ship with advlearn"
         )
     try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"demonstrations: expected an npz file of plain arrays, got {path}, which is truncated "
-            f"or of another kind: {error}"
+        return _from_file(path, max_bytes)
+    except RefusedFileError as error:
+        raise RefusedFileError(
+            f"demonstrations: expected an npz file of plain arrays, got {path}, which is refused: "
+            f"{error}; record or copy it again"
         ) from None
-    return from_arrays(arrays, str(path))
+
+
+def _from_file(path: Path, max_bytes: int | None) -> Demonstrations:
+    """Read an npz file; arrays of wrong types can cause errors of several kinds."""
+    arrays = read_npz(path, max_bytes)
+    try:
+        return from_arrays(arrays, str(path))
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError):
+        raise RefusedFileError("its arrays have other types or shapes") from None
 
 
 def _named(name: str) -> Path | None:
@@ -68,8 +81,9 @@ def _named(name: str) -> Path | None:
     return find("demos", f"{name}.npz") or (shipped if shipped.is_file() else None)
 
 
+@checked
 def record(
-    policy: Any, env: str | VecEnv, episodes: int, *, deterministic: bool = False, seed: int = 0
+    policy: Any, env: str | VecEnv, episodes: Count, *, deterministic: bool = False, seed: Seed = 0
 ) -> Demonstrations:
     """Roll out a policy and record whole episodes.
 
@@ -86,11 +100,11 @@ def record(
     Raises:
         ValueError: If `episodes` is not positive.
     """
-    if episodes < 1:
-        raise ValueError(f"episodes: expected at least 1, got {episodes}")
-    from stable_baselines3.common.env_util import make_vec_env
+    check_method("policy", policy, "predict")
+    # Late, since the package `sb3` builds on this one.
+    from advlearn.imitation.sb3.making import make_environments
 
-    venv = make_vec_env(env, n_envs=1, seed=seed) if isinstance(env, str) else env
+    venv = make_environments(env, seed=seed) if isinstance(env, str) else env
     # As many of each environment, since the first episodes to end are the short ones.
     counts = [
         episodes // venv.num_envs + (i < episodes % venv.num_envs) for i in range(venv.num_envs)
@@ -122,6 +136,7 @@ def record(
     return _joined(parts, env if isinstance(env, str) else "", float(np.mean(returns)))
 
 
+@checked
 def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstrations:
     """Build demonstrations from trajectories of the package `imitation`.
 
@@ -166,6 +181,7 @@ def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstr
     return _joined(parts, env_id, float(np.mean(returns)) if returns else float("nan"))
 
 
+@checked
 def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
     """Build demonstrations from a Hugging Face data set in the layout of the package `imitation`.
 
@@ -194,6 +210,7 @@ def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
     return from_trajectories(dataset, env_id)
 
 
+@checked
 def from_minari(dataset: Any) -> Demonstrations:
     """Build demonstrations from a Minari data set.
 
@@ -215,6 +232,7 @@ def from_minari(dataset: Any) -> Demonstrations:
                 "pip install minari"
             ) from None
         dataset = minari.load_dataset(dataset)
+    check_method("dataset", dataset, "iterate_episodes")
     episodes = list(dataset.iterate_episodes())
     parts = [
         (_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in episodes
@@ -225,6 +243,7 @@ def from_minari(dataset: Any) -> Demonstrations:
     )
 
 
+@checked
 def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Path:
     """Write demonstrations to an npz file that `load_demonstrations` reads.
 
@@ -243,15 +262,11 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Pat
         arrays |= {f"observations/{name}": part for name, part in observations.items()}
     else:
         arrays["observations"] = observations
-    with atomic_write(path) as file:
-        np.savez_compressed(
-            file,
-            **arrays,
-            episode_lengths=demonstrations.lengths,
-            terminated=demonstrations.terminated,
-            env_id=np.array(demonstrations.env_id),
-            expert_return_mean=np.array(demonstrations.expert_return),
-        )
+    arrays["episode_lengths"] = demonstrations.lengths
+    arrays["terminated"] = demonstrations.terminated
+    arrays["env_id"] = np.array(demonstrations.env_id)
+    arrays["expert_return_mean"] = np.array(demonstrations.expert_return)
+    write_npz(path, arrays)
     return path
 
 

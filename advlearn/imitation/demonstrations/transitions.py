@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
+
 CriticInputs = Literal["state-action", "state", "state-next", "state-action-next"]
 # Start and shape (C, H, W) of each image in a vector.
 Images = tuple[tuple[int, tuple[int, ...]], ...]
@@ -101,6 +103,7 @@ class TransitionMemory:
         return self.held.draw(n)
 
 
+@checked
 @final
 class Encoder(nn.Module):
     """Encode transitions as the critic's inputs: standardised vectors with a flag.

@@ -101,7 +101,7 @@ class FixedIteration:
         """Write the scheduled numbers of the next passes to the device."""
         self.rate.fill_(rate)
         self.clip.fill_(clip)
-        self.clip_values.fill_(clip_values or 0.0)
+        self.clip_values.fill_(0.0 if clip_values is None else clip_values)
 
     def read(self) -> tuple[list[list[float]], int, list[float]]:
         """Read what the log shows; the only place of an iteration that waits for the device.

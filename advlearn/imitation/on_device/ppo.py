@@ -11,6 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from advlearn.core.arguments import Count, NonNegative, Positive, Seed, Share, checked
 from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.base import OnDevice, check_device
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
@@ -19,6 +20,7 @@ from advlearn.imitation.on_device.iteration import FixedIteration
 from advlearn.imitation.on_device.update import Coefficients, eager_passes
 
 
+@checked
 @final
 class DevicePPO(OnDevice):
     r"""Train PPO on a batch of environments, with all rollout tensors on the batch's device.
@@ -100,16 +102,16 @@ class DevicePPO(OnDevice):
         self,
         policy: str | type[ActorCriticPolicy],
         env: Batch | VecEnv | None,
-        learning_rate: float | Schedule = 3e-4,
-        n_steps: int = 2048,
-        batch_size: int = 64,
-        n_epochs: int = 10,
-        gamma: float = 0.99,
-        gae_lambda: float = 0.95,
-        clip_range: float | Schedule = 0.2,
-        clip_range_vf: float | Schedule | None = None,
+        learning_rate: Positive | Schedule = 3e-4,
+        n_steps: Count = 2048,
+        batch_size: Count = 64,
+        n_epochs: Count = 10,
+        gamma: Share = 0.99,
+        gae_lambda: Share = 0.95,
+        clip_range: Positive | Schedule = 0.2,
+        clip_range_vf: Positive | Schedule | None = None,
         normalize_advantage: bool = True,
-        ent_coef: float = 0.0,
+        ent_coef: NonNegative = 0.0,
         vf_coef: float = 0.5,
         max_grad_norm: float = 0.5,
         target_kl: float | None = None,
@@ -117,16 +119,15 @@ class DevicePPO(OnDevice):
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         verbose: int = 0,
-        seed: int | None = None,
+        seed: Seed | None = None,
         device: torch.device | str = "auto",
         capture: bool = True,
         _init_setup_model: bool = True,  # passed by `load` of stable-baselines3
     ) -> None:
         if isinstance(policy, str) and policy != "MlpPolicy":
-            raise ValueError(
-                "policy: expected 'MlpPolicy' or a class, since observations are vectors, got "
-                f"{policy!r}"
-            )
+            raise ValueError(f"policy: expected 'MlpPolicy' or a class, got {policy!r}")
+        if env is None and _init_setup_model:
+            raise ValueError("env: expected an environment, got None; pass a batched environment")
         self.capture = capture
         self._iteration: FixedIteration | None = None
         venv: Any = None if env is None else vec_env(env)

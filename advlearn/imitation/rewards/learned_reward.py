@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advlearn.core.adversary import Adversary
+from advlearn.core.arguments import checked
 from advlearn.core.modules import eval_mode
 from advlearn.core.objective import Setwise
 from advlearn.core.samples import Samples, concatenate, rows
@@ -24,6 +25,7 @@ LogProb = Callable[[Transitions], Tensor]
 COMPARED = 2048
 
 
+@checked
 @final
 class LearnedReward:
     r"""Compute rewards from an adversary that separates the expert's and the policy's transitions.

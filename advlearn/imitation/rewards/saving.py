@@ -2,18 +2,43 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
+from advlearn.core.allocations import TooLargeError, bound_of, bounded_allocations
+from advlearn.core.arguments import checked
+from advlearn.core.files import RefusedFileError
 from advlearn.imitation.demonstrations.transitions import Encoder, Images, Transitions
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.nets import Network, build
-from advlearn.training import checkpoint
+from advlearn.training import checkpoint, structure
+from advlearn.training.structure import Count, Every, Maybe, Row
+
+FEW_ACTIONS: Final = 10_000
+"""A file may have as many discrete actions, or one for each weight of its critic."""
+
+CONTENT: Final = {
+    "objective": str,
+    "critic": Maybe({"net": str}),
+    "adversary": structure.STATE,
+    "encoder": {
+        "choices": Count(),
+        "first": int,
+        "critic_inputs": str,
+        "images": Every(Row((Count(), Every(Count())))),
+    },
+    "demonstrations": Row((Tensor,) * len(Transitions._fields)),
+    "gamma": (int, float),
+    "absorbing": bool,
+    "reward_shape": Maybe(str),
+}
+"""What a file of a learned reward holds."""
 
 
+@checked
 def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     """Write a learned reward with its critic, its encoder and its demonstrations.
 
@@ -54,6 +79,7 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     )
 
 
+@checked
 def load_reward(
     path: str | Path,
     *,
@@ -78,11 +104,9 @@ def load_reward(
         ValueError: If the file is truncated or of another kind, or `critic` or `reward` is missing.
     """
     path = Path(path)
-    state = checkpoint.load(path / "reward.pt" if path.is_dir() else path)
-    demonstrations = Transitions(*state["demonstrations"])
-    inputs = state["encoder"]
-    images: Images = tuple((start, tuple(shape)) for start, shape in inputs["images"])
-    encoder = Encoder(demonstrations, **{**inputs, "images": images})
+    file = path / "reward.pt" if path.is_dir() else path
+    state = checkpoint.load(file)
+    structure.check(state, CONTENT, path)
     if critic is None and state["critic"] is None:
         raise ValueError(
             f"critic: expected the module that {path} was trained with, got None; pass it as "
@@ -93,12 +117,45 @@ def load_reward(
             f"reward: expected the function that {path} was trained with, got None; pass it as "
             "reward="
         )
-    network = _critic(state["critic"]) if critic is None else critic
-    adversary = Adversary(network, state["objective"])
-    adversary.load_state_dict(state["adversary"])
-    settings: Any = {name: state[name] for name in ("gamma", "absorbing")}
-    settings["reward_shape"] = state["reward_shape"] if reward is None else reward
-    return LearnedReward(adversary, encoder, demonstrations, **settings)
+    with structure.refusing(path):
+        try:
+            # Its critic cannot be much larger than the weights that the file holds.
+            with bounded_allocations(bound_of(file)):
+                encoder, demonstrations = _encoder(state, path)
+                network = _critic(state["critic"]) if critic is None else critic
+                adversary = Adversary(network, state["objective"])
+        except TooLargeError:
+            raise RefusedFileError(
+                "checkpoint: expected a critic whose weights are in the file, got a larger one in "
+                f"{path}; restore a copy of the file"
+            ) from None
+        try:
+            adversary.load_state_dict(state["adversary"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"critic: expected the architecture of {path}, got other weights: "
+                f"{str(error).splitlines()[-1].strip()}"
+            ) from None
+        settings: Any = {name: state[name] for name in ("gamma", "absorbing")}
+        settings["reward_shape"] = state["reward_shape"] if reward is None else reward
+        return LearnedReward(adversary, encoder, demonstrations, **settings)
+
+
+def _encoder(state: dict[str, Any], path: Path) -> tuple[Encoder, Transitions]:
+    """Build the encoder of a saved reward, and its demonstrations."""
+    demonstrations, inputs = Transitions(*state["demonstrations"]), state["encoder"]
+    rows = {part.shape[:1] for part in demonstrations}
+    if len(rows) != 1 or demonstrations.observations.ndim != 2:
+        raise RefusedFileError(
+            f"checkpoint: expected demonstrations of as many rows in each part, got other shapes "
+            f"in {path}; restore a copy of the file"
+        )
+    weights = sum(v.numel() for v in state["adversary"].values() if isinstance(v, Tensor))
+    if inputs["choices"] > max(weights, FEW_ACTIONS):
+        # A critic with weights has at least one for each action that it reads.
+        raise TooLargeError(f"{inputs['choices']} actions")
+    images: Images = tuple((start, tuple(shape)) for start, shape in inputs["images"])
+    return Encoder(demonstrations, **{**inputs, "images": images}), demonstrations
 
 
 def _critic(config: dict[str, Any]) -> nn.Module:

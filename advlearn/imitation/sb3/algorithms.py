@@ -9,7 +9,6 @@ import stable_baselines3
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.transitions import Transitions
 from advlearn.imitation.sb3.environment_checks import bounded
+from advlearn.imitation.sb3.making import make_environments
 from advlearn.training.device import pick
 
 # Adam with the epsilon of the actor-critic policies of stable-baselines3, in one fused kernel.
@@ -122,7 +122,7 @@ def environments(env_id: str, count: int, seed: int) -> VecEnv:
         name = env_id.removeprefix("advlearn_envs:").removeprefix("advlearn/")
         if count > 1 and name in import_module("advlearn_envs.catalogue").available():
             return VecMonitor(envs.StableBaselinesVecEnv(envs.make(name, count, seed=seed)))
-    return make_vec_env(env_id, n_envs=count, seed=seed)
+    return make_environments(env_id, count, seed=seed)
 
 
 def log_prob_of(algorithm: BaseAlgorithm) -> Callable[[Transitions], Tensor]:

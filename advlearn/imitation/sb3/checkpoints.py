@@ -1,22 +1,48 @@
 """Checkpoints of a run of imitation, from which it resumes bit for bit."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, Final, cast, final
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.nn.parameter import is_lazy
 
+from advlearn.core.files import RefusedFileError
+from advlearn.core.identity import flatten
+from advlearn.core.rates import set_rate
 from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.sb3.finite import RunGuard, moments
 from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
-from advlearn.training import checkpoint, rng
+from advlearn.imitation.settings import CHANGEABLE
+from advlearn.training import checkpoint, rng, structure
+from advlearn.training.comparison import compare
+from advlearn.training.previous_file import keep_previous, previous
+from advlearn.training.structure import Count, Every, Row
 
 # Attributes with the counters and computed values of algorithms; each algorithm has some of them.
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
+
+
+CONTENT: Final = {
+    "recipe": dict,
+    "steps": Count(),
+    "policy": {"policy": structure.STATE},
+    "variables": Every(torch.Tensor),
+    "counters": {"num_timesteps": Count()},
+    "episodes": Every(dict),
+    "normalise": Every(Row((list, list, (int, float)))),
+    "adversary": structure.STATE,
+    "ours": dict,
+    "history": Every(dict),
+    "rng": dict,
+}
+"""What a checkpoint of a run of imitation holds."""
 
 
 @final
@@ -28,6 +54,10 @@ class Checkpoints(BaseCallback):
     noise are seeded from the run's seed and the step. The preceding step is bootstrapped from its
     value estimate, not treated as terminal.
 
+    A state that is not finite is never saved. Until the end of the run ``checkpoint-previous.pt``
+    keeps the checkpoint before the last one. A save that fails during the run, such as on a full
+    disk, is a warning and is repeated at the next interval.
+
     Args:
         run: The run.
         reward_callback: The callback that writes rewards.
@@ -38,8 +68,11 @@ class Checkpoints(BaseCallback):
             rollout.
 
     Attributes:
+        facts: Plain values, which older checkpoints lack, that a resumed run must share.
+        changed: Names of settings that the user changes in a resumed run.
         interrupted: List of signals; append to it to stop the run at the next checkpoint.
         stopped: Whether the run was stopped in this way.
+        guard: Looks at the state before each save.
     """
 
     def __init__(
@@ -59,10 +92,13 @@ class Checkpoints(BaseCallback):
         self.config = config
         self.seed = seed
         self.every = every
+        self.facts: dict[str, Any] = {}
+        self.changed: tuple[str, ...] = ()
         self.interrupted: list[int] = []
         self.stopped = False
+        self.guard = RunGuard(run, folder / checkpoint.NAME)
         self._after_reset: dict[str, Any] | None = None
-        self._last = 0
+        self._last, self._rollout_start = 0, 0
 
     def resume(self) -> int:
         """Restore the state of the folder's checkpoint, if there is one.
@@ -76,13 +112,26 @@ class Checkpoints(BaseCallback):
         if not (self.folder / checkpoint.NAME).exists():
             return 0
         state = checkpoint.load(self.folder)
-        for key, value in self.config.items():
-            saved = state["recipe"].get(key)
-            if saved != value:
-                raise ValueError(
-                    f"out: {self.folder} holds a run with {key}={saved!r}, got {value!r}; choose "
-                    "another folder"
-                )
+        structure.check(state, CONTENT, self.folder)
+        if state["counters"]["num_timesteps"] != state["steps"]:
+            raise RefusedFileError(
+                f"checkpoint: expected {state['steps']} steps, got a count of "
+                f"{state['counters']['num_timesteps']} in {self.folder}; restore a copy of the file"
+            )
+        compare(
+            self.folder,
+            state["recipe"] | state.get("facts", {}),
+            self.config | self.facts,
+            new=flatten(self.facts) if "facts" not in state else (),
+            changed=self.changed,
+            changeable=CHANGEABLE,
+        )
+        with structure.refusing(self.folder):
+            self._restore(state)
+        return self.run.policy.num_timesteps
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Put the networks, the counters and the history of a checkpoint into the run."""
         algorithm, adversary = self.run.policy, self.run.reward.adversary
         saved_critic = {
             name.removeprefix("critic."): value
@@ -97,14 +146,18 @@ class Checkpoints(BaseCallback):
             _variables(algorithm)[name].data.copy_(values)
         for name, value in state["counters"].items():
             setattr(algorithm, name, value)
+        rates = [float(group["lr"]) for group in _groups(adversary)]
         adversary.load_state_dict(state["adversary"])
+        if "critic_lr" in self.changed:
+            for group, rate in zip(_groups(adversary), rates, strict=True):
+                set_rate(group, rate)
         self.reward_callback.load_state_dict(state["ours"])
         self.run.history[:] = state["history"]
         self._after_reset = state
         # An algorithm that was used before is reset like a new one.
         algorithm._last_obs, algorithm.ep_info_buffer = None, None
         self._seed()
-        return algorithm.num_timesteps
+        self.guard.saved = algorithm.num_timesteps
 
     def _check_shapes(self, part: str, saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Refuse a network with other names or shapes of tensors, before anything is restored."""
@@ -119,7 +172,7 @@ class Checkpoints(BaseCallback):
 
     def _on_training_start(self) -> None:
         algorithm = self.run.policy
-        self._last = algorithm.num_timesteps
+        self._last = self._rollout_start = algorithm.num_timesteps
         if self._after_reset is None:
             return
         # The checkpoint was written after a reset, as this call comes after the reset of `learn`.
@@ -137,9 +190,19 @@ class Checkpoints(BaseCallback):
         return not self.stopped
 
     def _on_rollout_start(self) -> None:
-        steps = self.run.policy.num_timesteps
+        steps = self._rollout_start = self.run.policy.num_timesteps
         if steps // self.every > self._last // self.every:
-            self._save()
+            self._reset()
+            try:
+                self._write()
+            except OSError as error:
+                if self.interrupted:
+                    raise
+                warnings.warn(
+                    f"{error}; training continues, the next save is {self.every} steps later",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
             # Only at a checkpoint, since its reset would not be part of an uninterrupted run.
             self.stopped = bool(self.interrupted)
         self._last = steps
@@ -147,41 +210,60 @@ class Checkpoints(BaseCallback):
     def _on_training_end(self) -> None:
         # The same call then has nothing to do, and one with more steps continues.
         if not self.stopped:
-            self._save()
+            self._reset()
+            self._write()
+            previous(self.folder / checkpoint.NAME).unlink(missing_ok=True)
 
-    def _save(self) -> None:
+    def save_without_environment(self) -> None:
+        """Save the state at the start of the rollout, when the environments have gone.
+
+        The resumed run starts with a reset there, which an uninterrupted run does not make.
+        """
+        algorithm = self.run.policy
+        if isinstance(algorithm, OnPolicyAlgorithm):
+            algorithm.num_timesteps = self._rollout_start
+        self._write()
+
+    def _reset(self) -> None:
         algorithm: Any = self.run.policy
         self._seed()
         algorithm._last_obs = algorithm.env.reset()
         algorithm._last_episode_starts = np.ones(algorithm.env.num_envs, dtype=bool)
-        normalise: Any = algorithm.get_vec_normalize_env()
-        scales = {} if normalise is None else moments(normalise)
-        checkpoint.save(
-            self.folder / checkpoint.NAME,
-            {
-                "recipe": self.config,
-                "steps": algorithm.num_timesteps,
-                "policy": algorithm.get_parameters(),
-                "variables": {
-                    name: variable.detach() for name, variable in _variables(algorithm).items()
-                },
-                "counters": {
-                    name: getattr(algorithm, name) for name in COUNTERS if hasattr(algorithm, name)
-                },
-                "episodes": [
-                    {key: float(value) for key, value in info.items()}
-                    for info in algorithm.ep_info_buffer
-                ],
-                "normalise": {
-                    name: [scale.mean.tolist(), scale.var.tolist(), float(scale.count)]
-                    for name, scale in scales.items()
-                },
-                "adversary": self.run.reward.adversary.state_dict(),
-                "ours": self.reward_callback.state_dict(),
-                "history": self.run.history,
-                "rng": rng.get_state(),
+
+    def _write(self) -> None:
+        self.guard.check()
+        path = self.folder / checkpoint.NAME
+        with keep_previous(path):
+            checkpoint.save(path, self._payload())
+        self.guard.saved = self.run.policy.num_timesteps
+
+    def _payload(self) -> dict[str, Any]:
+        algorithm: Any = self.run.policy
+        scales = moments(algorithm.get_vec_normalize_env())
+        return {
+            "recipe": self.config,
+            "facts": self.facts,
+            "steps": algorithm.num_timesteps,
+            "policy": algorithm.get_parameters(),
+            "variables": {
+                name: variable.detach() for name, variable in _variables(algorithm).items()
             },
-        )
+            "counters": {
+                name: getattr(algorithm, name) for name in COUNTERS if hasattr(algorithm, name)
+            },
+            "episodes": [
+                {key: float(value) for key, value in info.items()}
+                for info in algorithm.ep_info_buffer
+            ],
+            "normalise": {
+                name: [scale.mean.tolist(), scale.var.tolist(), float(scale.count)]
+                for name, scale in scales.items()
+            },
+            "adversary": self.run.reward.adversary.state_dict(),
+            "ours": self.reward_callback.state_dict(),
+            "history": self.run.history,
+            "rng": rng.get_state(),
+        }
 
     def _seed(self) -> None:
         algorithm: Any = self.run.policy
@@ -200,13 +282,9 @@ def _variables(algorithm: BaseAlgorithm) -> dict[str, torch.Tensor]:
     }
 
 
-def moments(normalise: Any) -> dict[str, Any]:
-    """Return the running moments of a `VecNormalize` for each part of the observations.
-
-    The name of the only part is "" if observations are not dicts.
-    """
-    scales = normalise.obs_rms if normalise.norm_obs else {}
-    return scales if isinstance(scales, dict) else {"": scales}
+def _groups(adversary: Any) -> list[dict[str, Any]]:
+    """Return the parameter groups of the critic's optimizer."""
+    return [] if adversary.optimizer is None else adversary.optimizer.param_groups
 
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -4,10 +4,12 @@ from typing import Any, final
 
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
+from advlearn.core.arguments import checked
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 
+@checked
 @final
 class LearnedRewardVecEnv(VecEnvWrapper):
     """Return the recovered reward of each step; the true one is in ``info["true_reward"]``.

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from advlearn.core.arguments import checked
 
+
+@checked
 @final
 class ChannelConcatCritic(nn.Module):
     """Concatenate the images of a sample along the channels and score the result.

@@ -6,9 +6,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import checked
 from advlearn.nets.network import one_hot
 
 
+@checked
 @final
 class ConcatCritic(nn.Module):
     """Concatenate all parts of a sample and score the result; integers become one-hot vectors.
@@ -43,6 +45,7 @@ class ConcatCritic(nn.Module):
         return self.net(torch.cat(vectors, 1))
 
 
+@checked
 @final
 class MultilinearMap(nn.Module):
     r"""Score the outer product of features and predictions.

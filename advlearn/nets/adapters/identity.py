@@ -5,6 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from advlearn.core.arguments import Natural
 from advlearn.nets.network import Network, one_hot
 
 
@@ -22,7 +23,7 @@ class IdentityCritic(Network):
         torch.Size([2, 64])
     """
 
-    def __init__(self, classes: int = 0, scale: float = 4.0) -> None:
+    def __init__(self, classes: Natural = 0, scale: float = 4.0) -> None:
         super().__init__()
         self.classes = classes
         self.scale = scale

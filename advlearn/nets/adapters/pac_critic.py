@@ -4,9 +4,11 @@ from typing import ClassVar, final
 
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, checked
 from advlearn.nets.network import positive
 
 
+@checked
 @final
 class PacCritic(nn.Module):
     r"""Score packs of m samples, concatenated along their first axis; all m get the pack's score.
@@ -34,7 +36,7 @@ class PacCritic(nn.Module):
 
     mixes_samples: ClassVar[bool] = True
 
-    def __init__(self, net: nn.Module, pack: int = 2) -> None:
+    def __init__(self, net: nn.Module, pack: Count = 2) -> None:
         super().__init__()
         positive(pack=pack)
         self.net = net

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count
 from advlearn.nets.mlp import MLP
 from advlearn.nets.network import Network, check_shape, sizes, squeeze_score
 
@@ -37,10 +38,10 @@ class PixelCritic(Network):
 
     def __init__(
         self,
-        in_features: int,
+        in_features: Count,
         images: Sequence[tuple[int, Sequence[int]]],
         out_features: int = 1,
-        seen: int = 64,
+        seen: Count = 64,
         hidden: Sequence[int] = (64, 64),
     ) -> None:
         super().__init__()

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from advlearn.core.arguments import Count, checked
 from advlearn.nets.network import positive
 
 REDUCTION = 8
 """Factor by which queries and keys have fewer channels (Zhang et al. 2019, section 3)."""
 
 
+@checked
 @final
 class SelfAttention(nn.Module):
     r"""Add self-attention to a feature map, with a gate that starts at zero.
@@ -39,7 +41,7 @@ class SelfAttention(nn.Module):
         have C/2 channels instead of C/8; both as in the authors' code.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: Count) -> None:
         super().__init__()
         positive(channels=channels)
         inner, values = max(1, channels // REDUCTION), max(1, channels // 2)

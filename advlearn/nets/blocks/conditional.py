@@ -5,9 +5,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, Natural, checked
 from advlearn.nets.network import check_classes, check_shape, one_hot, positive
 
 
+@checked
 @final
 class ConditionalBatchNorm(nn.Module):
     r"""Normalise by batch norm with a gain and a bias that are linear in a vector c.
@@ -34,7 +36,7 @@ class ConditionalBatchNorm(nn.Module):
         equation 5 (classes).
     """
 
-    def __init__(self, channels: int, condition: int = 0) -> None:
+    def __init__(self, channels: Count, condition: Natural = 0) -> None:
         super().__init__()
         positive(channels=channels)
         _check_size(condition)
@@ -55,6 +57,7 @@ class ConditionalBatchNorm(nn.Module):
         return torch.addcmul(bias, self.norm(x), 1 + gain)
 
 
+@checked
 @final
 class ProjectionHead(nn.Module):
     r"""Score features h, conditional on a vector c by projection.
@@ -79,7 +82,7 @@ class ProjectionHead(nn.Module):
     Reference: Miyato and Koyama, "cGANs with Projection Discriminator", 2018, equations 3 and 4.
     """
 
-    def __init__(self, features: int, out_features: int = 1, condition: int = 0) -> None:
+    def __init__(self, features: Count, out_features: int = 1, condition: Natural = 0) -> None:
         super().__init__()
         positive(features=features, out_features=out_features)
         _check_size(condition)

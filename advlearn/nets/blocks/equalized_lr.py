@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from advlearn.core.arguments import Positive, checked
+
 GAIN = 2**0.5
 """Gain of a layer before a rectifier (He et al. 2015)."""
 
@@ -35,7 +37,8 @@ class EqualizedScale(nn.Module):
         return weight * self.scale
 
 
-def equalized_lr(layer: Layer, gain: float = GAIN, rate: float = 1.0) -> Layer:
+@checked
+def equalized_lr(layer: Layer, gain: Positive = GAIN, rate: Positive = 1.0) -> Layer:
     r"""Equalize a layer's learning rate: store unit-variance weights and scale them when used.
 
     .. math:: \hat w = \frac{g\,\eta}{\sqrt{n}}\,w, \qquad w_0 \sim N(0, \eta^{-2}), \qquad b_0 = 0

@@ -9,9 +9,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, checked
 from advlearn.nets.network import check_shape, positive
 
 
+@checked
 @final
 class MinibatchDiscrimination(nn.Module):
     r"""Append each sample's similarity to the rest of its batch, which shows a critic collapse.
@@ -37,7 +39,7 @@ class MinibatchDiscrimination(nn.Module):
 
     mixes_samples: ClassVar[bool] = True
 
-    def __init__(self, features: int, outputs: int = 50, dimensions: int = 5) -> None:
+    def __init__(self, features: Count, outputs: Count = 50, dimensions: Count = 5) -> None:
         super().__init__()
         positive(features=features, outputs=outputs, dimensions=dimensions)
         self.features = features
@@ -53,6 +55,7 @@ class MinibatchDiscrimination(nn.Module):
         return torch.cat([x, (-distances).exp().sum(1) - 1], 1)
 
 
+@checked
 @final
 class VirtualBatchNorm(nn.Module):
     r"""Normalise with a reference batch and the sample itself, independent of the other samples.
@@ -76,7 +79,7 @@ class VirtualBatchNorm(nn.Module):
     Reference: Salimans et al. 2016, section 3.5.
     """
 
-    def __init__(self, features: int, reference: int, eps: float = 1e-5) -> None:
+    def __init__(self, features: Count, reference: Count, eps: float = 1e-5) -> None:
         super().__init__()
         positive(features=features, reference=reference)
         self.features = features
@@ -108,6 +111,7 @@ class VirtualBatchNorm(nn.Module):
         return torch.cat([reference.expand(n, -1), (n * reference + moments[n:]) / (n + 1)])
 
 
+@checked
 @final
 class ReferenceBatch(nn.Module):
     """Wrap a network with `VirtualBatchNorm` layers and prepend the reference batch to its input.
@@ -134,6 +138,7 @@ class ReferenceBatch(nn.Module):
         return self.net(torch.cat([self.reference, x]))[len(self.reference) :]
 
 
+@checked
 @final
 class GaussianNoise(nn.Module):
     """Add Gaussian noise during training.

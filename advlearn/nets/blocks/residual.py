@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 from torch.nn.utils import parametrizations
 
+from advlearn.core.arguments import Count, Natural, checked
 from advlearn.nets.blocks.attention import SelfAttention
 from advlearn.nets.blocks.conditional import ConditionalBatchNorm
 from advlearn.nets.network import check_shape, positive
@@ -16,6 +17,7 @@ SIDES = (16, 28, 32, 64, 128)
 """Sides of the square images that the trunks are built for."""
 
 
+@checked
 @final
 class UpBlock(nn.Module):
     r"""Double the sides of a feature map with a generator's residual block.
@@ -43,7 +45,7 @@ class UpBlock(nn.Module):
         could depend on it.
     """
 
-    def __init__(self, before: int, after: int, condition: int = 0) -> None:
+    def __init__(self, before: Count, after: Count, condition: Natural = 0) -> None:
         super().__init__()
         self.norm1 = ConditionalBatchNorm(before, condition)
         self.conv1 = _convolution(before, after, bias=False)
@@ -58,6 +60,7 @@ class UpBlock(nn.Module):
         return _doubled(self.shortcut(x)) + self.conv2(relu(self.norm2(branch, c)))
 
 
+@checked
 @final
 class DownBlock(nn.Module):
     r"""Apply a critic's residual block, without norms.
@@ -80,7 +83,7 @@ class DownBlock(nn.Module):
     """
 
     def __init__(
-        self, before: int, after: int, *, halves: bool = True, first: bool = False
+        self, before: Count, after: Count, *, halves: bool = True, first: bool = False
     ) -> None:
         super().__init__()
         self.enter = nn.Identity() if first else nn.ReLU()
@@ -114,9 +117,9 @@ class UpTrunk(nn.Module):
 
     def __init__(
         self,
-        latent: int,
+        latent: Count,
         shape: tuple[int, ...],
-        base_channels: int,
+        base_channels: Count,
         conditions: Sequence[int],
         attention: int | None = None,
         tanh_output: bool = True,
@@ -167,7 +170,7 @@ class DownTrunk(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], base_channels: int, attention: int | None = None
+        self, shape: tuple[int, ...], base_channels: Count, attention: int | None = None
     ) -> None:
         super().__init__()
         positive(base_channels=base_channels)

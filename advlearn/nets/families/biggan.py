@@ -1,12 +1,12 @@
 """BigGAN: a latent for every block, a shared class embedding and orthogonal weights."""
 
-from collections.abc import Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
@@ -63,10 +63,10 @@ class BigGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
         spectral: bool = True,
         orthogonal: float = 1e-4,
@@ -147,7 +147,11 @@ class BigGANCritic(Network):
     """
 
     def __init__(
-        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+        self,
+        shape: ImageShape,
+        out_features: int = 1,
+        base_channels: Count = 64,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         positive(out_features=out_features, base_channels=base_channels)

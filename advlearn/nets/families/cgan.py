@@ -41,6 +41,7 @@ ARCHITECTURE = Architecture(
     DCGAN.generator,
     critic,
     DCGAN.sides,
+    any_size=True,
     summary="Concatenate the class to the input of DCGAN's generator and critic.",
     reference=Reference(
         "Conditional Generative Adversarial Nets",

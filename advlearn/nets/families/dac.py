@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from advlearn.core.arguments import Count
 from advlearn.nets.blocks.normed import CriticMaps, WeightNorm, activations, check_norm, normed
 from advlearn.nets.network import Network, positive, sizes
 
@@ -56,7 +57,7 @@ class SpectrogramBandCritic(Network):
         self,
         fft_sizes: Sequence[int] = (2048, 1024, 512),
         edges: Sequence[float] = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0),
-        base_channels: int = 32,
+        base_channels: Count = 32,
         norm: WeightNorm = "weight",
     ) -> None:
         super().__init__()

@@ -1,14 +1,26 @@
-"""DCGAN: convolutional generator and critic of square images, sized from the data."""
+"""DCGAN: convolutional generator and critic of images, series and volumes of any size."""
 
-from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, GridShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
+from advlearn.nets.blocks.resolution import (
+    CONVOLUTIONS,
+    NORMS,
+    convolution,
+    cropped,
+    norm_layer,
+    padded,
+    plan,
+    transposed_convolution,
+    widths,
+)
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -30,12 +42,14 @@ INIT_STD = 0.02
 class DCGANGenerator(Network):
     """Generate images with a linear layer, transposed convolutions and tanh.
 
-    The side of the first feature map is the image's, halved while it is even and above 7 (4 for 8,
-    16, 32 and 64; 7 for 28). Each doubling of the side except the last halves the channels.
+    The sides of the first feature map are the image's, halved while they are even and above 7 (4
+    for 8, 16, 32 and 64; 7 for 28). Other sides are generated a few pixels larger and cropped. Each
+    doubling of the sides except the last halves the channels, down from at most 8 base_channels.
 
     Args:
         latent: Size of the latent vector.
-        shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
+        shape: Shape (C, H, W) of an image, (C, L) of a series or (C, D, H, W) of a volume, with
+            sides from 8.
         base_channels: Channels at half the full resolution.
         classes: Number of classes; 0 for an unconditional generator, else an embedding of
             the class is concatenated to the latent.
@@ -59,10 +73,10 @@ class DCGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: GridShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         norm: Literal["batch", "none"] = "batch",
         tanh_output: bool = True,
     ) -> None:
@@ -77,30 +91,34 @@ class DCGANGenerator(Network):
         self.norm: Literal["batch", "none"] = norm
         self.tanh_output = tanh_output
         start, doublings = plan(self.shape)
-        channels = [base_channels * 2**level for level in reversed(range(doublings))]
+        axes = len(start)
+        channels = widths(base_channels, doublings)[::-1]
         self.embedding = embedding(classes)
-        self.project = nn.Linear(latent + (EMBEDDING if classes else 0), channels[0] * start**2)
-        self.grid = (channels[0], start, start)
+        inputs = latent + (EMBEDDING if classes else 0)
+        self.project = nn.Linear(inputs, channels[0] * prod(start))
+        self.grid = (channels[0], *start)
         layers = self._norm_and_relu(channels[0])
+        deconvolution = transposed_convolution(axes)
         for before, after in pairwise(channels):
             layers += [
-                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"),
+                deconvolution(before, after, 4, 2, 1, bias=norm == "none"),
                 *self._norm_and_relu(after),
             ]
-        layers.append(nn.ConvTranspose2d(channels[-1], self.shape[0], 4, 2, 1))
+        layers.append(deconvolution(channels[-1], self.shape[0], 4, 2, 1))
         self.layers = nn.Sequential(*layers)
         self.output = nn.Tanh() if tanh_output else nn.Identity()
         self.apply(_initialise)
 
     def _norm_and_relu(self, channels: int) -> list[nn.Module]:
-        norm: list[nn.Module] = [nn.BatchNorm2d(channels)] if self.norm == "batch" else []
+        axes = len(self.shape) - 1
+        norm: list[nn.Module] = [norm_layer(axes)(channels)] if self.norm == "batch" else []
         return [*norm, nn.ReLU()]
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Map latents (N, latent), and int64 classes (N,) if any, to images (N, C, H, W)."""
         check_shape("z", z, (self.latent,))
         grid = self.project(join(z, y, self.embedding)).unflatten(1, self.grid)
-        return self.output(self.layers(grid))
+        return self.output(cropped(self.layers(grid), self.shape))
 
 
 @final
@@ -110,10 +128,14 @@ class DCGANCritic(Network):
     With classes, score_f(x, y) = (w_f + v_f(y)) . h(x), where h is the last feature map; or
     score_f(x, y) = w_f . h([x, p(y)]), where p(y) is a learned plane, concatenated to the image.
 
+    Sides that cannot be halved are padded with zeros, as `DCGANGenerator` crops them.
+
     Args:
-        shape: Shape (C, H, W) of an image; H = W, a multiple of 4 from 8 to 64.
+        shape: Shape (C, H, W) of an image, (C, L) of a series or (C, D, H, W) of a volume, with
+            sides from 8.
         out_features: Scores per sample.
-        base_channels: Channels at half the full resolution; doubled with each halving.
+        base_channels: Channels at half the full resolution; doubled with each halving, to at most
+            8 base_channels.
         classes: Number of classes; 0 for an unconditional critic.
         conditioning: "projection" or "concat"; ignored without classes.
 
@@ -137,10 +159,10 @@ class DCGANCritic(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: GridShape,
         out_features: int = 1,
-        base_channels: int = 64,
-        classes: int = 0,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         conditioning: Literal["projection", "concat"] = "projection",
     ) -> None:
         super().__init__()
@@ -154,16 +176,14 @@ class DCGANCritic(Network):
         self.conditioning: Literal["projection", "concat"] = conditioning
         end, halvings = plan(self.shape)
         concatenates = classes > 0 and conditioning == "concat"
-        channels = [
-            self.shape[0] + concatenates,
-            *(base_channels * 2**level for level in range(halvings)),
-        ]
+        channels = [self.shape[0] + concatenates, *widths(base_channels, halvings)]
         self.layers = nn.Sequential()
         for before, after in pairwise(channels):
-            self.layers.append(nn.Conv2d(before, after, 4, 2, 1)).append(nn.LeakyReLU(0.2))
-        features = channels[-1] * end**2
+            layer = convolution(len(end))(before, after, 4, 2, 1)
+            self.layers.append(layer).append(nn.LeakyReLU(0.2))
+        features = channels[-1] * prod(end)
         self.embedding = embedding(
-            classes, self.shape[1] ** 2 if concatenates else features * out_features
+            classes, prod(self.shape[1:]) if concatenates else features * out_features
         )
         self.flatten = nn.Flatten()
         self.head = nn.Linear(features, out_features)
@@ -174,44 +194,17 @@ class DCGANCritic(Network):
         check_shape("x", x, self.shape)
         if self.conditioning == "concat":
             joined = torch.cat([x, *plane(y, self.embedding, x)], 1)
-            return squeeze_score(self.head(self.flatten(self.layers(joined))))
-        h = self.flatten(self.layers(x))
+            return squeeze_score(self.head(self.flatten(self.layers(padded(joined)))))
+        h = self.flatten(self.layers(padded(x)))
         return squeeze_score(projected(self.head(h), h, y, self.embedding))
 
 
-def fits(shape: tuple[int, ...]) -> bool:
-    """Return whether the convolutional networks can be built for samples of this shape.
-
-    Example:
-        >>> fits((1, 28, 28)), fits((3, 30, 30)), fits((2,))
-        (True, False, False)
-    """
-    return len(shape) == 3 and shape[1] == shape[2] and shape[1] % 4 == 0 and 8 <= shape[1] <= 64
-
-
-def plan(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return the side of the smallest grid and how often it is doubled up to the image.
-
-    Example:
-        >>> plan((1, 28, 28)), plan((3, 64, 64))
-        ((7, 2), (4, 4))
-    """
-    if not fits(shape):
-        raise ValueError(
-            f"shape: expected (C, H, W) with H = W a multiple of 4 from 8 to 64, got {shape}"
-        )
-    side, doublings = shape[1], 0
-    while side % 2 == 0 and side > 7:
-        side, doublings = side // 2, doublings + 1
-    return side, doublings
-
-
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)):
+    if isinstance(module, (*CONVOLUTIONS, nn.Linear, nn.Embedding)):
         nn.init.normal_(module.weight, 0.0, INIT_STD)
         if not isinstance(module, nn.Embedding) and module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, NORMS):
         nn.init.normal_(module.weight, 1.0, INIT_STD)
 
 
@@ -219,6 +212,7 @@ ARCHITECTURE = Architecture(
     DCGANGenerator,
     DCGANCritic,
     tuple(range(8, 65, 4)),
+    any_size=True,
     summary="Use transposed convolutions in the generator and strided convolutions in the critic.",
     reference=Reference(
         "Unsupervised Representation Learning with Deep "

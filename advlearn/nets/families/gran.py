@@ -1,6 +1,5 @@
 """GRAN: a recurrent generator that draws in several steps."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast, final
 
@@ -8,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.families.dcgan import INIT_STD, DCGANCritic, plan
+from advlearn.nets.blocks.resolution import square_plan
+from advlearn.nets.families.dcgan import INIT_STD, DCGANCritic
 from advlearn.nets.network import EMBEDDING, Network, check_shape, embedding, join, positive, sizes
 
 SIDES = (8, 16, 28, 32, 64)
@@ -55,13 +56,13 @@ class GRANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
-        steps: int = 3,
-        hidden: int = 128,
+        steps: Count = 3,
+        hidden: Count = 128,
     ) -> None:
         super().__init__()
         positive(latent=latent, base_channels=base_channels, steps=steps, hidden=hidden)
@@ -104,9 +105,11 @@ class GRANGenerator(Network):
 class _Decoder(nn.Module):
     """Share transposed convolutions between all steps, with separate batch norms per step."""
 
-    def __init__(self, inputs: int, shape: tuple[int, ...], base_channels: int, steps: int) -> None:
+    def __init__(
+        self, inputs: int, shape: tuple[int, ...], base_channels: Count, steps: Count
+    ) -> None:
         super().__init__()
-        start, doublings = plan(shape)
+        start, doublings = square_plan(shape)
         channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.project = nn.Linear(inputs, channels[0] * start**2)
         self.grid = (channels[0], start, start)

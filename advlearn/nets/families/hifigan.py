@@ -6,6 +6,7 @@ from typing import final
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, pad
 
+from advlearn.core.arguments import Count
 from advlearn.nets.blocks.normed import CriticMaps, WeightNorm, activations, check_norm, normed
 from advlearn.nets.network import Network, positive, sizes
 
@@ -58,9 +59,9 @@ class MultiPeriodCritic(Network):
 
     def __init__(
         self,
-        channels: int = 1,
+        channels: Count = 1,
         periods: Sequence[int] = (2, 3, 5, 7, 11),
-        base_channels: int = 32,
+        base_channels: Count = 32,
         norm: WeightNorm = "weight",
     ) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class MultiPeriodCritic(Network):
 class _Period(nn.Module):
     """Score a waveform that is folded at one period."""
 
-    def __init__(self, channels: int, period: int, width: int, norm: WeightNorm) -> None:
+    def __init__(self, channels: Count, period: int, width: int, norm: WeightNorm) -> None:
         super().__init__()
         self.period = period
         widths = [channels, *(width * times for times in PERIOD_WIDTHS)]
@@ -141,9 +142,9 @@ class MultiScaleCritic(Network):
 
     def __init__(
         self,
-        channels: int = 1,
-        scales: int = 3,
-        base_channels: int = 128,
+        channels: Count = 1,
+        scales: Count = 3,
+        base_channels: Count = 128,
         norm: WeightNorm = "weight",
     ) -> None:
         super().__init__()
@@ -182,7 +183,7 @@ class MultiScaleCritic(Network):
 class _Scale(nn.Module):
     """Score a waveform at one rate."""
 
-    def __init__(self, channels: int, width: int, norm: WeightNorm) -> None:
+    def __init__(self, channels: Count, width: int, norm: WeightNorm) -> None:
         super().__init__()
         widths = [channels, *(width * times for times in SCALE_WIDTHS)]
         self.layers = nn.ModuleList(

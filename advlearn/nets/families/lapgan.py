@@ -1,11 +1,11 @@
 """LAPGAN: generator and critic of one level of a Laplacian pyramid."""
 
-from collections.abc import Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.nets.network import (
     Network,
     check_shape,
@@ -45,7 +45,7 @@ class LAPGANGenerator(Network):
         at all levels.
     """
 
-    def __init__(self, shape: Sequence[int], base_channels: int = 64, classes: int = 0) -> None:
+    def __init__(self, shape: ImageShape, base_channels: Count = 64, classes: Natural = 0) -> None:
         super().__init__()
         positive(base_channels=base_channels)
         self.shape = sizes("shape", shape)
@@ -97,7 +97,11 @@ class LAPGANCritic(Network):
     """
 
     def __init__(
-        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+        self,
+        shape: ImageShape,
+        out_features: int = 1,
+        base_channels: Count = 64,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         positive(out_features=out_features, base_channels=base_channels)

@@ -1,12 +1,12 @@
 """PatchGAN: a critic that scores each patch of an image separately."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, final
 
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.nets.network import Network, check_shape, positive, sizes, squeeze_score
 
 KERNEL = 4
@@ -56,10 +56,10 @@ class PatchGANCritic(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: ImageShape,
         out_features: int | None = None,
-        base_channels: int = 64,
-        halvings: int = 3,
+        base_channels: Count = 64,
+        halvings: Natural = 3,
         norm: Literal["instance", "none"] = "instance",
     ) -> None:
         super().__init__()

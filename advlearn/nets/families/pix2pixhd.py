@@ -5,6 +5,7 @@ from typing import final
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from advlearn.core.arguments import Count
 from advlearn.nets.blocks.normed import CriticMaps
 from advlearn.nets.network import Network, positive
 
@@ -48,7 +49,7 @@ class MultiScalePatchCritic(Network):
     """
 
     def __init__(
-        self, channels: int = 3, scales: int = 3, base_channels: int = 64, halvings: int = 3
+        self, channels: Count = 3, scales: Count = 3, base_channels: Count = 64, halvings: Count = 3
     ) -> None:
         super().__init__()
         positive(channels=channels, scales=scales, base_channels=base_channels, halvings=halvings)
@@ -86,7 +87,7 @@ class MultiScalePatchCritic(Network):
 class _Patches(nn.Module):
     """Score the patches of an image at one scale."""
 
-    def __init__(self, channels: int, width: int, halvings: int) -> None:
+    def __init__(self, channels: Count, width: int, halvings: Count) -> None:
         super().__init__()
         widths = [width * min(2**k, WIDEST) for k in range(halvings + 1)]
         self.layers = nn.ModuleList()

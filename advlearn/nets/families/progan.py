@@ -1,7 +1,6 @@
 """ProGAN: a generator and a critic that grow from low to high resolution."""
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
@@ -9,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.equalized_lr import MinibatchDeviation, PixelNorm, equalized_lr
-from advlearn.nets.families.dcgan import plan
+from advlearn.nets.blocks.resolution import square_plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -126,10 +126,10 @@ class ProGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
     ) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class ProGANGenerator(Network):
         self.base_channels = base_channels
         self.classes = classes
         self.tanh_output = tanh_output
-        start, doublings = plan(self.shape)
+        start, doublings = square_plan(self.shape)
         channels = channels_by_level(base_channels, doublings)
         self.growth = Growth(doublings)
         self.embedding = embedding(classes)
@@ -217,7 +217,11 @@ class ProGANCritic(Network):
     """
 
     def __init__(
-        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+        self,
+        shape: ImageShape,
+        out_features: int = 1,
+        base_channels: Count = 64,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         positive(out_features=out_features, base_channels=base_channels)
@@ -225,7 +229,7 @@ class ProGANCritic(Network):
         self.out_features = out_features
         self.base_channels = base_channels
         self.classes = classes
-        end, halvings = plan(self.shape)
+        end, halvings = square_plan(self.shape)
         channels = channels_by_level(base_channels, halvings)
         self.growth = Growth(halvings)
         self.features = nn.ModuleList(

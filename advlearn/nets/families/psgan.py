@@ -1,17 +1,17 @@
 """PSGAN: a generator of textures of any size from a grid of noise."""
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import distributed
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
-from advlearn.nets.families.dcgan import plan
+from advlearn.nets.blocks.own_noise import OwnNoise
+from advlearn.nets.blocks.resolution import square_plan
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -71,15 +71,16 @@ class PSGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
-        local: int = 16,
-        waves: int = 4,
+        local: Count = 16,
+        waves: Count = 4,
     ) -> None:
         super().__init__()
+        self.noise, self.phase = OwnNoise(), OwnNoise()
         positive(latent=latent, base_channels=base_channels, local=local, waves=waves)
         self.latent = latent
         self.shape = sizes("shape", shape)
@@ -88,7 +89,7 @@ class PSGANGenerator(Network):
         self.tanh_output = tanh_output
         self.local = local
         self.waves = waves
-        doublings = plan(self.shape)[1]
+        doublings = square_plan(self.shape)[1]
         self.cell = 2**doublings
         channels = [base_channels * 2**level for level in reversed(range(doublings))]
         self.embedding = embedding(classes)
@@ -131,8 +132,8 @@ class PSGANGenerator(Network):
     def grid(self, latents: Tensor, rows: int, columns: int) -> Tensor:
         """Return the grid Z (N, D, rows, columns) of latents, classes, new noise and new phases."""
         n = len(latents)
-        noise = 2 * distributed.rand(n, self.local, rows, columns, like=latents) - 1
-        phase = 2 * math.pi * distributed.rand(n, self.waves, 1, 1, like=latents)
+        noise = 2 * self.noise.uniform(n, self.local, rows, columns, like=latents) - 1
+        phase = 2 * math.pi * self.phase.uniform(n, self.waves, 1, 1, like=latents)
         down, right = self.numbers(latents)[:, :, None, None].chunk(2, 1)
         i = torch.arange(rows, device=latents.device, dtype=latents.dtype)[:, None]
         j = torch.arange(columns, device=latents.device, dtype=latents.dtype)
@@ -174,7 +175,11 @@ class PSGANCritic(Network):
     """
 
     def __init__(
-        self, shape: Sequence[int], out_features: int = 1, base_channels: int = 64, classes: int = 0
+        self,
+        shape: ImageShape,
+        out_features: int = 1,
+        base_channels: Count = 64,
+        classes: Natural = 0,
     ) -> None:
         super().__init__()
         positive(out_features=out_features, base_channels=base_channels)
@@ -182,7 +187,7 @@ class PSGANCritic(Network):
         self.out_features = out_features
         self.base_channels = base_channels
         self.classes = classes
-        halvings = plan(self.shape)[1]
+        halvings = square_plan(self.shape)[1]
         channels = [self.shape[0], *(base_channels * 2**level for level in range(halvings))]
         self.layers = nn.Sequential()
         for before, after in pairwise(channels):

@@ -1,6 +1,5 @@
 """R3GAN: residual networks without normalisation, with grouped convolutions."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from math import gcd, prod
 from typing import final
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, leaky_relu, pad
 
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
@@ -59,7 +59,7 @@ class InvertedBlock(nn.Module):
         which ``spectral_norm`` cannot divide.
     """
 
-    def __init__(self, channels: int, depth: int) -> None:
+    def __init__(self, channels: Count, depth: Count) -> None:
         super().__init__()
         positive(channels=channels, depth=depth)
         inner = EXPANSION * channels
@@ -112,12 +112,12 @@ class R3GANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
-        blocks: int = 2,
+        blocks: Count = 2,
     ) -> None:
         super().__init__()
         positive(latent=latent, base_channels=base_channels, blocks=blocks)
@@ -177,11 +177,11 @@ class R3GANCritic(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: ImageShape,
         out_features: int = 1,
-        base_channels: int = 64,
-        classes: int = 0,
-        blocks: int = 2,
+        base_channels: Count = 64,
+        classes: Natural = 0,
+        blocks: Count = 2,
     ) -> None:
         super().__init__()
         positive(out_features=out_features, base_channels=base_channels, blocks=blocks)

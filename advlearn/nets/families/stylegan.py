@@ -1,6 +1,5 @@
 """StyleGAN: a generator with a style for each layer and noise for each pixel."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
@@ -9,10 +8,12 @@ from torch import Tensor, nn
 from torch.nn.functional import instance_norm, leaky_relu
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.equalized_lr import PixelNorm, equalized_lr
-from advlearn.nets.families.dcgan import plan
+from advlearn.nets.blocks.own_noise import OwnNoise
+from advlearn.nets.blocks.resolution import square_plan
 from advlearn.nets.families.progan import SIDES, SLOPE, ProGANCritic, channels_by_level
 from advlearn.nets.network import (
     EMBEDDING,
@@ -51,7 +52,7 @@ class AdaIN(nn.Module):
     Reference: Huang and Belongie 2017, equation 8; Karras et al. 2019, equation 1.
     """
 
-    def __init__(self, channels: int, style: int) -> None:
+    def __init__(self, channels: Count, style: Count) -> None:
         super().__init__()
         self.affine = equalized_lr(nn.Linear(style, 2 * channels), gain=1.0)
 
@@ -75,13 +76,14 @@ class PixelNoise(nn.Module):
     Reference: Karras et al. 2019, figure 1b.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: Count) -> None:
         super().__init__()
         self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.noise = OwnNoise()
 
     def forward(self, x: Tensor) -> Tensor:
         """Add noise to feature maps (N, C, H, W); same shape."""
-        return x + self.strength * distributed.randn(len(x), 1, *x.shape[2:], like=x)
+        return x + self.strength * self.noise.normal(len(x), 1, *x.shape[2:], like=x)
 
 
 @final
@@ -98,7 +100,7 @@ class StyleLayer(nn.Module):
         torch.Size([2, 3, 4, 4])
     """
 
-    def __init__(self, source: nn.Module, channels: int, style: int) -> None:
+    def __init__(self, source: nn.Module, channels: Count, style: Count) -> None:
         super().__init__()
         self.source = source
         self.noise = PixelNoise(channels)
@@ -155,13 +157,13 @@ class StyleGANGenerator(Network):
 
     def __init__(
         self,
-        latent: int,
-        shape: Sequence[int],
-        base_channels: int = 64,
-        classes: int = 0,
+        latent: Count,
+        shape: ImageShape,
+        base_channels: Count = 64,
+        classes: Natural = 0,
         tanh_output: bool = True,
-        style: int = 128,
-        depth: int = 2,
+        style: Count = 128,
+        depth: Count = 2,
         mixing: float = 0.9,
     ) -> None:
         super().__init__()
@@ -176,7 +178,7 @@ class StyleGANGenerator(Network):
         self.style = style
         self.depth = depth
         self.mixing = mixing
-        start, doublings = plan(self.shape)
+        start, doublings = square_plan(self.shape)
         channels = channels_by_level(base_channels, doublings)
         self.embedding = embedding(classes)
         widths = [latent + (EMBEDDING if classes else 0), *[style] * depth]

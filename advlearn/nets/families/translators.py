@@ -1,11 +1,11 @@
 """Residual image-to-image generators of CycleGAN and SRGAN."""
 
-from collections.abc import Sequence
 from typing import final
 
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from advlearn.core.arguments import Count, ImageShape
 from advlearn.nets.network import Network, check_shape, positive, sizes
 
 
@@ -39,10 +39,10 @@ class ResidualTranslator(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
-        channels: int,
-        base_channels: int = 64,
-        blocks: int = 6,
+        shape: ImageShape,
+        channels: Count,
+        base_channels: Count = 64,
+        blocks: Count = 6,
         tanh_output: bool = True,
     ) -> None:
         super().__init__()
@@ -111,11 +111,11 @@ class SRGANGenerator(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
-        channels: int,
-        factor: int = 4,
-        base_channels: int = 64,
-        blocks: int = 16,
+        shape: ImageShape,
+        channels: Count,
+        factor: Count = 4,
+        base_channels: Count = 64,
+        blocks: Count = 16,
     ) -> None:
         super().__init__()
         positive(channels=channels, factor=factor, base_channels=base_channels, blocks=blocks)
@@ -169,7 +169,7 @@ def enlarged(images: Tensor, factor: int) -> Tensor:
 class _TranslatorBlock(nn.Module):
     """Add two convolutions with reflection padding and instance norm to the input."""
 
-    def __init__(self, base_channels: int) -> None:
+    def __init__(self, base_channels: Count) -> None:
         super().__init__()
         first, second = (
             nn.Conv2d(base_channels, base_channels, 3, 1, 1, padding_mode="reflect")
@@ -187,7 +187,7 @@ class _TranslatorBlock(nn.Module):
 class _ShuffleBlock(nn.Module):
     """Add two convolutions without norm to the input."""
 
-    def __init__(self, base_channels: int) -> None:
+    def __init__(self, base_channels: Count) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(base_channels, base_channels, 3, 1, 1),

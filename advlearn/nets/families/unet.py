@@ -1,6 +1,5 @@
 """U-Net: an image-to-image generator with skip connections at every resolution."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from advlearn.core import distributed
+from advlearn.core.arguments import Count, ImageShape
 from advlearn.nets.network import Network, check_shape, positive, sizes
 
 WIDEST = 8
@@ -50,9 +50,9 @@ class UNetGenerator(Network):
 
     def __init__(
         self,
-        shape: Sequence[int],
-        channels: int,
-        base_channels: int = 64,
+        shape: ImageShape,
+        channels: Count,
+        base_channels: Count = 64,
         dropout: float = 0.0,
         tanh_output: bool = True,
     ) -> None:

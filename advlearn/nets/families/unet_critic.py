@@ -5,6 +5,7 @@ from typing import final
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
+from advlearn.core.arguments import Count
 from advlearn.nets.blocks.normed import WeightNorm, check_norm, normed
 from advlearn.nets.network import Network, positive
 
@@ -45,7 +46,7 @@ class UNetCritic(Network):
     """
 
     def __init__(
-        self, channels: int = 3, base_channels: int = 64, norm: WeightNorm = "spectral"
+        self, channels: Count = 3, base_channels: Count = 64, norm: WeightNorm = "spectral"
     ) -> None:
         super().__init__()
         positive(channels=channels, base_channels=base_channels)

@@ -1,0 +1,62 @@
+"""The arguments of `fit` that every method takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from advlearn.core.checks import check_count
+from advlearn.core.trainer import Callback
+from advlearn.training.device import Precision
+
+CHANGEABLE = ("batch_size", "critic_lr", "lr", "steps")
+"""Settings that `resume_with` of `fit` may change."""
+# Steps between two checkpoints, and between two pictures.
+EVERY = 1000
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrainingArguments:
+    """Arguments of `fit` that every method takes; `fit` documents them.
+
+    Args:
+        steps: Steps of the learner; None takes the method's.
+        batch_size: Samples in a batch; None takes the method's.
+        lr: Learning rate; None takes the method's.
+        seed: Seed of the run.
+        device: Name of the device.
+        precision: Precision of the forward passes.
+        compile: Compile the losses.
+        capture: Replay steps as CUDA graphs.
+        out: Folder of the run, or None.
+        callbacks: Callbacks of the user; None shows progress.
+        changed: Names of settings with new values for a run that is resumed.
+        warm_start: A checkpoint whose networks and optimizers a new run begins with, or None.
+        save_every: Steps between two checkpoints; None is `EVERY`.
+        picture_every: Steps between two pictures; None is `EVERY`.
+
+    Raises:
+        ValueError: `save_every` or `picture_every` is not a positive whole number.
+    """
+
+    steps: int | None
+    batch_size: int | None
+    lr: float | None
+    seed: int
+    device: str
+    precision: Precision
+    compile: bool
+    capture: bool
+    out: Path | None
+    callbacks: Sequence[Callback] | None
+    save_every: int | None = None
+    picture_every: int | None = None
+    changed: tuple[str, ...] = ()
+    warm_start: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("save_every", "picture_every"):
+            value = getattr(self, name)
+            if value is not None:
+                check_count(name, value)
