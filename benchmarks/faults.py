@@ -27,6 +27,7 @@ that one of the faults left.
 import json
 import os
 import random
+import re
 import signal
 import tempfile
 import time
@@ -36,7 +37,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from fault_runs import IMITATION_STEPS, STEPS, Fault, child
+from fault_runs import IMITATION_STEPS, STEPS, Fault, child, second_ended
 from harness import Result, Row, arguments, one_thread
 from resume import digest
 
@@ -202,15 +203,15 @@ def trial(kind: str, run: str, number: int) -> Row:
         line = line or life.line()
         folder.mkdir(exist_ok=True)
         folder.chmod(0o777)
-        had = sorted(path.name for path in folder.glob("*.pt"))
+        kept = saved_step(folder)
         done = codes == [0] * len(codes)
-        if kind in ("flipped bit", "truncated file") and had:
+        if kind in ("flipped bit", "truncated file") and (folder / NAME).exists():
             damage(folder / NAME, kind, draw)
         again, said = finish(run, folder)
         found = {"fired": bool(line) or not done or kind in FIRES, "line": line or said}
         if again is None:
             return {**found, "exact": False, "lost": True, "different": False}
-        anew = again == 0 and bool(had) and not done
+        anew = again == 0 and kept > 0 and not done
         same = bits(folder) == whole
         return {**found, "exact": same, "lost": anew, "different": not same}
 
@@ -225,11 +226,21 @@ def interfere(life: Life, kind: str, run: str, folder: Path, seconds: float) -> 
     if kind == "two writers":
         second = Life.start(run, folder, Fault())
         codes = second.end()
+        second_ended(folder).touch()
         return second.line() if any(codes) else ""
     if kind in SIGNALS:
         time.sleep(seconds)
         life.signal(SIGNALS[kind])
     return ""
+
+
+def saved_step(folder: Path) -> int:
+    """Return the last step that a checkpoint in the folder has, or 0."""
+    steps = [0]
+    for path in folder.glob(f"{Path(NAME).stem}*.pt"):
+        payload = torch.load(path, weights_only=True)
+        steps.append(payload["steps"] if "steps" in payload else payload["trainer"]["step"])
+    return max(steps)
 
 
 def damage(path: Path, kind: str, draw: random.Random) -> None:
@@ -275,8 +286,7 @@ def row(fault: str, run: str, quick: bool) -> Row:
 
 def without_places(line: str) -> str:
     """Return a message without the temporary folder's path."""
-    words = [Path(w).name if w.startswith(tempfile.gettempdir()) else w for w in line.split(" ")]
-    return " ".join(words)
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/[^'\s]*/", "", line)
 
 
 def bars(result: Result) -> None:

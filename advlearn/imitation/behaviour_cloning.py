@@ -4,12 +4,11 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy
 
 from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.optim import adam
 from advlearn.imitation.demonstrations.transitions import Transitions
-from advlearn.imitation.sb3.algorithms import observation_adapter
+from advlearn.imitation.sb3.algorithms import observation_adapter, refuse_hidden_inputs
 
 
 @checked
@@ -38,17 +37,18 @@ def clone_behaviour(
         The loss of the last step.
 
     Raises:
-        TypeError: If the policy is not an actor-critic policy.
+        TypeError: If the policy is not an actor-critic policy, or has a memory or masks.
         ValueError: If the demonstrations have no actions.
 
     Reference: Pomerleau 1991; as the baseline of Ho and Ermon 2016, section 6.
     """
     policy: Any = algorithm.policy
-    if not isinstance(policy, ActorCriticPolicy):
+    if not hasattr(policy, "evaluate_actions"):
         raise TypeError(
             "algorithm: expected one with an actor-critic policy, got "
             f"{type(algorithm).__name__}; use PPO, A2C or TRPO"
         )
+    refuse_hidden_inputs(algorithm, "algorithm")
     if not demonstrations.has_actions:
         raise ValueError(
             "demonstrations: expected some with actions to clone, got observations only; imitate "

@@ -27,7 +27,7 @@ from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
-from advlearn.imitation.sb3.recording import RecordingVecEnv
+from advlearn.imitation.sb3.recording import StepRecorder
 from advlearn.imitation.specification import Reward, Specification
 
 RewardCallback = OnPolicyReward | OffPolicyReward
@@ -116,6 +116,11 @@ def build_reward(
         images=Layout(learner.observation_space).images,
     )
     gamma = float(cast(Any, learner).gamma)
+    if settings.absorbing and gamma >= 1:
+        raise ValueError(
+            "gamma: expected below 1 with absorbing states, whose value is "
+            f"gamma / (1 - gamma), got {gamma} in {type(learner).__name__}; pass absorbing=False"
+        )
     critic = _critic(learner, expert, encoder, specification, settings, gamma).to(learner.device)
     return LearnedReward(
         Adversary(critic, specification.chain, lr=settings.critic_lr, optimizer=settings.optimizer),
@@ -131,7 +136,7 @@ def build_reward(
 def build_reward_callback(
     learner: BaseAlgorithm,
     learned: LearnedReward,
-    recording: RecordingVecEnv | DeviceRecording,
+    recording: StepRecorder | DeviceRecording,
     log: ProgressLog,
     *,
     batch_size: int,
@@ -157,7 +162,7 @@ def build_reward_callback(
         )  # fmt: skip
     replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
     cast(Any, learner).replay_buffer = replay
-    innermost = cast(RecordingVecEnv, recording)
+    innermost = cast(StepRecorder, recording)
     return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)
 
 
@@ -180,6 +185,7 @@ def _critic(
                 "algorithm: expected PPO, A2C or TRPO with AIRL, whose critic needs the policy's "
                 f"log-probability, got {type(learner).__name__}; use one of them or method='gail'"
             )
+        algorithms.refuse_hidden_inputs(learner, "algorithm")
         return AIRLCritic(
             encoder.width,
             expert.observations.shape[1] + 1,

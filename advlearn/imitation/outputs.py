@@ -9,7 +9,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.core.arguments import Count, Positive, Seed, checked
 from advlearn.core.files import atomic_write
-from advlearn.imitation.result import ImitationResult, scaled
+from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.sb3.making import make_environments
+from advlearn.imitation.sb3.playing import playing
 
 
 @checked
@@ -73,19 +75,22 @@ def record_video(
     Args:
         run: The run.
         path: The file.
-        env: Environment id; the run's if empty.
+        env: Environment id; if empty, one like that of the training.
         seconds: Longest video, at the environment's own speed.
         seed: Seeds the environment.
 
     Returns:
         Whether a video was written.
     """
-    from stable_baselines3.common.env_util import make_vec_env
-
     name = env or run.env_id
     try:
-        venv = make_vec_env(name, n_envs=1, seed=seed, env_kwargs={"render_mode": "rgb_array"})
-        frames, milliseconds = _frames(run, scaled(venv, run.policy), seconds)
+        shown: dict[str, Any] = {"render_mode": "rgb_array"}
+        venv = (
+            run.recipe.wrap(make_environments(env, seed=seed, **shown))
+            if env
+            else run.recipe.build(seed=seed, **shown)
+        )
+        frames, milliseconds = _frames(run, venv, seconds)
     # Graphics libraries raise errors of many kinds, and none of them must end a trained run.
     except Exception as error:
         reason = " ".join(str(error).split())
@@ -109,17 +114,15 @@ def _frames(run: ImitationResult, venv: VecEnv, seconds: float) -> tuple[list[Im
     from PIL.Image import fromarray
 
     try:
-        observations: Any = venv.reset()
         rate = venv.get_attr("metadata")[0].get("render_fps", 30)
         every = max(1, round(rate / 25))
         frames: list[Image] = []
-        for step in range(max(1, round(seconds * rate))):
-            if step % every == 0:
-                frames.append(fromarray(np.asarray(venv.render())))
-            actions, _ = run.policy.predict(observations, deterministic=True)
-            observations, _, ended, _ = venv.step(actions)
-            if ended[0]:
-                break
+        with playing(run.policy, venv, deterministic=True) as (_, take_step):
+            for step in range(max(1, round(seconds * rate))):
+                if step % every == 0:
+                    frames.append(fromarray(np.asarray(venv.render())))
+                if take_step().ends[0]:
+                    break
         return frames, round(1000 * every / rate)
     finally:
         venv.close()

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from torch import Tensor
 
+from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.rewards.shapes import sign
 
@@ -39,7 +40,8 @@ class ProgressLog:
         if not self._sign_checked and len(rewards):
             self._sign_checked = True
             lengths = {int(episode["l"]) for episode in algorithm.ep_info_buffer or ()}
-            remark_on_sign(self.run, float(rewards.min()), float(rewards.max()), lengths)
+            if not self.quiet:
+                remark_on_sign(self.run, float(rewards.min()), float(rewards.max()), lengths)
         returns = [float(episode["r"]) for episode in algorithm.ep_info_buffer or ()]
         mean = float(np.mean(returns)) if returns else float("nan")
         self.run.history.append(
@@ -92,3 +94,24 @@ def remark_on_sign(run: ImitationResult, lowest: float, highest: float, lengths:
         "absorbing=True removes the bias",
         file=sys.stderr,
     )
+
+
+def ends_early(demonstrations: Demonstrations, *, quiet: bool) -> bool:
+    """Return whether the environment ended demonstrations of different lengths, and print so.
+
+    Then a reward of one sign would favour long or short episodes, whatever the expert did.
+
+    Args:
+        demonstrations: The demonstrations.
+        quiet: Whether to print nothing.
+    """
+    lengths, ends = demonstrations.lengths, demonstrations.terminated
+    found = bool(ends.any()) and int(lengths.min()) < int(lengths.max())
+    if found and not quiet:
+        print(
+            f"absorbing: the environment ended demonstrations of {lengths.min()} to "
+            f"{lengths.max()} steps, so that ended episodes continue in an absorbing state; "
+            "absorbing=False turns it off",
+            file=sys.stderr,
+        )
+    return found

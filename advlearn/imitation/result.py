@@ -1,11 +1,9 @@
 """The result of `imitate`: the policy, its learned reward and the history of the training."""
 
-import copy
 import pickle
 from pathlib import Path
 from typing import Any, cast, final
 
-import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -14,6 +12,8 @@ from advlearn.core.files import atomic_write
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
+from advlearn.imitation.sb3.making import EnvironmentRecipe, make_environments
+from advlearn.imitation.sb3.playing import measure_returns
 
 
 @checked
@@ -26,6 +26,7 @@ class ImitationResult:
         reward: The learned reward, a function of arrays of transitions.
         demonstrations: The imitated demonstrations.
         env_id: Id of the environment that the policy trained in; empty if it has none.
+        recipe: How to build an environment like the one of the training; None: the policy's.
 
     Attributes:
         history: For each rollout, the environment steps, the return and the critic's losses.
@@ -37,11 +38,13 @@ class ImitationResult:
         reward: LearnedReward,
         demonstrations: Demonstrations,
         env_id: str = "",
+        recipe: EnvironmentRecipe | None = None,
     ) -> None:
         self.policy = policy
         self.reward = reward
         self.demonstrations = demonstrations
         self.env_id = env_id
+        self.recipe = recipe or EnvironmentRecipe.of(policy.get_env())
         self.history: list[dict[str, Any]] = []
 
     @property
@@ -60,8 +63,10 @@ class ImitationResult:
         """Measure the policy's true returns over whole episodes.
 
         Args:
-            env: Environment id or a vectorised environment; None: a new one of `env_id`. A new
-                environment has the scale of observations that the policy was trained with.
+            env: Environment id or a vectorised environment; None: a new one like that of the
+                training, with its arguments, time limit and wrappers. A new environment has the
+                wrappers of stable-baselines3 that the policy was trained with; a given one gets
+                the policy's scale of observations if it has no `VecNormalize`.
             episodes: Number of episodes.
             deterministic: Whether to take the policy's mode; otherwise actions are drawn.
             seed: Seeds an environment that is built from an id.
@@ -70,29 +75,18 @@ class ImitationResult:
             The returns, float64 (episodes,).
 
         Raises:
-            ValueError: If `env` is None and the run's environment has no id.
+            ValueError: If `env` is None and the run's environment has no id, or cannot be built
+                again.
         """
-        env = env or self.env_id
-        if not env:
-            raise ValueError(
-                "env: expected an environment, since the run's has no id, got None; pass env="
+        if env is None or isinstance(env, str):
+            venv = (
+                self.recipe.wrap(make_environments(env, seed=seed))
+                if env
+                else self.recipe.build(seed=seed)
             )
-        from stable_baselines3.common.evaluation import evaluate_policy
-
-        from advlearn.imitation.sb3.making import make_environments
-
-        venv = (
-            scaled(make_environments(env, seed=seed), self.policy) if isinstance(env, str) else env
-        )
-        returns, _ = evaluate_policy(
-            self.policy,
-            venv,
-            episodes,
-            deterministic=deterministic,
-            return_episode_rewards=True,
-            warn=False,
-        )
-        return np.array(returns)
+        else:
+            venv = env
+        return measure_returns(self.policy, venv, episodes, deterministic=deterministic)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``policy.zip``, for stable-baselines3, and ``reward.pt``, for `load_reward`.
@@ -117,14 +111,3 @@ class ImitationResult:
                 pickle.dump(normalise, file)
         save_reward(self.reward, folder / "reward.pt")
         return folder
-
-
-def scaled(venv: VecEnv, policy: BaseAlgorithm) -> VecEnv:
-    """Wrap an environment in a copy of the policy's `VecNormalize`, if the policy has one."""
-    normalise = policy.get_vec_normalize_env()
-    if normalise is None:
-        return venv
-    fresh = copy.deepcopy(normalise)  # a copy does not hold the environment
-    fresh.set_venv(venv)
-    fresh.training, fresh.norm_reward = False, False
-    return fresh

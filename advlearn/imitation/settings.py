@@ -10,7 +10,7 @@ METHOD_SETTINGS: Mapping[str, Any] = MappingProxyType(
         "expert_subsample": 1,
         "critic_inputs": "state-action",
         "reward": "own",
-        "absorbing": False,
+        "absorbing": "auto",
         "critic_lr": 1e-3,
         "critic_steps": None,
         "critic_every": None,

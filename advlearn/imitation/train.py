@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 from torch import device as Device
 from torch import nn
@@ -32,13 +31,15 @@ from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.loading import load_demonstrations
 from advlearn.imitation.demonstrations.transitions import CriticInputs, Transitions
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
-from advlearn.imitation.progress_log import ProgressLog
+from advlearn.imitation.progress_log import ProgressLog, ends_early
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.checkpoints import Checkpoints
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
+from advlearn.imitation.sb3.exploration import refuse_unknown_buffer
 from advlearn.imitation.sb3.finite import RunGuard, moments
 from advlearn.imitation.sb3.learning import learn, learn_from_checkpoint
+from advlearn.imitation.sb3.making import EnvironmentRecipe, plain_settings
 from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
 from advlearn.imitation.settings import CHANGEABLE, choose, refuse_with_cloning
@@ -66,7 +67,7 @@ def imitate(
     expert_subsample: Count | None = None,
     critic_inputs: CriticInputs | None = None,
     reward: Reward | None = None,
-    absorbing: bool | None = None,
+    absorbing: bool | Literal["auto"] | None = None,
     critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
     critic_lr: Positive | None = None,
     critic_steps: Count | None = None,
@@ -82,6 +83,7 @@ def imitate(
     save_every: Count | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
+    clip: bool = False,
     resume_with: Mapping[str, Any] | None = None,
 ) -> ImitationResult:
     r"""Train a policy to imitate demonstrations.
@@ -117,7 +119,8 @@ def imitate(
         reward: Shape of the reward, a key of `REWARD_SHAPES`, ``"own"`` for the objective's, or a
             function from the critic's scores (N,) to rewards (N,); None: the method's.
         absorbing: Continue ended episodes in an absorbing state, which removes the bias of a reward
-            with one sign; None: the method's, or False.
+            with one sign; ``"auto"``: if the environment ended demonstrations of different lengths,
+            which is then printed. None: the method's, or ``"auto"``.
         critic: A module that scores encoded transitions (N, width), or a function from `Inputs` to
             one; None: a network sized from the inputs.
         critic_lr: Learning rate of the critic; None: the method's, or 1e-3.
@@ -143,8 +146,11 @@ def imitate(
         save_every: Steps of each environment between two checkpoints, at which the environments are
             reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C or SIGTERM
             stops at the next checkpoint, a second Ctrl-C at once.
-        callbacks: More callbacks of stable-baselines3, called after those of advlearn.
+        callbacks: More callbacks of stable-baselines3, called after those of advlearn. With `out`,
+            a resumed run restores their attributes that are numbers, texts and arrays.
         quiet: Whether to print nothing.
+        clip: Whether to clip demonstrated actions to the environment's bounds; otherwise actions
+            outside of them are refused.
         resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
             otherwise resumes with equal settings only: ``{"critic_lr": 1e-4}``.
 
@@ -190,26 +196,32 @@ def imitate(
     given = {"expert_subsample": expert_subsample, "bc_steps": bc_steps, **of_critic}
     chosen = choose({"reward": specification.reward, **specification.options}, given)
     save_every = SAVE_EVERY if save_every is None else save_every
-    settings = RewardSettings.of(critic, chosen)
     steps = _check_numbers(specification, steps, save_every, chosen)
     if isinstance(demonstrations, str | Path):
         demonstrations = load_demonstrations(demonstrations)
     demos, cloning = demonstrations, chosen["bc_steps"]
+    if chosen["absorbing"] == "auto":
+        chosen["absorbing"] = ends_early(demos, quiet=quiet or specification.cloning_only)
+    settings = RewardSettings.of(critic, chosen)
     with folder_lock(out), rng.isolated(seed):
         learner = algorithms.build(
-            algorithm, env or demos.env_id or None, seed, ent_coef=chosen["ent_coef"], device=device
-        )
+            algorithm, _environment(algorithm, env, demos), seed, ent_coef=chosen["ent_coef"],
+            device=device, env_settings=None if env else demos.env_settings,
+        )  # fmt: skip
         pace = _pace(learner, chosen["critic_steps"], chosen["critic_every"])
         venv = cast(VecEnv, learner.get_env())
         env_id = id_of(venv) or (env if isinstance(env, str) else "")
-        compare(demos.env_id, env_id)
-        demos = validate_demonstrations(demos, learner.observation_space, learner.action_space)
+        recipe = EnvironmentRecipe.of(venv)
+        compare(demos, env_id, plain_settings(recipe.spec))
+        demos = validate_demonstrations(
+            demos, learner.observation_space, learner.action_space, clip=clip
+        )
         check_env(venv)
         _check_algorithm(learner, chosen["critic_replay_size"], cloning)
         expert = demos.transitions(chosen["expert_subsample"], seed=seed).to(learner.device)
         with record_environment(learner) as recording:
             learned = build_reward(learner, expert, specification, settings)
-            run = ImitationResult(learner, learned, demos, env_id)
+            run = ImitationResult(learner, learned, demos, env_id, recipe)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)
                 RunGuard(run, None).check()
@@ -229,9 +241,19 @@ def imitate(
                 facts = facts_of(learner) | settings.values()
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
                 checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
+                checkpoints.callbacks = callbacks
                 every_callback = [reward_callback, checkpoints, *callbacks]
                 learn_from_checkpoint(checkpoints, every_callback, steps, start)
         return run
+
+
+def _environment(
+    algorithm: str | BaseAlgorithm, env: str | VecEnv | None, demonstrations: Demonstrations
+) -> str | VecEnv | None:
+    """Return the environment of an algorithm by name: the user's, or the demonstrations'."""
+    if env is not None or isinstance(algorithm, BaseAlgorithm):
+        return env
+    return demonstrations.env_id or None
 
 
 def _check_numbers(
@@ -281,11 +303,13 @@ def _check_algorithm(learner: BaseAlgorithm, critic_replay_size: int, bc_steps: 
             f"critic_replay_size: expected 0, since {name} has a replay buffer, got "
             f"{critic_replay_size}; set buffer_size of the algorithm"
         )
-    if bc_steps and not isinstance(learner.policy, ActorCriticPolicy):
+    if bc_steps and not hasattr(learner.policy, "evaluate_actions"):
         raise TypeError(
             "bc_steps: expected 0 or an algorithm with an actor-critic policy, got "
             f"{bc_steps} with {name}; use PPO, A2C or TRPO"
         )
+    if bc_steps:
+        algorithms.refuse_hidden_inputs(learner, "bc_steps")
 
 
 def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:
@@ -310,5 +334,7 @@ def _checkpoints(
             "optimize_memory_usage: expected False with out=, since the reset at a checkpoint "
             "would change a stored step, got True; set it to False or leave out= out"
         )
+    replay = getattr(run.policy, "replay_buffer", None)
+    refuse_unknown_buffer(getattr(replay, "buffer", replay))
     every = shared["save_every"] * run.policy.n_envs
     return Checkpoints(run, reward_callback, folder, shared, seed=shared["seed"], every=every)

@@ -33,23 +33,30 @@ def _reports_in_the_first_process(rank: int, meet: str) -> None:
     )
     torch.manual_seed(rank)
     for spec in [*SPECS, "hinge"]:
-        out = 4 if spec == "mmd-gan" else 1
-        critic: nn.Module = nn.Sequential(
-            nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, out)
-        )
-        if spec == "hinge":
-            critic = nn.parallel.DistributedDataParallel(critic)
-        adversary = Adversary(critic, spec)
-        real, fake = torch.randn(8, 3), (torch.randn(8, 3) + 1).requires_grad_()
-        adversary.update(real, fake)
-        adversary.player_loss(real, fake)
-        if rank == 0:
-            health = adversary.health()
-            assert health.verdict and distributed.world_size() == 2
-        # The collectives of both processes still match.
-        adversary.update(real, fake)
+        # In a function, so that the last model dies before the group: a DistributedDataParallel
+        # that outlives its group ends Gloo's threads while it holds the interpreter's lock, which
+        # one of them may be waiting for.
+        _report_between_two_updates(spec, rank)
     dist.barrier()
     dist.destroy_process_group()
+
+
+def _report_between_two_updates(spec: str, rank: int) -> None:
+    out = 4 if spec == "mmd-gan" else 1
+    critic: nn.Module = nn.Sequential(
+        nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, out)
+    )
+    if spec == "hinge":
+        critic = nn.parallel.DistributedDataParallel(critic)
+    adversary = Adversary(critic, spec)
+    real, fake = torch.randn(8, 3), (torch.randn(8, 3) + 1).requires_grad_()
+    adversary.update(real, fake)
+    adversary.player_loss(real, fake)
+    if rank == 0:
+        health = adversary.health()
+        assert health.verdict and distributed.world_size() == 2
+    # The collectives of both processes still match.
+    adversary.update(real, fake)
 
 
 def test_one_process_reports_by_itself(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Look(BaseCallback):
         buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         names = ("rewards", "values", "returns", "advantages", "episode_starts")
         self.columns = {name: getattr(buffer, name).copy() for name in names}
-        self.steps = list(self.recording._steps)
+        self.steps = list(self.recording.recorder._steps)
         self.last = self.locals["values"].numpy()[:, 0], self.locals["dones"].copy()
 
 

@@ -145,7 +145,7 @@ BOX = spaces.Box(-1, 1, (2,))
             spaces.Discrete(2),
             r"expected observations of shape \(3,\), got \(2,\)",
         ),
-        (BOX, spaces.Discrete(1), r"expected actions within Discrete\(1\), got 0 to 1; clip"),
+        (BOX, spaces.Discrete(1), r"expected actions within Discrete\(1\), got 0 to 1; renumber"),
         (BOX, spaces.Box(-1, 1, (1,)), r"expected actions of shape \(1,\), got \(\)"),
         (BOX, spaces.Box(-np.inf, np.inf, (1,)), "env: expected actions with finite bounds"),
         (

@@ -33,17 +33,17 @@ def test_the_id_of_an_environment_is_found() -> None:
 
 
 def test_another_version_prints_a_line_and_another_environment_is_refused(capsys: Any) -> None:
-    compare("", "Hopper-v5")
-    compare("Hopper-v5", "")
-    compare("advlearn/CMaze-v0", "advlearn/CMaze-v0")
+    compare(cartpole(""), "Hopper-v5", {"g": 1})
+    compare(cartpole("Hopper-v5"), "", {})
+    compare(cartpole("advlearn/CMaze-v0"), "advlearn/CMaze-v0", {})
     assert not capsys.readouterr().err
-    compare("Walker2d-v4", "Walker2d-v5")
+    compare(cartpole("Walker2d-v4"), "Walker2d-v5", {})
     printed = capsys.readouterr().err
     assert printed == "env: the demonstrations are of Walker2d-v4, got Walker2d-v5\n"
     with pytest.raises(
         ValueError, match=r"^env: expected CMaze-v0 as in the demonstrations, got CMazeMirrored-v0;"
     ):
-        compare("CMaze-v0", "CMazeMirrored-v0")
+        compare(cartpole("CMaze-v0"), "CMazeMirrored-v0", {})
 
 
 def cartpole(env_id: str) -> Demonstrations:

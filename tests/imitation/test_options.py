@@ -83,7 +83,7 @@ def test_a_cloned_policy_takes_the_experts_actions_with_and_without_normalisatio
             {"device": "cpu", "algorithm": "object"},
             "device: expected None with an algorithm object, got cpu; set device of the object",
         ),
-        ({"device": "gpu"}, "device: expected a device, got 'gpu'"),
+        ({"device": "gpu"}, "device: expected a device, got 'gpu'; pass .cpu."),
         (
             {"critic_replay_size": 9, "algorithm": "sac"},
             "critic_replay_size: expected 0, since SAC has a replay buffer, got 9",

@@ -20,8 +20,8 @@ from advlearn.imitation import (
     load_reward,
     save_reward,
 )
-from advlearn.imitation.result import scaled
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
+from advlearn.imitation.sb3.making import scaled
 from tests.imitation.counting import always_one, counting, small
 
 

@@ -10,6 +10,9 @@ from PIL import Image
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
+
 from advlearn.imitation import imitate, record_video
 from tests.imitation.counting import Counting, always_one, counting, small
 
@@ -19,12 +22,13 @@ class Drawn(Counting):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 - gymnasium's own form
 
-    def __init__(self, render_mode: str) -> None:
+    def __init__(self, render_mode: str, shade: int = 20) -> None:
         super().__init__()
+        self.shade = shade
         self.render_mode = render_mode
 
     def render(self) -> Any:
-        return np.full((8, 8, 3), 20 * self.count, np.uint8)
+        return np.full((8, 8, 3), self.shade * self.count, np.uint8)
 
 
 @pytest.fixture
@@ -49,6 +53,16 @@ def test_a_video_shows_one_episode_at_most_25_times_a_second(
             shades.append(video.convert("RGB").getpixel((0, 0))[0])
     np.testing.assert_allclose(shades, [0, 80, 160], atol=8)
     assert capsys.readouterr().out == f"video: {tmp_path / 'video.gif'}\n"
+
+
+def test_a_video_shows_the_environment_of_the_training(tmp_path: Path, drawn: str) -> None:
+    venv = make_vec_env(drawn, 1, env_kwargs={"shade": 5})
+    run = imitate(always_one(), steps=48, algorithm=small(VecNormalize(venv)), quiet=True)
+    run.policy.predict = lambda *_, **__: (np.array([1]), None)  # type: ignore[method-assign]
+    assert record_video(run, tmp_path / "video.gif")
+    with Image.open(tmp_path / "video.gif") as video:
+        video.seek(2)
+        assert video.convert("RGB").getpixel((0, 0))[0] == pytest.approx(40, abs=8)
 
 
 def test_an_environment_that_cannot_be_rendered_prints_one_line(

@@ -1,5 +1,6 @@
 """Check the arrays of demonstrations, and convert flags and numbers without loss."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,26 @@ def as_number(name: str, value: Any) -> float:
     if number is None:
         raise ValueError(f"{name}: expected a number, got {shown(value)}; pass one number")
     return float(number)
+
+
+def as_settings(name: str, text: Any) -> dict[str, Any]:
+    """Convert the JSON text of keyword arguments to a dict.
+
+    Args:
+        name: The argument's name.
+        text: The text, or an array of one text.
+
+    Example:
+        >>> as_settings("env_settings", '{"g": 0.0}')
+        {'g': 0.0}
+    """
+    try:
+        settings = json.loads(str(text))
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{name}: expected the JSON text of a dict, got {shown(text)}")
+    return settings
 
 
 def _numbers(name: str, part: Any) -> None:

@@ -1,14 +1,14 @@
 """Expert demonstrations: episodes in flat arrays, checked when they are built."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from advlearn.core.arguments import checked
-from advlearn.imitation.demonstrations.arrays import as_flags, as_number, check_layout
+from advlearn.imitation.demonstrations.arrays import as_flags, as_number, as_settings, check_layout
 from advlearn.imitation.demonstrations.layout import flat
 from advlearn.imitation.demonstrations.transitions import Transitions
 
@@ -31,6 +31,8 @@ class Demonstrations:
             did.
         env_id: Id of the environment, for messages and as a default.
         expert_return: The expert's mean return; NaN if it is unknown.
+        env_settings: Keyword arguments with which gymnasium makes the environment, and
+            ``max_episode_steps`` if it is not that of the id: numbers, texts, lists and dicts.
 
     Raises:
         ValueError: If the lengths do not add up, there are fewer than two transitions, or a value
@@ -50,6 +52,7 @@ class Demonstrations:
     terminated: Array
     env_id: str = ""
     expert_return: float = float("nan")
+    env_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         check_layout(self.observations, self.actions, self.lengths, self.terminated)
@@ -186,6 +189,7 @@ def from_arrays(arrays: Mapping[str, Any], source: str = "arrays") -> Demonstrat
         as_flags("terminated", given["terminated"]),
         str(given.get("env_id", "")),
         as_number("expert_return_mean", given.get("expert_return_mean", np.nan)),
+        as_settings("env_settings", given.get("env_settings", "{}")),
     )
 
 

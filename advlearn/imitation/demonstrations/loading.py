@@ -1,7 +1,9 @@
 """Read demonstrations from files, policies, `imitation`, Minari and Hugging Face; write files."""
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -85,7 +87,11 @@ def _named(name: str) -> Path | None:
 def record(
     policy: Any, env: str | VecEnv, episodes: Count, *, deterministic: bool = False, seed: Seed = 0
 ) -> Demonstrations:
-    """Roll out a policy and record whole episodes.
+    """Roll out a policy and record whole episodes, in the environment's own units.
+
+    Observations and rewards are recorded below any `VecNormalize`. A policy with a `VecNormalize`
+    or a `VecFrameStack` gets one in a new environment too; a policy with a memory gets its state,
+    and a policy that takes ``action_masks`` those of the environment.
 
     Args:
         policy: An object with ``predict(observations, deterministic=...)`` as in stable-baselines3.
@@ -102,25 +108,24 @@ def record(
     """
     check_method("policy", policy, "predict")
     # Late, since the package `sb3` builds on this one.
-    from advlearn.imitation.sb3.making import make_environments
+    from advlearn.imitation.sb3.environment_checks import id_of
+    from advlearn.imitation.sb3.making import environment_for, settings_of
+    from advlearn.imitation.sb3.playing import playing, shared
 
-    venv = make_environments(env, seed=seed) if isinstance(env, str) else env
+    venv = environment_for(policy, env, seed=seed) if isinstance(env, str) else env
     # As many of each environment, since the first episodes to end are the short ones.
-    counts = [
-        episodes // venv.num_envs + (i < episodes % venv.num_envs) for i in range(venv.num_envs)
-    ]
-    observations: Any = venv.reset()
-    running: list[list[Any]] = [[(_row(observations, i), None, 0.0)] for i in range(venv.num_envs)]
-    ended: list[list[tuple[list[Any], bool]]] = [[] for _ in range(venv.num_envs)]
-    while any(len(of_env) < count for of_env, count in zip(ended, counts, strict=True)):
-        actions, _ = policy.predict(observations, deterministic=deterministic)
-        observations, rewards, ends, infos = venv.step(actions)
-        for i, info in enumerate(infos):
-            after = info["terminal_observation"] if ends[i] else _row(observations, i)
-            running[i].append((after, np.array(actions[i]), float(rewards[i])))
-            if ends[i]:
-                ended[i].append((running[i], not info.get("TimeLimit.truncated", False)))
-                running[i] = [(_row(observations, i), None, 0.0)]
+    counts = shared(episodes, venv.num_envs)
+    ended: list[list[tuple[list[Any], bool]]] = [[] for _ in counts]
+    with playing(policy, venv, deterministic=deterministic) as (first, take_step):
+        running: list[list[Any]] = [[(_row(first, i), None, 0.0)] for i in range(venv.num_envs)]
+        while any(len(of_env) < count for of_env, count in zip(ended, counts, strict=True)):
+            step = take_step()
+            for i, info in enumerate(step.infos):
+                after = info["terminal_observation"] if step.ends[i] else _row(step.after, i)
+                running[i].append((after, np.array(step.actions[i]), float(step.rewards[i])))
+                if step.ends[i]:
+                    ended[i].append((running[i], not info.get("TimeLimit.truncated", False)))
+                    running[i] = [(_row(step.after, i), None, 0.0)]
     whole = [
         episode for of_env, count in zip(ended, counts, strict=True) for episode in of_env[:count]
     ]
@@ -133,7 +138,10 @@ def record(
         )
         for steps, terminated in whole
     ]
-    return _joined(parts, env if isinstance(env, str) else "", float(np.mean(returns)))
+    mean = float(np.mean(returns))
+    if isinstance(env, str):
+        return _joined(parts, env, mean)
+    return replace(_joined(parts, id_of(venv), mean), env_settings=settings_of(venv))
 
 
 @checked
@@ -238,9 +246,12 @@ def from_minari(dataset: Any) -> Demonstrations:
         (_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in episodes
     ]
     spec = getattr(dataset, "env_spec", None)
-    return _joined(
-        parts, getattr(spec, "id", ""), float(np.mean([np.sum(e.rewards) for e in episodes]))
-    )
+    # Wrappers of the environment cannot be saved with demonstrations; `imitate` then asks for it.
+    name = "" if getattr(spec, "additional_wrappers", ()) else getattr(spec, "id", "")
+    joined = _joined(parts, name, float(np.mean([np.sum(e.rewards) for e in episodes])))
+    from advlearn.imitation.sb3.making import plain_settings
+
+    return replace(joined, env_settings=plain_settings(spec) if name else {})
 
 
 @checked
@@ -265,6 +276,8 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Pat
     arrays["episode_lengths"] = demonstrations.lengths
     arrays["terminated"] = demonstrations.terminated
     arrays["env_id"] = np.array(demonstrations.env_id)
+    if demonstrations.env_settings:
+        arrays["env_settings"] = np.array(json.dumps(dict(demonstrations.env_settings)))
     arrays["expert_return_mean"] = np.array(demonstrations.expert_return)
     write_npz(path, arrays)
     return path

@@ -15,6 +15,9 @@ Images = tuple[tuple[int, tuple[int, ...]], ...]
 # with a small slope separates only distant points. With a flag of 1 the absorbing state would be
 # nearer to the expert than most observations of an untrained policy, and would be rewarded for it.
 ABSORBING_FLAG = 10.0
+# Largest distance of an entry from the expert's mean, in standard deviations. A state that a steady
+# expert never visits can be hundreds of them away.
+LARGEST = 10.0
 INPUTS = ("state-action", "state", "state-next", "state-action-next")
 
 
@@ -110,8 +113,8 @@ class Encoder(nn.Module):
 
     The flag is 10 in the absorbing state, which follows the end of an episode, and 0 elsewhere. The
     statistics are those of the demonstrations and stay fixed, so that a reward does not drift with
-    the policy. A feature that is constant in the demonstrations keeps its scale. Pixels, from 0 to
-    255, are mapped to -1 to 1.
+    the policy. Vectors are clipped at 10 standard deviations. A feature that is constant in the
+    demonstrations keeps its scale. Pixels, from 0 to 255, are mapped to -1 to 1.
 
     Args:
         demonstrations: Transitions that give the statistics.
@@ -198,7 +201,8 @@ class Encoder(nn.Module):
     def states(self, observations: Tensor) -> Tensor:
         """Return standardised observations and a flag of 0, (N, d + 1)."""
         flag = self.mean.new_zeros(observations.shape[0], 1)
-        return torch.cat([(observations - self.mean) / self.scale, flag], 1)
+        vectors = (observations - self.mean) / self.scale
+        return torch.cat([vectors.clamp(-LARGEST, LARGEST), flag], 1)
 
     def forward(self, steps: Transitions) -> Tensor:
         """Encode transitions as vectors (N, width)."""
@@ -231,7 +235,7 @@ class Encoder(nn.Module):
             return (
                 actions[:, None] - self.first == torch.arange(self.choices, device=actions.device)
             ).to(self.mean)
-        return (actions - self.action_mean) / self.action_scale
+        return ((actions - self.action_mean) / self.action_scale).clamp(-LARGEST, LARGEST)
 
 
 def _bytes_or_floats(observations: Any) -> Tensor:

@@ -12,7 +12,7 @@ from advlearn.imitation.demonstrations.layout import Layout
 
 
 def validate_demonstrations(
-    demonstrations: Demonstrations, observation_space: Any, action_space: Any
+    demonstrations: Demonstrations, observation_space: Any, action_space: Any, *, clip: bool = False
 ) -> Demonstrations:
     """Check demonstrations against an environment's spaces, and move the channels of images first.
 
@@ -20,9 +20,10 @@ def validate_demonstrations(
         demonstrations: Episodes.
         observation_space: Space of an algorithm of stable-baselines3, with channels first.
         action_space: The environment's space of actions.
+        clip: Whether to clip actions to the bounds; otherwise only roundings are clipped.
 
     Returns:
-        The demonstrations, with channels first.
+        The demonstrations, with channels first and actions in the type and range of their space.
 
     Raises:
         ValueError: If observations or actions have another shape, kind or range.
@@ -31,8 +32,8 @@ def validate_demonstrations(
     where = f" of {demonstrations.env_id}" if demonstrations.env_id else ""
     layout = Layout(observation_space)
     observations = _observations(demonstrations.observations, layout, where)
-    _check_actions(demonstrations.actions, action_space, where)
-    return replace(demonstrations, observations=observations)
+    actions = _fitted_actions(demonstrations.actions, action_space, where, clip=clip)
+    return replace(demonstrations, observations=observations, actions=actions)
 
 
 def _observations(given: Any, layout: Layout, where: str) -> Any:
@@ -74,14 +75,11 @@ def _channels_first(observations: Array, space: Any, where: str) -> Array:
     return observations
 
 
-def _check_actions(actions: Array | None, space: Any, where: str) -> None:
+def _fitted_actions(actions: Array | None, space: Any, where: str, *, clip: bool) -> Array | None:
+    """Return actions in the type and the range of a space."""
     if isinstance(space, spaces.Discrete):
         low, high = int(space.start), int(space.start + space.n - 1)
-        if actions is not None and (actions.dtype.kind not in "iu" or actions.ndim != 1):
-            raise ValueError(
-                f"demonstrations{where}: expected int actions (N,), got {actions.dtype} "
-                f"{actions.shape}"
-            )
+        actions = None if actions is None else _whole(actions, where)
     elif isinstance(space, spaces.Box):
         low, high = space.low, space.high
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
@@ -89,15 +87,46 @@ def _check_actions(actions: Array | None, space: Any, where: str) -> None:
                 f"env: expected actions with finite bounds, got {space}; state bounds in its "
                 "action_space"
             )
+        if len(space.shape) != 1:
+            raise ValueError(
+                f"env: expected actions that are vectors, got {space}; flatten them in a wrapper"
+            )
         if actions is not None and actions.shape[1:] != space.shape:
             raise ValueError(
                 f"demonstrations{where}: expected actions of shape {space.shape}, got "
                 f"{actions.shape[1:]}"
             )
+        if actions is not None:
+            actions = _within_rounding(actions, space)
     else:
         raise TypeError(f"env: expected Discrete or Box actions, got {space}")
-    if actions is not None and ((actions < low).any() or (actions > high).any()):
+    if actions is None or not ((actions < low).any() or (actions > high).any()):
+        return actions
+    if clip and isinstance(space, spaces.Box):
+        return np.clip(actions, low, high)
+    way = "pass clip=True or rescale them" if isinstance(space, spaces.Box) else "renumber them"
+    raise ValueError(
+        f"demonstrations{where}: expected actions within {space}, got {actions.min():.9g} to "
+        f"{actions.max():.9g}; {way}"
+    )
+
+
+def _whole(actions: Array, where: str) -> Array:
+    """Return discrete actions as integers (N,); whole floats and a column (N, 1) are converted."""
+    column = actions[:, 0] if actions.shape[1:] == (1,) else actions
+    whole = column.dtype.kind in "iu" or (
+        column.dtype.kind == "f" and bool((column == np.round(column)).all())
+    )
+    if column.ndim != 1 or not whole:
         raise ValueError(
-            f"demonstrations{where}: expected actions within {space}, got {actions.min():.4g} to "
-            f"{actions.max():.4g}; clip or rescale them"
+            f"demonstrations{where}: expected int actions (N,), got {actions.dtype} {actions.shape}"
         )
+    return column if column.dtype.kind in "iu" else column.astype(np.int64)
+
+
+def _within_rounding(actions: Array, space: spaces.Box) -> Array:
+    """Clip actions that leave the bounds by the rounding of float32 only."""
+    # The bound itself is rounded once, and a rescaled action a few times.
+    margin = 8 * np.finfo(np.float32).eps * np.maximum(np.abs(space.low), np.abs(space.high))
+    clipped = np.clip(actions, space.low, space.high)
+    return np.where(np.abs(actions - clipped) <= margin, clipped, actions)

@@ -50,6 +50,11 @@ class LearnedReward:
         log_prob: Function from transitions to the policy's log-probability of their actions; for
             AIRL.
 
+    Attributes:
+        policy: Transitions of the policy in the last update, at most 2,048 of them, with which an
+            objective that compares sets scores every transition; None before the first update,
+            when the scored transitions are that set.
+
     Raises:
         ValueError: If the shape of the reward is unknown, or `log_prob` is given and the
             demonstrations have no actions.
@@ -93,6 +98,7 @@ class LearnedReward:
         self.gamma = gamma
         self.absorbing = absorbing
         self.log_prob = log_prob
+        self.policy: Transitions | None = None
 
     def update(self, policy: Transitions, batch_size: int) -> Tensor:
         """Train the critic for one step.
@@ -104,6 +110,7 @@ class LearnedReward:
         Returns:
             The critic's loss.
         """
+        self._note(policy)
         expert = self.demonstrations.draw(batch_size)
         return self.adversary.update(
             self._compared(expert), self._compared(policy.draw(batch_size))
@@ -205,8 +212,23 @@ class LearnedReward:
             return self.adversary.reward(samples, real)
         points = rows(self.adversary.score(samples))
         expert = rows(self.adversary.score(real))
-        policy = points[self._visits(steps, len(points))]
+        if self.policy is None:
+            policy = points[self._visits(steps, len(points))]
+        else:
+            policy = rows(self.adversary.score(self._compared(self.policy)))
         return objective.witness(points, _spaced(expert), _spaced(policy))
+
+    def _note(self, policy: Transitions) -> None:
+        """Keep transitions of the policy for an objective that compares sets."""
+        if not isinstance(self.adversary.objective, Setwise):
+            return
+        some = policy.at(slice(None, None, -(-policy.size // COMPARED)))
+        if self.policy is None or self.policy.size != some.size:
+            self.policy = Transitions(*(part.clone() for part in some))
+            return
+        # In place, since a CUDA graph reads and writes fixed tensors.
+        for kept, part in zip(self.policy, some, strict=True):
+            kept.copy_(part)
 
     def _compared(self, steps: Transitions) -> Samples:
         """Return the critic's inputs; for a set-wise objective, each as often as it is visited."""

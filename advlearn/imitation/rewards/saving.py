@@ -10,6 +10,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.allocations import TooLargeError, bound_of, bounded_allocations
 from advlearn.core.arguments import checked
 from advlearn.core.files import RefusedFileError
+from advlearn.core.objective import Setwise
 from advlearn.imitation.demonstrations.transitions import Encoder, Images, Transitions
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
 from advlearn.imitation.rewards.learned_reward import LearnedReward
@@ -74,6 +75,7 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
             "adversary": reward.adversary.state_dict(),
             "encoder": {**inputs, "images": images},
             "demonstrations": [part.cpu() for part in reward.demonstrations],
+            "policy": None if reward.policy is None else [part.cpu() for part in reward.policy],
             **settings,
         },
     )
@@ -138,7 +140,17 @@ def load_reward(
             ) from None
         settings: Any = {name: state[name] for name in ("gamma", "absorbing")}
         settings["reward_shape"] = state["reward_shape"] if reward is None else reward
-        return LearnedReward(adversary, encoder, demonstrations, **settings)
+        loaded = LearnedReward(adversary, encoder, demonstrations, **settings)
+        policy = state.get("policy")
+        if policy is not None:
+            structure.check({"policy": policy}, {"policy": CONTENT["demonstrations"]}, path)
+            loaded.policy = Transitions(*policy)
+        elif isinstance(adversary.objective, Setwise):
+            raise ValueError(
+                f"path: expected transitions of the policy, with which {state['objective']} "
+                f"compares, got none in {path}; train again"
+            )
+        return loaded
 
 
 def _encoder(state: dict[str, Any], path: Path) -> tuple[Encoder, Transitions]:

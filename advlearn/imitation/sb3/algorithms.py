@@ -1,14 +1,18 @@
 """Build the algorithms of stable-baselines3 by name, and query their policies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any, cast
 
+import numpy as np
 import stable_baselines3
 import torch
-from gymnasium import spaces
+from gymnasium import registry, spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
@@ -40,6 +44,7 @@ def build(
     *,
     ent_coef: float | None = None,
     device: torch.device | str | None = None,
+    env_settings: Mapping[str, Any] | None = None,
 ) -> BaseAlgorithm:
     """Build an algorithm with an environment, or check one that is built.
 
@@ -50,6 +55,7 @@ def build(
         ent_coef: Weight of the entropy bonus of PPO or A2C by name; None: the algorithm's own.
         device: Device of an algorithm by name; None: the CPU, which is fastest for its small
             networks.
+        env_settings: Keyword arguments of an environment that is built from an id.
 
     Returns:
         The algorithm.
@@ -66,9 +72,20 @@ def build(
                     f"{argument}: expected None with an algorithm object, got {value}; set "
                     f"{argument} of the object"
                 )
+        if env is not None:
+            raise ValueError(
+                "env: expected None with an algorithm object, which has its environment, got "
+                f"{env if isinstance(env, str) else type(env).__name__}; call set_env of the object"
+            )
         if algorithm.get_env() is None:
             raise ValueError(
                 "algorithm: expected one with an environment, got one without; call set_env"
+            )
+        if not isinstance(algorithm, OnPolicyAlgorithm | OffPolicyAlgorithm):
+            raise TypeError(
+                "algorithm: expected an on-policy or off-policy algorithm of stable-baselines3, "
+                f"got {type(algorithm).__name__}, which has neither a rollout buffer nor a replay "
+                "buffer; use PPO or SAC"
             )
         return algorithm
     if algorithm not in NAMES:
@@ -85,7 +102,7 @@ def build(
             f"got {ent_coef}; leave it out"
         )
     chosen = pick("cpu" if device is None else device)
-    venv = environments(env, count, seed) if isinstance(env, str) else env
+    venv = environments(env, count, seed, **(env_settings or {})) if isinstance(env, str) else env
     bounded(venv.action_space)
     # Against the defaults of stable-baselines3: shorter rollouts from more environments, in eight
     # batches, and half the passes, since the critic changes with each rollout.
@@ -106,7 +123,7 @@ def build(
         ) from None
 
 
-def environments(env_id: str, count: int, seed: int) -> VecEnv:
+def environments(env_id: str, count: int, seed: int, **settings: Any) -> VecEnv:
     """Build environments that step together.
 
     If `advlearn_envs` has the id, several environments are one batch, which takes the same steps as
@@ -116,13 +133,16 @@ def environments(env_id: str, count: int, seed: int) -> VecEnv:
         env_id: Environment id.
         count: Number of environments.
         seed: Seeds the environments.
+        **settings: Keyword arguments of the environments; gymnasium's environments have them.
     """
-    if find_spec("advlearn_envs") is not None:
+    if not settings and find_spec("advlearn_envs") is not None:
         envs: Any = import_module("advlearn_envs")  # the import registers its ids with gymnasium
         name = env_id.removeprefix("advlearn_envs:").removeprefix("advlearn/")
         if count > 1 and name in import_module("advlearn_envs.catalogue").available():
-            return VecMonitor(envs.StableBaselinesVecEnv(envs.make(name, count, seed=seed)))
-    return make_environments(env_id, count, seed=seed)
+            batch = envs.StableBaselinesVecEnv(envs.make(name, count, seed=seed))
+            batch.observation_space = _declared(name, batch.observation_space)
+            return VecMonitor(batch)
+    return make_environments(env_id, count, seed=seed, **settings)
 
 
 def log_prob_of(algorithm: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
@@ -136,6 +156,26 @@ def log_prob_of(algorithm: BaseAlgorithm) -> Callable[[Transitions], Tensor]:
         return log_probs.to(steps.observations)
 
     return log_prob
+
+
+def refuse_hidden_inputs(algorithm: BaseAlgorithm, argument: str) -> None:
+    """Refuse a policy whose log-probabilities need more than observations and actions.
+
+    Args:
+        algorithm: The algorithm.
+        argument: The argument that needs log-probabilities, for the message.
+
+    Raises:
+        TypeError: If the policy has a memory, or reads masks of actions.
+    """
+    names = signature(cast(Any, algorithm.policy).evaluate_actions).parameters
+    for name, what in (("lstm_states", "the state of its memory"), ("action_masks", "masks")):
+        if name in names:
+            raise TypeError(
+                f"{argument}: expected a policy whose log-probability needs observations and "
+                f"actions only, got {type(algorithm).__name__}, which needs {what} too, and "
+                "demonstrations have none; use PPO, A2C or TRPO"
+            )
 
 
 def observation_adapter(algorithm: BaseAlgorithm) -> Callable[[Tensor], Any]:
@@ -160,6 +200,18 @@ def observation_adapter(algorithm: BaseAlgorithm) -> Callable[[Tensor], Any]:
         return {name: torch.as_tensor(part, device=device) for name, part in observations.items()}
 
     return adapt
+
+
+def _declared(name: str, space: Any) -> Any:
+    """Return a batch's space of observations in the data type that gymnasium declares for an id.
+
+    Only the declaration is of another type: a model that is saved with it loads with gymnasium's
+    environment.
+    """
+    entry = str(registry[name].entry_point) if name in registry else ""
+    if not entry.startswith("gymnasium.envs.mujoco"):
+        return space
+    return spaces.Box(space.low.astype(np.float64), space.high.astype(np.float64), dtype=np.float64)
 
 
 def _policy(space: Any) -> str:

@@ -1,7 +1,7 @@
 """Checkpoints of a run of imitation, from which it resumes bit for bit."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast, final
 
@@ -16,13 +16,15 @@ from advlearn.core.files import RefusedFileError
 from advlearn.core.identity import flatten
 from advlearn.core.rates import set_rate
 from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.sb3.exploration import draw_exploration, end_episodes
 from advlearn.imitation.sb3.finite import RunGuard, moments
 from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
+from advlearn.imitation.sb3.plain_states import PlainStates, objects_of
 from advlearn.imitation.settings import CHANGEABLE
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training.comparison import compare
-from advlearn.training.previous_file import keep_previous, previous
+from advlearn.training.previous_file import keep_previous, newest, previous
 from advlearn.training.structure import Count, Every, Row
 
 # Attributes with the counters and computed values of algorithms; each algorithm has some of them.
@@ -70,6 +72,7 @@ class Checkpoints(BaseCallback):
     Attributes:
         facts: Plain values, which older checkpoints lack, that a resumed run must share.
         changed: Names of settings that the user changes in a resumed run.
+        callbacks: Callbacks of the user, whose counts and best values are saved.
         interrupted: List of signals; append to it to stop the run at the next checkpoint.
         stopped: Whether the run was stopped in this way.
         guard: Looks at the state before each save.
@@ -97,7 +100,10 @@ class Checkpoints(BaseCallback):
         self.interrupted: list[int] = []
         self.stopped = False
         self.guard = RunGuard(run, folder / checkpoint.NAME)
+        self.callbacks: Sequence[BaseCallback] = ()
+        self._states = PlainStates({})
         self._after_reset: dict[str, Any] | None = None
+        self._before_rollout: dict[str, Any] | None = None
         self._last, self._rollout_start = 0, 0
 
     def resume(self) -> int:
@@ -109,7 +115,7 @@ class Checkpoints(BaseCallback):
         Raises:
             ValueError: If the checkpoint is of a run with other settings or networks.
         """
-        if not (self.folder / checkpoint.NAME).exists():
+        if not newest(self.folder / checkpoint.NAME).exists():
             return 0
         state = checkpoint.load(self.folder)
         structure.check(state, CONTENT, self.folder)
@@ -173,6 +179,7 @@ class Checkpoints(BaseCallback):
     def _on_training_start(self) -> None:
         algorithm = self.run.policy
         self._last = self._rollout_start = algorithm.num_timesteps
+        self._states = PlainStates(objects_of(algorithm, self.callbacks))
         if self._after_reset is None:
             return
         # The checkpoint was written after a reset, as this call comes after the reset of `learn`.
@@ -184,12 +191,17 @@ class Checkpoints(BaseCallback):
                 scale.mean, scale.var, scale.count = np.array(mean), np.array(variance), count
             algorithm._last_obs = normalise.normalize_obs(normalise.old_obs)
         cast(Any, algorithm.ep_info_buffer).extend(state["episodes"])
-        rng.set_state(state["rng"])
+        self._before_rollout = state
 
     def _on_step(self) -> bool:
         return not self.stopped
 
     def _on_rollout_start(self) -> None:
+        if self._before_rollout is not None:
+            state, self._before_rollout = self._before_rollout, None
+            self._states.load_state_dict(state.get("callbacks", {}))
+            rng.set_state(state["rng"])
+            draw_exploration(self.run.policy)
         steps = self._rollout_start = self.run.policy.num_timesteps
         if steps // self.every > self._last // self.every:
             self._reset()
@@ -203,6 +215,7 @@ class Checkpoints(BaseCallback):
                     RuntimeWarning,
                     stacklevel=2,
                 )
+            draw_exploration(self.run.policy)
             # Only at a checkpoint, since its reset would not be part of an uninterrupted run.
             self.stopped = bool(self.interrupted)
         self._last = steps
@@ -227,7 +240,12 @@ class Checkpoints(BaseCallback):
     def _reset(self) -> None:
         algorithm: Any = self.run.policy
         self._seed()
+        replay = getattr(algorithm, "replay_buffer", None)
+        end_episodes(getattr(replay, "buffer", replay))
         algorithm._last_obs = algorithm.env.reset()
+        normalise = algorithm.get_vec_normalize_env()
+        if normalise is not None:
+            algorithm._last_original_obs = normalise.get_original_obs()
         algorithm._last_episode_starts = np.ones(algorithm.env.num_envs, dtype=bool)
 
     def _write(self) -> None:
@@ -262,6 +280,7 @@ class Checkpoints(BaseCallback):
             "adversary": self.run.reward.adversary.state_dict(),
             "ours": self.reward_callback.state_dict(),
             "history": self.run.history,
+            "callbacks": self._states.state_dict(),
             "rng": rng.get_state(),
         }
 

@@ -1,6 +1,7 @@
 """Check environments before training: their id, their spaces, and a first reset and step."""
 
 import sys
+from collections.abc import Mapping
 from copy import deepcopy
 from importlib import import_module
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ import numpy as np
 from gymnasium import registry, spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.on_device.environment import unwrap_batch
 
 
@@ -22,32 +24,44 @@ def id_of(venv: VecEnv) -> str:
     return "" if spec is None else str(spec.id)
 
 
-def compare(demonstrated: str, stepped: str) -> None:
-    """Refuse demonstrations of another environment, and print a line for another version.
+def compare(demonstrations: Demonstrations, stepped: str, settings: Mapping[str, Any]) -> None:
+    """Refuse demonstrations of another environment; print a line for another version or settings.
 
     Args:
-        demonstrated: Id of the demonstrations' environment; "" if it is unknown.
+        demonstrations: The demonstrations.
         stepped: Id of the algorithm's environment; "" if it is unknown.
+        settings: Its settings, as in `Demonstrations.env_settings`.
 
     Raises:
         ValueError: If the environments differ in more than their version.
 
     Example:
-        >>> compare("Hopper-v5", "advlearn/Hopper-v5")
-        >>> compare("Walker2d-v5", "HalfCheetah-v5")
+        >>> ends = np.array([2]), np.array([True])
+        >>> demos = Demonstrations(np.zeros((3, 1)), np.zeros(2), *ends, env_id="Walker2d-v5")
+        >>> compare(demos, "advlearn/Walker2d-v5", {})
+        >>> compare(demos, "HalfCheetah-v5", {})
         Traceback (most recent call last):
         ValueError: env: expected Walker2d-v5 as in the demonstrations, got HalfCheetah-v5; pass \
 that env or other demonstrations
     """
+    demonstrated = demonstrations.env_id
     stepped_name, demonstrated_name = (n.rpartition("/")[2] for n in (stepped, demonstrated))
-    if not stepped_name or not demonstrated_name or stepped_name == demonstrated_name:
+    if not stepped_name or not demonstrated_name:
         return
     if _unversioned(stepped_name) != _unversioned(demonstrated_name):
         raise ValueError(
             f"env: expected {demonstrated} as in the demonstrations, got {stepped}; pass that env "
             "or other demonstrations"
         )
-    print(f"env: the demonstrations are of {demonstrated}, got {stepped}", file=sys.stderr)
+    if stepped_name != demonstrated_name:
+        print(f"env: the demonstrations are of {demonstrated}, got {stepped}", file=sys.stderr)
+    before, now = dict(demonstrations.env_settings), dict(settings)
+    if before != now:
+        print(
+            f"env: the demonstrations are of {demonstrated} with {before or 'its own settings'}, "
+            f"got {now or 'its own settings'}",
+            file=sys.stderr,
+        )
 
 
 def bounded(space: Any) -> None:

@@ -8,13 +8,15 @@ import torch
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 from torch import Tensor
 
 from advlearn.imitation.demonstrations.layout import flat
 from advlearn.imitation.demonstrations.transitions import Transitions
 from advlearn.imitation.rewards.learned_reward import LearnedReward
+from advlearn.imitation.sb3.exploration import EPISODES
 from advlearn.imitation.sb3.on_policy import Look
-from advlearn.imitation.sb3.recording import RecordingVecEnv
+from advlearn.imitation.sb3.recording import StepRecorder
 
 # Arrays of a replay buffer of stable-baselines3.
 ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -73,22 +75,40 @@ class RelabelingReplayBuffer:
         self.buffer.add(obs, next_obs, action, true, done, infos)
 
     def sample(self, batch_size: int, env: Any = None) -> ReplayBufferSamples:
-        """Draw a batch of transitions with the rewards of the current critic."""
-        drawn = self.buffer.sample(batch_size, env=env)
+        """Draw a batch of transitions with the rewards of the current critic.
+
+        Args:
+            batch_size: Number of transitions.
+            env: A `VecNormalize` that scales the observations for the policy, or None.
+        """
+        # Raw, since the critic reads the environment's units.
+        drawn = self.buffer.sample(batch_size)
         self.last_rewards = self.reward.of(self.transitions(drawn))
-        return drawn._replace(rewards=self.last_rewards.to(drawn.rewards)[:, None])
+        drawn = drawn._replace(rewards=self.last_rewards.to(drawn.rewards)[:, None])
+        if env is None:
+            return drawn
+        before, after = (
+            _normalised(part, env) for part in (drawn.observations, drawn.next_observations)
+        )
+        return drawn._replace(observations=before, next_observations=after)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the stored arrays as tensors; for dict observations, dicts of tensors."""
         rows = self.buffer.buffer_size if self.buffer.full else self.buffer.pos
-        arrays = {name: _tensors(getattr(self.buffer, name), rows) for name in ARRAYS}
-        return {"arrays": arrays, "position": self.buffer.pos, "full": self.buffer.full}
+        names = [name for name in (*ARRAYS, *EPISODES) if hasattr(self.buffer, name)]
+        arrays = {name: _tensors(getattr(self.buffer, name), rows) for name in names}
+        state = {"arrays": arrays, "position": self.buffer.pos, "full": self.buffer.full}
+        if isinstance(self.buffer, HerReplayBuffer):
+            state["episode_starts"] = torch.from_numpy(self.buffer._current_ep_start.copy())
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the arrays of `state_dict`."""
         for name, values in state["arrays"].items():
             _write(getattr(self.buffer, name), values)
         self.buffer.pos, self.buffer.full = state["position"], state["full"]
+        if isinstance(self.buffer, HerReplayBuffer):
+            self.buffer._current_ep_start = state["episode_starts"].numpy().copy()
 
     def draw(self, batch_size: int) -> Transitions:
         """Draw a batch of transitions for the critic."""
@@ -115,7 +135,7 @@ class OffPolicyReward(BaseCallback):
 
     Args:
         reward: The learned reward.
-        recording: The innermost wrapper of the algorithm's environment.
+        recording: The recorded steps of the algorithm's environment.
         replay: The algorithm's buffer.
         critic_steps: Critic steps of each update.
         critic_every: Environment steps between two updates of the critic.
@@ -127,7 +147,7 @@ class OffPolicyReward(BaseCallback):
     def __init__(
         self,
         reward: LearnedReward,
-        recording: RecordingVecEnv,
+        recording: StepRecorder,
         replay: RelabelingReplayBuffer,
         *,
         critic_steps: int,
@@ -171,6 +191,18 @@ class OffPolicyReward(BaseCallback):
             self._next_look += self.look_every
             self.look(self.replay.last_rewards)
         return True
+
+
+def _normalised(observations: Any, scale: Any) -> Any:
+    """Scale a batch of raw observations as a `VecNormalize` does."""
+    if isinstance(observations, dict):
+        arrays = {name: part.cpu().numpy() for name, part in observations.items()}
+        normalised = scale.normalize_obs(arrays)
+        return {
+            name: torch.as_tensor(normalised[name]).to(part) for name, part in observations.items()
+        }
+    normalised = scale.normalize_obs(observations.cpu().numpy())
+    return torch.as_tensor(normalised, device=observations.device)
 
 
 def _tensors(stored: Any, rows: int) -> Any:

@@ -14,7 +14,8 @@ from advlearn.imitation.on_device.ppo import DevicePPO
 from advlearn.imitation.on_device.stage import Stage
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.return_scale import ReturnScale
-from advlearn.imitation.sb3.recording import RecordingVecEnv
+from advlearn.imitation.sb3.recording import StepRecorder
+from advlearn.imitation.sb3.replacing import replaced
 
 # Called with the latest learned rewards, before they are scaled.
 Look = Callable[[Tensor], None]
@@ -31,7 +32,7 @@ class OnPolicyReward(BaseCallback):
 
     Args:
         reward: The learned reward.
-        recording: The innermost wrapper of the algorithm's environment.
+        recording: The recorded steps of the algorithm's environment.
         critic_steps: Critic steps for each rollout.
         batch_size: Transitions of the expert, and of the policy, in a critic step.
         critic_replay_size: Number of the policy's newest transitions that the critic learns from;
@@ -42,7 +43,7 @@ class OnPolicyReward(BaseCallback):
     def __init__(
         self,
         reward: LearnedReward,
-        recording: RecordingVecEnv | DeviceRecording,
+        recording: StepRecorder | DeviceRecording,
         *,
         critic_steps: int,
         batch_size: int,
@@ -57,6 +58,7 @@ class OnPolicyReward(BaseCallback):
         self.replay = TransitionMemory(critic_replay_size) if critic_replay_size else None
         self.look = look
         self._rewards = torch.empty(0)
+        self._last_states: _LastStates | None = None
         self._stage: tuple[FixedIteration, Stage] | None = None
         self.scale = ReturnScale(reward.gamma, recording.num_envs, self._device)
 
@@ -73,6 +75,10 @@ class OnPolicyReward(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
+
+    def _on_rollout_start(self) -> None:
+        if not isinstance(self.model, DevicePPO):
+            self._last_states = _LastStates(self.model.rollout_buffer)  # type: ignore[attr-defined]
 
     def _on_rollout_end(self) -> None:
         algorithm = self.model
@@ -95,15 +101,18 @@ class OnPolicyReward(BaseCallback):
             self.reward.update(recent, self.batch_size)
         # Tensors that share the memory of the buffer, also of one in numpy.
         stored, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
+        last_values, dones = self._last_states_of_rollout()
         # A step ended its episode if the next step starts one.
-        ended = torch.cat([starts[1:] > 0, torch.as_tensor(self.locals["dones"])[None]]).to(
-            self._device
-        )
+        ended = torch.cat([starts[1:] > 0, torch.as_tensor(dones)[None]]).to(self._device)
         self._rewards = self.reward.of(steps)
         stored += self.scale(self._rewards.reshape(stored.shape), ended).to(stored)
-        buffer.compute_returns_and_advantage(
-            last_values=self.locals["values"], dones=self.locals["dones"]
-        )
+        buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+
+    def _last_states_of_rollout(self) -> tuple[Any, Any]:
+        """Return the values after the last step, and whether it ended an episode."""
+        if self._last_states is None:  # our own algorithm states both
+            return self.locals["values"], self.locals["dones"]
+        return self._last_states.stop()
 
     def _stage_of(self, iteration: FixedIteration) -> Stage:
         """Return `_learn` as a stage of an iteration on fixed tensors."""
@@ -115,8 +124,47 @@ class OnPolicyReward(BaseCallback):
 
     def _tensors(self) -> tuple[Tensor, ...]:
         """Return the tensors that `_learn` keeps, in addition to those of the critic."""
-        return *self.scale.storages, *self.reward.demonstrations
+        policy = self.reward.policy or ()
+        return *self.scale.storages, *self.reward.demonstrations, *policy
 
     @property
     def _device(self) -> torch.device:
         return self.reward.demonstrations.observations.device
+
+
+@final
+class _LastStates:
+    """Keep the values and ends with which an algorithm computes the advantages of a rollout.
+
+    The variables of an algorithm can be stale: those of some still hold the values of the state
+    before the last step.
+
+    Args:
+        buffer: The rollout buffer, in which the method is replaced until `stop`.
+    """
+
+    def __init__(self, buffer: Any) -> None:
+        # An error in an earlier rollout may have left the method replaced.
+        vars(buffer).pop("compute_returns_and_advantage", None)
+        self._compute = buffer.compute_returns_and_advantage
+        self._given: tuple[Any, Any] | None = None
+        self._replaced = replaced(buffer, compute_returns_and_advantage=self._keep)
+        self._replaced.__enter__()
+
+    def stop(self) -> tuple[Any, Any]:
+        """Restore the method, and return the last values and ends.
+
+        Raises:
+            RuntimeError: If the algorithm has not computed advantages.
+        """
+        self._replaced.__exit__(None, None, None)
+        if self._given is None:
+            raise RuntimeError(
+                "algorithm: expected one that calls compute_returns_and_advantage of its rollout "
+                "buffer before the end of a rollout, got none; use PPO, A2C or TRPO"
+            )
+        return self._given
+
+    def _keep(self, last_values: Any, dones: Any) -> None:
+        self._given = last_values, dones
+        self._compute(last_values=last_values, dones=dones)

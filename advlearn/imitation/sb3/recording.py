@@ -1,5 +1,6 @@
 """Record the steps of an environment and hide its true reward."""
 
+import time
 from typing import Any, final
 
 import numpy as np
@@ -7,52 +8,57 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from advlearn.imitation.demonstrations.layout import flat
 from advlearn.imitation.demonstrations.transitions import Transitions
+from advlearn.imitation.sb3.playing import is_monitored
 
 
 @final
-class RecordingVecEnv(VecEnvWrapper):
-    """Return a reward of zero and record each step in the environment's units.
+class StepRecorder:
+    """Record each step of environments in their units, and hide the true reward.
 
-    It is the innermost wrapper, below any normalisation, so that the transitions of demonstrations
-    and policy have the same units and the actions are clipped. The true reward is in
-    ``info["true_reward"]``.
+    The true reward is in ``info["true_reward"]``. Without a monitor, the info of an ended episode
+    gets its true return as a monitor gives it, ``info["episode"]``.
 
     Args:
-        venv: Vectorised environment that resets itself, and then gives the last observation as
-            ``terminal_observation``.
+        num_envs: Number of environments n.
+        monitored: Whether infos hold the returns of episodes.
     """
 
-    def __init__(self, venv: VecEnv) -> None:
-        super().__init__(venv)
+    def __init__(self, num_envs: int, monitored: bool) -> None:
+        self.num_envs = num_envs
+        self.monitored = monitored
         self._before: Any = None
         self._actions: Any = None
         self._steps: list[tuple[Any, Any, Any, Any]] = []
+        self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, dtype=int)
+        self._started = time.monotonic()
 
-    def reset(self) -> Any:
-        """Reset the environments, and keep the recorded steps."""
-        observations = self.venv.reset()
+    def reset(self, observations: Any) -> None:
+        """Note the observations after a reset, and keep the recorded steps."""
         self._before = self._flat(observations)
-        return observations
+        self._returns[:], self._lengths[:] = 0, 0
 
-    def step_async(self, actions: Any) -> None:
-        """Start a step."""
+    def act(self, actions: Any) -> None:
+        """Note the actions of the next step."""
         # A copy, since the algorithm may write into the array later.
-        self._actions = np.array(actions)
-        self.venv.step_async(actions)
+        actions = np.array(actions)
+        # An algorithm stores actions of more than one dimension as vectors.
+        self._actions = actions.reshape(len(actions), -1) if actions.ndim > 2 else actions
 
-    def step_wait(self) -> Any:
-        """End a step; return observations, rewards of zero, ends and infos."""
-        observations, rewards, ends, infos = self.venv.step_wait()
+    def arrive(self, observations: Any, rewards: Any, ends: Any, infos: Any) -> Any:
+        """Record a step, and return rewards of zero."""
         before, self._before = self._before, self._flat(observations)
         after = self._before.copy()
         terminated = np.array(ends, dtype=bool)
+        self._returns += rewards
+        self._lengths += 1
         for i, info in enumerate(infos):
             info["true_reward"] = float(rewards[i])
             if ends[i]:
                 after[i] = self._last(info["terminal_observation"])
                 terminated[i] = not info.get("TimeLimit.truncated", False)
+                self._note_episode(i, info)
         self._steps.append((before, self._actions, after, terminated))
-        return observations, np.zeros_like(rewards), ends, infos
+        return np.zeros_like(rewards)
 
     def take(self) -> Transitions:
         """Return the steps since the last call: T n rows, ordered by step, then by environment."""
@@ -64,12 +70,57 @@ class RecordingVecEnv(VecEnvWrapper):
         """Drop the recorded steps."""
         self._steps = []
 
+    def _note_episode(self, i: int, info: dict[str, Any]) -> None:
+        """Add the return of an ended episode to its info, if no monitor does."""
+        if not self.monitored:
+            elapsed = round(time.monotonic() - self._started, 6)
+            total, length = float(self._returns[i]), int(self._lengths[i])
+            info["episode"] = {"r": total, "l": length, "t": elapsed}
+        self._returns[i], self._lengths[i] = 0, 0
+
     def _flat(self, observations: Any) -> Any:
         # A copy, since the environment may write into the array later.
         return np.array(flat(observations))
 
     def _last(self, observation: Any) -> Any:
-        dicts = isinstance(observation, dict)
-        return flat(
-            {name: part[None] for name, part in observation.items()} if dicts else observation[None]
-        )[0]
+        if isinstance(observation, dict):
+            return flat({name: np.asarray(part)[None] for name, part in observation.items()})[0]
+        return flat(np.asarray(observation)[None])[0]
+
+
+@final
+class RecordingVecEnv(VecEnvWrapper):
+    """Return a reward of zero and record each step, as a wrapper.
+
+    Args:
+        venv: Vectorised environment that resets itself, and then gives the last observation as
+            ``terminal_observation``.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.recorder = StepRecorder(venv.num_envs, monitored=is_monitored(venv))
+
+    def reset(self) -> Any:
+        """Reset the environments, and keep the recorded steps."""
+        observations = self.venv.reset()
+        self.recorder.reset(observations)
+        return observations
+
+    def step_async(self, actions: Any) -> None:
+        """Start a step."""
+        self.recorder.act(actions)
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> Any:
+        """End a step; return observations, rewards of zero, ends and infos."""
+        observations, rewards, ends, infos = self.venv.step_wait()
+        return observations, self.recorder.arrive(observations, rewards, ends, infos), ends, infos
+
+    def take(self) -> Transitions:
+        """Return the steps since the last call: T n rows, ordered by step, then by environment."""
+        return self.recorder.take()
+
+    def forget(self) -> None:
+        """Drop the recorded steps."""
+        self.recorder.forget()

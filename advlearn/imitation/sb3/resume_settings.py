@@ -12,7 +12,6 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from advlearn.core.identity import constructor_values
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.on_device.environment import unwrap_batch
-from advlearn.imitation.sb3.recording import RecordingVecEnv
 
 # Attributes with the settings of algorithms; each algorithm has some of them.
 SETTINGS = (
@@ -88,9 +87,8 @@ def _environment(venv: Any) -> dict[str, Any]:
     """Return the wrappers of vectorised environments, and the arguments of the first one."""
     wrappers: dict[str, Any] = {}
     while isinstance(venv, VecEnvWrapper):
-        if not isinstance(venv, RecordingVecEnv):
-            held = constructor_values(venv)
-            wrappers[type(venv).__name__] = {n: _plain(v) for n, v in held.items() if n != "venv"}
+        held = constructor_values(venv)
+        wrappers[type(venv).__name__] = {n: _plain(v) for n, v in held.items() if n != "venv"}
         venv = venv.venv
     found: dict[str, Any] = {
         "wrappers": wrappers,
