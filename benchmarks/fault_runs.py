@@ -1,5 +1,6 @@
 """Train small runs in forked processes, and put faults into them, for `faults.py`."""
 
+import importlib
 import json
 import multiprocessing
 import os
@@ -37,6 +38,7 @@ SHAPE, LATENT, HIDDEN = (1, 8, 8), 8, (32,)
 SPEC = "hinge + spectral_norm + r1"
 # A user without rights, whose files a folder's mode protects; root may write anywhere.
 NOBODY = 65534
+LATE = ("torch._dynamo", "cProfile", "sysconfig", "matplotlib.figure", "torch.utils.tensorboard")
 
 
 @final
@@ -169,6 +171,16 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+def protect(folder: Path) -> None:
+    """Take the right to write to a folder from this process, which may be root's."""
+    # A user without rights may not read the modules that a run imports late.
+    for module in LATE:
+        importlib.import_module(module)
+    folder.chmod(0o555)
+    if os.geteuid() == 0:
+        os.seteuid(NOBODY)
+
+
 def kill_worker(folder: Path) -> None:
     """Kill one of the worker processes."""
     child = next(iter(multiprocessing.active_children()), None)
@@ -183,7 +195,7 @@ def raise_error(folder: Path) -> None:
 
 ACTIONS: dict[str, Callable[[Path], None]] = {
     "full disk": lambda folder: limit_files(64),
-    "read-only folder": lambda folder: folder.chmod(0o555),
+    "read-only folder": lambda folder: protect(folder),
     "deleted folder": lambda folder: shutil.rmtree(folder),
     "killed worker": kill_worker,
     "raising callback": raise_error,
@@ -235,8 +247,6 @@ def child(name: str, folder: Path, fault: Fault, pipe: int, log: Path, rank: int
     code = 1
     try:
         torch.set_num_threads(1)
-        if fault.kind == "read-only folder" and os.geteuid() == 0:
-            os.seteuid(NOBODY)
         if fault.kind == "kill in a save":
             die_in_save(fault.at, fault.phase)
         Fragile.flag = folder.parent / "raise"

@@ -27,6 +27,7 @@ that one of the faults left.
 import json
 import os
 import random
+import re
 import signal
 import tempfile
 import time
@@ -284,8 +285,7 @@ def row(fault: str, run: str, quick: bool) -> Row:
 
 def without_places(line: str) -> str:
     """Return a message without the temporary folder's path."""
-    words = [Path(w).name if w.startswith(tempfile.gettempdir()) else w for w in line.split(" ")]
-    return " ".join(words)
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/[^'\s]*/", "", line)
 
 
 def bars(result: Result) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -149,3 +150,23 @@ def norm_layer(axes: int) -> Callable[..., nn.Module]:
 def _full(shape: Sequence[int]) -> list[int]:
     grid, doublings = plan(shape)
     return [side * 2**doublings for side in grid]
+
+
+def edges_repeated(x: Tensor) -> Tensor:
+    """Pad images by one pixel on each side with their outermost values.
+
+    The gradient of PyTorch's replication padding depends on the order of additions on CUDA, and
+    inductor cannot compile it where a gradient is in channels-last order.
+
+    Args:
+        x: Images (N, C, H, W).
+
+    Returns:
+        Images (N, C, H + 2, W + 2).
+
+    Example:
+        >>> edges_repeated(torch.tensor([[[[1.0, 2.0]]]]))[0, 0, 0]
+        tensor([1., 1., 2., 2.])
+    """
+    x = torch.cat((x[:, :, :1], x, x[:, :, -1:]), 2)
+    return torch.cat((x[..., :1], x, x[..., -1:]), 3)

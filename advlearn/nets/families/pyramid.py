@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, interpolate
+
+from advlearn.nets.blocks.resolution import edges_repeated
 
 
 def halved(x: Tensor) -> Tensor:
@@ -15,8 +17,7 @@ def halved(x: Tensor) -> Tensor:
         torch.Size([1, 1, 2, 2])
     """
     # Three means of two neighbours have the weights of the blur.
-    x = pad(x, (1, 1, 1, 1), mode="replicate")
-    return avg_pool2d(avg_pool2d(avg_pool2d(x, 2, 1), 2, 1), 2)
+    return avg_pool2d(avg_pool2d(avg_pool2d(edges_repeated(x), 2, 1), 2, 1), 2)
 
 
 def doubled(x: Tensor) -> Tensor:

@@ -6,13 +6,15 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate, leaky_relu, pad
+from torch.nn.functional import conv2d, interpolate, leaky_relu
 
 from advlearn.core.arguments import Count, ImageShape, Natural
 from advlearn.core.described import Reference
 from advlearn.nets.architecture import Architecture
 from advlearn.nets.blocks.conditional import ProjectionHead, class_indicators
+from advlearn.nets.blocks.grouped import GroupedConv2d
 from advlearn.nets.blocks.residual import SIDES, grids
+from advlearn.nets.blocks.resolution import edges_repeated
 from advlearn.nets.network import (
     EMBEDDING,
     Network,
@@ -64,7 +66,7 @@ class InvertedBlock(nn.Module):
         positive(channels=channels, depth=depth)
         inner = EXPANSION * channels
         self.conv1 = nn.Conv2d(channels, inner, 1)
-        self.conv2 = nn.Conv2d(
+        self.conv2 = GroupedConv2d(
             inner, inner, 3, padding=1, groups=gcd(inner, max(1, inner // GROUP))
         )
         self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
@@ -196,7 +198,7 @@ class R3GANCritic(Network):
         self.layers = nn.Sequential(*_blocks(channels[0], blocks, depth))
         for before, after in pairwise(channels):
             self.layers.extend([Halved(), _widened(before, after), *_blocks(after, blocks, depth)])
-        self.places = nn.Conv2d(last, last, end, groups=last, bias=False)
+        self.places = GroupedConv2d(last, last, end, groups=last, bias=False)
         self.head = ProjectionHead(last, out_features, classes)
         _initialise(self.first)
         _initialise(self.places)
@@ -241,7 +243,7 @@ class Halved(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map feature maps (N, C, H, W) of even sides to (N, C, H/2, W/2)."""
         weight = self.weight.to(x.dtype).expand(x.shape[1], 1, 4, 4)
-        return conv2d(pad(x, (1, 1, 1, 1), mode="replicate"), weight, stride=2, groups=x.shape[1])
+        return conv2d(edges_repeated(x), weight, stride=2, groups=x.shape[1])
 
 
 def channels_of(shape: tuple[int, ...], base_channels: int) -> list[int]:

@@ -1,0 +1,162 @@
+"""Grouped convolutions whose gradients of any order take one kernel each."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# (PyTorch's own annotations are partial)
+
+from typing import Any, NamedTuple, cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+
+
+class Geometry(NamedTuple):
+    """Hold what a convolution is besides its input and its weights.
+
+    Args:
+        stride: Stride by dimension.
+        padding: Zeros on each side by dimension.
+        dilation: Distance of two taps by dimension.
+        groups: Groups of channels.
+    """
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+
+@final
+class GroupedConv2d(nn.Conv2d):
+    r"""Apply a 2-D convolution as `torch.nn.Conv2d` does, with a double backward of few kernels.
+
+    PyTorch computes the gradient of a gradient penalty with respect to the weights of a grouped
+    convolution group by group: one kernel for each of the groups. This layer writes the convolution
+    as the trilinear form
+
+    .. math:: T(x, w, g) = \langle g, w * x \rangle,
+
+    whose derivatives with respect to two of its arguments are a convolution, a transposed
+    convolution and a correlation. The derivatives of these are the same three operations, so that
+    a gradient of any order takes one kernel for each.
+
+    Arguments, weights and saved states are those of `torch.nn.Conv2d` with ``padding_mode="zeros"``
+    and numbers as padding.
+
+    Raises:
+        ValueError: Another padding mode, or padding given as a word.
+
+    Example:
+        >>> layer = GroupedConv2d(4, 4, 3, padding=1, groups=2)
+        >>> layer(torch.zeros(2, 4, 5, 5)).shape
+        torch.Size([2, 4, 5, 5])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, out_channels, H', W')."""
+        return _convolve(self, input)
+
+
+def _convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        raise ValueError(
+            f"padding: expected zeros and a number, got {layer.padding_mode} and {layer.padding}; "
+            "use torch.nn.Conv2d"
+        )
+    weight, bias = layer.weight, layer.bias
+    if torch.is_autocast_enabled(x.device.type):
+        kind = torch.get_autocast_dtype(x.device.type)
+        x, weight = x.to(kind), weight.to(kind)
+    geometry = Geometry(layer.stride, layer.padding, layer.dilation, layer.groups)
+    y = cast(Tensor, _Convolution.apply(x, weight, geometry))
+    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
+
+
+def _gradient(
+    g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, mask: tuple[bool, bool]
+) -> Tensor:
+    """Return the gradient of a convolution with respect to its input or its weights."""
+    zeros = [0, 0]
+    found = torch.ops.aten.convolution_backward(
+        *(g, x, weight, None, geometry.stride, geometry.padding, geometry.dilation),
+        *(False, zeros, geometry.groups, [*mask, False]),
+    )
+    return found[0] if mask[0] else found[1]
+
+
+def _only_shape(shape: torch.Size, like: Tensor) -> Tensor:
+    """Return a tensor of which only the shape is used."""
+    return like.new_empty(1).expand(shape)
+
+
+class _Convolution(Function):
+    """Compute w * x."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+        zeros = [0, 0]
+        return torch.ops.aten.convolution(
+            *(x, weight, None, geometry.stride, geometry.padding, geometry.dilation),
+            *(False, zeros, geometry.groups),
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, ctx.geometry = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        (g,), (x, weight) = gradients, ctx.saved_tensors
+        to_input, to_weight, _ = ctx.needs_input_grad
+        return (
+            _Transposed.apply(g, weight, x.shape, ctx.geometry) if to_input else None,
+            _Correlation.apply(x, g, weight.shape, ctx.geometry) if to_weight else None,
+            None,
+        )
+
+
+class _Transposed(Function):
+    """Compute the gradient of <g, w * x> with respect to x."""
+
+    @staticmethod
+    def forward(g: Tensor, weight: Tensor, shape: torch.Size, geometry: Geometry) -> Tensor:
+        return _gradient(g, _only_shape(shape, g), weight, geometry, (True, False))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        g, weight, _, ctx.geometry = inputs
+        ctx.save_for_backward(g, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        (v,), (g, weight) = gradients, ctx.saved_tensors
+        to_output, to_weight = ctx.needs_input_grad[:2]
+        return (
+            _Convolution.apply(v, weight, ctx.geometry) if to_output else None,
+            _Correlation.apply(v, g, weight.shape, ctx.geometry) if to_weight else None,
+            *(None, None),
+        )
+
+
+class _Correlation(Function):
+    """Compute the gradient of <g, w * x> with respect to w."""
+
+    @staticmethod
+    def forward(x: Tensor, g: Tensor, shape: torch.Size, geometry: Geometry) -> Tensor:
+        return _gradient(g, x, _only_shape(shape, g), geometry, (False, True))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, g, _, ctx.geometry = inputs
+        ctx.save_for_backward(x, g)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        (v,), (x, g) = gradients, ctx.saved_tensors
+        to_input, to_output = ctx.needs_input_grad[:2]
+        return (
+            _Transposed.apply(g, v, x.shape, ctx.geometry) if to_input else None,
+            _Convolution.apply(x, v, ctx.geometry) if to_output else None,
+            *(None, None),
+        )
