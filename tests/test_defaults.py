@@ -1,6 +1,6 @@
 """Test that no default changes by accident: the defaults of every public name are in a file.
 
-After a change on purpose, write the file again with ``python -m tests.test_defaults`` and say in the
+After a change on purpose, write the file with ``python -m tests.test_defaults`` and say in the
 changelog what changed.
 """
 

@@ -77,5 +77,5 @@ def test_a_class_that_is_defined_again_replaces_the_first(registered: Any) -> No
 
 def test_demonstrations_of_a_reward_have_two_dimensions(tmp_path: Path) -> None:
     parts = [torch.zeros(3, 2, 2), torch.zeros(3), torch.zeros(3, 2, 2), torch.zeros(3)]
-    with pytest.raises(ValueError, match="reward.pt"):
+    with pytest.raises(ValueError, match=r"reward\.pt"):
         _encoder({"demonstrations": parts, "encoder": {}}, tmp_path / "reward.pt")
