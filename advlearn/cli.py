@@ -136,6 +136,10 @@ def fit(
         typer.Option(help="Steps between checkpoints; imitation: of each environment."),
     ] = None,
     picture_every: Annotated[int | None, typer.Option(help="Steps between pictures.")] = None,
+    evaluate: Annotated[
+        int | None, typer.Option(help="Steps between evaluations on a held-out part of the data.")
+    ] = None,
+    keep: Annotated[str, typer.Option(help="last, or best: the best model evaluated.")] = "last",
     env: Annotated[
         str | None,
         typer.Option(help="imitation: environment id; default: that of the demonstrations."),
@@ -195,7 +199,8 @@ def fit(
     settings = {"steps": steps, "batch_size": batch_size, "lr": lr, "critic_lr": critic_lr}
     settings |= {"critic_steps": critic_steps, "optimizer": optimizer}
     settings |= {"adversarial_weight": adversarial_weight, "game": game}
-    settings |= {"save_every": save_every, "picture_every": picture_every}
+    settings |= {"save_every": save_every, "picture_every": picture_every, "evaluate": evaluate}
+    settings |= {"keep": None if keep == "last" else keep}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = Path("runs", file_name(named)) if out is None else Path(out)
     with one_line_errors(folder):

@@ -18,6 +18,7 @@ from advlearn.core.settings import AdversarySettings, Critic, Optimizer
 from advlearn.core.task import Task
 from advlearn.core.trainer import Callback
 from advlearn.data import load as load_data
+from advlearn.held_out import Keep
 from advlearn.run import Run
 from advlearn.train_task import train_task
 from advlearn.training.comparison import check_changes
@@ -48,6 +49,8 @@ def fit(
     out: str | Path | None = None,
     save_every: int | None = None,
     picture_every: int | None = None,
+    evaluate: int | None = None,
+    keep: Keep = "last",
     callbacks: Sequence[Callback] | None = None,
     critic: Critic | None = None,
     critic_lr: Positive | None = None,
@@ -84,6 +87,10 @@ def fit(
         save_every: Steps between two checkpoints; None: 1,000. The first Ctrl-C, or SIGTERM, stops
             the run after its step and saves it; a second Ctrl-C stops at once.
         picture_every: Steps between two pictures of each kind; None: 1,000.
+        evaluate: Steps between two evaluations on a held-out tenth of the data, at most 1,000
+            samples, which is not trained on; see `Run.evaluations`. Samples are compared as raw
+            vectors, by their Frechet distance first. None holds nothing out.
+        keep: ``"best"`` ends the run with the model that was best in these evaluations.
         callbacks: Callbacks in addition to those of `out`; None adds `Progress`. Networks that grow
             also get `ProgressiveGrowing` if the list has none.
         critic: The critic, or critics by the name of their adversary; None: sized from the data.
@@ -119,6 +126,7 @@ def fit(
     training = TrainingArguments(
         steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
         save_every=save_every, picture_every=picture_every, warm_start=warm_start,
+        evaluate=evaluate, keep=keep,
     )  # fmt: skip
     training, settings = _change(training, settings, check_changes(resume_with, CHANGEABLE, out))
     request, settings = _merge(
@@ -225,7 +233,7 @@ def _imitate(
     spec = default if objective is None else (objective,)
     unsupported = {"compile": training.compile or None}
     unsupported |= {"precision": None if training.precision == "fp32" else training.precision}
-    unsupported |= {"warm_start": training.warm_start}
+    unsupported |= {"warm_start": training.warm_start, "evaluate": training.evaluate}
     given = {"batch_size": training.batch_size, "critic_lr": training.lr, "out": training.out}
     given |= {"save_every": training.save_every, "picture_every": training.picture_every}
     given |= {"device": None if training.device == "auto" else training.device}

@@ -25,6 +25,8 @@ from advlearn.critics.build import rebuild
 from advlearn.data.to_tensor import samples
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
+from advlearn.training.evaluation import Evaluation
+from advlearn.training.previous_file import newest
 from advlearn.training.restored import AVERAGE
 
 CUSTOM = "custom"
@@ -122,6 +124,12 @@ class Run:
         x = samples(x) if x.dtype == torch.uint8 else x.to(torch.float32)
         return self.ema_model.predict(x)
 
+    @property
+    def evaluations(self) -> list[tuple[int, dict[str, float]]]:
+        """Steps and results of the evaluations of `fit(evaluate=)`; empty for a loaded run."""
+        callbacks = () if self.trainer is None else self.trainer.callbacks
+        return [row for c in callbacks if isinstance(c, Evaluation) for row in c.results]
+
     def health(self) -> dict[str, Health]:
         """Return the verdict on each adversary's last batch; empty for a loaded run."""
         return (
@@ -184,8 +192,8 @@ def load(
 def _load(path: str | Path, task: Task | None, critic: Critic | None, device: str) -> Run:
     target = devices.pick(device)
     path = Path(path)
-    file = path / checkpoint.NAME if path.is_dir() else path
-    payload = checkpoint.load(file, target)
+    file = newest(path / checkpoint.NAME) if path.is_dir() else path
+    payload = checkpoint.load(path, target)
     structure.check(payload, {"config": structure.RECIPE}, path)
     config = cast(dict[str, Any], payload["config"])
     trained = _trained(payload, path)

@@ -21,6 +21,7 @@ from advlearn.core.trainer import Callback, Trainer
 from advlearn.critics.build import build as build_critics
 from advlearn.critics.build import critic_configs
 from advlearn.data import ArrayDataset, StreamedDataset, batches
+from advlearn.held_out import HeldOut, hold_out
 from advlearn.introduction import introduction
 from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings
@@ -33,6 +34,7 @@ from advlearn.training.comparison import compare
 from advlearn.training.ema import EMA
 from advlearn.training.facts import batch_sizes_of, facts, warn_of_batch_statistics
 from advlearn.training.folder_lock import folder_lock
+from advlearn.training.previous_file import newest
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
 from advlearn.training.run_arguments import CHANGEABLE, EVERY, TrainingArguments
@@ -73,6 +75,8 @@ def train_task(
             blocks.enter_context(devices.precision(training.precision, target))
             if isinstance(task, str):
                 task = catalogue.build_task(request.method, request.options, source)
+            held_out = _hold_out(source, task, training)
+            source = held_out.source
             task = task.to(target)
             chain = playable(task, chain)
             built = build_critics(task, chain, settings.critic)
@@ -93,7 +97,7 @@ def train_task(
             if settings.critic is not None:
                 config["critics"] = critic_configs(critics)
             trainer, average = _trainer(
-                task, adversaries, stream, chain, settings, training, config, source
+                task, adversaries, stream, chain, settings, training, config, held_out
             )
             if training.out is not None or distributed.world_size() > 1:
                 config["compared"] = _facts(trainer, settings, training, source)
@@ -121,6 +125,13 @@ def playable(task: Task, chain: Chain) -> Chain:
     return task.adapt_objective(chain)
 
 
+def _hold_out(source: Any, task: Task, training: TrainingArguments) -> HeldOut:
+    """Hold out a part of the data if the run is evaluated."""
+    if training.evaluate is None:
+        return HeldOut(source, [])
+    return hold_out(source, task, training.evaluate, training.keep)
+
+
 def _batch_size(training: TrainingArguments, chain: Chain, source: Any) -> int:
     if training.batch_size is not None:
         return training.batch_size
@@ -137,16 +148,17 @@ def _trainer(
     settings: AdversarySettings,
     training: TrainingArguments,
     config: dict[str, Any],
-    source: Any,
+    held_out: HeldOut,
 ) -> tuple[Trainer, EMA]:
     """Build the trainer with its callbacks."""
+    source = held_out.source
     defaults = chain.defaults.over(FALLBACK)
     average = EMA(cast(float, defaults.ema))
     given: Sequence[Callback] = (Progress(),) if training.callbacks is None else training.callbacks
     for callback in given:
         if isinstance(callback, Progress):
             callback.introduction = introduction(source, task, adversaries)
-    callbacks = [average, *_growing(given, task, adversaries), *given]
+    callbacks = [average, *_growing(given, task, adversaries), *held_out.callbacks, *given]
     if training.out is not None:
         callbacks += _writers(training.out, training, config, average, task, source)
     trainer = Trainer(
@@ -194,6 +206,8 @@ def _config(
     plain = {k: v if isinstance(v, str | int | float) else CUSTOM for k, v in given.items()}
     values = {"batch_size": batch_size, "lr": training.lr, "seed": training.seed}
     values |= {"data": source.name, "count": len(source), **plain}
+    if training.evaluate is not None:
+        values |= {"evaluate": training.evaluate, "keep": training.keep}
     class_names = getattr(source, "class_names", ())
     values |= {"class_names": list(class_names)} if class_names else {}
     return {
@@ -285,7 +299,7 @@ def _facts(
 def _restore(trainer: Trainer, training: TrainingArguments, config: dict[str, Any]) -> None:
     """Resume from the folder's checkpoint if there is one, else start from that of another run."""
     folder = training.out
-    if folder is None or not (folder / checkpoint.NAME).exists():
+    if folder is None or not newest(folder / checkpoint.NAME).exists():
         if training.warm_start is not None:
             warm_start(training.warm_start, trainer)
         return

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from advlearn.core.arguments import Count, checked
 from advlearn.core.checks import check_count
-from advlearn.functional.distances import distance_blocks, neighbour_radius
+from advlearn.functional.distances import Distances, below
 from advlearn.metrics._checks import pair
 
 
@@ -68,12 +68,17 @@ def precision_recall(real: Tensor, fake: Tensor, k: Count = 3) -> PrecisionRecal
     Models", NeurIPS 2019, equations 1 and 2.
     """
     first, second = pair(("real", "fake"), real, fake, at_least=check_count("k", k) + 1)
-    real_radius, fake_radius = neighbour_radius(first, k), neighbour_radius(second, k)
+    distances = Distances(first, second)
+    real_radius, fake_radius = (own.radius(k) for own in distances.own())
     inside_real = torch.zeros(second.shape[0], dtype=torch.bool, device=second.device)
     inside_fake = torch.zeros(first.shape[0], dtype=torch.bool, device=first.device)
-    for here, block in distance_blocks(first, second):
-        inside_real |= (block <= real_radius[here, None]).any(dim=0)
-        inside_fake[here] = (block <= fake_radius).any(dim=1)
+    error = distances.error
+    for here, block in distances.blocks():
+        part = first[here]
+        near = below(block, real_radius[here, None], part, second, error, boundary=True)
+        inside_real |= near.any(dim=0)
+        near = below(block, fake_radius, part, second, error, boundary=True)
+        inside_fake[here] = near.any(dim=1)
     return PrecisionRecall(inside_real.double().mean(), inside_fake.double().mean())
 
 
@@ -112,8 +117,9 @@ def density_coverage(real: Tensor, fake: Tensor, k: Count = 5) -> DensityCoverag
     first, second = pair(("real", "fake"), real, fake)
     if first.shape[0] <= check_count("k", k):
         raise ValueError(f"real: expected more than k = {k} samples, got {first.shape[0]}")
-    radius = neighbour_radius(first, k)
+    distances = Distances(first, second)
+    radius, error = distances.own()[0].radius(k), distances.error
     hits = first.new_zeros(first.shape[0])
-    for here, block in distance_blocks(first, second):
-        hits[here] = (block < radius[here, None]).sum(dim=1).double()
+    for here, block in distances.blocks():
+        hits[here] = below(block, radius[here, None], first[here], second, error).sum(dim=1)
     return DensityCoverage(hits.sum() / (k * second.shape[0]), (hits > 0).double().mean())

@@ -15,7 +15,8 @@ class MeanStd(NamedTuple):
 
     Attributes:
         mean: Float64 scalar, the mean over splits or subsets.
-        std: Float64 scalar, the population standard deviation over them.
+        std: Float64 scalar, the population standard deviation over them; not the standard error of
+            the mean. NaN where the parts cannot differ.
     """
 
     mean: Tensor
@@ -44,8 +45,8 @@ def inception_score(
 
     Raises:
         TypeError: Not a float tensor.
-        ValueError: A wrong shape, values that are not finite, too few samples, or rows that are not
-            distributions.
+        ValueError: A wrong shape, values that are not finite, too few samples, rows that are not
+            distributions, or probabilities passed as logits.
 
     Example:
         >>> score = inception_score(torch.eye(4), splits=1, kind="probabilities")
@@ -64,16 +65,44 @@ def inception_score(
                 f"{float(values.min()):g} and row sums from {float(sums.min()):g} to "
                 f"{float(sums.max()):g}"
             )
+    elif _are_probabilities(values):
+        raise ValueError(
+            "predictions: expected logits, got rows of probabilities, at least 0 with a sum of "
+            "1; pass kind='probabilities'"
+        )
+    if kind == "probabilities":
+        logs = values.log().clamp_min(torch.finfo(values.dtype).min)
     else:
-        values = values.softmax(dim=1)
-    scores = torch.stack([_inception_score(part) for part in values.tensor_split(splits)])
+        logs = values.log_softmax(dim=1)
+    scores = torch.cat([_inception_scores(parts) for parts in _equal_parts(logs, splits)])
     return MeanStd(scores.mean(), scores.std(correction=0))
 
 
-def _inception_score(p: Tensor) -> Tensor:
+def _are_probabilities(values: Tensor) -> bool:
+    """Return whether logits are rows of probabilities, which no classifier's logits are."""
+
+    def fits(part: Tensor) -> bool:
+        sums_to_one = ((part.sum(dim=1) - 1.0).abs() < 1e-3).all()
+        return bool(sums_to_one & (part >= 0).all())
+
+    # The first row settles it for real logits.
+    return values.shape[1] > 1 and fits(values[:1]) and fits(values)
+
+
+def _equal_parts(x: Tensor, splits: int) -> list[Tensor]:
+    """Split rows like `tensor_split`, with all parts of one size in one tensor (splits, n, K)."""
+    size, longer = divmod(len(x), splits)
+    end = longer * (size + 1)
+    parts = [(x[:end], longer, size + 1), (x[end:], splits - longer, size)]
+    return [part.view(count, n, -1) for part, count, n in parts if count]
+
+
+def _inception_scores(logs: Tensor) -> Tensor:
     # KL = E sum p log p - sum m log m, with 0 log 0 = 0.
-    marginal = p.mean(dim=0)
-    return (torch.xlogy(p, p).sum(dim=1).mean() - torch.xlogy(marginal, marginal).sum()).exp()
+    p = logs.exp()
+    marginal = p.mean(dim=1)
+    own = (p * logs).sum(dim=2).mean(dim=1)
+    return (own - torch.xlogy(marginal, marginal).sum(dim=1)).exp()
 
 
 @checked
@@ -162,12 +191,12 @@ def _frechet_of_few(first: Tensor, second: Tensor) -> Tensor:
     With centred samples X (N, d) and Y (M, d), tr (C1 C2)^{1/2} is the sum of the singular values
     of X Y^T, (N, M), over the root of (N - 1)(M - 1).
     """
-    x, y = first - first.mean(0), second - second.mean(0)
+    mean1, mean2 = first.mean(0), second.mean(0)
+    x, y = first - mean1, second - mean2
     n, m = len(x) - 1, len(y) - 1
     shared = torch.linalg.svdvals(x @ y.T).sum() / (n * m) ** 0.5
-    spread = x.square().sum() / n + y.square().sum() / m
-    shift = (first.mean(0) - second.mean(0)).square().sum()
-    return (shift + spread - 2.0 * shared).clamp_min(0.0)
+    spread = sum((torch.linalg.vector_norm(z).square() / (len(z) - 1) for z in (x, y)), 0.0)
+    return ((mean1 - mean2).square().sum() + spread - 2.0 * shared).clamp_min(0.0)
 
 
 def _covariance(x: Tensor) -> Tensor:
@@ -228,6 +257,10 @@ def kid(
 
     Returns:
         Mean and standard deviation over the subsets; the mean is unbiased, so it can be negative.
+        The standard deviation is that of one subset's estimate, not of the mean. It is NaN for one
+        subset, and where a subset is the whole of either set: nothing then shows the spread of
+        that set. With at least 2 `subset_size` samples of each it is close to the spread over
+        independent draws of `subset_size` samples.
 
     Raises:
         TypeError: Not float tensors.
@@ -250,11 +283,17 @@ def kid(
     def subset(x: Tensor) -> Tensor:
         return x[torch.randperm(x.shape[0], generator=generator)[:subset_size].to(x.device)]
 
-    values = [
-        _polynomial_mmd(subset(first), subset(second), degree)
-        for _ in range(check_count("subsets", subsets))
-    ]
-    return MeanStd(torch.stack(values).mean(), torch.stack(values).std(correction=0))
+    whole = [len(x) == subset_size for x in (first, second)]
+    if all(whole):
+        return MeanStd(_polynomial_mmd(first, second, degree), first.new_tensor(torch.nan))
+    values = torch.stack(
+        [
+            _polynomial_mmd(subset(first), subset(second), degree)
+            for _ in range(check_count("subsets", subsets))
+        ]
+    )
+    spread = values.std(correction=0)
+    return MeanStd(values.mean(), spread * torch.nan if any(whole) or subsets == 1 else spread)
 
 
 def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:

@@ -12,6 +12,7 @@ from advlearn.core.arguments import checked
 from advlearn.core.checks import check_count, describe_value
 from advlearn.data import ArrayDataset
 from advlearn.metrics._checks import pair
+from advlearn.metrics._ranges import check_equal_ranges, scaled
 from advlearn.metrics.coverage import density_coverage, precision_recall
 from advlearn.metrics.extract import features
 from advlearn.metrics.fidelity import frechet_distance, inception_score, kid
@@ -37,7 +38,7 @@ class ImageReport:
     Attributes:
         frechet: Frechet distance in the extractor's features.
         kid: Kernel distance, mean over random subsets.
-        kid_std: Its standard deviation over the subsets.
+        kid_std: Its standard deviation over the subsets, each at most half of the images.
         precision: Fraction of generated images within the real manifold, k = 3.
         recall: Fraction of real images within the generated manifold, k = 3.
         density: As `density_coverage`, k = 5.
@@ -130,8 +131,9 @@ def image_report(
     """Compute every measure of fidelity and diversity that features allow.
 
     Args:
-        samples: Generated images (N, C, H, W), N above 5, scaled as the extractor expects.
-        real: Real images (M, C, H, W), M above 5.
+        samples: Generated images (N, C, H, W), N above 5: float, scaled as the extractor expects,
+            or uint8, which are scaled to [-1, 1].
+        real: Real images (M, C, H, W), M above 5, in the same range.
         extractor: Module or callable from images to features (B, d): a classifier without its last
             layer, `advlearn.metrics.Inception`, any network. An attribute ``resized`` says how it
             resizes images.
@@ -152,7 +154,10 @@ def image_report(
 
     Raises:
         TypeError: Images or labels of another type.
-        ValueError: Wrong shapes, or too few images.
+        ValueError: Wrong shapes, too few images, or sets of different ranges.
+
+    Warns:
+        UserWarning: One set of images has negative values, and another one has none.
 
     Example:
         >>> x = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -162,11 +167,13 @@ def image_report(
         >>> print(str(report).splitlines()[-1].rpartition("; ")[0])
         protocol          20 samples against 20 real images, split all; 16 features of pixels
     """
-    generated, actual = (
-        _features(n, x, extractor, side, batch_size)
-        for n, x in (("samples", samples), ("real", real))
-    )
-    size = min(SUBSET_SIZE, len(generated), len(actual))
+    images = {"samples": samples, "real": real} | ({} if train is None else {"train": train})
+    checked_images = {n: _checked_images(n, x) for n, x in images.items()}
+    check_equal_ranges(checked_images, "real")
+    model = extractor if side is None else _Resized(extractor, check_count("side", side))
+    found = {n: features(model, x, batch_size) for n, x in checked_images.items()}
+    generated, actual = found["samples"], found["real"]
+    size = min(SUBSET_SIZE, len(generated) // 2, len(actual) // 2)
     kernel = kid(actual, generated, SUBSETS, size)
     manifold, density = (
         precision_recall(actual, generated, PRECISION_K),
@@ -179,9 +186,7 @@ def image_report(
     )
     copied = None
     if train is not None:
-        copied = memorisation(
-            generated, _features("train", train, extractor, side, batch_size), actual
-        )
+        copied = memorisation(generated, found["train"], actual)
     return ImageReport(
         frechet=float(frechet_distance(actual, generated)),
         kid=float(kernel.mean),
@@ -309,18 +314,20 @@ def _resizing(extractor: Extractor, side: int | None) -> str:
     return ", then ".join([*before, *([] if inside is None else [inside])]) or "not resized"
 
 
-def _features(
-    name: str, images: Tensor, extractor: Extractor, side: int | None, batch_size: int
-) -> Tensor:
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        raise TypeError(f"{name}: expected float images (N, C, H, W), got {describe_value(images)}")
+def _checked_images(name: str, images: Tensor) -> Tensor:
+    """Check images (N, C, H, W), and scale those of dtype uint8."""
+    if not isinstance(images, Tensor) or not (
+        images.is_floating_point() or images.dtype == torch.uint8
+    ):
+        raise TypeError(
+            f"{name}: expected float or uint8 images (N, C, H, W), got {describe_value(images)}"
+        )
     if images.ndim != 4 or len(images) <= DENSITY_K:
         raise ValueError(
             f"{name}: expected more than {DENSITY_K} images (N, C, H, W), "
             f"got {describe_value(images)}"
         )
-    model = extractor if side is None else _Resized(extractor, check_count("side", side))
-    return features(model, images, batch_size)
+    return scaled(images)
 
 
 @final

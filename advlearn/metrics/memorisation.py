@@ -1,5 +1,6 @@
 """Detect samples that copy training data, by their distances to the training set."""
 
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from advlearn.core.arguments import Count, Share, checked
 from advlearn.core.checks import check_number, describe_value
-from advlearn.functional.distances import distance_blocks
+from advlearn.functional.distances import distance_blocks, paired_distances, row_codes
 from advlearn.metrics._checks import pair, rows
 
 
@@ -32,11 +33,14 @@ class Memorisation(NamedTuple):
         nearer: Float64 scalar in [0, 1], probability that a sample is closer to the training set
             than held-out data, ties counted half: 0.5 where nothing is copied, near 1 for copies.
         nearest: The nearest training sample of each sample, for plots.
+        duplicates: Float64 scalar in [0, 1], fraction of the held-out data equal to a training
+            sample.
     """
 
     copies: Tensor
     nearer: Tensor
     nearest: Nearest
+    duplicates: Tensor
 
 
 @checked
@@ -66,7 +70,8 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
         least = block.min(0)
         place = torch.where(least.values < best, least.indices + here.start, place)
         best = torch.minimum(best, least.values)
-    return Nearest(best, place)
+    place = _first_of_equal(second)[place]
+    return Nearest(_distances(first, second, place[:, None])[:, 0], place)
 
 
 @checked
@@ -104,7 +109,25 @@ def nearest_k(samples: Tensor, train: Tensor, k: Count) -> Nearest:
         distances, indices = torch.cat([best, block.T], 1), torch.cat([place, places], 1)
         best, kept = distances.topk(min(k, distances.shape[1]), 1, largest=False)
         place = indices.gather(1, kept)
-    return Nearest(best, place)
+    exact, order = _distances(first, second, place).sort(dim=1, stable=True)
+    return Nearest(exact, place.gather(1, order))
+
+
+def _first_of_equal(x: Tensor) -> Tensor:
+    """Return for each row the index of the first row equal to it."""
+    places = torch.arange(len(x), device=x.device)
+    # Equal rows have equal norms, which take one pass; codes take several.
+    if len(torch.linalg.vector_norm(x, dim=1).unique()) == len(x):
+        return places
+    _, inverse = row_codes(x).unique(return_inverse=True)
+    first = torch.full_like(places, len(x)).scatter_reduce(0, inverse, places, "amin")
+    return first[inverse]
+
+
+def _distances(x: Tensor, y: Tensor, places: Tensor) -> Tensor:
+    """Compute the distances (N, k) of rows of `x` to the rows of `y` with indices (N, k)."""
+    rows = torch.arange(len(x), device=x.device)[:, None].expand_as(places)
+    return paired_distances(x, y, rows.flatten(), places.flatten()).view_as(places.double())
 
 
 @checked
@@ -122,14 +145,18 @@ def memorisation(
         train: Float (M, d), the same features of the training set, on the device of `samples`.
         held_out: Float (K, d), the same features of data from the same distribution that is not
             in the training set.
-        level: Quantile of the held-out distances below which a sample counts as a copy.
+        level: Quantile of the held-out distances below which a sample counts as a copy. Samples at
+            the quantile count in part, so that held-out data has `level` copies, also with ties.
 
     Returns:
-        Both measures and the nearest training samples.
+        Both measures, the nearest training samples, and the share of duplicates.
 
     Raises:
         TypeError: Not float tensors.
         ValueError: Wrong shapes, values that are not finite, or a level that is not in (0, 1].
+
+    Warns:
+        UserWarning: A share `level` or more of the held-out data equals training samples.
 
     Example:
         >>> train, other = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[0.4], [1.7]])
@@ -156,5 +183,26 @@ def memorisation(
     above = len(reference) - torch.searchsorted(reference, closest.distances, right=True)
     ties = len(reference) - below - above
     shares = (above + ties / 2) / len(reference)
-    copies = (closest.distances < torch.quantile(reference, level)).double().mean()
-    return Memorisation(copies, shares.double().mean(), closest)
+    duplicates = (reference == 0).double().mean()
+    if duplicates >= level:
+        warnings.warn(
+            f"held_out: expected under {level:.0%} of rows equal to a training row, got "
+            f"{float(duplicates):.1%}; copies cannot be distinguished from these duplicates, so "
+            "remove them from one of the sets",
+            stacklevel=3,
+        )
+    copies = _copies(closest.distances, reference, level)
+    return Memorisation(copies, shares.double().mean(), closest, duplicates)
+
+
+def _copies(distances: Tensor, reference: Tensor, level: float) -> Tensor:
+    """Return the share of distances below the quantile of the sorted reference.
+
+    Distances equal to the quantile count by the part that makes the share of the reference itself
+    equal to `level`.
+    """
+    limit = torch.quantile(reference, level)
+    tied = (reference == limit).double().mean()
+    part = (level - (reference < limit).double().mean()) / tied.clamp_min(1 / len(reference))
+    equal = (distances == limit).double().mean()
+    return (distances < limit).double().mean() + part.clamp(0.0, 1.0) * equal

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from advlearn.core.arguments import checked
 from advlearn.functional import kernels
-from advlearn.functional.distances import distance_blocks, own_distance_blocks
+from advlearn.functional.distances import Distances
 from advlearn.metrics._checks import pair
 
 # Largest number of samples that determine the default bandwidths; of more, evenly spaced ones.
@@ -67,8 +67,9 @@ def mmd(
         return kernels.of_squared(name, mixture, distances.square())
 
     self_value = float(len(mixture))  # each kernel of a mixture is 1 at distance zero
-    within = sum(_within(z, values, self_value if unbiased else None) for z in (first, second))
-    return within - 2.0 * _kernel_sum(first, second, values) / (first.shape[0] * second.shape[0])
+    across = Distances(first, second)
+    within = sum(_within(own, values, self_value if unbiased else None) for own in across.own())
+    return within - 2.0 * _kernel_sum(across, values) / (first.shape[0] * second.shape[0])
 
 
 @checked
@@ -109,15 +110,14 @@ def _spaced(x: Tensor) -> Tensor:
     return x[torch.linspace(0, len(x) - 1, _MEDIAN_OF, device=x.device).long()]
 
 
-def _kernel_sum(x: Tensor, y: Tensor, values: Callable[[Tensor], Tensor]) -> Tensor:
-    return sum((values(block).sum() for _, block in distance_blocks(x, y)), x.new_zeros(()))
+def _kernel_sum(distances: Distances, values: Callable[[Tensor], Tensor]) -> Tensor:
+    return sum((values(block).sum() for _, block in distances.blocks()), distances.x.new_zeros(()))
 
 
-def _within(x: Tensor, values: Callable[[Tensor], Tensor], self_value: float | None) -> Tensor:
+def _within(own: Distances, values: Callable[[Tensor], Tensor], self_value: float | None) -> Tensor:
     """Average the kernel over pairs of one set; with `self_value`, only over different samples."""
     halves = (
-        values(inside).sum() + 2.0 * values(beyond).sum()
-        for inside, beyond in own_distance_blocks(x)
+        values(inside).sum() + 2.0 * values(beyond).sum() for inside, beyond in own.later_blocks()
     )
-    n, total = x.shape[0], sum(halves, x.new_zeros(()))
+    n, total = len(own.x), sum(halves, own.x.new_zeros(()))
     return total / (n * n) if self_value is None else (total - n * self_value) / (n * (n - 1))

@@ -16,7 +16,7 @@ from advlearn.core.seals import seal
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.core.version import VERSION
 from advlearn.training import folder_lock, rng, structure, tensor_files
-from advlearn.training.previous_file import keep_previous, previous
+from advlearn.training.previous_file import keep_previous, newest, previous
 from advlearn.training.restored import check_restored
 
 FORMAT: Final = 1
@@ -82,7 +82,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
     """Read a checkpoint; a file from a stranger cannot run code or fill the memory.
 
     The checksum of the file is compared with its content. A file without one, which an earlier
-    version wrote, is compared with the weaker checksums of its parts.
+    version wrote, is compared with the weaker checksums of its parts. A folder in which only
+    ``checkpoint-previous.pt`` is left is read from there, with a warning.
 
     Args:
         path: The file, or the folder that a `Checkpoint` writes to.
@@ -98,16 +99,24 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> dict[str, Any]
     """
     path = Path(path)
     if path.is_dir():
-        path = path / NAME
+        path = newest(path / NAME)
+        if path.name != NAME:
+            warnings.warn(
+                f"checkpoint: {path.parent} has no {NAME}; the run continues from {path.name}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint: expected a file or a run's folder, got {path}")
     try:
         with path.open("rb") as file:
             payload = tensor_files.read(file, device)
     except RefusedFileError as error:
+        kept = previous(path)
+        way = f"delete it to continue from {kept.name}, " if kept.is_file() else ""
         raise RefusedFileError(
             f"checkpoint: expected a checkpoint, got a damaged or other file {path} ({error}); "
-            "restore a copy of it, or choose another file or folder"
+            f"{way}restore a copy of it, or choose another file or folder"
         ) from None
     if not isinstance(payload, dict) or "format" not in payload:
         raise RefusedFileError(
@@ -213,7 +222,7 @@ class Checkpoint(Callback):
 
     def on_start(self, trainer: Trainer) -> None:
         new_run = trainer.step == 0 and self._saved is None
-        if new_run and distributed.rank() == 0 and self.path.exists():
+        if new_run and distributed.rank() == 0 and newest(self.path).exists():
             raise ValueError(
                 f"folder: expected one without a checkpoint, got {self.folder}; resume from it or "
                 "choose another folder"

@@ -17,6 +17,20 @@ def previous(path: Path) -> Path:
     return path.with_name(f"{path.stem}-previous{path.suffix}")
 
 
+def newest(path: Path) -> Path:
+    """Return a file, or its previous version where only that is left.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> _ = previous(path).write_text("one")
+        >>> newest(path).name
+        'note-previous.txt'
+    """
+    kept = previous(path)
+    return kept if not path.exists() and kept.is_file() else path
+
+
 @contextmanager
 def keep_previous(path: Path) -> Generator[None]:
     """Keep the version of a file that the block replaces, as ``NAME-previous.SUFFIX``.

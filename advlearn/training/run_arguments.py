@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 from advlearn.core.checks import check_count
 from advlearn.core.trainer import Callback
@@ -35,9 +35,12 @@ class TrainingArguments:
         warm_start: A checkpoint whose networks and optimizers a new run begins with, or None.
         save_every: Steps between two checkpoints; None is `EVERY`.
         picture_every: Steps between two pictures; None is `EVERY`.
+        evaluate: Steps between two evaluations on a held-out part of the data; None makes none.
+        keep: ``"best"`` ends the run with the model that was best in these evaluations.
 
     Raises:
-        ValueError: `save_every` or `picture_every` is not a positive whole number.
+        ValueError: A number of steps is not a positive whole number, or ``keep="best"`` without
+            `evaluate`.
     """
 
     steps: int | None
@@ -54,9 +57,16 @@ class TrainingArguments:
     picture_every: int | None = None
     changed: tuple[str, ...] = ()
     warm_start: str | Path | None = None
+    evaluate: int | None = None
+    keep: Literal["last", "best"] = "last"
 
     def __post_init__(self) -> None:
-        for name in ("save_every", "picture_every"):
+        for name in ("save_every", "picture_every", "evaluate"):
             value = getattr(self, name)
             if value is not None:
                 check_count(name, value)
+        if self.keep == "best" and self.evaluate is None:
+            raise ValueError(
+                "keep: expected 'best' with a number of steps between evaluations, got none; pass "
+                "evaluate=1000, or leave keep out"
+            )

@@ -73,6 +73,41 @@ def test_repeated_samples_have_balls_of_radius_zero_that_hold_their_copies():
     assert precision_recall(x, x) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("d", [3, 200, 2048])
+def test_duplicates_give_the_same_scores_in_every_dimension(d):
+    base = torch.rand(50, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    real = base.repeat(5, 1)
+    assert precision_recall(real, base, 3) == (1.0, 1.0)
+    # Each real sample has four copies: with k = 3 the open balls are empty, with k = 5 they reach
+    # to another image.
+    assert density_coverage(real, base, 3) == (0.0, 0.0)
+    assert density_coverage(real, base, 5) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("block", [1 << 20, 600])
+@pytest.mark.parametrize("d", [30, 100, 400])
+def test_ties_of_whole_numbers_are_exact(d, block, monkeypatch):
+    monkeypatch.setattr("advlearn.functional.distances._BLOCK", block)
+    generator = torch.Generator().manual_seed(0)
+    real, fake = (torch.randint(0, 3, (n, d), generator=generator) for n in (60, 50))
+    fake[:20] = real[:20]
+
+    def squares(x: Tensor, y: Tensor) -> Tensor:
+        return torch.stack([(row - y).square().sum(1) for row in x])
+
+    real_radius, fake_radius = (
+        squares(x, x).fill_diagonal_(10**9).kthvalue(3, dim=1).values for x in (real, fake)
+    )
+    across = squares(real, fake)
+    precision, recall = precision_recall(real.double(), fake.double(), 3)
+    assert precision == (across <= real_radius[:, None]).any(0).double().mean()
+    assert recall == (across <= fake_radius).any(1).double().mean()
+    density, coverage = density_coverage(real.double(), fake.double(), 3)
+    inside = across < real_radius[:, None]
+    assert density.item() == pytest.approx(inside.sum().item() / 150)
+    assert coverage == inside.any(1).double().mean()
+
+
 def test_equal_distributions_have_density_one_and_the_expected_coverage():
     # No fake in a ball: the k nearest of N - 1 reals and M fakes, in exchangeable order, are all
     # real.

@@ -157,7 +157,33 @@ def test_kid_over_all_samples_is_the_sum_over_pairs():
     cross = sum(k(a, b) for a in real for b in fake) / 25
     result = kid(real, fake, subsets=3, subset_size=5, degree=2)
     assert result.mean.item() == pytest.approx(own - 2 * cross, rel=1e-10)
-    assert result.std.item() == pytest.approx(0, abs=1e-12)
+    assert result.std.isnan()  # every subset is the whole set
+
+
+def test_kid_has_a_spread_only_where_subsets_of_both_sets_differ():
+    real, fake = draw(40, 3), draw(60, 3, seed=1)
+    for size, subsets in ((40, 5), (20, 1)):
+        assert kid(real, fake, subsets, size).std.isnan()
+    assert kid(real, fake, 5, 39).std > 0
+
+
+def test_the_spread_of_kid_is_close_to_that_of_new_draws():
+    spread = kid(draw(400, 4), draw(400, 4, seed=1) + 0.3, 100, 100).std
+    values = [
+        kid(draw(100, 4, seed=2 * i + 2), draw(100, 4, seed=2 * i + 3) + 0.3, 1, 100).mean
+        for i in range(60)
+    ]
+    assert 0.5 < spread / torch.stack(values).std() < 1.5
+
+
+def test_probabilities_are_not_taken_for_logits():
+    probabilities = torch.eye(4).repeat(5, 1)
+    with pytest.raises(
+        ValueError, match=r"predictions: expected logits, got rows of .*; pass kind='probabilities'"
+    ):
+        inception_score(probabilities, splits=2)
+    assert inception_score(probabilities, 1, "probabilities").mean.item() == pytest.approx(4)
+    assert inception_score(torch.ones(10, 1), splits=2).mean == 1.0
 
 
 def test_the_subsets_of_kid_depend_only_on_the_seed():

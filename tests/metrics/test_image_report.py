@@ -29,7 +29,7 @@ def test_every_number_equals_that_of_its_function():
     report = image_report(fake, real, halves)
     a, b = halves(real), halves(fake)
     assert report.frechet == frechet_distance(a, b).item()
-    assert (report.kid, report.kid_std) == tuple(v.item() for v in kid(a, b, 100, 30))
+    assert (report.kid, report.kid_std) == tuple(v.item() for v in kid(a, b, 100, 15))
     assert (report.precision, report.recall) == tuple(v.item() for v in precision_recall(a, b))
     assert (report.density, report.coverage) == tuple(v.item() for v in density_coverage(a, b))
     assert report.per_class == () and report.inception is None
@@ -39,7 +39,7 @@ def test_the_protocol_is_printed_with_the_numbers():
     text = str(image_report(images(40), images(30, 1), halves, split="test", side=6))
     assert "40 samples against 30 real images, split test" in text
     assert "8 features of halves; resized to 6 x 6, bilinear, antialiased" in text
-    assert "100 subsets of 30" in text and "inception" not in text
+    assert "100 subsets of 15" in text and "inception" not in text
     assert "split not stated; 16 features of Flatten; not resized" in str(
         image_report(images(9), images(9), nn.Flatten())
     )
@@ -145,14 +145,35 @@ def test_swapped_classes_are_detected_only_by_class():
     assert per_class_frechet(x, x, y, 1 - y).min() > 50
 
 
+def test_8_bit_images_are_scaled_and_mixed_ranges_are_reported():
+    levels = torch.randint(0, 256, (20, 1, 4, 4), dtype=torch.uint8)
+    small = levels / 127.5 - 1
+    assert image_report(levels, small, halves).frechet == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match=r"^samples: expected values in the range of real, -1 to"):
+        image_report(levels.float(), small, halves)
+    with pytest.raises(ValueError, match=r"^samples: .* got -1 to .*; scale both to one range"):
+        image_report(small, levels.float(), halves)
+    with pytest.warns(UserWarning, match=r"^samples: expected values in the range of real"):
+        image_report(levels / 255, small, halves)
+    with pytest.warns(UserWarning, match=r"^train: expected values in the range of real"):
+        image_report(small, small, halves, train=levels / 255)
+
+
+def test_the_spread_of_kid_is_that_of_different_subsets():
+    report = image_report(images(400), images(400, 1), halves)
+    assert report.subset_size == 200 and report.kid_std > 1e-3
+
+
 def test_bad_input_is_one_line():
     with pytest.raises(
         ValueError,
         match=r"^samples: expected more than 5 images \(N, C, H, W\), got float32 \(5, 1",
     ):
         image_report(images(5), images(9), halves)
-    with pytest.raises(TypeError, match=r"^real: expected float images \(N, C, H, W\), got uint8"):
-        image_report(images(9), images(9).byte(), halves)
+    with pytest.raises(
+        TypeError, match=r"^real: expected float or uint8 images \(N, C, H, W\), got int64"
+    ):
+        image_report(images(9), images(9).long(), halves)
     with pytest.raises(ValueError, match=r"^side: expected a whole number of at least 1, got 0; "):
         image_report(images(9), images(9), halves, side=0)
     x, y = torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)

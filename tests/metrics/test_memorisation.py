@@ -64,6 +64,7 @@ def test_new_samples_of_the_distribution_are_not_copies():
     assert far.copies == 0 and far.nearer == 0
 
 
+@pytest.mark.filterwarnings("ignore:held_out")
 def test_the_statistic_equals_that_of_mann_and_whitney_with_ties():
     train = torch.arange(0.0, 40, 4)[:, None]
     samples, held_out = torch.arange(0.0, 20)[:, None], torch.arange(3.0, 33)[:, None]
@@ -75,6 +76,40 @@ def test_the_statistic_equals_that_of_mann_and_whitney_with_ties():
     assert result.nearer.item() == pytest.approx(
         stats.mannwhitneyu(of_held_out, of_samples).statistic / pairs
     )
+
+
+@pytest.mark.parametrize("d", [3, 80, 2048])
+def test_copies_have_distance_zero_in_every_dimension(d):
+    train = draw(60, d)
+    repeated = train.repeat(3, 1)[torch.randperm(180)]
+    result = nearest(train, repeated)
+    assert result.distances.tolist() == [0.0] * 60
+    first = [(repeated == row).all(1).nonzero()[0].item() for row in train]
+    assert result.indices.tolist() == first
+    assert nearest_k(train, repeated, 3).distances.unique().tolist() == [0.0]
+
+
+@pytest.mark.parametrize("d", [3, 300])
+def test_duplicates_in_the_data_do_not_hide_or_feign_copies(d):
+    train, fresh = draw(100, d), draw(180, d, seed=1)
+    # A tenth of the data are duplicates, and so are a tenth of an honest generator's samples.
+    held_out, honest = torch.cat([train[:9], fresh[:81]]), torch.cat([train[50:59], fresh[90:171]])
+    with pytest.warns(UserWarning, match="held_out: expected under 5% .* got 10.0%"):
+        result = memorisation(honest, train, held_out, level=0.05)
+    assert result.duplicates.item() == pytest.approx(0.1)
+    assert result.copies.item() == pytest.approx(0.05)
+    with pytest.warns(UserWarning, match="held_out"):
+        copied = memorisation(train, train, held_out, level=0.05)
+    # Copies equal the tenth of the held-out data that are duplicates, and are nearer than the rest.
+    assert copied.nearer.item() == pytest.approx(0.95) and copied.copies.item() == 0.5
+
+
+def test_the_held_out_data_has_as_many_copies_as_the_level():
+    train, held_out = torch.zeros(1, 1), torch.tensor([[1.0]] * 4 + [[2.0]] * 6)
+    for level in (0.1, 0.4, 0.7, 1.0):
+        result = memorisation(held_out, train, held_out, level)
+        assert result.copies.item() == pytest.approx(level)
+        assert result.nearer.item() == pytest.approx(0.5)
 
 
 def test_bad_input_is_named():

@@ -203,7 +203,7 @@ def test_half_precision_and_gradients_are_accepted_and_dropped():
             torch.zeros(3, 1),
             [[1.0]],
             TypeError,
-            r"y: expected a Tensor, got",
+            r"y: expected a Tensor, got \[\[1.0\]\]",
         ),
         (
             torch.tensor([[math.nan], [0.0]]),

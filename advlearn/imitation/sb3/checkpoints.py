@@ -25,7 +25,7 @@ from advlearn.imitation.settings import CHANGEABLE
 from advlearn.imitation.summary import HISTORY, write_history
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training.comparison import compare
-from advlearn.training.previous_file import keep_previous, previous
+from advlearn.training.previous_file import keep_previous, newest, previous
 from advlearn.training.structure import Count, Every, Row
 
 # Attributes with the counters and computed values of algorithms; each algorithm has some of them.
@@ -116,7 +116,7 @@ class Checkpoints(BaseCallback):
         Raises:
             ValueError: If the checkpoint is of a run with other settings or networks.
         """
-        if not (self.folder / checkpoint.NAME).exists():
+        if not newest(self.folder / checkpoint.NAME).exists():
             return 0
         state = checkpoint.load(self.folder)
         structure.check(state, CONTENT, self.folder)
