@@ -16,7 +16,7 @@ from advlearn.core.inputs import Inputs
 from advlearn.critics import propose
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.transitions import (
-    CriticInputs,
+    CriticView,
     Encoder,
     Transitions,
 )
@@ -40,7 +40,7 @@ class RewardSettings:
     """Settings of the learned reward and its critic; `imitate` documents each."""
 
     expert_subsample: int
-    critic_inputs: CriticInputs
+    critic_inputs: CriticView
     reward: Reward
     absorbing: bool
     critic: nn.Module | Callable[[Inputs], nn.Module] | None
@@ -70,7 +70,7 @@ class RewardSettings:
         """Return plain values that a resumed run must share."""
         return {
             "expert_subsample": self.expert_subsample,
-            "critic_inputs": self.critic_inputs,
+            "critic_inputs": name_of(self.critic_inputs),
             "reward": name_of(self.reward),
             "absorbing": self.absorbing,
             "critic": name_of(self.critic),
@@ -81,6 +81,7 @@ class RewardSettings:
     def values(self) -> dict[str, Any]:
         """Return the values that functions of the user hold, which a resumed run must share."""
         functions = {"reward": self.reward, "optimizer": self.optimizer}
+        functions |= {"critic_inputs": self.critic_inputs}
         held = {f"values_of_{name}": values_of(value) for name, value in functions.items()}
         return {name: value for name, value in held.items() if value is not None}
 
