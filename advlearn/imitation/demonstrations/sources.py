@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from advlearn.core.arguments import checked
-from advlearn.core.checks import check_method
+from advlearn.core.checks import check_method, describe_value
 from advlearn.imitation.demonstrations.dataset import Array, Demonstrations
 from advlearn.imitation.demonstrations.episodes import Part, arrays_of, joined, together
 
@@ -87,7 +87,12 @@ def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
                 "pip install datasets"
             ) from None
         dataset = _loaded(datasets, dataset)
-    rows: Iterator[Any] = iter(dataset)
+    if not isinstance(dataset, Iterable):
+        raise TypeError(
+            f"dataset: expected a Dataset, a name or a folder, got {describe_value(dataset)}; pass "
+            "a datasets.Dataset or another iterable of rows"
+        )
+    rows: Iterator[Any] = iter(cast(Iterable[Any], dataset))
     first = list(islice(rows, 1))
     frames = bool(first) and isinstance(first[0], Mapping) and "episode_index" in first[0]
     return (from_frames if frames else from_trajectories)(chain(first, rows), env_id)
@@ -152,6 +157,8 @@ def from_frames(frames: Iterable[Any], env_id: str = "") -> Demonstrations:
         parts.append((stacked if len(stacked) > 1 else next(iter(stacked.values())), acts, False))
         rewards = [row["next.reward"] for row in rows if "next.reward" in row]
         returns.append(float(np.sum(rewards)) if rewards else float("nan"))
+    if not parts:
+        raise ValueError("frames: expected an episode of at least two frames, got none; add frames")
     return joined(parts, env_id, float(np.mean(returns)) if returns else float("nan"))
 
 
