@@ -66,6 +66,7 @@ def imitate(
     algorithm: str | BaseAlgorithm = "ppo",
     expert_subsample: Count | None = None,
     critic_inputs: CriticView | None = None,
+    critic_window: Count | None = None,
     reward: Reward | None = None,
     absorbing: bool | Literal["auto"] | None = None,
     critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
@@ -118,6 +119,9 @@ def imitate(
         critic_inputs: What the critic reads: ``"state-action"``, ``"state"``, ``"state-next"`` or
             ``"state-action-next"``; or a function from `Transitions` to features (N, k), such as
             ``lambda steps: steps.observations[:, :3]``. None: the method's, or ``"state-action"``.
+        critic_window: Number of observations that the critic reads as one, the oldest first, for
+            motions; those before the first of an episode are copies of it. On-policy algorithms
+            only. None: the method's, or 1.
         reward: Shape of the reward, a key of `REWARD_SHAPES`, ``"own"`` for the objective's, or a
             function from the critic's scores (N,) to rewards (N,); None: the method's.
         absorbing: Continue ended episodes in an absorbing state, which removes the bias of a reward
@@ -184,6 +188,7 @@ def imitate(
     specification = specify(method)
     of_critic = {
         "critic_inputs": critic_inputs,
+        "critic_window": critic_window,
         "reward": reward,
         "absorbing": absorbing,
         "critic_lr": critic_lr,
@@ -222,10 +227,12 @@ def imitate(
             demos, learner.observation_space, learner.action_space, clip=clip
         )
         check_env(venv)
-        check_algorithm(learner, chosen["critic_replay_size"], cloning)
-        expert = demos.transitions(chosen["expert_subsample"], seed=seed).to(learner.device)
-        with record_environment(learner) as recording:
-            learned = build_reward(learner, expert, specification, settings)
+        window, every = chosen["critic_window"], chosen["expert_subsample"]
+        check_algorithm(learner, chosen["critic_replay_size"], cloning, window)
+        expert = demos.transitions(every, seed=seed).to(learner.device)
+        windows = demos.transitions(every, seed=seed, window=window).to(learner.device)
+        with record_environment(learner, window) as recording:
+            learned = build_reward(learner, windows, specification, settings)
             run = ImitationResult(learner, learned, demos, env_id, recipe)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)

@@ -1,4 +1,4 @@
-"""A function of the user that chooses what the critic reads."""
+"""What the critic reads: features of a function of the user, and windows of observations."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,17 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
-from advlearn.imitation import Encoder, Transitions, imitate, load_reward
+from stable_baselines3 import SAC
+
+from advlearn.imitation import (
+    Encoder,
+    LearnedRewardVecEnv,
+    Transitions,
+    imitate,
+    load_reward,
+    record,
+)
+from advlearn.imitation.sb3.recording import RecordingVecEnv
 from tests.imitation.counting import always_one, counting, small
 
 
@@ -78,3 +88,62 @@ def test_a_resumed_run_has_the_same_function(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="critic_inputs"):
         go("state", 96)
     assert go(speeds, 96).policy.num_timesteps == 96
+
+
+class Twos:
+    """A policy that always counts by two."""
+
+    def predict(self, observations: Any, deterministic: bool = True) -> Any:
+        return np.ones(len(observations), int), None
+
+
+def test_windows_of_demonstrations_begin_with_copies_of_the_first_observation() -> None:
+    steps = always_one().transitions(window=3)
+    assert steps.observations[:4].tolist() == [[0, 0, 0], [0, 0, 2], [0, 2, 4], [2, 4, 6]]
+    assert steps.next_observations[3:6].tolist() == [[4, 6, 8], [6, 8, 10], [0, 0, 2]]
+    assert torch.equal(steps.observations[5:], steps.observations[:5])
+    # Every second transition has the same windows, in which no observation is left out.
+    some = always_one().transitions(2, window=3)
+    assert {tuple(row) for row in some.observations.tolist()} <= {
+        tuple(row) for row in steps.observations.tolist()
+    }
+
+
+def test_recorded_windows_are_those_of_demonstrations() -> None:
+    demos = record(Twos(), counting(1), 2)
+    recording = RecordingVecEnv(counting(1), window=3)
+    recording.reset()
+    for _ in range(10):
+        recording.step(np.ones(1, int))
+    recorded, expected = recording.take(), demos.transitions(window=3)
+    for part, other in zip(recorded, expected, strict=True):
+        assert torch.equal(part, other)
+
+
+@pytest.mark.parametrize("method", ["gail", "airl", "otil"])
+def test_a_reward_of_windows_trains_resumes_and_pays(method: str, tmp_path: Path) -> None:
+    def go(steps: int, window: int = 2) -> Any:
+        return imitate(
+            always_one(), method, steps=steps, algorithm=small(counting()), critic_window=window,
+            critic_inputs="state", bc_steps=2, out=tmp_path, quiet=True,
+        )  # fmt: skip
+
+    run = go(96)
+    assert run.reward.encoder.mean.shape == (2,) and run.reward.window == 2
+    with pytest.raises(ValueError, match="critic_window"):
+        go(144, window=3)
+    run = go(144)
+    run.save(tmp_path)
+    loaded = load_reward(tmp_path)
+    venv = LearnedRewardVecEnv(counting(1), loaded)
+    venv.reset()
+    paid = [float(venv.step(np.ones(1, int))[1][0]) for _ in range(2)]
+    windows = np.array([[0, 0], [0, 2]], np.float32), np.array([[0, 2], [2, 4]], np.float32)
+    own = loaded(windows[0], np.ones(2, int), windows[1], np.zeros(2, bool))
+    np.testing.assert_allclose(paid, own, rtol=1e-5)
+
+
+def test_windows_are_refused_where_memories_hold_single_steps() -> None:
+    learner = SAC("MlpPolicy", counting(1, True), device="cpu")
+    with pytest.raises(ValueError, match=r"^critic_window: expected 1 with SAC, .* got 3; use PPO"):
+        imitate(always_one(True), steps=16, algorithm=learner, critic_window=3, quiet=True)

@@ -66,6 +66,7 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
         "reward_shape": None if callable(shape) else shape,
         "gamma": reward.gamma,
         "absorbing": reward.absorbing,
+        "window": reward.window,
     }
     return checkpoint.save(
         Path(path),
@@ -150,6 +151,8 @@ def load_reward(
                 f"{str(error).splitlines()[-1].strip()}"
             ) from None
         settings: Any = {name: state[name] for name in ("gamma", "absorbing")}
+        settings["window"] = state.get("window", 1)
+        structure.check(settings, {"window": Count()}, path)
         settings["reward_shape"] = state["reward_shape"] if reward is None else reward
         loaded = LearnedReward(adversary, encoder, demonstrations, **settings)
         policy = state.get("policy")
