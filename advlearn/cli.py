@@ -1,11 +1,11 @@
-"""Command line: `fit`, `describe`, `cite`, `list` and `sample` from a shell."""
+"""Command line: `fit`, `describe`, `cite`, `list`, `demos` and `sample` from a shell."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from advlearn.shell_errors import one_line_errors
 from advlearn.shell_words import file_name, key_values, paths, refuse_empty
 
 app = typer.Typer(
@@ -203,7 +203,7 @@ def fit(
     settings |= {"keep": None if keep == "last" else keep}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = Path("runs", file_name(named)) if out is None else Path(out)
-    with _one_line_errors(folder):
+    with one_line_errors(folder):
         refuse_empty(task=task, objective=objective, data=data, out=out, env=env, game=game)
         imitation = catalogue.request(task).method.task == catalogue.IMITATION
         if _given(imitation_options) and not imitation:
@@ -254,7 +254,7 @@ def describe(
     """Describe a method, task, objective, network, data set, metric or environment."""
     from advlearn.description import describe as call
 
-    with _one_line_errors(None):
+    with one_line_errors(None):
         typer.echo(call(name))
 
 
@@ -265,7 +265,7 @@ def cite(
     """Print the papers of a method or a spec as BibTeX entries."""
     from advlearn.description import cite as call
 
-    with _one_line_errors(None):
+    with one_line_errors(None):
         typer.echo(call(name))
 
 
@@ -282,8 +282,29 @@ def list_(
     """List every name with one line: methods by field, tasks, objectives, networks, data."""
     from advlearn.listing import listing
 
-    with _one_line_errors(None):
+    with one_line_errors(None):
         typer.echo(listing(for_, kind))
+
+
+@app.command()
+def demos(
+    path: Annotated[
+        str,
+        typer.Argument(
+            help="A file, minari:ID, hf:NAME or a name.", metavar="FILE", autocompletion=paths
+        ),
+    ],
+) -> None:
+    """Describe demonstrations: episodes, ends, ranges of observations and actions."""
+    with one_line_errors(None):
+        refuse_empty(path=path)
+        try:
+            from advlearn.imitation import inspect_demonstrations, load_demonstrations
+        except ImportError as error:
+            raise ImportError(
+                f'demos: imitation needs further packages: pip install "advlearn[rl]" ({error})'
+            ) from None
+        typer.echo(inspect_demonstrations(load_demonstrations(path)))
 
 
 @app.command()
@@ -302,45 +323,7 @@ def sample(
     from advlearn.run import load
     from advlearn.training.samples import save_image_grid
 
-    with _one_line_errors(None):
+    with one_line_errors(None):
         refuse_empty(path=path, picture=picture)
         save_image_grid(load(path).sample(n, seed=seed), picture)
         typer.echo(f"{n} samples: {picture}")
-
-
-class _one_line_errors:
-    """Print user errors as one line, and on Ctrl-C explain how to resume."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            saved = self.folder is not None and (self.folder / "checkpoint.pt").exists()
-            hint = (
-                f"; the same command resumes from {self.folder}"
-                if saved
-                else " before the first checkpoint"
-            )
-            typer.echo(f"stopped{hint}", err=True)
-            sys.exit(130)
-        if isinstance(error, _user_errors()):
-            typer.echo(
-                f"advlearn: {' '.join(str(error).split()) or type(error).__name__}", err=True
-            )
-            sys.exit(1)
-
-
-def _user_errors() -> tuple[type[BaseException], ...]:
-    """Return the errors that a user can fix: arguments, files, missing packages, environments."""
-    from advlearn.core.finite import NonFiniteError
-
-    kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
-    # An error of an environment implies that gymnasium has been imported.
-    gymnasium: Any = sys.modules.get("gymnasium")
-    return kinds if gymnasium is None else (*kinds, gymnasium.error.Error)
