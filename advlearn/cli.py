@@ -1,11 +1,11 @@
 """Command line: `fit`, `describe`, `cite`, `list` and `sample` from a shell."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from advlearn.command_errors import OneLineErrors
 from advlearn.shell_words import file_name, key_values, paths, refuse_empty
 
 app = typer.Typer(
@@ -203,7 +203,7 @@ def fit(
     settings |= {"keep": None if keep == "last" else keep}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = Path("runs", file_name(named)) if out is None else Path(out)
-    with _one_line_errors(folder):
+    with OneLineErrors(folder):
         refuse_empty(task=task, objective=objective, data=data, out=out, env=env, game=game)
         imitation = catalogue.request(task).method.task == catalogue.IMITATION
         if _given(imitation_options) and not imitation:
@@ -254,7 +254,7 @@ def describe(
     """Describe a method, task, objective, network, data set, metric or environment."""
     from advlearn.description import describe as call
 
-    with _one_line_errors(None):
+    with OneLineErrors(None):
         typer.echo(call(name))
 
 
@@ -265,7 +265,7 @@ def cite(
     """Print the papers of a method or a spec as BibTeX entries."""
     from advlearn.description import cite as call
 
-    with _one_line_errors(None):
+    with OneLineErrors(None):
         typer.echo(call(name))
 
 
@@ -282,7 +282,7 @@ def list_(
     """List every name with one line: methods by field, tasks, objectives, networks, data."""
     from advlearn.listing import listing
 
-    with _one_line_errors(None):
+    with OneLineErrors(None):
         typer.echo(listing(for_, kind))
 
 
@@ -294,53 +294,33 @@ def sample(
     ],
     n: Annotated[int, typer.Option(help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    class_: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="A class by name or number; repeatable; default: all."),
+    ] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="Truncation level: lower is less diverse; default: none."),
+    ] = None,
     picture: Annotated[
         str, typer.Option(help="PNG file to write.", metavar="PATH", autocompletion=paths)
     ] = "samples.png",
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of one picture: a folder of PNG files, or a file that ends in .npz.",
+            metavar="PATH",
+            autocompletion=paths,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
-    """Draw samples from a saved run and write them to an image."""
+    """Draw samples from a saved run, by class and truncation, and write them to files."""
+    from advlearn.plots.drawn_samples import draw
     from advlearn.run import load
-    from advlearn.training.samples import save_image_grid
 
-    with _one_line_errors(None):
-        refuse_empty(path=path, picture=picture)
-        save_image_grid(load(path).sample(n, seed=seed), picture)
-        typer.echo(f"{n} samples: {picture}")
-
-
-class _one_line_errors:
-    """Print user errors as one line, and on Ctrl-C explain how to resume."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            saved = self.folder is not None and (self.folder / "checkpoint.pt").exists()
-            hint = (
-                f"; the same command resumes from {self.folder}"
-                if saved
-                else " before the first checkpoint"
-            )
-            typer.echo(f"stopped{hint}", err=True)
-            sys.exit(130)
-        if isinstance(error, _user_errors()):
-            typer.echo(
-                f"advlearn: {' '.join(str(error).split()) or type(error).__name__}", err=True
-            )
-            sys.exit(1)
-
-
-def _user_errors() -> tuple[type[BaseException], ...]:
-    """Return the errors that a user can fix: arguments, files, missing packages, environments."""
-    from advlearn.core.finite import NonFiniteError
-
-    kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
-    # An error of an environment implies that gymnasium has been imported.
-    gymnasium: Any = sys.modules.get("gymnasium")
-    return kinds if gymnasium is None else (*kinds, gymnasium.error.Error)
+    with OneLineErrors(None):
+        refuse_empty(path=path, picture=picture, out=out)
+        drawn = draw(load(path, device=device), n, seed, class_ or (), truncation)
+        written = drawn.write_picture(picture) if out is None else drawn.write(out)
+        typer.echo(f"{n} samples: {written}")
