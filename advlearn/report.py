@@ -17,6 +17,7 @@ from advlearn.data import (
     Unpaired,
 )
 from advlearn.data import load as load_data
+from advlearn.data.compared_groups import compared_groups, joined_columns
 from advlearn.run import Run
 
 COUNT = 1000
@@ -153,20 +154,24 @@ def _fairness(run: Run, table: TabularDataset) -> dict[str, float]:
     else:
         error = (outputs - table.y).square().mean().sqrt()
         figures, kind, columns = {"root mean squared error": float(error)}, "mean", [outputs]
-    for name, groups in table.attributes.items():
-        values = table.sensitive[name]
+    combine = bool(getattr(run.ema_model, "combine_groups", False))
+    columns_of = joined_columns(table.sensitive, table.attributes, combine=combine)
+    for name, groups in compared_groups(table.attributes, combine=combine).items():
+        values = columns_of[name]
         # A part of the data may hold only one group, or one decile.
         if groups and len(values.unique()) > 1:
             figures[f"{name}: {kind} difference"] = max(
-                metrics.mean_difference(column, values) for column in columns
+                metrics.mean_difference(column, column, sensitive_features=values)
+                for column in columns
             )
             if table.classes == 2:
                 figures[f"{name}: equalized odds difference"] = metrics.equalized_odds_difference(
-                    table.y, decisions, values
+                    table.y, decisions, sensitive_features=values
                 )
         elif not groups and bool((values > values.quantile(0.1)).any()):
             figures[f"{name}: {kind} difference between deciles"] = max(
-                metrics.quantile_difference(column, values) for column in columns
+                metrics.quantile_difference(column, column, sensitive_features=values)
+                for column in columns
             )
     return figures
 

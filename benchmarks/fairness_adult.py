@@ -100,8 +100,8 @@ def figures(test: TabularDataset, attribute: str, decided: Any) -> Row:
     y, groups, decided = test.y.numpy(), test.groups(attribute), np.asarray(decided).astype(int)
     return {
         "accuracy": float((decided == y).mean()),
-        "parity": float(demographic_parity_difference(decided, groups)),
-        "odds": float(equalized_odds_difference(y, decided, groups)),
+        "parity": float(demographic_parity_difference(y, decided, sensitive_features=groups)),
+        "odds": float(equalized_odds_difference(y, decided, sensitive_features=groups)),
     }
 
 

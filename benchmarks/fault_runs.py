@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -188,6 +189,17 @@ def kill_worker(folder: Path) -> None:
         os.kill(child.pid, signal.SIGKILL)
 
 
+def wait_for_the_second(folder: Path) -> None:
+    """Hold the first writer until the second one has ended."""
+    while not second_ended(folder).exists():
+        time.sleep(0.01)
+
+
+def second_ended(folder: Path) -> Path:
+    """Return the file that says that the second writer has ended."""
+    return folder.parent / "second-ended"
+
+
 def raise_error(folder: Path) -> None:
     """Raise an error in a callback."""
     raise RuntimeError("the callback failed")
@@ -198,6 +210,7 @@ ACTIONS: dict[str, Callable[[Path], None]] = {
     "read-only folder": lambda folder: protect(folder),
     "deleted folder": lambda folder: shutil.rmtree(folder),
     "killed worker": kill_worker,
+    "two writers": wait_for_the_second,
     "raising callback": raise_error,
     "raising environment": lambda folder: Fragile.flag.touch(),
     "stopped for good": lambda folder: os.kill(os.getpid(), signal.SIGKILL),

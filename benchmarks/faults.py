@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from fault_runs import IMITATION_STEPS, STEPS, Fault, child
+from fault_runs import IMITATION_STEPS, STEPS, Fault, child, second_ended
 from harness import Result, Row, arguments, one_thread
 from resume import digest
 
@@ -226,6 +226,7 @@ def interfere(life: Life, kind: str, run: str, folder: Path, seconds: float) -> 
     if kind == "two writers":
         second = Life.start(run, folder, Fault())
         codes = second.end()
+        second_ended(folder).touch()
         return second.line() if any(codes) else ""
     if kind in SIGNALS:
         time.sleep(seconds)

@@ -113,7 +113,13 @@ def debias(
         **_settings(seed, 500, 128, quick),
     )
     decided = (run.predict(test.x) > 0).long()
-    figures = {"value": -float(demographic_parity_difference(decided, test.sensitive["age-group"]))}
+    figures = {
+        "value": -float(
+            demographic_parity_difference(
+                test.y, decided, sensitive_features=test.sensitive["age-group"]
+            )
+        )
+    }
     return {
         **figures,
         "accuracy": accuracy(decided, test.y),

@@ -37,6 +37,13 @@ ALL = [
 ]
 
 
+UNFIT = {
+    # A repeated sample is in other batches than a weighted one; see test_weights.py.
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+}
+
+
 def named(estimator: Any) -> str:
     return type(estimator).__name__
 
@@ -47,7 +54,7 @@ def test_the_checks_of_scikit_learn_pass(estimator: Any) -> None:
         # Its checks pass neither sensitive features nor domains.
         warnings.filterwarnings("ignore", message="(sensitive_features|sample_domain): got none")
         checks = [check for _, check in estimator_checks_generator(estimator)]
-        passed = [passes(check, estimator) for check in checks]
+        passed = [passes(check, estimator) for check in checks if check.func.__name__ not in UNFIT]
     assert sum(passed) > 40
 
 
@@ -198,7 +205,10 @@ def test_partial_fit_reads_groups_and_numbers_as_the_first_call_did() -> None:
     )
     assert list(table.sensitive) == ["race", "age"]
     assert table.groups("race").tolist() == race[few].tolist()
-    assert np.array_equal(table.groups("age"), age[few].astype(np.float32))
+    assert np.array_equal(table.groups("age"), age[few])
+    # Batches hold the numbers in the scale of the first call.
+    scaled = (age[few] - age.mean()) / age.std()
+    assert np.allclose(table.columns[3], scaled, atol=1e-6)
     model.partial_fit(X[few], Y[few], sensitive_features=more)
 
 
@@ -273,6 +283,7 @@ def test_labels_of_the_target_are_not_used() -> None:
     assert np.array_equal(*answers)
 
 
+@pytest.mark.filterwarnings("ignore:y. the classes")
 def test_known_labels_of_the_target_are_trained_on() -> None:
     # The two domains have opposite labels for the same samples, so only target labels can help.
     x, domain = np.concatenate([X, X + 8]), np.repeat([1, -1], 120)
@@ -381,7 +392,8 @@ def test_an_estimator_and_fit_give_the_same_model(
 ) -> None:
     x, y = X.astype(np.float32), (Y == "yes").astype(np.int64)
     target = HALF if name == "improved-gan" else y
-    model = clone(estimator).set_params(steps=20, random_state=3).fit(x, target, **extra)
+    settings = {"steps": 20, "random_state": 3, "standardize": False}
+    model = clone(estimator).set_params(**settings).fit(x, target, **extra)
     run = advlearn.fit(name, data=data(x, y), steps=20, seed=3, device="auto", callbacks=())
     outputs = run.predict(x).cpu().numpy()
     if outputs.ndim > 1:
@@ -400,7 +412,7 @@ def test_a_setting_means_the_same_for_an_estimator_and_for_fit() -> None:
         "batch_size": 30,
         "steps": 5,
     }
-    model = AdversarialFairClassifier(random_state=1, **settings)
+    model = AdversarialFairClassifier(random_state=1, standardize=False, **settings)
     model.fit(x, y, sensitive_features=SEX)
     run = advlearn.fit(
         "zhang-2018", data=(x, y, {"sensitive": SEX}), seed=1, callbacks=(), **settings

@@ -17,6 +17,7 @@ from advlearn.core.health_statistics import (
     two_sample_p_value,
 )
 from advlearn.core.health_verdict import Findings, verdict
+from advlearn.core.independence import shared_sides
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.samples import Samples
@@ -39,7 +40,8 @@ class Health:
             or the set distance.
         spread: Mean distance between fake samples over that between real ones, of one class where
             there are classes, and of the part that spreads least; near zero means collapse.
-        p_value: Of an energy-distance permutation test between the sides, which needs no critic.
+        p_value: Of an energy-distance permutation test between the sides, which needs no critic; of
+            a test of independence where the sides are the same samples with a permuted part.
         penalties: Value of each regularizer's penalty.
         verdict: The same in words.
         reward_spread: Range of the rewards of both sides over the largest of them in size; NaN
@@ -105,6 +107,9 @@ def diagnose(
         gradient = found.player_gradient * (1.0 if math.isnan(scale) else scale)
         relative, of_class = relative_spread(real, fake, head.conditions)
         p_value = two_sample_p_value(real, fake)
+        shared = shared_sides(real, fake)
+    # Repeated samples say as much as the different ones among them.
+    sizes = found.scored if shared is None else (min(shared.effective, n) for n in found.scored)
     chance = head.objective.loss_at_chance
     ratio = found.norm_at_fakes / task_gradient if task_gradient else math.inf
     words = verdict(
@@ -112,7 +117,8 @@ def diagnose(
             samples=found.scored,
             player_gradient=gradient,
             accuracy=found.accuracy,
-            noise=ranking_noise(*found.scored),
+            noise=ranking_noise(*sizes),
+            shared=shared is not None,
             critic_loss=found.critic_loss,
             loss_at_chance=chance,
             spread=relative,

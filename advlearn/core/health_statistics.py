@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from advlearn.core.independence import p_value_of_independence, shared_sides
 from advlearn.core.samples import Conditions, Samples, count, moving, rows, tensors
 
 SAMPLES = 256
@@ -66,11 +67,17 @@ def spread(samples: Samples, conditions: Conditions) -> float:
 def two_sample_p_value(real: Samples, fake: Samples) -> float:
     """Compute the permutation p-value of the energy distance between both sides.
 
+    Where both sides are the same samples, one of them with a permuted part, it is that of the
+    distance covariance of the two parts: the sides themselves are never two independent samples.
+
     Returns:
         The p-value; NaN with fewer than two samples of a side.
     """
     if min(count(real), count(fake)) < 2:
         return math.nan
+    shared = shared_sides(real, fake)
+    if shared is not None:
+        return p_value_of_independence(shared.first, shared.second, shared.given)
     joined = torch.cat(_points(real, fake))
     n, total = min(count(real), SAMPLES), len(joined)
     distances = torch.cdist(joined, joined)

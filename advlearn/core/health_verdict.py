@@ -34,6 +34,7 @@ class Findings:
         player_gradient: As in `Health`.
         accuracy: As in `Health`.
         noise: Two standard errors of `accuracy` at chance.
+        shared: Whether both sides are the same samples, one of them with a permuted part.
         critic_loss: As in `Health`.
         loss_at_chance: As in `Health`.
         spread: As in `Health`.
@@ -53,6 +54,7 @@ class Findings:
     player_gradient: float
     accuracy: float
     noise: float
+    shared: bool
     critic_loss: float
     loss_at_chance: float
     spread: float
@@ -92,6 +94,9 @@ class Findings:
     @property
     def ranks_wrongly(self) -> bool:
         """Whether the critic scores fake samples above real ones, beyond noise."""
+        # Independent parts give a critic nothing to rank, whichever way it leans on this batch.
+        if self.shared and not self.sides_differ:
+            return False
         # Where the sides are alike, a critic that fits noise is wrong on the next batch.
         return self.accuracy < 0.5 - self.noise * (1 if self.sides_differ else 2)
 
@@ -222,10 +227,20 @@ FAULTS: tuple[Callable[[Findings], str | None], ...] = (
 def _progress(found: Findings) -> str:
     """Return how far the game is, where no fault was found."""
     if found.is_at_chance:
+        if found.sides_differ and found.shared:
+            return (
+                f"critic blind: {found.sits}, yet a test finds the two parts of the samples "
+                f"dependent (p = {found.p_value:.3f})"
+            )
         if found.sides_differ:
             return (
                 f"critic blind: {found.sits}, yet a test on the samples tells them apart "
                 f"(p = {found.p_value:.3f})"
+            )
+        if found.shared:
+            return (
+                f"indistinguishable: {found.sits}, and a test of independence finds none on this "
+                f"batch (p = {found.p_value:.2f}); measure the disparity of all samples"
             )
         return (
             f"indistinguishable: {found.sits}, and no test on this batch tells the sides apart "

@@ -34,6 +34,7 @@ from advlearn.data.pairs import (
     unpaired,
 )
 from advlearn.data.priors import Gaussian, Mixture, Prior, Ring, prior
+from advlearn.data.scaling import Scaling
 from advlearn.data.semi_supervised import few_labels, open_semi_supervised
 from advlearn.data.streamed_dataset import RESIDENT_BYTES, StreamedDataset
 from advlearn.data.tables import adult, german_credit
@@ -53,6 +54,7 @@ __all__ = [
     "Pairs",
     "Prior",
     "Ring",
+    "Scaling",
     "SemiSupervisedDataset",
     "StreamedBatches",
     "StreamedDataset",

@@ -31,6 +31,8 @@ class Domains:
         target: Data of the same shape, in memory; labels are optional.
         known: Classes of the target samples that may be trained on, int64 (M,), -1 where unknown;
             None where all are unknown.
+        loss_weights: Weight of each sample of each source in memory, float32 (N,), in the losses;
+            None for equal weights. A batch of a source is then (x, y, weight).
 
     Raises:
         TypeError: A streamed target.
@@ -46,6 +48,7 @@ class Domains:
     sources: tuple[Part, ...]
     target: ArrayDataset
     known: Tensor | None = None
+    loss_weights: tuple[Tensor, ...] | None = None
     name: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -78,7 +81,15 @@ class Domains:
 
     def parts(self) -> tuple[Any, ...]:
         """Return the data that batches are drawn from, in order."""
-        return (*self.sources, _Target(self.target, self.known))
+        sources = (
+            self.sources
+            if self.loss_weights is None
+            else tuple(
+                _Weighted(cast(ArrayDataset, part), weight)
+                for part, weight in zip(self.sources, self.loss_weights, strict=True)
+            )
+        )
+        return (*sources, _Target(self.target, self.known))
 
     def test(self) -> "Domains | None":
         """Load the test parts of all domains; None where a domain has none."""
@@ -206,6 +217,20 @@ class ZippedBatches:
         """Continue from a saved position."""
         for k, stream in enumerate(self.streams):
             stream.load_state_dict(state[str(k)])
+
+
+@final
+class _Weighted:
+    """A source domain in memory with the weights of its samples."""
+
+    def __init__(self, source: ArrayDataset, weights: Tensor) -> None:
+        self.columns = (*source.columns, weights)
+        self.weights = source.weights
+        self.mirror = source.mirror
+        self.mapped = source.mapped
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
 
 
 @final

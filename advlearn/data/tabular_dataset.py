@@ -22,15 +22,19 @@ class TabularDataset:
     Args:
         x: Features, float32 (N, d).
         y: Class of each row, int64 (N,), or for regression a number, float32 (N,).
-        sensitive: Values of each attribute by name: codes, int64 (N,), or numbers, float32 (N,).
+        sensitive: Values of each attribute by name: codes, int64 (N,), or numbers, float32 or
+            float64 (N,), in any unit: batches hold them standardised.
         sensitive_names: Names of the codes of each attribute; a numeric attribute has no names.
         feature_names: Names of the d features; `column=category` for an indicator.
         name: Name of the data in logs and file names.
         classes: Number of classes; 0 for regression.
         test_part: Function that loads the test part; None where there is none.
+        loss_weights: Weight of each row in the losses, float32 (N,); None for equal weights.
+        scales: Mean and standard deviation by which batches standardise the numbers of an
+            attribute; those of the rows for an attribute that is left out.
 
     Raises:
-        TypeError: As `ArrayDataset`; an attribute that is neither int64 nor float32.
+        TypeError: As `ArrayDataset`; an attribute that is neither codes nor numbers.
         ValueError: As `ArrayDataset`; another number of names than features; or an attribute of
             another length, with a code that is negative or has no name, or with a number that is
             not finite.
@@ -52,6 +56,8 @@ class TabularDataset:
     name: str = "table"
     classes: int = 2
     test_part: "Callable[[], TabularDataset] | None" = field(default=None, repr=False)
+    loss_weights: Tensor | None = None
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_samples(self.x, self.feature_names)
@@ -71,6 +77,8 @@ class TabularDataset:
                 f"y: expected finite float32 numbers ({len(self.x)},) without classes, "
                 f"got {describe_value(self.y)}"
             )
+        if self.loss_weights is not None:
+            _check_weights(self.loss_weights, len(self.x))
         for attribute, values in self.sensitive.items():
             _check_attribute(
                 f"sensitive[{attribute!r}]",
@@ -89,8 +97,27 @@ class TabularDataset:
 
     @property
     def columns(self) -> tuple[Tensor, ...]:
-        """Tensors that a batch takes rows of: x, y and each sensitive attribute in turn."""
-        return (self.x, self.y, *self.sensitive.values())
+        """Tensors that a batch takes rows of: x, y, each sensitive attribute, any weights.
+
+        Numbers are standardised, float32, so that their unit does not matter.
+        """
+        attributes = (
+            self._standardised(name) if values.is_floating_point() else values
+            for name, values in self.sensitive.items()
+        )
+        return (
+            self.x,
+            self.y,
+            *attributes,
+            *(() if self.loss_weights is None else (self.loss_weights,)),
+        )
+
+    def scale(self, attribute: str) -> tuple[float, float]:
+        """Return the mean and the standard deviation of an attribute of numbers."""
+        if attribute in self.scales:
+            return self.scales[attribute]
+        values = self.sensitive[attribute].double()
+        return float(values.mean()), float(values.std(unbiased=False)) or 1.0
 
     @property
     def attributes(self) -> dict[str, int]:
@@ -118,6 +145,10 @@ class TabularDataset:
             {key: values.numpy() for key, values in self.sensitive.items()},
         )
 
+    def _standardised(self, attribute: str) -> Tensor:
+        mean, deviation = self.scale(attribute)
+        return ((self.sensitive[attribute].double() - mean) / deviation).float()
+
     def groups(self, attribute: str) -> np.ndarray:
         """Return the name of each row's group.
 
@@ -142,7 +173,11 @@ class TabularDataset:
 def _check_attribute(
     argument: str, values: Tensor, samples: int, names: Sequence[str] | None
 ) -> None:
-    if not isinstance(values, Tensor) or values.dtype not in (torch.int64, torch.float32):
+    if not isinstance(values, Tensor) or values.dtype not in (
+        torch.int64,
+        torch.float32,
+        torch.float64,
+    ):
         raise TypeError(
             f"{argument}: expected int64 codes or float32 numbers ({samples},), "
             f"got {describe_value(values)}"
@@ -165,6 +200,20 @@ def _check_attribute(
             else f"codes in [0, {len(names)}), one for each name"
         )
         raise ValueError(f"{argument}: expected {codes}, got {low if low < 0 else high}")
+
+
+def _check_weights(weights: Tensor, samples: int) -> None:
+    if (
+        weights.dtype != torch.float32
+        or weights.shape != (samples,)
+        or not weights.isfinite().all()
+        or bool((weights < 0).any())
+        or not bool((weights > 0).any())
+    ):
+        raise ValueError(
+            f"loss_weights: expected finite float32 numbers ({samples},) of at least 0, not all 0, "
+            f"got {describe_value(weights)}"
+        )
 
 
 Rows = Sequence[Sequence[str]]

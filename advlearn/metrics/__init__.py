@@ -15,16 +15,12 @@ from advlearn.metrics.coverage import (
 )
 from advlearn.metrics.extract import features
 from advlearn.metrics.fairness import (
-    GroupReport,
     demographic_parity_difference,
     demographic_parity_ratio,
     equal_opportunity_difference,
     equal_opportunity_ratio,
     equalized_odds_difference,
     equalized_odds_ratio,
-    group_report,
-    mean_difference,
-    quantile_difference,
 )
 from advlearn.metrics.fidelity import (
     MeanStd,
@@ -33,6 +29,13 @@ from advlearn.metrics.fidelity import (
     inception_score,
     kid,
 )
+from advlearn.metrics.group_means import mean_difference, quantile_difference
+from advlearn.metrics.group_report import (
+    GroupMetrics,
+    GroupReport,
+    group_metrics,
+    group_report,
+)
 from advlearn.metrics.image_report import (
     ImageReport,
     image_report,
@@ -40,6 +43,7 @@ from advlearn.metrics.image_report import (
     sampled_report,
 )
 from advlearn.metrics.inception import Inception
+from advlearn.metrics.label_shift import label_shift_weights
 from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
 from advlearn.metrics.memorisation import Memorisation, memorisation, nearest, nearest_k
 from advlearn.metrics.modes import ClassReport, ModeReport, class_report, mode_report
@@ -58,6 +62,7 @@ from advlearn.metrics.two_sample import energy_distance, mmd
 __all__ = [
     "ClassReport",
     "DensityCoverage",
+    "GroupMetrics",
     "GroupReport",
     "ImageReport",
     "Inception",
@@ -79,6 +84,7 @@ __all__ = [
     "features",
     "frechet_distance",
     "frechet_from_moments",
+    "group_metrics",
     "group_report",
     "image_report",
     "inception_score",
@@ -86,6 +92,7 @@ __all__ = [
     "kde_bandwidth",
     "kde_log_likelihood",
     "kid",
+    "label_shift_weights",
     "mean_difference",
     "memorisation",
     "mmd",

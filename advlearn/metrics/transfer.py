@@ -4,15 +4,13 @@ Samples and labels may be tensors or numpy arrays. Models of scikit-learn are se
 change its global random state.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from advlearn.core.arguments import Positive, Seed, checked
-from advlearn.core.checks import check_number, describe_value
 from advlearn.metrics._checks import pair, rows
+from advlearn.metrics._labels import class_labels, classes_of, predicted_classes, to_tensor
 
 _BLOCK = 2**22  # similarities held at once
 
@@ -52,7 +50,7 @@ def proxy_a_distance(
     Deviations: a logistic regression (C = 1) instead of the two papers' Huber loss and support
     vector machine.
     """
-    first, second = pair(("source", "target"), _tensor(source), _tensor(target), at_least=4)
+    first, second = pair(("source", "target"), to_tensor(source), to_tensor(target), at_least=4)
     x = np.concatenate([first.cpu().numpy(), second.cpu().numpy()])
     domain = np.repeat([0, 1], [len(first), len(second)])
     generator = np.random.default_rng(seed)
@@ -90,7 +88,7 @@ def accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> f
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         0.5
     """
-    predicted, truth, _ = _classes(predictions, labels)
+    predicted, truth, _ = classes_of(predictions, labels)
     return float((predicted == truth).double().mean())
 
 
@@ -114,7 +112,7 @@ def per_class_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.nda
         >>> per_class_accuracy(torch.tensor([0, 1, 1, 1]), torch.tensor([0, 0, 1, 1]))
         tensor([0.5000, 1.0000], dtype=torch.float64)
     """
-    predicted, truth, classes = _classes(predictions, labels)
+    predicted, truth, classes = classes_of(predictions, labels)
     right = torch.bincount(truth[predicted == truth], minlength=classes).double()
     return right / torch.bincount(truth, minlength=classes)
 
@@ -147,7 +145,7 @@ def information_maximisation(logits: Tensor | np.ndarray) -> float:
     Unsupervised Domain Adaptation", ICML 2012; as a validator Musgrave et al., "Three New
     Validators and a Large-Scale Benchmark Ranking for Unsupervised Domain Adaptation", 2022.
     """
-    log_p = rows("logits", _tensor(logits), dims="(N, K)").log_softmax(dim=1)
+    log_p = rows("logits", to_tensor(logits), dims="(N, K)").log_softmax(dim=1)
     mean = log_p.exp().mean(dim=0)
     return float(-torch.special.xlogy(mean, mean).sum() + (log_p.exp() * log_p).sum(dim=1).mean())
 
@@ -181,8 +179,7 @@ def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: Positiv
     Reference: Saito et al., "Tune it the Right Way: Unsupervised Validation of Domain Adaptation
     via Soft Neighborhood Density", ICCV 2021.
     """
-    check_number("temperature", temperature, low=0.0, open_low=True)
-    p = rows("logits", _tensor(logits), at_least=2, dims="(N, K)").softmax(dim=1)
+    p = rows("logits", to_tensor(logits), at_least=2, dims="(N, K)").softmax(dim=1)
     z = p / p.norm(dim=1, keepdim=True)
     total, block = 0.0, max(1, _BLOCK // len(z))
     for start in range(0, len(z), block):
@@ -233,9 +230,9 @@ def reverse_validation(
     Deviations: the papers train the reverse classifier with the method under test; this one is
     linear and not adapted, which costs only one small fit.
     """
-    x, y = pair(("source", "target"), _tensor(source), _tensor(target))
-    truth = _labels("source_labels", source_labels, len(x)).cpu().numpy()
-    predicted = _predicted("target_predictions", target_predictions, len(y)).cpu().numpy()
+    x, y = pair(("source", "target"), to_tensor(source), to_tensor(target))
+    truth = class_labels("source_labels", source_labels, len(x)).cpu().numpy()
+    predicted = predicted_classes("target_predictions", target_predictions, len(y)).cpu().numpy()
     return float((_classify(y.cpu().numpy(), predicted, x.cpu().numpy()) == truth).mean())
 
 
@@ -251,47 +248,3 @@ def _classify(
 
     linear = LogisticRegression(max_iter=1000, class_weight="balanced" if balanced else None)
     return make_pipeline(StandardScaler(), linear).fit(x, y).predict(queries)
-
-
-def _tensor(value: Any) -> Any:
-    return torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
-
-
-def _labels(name: str, value: Any, samples: int | None = None) -> Tensor:
-    y = _tensor(value)
-    shape = f"({'N' if samples is None else samples},)"
-    if (
-        not isinstance(y, Tensor)
-        or y.is_floating_point()
-        or y.is_complex()
-        or y.dtype == torch.bool
-    ):
-        raise TypeError(f"{name}: expected integers of shape {shape}, got {describe_value(y)}")
-    if y.ndim != 1 or y.numel() == 0 or samples not in (None, len(y)):
-        raise ValueError(f"{name}: expected integers of shape {shape}, got {describe_value(y)}")
-    if int(y.min()) < 0:
-        raise ValueError(f"{name}: expected classes of at least 0, got {int(y.min())}")
-    return y.detach().long()
-
-
-def _predicted(name: str, value: Any, samples: int | None = None) -> Tensor:
-    scores = _tensor(value)
-    if not isinstance(scores, Tensor) or not scores.is_floating_point():
-        return _labels(name, value, samples)
-    classes = rows(name, scores, dims="(N, K)").argmax(dim=1)
-    return _labels(name, classes, samples)
-
-
-def _classes(predictions: Any, labels: Any) -> tuple[Tensor, Tensor, int]:
-    """Return predicted classes, true classes and the number of classes."""
-    truth = _labels("labels", labels)
-    predicted = _predicted("predictions", predictions, len(truth)).to(truth.device)
-    scores = _tensor(predictions)
-    if not scores.is_floating_point():
-        return predicted, truth, int(torch.maximum(predicted.max(), truth.max())) + 1
-    if int(truth.max()) >= scores.shape[1]:
-        raise ValueError(
-            f"labels: expected classes in [0, {scores.shape[1]}), the columns of the scores, "
-            f"got {int(truth.max())}"
-        )
-    return predicted, truth, scores.shape[1]

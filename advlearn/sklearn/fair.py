@@ -1,97 +1,21 @@
-"""Classifiers and regressors whose predictions are independent of sensitive features."""
+"""A classifier whose predictions are independent of sensitive features."""
 
-import warnings
-from typing import Any, Self, cast, final
+from typing import Any, Self, final
 
 import numpy as np
 import torch
-from sklearn.base import RegressorMixin
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import validate_data
-from torch import Tensor
 
-from advlearn.catalogue import Request
-from advlearn.core.arguments import Count, NonNegative, Positive
-from advlearn.data import attribute_columns, encode_attribute, encode_attribute_like
+from advlearn.core.arguments import Count, NonNegative, Positive, Share
 from advlearn.data.tabular_dataset import TabularDataset
-from advlearn.nets import MLPPredictor
-from advlearn.sklearn._base import Classifier, Estimator, tensor
-from advlearn.tasks.fairness import Fairness
-
-# Attribute of a table without sensitive features: numbers, whose adversary has weight 0.
-NONE = "none"
-
-
-class _Fair(Estimator):
-    """Read sensitive features into a table."""
-
-    TASK = "fairness"
-    OPTIONS = ("adversarial_weight", "gradient_combination", "balance_groups", "warmup")
-
-    gradient_combination: Any
-    balance_groups: bool | None
-    warmup: float | None
-    groups_: dict[str, tuple[str, ...]]
-
-    def _table(
-        self, x: Tensor, y: Tensor, classes: int, sensitive: Any, *, first: bool = True
-    ) -> TabularDataset:
-        columns = {} if sensitive is None else attribute_columns(sensitive)
-        if not first and columns.keys() != self.groups_.keys():
-            first_names, names = (", ".join(c) or "none" for c in (self.groups_, columns))
-            raise ValueError(
-                f"sensitive_features: expected the columns of the first call, {first_names}, "
-                f"got {names}"
-            )
-        if sensitive is None:
-            warnings.warn(
-                "sensitive_features: got none, so nothing is protected and the plain model is "
-                "trained",
-                UserWarning,
-                stacklevel=3,
-            )
-            self.groups_ = {}
-            return TabularDataset(
-                x, y, {NONE: torch.linspace(0, 1, len(x))}, name="table", classes=classes
-            )
-        if not columns:
-            raise ValueError("sensitive_features: expected one or more columns, got none")
-        if first:
-            encodings = {
-                name: encode_attribute(name, values, len(x)) for name, values in columns.items()
-            }
-            self.groups_ = {name: labels for name, (_, labels) in encodings.items()}
-            encoded = {name: codes for name, (codes, _) in encodings.items()}
-        else:
-            known = self.groups_.items()
-            encoded = {
-                name: encode_attribute_like(name, columns[name], len(x), labels)
-                for name, labels in known
-            }
-        names = {name: labels for name, labels in self.groups_.items() if labels}
-        return TabularDataset(x, y, encoded, names, name="table", classes=classes)
-
-    def _options(self, request: Request) -> dict[str, Any]:
-        plain = {} if self.groups_ else {"adversarial_weight": 0.0}
-        return {**super()._options(request), **plain}
-
-    def _build(self, data: TabularDataset, options: dict[str, Any]) -> Fairness:
-        outputs = data.classes if data.classes > 2 else 1
-        model = MLPPredictor(data.shape, outputs, cast(Any, self.hidden))
-        shape = {"shape": data.shape, "attributes": data.attributes, "classes": data.classes}
-        return Fairness(model, **shape, **options)
-
-    def _train_more(self, table: TabularDataset) -> None:
-        """Train on one more part of the data; the first call starts from new weights."""
-        if not hasattr(self, "task_"):
-            self.task_ = self._new_task(table)
-        # A call has few steps, all of which a warm-up could take.
-        self.task_.warmup = 0.0
-        self._train_on(table)
+from advlearn.sklearn._base import Classifier, positive_weights
+from advlearn.sklearn._fair import FairEstimator, ValidationShare
+from advlearn.sklearn._rows import rows_of
+from advlearn.sklearn._search import search
 
 
 @final
-class AdversarialFairClassifier(Classifier, _Fair):
+class AdversarialFairClassifier(Classifier, FairEstimator):
     """Train a classifier whose decision is independent of sensitive features.
 
     A parameter of None takes the method's default, as in `advlearn.fit`.
@@ -104,8 +28,26 @@ class AdversarialFairClassifier(Classifier, _Fair):
             1 of `classes_`).
         adversarial_weight: Weight of the adversary; 0 is the plain model.
         gradient_combination: ``"add"`` or ``"project"`` (Zhang et al. 2018).
-        balance_groups: Give each group of each class the same weight for the adversary.
+        balance_groups: Give each group of each class the same weight for the adversary; None does
+            so where a group is small. A small group that is not balanced is named in a warning.
+        combine_groups: Protect the combinations of all columns of groups instead of each column.
+        kinds: ``"groups"`` or ``"numbers"`` by column; columns that are left out are inferred, see
+            `kinds_`.
+        max_disparity: Largest disparity allowed on the samples of `fit`. The adversarial weight is
+            then searched for, and the checkpoint of all runs is kept that has the best score on a
+            validation part.
+        validation_fraction: Share of the samples in the validation part.
+        early_stopping: Keep the checkpoint that is best on a validation part, and stop after
+            `patience` evaluations, of twenty in a run, without a better one.
+        patience: Evaluations without a better checkpoint before an early stop.
+        class_weight: Weight of each class in the classifier's loss: a mapping, ``"balanced"``
+            or None.
         hidden: Sizes of the hidden layers.
+        module: A module, or a function (shape, outputs) -> module, instead of a perceptron: one
+            logit for two classes, one for each of more, or one number. Samples may then have any
+            shape (n, ...).
+        layer: Name of the module's layer that the adversary gets; None for its output.
+        standardize: Standardise the features, and keep the scale for later calls.
         steps: Training steps of `fit`.
         batch_size: Samples in a batch, at most as many as there are.
         lr: Learning rate of the model and the critics.
@@ -122,8 +64,12 @@ class AdversarialFairClassifier(Classifier, _Fair):
         classes_: Classes, sorted.
         groups_: The names of the groups of each sensitive feature, () for numbers; fixed by the
             first `partial_fit`.
+        kinds_: ``"groups"`` or ``"numbers"`` for each sensitive feature, as given or inferred.
+        search_: With `max_disparity`, each adversarial weight that was tried, as a `Point`.
+        adversarial_weight_: With `max_disparity`, the weight that was chosen.
         task_: The trained `Fairness` task.
-        health_: Verdict on each adversary's last batch, in words.
+        health_: For each adversary, the disparity on the training samples, a permutation test of
+            independence, and the verdict on its last batch, in words.
 
     Example:
         >>> import numpy as np
@@ -137,7 +83,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
         (60, 2)
     """
 
-    OPTIONS = ("criterion", *_Fair.OPTIONS)
+    OPTIONS = ("criterion", *FairEstimator.OPTIONS)
 
     def __init__(
         self,
@@ -148,14 +94,24 @@ class AdversarialFairClassifier(Classifier, _Fair):
         adversarial_weight: NonNegative | None = None,
         gradient_combination: str | None = None,
         balance_groups: bool | None = None,
+        combine_groups: bool | None = None,
+        kinds: Any = None,
+        max_disparity: Share | None = None,
+        validation_fraction: ValidationShare = 0.2,
+        early_stopping: bool = False,
+        patience: Count = 5,
+        class_weight: Any = None,
         hidden: tuple[Count, ...] | None = None,
+        module: Any = None,
+        layer: str | None = None,
+        standardize: bool = True,
         steps: Count | None = None,
         batch_size: Count | None = None,
         lr: Positive | None = None,
         critic_lr: Positive | None = None,
         critic_steps: Count | None = None,
         optimizer: Any = None,
-        warmup: NonNegative | None = None,
+        warmup: Share | None = None,
         random_state: Any = None,
         device: str = "auto",
     ) -> None:
@@ -165,7 +121,17 @@ class AdversarialFairClassifier(Classifier, _Fair):
         self.adversarial_weight = adversarial_weight
         self.gradient_combination = gradient_combination
         self.balance_groups = balance_groups
+        self.combine_groups = combine_groups
+        self.kinds = kinds
+        self.max_disparity = max_disparity
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.class_weight = class_weight
         self.hidden = hidden
+        self.module = module
+        self.layer = layer
+        self.standardize = standardize
         self.steps = steps
         self.batch_size = batch_size
         self.lr = lr
@@ -176,15 +142,18 @@ class AdversarialFairClassifier(Classifier, _Fair):
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sensitive_features: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Train.
 
         Args:
-            X: Samples, (n, d).
+            X: Samples, (n, d), dense or sparse.
             y: Classes, (n,).
-            sensitive_features: One column (n,) or several: array, list, data frame or mapping;
-                groups of any type, or numbers. Predictions do not need them. None trains the plain
-                model, with a warning.
+            sensitive_features: One column (n,) or several: array, list, data frame of any library,
+                structured array or mapping; groups of any type, or numbers in any unit. Predictions
+                do not need them. None trains the plain model, with a warning.
+            sample_weight: Weight of each sample, (n,); None for equal weights.
 
         Returns:
             The estimator.
@@ -193,19 +162,25 @@ class AdversarialFairClassifier(Classifier, _Fair):
             ValueError: A column has another length, only one group, or a missing value; the message
                 names it.
         """
-        x, target = self._checked(X, y)
-        self.classes_, codes = np.unique(target, return_inverse=True)
-        table = self._table(
-            x,
-            torch.from_numpy(codes.astype(np.int64)),
-            max(2, len(self.classes_)),
-            sensitive_features,
-        )
-        self._train(table)
+        points, target = self._checked(X, y)
+        if self.max_disparity is not None:
+            return search(self, points, target, sensitive_features, sample_weight)
+        weights, kept = positive_weights(sample_weight, points)
+        self.classes_ = np.unique(target[kept])
+        sensitive = rows_of(sensitive_features, kept)
+        part = self._part(points[kept], target[kept], sensitive, weights, kept)
+        table = self._of_classes(part.X, part.y, part.sensitive, part.weights, first=True)
+        self._train(table, part.callbacks)
+        self._judge(table)
         return self
 
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sensitive_features: Any = None
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sensitive_features: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Train one more epoch on some samples.
 
@@ -213,8 +188,9 @@ class AdversarialFairClassifier(Classifier, _Fair):
             X: Samples, (n, d).
             y: Classes, (n,).
             classes: The classes of all calls; required in the first call.
-            sensitive_features: As for `fit`. The first call fixes the columns and their groups:
-                later calls may lack groups, but may not add any.
+            sensitive_features: As for `fit`. The first call fixes the columns, their groups and
+                the scale of numbers: later calls may lack groups, but may not add any.
+            sample_weight: As for `fit`.
 
         Returns:
             The estimator.
@@ -223,7 +199,7 @@ class AdversarialFairClassifier(Classifier, _Fair):
             ValueError: As for `fit`, or a class, column or group that the first call lacks.
         """
         first = not hasattr(self, "task_")
-        x, target = self._checked(X, y, reset=first)
+        points, target = self._checked(X, y, reset=first)
         if first:
             if classes is None:
                 raise ValueError(
@@ -235,105 +211,30 @@ class AdversarialFairClassifier(Classifier, _Fair):
             raise ValueError(
                 f"y: expected classes of the first call, {list(self.classes_)}, got {unknown[0]}"
             )
-        codes = torch.from_numpy(np.searchsorted(self.classes_, target))
+        weights, kept = positive_weights(sample_weight, points)
         self._train_more(
-            self._table(x, codes, max(2, len(self.classes_)), sensitive_features, first=first)
+            self._of_classes(
+                points[kept],
+                target[kept],
+                rows_of(sensitive_features, kept),
+                None if weights is None else weights[kept],
+                first=first,
+            )
         )
         return self
 
-
-@final
-class AdversarialFairRegressor(RegressorMixin, _Fair):
-    """Train a regressor whose prediction is independent of sensitive features.
-
-    Args:
-        method: A method of fairness, as for `AdversarialFairClassifier`.
-        objective: A spec or an object, instead of the method's objective.
-        adversarial_weight: Weight of the adversary, against the squared error in units of the
-            target's variance.
-        gradient_combination: ``"add"`` or ``"project"``.
-        balance_groups: Give each group the same weight for the adversary.
-        hidden: Sizes of the hidden layers.
-        steps: Training steps of `fit`.
-        batch_size: Samples in a batch, at most as many as there are.
-        lr: Learning rate of the model and the critics.
-        critic_lr: Learning rate of the critics.
-        critic_steps: Critic steps for each step of the model.
-        optimizer: ``"adam"``, ``"rmsprop"``, ``"sgd"``, or a callable from a list of parameters to
-            an optimizer.
-        warmup: Share of the steps of `fit` in which the adversary has no weight; `partial_fit` has
-            no warm-up.
-        random_state: Seed, generator or None; an integer is the seed of `advlearn.fit`.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-
-    Attributes:
-        groups_: As in `AdversarialFairClassifier`.
-        task_: The trained `Fairness` task.
-        health_: Verdict on each adversary's last batch, in words.
-    """
-
-    def __init__(
-        self,
-        method: str | None = None,
-        *,
-        objective: Any = None,
-        adversarial_weight: NonNegative | None = None,
-        gradient_combination: str | None = None,
-        balance_groups: bool | None = None,
-        hidden: tuple[Count, ...] | None = None,
-        steps: Count | None = None,
-        batch_size: Count | None = None,
-        lr: Positive | None = None,
-        critic_lr: Positive | None = None,
-        critic_steps: Count | None = None,
-        optimizer: Any = None,
-        warmup: NonNegative | None = None,
-        random_state: Any = None,
-        device: str = "auto",
-    ) -> None:
-        self.method = method
-        self.objective = objective
-        self.adversarial_weight = adversarial_weight
-        self.gradient_combination = gradient_combination
-        self.balance_groups = balance_groups
-        self.hidden = hidden
-        self.steps = steps
-        self.batch_size = batch_size
-        self.lr = lr
-        self.critic_lr = critic_lr
-        self.critic_steps = critic_steps
-        self.optimizer = optimizer
-        self.warmup = warmup
-        self.random_state = random_state
-        self.device = device
-
-    def fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
-        """Train, as `AdversarialFairClassifier.fit`, with numbers y (n,) instead of classes."""
-        table = self._of_numbers(X, y, sensitive_features, first=True)
-        self._train(table)
-        return self
-
-    def partial_fit(self, X: Any, y: Any, sensitive_features: Any = None) -> Self:
-        """Train one more epoch on some samples.
-
-        Arguments are as for `AdversarialFairClassifier.partial_fit`. The first call's y fixes the
-        mean and the standard deviation by which y is scaled.
-        """
-        self._train_more(
-            self._of_numbers(X, y, sensitive_features, first=not hasattr(self, "task_"))
-        )
-        return self
-
-    def _of_numbers(self, X: Any, y: Any, sensitive: Any, *, first: bool) -> TabularDataset:
-        points, target = cast(
-            Any, validate_data(self, X, y, reset=first, dtype=np.float64, y_numeric=True)
-        )
+    def _of_classes(
+        self, points: np.ndarray, target: Any, sensitive: Any, weights: Any, *, first: bool
+    ) -> TabularDataset:
+        codes = np.searchsorted(self.classes_, target).astype(np.int64)
         if first:
-            spread = float(target.std())
-            self.mean_, self.scale_ = float(target.mean()), spread if spread > 0 else 1.0
-        y_scaled = torch.from_numpy(((target - self.mean_) / self.scale_).astype(np.float32))
-        return self._table(tensor(points), y_scaled, 0, sensitive, first=first)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict a number for each sample, (n,)."""
-        return self._outputs(X) * self.scale_ + self.mean_
+            self.class_weights_ = self._class_weights(codes, weights)
+        x = self._scaled(points, weights, fit=first)
+        return self._table(
+            x,
+            torch.from_numpy(codes),
+            max(2, len(self.classes_)),
+            sensitive,
+            weights=weights,
+            first=first,
+        )

@@ -1,45 +1,18 @@
 """Measure the cost of fairness: one estimator at several adversarial weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, cast
 
-import numpy as np
 from sklearn.base import clone
 
 from advlearn.core.arguments import checked
 from advlearn.core.checks import check_number
 from advlearn.core.files import atomic_write
 from advlearn.data import attribute_columns
-from advlearn.metrics import (
-    demographic_parity_difference,
-    equal_opportunity_difference,
-    equalized_odds_difference,
-    mean_difference,
-    quantile_difference,
-)
-from advlearn.sklearn.fair import AdversarialFairClassifier, AdversarialFairRegressor
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Hold the score and disparity of one adversarial weight.
-
-    Args:
-        adversarial_weight: Weight of the adversary.
-        score: The estimator's `score` on test samples: accuracy, or R^2 for a regressor.
-        disparity: Difference between the joint groups of all attributes by the estimator's
-            criterion; for a regressor, the difference of mean predictions in units of y. Numeric
-            attributes are compared by tenths of the samples. The largest difference counts.
-        estimator: The fitted estimator.
-    """
-
-    adversarial_weight: float
-    score: float
-    disparity: float
-    estimator: Any
+from advlearn.sklearn.disparity import Point, disparity
+from advlearn.sklearn.fair import AdversarialFairClassifier
+from advlearn.sklearn.fair_regressor import AdversarialFairRegressor
 
 
 @checked
@@ -66,8 +39,8 @@ def frontier(
 
     Raises:
         TypeError: The estimator is of another class.
-        ValueError: There is no weight, a weight is negative, a classifier has more or fewer than
-            two classes, or the test samples have other attributes than the training samples.
+        ValueError: There is no weight, a weight is negative, or the test samples have other
+            attributes than the training samples.
 
     Example:
         >>> from advlearn.sklearn import AdversarialFairClassifier
@@ -89,8 +62,6 @@ def frontier(
         check_number("adversarial_weights", float(adversarial_weight), low=0)
         for adversarial_weight in adversarial_weights
     ]
-    if isinstance(estimator, AdversarialFairClassifier) and len(np.unique(train[1])) != 2:
-        raise ValueError(f"y: expected two classes, got {len(np.unique(train[1]))}")
     for name, part in (("train", train), ("test", test)):
         if part[2] is None:
             raise ValueError(f"{name}: expected sensitive features, got none")
@@ -116,39 +87,8 @@ def _point(
         .fit(x, y, sensitive_features=sensitive)
     )
     x, y, sensitive = test
-    disparity = _disparity(fitted, fitted.predict(x), np.asarray(y), attribute_columns(sensitive))
-    return Point(adversarial_weight, float(fitted.score(x, y)), disparity, fitted)
-
-
-def _disparity(fitted: Any, predicted: np.ndarray, y: np.ndarray, columns: dict[str, Any]) -> float:
-    groups = {name: values for name, values in columns.items() if fitted.groups_[name]}
-    numbers = [np.asarray(values) for name, values in columns.items() if not fitted.groups_[name]]
-    if isinstance(fitted, AdversarialFairRegressor):
-        differences = [quantile_difference(predicted, values) for values in numbers]
-        return max([*differences, *([mean_difference(predicted, groups)] if groups else [])])
-    predicted_positive, positive = (values == fitted.classes_[1] for values in (predicted, y))
-    among = {
-        "demographic_parity": [np.ones_like(positive)],
-        "equalized_odds": [positive, ~positive],
-        "equal_opportunity": [positive],
-    }[fitted.task_.criterion]
-    differences = [
-        quantile_difference(predicted_positive[part], values[part])
-        for values in numbers
-        for part in among
-    ]
-    if groups:
-        by_groups = {
-            "demographic_parity": lambda: demographic_parity_difference(predicted_positive, groups),
-            "equalized_odds": lambda: equalized_odds_difference(
-                positive, predicted_positive, groups
-            ),
-            "equal_opportunity": lambda: equal_opportunity_difference(
-                positive, predicted_positive, groups
-            ),
-        }
-        differences.append(by_groups[fitted.task_.criterion]())
-    return max(differences)
+    found = disparity(fitted, y, fitted.predict(x), sensitive)
+    return Point(adversarial_weight, float(fitted.score(x, y)), found, fitted)
 
 
 def _draw(points: list[Point], path: Path) -> None:

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from advlearn.core.arguments import Widths
+from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import LayerCapture, attach
 from advlearn.core.modules import eval_mode
-from advlearn.core.objective import Objective
+from advlearn.core.objective import Objective, Setwise
 from advlearn.core.schedules import dann_schedule
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.array_dataset import ArrayDataset
@@ -113,6 +114,7 @@ class DomainAdaptation(Task):
         self.gradient_reversal = gradient_reversal
         self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.dann_schedule = dann_schedule
+        self.compares_sets = False
         self.capture = attach(model, layer)
         logits = heads.outputs_of(model, self.shape)
         self.width = self.capture.output.flatten(1).shape[1]
@@ -184,17 +186,18 @@ class DomainAdaptation(Task):
         return Domains((labelled_points(),), labelled_points(shift=1.0, name="moved"))
 
     def forward(self, batch: Batch) -> TaskOutput:
-        xs, ys = batch[0 : 2 * self.sources : 2], batch[1 : 2 * self.sources : 2]
-        xt, known = batch[2 * self.sources :]
+        *of_sources, xt, known = batch
+        stride = len(of_sources) // self.sources
+        xs, ys = of_sources[0::stride], of_sources[1::stride]
+        weights = of_sources[2::stride] if stride > 2 else [None] * self.sources
         sizes = [len(x) for x in (*xs, xt)]
         logits = self.model(torch.cat([*xs, xt]))
         features = list(self.capture.output.flatten(1).split(sizes))
         outputs = list(logits.split(sizes))
         loss = None
         if self.source_model is None:
-            loss = torch.stack(
-                [cross_entropy(o, y) for o, y in zip(outputs, ys, strict=False)]
-            ).mean()
+            losses = zip(outputs, ys, weights, strict=False)
+            loss = torch.stack([_source_loss(o, y, w) for o, y, w in losses]).mean()
             loss = loss + _known_loss(outputs[-1], known)
         elif self.source_capture is not None:
             with torch.no_grad():
@@ -203,10 +206,8 @@ class DomainAdaptation(Task):
         target = self._sample(features[-1], outputs[-1], None)
         weight = _certainty(outputs[-1]) if self.entropy else None
         pairs = {
-            name: SamplePair(
-                self._sample(h, o, y), target, _certainty(o) if self.entropy else None, weight
-            )
-            for name, h, o, y in zip(self._names(), features, outputs, ys, strict=False)
+            name: self._pair(h, o, y, w, (target, weight))
+            for name, h, o, y, w in zip(self._names(), features, outputs, ys, weights, strict=False)
         }
         return TaskOutput(pairs, loss, {"logits": logits.detach()})
 
@@ -227,6 +228,11 @@ class DomainAdaptation(Task):
                 "and adaptation must move both"
             )
         return reason
+
+    def adapt_objective(self, chain: Chain) -> Chain:
+        # A distance of sets has no weights: their samples are drawn more or less often.
+        self.compares_sets = isinstance(chain.required_objective(), Setwise)
+        return chain
 
     def adversarial_weight_at(self, progress: float) -> float:
         return self.adversarial_weight * (dann_schedule(progress) if self.dann_schedule else 1.0)
@@ -250,6 +256,24 @@ class DomainAdaptation(Task):
             if isinstance(part, ArrayDataset)
         }
 
+    def _pair(
+        self,
+        h: Tensor,
+        logits: Tensor,
+        y: Tensor,
+        weights: Tensor | None,
+        target: tuple[Any, Tensor | None],
+    ) -> SamplePair:
+        """Pair the samples of a source with those of the target."""
+        if weights is not None and self.compares_sets:
+            drawn = heads.drawn(weights.to(h), h)
+            h, logits, y, weights = h[drawn], logits[drawn], y[drawn], None
+        certainty = _certainty(logits) if self.entropy else None
+        of_target, of_target_weight = target
+        return SamplePair(
+            self._sample(h, logits, y), of_target, _product(certainty, weights), of_target_weight
+        )
+
     def _names(self) -> list[str]:
         return ["domain"] if self.sources == 1 else [f"domain{k}" for k in range(self.sources)]
 
@@ -262,6 +286,19 @@ class DomainAdaptation(Task):
         if self.conditioning == "predictions":
             return h, p.detach()
         return h, p if y is None else one_hot(y, self.classes, p)
+
+
+def _source_loss(logits: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+    if weights is None:
+        return cross_entropy(logits, y)
+    return heads.weighted_mean(cross_entropy(logits, y, reduction="none"), y, weights)
+
+
+def _product(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Return the product of weights, of which None stands for one."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second
 
 
 def _known_loss(logits: Tensor, known: Tensor) -> Tensor:

@@ -9,21 +9,24 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from advlearn.core import distributed, gradient_projection
 from advlearn.core.arguments import Natural
+from advlearn.core.chain import Chain
 from advlearn.core.checks import check_choice, check_number
 from advlearn.core.inputs import Inputs
 from advlearn.core.layer_capture import attach
-from advlearn.core.objective import Objective
+from advlearn.core.objective import Objective, Setwise
 from advlearn.core.task import Batch, SamplePair, Task, TaskOutput
 from advlearn.data.attributes import open_table
+from advlearn.data.compared_groups import balanced, compared_groups, joined_columns
 from advlearn.data.tabular_dataset import TabularDataset
 from advlearn.nets.network import one_hot
 from advlearn.tasks import _heads as heads
-from advlearn.tasks._examples import ROWS, points
+from advlearn.tasks._examples import points
 
 Criterion = Literal["demographic_parity", "equalized_odds", "equal_opportunity"]
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity")
 # The class of the favourable outcome.
 FAVOURED = 1
+TINY = 1e-12
 
 
 @final
@@ -51,8 +54,12 @@ class Fairness(Task):
         gradient_combination: ``"add"`` the gradients, or ``"project"``: also remove the component
             that helps the adversary from the task's gradient.
         balance_groups: Give each group of each class the same share of the critic's batch, by
-            drawing its samples more or less often; otherwise a small group has little weight.
-            Numeric attributes are not balanced.
+            drawing its samples more or less often; otherwise a small group has little weight. None
+            in `from_data` balances where a group is small. Numeric attributes
+            are not balanced.
+        combine_groups: Compare the combinations of all attributes of groups, such as "sex & race",
+            instead of each attribute by itself, which leaves combinations unprotected.
+        class_weight: Weight of each class in the classifier's loss; None for equal weights.
         gradient_reversal: Move critic and model in one backward pass, by gradient reversal, instead
             of in turn: faster, and a zero-sum game whatever generator loss the objective has.
         adversarial_weight: Weight of the adversarial losses in the model's loss.
@@ -87,6 +94,7 @@ class Fairness(Task):
             "gradient_reversal": True,
             "balance_groups": True,
         },
+        {"combine_groups": True},
     )
 
     def __init__(
@@ -100,7 +108,9 @@ class Fairness(Task):
         sensitive: Sequence[str] | None = None,
         layer: str = "",
         gradient_combination: Literal["add", "project"] = "add",
-        balance_groups: bool = False,
+        balance_groups: bool | None = None,
+        combine_groups: bool = False,
+        class_weight: Sequence[float] | None = None,
         gradient_reversal: bool = False,
         adversarial_weight: float = 1.0,
         warmup: float = 0.0,
@@ -116,14 +126,20 @@ class Fairness(Task):
         self.gradient_combination: Literal["add", "project"] = check_choice(
             "gradient_combination", gradient_combination, ("add", "project")
         )
-        self.balance_groups = balance_groups
+        self.balance_groups = bool(balance_groups)
+        self.combine_groups = combine_groups
+        self.class_weight = heads.class_weights(class_weight, self.classes)
         self.gradient_reversal = gradient_reversal
         self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.warmup = check_number("warmup", warmup, low=0, high=1)
+        self.compares_sets = False
         self.capture = attach(model, layer)
         output = heads.outputs_of(model, self.shape)
         self.width = self.capture.output.reshape(2, -1).shape[1]
         self._check(output)
+        self.compared = compared_groups(
+            {name: self.attributes[name] for name in self.sensitive}, combine=combine_groups
+        )
 
     @staticmethod
     def load_data(data: Any) -> TabularDataset:
@@ -136,6 +152,8 @@ class Fairness(Task):
         data: TabularDataset,
         *,
         sensitive: str | Sequence[str] | None = None,
+        balance_groups: bool | None = None,
+        combine_groups: bool = False,
         hidden: Sequence[int] | None = None,
         **settings: Any,
     ) -> Self:
@@ -146,42 +164,65 @@ class Fairness(Task):
         Args:
             data: A table with sensitive attributes.
             sensitive: Name or names of the attributes to protect; None for all.
+            balance_groups: As for the constructor; None balances where a group is small.
+            combine_groups: As for the constructor.
             hidden: Sizes of the hidden layers of a perceptron; None chooses a network by the shape.
             **settings: Other keywords of the constructor.
         """
         cls.check_options(settings)
         model = heads.predictor(data.shape, data.classes if data.classes > 2 else 1, hidden)
         names = [sensitive] if isinstance(sensitive, str) else sensitive
+        conditional = settings.get("criterion", CRITERIA[0]) != CRITERIA[0]
+        settings["balance_groups"] = balanced(
+            data, names, balance_groups, combine=combine_groups, given_class=conditional
+        )
+        settings["combine_groups"] = combine_groups
         table = {"shape": data.shape, "attributes": data.attributes, "classes": data.classes}
         return cls(model, sensitive=names, **cast(dict[str, Any], table), **settings)
 
     @classmethod
     def example_data(cls) -> TabularDataset:
         """Return a table with a group and a number as sensitive attributes."""
-        x, y = points(), torch.arange(ROWS) % 2
-        sex = y.roll(1) ^ (torch.arange(ROWS) % 3 == 0)
+        x = torch.cat([points(), points(1)])
+        y = torch.arange(len(x)) % 2
+        sex = y.roll(1) ^ (torch.arange(len(x)) % 3 == 0)
         return TabularDataset(x, y, {"sex": sex, "age": x[:, 1]})
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y, *columns = batch
+        weights = columns.pop() if len(columns) > len(self.attributes) else None
         output = self.model(x)
         h = self.capture.output.reshape(len(x), -1)
+        named = dict(zip(self.attributes, columns, strict=True))
+        values = joined_columns(
+            {name: named[name] for name in self.sensitive},
+            {name: self.attributes[name] for name in self.sensitive},
+            combine=self.combine_groups,
+        )
         pairs = {
             name: self._pair(
-                h, a if self.attributes[name] else a.to(h)[:, None], y, self.attributes[name]
+                h,
+                values[name] if groups else values[name].to(h)[:, None],
+                y,
+                groups,
+                weights,
             )
-            for name, a in zip(self.attributes, columns, strict=True)
-            if name in self.sensitive
+            for name, groups in self.compared.items()
         }
-        return TaskOutput(pairs, self._loss(output, y), {"output": output.detach()})
+        return TaskOutput(pairs, self._loss(output, y, weights), {"output": output.detach()})
 
     def critic_inputs(self) -> dict[str, Inputs]:
-        return {name: self._inputs(self.attributes[name]) for name in self.sensitive}
+        return {name: self._inputs(groups) for name, groups in self.compared.items()}
 
     def check_compatibility(self, objective: Objective) -> str | None:
         if objective.critic_output == "classes":
             return "its critic is the classifier itself, and here the classifier is the model"
         return super().check_compatibility(objective)
+
+    def adapt_objective(self, chain: Chain) -> Chain:
+        # A distance of sets has no weights: their samples are drawn more or less often.
+        self.compares_sets = isinstance(chain.required_objective(), Setwise)
+        return chain
 
     def adversarial_weight_at(self, progress: float) -> float:
         return self.adversarial_weight if progress >= self.warmup else 0.0
@@ -198,28 +239,40 @@ class Fairness(Task):
         """Compute outputs (N,) or (N, K) for samples `x` (N, *shape), in evaluation mode."""
         return heads.predict(self.model, x)
 
-    def _loss(self, output: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, output: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+        mean = weights is None and self.class_weight is None
+        reduction = "mean" if mean else "none"
         if not self.classes:
-            return mse_loss(output, y.to(output))
-        if output.ndim == 1:
-            return binary_cross_entropy_with_logits(output, y.to(output))
-        return cross_entropy(output, y)
+            losses = mse_loss(output, y.to(output), reduction=reduction)
+        elif output.ndim == 1:
+            losses = binary_cross_entropy_with_logits(output, y.to(output), reduction=reduction)
+        else:
+            losses = cross_entropy(output, y, reduction=reduction)
+        return losses if mean else heads.weighted_mean(losses, y, weights, self.class_weight)
 
-    def _pair(self, h: Tensor, a: Tensor, y: Tensor, groups: int) -> SamplePair:
+    def _pair(
+        self, h: Tensor, a: Tensor, y: Tensor, groups: int, weights: Tensor | None
+    ) -> SamplePair:
         if self.balance_groups and groups:
             drawn = _evenly(
                 h,
                 a if self.criterion == "demographic_parity" else a + groups * y,
                 groups * max(1, self.classes),
+                weights,
             )
-            h, a, y = h[drawn], a[drawn], y[drawn]
+            # The draw follows the weights, so that the drawn samples count equally.
+            h, a, y, weights = h[drawn], a[drawn], y[drawn], None
+        elif weights is not None and self.compares_sets:
+            drawn = heads.drawn(weights.to(h), h)
+            h, a, y, weights = h[drawn], a[drawn], y[drawn], None
         if self.criterion == "demographic_parity":
-            return SamplePair((h, a[_shuffled(h)]), (h, a))
+            order = _shuffled(h)
+            return SamplePair((h, a[order]), (h, a), *_pair_weights(weights, order))
         within = _shuffled_within(h, y)
         if self.criterion == "equal_opportunity":
             # Pairs of the other classes are equal on both sides and add nothing to a divergence.
             within = torch.where(y == FAVOURED, within, torch.arange(len(y), device=y.device))
-        return SamplePair((h, a[within], y), (h, a, y))
+        return SamplePair((h, a[within], y), (h, a, y), *_pair_weights(weights, within))
 
     def _inputs(self, groups: int) -> Inputs:
         """Describe the inputs of an attribute's critic: h, the attribute, the class."""
@@ -267,23 +320,24 @@ def _shuffled(like: Tensor) -> Tensor:
     return distributed.rand(like.shape[0], like=like.detach()).argsort()
 
 
-def _evenly(like: Tensor, cell: Tensor, cells: int) -> Tensor:
+def _evenly(like: Tensor, cell: Tensor, cells: int, weights: Tensor | None) -> Tensor:
     """Draw N indices with replacement, with equal frequency of all `cells`: int64 (N,)."""
-    counts = one_hot(cell, cells, like.detach()).sum(0).clamp(min=1)
-    edges = (1 / counts)[cell].cumsum(0)
-    drawn = torch.searchsorted(
-        edges, distributed.rand(like.shape[0], like=like.detach()) * edges[-1]
-    )
-    return drawn.clamp(max=like.shape[0] - 1)
+    each = torch.ones_like(like.detach()[:, 0]) if weights is None else weights.to(like)
+    totals = (one_hot(cell, cells, like.detach()) * each[:, None]).sum(0)
+    return heads.drawn(each / totals[cell].clamp(min=TINY), like)
+
+
+def _pair_weights(weights: Tensor | None, order: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Return the weights of the independent pairs and of the observed ones."""
+    return (None, None) if weights is None else (weights * weights[order], weights)
 
 
 def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
     """Permute the samples within each class: int64 (N,)."""
     # Two orders by class, random within each: the k-th sample of one order takes the attribute of
     # the k-th of the other.
-    keys = [
-        y + distributed.rand(like.shape[0], like=like.detach()).double() * 0.999 for _ in range(2)
-    ]
+    # In double precision a number below 1 leaves a class below the next one.
+    keys = [y + distributed.rand(like.shape[0], like=like.detach()).double() for _ in range(2)]
     order, other_order = (cast(Tensor, key.argsort()) for key in keys)
     return torch.empty_like(order).scatter_(0, order, other_order)
 

@@ -160,7 +160,7 @@ def test_three_groups_are_trained_and_measured() -> None:
             max(rates) - min(rates)
         )
         assert figures["race: equalized odds difference"] == equalized_odds_difference(
-            three.y, decided, race
+            three.y, decided, sensitive_features=race
         )
 
 
@@ -257,11 +257,11 @@ X, Y = torch.randn(6, 2).numpy(), [0, 1, 0, 1, 0, 1]
         ({"sex": ["f", "m"]}, r"^sex: expected one value for each of 6 samples, got shape \(2,\)$"),
         (
             {"age": [1.0, 2.0, float("nan"), 4.0, 5.0, 6.0]},
-            r"^age: expected finite values, got nan",
+            r"^age: expected a value for each sample, got nan for 1 of them, the first in sample 2",
         ),
         (
             {"sex": ["f", "m", None, "f", "m", "m"]},
-            r"^sex: expected a group for each sample, got None for 1 of them$",
+            r"^sex: expected a value for each sample, got None for 1 of them, the first in sample",
         ),
         ({"sex": [1j] * 6}, r"^sex: expected groups or numbers, got complex128$"),
     ],
@@ -274,3 +274,25 @@ def test_a_bad_sensitive_column_is_named(sensitive: dict[str, Any], line: str) -
 def test_the_adversary_refuses_an_incompatible_objective() -> None:
     reason = task().check_compatibility(resolve("improved-gan").required_objective())
     assert reason is not None and "the classifier is the model" in reason
+
+
+def test_combined_groups_are_trained_measured_and_saved(tmp_path: Any) -> None:
+    data = table()
+    race = (data.x[:, 2] > 0).long()
+    both = TabularDataset(data.x, data.y, {"sex": data.sensitive["sex"], "race": race})
+    run = fit(
+        "fairness(combine_groups=True)", "predictive", both, steps=3, batch_size=50, device="cpu",
+        callbacks=(),
+    )  # fmt: skip
+    assert set(run.health()) == {"sex & race"}
+    figures = evaluate(run, both)
+    decided = (run.predict(data.x) > 0).float()
+    rates = [
+        float(decided[(data.sensitive["sex"] == a) & (race == b)].mean())
+        for a in (0, 1)
+        for b in (0, 1)
+    ]
+    expected = pytest.approx(max(rates) - min(rates))
+    assert figures["sex & race: demographic parity difference"] == expected
+    again = load(run.save(tmp_path / "run.pt"))
+    assert again.task.combine_groups and torch.equal(again.predict(data.x), run.predict(data.x))

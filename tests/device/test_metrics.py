@@ -18,12 +18,12 @@ METRICS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "accuracy": lambda x, y, c: metrics.accuracy(c, c.roll(1)),
     "class_report": lambda x, y, c: metrics.class_report(c, 4),
     "demographic_parity_difference": lambda x, y, c: metrics.demographic_parity_difference(
-        c > 1, c % 2
+        c > 1, c > 1, sensitive_features=c % 2
     ),
     "density_coverage": lambda x, y, c: metrics.density_coverage(x, y),
     "energy_distance": lambda x, y, c: metrics.energy_distance(x, y),
     "equalized_odds_difference": lambda x, y, c: metrics.equalized_odds_difference(
-        c > 1, c > 2, c % 2
+        c > 1, c > 2, sensitive_features=c % 2
     ),
     "frechet_distance": lambda x, y, c: metrics.frechet_distance(x, y),
     "inception_score": lambda x, y, c: metrics.inception_score(x.softmax(1)),
@@ -31,7 +31,9 @@ METRICS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "kde_bandwidth": lambda x, y, c: metrics.kde_bandwidth(x, y, [0.1, 1.0]),
     "kde_log_likelihood": lambda x, y, c: metrics.kde_log_likelihood(x, y, 0.5),
     "kid": lambda x, y, c: metrics.kid(x, y, subset_size=10),
-    "mean_difference": lambda x, y, c: metrics.mean_difference(x[:, 0], c % 2),
+    "mean_difference": lambda x, y, c: metrics.mean_difference(
+        c, x[:, 0], sensitive_features=c % 2
+    ),
     "memorisation": lambda x, y, c: metrics.memorisation(x, y, y + 1),
     "mmd": lambda x, y, c: metrics.mmd(x, y),
     "mode_report": lambda x, y, c: metrics.mode_report(x, y[:4], 0.5),
@@ -42,7 +44,9 @@ METRICS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "posterior_report": lambda x, y, c: metrics.posterior_report(x, y),
     "precision_recall": lambda x, y, c: metrics.precision_recall(x, y),
     "proxy_a_distance": lambda x, y, c: metrics.proxy_a_distance(x, y),
-    "quantile_difference": lambda x, y, c: metrics.quantile_difference(x[:, 0], y[:, 0]),
+    "quantile_difference": lambda x, y, c: metrics.quantile_difference(
+        c, x[:, 0], sensitive_features=y[:, 0]
+    ),
     "sinkhorn_divergence": lambda x, y, c: metrics.sinkhorn_divergence(x, y),
     "sliced_wasserstein": lambda x, y, c: metrics.sliced_wasserstein(x, y),
     "soft_neighbourhood_density": lambda x, y, c: metrics.soft_neighbourhood_density(x),

@@ -125,8 +125,10 @@ def test_equal_to_recorded_values_of_fairlearn(y, p, columns, weights, expected)
         np.stack([digits(column) for column in columns], axis=1),
     )
     weight = None if weights is None else digits(weights)
-    values = [f(y_pred, groups, weights=weight) for f in OF_PREDICTIONS]
-    values += [f(y_true, y_pred, groups, weights=weight) for f in OF_BOTH]
+    values = [
+        f(y_true, y_pred, sensitive_features=groups, sample_weight=weight) for f in OF_PREDICTIONS
+    ]
+    values += [f(y_true, y_pred, sensitive_features=groups, sample_weight=weight) for f in OF_BOTH]
     assert values == pytest.approx(expected, abs=1e-10)
 
 
@@ -143,9 +145,7 @@ def test_equal_to_fairlearn(sizes, weighted):
     weights = draw.uniform(0.5, 2.0, 500) if weighted else None
     keywords = {"sensitive_features": groups, "sample_weight": weights}
     for f in OF_PREDICTIONS + OF_BOTH:
-        actual = f(
-            *((y_pred,) if f in OF_PREDICTIONS else (y_true, y_pred)), groups, weights=weights
-        )
+        actual = f(y_true, y_pred, **keywords)
         assert actual == pytest.approx(
             getattr(fairlearn_metrics, f.__name__)(y_true, y_pred, **keywords), abs=1e-12
         )
@@ -159,27 +159,31 @@ GROUPS = ["a"] * 4 + ["b"] * 5
 
 
 def test_rates_by_hand():
-    assert group_report(Y_TRUE, Y_PRED, GROUPS) == {
-        "a": GroupReport(4, 0.5, 0.5, 0.5, 0.5),
-        "b": GroupReport(5, 0.6, 1.0, 0.0, 1.0),
+    assert group_report(Y_TRUE, Y_PRED, sensitive_features=GROUPS) == {
+        "a": GroupReport(4, 0.5, 0.5, 0.5, 0.5, 2, 0.5, 0.5),
+        "b": GroupReport(5, 0.6, 1.0, 0.0, 1.0, 3, 0.0, 1.0),
     }
-    assert demographic_parity_difference(Y_PRED, GROUPS) == pytest.approx(0.1)
-    assert demographic_parity_ratio(Y_PRED, GROUPS) == pytest.approx(0.5 / 0.6)
-    assert equal_opportunity_difference(Y_TRUE, Y_PRED, GROUPS) == 0.5
-    assert equal_opportunity_ratio(Y_TRUE, Y_PRED, GROUPS) == 0.5
-    assert equalized_odds_difference(Y_TRUE, Y_PRED, GROUPS) == 0.5
-    assert equalized_odds_ratio(Y_TRUE, Y_PRED, GROUPS) == 0.0
+    assert demographic_parity_difference(
+        Y_PRED, Y_PRED, sensitive_features=GROUPS
+    ) == pytest.approx(0.1)
+    assert demographic_parity_ratio(Y_PRED, Y_PRED, sensitive_features=GROUPS) == pytest.approx(
+        0.5 / 0.6
+    )
+    assert equal_opportunity_difference(Y_TRUE, Y_PRED, sensitive_features=GROUPS) == 0.5
+    assert equal_opportunity_ratio(Y_TRUE, Y_PRED, sensitive_features=GROUPS) == 0.5
+    assert equalized_odds_difference(Y_TRUE, Y_PRED, sensitive_features=GROUPS) == 0.5
+    assert equalized_odds_ratio(Y_TRUE, Y_PRED, sensitive_features=GROUPS) == 0.0
 
 
 def test_equalized_odds_use_the_worse_of_the_two_rates():
     # True positive rates 1 and 1, false positive rates 0 and 1/2; then the labels are swapped.
     y_true, y_pred, groups = [1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1]
-    assert equal_opportunity_difference(y_true, y_pred, groups) == 0.0
-    assert equalized_odds_difference(y_true, y_pred, groups) == 0.5
+    assert equal_opportunity_difference(y_true, y_pred, sensitive_features=groups) == 0.0
+    assert equalized_odds_difference(y_true, y_pred, sensitive_features=groups) == 0.5
     turned = [1 - y for y in y_true], [1 - p for p in y_pred]
     assert (
-        equal_opportunity_difference(*turned, groups)
-        == equalized_odds_difference(*turned, groups)
+        equal_opportunity_difference(*turned, sensitive_features=groups)
+        == equalized_odds_difference(*turned, sensitive_features=groups)
         == 0.5
     )
 
@@ -191,17 +195,17 @@ def test_a_weight_equals_repeated_samples():
         for column in (Y_TRUE, Y_PRED, GROUPS)
     ]
     weighed, counted = (
-        group_report(Y_TRUE, Y_PRED, GROUPS, weights=weights),
-        group_report(*repeated),
+        group_report(Y_TRUE, Y_PRED, sensitive_features=GROUPS, sample_weight=weights),
+        group_report(*repeated[:2], sensitive_features=repeated[2]),
     )
     for group in "ab":
         assert (
-            weighed[group][1:] == pytest.approx(counted[group][1:])
+            weighed[group][1:5] == pytest.approx(counted[group][1:5])
             and weighed[group].samples < counted[group].samples
         )
-    assert equalized_odds_difference(Y_TRUE, Y_PRED, GROUPS, weights=weights) == pytest.approx(
-        equalized_odds_difference(*repeated)
-    )
+    assert equalized_odds_difference(
+        Y_TRUE, Y_PRED, sensitive_features=GROUPS, sample_weight=weights
+    ) == pytest.approx(equalized_odds_difference(*repeated[:2], sensitive_features=repeated[2]))
 
 
 FORMS = {
@@ -218,7 +222,9 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_labels_of_every_form_are_accepted(form):
-    assert group_report(form(Y_TRUE), form(Y_PRED), GROUPS) == group_report(Y_TRUE, Y_PRED, GROUPS)
+    assert group_report(form(Y_TRUE), form(Y_PRED), sensitive_features=GROUPS) == group_report(
+        Y_TRUE, Y_PRED, sensitive_features=GROUPS
+    )
 
 
 def test_pandas_columns_and_frames_are_accepted():
@@ -228,64 +234,86 @@ def test_pandas_columns_and_frames_are_accepted():
     frame = pandas.DataFrame(
         {"y": Y_TRUE, "p": Y_PRED, "sex": GROUPS, "age": [20, 40] * 4 + [20]}, index=range(7, 16)
     )
-    expected = group_report(Y_TRUE, Y_PRED, GROUPS)
+    expected = group_report(Y_TRUE, Y_PRED, sensitive_features=GROUPS)
     assert (
-        group_report(frame["y"], frame["p"].astype("Int64"), frame["sex"].astype("category"))
+        group_report(
+            frame["y"],
+            frame["p"].astype("Int64"),
+            sensitive_features=frame["sex"].astype("category"),
+        )
         == expected
     )
-    both = group_report(frame["y"], frame["p"], frame[["sex", "age"]])
+    both = group_report(frame["y"], frame["p"], sensitive_features=frame[["sex", "age"]])
     assert list(both) == [("a", 20), ("a", 40), ("b", 20), ("b", 40)] and both["b", 20].samples == 3
-    with pytest.raises(ValueError, match=r"groups\['age'\]: .*nan in sample 0"):
-        group_report(frame["y"], frame["p"], frame[["sex", "age"]].assign(age=[np.nan] * 9))
+    with pytest.raises(ValueError, match=r"sensitive_features\['age'\]: .*nan in sample 0"):
+        group_report(
+            frame["y"],
+            frame["p"],
+            sensitive_features=frame[["sex", "age"]].assign(age=[np.nan] * 9),
+        )
 
 
 def test_combinations_of_several_attributes_are_groups():
     y_pred, sex, age = [1, 0, 1, 1, 0], ["f", "f", "m", "m", "m"], [1, 2, 1, 1, 1]
     rates = {("f", 1): 1.0, ("f", 2): 0.0, ("m", 1): 2 / 3}  # ("m", 2) does not occur
     for groups in (list(zip(sex, age, strict=True)), {"sex": sex, "age": np.array(age)}):
-        report = group_report(y_pred, y_pred, groups)
+        report = group_report(y_pred, y_pred, sensitive_features=groups)
         assert {group: line.selection_rate for group, line in report.items()} == pytest.approx(
             rates
         )
-        assert demographic_parity_difference(y_pred, groups) == 1.0
+        assert demographic_parity_difference(y_pred, y_pred, sensitive_features=groups) == 1.0
     assert (
         demographic_parity_difference(
-            y_pred, torch.tensor([[0, 1], [0, 2], [1, 1], [1, 1], [1, 1]])
+            y_pred,
+            y_pred,
+            sensitive_features=torch.tensor([[0, 1], [0, 2], [1, 1], [1, 1], [1, 1]]),
         )
         == 1.0
     )
 
 
 def test_labels_of_different_types_are_different_groups():
-    assert list(group_report([1] * 4, [1] * 4, [1, "1", 2.5, "1"])) == [1, "1", 2.5]
-    assert list(group_report([1, 0], [1, 0], np.array([True, False]))) == [False, True]
-    assert list(group_report([1, 0], [1, 0], list(torch.tensor([7, 3])))) == [3, 7]
+    assert list(group_report([1] * 4, [1] * 4, sensitive_features=[1, "1", 2.5, "1"])) == [
+        1,
+        "1",
+        2.5,
+    ]
+    assert list(group_report([1, 0], [1, 0], sensitive_features=np.array([True, False]))) == [
+        False,
+        True,
+    ]
+    assert list(group_report([1, 0], [1, 0], sensitive_features=list(torch.tensor([7, 3])))) == [
+        3,
+        7,
+    ]
 
 
 def test_a_rate_without_samples_counts_as_zero():
     y_true, y_pred, groups = [1, 0, 0, 0], [1, 1, 1, 0], ["a", "a", "b", "b"]
-    assert math.isnan(group_report(y_true, y_pred, groups)["b"].true_positive_rate)
-    with pytest.warns(
-        RuntimeWarning,
-        match="groups: 'b' has no positive label; its true positive rate counts as 0",
-    ):
-        assert equal_opportunity_difference(y_true, y_pred, groups) == 1.0
-    with pytest.warns(
-        RuntimeWarning,
-        match="groups: 'a' has no negative label; its false positive rate counts as 0",
-    ):
-        assert equalized_odds_ratio([1, 1, 1, 0], [1, 1, 1, 1], groups) == 0.0
-    nobody = [0, 0, 0, 0]
-    assert demographic_parity_difference(nobody, groups) == 0.0 and math.isnan(
-        demographic_parity_ratio(nobody, groups)
+    assert math.isnan(
+        group_report(y_true, y_pred, sensitive_features=groups)["b"].true_positive_rate
     )
+    with pytest.warns(
+        RuntimeWarning,
+        match="sensitive_features: 'b' has no positive label; its true positive rate counts as 0",
+    ):
+        assert equal_opportunity_difference(y_true, y_pred, sensitive_features=groups) == 1.0
+    with pytest.warns(
+        RuntimeWarning,
+        match="sensitive_features: 'a' has no negative label; its false positive rate counts as 0",
+    ):
+        assert equalized_odds_ratio([1, 1, 1, 0], [1, 1, 1, 1], sensitive_features=groups) == 0.0
+    nobody = [0, 0, 0, 0]
+    assert demographic_parity_difference(
+        nobody, nobody, sensitive_features=groups
+    ) == 0.0 and math.isnan(demographic_parity_ratio(nobody, nobody, sensitive_features=groups))
     both = [1, 0, 1, 0]
     assert (
-        equalized_odds_ratio(both, both, groups) == 1.0
+        equalized_odds_ratio(both, both, sensitive_features=groups) == 1.0
     )  # no false positive: only the true positive rates count
-    assert math.isnan(equalized_odds_ratio(both, nobody, groups))
+    assert math.isnan(equalized_odds_ratio(both, nobody, sensitive_features=groups))
     assert math.isnan(
-        equalized_odds_ratio(both, [0, 1, 0, 1], groups)
+        equalized_odds_ratio(both, [0, 1, 0, 1], sensitive_features=groups)
     )  # every positive prediction is wrong
 
 
@@ -296,126 +324,159 @@ def test_difference_and_ratio_are_of_the_extreme_groups(rows):
     if len(set(groups)) < 2:
         return
     rates = [np.mean([p for p, g in rows if g == group]) for group in set(groups)]
-    assert demographic_parity_difference(y_pred, groups) == pytest.approx(max(rates) - min(rates))
+    assert demographic_parity_difference(
+        y_pred, y_pred, sensitive_features=groups
+    ) == pytest.approx(max(rates) - min(rates))
     if max(rates) > 0:
-        assert demographic_parity_ratio(y_pred, groups) == pytest.approx(min(rates) / max(rates))
+        assert demographic_parity_ratio(y_pred, y_pred, sensitive_features=groups) == pytest.approx(
+            min(rates) / max(rates)
+        )
 
 
 def test_mean_difference_of_a_regressor_by_hand():
     prediction, groups = torch.tensor([1.0, 3.0, 10.0, 4.0, 6.0]), ["a", "a", "b", "c", "c"]
-    assert mean_difference(prediction, groups) == 8.0
-    assert mean_difference(prediction, groups, weights=[3, 1, 1, 1, 1]) == 8.5
-    assert mean_difference(Y_PRED, GROUPS) == demographic_parity_difference(Y_PRED, GROUPS)
+    assert mean_difference(prediction, prediction, sensitive_features=groups) == 8.0
+    assert (
+        mean_difference(
+            prediction, prediction, sensitive_features=groups, sample_weight=[3, 1, 1, 1, 1]
+        )
+        == 8.5
+    )
+    assert mean_difference(
+        Y_PRED, Y_PRED, sensitive_features=GROUPS
+    ) == demographic_parity_difference(Y_PRED, Y_PRED, sensitive_features=GROUPS)
 
 
 def test_quantile_difference_of_a_line_by_hand():
     # Bins of 25 neighbours: the means of a line of slope 2 over 0..99 are 75 steps apart in the
     # outer ones.
     age = np.arange(100.0)
-    assert quantile_difference(2 * age, age[::1], bins=4) == pytest.approx(150.0)
-    assert quantile_difference(np.ones(100), age) == 0.0
+    assert quantile_difference(age, 2 * age, sensitive_features=age[::1], bins=4) == pytest.approx(
+        150.0
+    )
+    assert quantile_difference(age, np.ones(100), sensitive_features=age) == 0.0
     # A symmetric dependence has no correlation but differs between bins.
-    assert quantile_difference((age - 49.5) ** 2, age, bins=10) == pytest.approx(2025.0 - 25.0)
+    assert quantile_difference(
+        age, (age - 49.5) ** 2, sensitive_features=age, bins=10
+    ) == pytest.approx(2025.0 - 25.0)
 
 
 def test_a_quantile_belongs_to_the_bin_below_it():
-    assert quantile_difference([0, 0, 1, 1, 1], [0, 1, 2, 3, 4], bins=2) == pytest.approx(1 - 1 / 3)
+    assert quantile_difference(
+        [0] * 5, [0, 0, 1, 1, 1], sensitive_features=[0, 1, 2, 3, 4], bins=2
+    ) == pytest.approx(1 - 1 / 3)
 
 
 def test_equal_values_share_a_quantile_bin():
     attribute = [0.0] * 8 + [1.0, 2.0]
     prediction = [0, 1] * 4 + [1, 1]
-    assert quantile_difference(prediction, attribute, bins=10) == 0.5
+    assert quantile_difference(prediction, prediction, sensitive_features=attribute, bins=10) == 0.5
     with pytest.raises(
-        ValueError, match=r"attribute: expected values in at least two of 10 quantile bins"
+        ValueError, match=r"sensitive_features: expected values in at least two of 10 quantile bins"
     ):
-        quantile_difference(prediction, [3.0] * 10)
+        quantile_difference(prediction, prediction, sensitive_features=[3.0] * 10)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (
-            lambda: demographic_parity_difference([1, 0], ["a", "a"]),
+            lambda: demographic_parity_difference([1, 0], [1, 0], sensitive_features=["a", "a"]),
             ValueError,
-            "groups: expected at least two groups.*'a'",
+            "sensitive_features: expected at least two groups.*'a'",
         ),
         (
-            lambda: demographic_parity_difference([0.2, 1], [0, 1]),
+            lambda: demographic_parity_difference([0.2, 1], [0.2, 1], sensitive_features=[0, 1]),
             ValueError,
             "y_pred: .*got 0.2; threshold",
         ),
         (
-            lambda: demographic_parity_difference([2, 1], [0, 1]),
+            lambda: demographic_parity_difference([2, 1], [2, 1], sensitive_features=[0, 1]),
             ValueError,
             "y_pred: expected labels 0 and 1",
         ),
         (
-            lambda: demographic_parity_difference([], []),
+            lambda: demographic_parity_difference([], [], sensitive_features=[]),
             ValueError,
             r"y_pred: expected shape \(N,\).*got \(0,\)",
         ),
         (
-            lambda: demographic_parity_difference(["yes", "no"], [0, 1]),
+            lambda: demographic_parity_difference(
+                ["yes", "no"], ["yes", "no"], sensitive_features=[0, 1]
+            ),
             TypeError,
             "y_pred: expected numbers, got 'yes'",
         ),
         (
-            lambda: demographic_parity_difference([1, None], [0, 1]),
+            lambda: demographic_parity_difference([1, None], [1, None], sensitive_features=[0, 1]),
             TypeError,
             "y_pred: expected numbers, got None",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], ["a"]),
+            lambda: demographic_parity_difference([1, 0], [1, 0], sensitive_features=["a"]),
             ValueError,
-            r"groups: expected shape \(2,\).*got \(1,\)",
+            r"sensitive_features: expected shape \(2,\).*got \(1,\)",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], ["a", None]),
+            lambda: demographic_parity_difference([1, 0], [1, 0], sensitive_features=["a", None]),
             ValueError,
-            "groups: .*got None in sample 1",
+            "sensitive_features: .*got None in sample 1",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], [math.nan, 1.0]),
+            lambda: demographic_parity_difference(
+                [1, 0], [1, 0], sensitive_features=[math.nan, 1.0]
+            ),
             ValueError,
-            "groups: .*got nan in sample 0",
+            "sensitive_features: .*got nan in sample 0",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], [{}, 1]),
+            lambda: demographic_parity_difference([1, 0], [1, 0], sensitive_features=[{}, 1]),
             TypeError,
-            "groups: expected hashable labels",
+            "sensitive_features: expected hashable labels",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], {"sex": [0, 1], "age": [0]}),
+            lambda: demographic_parity_difference(
+                [1, 0], [1, 0], sensitive_features={"sex": [0, 1], "age": [0]}
+            ),
             ValueError,
-            r"groups\['age'\]: expected shape \(2,\)",
+            r"sensitive_features\['age'\]: expected shape \(2,\)",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], {}),
+            lambda: demographic_parity_difference([1, 0], [1, 0], sensitive_features={}),
             ValueError,
-            "groups: expected at least one column",
+            "sensitive_features: expected at least one column",
         ),
         (
-            lambda: equalized_odds_difference([1, 0], [1], [0, 1]),
+            lambda: equalized_odds_difference([1, 0], [1], sensitive_features=[0, 1]),
             ValueError,
             r"y_pred: expected shape \(2,\)",
         ),
         (
-            lambda: equalized_odds_difference(torch.tensor([1.0, math.nan]), [1, 0], [0, 1]),
+            lambda: equalized_odds_difference(
+                torch.tensor([1.0, math.nan]), [1, 0], sensitive_features=[0, 1]
+            ),
             ValueError,
             "y_true: expected finite values, got nan in sample 1",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], [0, 1], weights=[1, -1]),
+            lambda: demographic_parity_difference(
+                [1, 0], [1, 0], sensitive_features=[0, 1], sample_weight=[1, -1]
+            ),
             ValueError,
-            "weights: expected weights of at least 0, got -1 in sample 1",
+            "sample_weight: expected weights of at least 0, got -1 in sample 1",
         ),
         (
-            lambda: demographic_parity_difference([1, 0], ["a", "b"], weights=[1, 0]),
+            lambda: demographic_parity_difference(
+                [1, 0], [1, 0], sensitive_features=["a", "b"], sample_weight=[1, 0]
+            ),
             ValueError,
-            "weights: expected a positive one in each group, got only 0 in group 'b'",
+            "sample_weight: expected a positive one in each group, got only 0 in group 'b'",
         ),
-        (lambda: quantile_difference([1, 0], [1.0, 2.0], bins=1), ValueError, "bins: .*at least 2"),
+        (
+            lambda: quantile_difference([1, 0], [1, 0], sensitive_features=[1.0, 2.0], bins=1),
+            ValueError,
+            "bins: .*at least 2",
+        ),
     ],
 )
 def test_bad_input_is_one_line_that_names_it(call, error, message):
@@ -426,3 +487,57 @@ def test_bad_input_is_one_line_that_names_it(call, error, message):
 
 def test_every_public_function_is_exported():
     assert {f.__name__ for f in OF_PREDICTIONS + OF_BOTH} <= set(metrics.__all__)
+
+
+def test_labels_of_any_type_are_compared_with_a_positive_label():
+    words = ["yes" if value else "no" for value in Y_TRUE], ["yes" if v else "no" for v in Y_PRED]
+    for measure in OF_PREDICTIONS + OF_BOTH:
+        expected = measure(Y_TRUE, Y_PRED, sensitive_features=GROUPS)
+        assert measure(*words, sensitive_features=GROUPS, pos_label="yes") == expected
+    report = group_report(*words, sensitive_features=GROUPS, pos_label="yes")
+    assert report == group_report(Y_TRUE, Y_PRED, sensitive_features=GROUPS)
+
+
+def test_scikit_learn_calls_every_measure_with_the_predictions():
+    from sklearn.dummy import DummyClassifier
+    from sklearn.metrics import make_scorer
+
+    class Given(DummyClassifier):
+        def predict(self, X):
+            return X[:, 0]
+
+    x = np.array(Y_PRED)[:, None]
+    model = Given().fit(x, Y_TRUE)
+    groups = np.array(GROUPS)
+    for measure in OF_PREDICTIONS + OF_BOTH + (mean_difference,):
+        scorer = make_scorer(measure, sensitive_features=groups)
+        assert scorer(model, x, Y_TRUE) == measure(Y_TRUE, Y_PRED, sensitive_features=GROUPS)
+    weights = np.arange(1.0, 10.0)
+    weighed = make_scorer(equalized_odds_difference, sensitive_features=groups)
+    assert weighed(model, x, Y_TRUE, sample_weight=weights) == equalized_odds_difference(
+        Y_TRUE, Y_PRED, sensitive_features=GROUPS, sample_weight=weights
+    )
+
+
+def test_any_measure_is_computed_in_each_group():
+    from sklearn.metrics import accuracy_score, recall_score
+
+    named = {"accuracy": accuracy_score, "recall": recall_score}
+    table = metrics.group_metrics(named, Y_TRUE, Y_PRED, sensitive_features=GROUPS)
+    assert table.by_group == {
+        "a": {"accuracy": 0.5, "recall": 0.5},
+        "b": {"accuracy": 1.0, "recall": 1.0},
+    }
+    assert table.overall == {"accuracy": pytest.approx(7 / 9), "recall": 0.8}
+    assert table.difference() == {"accuracy": 0.5, "recall": 0.5} == table.ratio()
+    assert table.samples == {"a": 4, "b": 5}
+    assert list(table.to_pandas().loc["b"]) == [5, 1.0, 1.0]
+    assert str(table).splitlines()[1].split() == ["a", "4", "0.5", "0.5"]
+    weighed = metrics.group_metrics(
+        accuracy_score,
+        Y_TRUE,
+        Y_PRED,
+        sensitive_features=GROUPS,
+        sample_weight=[3, 1, 0, 0] + [1] * 5,
+    )
+    assert weighed.by_group["a"] == {"accuracy_score": 0.75}

@@ -10,6 +10,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+import sklearn.linear_model
 import torch
 from advlearn_envs import CartPole, StableBaselinesVecEnv
 from torch import nn
@@ -249,16 +250,18 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "predictions": lambda: CLASSES,
         "inception_score.predictions": lambda: points(24, 3),
         **{name: lambda: CLASSES for name in ("labels", "real_labels", "fake_labels")},
-        **{name: lambda: GROUPS for name in ("groups", "y_true", "y_pred", "attribute")},
-        **{name: lambda: GROUPS for name in ("source_labels", "target_predictions")},
+        **{name: lambda: GROUPS for name in ("groups", "y_true", "y_pred", "sensitive_features")},
+        **{
+            name: lambda: GROUPS
+            for name in ("source_labels", "source_predictions", "target_predictions")
+        },
         **{f"proxy_a_distance.{k}": lambda: points(24, 3) for k in ("source", "target")},
         **{f"reverse_validation.{k}": lambda: points(24, 3) for k in ("source", "target")},
-        "prediction": lambda: np.linspace(0, 1, 24),
         "n_classes": lambda: 2,
         "kid.subset_size": lambda: 4,
         "kid.subsets": lambda: 2,
         **{f"wasserstein_1d.{k}": lambda: points(24) for k in ("x", "y")},
-        "mean_difference.groups": lambda: GROUPS,
+        "group_metrics.metrics": lambda: {"same": lambda a, b: float((a == b).mean())},
         "CategoricalCritic.groups": lambda: 3,
         "mean1": lambda: torch.zeros(2),
         "mean2": lambda: torch.zeros(2),
@@ -291,7 +294,21 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "places": lambda: (0,),
         **{f"{k}.values": lambda: points(3, 1) for k in ("traversal", "varied")},
         **{f"{k}.images": lambda: IMAGES.view(4, 6, 1, 16, 16) for k in ("image_table", "pixels")},
+        # Estimators.
         "frontier.estimator": lambda: advlearn.sklearn.AdversarialFairClassifier(steps=1),
+        "disparity.estimator": lambda: advlearn.sklearn.AdversarialFairClassifier(steps=1).fit(
+            *fair_data()
+        ),
+        "GroupThresholds.estimator": lambda: sklearn.linear_model.LogisticRegression(),
+        "adaptation_scorer.name": lambda: "information_maximisation",
+        "fairness_scorer.name": lambda: "equalized_odds_difference",
+        "as_rows.columns": lambda: {"sex": GROUPS},
+        "Point.adversarial_weight": lambda: 1.0,
+        "Point.score": lambda: 0.9,
+        "Point.disparity": lambda: 0.1,
+        "Point.estimator": lambda: advlearn.sklearn.AdversarialFairClassifier(),
+        "Scaling.shift": lambda: np.zeros(3),
+        "Scaling.scale": lambda: np.ones(3),
         "frontier.train": fair_data,
         "frontier.test": fair_data,
         "frontier.adversarial_weights": lambda: (0.0,),

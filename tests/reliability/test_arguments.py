@@ -72,6 +72,8 @@ ALSO_CALLED = {
     "encode_attribute_like.n": "hinge",
     "encode_attribute_like.labels": "hinge",
     "table.sensitive": "no-such-thing",
+    # A column without a name is called so.
+    "disparity.sensitive_features": "sensitive",
     "table.y": "labels|classes",
     "prior.name": "prior",
     "find_architecture.name": "architecture",
@@ -111,13 +113,15 @@ def entry(label: str) -> Any:
 def fitted(cls: Any) -> Any:
     """Return a function that fits an estimator with the given settings."""
     x, y, group = fair_data()
-    extra = {"sensitive_features": group} if "Fair" in cls.__name__ else {}
+    protects = "Fair" in cls.__name__ or "Group" in cls.__name__
+    extra = {"sensitive_features": group} if protects else {}
     if "Domain" in cls.__name__:
         extra = {"sample_domain": 2 * group - 1}
 
     @functools.wraps(cls.__init__)
     def fit(_: Any = None, **settings: Any) -> None:
-        cls(**{"steps": 1, **settings}).fit(x, y, **extra)
+        quick = {"steps": 1} if "steps" in inspect.signature(cls).parameters else {}
+        cls(**{**quick, **settings}).fit(x, y, **extra)
 
     fit.__signature__ = inspect.signature(cls)
     return fit

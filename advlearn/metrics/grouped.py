@@ -4,9 +4,11 @@ from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from torch import Tensor
 
-from advlearn.core.checks import check_array
+from advlearn.core.checks import check_array, shown
+from advlearn.data.table_columns import missing, named_columns, to_array
+
+FEATURES, WEIGHTS = "sensitive_features", "sample_weight"
 
 
 class Groups(NamedTuple):
@@ -23,7 +25,7 @@ def column(name: str, value: Any, samples: int | None = None) -> np.ndarray:
         ValueError: Another shape, no samples, or another length than `samples`.
     """
     check_array(name, value)
-    array = _array(value)
+    array = to_array(value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     shape = "(N,)" if samples is None else f"({samples},)"
@@ -32,7 +34,21 @@ def column(name: str, value: Any, samples: int | None = None) -> np.ndarray:
     return array
 
 
-def numbers(name: str, value: Any, samples: int | None = None) -> np.ndarray:
+def scores(name: str, value: Any, samples: int | None = None) -> np.ndarray:
+    """Convert values with one row per sample, (N, ...), to an array.
+
+    Raises:
+        ValueError: A single value, no samples, or another number of rows than `samples`.
+    """
+    check_array(name, value)
+    array = to_array(value)
+    shape = "(N, ...)" if samples is None else f"({samples}, ...)"
+    if array.ndim == 0 or array.size == 0 or samples not in (None, len(array)):
+        raise ValueError(f"{name}: expected shape {shape}, one row per sample, got {array.shape}")
+    return array
+
+
+def numbers(name: str, value: Any, samples: int | None = None, *, hint: str = "") -> np.ndarray:
     """Read a column of finite numbers as float64.
 
     Raises:
@@ -44,7 +60,7 @@ def numbers(name: str, value: Any, samples: int | None = None) -> np.ndarray:
         array = np.asarray(array.tolist())
     if array.dtype.kind not in "biuf":
         others = (value for value in array.tolist() if not isinstance(value, (int, float)))
-        raise TypeError(f"{name}: expected numbers, got {next(others, array[0])!r}")
+        raise TypeError(f"{name}: expected numbers, got {next(others, array[0])!r}{hint}")
     array = array.astype(np.float64)
     rows = np.flatnonzero(~np.isfinite(array))
     if rows.size:
@@ -53,20 +69,31 @@ def numbers(name: str, value: Any, samples: int | None = None) -> np.ndarray:
     return array
 
 
-def positives(name: str, value: Any, samples: int | None = None) -> np.ndarray:
-    """Read binary labels (0 and 1, -1 and 1, or False and True) as booleans.
+def positives(
+    name: str, value: Any, samples: int | None = None, *, pos_label: Any = None
+) -> np.ndarray:
+    """Read binary labels as booleans: 0 and 1, -1 and 1, False and True, or `pos_label` and others.
 
     Raises:
-        TypeError: Not numbers.
+        TypeError: Not numbers, without `pos_label`.
         ValueError: A wrong shape, or another label.
     """
-    array = numbers(name, value, samples)
+    if pos_label is not None:
+        if np.ndim(pos_label) or isinstance(pos_label, Mapping):
+            raise ValueError(
+                f"pos_label: expected one label, got {shown(pos_label)}; pass the positive class"
+            )
+        array = column(name, value, samples)
+        if missing(array).any():
+            raise ValueError(f"{name}: expected a label for each sample, got a missing value")
+        return np.array([label == pos_label for label in array.tolist()], dtype=bool)
+    array = numbers(name, value, samples, hint="; pass pos_label= for other labels")
     negative = -1.0 if (array == -1.0).any() else 0.0
     others = array[(array != 1.0) & (array != negative)]
     if others.size:
         raise ValueError(
             f"{name}: expected labels 0 and 1 (or -1 and 1), got {others[0]:g}; threshold "
-            "scores first"
+            "scores first, or pass pos_label="
         )
     return array == 1.0
 
@@ -80,10 +107,10 @@ def weights(value: Any, samples: int) -> np.ndarray:
     """
     if value is None:
         return np.ones(samples)
-    array = numbers("weights", value, samples)
+    array = numbers(WEIGHTS, value, samples)
     if (array < 0).any():
         raise ValueError(
-            f"weights: expected weights of at least 0, got {array.min():g} in sample "
+            f"{WEIGHTS}: expected weights of at least 0, got {array.min():g} in sample "
             f"{array.argmin()}"
         )
     return array
@@ -98,7 +125,7 @@ def groups(value: Any, samples: int) -> Groups:
     """
     columns = _columns(value)
     if not columns:
-        raise ValueError("groups: expected at least one column, got none")
+        raise ValueError(f"{FEATURES}: expected at least one column, got none")
     parts = [_factorise(name, column(name, part, samples)) for name, part in columns.items()]
     if len(parts) == 1:
         return parts[0]
@@ -133,11 +160,14 @@ class GroupedSamples:
         self.weights = weights(sample_weights, samples)
         if compare and len(self.groups.labels) < 2:
             label = self.groups.labels[0]
-            raise ValueError(f"groups: expected at least two groups, got {label!r} in every sample")
+            raise ValueError(
+                f"{FEATURES}: expected at least two groups, got {label!r} in every sample"
+            )
         for label, total in zip(self.groups.labels, self._sum(np.ones(samples)), strict=True):
             if total == 0:
                 raise ValueError(
-                    f"weights: expected a positive one in each group, got only 0 in group {label!r}"
+                    f"{WEIGHTS}: expected a positive one in each group, got only 0 in group "
+                    f"{label!r}"
                 )
 
     def mean(self, value: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
@@ -152,43 +182,23 @@ class GroupedSamples:
         )
 
 
-def _array(value: Any) -> np.ndarray:
-    if isinstance(value, Tensor):
-        return value.detach().cpu().numpy()
-    if not isinstance(value, (list, tuple)):
-        return np.asarray(value)
-    rows = [row.tolist() if isinstance(row, (Tensor, np.ndarray)) else row for row in value]
-    widths = {len(row) if isinstance(row, (list, tuple)) else 0 for row in rows}
-    # np.asarray would turn 1 and "1" of one list into the same label.
-    shape = (len(rows),) if widths <= {0} or len(widths) > 1 else (len(rows), *widths)
-    array = np.empty(shape, dtype=object)
-    for index, row in enumerate(rows):
-        array[index] = row
-    return array
-
-
 def _columns(value: Any) -> dict[str, Any]:
     """Name each column for error messages."""
-    if isinstance(value, Mapping):
-        return {f"groups[{key!r}]": part for key, part in value.items()}
-    if hasattr(value, "columns"):  # a data frame, whose columns have different types
-        return {f"groups[{key!r}]": value[key] for key in value.columns}
-    array = _array(value)
+    columns = named_columns(value, FEATURES)
+    if columns is not None:
+        return {f"{FEATURES}[{key!r}]": part for key, part in columns.items()}
+    array = to_array(value)
     if array.ndim != 2 or array.shape[1] == 1:
-        return {"groups": array}
-    return {f"groups[:, {index}]": array[:, index] for index in range(array.shape[1])}
+        return {FEATURES: array}
+    return {f"{FEATURES}[:, {index}]": array[:, index] for index in range(array.shape[1])}
 
 
 def _factorise(name: str, array: np.ndarray) -> Groups:
-    missing = [
-        index
-        for index, label in enumerate(array.tolist())
-        if label is None or _unequal_to_itself(label)
-    ]
-    if missing:
+    absent = np.flatnonzero(missing(array))
+    if absent.size:
         raise ValueError(
-            f"{name}: expected a group for each sample, got {array[missing[0]]} in sample "
-            f"{missing[0]}"
+            f"{name}: expected a group for each sample, got {array[absent[0]]} in sample "
+            f"{absent[0]}"
         )
     if array.dtype.kind != "O":
         labels, codes = np.unique(array, return_inverse=True)
@@ -207,9 +217,11 @@ def _factorise(name: str, array: np.ndarray) -> Groups:
     )
 
 
-def _unequal_to_itself(label: Any) -> bool:
-    # NaN and NaT; pandas.NA != pandas.NA is pandas.NA, which has no truth value.
-    try:
-        return bool(label != label)
-    except (TypeError, ValueError):
-        return True
+def difference(values: np.ndarray) -> float:
+    """Return the largest difference of values of groups."""
+    return float(values.max() - values.min())
+
+
+def ratio(values: np.ndarray) -> float:
+    """Return the smallest ratio of values of groups; NaN where all are 0."""
+    return float(values.min() / values.max()) if values.max() > 0 else float("nan")
