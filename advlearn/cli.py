@@ -315,15 +315,33 @@ def sample(
     ],
     n: Annotated[int, typer.Option(help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    class_: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="A class by name or number; repeatable; default: all."),
+    ] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="Truncation level: lower is less diverse; default: none."),
+    ] = None,
     picture: Annotated[
         str, typer.Option(help="PNG file to write.", metavar="PATH", autocompletion=paths)
     ] = "samples.png",
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of one picture: a folder of PNG files, or a file that ends in .npz.",
+            metavar="PATH",
+            autocompletion=paths,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
-    """Draw samples from a saved run and write them to an image."""
+    """Draw samples from a saved run, by class and truncation, and write them to files."""
+    from advlearn.plots.drawn_samples import draw
     from advlearn.run import load
-    from advlearn.training.samples import save_image_grid
 
     with one_line_errors(None):
-        refuse_empty(path=path, picture=picture)
-        save_image_grid(load(path).sample(n, seed=seed), picture)
-        typer.echo(f"{n} samples: {picture}")
+        refuse_empty(path=path, picture=picture, out=out)
+        drawn = draw(load(path, device=device), n, seed, class_ or (), truncation)
+        written = drawn.write_picture(picture) if out is None else drawn.write(out)
+        typer.echo(f"{n} samples: {written}")
