@@ -27,7 +27,7 @@ test slow mutants: export OMP_NUM_THREADS ?= 1
 FUZZ_SECONDS ?= 900
 FUZZ_SEED ?=
 
-.PHONY: help setup demo test slow mutants fuzz wheel-test lint format types stubs benchmarks clean
+.PHONY: help setup demo test slow mutants fuzz wheel-test lint format types docs stubs benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -75,6 +75,9 @@ format: $(READY) ## Mend style and format in place
 
 types: $(READY) ## Check the types
 	$(BIN)/pyright --project pyproject.toml
+
+docs: $(READY) ## Build the documentation site into build/site; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 stubs: $(READY) ## Write the type stubs of the packages that load lazily
 	$(BIN)/python .ci/lazy_stubs.py

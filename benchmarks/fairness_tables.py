@@ -203,7 +203,7 @@ def bars(result: Result, quick: bool) -> None:
         for ours, theirs in ((trained, PEERS[0]), (("thresholds",), PEERS[1])):
             if any(r["data"] == data and r["method"] == theirs for r in result.rows):
                 lag = worst_lag(result, data, ours, theirs)
-                name = f"{data}: accuracy behind {theirs} at its disparity, worst seed"
+                name = f"{data}: accuracy below that of {theirs} at its disparity, worst seed"
                 result.bar(name, lag, "<=", 0.01)
         if data in MADE:
             rows = [r for r in result.rows if r["data"] == data and r["method"] == METHODS[3]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from advlearn.core.seeding import seed_torch
 from tests.script_server import ScriptServer
 
 try:
@@ -23,7 +24,7 @@ np.random.seed(0)
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    torch.manual_seed(0)
+    seed_torch(0)
     np.random.seed(0)
     random.seed(0)
 

@@ -53,6 +53,7 @@ def changes(mutations: Any, folder: Path, code: str) -> set[str]:
         ("raise ValueError(f'{a + 1}')", set()),
         ("x = a / 1e-12", {"x = a * 1e-12"}),
         ("x = 'a' + b", set()),
+        ("class A(Protocol): x = 1", set()),
     ],
 )
 def test_each_operator_has_its_mutants(

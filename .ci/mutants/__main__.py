@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forked import ROOT, Ended, import_heavy, replace_source, run_pytest, start, wait
+from forked import (
+    ROOT,
+    Ended,
+    import_heavy,
+    replace_source,
+    replace_source_in_children,
+    run_pytest,
+    start,
+    wait,
+)
 from mutations import Mutant, mutants, mutated
 from relevant import bring_up_to_date
 from results import ACCEPTED, Results, Row, conclude
@@ -47,6 +56,7 @@ class Job:
         if mutant is not None:
             tree = mutated(ROOT, mutant)
             replace_source(lambda file: tree if file == mutant.file else None)
+            replace_source_in_children(mutant.file, tree, self.folder)
         plugin = Ordered(self.tests)
         stop = [] if mutant is None else ["-x"]
         status = run_pytest([*stop, *self.tests.arguments()], plugin, self.folder)

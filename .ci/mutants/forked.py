@@ -29,6 +29,23 @@ HEAVY = (
     *("gymnasium", "stable_baselines3", "sb3_contrib", "torch._dynamo"),
 )
 MEMORY = 12 << 30
+# The folder of the module that processes of the tests import at their start.
+CHILDREN = "ADVLEARN_MUTANT_CHILDREN"
+CHILD = """
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+original = SourceFileLoader.get_code
+
+
+def get_code(self, fullname):
+    if self.path == {path!r}:
+        return compile(Path({source!r}).read_text(), self.path, "exec", dont_inherit=True)
+    return original(self, fullname)
+
+
+SourceFileLoader.get_code = get_code
+"""
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,25 @@ def replace_source(tree_of: Callable[[str], ast.Module | None]) -> None:
         return original(self, fullname)
 
     importlib.machinery.SourceFileLoader.get_code = get_code
+
+
+def replace_source_in_children(file: str, tree: ast.Module, folder: Path) -> None:
+    """Compile a file of the repository from another tree in all processes that this one starts.
+
+    Python imports a module of the name ``sitecustomize`` at its start, if there is one.
+
+    Args:
+        file: The file, relative to the root.
+        tree: Its tree.
+        folder: Where the module and the other code are written.
+    """
+    place = folder / "children"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "source.py").write_text(ast.unparse(tree))
+    (place / "sitecustomize.py").write_text(
+        CHILD.format(path=str(ROOT / file), source=str(place / "source.py"))
+    )
+    os.environ[CHILDREN] = str(place)
 
 
 def start(work: Callable[[], Any], folder: Path, limit: float) -> int:
@@ -136,7 +172,8 @@ def run_pytest(arguments: list[str], plugin: object, folder: Path) -> int:
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "envs")])
+    first = [os.environ[CHILDREN]] if CHILDREN in os.environ else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([*first, str(ROOT), str(ROOT / "envs")])
     common = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "--tb=short"]
     # Rewriting assertions would compile the files that are named here without `replace_source`.
     common += ["--assert=plain"]

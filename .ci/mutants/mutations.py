@@ -218,6 +218,8 @@ def _is_skipped(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.FunctionDef):
         return node.name in ("__repr__", "__str__", "__dir__") or skipped_decorator(node)
+    if isinstance(node, ast.ClassDef):
+        return any(_text(base) == "Protocol" for base in node.bases)
     if isinstance(node, ast.If):
         return _text(node.test) == "TYPE_CHECKING"
     if isinstance(node, ast.Assign):

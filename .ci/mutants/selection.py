@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from forked import ROOT
 from mutations import Mutant
 from relevant import Record, unpacked
 
@@ -10,6 +11,12 @@ from relevant import Record, unpacked
 BUDGET = 25.0
 MOST_TESTS = 250
 MOST_FILES = 14
+# Tests in several processes, which a record of this process knows nothing of.
+IN_PROCESSES = (
+    *("tests/reliability/test_processes_agree.py", "tests/reliability/test_guard_processes.py"),
+    *("tests/head/test_several_processes.py", "tests/reliability/test_signals.py"),
+    *("tests/behaviour/test_health_processes.py", "tests/head/test_sharded.py"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,15 @@ class Selection:
             files.add(file)
             spent += self._seconds[test]
             chosen.append(test)
-        return Selected(chosen[:MOST_TESTS])
+        return Selected([*chosen[:MOST_TESTS], *self._in_processes(mutant, set(chosen))])
+
+    def _in_processes(self, mutant: Mutant, chosen: set[str]) -> list[str]:
+        """Return the tests in several processes, for code that differs there."""
+        text = (ROOT / mutant.file).read_text()
+        if chosen and "distributed" not in text:
+            return []
+        names = (test for test in self._seconds if test.startswith(IN_PROCESSES))
+        return [test for test in names if test not in chosen]
 
     def _running(self, mutant: Mutant) -> list[str]:
         number = self._keys.get(mutant.statement)

@@ -29,6 +29,7 @@ from advlearn.core.samples import (
     tensors,
 )
 from advlearn.core.scores import outputs
+from advlearn.core.seeding import seed_torch
 
 
 def check_sides(real: Samples, fake: Samples) -> None:
@@ -265,7 +266,7 @@ def _scored(critic: nn.Module, samples: Samples) -> Tensor:
         torch.random.fork_rng(devices, device_type=devices[0].type if devices else "cuda"),
         restored(critic),
     ):
-        torch.manual_seed(0)
+        seed_torch(0)
         return outputs(critic, samples).joined()
 
 

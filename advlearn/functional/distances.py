@@ -91,11 +91,16 @@ def paired_distances(x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Ten
     if len(rows) == 1:  # a sum over one row may be split between threads, which rounds differently
         return paired_distances(x, y, rows.repeat(2), columns.repeat(2))[:1]
     height = max(2, _CACHED // x.shape[1])
-    parts = [
-        torch.linalg.vector_norm(x[i] - y[j], dim=1)
-        for i, j in zip(_at_least_two(rows, height), _at_least_two(columns, height), strict=True)
-    ]
-    return torch.cat(parts) if parts else x.new_empty(0)
+    # Buffers, since new memory for each part costs more than the subtraction.
+    left, right = (x.new_empty(min(len(rows), 2 * height), x.shape[1]) for _ in range(2))
+    norms, start = x.new_empty(len(rows)), 0
+    for i, j in zip(_at_least_two(rows, height), _at_least_two(columns, height), strict=True):
+        a, b = left[: len(i)], right[: len(i)]
+        torch.index_select(x, 0, i, out=a)
+        torch.index_select(y, 0, j, out=b)
+        norms[start : start + len(i)] = torch.linalg.vector_norm(a.sub_(b), dim=1)
+        start += len(i)
+    return norms
 
 
 def _at_least_two(indices: Tensor, height: int) -> Sequence[Tensor]:

@@ -31,7 +31,9 @@ class ProgressLog:
         self._sign_checked = False
 
     def __call__(self, rewards: Tensor) -> None:
-        """Record the policy's return and the critic's losses.
+        """Record the policy's return, the critic's losses and the mean learned reward.
+
+        The algorithm's logger gets them too, as ``critic/...`` and ``rollout/learned_reward``.
 
         Args:
             rewards: The latest learned rewards; those of the first call are checked for their sign.
@@ -44,9 +46,14 @@ class ProgressLog:
                 remark_on_sign(self.run, float(rewards.min()), float(rewards.max()), lengths)
         returns = [float(episode["r"]) for episode in algorithm.ep_info_buffer or ()]
         mean = float(np.mean(returns)) if returns else float("nan")
+        figures = self.run.reward.figures()
+        reward = float(rewards.mean()) if len(rewards) else float("nan")
         self.run.history.append(
-            {"steps": algorithm.num_timesteps, "return": mean, **self.run.reward.figures()}
+            {"steps": algorithm.num_timesteps, "return": mean, **figures, "reward": reward}
         )
+        algorithm.logger.record("rollout/learned_reward", reward)
+        for name, value in figures.items():
+            algorithm.logger.record(f"critic/{name.removeprefix('critic_')}", value)
         tenth = 10 * algorithm.num_timesteps // self.steps
         if tenth > self._tenth and not self.quiet:
             self._tenth = tenth

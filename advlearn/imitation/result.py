@@ -14,6 +14,7 @@ from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
 from advlearn.imitation.sb3.making import EnvironmentRecipe, make_environments
 from advlearn.imitation.sb3.playing import measure_returns
+from advlearn.imitation.sb3.replacing import without_replaced
 
 
 @checked
@@ -29,7 +30,10 @@ class ImitationResult:
         recipe: How to build an environment like the one of the training; None: the policy's.
 
     Attributes:
-        history: For each rollout, the environment steps, the return and the critic's losses.
+        history: For each rollout, the environment steps, the return, the critic's losses and
+            scores, and the mean learned reward.
+        evaluations: For each measurement in a separate environment, the environment steps, and the
+            mean and the standard deviation of the returns; empty without ``evaluate``.
     """
 
     def __init__(
@@ -46,6 +50,12 @@ class ImitationResult:
         self.env_id = env_id
         self.recipe = recipe or EnvironmentRecipe.of(policy.get_env())
         self.history: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The first row of `evaluations` with the highest return; None without rows."""
+        return max(self.evaluations, key=lambda row: row["return"], default=None)
 
     @property
     def reward_fn(self) -> LearnedReward:
@@ -108,6 +118,6 @@ class ImitationResult:
         if normalise is not None:
             with atomic_write(folder / "vecnormalize.pkl") as file:
                 # As `VecNormalize.save` does, but an interruption leaves no partial file.
-                pickle.dump(normalise, file)
+                pickle.dump(without_replaced(normalise), file)
         save_reward(self.reward, folder / "reward.pt")
         return folder

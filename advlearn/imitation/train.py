@@ -1,5 +1,6 @@
 """Train a stable-baselines3 algorithm to imitate demonstrations, in one call."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any, Literal, cast
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import device as Device
 from torch import nn
@@ -15,7 +15,6 @@ from torch import nn
 from advlearn.core.adversary import OptimizerFactory
 from advlearn.core.arguments import Count, Natural, NonNegative, Positive, Seed, checked
 from advlearn.core.chain import OptimizerName
-from advlearn.core.checks import check_count, check_number
 from advlearn.core.grammar import Spec
 from advlearn.core.inputs import Inputs
 from advlearn.core.method import Method
@@ -33,24 +32,25 @@ from advlearn.imitation.demonstrations.transitions import CriticInputs, Transiti
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
 from advlearn.imitation.progress_log import ProgressLog, ends_early
 from advlearn.imitation.result import ImitationResult
+from advlearn.imitation.run_checks import check_algorithm, check_numbers, critic_pace
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.checkpoints import Checkpoints
 from advlearn.imitation.sb3.environment_checks import check_env, compare, id_of
 from advlearn.imitation.sb3.exploration import refuse_unknown_buffer
 from advlearn.imitation.sb3.finite import RunGuard, moments
+from advlearn.imitation.sb3.held_out import HeldOutReturn, refuse_unknown_environment
 from advlearn.imitation.sb3.learning import learn, learn_from_checkpoint
 from advlearn.imitation.sb3.making import EnvironmentRecipe, plain_settings
 from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.sb3.resume_settings import facts_of, resume_settings
 from advlearn.imitation.settings import CHANGEABLE, choose, refuse_with_cloning
-from advlearn.imitation.specification import Reward, Specification, specify
+from advlearn.imitation.specification import Reward, specify
+from advlearn.imitation.summary import summary
 from advlearn.training import launch, rng
 from advlearn.training.comparison import check_changes
 from advlearn.training.folder_lock import folder_lock
 from advlearn.training.torch_modes import training_modes
 
-# Critic steps for each rollout, and environment steps between two critic updates.
-CRITIC_STEPS_PER_ROLLOUT, CRITIC_EVERY = 8, 8
 # Steps of each environment between two checkpoints.
 SAVE_EVERY = 10_000
 
@@ -81,6 +81,7 @@ def imitate(
     seed: Seed = 0,
     out: str | Path | None = None,
     save_every: Count | None = None,
+    evaluate: Count | None = None,
     callbacks: Sequence[BaseCallback] = (),
     quiet: bool = False,
     clip: bool = False,
@@ -146,9 +147,12 @@ def imitate(
         save_every: Steps of each environment between two checkpoints, at which the environments are
             reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C or SIGTERM
             stops at the next checkpoint, a second Ctrl-C at once.
+        evaluate: Environment steps between two measurements of the policy's true return in a
+            separate environment, over 10 episodes, which are kept in the result's `evaluations`;
+            with `out`, the folder ``best`` holds the best policy. None: no measurements.
         callbacks: More callbacks of stable-baselines3, called after those of advlearn. With `out`,
             a resumed run restores their attributes that are numbers, texts and arrays.
-        quiet: Whether to print nothing.
+        quiet: Whether to print nothing; otherwise lines of progress, and a table at the end.
         clip: Whether to clip demonstrated actions to the environment's bounds; otherwise actions
             outside of them are refused.
         resume_with: New values of `critic_lr`, `batch_size` or `steps` for the run in `out`, which
@@ -191,12 +195,12 @@ def imitate(
         **changes,
     }
     if specification.cloning_only:
-        unused = {"steps": steps, "critic": critic, "save_every": save_every}
+        unused = {"steps": steps, "critic": critic, "save_every": save_every, "evaluate": evaluate}
         refuse_with_cloning({**unused, "callbacks": callbacks or None, **of_critic})
     given = {"expert_subsample": expert_subsample, "bc_steps": bc_steps, **of_critic}
     chosen = choose({"reward": specification.reward, **specification.options}, given)
     save_every = SAVE_EVERY if save_every is None else save_every
-    steps = _check_numbers(specification, steps, save_every, chosen)
+    steps = check_numbers(specification, steps, save_every, chosen)
     if isinstance(demonstrations, str | Path):
         demonstrations = load_demonstrations(demonstrations)
     demos, cloning = demonstrations, chosen["bc_steps"]
@@ -208,7 +212,7 @@ def imitate(
             algorithm, _environment(algorithm, env, demos), seed, ent_coef=chosen["ent_coef"],
             device=device, env_settings=None if env else demos.env_settings,
         )  # fmt: skip
-        pace = _pace(learner, chosen["critic_steps"], chosen["critic_every"])
+        pace = critic_pace(learner, chosen["critic_steps"], chosen["critic_every"])
         venv = cast(VecEnv, learner.get_env())
         env_id = id_of(venv) or (env if isinstance(env, str) else "")
         recipe = EnvironmentRecipe.of(venv)
@@ -217,7 +221,7 @@ def imitate(
             demos, learner.observation_space, learner.action_space, clip=clip
         )
         check_env(venv)
-        _check_algorithm(learner, chosen["critic_replay_size"], cloning)
+        check_algorithm(learner, chosen["critic_replay_size"], cloning)
         expert = demos.transitions(chosen["expert_subsample"], seed=seed).to(learner.device)
         with record_environment(learner) as recording:
             learned = build_reward(learner, expert, specification, settings)
@@ -232,8 +236,13 @@ def imitate(
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
             reward_callback = build_reward_callback(learner, learned, recording, log, **training)
             start = partial(_clone, learner, expert, cloning)
+            ours: list[BaseCallback] = [reward_callback]
+            if evaluate is not None:
+                refuse_unknown_environment(run, evaluate)
+                folder = None if out is None else Path(out)
+                ours.append(HeldOutReturn(run, evaluate, seed, folder))
             if out is None:
-                learn(run, [reward_callback, *callbacks], steps, start)
+                learn(run, [*ours, *callbacks], steps, start)
             else:
                 shared = resume_settings(repr(specification.chain), learner, demos, env_id)
                 shared |= settings.plain() | training
@@ -242,8 +251,10 @@ def imitate(
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
                 checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
                 checkpoints.callbacks = callbacks
-                every_callback = [reward_callback, checkpoints, *callbacks]
+                every_callback = [*ours, checkpoints, *callbacks]
                 learn_from_checkpoint(checkpoints, every_callback, steps, start)
+            if not quiet:
+                print(summary(run), file=sys.stderr)
         return run
 
 
@@ -254,62 +265,6 @@ def _environment(
     if env is not None or isinstance(algorithm, BaseAlgorithm):
         return env
     return demonstrations.env_id or None
-
-
-def _check_numbers(
-    specification: Specification, steps: int | None, save_every: int, chosen: Mapping[str, Any]
-) -> int:
-    """Check the numbers of a run and return its environment steps, 0 with behaviour cloning."""
-    cloning_only = specification.cloning_only
-    if not cloning_only:
-        if steps is None:
-            raise ValueError(
-                "steps: expected a number of environment steps, got None; pass steps=100_000 or "
-                "another number"
-            )
-        check_number("steps", steps, low=1)
-    check_number("batch_size", chosen["batch_size"], low=1)
-    check_number("critic_replay_size", chosen["critic_replay_size"], low=0)
-    check_number("bc_steps", chosen["bc_steps"], low=int(cloning_only))
-    check_count("save_every", save_every)
-    return 0 if steps is None else steps
-
-
-def _pace(
-    learner: BaseAlgorithm, critic_steps: int | None, critic_every: int | None
-) -> dict[str, int]:
-    """Return how often the critic is trained; refuse `critic_every` for on-policy algorithms."""
-    on_policy = isinstance(learner, OnPolicyAlgorithm)
-    if on_policy and critic_every is not None:
-        raise ValueError(
-            f"critic_every: expected None, since {type(learner).__name__} trains its critic after "
-            f"each rollout, got {critic_every}; set critic_steps, or n_steps of the algorithm"
-        )
-    if critic_steps is None:
-        critic_steps = CRITIC_STEPS_PER_ROLLOUT if on_policy else 1
-    check_number("critic_steps", critic_steps, low=1)
-    if on_policy:
-        return {"critic_steps": critic_steps}
-    critic_every = CRITIC_EVERY if critic_every is None else critic_every
-    check_number("critic_every", critic_every, low=1)
-    return {"critic_steps": critic_steps, "critic_every": critic_every}
-
-
-def _check_algorithm(learner: BaseAlgorithm, critic_replay_size: int, bc_steps: int) -> None:
-    """Refuse settings that the algorithm does not use."""
-    name = type(learner).__name__
-    if critic_replay_size and not isinstance(learner, OnPolicyAlgorithm):
-        raise ValueError(
-            f"critic_replay_size: expected 0, since {name} has a replay buffer, got "
-            f"{critic_replay_size}; set buffer_size of the algorithm"
-        )
-    if bc_steps and not hasattr(learner.policy, "evaluate_actions"):
-        raise TypeError(
-            "bc_steps: expected 0 or an algorithm with an actor-critic policy, got "
-            f"{bc_steps} with {name}; use PPO, A2C or TRPO"
-        )
-    if bc_steps:
-        algorithms.refuse_hidden_inputs(learner, "bc_steps")
 
 
 def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:

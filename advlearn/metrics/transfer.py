@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from advlearn.core.arguments import Positive, Seed, checked
-from advlearn.core.checks import check_number
 from advlearn.metrics._checks import pair, rows
 from advlearn.metrics._labels import class_labels, classes_of, predicted_classes, to_tensor
 
@@ -180,7 +179,6 @@ def soft_neighbourhood_density(logits: Tensor | np.ndarray, temperature: Positiv
     Reference: Saito et al., "Tune it the Right Way: Unsupervised Validation of Domain Adaptation
     via Soft Neighborhood Density", ICCV 2021.
     """
-    check_number("temperature", temperature, low=0.0, open_low=True)
     p = rows("logits", to_tensor(logits), at_least=2, dims="(N, K)").softmax(dim=1)
     z = p / p.norm(dim=1, keepdim=True)
     total, block = 0.0, max(1, _BLOCK // len(z))

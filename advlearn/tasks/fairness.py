@@ -336,9 +336,8 @@ def _shuffled_within(like: Tensor, y: Tensor) -> Tensor:
     """Permute the samples within each class: int64 (N,)."""
     # Two orders by class, random within each: the k-th sample of one order takes the attribute of
     # the k-th of the other.
-    keys = [
-        y + distributed.rand(like.shape[0], like=like.detach()).double() * 0.999 for _ in range(2)
-    ]
+    # In double precision a number below 1 leaves a class below the next one.
+    keys = [y + distributed.rand(like.shape[0], like=like.detach()).double() for _ in range(2)]
     order, other_order = (cast(Tensor, key.argsort()) for key in keys)
     return torch.empty_like(order).scatter_(0, order, other_order)
 

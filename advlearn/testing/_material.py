@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from advlearn.core.critic_batch import CriticBatch, Samples, mixes_samples, score_both
 from advlearn.core.objective import CriticOutput, Objective
+from advlearn.core.seeding import seed_torch
 
 N = 6
 CLASSES = 3
@@ -23,7 +24,7 @@ def seeded(check: Callable[P, None]) -> Callable[P, None]:
     @wraps(check)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            seed_torch(0)
             check(*args, **kwargs)
 
     return run
@@ -37,7 +38,7 @@ class fixed_seed:
 
     def __enter__(self) -> None:
         self.before = torch.get_rng_state()
-        torch.manual_seed(self.seed)
+        seed_torch(self.seed)
 
     def __exit__(self, *_: object) -> None:
         torch.set_rng_state(self.before)
@@ -83,7 +84,7 @@ def critic(
 ) -> nn.Module:
     """Build a smooth critic for the samples of `sides` or of `labelled`."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
+        seed_torch(3)
         width = 2 + (2 if classes else 0)
         if score == "density":
             return _Conditional().to(dtype)
@@ -101,7 +102,7 @@ def critic(
 def linear(dtype: torch.dtype = torch.float64) -> nn.Module:
     """Build a linear critic."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(4)
+        seed_torch(4)
         layer = nn.Linear(2, 1)
         nn.init.constant_(layer.weight, 1.5)
         return nn.Sequential(layer).to(dtype)

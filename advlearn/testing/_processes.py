@@ -17,6 +17,7 @@ from advlearn.core import distributed
 from advlearn.core.adversary import Adversary
 from advlearn.core.critic_batch import Samples
 from advlearn.core.grammar import resolve
+from advlearn.core.seeding import seed_torch
 from advlearn.testing._material import CLASSES, critic, draw
 
 SAMPLES = 8
@@ -115,7 +116,7 @@ def _train(case: Case, rank: int, world_size: int) -> Results:
         for seed in (3, 4)
     ]
     named = dict(zip(("real_weights", "fake_weights"), weights, strict=True))
-    torch.manual_seed(11)
+    seed_torch(11)
     learners = nn.ModuleDict({side: nn.Linear(2, 2, dtype=dtype) for side in ("real", "fake")})
     scorer = critic(
         chain.required_objective().critic_output, dtype, classes=CLASSES if case.labelled else 0

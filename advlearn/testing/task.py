@@ -13,6 +13,7 @@ from advlearn.core.adversary import Adversary
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import Samples
 from advlearn.core.grammar import resolve
+from advlearn.core.seeding import seed_torch
 from advlearn.core.task import Batch, Task, TaskOutput
 from advlearn.critics import build
 from advlearn.testing._material import hold, number, seeded
@@ -184,7 +185,7 @@ def _critics(task: Task) -> dict[str, nn.Module]:
 
 def _play(task: Task, batch: Batch) -> TaskOutput:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
+        seed_torch(5)
         return cast(TaskOutput, task(batch))
 
 

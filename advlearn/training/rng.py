@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from advlearn.core.one_thread import one_thread
+from advlearn.core.seeding import seed_torch
 
 State = dict[str, Any]
 
@@ -76,7 +77,7 @@ def seed_all(seed: int) -> None:
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"seed: expected an integer from 0 to {2**32 - 1}, got {seed!r}")
-    torch.manual_seed(seed)  # CUDA and MPS as well
+    seed_torch(seed)
     np.random.seed(seed)
     random.seed(seed)
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from advlearn.core.critic_batch import mixes_samples
-from advlearn.core.features import features
+from advlearn.core.features import features, watch
 from advlearn.core.modules import freeze
 from advlearn.regularizers.bottleneck import Bottleneck, Code
 from advlearn.regularizers.spectral_norm import SpectralNorm
@@ -145,3 +145,11 @@ def test_derivatives() -> None:
 
 def test_compiled_equals_eager() -> None:
     check_compiled(lambda: Bottleneck(beta=0.5))
+
+
+def test_a_code_is_watched_before_its_first_call() -> None:
+    # A hook that is added inside a compiled function breaks its graph.
+    code = Bottleneck(code=4).wrap(smooth())[2]
+    hooks = len(code._forward_hooks)
+    watch(code)
+    assert len(code._forward_hooks) == hooks == 1

@@ -32,6 +32,7 @@ from advlearn.imitation import (
     save_demonstrations,
 )
 from advlearn.imitation.sb3.algorithms import environments
+from advlearn.imitation.sb3.environment_checks import check_env
 from tests.imitation.counting import Counting, always_one, counting, small
 
 
@@ -76,6 +77,21 @@ class Masked(Counting):
 
     def step(self, action: Any) -> Any:
         assert self.action_masks()[int(action)], "a masked action was taken"
+        return super().step(action)
+
+
+class OneAllowed(Counting):
+    """Allow a single action."""
+
+    def __init__(self, allowed: int) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+    def action_masks(self) -> Any:
+        return np.arange(2) == self.allowed
+
+    def step(self, action: Any) -> Any:
+        assert action == self.allowed, "a masked action was taken"
         return super().step(action)
 
 
@@ -154,6 +170,12 @@ def test_masks_of_actions_reach_the_policy_in_records_and_returns() -> None:
     )
     run = imitate(demos, steps=32, algorithm=learner, quiet=True)
     assert len(run.returns(venv, 3, deterministic=False)) == 3
+
+
+def test_the_first_check_of_an_environment_takes_an_allowed_action() -> None:
+    venv = DummyVecEnv([lambda allowed=allowed: OneAllowed(allowed) for allowed in (0, 1, 1, 0)])
+    check_env(venv)
+    assert [env.steps for env in venv.envs] == [1] * 4  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["MaskablePPO", "RecurrentPPO"])

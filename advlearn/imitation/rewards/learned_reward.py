@@ -162,8 +162,8 @@ class LearnedReward:
         return self.recovered(steps.to(self.demonstrations.observations.device)).cpu().numpy()
 
     def figures(self) -> dict[str, float]:
-        """Return the latest losses and penalties of the critic by name."""
-        latest = self.adversary.last_losses
+        """Return the latest losses, penalties, scores and accuracy of the critic by name."""
+        latest = {**self.adversary.last_losses, **self.adversary.last_scores}
         if not latest:
             return {}
         # One read, since each waits for the device.

@@ -22,6 +22,7 @@ from advlearn.imitation.sb3.off_policy import OffPolicyReward
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
 from advlearn.imitation.sb3.plain_states import PlainStates, objects_of
 from advlearn.imitation.settings import CHANGEABLE
+from advlearn.imitation.summary import HISTORY, write_history
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training.comparison import compare
 from advlearn.training.previous_file import keep_previous, newest, previous
@@ -159,6 +160,7 @@ class Checkpoints(BaseCallback):
                 set_rate(group, rate)
         self.reward_callback.load_state_dict(state["ours"])
         self.run.history[:] = state["history"]
+        self.run.evaluations[:] = state.get("evaluations", [])
         self._after_reset = state
         # An algorithm that was used before is reset like a new one.
         algorithm._last_obs, algorithm.ep_info_buffer = None, None
@@ -253,6 +255,7 @@ class Checkpoints(BaseCallback):
         path = self.folder / checkpoint.NAME
         with keep_previous(path):
             checkpoint.save(path, self._payload())
+        write_history(self.run.history, self.folder / HISTORY)
         self.guard.saved = self.run.policy.num_timesteps
 
     def _payload(self) -> dict[str, Any]:
@@ -280,6 +283,7 @@ class Checkpoints(BaseCallback):
             "adversary": self.run.reward.adversary.state_dict(),
             "ours": self.reward_callback.state_dict(),
             "history": self.run.history,
+            "evaluations": self.run.evaluations,
             "callbacks": self._states.state_dict(),
             "rng": rng.get_state(),
         }

@@ -105,11 +105,21 @@ def check_env(venv: VecEnv) -> None:
         deepcopy(venv.get_attr("action_space", 0)[0]),
     )
     action.seed(0)
-    steps = venv.env_method("step", action.sample())
+    steps = _random_step(venv, action)
     for when, returned in (("reset", resets), ("step", steps)):
         for i, (observation, *_) in enumerate(returned):
             if fault := _fault(observation, space):
                 raise ValueError(f"env: {fault} from the first {when} of environment {i}")
+
+
+def _random_step(venv: VecEnv, action: spaces.Space[Any]) -> list[Any]:
+    """Take a random action in each environment, one that its masks allow."""
+    if not (isinstance(action, spaces.Discrete) and venv.has_attr("action_masks")):
+        return venv.env_method("step", action.sample())
+    masks = [np.asarray(mask, np.int8) for mask in venv.env_method("action_masks")]
+    return [
+        venv.env_method("step", action.sample(mask), indices=i)[0] for i, mask in enumerate(masks)
+    ]
 
 
 def _fault(observation: Any, space: Any) -> str:

@@ -25,6 +25,7 @@ from stable_baselines3.common.vec_env import (
 
 from advlearn.imitation.on_device.environment import unwrap_batch
 from advlearn.imitation.sb3.environment_checks import id_of
+from advlearn.imitation.sb3.replacing import without_replaced
 
 # Wrappers that leave observations and actions as they are.
 _WITHOUT_EFFECT = (VecMonitor, VecCheckNan)
@@ -217,7 +218,8 @@ def scale_of(venv: VecEnv) -> VecNormalize | None:
 def _rewrapped(wrapper: VecEnvWrapper, venv: VecEnv) -> VecEnv:
     """Wrap an environment as a wrapper of another one does."""
     if isinstance(wrapper, VecNormalize):
-        fresh = copy.deepcopy(wrapper)  # a copy does not hold the environment
+        # A copy does not hold the environment; replaced methods would step that of the training.
+        fresh = copy.deepcopy(without_replaced(wrapper))
         fresh.set_venv(venv)
         fresh.training, fresh.norm_reward = False, False
         return fresh

@@ -140,7 +140,7 @@ class OffPolicyReward(BaseCallback):
         critic_steps: Critic steps of each update.
         critic_every: Environment steps between two updates of the critic.
         batch_size: Transitions of the expert, and of the policy, in a critic step.
-        look: Called with the latest rewards every `look_every` steps.
+        look: Called with the latest rewards every `look_every` steps, and at the end.
         look_every: Environment steps between two calls of `look`.
     """
 
@@ -167,14 +167,17 @@ class OffPolicyReward(BaseCallback):
         self.look_every = look_every
         self._due = critic_every
         self._next_look = look_every
+        self._looked = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the plain numbers and tensors that `load_state_dict` needs."""
-        return {"due": self._due, "next_look": self._next_look, "replay": self.replay.state_dict()}
+        counts = {"due": self._due, "next_look": self._next_look, "looked": self._looked}
+        return {**counts, "replay": self.replay.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the numbers and tensors of `state_dict`."""
         self._due, self._next_look = state["due"], state["next_look"]
+        self._looked = state.get("looked", 0)
         self.replay.load_state_dict(state["replay"])
 
     def _on_step(self) -> bool:
@@ -189,8 +192,18 @@ class OffPolicyReward(BaseCallback):
                     self.reward.update(self.replay.draw(self.batch_size), self.batch_size)
         if self.look is not None and self.num_timesteps >= self._next_look:
             self._next_look += self.look_every
-            self.look(self.replay.last_rewards)
+            self._look()
         return True
+
+    def _on_training_end(self) -> None:
+        if self._looked < self.num_timesteps:
+            self._look()
+            self.logger.dump(self.num_timesteps)
+
+    def _look(self) -> None:
+        self._looked = self.num_timesteps
+        if self.look is not None:
+            self.look(self.replay.last_rewards)
 
 
 def _normalised(observations: Any, scale: Any) -> Any:

@@ -35,3 +35,25 @@ def replaced(thing: Any, **methods: Callable[..., Any]) -> Generator[None]:
                 held[name] = before[name]
             else:
                 held.pop(name, None)
+
+
+def without_replaced(thing: Any) -> Any:
+    """Return another object with the same attributes, except replaced methods.
+
+    Args:
+        thing: The object, in a block of `replaced` or not; it keeps its methods.
+
+    Example:
+        >>> class Two:
+        ...     def value(self):
+        ...         return 2
+        >>> two = Two()
+        >>> with replaced(two, value=lambda: 3):
+        ...     without_replaced(two).value(), two.value()
+        (2, 3)
+    """
+    cls: Any = type(thing)
+    other = cls.__new__(cls)  # `copy` would follow `__getstate__`, which may leave attributes out
+    held = {name: v for name, v in vars(thing).items() if not callable(getattr(cls, name, None))}
+    vars(other).update(held)
+    return other
