@@ -117,7 +117,8 @@ class TabularDataset:
         if attribute in self.scales:
             return self.scales[attribute]
         values = self.sensitive[attribute].double()
-        return float(values.mean()), float(values.std(unbiased=False)) or 1.0
+        spread = float(values.std(unbiased=False))
+        return float(values.mean()), spread if spread > 0 else 1.0
 
     @property
     def attributes(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -158,8 +158,10 @@ class FairEstimator(Estimator):
             held = HeldOut(points[out], y[out], _some(weights, out), compared, None)
         if held is None:
             return Part(points, y, sensitive, weights)
-        steps = self.steps or self._request().chain(self.objective).defaults.over(FALLBACK).steps
-        every = max(1, int(steps or 1) // EVALUATIONS)
+        steps = self.steps
+        if steps is None:
+            steps = self._request().chain(self.objective).defaults.over(FALLBACK).steps
+        every = max(1, int(cast(Any, steps)) // EVALUATIONS)
         best = BestCheckpoint(lambda model: self._value(model, held), every, patience)
         part = points[rows], y[rows], rows_of(sensitive, rows), _some(weights, rows)
         return Part(*part, callbacks=(best,))

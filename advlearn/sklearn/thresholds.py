@@ -83,7 +83,6 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 samples of the positive class for equal opportunity.
         """
         check_settings(type(self).__init__, self.get_params(deep=False))
-        check_method("estimator", self.estimator, "fit")
         labels = np.asarray(y)
         self.classes_ = np.unique(labels)
         if len(self.classes_) != 2:
@@ -130,10 +129,15 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     def _fitted(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> Any:
         """Return the classifier, fitted."""
         if not self.prefit:
+            check_method("estimator", self.estimator, "fit")
             weight = {} if sample_weight is None else {"sample_weight": sample_weight}
             return cast(Any, clone(self.estimator)).fit(X, y, **weight, **params)
+        if not hasattr(self.estimator, "decision_function"):
+            check_method("estimator", self.estimator, "predict_proba")
         try:
-            check_is_fitted(self.estimator)
+            # A classifier of another library may have no `fit`.
+            if hasattr(self.estimator, "fit"):
+                check_is_fitted(self.estimator)
         except NotFittedError:
             raise ValueError(
                 f"estimator: expected a fitted classifier with prefit=True, got {self.estimator}; "
