@@ -1,4 +1,4 @@
-"""Command line: `fit`, `describe`, `cite`, `list` and `sample` from a shell."""
+"""Command line: `fit`, `describe`, `cite`, `list`, `sample` and `lab` from a shell."""
 
 import sys
 from pathlib import Path
@@ -301,6 +301,18 @@ def sample(
         refuse_empty(path=path, picture=picture)
         save_image_grid(load(path).sample(n, seed=seed), picture)
         typer.echo(f"{n} samples: {picture}")
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Train small games in the browser; install advlearn[lab]."""
+    from advlearn.lab.serving import serve
+
+    with _one_line_errors(None):
+        serve(port, browser=browser)
 
 
 class _one_line_errors:
