@@ -17,8 +17,9 @@ SLICE, MOST_STEPS = 0.03, 200
 """Seconds, and steps, of training between two looks at the messages."""
 WAITING = 64
 """Messages that may wait for the thread."""
-UNANSWERED = 2
-"""Frames that may be sent before the page answers that it has drawn one."""
+UNANSWERED, PATIENCE = 2, 20.0
+"""Frames that may be sent before the page answers that it has drawn one, and seconds of training
+without an answer."""
 _USER_ERRORS = (ValueError, TypeError, ImportError, NonFiniteError, RuntimeError)
 
 
@@ -35,7 +36,8 @@ class Session:
         self._inbox: queue.Queue[str | bytes] = queue.Queue(WAITING)
         self._experiments: list[Experiment] = []
         self._playing, self._closed = False, threading.Event()
-        self._unanswered, self._speed, self._counted = 0, 0.0, (0.0, 0)
+        self._unanswered, self._answered_at = 0, time.monotonic()
+        self._speed, self._counted = 0.0, (0.0, 0)
         self._thread = threading.Thread(target=self._run, name="advlearn-lab", daemon=True)
         self._thread.start()
 
@@ -69,9 +71,9 @@ class Session:
 
     def _next(self) -> None:
         """Handle a message, or train for a slice."""
-        may_train = self._playing and self._unanswered < UNANSWERED
+        may_train = self._playing and time.monotonic() - self._answered_at < PATIENCE
         try:
-            text = self._inbox.get(timeout=0.001 if may_train else 0.2)
+            text = self._inbox.get(block=not may_train, timeout=0.2)
         except queue.Empty:
             text = None
         if text is not None:
@@ -83,6 +85,7 @@ class Session:
         kind = message["type"]
         if kind == "drawn":
             self._unanswered = max(0, self._unanswered - 1)
+            self._answered_at = time.monotonic()
         elif kind == "start":
             self._start([build(settings) for settings in message["games"]])
         elif kind == "edit":
@@ -96,7 +99,7 @@ class Session:
             self._send_frame(fresh=True)
         else:
             self._playing = kind == "play"
-            self._unanswered = 0
+            self._unanswered, self._answered_at = 0, time.monotonic()
             self._counted = time.monotonic(), self._experiments[0].step
             self._tell({"type": "state", "playing": self._playing})
 
@@ -122,7 +125,6 @@ class Session:
         self._send_frame(fresh=True)
 
     def _train(self) -> None:
-        start = time.monotonic()
         share = SLICE / len(self._experiments)
         for experiment in self._experiments:
             experiment.train(share, MOST_STEPS)
@@ -131,7 +133,8 @@ class Session:
             step = self._experiments[0].step
             self._speed = (step - before) / (now - since)
             self._counted = now, step
-        self._send_frame(fresh=now - start > 1)
+        if self._unanswered < UNANSWERED:
+            self._send_frame()
 
     def _send_frame(self, *, fresh: bool = False) -> None:
         frames = [experiment.frame(fresh=fresh) for experiment in self._experiments]

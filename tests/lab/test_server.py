@@ -2,6 +2,7 @@
 
 import json
 import random
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -102,14 +103,12 @@ def test_too_many_messages_close_the_socket(lab: Address) -> None:
 
 
 def test_pages_above_the_limit_are_turned_away(lab: Address) -> None:
-    sockets = [opened(lab) for _ in range(SESSIONS)]
-    for socket in sockets:
-        next_of(socket, "welcome")
-    with opened(lab) as further, pytest.raises(ConnectionClosed) as closed:
-        further.recv(timeout=30)
-    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1013
-    for socket in sockets:
-        socket.close()
+    with ExitStack() as pages:
+        for _ in range(SESSIONS):
+            next_of(pages.enter_context(opened(lab)), "welcome")
+        with opened(lab) as further, pytest.raises(ConnectionClosed) as closed:
+            further.recv(timeout=30)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1013
 
 
 def test_two_pages_train_at_once_and_get_the_numbers_of_their_seed(lab: Address) -> None:

@@ -1,10 +1,11 @@
 """Domain adaptation in the plane: moons, and the same moons rotated without labels."""
 
 import math
+from collections import OrderedDict
 from typing import Any, cast, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
@@ -16,7 +17,7 @@ from advlearn.lab import shapes
 from advlearn.lab.experiments.base import Frame, TaskExperiment, lattice
 from advlearn.lab.packing import pack
 from advlearn.metrics import accuracy
-from advlearn.nets import MLPPredictor
+from advlearn.nets import MLP
 from advlearn.tasks.domain_adaptation import DomainAdaptation
 from advlearn.train_task import playable
 
@@ -33,7 +34,9 @@ class Adaptation(TaskExperiment):
         with self.random.used():
             self.source = _moons(s["seed"], 0.0)
             self.target = _moons(s["seed"] + 1, s["angle"])
-            model = MLPPredictor((2,), 2, hidden=(*s["layers"], 2))
+            # Two features without an activation, which can be drawn as they are.
+            parts = {"features": MLP(2, 2, s["layers"]), "head": nn.Linear(2, 2)}
+            model = nn.Sequential(OrderedDict(parts))
             task = DomainAdaptation(
                 model,
                 shape=(2,),
@@ -60,10 +63,10 @@ class Adaptation(TaskExperiment):
         }
 
     def drawing(self) -> Frame:
-        model = cast(MLPPredictor, cast(DomainAdaptation, self.task).model)
+        features_of = cast(nn.Sequential, cast(DomainAdaptation, self.task).model)[0]
         logits = self._logits(lattice(CELLS, BOUND))
         with torch.no_grad():
-            features = [model.features(x[:DRAWN]) for x, _ in (self.source, self.target)]
+            features = [features_of(x[:DRAWN]) for x, _ in (self.source, self.target)]
         scale = torch.cat(features).abs().max().clamp(min=1e-6)
         return {
             "surface": pack((2 * logits.softmax(1)[:, 1] - 1).reshape(CELLS, CELLS)),

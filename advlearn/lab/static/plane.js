@@ -111,7 +111,7 @@ function generate(canvas, scene, frame, before, share, on) {
 function adaptation(canvas, scene, frame, before, share, on, view) {
   const [c, side] = context(canvas), r = side / 150;
   const both = [["source", colours.real, "circle"], ["target", colours.fake, "triangle"]];
-  const b = view ? 1.08 : scene.bound, s = scaler(view ? -0.08 : -b, b, side);
+  const b = view ? 1.08 : scene.bound, s = scaler(-b, b, side);
   if (!view && on.surface) surface(c, side, frame.surface);
   for (const [name, colour, shape] of both) {
     if (!on[name === "source" ? "real" : "fake"]) continue;
