@@ -1,10 +1,11 @@
-"""Command line: `fit`, `describe`, `cite`, `list`, `demos` and `sample` from a shell."""
+"""Command line: `fit`, `describe`, `cite`, `list`, `demos`, `sample` and `lab` from a shell."""
 
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from advlearn import shell_completion
 from advlearn.shell_errors import one_line_errors
 from advlearn.shell_words import file_name, key_values, paths, refuse_empty
 
@@ -16,80 +17,27 @@ app = typer.Typer(
 OUT = "Folder of the run; default runs/TASK-OBJECTIVE-DATA."
 
 
-def _names(incomplete: str) -> list[str]:
-    """Complete the names that `describe` accepts."""
-    from advlearn import kinds
-
-    names = {spelling for item in kinds.items() for spelling in (item.name, *item.aliases)}
-    return sorted(name for name in names if name.startswith(incomplete))
-
-
-def _objectives(incomplete: str) -> list[str]:
-    """Complete the names of objectives and regularizers."""
-    from advlearn import kinds
-
-    items = (item for item in kinds.items() if item.kind in ("objective", "regularizer"))
-    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
-    return sorted(name for name in names if name.startswith(incomplete))
-
-
-def _methods(incomplete: str) -> list[str]:
-    """Complete the names of methods and tasks."""
-    from advlearn import kinds
-
-    items = (item for item in kinds.items() if item.kind in ("method", "task"))
-    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
-    return sorted(name for name in names if name.startswith(incomplete))
-
-
-def _games(incomplete: str) -> list[str]:
-    """Complete the names of games."""
-    from advlearn.core import registry
-
-    return [name for name in registry.games() if name.startswith(incomplete)]
-
-
-def _fields(incomplete: str) -> list[str]:
-    """Complete the fields of methods."""
-    from advlearn import catalogue
-
-    names = (name.replace("_", "-") for name in catalogue.fields())
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def _kinds(incomplete: str) -> list[str]:
-    """Complete the kinds of names."""
-    from advlearn import kinds
-
-    return [kind for kind in kinds.KINDS if kind.startswith(incomplete)]
-
-
-def _data_names(incomplete: str) -> list[str]:
-    """Complete the names of data sets."""
-    from advlearn.data import names
-
-    return [name for name in names() if name.startswith(incomplete)]
-
-
 @app.command()
 def fit(
     task: Annotated[
         str,
         typer.Argument(
             help="A method or a task, optionally with options: dann, 'generate(latent=16)'.",
-            autocompletion=_methods,
+            autocompletion=shell_completion.methods,
         ),
     ] = "generate",
     objective: Annotated[
         str | None,
-        typer.Option(help="A spec, such as 'hinge + r1'.", autocompletion=_objectives),
+        typer.Option(
+            help="A spec, such as 'hinge + r1'.", autocompletion=shell_completion.objectives
+        ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             help="A name or a folder of images; adaptation: 'source->target'; unpaired: 'a <-> b'; "
             "few labels: 'mnist:100'; imitation: demonstrations, such as cartpole.",
-            autocompletion=_data_names,
+            autocompletion=shell_completion.data_names,
         ),
     ] = None,
     steps: Annotated[
@@ -109,7 +57,7 @@ def fit(
         str | None,
         typer.Option(
             help="Move critics and learner together: extragradient, optimistic, 'lookahead(k=5)'.",
-            autocompletion=_games,
+            autocompletion=shell_completion.games,
         ),
     ] = None,
     set_: Annotated[
@@ -249,7 +197,9 @@ def _report(run: Any, data: str | None, folder: Path) -> None:
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="A name or a spec.", autocompletion=_names)],
+    name: Annotated[
+        str, typer.Argument(help="A name or a spec.", autocompletion=shell_completion.names)
+    ],
 ) -> None:
     """Describe a method, task, objective, network, data set, metric or environment."""
     from advlearn.description import describe as call
@@ -260,7 +210,9 @@ def describe(
 
 @app.command()
 def cite(
-    name: Annotated[str, typer.Argument(help="A name or a spec.", autocompletion=_names)],
+    name: Annotated[
+        str, typer.Argument(help="A name or a spec.", autocompletion=shell_completion.names)
+    ],
 ) -> None:
     """Print the papers of a method or a spec as BibTeX entries."""
     from advlearn.description import cite as call
@@ -273,10 +225,13 @@ def cite(
 def list_(
     for_: Annotated[
         str | None,
-        typer.Option("--for", help="Only methods of this field.", autocompletion=_fields),
+        typer.Option(
+            "--for", help="Only methods of this field.", autocompletion=shell_completion.fields
+        ),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="Only names of this kind.", autocompletion=_kinds)
+        str | None,
+        typer.Option(help="Only names of this kind.", autocompletion=shell_completion.kinds),
     ] = None,
 ) -> None:
     """List every name with one line: methods by field, tasks, objectives, networks, data."""
@@ -345,3 +300,15 @@ def sample(
         drawn = draw(load(path, device=device), n, seed, class_ or (), truncation)
         written = drawn.write_picture(picture) if out is None else drawn.write(out)
         typer.echo(f"{n} samples: {written}")
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Train small games in the browser; install advlearn[lab]."""
+    from advlearn.lab.serving import serve
+
+    with one_line_errors(None):
+        serve(port, browser=browser)
