@@ -1,11 +1,11 @@
-"""Command line: `fit`, `describe`, `cite`, `list` and `sample` from a shell."""
+"""Command line: `fit`, `describe`, `cite`, `list`, `demos` and `sample` from a shell."""
 
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-from advlearn.command_errors import OneLineErrors
+from advlearn.shell_errors import one_line_errors
 from advlearn.shell_words import file_name, key_values, paths, refuse_empty
 
 app = typer.Typer(
@@ -203,7 +203,7 @@ def fit(
     settings |= {"keep": None if keep == "last" else keep}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = Path("runs", file_name(named)) if out is None else Path(out)
-    with OneLineErrors(folder):
+    with one_line_errors(folder):
         refuse_empty(task=task, objective=objective, data=data, out=out, env=env, game=game)
         imitation = catalogue.request(task).method.task == catalogue.IMITATION
         if _given(imitation_options) and not imitation:
@@ -254,7 +254,7 @@ def describe(
     """Describe a method, task, objective, network, data set, metric or environment."""
     from advlearn.description import describe as call
 
-    with OneLineErrors(None):
+    with one_line_errors(None):
         typer.echo(call(name))
 
 
@@ -265,7 +265,7 @@ def cite(
     """Print the papers of a method or a spec as BibTeX entries."""
     from advlearn.description import cite as call
 
-    with OneLineErrors(None):
+    with one_line_errors(None):
         typer.echo(call(name))
 
 
@@ -282,8 +282,29 @@ def list_(
     """List every name with one line: methods by field, tasks, objectives, networks, data."""
     from advlearn.listing import listing
 
-    with OneLineErrors(None):
+    with one_line_errors(None):
         typer.echo(listing(for_, kind))
+
+
+@app.command()
+def demos(
+    path: Annotated[
+        str,
+        typer.Argument(
+            help="A file, minari:ID, hf:NAME or a name.", metavar="FILE", autocompletion=paths
+        ),
+    ],
+) -> None:
+    """Describe demonstrations: episodes, ends, ranges of observations and actions."""
+    with one_line_errors(None):
+        refuse_empty(path=path)
+        try:
+            from advlearn.imitation import inspect_demonstrations, load_demonstrations
+        except ImportError as error:
+            raise ImportError(
+                f'demos: imitation needs further packages: pip install "advlearn[rl]" ({error})'
+            ) from None
+        typer.echo(inspect_demonstrations(load_demonstrations(path)))
 
 
 @app.command()
@@ -319,7 +340,7 @@ def sample(
     from advlearn.plots.drawn_samples import draw
     from advlearn.run import load
 
-    with OneLineErrors(None):
+    with one_line_errors(None):
         refuse_empty(path=path, picture=picture, out=out)
         drawn = draw(load(path, device=device), n, seed, class_ or (), truncation)
         written = drawn.write_picture(picture) if out is None else drawn.write(out)

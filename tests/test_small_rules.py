@@ -1,6 +1,7 @@
 """Test small rules that larger tests do not see, each found by a change that no test detected."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ import advlearn
 from advlearn.core import naming
 from advlearn.core.allocations import SMALLEST_BOUND, bound_of
 from advlearn.core.critic_batch import weighted_mean
+from advlearn.core.finite import NonFiniteError
+from advlearn.core.health_critic import _reward_spread
 from advlearn.core.health_statistics import sampled
 from advlearn.core.objective import Pointwise
 from advlearn.imitation.rewards.saving import _encoder
+from advlearn.metrics import sinkhorn_divergence, sliced_wasserstein
 from advlearn.tasks._codes import drawn
 
 
@@ -79,3 +83,38 @@ def test_demonstrations_of_a_reward_have_two_dimensions(tmp_path: Path) -> None:
     parts = [torch.zeros(3, 2, 2), torch.zeros(3), torch.zeros(3, 2, 2), torch.zeros(3)]
     with pytest.raises(ValueError, match=r"reward\.pt"):
         _encoder({"demonstrations": parts, "encoder": {}}, tmp_path / "reward.pt")
+
+
+@pytest.mark.parametrize("distance", [sliced_wasserstein, sinkhorn_divergence])
+def test_a_power_below_one_is_no_distance(distance: Any) -> None:
+    with pytest.raises(ValueError, match=r"^p: expected a finite number of at least 1"):
+        distance(torch.zeros(3, 2), torch.ones(3, 2), p=0.5)
+
+
+def test_the_spread_of_rewards_is_their_range_over_the_largest() -> None:
+    objective: Any = advlearn.resolve("hinge").objective
+    scores = torch.tensor([-3.0, 1.0, 2.0])
+    batch: Any = SimpleNamespace(fake_scores=scores, scores=(scores, scores))
+    rewards = objective.reward(batch)
+    expected = float((rewards.max() - rewards.min()) / rewards.abs().max())
+    assert _reward_spread(objective, [batch]) == pytest.approx(expected) and expected > 0
+
+
+def test_a_cloned_policy_that_is_not_finite_is_an_error() -> None:
+    pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+    from advlearn.imitation import imitate
+    from tests.imitation.counting import always_one, counting, small
+
+    learner = small(counting(2))
+    torch.nn.init.constant_(next(learner.policy.value_net.parameters()), float("nan"))
+    with pytest.raises(NonFiniteError, match="policy"):
+        imitate(always_one(), "bc", algorithm=learner, bc_steps=1, quiet=True)
+
+
+def test_a_run_of_imitation_ends_where_episodes_start(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+    from advlearn.imitation import imitate
+    from tests.imitation.counting import always_one, counting, small
+
+    run = imitate(always_one(), algorithm=small(counting(2)), steps=64, out=tmp_path, quiet=True)
+    assert all(run.policy._last_episode_starts)

@@ -72,15 +72,11 @@ def sinkhorn_divergence(
     Deviations: none. Genevay et al. 2018 give the same name to twice this quantity.
     """
     first, second = pair(("x", "y"), x, y)
-    check_number("epsilon", epsilon, low=0.0, open_low=True)
     check_number("p", p, low=1.0)
-    check_number("tolerance", tolerance, low=0.0, open_low=True)
-    check_count("max_iterations", max_iterations)
     if temperature is None:
         # Equal samples have no scale; any small temperature works.
         spread = float((distance_matrix(first, first) ** p).mean())
         temperature = epsilon * spread if spread > 0 else epsilon
-    check_number("temperature", temperature, low=0.0, open_low=True)
     cross = _entropic_cost(first, second, temperature, p, tolerance, max_iterations)
     own = [
         _entropic_cost(z, None, temperature, p, tolerance, max_iterations) for z in (first, second)

@@ -22,7 +22,8 @@ from advlearn.imitation import (
     load_demonstrations,
 )
 from advlearn.imitation.demonstrations.layout import Layout, flat
-from advlearn.imitation.demonstrations.loading import from_trajectories, record, save_demonstrations
+from advlearn.imitation.demonstrations.loading import record, save_demonstrations
+from advlearn.imitation.demonstrations.sources import from_trajectories
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
 from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.nets import PixelCritic

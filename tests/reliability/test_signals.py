@@ -13,6 +13,7 @@ import torch
 
 from advlearn.core.interrupt import between_steps
 from advlearn.training.checkpoint import load
+from tests.processes import preload
 from tests.reliability import signalled
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,15 +102,17 @@ def test_a_killed_worker_of_the_environment_is_one_line() -> None:
     class Kill(BaseCallback):
         def _on_step(self) -> bool:
             if self.num_timesteps == 20:
-                env.processes[0].kill()
+                env.processes[1].kill()
             return True
 
-    env = SubprocVecEnv([Counting], start_method="fork")
+    preload()
+    env = SubprocVecEnv([Counting, Counting], start_method="forkserver")
     line = r"^env: a worker process of SubprocVecEnv ended with exit code -9; see its own .*memory"
     with pytest.raises(ChildProcessError, match=line):
         imitate(always_one(), steps=192, algorithm=small(env), callbacks=[Kill()], quiet=True)
-    env.processes[0].join()
-    env.remotes[0].close()
+    # It waited for an answer of the first worker, which had answered.
+    env.close()
+    assert not any(process.is_alive() for process in env.processes)
 
 
 # --- the handlers

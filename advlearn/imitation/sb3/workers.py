@@ -43,6 +43,9 @@ def ignoring_interrupts(venv: VecEnv) -> Generator[None]:
 def naming_ended_workers(venv: VecEnv) -> Generator[None]:
     """Explain the error of a connection to a worker process that has ended.
 
+    The environment is closed then. Its own ``close`` would wait for an answer that another worker
+    has given already.
+
     Args:
         venv: The environment, with or without wrappers.
 
@@ -53,9 +56,10 @@ def naming_ended_workers(venv: VecEnv) -> Generator[None]:
         yield
     except ENDED as error:
         inner = _with_workers(venv)
-        ended = [] if inner is None else _ended(inner, 5)
-        if not ended:
+        ended = [] if inner is None else _ended(inner, _PATIENCE)
+        if inner is None or not ended:
             raise
+        _close(inner)
         raise ChildProcessError(
             f"env: a worker process of {type(inner).__name__} ended with exit code {ended[0]}; "
             "see its own error message, or the memory that the environments need"
@@ -63,6 +67,7 @@ def naming_ended_workers(venv: VecEnv) -> Generator[None]:
 
 
 _NAME = "_interrupt_handler"
+_PATIENCE = 5.0  # seconds
 
 
 @final
@@ -92,3 +97,16 @@ def _ended(venv: SubprocVecEnv, seconds: float) -> list[Any]:
     for process in gone:
         process.join(seconds)  # the exit code follows a moment later
     return [process.exitcode for process in gone]
+
+
+def _close(venv: SubprocVecEnv) -> None:
+    """End the workers that are left, and mark the environment as closed."""
+    for remote in venv.remotes:
+        with suppress(*ENDED):
+            remote.send(("close", None))
+        remote.close()
+    for process in venv.processes:
+        process.join(_PATIENCE)
+        if process.is_alive():
+            process.terminate()
+    venv.waiting, venv.closed = False, True

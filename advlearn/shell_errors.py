@@ -1,19 +1,14 @@
-"""Print the errors of a command as one line."""
+"""Errors of the command line: one line each, and how to resume after Ctrl-C."""
 
 import sys
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import typer
 
 
-@final
-class OneLineErrors:
-    """Print user errors as one line, and on Ctrl-C explain how to resume.
-
-    Args:
-        folder: Folder of the run that the block trains, or None.
-    """
+class one_line_errors:
+    """Print user errors as one line, and on Ctrl-C explain how to resume."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
