@@ -303,11 +303,8 @@ def sample(
 
 
 @app.command()
-def lab(
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 0,
-    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
-) -> None:
-    """Train small games in the browser; install advlearn[lab]."""
+def lab(port: int = 0, browser: bool = True) -> None:
+    """Train small games in the browser; port 0 takes a free one. Install advlearn[lab]."""
     from advlearn.lab.serving import serve
 
     with one_line_errors(None):

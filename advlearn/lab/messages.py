@@ -107,7 +107,7 @@ SETTINGS: dict[str, Record] = {
             "kind": Choice(("dirac",), "dirac"),
             "seed": _SEED,
             "objective": Text(200, default="wasserstein"),
-            "lr": Number(1e-6, 1.0, default=0.1),
+            "lr": Number(1e-6, 1.0, default=0.2),
             "game": _GAME,
         }
     ),

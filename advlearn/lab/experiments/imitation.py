@@ -7,7 +7,6 @@ from typing import Any, cast, final
 
 import numpy as np
 import torch
-from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 from advlearn.imitation.building import RewardSettings, build_reward, build_reward_callback
@@ -15,7 +14,6 @@ from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.demonstrations.loading import record
 from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.result import ImitationResult
-from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.recorder import record_environment
 from advlearn.imitation.settings import choose
 from advlearn.imitation.specification import specify
@@ -75,7 +73,7 @@ class MazeImitation(Experiment):
         self._open = ExitStack()
         recording = self._open.enter_context(record_environment(self.learner))
         self.run = ImitationResult(self.learner, self.learned, demos, s["maze"])
-        self._positions = _Positions()
+        self._seen = torch.zeros(0, 0, 2)
         self._callback = build_reward_callback(
             self.learner,
             self.learned,
@@ -85,7 +83,6 @@ class MazeImitation(Experiment):
             critic_replay_size=0,
             critic_steps=8,
         )
-        algorithms.log_prob_of(self.learner)
 
     @property
     def step(self) -> int:
@@ -98,10 +95,14 @@ class MazeImitation(Experiment):
             with self.random.used():
                 self.learner.learn(
                     ENVIRONMENTS * self.maze.time_limit,
-                    callback=[self._callback, self._positions],
+                    callback=self._callback,
                     reset_num_timesteps=self._rollouts == 0,
                 )
             self._rollouts += 1
+            # After the epochs of PPO, the buffer holds one environment after another.
+            seen = torch.as_tensor(self.learner.rollout_buffer.observations)
+            seen = seen.reshape(ENVIRONMENTS, self.maze.time_limit, 2)
+            self._seen = seen[:PATHS, ::2].clone()
             if time.perf_counter() >= until:
                 return
 
@@ -127,7 +128,7 @@ class MazeImitation(Experiment):
         surface = surface / surface.abs().max().clamp(min=1e-9)
         return {
             "surface": pack(surface.reshape(CELLS, CELLS)),
-            "policy": pack(self._positions.paths),
+            "policy": pack(self._seen),
         }
 
     def figures(self) -> dict[str, float]:
@@ -155,23 +156,6 @@ class _Expert:
         forces = 0.8 * self.rule(torch.as_tensor(observations)).numpy()
         noise = 0.2 * self.draw.normal(size=forces.shape)
         return (forces + noise).clip(-1, 1).astype(np.float32), None
-
-
-@final
-class _Positions(BaseCallback):
-    """Keep the positions of a few environments in the last rollout."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.paths = torch.zeros(0, 0, 2)
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_end(self) -> None:
-        buffer: Any = cast(Any, self.model).rollout_buffer
-        seen = torch.as_tensor(buffer.observations)[:, :PATHS]
-        self.paths = seen.transpose(0, 1)[:, ::2].clone()
 
 
 def _paths(observations: Any, length: int) -> Tensor:
