@@ -25,7 +25,8 @@ def pack(values: Tensor) -> dict[str, Any]:
         [2]
     """
     array = np.nan_to_num(values.detach().cpu().numpy().astype(np.float64), posinf=0, neginf=0)
-    scale = float(np.abs(array).max(initial=0.0)) / LARGEST or 1.0
+    largest = float(np.abs(array).max(initial=0.0))
+    scale = largest / LARGEST if largest else 1.0
     whole = np.round(array / scale).astype("<i2")
     data = base64.b64encode(whole.tobytes()).decode()
     return {"shape": list(array.shape), "scale": scale, "data": data}
