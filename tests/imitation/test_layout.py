@@ -215,7 +215,7 @@ def test_a_policy_learns_to_switch_the_light_on(algorithm: str, kind: str) -> No
             gamma=0.5,
             **shared,
         )
-        steps = 1280
+        steps = 640
     objective = "airl" if algorithm == "airl" else "gail"
     imitate(demos, objective, algorithm=learner, steps=steps, critic_steps=4, quiet=True)
     observations: Any = learner.get_env().reset()
