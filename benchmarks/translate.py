@@ -113,8 +113,8 @@ def loaded(name: str) -> Any:
 @cache
 def first(name: str) -> ArrayDataset:
     """Return the first images of a data set."""
-    source = load(name)
-    return ArrayDataset(source.x[:60], source.y[:60], source.name, source.classes)
+    source: Any = load(name)
+    return ArrayDataset(source.x[:150], source.y[:150], source.name, source.classes)
 
 
 def opened(name: str, quick: bool) -> Any:
