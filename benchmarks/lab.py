@@ -10,6 +10,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from harness import Result, Row, arguments
@@ -54,8 +55,10 @@ def main() -> None:
     """Measure, or report the saved rows."""
     options = arguments(__doc__ or "").parse_args()
     result = Result("lab", quick=options.quick)
-    if not options.report and shutil.which("chromium") is None:
-        print("lab: needs Chromium: apt-get install chromium")
+    if not options.report and not (shutil.which("chromium") and find_spec("playwright")):
+        print(
+            "lab: needs Chromium and Playwright: apt-get install chromium, pip install playwright"
+        )
         return
     if not options.report:
         result.rows, result.seconds = [], 0.0
