@@ -67,7 +67,7 @@ SETTINGS: dict[str, Record] = {
         {
             "kind": Choice(("adaptation",), "adaptation"),
             "seed": _SEED,
-            "angle": Number(0, 180, default=50),
+            "angle": Number(0, 180, default=35),
             "objective": _SPEC,
             "adversarial_weight": Number(0, 10, default=1),
             "layers": _LAYERS,
@@ -86,7 +86,7 @@ SETTINGS: dict[str, Record] = {
                 "demographic_parity",
             ),
             "objective": _SPEC,
-            "adversarial_weight": Number(0, 10, default=1),
+            "adversarial_weight": Number(0, 10, default=3),
             "layers": _LAYERS,
             "lr": _RATE,
             "critic_steps": _CRITIC_STEPS,

@@ -3,6 +3,7 @@
 import secrets
 import socket
 import webbrowser
+from contextlib import suppress
 from importlib.util import find_spec
 
 HOST = "127.0.0.1"
@@ -56,4 +57,5 @@ def serve(port: int = 0, *, browser: bool = True) -> None:
             server_header=False,
             timeout_graceful_shutdown=2,
         )
-        uvicorn.Server(settings).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(settings).run(sockets=[listening])

@@ -13,7 +13,7 @@ from advlearn.lab.experiments.base import Experiment
 from advlearn.lab.messages import read_message
 
 Send = Callable[[str], None]
-SLICE, MOST_STEPS = 0.03, 200
+SLICE, MOST_STEPS = 0.05, 200
 """Seconds, and steps, of training between two looks at the messages."""
 WAITING = 64
 """Messages that may wait for the thread."""

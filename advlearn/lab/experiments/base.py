@@ -17,7 +17,7 @@ from advlearn.lab.random_state import RandomState
 Side = Literal["critic", "generator", "both"]
 Frame = dict[str, Any]
 STEPS = 1_000_000
-FIGURES_EVERY = 0.5
+FIGURES_EVERY = 1.0
 """Seconds of training between two computations of the figures and the verdict."""
 
 
