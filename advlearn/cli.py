@@ -1,11 +1,12 @@
-"""Command line: `fit`, `describe`, `cite`, `list` and `sample` from a shell."""
+"""Command line: `fit`, `describe`, `cite`, `list`, `demos`, `sample` and `lab` from a shell."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from advlearn import shell_completion
+from advlearn.shell_errors import one_line_errors
 from advlearn.shell_words import file_name, key_values, paths, refuse_empty
 
 app = typer.Typer(
@@ -16,80 +17,27 @@ app = typer.Typer(
 OUT = "Folder of the run; default runs/TASK-OBJECTIVE-DATA."
 
 
-def _names(incomplete: str) -> list[str]:
-    """Complete the names that `describe` accepts."""
-    from advlearn import kinds
-
-    names = {spelling for item in kinds.items() for spelling in (item.name, *item.aliases)}
-    return sorted(name for name in names if name.startswith(incomplete))
-
-
-def _objectives(incomplete: str) -> list[str]:
-    """Complete the names of objectives and regularizers."""
-    from advlearn import kinds
-
-    items = (item for item in kinds.items() if item.kind in ("objective", "regularizer"))
-    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
-    return sorted(name for name in names if name.startswith(incomplete))
-
-
-def _methods(incomplete: str) -> list[str]:
-    """Complete the names of methods and tasks."""
-    from advlearn import kinds
-
-    items = (item for item in kinds.items() if item.kind in ("method", "task"))
-    names = {spelling for item in items for spelling in (item.name, *item.aliases)}
-    return sorted(name for name in names if name.startswith(incomplete))
-
-
-def _games(incomplete: str) -> list[str]:
-    """Complete the names of games."""
-    from advlearn.core import registry
-
-    return [name for name in registry.games() if name.startswith(incomplete)]
-
-
-def _fields(incomplete: str) -> list[str]:
-    """Complete the fields of methods."""
-    from advlearn import catalogue
-
-    names = (name.replace("_", "-") for name in catalogue.fields())
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def _kinds(incomplete: str) -> list[str]:
-    """Complete the kinds of names."""
-    from advlearn import kinds
-
-    return [kind for kind in kinds.KINDS if kind.startswith(incomplete)]
-
-
-def _data_names(incomplete: str) -> list[str]:
-    """Complete the names of data sets."""
-    from advlearn.data import names
-
-    return [name for name in names() if name.startswith(incomplete)]
-
-
 @app.command()
 def fit(
     task: Annotated[
         str,
         typer.Argument(
             help="A method or a task, optionally with options: dann, 'generate(latent=16)'.",
-            autocompletion=_methods,
+            autocompletion=shell_completion.methods,
         ),
     ] = "generate",
     objective: Annotated[
         str | None,
-        typer.Option(help="A spec, such as 'hinge + r1'.", autocompletion=_objectives),
+        typer.Option(
+            help="A spec, such as 'hinge + r1'.", autocompletion=shell_completion.objectives
+        ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             help="A name or a folder of images; adaptation: 'source->target'; unpaired: 'a <-> b'; "
             "few labels: 'mnist:100'; imitation: demonstrations, such as cartpole.",
-            autocompletion=_data_names,
+            autocompletion=shell_completion.data_names,
         ),
     ] = None,
     steps: Annotated[
@@ -109,7 +57,7 @@ def fit(
         str | None,
         typer.Option(
             help="Move critics and learner together: extragradient, optimistic, 'lookahead(k=5)'.",
-            autocompletion=_games,
+            autocompletion=shell_completion.games,
         ),
     ] = None,
     set_: Annotated[
@@ -203,7 +151,7 @@ def fit(
     settings |= {"keep": None if keep == "last" else keep}
     named = "-".join(part for part in (task, objective, data) if part)
     folder = Path("runs", file_name(named)) if out is None else Path(out)
-    with _one_line_errors(folder):
+    with one_line_errors(folder):
         refuse_empty(task=task, objective=objective, data=data, out=out, env=env, game=game)
         imitation = catalogue.request(task).method.task == catalogue.IMITATION
         if _given(imitation_options) and not imitation:
@@ -249,23 +197,27 @@ def _report(run: Any, data: str | None, folder: Path) -> None:
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="A name or a spec.", autocompletion=_names)],
+    name: Annotated[
+        str, typer.Argument(help="A name or a spec.", autocompletion=shell_completion.names)
+    ],
 ) -> None:
     """Describe a method, task, objective, network, data set, metric or environment."""
     from advlearn.description import describe as call
 
-    with _one_line_errors(None):
+    with one_line_errors(None):
         typer.echo(call(name))
 
 
 @app.command()
 def cite(
-    name: Annotated[str, typer.Argument(help="A name or a spec.", autocompletion=_names)],
+    name: Annotated[
+        str, typer.Argument(help="A name or a spec.", autocompletion=shell_completion.names)
+    ],
 ) -> None:
     """Print the papers of a method or a spec as BibTeX entries."""
     from advlearn.description import cite as call
 
-    with _one_line_errors(None):
+    with one_line_errors(None):
         typer.echo(call(name))
 
 
@@ -273,17 +225,41 @@ def cite(
 def list_(
     for_: Annotated[
         str | None,
-        typer.Option("--for", help="Only methods of this field.", autocompletion=_fields),
+        typer.Option(
+            "--for", help="Only methods of this field.", autocompletion=shell_completion.fields
+        ),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="Only names of this kind.", autocompletion=_kinds)
+        str | None,
+        typer.Option(help="Only names of this kind.", autocompletion=shell_completion.kinds),
     ] = None,
 ) -> None:
     """List every name with one line: methods by field, tasks, objectives, networks, data."""
     from advlearn.listing import listing
 
-    with _one_line_errors(None):
+    with one_line_errors(None):
         typer.echo(listing(for_, kind))
+
+
+@app.command()
+def demos(
+    path: Annotated[
+        str,
+        typer.Argument(
+            help="A file, minari:ID, hf:NAME or a name.", metavar="FILE", autocompletion=paths
+        ),
+    ],
+) -> None:
+    """Describe demonstrations: episodes, ends, ranges of observations and actions."""
+    with one_line_errors(None):
+        refuse_empty(path=path)
+        try:
+            from advlearn.imitation import inspect_demonstrations, load_demonstrations
+        except ImportError as error:
+            raise ImportError(
+                f'demos: imitation needs further packages: pip install "advlearn[rl]" ({error})'
+            ) from None
+        typer.echo(inspect_demonstrations(load_demonstrations(path)))
 
 
 @app.command()
@@ -294,53 +270,42 @@ def sample(
     ],
     n: Annotated[int, typer.Option(help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+    class_: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="A class by name or number; repeatable; default: all."),
+    ] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(help="Truncation level: lower is less diverse; default: none."),
+    ] = None,
     picture: Annotated[
         str, typer.Option(help="PNG file to write.", metavar="PATH", autocompletion=paths)
     ] = "samples.png",
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of one picture: a folder of PNG files, or a file that ends in .npz.",
+            metavar="PATH",
+            autocompletion=paths,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
-    """Draw samples from a saved run and write them to an image."""
+    """Draw samples from a saved run, by class and truncation, and write them to files."""
+    from advlearn.plots.drawn_samples import draw
     from advlearn.run import load
-    from advlearn.training.samples import save_image_grid
 
-    with _one_line_errors(None):
-        refuse_empty(path=path, picture=picture)
-        save_image_grid(load(path).sample(n, seed=seed), picture)
-        typer.echo(f"{n} samples: {picture}")
-
-
-class _one_line_errors:
-    """Print user errors as one line, and on Ctrl-C explain how to resume."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            saved = self.folder is not None and (self.folder / "checkpoint.pt").exists()
-            hint = (
-                f"; the same command resumes from {self.folder}"
-                if saved
-                else " before the first checkpoint"
-            )
-            typer.echo(f"stopped{hint}", err=True)
-            sys.exit(130)
-        if isinstance(error, _user_errors()):
-            typer.echo(
-                f"advlearn: {' '.join(str(error).split()) or type(error).__name__}", err=True
-            )
-            sys.exit(1)
+    with one_line_errors(None):
+        refuse_empty(path=path, picture=picture, out=out)
+        drawn = draw(load(path, device=device), n, seed, class_ or (), truncation)
+        written = drawn.write_picture(picture) if out is None else drawn.write(out)
+        typer.echo(f"{n} samples: {written}")
 
 
-def _user_errors() -> tuple[type[BaseException], ...]:
-    """Return the errors that a user can fix: arguments, files, missing packages, environments."""
-    from advlearn.core.finite import NonFiniteError
+@app.command()
+def lab(port: int = 0, browser: bool = True) -> None:
+    """Train small games in the browser; port 0 takes a free one. Install advlearn[lab]."""
+    from advlearn.lab.serving import serve
 
-    kinds = (ValueError, TypeError, OSError, ImportError, AssertionError, NonFiniteError)
-    # An error of an environment implies that gymnasium has been imported.
-    gymnasium: Any = sys.modules.get("gymnasium")
-    return kinds if gymnasium is None else (*kinds, gymnasium.error.Error)
+    with one_line_errors(None):
+        serve(port, browser=browser)

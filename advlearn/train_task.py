@@ -20,29 +20,29 @@ from advlearn.core.task import Task
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.critics.build import build as build_critics
 from advlearn.critics.build import critic_configs
-from advlearn.data import ArrayDataset, StreamedDataset, batches
+from advlearn.data import StreamedDataset, batches
 from advlearn.held_out import HeldOut, hold_out
 from advlearn.introduction import introduction
 from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings
 from advlearn.plots.latent_plots import LatentPlots, latent_plots
+from advlearn.plots.run_samples import real_images, sample_plot
 from advlearn.run import CUSTOM, Run
 from advlearn.training import checkpoint, launch, rng, structure
 from advlearn.training import device as devices
 from advlearn.training.checkpoint import Checkpoint
 from advlearn.training.comparison import compare
+from advlearn.training.curves import Curves
 from advlearn.training.ema import EMA
+from advlearn.training.evaluation import Evaluation
 from advlearn.training.facts import batch_sizes_of, facts, warn_of_batch_statistics
 from advlearn.training.folder_lock import folder_lock
 from advlearn.training.previous_file import newest
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
 from advlearn.training.run_arguments import CHANGEABLE, EVERY, TrainingArguments
-from advlearn.training.samples import SampleGrid
 from advlearn.training.tensorboard import TensorBoard
 from advlearn.training.warm_start import warm_start
-
-GRID_SAMPLES = 64
 
 
 def train_task(
@@ -160,7 +160,9 @@ def _trainer(
             callback.introduction = introduction(source, task, adversaries)
     callbacks = [average, *_growing(given, task, adversaries), *held_out.callbacks, *given]
     if training.out is not None:
-        callbacks += _writers(training.out, training, config, average, task, source)
+        callbacks += _writers(
+            training.out, training, config, average, task, source, held_out.callbacks
+        )
     trainer = Trainer(
         task,
         adversaries,
@@ -239,6 +241,7 @@ def _writers(
     average: EMA,
     task: Task,
     source: Any,
+    evaluations: Sequence[Callback],
 ) -> list[Callback]:
     """Return the callbacks that write to the folder of a run.
 
@@ -246,21 +249,18 @@ def _writers(
     """
     every = EVERY if training.picture_every is None else training.picture_every
     save_every = EVERY if training.save_every is None else training.save_every
-    real = source.rows(slice(GRID_SAMPLES)) if isinstance(source, ArrayDataset) else None
     # A generator that is trained on pairs generates targets.
     shape = getattr(source, "target_shape", source.shape)
-    image = len(shape) == 3 and shape[0] in (1, 3)
+    is_image = len(shape) == 3 and shape[0] in (1, 3)
+    real = real_images(source)
     pictures: list[Callback] = []
-    if hasattr(task, "sample") and (image or len(shape) == 1):
+    if hasattr(task, "sample") and (is_image or len(shape) == 1):
+        is_named = config["method"] != config["task"]
+        name = f"{config['method' if is_named else 'objective']} on {source.name}"
         pictures.append(
-            SampleGrid(
-                folder,
-                every,
-                samples=lambda: cast(Any, average.module).sample(GRID_SAMPLES),
-                real=real,
-            )
+            sample_plot(folder, every, task, lambda: cast(Any, average.module), source, name)
         )
-    if hasattr(task, "before_after") and image and getattr(source, "resident", True):
+    if hasattr(task, "before_after") and is_image and getattr(source, "resident", True):
         pictures.append(
             BeforeAfterPlot(
                 folder, every, columns=lambda: cast(Any, average.module).before_after(source)
@@ -270,15 +270,14 @@ def _writers(
         pictures.append(
             Embeddings(folder, every, points=lambda: cast(Any, average.module).embedding(source))
         )
-    if image:
+    if is_image:
         pictures.append(
             LatentPlots(folder, every, latent_plots=lambda: latent_plots(average.module, real))
         )
-    return [
-        Checkpoint(folder, save_every, config=config),
-        *pictures,
-        TensorBoard(folder / "tensorboard", pictures=folder),
-    ]
+    tensorboard = TensorBoard(folder / "tensorboard", pictures=folder)
+    evaluation = next((c for c in evaluations if isinstance(c, Evaluation)), None)
+    curves = Curves(folder, every, scalars=tensorboard, evaluation=evaluation)
+    return [Checkpoint(folder, save_every, config=config), *pictures, tensorboard, curves]
 
 
 def _facts(

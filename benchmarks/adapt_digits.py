@@ -180,14 +180,14 @@ def train(case: str, method: str, seed: int, device: str, quick: bool) -> Row:
     if case in ("usps", "mnist"):
         torch.manual_seed(seed)
         task_or_spec = DomainAdaptation(LeNet(), shape=data.shape, **parse(task)[0].arguments)
-    steps = 10 if quick else CASES[case][0]
+    steps, size = (3, 16) if quick else (CASES[case][0], BATCH)
     target: Any = data.target
     if method == "target labels":
         data = open_domains((labelled_target(case), target))
     looks = Looks(ArrayDataset(target.x[:2000]), target_test, max(1, steps // LOOKS))
     start = time.process_time()
     run = fit(
-        task_or_spec, objective, data, steps=steps, batch_size=BATCH, lr=LR, seed=seed,
+        task_or_spec, objective, data, steps=steps, batch_size=size, lr=LR, seed=seed,
         device=device, callbacks=[looks],
     )  # fmt: skip
     seconds = time.process_time() - start - looks.seconds

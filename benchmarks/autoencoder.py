@@ -88,7 +88,7 @@ def train(model: str, way: str, seed: int, device: str, quick: bool) -> Row:
     with isolated(seed):
         net, adversary = setting(model, start, device)
         optimizer = optimizer_of(net)
-        stream = Batches(source, BATCH, seed=seed, device=device)
+        stream = Batches(source, 4 if quick else BATCH, seed=seed, device=device)
         net.start_codes(next(stream)[0])
         average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(EMA))
         for step in range(1, steps + 1):
@@ -130,16 +130,17 @@ def plant(fault: str, quick: bool) -> Row:
     with isolated(0):
         net, adversary = setting("kl", 0, "cpu")
         net.requires_grad_(fault != "frozen model")
-        optimizer, stream = optimizer_of(net), Batches(source, BATCH)
+        optimizer, stream = optimizer_of(net), Batches(source, 4 if quick else BATCH)
         step, verdict = 0, ""
         # One report at the start, which the last one is compared with.
-        for step in range(FAULT_STEPS + 1):
+        last = 3 if quick else FAULT_STEPS
+        for step in range(last + 1):
             try:
                 gradient = faulty_step(fault, net, adversary, optimizer, next(stream)[0])
             except ValueError as error:
                 verdict = str(error)
                 break
-            if step in (0, FAULT_STEPS):
+            if step in (0, last):
                 verdict = adversary.health(gradient).verdict
     row: Row = {"fault": fault, "steps": step, "verdict": verdict}
     return {**row, "named": verdict.startswith(FAULTS[fault])}

@@ -54,32 +54,38 @@ class Timer(Callback):
         rounds: Rounds.
         each: Steps in a round.
         device: Device of the run.
+        warm: Steps before the first round.
     """
 
-    def __init__(self, rounds: int, each: int, device: str) -> None:
-        self.rounds, self.each, self.device = rounds, each, device
+    def __init__(self, rounds: int, each: int, device: str, warm: int = WARM) -> None:
+        self.rounds, self.each, self.device, self.warm = rounds, each, device, warm
         self.times: list[float] = []
         self.losses: list[dict[str, float]] = []
         self._start = 0.0
 
     def on_step(self, trainer: Trainer) -> None:
         """Note the time at the end of each round."""
-        if trainer.step >= WARM and (trainer.step - WARM) % self.each == 0:
+        if trainer.step >= self.warm and (trainer.step - self.warm) % self.each == 0:
             wait(self.device)
             now = time.perf_counter()
-            if trainer.step > WARM:
+            if trainer.step > self.warm:
                 self.times.append((now - self._start) / self.each)
             self._start = now
 
     @property
     def steps(self) -> int:
         """Steps of the run that has all rounds."""
-        return WARM + self.rounds * self.each
+        return self.warm + self.rounds * self.each
 
     @property
     def milliseconds(self) -> float:
         """Median time of a step."""
         return 1e3 * statistics.median(self.times)
+
+
+def timer_of(rounds: int, each: int, device: str, quick: bool) -> Timer:
+    """Return a timer; that of a quick run ends after three steps."""
+    return Timer(1, 1, device, warm=2) if quick else Timer(rounds, each, device)
 
 
 def wait(device: str) -> None:
@@ -90,7 +96,7 @@ def wait(device: str) -> None:
 
 def timed(step: Callable[[], None], timer: Timer) -> float:
     """Return the median time of a hand-written step in ms, in the rounds of a timer."""
-    for _ in range(WARM):
+    for _ in range(timer.warm):
         step()
     times = list[float]()
     for _ in range(timer.rounds):
@@ -153,13 +159,12 @@ def step_row(name: str, device: str, quick: bool) -> Row:
     def loop() -> gpu_loops.Step:
         return hand(copy.deepcopy(g).to(device), copy.deepcopy(d).to(device), draw)
 
-    rounds = (1, 1) if quick else (7, 30)
     row: Row = {"part": "step", "case": name, "device": device}
-    row["hand_eager_ms"] = timed(loop(), Timer(*rounds, device))
+    row["hand_eager_ms"] = timed(loop(), timer_of(7, 30, device, quick))
     if device != "cpu":
-        row["hand_captured_ms"] = timed(gpu_loops.captured(loop()), Timer(*rounds, device))
+        row["hand_captured_ms"] = timed(gpu_loops.captured(loop()), timer_of(7, 30, device, quick))
     for way in ("eager", "captured"):
-        timer = Timer(*rounds, device)
+        timer = timer_of(7, 30, device, quick)
         trainer = trained(objective, parts, x, n, timer, capture=way == "captured")
         row[f"trainer_{way}_ms"] = timer.milliseconds
         row[f"replays_{way}"] = 0 if trainer.captured is None else trainer.captured.replays
@@ -169,7 +174,7 @@ def step_row(name: str, device: str, quick: bool) -> Row:
 def images_row(name: str, precision: str, device: str, quick: bool) -> Row:
     """Time the networks of a paper through `fit`, in images a second."""
     n = 8 if quick else 64
-    timer = Timer(*((1, 1) if quick else (5, 20)), device)
+    timer = timer_of(5, 20, device, quick)
     torch.manual_seed(0)
     x = torch.rand(64 if quick else 1024, *SHAPE) * 2 - 1
     run = advlearn.fit(
@@ -198,7 +203,7 @@ def images_row(name: str, precision: str, device: str, quick: bool) -> Row:
 def equal_row(objective: str, kind: str, schedule: str, device: str, quick: bool) -> Row:
     """Compare captured with eager training for 20 steps after the first ones."""
     torch.manual_seed(0)
-    parts = networks(kind, quick)
+    parts, n = networks(kind, quick), 8 if quick else 32
     x = torch.randn(256, *parts[2]).clamp(-1, 1)
     states = list[dict[str, Tensor]]()
     replays = 0
@@ -206,8 +211,8 @@ def equal_row(objective: str, kind: str, schedule: str, device: str, quick: bool
         torch.use_deterministic_algorithms(True, warn_only=True)
         try:
             for capture in (False, True):
-                timer = Timer(1, 20, device)
-                run = trained(objective, parts, x, 32, timer, capture=capture, schedule=schedule)
+                timer = timer_of(1, 20, device, quick)
+                run = trained(objective, parts, x, n, timer, capture=capture, schedule=schedule)
                 modules = {"task": run.task, **run.adversaries}
                 states.append(
                     {

@@ -93,10 +93,10 @@ def _plain(value: Any) -> bool:
     return isinstance(value, Tensor) and value.layout == torch.strided
 
 
-def peak(loop: Loop) -> int:
-    """Return the peak of live bytes in three steps."""
+def peak(loop: Loop, steps: int) -> int:
+    """Return the peak of live bytes in some steps."""
     with LiveBytes() as live:
-        for _ in range(3):
+        for _ in range(steps):
             loop.step()
     return live.peak
 
@@ -137,7 +137,7 @@ def errors(pair: Pair, steps: int) -> tuple[float, float]:
 def times(pair: Pair, rounds: int, block: int) -> tuple[list[float], list[float]]:
     """Return CPU seconds of steps of both loops, taken in turn in changing order."""
     for loop in pair:
-        for _ in range(3):
+        for _ in range(min(3, rounds)):
             loop.step()
     taken: tuple[list[float], list[float]] = ([], [])
     for k in range(rounds):
@@ -157,12 +157,14 @@ def built(build: Build, quick: bool, dtype: torch.dtype) -> Pair:
 
 def measured(name: str, build: Build, quick: bool) -> Row:
     """Measure one case."""
-    rounds, block = (2, 1) if quick else (25, 50 if name in SMALL else 1)
+    rounds, block = (1, 1) if quick else (25, 50 if name in SMALL else 1)
     half = name.startswith("fp16")
     exact = torch.float32 if half else torch.float64
-    error, loss_error = errors(built(build, quick, exact), 3 if quick else STEPS.get(name, 3))
+    error, loss_error = errors(built(build, quick, exact), 2 if quick else STEPS.get(name, 3))
     single, _ = errors(built(build, quick, torch.float32), 1)
-    hand_peak, our_peak = (peak(loop) for loop in built(build, quick, torch.float32))
+    hand_peak, our_peak = (
+        peak(loop, 1 if quick else 3) for loop in built(build, quick, torch.float32)
+    )
     hand, ours = times(built(build, quick, torch.float32), rounds, block)
     ratios = sorted(a / b for a, b in zip(ours, hand, strict=True))
     return {

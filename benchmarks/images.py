@@ -97,8 +97,8 @@ def parts(data: str, quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
     """Return the training and test images."""
     train, test = load(data), load(f"{data}-test")
     if quick and train.y is not None and test.y is not None:
-        return ArrayDataset(train.x[:500], train.y[:500], data, 10), ArrayDataset(
-            test.x[:100], test.y[:100], data, 10
+        return ArrayDataset(train.x[:100], train.y[:100], data, 10), ArrayDataset(
+            test.x[:20], test.y[:20], data, 10
         )
     return train, test
 
@@ -143,7 +143,7 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
     source, _ = parts(data, quick)
     key = {"data": data, "objective": objective, "device": device}
     if objective == "real":
-        real_images = source.x[: 100 if quick else SAMPLES]
+        real_images = source.x[: 20 if quick else SAMPLES]
         return {
             **key,
             "steps": 0,
@@ -162,7 +162,7 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
             objective,
             source,
             steps=3 if quick else steps,
-            batch_size=BATCH,
+            batch_size=8 if quick else BATCH,
             lr=LR,
             device=device,
             callbacks=[watch],
@@ -170,9 +170,8 @@ def train(objective: str, data: str, device: str, quick: bool) -> Row:
         )
     except NonFiniteError as error:
         return {**done, "health": str(error)}
-    samples = torch.cat(
-        [run.sample(100, seed=k).cpu() for k in range(1 if quick else SAMPLES // 100)]
-    )
+    n = 20 if quick else 100
+    samples = torch.cat([run.sample(n, seed=k).cpu() for k in range(1 if quick else SAMPLES // n)])
     if not quick:
         suffix = "" if device == "cpu" else f"-{device}"
         save_image_grid(samples[:64], RESULTS / "images" / f"{data}-{objective}{suffix}.png")

@@ -137,7 +137,7 @@ CASES = {
 def parts(data: str, quick: bool) -> tuple[ArrayDataset, ArrayDataset]:
     """Return the training and test images."""
     train, test = load(data), load(f"{data}-test")
-    return (some(train, 300), some(test, 100)) if quick else (train, test)
+    return (some(train, 100), some(test, 20)) if quick else (train, test)
 
 
 def some(source: ArrayDataset, n: int) -> ArrayDataset:
@@ -208,7 +208,7 @@ def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
     source, _ = parts(data, quick)
     key = {"data": data, "name": name, "seed": seed, "device": device}
     if name == "real":
-        real_images = some(source, 100 if quick else SAMPLES)
+        real_images = some(source, 20 if quick else SAMPLES)
         return {
             **key,
             "steps": 0,
@@ -217,7 +217,7 @@ def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
             "health": "",
         }
     case = CASES[name]
-    width = case.width if device == "cpu" else 64
+    width = 4 if quick else case.width if device == "cpu" else 64
     task, critic = game(case, source.shape, width, seed)
     watch, steps = (Budget(SECONDS), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
     told = task if isinstance(task, str) else f"{case.nets}, latent={LATENT}, base_channels={width}"
@@ -229,16 +229,15 @@ def train(name: str, data: str, seed: int, device: str, quick: bool) -> Row:
             task,
             case.objective,
             source,
-            batch_size=BATCH[device],
+            batch_size=4 if quick else BATCH[device],
             callbacks=callbacks,
             critic=critic,
             **settings,
         )
     except NonFiniteError as error:
         return {**done, "health": str(error)}
-    samples = torch.cat(
-        [run.sample(100, seed=k).cpu() for k in range(1 if quick else SAMPLES // 100)]
-    )
+    n = 20 if quick else 100
+    samples = torch.cat([run.sample(n, seed=k).cpu() for k in range(1 if quick else SAMPLES // n)])
     requested = torch.arange(len(samples)) % 10 if case.conditional else None
     done |= {"steps": run.trainer.step if run.trainer else 0, "cpu_seconds": round(watch.spent, 1)}
     if not samples.isfinite().all():

@@ -87,7 +87,7 @@ def train(game: str, reward_shape: RewardShape, absorbing: bool, seed: int, quic
     }
     policy = PPO("MlpPolicy", scaled, seed=seed, device="cpu", **settings)
     fresh, _ = returns(policy, game, 2 if quick else 50)
-    policy.learn(2048 if quick else STEPS)
+    policy.learn(1024 if quick else STEPS)
     found, lengths = returns(policy, game, 2 if quick else 50)
     key: Row = {
         "game": game,

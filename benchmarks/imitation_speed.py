@@ -76,7 +76,7 @@ def make_ppo(venv: VecEnv, settings: dict[str, Any], seed: int) -> PPO:
 def train(part: str, method: str, pair: int, quick: bool) -> Row:
     """Train and return the timed row."""
     key = {"part": part, "method": method, "pair": pair}
-    steps = 4096 if quick else STEPS
+    steps = 2048 if quick else STEPS
     if method == "imitation 1.0.1":
         script = str(Path(__file__).parent / "peers" / "imitation_hopper.py")
         command = [

@@ -100,7 +100,12 @@ def train(row: str, seed: int, device: str, quick: bool) -> Row:
         critic = propose(Inputs((SHAPE,)), resolve(SPECS[row]), base_channels=WIDTH)
         task = Generate(DCGANGenerator(LATENT, SHAPE, WIDTH), latent=LATENT, shape=SHAPE)
     watch, steps = (Budget(SECONDS), 10**6) if device == "cpu" else (Watch(), GPU_STEPS)
-    settings: dict[str, Any] = {"batch_size": BATCH, "lr": LR, "seed": seed, "device": device}
+    settings: dict[str, Any] = {
+        "batch_size": 8 if quick else BATCH,
+        "lr": LR,
+        "seed": seed,
+        "device": device,
+    }
     try:
         run = fit(
             task,
@@ -113,8 +118,9 @@ def train(row: str, seed: int, device: str, quick: bool) -> Row:
         )
     except NonFiniteError as error:
         return {**key, "health": str(error)}
-    batches = range(1 if quick else SAMPLES // 100)
-    samples = torch.cat([run.sample(100, seed=k).cpu() for k in batches])
+    n = 20 if quick else 100
+    batches = range(1 if quick else SAMPLES // n)
+    samples = torch.cat([run.sample(n, seed=k).cpu() for k in batches])
     if not quick and seed == SEEDS[0]:
         suffix = "" if device == "cpu" else f"-{device}"
         save_image_grid(samples[:64], RESULTS / "little_data" / f"{row}{suffix}.png")

@@ -163,7 +163,7 @@ def figures(images: Tensor, quick: bool) -> Row:
 def train(system: str, seed: int, device: str, seconds: float, quick: bool) -> Row:
     """Return one row: train within the budget, draw samples and count their modes."""
     train, test = parts("mnist", quick)
-    count = 200 if quick else SAMPLES
+    count = 100 if quick else SAMPLES
     key: Row = {
         "system": system,
         "seed": seed,

@@ -111,10 +111,22 @@ def loaded(name: str) -> Any:
 
 
 @cache
+def first(name: str) -> ArrayDataset:
+    """Return the first images of a data set."""
+    source: Any = load(name)
+    return ArrayDataset(source.x[:150], source.y[:150], source.name, source.classes)
+
+
+def opened(name: str, quick: bool) -> Any:
+    """Return a data set, only its first images in a quick run."""
+    return first(name) if quick else loaded(name)
+
+
+@cache
 def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]:
     """Return a small convolutional classifier of images at a size, and its test accuracy."""
     train, test = (
-        sized(loaded(f"{data}{part}"), side, quick) for part in ("-test" if quick else "", "-test")
+        sized(opened(f"{data}{part}", quick), side) for part in ("-test" if quick else "", "-test")
     )
     channels = train.shape[0]
     with isolated(0):
@@ -129,16 +141,16 @@ def classifier(data: str, side: int, quick: bool) -> tuple[nn.Sequential, float]
                 nn.Linear(128, 10),
             ),
         )
-        stream = Batches(train, 100)
+        stream = Batches(train, 20 if quick else 100)
         # As many steps for the few images of USPS as for 20,000.
         steps = 2 if quick else EPOCHS * max(stream.per_epoch, 200)
         teach(net, stream, steps)
     return net, 0.0 if test.y is None else accuracy(features(net, test.x), test.y)
 
 
-def sized(source: Any, side: int, quick: bool) -> ArrayDataset:
-    """Return images at a size, only a few in a quick run."""
-    x, y = (column[:300] if quick else column for column in (source.x, source.y))
+def sized(source: Any, side: int) -> ArrayDataset:
+    """Return images at a size."""
+    x, y = source.x, source.y
     if x.shape[-1] != side:
         x = interpolate(x, (side, side), mode="bilinear", antialias=True)
     return ArrayDataset(x.contiguous(), y, source.name, source.classes)
@@ -147,8 +159,8 @@ def sized(source: Any, side: int, quick: bool) -> ArrayDataset:
 @cache
 def pairs(data: str, part: str, quick: bool) -> Pairs:
     """Return the pairs of an experiment, at most `TESTED` for the test."""
-    images = loaded(f"{DATA[data]}{'-test' if quick else part}").x
-    return make_pairs(data, images[: 200 if quick else TESTED if part else None])
+    images = opened(f"{DATA[data]}{'-test' if quick else part}", quick).x
+    return make_pairs(data, images[: TESTED if part else None])
 
 
 @cache
@@ -156,7 +168,7 @@ def digits(part: str, quick: bool) -> Unpaired:
     """Return USPS and MNIST at one size."""
     return Unpaired(
         *(
-            sized(loaded(f"{name}{'-test' if quick else part}"), SIDE, quick)
+            sized(opened(f"{name}{'-test' if quick else part}", quick), SIDE)
             for name in ("usps", "mnist")
         )
     )

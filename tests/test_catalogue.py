@@ -171,7 +171,8 @@ def test_the_readme_and_the_docs_name_only_methods_of_the_catalogue() -> None:
         text = page.read_text()
         named = [m[1] for m in re.findall(r"""fit\(\s*(?:task=)?(["'])(.+?)\1""", text)]
         named += re.findall(r"advlearn fit ([a-z][\w+-]*)", text)
-        registered = re.findall(r'Method\("([^"]+)"', text)  # by the code of the page itself
+        # By the code of the page itself.
+        registered = re.findall(r'Method\(\s*"([^"]+)"', text)
         for name in named:
             assert name in registered or catalogue.request(name), f"{page.name}: {name}"
 

@@ -1,6 +1,7 @@
 """Test that no code takes a default for a number that is 0, as ``number or default`` does."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ FILES = sorted(Path(advlearn.__file__).parent.rglob("*.py"))
 NUMBERS = {"int", "float", "Count", "Natural", "Seed", "Positive", "NonNegative", "Share"}
 
 
+@cache
 def _numeric_names() -> set[str]:
     """Return the names of constants, and of parameters and fields annotated as numbers or None."""
     names: set[str] = set()
@@ -67,7 +69,7 @@ def defaults_by_truth(source: str, names: set[str]) -> list[int]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FILES[0].parent)))
 def test_a_number_of_zero_is_no_reason_for_a_default(file):
-    assert defaults_by_truth(file.read_text(), _NAMES) == []
+    assert defaults_by_truth(file.read_text(), _numeric_names()) == []
 
 
 def test_a_default_for_zero_is_found():
@@ -75,6 +77,3 @@ def test_a_default_for_zero_is_found():
     assert defaults_by_truth("steps = steps or 5", set()) == [1]
     assert defaults_by_truth("if lr or steps:\n    pass", {"lr", "steps"}) == []
     assert defaults_by_truth("name = name or 'x'", {"lr"}) == []
-
-
-_NAMES = _numeric_names()

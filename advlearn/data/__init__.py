@@ -16,7 +16,7 @@ from advlearn.data.attributes import (
 from advlearn.data.batches import Batch, Batches, StreamedBatches, batches
 from advlearn.data.compound import Domains, SemiSupervisedDataset, ZippedBatches
 from advlearn.data.datasets import DatasetInfo, catalogue, names
-from advlearn.data.derived_images import edges, grey, small
+from advlearn.data.derived_images import edges, grey, noisy, small, with_hole
 from advlearn.data.description import describe_source
 from advlearn.data.domains import domains, open_domains
 from advlearn.data.files import find, folders
@@ -83,6 +83,7 @@ __all__ = [
     "moons",
     "moving_digits",
     "names",
+    "noisy",
     "open_domains",
     "open_pairs",
     "open_semi_supervised",
@@ -97,4 +98,5 @@ __all__ = [
     "small",
     "table",
     "unpaired",
+    "with_hole",
 ]

@@ -1,10 +1,10 @@
-"""Images derived from images: line drawings, grey images and small ones."""
+"""Images derived from images: line drawings, grey, small, noisy and incomplete ones."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from advlearn.core.arguments import Count, checked
+from advlearn.core.arguments import Count, NonNegative, Seed, checked
 
 _ONE_LEVEL = 8 / 255
 """Sobel's response to a step of one grey level in 255; smaller ones are rounding errors."""
@@ -88,6 +88,60 @@ def small(images: Tensor, factor: Count = 4) -> Tensor:
             f"got {tuple(images.shape)}"
         )
     return avg_pool2d(images, factor)
+
+
+@checked
+def noisy(images: Tensor, deviation: NonNegative = 0.5, *, seed: Seed = 0) -> Tensor:
+    """Add normal noise to images, and clip them to [-1, 1].
+
+    Args:
+        images: Float images (N, C, H, W) in [-1, 1].
+        deviation: Standard deviation of the noise.
+        seed: Seed of the noise.
+
+    Returns:
+        Images (N, C, H, W).
+
+    Example:
+        >>> noisy(torch.ones(1, 1, 2, 2), deviation=0).flatten().tolist()
+        [1.0, 1.0, 1.0, 1.0]
+    """
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(seed))
+    return (images + deviation * noise.to(images)).clamp(-1, 1)
+
+
+@checked
+def with_hole(images: Tensor, *, seed: Seed = 0) -> Tensor:
+    """Cut a rectangle of half the sides out of each image, and mark the pixels that are left.
+
+    Args:
+        images: Float images (N, C, H, W), of at least 2 x 2 pixels.
+        seed: Seed of the places.
+
+    Returns:
+        Images (N, C + 1, H, W): the pixels, 0 in the hole; the last channel is 1 where a pixel is
+        known and -1 in the hole.
+
+    Raises:
+        ValueError: Images of another shape.
+
+    Example:
+        >>> with_hole(torch.ones(1, 1, 2, 2)).sum(dim=(2, 3)).tolist()
+        [[3.0, 2.0]]
+    """
+    if images.ndim != 4 or min(images.shape[2:]) < 2:
+        raise ValueError(
+            f"images: expected (N, C, H, W) of at least 2 x 2 pixels, got {tuple(images.shape)}"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    inside = []
+    for side in images.shape[2:]:
+        start = torch.randint(side - side // 2 + 1, (len(images), 1), generator=generator)
+        place = torch.arange(side) - start
+        inside.append((place >= 0) & (place < side // 2))
+    hole = (inside[0][:, :, None] & inside[1][:, None, :])[:, None].to(images.device)
+    known = 1 - 2 * hole.to(images.dtype)
+    return torch.cat([images.masked_fill(hole, 0.0), known], 1)
 
 
 def _edges(images: Tensor, threshold: float) -> Tensor:

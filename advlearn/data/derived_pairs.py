@@ -1,4 +1,4 @@
-"""Kinds of pairs that are made from images: line drawings, grey images, halves, frames, tags."""
+"""Kinds of pairs that are made from images: line drawings, noise, holes, halves, frames, tags."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from advlearn.data.array_dataset import ArrayDataset
-from advlearn.data.derived_images import edges, grey, small
+from advlearn.data.derived_images import edges, grey, noisy, small, with_hole
 from advlearn.data.made import word_vectors
 from advlearn.data.moving_digits import moving_digits
 
@@ -63,6 +63,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "edges": Kind(partial(_from_images, edges), "line drawings to the images they outline"),
         "grey": Kind(_grey_to_colour, "grey images to the colour images they are made from"),
         "small": Kind(partial(_from_images, small), "images of a quarter of the side to the whole"),
+        "noisy": Kind(partial(_from_images, noisy), "noisy images to the images without noise"),
+        "hole": Kind(
+            partial(_from_images, with_hole),
+            "images with a hole, and the known pixels as a channel, to the whole images",
+        ),
         "frames": Kind(_frames, "four frames of a moving digit to the fifth"),
         "left-to-right": Kind(_halves, "left halves of images to their right halves"),
         "right-to-left": Kind(

@@ -3,6 +3,7 @@
 import math
 import os
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -26,7 +27,9 @@ _HEADERS = {
 }
 
 
-def read_npz(path: Path, most_bytes: int | None = None) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: Path, most_bytes: int | None = None, *, skip: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Read all arrays of an npz file.
 
     A checksum that `write_npz` added is compared with the content; the checksums of the arrays are
@@ -37,6 +40,7 @@ def read_npz(path: Path, most_bytes: int | None = None) -> dict[str, NDArray[Any
         path: The file.
         most_bytes: The largest sum of the bytes of all arrays; None: `MOST_BYTES`, or `MOST_TIMES`
             the size of the file where that is more.
+        skip: Names of arrays that are not read, and may hold objects.
 
     Returns:
         The arrays by name.
@@ -62,7 +66,7 @@ def read_npz(path: Path, most_bytes: int | None = None) -> dict[str, NDArray[Any
             size = file.seek(0, os.SEEK_END)
             verify(file)
             limit = max(MOST_BYTES, MOST_TIMES * size) if most_bytes is None else most_bytes
-            return _arrays(file, limit)
+            return _arrays(file, limit, skip)
         except RefusedFileError:
             raise
         except Exception:  # a damaged file can fail in any way
@@ -87,7 +91,7 @@ def write_npz(path: Path, arrays: dict[str, Any]) -> None:
         seal(file)
 
 
-def _arrays(file: BinaryIO, most_bytes: int) -> dict[str, NDArray[Any]]:
+def _arrays(file: BinaryIO, most_bytes: int, skip: Collection[str]) -> dict[str, NDArray[Any]]:
     """Return the arrays of an open file after a check of all sizes."""
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
@@ -100,7 +104,8 @@ def _arrays(file: BinaryIO, most_bytes: int) -> dict[str, NDArray[Any]]:
             raise RefusedFileError("its arrays are compressed in a way that numpy does not write")
         if len({part.filename for part in parts}) != len(parts):
             raise RefusedFileError("two of its arrays have one name")
-        return {part.filename.removesuffix(".npy"): _array(archive, part) for part in parts}
+        names = {part.filename.removesuffix(".npy"): part for part in parts}
+        return {name: _array(archive, part) for name, part in names.items() if name not in skip}
 
 
 def _array(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> NDArray[Any]:

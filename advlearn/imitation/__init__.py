@@ -7,13 +7,18 @@ from advlearn._lazy import lazy
 if TYPE_CHECKING:
     from advlearn.imitation.behaviour_cloning import clone_behaviour
     from advlearn.imitation.demonstrations.dataset import Demonstrations, from_arrays
+    from advlearn.imitation.demonstrations.hdf5 import from_hdf5
+    from advlearn.imitation.demonstrations.inspection import inspect_demonstrations
     from advlearn.imitation.demonstrations.loading import (
-        from_huggingface,
-        from_minari,
-        from_trajectories,
         load_demonstrations,
         record,
         save_demonstrations,
+    )
+    from advlearn.imitation.demonstrations.sources import (
+        from_frames,
+        from_huggingface,
+        from_minari,
+        from_trajectories,
     )
     from advlearn.imitation.demonstrations.transitions import Encoder, Transitions
     from advlearn.imitation.on_device.ppo import DevicePPO
@@ -37,10 +42,13 @@ __all__ = [
     "Transitions",
     "clone_behaviour",
     "from_arrays",
+    "from_frames",
+    "from_hdf5",
     "from_huggingface",
     "from_minari",
     "from_trajectories",
     "imitate",
+    "inspect_demonstrations",
     "load_demonstrations",
     "load_reward",
     "methods",
@@ -63,10 +71,13 @@ _NAMES = {
     "Transitions": "demonstrations.transitions",
     "clone_behaviour": "behaviour_cloning",
     "from_arrays": "demonstrations.dataset",
-    "from_huggingface": "demonstrations.loading",
-    "from_minari": "demonstrations.loading",
-    "from_trajectories": "demonstrations.loading",
+    "from_frames": "demonstrations.sources",
+    "from_hdf5": "demonstrations.hdf5",
+    "from_huggingface": "demonstrations.sources",
+    "from_minari": "demonstrations.sources",
+    "from_trajectories": "demonstrations.sources",
     "imitate": "train",
+    "inspect_demonstrations": "demonstrations.inspection",
     "load_demonstrations": "demonstrations.loading",
     "load_reward": "rewards.saving",
     "methods": "specification",

@@ -16,14 +16,14 @@ from advlearn.core.inputs import Inputs
 from advlearn.critics import propose
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.transitions import (
-    CriticInputs,
+    CriticView,
     Encoder,
     Transitions,
 )
 from advlearn.imitation.on_device.environment import DeviceRecording
 from advlearn.imitation.progress_log import ProgressLog
 from advlearn.imitation.rewards.airl_critic import AIRLCritic
-from advlearn.imitation.rewards.learned_reward import LearnedReward
+from advlearn.imitation.rewards.learned_reward import LearnedReward, LogProb
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.sb3.off_policy import OffPolicyReward, RelabelingReplayBuffer
 from advlearn.imitation.sb3.on_policy import OnPolicyReward
@@ -40,7 +40,8 @@ class RewardSettings:
     """Settings of the learned reward and its critic; `imitate` documents each."""
 
     expert_subsample: int
-    critic_inputs: CriticInputs
+    critic_inputs: CriticView
+    critic_window: int
     reward: Reward
     absorbing: bool
     critic: nn.Module | Callable[[Inputs], nn.Module] | None
@@ -49,6 +50,7 @@ class RewardSettings:
 
     def __post_init__(self) -> None:
         check_number("expert_subsample", self.expert_subsample, low=1)
+        check_number("critic_window", self.critic_window, low=1)
         check_number("critic_lr", self.critic_lr, low=0, open_low=True)
         if self.critic is not None and not callable(self.critic):
             raise TypeError(
@@ -70,7 +72,7 @@ class RewardSettings:
         """Return plain values that a resumed run must share."""
         return {
             "expert_subsample": self.expert_subsample,
-            "critic_inputs": self.critic_inputs,
+            "critic_inputs": name_of(self.critic_inputs),
             "reward": name_of(self.reward),
             "absorbing": self.absorbing,
             "critic": name_of(self.critic),
@@ -81,7 +83,10 @@ class RewardSettings:
     def values(self) -> dict[str, Any]:
         """Return the values that functions of the user hold, which a resumed run must share."""
         functions = {"reward": self.reward, "optimizer": self.optimizer}
-        held = {f"values_of_{name}": values_of(value) for name, value in functions.items()}
+        functions |= {"critic_inputs": self.critic_inputs}
+        # Runs without windows resume from older checkpoints, which do not name them.
+        window = {"critic_window": self.critic_window} if self.critic_window > 1 else {}
+        held = window | {f"values_of_{name}": values_of(value) for name, value in functions.items()}
         return {name: value for name, value in held.items() if value is not None}
 
 
@@ -108,12 +113,17 @@ def build_reward(
     """
     space: Any = learner.action_space
     choices, first = (int(space.n), int(space.start)) if hasattr(space, "n") else (0, 0)
+    layout, window = Layout(learner.observation_space), settings.critic_window
     encoder = Encoder(
         expert,
         choices=choices,
         first=first,
         critic_inputs=settings.critic_inputs,
-        images=Layout(learner.observation_space).images,
+        images=tuple(
+            (frame * layout.width + start, shape)
+            for frame in range(window)
+            for start, shape in layout.images
+        ),
     )
     gamma = float(cast(Any, learner).gamma)
     if settings.absorbing and gamma >= 1:
@@ -129,7 +139,8 @@ def build_reward(
         reward_shape=settings.reward,
         gamma=gamma,
         absorbing=settings.absorbing,
-        log_prob=algorithms.log_prob_of(learner) if specification.airl else None,
+        log_prob=_log_prob(learner, layout.width) if specification.airl else None,
+        window=window,
     )
 
 
@@ -164,6 +175,12 @@ def build_reward_callback(
     cast(Any, learner).replay_buffer = replay
     innermost = cast(StepRecorder, recording)
     return OffPolicyReward(learned, innermost, replay, batch_size=batch_size, look=log, **pace)
+
+
+def _log_prob(learner: BaseAlgorithm, width: int) -> LogProb:
+    """Return the policy's log-probability, which reads the newest observation of a window."""
+    of_newest = algorithms.log_prob_of(learner)
+    return lambda steps: of_newest(steps._replace(observations=steps.observations[:, -width:]))
 
 
 def _critic(

@@ -7,6 +7,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from advlearn.core.checks import check_count, check_number
+from advlearn.imitation.on_device.ppo import DevicePPO
 from advlearn.imitation.sb3 import algorithms
 from advlearn.imitation.specification import Specification
 
@@ -53,9 +54,18 @@ def critic_pace(
     return {"critic_steps": critic_steps, "critic_every": critic_every}
 
 
-def check_algorithm(learner: BaseAlgorithm, critic_replay_size: int, bc_steps: int) -> None:
+def check_algorithm(
+    learner: BaseAlgorithm, critic_replay_size: int, bc_steps: int, critic_window: int
+) -> None:
     """Refuse settings that the algorithm does not use."""
     name = type(learner).__name__
+    if critic_window > 1 and (
+        not isinstance(learner, OnPolicyAlgorithm) or isinstance(learner, DevicePPO)
+    ):
+        raise ValueError(
+            f"critic_window: expected 1 with {name}, whose memory holds single steps, got "
+            f"{critic_window}; use PPO, A2C or TRPO, or a VecFrameStack"
+        )
     if critic_replay_size and not isinstance(learner, OnPolicyAlgorithm):
         raise ValueError(
             f"critic_replay_size: expected 0, since {name} has a replay buffer, got "

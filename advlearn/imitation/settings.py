@@ -9,6 +9,7 @@ METHOD_SETTINGS: Mapping[str, Any] = MappingProxyType(
     {
         "expert_subsample": 1,
         "critic_inputs": "state-action",
+        "critic_window": 1,
         "reward": "own",
         "absorbing": "auto",
         "critic_lr": 1e-3,

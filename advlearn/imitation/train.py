@@ -28,7 +28,7 @@ from advlearn.imitation.building import (
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.demonstrations.layout import Layout
 from advlearn.imitation.demonstrations.loading import load_demonstrations
-from advlearn.imitation.demonstrations.transitions import CriticInputs, Transitions
+from advlearn.imitation.demonstrations.transitions import CriticView, Transitions
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
 from advlearn.imitation.progress_log import ProgressLog, ends_early
 from advlearn.imitation.result import ImitationResult
@@ -65,7 +65,8 @@ def imitate(
     env: str | VecEnv | None = None,
     algorithm: str | BaseAlgorithm = "ppo",
     expert_subsample: Count | None = None,
-    critic_inputs: CriticInputs | None = None,
+    critic_inputs: CriticView | None = None,
+    critic_window: Count | None = None,
     reward: Reward | None = None,
     absorbing: bool | Literal["auto"] | None = None,
     critic: nn.Module | Callable[[Inputs], nn.Module] | None = None,
@@ -116,7 +117,11 @@ def imitate(
             its rewards and all recorded steps stay on the device too.
         expert_subsample: Keep every n-th transition of each episode; None: the method's, or 1.
         critic_inputs: What the critic reads: ``"state-action"``, ``"state"``, ``"state-next"`` or
-            ``"state-action-next"``; None: the method's, or ``"state-action"``.
+            ``"state-action-next"``; or a function from `Transitions` to features (N, k), such as
+            ``lambda steps: steps.observations[:, :3]``. None: the method's, or ``"state-action"``.
+        critic_window: Number of observations that the critic reads as one, the oldest first, for
+            motions; those before the first of an episode are copies of it. On-policy algorithms
+            only. None: the method's, or 1.
         reward: Shape of the reward, a key of `REWARD_SHAPES`, ``"own"`` for the objective's, or a
             function from the critic's scores (N,) to rewards (N,); None: the method's.
         absorbing: Continue ended episodes in an absorbing state, which removes the bias of a reward
@@ -183,6 +188,7 @@ def imitate(
     specification = specify(method)
     of_critic = {
         "critic_inputs": critic_inputs,
+        "critic_window": critic_window,
         "reward": reward,
         "absorbing": absorbing,
         "critic_lr": critic_lr,
@@ -221,10 +227,12 @@ def imitate(
             demos, learner.observation_space, learner.action_space, clip=clip
         )
         check_env(venv)
-        check_algorithm(learner, chosen["critic_replay_size"], cloning)
-        expert = demos.transitions(chosen["expert_subsample"], seed=seed).to(learner.device)
-        with record_environment(learner) as recording:
-            learned = build_reward(learner, expert, specification, settings)
+        window, every = chosen["critic_window"], chosen["expert_subsample"]
+        check_algorithm(learner, chosen["critic_replay_size"], cloning, window)
+        expert = demos.transitions(every, seed=seed).to(learner.device)
+        windows = demos.transitions(every, seed=seed, window=window).to(learner.device)
+        with record_environment(learner, window) as recording:
+            learned = build_reward(learner, windows, specification, settings)
             run = ImitationResult(learner, learned, demos, env_id, recipe)
             if specification.cloning_only:
                 _clone(learner, expert, cloning)

@@ -81,7 +81,7 @@ def pixels(images: Tensor, columns: Sequence[str] = (), rows: Sequence[str] = ()
         if len(words) not in (0, n):
             raise ValueError(f"{name}: expected none or {n} headings, got {len(words)}")
     cells = _cells(images)
-    side, above = [_heading(word) for word in rows], [_heading(word) for word in columns]
+    side, above = [heading(word) for word in rows], [heading(word) for word in columns]
     # A heading wider than an image widens the columns.
     height, width = cells.shape[2], max([cells.shape[3], *(word.shape[1] for word in above)])
     left = max((word.shape[1] + 2 * GAP for word in side), default=0)
@@ -115,7 +115,7 @@ def _cells(images: Tensor) -> Pixels:
     return levels.repeat(3 // levels.shape[2], 2).transpose(0, 1, 3, 4, 2)
 
 
-def _heading(word: str) -> Pixels:
+def heading(word: str) -> Pixels:
     """Draw a heading in black on white, uint8 (height, width, 3)."""
     from PIL import Image, ImageDraw, ImageFont
 

@@ -45,6 +45,8 @@ class PairedTranslation(Task):
             (SRGAN's content loss); it is frozen, and saved with the task. None compares the values
             themselves.
         base_channels: Channels of the first layer of the default critic.
+        keep_known: Whether to complete images: the last channel of an input is positive where a
+            pixel is known, and the output keeps these pixels. See `advlearn.data.with_hole`.
 
     Raises:
         ValueError: A setting is out of range, or the generator does not fit the shapes.
@@ -81,6 +83,7 @@ class PairedTranslation(Task):
         adversarial_weight: float = 1.0,
         perceptual: nn.Module | None = None,
         base_channels: Count = 64,
+        keep_known: bool = False,
     ) -> None:
         super().__init__()
         self.generator = generator
@@ -92,6 +95,12 @@ class PairedTranslation(Task):
         self.adversarial_weight = check_number("adversarial_weight", adversarial_weight, low=0)
         self.perceptual = None if perceptual is None else perceptual.requires_grad_(False)
         self.base_channels = int(check_number("base_channels", base_channels, low=1))
+        self.keep_known = keep_known
+        if keep_known and self.shape != (self.target_shape[0] + 1, *self.target_shape[1:]):
+            raise ValueError(
+                "keep_known: expected inputs of the targets' pixels and a channel of known ones, "
+                f"got {self.shape} to {self.target_shape}; pass data='hole:NAME', or leave it out"
+            )
         output = heads.outputs_of(generator, self.shape, "generator")
         if tuple(output.shape[1:]) != self.target_shape:
             raise ValueError(
@@ -129,7 +138,7 @@ class PairedTranslation(Task):
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]
-        output = self.generator(x)
+        output = self._completed(x, self.generator(x))
         loss = self.distance_weight * self._distance(output, y)
         pair = SamplePair((x, y), (x, output)) if self.conditional else SamplePair(y, output)
         return TaskOutput({CRITIC: pair} if self.adversarial_weight else {}, loss)
@@ -152,7 +161,14 @@ class PairedTranslation(Task):
 
     def predict(self, x: Tensor) -> Tensor:
         """Compute outputs (N, *target_shape) for inputs `x` (N, *shape), in evaluation mode."""
-        return heads.predict(self.generator, x)
+        output = heads.predict(self.generator, x)
+        return self._completed(x.to(output.device), output)
+
+    def _completed(self, x: Tensor, output: Tensor) -> Tensor:
+        """Replace the known pixels of outputs by those of the inputs, if they are to be kept."""
+        if not self.keep_known:
+            return output
+        return torch.where(x[:, -1:] > 0, x[:, :-1].to(output.dtype), output)
 
     def before_after(self, data: Pairs, n: int = 8) -> dict[str, Tensor]:
         """Return the first inputs of `data`, their outputs and their targets, by heading.
@@ -160,9 +176,10 @@ class PairedTranslation(Task):
         An input of several grey images, such as frames, has a column for each.
         """
         x, y = data.x[:n], data.y[:n]
+        shown = x[:, :-1] if self.keep_known else x
         stages = (
-            {"input": x}
-            if x.shape[1] in (1, 3)
+            {"input": shown}
+            if shown.shape[1] in (1, 3)
             else {f"input {k + 1}": x[:, k : k + 1] for k in range(x.shape[1])}
         )
         return {**stages, "output": self.predict(x).cpu(), "truth": y}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from advlearn.core import registry
 from advlearn.core.described import Described
+from advlearn.core.grammar import resolve
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 
@@ -36,6 +37,16 @@ def regularizers() -> list[Regularizer]:
 def games() -> list[str]:
     """Return the name of every alias and of every objective class."""
     return sorted(e.name for e in registry.entries().values() if e.kind != "regularizer")
+
+
+def different_games() -> list[str]:
+    """Return one name for each chain of `games`, an alias if there is one.
+
+    Names of one chain train the same loss; they differ at most in learning rates and other numbers.
+    """
+    aliases = [e.name for e in registry.aliases()]
+    by_chain = {repr(resolve(name)): name for name in [*games(), *aliases]}
+    return sorted(by_chain.values())
 
 
 def chains() -> list[str]:

@@ -34,6 +34,9 @@ class TensorBoard(Callback):
         every: Training steps between two points.
         pictures: Folder whose PNG files are shown; None shows none.
 
+    Attributes:
+        last: Step and scalars of the last point, in every process; step -1 before the first.
+
     Raises:
         ValueError: `every` is not positive.
 
@@ -54,6 +57,7 @@ class TensorBoard(Callback):
         self._writer: EventFile | None = None
         self._unwritten, self._unread = WarnOnce(), WarnOnce()
         self._last = (0, 0.0)
+        self.last: tuple[int, dict[str, float]] = (-1, {})
 
     def on_start(self, trainer: Trainer) -> None:
         self._last = (trainer.step, time.monotonic())
@@ -79,6 +83,7 @@ class TensorBoard(Callback):
                     for key, value in _health_scalars(adversary.health())
                 }
             )
+        self.last = (trainer.step, scalars)
         if self._writer is not None:
             for tag, value in scalars.items():
                 self._writer.add_scalar(tag, value, trainer.step)

@@ -10,7 +10,7 @@ from torch import nn
 import advlearn
 from advlearn.core.grammar import resolve
 from advlearn.critics import build as build_critics
-from advlearn.data import Pairs, batches
+from advlearn.data import Pairs, batches, open_pairs
 from advlearn.fitting import fit
 from advlearn.nets import AutoencoderCritic, ConcatCritic, IdentityCritic, MLPGenerator
 from advlearn.nets.adapters.channel_concat_critic import ChannelConcatCritic
@@ -221,3 +221,25 @@ def test_shuffling_keeps_the_pairs() -> None:
     stream = batches(Pairs(X, X.expand(-1, 3, -1, -1).contiguous()), 6)
     x, y = next(stream)
     assert torch.equal(x.expand_as(y), y)
+
+
+def test_known_pixels_are_kept_and_only_the_hole_is_learned() -> None:
+    pairs = open_pairs("hole:digits")
+    x, y = pairs.x[:4], pairs.y[:4]
+    task = PairedTranslation(
+        nn.Conv2d(2, 1, 1), shape=(2, 8, 8), target_shape=(1, 8, 8), norm="l1", keep_known=True
+    )
+    hole = x[:, 1:] < 0
+    output = task.predict(x)
+    assert torch.equal(output[~hole], y[~hole])
+    assert torch.equal(output[hole], task.generator(x)[hole])
+    loss = task((x, y)).loss.detach()
+    expected = 100 * (output - y)[hole].abs().sum() / y.numel()
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert {name: images.shape[1] for name, images in task.before_after(pairs).items()} == {
+        "input": 1,
+        "output": 1,
+        "truth": 1,
+    }
+    with pytest.raises(ValueError, match=r"^keep_known: expected inputs of the targets' pixels"):
+        PairedTranslation(nn.Identity(), shape=(2,), target_shape=(2,), keep_known=True)

@@ -17,9 +17,11 @@ from advlearn.data import (
     grey,
     load,
     moving_digits,
+    noisy,
     open_pairs,
     open_unpaired,
     pairs,
+    with_hole,
 )
 from advlearn.data import small as smaller
 from advlearn.data.moving_digits import FASTEST
@@ -67,13 +69,40 @@ def test_a_small_image_holds_block_means() -> None:
         smaller(x[:, :, :6])
 
 
-@pytest.mark.parametrize(("kind", "into"), [("edges", (1, 8, 8)), ("small", (1, 2, 2))])
+@pytest.mark.parametrize(
+    ("kind", "into"),
+    [("edges", (1, 8, 8)), ("small", (1, 2, 2)), ("noisy", (1, 8, 8)), ("hole", (2, 8, 8))],
+)
 def test_pairs_are_opened_by_kind_and_name(kind: str, into: tuple[int, ...]) -> None:
     pairs = open_pairs(f"{kind}:digits")
     assert (
         pairs.shape == into and pairs.target_shape == (1, 8, 8) and pairs.name == f"{kind}:digits"
     )
     assert torch.equal(pairs.y, load("digits").x) and pairs.bounded
+
+
+def test_noise_has_the_given_deviation_and_the_same_values_for_a_seed() -> None:
+    x = torch.zeros(20, 1, 32, 32)
+    noise = noisy(x, 0.1, seed=3)
+    assert noise.std().item() == pytest.approx(0.1, rel=0.02)
+    assert torch.equal(noise, noisy(x, 0.1, seed=3)) and not torch.equal(noise, noisy(x, 0.1))
+    assert noisy(x, 5.0).abs().max() == 1
+
+
+def test_a_hole_is_a_rectangle_of_half_the_sides_at_a_random_place() -> None:
+    x = torch.rand(200, 3, 6, 9) + 0.1
+    pixels, known = with_hole(x).split([3, 1], 1)
+    hole = known == -1
+    assert torch.equal(known[~hole].unique(), torch.ones(1))
+    assert torch.equal(pixels, x.masked_fill(hole, 0.0))
+    rows, columns = hole.any(3)[:, 0], hole.any(2)[:, 0]
+    assert {*rows.sum(1).tolist()} == {3} and {*columns.sum(1).tolist()} == {4}
+    assert torch.equal(hole[:, 0], rows[:, :, None] & columns[:, None, :])
+    # Every place occurs: 4 rows, 6 columns.
+    assert {*rows.float().argmax(1).tolist()} == {0, 1, 2, 3}
+    assert {*columns.float().argmax(1).tolist()} == {0, 1, 2, 3, 4, 5}
+    with pytest.raises(ValueError, match=r"^images: expected .* of at least 2 x 2 pixels, got"):
+        with_hole(torch.zeros(2, 1, 1, 4))
 
 
 def test_inputs_stay_with_their_targets_in_every_batch() -> None:

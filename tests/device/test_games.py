@@ -13,8 +13,8 @@ from advlearn.core.grammar import resolve
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.nets import architectures
-from advlearn.testing._found import games
-from tests.conformance.test_games import REGULARIZERS, TASKS, built
+from advlearn.testing._found import different_games
+from tests.conformance.test_games import REGULARIZERS, TASKS, shared
 from tests.device.second import DEVICE, NAME, SecondDevice, devices
 
 GENERATE = "generate(latent=2)"
@@ -33,10 +33,10 @@ SOLVED = {"assignment": {"advlearn/objectives/assignment.py distance"}}
 
 def is_compatible(objective: str, form: str) -> bool:
     """Return whether the task takes the objective; other tests check the reason if it does not."""
-    return built(form)[0].check_compatibility(resolve(objective).required_objective()) is None
+    return shared(form)[0].check_compatibility(resolve(objective).required_objective()) is None
 
 
-CROSSED = [(o, GENERATE) for o in [*games(), *REGULARIZERS] if is_compatible(o, GENERATE)]
+CROSSED = [(o, GENERATE) for o in [*different_games(), *REGULARIZERS] if is_compatible(o, GENERATE)]
 CROSSED += [(o, form) for form in TASKS for o in ("nsgan", "k-plus-one") if is_compatible(o, form)]
 
 
@@ -46,7 +46,7 @@ CROSSED += [(o, form) for form in TASKS for o in ("nsgan", "k-plus-one") if is_c
 def test_training_stays_on_the_device_and_steps_do_not_synchronise(
     objective: str, form: str, second: SecondDevice
 ) -> None:
-    run = fit(form, objective, built(form)[1], steps=3, batch_size=8, device=NAME, callbacks=())
+    run = fit(form, objective, shared(form)[1], steps=3, batch_size=8, device=NAME, callbacks=())
     assert second.waits.keys() <= ALLOWED | SOLVED.get(objective, set()), second.waits
     assert devices(run.task, run.ema_model, *run.adversaries.values()) == {DEVICE}
     assert all(health.verdict for health in run.health().values())
@@ -76,7 +76,7 @@ def test_a_run_resumes_from_its_checkpoint_and_loads_on_the_host(
             "device": NAME,
             "out": tmp_path / out,
         }
-        run = fit(GENERATE, objective, built(GENERATE)[1], steps=steps, **settings)
+        run = fit(GENERATE, objective, shared(GENERATE)[1], steps=steps, **settings)
         return run.task.state_dict()
 
     whole = trained("whole", 4)

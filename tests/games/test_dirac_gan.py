@@ -10,7 +10,7 @@ from advlearn import Adversary
 from advlearn.core.game import Game
 from advlearn.games import Extragradient, Lookahead, Optimistic
 
-STEPS = 1000
+STEPS = 600
 REAL = torch.zeros(1, 1)
 RULES: dict[str, Callable[..., Game]] = {
     "extragradient": Extragradient,
@@ -73,7 +73,7 @@ def test_alternating_steps_of_wgan_stay_on_their_orbit() -> None:
 
 def test_alternating_steps_of_nsgan_remain_far_from_the_equilibrium() -> None:
     """Its linear part turns without shrinking; higher orders shrink it as one over root t."""
-    assert min(alternating("nsgan")) > 0.05
+    assert min(alternating("nsgan")) > 0.1
 
 
 @pytest.mark.parametrize("objective", LR)
@@ -85,7 +85,7 @@ def test_each_rule_reaches_the_equilibrium(rule: str, objective: str) -> None:
     for _ in range(STEPS):
         dirac.gradients()
         game.step()
-    assert float(dirac.weights.norm()) < 1e-3
+    assert float(dirac.weights.norm()) < 5e-3
 
 
 @pytest.mark.parametrize("rule", RULES)

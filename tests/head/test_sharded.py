@@ -5,10 +5,6 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
-from torch.distributed.checkpoint.filesystem import FileSystemWriter
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 
 from advlearn import Adversary
 from advlearn.core import distributed
@@ -43,8 +39,12 @@ PENALTIES = (
 ALIASES = ("r3gan", "dragan", "wgan-gp")
 
 
+# The fork server has imported FSDP; this process, which collects the tests, does not need it.
 def sharded(network: nn.Module, world: int, layers: bool = True) -> nn.Module:
     if world > 1:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
         mesh = init_device_mesh("cpu", (world,))
         for layer in network.modules() if layers else ():
             if isinstance(layer, nn.Linear):
@@ -118,6 +118,9 @@ def orders(spec: str, layers: bool, rank: int, world: int) -> Results:
 
 def resumed(spec: str, folder: str, rank: int, world: int) -> Results:
     """Count the tensors that differ after resuming from a checkpoint of each process's shards."""
+    from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+    from torch.distributed.checkpoint.filesystem import FileSystemWriter
+
     real, fake = batch(rank, world)
     heads: list[Adversary] = []
     for _ in range(3):

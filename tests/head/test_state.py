@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
-from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from advlearn import Adversary
 from advlearn.core.grammar import resolve
@@ -112,6 +110,10 @@ def by_torch(head: Adversary, fresh: Adversary, path: Path) -> Adversary:
 
 
 def by_distributed_checkpoint(head: Adversary, fresh: Adversary, path: Path) -> Adversary:
+    # Takes a second to import, in each worker that collects these tests.
+    from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+    from torch.distributed.checkpoint.filesystem import FileSystemWriter
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")
         # One thread would use streams, which the second device of these tests does not have.

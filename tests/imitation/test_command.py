@@ -63,7 +63,7 @@ def test_the_command_writes_a_policy_that_stable_baselines_loads(
     measured, where = done.stdout.splitlines()
     assert measured.startswith("return") and where.endswith(str(out))
     assert "2048 steps" in done.stderr
-    assert {"checkpoint.pt", "policy.zip", "reward.pt", "curve.png"} == {
+    assert {"checkpoint.pt", "history.csv", "policy.zip", "reward.pt", "curve.png"} == {
         path.name for path in out.iterdir()
     }
     action, _ = PPO.load(out / "policy.zip", device="cpu").predict(np.zeros(4, np.float32))

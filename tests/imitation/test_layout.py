@@ -22,7 +22,8 @@ from advlearn.imitation import (
     load_demonstrations,
 )
 from advlearn.imitation.demonstrations.layout import Layout, flat
-from advlearn.imitation.demonstrations.loading import from_trajectories, record, save_demonstrations
+from advlearn.imitation.demonstrations.loading import record, save_demonstrations
+from advlearn.imitation.demonstrations.sources import from_trajectories
 from advlearn.imitation.demonstrations.validation import validate_demonstrations
 from advlearn.imitation.sb3.recording import RecordingVecEnv
 from advlearn.nets import PixelCritic
@@ -203,7 +204,7 @@ def test_a_policy_learns_to_switch_the_light_on(algorithm: str, kind: str) -> No
         learner: Any = DQN(
             policy, env, batch_size=32, learning_rate=3e-3, gamma=0.5, **settings, **shared
         )
-        steps = 800
+        steps = 500
     else:
         learner = PPO(
             policy,
@@ -215,7 +216,7 @@ def test_a_policy_learns_to_switch_the_light_on(algorithm: str, kind: str) -> No
             gamma=0.5,
             **shared,
         )
-        steps = 1280
+        steps = 640
     objective = "airl" if algorithm == "airl" else "gail"
     imitate(demos, objective, algorithm=learner, steps=steps, critic_steps=4, quiet=True)
     observations: Any = learner.get_env().reset()

@@ -31,6 +31,7 @@ OPTIONS: dict[str, Any] = {
     "critic_replay_size": 64,
     "ent_coef": 0.5,
     "bc_steps": 2,
+    "critic_window": 2,
 }
 ARGUMENTS: dict[str, Any] = {
     "expert_subsample": 1,
@@ -45,9 +46,12 @@ ARGUMENTS: dict[str, Any] = {
     "critic_replay_size": 0,
     "ent_coef": 0.25,
     "bc_steps": 0,
+    "critic_window": 1,
 }
 OF_ON_POLICY = METHOD_SETTINGS.keys() - {"critic_every"}
-OF_OFF_POLICY = METHOD_SETTINGS.keys() - {"critic_replay_size", "ent_coef", "bc_steps"}
+OF_OFF_POLICY = METHOD_SETTINGS.keys() - {
+    *("critic_replay_size", "critic_window", "ent_coef", "bc_steps"),
+}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

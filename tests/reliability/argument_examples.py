@@ -5,6 +5,8 @@ import importlib
 import inspect
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -131,12 +133,20 @@ def imitation() -> Any:
 
 @functools.cache
 def saved(kind: str) -> str:
-    """Return a file with a run, demonstrations or a reward."""
+    """Return a file with a run, demonstrations or a reward; HDF5 needs h5py."""
     folder = Path(tempfile.mkdtemp())
     if kind == "run":
         return str(run().save(folder / "run.pt"))
     if kind == "reward":
         return str(advlearn.imitation.save_reward(imitation().reward, folder / "reward.pt"))
+    if kind == "hdf5" and find_spec("h5py"):
+        h5py: Any = import_module("h5py")
+        with h5py.File(folder / "demos.hdf5", "w") as file:
+            columns = {"observations": np.zeros((4, 2)), "actions": np.zeros((4, 1))}
+            columns |= {"rewards": np.zeros(4), "terminals": np.arange(4) == 3}
+            for name, values in columns.items():
+                file[name] = values
+        return str(folder / "demos.hdf5")
     demonstrations = imitation().demonstrations
     return str(advlearn.imitation.save_demonstrations(demonstrations, folder / "demos.npz"))
 
@@ -333,6 +343,10 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "load_reward.path": lambda: saved("reward"),
         "from_huggingface.dataset": lambda: [
             {"obs": [[0.0]] * 4, "acts": [0, 1, 0], "rews": [0.0] * 3, "terminal": True}
+        ],
+        "from_hdf5.path": lambda: saved("hdf5"),
+        "from_frames.frames": lambda: [
+            {"episode_index": 0, "observation.state": [0.0], "action": [float(t)]} for t in range(4)
         ],
         "from_minari.dataset": lambda: SimpleNamespace(iterate_episodes=lambda: iter([episode()])),
         "env": lambda: imitation().policy.get_env(),

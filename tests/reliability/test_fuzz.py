@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / ".ci" / "fuzz.py"
-SECONDS = 4.0
+SECONDS = 1.3
 
 
 def load_script() -> Any:

@@ -105,7 +105,7 @@ def test_a_poisoned_critic_never_replaces_a_good_checkpoint(tmp_path: Path) -> N
     run = go(steps=256, **settings)
     whole = go(steps=256, **{**settings, "out": tmp_path / "whole"})
     assert torch.equal(weights_of(run), weights_of(whole))
-    assert {*os.listdir(tmp_path)} == {"checkpoint.pt", "whole"}
+    assert {*os.listdir(tmp_path)} == {"checkpoint.pt", "history.csv", "whole"}
 
 
 def test_a_failed_save_is_repeated_and_at_the_end_an_error(tmp_path: Path) -> None:

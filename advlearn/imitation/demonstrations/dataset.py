@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any, final
 
 import numpy as np
@@ -113,7 +114,7 @@ class Demonstrations:
             terminated=self.terminated[:episodes],
         )
 
-    def transitions(self, every: int = 1, *, seed: int = 0) -> Transitions:
+    def transitions(self, every: int = 1, *, seed: int = 0, window: int = 1) -> Transitions:
         """Return the transitions of all episodes, or every n-th transition of each episode.
 
         The first one of each episode is drawn from its first `every` transitions (Ho and Ermon
@@ -122,10 +123,12 @@ class Demonstrations:
         Args:
             every: Steps between two transitions that are kept.
             seed: Seeds the draw.
+            window: Number of observations in a vector, the oldest first; those before the first
+                one of an episode are copies of it.
 
         Returns:
-            Transitions on the CPU, each observation as one vector; actions are (N, 0) if there are
-            none.
+            Transitions on the CPU, each window of observations as one vector; actions are (N, 0) if
+            there are none.
 
         Raises:
             ValueError: If `every` is below 1.
@@ -142,10 +145,20 @@ class Demonstrations:
         rows = np.concatenate(parts)
         episode = np.searchsorted(ends, rows, side="right")
         last = np.isin(rows, ends - 1)
+        first = (ends - self.lengths)[episode] + episode
+
+        def windows(newest: Array) -> Array:
+            """Return the observations up to these rows, but none before the episode's first."""
+            vectors: list[Array] = []
+            for back in reversed(range(window)):
+                frame = np.maximum(newest - back, first)
+                vectors.append(flat(_each(self.observations, itemgetter(frame))))
+            return np.concatenate(vectors, 1)
+
         return Transitions.of(
-            flat(_each(self.observations, lambda part: part[rows + episode])),
+            windows(rows + episode),
             np.zeros((len(rows), 0), np.float32) if self.actions is None else self.actions[rows],
-            flat(_each(self.observations, lambda part: part[rows + episode + 1])),
+            windows(rows + episode + 1),
             last & self.terminated[episode],
         )
 

@@ -1,11 +1,11 @@
-"""Read demonstrations from files, policies, `imitation`, Minari and Hugging Face; write files."""
+"""Read demonstrations from files, names of data sets and policies; write files."""
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
@@ -16,6 +16,13 @@ from advlearn.core.files import RefusedFileError
 from advlearn.data.files import find
 from advlearn.data.npz import read_npz, write_npz
 from advlearn.imitation.demonstrations.dataset import Array, Demonstrations, from_arrays
+from advlearn.imitation.demonstrations.episodes import joined, row_of, together
+from advlearn.imitation.demonstrations.hdf5 import SUFFIXES, from_hdf5
+from advlearn.imitation.demonstrations.sources import (
+    from_huggingface,
+    from_minari,
+    from_trajectories,
+)
 
 PACKAGED = Path(__file__).parent / "packaged"
 
@@ -32,8 +39,9 @@ def load_demonstrations(path: str | Path, *, max_bytes: Count | None = None) -> 
             Pendulum, Hopper and HalfCheetah); or the path of a file with
             ``observations``, ``episode_lengths``, ``terminated`` and, optionally,
             ``actions``, ``env_id`` and ``expert_return_mean``; for a dict space, with
-            ``observations/name`` for each part. Or ``"minari:ID"`` for `from_minari`, or
-            ``"hf:NAME"`` for `from_huggingface`.
+            ``observations/name`` for each part. Or an npz file or a folder of trajectories that
+            the package `imitation` saved, a folder of LeRobot, or an HDF5 file for `from_hdf5`.
+            Or ``"minari:ID"`` for `from_minari`, or ``"hf:NAME"`` for `from_huggingface`.
         max_bytes: The largest sum of the bytes of all arrays of a file; None: 1 GiB, or 20 times
             the size of the file where that is more.
 
@@ -53,6 +61,10 @@ def load_demonstrations(path: str | Path, *, max_bytes: Count | None = None) -> 
     if not path.suffix and (named := _named(name)):
         path = named
         logging.getLogger("advlearn").info("demonstrations: %r is read from %s", name, path)
+    if path.is_dir():
+        return from_huggingface(path)
+    if path.suffix in SUFFIXES and path.is_file():
+        return from_hdf5(path, max_bytes=max_bytes)
     if not path.is_file():
         shipped = ", ".join(sorted(file.stem for file in PACKAGED.glob("*.npz")))
         raise FileNotFoundError(
@@ -70,11 +82,26 @@ def load_demonstrations(path: str | Path, *, max_bytes: Count | None = None) -> 
 
 def _from_file(path: Path, max_bytes: int | None) -> Demonstrations:
     """Read an npz file; arrays of wrong types can cause errors of several kinds."""
-    arrays = read_npz(path, max_bytes)
+    # The package `imitation` saves information of the environment as objects.
+    arrays = read_npz(path, max_bytes, skip=("infos",))
     try:
+        if {"obs", "acts", "terminal", "indices"} <= arrays.keys():
+            return from_trajectories(_split(arrays))
         return from_arrays(arrays, str(path))
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError):
         raise RefusedFileError("its arrays have other types or shapes") from None
+
+
+def _split(arrays: Mapping[str, Array]) -> list[dict[str, Any]]:
+    """Split the joined trajectories of a file of `imitation` at the indices of their ends."""
+    ends = arrays["indices"]
+    # Each trajectory has one observation more than actions.
+    split = {"obs": np.split(arrays["obs"], ends + np.arange(len(ends)) + 1)}
+    split |= {name: np.split(arrays[name], ends) for name in ("acts", "rews") if name in arrays}
+    split["terminal"] = list(arrays["terminal"])
+    if len({len(parts) for parts in split.values()}) != 1:
+        raise RefusedFileError("its indices are not those of its trajectories")
+    return [dict(zip(split, row, strict=True)) for row in zip(*split.values(), strict=True)]
 
 
 def _named(name: str) -> Path | None:
@@ -117,22 +144,22 @@ def record(
     counts = shared(episodes, venv.num_envs)
     ended: list[list[tuple[list[Any], bool]]] = [[] for _ in counts]
     with playing(policy, venv, deterministic=deterministic) as (first, take_step):
-        running: list[list[Any]] = [[(_row(first, i), None, 0.0)] for i in range(venv.num_envs)]
+        running: list[list[Any]] = [[(row_of(first, i), None, 0.0)] for i in range(venv.num_envs)]
         while any(len(of_env) < count for of_env, count in zip(ended, counts, strict=True)):
             step = take_step()
             for i, info in enumerate(step.infos):
-                after = info["terminal_observation"] if step.ends[i] else _row(step.after, i)
+                after = info["terminal_observation"] if step.ends[i] else row_of(step.after, i)
                 running[i].append((after, np.array(step.actions[i]), float(step.rewards[i])))
                 if step.ends[i]:
                     ended[i].append((running[i], not info.get("TimeLimit.truncated", False)))
-                    running[i] = [(_row(step.after, i), None, 0.0)]
+                    running[i] = [(row_of(step.after, i), None, 0.0)]
     whole = [
         episode for of_env, count in zip(ended, counts, strict=True) for episode in of_env[:count]
     ]
     returns = [sum(reward for _, _, reward in steps) for steps, _ in whole]
     parts = [
         (
-            _together([o for o, _, _ in steps], np.stack),
+            together([o for o, _, _ in steps], np.stack),
             np.stack([a for _, a, _ in steps[1:]]),
             terminated,
         )
@@ -140,118 +167,8 @@ def record(
     ]
     mean = float(np.mean(returns))
     if isinstance(env, str):
-        return _joined(parts, env, mean)
-    return replace(_joined(parts, id_of(venv), mean), env_settings=settings_of(venv))
-
-
-@checked
-def from_trajectories(trajectories: Iterable[Any], env_id: str = "") -> Demonstrations:
-    """Build demonstrations from trajectories of the package `imitation`.
-
-    Args:
-        trajectories: Objects or mappings with ``obs`` (T + 1, ...) or a ``DictObs``, ``acts``
-            (T, ...), ``terminal`` and, optionally, ``rews``. If actions were not recorded, no
-            trajectory has ``acts``. They are read one by one, so they may be streamed.
-        env_id: Id of the environment.
-
-    Returns:
-        The demonstrations.
-
-    Raises:
-        ValueError: If there is no trajectory, one lacks ``obs`` or ``terminal``, or
-            `Demonstrations` refuses the arrays.
-
-    Example:
-        >>> row = {
-        ...     "obs": [[0.0], [1.0], [2.0]],
-        ...     "acts": [1, 1],
-        ...     "rews": [1.0, 1.0],
-        ...     "terminal": True,
-        ... }
-        >>> demos = from_trajectories([row, row])
-        >>> len(demos), demos.episodes, demos.expert_return
-        (4, 2, 2.0)
-    """
-    parts: list[tuple[Any, Array | None, bool]] = []
-    returns: list[float] = []
-    for trajectory in trajectories:
-        given = _fields(trajectory)
-        missing = [name for name in ("obs", "terminal") if given.get(name) is None]
-        if missing:
-            raise ValueError(
-                f"trajectories: expected obs and terminal, got {', '.join(given)} in number "
-                f"{len(parts)}; add {', '.join(missing)}"
-            )
-        acts, rewards = given.get("acts"), given.get("rews")
-        actions = None if acts is None else np.asarray(acts)
-        parts.append((_arrays(given["obs"]), actions, bool(given["terminal"])))
-        returns.append(float("nan") if rewards is None else float(np.sum(rewards)))
-    return _joined(parts, env_id, float(np.mean(returns)) if returns else float("nan"))
-
-
-@checked
-def from_huggingface(dataset: Any, env_id: str = "") -> Demonstrations:
-    """Build demonstrations from a Hugging Face data set in the layout of the package `imitation`.
-
-    Args:
-        dataset: A ``datasets.Dataset``, or its name, whose split ``train`` is streamed. A row is an
-            episode with ``obs``, ``acts``, ``rews`` and ``terminal``; ``infos``, which hold
-            pickles, are not read.
-        env_id: Id of the environment, which such a data set does not hold.
-
-    Returns:
-        The demonstrations.
-
-    Raises:
-        ImportError: If a name is given and `datasets` is not installed.
-        ValueError: If `from_trajectories` refuses a row.
-    """
-    if isinstance(dataset, str):
-        try:
-            import datasets  # type: ignore[import-not-found]
-        except ImportError:
-            raise ImportError(
-                f"dataset: {dataset!r} is loaded by the package datasets, which is not installed: "
-                "pip install datasets"
-            ) from None
-        dataset = datasets.load_dataset(dataset, split="train", streaming=True)
-    return from_trajectories(dataset, env_id)
-
-
-@checked
-def from_minari(dataset: Any) -> Demonstrations:
-    """Build demonstrations from a Minari data set.
-
-    Args:
-        dataset: A ``minari.MinariDataset``, or its id.
-
-    Returns:
-        The demonstrations.
-
-    Raises:
-        ImportError: If an id is given and Minari is not installed.
-    """
-    if isinstance(dataset, str):
-        try:
-            import minari  # type: ignore[import-not-found]
-        except ImportError:
-            raise ImportError(
-                f"dataset: {dataset!r} is loaded by the package minari, which is not installed: "
-                "pip install minari"
-            ) from None
-        dataset = minari.load_dataset(dataset)
-    check_method("dataset", dataset, "iterate_episodes")
-    episodes = list(dataset.iterate_episodes())
-    parts = [
-        (_arrays(e.observations), np.asarray(e.actions), bool(e.terminations[-1])) for e in episodes
-    ]
-    spec = getattr(dataset, "env_spec", None)
-    # Wrappers of the environment cannot be saved with demonstrations; `imitate` then asks for it.
-    name = "" if getattr(spec, "additional_wrappers", ()) else getattr(spec, "id", "")
-    joined = _joined(parts, name, float(np.mean([np.sum(e.rewards) for e in episodes])))
-    from advlearn.imitation.sb3.making import plain_settings
-
-    return replace(joined, env_settings=plain_settings(spec) if name else {})
+        return joined(parts, env, mean)
+    return replace(joined(parts, id_of(venv), mean), env_settings=settings_of(venv))
 
 
 @checked
@@ -281,58 +198,3 @@ def save_demonstrations(demonstrations: Demonstrations, path: str | Path) -> Pat
     arrays["expert_return_mean"] = np.array(demonstrations.expert_return)
     write_npz(path, arrays)
     return path
-
-
-def _fields(trajectory: Any) -> Mapping[str, Any]:
-    if isinstance(trajectory, Mapping):
-        return cast(Mapping[str, Any], trajectory)
-    names = ("obs", "acts", "rews", "terminal")
-    return {name: getattr(trajectory, name) for name in names if hasattr(trajectory, name)}
-
-
-def _joined(
-    parts: Sequence[tuple[Any, Array | None, bool]], env_id: str, expert_return: float
-) -> Demonstrations:
-    if not parts:
-        raise ValueError("demonstrations: expected at least one episode, got none")
-    recorded = [actions for _, actions, _ in parts if actions is not None]
-    if len(recorded) not in (0, len(parts)):
-        raise ValueError(
-            f"actions: expected in every episode or in none, got them in {len(recorded)} of "
-            f"{len(parts)}; leave them out, or leave the other episodes out"
-        )
-    lengths = [len(actions) for actions in recorded] or [
-        _steps(observations) for observations, _, _ in parts
-    ]
-    return Demonstrations(
-        _together([observations for observations, _, _ in parts], np.concatenate),
-        np.concatenate(recorded) if recorded else None,
-        np.array(lengths),
-        np.array([terminated for _, _, terminated in parts]),
-        env_id,
-        expert_return,
-    )
-
-
-def _together(observations: list[Any], join: Callable[[list[Any]], Array]) -> Any:
-    """Join arrays, or dicts of arrays name by name."""
-    if isinstance(observations[0], dict):
-        return {name: join([parts[name] for parts in observations]) for name in observations[0]}
-    return join(observations)
-
-
-def _steps(observations: Any) -> int:
-    """Return the steps of an episode whose last observation is included."""
-    part = next(iter(observations.values())) if isinstance(observations, dict) else observations
-    return len(part) - 1
-
-
-def _row(observations: Any, i: int) -> Any:
-    """Return a copy of the observation of environment `i`."""
-    return _together([observations], lambda parts: np.array(parts[0][i]))
-
-
-def _arrays(observations: Any) -> Any:
-    """Convert arrays, dicts or a ``DictObs`` of `imitation` to an array or a dict of arrays."""
-    observations = observations.unwrap() if hasattr(observations, "unwrap") else observations
-    return _together([observations], lambda parts: np.asarray(parts[0]))

@@ -1,12 +1,14 @@
 """Transitions as tensors, a memory of transitions, and their encoding for a critic."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
 from advlearn.core.arguments import checked
+from advlearn.core.checks import describe_value
 
 CriticInputs = Literal["state-action", "state", "state-next", "state-action-next"]
 # Start and shape (C, H, W) of each image in a vector.
@@ -74,6 +76,10 @@ class Transitions(NamedTuple):
         return self.at(torch.randint(self.size, (n,), device=self.observations.device))
 
 
+# What a critic reads: parts of a transition, or a function from transitions to features (N, k).
+CriticView = CriticInputs | Callable[[Transitions], Tensor]
+
+
 @final
 class TransitionMemory:
     """Keep the newest transitions.
@@ -121,7 +127,8 @@ class Encoder(nn.Module):
         choices: Number of discrete actions, counted from `first`; 0 for vectors.
         first: The smallest discrete action.
         critic_inputs: ``"state-action"``, ``"state"``, ``"state-next"`` (no actions needed) or
-            ``"state-action-next"``.
+            ``"state-action-next"``; or a function from `Transitions`, in the environment's units,
+            to features, float (N, k), which are standardised and get the flag too.
         images: Start and shape (C, H, W) of each image in an observation; see `layout.Layout`.
 
     Attributes:
@@ -130,6 +137,7 @@ class Encoder(nn.Module):
     Raises:
         ValueError: If `critic_inputs` is none of these, or has actions and the demonstrations have
             none.
+        TypeError: If a function returns something else than features of each transition.
 
     Example:
         >>> steps = Transitions.of(
@@ -143,6 +151,8 @@ class Encoder(nn.Module):
     scale: Tensor
     action_mean: Tensor
     action_scale: Tensor
+    feature_mean: Tensor
+    feature_scale: Tensor
 
     def __init__(
         self,
@@ -150,22 +160,26 @@ class Encoder(nn.Module):
         *,
         choices: int = 0,
         first: int = 0,
-        critic_inputs: CriticInputs = "state-action",
+        critic_inputs: CriticView = "state-action",
         images: Images = (),
     ) -> None:
         super().__init__()
-        if critic_inputs not in INPUTS:
+        self.function = critic_inputs if callable(critic_inputs) else None
+        # The parts of a transition that the critic reads; none with a function.
+        self._parts = "" if callable(critic_inputs) else critic_inputs
+        if not callable(critic_inputs) and critic_inputs not in INPUTS:
             raise ValueError(
-                f"critic_inputs: expected one of {', '.join(INPUTS)}, got {critic_inputs!r}"
+                f"critic_inputs: expected a function or one of {', '.join(INPUTS)}, got "
+                f"{critic_inputs!r}"
             )
-        if "action" in critic_inputs and not demonstrations.has_actions:
+        if "action" in self._parts and not demonstrations.has_actions:
             raise ValueError(
                 "critic_inputs: expected 'state' or 'state-next', since the demonstrations have no "
                 f"actions, got {critic_inputs!r}"
             )
         self.choices = choices
         self.first = first
-        self.critic_inputs: CriticInputs = critic_inputs
+        self.critic_inputs: CriticView = critic_inputs
         self.state_images = images
         mean, scale = _statistics(demonstrations.observations)
         for start, shape in images:
@@ -176,22 +190,26 @@ class Encoder(nn.Module):
             action_mean, action_scale = _statistics(demonstrations.actions)
             self.register_buffer("action_mean", action_mean)
             self.register_buffer("action_scale", action_scale)
+        if self.function is not None:
+            feature_mean, feature_scale = _statistics(self._features(demonstrations))
+            self.register_buffer("feature_mean", feature_mean)
+            self.register_buffer("feature_scale", feature_scale)
 
     @property
     def width(self) -> int:
         """Size of an encoded vector."""
+        if self.function is not None:
+            return self.feature_mean.shape[0] + 1
         state = self.mean.shape[0] + 1
         action = self.choices or self.action_mean.shape[0]
-        return (
-            state
-            + action * ("action" in self.critic_inputs)
-            + state * ("next" in self.critic_inputs)
-        )
+        return state + action * ("action" in self._parts) + state * ("next" in self._parts)
 
     @property
     def images(self) -> Images:
         """Start and shape of each image in an encoded vector."""
-        if "next" not in self.critic_inputs:
+        if self.function is not None:
+            return ()
+        if "next" not in self._parts:
             return self.state_images
         offset = self.width - self.mean.shape[0] - 1
         return self.state_images + tuple(
@@ -206,10 +224,14 @@ class Encoder(nn.Module):
 
     def forward(self, steps: Transitions) -> Tensor:
         """Encode transitions as vectors (N, width)."""
+        if self.function is not None:
+            vectors = (self._features(steps) - self.feature_mean) / self.feature_scale
+            flag = self.mean.new_zeros(steps.size, 1)
+            return torch.cat([vectors.clamp(-LARGEST, LARGEST), flag], 1)
         parts = [self.states(steps.observations)]
-        if "action" in self.critic_inputs:
+        if "action" in self._parts:
             parts.append(self._actions(steps.actions))
-        if "next" in self.critic_inputs:
+        if "next" in self._parts:
             after = self.states(steps.next_observations)
             parts.append(
                 torch.where(steps.terminated[:, None], self.absorbing_state(steps.size), after)
@@ -224,11 +246,30 @@ class Encoder(nn.Module):
 
     def absorbing(self, n: int) -> Tensor:
         """Return the absorbing state as encoded vectors (n, width), 0 in all other entries."""
+        if self.function is not None:
+            vector = self.mean.new_zeros(n, self.width)
+            vector[:, -1] = ABSORBING_FLAG
+            return vector
         state = self.absorbing_state(n)
-        rest = self.mean.new_zeros(
-            n, self.width - state.shape[1] * (1 + ("next" in self.critic_inputs))
-        )
-        return torch.cat([state, rest, state] if "next" in self.critic_inputs else [state, rest], 1)
+        rest = self.mean.new_zeros(n, self.width - state.shape[1] * (1 + ("next" in self._parts)))
+        return torch.cat([state, rest, state] if "next" in self._parts else [state, rest], 1)
+
+    def _features(self, steps: Transitions) -> Tensor:
+        """Return the features of the user's function, (N, k)."""
+        assert self.function is not None
+        features: object = self.function(steps)
+        if (
+            not isinstance(features, Tensor)
+            or features.ndim != 2
+            or features.shape[0] != steps.size
+            or not features.is_floating_point()
+        ):
+            got = f"{type(features).__name__} {describe_value(features)}"
+            raise TypeError(
+                f"critic_inputs: expected a function that returns a float tensor ({steps.size}, k) "
+                f"for {steps.size} transitions, got one that returns {got}"
+            )
+        return features
 
     def _actions(self, actions: Tensor) -> Tensor:
         if self.choices:

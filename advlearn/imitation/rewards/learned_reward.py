@@ -49,6 +49,7 @@ class LearnedReward:
         absorbing: Whether there is an absorbing state.
         log_prob: Function from transitions to the policy's log-probability of their actions; for
             AIRL.
+        window: Number of observations, the oldest first, in each vector of the transitions.
 
     Attributes:
         policy: Transitions of the policy in the last update, at most 2,048 of them, with which an
@@ -80,6 +81,7 @@ class LearnedReward:
         gamma: float = 0.99,
         absorbing: bool = False,
         log_prob: LogProb | None = None,
+        window: int = 1,
     ) -> None:
         if not callable(reward_shape) and reward_shape not in ("own", *REWARD_SHAPES):
             raise ValueError(
@@ -98,6 +100,7 @@ class LearnedReward:
         self.gamma = gamma
         self.absorbing = absorbing
         self.log_prob = log_prob
+        self.window = window
         self.policy: Transitions | None = None
 
     def update(self, policy: Transitions, batch_size: int) -> Tensor:

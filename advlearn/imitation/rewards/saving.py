@@ -28,7 +28,7 @@ CONTENT: Final = {
     "encoder": {
         "choices": Count(),
         "first": int,
-        "critic_inputs": str,
+        "critic_inputs": Maybe(str),
         "images": Every(Row((Count(), Every(Count())))),
     },
     "demonstrations": Row((Tensor,) * len(Transitions._fields)),
@@ -45,8 +45,8 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
 
     Args:
         reward: The reward. If its critic is not a network of advlearn, only the critic's weights
-            are written. If its shape is a function, the function is not written. Pass both to
-            `load_reward` again.
+            are written. Functions, of its shape and of the critic's inputs, are not written. Pass
+            these to `load_reward` again.
         path: The file.
 
     Returns:
@@ -59,13 +59,14 @@ def save_reward(reward: LearnedReward, path: str | Path) -> Path:
     inputs = {
         "choices": encoder.choices,
         "first": encoder.first,
-        "critic_inputs": encoder.critic_inputs,
+        "critic_inputs": None if encoder.function is not None else encoder.critic_inputs,
     }
     images = [[start, list(shape)] for start, shape in encoder.state_images]
     settings = {
         "reward_shape": None if callable(shape) else shape,
         "gamma": reward.gamma,
         "absorbing": reward.absorbing,
+        "window": reward.window,
     }
     return checkpoint.save(
         Path(path),
@@ -87,6 +88,7 @@ def load_reward(
     *,
     critic: nn.Module | None = None,
     reward: Callable[[Tensor], Tensor] | None = None,
+    critic_inputs: Callable[[Transitions], Tensor] | None = None,
 ) -> LearnedReward:
     """Read a reward that `save_reward` or `ImitationResult.save` wrote.
 
@@ -97,13 +99,16 @@ def load_reward(
         critic: The critic, built as for the training; needed for a module that is not a network of
             advlearn.
         reward: The function from scores to rewards; needed if the reward was trained with one.
+        critic_inputs: The function from transitions to features; needed if the reward was trained
+            with one.
 
     Returns:
         The reward.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is truncated or of another kind, or `critic` or `reward` is missing.
+        ValueError: If the file is truncated or of another kind, or `critic`, `reward` or
+            `critic_inputs` is missing.
     """
     path = Path(path)
     file = path / "reward.pt" if path.is_dir() else path
@@ -119,6 +124,13 @@ def load_reward(
             f"reward: expected the function that {path} was trained with, got None; pass it as "
             "reward="
         )
+    if critic_inputs is None and state["encoder"]["critic_inputs"] is None:
+        raise ValueError(
+            f"critic_inputs: expected the function that {path} was trained with, got None; pass it "
+            "as critic_inputs="
+        )
+    if critic_inputs is not None:
+        state["encoder"]["critic_inputs"] = critic_inputs
     with structure.refusing(path):
         try:
             # Its critic cannot be much larger than the weights that the file holds.
@@ -139,6 +151,8 @@ def load_reward(
                 f"{str(error).splitlines()[-1].strip()}"
             ) from None
         settings: Any = {name: state[name] for name in ("gamma", "absorbing")}
+        settings["window"] = state.get("window", 1)
+        structure.check(settings, {"window": Count()}, path)
         settings["reward_shape"] = state["reward_shape"] if reward is None else reward
         loaded = LearnedReward(adversary, encoder, demonstrations, **settings)
         policy = state.get("policy")

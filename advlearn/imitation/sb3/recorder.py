@@ -18,7 +18,9 @@ from advlearn.imitation.sb3.replacing import replaced
 
 
 @contextmanager
-def record_environment(algorithm: BaseAlgorithm) -> Iterator[StepRecorder | DeviceRecording]:
+def record_environment(
+    algorithm: BaseAlgorithm, window: int = 1
+) -> Iterator[StepRecorder | DeviceRecording]:
     """Record the algorithm's environments below any normalisation, and restore them on exit.
 
     Methods of the innermost environment with raw observations are replaced, so that there is no
@@ -28,6 +30,7 @@ def record_environment(algorithm: BaseAlgorithm) -> Iterator[StepRecorder | Devi
 
     Args:
         algorithm: The algorithm, with its environment.
+        window: Number of observations in a recorded vector.
 
     Yields:
         The recording.
@@ -55,7 +58,7 @@ def record_environment(algorithm: BaseAlgorithm) -> Iterator[StepRecorder | Devi
         wrapper.ret_rms, wrapper.returns = copy.deepcopy(moments), returns.copy()
     buffer = getattr(algorithm, "replay_buffer", None)
     with ExitStack() as stack:
-        recorder = StepRecorder(inner.num_envs, is_monitored(inner))
+        recorder = StepRecorder(inner.num_envs, is_monitored(inner), window)
         _record(stack, inner, recorder)
         for wrapper in reversed(outer):
             if isinstance(wrapper, VecMonitor):

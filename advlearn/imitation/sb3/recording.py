@@ -21,11 +21,14 @@ class StepRecorder:
     Args:
         num_envs: Number of environments n.
         monitored: Whether infos hold the returns of episodes.
+        window: Number of observations in a recorded vector, the oldest first; those before the
+            first one of an episode are copies of it.
     """
 
-    def __init__(self, num_envs: int, monitored: bool) -> None:
+    def __init__(self, num_envs: int, monitored: bool, window: int = 1) -> None:
         self.num_envs = num_envs
         self.monitored = monitored
+        self.window = window
         self._before: Any = None
         self._actions: Any = None
         self._steps: list[tuple[Any, Any, Any, Any]] = []
@@ -34,7 +37,7 @@ class StepRecorder:
 
     def reset(self, observations: Any) -> None:
         """Note the observations after a reset, and keep the recorded steps."""
-        self._before = self._flat(observations)
+        self._before = np.tile(self._flat(observations), self.window)
         self._returns[:], self._lengths[:] = 0, 0
 
     def act(self, actions: Any) -> None:
@@ -46,15 +49,20 @@ class StepRecorder:
 
     def arrive(self, observations: Any, rewards: Any, ends: Any, infos: Any) -> Any:
         """Record a step, and return rewards of zero."""
-        before, self._before = self._before, self._flat(observations)
-        after = self._before.copy()
+        before, newest = self._before, self._flat(observations)
+        # The oldest observation leaves the window.
+        kept = before[:, newest.shape[1] :]
+        after = np.concatenate([kept, newest], 1)
+        self._before = after.copy()
         terminated = np.array(ends, dtype=bool)
         self._returns += rewards
         self._lengths += 1
         for i, info in enumerate(infos):
             info["true_reward"] = float(rewards[i])
             if ends[i]:
-                after[i] = self._last(info["terminal_observation"])
+                last = self._last(info["terminal_observation"])
+                after[i] = np.concatenate([kept[i], last])
+                self._before[i] = np.tile(newest[i], self.window)
                 terminated[i] = not info.get("TimeLimit.truncated", False)
                 self._note_episode(i, info)
         self._steps.append((before, self._actions, after, terminated))
@@ -95,11 +103,12 @@ class RecordingVecEnv(VecEnvWrapper):
     Args:
         venv: Vectorised environment that resets itself, and then gives the last observation as
             ``terminal_observation``.
+        window: Number of observations in a recorded vector.
     """
 
-    def __init__(self, venv: VecEnv) -> None:
+    def __init__(self, venv: VecEnv, window: int = 1) -> None:
         super().__init__(venv)
-        self.recorder = StepRecorder(venv.num_envs, monitored=is_monitored(venv))
+        self.recorder = StepRecorder(venv.num_envs, is_monitored(venv), window)
 
     def reset(self) -> Any:
         """Reset the environments, and keep the recorded steps."""

@@ -22,7 +22,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
     """
 
     def __init__(self, venv: VecEnv, reward: LearnedReward) -> None:
-        self.recording = RecordingVecEnv(venv)
+        self.recording = RecordingVecEnv(venv, reward.window)
         super().__init__(self.recording)
         self.reward = reward
 

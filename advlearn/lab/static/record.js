@@ -1,0 +1,43 @@
+// Recording and replay: the messages of a run are kept, thinned out when there are many.
+
+const MOST = 600;
+
+export class Recording {
+  constructor() { this.clear(null); }
+
+  clear(started) {
+    this.started = started;
+    this.frames = [];
+    this.every = 1;
+    this.count = 0;
+  }
+
+  /** Keep a frame; where there are too many, keep every second one from then on. */
+  add(frame) {
+    if (this.count++ % this.every) return;
+    this.frames.push(frame);
+    if (this.frames.length > MOST) {
+      this.frames = this.frames.filter((_, i) => i % 2 === 0);
+      this.every *= 2;
+    }
+  }
+
+  save() {
+    const text = JSON.stringify({ advlearn_lab: 1, started: this.started, frames: this.frames });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    link.download = "advlearn-lab.json";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  /** Read a saved recording; throws an Error with one line where the file is another. */
+  async open(file) {
+    if (file.size > 60_000_000) throw new Error("recording: larger than 60 MB");
+    let value;
+    try { value = JSON.parse(await file.text()); } catch { throw new Error("recording: not JSON"); }
+    if (value?.advlearn_lab !== 1 || !Array.isArray(value.frames) || !value.started?.games) throw new Error("recording: not a file of the lab");
+    this.clear(value.started);
+    this.frames = value.frames.slice(0, 2 * MOST);
+  }
+}

@@ -1,0 +1,54 @@
+"""Test the curves of a run: their values, a resumed run and the panels."""
+
+import json
+
+import torch
+from PIL import Image
+
+import advlearn
+from advlearn.data import ArrayDataset
+from advlearn.training.curves import _panels, draw_curves, read_curves
+
+
+def train(folder, steps):
+    data = ArrayDataset(torch.randn(80, 2, generator=torch.Generator().manual_seed(0)), None, "n")
+    return advlearn.fit(
+        "generate", "hinge", data, steps=steps, callbacks=(), out=folder, evaluate=100, device="cpu"
+    )
+
+
+def test_a_run_writes_its_curves_and_a_resumed_run_continues_them(tmp_path):
+    run = train(tmp_path, 100)
+    ((step, values),) = read_curves(tmp_path / "curves.jsonl")
+    assert step == 100
+    assert values["data/critic_loss"] == run.trainer.last_losses()["data/critic_loss"]
+    assert values["data/health/accuracy"] == run.health()["data"].accuracy
+    train(tmp_path, 200)
+    assert [step for step, _ in read_curves(tmp_path / "curves.jsonl")] == [100, 200]
+    with Image.open(tmp_path / "curves.png") as image:
+        assert image.size[0] > 1000
+
+
+def test_a_new_run_drops_points_after_its_checkpoint(tmp_path):
+    train(tmp_path, 100)
+    with (tmp_path / "curves.jsonl").open("a") as file:
+        file.write(json.dumps([150, {"data/critic_loss": 9.0}]) + "\n{broken\n[1]\n7\n")
+    train(tmp_path, 200)
+    assert [step for step, _ in read_curves(tmp_path / "curves.jsonl")] == [100, 200]
+
+
+def test_each_quantity_has_a_panel_and_values_that_are_not_finite_are_left_out(tmp_path):
+    points = [
+        (1, {"a/critic_loss": 1.0, "a/health/accuracy": 0.5, "b/health/accuracy": 0.6}),
+        (2, {"a/critic_loss": float("nan"), "a/health/accuracy": 0.7, "steps_per_second": 3.0}),
+    ]
+    panels = _panels(points, [(2, {"recall": 0.25})])
+    assert [(panel.title, lines) for panel, lines in panels] == [
+        ("losses and penalties", {"a/critic_loss": [(1, 1.0)]}),
+        (
+            "pairs that the critic ranks correctly (0.5: chance)",
+            {"accuracy, a": [(1, 0.5), (2, 0.7)], "accuracy, b": [(1, 0.6)]},
+        ),
+        ("held-out data: recall", {"recall": [(2, 0.25)]}),
+    ]
+    assert draw_curves(points, tmp_path / "curves.png").exists()
