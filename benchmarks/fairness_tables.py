@@ -130,6 +130,8 @@ def peer(method: str, seed: int, train: Any, test: Any) -> Any:
     from fairlearn.reductions import DemographicParity, ExponentiatedGradient  # pyright: ignore
 
     plain = LogisticRegression(max_iter=1000)
+    # Its threshold optimizer cannot put its results into a table of single precision.
+    train, test = (train[0].astype(float), *train[1:]), (test[0].astype(float), *test[1:])
     if method == "fairlearn gradient":
         model = ExponentiatedGradient(plain, DemographicParity(difference_bound=0.01))
         return model.fit(*train[:2], sensitive_features=train[2]).predict(

@@ -17,6 +17,7 @@ BALANCED = Findings(
     player_gradient=0.1,
     accuracy=0.8,
     noise=0.1,
+    shared=False,
     critic_loss=1.2,
     loss_at_chance=1.386,
     spread=1.0,
@@ -43,6 +44,10 @@ BALANCED = Findings(
         ({"accuracy": 0.6}, "critic blind"),
         ({"accuracy": 0.6, "p_value": 0.0099}, "critic blind"),
         ({"accuracy": 0.6, "p_value": 0.01}, "indistinguishable"),
+        # Where both sides are the same samples, only a dependence makes a ranking wrong.
+        ({"accuracy": 0.2, "critic_loss": 1.3, "shared": True}, "critic inverted"),
+        ({"accuracy": 0.2, "critic_loss": 1.3, "shared": True, "p_value": 0.5}, "indistinguish"),
+        ({"accuracy": 0.5, "shared": True}, "critic blind"),
         # Where no test tells the sides apart, twice the noise is needed to be wrong.
         ({"accuracy": 0.4, "critic_loss": 1.3}, "critic blind"),
         ({"accuracy": 0.399, "critic_loss": 1.3}, "critic inverted"),
