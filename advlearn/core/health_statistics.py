@@ -152,14 +152,17 @@ def _labels(samples: Samples) -> Tensor | None:
 def _points(real: Samples, fake: Samples) -> tuple[Tensor, Tensor]:
     """Return the samples of both sides as points, (n, d) and (m, d), classes as one-hot vectors.
 
-    All classes together count as much as all numbers together: where the sides differ only in how
-    the two go together, neither would tell by itself.
+    Each part of numbers counts as much as another one, in whatever unit it is. All classes together
+    count as much as all numbers together: where the sides differ only in how the two go together,
+    neither would tell by itself.
     """
     pairs = list(zip(tensors(real), tensors(fake), strict=True))
     pairs = [(r, f) for r, f in pairs if r.numel() and f.numel()]
     numbers = [_numbers(r, f) for r, f in pairs if r.is_floating_point()]
     codes = [_codes(r, f) for r, f in pairs if not r.is_floating_point()]
     n = min(count(real), SAMPLES)
+    if len(numbers) > 1:
+        numbers = [x / x.std(0).norm().nan_to_num().clamp(min=TINY) for x in numbers]
     points = torch.cat(numbers, 1) if numbers else None
     if not codes:
         joined = points if points is not None else torch.zeros(n + min(count(fake), SAMPLES), 1)

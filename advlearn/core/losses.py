@@ -178,7 +178,10 @@ class LossFunctions:
         sides: tuple[Samples, Samples],
         scored: tuple[Outputs | None, Outputs],
     ) -> Losses:
-        """Return mean scores of both sides and the share of pairs that are ranked rightly."""
+        """Return mean scores of both sides and the share of pairs that are ranked rightly.
+
+        Equal scores count half.
+        """
         real, fake = scored
         if real is None or any(not s.numel() for s in fake.scores):
             return {}
@@ -186,7 +189,9 @@ class LossFunctions:
         batch = batches_of_outputs(critic, sides, scored, (None, None))[0]
         better, worse = self.objective.ranking(batch)
         n = min(len(better), len(worse))
-        ranked = (better[:n] > worse[:n]).mean(dtype=torch.float32)
+        # Pairs of one sample, of which a permutation moves only a part, are often equal.
+        ahead, equal = better[:n] > worse[:n], better[:n] == worse[:n]
+        ranked = (ahead + 0.5 * equal).mean(dtype=torch.float32)
         return {"real_score": means[0], "fake_score": means[1], "accuracy": ranked}
 
 

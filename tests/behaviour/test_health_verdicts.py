@@ -147,6 +147,24 @@ def test_the_p_value_counts_the_orders_whose_energy_distance_is_as_large() -> No
     assert two_sample_p_value(near, near) == 1.0
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-3, 1e3])
+def test_a_part_in_another_unit_counts_as_much(unit: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    wide = [torch.randn(64, 8, generator=generator) for _ in range(2)]
+    narrow = [torch.randn(64, 1, generator=generator) + shift for shift in (0.0, 2.0)]
+    p = two_sample_p_value((wide[0], unit * narrow[0]), (wide[1], unit * narrow[1]))
+    assert p == pytest.approx(1 / 200)
+
+
+def test_equal_scores_of_a_pair_count_half_in_the_last_accuracy() -> None:
+    adversary = Adversary(torch.nn.Linear(1, 1), "nsgan")
+    with torch.no_grad():
+        adversary.critic.weight.fill_(1.0)
+    real = torch.tensor([[1.0], [2.0], [3.0], [0.0]])
+    adversary.critic_loss(real, torch.tensor([[1.0], [2.0], [0.0], [3.0]]))
+    assert float(adversary.last_scores["accuracy"]) == 0.5
+
+
 def test_the_noise_of_a_ranking_is_that_of_mann_and_whitney() -> None:
     """The variance of U / (n m) is (n + m + 1) / (12 n m): 1/4 for n = m = 1."""
     assert ranking_noise(1, 1) == pytest.approx(2 * 0.25**0.5)

@@ -61,8 +61,8 @@ class FairPrediction(TaskExperiment):
         y, group = self.y[:1000], self.group[:1000]
         return super().figures() | {
             "accuracy": float((chosen == y).double().mean()),
-            "parity_gap": demographic_parity_difference(chosen, group),
-            "odds_gap": equalized_odds_difference(y, chosen, group),
+            "parity_gap": demographic_parity_difference(y, chosen, sensitive_features=group),
+            "odds_gap": equalized_odds_difference(y, chosen, sensitive_features=group),
         }
 
     def _logit(self, x: Tensor) -> Tensor:
