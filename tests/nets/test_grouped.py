@@ -103,7 +103,9 @@ def test_padding_as_a_word_is_refused() -> None:
         GroupedConv2d(4, 4, 3, padding="same")  # type: ignore[arg-type]
 
 
-# inductor's own imports.
+# PyTorch's own compiler is imported here, and warns about itself: also of the functions that it
+# instantiates in order to trace them.
+@pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_a_compiled_critic_has_the_gradients_of_the_eager_one() -> None:
     torch.manual_seed(0)
