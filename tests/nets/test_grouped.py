@@ -1,5 +1,6 @@
 """A grouped convolution equals PyTorch's, and its double backward does not go group by group."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from advlearn.core.adversary import Adversary
 from advlearn.nets.blocks.grouped import GroupedConv2d
 from advlearn.nets.blocks.resolution import edges_repeated
+from advlearn.nets.families.r3gan import Halved
 
 GEOMETRIES = [
     {"stride": 1, "padding": 1, "dilation": 1},
@@ -89,11 +92,32 @@ def test_autocast_computes_as_torch_does() -> None:
         torch.testing.assert_close(mine, other, rtol=2e-2, atol=2e-2)
 
 
-@pytest.mark.parametrize("wrong", [{"padding_mode": "circular"}, {"padding": "same"}], ids=str)
-def test_other_padding_is_refused(wrong: dict[str, Any]) -> None:
-    layer = GroupedConv2d(4, 4, 3, groups=2, **{"padding": 1, **wrong})
-    with pytest.raises(ValueError, match=r"^padding: expected zeros and a number, got "):
-        layer(torch.zeros(1, 4, 5, 5))
+def test_autocast_keeps_double_precision() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, theirs = (layer(torch.zeros(1, 8, 5, 5).double()) for layer in pair(4))
+    assert ours.dtype == theirs.dtype == torch.float64
+
+
+def test_padding_as_a_word_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^padding: expected a number or two, got 'same'; use "):
+        GroupedConv2d(4, 4, 3, padding="same")  # type: ignore[arg-type]
+
+
+# PyTorch's own compiler is imported here, and warns about itself: also of the functions that it
+# instantiates in order to trace them.
+@pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+def test_a_compiled_critic_has_the_gradients_of_the_eager_one() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(2, 4, 1), Halved(), nn.LeakyReLU(0.2)]
+    layers += [GroupedConv2d(4, 4, 3, padding=1, groups=2), nn.Flatten(), nn.Linear(64, 1)]
+    eager = nn.Sequential(*layers)
+    compiled = copy.deepcopy(eager)
+    real, fake = torch.randn(4, 2, 8, 8), torch.randn(4, 2, 8, 8)
+    Adversary(eager, "nsgan + r1").update(real, fake)
+    Adversary(compiled, "nsgan + r1", compile=True).update(real, fake)
+    for ours, theirs in zip(compiled.parameters(), eager.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_repeated_edges_equal_replication_padding() -> None:

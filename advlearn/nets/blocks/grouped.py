@@ -9,6 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+Sides = int | tuple[int, int]
+"""One number for height and width, or two."""
+
+NO_OUTPUT_PADDING = (0, 0)
+
 
 class Geometry(NamedTuple):
     """Hold what a convolution is besides its input and its weights.
@@ -40,11 +45,20 @@ class GroupedConv2d(nn.Conv2d):
     convolution and a correlation. The derivatives of these are the same three operations, so that
     a gradient of any order takes one kernel for each.
 
-    Arguments, weights and saved states are those of `torch.nn.Conv2d` with ``padding_mode="zeros"``
-    and numbers as padding.
+    The weights and the saved state are those of `torch.nn.Conv2d`.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Sides of the kernel.
+        stride: Stride.
+        padding: Zeros on each side.
+        dilation: Distance of two taps.
+        groups: Groups of channels.
+        bias: Whether a bias is added.
 
     Raises:
-        ValueError: Another padding mode, or padding given as a word.
+        ValueError: `padding` is a word.
 
     Example:
         >>> layer = GroupedConv2d(4, 4, 3, padding=1, groups=2)
@@ -52,34 +66,49 @@ class GroupedConv2d(nn.Conv2d):
         torch.Size([2, 4, 5, 5])
     """
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sides,
+        stride: Sides = 1,
+        padding: Sides = 0,
+        dilation: Sides = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        if isinstance(padding, str):
+            raise ValueError(
+                f"padding: expected a number or two, got {padding!r}; use torch.nn.Conv2d"
+            )
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
+        )
+
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, out_channels, H', W')."""
-        return _convolve(self, input)
+        x, weight = _in_autocast(input), _in_autocast(self.weight)
+        padding = cast(tuple[int, ...], self.padding)
+        geometry = Geometry(self.stride, padding, self.dilation, self.groups)
+        y = cast(Tensor, _Convolution.apply(x, weight, geometry))
+        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
 
-def _convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise ValueError(
-            f"padding: expected zeros and a number, got {layer.padding_mode} and {layer.padding}; "
-            "use torch.nn.Conv2d"
-        )
-    weight, bias = layer.weight, layer.bias
-    if torch.is_autocast_enabled(x.device.type):
-        kind = torch.get_autocast_dtype(x.device.type)
-        x, weight = x.to(kind), weight.to(kind)
-    geometry = Geometry(layer.stride, layer.padding, layer.dilation, layer.groups)
-    y = cast(Tensor, _Convolution.apply(x, weight, geometry))
-    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
+def _in_autocast(x: Tensor) -> Tensor:
+    """Cast as autocast does for a convolution, which keeps double precision."""
+    kind = x.device.type
+    if x.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
+        return x
+    return x.to(torch.get_autocast_dtype(kind))
 
 
 def _gradient(
     g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, mask: tuple[bool, bool]
 ) -> Tensor:
     """Return the gradient of a convolution with respect to its input or its weights."""
-    zeros = [0, 0]
     found = torch.ops.aten.convolution_backward(
         *(g, x, weight, None, geometry.stride, geometry.padding, geometry.dilation),
-        *(False, zeros, geometry.groups, [*mask, False]),
+        *(False, NO_OUTPUT_PADDING, geometry.groups, [*mask, False]),
     )
     return found[0] if mask[0] else found[1]
 
@@ -94,10 +123,9 @@ class _Convolution(Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-        zeros = [0, 0]
         return torch.ops.aten.convolution(
             *(x, weight, None, geometry.stride, geometry.padding, geometry.dilation),
-            *(False, zeros, geometry.groups),
+            *(False, NO_OUTPUT_PADDING, geometry.groups),
         )
 
     @staticmethod
