@@ -34,7 +34,7 @@ def public() -> Iterator[Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it, or the name of its kind."""
+    """Return a value in the form that JSON holds, or the name of its kind."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, tuple | list):

@@ -16,7 +16,7 @@ def short(value: Any) -> str:
 
     Example:
         >>> short("a" * 100)[-5:]
-        "a ..."
+        'a ...'
     """
     text = repr(value[:QUOTED] if isinstance(value, str | list) else value)
     text = re.sub(r"[^\x20-\x7e]", "?", text)

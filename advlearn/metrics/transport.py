@@ -75,7 +75,7 @@ def sinkhorn_divergence(
     check_number("p", p, low=1.0)
     if temperature is None:
         # Equal samples have no scale; any small temperature works.
-        spread = float((distance_matrix(first, first) ** p).mean())
+        spread = float(_costs(first, first, p).mean())
         temperature = epsilon * spread if spread > 0 else epsilon
     cross = _entropic_cost(first, second, temperature, p, tolerance, max_iterations)
     own = [
@@ -84,11 +84,19 @@ def sinkhorn_divergence(
     return cross - 0.5 * (own[0] + own[1])
 
 
+def _costs(x: Tensor, y: Tensor, p: float) -> Tensor:
+    """Return the costs |x - y|^p (N, M), or refuse a power at which they overflow."""
+    costs = distance_matrix(x, y) ** p
+    if not math.isfinite(float(costs.max())):
+        raise ValueError(f"p: expected a power with finite costs, got {p:g}; use 1 or 2")
+    return costs
+
+
 def _entropic_cost(
     x: Tensor, y: Tensor | None, epsilon: float, p: float, tolerance: float, max_iterations: int
 ) -> Tensor:
     """Compute the dual value of the entropic problem between x and y, or x and x for y = None."""
-    cost = distance_matrix(x, x if y is None else y) ** p
+    cost = _costs(x, x if y is None else y, p)
     largest, scale = float(cost.max()), epsilon + float(cost.mean())
     steps = math.ceil(math.log(max(largest / epsilon, 1.0), 1.0 / _SHRINK))
     # g is always the optimal second potential for f, so the error of the value is of second order

@@ -43,6 +43,7 @@ def frontier(
             attributes than the training samples.
 
     Example:
+        >>> import numpy as np
         >>> from advlearn.sklearn import AdversarialFairClassifier
         >>> X = np.random.default_rng(0).normal(size=(60, 3))
         >>> data = (X, (X[:, 0] > 0).astype(int), X[:, 1] > 0)

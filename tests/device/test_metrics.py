@@ -26,7 +26,7 @@ METRICS: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
         c > 1, c > 2, sensitive_features=c % 2
     ),
     "frechet_distance": lambda x, y, c: metrics.frechet_distance(x, y),
-    "inception_score": lambda x, y, c: metrics.inception_score(x.softmax(1)),
+    "inception_score": lambda x, y, c: metrics.inception_score(x),
     "information_maximisation": lambda x, y, c: metrics.information_maximisation(x),
     "kde_bandwidth": lambda x, y, c: metrics.kde_bandwidth(x, y, [0.1, 1.0]),
     "kde_log_likelihood": lambda x, y, c: metrics.kde_log_likelihood(x, y, 0.5),

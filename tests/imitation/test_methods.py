@@ -77,7 +77,8 @@ def test_an_argument_overrides_the_option_of_the_method_and_the_option_the_defau
             always_one(continuous), method, steps=1, env=counting(1, continuous),
             algorithm=algorithm, out=tmp_path / folder, quiet=True, **given,
         )  # fmt: skip
-        config = load(tmp_path / folder)["recipe"]
+        saved = load(tmp_path / folder)
+        config = {"critic_window": 1} | saved["recipe"] | saved["facts"]
         return {name: config["PPO.ent_coef" if name == "ent_coef" else name] for name in names}
 
     assert used("options") == options

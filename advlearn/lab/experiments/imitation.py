@@ -64,7 +64,7 @@ class MazeImitation(Experiment):
             seed=s["seed"],
             device="cpu",
         )
-        given = {"critic_inputs": "state"}
+        given = {"critic_inputs": "state", "absorbing": False}
         chosen = choose({"reward": specification.reward, **specification.options}, given)
         expert = demos.transitions(1, seed=s["seed"])
         self.learned = build_reward(
