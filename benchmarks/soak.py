@@ -9,8 +9,9 @@ A sample is taken every 1/100 of the steps: resident memory in MiB, open file de
 and the bytes of the run's folder in MiB. The first fifth is left out, since caches fill there.
 `growth` is the slope of a least-squares line times the steps from there on, and `noise` the
 standard deviation of the samples around the line; memory and disk are flat if the growth is below
-twice the noise, or below half a MiB. TensorBoard's file grows with each logged number, by design:
-its size is the column `log` and is not counted in `disk`.
+twice the noise, or below half a MiB. Logs keep every reported value, so they grow by design:
+TensorBoard's file, `curves.jsonl` and `history.csv`. Their size is the column `log`, and `disk`
+counts all other files.
 """
 
 import os
@@ -38,13 +39,14 @@ SPEC = "hinge + spectral_norm + r1(every=16)"
 COLUMNS = ["run", "steps", "seconds", "memory", "growth", "noise", "disk growth", "disk noise"]
 COLUMNS += ["files", "threads", "log"]
 Sample = dict[str, float]
+LOGS = ("tfevents", "curves.jsonl", "history.csv")
 FIELDS = Path("/proc/self")
 
 
 def sample(folder: Path) -> Sample:
     """Return what the process holds now."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    logs = {path for path in files if "tfevents" in path.name}
+    logs = {path for path in files if any(name in path.name for name in LOGS)}
     pages = int((FIELDS / "statm").read_text().split()[1])
     return {
         "memory": pages * os.sysconf("SC_PAGE_SIZE") / 2**20,

@@ -1,5 +1,6 @@
 """A small environment with known dynamics, its expert, and helpers for tests."""
 
+import threading
 from typing import Any
 
 import gymnasium as gym
@@ -31,6 +32,13 @@ class Counting(gym.Env[Any, Any]):
         self.steps += 1
         ended = self.count >= 9
         return np.array([self.count], np.float32), 5.0, ended, not ended and self.steps >= 6, {}
+
+
+class Stuck(Counting):
+    """A counter that does not end."""
+
+    def close(self) -> None:
+        threading.Event().wait()
 
 
 def counting(n: int = 3, continuous: bool = False) -> DummyVecEnv:

@@ -33,6 +33,7 @@ from advlearn.imitation import (
 )
 from advlearn.imitation.sb3.algorithms import environments
 from advlearn.imitation.sb3.environment_checks import check_env
+from advlearn.imitation.sb3.making import EnvironmentRecipe
 from tests.imitation.counting import Counting, always_one, counting, small
 
 
@@ -310,3 +311,10 @@ def test_demonstrations_name_their_settings() -> None:
     ends = np.array([5]), np.array([True])
     demos = Demonstrations(np.zeros((6, 1)), np.zeros(5), *ends, env_settings={"g": 1})
     assert demos.first(1).env_settings == {"g": 1}
+
+
+def test_a_new_environment_keeps_the_scale_and_pays_unscaled_rewards(pendulum: Any) -> None:
+    scale = VecNormalize(pendulum(2))
+    fresh = EnvironmentRecipe.of(scale).build(seed=0)
+    assert isinstance(fresh, VecNormalize) and scale.training and scale.norm_reward
+    assert not fresh.training and not fresh.norm_reward

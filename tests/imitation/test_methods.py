@@ -117,3 +117,10 @@ def test_cloning_refuses_a_setting_that_it_does_not_use(given: dict[str, Any]) -
 def test_cloning_writes_its_files(tmp_path: Path) -> None:
     imitate("cartpole", "bc", bc_steps=1, expert_subsample=2, out=tmp_path / "run", quiet=True)
     assert (tmp_path / "run" / "policy.zip").exists()
+
+
+def test_an_option_of_a_method_is_checked_like_an_argument() -> None:
+    method = Method("mine", "imitation", "gan", "A test.", options={"critic_every": 0})
+    env, data = counting(1, continuous=True), always_one(continuous=True)
+    with pytest.raises(ValueError, match=r"^critic_every: expected .*, got 0"):
+        imitate(data, method, steps=1, env=env, algorithm="sac", quiet=True)

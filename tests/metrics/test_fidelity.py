@@ -183,6 +183,8 @@ def test_probabilities_are_not_taken_for_logits():
     ):
         inception_score(probabilities, splits=2)
     assert inception_score(probabilities, 1, "probabilities").mean.item() == pytest.approx(4)
+    # Logits may have a row that could be one of probabilities.
+    inception_score(torch.tensor([[1.0, 0.0], [3.0, 0.0], [1.0, 0.0]]), splits=1)
     assert inception_score(torch.ones(10, 1), splits=2).mean == 1.0
 
 

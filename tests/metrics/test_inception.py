@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from advlearn import _optional_imports
 from advlearn.metrics import features
-from advlearn.metrics.inception import FEATURES, Inception, resize_as_tensorflow
+from advlearn.metrics.inception import FEATURES, Inception, _Pooled, resize_as_tensorflow
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +203,20 @@ def test_the_range_of_images_is_checked_and_8_bits_are_scaled(file: Path) -> Non
         net((images > 99) * 255.0)
     with pytest.warns(UserWarning, match=r"^images: .* scale images in \[0, 1\] with 2 \* x - 1"):
         net(images / 255)
+
+
+@pytest.mark.parametrize(("largest", "pooled"), [(True, 9.0), (False, 3.0)])
+def test_the_pooling_of_a_block_is_replaced_without_counting_the_padding(
+    largest: bool, pooled: float
+) -> None:
+    class Block(nn.Module):
+        branch_pool = nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([-x, x], 1)
+
+    x = torch.tensor([[0.0, 9.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])[None, None]
+    found = _Pooled(Block(), largest=largest)(x)
+    torch.testing.assert_close(found[:, :1], -x)
+    # The corner has four neighbours inside: 0, 9, 0 and 3.
+    assert found[0, 1, 0, 0] == pooled

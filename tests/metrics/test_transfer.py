@@ -190,3 +190,8 @@ def test_bad_input_is_one_line_that_names_it(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_one_label_beyond_the_columns_of_the_scores_is_refused():
+    with pytest.raises(ValueError, match=r"^labels: expected classes in \[0, 3\), .*, got 5$"):
+        accuracy(torch.eye(3), torch.tensor([0, 5, 1]))

@@ -115,6 +115,24 @@ def test_a_killed_worker_of_the_environment_is_one_line() -> None:
     assert not any(process.is_alive() for process in env.processes)
 
 
+def test_workers_that_do_not_end_are_terminated(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
+    from stable_baselines3.common.vec_env import SubprocVecEnv
+
+    from advlearn.imitation.sb3 import workers
+    from tests.imitation.counting import Stuck
+
+    monkeypatch.setattr(workers, "_PATIENCE", 0.5)
+    preload()
+    env = SubprocVecEnv([Stuck, Stuck], start_method="forkserver")
+    env.processes[1].kill()
+    message = "ended with exit code -9"
+    with pytest.raises(ChildProcessError, match=message), workers.naming_ended_workers(env):
+        env.reset()
+    env.processes[0].join(10)
+    assert env.processes[0].exitcode == -signal.SIGTERM
+
+
 # --- the handlers
 
 
