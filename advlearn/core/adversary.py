@@ -152,7 +152,7 @@ class Adversary(Head):
         real, fake = samples.detach(real), samples.detach(fake)
         # Weights may carry gradient too: a policy gradient flows through them.
         weights = [None if w is None else w.detach() for w in weights]
-        on_host(partial(self._keep_sides, real, fake))
+        on_host(partial(self._keep_sides, (real, fake), weights[:]))
         if self.optimizer is None or not self.timing.trains_critic(self.steps_done):
             return torch.zeros((), device=samples.device_of(real), requires_grad=True)
         for regularizer in self.chain.regularizers:
@@ -231,7 +231,9 @@ class Adversary(Head):
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
         self.weighting.check(task_loss, last_layer)
-        on_host(partial(self._keep_sides, samples.detach(real), samples.detach(fake)))
+        detached = [None if w is None else w.detach() for w in weights]
+        sides = samples.detach(real), samples.detach(fake)
+        on_host(partial(self._keep_sides, sides, detached))
         self._note_player_loss(real, fake, weights)
         factor = self.timing.weight(self.steps_done)
         if factor == 0:

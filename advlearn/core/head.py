@@ -93,7 +93,7 @@ class Head(nn.Module):
         self.last_losses: Losses = {}
         self.last_scores: Losses = {}
         self.steps_done = 0
-        self._last: tuple[Samples, Samples] | None = None
+        self._last: tuple[Samples, Samples, Weights, Weights] | None = None
         self._checked = self._shared = False
         self._monitor = FiniteMonitor()
         self._history = History()
@@ -140,7 +140,8 @@ class Head(nn.Module):
     def health(self, task_gradient: Tensor | float = math.nan) -> Health:
         """Diagnose this adversary on the last batch, as in balance, winning, dead or collapsed.
 
-        It uses the samples of this process, so that a single process may call it.
+        It uses the samples of this process, so that a single process may call it. Samples of
+        weight zero, such as padding, are left out.
 
         Args:
             task_gradient: Norm of the gradient of the model's own loss at the fake samples, such as
@@ -155,11 +156,14 @@ class Head(nn.Module):
                 "health: expected a batch, got none; call update or player_loss first"
             )
         weight = self.adversarial_weight
+        real, fake, real_weights, fake_weights = self._last
         return diagnose(
             self.critic,
             self.objective,
             self.chain.regularizers,
-            *self._last,
+            real,
+            fake,
+            (real_weights, fake_weights),
             task_gradient=float(task_gradient),
             conditions=self.conditions,
             apart=self._losses.apart,
@@ -296,8 +300,8 @@ class Head(nn.Module):
         self.last_losses.update(losses)
         self.last_scores.update(scores)
 
-    def _keep_sides(self, real: Samples, fake: Samples) -> None:
-        self._last = (real, fake)
+    def _keep_sides(self, sides: tuple[Samples, Samples], weights: list[Weights]) -> None:
+        self._last = (*sides, weights[0], weights[1])
 
     def coming(self, steps: int) -> tuple[float, ...] | None:
         """Return what decides the operations of the next critic steps; None while it changes."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Unpack, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from advlearn.core import samples
 from advlearn.core.health_critic import HeadParts, Known, as_it_was, figures_of_critic
@@ -75,6 +75,7 @@ def diagnose(
     regularizers: Sequence[Regularizer],
     real: Samples,
     fake: Samples,
+    weights: tuple[Tensor | None, Tensor | None] = (None, None),
     *,
     task_gradient: float = math.nan,
     **known: Unpack[Known],
@@ -90,6 +91,8 @@ def diagnose(
         regularizers: Its regularizers.
         real: Real samples (N, ...), or a tuple, list or dict of tensors.
         fake: Fake samples (M, ...), like `real`.
+        weights: Weights of both sides, (N,) and (M,) or of the scores' shape. Samples of weight
+            zero are left out; the losses and the accuracy are weighted, other figures are not.
         task_gradient: Norm of the gradient of the learner's task loss at the fake samples.
         known: More parts of the head, as in `HeadParts`; what is not given is not judged.
 
@@ -97,8 +100,10 @@ def diagnose(
         The figures and the verdict.
     """
     head = HeadParts(critic, objective, regularizers, **known)
+    real, real_weights = _weighing(real, weights[0])
+    fake, fake_weights = _weighing(fake, weights[1])
     with as_it_was(head, samples.device_of(real)):
-        found = figures_of_critic(head, real, fake)
+        found = figures_of_critic(head, real, fake, (real_weights, fake_weights))
     history = head.history
     with torch.no_grad():
         history.look(head.critic, found.accuracy, found.step_cosine)
@@ -148,3 +153,17 @@ def diagnose(
         gradient_ratio=ratio,
         step_cosine=found.step_cosine,
     )
+
+
+def _weighing(side: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
+    """Return the samples with a weight above zero, and their weights; all if there is none."""
+    if weights is None:
+        return side, None
+    counts = weights.flatten(1).sum(1) > 0 if weights.ndim > 1 else weights > 0
+    if not counts.any():
+        return side, None
+
+    def counting(x: Tensor) -> Tensor:
+        return x[counts]
+
+    return samples.map_tensors(counting, side), weights[counts]

@@ -25,6 +25,7 @@ from advlearn.core.critic_batch import (
     joined_batch,
     mean_of,
     mixes_samples,
+    per_sample,
 )
 from advlearn.core.health_gradients import norms_per_sample, step_cosine
 from advlearn.core.health_history import History
@@ -112,14 +113,24 @@ class CriticFigures:
 @final
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """Hold both sides of a batch, or a part of them."""
+    """Hold both sides of a batch with their weights, or a part of them."""
 
     real: Samples
     fake: Samples
+    real_weights: Tensor | None
+    fake_weights: Tensor | None
 
-    @classmethod
-    def of(cls, real: Samples, fake: Samples, fewest: int) -> "_Sides":
-        return cls(_part(real, fewest), _part(fake, fewest))
+    def part(self, fewest: int) -> "_Sides":
+        return _Sides(
+            _part(self.real, self.real, fewest),
+            _part(self.fake, self.fake, fewest),
+            _part(self.real_weights, self.real, fewest),
+            _part(self.fake_weights, self.fake, fewest),
+        )
+
+    @property
+    def weights(self) -> tuple[Tensor | None, Tensor | None]:
+        return self.real_weights, self.fake_weights
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -136,21 +147,28 @@ class _Scored:
     leaves: Sequence[Tensor]
 
 
-def figures_of_critic(head: HeadParts, real: Samples, fake: Samples) -> CriticFigures:
+def figures_of_critic(
+    head: HeadParts,
+    real: Samples,
+    fake: Samples,
+    weights: tuple[Tensor | None, Tensor | None] = (None, None),
+) -> CriticFigures:
     """Score a part of the batch, and differentiate the losses of a part of that.
 
     Args:
         head: The parts of the adversary.
         real: Real samples (N, ...), or a tuple, list or dict of tensors.
         fake: Fake samples (M, ...), like `real`.
+        weights: Weights of both sides, (N,) and (M,) or of the scores' shape.
 
     Returns:
         The figures.
     """
     # A statistic of the batch is not that of a part.
     apart = mixes_samples(head.critic) if head.apart is None else head.apart
-    seen = _Sides(real, fake) if apart else _Sides.of(real, fake, FEWEST_SCORED)
-    felt = _Sides(real, fake) if apart else _Sides.of(real, fake, FEWEST_DIFFERENTIATED)
+    whole = _Sides(real, fake, *weights)
+    seen = whole if apart else whole.part(FEWEST_SCORED)
+    felt = whole if apart else whole.part(FEWEST_DIFFERENTIATED)
     with torch.enable_grad():
         differentiated = _scored(head, felt, apart)
         norms, cosine, penalties = _gradients(head, differentiated)
@@ -188,8 +206,8 @@ def _scored(head: HeadParts, of: _Sides, apart: bool) -> _Scored:
     sides = real, samples.map_moving(leaf, of.fake, conditions=head.conditions)
     outputs = outputs_of_both(critic, *sides, apart=apart)
     return _Scored(
-        batches_of_outputs(critic, sides, outputs, (None, None)),
-        joined_batch(critic, sides, outputs, (None, None)),
+        batches_of_outputs(critic, sides, outputs, of.weights),
+        joined_batch(critic, sides, outputs, of.weights),
         leaves,
     )
 
@@ -213,7 +231,12 @@ def _gradients(head: HeadParts, scored: _Scored) -> tuple[Tensor | None, float, 
 def _ranked(objective: Objective, batch: CriticBatch) -> Tensor:
     """Return the share of pairs in which the real sample scores higher; ties count half."""
     real, fake = objective.ranking(batch)
-    return (torch.sign(real[:, None] - fake[None, :]).mean() + 1) / 2
+    of_real, of_fake = (
+        torch.ones_like(scores) if weights is None else per_sample(weights).to(scores)
+        for scores, weights in ((real, batch.real_weights), (fake, batch.fake_weights))
+    )
+    won = of_real @ torch.sign(real[:, None] - fake[None, :]) @ of_fake
+    return (won / (of_real.sum() * of_fake.sum()) + 1) / 2
 
 
 def _reward_spread(objective: Objective, batches: Sequence[CriticBatch]) -> float:
@@ -225,8 +248,8 @@ def _reward_spread(objective: Objective, batches: Sequence[CriticBatch]) -> floa
     return float(rewards.max() - rewards.min()) / largest if largest else 0.0
 
 
-def _part(side: Samples, fewest: int) -> Samples:
-    """Return a part of the samples, spread evenly over the batch: `fewest` if they are large."""
+def _part(values: Any, side: Samples, fewest: int) -> Any:
+    """Return the values of a part of the samples, spread evenly: `fewest` if they are large."""
     n = samples.count(side)
     numbers = sum(x.numel() for x in samples.tensors(side)) // n
     wanted = min(n, LARGEST, max(fewest, NUMBERS // max(numbers, 1)))
@@ -235,7 +258,7 @@ def _part(side: Samples, fewest: int) -> Samples:
     def taken(x: Tensor) -> Tensor:
         return x[: every * wanted : every]
 
-    return samples.map_tensors(taken, side)
+    return samples.map_tensors(taken, values)
 
 
 def _unwrapped(critic: nn.Module) -> nn.Module:

@@ -4,6 +4,7 @@ import copy
 import inspect
 import math
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -589,3 +590,33 @@ def test_the_page_has_a_row_for_every_verdict() -> None:
     in_code = set(re.findall(r'[( ]f?"([a-z][a-z ]+): ', code))
     page = Path(__file__).parents[2] / "docs" / "health.md"
     assert set(re.findall(r"^\| `(.+?)` \|", page.read_text(), re.MULTILINE)) == in_code
+
+
+@pytest.mark.parametrize("shape", [(64,), (64, 1)])
+def test_samples_of_weight_zero_are_left_out(shape: tuple[int, ...]) -> None:
+    real, fake, far = points(0), points(1, 0.5), torch.full((32, 2), 1e3)
+    padded = torch.cat([real[:32], far]), torch.cat([far, fake[:32]])
+    first = (torch.arange(64) < 32).float().view(shape)
+    adversary = Adversary(linear(1.0, 0.3), "nsgan + r1")
+    adversary.player_loss(padded[0], padded[1].requires_grad_(), first, 1 - first)
+    expected = report_on(Adversary(linear(1.0, 0.3), "nsgan + r1"), real[:32], fake[:32].clone())
+    found = asdict(adversary.health())
+    for name, value in asdict(expected).items():
+        assert found[name] == pytest.approx(value, nan_ok=True), name
+
+
+def test_the_accuracy_is_that_of_weighted_pairs() -> None:
+    real, fake = torch.tensor([[1.0], [-1.0]]), torch.tensor([[0.0], [2.0]])
+    weights = torch.tensor([3.0, 1.0])
+    adversary = Adversary(nn.Identity(), "hinge")
+    adversary.player_loss(real, fake.requires_grad_(), weights, weights)
+    # Of the four pairs the real sample wins one, which weighs 3 * 3 of 16.
+    assert adversary.health().accuracy == pytest.approx(9 / 16)
+
+
+def test_a_mask_weighs_a_sample_by_its_share() -> None:
+    real, fake = torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), torch.zeros(2, 2)
+    mask = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    adversary = Adversary(nn.Identity(), "hinge")
+    adversary.player_loss(real, fake.requires_grad_(), mask, torch.ones(2, 2))
+    assert adversary.health().accuracy == pytest.approx(2 / 3)
