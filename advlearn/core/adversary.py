@@ -5,7 +5,6 @@
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from functools import partial
 from typing import final
 
 import torch
@@ -19,7 +18,6 @@ from advlearn.core.checks import check_count, check_number
 from advlearn.core.gradient_reversal import reverse_gradient
 from advlearn.core.grammar import Spec, resolve
 from advlearn.core.head import Head, Weights
-from advlearn.core.host_parts import on_host
 from advlearn.core.modules import freeze
 from advlearn.core.optim import (
     OptimizerFactory,
@@ -152,7 +150,7 @@ class Adversary(Head):
         real, fake = samples.detach(real), samples.detach(fake)
         # Weights may carry gradient too: a policy gradient flows through them.
         weights = [None if w is None else w.detach() for w in weights]
-        on_host(partial(self._keep_sides, (real, fake), weights[:]))
+        self._note_sides(real, fake, weights)
         if self.optimizer is None or not self.timing.trains_critic(self.steps_done):
             return torch.zeros((), device=samples.device_of(real), requires_grad=True)
         for regularizer in self.chain.regularizers:
@@ -231,9 +229,7 @@ class Adversary(Head):
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
         self.weighting.check(task_loss, last_layer)
-        detached = [None if w is None else w.detach() for w in weights]
-        sides = samples.detach(real), samples.detach(fake)
-        on_host(partial(self._keep_sides, sides, detached))
+        self._note_sides(real, fake, weights)
         self._note_player_loss(real, fake, weights)
         factor = self.timing.weight(self.steps_done)
         if factor == 0:
@@ -289,7 +285,7 @@ class Adversary(Head):
         adversarial_weight = adversarial_weight * self.timing.weight(self.steps_done)
         real, fake, weights = self._prepared(real, fake, real_weights, fake_weights)
         contracts.check_gradient((real, fake, *weights))
-        on_host(partial(self._keep_sides, samples.detach(real), samples.detach(fake)))
+        self._note_sides(real, fake, weights)
         self._note_player_loss(real, fake, weights)
         if self.optimizer is None:
             terms, scored = self._losses.learner(self.critic, real, fake, *weights)

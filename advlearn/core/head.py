@@ -300,8 +300,11 @@ class Head(nn.Module):
         self.last_losses.update(losses)
         self.last_scores.update(scores)
 
-    def _keep_sides(self, sides: tuple[Samples, Samples], weights: list[Weights]) -> None:
-        self._last = (*sides, weights[0], weights[1])
+    def _note_sides(self, real: Samples, fake: Samples, weights: list[Weights]) -> None:
+        """Keep the samples and their weights for a report, without their graph."""
+        of_real, of_fake = (None if w is None else w.detach() for w in weights)
+        last = samples.detach(real), samples.detach(fake), of_real, of_fake
+        on_host(partial(setattr, self, "_last", last))
 
     def coming(self, steps: int) -> tuple[float, ...] | None:
         """Return what decides the operations of the next critic steps; None while it changes."""

@@ -593,12 +593,13 @@ def test_the_page_has_a_row_for_every_verdict() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64,), (64, 1)])
-def test_samples_of_weight_zero_are_left_out(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("verb", ["player_loss", "reversed_loss"])
+def test_samples_of_weight_zero_are_left_out(verb: str, shape: tuple[int, ...]) -> None:
     real, fake, far = points(0), points(1, 0.5), torch.full((32, 2), 1e3)
     padded = torch.cat([real[:32], far]), torch.cat([far, fake[:32]])
     first = (torch.arange(64) < 32).float().view(shape)
     adversary = Adversary(linear(1.0, 0.3), "nsgan + r1")
-    adversary.player_loss(padded[0], padded[1].requires_grad_(), first, 1 - first)
+    getattr(adversary, verb)(padded[0], padded[1].requires_grad_(), first, 1 - first)
     expected = report_on(Adversary(linear(1.0, 0.3), "nsgan + r1"), real[:32], fake[:32].clone())
     found = asdict(adversary.health())
     for name, value in asdict(expected).items():
