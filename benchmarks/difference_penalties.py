@@ -3,15 +3,16 @@
 - grid: the 25 modes of `modes_2d.py` for r3gan: generator, batch, rates and measures; 30,000
   generator steps of perceptrons.
 - stacked: the stacked digits of `stacked_mnist.py` for r3gan: DCGAN's networks, batch, rate and
-  measures; 5,000 generator steps.
+  measures; 2,500 generator steps.
 
 `difference` estimates R1 and R2 by finite differences on all samples, and `difference, share 0.25`
 on a quarter of them. `none` has neither penalty: its time is the least that any estimate can take,
 and it has no bars. Seeds are 0 to 2, one run at a time on one thread. `seconds` is the CPU time of
 the training; the estimates run in turn, seed by seed.
 
-The bars are the modes of the worst seed, the worst reverse KL over the worst one of the exact
-penalties, and the median of the seeds' times over that of the exact penalties.
+The bars are the modes of the worst seed over those of the exact penalties, the worst reverse KL
+over the worst one of the exact penalties, and the median of the seeds' times over that of the exact
+penalties.
 """
 
 import time
@@ -36,12 +37,15 @@ ESTIMATES = {
     "difference": ", estimate='difference'",
     "difference, share 0.25": ", estimate='difference', share=0.25",
 }
-ROWS = [*ESTIMATES, "none"]
+# A convolutional critic takes as long for differences on all samples as for exact penalties.
+ROWS = {
+    "stacked": ["exact", "difference, share 0.25", "none"],
+    "grid": [*ESTIMATES, "none"],
+}
 SEEDS = (0, 1, 2)
 # The weight of both penalties in the two settings, and the steps of the generator.
 WEIGHTS = {"grid": 0.1, "stacked": 1.0}
-STEPS = {"grid": 30_000, "stacked": 5_000}
-MODES = {"grid": 25, "stacked": 990}
+STEPS = {"stacked": 2_500, "grid": 30_000}
 COLUMNS = ["data", "row", "seed", "modes", "reverse_kl", "seconds", "health"]
 
 
@@ -93,11 +97,11 @@ def bars(result: Result, data: str) -> None:
     def values(row: str, key: str) -> list[Any]:
         return [r[key] for r in result.rows if (r["data"], r["row"]) == (data, row)]
 
-    for row in list(ESTIMATES)[1:]:
+    for row in [row for row in ROWS[data] if row not in ("exact", "none")]:
         if len(values(row, "modes")) == len(values("exact", "modes")) == len(SEEDS):
             name = f"{data}, {row}"
-            modes = min(values(row, "modes"))
-            result.bar(f"{name}: modes of the worst seed", modes, ">=", MODES[data])
+            modes = min(values(row, "modes")) / min(values("exact", "modes"))
+            result.bar(f"{name}: worst modes over the exact ones", modes, ">=", 0.99)
             worst = max(values(row, "reverse_kl")) / max(values("exact", "reverse_kl"))
             result.bar(f"{name}: worst reverse KL over the exact one", worst, "<=", 1.25)
             ratio = median(values(row, "seconds")) / median(values("exact", "seconds"))
@@ -115,7 +119,7 @@ def main() -> None:
         {"data": data, "row": row, "seed": seed}
         for data in options.data
         for seed in (SEEDS[:1] if options.quick else SEEDS)
-        for row in ROWS
+        for row in ROWS[data]
     ]
     compute(result, partial(run, quick=options.quick), todo, options.jobs)
     for data in options.data:

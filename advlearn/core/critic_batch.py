@@ -57,6 +57,8 @@ class CriticBatch:
         real_features: Feature maps of `real`, one tuple for each output; empty where the critic
             returns none.
         fake_features: Feature maps of `fake`.
+        point_scores: Scores of the samples that `Regularizer.points` returned, all outputs joined;
+            None where they were not scored with both sides.
         inputs_require_grad: Whether the scores carry a graph to the floating-point tensors of
             `real` and `fake`, for penalties on the critic's gradient.
     """
@@ -71,6 +73,7 @@ class CriticBatch:
     real_features: Maps = ()
     fake_features: Maps = ()
     inputs_require_grad: bool = False
+    point_scores: Tensor | None = None
 
     @property
     def scores(self) -> tuple[Tensor, Tensor]:

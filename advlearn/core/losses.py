@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -23,7 +24,7 @@ from advlearn.core.modules import double_backward_attention
 from advlearn.core.objective import Objective
 from advlearn.core.regularizer import Regularizer
 from advlearn.core.samples import Samples
-from advlearn.core.scores import Outputs, outputs, outputs_of_both
+from advlearn.core.scores import Outputs, outputs, outputs_in_one_call, outputs_of_both
 
 Losses = dict[str, Tensor]
 Weights = Tensor | None
@@ -88,8 +89,15 @@ class LossFunctions:
         sides, differentiable = (real, fake), False
         if self._can_share_graph(real) and not moved:
             sides, differentiable = (self._leaves(real), self._leaves(fake)), True
+        points = {} if moved else self._points(critic, real, fake)
+        of_points: Losses = {}
         with _attention(differentiable):
-            scored = self._scores(critic, *sides, needed)
+            if points:
+                first, second, *others = outputs_in_one_call(critic, *sides, *points.values())
+                scored = first, second
+                of_points = {n: o.joined() for n, o in zip(points, others, strict=True)}
+            else:
+                scored = self._scores(critic, *sides, needed)
         _check(scored, rw, fw, self.objective)
         terms = {"critic_loss": self._mean_loss(critic, sides, scored, rw, fw)}
         if self.regularizers:
@@ -101,10 +109,18 @@ class LossFunctions:
                 critic, sides, scored, (rw, fw), inputs_require_grad=differentiable
             )
             for name, regularizer in zip(self.names, self.regularizers, strict=True):
-                penalty = regularizer.penalty(batch)
+                penalty = regularizer.penalty(replace(batch, point_scores=of_points.get(name)))
                 if penalty is not None:
                     terms[name] = penalty
         return terms, self._figures(critic, sides, scored)
+
+    def _points(self, critic: nn.Module, real: Samples, fake: Samples) -> dict[str, Samples]:
+        """Return the samples that penalties want scored in one call with both sides, by name."""
+        if self.apart or not samples.joinable(real, fake):
+            return {}
+        named = zip(self.names, self.regularizers, strict=True)
+        found = {name: regularizer.points(critic, real, fake) for name, regularizer in named}
+        return {name: points for name, points in found.items() if points is not None}
 
     def _learner(
         self, critic: nn.Module, real: Samples, fake: Samples, rw: Weights, fw: Weights

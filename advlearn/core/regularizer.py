@@ -12,7 +12,7 @@ from advlearn.core.samples import NO_CONDITIONS, Conditions
 class Regularizer(Described):
     """Constrain a critic, or add a penalty to the generator's loss.
 
-    A subclass implements any of five methods; each does nothing by default.
+    A subclass implements any of six methods; each does nothing by default.
 
     Attributes:
         decomposable: Whether the mean of a penalty over a batch is the mean over its parts.
@@ -40,6 +40,13 @@ class Regularizer(Described):
     def filter_fakes(self, fake: Samples, weights: Tensor | None) -> tuple[Samples, Tensor | None]:
         """Return the fake samples of a critic step, without graph, and their weights (N,)."""
         return fake, weights
+
+    def points(self, critic: nn.Module, real: Samples, fake: Samples) -> Samples | None:
+        """Return samples for `penalty` that the critic may score in one call with both sides.
+
+        Where it does, `CriticBatch.point_scores` has their scores.
+        """
+        return None
 
     def penalty(self, batch: CriticBatch) -> Tensor | None:
         """Compute a scalar that is added to the critic's loss, or None."""

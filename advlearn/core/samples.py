@@ -191,13 +191,13 @@ def joinable(real: Samples, fake: Samples) -> bool:
     return all(r.shape[1:] == f.shape[1:] for r, f in pairs)
 
 
-def concatenate(real: Samples, fake: Samples) -> Samples:
-    """Concatenate both sides along dimension 0."""
+def concatenate(first: Samples, *others: Samples) -> Samples:
+    """Concatenate samples of one structure along dimension 0."""
 
-    def join(r: Tensor, f: Tensor) -> Tensor:
-        return torch.cat((r, f))
+    def join(*parts: Tensor) -> Tensor:
+        return torch.cat(parts)
 
-    return map_tensors(join, real, fake)
+    return map_tensors(join, first, *others)
 
 
 def rows(values: Tensor) -> Tensor:

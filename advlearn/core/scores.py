@@ -5,7 +5,7 @@ Accepted are a tensor; a list or tuple of tensors, one for each scale, period or
 tensors for each output, whose last tensor holds the scores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, final
 
@@ -31,19 +31,18 @@ class Outputs:
     scores: tuple[Tensor, ...]
     features: Maps = ()
 
-    def split(self, n: int) -> tuple["Outputs", "Outputs"]:
-        """Return the first `n` samples and the others."""
-        # The backward pass of one split is cheaper than that of two slices, which pad with zeros.
-        scores = [_split(s, n) for s in self.scores]
-        maps = [[_split(m, n) for m in of_one] for of_one in self.features]
-        first, others = (
+    def split(self, sizes: Sequence[int]) -> list["Outputs"]:
+        """Return parts of these numbers of samples."""
+        # The backward pass of one split is cheaper than that of slices, which pad with zeros.
+        scores = [torch.split(s, list(sizes)) for s in self.scores]
+        maps = [[torch.split(m, list(sizes)) for m in of_one] for of_one in self.features]
+        return [
             Outputs(
-                tuple(s[side] for s in scores),
-                tuple(tuple(m[side] for m in of_one) for of_one in maps),
+                tuple(s[part] for s in scores),
+                tuple(tuple(m[part] for m in of_one) for of_one in maps),
             )
-            for side in (0, 1)
-        )
-        return first, others
+            for part in range(len(sizes))
+        ]
 
     def joined(self) -> Tensor:
         """Return the scores of all outputs as one tensor: (N, total) where there are several."""
@@ -123,10 +122,6 @@ def _scores(values: Tensor) -> Tensor:
     return values if values.dtype in (torch.float32, torch.float64) else values.float()
 
 
-def _split(values: Tensor, n: int) -> tuple[Tensor, ...]:
-    return torch.split(values, [n, len(values) - n])
-
-
 def score(critic: Critic, samples: Samples) -> Tensor:
     """Score `samples`: (N,) from a critic with one number per sample, else the critic's shape.
 
@@ -142,7 +137,13 @@ def outputs_of_both(
     """Score both sides, in one call of the critic unless they must be scored `apart`."""
     if apart or not joinable(real, fake):
         return outputs(critic, real), outputs(critic, fake)
-    return outputs(critic, concatenate(real, fake)).split(count(real))
+    of_real, of_fake = outputs_in_one_call(critic, real, fake)
+    return of_real, of_fake
+
+
+def outputs_in_one_call(critic: Critic, *parts: Samples) -> list[Outputs]:
+    """Score several sets of samples of one structure in one call of the critic."""
+    return outputs(critic, concatenate(*parts)).split([count(part) for part in parts])
 
 
 def score_both(

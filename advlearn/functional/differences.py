@@ -79,12 +79,38 @@ def slopes(
     samples: Samples = getattr(batch, side)
     scores = batch.real_scores if side == "real" else batch.fake_scores
     n = share_of(samples, share)
-    points = first(samples, n)
-    if scores is None or torch.is_autocast_enabled(scores.device.type) or _may_change(batch.critic):
-        return slopes_at(batch.critic, points, conditions)
-    check_differences(batch.critic)
-    moved = score(batch.critic, _moved(points, directions(points, conditions), conditions))
+    moved = batch.point_scores
+    if scores is not None and moved is None:
+        points = moved_samples(batch.critic, samples, conditions, share)
+        moved = None if points is None else score(batch.critic, points)
+    if scores is None or moved is None:
+        return slopes_at(batch.critic, first(samples, n), conditions)
     return (_summed(moved) - _summed(scores[:n])) / EPSILON
+
+
+def moved_samples(
+    critic: Critic, samples: Samples, conditions: Conditions = NO_CONDITIONS, share: float = 1.0
+) -> Samples | None:
+    """Move samples along random directions, for `slopes`.
+
+    Args:
+        critic: The critic.
+        samples: Samples (N, ...), or a structure of them.
+        conditions: The parts of a sample that are not moved.
+        share: The share of the samples to use: the first ones.
+
+    Returns:
+        Samples (n, ...); None where their scores cannot be compared with those of an earlier
+        forward pass: under autocast, and for a critic with buffers that a forward pass may change.
+
+    Raises:
+        ValueError: As `slopes`.
+    """
+    if torch.is_autocast_enabled(device_of(samples).type) or _may_change(critic):
+        return None
+    check_differences(critic)
+    points = first(samples, share_of(samples, share))
+    return _moved(points, directions(points, conditions), conditions)
 
 
 def slopes_at(critic: Critic, points: Samples, conditions: Conditions = NO_CONDITIONS) -> Tensor:

@@ -10,7 +10,8 @@ from advlearn.core.described import Reference
 from advlearn.core.features import has_compiled_part
 from advlearn.core.interval import Interval
 from advlearn.core.regularizer import Regularizer
-from advlearn.functional.differences import ESTIMATES, Estimate, slopes
+from advlearn.core.samples import Samples
+from advlearn.functional.differences import ESTIMATES, Estimate, moved_samples, slopes
 from advlearn.functional.gradients import Side, squared_gradients
 
 REFERENCE = Reference(
@@ -40,8 +41,9 @@ class R1(Regularizer):
               v = \frac{D(x + \epsilon n) - D(x)}{\epsilon}, \quad \epsilon = 0.01, \quad
               n \sim U(\|n\|_2 = \sqrt d)
 
-    For a linear critic the expectation is exact. It costs one forward pass, and none for D(x) where
-    the loss has scored x already. It needs a critic with fp32 weights, without dropout, batch
+    For a linear critic the expectation is exact. The moved samples are scored in one call with
+    those of the loss, whose scores serve as D(x). Under autocast, and for critics with buffers, it
+    costs a forward pass of both. It needs a critic with fp32 weights, without dropout, batch
     normalisation or noise.
 
     Args:
@@ -93,6 +95,9 @@ class R1(Regularizer):
         # The graph of a compiled forward pass cannot be differentiated twice.
         self._shares_graph = self._shares_graph and not has_compiled_part(critic)
         return critic
+
+    def points(self, critic: nn.Module, real: Samples, fake: Samples) -> Samples | None:
+        return _points(self, critic, real)
 
     def penalty(self, batch: CriticBatch) -> Tensor | None:
         return _penalty(self, batch, "real")
@@ -158,11 +163,20 @@ class R2(Regularizer):
         self._shares_graph = self._shares_graph and not has_compiled_part(critic)
         return critic
 
+    def points(self, critic: nn.Module, real: Samples, fake: Samples) -> Samples | None:
+        return _points(self, critic, fake)
+
     def penalty(self, batch: CriticBatch) -> Tensor | None:
         return _penalty(self, batch, "fake")
 
     def after_step(self, critic: nn.Module) -> None:
         self.interval.advance()
+
+
+def _points(regularizer: R1 | R2, critic: nn.Module, side: Samples) -> Samples | None:
+    if regularizer.estimate == "exact" or not regularizer.interval.due:
+        return None
+    return moved_samples(critic, side, regularizer.conditions, regularizer.share)
 
 
 def _penalty(regularizer: R1 | R2, batch: CriticBatch, side: Side) -> Tensor | None:

@@ -233,3 +233,43 @@ def test_the_grammar_takes_every_option() -> None:
 
 def test_epsilon_is_a_hundredth_of_data_of_unit_scale() -> None:
     assert EPSILON == 0.01
+
+
+class Counted(nn.Module):
+    """Count the calls of a critic and the samples of each."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__()
+        self.critic = critic
+        self.seen: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(len(x))
+        return self.critic(x)
+
+
+@pytest.mark.parametrize(
+    ("spec", "seen"),
+    [
+        ("hinge + r1(estimate='difference')", [24]),
+        ("hinge + r1(estimate='difference') + r2(estimate='difference', share=0.25)", [26]),
+        ("hinge + r1(estimate='difference', share=0.5) + r2", [20]),
+    ],
+)
+def test_moved_samples_are_scored_in_the_pass_of_the_loss(spec: str, seen: list[int]) -> None:
+    critic = Counted(smooth())
+    real, fake = samples(8, 2), samples(8, 2, seed=1)
+    head = Adversary(critic, spec)
+    torch.manual_seed(3)
+    loss = head.critic_loss(real, fake)
+    assert critic.seen[-1:] == seen
+    # The same draws, each penalty in a forward pass of its own.
+    batch = head.critic_batch(real, fake)
+    torch.manual_seed(3)
+    regularizers = resolve(spec).regularizers
+    penalties = [r.penalty(batch) for r in regularizers]
+    expected = [r(batch) for r in (head.objective.critic_loss,)] + penalties
+    torch.testing.assert_close(loss, torch.stack(expected).sum())
+    gradients = torch.autograd.grad(loss, list(critic.parameters()))
+    others = torch.autograd.grad(torch.stack(expected).sum(), list(critic.parameters()))
+    torch.testing.assert_close(gradients, others)
