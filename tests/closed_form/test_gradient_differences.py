@@ -263,7 +263,7 @@ def test_moved_samples_are_scored_in_the_pass_of_the_loss(spec: str, seen: list[
     torch.manual_seed(3)
     loss = head.critic_loss(real, fake)
     assert critic.seen[-1:] == seen
-    # The same draws, each penalty in a forward pass of its own.
+    # The same draws, with a separate forward pass for each penalty.
     batch = head.critic_batch(real, fake)
     torch.manual_seed(3)
     regularizers = resolve(spec).regularizers
