@@ -9,9 +9,9 @@ A sample is taken every 1/100 of the steps: resident memory in MiB, open file de
 and the bytes of the run's folder in MiB. The first fifth is left out, since caches fill there.
 `growth` is the slope of a least-squares line times the steps from there on, and `noise` the
 standard deviation of the samples around the line; memory and disk are flat if the growth is below
-twice the noise, or below half a MiB. Logs keep every reported value, so they grow by design:
-TensorBoard's file, `curves.jsonl` and `history.csv`. Their size is the column `log`, and `disk`
-counts all other files.
+twice the noise, or below half a MiB. Logs and pictures keep every report, so they grow by design:
+TensorBoard's file, `history.csv` and the pictures of samples. Their size is the column `log`, and
+`disk` counts all other files.
 """
 
 import os
@@ -39,7 +39,7 @@ SPEC = "hinge + spectral_norm + r1(every=16)"
 COLUMNS = ["run", "steps", "seconds", "memory", "growth", "noise", "disk growth", "disk noise"]
 COLUMNS += ["files", "threads", "log"]
 Sample = dict[str, float]
-LOGS = ("tfevents", "curves.jsonl", "history.csv")
+LOGS = ("tfevents", "history.csv", "step-")
 FIELDS = Path("/proc/self")
 
 

@@ -17,6 +17,8 @@ from advlearn.training.tensorboard import TensorBoard
 from advlearn.training.warn_once import WarnOnce
 
 PICTURE, VALUES = "curves.png", "curves.jsonl"
+# A picture shows no more points, and a long run would rewrite all of them at each picture.
+MOST = 1000
 
 
 class Panel(NamedTuple):
@@ -41,7 +43,8 @@ Point = tuple[int, dict[str, float]]
 class Curves(Callback):
     """Draw the scalars of a run as ``curves.png``, and keep them in ``curves.jsonl``.
 
-    A resumed run continues the curves. Only the first process writes. A file that cannot be
+    A resumed run continues the curves. Of a long run every thousandth part keeps a point or two;
+    TensorBoard's file has all of them. Only the first process writes. A file that cannot be
     written is a warning, once, and training continues.
 
     Args:
@@ -79,12 +82,24 @@ class Curves(Callback):
 
     def on_step(self, trainer: Trainer) -> None:
         if self.scalars.last[0] == trainer.step:
-            self.points.append((trainer.step, dict(self.scalars.last[1])))
+            self._add((trainer.step, dict(self.scalars.last[1])))
         if trainer.step % self.every == 0:
             self._write()
 
     def on_end(self, trainer: Trainer) -> None:
         self._write()
+
+    def _add(self, point: Point) -> None:
+        """Add a point, unless it is too close to the last one; thin all at twice `MOST`."""
+        if self.points and not _is_apart(self.points[-1], point, point[0]):
+            return
+        self.points.append(point)
+        if len(self.points) >= 2 * MOST:
+            kept = self.points[:1]
+            for later in self.points[1:]:
+                if _is_apart(kept[-1], later, point[0]):
+                    kept.append(later)
+            self.points = kept
 
     def _write(self) -> None:
         evaluations = [] if self.evaluation is None else self.evaluation.results
@@ -95,6 +110,11 @@ class Curves(Callback):
             with atomic_write(self.folder / VALUES) as file:
                 file.write(("\n".join(lines) + "\n").encode())
             draw_curves(self.points, self.folder / PICTURE, evaluations)
+
+
+def _is_apart(earlier: Point, later: Point, step: int) -> bool:
+    """Return whether two points are a thousandth of the steps so far apart."""
+    return (later[0] - earlier[0]) * MOST >= step
 
 
 def read_curves(path: Path) -> list[Point]:

@@ -1,13 +1,16 @@
 """Test the curves of a run: their values, a resumed run and the panels."""
 
 import json
+from itertools import pairwise
 
 import torch
 from PIL import Image
 
 import advlearn
 from advlearn.data import ArrayDataset
-from advlearn.training.curves import _panels, draw_curves, read_curves
+from advlearn.training import curves
+from advlearn.training.curves import Curves, _panels, draw_curves, read_curves
+from advlearn.training.tensorboard import TensorBoard
 
 
 def train(folder, steps):
@@ -52,3 +55,15 @@ def test_each_quantity_has_a_panel_and_values_that_are_not_finite_are_left_out(t
         ("held-out data: recall", {"recall": [(2, 0.25)]}),
     ]
     assert draw_curves(points, tmp_path / "curves.png").exists()
+
+
+def test_a_long_run_keeps_a_bounded_number_of_points_spread_evenly(tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, "MOST", 50)
+    callback = Curves(tmp_path, scalars=TensorBoard(tmp_path))
+    for step in range(1, 5001):
+        callback._add((step, {"loss": float(step)}))
+        assert len(callback.points) < 100
+    steps = [step for step, _ in callback.points]
+    gaps = [b - a for a, b in pairwise(steps)]
+    assert steps[0] == 1 and steps[-1] > 4900 and min(gaps) >= 40 and max(gaps) <= 100
+    assert all(values["loss"] == step for step, values in callback.points)
