@@ -46,6 +46,13 @@ class Run:
         config: Plain values from which `load` builds the same run.
         trainer: The trainer, or None in a run that was loaded.
         out: Folder of the run's files, or None.
+
+    Example:
+        >>> import tempfile, advlearn
+        >>> out = tempfile.mkdtemp()
+        >>> run = advlearn.fit("gan", data="ring", steps=2, callbacks=(), out=f"{out}/run")
+        >>> run.page(f"{out}/run.html").stat().st_size < 5_000_000
+        True
     """
 
     def __init__(
@@ -139,6 +146,32 @@ class Run:
         )
 
     @checked
+    def page(self, path: str | Path) -> Path:
+        """Write one HTML file that plays the run: curves, samples over steps, verdicts, recipe.
+
+        The file has at most 5 MB and loads nothing from a network. Pictures, points and curves that
+        do not fit are thinned out, and the page states how.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: The run has no folder, whose files the page shows.
+            OSError: The file cannot be written.
+        """
+        from advlearn.run_page import page_of_folder
+
+        if self.out is None:
+            raise ValueError(
+                "page: expected a run with a folder, got one without; pass out='runs/mine' to "
+                "fit, or load the folder"
+            )
+        return page_of_folder(self.out, path)
+
+    @checked
     def save(self, path: str | Path) -> Path:
         """Write the run to one file, atomically.
 
@@ -211,7 +244,8 @@ def _load(path: str | Path, task: Task | None, critic: Critic | None, device: st
                 "checkpoint: expected a recipe of networks whose weights are in the file, got "
                 f"larger networks in {path}; restore a copy of the file"
             ) from None
-        run = Run(task, adversaries, task if average is None else average, config)
+        folder = path if path.is_dir() else None
+        run = Run(task, adversaries, task if average is None else average, config, out=folder)
         _restore(run, trained, path)
     return run
 
