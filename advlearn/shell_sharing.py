@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
     Args:
         app: The application.
     """
-    for command in (page,):
+    for command in (page, push, export):
         app.command()(command)
 
 
@@ -37,3 +37,47 @@ def page(
     with one_line_errors(None):
         refuse_empty(path=folder, out=out)
         typer.echo(f"page: {page_of_folder(folder, out)}")
+
+
+def push(
+    folder: Annotated[str, typer.Argument(help=FOLDER, metavar="FOLDER", autocompletion=paths)],
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A new folder, or hub:OWNER/NAME.", metavar="TARGET", autocompletion=paths
+        ),
+    ],
+    licence: Annotated[
+        str | None, typer.Option(help="Name of the licence for the card, such as mit.")
+    ] = None,
+    private: Annotated[bool, typer.Option(help="Make a new repository private.")] = False,
+) -> None:
+    """Write a saved run with a model card to a folder, or upload it to the Hugging Face Hub."""
+    from advlearn.run import load
+
+    with one_line_errors(None):
+        refuse_empty(path=folder, target=target, licence=licence)
+        typer.echo(f"pushed: {load(folder).push(target, licence=licence, private=private)}")
+
+
+def export(
+    path: Annotated[
+        str,
+        typer.Argument(help="A run's folder or file.", metavar="PATH", autocompletion=paths),
+    ],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="A file that ends in .onnx or .pt2.", metavar="FILE", autocompletion=paths
+        ),
+    ],
+    part: Annotated[
+        str | None, typer.Option(help="sample, predict, encode or to_a; default: the first.")
+    ] = None,
+) -> None:
+    """Write the generator or predictor of a saved run as an ONNX or torch.export program."""
+    from advlearn.run import load
+
+    with one_line_errors(None):
+        refuse_empty(path=path, file=file, part=part)
+        typer.echo(f"exported: {load(path).export(file, part)}")
