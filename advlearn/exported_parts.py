@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from advlearn.core.task import Task
 from advlearn.nets.blocks.own_noise import OwnNoise, fixed_noise
+from advlearn.plots.run_samples import classes_of_generator
 from advlearn.tasks.cross_modal import CrossModal
 from advlearn.tasks.disentangle import Disentangle
 from advlearn.tasks.laplacian_pyramid import LaplacianPyramid
@@ -156,8 +157,6 @@ def _sample(task: Any) -> Part | None:
 
 def _takes_classes(task: Any) -> bool:
     """Return whether the generator, and not only a classifier, has classes."""
-    from advlearn.plots.run_samples import classes_of_generator
-
     return classes_of_generator(task) > 0
 
 

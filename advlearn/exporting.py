@@ -50,14 +50,14 @@ def choose(task: Task, part: str | None) -> Part:
         TypeError: If the task has no network that can be exported.
         ValueError: If it has none of this name.
     """
-    parts = parts_of(task)
+    parts, name = parts_of(task), task_name(type(task))
     if not parts:
         raise TypeError(
-            f"export: expected a task with a generator or a predictor, got {_name(task)}; export "
-            "its modules with torch.export"
+            f"export: expected a task with a generator or a predictor, got {name}; export its "
+            "modules with torch.export"
         )
     if part is not None and part not in parts:
-        raise ValueError(f"part: expected one of {', '.join(parts)} for {_name(task)}, got {part}")
+        raise ValueError(f"part: expected one of {', '.join(parts)} for {name}, got {part}")
     return parts[next(iter(parts)) if part is None else part]
 
 
@@ -115,13 +115,6 @@ def _one_line(part: Part) -> Generator[None]:
         reason = next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
         inner = getattr(part.module, "net", part.module)
         raise ValueError(f"export: {type(inner).__name__} cannot be exported: {reason}") from error
-
-
-def _name(task: Task) -> str:
-    try:
-        return task_name(type(task))
-    except (KeyError, ValueError):
-        return type(task).__name__
 
 
 def _example() -> Task:

@@ -107,7 +107,7 @@ def _one_line(what: str) -> Generator[None]:
     """Turn errors of the client into an OSError of one line."""
     try:
         yield
-    # The client raises errors of its own, of the network and of the file system.
+    # The client raises its own errors, and those of the network and of the file system.
     except Exception as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise OSError(f"{what}: {reason}") from error

@@ -20,6 +20,7 @@ from advlearn.nets import predictor_for
 from advlearn.nets.network import one_hot, sizes
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._codes import check_codes
 from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
@@ -316,18 +317,8 @@ class Disentangle(Task):
             return self.generator(self._latent(z, classes, values))
 
     def _split(self, codes: Tensor, n: int) -> tuple[list[Tensor], Tensor]:
-        expected = (n, len(self.sizes) + self.continuous)
-        if tuple(codes.shape) != expected:
-            raise ValueError(
-                f"codes: expected shape {expected}, one column per code, got {tuple(codes.shape)}"
-            )
-        classes, values = self._columns(codes)
-        for k, (column, size) in enumerate(zip(classes, self.sizes, strict=True)):
-            if int(column.min()) < 0 or int(column.max()) >= size:
-                raise ValueError(
-                    f"codes: expected classes below {size} in column {k}, got {column.tolist()}"
-                )
-        return classes, values
+        check_codes(codes, (n, len(self.sizes) + self.continuous), self.sizes)
+        return self._columns(codes)
 
 
 def log_likelihoods(posterior: Posterior, classes: Sequence[Tensor], values: Tensor) -> Tensor:
