@@ -1,4 +1,4 @@
-"""Late imports of torchvision and POT, which need workarounds."""
+"""Late imports of torchvision and POT, which need workarounds, and of optional packages."""
 
 import importlib
 import os
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch.library import Library
@@ -73,6 +74,42 @@ def _declare_operators() -> Library:
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return library
+
+
+def huggingface_hub() -> ModuleType:
+    """Return the client of the Hugging Face Hub.
+
+    Returns:
+        The module `huggingface_hub`.
+
+    Raises:
+        ImportError: It is not installed; the message says how to install it.
+    """
+    try:
+        return _import_quietly("huggingface_hub")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f'hub: addresses need a further package: pip install "advlearn[hub]" ({error})'
+        ) from None
+
+
+def onnx_exporter() -> Any:
+    """Return `torch.onnx.export`, which needs two further packages.
+
+    Returns:
+        The function.
+
+    Raises:
+        ImportError: They are not installed; the message says how to install them.
+    """
+    try:
+        for name in ("onnx", "onnxscript"):
+            _import_quietly(name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f'export: ONNX needs further packages: pip install "advlearn[export]" ({error})'
+        ) from None
+    return _import_quietly("torch.onnx").export
 
 
 def _import_quietly(name: str) -> ModuleType:

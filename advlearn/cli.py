@@ -1,11 +1,11 @@
-"""Command line: `fit`, `describe`, `cite`, `list`, `demos`, `sample` and `lab` from a shell."""
+"""Command line: `fit`, `describe`, `cite`, `list`, `demos`, `sample`, `page`, `lab` and others."""
 
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-from advlearn import shell_completion
+from advlearn import shell_completion, shell_sharing
 from advlearn.shell_errors import one_line_errors
 from advlearn.shell_words import file_name, key_values, paths, refuse_empty
 
@@ -13,6 +13,8 @@ app = typer.Typer(
     help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
+
+shell_sharing.add_to(app)
 
 OUT = "Folder of the run; default runs/TASK-OBJECTIVE-DATA."
 
@@ -88,6 +90,9 @@ def fit(
         int | None, typer.Option(help="Steps between evaluations on a held-out part of the data.")
     ] = None,
     keep: Annotated[str, typer.Option(help="last, or best: the best model evaluated.")] = "last",
+    page: Annotated[
+        bool, typer.Option(help="Write run.html, one file that plays the run, at the end.")
+    ] = False,
     env: Annotated[
         str | None,
         typer.Option(help="imitation: environment id; default: that of the demonstrations."),
@@ -172,6 +177,7 @@ def fit(
             out=folder,
             resume_with=key_values(resume_with, "resume-with") if resume_with else None,
             warm_start=warm_start,
+            page=page,
             **options,
         )
         _report(run, data, folder)

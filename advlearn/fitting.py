@@ -60,6 +60,7 @@ def fit(
     game: str | GameFactory | None = None,
     resume_with: Mapping[str, Any] | None = None,
     warm_start: str | Path | None = None,
+    page: bool = False,
     **options: Any,
 ) -> Run:
     """Train a method or a task.
@@ -105,6 +106,8 @@ def fit(
             which otherwise resumes with equal settings and data only: ``{"lr": 1e-4}``.
         warm_start: Checkpoint or folder of another run; a new run starts at step 0 from its
             learner, critics, average and optimizers, with the learning rates of this call.
+        page: Write ``run.html`` into `out` at the end, and after Ctrl-C: one file that plays the
+            run, see `Run.page`.
         **options: Options of the task, as in brackets; `advlearn.describe(task)` lists them.
 
     Returns:
@@ -126,7 +129,7 @@ def fit(
     training = TrainingArguments(
         steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
         save_every=save_every, picture_every=picture_every, warm_start=warm_start,
-        evaluate=evaluate, keep=keep,
+        evaluate=evaluate, keep=keep, page=page,
     )  # fmt: skip
     training, settings = _change(training, settings, check_changes(resume_with, CHANGEABLE, out))
     request, settings = _merge(
@@ -254,7 +257,10 @@ def _imitate(
     demonstrations = row.data if data is None else data
     if demonstrations is None:
         raise ValueError("data: expected demonstrations, such as 'cartpole' or a file, got None")
-    return imitate(demonstrations, *spec, steps=steps, seed=training.seed, **given)
+    run = imitate(demonstrations, *spec, steps=steps, seed=training.seed, **given)
+    if training.page and training.out is not None:
+        run.page(training.out / "run.html")
+    return run
 
 
 def _first_stage(

@@ -1,7 +1,6 @@
 """The result of `fit`: a trained task that samples, predicts, reports its health and is saved."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, final
@@ -9,28 +8,23 @@ from typing import Any, cast, final
 import torch
 from torch import Tensor
 
+from advlearn import hub
 from advlearn.core import registry, saving
 from advlearn.core.adversary import Adversary
 from advlearn.core.allocations import TooLargeError, bound_of, bounded_allocations
 from advlearn.core.arguments import Count, NonNegative, Seed, checked
-from advlearn.core.chain import Defaults
 from advlearn.core.files import RefusedFileError
-from advlearn.core.grammar import resolve
 from advlearn.core.health import Health
 from advlearn.core.protocols import Predicts, Samples, Truncates
-from advlearn.core.settings import AdversarySettings, Critic
+from advlearn.core.settings import Critic
 from advlearn.core.task import Task
 from advlearn.core.trainer import Trainer
-from advlearn.critics.build import rebuild
 from advlearn.data.to_tensor import samples
+from advlearn.saved_run import CUSTOM, adversaries_of, rebuild, trained_of
 from advlearn.training import checkpoint, rng, structure
 from advlearn.training import device as devices
 from advlearn.training.evaluation import Evaluation
 from advlearn.training.previous_file import newest
-from advlearn.training.restored import AVERAGE
-
-CUSTOM = "custom"
-"""Marks an object of the user in a saved configuration."""
 
 
 @checked
@@ -46,6 +40,13 @@ class Run:
         config: Plain values from which `load` builds the same run.
         trainer: The trainer, or None in a run that was loaded.
         out: Folder of the run's files, or None.
+
+    Example:
+        >>> import tempfile, advlearn
+        >>> out = tempfile.mkdtemp()
+        >>> run = advlearn.fit("gan", data="ring", steps=2, callbacks=(), out=f"{out}/run")
+        >>> run.page(f"{out}/run.html").stat().st_size < 5_000_000
+        True
     """
 
     def __init__(
@@ -139,6 +140,86 @@ class Run:
         )
 
     @checked
+    def page(self, path: str | Path) -> Path:
+        """Write one HTML file that plays the run: curves, samples over steps, verdicts, recipe.
+
+        The file has at most 5 MB and loads nothing from a network. Pictures, points and curves that
+        do not fit are thinned out, and the page states how.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: The run has no folder, whose files the page shows.
+            OSError: The file cannot be written.
+        """
+        from advlearn.run_page import page_of_folder
+
+        if self.out is None:
+            raise ValueError(
+                "page: expected a run with a folder, got one without; pass out='runs/mine' to "
+                "fit, or load the folder"
+            )
+        return page_of_folder(self.out, path)
+
+    @checked
+    def push(
+        self, target: str | Path, *, licence: str | None = None, private: bool = False
+    ) -> Path | str:
+        """Write the run with a model card to a folder, or upload both to the Hugging Face Hub.
+
+        The folder gets ``checkpoint.pt``, which `advlearn.load` reads, ``README.md`` with task,
+        data, objective, metrics, health, limits and citation, and, for a run with a folder,
+        ``run.html`` and the last picture.
+
+        Args:
+            target: A new folder, or ``"hub:owner/name"``, which needs ``advlearn[hub]`` and the
+                access that ``hf auth login`` stores.
+            licence: Name of the licence for the card, such as ``"mit"``.
+            private: Whether a new repository is private.
+
+        Returns:
+            The folder, or the web address of the repository.
+
+        Raises:
+            ValueError: The folder holds a training, or the address has another form.
+            OSError: The files cannot be written or uploaded.
+        """
+        from advlearn.sharing import push
+
+        return push(self, target, licence=licence, private=private)
+
+    @checked
+    def export(self, path: str | Path, part: str | None = None) -> Path:
+        """Write a network of the run as a program that runs without advlearn.
+
+        A generator maps noise, and labels if it has classes or vectors, to samples; a predictor
+        maps samples to outputs. The number of rows is free. Noise that a generator such as
+        StyleGAN's draws itself is fixed, as by ``decode(z, noise=0)``. The program is compared with
+        the network on a second batch size before it is written.
+
+        Args:
+            path: A file that ends in ``.pt2``, for `torch.export.load`, or in ``.onnx``, which
+                needs ``advlearn[export]``. The weights are inside the file.
+            part: ``"sample"``, ``"predict"``, ``"encode"`` or ``"to_a"``, the translation back;
+                None: the first of these that the task has.
+
+        Returns:
+            The file.
+
+        Raises:
+            TypeError: The task has neither a generator nor a predictor.
+            ValueError: The file ends otherwise, there is no such part, or it cannot be exported.
+            ImportError: ONNX is not installed.
+        """
+        from advlearn.exporting import export
+
+        return export(self.ema_model, path, part)
+
+    @checked
     def save(self, path: str | Path) -> Path:
         """Write the run to one file, atomically.
 
@@ -170,7 +251,9 @@ def load(
     """Load a run that `Run.save` or `fit` wrote.
 
     Args:
-        path: The file, or the folder of a run that holds ``checkpoint.pt``.
+        path: The file, the folder of a run that holds ``checkpoint.pt``, or ``"hub:owner/name"``,
+            with an optional ``"@revision"``, for a run on the Hugging Face Hub. Only the run's
+            file is downloaded; it holds tensors and plain values, and no code.
         task: A task with the architecture of the saved one; required if it holds your own modules.
         critic: Critics with the architecture of the saved ones; required if you passed modules to
             `fit` that are not from `advlearn.nets`.
@@ -184,7 +267,11 @@ def load(
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is damaged, is not a run, or needs `task`, `critic` or `objects`.
+        OSError: If the file cannot be downloaded.
+        ImportError: If the client of the Hub is not installed.
     """
+    if hub.is_address(path):
+        path = hub.download(str(path))
     with registry.using(objects or {}):
         return _load(path, task, critic, device)
 
@@ -196,42 +283,25 @@ def _load(path: str | Path, task: Task | None, critic: Critic | None, device: st
     payload = checkpoint.load(path, target)
     structure.check(payload, {"config": structure.RECIPE}, path)
     config = cast(dict[str, Any], payload["config"])
-    trained = _trained(payload, path)
+    trained = trained_of(payload, path)
     average = None
     with structure.refusing(path):
         try:
             # Its networks cannot be much larger than the weights that the file holds.
             with bounded_allocations(bound_of(file)):
-                task = (task if task is not None else _rebuild(config, path)).to(target)
+                task = (task if task is not None else rebuild(config, path)).to(target)
                 if trained["ema_model"] is not None and config["parts"] is not None:
-                    average = _rebuild(config, path).to(target)
-                adversaries = _adversaries(config, task, critic, path, target)
+                    average = rebuild(config, path).to(target)
+                adversaries = adversaries_of(config, task, critic, path, target)
         except TooLargeError:
             raise RefusedFileError(
                 "checkpoint: expected a recipe of networks whose weights are in the file, got "
                 f"larger networks in {path}; restore a copy of the file"
             ) from None
-        run = Run(task, adversaries, task if average is None else average, config)
+        folder = path if path.is_dir() else None
+        run = Run(task, adversaries, task if average is None else average, config, out=folder)
         _restore(run, trained, path)
     return run
-
-
-def _adversaries(
-    config: dict[str, Any], task: Task, critic: Critic | None, path: Path, target: Any
-) -> dict[str, Adversary]:
-    """Build the adversaries of a saved run, with new weights."""
-    saved = cast(dict[str, Any], config["settings"])
-    try:
-        chain = resolve(cast(str, config["objective"]))
-    except registry.UnknownNameError as error:
-        raise ValueError(_missing(path, error.name)) from None
-    chain = replace(chain, defaults=Defaults(**config.get("defaults", {})))
-    names = ("critic_lr", "critic_steps", "optimizer", "adversarial_weight")
-    plain = {k: saved[k] for k in names if saved.get(k, CUSTOM) != CUSTOM}
-    settings = AdversarySettings(critic, **plain)
-    built = rebuild(task, chain, config.get("critics"), critic)
-    critics = {name: module.to(target) for name, module in built.items()}
-    return settings.adversaries(critics, chain, lr=saved.get("lr"))
 
 
 def _restore(run: Run, trained: dict[str, Any], path: Path) -> None:
@@ -250,38 +320,3 @@ def _restore(run: Run, trained: dict[str, Any], path: Path) -> None:
             f"task: expected the architecture of {path}, got other weights: "
             f"{str(error).splitlines()[-1].strip()}"
         ) from None
-
-
-def _trained(payload: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return the weights of a saved run, or of a checkpoint of a run that was still training."""
-    if "trained" in payload:
-        structure.check(payload, {"trained": structure.TRAINED}, path)
-        return cast(dict[str, Any], payload["trained"])
-    structure.check(payload, {"trainer": structure.TRAINER}, path)
-    state = cast(dict[str, Any], payload["trainer"])
-    averages = [entry[1] for entry in state["callbacks"] if entry[0] == AVERAGE]
-    if not averages and "method" in payload["config"]:
-        raise RefusedFileError(
-            "checkpoint: expected the average of the weights of a run of fit, got a file without "
-            f"it, {path}; restore a copy of the file"
-        )
-    return {**state, "ema_model": averages[0]["module"] if averages else None}
-
-
-def _rebuild(config: dict[str, Any], path: Path) -> Task:
-    if config["parts"] is None:
-        raise ValueError(
-            f"task: {path} holds your own modules; build the task again and pass it as task="
-        )
-    build = cast(Any, registry.tasks().get(config["task"]))
-    if build is None:
-        raise ValueError(_missing(path, config["task"]))
-    return cast(Task, build.from_config(config["parts"]))
-
-
-def _missing(path: Path, name: str) -> str:
-    """Return the message for a name of a saved run that is not registered."""
-    return (
-        f"objects: {path} was trained with {name!r}, which is not registered here; "
-        f"pass objects={{{name!r}: its class}} or import the module that registers it"
-    )

@@ -26,8 +26,10 @@ from advlearn.introduction import introduction
 from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings
 from advlearn.plots.latent_plots import LatentPlots, latent_plots
+from advlearn.plots.run_recording import recording
 from advlearn.plots.run_samples import real_images, sample_plot
 from advlearn.run import CUSTOM, Run
+from advlearn.run_page import PageWriter
 from advlearn.training import checkpoint, launch, rng, structure
 from advlearn.training import device as devices
 from advlearn.training.checkpoint import Checkpoint
@@ -161,7 +163,7 @@ def _trainer(
     callbacks = [average, *_growing(given, task, adversaries), *held_out.callbacks, *given]
     if training.out is not None:
         callbacks += _writers(
-            training.out, training, config, average, task, source, held_out.callbacks
+            training.out, training, config, average, task, adversaries, source, held_out.callbacks
         )
     trainer = Trainer(
         task,
@@ -240,6 +242,7 @@ def _writers(
     config: dict[str, Any],
     average: EMA,
     task: Task,
+    adversaries: dict[str, Adversary],
     source: Any,
     evaluations: Sequence[Callback],
 ) -> list[Callback]:
@@ -277,7 +280,12 @@ def _writers(
     tensorboard = TensorBoard(folder / "tensorboard", pictures=folder)
     evaluation = next((c for c in evaluations if isinstance(c, Evaluation)), None)
     curves = Curves(folder, every, scalars=tensorboard, evaluation=evaluation)
-    return [Checkpoint(folder, save_every, config=config), *pictures, tensorboard, curves]
+    recorded = recording(
+        folder, every, task, lambda: average.module, adversaries, source, tensorboard
+    )
+    pages = [PageWriter(folder)] if training.page else []
+    checkpoints = Checkpoint(folder, save_every, config=config)
+    return [checkpoints, *pictures, tensorboard, curves, recorded, *pages]
 
 
 def _facts(

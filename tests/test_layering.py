@@ -42,7 +42,8 @@ ALLOWED = {
     },
     "training": {"core", "data", "_optional_imports", "__version__"},
     "plots": {"core", "training", "data", "metrics"},
-    "imitation": {"core", "critics", "nets", "training", "data", "_lazy"},
+    "page": {"core", "training"},
+    "imitation": {"core", "critics", "nets", "training", "data", "page", "_lazy"},
 }
 LONGEST, LONGEST_TRAINER = 350, 300
 

@@ -98,6 +98,19 @@ class ImitationResult:
             venv = env
         return measure_returns(self.policy, venv, episodes, deterministic=deterministic)
 
+    def page(self, path: str | Path) -> Path:
+        """Write one HTML file with the curves, the verdict and the recipe of the run.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The file.
+        """
+        from advlearn.imitation.page import write_page_of
+
+        return write_page_of(self, path)
+
     def save(self, folder: str | Path) -> Path:
         """Write ``policy.zip``, for stable-baselines3, and ``reward.pt``, for `load_reward`.
 

@@ -1,4 +1,6 @@
-"""Gaussian codes: their KL divergence, draws of codes, and priors by name."""
+"""Codes: checks, the KL divergence of Gaussian ones, draws of codes, and priors by name."""
+
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -26,6 +28,26 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
         tensor([1.])
     """
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+def check_codes(codes: Tensor, expected: tuple[int, int], sizes: Sequence[int]) -> None:
+    """Raise a ValueError for codes of another shape, or with a class out of range.
+
+    Args:
+        codes: Codes: the class of each discrete code, then the value of each continuous one.
+        expected: Their shape.
+        sizes: Number of classes of each discrete code.
+    """
+    if tuple(codes.shape) != expected:
+        raise ValueError(
+            f"codes: expected shape {expected}, one column per code, got {tuple(codes.shape)}"
+        )
+    for k, size in enumerate(sizes):
+        column = codes[:, k].long()
+        if int(column.min()) < 0 or int(column.max()) >= size:
+            raise ValueError(
+                f"codes: expected classes below {size} in column {k}, got {column.tolist()}"
+            )
 
 
 def drawn(mean: Tensor, log_variance: Tensor | None) -> Tensor:

@@ -20,6 +20,7 @@ from advlearn.nets import predictor_for
 from advlearn.nets.network import one_hot, sizes
 from advlearn.tasks import _heads as heads
 from advlearn.tasks import _sampling as sampling
+from advlearn.tasks._codes import check_codes
 from advlearn.tasks._examples import labelled_points
 
 CRITIC = "data"
@@ -300,23 +301,24 @@ class Disentangle(Task):
         chosen = [one_hot(c, size, z) for c, size in zip(classes, self.sizes, strict=True)]
         return torch.cat([z, *chosen, values], 1)
 
+    def joined(self, z: Tensor, codes: Tensor) -> Tensor:
+        """Return the generator's input (N, latent) of noise `z` (N, noise) and `codes` (N, D + C).
+
+        Classes are not checked, so that the values decide no branch.
+        """
+        return self._latent(z, *self._columns(codes))
+
+    def _columns(self, codes: Tensor) -> tuple[list[Tensor], Tensor]:
+        classes = [column.long() for column in codes[:, : len(self.sizes)].unbind(1)]
+        return classes, codes[:, len(self.sizes) :].float()
+
     def _generate(self, z: Tensor, classes: Sequence[Tensor], values: Tensor) -> Tensor:
         with eval_mode(self.generator):
             return self.generator(self._latent(z, classes, values))
 
     def _split(self, codes: Tensor, n: int) -> tuple[list[Tensor], Tensor]:
-        expected = (n, len(self.sizes) + self.continuous)
-        if tuple(codes.shape) != expected:
-            raise ValueError(
-                f"codes: expected shape {expected}, one column per code, got {tuple(codes.shape)}"
-            )
-        classes = [column.long() for column in codes[:, : len(self.sizes)].unbind(1)]
-        for k, (column, size) in enumerate(zip(classes, self.sizes, strict=True)):
-            if int(column.min()) < 0 or int(column.max()) >= size:
-                raise ValueError(
-                    f"codes: expected classes below {size} in column {k}, got {column.tolist()}"
-                )
-        return classes, codes[:, len(self.sizes) :].float()
+        check_codes(codes, (n, len(self.sizes) + self.continuous), self.sizes)
+        return self._columns(codes)
 
 
 def log_likelihoods(posterior: Posterior, classes: Sequence[Tensor], values: Tensor) -> Tensor:

@@ -208,10 +208,23 @@ class LaplacianPyramid(Task):
         """Compute the image of each level from noise for each level except the coarsest."""
         y = sampling.classes_of(len(z), labels, self.classes, z.device)
         with eval_mode(self):
-            images = [self.coarsest(z, *y)]
-            for net, plane in zip(reversed(self.residuals), noise, strict=True):
-                coarse = images[-1]
-                images.append(composed([net(plane, doubled(coarse), *y), coarse]))
+            return self.levels(z, noise, y)
+
+    def levels(self, z: Tensor, noise: Sequence[Tensor], y: tuple[Tensor, ...]) -> list[Tensor]:
+        """Compute the image of each level, the coarsest first.
+
+        Args:
+            z: Noise (N, latent) of the coarsest level.
+            noise: Noise (N, 1, H_k, W_k) of the other levels.
+            y: Classes int64 (N,) in a tuple; empty for an unconditional task.
+
+        Returns:
+            The images of each level, (N, C, H_k, W_k) each.
+        """
+        images = [self.coarsest(z, *y)]
+        for net, plane in zip(reversed(self.residuals), noise, strict=True):
+            coarse = images[-1]
+            images.append(composed([net(plane, doubled(coarse), *y), coarse]))
         return [x.clamp(-1, 1) for x in images] if self.tanh_output else images
 
     def _device(self) -> torch.device:

@@ -138,7 +138,7 @@ class PairedTranslation(Task):
 
     def forward(self, batch: Batch) -> TaskOutput:
         x, y = batch[0], batch[1]
-        output = self._completed(x, self.generator(x))
+        output = self.completed(x, self.generator(x))
         loss = self.distance_weight * self._distance(output, y)
         pair = SamplePair((x, y), (x, output)) if self.conditional else SamplePair(y, output)
         return TaskOutput({CRITIC: pair} if self.adversarial_weight else {}, loss)
@@ -162,10 +162,15 @@ class PairedTranslation(Task):
     def predict(self, x: Tensor) -> Tensor:
         """Compute outputs (N, *target_shape) for inputs `x` (N, *shape), in evaluation mode."""
         output = heads.predict(self.generator, x)
-        return self._completed(x.to(output.device), output)
+        return self.completed(x.to(output.device), output)
 
-    def _completed(self, x: Tensor, output: Tensor) -> Tensor:
-        """Replace the known pixels of outputs by those of the inputs, if they are to be kept."""
+    def completed(self, x: Tensor, output: Tensor) -> Tensor:
+        """Replace the known pixels of outputs by those of the inputs, if they are to be kept.
+
+        Args:
+            x: Inputs (N, *shape).
+            output: Outputs (N, *target_shape).
+        """
         if not self.keep_known:
             return output
         return torch.where(x[:, -1:] > 0, x[:, :-1].to(output.dtype), output)

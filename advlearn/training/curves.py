@@ -103,7 +103,7 @@ class Curves(Callback):
 
     def _write(self) -> None:
         evaluations = [] if self.evaluation is None else self.evaluation.results
-        if distributed.rank() or not _panels(self.points, evaluations):
+        if distributed.rank() or not panels_of(self.points, evaluations):
             return
         with self._unwritten.instead_of_errors("write curves in", self.folder):
             lines = [json.dumps([step, values]) for step, values in self.points]
@@ -141,7 +141,7 @@ def draw_curves(points: list[Point], path: Path, evaluations: list[Point] | None
     """
     from matplotlib.figure import Figure
 
-    panels = _panels(points, evaluations or [])
+    panels = panels_of(points, evaluations or [])
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(4.6 * columns, 3.0 * rows), layout="constrained")
@@ -168,8 +168,13 @@ def draw_curves(points: list[Point], path: Path, evaluations: list[Point] | None
 Lines = dict[str, list[tuple[int, float]]]
 
 
-def _panels(points: list[Point], evaluations: list[Point]) -> list[tuple[Panel, Lines]]:
-    """Return the panels that have a line."""
+def panels_of(points: list[Point], evaluations: list[Point]) -> list[tuple[Panel, Lines]]:
+    """Return the panels that have a line, each with its lines by name.
+
+    Args:
+        points: Steps, and scalars by tag, as `TensorBoard` writes them.
+        evaluations: Steps, and results by name, of `Evaluation`.
+    """
     losses = {
         tag: line
         for tag, line in _lines(points).items()

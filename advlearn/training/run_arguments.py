@@ -37,10 +37,11 @@ class TrainingArguments:
         picture_every: Steps between two pictures; None is `EVERY`.
         evaluate: Steps between two evaluations on a held-out part of the data; None makes none.
         keep: ``"best"`` ends the run with the model that was best in these evaluations.
+        page: Whether to write the page that plays the run into its folder at the end.
 
     Raises:
         ValueError: A number of steps is not a positive whole number, or ``keep="best"`` without
-            `evaluate`.
+            `evaluate`, or `page` without a folder.
     """
 
     steps: int | None
@@ -59,6 +60,7 @@ class TrainingArguments:
     warm_start: str | Path | None = None
     evaluate: int | None = None
     keep: Literal["last", "best"] = "last"
+    page: bool = False
 
     def __post_init__(self) -> None:
         for name in ("save_every", "picture_every", "evaluate"):
@@ -69,4 +71,9 @@ class TrainingArguments:
             raise ValueError(
                 "keep: expected 'best' with a number of steps between evaluations, got none; pass "
                 "evaluate=1000, or leave keep out"
+            )
+        if self.page and self.out is None:
+            raise ValueError(
+                "page: expected a folder of the run with page=True, got out=None; pass "
+                "out='runs/mine', or leave page out"
             )

@@ -36,6 +36,7 @@ class TensorBoard(Callback):
 
     Attributes:
         last: Step and scalars of the last point, in every process; step -1 before the first.
+        verdicts: The verdict of each adversary's health at that point, in words.
 
     Raises:
         ValueError: `every` is not positive.
@@ -58,6 +59,7 @@ class TensorBoard(Callback):
         self._unwritten, self._unread = WarnOnce(), WarnOnce()
         self._last = (0, 0.0)
         self.last: tuple[int, dict[str, float]] = (-1, {})
+        self.verdicts: dict[str, str] = {}
 
     def on_start(self, trainer: Trainer) -> None:
         self._last = (trainer.step, time.monotonic())
@@ -77,12 +79,9 @@ class TensorBoard(Callback):
         self._last = (trainer.step, now)
         scalars["steps_per_second"] = (trainer.step - before) / max(now - then, 1e-9)
         for name, adversary in trainer.adversaries.items():
-            scalars.update(
-                {
-                    f"{name}/health/{key}": value
-                    for key, value in _health_scalars(adversary.health())
-                }
-            )
+            health = adversary.health()
+            self.verdicts[name] = health.verdict
+            scalars.update({f"{name}/health/{k}": v for k, v in _health_scalars(health)})
         self.last = (trainer.step, scalars)
         if self._writer is not None:
             for tag, value in scalars.items():

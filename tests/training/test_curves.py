@@ -9,7 +9,7 @@ from PIL import Image
 import advlearn
 from advlearn.data import ArrayDataset
 from advlearn.training import curves
-from advlearn.training.curves import Curves, _panels, draw_curves, read_curves
+from advlearn.training.curves import Curves, draw_curves, panels_of, read_curves
 from advlearn.training.tensorboard import TensorBoard
 
 
@@ -45,7 +45,7 @@ def test_each_quantity_has_a_panel_and_values_that_are_not_finite_are_left_out(t
         (1, {"a/critic_loss": 1.0, "a/health/accuracy": 0.5, "b/health/accuracy": 0.6}),
         (2, {"a/critic_loss": float("nan"), "a/health/accuracy": 0.7, "steps_per_second": 3.0}),
     ]
-    panels = _panels(points, [(2, {"recall": 0.25})])
+    panels = panels_of(points, [(2, {"recall": 0.25})])
     assert [(panel.title, lines) for panel, lines in panels] == [
         ("losses and penalties", {"a/critic_loss": [(1, 1.0)]}),
         (

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from advlearn.core.adversary import Adversary
 from advlearn.core.grammar import resolve
-from advlearn.core.objective import Objective, Setwise
+from advlearn.core.objective import Objective
 from advlearn.critics import build as build_critics
 from advlearn.critics.propose import learns_nothing
 from advlearn.data.batches import batches
@@ -19,6 +19,7 @@ from advlearn.metrics import mode_report, sliced_wasserstein
 from advlearn.nets import MLP
 from advlearn.tasks.generate import Generate
 from advlearn.train_task import playable
+from advlearn.training.surface import critic_surface
 
 DRAWN, ARROWS, CELLS, LINES, BOUND = 400, 90, 36, 17, 1.4
 JUDGED = 800
@@ -157,14 +158,7 @@ class Generation(TaskExperiment):
 
     def _surface(self, points: Tensor, fake: Tensor) -> Tensor:
         """Return the critic's score of each point, high for real, scaled to [-1, 1]."""
-        objective = self.adversary.objective
-        scores = self.adversary.score(points)
-        if isinstance(objective, Setwise):
-            sides = self.adversary.score(self.shape.x[:200]), self.adversary.score(fake[:200])
-            scores = objective.witness(scores, *sides)
-        scores = scores.reshape(len(points), -1).mean(1)
-        scores = scores - scores.median()
-        return scores / scores.abs().max().clamp(min=1e-12)
+        return critic_surface(self.adversary, points, self.shape.x[:200], fake[:200])
 
     def _manifold(self) -> Tensor:
         """Return where the generator maps a lattice of the noise: (LINES, LINES or 1, 2)."""

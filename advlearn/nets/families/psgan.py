@@ -131,7 +131,7 @@ class PSGANGenerator(Network):
 
     def grid(self, latents: Tensor, rows: int, columns: int) -> Tensor:
         """Return the grid Z (N, D, rows, columns) of latents, classes, new noise and new phases."""
-        n = len(latents)
+        n = latents.shape[0]
         noise = 2 * self.noise.uniform(n, self.local, rows, columns, like=latents) - 1
         phase = 2 * math.pi * self.phase.uniform(n, self.waves, 1, 1, like=latents)
         down, right = self.numbers(latents)[:, :, None, None].chunk(2, 1)

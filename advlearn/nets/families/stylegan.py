@@ -83,7 +83,7 @@ class PixelNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add noise to feature maps (N, C, H, W); same shape."""
-        return x + self.strength * self.noise.normal(len(x), 1, *x.shape[2:], like=x)
+        return x + self.strength * self.noise.normal(x.shape[0], 1, *x.shape[2:], like=x)
 
 
 @final
@@ -203,7 +203,7 @@ class StyleGANGenerator(Network):
             return self.synthesise(w)
         other = self.styles(distributed.randn(*z.shape, like=z), y)
         # A crossover beyond the last layer takes no layer from the other style.
-        layers, n = len(self.layers), len(z)
+        layers, n = len(self.layers), z.shape[0]
         crossover = distributed.randint(layers - 1, n, device=z.device) + 1
         crossover = torch.where(distributed.rand(n, like=z) < self.mixing, crossover, layers)
         return self.synthesise(_crossed(w, other, crossover, layers))
@@ -213,7 +213,7 @@ class StyleGANGenerator(Network):
         """Update the running mean of w, for each class that occurs in the batch."""
         # A condition vector has no single class: every class then follows the mean of all samples.
         membership = (
-            w.new_ones(len(w), 1)
+            w.new_ones(w.shape[0], 1)
             if y is None or y.is_floating_point()
             else one_hot(y, self.classes, w)
         )
@@ -229,7 +229,7 @@ class StyleGANGenerator(Network):
     def synthesise(self, w: Tensor) -> Tensor:
         """Generate images from styles (N, style) or, one per layer, (N, layers, style)."""
         each = w[:, None].expand(-1, len(self.layers), -1) if w.ndim == 2 else w
-        x = self.constant.expand(len(w), -1, -1, -1)
+        x = self.constant.expand(w.shape[0], -1, -1, -1)
         for layer, style in zip(self.layers, each.unbind(1), strict=True):
             x = layer(x, style)
         return self.output(self.image(x))
