@@ -42,11 +42,14 @@ class Level:
             RuntimeError: From an operation that cannot be stacked, or that draws by itself.
         """
         self.number = _vmap._vmap_increment_nesting(self.members, "error")
+        # An operator without a batched form runs once for each member, which needs no warning.
+        _vmap._set_vmap_fallback_warning_enabled(False)
         _open.append(self)
         try:
             yield
         finally:
             _open.pop()
+            _vmap._set_vmap_fallback_warning_enabled(True)
             _vmap._vmap_decrement_nesting()
 
 
@@ -94,6 +97,11 @@ def held(tensor: Tensor) -> Tensor:
     if _open and _vmap.is_batchedtensor(tensor):
         return cast(Tensor, _vmap.get_unwrapped(tensor))
     return tensor
+
+
+def is_member_wise(value: object) -> bool:
+    """Return whether a value is a tensor that stands for one of each member."""
+    return isinstance(value, Tensor) and bool(_vmap.is_batchedtensor(value))
 
 
 def requires_grad(tensor: Tensor) -> bool:
