@@ -78,8 +78,8 @@ class _OneSource:
             each = [next(stream) for stream in self._streams]
             return tuple(torch.stack(column) for column in zip(*each, strict=True))
         first, order = self._streams[0], self._orders[0]
-        is_new = [own.start_epoch_if_done() for own in self._orders][0]
-        if is_new or self._indices is None:
+        started = [own.start_epoch_if_done() for own in self._orders]
+        if started[0] or self._indices is None:
             self._indices = torch.stack([o.indices() for o in self._orders]).to(first.device)
             if first.mirrors:
                 mirrored = torch.stack([o.mirrored() for o in self._orders])

@@ -186,7 +186,9 @@ def _differentiate(
     scores = {"real": batch.real_scores, "fake": batch.fake_scores}
     other = "fake" if side == "real" else "real"
     reached = {id(getattr(node, "variable", None)) for node in nodes}
-    together = scores[other] is not None and any(id(stacked.held(x)) in reached for x in leaves[other])
+    together = scores[other] is not None and any(
+        id(stacked.held(x)) in reached for x in leaves[other]
+    )
     sides = [side, other] if together else [side]
     found = iter(
         stacked.gradients(
