@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, overload
 
 from advlearn import catalogue
 from advlearn.catalogue import Request
@@ -36,6 +36,50 @@ from advlearn.training.run_arguments import CHANGEABLE, TrainingArguments
 from advlearn.training.torch_modes import training_modes
 
 _OF_IMITATION = {"lr": "critic_lr"}
+
+
+@overload
+def fit(
+    task: str | Task = ...,
+    objective: Spec | None = ...,
+    data: Any = ...,
+    *,
+    steps: int | None = ...,
+    batch_size: int | None = ...,
+    lr: float | None = ...,
+    seed: int = ...,
+    seeds: None = None,
+    device: str = ...,
+    precision: Precision = ...,
+    compile: bool = ...,
+    capture: bool = ...,
+    out: str | Path | None = ...,
+    save_every: int | None = ...,
+    picture_every: int | None = ...,
+    evaluate: int | None = ...,
+    keep: Keep = ...,
+    callbacks: Sequence[Callback] | None = ...,
+    critic: Critic | None = ...,
+    critic_lr: float | None = ...,
+    critic_steps: int | None = ...,
+    optimizer: Optimizer | None = ...,
+    adversarial_weight: float | None = ...,
+    game: str | GameFactory | None = ...,
+    resume_with: Mapping[str, Any] | None = ...,
+    warm_start: str | Path | None = ...,
+    **options: Any,
+) -> Run: ...
+
+
+@overload
+def fit(
+    task: str | Task = ...,
+    objective: Spec | None = ...,
+    data: Any = ...,
+    *,
+    seeds: Sequence[int],
+    **settings: Any,
+) -> list[Run]: ...
 
 
 @checked
@@ -69,7 +113,7 @@ def fit(
     resume_with: Mapping[str, Any] | None = None,
     warm_start: str | Path | None = None,
     **options: Any,
-) -> Run:
+) -> Any:
     """Train a method or a task.
 
     Args:
@@ -154,9 +198,9 @@ def fit(
     each = arguments_of_each(training, seeds)
     reason = reason_against_building(request, settings, training)
     if reason is not None or len(seeds) == 1:
-        return cast(Any, fit_one_by_one(train, task, settings, each, reason or ""))
+        return fit_one_by_one(train, task, settings, each, reason or "")
     chain = request.chain(objective)
-    return cast(Any, fit_together(task, request, chain, source, settings, each))
+    return fit_together(task, request, chain, source, settings, each)
 
 
 def _train(

@@ -14,7 +14,7 @@ from typing import Any, cast, final
 
 import torch
 from torch import Tensor
-from torch._C import _functorch as _vmap
+from torch._C import _functorch as _vmap  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @final

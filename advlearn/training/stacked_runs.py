@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from advlearn.core.callback import Callback
+from advlearn.core.capture import CapturedSteps, captured_by
 from advlearn.core.finite import NonFiniteError
 from advlearn.core.run_loop import finish_step, run_loop
 from advlearn.core.stacked_games import StackedGames, reason_against_stacking
@@ -89,6 +90,7 @@ class StackedRuns:
         self.callbacks: list[Callback] = [_OfMembers(self)]
         self._device = device
         self._games: StackedGames | None = None
+        self._captured: CapturedSteps | None = None
         self._averages: list[_Averages] = []
 
     def run(self) -> None:
@@ -109,7 +111,12 @@ class StackedRuns:
         self._averages = [
             _Averages(own, self._games.trainer) for own in averages if _can_be_stacked(own)
         ]
-        return nullcontext()
+        if self._device.type != "cuda" or not self._games.trainer.capture:
+            return nullcontext()
+        self._captured = captured_by(
+            self._games.learn, self._games.trainer, self._device, self._games.level.generators
+        )
+        return nullcontext() if self._captured is None else self._captured.on_stream()
 
     @property
     def games(self) -> StackedGames:
@@ -122,7 +129,10 @@ class StackedRuns:
         trainer.set_numbers()
         batches = [next(self._data) for _ in range(trainer.critic_steps)]
         self.is_mid_step = True
-        self.games.learn(iter(batches))
+        if self._captured is None:
+            self.games.learn(iter(batches))
+        else:
+            self._captured.run(batches)
         self.is_mid_step = False
         self.step = trainer.step
 
@@ -317,7 +327,7 @@ def _can_be_stacked(averages: Sequence[EMA]) -> bool:
 
 def _is_due(callback: Callback, step: int) -> bool:
     """Return whether a callback may read the losses and states of its run at this step."""
-    if isinstance(callback, Progress):
+    if isinstance(callback, Progress) or type(callback).on_step is Callback.on_step:
         return False
     every = getattr(callback, "every", None)
     is_own = type(callback).__module__.partition(".")[0] == "advlearn"

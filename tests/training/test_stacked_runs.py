@@ -218,7 +218,10 @@ def equal(run: Run, other: Run, *, exactly: bool = False) -> None:
     assert run.sample(3, seed=1).allclose(other.sample(3, seed=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("spec", ["wasserstein + gp", "hinge + spectral_norm", "lsgan + r1(every=2)"])
+SPECS = ("wasserstein + gp", "hinge + spectral_norm", "lsgan + r1(every=2)")
+
+
+@pytest.mark.parametrize("spec", SPECS)
 def test_fit_returns_a_run_for_each_seed(spec: str) -> None:
     before = torch.get_rng_state()
     runs = advlearn.fit("generate", spec, "digits", steps=3, seeds=SEEDS, callbacks=())
