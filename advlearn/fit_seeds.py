@@ -103,7 +103,7 @@ def reason_against_building(
     if training.precision == "bf16":
         return "bf16 is computed under autocast"
     if settings.game is not None:
-        return f"the rule of the game, {settings.game!r}, keeps weights of its own"
+        return f"the rule of the game, {settings.game!r}, keeps further weights"
     if launch.processes() > 1:
         return "several processes train together"
     return None

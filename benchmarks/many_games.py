@@ -82,7 +82,7 @@ def timed(step: Callable[[], None], each: int, device: str) -> float:
 
 
 def row(spec: str, members: int, device: str, quick: bool) -> Row:
-    """Time several games against one, and compare one of them with itself alone."""
+    """Time several games against one, and compare one of them with the same game by itself."""
     warm, rounds, each = (3, 1, 1) if quick else (12, 9, 20)
     points = torch.randn(2048, 2, generator=torch.Generator().manual_seed(0))
     source = ArrayDataset(points)
@@ -123,7 +123,7 @@ def row(spec: str, members: int, device: str, quick: bool) -> Row:
 
 
 def largest_difference(spec: str, source: ArrayDataset, device: str, steps: int = 3) -> float:
-    """Return the largest difference of the weights of a game in fp64, as one of two and alone."""
+    """Return the largest difference of the weights of a game in fp64, as one of two and by itself."""
     parts = [doubled(*built(spec, seed, source, device)) for seed in range(2)]
     alone, state = copy.deepcopy(parts[1])
     rng.set_state(state)

@@ -1,7 +1,7 @@
 """Several games computed as one: their tensors are stacked, and each operation runs once.
 
 In an open `Level` a tensor of all members looks like the tensor of a single one, so that losses,
-penalties and networks need no code of their own (``torch.vmap``). Gradients, optimizers and random
+penalties and networks need no further code (``torch.vmap``). Gradients, optimizers and random
 numbers work on the stacked tensors themselves, (members, ...).
 """
 

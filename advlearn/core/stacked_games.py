@@ -53,7 +53,7 @@ def reason_against_stacking(trainers: Sequence[Trainer]) -> str | None:
     if distributed.world_size() > 1:
         return "several processes train together"
     if not isinstance(first.turns, InTurn):
-        return f"{first.turns} keeps weights of its own"
+        return f"{first.turns} keeps further weights"
     for name, adversary in first.adversaries.items():
         reason = adversary.reason_against_capture()
         if reason is not None:
@@ -134,7 +134,7 @@ class StackedGames:
 
     @torch.no_grad()
     def release(self, index: int) -> None:
-        """Give a member weights and states of its own again."""
+        """Copy the weights and states of a member out of the stacked ones."""
         member = self.members[index]
         for x in _tensors(modules_of(member)):
             x.data = x.data.clone()

@@ -301,7 +301,7 @@ class _Averages:
             copy_(self._buffers, list(self._task.buffers()))
 
     def release(self, index: int) -> None:
-        """Give the average of a member tensors of its own again."""
+        """Copy the average of a member out of the stacked ones."""
         module = self.callbacks[index].module
         for x in (*module.parameters(), *module.buffers()):
             x.data = x.data.clone()

@@ -96,7 +96,7 @@ def _check_heads(trainers: Sequence[Trainer], alone: Trainer) -> None:
 
 
 def _kept_tensors(trainer: Trainer) -> str | None:
-    """Return a reason if a module keeps a tensor of the step that is no buffer."""
+    """Return a reason if a module keeps a tensor of the step outside of its buffers."""
     for part in (part for module in modules_of(trainer) for part in module.modules()):
         kept = pytree.tree_leaves(list(vars(part).values()))
         if not isinstance(part, Head) and any(stacked.is_member_wise(x) for x in kept):
@@ -105,7 +105,7 @@ def _kept_tensors(trainer: Trainer) -> str | None:
 
 
 def _difference(together: Trainer, alone: Trainer) -> str | None:
-    """Return a reason if the last run's step as one of several differs from its step alone."""
+    """Return a reason if the last run's step as one of several differs from its step by itself."""
     ours, its = _figures(together, member=True), _figures(alone, member=False)
     for name in ours | its:
         if name not in ours or name not in its or not _close(ours[name], its[name]):

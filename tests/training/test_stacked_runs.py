@@ -145,7 +145,7 @@ class Draws(nn.Module):
 
 
 class Counts(nn.Module):
-    """Scale by a tensor that is no buffer, and that differs between two networks."""
+    """Scale by a tensor that is not a buffer, and that differs between two networks."""
 
     def __init__(self) -> None:
         super().__init__()
