@@ -123,7 +123,7 @@ def row(spec: str, members: int, device: str, quick: bool) -> Row:
 
 
 def largest_difference(spec: str, source: ArrayDataset, device: str, steps: int = 3) -> float:
-    """Return the largest difference of the weights of a game in fp64, as one of two and by itself."""
+    """Return how far weights in fp64 differ between a game as one of two and by itself."""
     parts = [doubled(*built(spec, seed, source, device)) for seed in range(2)]
     alone, state = copy.deepcopy(parts[1])
     rng.set_state(state)
