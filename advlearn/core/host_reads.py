@@ -84,7 +84,9 @@ class HostReads:
 
     def is_registered(self, generator: torch.Generator | None) -> bool:
         """Return whether a graph can repeat the draws of a generator; None is the default one."""
-        return generator is None or any(generator is own for own in self.generators)
+        # An operator gets another Python object for the same generator.
+        own = {known._cdata for known in self.generators}  # pyright: ignore[reportAttributeAccessIssue]
+        return generator is None or generator._cdata in own  # pyright: ignore[reportAttributeAccessIssue]
 
     def on_device(self, values: Any) -> bool:
         """Return whether one of the tensors in `values` is on the device of the step."""
