@@ -120,9 +120,9 @@ class StackedGames:
             for k, p in enumerate(_parameters(optimizer)):
                 states = [o.state.get(_parameters(o)[k], {}) for o in others]
                 for key, value in states[0].items():
-                    shared = key == STEP or not isinstance(value, Tensor)
-                    values = [state[key] for state in states]
-                    optimizer.state[p][key] = value if shared else torch.stack(values)
+                    # The copy's own count of steps stays; a trial must not advance a member's.
+                    if key != STEP and isinstance(value, Tensor):
+                        optimizer.state[p][key] = torch.stack([state[key] for state in states])
 
     @torch.no_grad()
     def share(self) -> None:
