@@ -7,7 +7,7 @@ import typer
 
 from advlearn import shell_completion, shell_sharing
 from advlearn.shell_errors import one_line_errors
-from advlearn.shell_words import file_name, key_values, paths, refuse_empty
+from advlearn.shell_words import file_name, key_values, paths, refuse_empty, seeds_of
 
 app = typer.Typer(
     help="Adversarial learning for PyTorch.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -67,6 +67,10 @@ def fit(
         typer.Option("--set", help="An option of the task, key=value; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the whole run.")] = 0,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Seeds of several runs, such as 0-15 or 0,3,8; folders OUT/seed-N."),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu or cuda; imitation: auto is cpu.")
     ] = "auto",
@@ -170,6 +174,7 @@ def fit(
             objective,
             data,
             seed=seed,
+            seeds=None if seeds is None else seeds_of(seeds),
             device=device,
             precision=cast(Any, precision),
             compile=compile,
@@ -180,7 +185,8 @@ def fit(
             page=page,
             **options,
         )
-        _report(run, data, folder)
+        for own in run if isinstance(run, list) else [run]:
+            _report(own, data, own.out if isinstance(run, list) else folder)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

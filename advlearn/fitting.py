@@ -3,8 +3,9 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, overload
 
 from advlearn import catalogue
 from advlearn.catalogue import Request
@@ -18,6 +19,14 @@ from advlearn.core.settings import AdversarySettings, Critic, Optimizer
 from advlearn.core.task import Task
 from advlearn.core.trainer import Callback
 from advlearn.data import load as load_data
+from advlearn.first_stage import first_stage
+from advlearn.fit_seeds import (
+    arguments_of_each,
+    check_seeds,
+    fit_one_by_one,
+    fit_together,
+    reason_against_building,
+)
 from advlearn.held_out import Keep
 from advlearn.run import Run
 from advlearn.train_task import train_task
@@ -26,9 +35,52 @@ from advlearn.training.device import Precision
 from advlearn.training.run_arguments import CHANGEABLE, TrainingArguments
 from advlearn.training.torch_modes import training_modes
 
-FIRST_STAGE = "first-stage"
-"""Folder, inside the folder of a run, of the first of two stages."""
 _OF_IMITATION = {"lr": "critic_lr"}
+
+
+@overload
+def fit(
+    task: str | Task = ...,
+    objective: Spec | None = ...,
+    data: Any = ...,
+    *,
+    steps: int | None = ...,
+    batch_size: int | None = ...,
+    lr: float | None = ...,
+    seed: int = ...,
+    seeds: None = None,
+    device: str = ...,
+    precision: Precision = ...,
+    compile: bool = ...,
+    capture: bool = ...,
+    out: str | Path | None = ...,
+    save_every: int | None = ...,
+    picture_every: int | None = ...,
+    evaluate: int | None = ...,
+    keep: Keep = ...,
+    callbacks: Sequence[Callback] | None = ...,
+    critic: Critic | None = ...,
+    critic_lr: float | None = ...,
+    critic_steps: int | None = ...,
+    optimizer: Optimizer | None = ...,
+    adversarial_weight: float | None = ...,
+    game: str | GameFactory | None = ...,
+    resume_with: Mapping[str, Any] | None = ...,
+    warm_start: str | Path | None = ...,
+    page: bool = ...,
+    **options: Any,
+) -> Run: ...
+
+
+@overload
+def fit(
+    task: str | Task = ...,
+    objective: Spec | None = ...,
+    data: Any = ...,
+    *,
+    seeds: Sequence[int],
+    **settings: Any,
+) -> list[Run]: ...
 
 
 @checked
@@ -42,6 +94,7 @@ def fit(
     batch_size: Count | None = None,
     lr: Positive | None = None,
     seed: Seed = 0,
+    seeds: Sequence[Seed] | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
     compile: bool = False,
@@ -62,7 +115,7 @@ def fit(
     warm_start: str | Path | None = None,
     page: bool = False,
     **options: Any,
-) -> Run:
+) -> Any:
     """Train a method or a task.
 
     Args:
@@ -77,6 +130,9 @@ def fit(
             data set.
         lr: Learning rate of the learner and the critics; None: the method's.
         seed: Seed of the whole run; the state of the global generators does not change.
+        seeds: Seeds of several runs, such as ``range(16)``, whose steps are computed as one: a list
+            of runs is returned, each equal to that of its seed up to rounding, in the folder
+            ``seed-N`` of `out`. A warning says why where they train one after another instead.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         precision: ``"fp32"``, ``"tf32"`` or ``"bf16"``; penalties stay in full precision.
         compile: Compile the losses of critics and learner, penalties included.
@@ -111,7 +167,8 @@ def fit(
         **options: Options of the task, as in brackets; `advlearn.describe(task)` lists them.
 
     Returns:
-        The trained run; for a method of imitation an `advlearn.imitation` result.
+        The trained run; for a method of imitation an `advlearn.imitation` result. With `seeds` a
+        list of them.
 
     Raises:
         ValueError: If an argument is refused; the message names it. No training has started.
@@ -135,12 +192,36 @@ def fit(
     request, settings = _merge(
         _requested(task, objective, options), settings, built=isinstance(task, Task)
     )
+    imitates = request.method.task == catalogue.IMITATION
+    of_data = task if isinstance(task, Task) else request.method
+    source = None if imitates else load_source(of_data, data)
+    train = partial(_train, request, objective, data, source)
+    if seeds is None:
+        return train(task, settings, training)
+    check_seeds(seeds, seed)
+    each = arguments_of_each(training, seeds)
+    reason = reason_against_building(request, settings, training)
+    if reason is not None or len(seeds) == 1:
+        return fit_one_by_one(train, task, settings, each, reason or "")
+    chain = request.chain(objective)
+    return fit_together(task, request, chain, source, settings, each)
+
+
+def _train(
+    request: Request,
+    objective: Spec | None,
+    data: Any,
+    source: Any,
+    task: str | Task,
+    settings: AdversarySettings,
+    training: TrainingArguments,
+) -> Any:
+    """Train one run."""
     method = request.method
     if method.task == catalogue.IMITATION:
         return _imitate(request, objective, data, settings, training)
-    source = load_source(task if isinstance(task, Task) else method, data)
     if method.first_stage is not None and not isinstance(task, Task):
-        task = _first_stage(request, objective, source, settings, training)
+        task = first_stage(request, objective, source, settings, training)
     return train_task(task, request, request.chain(objective), source, settings, training)
 
 
@@ -261,32 +342,3 @@ def _imitate(
     if training.page and training.out is not None:
         run.page(training.out / "run.html")
     return run
-
-
-def _first_stage(
-    request: Request,
-    objective: Spec | None,
-    source: Any,
-    settings: AdversarySettings,
-    training: TrainingArguments,
-) -> Task:
-    """Train the first stage of a two-stage method, and return the task of the second stage."""
-    method = request.method
-    if training.warm_start is not None:
-        raise ValueError(
-            f"warm_start: expected None with {method.name}, which trains in two stages, got "
-            f"{training.warm_start}; leave it out"
-        )
-    # The options of the second stage are checked before the first one is trained.
-    known = inspect.signature(getattr(registry.tasks()[method.task], method.second_stage))
-    names = [name for name in known.parameters if name != "self"]
-    for name in request.options:
-        if name not in names:
-            hint = catalogue.near(name, names)
-            raise ValueError(f"{name}: {method.name} has no such option; {hint}")
-    first = replace(request, options={**request.options, **cast(Any, method.first_stage)})
-    folder = None if training.out is None else training.out / FIRST_STAGE
-    arguments = replace(training, out=folder)
-    run = train_task(method.task, first, request.chain(objective), source, settings, arguments)
-    second_stage = getattr(run.ema_model, method.second_stage)
-    return second_stage(**request.options)

@@ -58,6 +58,31 @@ def key_values(pairs: list[str], option: str = "set") -> dict[str, Any]:
     return options
 
 
+def seeds_of(text: str) -> list[int]:
+    """Parse several seeds: numbers and ranges, joined by commas.
+
+    Args:
+        text: The word.
+
+    Raises:
+        ValueError: If it is of another form.
+
+    Example:
+        >>> seeds_of("0-3,8")
+        [0, 1, 2, 3, 8]
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        first, last = (0, -1) if match is None else (int(match[1]), int(match[2] or match[1]))
+        if not first <= last < first + 10_000:
+            raise ValueError(
+                f"seeds: expected numbers and ranges, such as 0-15 or 0,3,8, got {text!r}"
+            )
+        found += range(first, last + 1)
+    return found
+
+
 def file_name(text: str) -> str:
     """Replace each run of characters other than letters, digits and dots by one hyphen."""
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")

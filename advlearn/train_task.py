@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, final
+
+import torch
+from torch import nn
 
 from advlearn import catalogue
 from advlearn.catalogue import Request
@@ -23,27 +27,18 @@ from advlearn.critics.build import critic_configs
 from advlearn.data import StreamedDataset, batches
 from advlearn.held_out import HeldOut, hold_out
 from advlearn.introduction import introduction
-from advlearn.plots.before_after_plot import BeforeAfterPlot
-from advlearn.plots.embedding import Embeddings
-from advlearn.plots.latent_plots import LatentPlots, latent_plots
-from advlearn.plots.run_recording import recording
-from advlearn.plots.run_samples import real_images, sample_plot
 from advlearn.run import CUSTOM, Run
-from advlearn.run_page import PageWriter
+from advlearn.run_files import writers
 from advlearn.training import checkpoint, launch, rng, structure
 from advlearn.training import device as devices
-from advlearn.training.checkpoint import Checkpoint
 from advlearn.training.comparison import compare
-from advlearn.training.curves import Curves
 from advlearn.training.ema import EMA
-from advlearn.training.evaluation import Evaluation
 from advlearn.training.facts import batch_sizes_of, facts, warn_of_batch_statistics
 from advlearn.training.folder_lock import folder_lock
 from advlearn.training.previous_file import newest
 from advlearn.training.progress import Progress
 from advlearn.training.progressive_growing import ProgressiveGrowing, grows
-from advlearn.training.run_arguments import CHANGEABLE, EVERY, TrainingArguments
-from advlearn.training.tensorboard import TensorBoard
+from advlearn.training.run_arguments import CHANGEABLE, TrainingArguments
 from advlearn.training.warm_start import warm_start
 
 
@@ -75,39 +70,89 @@ def train_task(
         with agreed() as compared:
             blocks.enter_context(rng.isolated(training.seed))
             blocks.enter_context(devices.precision(training.precision, target))
-            if isinstance(task, str):
-                task = catalogue.build_task(request.method, request.options, source)
-            held_out = _hold_out(source, task, training)
-            source = held_out.source
-            task = task.to(target)
-            chain = playable(task, chain)
-            built = build_critics(task, chain, settings.critic)
-            critics = {name: critic.to(target) for name, critic in built.items()}
-            adversaries = settings.adversaries(
-                critics, chain, lr=training.lr, compile=training.compile
-            )
-            size = _batch_size(training, chain, source)
-            stream = batches(
-                source,
-                size,
-                seed=training.seed,
-                device=target,
-                rank=distributed.rank(),
-                world_size=distributed.world_size(),
-            )
-            config = _config(task, request.method, chain, settings, training, source, size)
-            if settings.critic is not None:
-                config["critics"] = critic_configs(critics)
-            trainer, average = _trainer(
-                task, adversaries, stream, chain, settings, training, config, held_out
-            )
-            if training.out is not None or distributed.world_size() > 1:
-                config["compared"] = _facts(trainer, settings, training, source)
-            _restore(trainer, training, config)
-            compared.update(flatten(_flat(config)), steps=trainer.steps, step=trainer.step)
-        warn_of_batch_statistics([task, *critics.values()])
+            built = build_run(task, request, chain, source, settings, training, target)
+            trainer = built.trainer
+            compared.update(flatten(_flat(built.config)), steps=trainer.steps, step=trainer.step)
+        warn_of_batch_statistics([trainer.task, *built.critics.values()])
         trainer.run()
-        return Run(task, adversaries, average.module, config, trainer, training.out)
+        return built.result()
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class BuiltRun:
+    """Hold a run that is ready to start, or to resume.
+
+    Args:
+        trainer: Its trainer.
+        average: The average of its weights.
+        critics: Its critics, by name.
+        config: Plain values from which `load` builds the same run.
+        out: Folder of its files, or None.
+    """
+
+    trainer: Trainer
+    average: EMA
+    critics: dict[str, nn.Module]
+    config: dict[str, Any]
+    out: Path | None
+
+    def result(self) -> Run:
+        """Return the trained run, once the trainer has run."""
+        trainer = self.trainer
+        return Run(
+            trainer.task, trainer.adversaries, self.average.module, self.config, trainer, self.out
+        )
+
+
+def build_run(
+    task: str | Task,
+    request: Request,
+    chain: Chain,
+    source: Any,
+    settings: AdversarySettings,
+    training: TrainingArguments,
+    target: torch.device,
+) -> BuiltRun:
+    """Build a run from the present random state, and resume it if its folder holds a checkpoint.
+
+    Args:
+        task: As for `train_task`, like the arguments up to `training`.
+        request: The method and the options of the task.
+        chain: Objective, regularizers and defaults.
+        source: Data that the task's `load_data` returned.
+        settings: Settings of the adversaries.
+        training: The remaining arguments of `fit`.
+        target: The device.
+    """
+    if isinstance(task, str):
+        task = catalogue.build_task(request.method, request.options, source)
+    held_out = _hold_out(source, task, training)
+    source = held_out.source
+    task = task.to(target)
+    chain = playable(task, chain)
+    built = build_critics(task, chain, settings.critic)
+    critics = {name: critic.to(target) for name, critic in built.items()}
+    adversaries = settings.adversaries(critics, chain, lr=training.lr, compile=training.compile)
+    size = _batch_size(training, chain, source)
+    stream = batches(
+        source,
+        size,
+        seed=training.seed,
+        device=target,
+        rank=distributed.rank(),
+        world_size=distributed.world_size(),
+    )
+    config = _config(task, request.method, chain, settings, training, source, size)
+    if settings.critic is not None:
+        config["critics"] = critic_configs(critics)
+    trainer, average = _trainer(
+        task, adversaries, stream, chain, settings, training, config, held_out
+    )
+    if training.out is not None or distributed.world_size() > 1:
+        config["compared"] = _facts(trainer, settings, training, source)
+    _restore(trainer, training, config)
+    return BuiltRun(trainer, average, critics, config, training.out)
 
 
 def playable(task: Task, chain: Chain) -> Chain:
@@ -162,7 +207,7 @@ def _trainer(
             callback.introduction = introduction(source, task, adversaries)
     callbacks = [average, *_growing(given, task, adversaries), *held_out.callbacks, *given]
     if training.out is not None:
-        callbacks += _writers(
+        callbacks += writers(
             training.out, training, config, average, task, adversaries, source, held_out.callbacks
         )
     trainer = Trainer(
@@ -234,58 +279,6 @@ def _growing(
         if not has_growing and grows(task) and grows(*adversaries.values())
         else []
     )
-
-
-def _writers(
-    folder: Path,
-    training: TrainingArguments,
-    config: dict[str, Any],
-    average: EMA,
-    task: Task,
-    adversaries: dict[str, Adversary],
-    source: Any,
-    evaluations: Sequence[Callback],
-) -> list[Callback]:
-    """Return the callbacks that write to the folder of a run.
-
-    The checkpoint comes first, before anything that can fail; the others have no state.
-    """
-    every = EVERY if training.picture_every is None else training.picture_every
-    save_every = EVERY if training.save_every is None else training.save_every
-    # A generator that is trained on pairs generates targets.
-    shape = getattr(source, "target_shape", source.shape)
-    is_image = len(shape) == 3 and shape[0] in (1, 3)
-    real = real_images(source)
-    pictures: list[Callback] = []
-    if hasattr(task, "sample") and (is_image or len(shape) == 1):
-        is_named = config["method"] != config["task"]
-        name = f"{config['method' if is_named else 'objective']} on {source.name}"
-        pictures.append(
-            sample_plot(folder, every, task, lambda: cast(Any, average.module), source, name)
-        )
-    if hasattr(task, "before_after") and is_image and getattr(source, "resident", True):
-        pictures.append(
-            BeforeAfterPlot(
-                folder, every, columns=lambda: cast(Any, average.module).before_after(source)
-            )
-        )
-    if hasattr(task, "embedding"):
-        pictures.append(
-            Embeddings(folder, every, points=lambda: cast(Any, average.module).embedding(source))
-        )
-    if is_image:
-        pictures.append(
-            LatentPlots(folder, every, latent_plots=lambda: latent_plots(average.module, real))
-        )
-    tensorboard = TensorBoard(folder / "tensorboard", pictures=folder)
-    evaluation = next((c for c in evaluations if isinstance(c, Evaluation)), None)
-    curves = Curves(folder, every, scalars=tensorboard, evaluation=evaluation)
-    recorded = recording(
-        folder, every, task, lambda: average.module, adversaries, source, tensorboard
-    )
-    pages = [PageWriter(folder)] if training.page else []
-    checkpoints = Checkpoint(folder, save_every, config=config)
-    return [checkpoints, *pictures, tensorboard, curves, recorded, *pages]
 
 
 def _facts(

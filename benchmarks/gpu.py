@@ -18,6 +18,8 @@ import gpu_loops
 import torch
 from gpu_loops import LATENT
 from harness import Result, Row, arguments
+from many_games import BARS, GAMES
+from many_games import row as many_games_row
 from torch import Tensor, nn
 
 import advlearn
@@ -252,6 +254,8 @@ def add_bars(result: Result) -> None:
         result.bar(f"{name}: images a second", max(speeds.values()), ">=", fewest)
         result.bar(f"{name}: bf16 over fp32", speeds["bf16"] / speeds["fp32"], ">=", 1.0)
     for row in result.rows:
+        if row["part"] == "many games":
+            result.bar(f"{row['case']} over one", row["ratio"], "<=", BARS["cuda"])
         if row["part"] == "equal":
             result.bar(f"{row['case']}: equals eager bit for bit", float(row["equal"]), "==", 1)
 
@@ -282,11 +286,16 @@ def main() -> None:
             for precision in PRECISIONS[:1] if quick else PRECISIONS:
                 result.add(images_row(name, precision, device, quick))
                 gc.collect()
+        for name in GAMES[:2]:
+            games = many_games_row(name, 2 if quick else 16, device, quick)
+            result.add({"part": "many games", **games})
+            gc.collect()
     if not quick:
         add_bars(result)
         result.save()
     columns = ["part", "case", "precision", "hand_eager_ms", "hand_captured_ms"]
     columns += ["trainer_eager_ms", "trainer_captured_ms", "images_per_second", "equal"]
+    columns += ["one_ms", "several_ms", "ratio"]
     result.show([*columns, "largest_difference"])
 
 

@@ -75,6 +75,23 @@ def reason_against_training(training: Training) -> str | None:
 
 def captured_steps(training: Training, device: torch.device) -> "CapturedSteps | None":
     """Return what captures the steps of a run; None after a warning that says why not."""
+    return captured_by(training.learn, training, device)
+
+
+def captured_by(
+    learn: Learn,
+    training: Training,
+    device: torch.device,
+    generators: Sequence[torch.Generator] = (),
+) -> "CapturedSteps | None":
+    """Return what captures steps that `learn` makes with the parts of a run, as `captured_steps`.
+
+    Args:
+        learn: The step.
+        training: The run whose weights, optimizers and rates it uses.
+        device: The CUDA device.
+        generators: The generators, besides that of the device, that it draws from.
+    """
     reason = reason_against_training(training)
     if reason is not None:
         warn(reason)
@@ -82,7 +99,7 @@ def captured_steps(training: Training, device: torch.device) -> "CapturedSteps |
     modules = modules_of(training)
     # Once: a search of all modules takes longer than the launch of a small graph.
     kind = partial(kind_of_step, training, host_states(modules))
-    return CapturedSteps(training.learn, kind, modules, training.rates.optimizers, device)
+    return CapturedSteps(learn, kind, modules, training.rates.optimizers, device, generators)
 
 
 def modules_of(training: Training) -> list[nn.Module]:
@@ -121,6 +138,7 @@ class CapturedSteps:
         modules: The modules whose parameters and buffers must keep their place.
         optimizers: The optimizers whose state must keep its place.
         device: The CUDA device.
+        generators: The generators, besides that of the device, that the step draws from.
     """
 
     def __init__(
@@ -130,6 +148,7 @@ class CapturedSteps:
         modules: Sequence[nn.Module],
         optimizers: Sequence[torch.optim.Optimizer],
         device: torch.device,
+        generators: Sequence[torch.Generator] = (),
     ) -> None:
         self.reason: str | None = None
         self.replays = 0
@@ -138,6 +157,7 @@ class CapturedSteps:
         self._modules = modules
         self._optimizers = optimizers
         self._device = device
+        self._generators = list(generators)
         self._usual_steps = 0
         self._searched: set[Hashable] = set()
         self._inputs: dict[Hashable, list[Batch]] = {}
@@ -192,7 +212,7 @@ class CapturedSteps:
         if self._usual_steps == 1:
             self._learn(iter(inputs))
             return
-        with HostReads(self._device) as reads:
+        with HostReads(self._device, self._generators) as reads:
             self._learn(iter(inputs))
         self._searched.add(kind)
         if reads.found is not None:
@@ -203,6 +223,8 @@ class CapturedSteps:
     def _capture(self, kind: Hashable, inputs: list[Batch]) -> None:
         """Capture a step and replay it; after a failure run it as usual."""
         graph, parts, held = torch.cuda.CUDAGraph(), HostParts(), self._places()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
         try:
             # Each graph has its own memory: in a shared pool, one graph would overwrite the losses
             # that another one has left.

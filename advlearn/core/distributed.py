@@ -14,11 +14,14 @@ in `hold_gathered`, `reshard` and `whole`, which do nothing for a plain module.
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from advlearn.core import stacked
 
 # One entry for each open block of `only_this_process`.
 _blocks: list[None] = []
@@ -51,6 +54,8 @@ def _takes_part() -> bool:
 
 def randn(*shape: int, like: Tensor) -> Tensor:
     """Draw standard normal numbers of `shape`; its first dimension is this process's samples."""
+    if stacked.is_open():
+        return stacked.drawn(partial(torch.randn, shape, device=like.device, dtype=like.dtype))
     return _own_rows(
         torch.randn(world_size() * shape[0], *shape[1:], device=like.device, dtype=like.dtype),
         shape[0],
@@ -59,6 +64,8 @@ def randn(*shape: int, like: Tensor) -> Tensor:
 
 def rand(*shape: int, like: Tensor) -> Tensor:
     """Draw uniform numbers in [0, 1) of `shape`; its first dimension is this process's samples."""
+    if stacked.is_open():
+        return stacked.drawn(partial(torch.rand, shape, device=like.device, dtype=like.dtype))
     return _own_rows(
         torch.rand(world_size() * shape[0], *shape[1:], device=like.device, dtype=like.dtype),
         shape[0],
@@ -67,6 +74,8 @@ def rand(*shape: int, like: Tensor) -> Tensor:
 
 def randint(high: int, n: int, *, device: torch.device) -> Tensor:
     """Draw integers in [0, high) of shape (n,), one for each sample of this process."""
+    if stacked.is_open():
+        return stacked.drawn(partial(torch.randint, high, (n,), device=device))
     return _own_rows(torch.randint(high, (world_size() * n,), device=device), n)
 
 

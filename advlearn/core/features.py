@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from advlearn.core.samples import Samples, call
 from advlearn.core.scores import Critic
+from advlearn.core.stacked import held, requires_grad
 
 _ATTRIBUTE = "advlearn_capture"
 _CONVOLUTIONS = (
@@ -164,7 +165,7 @@ def depending(calls: list[Call]) -> list[int]:
 
     With the critic held fixed, this leaves out layers that embed only a label or a condition.
     """
-    found = [i for i, call in enumerate(calls) if call.features.requires_grad]
+    found = [i for i, call in enumerate(calls) if requires_grad(call.features)]
     return found or list(range(len(calls)))
 
 
@@ -177,13 +178,13 @@ def last_layer(calls: list[Call], returned: object) -> int:
     if torch.compiler.is_compiling():
         return candidates[-1]
     reached = set(graph_nodes(returned))
-    leading = [i for i in candidates if calls[i].output.grad_fn in reached]
+    leading = [i for i in candidates if held(calls[i].output).grad_fn in reached]
     return (leading or candidates)[-1]
 
 
 def graph_nodes(returned: object) -> Iterator[Any]:
     """Yield the nodes of the autograd graph of tensors in nested lists and tuples."""
-    left: list[Any] = [x.grad_fn for x in tensors_of(returned)]
+    left: list[Any] = [held(x).grad_fn for x in tensors_of(returned)]
     seen: set[Any] = set()
     while left:
         node = left.pop()

@@ -11,6 +11,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from advlearn.core import stacked
 from advlearn.core.host_parts import on_host
 
 Step = int | Callable[[], int]
@@ -49,12 +50,21 @@ class FiniteMonitor:
                 may be captured.
             losses: Scalars by name.
         """
-        scalars = [value.float() for value in losses.values()]
-        values = scalars[0].reshape(1) if len(scalars) == 1 else torch.stack(scalars)
-        group = self._groups.get(tuple(losses))
-        if group is None:
-            group = self._groups[tuple(losses)] = _Group(values)
-        group.note(step, values)
+        scalars = [stacked.of_all(value) for value in losses.values()]
+        # Of several games computed as one, (losses, members).
+        with stacked.outside():
+            scalars = [value.float() for value in scalars]
+            values = scalars[0][None] if len(scalars) == 1 else torch.stack(scalars)
+            group = self._groups.get(tuple(losses))
+            if group is None:
+                group = self._groups[tuple(losses)] = _Group(values)
+            group.note(step, values)
+
+    def of_member(self, index: int) -> "FiniteMonitor":
+        """Return the record of one of several games that are computed as one, as a view."""
+        monitor = FiniteMonitor()
+        monitor._groups = {names: g.of_member(index) for names, g in self._groups.items()}
+        return monitor
 
     def first_failure(self) -> tuple[int, str] | None:
         """Return the first step and loss that were not finite, or None; waits for the device."""
@@ -77,6 +87,12 @@ class _Group:
         self.looks = torch.zeros_like(values, dtype=torch.int64)
         # The step of each look, 8 bytes each.
         self.steps = array("q")
+
+    def of_member(self, index: int) -> "_Group":
+        group = _Group(self.sum[:, index])
+        group.sum, group.looks = self.sum[:, index], self.looks[:, index]
+        group.steps = self.steps
+        return group
 
     def note(self, step: Step, values: Tensor) -> None:
         on_host(partial(self.count, step))

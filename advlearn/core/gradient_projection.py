@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import distributed
+from advlearn.core import distributed, stacked
 
 
 def project_gradients(
@@ -50,15 +50,15 @@ def project_gradients(
     # `where` instead of a branch, which would wait for the device.
     share = torch.where(square > 0, inner / square.clamp(min=torch.finfo(square.dtype).tiny), 0.0)
     for p, a, b in zip(parameters, task_gradients, adversarial_gradients, strict=True):
-        p.grad = a + (1 - share) * b
+        p.grad = stacked.of_all(a + (1 - share) * b)
 
 
 def _gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
     """Compute the gradient of `loss` over the joined batch of all processes, zeros where unused."""
-    if not loss.requires_grad:
-        return [torch.zeros_like(p) for p in parameters]
     for p in parameters:
         p.grad = None
-    loss.backward(retain_graph=True, inputs=list(parameters))
-    distributed.average_gradients(parameters)
-    return [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    if stacked.requires_grad(loss):
+        stacked.backward(loss, retain_graph=True, inputs=list(parameters))
+        distributed.average_gradients(parameters)
+    found = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    return list(map(stacked.of_member, found))

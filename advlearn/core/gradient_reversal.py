@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from advlearn.core import stacked
 from advlearn.core.samples import Samples, map_tensors
 
 
@@ -50,4 +51,10 @@ def reverse_gradient(samples: Samples, scale: Tensor | float = 1.0) -> Samples:
 
 
 def _reversed(part: Tensor, scale: Tensor | float) -> Tensor:
-    return cast(Tensor, _Reversal.apply(part, scale)) if part.is_floating_point() else part
+    if not part.is_floating_point():
+        return part
+    if not stacked.is_open():
+        return cast(Tensor, _Reversal.apply(part, scale))
+    values = stacked.of_all(part)
+    with stacked.outside():
+        return stacked.of_member(cast(Tensor, _Reversal.apply(values, scale)))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from advlearn.core import agreement, contracts, distributed, samples, saving
+from advlearn.core import agreement, contracts, distributed, samples, saving, stacked
 from advlearn.core.balance import AdversarialWeight, Weighting
 from advlearn.core.chain import Chain
 from advlearn.core.critic_batch import (
@@ -196,7 +196,8 @@ class Head(nn.Module):
         norm = gradient_norm(own, clip)
         self._monitor.note(self._next_step, {"gradient_norm": norm})
         on_host(partial(self._keep, {}, {"gradient_norm": norm}))
-        self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
+        with stacked.outside():
+            self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         # A fused optimizer does not tell autograd that it changed the weights.
         torch.autograd.graph.increment_version(own)
         clear(own)

@@ -47,6 +47,7 @@ class HostReads:
 
     Args:
         device: The device of the step.
+        generators: Generators that a graph of the step registers, whose draws it repeats.
 
     Attributes:
         found: The first finding, or None.
@@ -58,8 +59,9 @@ class HostReads:
         'aten._local_scalar_dense reads a value on the host'
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
         self.device = device
+        self.generators = list(generators)
         self.found: str | None = None
 
     def __enter__(self) -> Self:
@@ -79,6 +81,12 @@ class HostReads:
         """Keep a finding and the line of code that caused it, unless there is one already."""
         if self.found is None:
             self.found = f"{what} at {_place()}"
+
+    def is_registered(self, generator: torch.Generator | None) -> bool:
+        """Return whether a graph can repeat the draws of a generator; None is the default one."""
+        # An operator gets another Python object for the same generator.
+        own = {known._cdata for known in self.generators}  # pyright: ignore[reportAttributeAccessIssue]
+        return generator is None or generator._cdata in own  # pyright: ignore[reportAttributeAccessIssue]
 
     def on_device(self, values: Any) -> bool:
         """Return whether one of the tensors in `values` is on the device of the step."""
@@ -119,7 +127,7 @@ class _Operators(TorchDispatchMode):
                 reads.note(f"{name} copies between host and device")
             elif func.overloadpacket is torch.ops.aten.lift_fresh and args[0].ndim:
                 reads.note("a tensor is made from values on the host")
-            elif named.get("generator") is not None:
+            elif not reads.is_registered(named.get("generator")):
                 reads.note(f"{name} draws from a private generator")
         return result
 

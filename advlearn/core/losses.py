@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import samples
+from advlearn.core import samples, stacked
 from advlearn.core.contracts import check_comparable, check_mask
 from advlearn.core.critic_batch import (
     CriticBatch,
@@ -185,7 +185,7 @@ class LossFunctions:
 
     def _leaves(self, side: Samples) -> Samples:
         conditions = next((r.conditions for r in self.regularizers), samples.NO_CONDITIONS)
-        return samples.map_moving(_leaf, side, conditions=conditions)
+        return samples.map_moving(stacked.leaf, side, conditions=conditions)
 
     @torch.no_grad()
     def _figures(
@@ -222,10 +222,6 @@ def term_names(regularizers: Sequence[Regularizer]) -> list[str]:
     kinds = [type(r).__name__ for r in regularizers]
     numbers = [kinds[: i + 1].count(kind) for i, kind in enumerate(kinds)]
     return [k if n == 1 else f"{k}_{n}" for k, n in zip(kinds, numbers, strict=True)]
-
-
-def _leaf(x: Tensor) -> Tensor:
-    return x.detach().requires_grad_()
 
 
 def _attention(differentiable: bool) -> AbstractContextManager[Any]:

@@ -7,20 +7,22 @@ from typing import Any, cast
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from advlearn.core import stacked
+
 
 @contextmanager
 def freeze(module: nn.Module) -> Generator[None]:
     """Freeze a module's parameters; gradients still flow through it to its inputs."""
-    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    trained = {name: p for name, p in module.named_parameters() if stacked.requires_grad(p)}
     for p in trained.values():
-        p.requires_grad_(False)
+        stacked.set_requires_grad(p, False)
     try:
         yield
     finally:
         # FSDP2 may have put gathered parameters of the same names in the place of sharded ones.
         present = (p for name, p in module.named_parameters() if name in trained)
         for p in (*trained.values(), *present):
-            p.requires_grad_(True)
+            stacked.set_requires_grad(p, True)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from advlearn.core import distributed
+from advlearn.core import distributed, stacked
 from advlearn.core.chain import Defaults
 from advlearn.core.checks import check_choice
 
@@ -113,6 +113,8 @@ def gradient_norm(parameters: Iterable[nn.Parameter], clip: float | None = None)
     Gradients of 16 bits are summed in fp32; the norm of sharded gradients is that of the whole.
     """
     own = [p for p in parameters if p.grad is not None]
+    if stacked.is_open():
+        return _norm_of_each(own)
     sharded = [p for p in own if distributed.is_sharded(p)]
     # Operations on lists take tensors of one kind.
     plain = [p for p in own if not distributed.is_sharded(p)] if sharded else own
@@ -123,6 +125,14 @@ def gradient_norm(parameters: Iterable[nn.Parameter], clip: float | None = None)
         for kind in kinds:
             nn.utils.clip_grads_with_norm_(kind, clip, norm)
     return norm
+
+
+def _norm_of_each(parameters: list[nn.Parameter]) -> Tensor:
+    """Return the norm of the gradient of each member, from stacked gradients."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    with stacked.outside():
+        norms = [g.reshape(len(g), -1).norm(dim=1) for g in gradients]
+        return stacked.of_member(torch.stack(norms).norm(dim=0))
 
 
 def _norm(parameters: list[nn.Parameter]) -> Tensor:
@@ -139,9 +149,9 @@ def backward(loss: Tensor) -> None:
     """Run the backward pass outside of autocast, which is meant for forward passes only."""
     if torch.is_autocast_enabled(loss.device.type):
         with torch.autocast(loss.device.type, enabled=False):
-            loss.backward()
+            stacked.backward(loss)
     else:
-        loss.backward()
+        stacked.backward(loss)
 
 
 def clear(parameters: Iterable[nn.Parameter]) -> None:

@@ -28,6 +28,10 @@ class Rates:
         self.optimizers = list(optimizers)
         self._first = [[float(g["lr"]) for g in o.param_groups] for o in self.optimizers]
 
+    def take_first(self, other: "Rates") -> None:
+        """Take the first rates of equal optimizers, whose present ones may be scaled."""
+        self._first = [list(rates) for rates in other._first]
+
     def scale(self, factor: float) -> None:
         """Set every rate to `factor` times its first value."""
         # The groups are looked up each time, since an optimizer that loads its state replaces them.

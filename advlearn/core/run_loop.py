@@ -65,11 +65,11 @@ def _steps(trainer: Loops, make_step: Callable[[], None], interrupted: list[int]
             try:
                 callback.on_step(trainer)
             except Exception:
-                _finish_step(trainer, trainer.callbacks[index + 1 :])
+                finish_step(trainer, trainer.callbacks[index + 1 :])
                 raise
 
 
-def _finish_step(trainer: Loops, callbacks: list[Callback]) -> None:
+def finish_step(trainer: Loops, callbacks: list[Callback]) -> None:
     """Let the remaining callbacks with a state complete the step, so that it can be saved."""
     for callback in callbacks:
         if type(callback).state_dict is not Callback.state_dict:

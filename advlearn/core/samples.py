@@ -12,6 +12,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import stacked
+
 Samples = Tensor | tuple[Any, ...] | list[Any] | dict[str, Any]
 Conditions = frozenset[int | str]
 NO_CONDITIONS: Conditions = frozenset()
@@ -154,7 +156,7 @@ def detach(samples: Samples) -> Samples:
 
 def carries_gradient(samples: Samples) -> bool:
     """Return whether the samples carry a gradient to the model that produced them."""
-    return any(part.requires_grad for part in tensors(samples))
+    return any(stacked.requires_grad(part) for part in tensors(samples))
 
 
 def matched(samples: Samples, other: Samples) -> Samples:

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import torch
 
+from advlearn.core import stacked
 from advlearn.core.adversary import Adversary
 from advlearn.core.game import Game, GameFactory, game_factory
 from advlearn.core.optim import backward, clear
@@ -70,7 +71,8 @@ class InTurn(Turns):
         self.critics(pairs)
 
     def learner(self, reversed_critics: Iterable[Adversary]) -> None:
-        self.optimizer.step()
+        with stacked.outside():
+            self.optimizer.step()
         for adversary in reversed_critics:
             adversary.step()
 

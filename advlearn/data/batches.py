@@ -119,6 +119,7 @@ class Batches:
         rank: Natural = 0,
         world_size: Count = 1,
     ) -> None:
+        self.source = source
         self.device = torch.device(device)
         self.order = Order(
             len(source),
@@ -129,10 +130,10 @@ class Batches:
             weights=getattr(source, "weights", None),
         )
         # A memory-mapped file is read batch by batch, since it may be larger than the memory.
-        self._mapped = bool(getattr(source, "mapped", False))
-        home = torch.device("cpu") if self._mapped else self.device
+        self.is_mapped = bool(getattr(source, "mapped", False))
+        home = torch.device("cpu") if self.is_mapped else self.device
         self.columns = tuple(column.to(home) for column in source.columns)
-        self._mirrors = bool(getattr(source, "mirror", False))
+        self.mirrors = bool(getattr(source, "mirror", False))
         self._indices: Tensor | None = None
         self._mirrored: Tensor | None = None
 
@@ -147,14 +148,14 @@ class Batches:
     def __next__(self) -> Batch:
         if self.order.start_epoch_if_done() or self._indices is None:
             self._indices = self.order.indices().to(self.columns[0].device)
-            self._mirrored = self.order.mirrored().to(self.device) if self._mirrors else None
+            self._mirrored = self.order.mirrored().to(self.device) if self.mirrors else None
         chosen = self._indices[self.order.position]
         flips = None if self._mirrored is None else self._mirrored[self.order.position]
         self.order.position += 1
         rows = [column.index_select(0, chosen) for column in self.columns]
-        if self._mapped:
+        if self.is_mapped:
             rows = [part.to(self.device, non_blocking=True) for part in rows]
-        return _finished(rows, flips)
+        return finished(rows, flips)
 
     def state_dict(self) -> dict[str, int]:
         """Return the position in the order, as plain ints."""
@@ -235,7 +236,7 @@ class StreamedBatches:
         batch = next(self._rest)
         flips = None if self._mirrored is None else self._mirrored[self.order.position]
         self.order.position += 1
-        return _finished([part.to(self.device, non_blocking=True) for part in batch], flips)
+        return finished([part.to(self.device, non_blocking=True) for part in batch], flips)
 
     def state_dict(self) -> dict[str, int]:
         """Return the position in the order, as plain ints."""
@@ -276,7 +277,7 @@ class StreamedBatches:
         )
 
 
-def _finished(rows: list[Tensor], flips: Tensor | None) -> Batch:
+def finished(rows: list[Tensor], flips: Tensor | None) -> Batch:
     """Scale pixels on the device and mirror images where `flips` is true."""
     x = floats(rows[0])
     if flips is not None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from advlearn.core import distributed
+from advlearn.core import distributed, stacked
 from advlearn.core.critic_batch import CriticBatch
 from advlearn.core.features import full_precision, graph_nodes, uncompiled
 from advlearn.core.modules import double_backward_attention
@@ -85,8 +85,8 @@ def input_gradient(
 
 
 def _eager(total: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Gradients:
-    inputs = tuple(x.requires_grad_() for x in inputs)
-    return torch.autograd.grad(total(*inputs), inputs, create_graph=True)
+    inputs = tuple(map(stacked.leaf, inputs))
+    return stacked.gradients([total(*inputs)], inputs)
 
 
 def _compiled(total: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Gradients:
@@ -186,13 +186,14 @@ def _differentiate(
     scores = {"real": batch.real_scores, "fake": batch.fake_scores}
     other = "fake" if side == "real" else "real"
     reached = {id(getattr(node, "variable", None)) for node in nodes}
-    together = scores[other] is not None and any(id(x) in reached for x in leaves[other])
+    together = scores[other] is not None and any(
+        id(stacked.held(x)) in reached for x in leaves[other]
+    )
     sides = [side, other] if together else [side]
     found = iter(
-        torch.autograd.grad(
+        stacked.gradients(
             [cast(Tensor, scores[s]).sum() for s in sides],
             [x for s in sides for x in leaves[s]],
-            create_graph=True,
         )
     )
     for s in sides:

@@ -12,6 +12,7 @@ from advlearn.core.critic_batch import CriticBatch, Samples
 from advlearn.core.described import Reference
 from advlearn.core.features import full_precision, last_linear, watch
 from advlearn.core.regularizer import Regularizer
+from advlearn.core.stacked import requires_grad
 
 REFERENCE = Reference(
     "Variational Discriminator Bottleneck: Improving Imitation Learning, Inverse RL, and GANs by "
@@ -131,7 +132,7 @@ class Code(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Score features (N, ..., d) by a sampled code while the layer trains, else by its mean."""
         mean = self.mean(features)
-        if self.training and any(p.requires_grad for p in self.parameters()):
+        if self.training and any(map(requires_grad, self.parameters())):
             deviation = (self.log_variance(features) / 2).exp()
             mean = mean + deviation * distributed.randn(*mean.shape, like=mean)
         return self.output(mean)

@@ -5,6 +5,7 @@ from typing import final
 import torch
 from torch import nn
 
+from advlearn.core import stacked
 from advlearn.core.checks import check_number
 from advlearn.core.described import Reference
 from advlearn.core.regularizer import Regularizer
@@ -48,6 +49,8 @@ class WeightClipping(Regularizer):
         self.limit = check_number("limit", limit, low=0, open_low=True)
 
     def after_step(self, critic: nn.Module) -> None:
-        parameters = [p.data for p in critic.parameters()]
-        torch._foreach_clamp_min_(parameters, -self.limit)  # pyright: ignore[reportPrivateImportUsage]
-        torch._foreach_clamp_max_(parameters, self.limit)  # pyright: ignore[reportPrivateImportUsage]
+        held = list(map(stacked.held, critic.parameters()))
+        with stacked.outside():
+            parameters = [p.data for p in held]
+            torch._foreach_clamp_min_(parameters, -self.limit)  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_clamp_max_(parameters, self.limit)  # pyright: ignore[reportPrivateImportUsage]

@@ -70,7 +70,9 @@ def save(path: str | Path, payload: dict[str, Any]) -> Path:
     try:
         folder_lock.renew(path.parent)
         with atomic_write(path) as file:
-            torch.save({"format": FORMAT, "advlearn": VERSION, **payload}, file)
+            torch.save(
+                {"format": FORMAT, "advlearn": VERSION, **tensor_files.without_views(payload)}, file
+            )
             seal(file)
     except (OSError, RuntimeError) as error:
         note = "; the earlier checkpoint is kept" if path.is_file() else ""

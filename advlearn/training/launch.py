@@ -75,6 +75,19 @@ def launched(device: str | torch.device = "auto") -> Iterator[torch.device]:
             stop()
 
 
+def processes() -> int:
+    """Return the number of processes that train together, also before they have met.
+
+    Example:
+        >>> processes()
+        1
+    """
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size()
+    started = all(variable in os.environ for variable in _NEEDED)
+    return int(os.environ["WORLD_SIZE"]) if started else 1
+
+
 def require_one_process(name: str) -> None:
     """Refuse a call in several processes, before it starts.
 
@@ -87,9 +100,7 @@ def require_one_process(name: str) -> None:
     Example:
         >>> require_one_process("imitate")
     """
-    joined = dist.is_available() and dist.is_initialized()
-    started = all(variable in os.environ for variable in _NEEDED)
-    count = dist.get_world_size() if joined else int(os.environ["WORLD_SIZE"]) if started else 1
+    count = processes()
     if count > 1:
         raise ValueError(
             f"processes: {name} expected 1 process, got {count}; start it without torchrun, or use "

@@ -1,16 +1,44 @@
 """Read files of tensors and plain values from anyone: no code runs, and memory is bounded."""
 
+import copy
 import os
 import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
 
 from advlearn.core.files import RefusedFileError
 from advlearn.core.seals import verify
+
+
+def without_views(value: Any) -> Any:
+    """Return plain values with copies of the tensors that are parts of larger ones.
+
+    A file holds the whole memory of a tensor, which for a run that trains as one of several is that
+    of all runs.
+
+    Args:
+        value: Plain values, lists, dicts and tensors.
+    """
+    if isinstance(value, Tensor):
+        whole = value.untyped_storage().nbytes() if value.layout is torch.strided else 0
+        return value.clone() if whole > value.nbytes else value
+    if isinstance(value, dict):
+        named = cast(dict[Any, Any], value)
+        items = {key: without_views(item) for key, item in named.items()}
+        changed = {key: item for key, item in items.items() if item is not named[key]}
+        if not changed:
+            return named
+        # A copy keeps the attributes of a state dict.
+        result = copy.copy(named)
+        result.update(changed)
+        return result
+    if type(value) in (list, tuple):
+        return type(value)(map(without_views, value))
+    return value
 
 
 def read(file: BinaryIO, device: str | torch.device) -> Any:
