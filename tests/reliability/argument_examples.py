@@ -133,12 +133,14 @@ def imitation() -> Any:
 
 @functools.cache
 def saved(kind: str) -> str:
-    """Return a file with a run, demonstrations or a reward; HDF5 needs h5py."""
+    """Return a file with a run, demonstrations or a reward, or a folder with an expert."""
     folder = Path(tempfile.mkdtemp())
     if kind == "run":
         return str(run().save(folder / "run.pt"))
     if kind == "reward":
         return str(advlearn.imitation.save_reward(imitation().reward, folder / "reward.pt"))
+    if kind == "zoo":
+        return str(imitation().save(folder / "ppo" / "CartPole-v1_1"))
     if kind == "hdf5" and find_spec("h5py"):
         h5py: Any = import_module("h5py")
         with h5py.File(folder / "demos.hdf5", "w") as file:
@@ -348,6 +350,8 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "from_frames.frames": lambda: [
             {"episode_index": 0, "observation.state": [0.0], "action": [float(t)]} for t in range(4)
         ],
+        "zoo_expert.folder": lambda: saved("zoo"),
+        "zoo_expert.trust": lambda: True,
         "from_minari.dataset": lambda: SimpleNamespace(iterate_episodes=lambda: iter([episode()])),
         "env": lambda: imitation().policy.get_env(),
         "venv": lambda: imitation().policy.get_env(),
