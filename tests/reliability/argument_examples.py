@@ -269,6 +269,11 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         },
         **{f"proxy_a_distance.{k}": lambda: points(24, 3) for k in ("source", "target")},
         **{f"reverse_validation.{k}": lambda: points(24, 3) for k in ("source", "target")},
+        "critic_features.critic": lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 2), nn.ReLU()),
+        **{
+            f"{name}.critic": lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 1))
+            for name in ("guided_gradients", "guided_backpropagation")
+        },
         "n_classes": lambda: 2,
         "kid.subset_size": lambda: 4,
         "kid.subsets": lambda: 2,
