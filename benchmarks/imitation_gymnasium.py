@@ -1,4 +1,4 @@
-"""Imitate experts of one's own in environments of gymnasium that no default was tuned on.
+"""Imitate experts that are trained here, in environments that no default was tuned on.
 
 InvertedPendulum-v5 and Reacher-v5 (MuJoCo), and LunarLander-v3, which needs box2d and pygame
 (`pip install "gymnasium[box2d]"`); without them its rows are left out, and the output says so.
@@ -7,15 +7,14 @@ InvertedPendulum-v5 and Reacher-v5 (MuJoCo), and LunarLander-v3, which needs box
   kept in the folder of `--runs` in the form of rl-baselines3-zoo, which `zoo_expert` reads. Its
   mode is recorded for ten episodes.
 - `imitation` is `imitate` with its defaults (GAIL with R1, `"ppo"`, `absorbing="auto"`), from all
-  pairs of the ten episodes, and nothing but the number of steps set. LunarLander first clones the
-  expert for 2,000 steps (`bc_steps`).
+  pairs of the ten episodes, and nothing but the number of steps set.
 - `true reward` is the same PPO with the same steps on the environment's own reward, one seed: what
   the algorithm reaches in these steps when the reward is known.
 
 `share` is (return - random) / (expert - random), with the return of a random policy; the bar for
 Reacher, whose returns are negative, is on it, and the other bars are on return over expert. Returns
-are the mean of 50 episodes of the mode in gymnasium's own environment. Both the expert and a run
-continue from their last checkpoint when the benchmark is started again.
+are the mean of 50 episodes of the mode in gymnasium's own environment. The expert and the runs
+continue from their last checkpoints when the benchmark is started again.
 """
 
 import importlib.util
@@ -44,7 +43,8 @@ from advlearn.imitation.sb3 import algorithms
 
 SEEDS = (0, 1, 2)
 EPISODES, MEASURED = 10, 50
-CHUNK = 50_000  # steps of an expert between two checkpoints
+SAVE_EVERY = 2_000  # steps of each environment between two checkpoints of a run
+CHUNK = 20_000  # steps of an expert between two checkpoints
 # Id to the expert's steps and settings of PPO.
 EXPERTS: dict[str, tuple[int, dict[str, Any]]] = {
     "InvertedPendulum-v5": (100_000, {"n_steps": 64, "batch_size": 256, "gamma": 0.99}),
@@ -65,7 +65,7 @@ EXPERTS: dict[str, tuple[int, dict[str, Any]]] = {
 GAMES: dict[str, tuple[int, dict[str, Any]]] = {
     "InvertedPendulum-v5": (100_000, {}),
     "Reacher-v5": (200_000, {}),
-    "LunarLander-v3": (400_000, {"bc_steps": 2_000}),
+    "LunarLander-v3": (400_000, {}),
 }
 COLUMNS = ["game", "method", "seed", "return", "expert", "random", "share", "steps", "cpu_seconds"]
 
@@ -140,6 +140,7 @@ def imitation(env_id: str, seed: int, runs: str, quick: bool) -> Row:
         env=env_id,
         seed=seed,
         out=None if quick else out,
+        save_every=SAVE_EVERY,
         quiet=True,
         **settings,
     )
