@@ -18,6 +18,7 @@ continue from their last checkpoints when the benchmark is started again.
 """
 
 import importlib.util
+import json
 import sys
 import time
 from pathlib import Path
@@ -108,10 +109,13 @@ def demonstrations(env_id: str, runs: str, quick: bool) -> tuple[Demonstrations,
     if not file.exists():
         recorded = record(expert, env_id, 2 if quick else EPISODES, deterministic=True)
         save_demonstrations(recorded, file)
-    count = 2 if quick else MEASURED
-    found = record(expert, env_id, count, deterministic=True, seed=1000)
-    level = {"expert": found.expert_return, "random": random_return(env_id, count)}
-    return load_demonstrations(file), level
+    levels = file.with_suffix(".json")
+    if not levels.exists():
+        count = 2 if quick else MEASURED
+        found = record(expert, env_id, count, deterministic=True, seed=1000)
+        level = {"expert": found.expert_return, "random": random_return(env_id, count)}
+        levels.write_text(json.dumps(level))
+    return load_demonstrations(file), json.loads(levels.read_text())
 
 
 def random_return(env_id: str, episodes: int) -> float:
