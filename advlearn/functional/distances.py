@@ -1,7 +1,7 @@
 """Pairwise distances: differentiable ones for losses, and ones in blocks for large sets."""
 
 from collections.abc import Iterator, Sequence
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -83,23 +83,26 @@ def _mixed(bits: Tensor) -> Tensor:
     return bits ^ (bits >> 32) ^ (bits >> 47)
 
 
-def paired_distances(x: Tensor, y: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def paired_distances(x: Tensor, y: Tensor, rows: Tensor | None, columns: Tensor) -> Tensor:
     """Compute the distance of row `rows[i]` of `x` to row `columns[i]` of `y`, directly.
 
-    The result for two rows does not depend on the other rows, so ties are exact.
+    Without `rows` it is that of row i of `x`. The result for two rows does not depend on the other
+    rows, so ties are exact.
     """
-    if len(rows) == 1:  # a sum over one row may be split between threads, which rounds differently
-        return paired_distances(x, y, rows.repeat(2), columns.repeat(2))[:1]
+    if len(columns) == 1:  # a sum over one row may be split between threads, which rounds otherwise
+        first = columns.new_zeros(1) if rows is None else rows
+        return paired_distances(x, y, first.repeat(2), columns.repeat(2))[:1]
     height = max(2, _CACHED // x.shape[1])
     # Buffers, since new memory for each part costs more than the subtraction.
-    left, right = (x.new_empty(min(len(rows), 2 * height), x.shape[1]) for _ in range(2))
-    norms, start = x.new_empty(len(rows)), 0
-    for i, j in zip(_at_least_two(rows, height), _at_least_two(columns, height), strict=True):
-        a, b = left[: len(i)], right[: len(i)]
-        torch.index_select(x, 0, i, out=a)
-        torch.index_select(y, 0, j, out=b)
-        norms[start : start + len(i)] = torch.linalg.vector_norm(a.sub_(b), dim=1)
-        start += len(i)
+    size = min(len(columns), 2 * height), x.shape[1]
+    right, left = x.new_empty(size), x.new_empty(size if rows is not None else (0, 0))
+    norms, start = x.new_empty(len(columns)), 0
+    for j in _at_least_two(columns, height):
+        here = slice(start, start + len(j))
+        b = torch.index_select(y, 0, j, out=right[: len(j)])
+        a = x[here] if rows is None else torch.index_select(x, 0, rows[here], out=left[: len(j)])
+        norms[here] = torch.linalg.vector_norm(b.sub_(a), dim=1)
+        start += len(j)
     return norms
 
 
@@ -215,15 +218,15 @@ class Distances:
             rows, columns = rows[~equal], columns[~equal]
         distances[rows, columns] = paired_distances(x, y, rows, columns)
 
-    def radius(self, k: int) -> Tensor:
+    def radius(self, k: int) -> "Radius":
         """Compute the distance (N,) of each row of one set to its k-th nearest other row; k < N."""
         neighbour = torch.empty(len(self.x), dtype=torch.int64, device=self.x.device)
+        values = self.x.new_empty(len(self.x))
         for here, block in self.blocks():
             own = torch.arange(here.start, here.stop, device=block.device)
             block[own - here.start, own] = torch.inf
-            neighbour[here] = block.kthvalue(k, dim=1).indices
-        rows = torch.arange(len(self.x), device=self.x.device)
-        return paired_distances(self.x, self.x, rows, neighbour)
+            values[here], neighbour[here] = block.kthvalue(k, dim=1)
+        return Radius(self.x, values, neighbour)
 
 
 def distance_blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -231,35 +234,59 @@ def distance_blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
     return Distances(x, y).blocks()
 
 
+@final
+class Radius:
+    """Hold the distance of each row to its k-th nearest other row; compute exact ones on demand.
+
+    Args:
+        x: Rows (N, d), float64.
+        values: The distances (N,), with the error of the matrix product.
+        neighbour: Indices (N,) of the neighbours.
+    """
+
+    def __init__(self, x: Tensor, values: Tensor, neighbour: Tensor) -> None:
+        self.x = x
+        self.values = values
+        self.neighbour = neighbour
+
+    def exact(self, rows: Tensor) -> Tensor:
+        """Return the distances of some rows, computed directly."""
+        return paired_distances(self.x, self.x, rows, self.neighbour[rows])
+
+
 def below(
-    distances: Tensor,
-    radius: Tensor,
-    x: Tensor,
-    y: Tensor,
-    error: Tensor,
+    distances: Distances,
+    here: slice,
+    block: Tensor,
+    radius: Radius,
+    of: Literal["rows", "columns"] = "rows",
     *,
     boundary: bool = False,
 ) -> Tensor:
-    """Return which distances are below a radius, decided exactly where they tie.
+    """Return which distances of a block are below a radius, decided exactly where they tie.
 
     Args:
-        distances: Distances (N, M) between `x` and `y`.
-        radius: Radii (N, 1) or (M,), from `Distances.radius`.
-        x: Vectors (N, d).
-        y: Vectors (M, d).
-        error: Largest error of a squared distance, `Distances.error`.
+        distances: Distances between two sets.
+        here: The rows of the first set that the block covers.
+        block: The block (n, M) of these rows.
+        radius: Radii of the rows of one set.
+        of: Whether that set is the first, the rows of the block, or the second, its columns.
         boundary: Whether a distance equal to the radius is inside.
     """
-    inside = distances <= radius if boundary else distances < radius
+    limit = radius.values[here, None] if of == "rows" else radius.values
+    inside = block <= limit if boundary else block < limit
     # An error e of a square changes a distance r by e / 2r, and one near zero by the root of e.
-    slack = torch.minimum(2 * error / radius, 2 * error.sqrt())
-    tied = (distances - radius).abs_() <= slack
+    # Both sides have an error, that of a radius at most 2 e.
+    error = distances.error
+    slack = torch.minimum(2 * error / limit, 3 * error.sqrt())
+    tied = (block - limit).abs_() <= slack
     rows, columns = tied.nonzero(as_tuple=True)
-    positive = distances[rows, columns] > 0  # distances of zero are exact
-    rows, columns = rows[positive], columns[positive]
-    exact = paired_distances(x, y, rows, columns)
-    limit = radius.expand_as(distances)[rows, columns]
-    inside[rows, columns] = exact <= limit if boundary else exact < limit
+    if len(rows):
+        positive = block[rows, columns] > 0  # distances of zero are exact
+        rows, columns = rows[positive], columns[positive]
+        exact = paired_distances(distances.x, distances.y, rows + here.start, columns)
+        edge = radius.exact(rows + here.start if of == "rows" else columns)
+        inside[rows, columns] = exact <= edge if boundary else exact < edge
     return inside
 
 

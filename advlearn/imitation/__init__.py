@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from advlearn.imitation.rewards.saving import load_reward, save_reward
     from advlearn.imitation.rewards.shapes import REWARD_SHAPES
     from advlearn.imitation.sb3.reward_wrapper import LearnedRewardVecEnv
+    from advlearn.imitation.sb3.zoo import zoo_expert
     from advlearn.imitation.specification import methods, specify
     from advlearn.imitation.train import imitate
 
@@ -59,6 +60,7 @@ __all__ = [
     "save_demonstrations",
     "save_reward",
     "specify",
+    "zoo_expert",
 ]
 _NAMES = {
     "REWARD_SHAPES": "rewards.shapes",
@@ -88,6 +90,7 @@ _NAMES = {
     "save_demonstrations": "demonstrations.loading",
     "save_reward": "rewards.saving",
     "specify": "specification",
+    "zoo_expert": "sb3.zoo",
 }
 
 

@@ -13,6 +13,7 @@ from advlearn.metrics.coverage import (
     density_coverage,
     precision_recall,
 )
+from advlearn.metrics.duplicates import binary_codes, near_duplicates
 from advlearn.metrics.extract import features
 from advlearn.metrics.fairness import (
     demographic_parity_difference,
@@ -48,6 +49,7 @@ from advlearn.metrics.likelihood import kde_bandwidth, kde_log_likelihood
 from advlearn.metrics.memorisation import Memorisation, memorisation, nearest, nearest_k
 from advlearn.metrics.modes import ClassReport, ModeReport, class_report, mode_report
 from advlearn.metrics.posterior import PosteriorReport, mutual_information, posterior_report
+from advlearn.metrics.probe import critic_features, linear_probe
 from advlearn.metrics.transfer import (
     accuracy,
     information_maximisation,
@@ -72,7 +74,9 @@ __all__ = [
     "PosteriorReport",
     "PrecisionRecall",
     "accuracy",
+    "binary_codes",
     "class_report",
+    "critic_features",
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "density_coverage",
@@ -93,11 +97,13 @@ __all__ = [
     "kde_log_likelihood",
     "kid",
     "label_shift_weights",
+    "linear_probe",
     "mean_difference",
     "memorisation",
     "mmd",
     "mode_report",
     "mutual_information",
+    "near_duplicates",
     "nearest",
     "nearest_k",
     "per_class_accuracy",

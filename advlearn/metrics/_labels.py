@@ -63,3 +63,31 @@ def classes_of(
             f"got {int(truth.max())}"
         )
     return predicted, truth, scores.shape[1]
+
+
+def classify(
+    x: np.ndarray,
+    y: np.ndarray,
+    queries: np.ndarray,
+    *,
+    balanced: bool = False,
+    strength: float = 1.0,
+) -> np.ndarray:
+    """Predict the classes of `queries` with a linear classifier fitted to (x, y).
+
+    Args:
+        x: Float (N, d).
+        y: Classes, integer (N,).
+        queries: Float (M, d).
+        balanced: Whether each class has the same weight.
+        strength: C, the weight of the classes against the size of the weights.
+    """
+    if (y == y[0]).all():
+        return np.full(len(queries), y[0])
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    weights = "balanced" if balanced else None
+    linear = LogisticRegression(C=strength, max_iter=1000, class_weight=weights)
+    return make_pipeline(StandardScaler(), linear).fit(x, y).predict(queries)

@@ -72,12 +72,9 @@ def precision_recall(real: Tensor, fake: Tensor, k: Count = 3) -> PrecisionRecal
     real_radius, fake_radius = (own.radius(k) for own in distances.own())
     inside_real = torch.zeros(second.shape[0], dtype=torch.bool, device=second.device)
     inside_fake = torch.zeros(first.shape[0], dtype=torch.bool, device=first.device)
-    error = distances.error
     for here, block in distances.blocks():
-        part = first[here]
-        near = below(block, real_radius[here, None], part, second, error, boundary=True)
-        inside_real |= near.any(dim=0)
-        near = below(block, fake_radius, part, second, error, boundary=True)
+        inside_real |= below(distances, here, block, real_radius, boundary=True).any(dim=0)
+        near = below(distances, here, block, fake_radius, "columns", boundary=True)
         inside_fake[here] = near.any(dim=1)
     return PrecisionRecall(inside_real.double().mean(), inside_fake.double().mean())
 
@@ -118,8 +115,8 @@ def density_coverage(real: Tensor, fake: Tensor, k: Count = 5) -> DensityCoverag
     if first.shape[0] <= check_count("k", k):
         raise ValueError(f"real: expected more than k = {k} samples, got {first.shape[0]}")
     distances = Distances(first, second)
-    radius, error = distances.own()[0].radius(k), distances.error
+    radius = distances.own()[0].radius(k)
     hits = first.new_zeros(first.shape[0])
     for here, block in distances.blocks():
-        hits[here] = below(block, radius[here, None], first[here], second, error).sum(dim=1)
+        hits[here] = below(distances, here, block, radius).sum(dim=1)
     return DensityCoverage(hits.sum() / (k * second.shape[0]), (hits > 0).double().mean())

@@ -8,7 +8,12 @@ from torch import Tensor
 
 from advlearn.core.arguments import Count, Share, checked
 from advlearn.core.checks import check_number, describe_value
-from advlearn.functional.distances import distance_blocks, paired_distances, row_codes
+from advlearn.functional.distances import (
+    Distances,
+    distance_blocks,
+    paired_distances,
+    row_codes,
+)
 from advlearn.metrics._checks import pair, rows
 
 
@@ -66,12 +71,13 @@ def nearest(samples: Tensor, train: Tensor) -> Nearest:
     best = first.new_full((len(first),), torch.inf)
     place = torch.zeros(len(first), dtype=torch.int64, device=first.device)
     # Blocks of the training set, which is usually larger, so that the work per block is small.
-    for here, block in distance_blocks(second, first):
+    distances = Distances(second, first)
+    for here, block in distances.blocks():
         least = block.min(0)
         place = torch.where(least.values < best, least.indices + here.start, place)
         best = torch.minimum(best, least.values)
-    place = _first_of_equal(second)[place]
-    return Nearest(_distances(first, second, place[:, None])[:, 0], place)
+    place = _first_of_equal(second, distances.first.squares)[place]
+    return Nearest(paired_distances(first, second, None, place), place)
 
 
 @checked
@@ -113,11 +119,16 @@ def nearest_k(samples: Tensor, train: Tensor, k: Count) -> Nearest:
     return Nearest(exact, place.gather(1, order))
 
 
-def _first_of_equal(x: Tensor) -> Tensor:
-    """Return for each row the index of the first row equal to it."""
+def _first_of_equal(x: Tensor, squares: Tensor) -> Tensor:
+    """Return for each row the index of the first row equal to it.
+
+    Args:
+        x: Rows (N, d).
+        squares: A number of each row (N,) that is equal for equal rows, such as a squared norm.
+    """
     places = torch.arange(len(x), device=x.device)
-    # Equal rows have equal norms, which take one pass; codes take several.
-    if len(torch.linalg.vector_norm(x, dim=1).unique()) == len(x):
+    # Codes of rows take several passes.
+    if len(squares.unique()) == len(x):
         return places
     _, inverse = row_codes(x).unique(return_inverse=True)
     first = torch.full_like(places, len(x)).scatter_reduce(0, inverse, places, "amin")

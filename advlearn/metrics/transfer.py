@@ -10,7 +10,13 @@ from torch import Tensor
 
 from advlearn.core.arguments import Positive, Seed, checked
 from advlearn.metrics._checks import pair, rows
-from advlearn.metrics._labels import class_labels, classes_of, predicted_classes, to_tensor
+from advlearn.metrics._labels import (
+    class_labels,
+    classes_of,
+    classify,
+    predicted_classes,
+    to_tensor,
+)
 
 _BLOCK = 2**22  # similarities held at once
 
@@ -61,7 +67,7 @@ def proxy_a_distance(
         ]
     )
     fitted = np.setdiff1d(np.arange(len(x)), held_out)
-    predicted = _classify(x[fitted], domain[fitted], x[held_out], balanced=True)
+    predicted = classify(x[fitted], domain[fitted], x[held_out], balanced=True)
     truth = domain[held_out]
     error = float(np.mean([(predicted[truth == side] != side).mean() for side in (0, 1)]))
     return 2.0 * (1.0 - 2.0 * error)
@@ -233,18 +239,4 @@ def reverse_validation(
     x, y = pair(("source", "target"), to_tensor(source), to_tensor(target))
     truth = class_labels("source_labels", source_labels, len(x)).cpu().numpy()
     predicted = predicted_classes("target_predictions", target_predictions, len(y)).cpu().numpy()
-    return float((_classify(y.cpu().numpy(), predicted, x.cpu().numpy()) == truth).mean())
-
-
-def _classify(
-    x: np.ndarray, y: np.ndarray, queries: np.ndarray, *, balanced: bool = False
-) -> np.ndarray:
-    """Predict the classes of `queries` with a linear classifier fitted to (x, y)."""
-    if (y == y[0]).all():
-        return np.full(len(queries), y[0])
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    linear = LogisticRegression(max_iter=1000, class_weight="balanced" if balanced else None)
-    return make_pipeline(StandardScaler(), linear).fit(x, y).predict(queries)
+    return float((classify(y.cpu().numpy(), predicted, x.cpu().numpy()) == truth).mean())

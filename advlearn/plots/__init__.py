@@ -3,6 +3,7 @@
 from advlearn.plots.before_after import before_after
 from advlearn.plots.before_after_plot import BeforeAfterPlot
 from advlearn.plots.embedding import Embeddings, embedding, plane
+from advlearn.plots.guided_backpropagation import guided_backpropagation, guided_gradients
 from advlearn.plots.image_table import image_table, pixels
 from advlearn.plots.interpolation import interpolation, redrawn, spherical
 from advlearn.plots.latent_plots import LatentPlots, latent_plots
@@ -17,6 +18,8 @@ __all__ = [
     "LatentPlots",
     "before_after",
     "embedding",
+    "guided_backpropagation",
+    "guided_gradients",
     "image_table",
     "interpolation",
     "latent_plots",

@@ -133,12 +133,14 @@ def imitation() -> Any:
 
 @functools.cache
 def saved(kind: str) -> str:
-    """Return a file with a run, demonstrations or a reward; HDF5 needs h5py."""
+    """Return a file with a run, demonstrations or a reward, or a folder with an expert."""
     folder = Path(tempfile.mkdtemp())
     if kind == "run":
         return str(run().save(folder / "run.pt"))
     if kind == "reward":
         return str(advlearn.imitation.save_reward(imitation().reward, folder / "reward.pt"))
+    if kind == "zoo":
+        return str(imitation().save(folder / "ppo" / "CartPole-v1_1"))
     if kind == "hdf5" and find_spec("h5py"):
         h5py: Any = import_module("h5py")
         with h5py.File(folder / "demos.hdf5", "w") as file:
@@ -267,6 +269,11 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         },
         **{f"proxy_a_distance.{k}": lambda: points(24, 3) for k in ("source", "target")},
         **{f"reverse_validation.{k}": lambda: points(24, 3) for k in ("source", "target")},
+        "critic_features.critic": lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 2), nn.ReLU()),
+        **{
+            f"{name}.critic": lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 1))
+            for name in ("guided_gradients", "guided_backpropagation")
+        },
         "n_classes": lambda: 2,
         "kid.subset_size": lambda: 4,
         "kid.subsets": lambda: 2,
@@ -348,6 +355,8 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "from_frames.frames": lambda: [
             {"episode_index": 0, "observation.state": [0.0], "action": [float(t)]} for t in range(4)
         ],
+        "zoo_expert.folder": lambda: saved("zoo"),
+        "zoo_expert.trust": lambda: True,
         "from_minari.dataset": lambda: SimpleNamespace(iterate_episodes=lambda: iter([episode()])),
         "env": lambda: imitation().policy.get_env(),
         "venv": lambda: imitation().policy.get_env(),

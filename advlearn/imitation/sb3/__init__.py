@@ -11,6 +11,7 @@ _NAMES = {
     "RelabelingReplayBuffer": "off_policy",
     "check_env": "environment_checks",
     "record_environment": "recorder",
+    "zoo_expert": "zoo",
 }
 
 
