@@ -27,7 +27,7 @@ test slow mutants: export OMP_NUM_THREADS ?= 1
 FUZZ_SECONDS ?= 900
 FUZZ_SEED ?=
 
-.PHONY: help setup demo test slow mutants fuzz wheel-test lint format types docs stubs benchmarks clean
+.PHONY: help setup demo test slow mutants fuzz wheel-test lowest gallery lint format types docs stubs benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -63,6 +63,12 @@ mutants: $(READY) ## Change the code at random places and see that a test fails 
 
 wheel-test: ## Test the built wheel in a new environment without data (minutes)
 	PYTHON='$(PYTHON)' .ci/wheel
+
+lowest: ## Test the lowest versions that pyproject.toml allows, in a new environment (minutes)
+	PYTHON='$(PYTHON)' .ci/lowest
+
+gallery: $(READY) ## Run the examples that have no picture or output in docs/pictures/gallery
+	$(BIN)/python .ci/site/gallery.py
 
 lint: $(READY) ## Check style and format
 	$(BIN)/ruff check .
