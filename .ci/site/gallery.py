@@ -30,15 +30,26 @@ LONGEST = 12  # lines of the printed output, from its end
 # Options of the examples whose default takes more than about a minute.
 OPTIONS = {
     "airl_transfer_maze": "--steps 100000",
+    "bigan_digits": "--steps 2500",
+    "colourise": "--steps 800",
+    "conditional_images": "--steps 500",
     "custom_sb3_algorithm": "--steps 60000",
-    "drawing": "--steps 1200",
-    "gail_hopper": "--steps 60000",
-    "generate_digits": "--steps 1000",
-    "growing_digits": "--steps 900",
-    "laplacian_pyramid": "--steps 1200",
-    "style_mixing": "--steps 800",
-    "texture": "--steps 1000",
-    "vail_halfcheetah": "--steps 40000",
+    "cycle_digits": "--steps 600",
+    "drawing": "--steps 700",
+    "few_labels": "--steps 200",
+    "gail_cartpole": "--steps 100000",
+    "gail_hopper": "--steps 40000",
+    "generate_digits": "--steps 800",
+    "growing_digits": "--steps 600",
+    "laplacian_pyramid": "--steps 800",
+    "pix2pix_edges": "--steps 800",
+    "state_only": "--steps 100000",
+    "style_mixing": "--steps 500",
+    "super_resolution": "--steps 500",
+    "texture": "--steps 600",
+    "vail_halfcheetah": "--steps 30000",
+    "wail_pendulum": "--steps 200000",
+    "your_own_demos": "--steps 80000",
 }
 
 
@@ -111,9 +122,8 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(names()):
         parser.error(f"no such examples: {', '.join(sorted(unknown))}")
-    entries = {name: entry for name, entry in kept().items() if name in names()}
     again = options.again or options.names
-    wanted = [name for name in options.names or names() if again or name not in entries]
+    wanted = [name for name in options.names or names() if again or name not in kept()]
     failed = 0
     with ThreadPoolExecutor(options.jobs) as threads:
         running = {threads.submit(run, name): name for name in wanted}
@@ -122,8 +132,10 @@ def main() -> None:
                 failed += 1
                 print(error, file=sys.stderr, flush=True)
                 continue
-            entry = entries[running[done]] = done.result()
-            KEPT.write_text(f"{json.dumps(dict(sorted(entries.items())), indent=2)}\n")
+            entry = done.result()
+            entries = {**kept(), running[done]: entry}  # another run may have added some
+            left = {name: entries[name] for name in names() if name in entries}
+            KEPT.write_text(f"{json.dumps(left, indent=2)}\n")
             print(f"{entry['seconds']:4d} s  {entry['command']}", flush=True)
     raise SystemExit(min(failed, 1))
 
