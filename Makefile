@@ -82,8 +82,9 @@ format: $(READY) ## Mend style and format in place
 types: $(READY) ## Check the types
 	$(BIN)/pyright --project pyproject.toml
 
-docs: $(READY) ## Build the documentation site into build/site; warnings are errors
+docs: $(READY) ## Build the documentation site into build/site; warnings and dead links are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python .ci/site/dead_links.py build/site
 
 stubs: $(READY) ## Write the type stubs of the packages that load lazily
 	$(BIN)/python .ci/lazy_stubs.py
