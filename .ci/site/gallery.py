@@ -125,18 +125,23 @@ def _picture(name: str, folder: Path) -> Path | None:
 
 
 def small(picture: Path) -> bytes:
-    """Return a picture as a PNG with fewer colours, and smaller where these are not enough."""
+    """Return a picture as a PNG; where it is too large, with 256 colours, then smaller."""
     from PIL import Image
 
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
     image.thumbnail((1000, 1400), Image.Resampling.LANCZOS)
-    while True:
-        written = io.BytesIO()
-        image.quantize(128).save(written, "png", optimize=True)
-        if written.tell() <= LARGEST:
-            return written.getvalue()
+    written = _png(image)
+    while len(written) > LARGEST:
+        written = _png(image.quantize(256))
         image = image.resize((image.width * 9 // 10, image.height * 9 // 10))
+    return written
+
+
+def _png(image: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "png", optimize=True)
+    return file.getvalue()
 
 
 def main() -> None:
