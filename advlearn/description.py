@@ -265,10 +265,13 @@ def _doc(thing: Any) -> str:
 def _papers(name: Any) -> list[Reference]:
     """Collect the papers of a name, a spec, an object or a run."""
     config = cast(dict[str, Any] | None, getattr(name, "config", None))
-    if isinstance(name, str | Path) and Path(name).is_dir():
-        config = _config(Path(name))
     if isinstance(config, dict):
         return _of_run(config)
+    if isinstance(name, Path):
+        return _of_run(_config(name))
+    # A name that is known is that name, also where a folder is called so.
+    if isinstance(name, str) and Path(name).is_dir() and not kinds.find(name):
+        return _of_run(_config(Path(name)))
     if not isinstance(name, str):
         return _of_chain(name)
     request = _row(name)

@@ -14,7 +14,6 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # Run before the cells: `fit`, `imitate` and loops of many steps take a few steps each.
 FEW_STEPS = """
-import builtins
 import advlearn
 import advlearn.imitation
 
@@ -25,8 +24,8 @@ advlearn.fit = few(advlearn.fit, lambda *_: {"steps": 3})
 advlearn.imitation.imitate = few(
     advlearn.imitation.imitate, lambda _, method="": {} if method == "bc" else {"steps": 2048}
 )
-_range = range
-builtins.range = lambda *bounds: _range(3) if bounds[-1] >= 200 else _range(*bounds)
+_range = range  # the notebook's own loops
+range = lambda *bounds: _range(3) if bounds[-1] >= 200 else _range(*bounds)
 """
 KEYS = {
     "code": {"cell_type", "execution_count", "id", "metadata", "outputs", "source"},
