@@ -269,8 +269,8 @@ def _papers(name: Any) -> list[Reference]:
         return _of_run(config)
     if isinstance(name, Path):
         return _of_run(_config(name))
-    # A name that is known is that name, also where a folder is called so.
-    if isinstance(name, str) and Path(name).is_dir() and not kinds.find(name):
+    # A name that is known is that name, also where a file is called so.
+    if isinstance(name, str) and Path(name).exists() and not kinds.find(name):
         return _of_run(_config(Path(name)))
     if not isinstance(name, str):
         return _of_chain(name)
@@ -297,7 +297,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
     config = checkpoint.load(folder).get("config")
     if not isinstance(config, dict) or "parts" not in config:
-        raise ValueError(f"name: expected the folder of a run of fit, got {str(folder)!r}")
+        raise ValueError(f"name: expected a name or a saved run of fit, got {str(folder)!r}")
     return cast(dict[str, Any], config)
 
 
