@@ -27,7 +27,7 @@ test slow mutants: export OMP_NUM_THREADS ?= 1
 FUZZ_SECONDS ?= 900
 FUZZ_SEED ?=
 
-.PHONY: help setup demo test slow mutants fuzz wheel-test lint format types docs stubs benchmarks clean
+.PHONY: help setup demo test slow mutants fuzz wheel-test lowest gallery lint format types docs stubs benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -64,6 +64,12 @@ mutants: $(READY) ## Change the code at random places and see that a test fails 
 wheel-test: ## Test the built wheel in a new environment without data (minutes)
 	PYTHON='$(PYTHON)' .ci/wheel
 
+lowest: ## Test the lowest versions that pyproject.toml allows, in a new environment (minutes)
+	PYTHON='$(PYTHON)' .ci/lowest
+
+gallery: $(READY) ## Run the examples that have no picture or output in docs/pictures/gallery
+	$(BIN)/python .ci/site/gallery.py
+
 lint: $(READY) ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -76,8 +82,9 @@ format: $(READY) ## Mend style and format in place
 types: $(READY) ## Check the types
 	$(BIN)/pyright --project pyproject.toml
 
-docs: $(READY) ## Build the documentation site into build/site; warnings are errors
+docs: $(READY) ## Build the documentation site into build/site; warnings and dead links are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python .ci/site/dead_links.py build/site
 
 stubs: $(READY) ## Write the type stubs of the packages that load lazily
 	$(BIN)/python .ci/lazy_stubs.py

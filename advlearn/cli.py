@@ -223,10 +223,13 @@ def describe(
 @app.command()
 def cite(
     name: Annotated[
-        str, typer.Argument(help="A name or a spec.", autocompletion=shell_completion.names)
+        str,
+        typer.Argument(
+            help="A name, a spec, or the folder of a run.", autocompletion=shell_completion.names
+        ),
     ],
 ) -> None:
-    """Print the papers of a method or a spec as BibTeX entries."""
+    """Print the papers of a method, a spec or a run as BibTeX entries."""
     from advlearn.description import cite as call
 
     with one_line_errors(None):

@@ -3,6 +3,7 @@
 import inspect
 import re
 import textwrap
+from pathlib import Path
 from typing import Any, cast
 
 from advlearn import catalogue, kinds
@@ -72,13 +73,16 @@ def cite(name: Any) -> str:
     """Cite the papers of a method, a spec or a run.
 
     Args:
-        name: A name or a spec, as for `describe`; an object; or a run that `fit` returned.
+        name: A name or a spec, as for `describe`; an object; a run that `fit` returned, or its
+            folder. The papers of a run are those of its method, objective, regularizers, networks
+            and game rule.
 
     Returns:
         A BibTeX entry for each paper, the method's first.
 
     Raises:
-        ValueError: If the name is unknown, or its object has no paper.
+        ValueError: If the name is unknown, its object has no paper, or a folder has no run of
+            `fit`.
 
     Example:
         >>> print(cite("wgan-gp").splitlines()[0])
@@ -262,8 +266,12 @@ def _papers(name: Any) -> list[Reference]:
     """Collect the papers of a name, a spec, an object or a run."""
     config = cast(dict[str, Any] | None, getattr(name, "config", None))
     if isinstance(config, dict):
-        row = catalogue.find(config.get("method") or "")
-        return [*_of_row(row), *_of_chain(cast(str, config["objective"]))]
+        return _of_run(config)
+    if isinstance(name, Path):
+        return _of_run(_config(name))
+    # A name that is known is that name, also where a file is called so.
+    if isinstance(name, str) and Path(name).exists() and not kinds.find(name):
+        return _of_run(_config(Path(name)))
     if not isinstance(name, str):
         return _of_chain(name)
     request = _row(name)
@@ -281,6 +289,31 @@ def _papers(name: Any) -> list[Reference]:
         return _of_chain(name)
     except naming.UnknownNameError as error:
         raise ValueError(f"name: {unknown(error.name)}") from None
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a saved run."""
+    from advlearn.training import checkpoint
+
+    config = checkpoint.load(folder).get("config")
+    if not isinstance(config, dict) or "parts" not in config:
+        raise ValueError(f"name: expected a name or a saved run of fit, got {str(folder)!r}")
+    return cast(dict[str, Any], config)
+
+
+def _of_run(config: dict[str, Any]) -> list[Reference]:
+    """Collect the papers of the parts of a run of `fit`."""
+    row = catalogue.find(config.get("method") or "")
+    network = config["parts"].get("architecture") or ""
+    game = config["settings"].get("game") or ""
+    used = [i for i in kinds.items() if (i.kind, i.name) == ("network", network)]
+    found = [getattr(item.target, "reference", None) for item in used]
+    return [
+        *_of_row(row),
+        *_of_chain(cast(str, config["objective"])),
+        *[paper for paper in found if paper is not None],
+        *(_papers(game.partition("(")[0]) if isinstance(game, str) and game else []),
+    ]
 
 
 def _is_spec(name: str) -> bool:

@@ -237,6 +237,20 @@ def test_a_run_cites_the_papers_of_its_parts() -> None:
         cite("moons")
 
 
+def test_a_run_and_its_folder_cite_networks_and_game(tmp_path: Path) -> None:
+    data, task = torch.randn(8, 1, 16, 16), "generate(architecture='sagan', base_channels=2)"
+    settings = {"steps": 1, "device": "cpu", "callbacks": (), "game": "lookahead(k=5)"}
+    run = advlearn.fit(task, "lsgan + r1", data.clamp(-1, 1), **settings)
+    urls = re.findall(r"url = \{.*/(.*)\}", cite(run))
+    assert {"1805.08318", "2006.14567"} < set(urls) and len(urls) == len(set(urls))
+    folder = tmp_path / "run"
+    run.save(folder)
+    assert cite(folder) == cite(str(folder)) == cite(run)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises((ValueError, FileNotFoundError)):
+        cite(tmp_path / "empty")
+
+
 @pytest.mark.parametrize(
     ("latex", "text"),
     [

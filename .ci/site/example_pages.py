@@ -1,11 +1,15 @@
-"""A page for each example: what it does, and its code."""
+"""A page for each example: what it does, its picture or output, and its code."""
 
 import ast
 from pathlib import Path
+from typing import Any
 
+import gallery
 from links import ROOT
 
 FOLDER = ROOT / "examples"
+# Where the site has the pictures, as seen from a page.
+PICTURES = "../pictures/gallery"
 
 
 def names() -> list[str]:
@@ -15,10 +19,41 @@ def names() -> list[str]:
 
 def pages() -> dict[str, str]:
     """Return the pages by their path."""
-    found = {f"examples/{path.stem}.md": _page(path) for path in _examples()}
-    rows = [f"| [{_title(path)}]({path.stem}.md) | {_first_line(path)} |" for path in _examples()]
-    head = ["# Examples", "", "Each runs by itself and is run by the tests.", ""]
-    return {"examples/index.md": "\n".join([*head, "| example | |", "|---|---|", *rows]), **found}
+    kept = gallery.kept()
+    found = {
+        f"examples/{path.stem}.md": _page(path, kept.get(path.stem, {})) for path in _examples()
+    }
+    return {"examples/index.md": _index(kept), **found}
+
+
+def _index(kept: dict[str, dict[str, Any]]) -> str:
+    """Return the gallery: the pictures, and a line for each example."""
+    cards, rows = [], []
+    for path in _examples():
+        link = f"[{_title(path)}]({path.stem}.md)"
+        rows.append(f"| {link} | {_first_line(path)} |")
+        if picture := kept.get(path.stem, {}).get("picture"):
+            image = f"[![]({PICTURES}/{picture}){{ loading=lazy }}]({path.stem}.md)"
+            caption = f"<figcaption markdown>{link}</figcaption>"
+            cards.append(f"<figure markdown>\n{image}\n{caption}\n</figure>\n")
+    return "\n".join(
+        [
+            "# Examples",
+            "",
+            "Each example runs by itself and is run by the tests. Its page has the picture or the",
+            "output of its command, and the code.",
+            "",
+            '<div class="gallery" markdown>\n',
+            *cards,
+            "</div>",
+            "",
+            "## All examples",
+            "",
+            "| example | what it does |",
+            "|---|---|",
+            *rows,
+        ]
+    )
 
 
 def _examples() -> list[Path]:
@@ -42,18 +77,31 @@ def _as_markdown(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def _page(path: Path) -> str:
-    command = f"python examples/{path.name}"
-    code = path.read_text()
-    return "\n".join(
-        [
-            f"# {_title(path)}",
-            "",
-            _as_markdown(_docstring(path)),
-            "",
-            f"```sh\n{command}\n```",
-            "",
-            f"```python\n{code}```",
-            "",
-        ]
-    )
+def _page(path: Path, kept: dict[str, Any]) -> str:
+    command = kept.get("command", f"python examples/{path.name}")
+    lines = [
+        f"# {_title(path)}",
+        "",
+        _as_markdown(_docstring(path)),
+        "",
+        *_result(path, kept),
+        "## Run it",
+        "",
+        f"```sh\n{command}\n```",
+        "",
+        "## Code",
+        "",
+        f"```python\n{path.read_text()}```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _result(path: Path, kept: dict[str, Any]) -> list[str]:
+    """Return the picture and the output that are kept of an example."""
+    lines = []
+    if picture := kept.get("picture"):
+        lines += [f"![The picture of {path.name}]({PICTURES}/{picture})", ""]
+    if output := kept.get("output"):
+        lines += ["It ends with these lines:", "", f"```text\n{output}\n```", ""]
+    return lines

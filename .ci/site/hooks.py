@@ -16,6 +16,7 @@ import choose_pages
 import example_pages
 import formulas
 import links
+import notebook_pages
 import reference_pages
 import result_pages
 
@@ -31,7 +32,11 @@ ROOT_PAGES = {
 
 def on_config(config: MkDocsConfig) -> None:
     """Put the lists of examples and reference pages where the navigation names their folders."""
-    sections = {"examples/": example_pages.names(), "reference/": reference_pages.names()}
+    sections = {
+        "examples/": example_pages.names(),
+        "notebooks/": notebook_pages.names(),
+        "reference/": reference_pages.names(),
+    }
     for entry in config.nav or []:
         for title, target in entry.items():
             if isinstance(target, str) and target in sections:
@@ -44,7 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         target: links.from_root((links.ROOT / source).read_text(), source, ROOT_PAGES)
         for source, target in ROOT_PAGES.items()
     }
-    for module in (choose_pages, example_pages, reference_pages, result_pages):
+    for module in (choose_pages, example_pages, notebook_pages, reference_pages, result_pages):
         pages |= module.pages()
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))

@@ -41,6 +41,8 @@ def in_site(target: str, root_pages: Mapping[str, str]) -> str:
         return target.removeprefix("docs/")
     if target.startswith("examples/") and target.endswith(".py"):
         return f"{target[:-3]}.md"
+    if target.startswith("notebooks/") and target.endswith(".ipynb"):
+        return f"{target[:-6]}.md"
     if target == "benchmarks/results":
         return "benchmarks.md"
     if target.startswith("benchmarks/results/"):

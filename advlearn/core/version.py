@@ -1,3 +1,3 @@
 """The version, where files that are written can name it."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
