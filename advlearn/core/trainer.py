@@ -19,6 +19,7 @@ from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
+from advlearn.core.finite import JointLooks
 from advlearn.core.finite import NonFiniteError as NonFiniteError
 from advlearn.core.game import GameFactory
 from advlearn.core.host_parts import on_host
@@ -110,7 +111,7 @@ class Trainer:
         # A number, or a tensor on the device that a captured step reads.
         self._weight: Tensor | float = 1.0
         self._task_loss: Tensor | None = None
-        self.guard = StateGuard(self)
+        self.guard, self._looks = StateGuard(self), JointLooks()
 
     def run(self) -> None:
         """Train to the last step, or until a callback sets `stop_reason` or Ctrl-C is pressed.
@@ -174,6 +175,10 @@ class Trainer:
 
     def learn(self, batches: Iterator[Batch]) -> None:
         """Compute one step from `critic_steps` batches: the part that a CUDA graph captures."""
+        with self._looks.at_once():
+            self._learn(batches)
+
+    def _learn(self, batches: Iterator[Batch]) -> None:
         before = self._latest()
         for k in range(self.critic_steps - 1):
             for _ in range(self.turns.passes):

@@ -216,7 +216,8 @@ def first(samples: Samples, n: int) -> Samples:
 
 def squared_norm(gradients: Gradients) -> Tensor:
     """Compute the squared norm of each sample's gradient over all its parts: (N,)."""
-    return torch.stack([rows(g).square().sum(1) for g in gradients]).sum(0)
+    squares = [rows(g).square().sum(1) for g in gradients]
+    return squares[0] if len(squares) == 1 else torch.stack(squares).sum(0)
 
 
 def gradient_norms(
