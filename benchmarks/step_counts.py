@@ -47,10 +47,6 @@ NETWORKS = ("perceptron", "DCGAN-32")
 # File and functions of the library whose operators are monitoring.
 WATCHING = {"finite.py": ("note", "look", "_look"), "losses.py": ("_plain",)}
 WATCHING |= {"optim.py": ("gradient_norm",)}
-    "finite.py": ("note",),
-    "losses.py": ("figures", "_plain"),
-    "optim.py": ("gradient_norm",),
-}
 VIEWS = ("detach", "view", "slice", "split_with_sizes", "expand", "t", "transpose", "select")
 VIEWS += ("squeeze", "unsqueeze", "alias", "as_strided", "permute", "unbind", "_unsafe_view")
 BAR, CLOSE = 1.05, 1e-6
