@@ -193,7 +193,7 @@ class Head(nn.Module):
             scaler.unscale_(self.optimizer)
         norm = gradient_norm(own, clip)
         self._monitor.note(self._next_step, {"gradient_norm": norm})
-        on_host(partial(self._figures.__setitem__, "gradient_norm", norm))
+        on_host(partial(self._keep_norm, norm))
         self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         # A fused optimizer does not tell autograd that it changed the weights.
         torch.autograd.graph.increment_version(own)
@@ -311,6 +311,9 @@ class Head(nn.Module):
     def _keep(self, losses: Losses, scored: tuple[tuple[Samples, Samples], Losses] | None) -> None:
         self.last_losses.update(losses)
         self._scored = scored or self._scored
+
+    def _keep_norm(self, norm: Tensor) -> None:
+        self._figures["gradient_norm"] = norm
 
     def _keep_sides(self, real: Samples, fake: Samples) -> None:
         self._last = (real, fake)

@@ -16,10 +16,10 @@ from advlearn.core import agreement, distributed
 from advlearn.core import capture as capturing
 from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.arguments import Count, Positive, checked
+from advlearn.core.balance import times
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
-from advlearn.core.finite import JointLooks
 from advlearn.core.finite import NonFiniteError as NonFiniteError
 from advlearn.core.game import GameFactory
 from advlearn.core.host_parts import on_host
@@ -111,7 +111,7 @@ class Trainer:
         # A number, or a tensor on the device that a captured step reads.
         self._weight: Tensor | float = 1.0
         self._task_loss: Tensor | None = None
-        self.guard, self._looks = StateGuard(self), JointLooks()
+        self.guard = StateGuard(self)
 
     def run(self) -> None:
         """Train to the last step, or until a callback sets `stop_reason` or Ctrl-C is pressed.
@@ -175,7 +175,7 @@ class Trainer:
 
     def learn(self, batches: Iterator[Batch]) -> None:
         """Compute one step from `critic_steps` batches: the part that a CUDA graph captures."""
-        with self._looks.at_once():
+        with self.guard.one_look():
             self._learn(batches)
 
     def _learn(self, batches: Iterator[Batch]) -> None:
@@ -189,10 +189,7 @@ class Trainer:
         for _ in range(self.turns.passes):
             loss = self._move_learner(next(batches))
         on_host(partial(self._end_step, loss))
-        # A penalty that is not due leaves its last value, which belongs to another graph.
-        fresh = {k: v for k, v in self._latest().items() if v is not before.get(k)}
-        if fresh:
-            self.guard.losses.note(lambda: self.step, fresh)
+        self.guard.note(before, self._latest())
 
     def _move_learner(self, batch: Batch) -> Tensor | None:
         """Make the last critic step and the learner's step on one batch; return the task loss."""
@@ -221,7 +218,9 @@ class Trainer:
             )
         else:
             losses = (
-                weight * a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
+                times(
+                    weight, a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
+                )
                 for name, a in self.adversaries.items()
             )
         return added(losses)

@@ -103,8 +103,10 @@ class RelativisticPairing(Objective):
         )
 
     def _differences(self, batch: CriticBatch) -> Tensor:
-        n = pairs(batch)
         real_scores, fake_scores = batch.scores
+        if len(real_scores) == len(fake_scores):
+            return real_scores - fake_scores
+        n = pairs(batch)
         return real_scores[:n] - fake_scores[:n]
 
 
