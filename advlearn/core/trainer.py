@@ -212,18 +212,15 @@ class Trainer:
             return cast(Tensor, output.loss).new_zeros(())
         weight, pairs = self._weight, output.pairs
         if self.task.gradient_reversal:
-            losses = (
+            return added(
                 a.reversed_loss(*pairs[name], adversarial_weight=weight * a.weighting.fixed())
                 for name, a in self.adversaries.items()
             )
-        else:
-            losses = (
-                times(
-                    weight, a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
-                )
-                for name, a in self.adversaries.items()
-            )
-        return added(losses)
+        losses = (
+            a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
+            for name, a in self.adversaries.items()
+        )
+        return times(weight, added(losses))
 
     def _task_output(self, batch: Batch) -> TaskOutput:
         output = cast(TaskOutput, self.task(batch))
