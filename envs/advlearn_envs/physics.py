@@ -23,8 +23,8 @@ class Physics(ABC):
         model: MuJoCo's `MjModel`.
         frame_skip: Steps of the model for one step of the environment, under the same control.
         forces: Whether the state also holds, in its last rows, the x coordinate (m) of the root
-            body as the last step computed it, which is one step of the model behind its position,
-            and the contact forces and torques on every body (`cfrc_ext`, 6 each).
+            body from the last evaluation of the model, which precedes the last update of the
+            positions, and the contact forces and torques on every body (`cfrc_ext`, 6 each).
     """
 
     def __init__(self, model: Any, frame_skip: int, forces: bool = False) -> None:
@@ -119,7 +119,7 @@ class HostPhysics(Physics):
 class WarpPhysics(Physics):
     """Step with MuJoCo Warp on an NVIDIA GPU, all environments in one CUDA graph.
 
-    It was run on Warp's CPU device, and not yet on a GPU. It computes in float32 with another
+    It was run on Warp's CPU device, and not yet on a GPU; with `forces` on neither. It computes in float32 with another
     solver, so its numbers are near gymnasium's only in the first steps. It does not reset a model
     that diverged.
 
