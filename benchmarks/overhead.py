@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
+from gpu_loops import r3gan
 from harness import Result, arguments, one_thread
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -94,6 +95,13 @@ def hand_written_nsgan(
     return step
 
 
+def hand_written_r3gan(
+    g: nn.Module, d: nn.Module, data: Iterator[tuple[Tensor, ...]]
+) -> Callable[[], None]:
+    """Return a hand-written step of R3GAN's loss, with R1 and R2 from one input gradient."""
+    return r3gan(g, d, lambda: next(data)[0])
+
+
 def cases(
     quick: bool,
 ) -> dict[
@@ -113,6 +121,7 @@ def cases(
     return {
         "wgan-gp, 3x512 MLP, batch 256": ("wgan-gp", *mlp, hand_written_wgan_gp),
         "nsgan, DCGAN-32, batch 64": ("nsgan", *dcgan, hand_written_nsgan),
+        "r3gan, DCGAN-32, batch 64": ("r3gan", *dcgan, hand_written_r3gan),
     }
 
 
@@ -124,7 +133,7 @@ def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     adversary = Adversary(copy.deepcopy(d), objective)
     trainer = Trainer(task, {"data": adversary}, Batches(source, n), steps=10**9)
     step = hand_written(g, d, Batches(source, n))
-    difference = _same(trainer, step, task, adversary, g, d)
+    difference = largest_gradient_difference(trainer, step, task, adversary, g, d)
     rounds, repeats = (2, 2) if quick else (41, 1)
     trainer_values, loop_values = list[float](), list[float]()
     for k in range(2 * rounds):
@@ -146,7 +155,7 @@ def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     }
 
 
-def _same(
+def largest_gradient_difference(
     trainer: Trainer,
     step: Callable[[], None],
     task: nn.Module,
@@ -172,7 +181,7 @@ def _same(
 
 
 def main() -> None:
-    """Run both cases."""
+    """Run all cases."""
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("overhead", quick=options.quick)

@@ -155,7 +155,8 @@ class Adversary(Head):
             return torch.zeros((), device=samples.device_of(real), requires_grad=True)
         for regularizer in self.chain.regularizers:
             fake, weights[1] = regularizer.filter_fakes(fake, weights[1])
-        return self._sum_and_keep(*self._losses.critic(self.critic, real, fake, *weights))
+        found = self._losses.critic(self.critic, real, fake, *weights)
+        return self._sum_and_keep(found, (real, fake))
 
     def update(
         self,
@@ -237,7 +238,7 @@ class Adversary(Head):
         # Without gradient it may be a report, which one process may ask for.
         together = nullcontext() if torch.is_grad_enabled() else distributed.only_this_process()
         with freeze(self.critic), together:
-            loss = self._sum_and_keep(*self._losses.learner(self.critic, real, fake, *weights))
+            loss = self._sum_and_keep(self._losses.learner(self.critic, real, fake, *weights))
         held = [x for x in (real, *weights, samples.fixed(fake, self.conditions)) if x is not None]
         return self.weighting(
             loss,
@@ -288,13 +289,14 @@ class Adversary(Head):
         self._note_sides(real, fake, weights)
         self._note_player_loss(real, fake, weights)
         if self.optimizer is None:
-            terms, scored = self._losses.learner(self.critic, real, fake, *weights)
-            return adversarial_weight * self._sum_and_keep(terms, scored)
+            found = self._losses.learner(self.critic, real, fake, *weights)
+            return adversarial_weight * self._sum_and_keep(found)
         sides = (
             reverse_gradient(real, adversarial_weight),
             reverse_gradient(fake, adversarial_weight),
         )
-        return self._sum_and_keep(*self._losses.critic(self.critic, *sides, *weights))
+        found = self._losses.critic(self.critic, *sides, *weights)
+        return self._sum_and_keep(found, (samples.detach(real), samples.detach(fake)))
 
     def step(self, scaler: torch.amp.GradScaler | None = None, clip: float | None = None) -> Tensor:
         """Move the critic with the gradients its parameters hold, and clear them.

@@ -125,9 +125,9 @@ class Weighting(nn.Module):
                 conditions. The gradient that balancing has computed is then used again.
         """
         if not isinstance(self.value, str):
-            return _times(factor * self.value, loss)
+            return times(factor * self.value, loss)
         if not torch.is_grad_enabled() or task_loss is None:
-            return _times(factor, loss)
+            return times(factor, loss)
         if last_layer is not None and self.balance is None:
             return factor * last_layer_ratio(task_loss, loss, last_layer) * loss
         balance = cast(OutputBalance, self.balance)
@@ -228,8 +228,9 @@ class _KnownGradient(torch.autograd.Function):
         return None, *[None] * len(gradients), *scaled
 
 
-def _times(weight: float, loss: Tensor) -> Tensor:
-    return loss if weight == 1 else weight * loss
+def times(weight: Tensor | float, loss: Tensor) -> Tensor:
+    """Return the weighted loss; the number 1 costs no operator."""
+    return loss if isinstance(weight, float | int) and weight == 1 else weight * loss
 
 
 def _gradients(loss: Tensor, inputs: list[Tensor], *, keep: bool) -> list[Tensor | None]:

@@ -91,7 +91,9 @@ class Head(nn.Module):
             AveragedModel(critic, multi_avg_fn=partial(_move_average, ema)) if ema else None
         )
         self.last_losses: Losses = {}
-        self.last_scores: Losses = {}
+        self._figures: Losses = {}
+        # Samples and scores of the last critic step, until figures of them are asked for.
+        self._scored: tuple[tuple[Samples, Samples], Losses] | None = None
         self.steps_done = 0
         self._last: tuple[Samples, Samples, Weights, Weights] | None = None
         self._checked = self._shared = False
@@ -195,7 +197,7 @@ class Head(nn.Module):
             scaler.unscale_(self.optimizer)
         norm = gradient_norm(own, clip)
         self._monitor.note(self._next_step, {"gradient_norm": norm})
-        on_host(partial(self._keep, {}, {"gradient_norm": norm}))
+        on_host(partial(self._keep_norm, norm))
         with stacked.outside():
             self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         # A fused optimizer does not tell autograd that it changed the weights.
@@ -237,6 +239,17 @@ class Head(nn.Module):
     def extra_repr(self) -> str:
         """Return the chain's spec, for the printed module."""
         return repr(self.chain)
+
+    @property
+    def last_scores(self) -> Losses:
+        """Figures of the last critic step: real_score, fake_score, accuracy, gradient_norm.
+
+        The first three are computed when they are asked for, so that a step does not wait for them.
+        """
+        if self._scored is not None:
+            (sides, scores), self._scored = self._scored, None
+            self._figures.update(self._losses.figures(self.critic, sides, scores))
+        return self._figures
 
     @property
     def adversarial_weight(self) -> AdversarialWeight:
@@ -290,16 +303,22 @@ class Head(nn.Module):
         carries = any(samples.carries_gradient(side) for side in sides)
         on_host(partial(self._history.note_player_loss, carries_gradient=carries))
 
-    def _sum_and_keep(self, terms: Losses, scored: Losses) -> Tensor:
-        """Return the sum of the terms, and keep them in `last_losses`."""
+    def _sum_and_keep(
+        self, found: tuple[Losses, Losses], sides: tuple[Samples, Samples] | None = None
+    ) -> Tensor:
+        """Return the sum of the terms; keep them in `last_losses`, and scores with their sides."""
+        terms, scores = found
         kept = {name: value.detach() for name, value in terms.items()}
-        on_host(partial(self._keep, kept, scored))
+        on_host(partial(self._keep, kept, (sides, scores) if sides and scores else None))
         self._monitor.note(lambda: self.steps_done, kept)
         return added(terms.values())
 
-    def _keep(self, losses: Losses, scores: Losses) -> None:
+    def _keep(self, losses: Losses, scored: tuple[tuple[Samples, Samples], Losses] | None) -> None:
         self.last_losses.update(losses)
-        self.last_scores.update(scores)
+        self._scored = scored or self._scored
+
+    def _keep_norm(self, norm: Tensor) -> None:
+        self._figures["gradient_norm"] = norm
 
     def _note_sides(self, real: Samples, fake: Samples, weights: list[Weights]) -> None:
         """Keep the samples and their weights for a report, without their graph."""

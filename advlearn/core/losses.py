@@ -64,13 +64,13 @@ class LossFunctions:
     def critic(
         self, critic: nn.Module, real: Samples, fake: Samples, rw: Weights, fw: Weights
     ) -> Terms:
-        """Return the terms of the critic's loss by name, and figures of its scores."""
+        """Return the terms of the critic's loss by name, and the scores for `figures`."""
         return self._function("_critic")(critic, real, fake, rw, fw)
 
     def learner(
         self, critic: nn.Module, real: Samples, fake: Samples, rw: Weights, fw: Weights
     ) -> Terms:
-        """Return the terms of the learner's loss by name, and figures of the scores."""
+        """Return the terms of the learner's loss by name, and no scores."""
         return self._function("_learner")(critic, real, fake, rw, fw)
 
     def _function(self, name: str) -> Callable[..., Terms]:
@@ -112,7 +112,7 @@ class LossFunctions:
                 penalty = regularizer.penalty(replace(batch, point_scores=of_points.get(name)))
                 if penalty is not None:
                     terms[name] = penalty
-        return terms, self._figures(critic, sides, scored)
+        return terms, _plain(scored)
 
     def _points(self, critic: nn.Module, real: Samples, fake: Samples) -> dict[str, Samples]:
         """Return the samples that penalties want scored in one call with both sides, by name."""
@@ -188,21 +188,22 @@ class LossFunctions:
         return samples.map_moving(stacked.leaf, side, conditions=conditions)
 
     @torch.no_grad()
-    def _figures(
-        self,
-        critic: nn.Module,
-        sides: tuple[Samples, Samples],
-        scored: tuple[Outputs | None, Outputs],
-    ) -> Losses:
+    def figures(self, critic: nn.Module, sides: tuple[Samples, Samples], scores: Losses) -> Losses:
         """Return mean scores of both sides and the share of pairs that are ranked rightly.
 
         Equal scores count half.
+
+        Args:
+            critic: The critic.
+            sides: The samples.
+            scores: Their scores, as `critic` returns them.
         """
-        real, fake = scored
-        if real is None or any(not s.numel() for s in fake.scores):
-            return {}
+        real, fake = (
+            Outputs(tuple(s for name, s in scores.items() if name.startswith(side)))
+            for side in ("real", "fake")
+        )
         means = [mean_of([per_sample(s).mean() for s in side.scores]) for side in (real, fake)]
-        batch = batches_of_outputs(critic, sides, scored, (None, None))[0]
+        batch = batches_of_outputs(critic, sides, (real, fake), (None, None))[0]
         better, worse = self.objective.ranking(batch)
         n = min(len(better), len(worse))
         # Pairs of one sample, of which a permutation moves only a part, are often equal.
@@ -222,6 +223,15 @@ def term_names(regularizers: Sequence[Regularizer]) -> list[str]:
     kinds = [type(r).__name__ for r in regularizers]
     numbers = [kinds[: i + 1].count(kind) for i, kind in enumerate(kinds)]
     return [k if n == 1 else f"{k}_{n}" for k, n in zip(kinds, numbers, strict=True)]
+
+
+def _plain(scored: tuple[Outputs | None, Outputs]) -> Losses:
+    """Return the scores of both sides by name, without graph; none where a side has none."""
+    real, fake = scored
+    if real is None or any(not s.numel() for s in fake.scores):
+        return {}
+    named = (("real", real.scores), ("fake", fake.scores))
+    return {f"{side}_{i}": s.detach() for side, found in named for i, s in enumerate(found)}
 
 
 def _attention(differentiable: bool) -> AbstractContextManager[Any]:

@@ -88,9 +88,13 @@ class Pointwise(Objective):
         P = E_f[generator(s)] + E_r[generator\_real(s)]
 
     The real side enters P only where it carries gradient, as in adaptation.
+
+    Attributes:
+        symmetric: Whether ``fake_loss(s)`` equals ``real_loss(-s)`` for every score s.
     """
 
     pointwise = True
+    symmetric: ClassVar[bool] = False
 
     @abstractmethod
     def real_loss(self, scores: Tensor) -> Tensor:

@@ -186,7 +186,8 @@ def _publish_head(head: Head, other: Head, index: int) -> None:
     """Give the head of a member the record of the stacked head."""
     take = partial(_of_one, index)
     other.last_losses = {name: take(value) for name, value in head.last_losses.items()}
-    other.last_scores = {name: take(value) for name, value in head.last_scores.items()}
+    other._figures = {name: take(value) for name, value in head._figures.items()}
+    other._scored = None if head._scored is None else map_tensors(take, head._scored)
     other._last = None if head._last is None else map_tensors(take, head._last)
     other._monitor = head._monitor.of_member(index)
     _copy_numbers(head._history, other._history)

@@ -3,14 +3,15 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (PyTorch's own annotations are partial)
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
 
 from advlearn.core import distributed
-from advlearn.core.finite import FiniteMonitor, NonFiniteError
+from advlearn.core.finite import FiniteMonitor, JointLooks, NonFiniteError
 from advlearn.core.finite_state import FiniteState, named_tensors
 
 
@@ -39,11 +40,28 @@ class StateGuard:
         self._run = run
         self._state = FiniteState()
         self.losses = FiniteMonitor()
+        self._looks = JointLooks()
         self.good_checkpoint: Callable[[int | None], str] | None = None
 
     def start(self) -> None:
         """Allow the infinities in the tensors of the state that are there at the start."""
         self._state.allow_infinities(self._tensors())
+
+    def one_look(self) -> AbstractContextManager[None]:
+        """Look once, at the end of a step, at all losses that it notes, and at those of critics."""
+        return self._looks.at_once()
+
+    def note(self, before: Mapping[str, Tensor], losses: Mapping[str, Tensor]) -> None:
+        """Record the losses of a step, given those before it.
+
+        A penalty that is not due leaves its last value, which belongs to another graph.
+        """
+        fresh = {k: v for k, v in losses.items() if v is not before.get(k)}
+        if fresh:
+            self.losses.note(self._steps_done, fresh)
+
+    def _steps_done(self) -> int:
+        return self._run.step
 
     def raise_if_not_finite(self) -> None:
         """Raise NonFiniteError if a loss has not been finite; waits for the device."""

@@ -16,6 +16,7 @@ from advlearn.core import agreement, distributed
 from advlearn.core import capture as capturing
 from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.arguments import Count, Positive, checked
+from advlearn.core.balance import times
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
@@ -174,6 +175,10 @@ class Trainer:
 
     def learn(self, batches: Iterator[Batch]) -> None:
         """Compute one step from `critic_steps` batches: the part that a CUDA graph captures."""
+        with self.guard.one_look():
+            self._learn(batches)
+
+    def _learn(self, batches: Iterator[Batch]) -> None:
         before = self._latest()
         for k in range(self.critic_steps - 1):
             for _ in range(self.turns.passes):
@@ -184,10 +189,7 @@ class Trainer:
         for _ in range(self.turns.passes):
             loss = self._move_learner(next(batches))
         on_host(partial(self._end_step, loss))
-        # A penalty that is not due leaves its last value, which belongs to another graph.
-        fresh = {k: v for k, v in self._latest().items() if v is not before.get(k)}
-        if fresh:
-            self.guard.losses.note(lambda: self.step, fresh)
+        self.guard.note(before, self._latest())
 
     def _move_learner(self, batch: Batch) -> Tensor | None:
         """Make the last critic step and the learner's step on one batch; return the task loss."""
@@ -210,16 +212,15 @@ class Trainer:
             return cast(Tensor, output.loss).new_zeros(())
         weight, pairs = self._weight, output.pairs
         if self.task.gradient_reversal:
-            losses = (
+            return added(
                 a.reversed_loss(*pairs[name], adversarial_weight=weight * a.weighting.fixed())
                 for name, a in self.adversaries.items()
             )
-        else:
-            losses = (
-                weight * a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
-                for name, a in self.adversaries.items()
-            )
-        return added(losses)
+        losses = (
+            a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
+            for name, a in self.adversaries.items()
+        )
+        return times(weight, added(losses))
 
     def _task_output(self, batch: Batch) -> TaskOutput:
         output = cast(TaskOutput, self.task(batch))

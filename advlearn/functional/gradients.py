@@ -212,19 +212,25 @@ def share_of(samples: Samples, share: float) -> int:
 
 def first(samples: Samples, n: int) -> Samples:
     """Return the first n samples."""
-    return map_tensors(lambda x: x[:n], samples)
+    # A slice of all samples costs an operator here and one in the backward pass.
+    return map_tensors(lambda x: x if len(x) == n else x[:n], samples)
 
 
 def squared_norm(gradients: Gradients) -> Tensor:
     """Compute the squared norm of each sample's gradient over all its parts: (N,)."""
-    return torch.stack([rows(g).square().sum(1) for g in gradients]).sum(0)
+    squares = [rows(g).square().sum(1) for g in gradients]
+    return squares[0] if len(squares) == 1 else torch.stack(squares).sum(0)
 
 
 def gradient_norms(
     critic: Critic, points: Samples, conditions: Conditions = NO_CONDITIONS
 ) -> Tensor:
     """Compute norms of the input gradient at points, (N,), with a finite derivative at zero."""
-    return safe_sqrt(squared_norm(input_gradient(critic, points, conditions)))
+    gradients = input_gradient(critic, points, conditions)
+    if len(gradients) == 1:
+        # One operator, with derivative zero at zero.
+        return torch.linalg.vector_norm(rows(gradients[0]), dim=1)
+    return safe_sqrt(squared_norm(gradients))
 
 
 def points_between(

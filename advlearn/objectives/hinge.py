@@ -39,6 +39,8 @@ class Hinge(Pointwise):
         None.
     """
 
+    symmetric = True
+
     @property
     def loss_at_chance(self) -> float:
         return 2.0

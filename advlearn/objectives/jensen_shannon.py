@@ -51,6 +51,8 @@ class JensenShannon(Pointwise):
         None.
     """
 
+    symmetric = True
+
     def __init__(self, generator: Literal["nonsaturating", "minimax"] = "nonsaturating") -> None:
         super().__init__()
         self.generator = check_choice("generator", generator, ("nonsaturating", "minimax"))

@@ -79,13 +79,18 @@ class RelativisticPairing(Objective):
 
     def critic_loss(self, batch: CriticBatch) -> Tensor:
         difference = self._differences(batch)
-        losses = self.inner.real_loss(difference) + self.inner.fake_loss(-difference)
-        return mean_over_pairs(batch, losses) / 2
+        losses = self.inner.real_loss(difference)
+        if self.inner.symmetric:
+            return mean_over_pairs(batch, losses)
+        return mean_over_pairs(batch, losses + self.inner.fake_loss(-difference)) / 2
 
     def player_loss(self, batch: CriticBatch) -> Tensor:
         difference = self._differences(batch)
-        losses = self.inner.generator_loss(-difference) + self.inner.generator_real_loss(difference)
-        return mean_over_pairs(batch, losses) / 2
+        losses = self.inner.generator_loss(-difference)
+        # Unless a base has its own, the loss of the real side equals that of the fake one.
+        if type(self.inner).generator_real_loss is Pointwise.generator_real_loss:
+            return mean_over_pairs(batch, losses)
+        return mean_over_pairs(batch, losses + self.inner.generator_real_loss(difference)) / 2
 
     def reward(self, batch: CriticBatch) -> Tensor:
         real_scores, fake_scores = batch.scores
@@ -98,8 +103,10 @@ class RelativisticPairing(Objective):
         )
 
     def _differences(self, batch: CriticBatch) -> Tensor:
-        n = pairs(batch)
         real_scores, fake_scores = batch.scores
+        if len(real_scores) == len(fake_scores):
+            return real_scores - fake_scores
+        n = pairs(batch)
         return real_scores[:n] - fake_scores[:n]
 
 

@@ -12,6 +12,7 @@ from advlearn_envs.catalogue import make, register
 
 if TYPE_CHECKING:
     from advlearn_envs.acrobot import Acrobot
+    from advlearn_envs.ant import Ant
     from advlearn_envs.batched import BatchedEnv, Step
     from advlearn_envs.cartpole import CartPole
     from advlearn_envs.circles import Circles
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acrobot",
+    "Ant",
     "BatchedEnv",
     "CMaze",
     "CMazeMirrored",
@@ -55,6 +57,7 @@ __all__ = [
 
 _MODULES = {
     "Acrobot": "acrobot",
+    "Ant": "ant",
     "BatchedEnv": "batched",
     "CMaze": "maze",
     "CMazeMirrored": "maze",

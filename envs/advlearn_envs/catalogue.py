@@ -47,6 +47,7 @@ ENTRIES = {
     "HalfCheetah-v4": Entry("half_cheetah", "HalfCheetahV4", 1000, 4800.0, "mujoco"),
     "Walker2d-v5": Entry("walker2d", "Walker2d", 1000, None, "mujoco"),
     "Walker2d-v4": Entry("walker2d", "Walker2dV4", 1000, None, "mujoco"),
+    "Ant-v5": Entry("ant", "Ant", 1000, 6000.0, "mujoco"),
 }
 
 

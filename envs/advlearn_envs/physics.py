@@ -22,10 +22,14 @@ class Physics(ABC):
     Args:
         model: MuJoCo's `MjModel`.
         frame_skip: Steps of the model for one step of the environment, under the same control.
+        forces: Whether the state also holds, in its last rows, the x coordinate (m) of the root
+            body from the last evaluation of the model, which precedes the last update of the
+            positions, and the contact forces and torques on every body (`cfrc_ext`, 6 each).
     """
 
-    def __init__(self, model: Any, frame_skip: int) -> None:
+    def __init__(self, model: Any, frame_skip: int, forces: bool = False) -> None:
         self.frame_skip = frame_skip
+        self.forces = forces
         # Rounded as gymnasium rounds it.
         self.seconds: float = model.opt.timestep * frame_skip
         self.rest: tuple[float, ...] = tuple(model.qpos0.tolist())
@@ -51,12 +55,20 @@ class HostPhysics(Physics):
         num_envs: Copies of the model N.
         threads: Largest number of threads; each has at least `SHARE` environments, since waking a
             thread takes as long as some steps.
+        forces: Whether the state holds the contact forces, see `Physics`.
     """
 
     SHARE = 8
 
-    def __init__(self, model: Any, frame_skip: int, num_envs: int, threads: int = 1) -> None:
-        super().__init__(model, frame_skip)
+    def __init__(
+        self,
+        model: Any,
+        frame_skip: int,
+        num_envs: int,
+        threads: int = 1,
+        forces: bool = False,
+    ) -> None:
+        super().__init__(model, frame_skip, forces)
         self._mujoco: Any = import_module("mujoco")
         part = self._mujoco.mjtState
         parts = (part.mjSTATE_TIME, part.mjSTATE_QPOS, part.mjSTATE_QVEL, part.mjSTATE_WARMSTART)
@@ -64,7 +76,9 @@ class HostPhysics(Physics):
         self._given = self._kept + int(part.mjSTATE_CTRL)
         self._model = model
         self._before = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._given)))
-        self._after = np.zeros((num_envs, self._mujoco.mj_stateSize(model, self._kept)))
+        self._size: int = self._mujoco.mj_stateSize(model, self._kept)
+        columns = self._size + (1 + 6 * (model.nbody - 1) if forces else 0)
+        self._after = np.zeros((num_envs, columns))
         count = max(1, min(threads, num_envs // self.SHARE))
         rows = zip(
             np.array_split(self._before, count), np.array_split(self._after, count), strict=True
@@ -74,8 +88,8 @@ class HostPhysics(Physics):
 
     def advance(self, state: Tensor, actions: Tensor) -> Tensor:
         before, after = torch.as_tensor(self._before), torch.as_tensor(self._after)
-        before[:, : len(state)].copy_(state.T)
-        before[:, len(state) :].copy_(actions)
+        before[:, : self._size].copy_(state[: self._size].T)
+        before[:, self._size :].copy_(actions)
         # This thread steps the first share itself.
         others = (
             [self._pool.submit(self._move, *share) for share in self._shares[1:]]
@@ -94,14 +108,18 @@ class HostPhysics(Physics):
         for row, moved in zip(before, after, strict=True):
             write(self._model, data, row, self._given)
             step(self._model, data, self.frame_skip)
-            read(self._model, data, moved, self._kept)
+            read(self._model, data, moved[: self._size], self._kept)
+            if self.forces:
+                self._mujoco.mj_rnePostConstraint(self._model, data)
+                moved[self._size] = data.xpos[1, 0]
+                moved[self._size + 1 :] = data.cfrc_ext[1:].ravel()
 
 
 @final
 class WarpPhysics(Physics):
     """Step with MuJoCo Warp on an NVIDIA GPU, all environments in one CUDA graph.
 
-    It was run on Warp's CPU device, and not yet on a GPU. It computes in float32 with another
+    It was run on Warp's CPU device, and not yet on a GPU; with `forces` on neither. It computes in float32 with another
     solver, so its numbers are near gymnasium's only in the first steps. It does not reset a model
     that diverged.
 
@@ -110,13 +128,21 @@ class WarpPhysics(Physics):
         frame_skip: Steps of the model for one step of the environment.
         num_envs: Copies of the model N.
         device: The GPU.
+        forces: Whether the state holds the contact forces, see `Physics`.
 
     Raises:
         ImportError: If mujoco-warp is not installed.
     """
 
-    def __init__(self, model: Any, frame_skip: int, num_envs: int, device: torch.device) -> None:
-        super().__init__(model, frame_skip)
+    def __init__(
+        self,
+        model: Any,
+        frame_skip: int,
+        num_envs: int,
+        device: torch.device,
+        forces: bool = False,
+    ) -> None:
+        super().__init__(model, frame_skip, forces)
         try:
             self._mujoco_warp: Any = import_module("mujoco_warp")
             self._warp: Any = import_module("warp")
@@ -147,6 +173,7 @@ class WarpPhysics(Physics):
             view(data.qacc_warmstart),
         ]
         self._control = view(data.ctrl)
+        self._bodies = [view(data.xpos), view(data.cfrc_ext)] if forces else []
 
     def advance(self, state: Tensor, actions: Tensor) -> Tensor:
         row = 0
@@ -160,15 +187,26 @@ class WarpPhysics(Physics):
         else:
             stream = self._warp.stream_from_torch(torch.cuda.current_stream(self._device))
             self._warp.capture_launch(self._graph, stream=stream)
-        return torch.cat([part.T for part in self._parts]).double()
+        parts = [part.T for part in self._parts]
+        if self.forces:
+            places, found = self._bodies
+            parts += [places[:, 1, :1].T, found[:, 1:].flatten(1).T]
+        return torch.cat(parts).double()
 
     def _steps(self) -> None:
         for _ in range(self.frame_skip):
             self._mujoco_warp.step(self._model, self._data)
+        if self.forces:
+            self._mujoco_warp.rne_postconstraint(self._model, self._data)
 
 
 def physics_on(
-    device: torch.device, xml: str, frame_skip: int, num_envs: int, name: str
+    device: torch.device,
+    xml: str,
+    frame_skip: int,
+    num_envs: int,
+    name: str,
+    forces: bool = False,
 ) -> Physics:
     """Return the physics of a device for one of gymnasium's models.
 
@@ -178,6 +216,7 @@ def physics_on(
         frame_skip: Steps of the model for one step of the environment.
         num_envs: Copies of the model N.
         name: The environment, for messages.
+        forces: Whether the state holds the contact forces, see `Physics`.
 
     Returns:
         N copies of the model; on a CPU they use at most as many threads as PyTorch.
@@ -201,7 +240,7 @@ def physics_on(
         ) from error
     model = mujoco.MjModel.from_xml_path(str(path))
     if device.type == "cuda":
-        return WarpPhysics(model, frame_skip, num_envs, device)
+        return WarpPhysics(model, frame_skip, num_envs, device, forces)
     # Each of these models is one tree, so the search for islands takes time and changes no number.
     model.opt.disableflags |= int(getattr(mujoco.mjtDisableBit, "mjDSBL_ISLAND", 0))
-    return HostPhysics(model, frame_skip, num_envs, torch.get_num_threads())
+    return HostPhysics(model, frame_skip, num_envs, torch.get_num_threads(), forces)

@@ -15,7 +15,10 @@ from tests.script_server import ScriptServer
 
 mujoco = pytest.importorskip("mujoco", reason="MuJoCo is not installed")
 NAMES = [name for name, entry in ENTRIES.items() if entry.needs == "mujoco"]
+# The robots in the vertical plane, and those of them, and of all, that can fall.
+PLANAR = [name for name in NAMES if "Ant" not in name]
 FALL = [name for name in NAMES if "HalfCheetah" not in name]
+PLANAR_FALL = [name for name in FALL if name in PLANAR]
 ENVS, STEPS = 4, 300
 # gymnasium warns that version 5 is newer than version 4.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date:DeprecationWarning")
@@ -34,16 +37,26 @@ def copy_start(batch: BatchedEnv, single: gymnasium.Env, i: int) -> None:
     A reset clears the start of the solver on both sides. `set_state` without it would keep the
     solver's start of the preceding episode.
     """
-    assert not batch.state[i, [0, *range(1 + 2 * batch.JOINTS, batch.STATE)]].any()
-    _, positions, velocities, _ = parts(batch, i)
+    time, positions, velocities, solver, *forces = parts(batch, i)
+    assert not np.concatenate((time, solver, *(rows[1:] for rows in forces))).any()
     mujoco.mj_resetData(single.model, single.data)
     single.set_state(positions, velocities)
 
 
 def parts(env: BatchedEnv, i: int) -> tuple[np.ndarray, ...]:
-    """Return time, positions, velocities and the solver's start of environment i."""
-    joints = env.JOINTS
-    return tuple(np.split(env.state[i].numpy(), [1, 1 + joints, 1 + 2 * joints]))
+    """Return time, positions, velocities and the solver's start of environment i.
+
+    Ant's state also has its place and the contact forces, which come last.
+    """
+    positions, velocities = sizes(env)
+    places = np.cumsum([1, positions, velocities, velocities])
+    found = np.split(env.state[i].numpy(), places)
+    return tuple(part for part in found if part.size)
+
+
+def sizes(env: BatchedEnv) -> tuple[int, int]:
+    """Return the numbers of positions and of velocities; a free joint has one less of these."""
+    return (15, 14) if env.NAME == "Ant-v5" else (env.JOINTS, env.JOINTS)
 
 
 def placed(name: str, **rows: float) -> BatchedEnv:
@@ -84,7 +97,7 @@ def test_every_step_is_gymnasiums_bit_for_bit(name: str) -> None:
             else:
                 data = env.data
                 expected = ([data.time], data.qpos, data.qvel, data.qacc_warmstart)
-                assert all(map(np.array_equal, parts(batch, i), expected))
+                assert all(map(np.array_equal, parts(batch, i)[:4], expected))
     assert fell >= 10 if name in FALL else truncated >= 10
 
 
@@ -93,8 +106,10 @@ def test_start_states_are_distributed_as_gymnasiums(name: str) -> None:
     batch, single = make(name, 4096), gymnasium.make(name).unwrapped
     batch.reset(seed=1)
     states = batch.state.numpy()
-    assert not states[:, 0].any() and not states[:, 1 + 2 * batch.JOINTS :].any()
-    states = states[:, 1 : 1 + 2 * batch.JOINTS]
+    joints, speeds = sizes(batch)
+    last = 1 + joints + speeds
+    assert not states[:, 0].any() and not states[:, last : last + speeds].any()
+    states = states[:, 1:last]
     drawn = list[np.ndarray]()
     for seed in range(1000):
         single.reset(seed=seed)
@@ -105,14 +120,14 @@ def test_start_states_are_distributed_as_gymnasiums(name: str) -> None:
     assert np.allclose(states.std(0), deviation, rtol=0.1)
     # The largest of 4,096 uniform draws is near sqrt(3) deviations, of normal draws above 3.
     widest = np.abs(states - starts.mean(0)).max(0) / deviation
-    normal = np.zeros(2 * batch.JOINTS, bool)
-    if name not in FALL:
-        normal[batch.JOINTS :] = True
+    normal = np.zeros(joints + speeds, bool)
+    if name not in PLANAR_FALL:
+        normal[joints:] = True
     assert np.all((widest > 3) == normal) and np.all(widest[~normal] < 1.9)
     assert np.unique(states).size > 0.9 * states.size
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PLANAR)
 def test_a_reward_is_speed_plus_health_minus_cost(name: str) -> None:
     env = make(name, 3)
     env.reset()
@@ -127,7 +142,7 @@ def test_a_reward_is_speed_plus_health_minus_cost(name: str) -> None:
         assert torch.allclose(step.rewards.double(), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", FALL)
+@pytest.mark.parametrize("name", PLANAR_FALL)
 def test_each_bound_of_health_ends_the_episode(name: str) -> None:
     """Set row 2, the height; row 3, the tilt; row 5, a joint; row 8, a velocity."""
     wrong = {"row2": 0.6, "row3": 0.3} if "Hopper" in name else {"row2": 0.7, "row3": -1.1}
@@ -146,6 +161,32 @@ def test_each_bound_of_health_ends_the_episode(name: str) -> None:
         assert step.terminated.item() and terminated, case
         assert step.rewards.item() == np.float32(reward)
     assert not placed(name).step(actions).terminated.item()
+
+
+def test_an_ant_is_healthy_between_two_heights_and_pays_for_contacts() -> None:
+    """Start at a healthy height, far below the floor, too high, and near the floor."""
+    fell, paid = list[bool](), list[float]()
+    for height in (0.55, -10.0, 1.2, 0.3):
+        env, single = make("Ant-v5", 1), gymnasium.make("Ant-v5").unwrapped
+        env.reset()
+        saved = env.state_dict()
+        saved["state"].zero_()
+        saved["state"][3:5, 0] = torch.tensor([height, 1.0])
+        env.load_state_dict(saved)
+        state = env.state[0].numpy().copy()
+        single.set_state(state[1:16], state[16:30])
+        actions = torch.full((1, 8), 0.25)
+        step = env.step(actions)
+        _, reward, terminated, _, info = single.step(actions[0].numpy())
+        assert step.terminated.item() == terminated
+        assert step.rewards.item() == np.float32(reward)
+        assert info["reward_ctrl"] == -0.25
+        fell.append(terminated)
+        paid.append(info["reward_contact"])
+        forces = step.final_observations[0, 27:]
+        assert -5e-4 * forces.double().square().sum() == pytest.approx(paid[-1], abs=1e-9)
+        assert forces.abs().max() <= 1
+    assert fell == [False, True, True, False] and min(paid) < -1e-4
 
 
 def test_a_fall_has_the_healthy_reward_in_version_4_only() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from advlearn.core.finite import FiniteMonitor
+from advlearn.core.finite import FiniteMonitor, JointLooks
 
 LENGTH = 64
 
@@ -29,3 +29,29 @@ def test_a_record_can_be_read_at_any_time() -> None:
     monitor.note(99, {"norm": torch.tensor(float("inf"))})
     monitor.note(100, {"loss": torch.tensor(float("nan"))})
     assert monitor.first_failure() == (99, "norm")
+
+
+@pytest.mark.parametrize("failing", [0, 3, 7])
+def test_one_look_at_several_monitors_names_the_same_failures(failing: int) -> None:
+    """Note twice a step in one monitor, with other terms at odd steps, and once in another."""
+    first, second, joint = FiniteMonitor(), FiniteMonitor(), JointLooks()
+    for step in range(12):
+        bad = float("inf") if step == failing else 1.0
+        with joint.at_once():
+            for part in (0, 1):
+                terms = {"loss": torch.tensor(1.0), "penalty": torch.tensor(bad if part else 2.0)}
+                names = ("loss", "penalty") if step % 2 else ("penalty",)
+                first.note(10 * step + part, {name: terms[name] for name in names})
+            second.note(step, {"norm": torch.tensor(float("nan") if step == 9 else 1.0)})
+    assert first.first_failure() == (10 * failing + 1, "penalty")
+    assert second.first_failure() == (9, "norm")
+
+
+def test_a_block_that_fails_is_not_recorded() -> None:
+    monitor, joint = FiniteMonitor(), JointLooks()
+    with pytest.raises(KeyError), joint.at_once():
+        monitor.note(0, {"loss": torch.tensor(float("nan"))})
+        raise KeyError
+    with joint.at_once():
+        monitor.note(1, {"loss": torch.tensor(float("nan"))})
+    assert monitor.first_failure() == (1, "loss")
