@@ -119,9 +119,9 @@ class HostPhysics(Physics):
 class WarpPhysics(Physics):
     """Step with MuJoCo Warp on an NVIDIA GPU, all environments in one CUDA graph.
 
-    It was run on Warp's CPU device, and not yet on a GPU; with `forces` on neither. It computes in float32 with another
-    solver, so its numbers are near gymnasium's only in the first steps. It does not reset a model
-    that diverged.
+    It was run on Warp's CPU device, and not yet on a GPU; with `forces` on neither. It computes in
+    float32 with another solver, so its numbers are near gymnasium's only in the first steps. It
+    does not reset a model that diverged.
 
     Args:
         model: MuJoCo's `MjModel`.

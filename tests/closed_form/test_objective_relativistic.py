@@ -6,6 +6,7 @@ from torch.nn.functional import softplus
 
 from advlearn.core.grammar import resolve
 from advlearn.objectives.hinge import Hinge
+from advlearn.objectives.jensen_shannon import JensenShannon
 from advlearn.objectives.least_squares import LeastSquares
 from advlearn.objectives.relativistic import RelativisticAverage, RelativisticPairing
 from advlearn.regularizers.zero_centred import R1, R2
@@ -130,3 +131,11 @@ def test_gradient_flows_through_both_scores_of_a_difference(kind) -> None:
         assert torch.autograd.gradcheck(
             lambda r, f, loss=loss: loss(critic_batch(r, f)), (real, fake)
         )
+
+
+def test_a_base_that_declares_symmetry_has_it() -> None:
+    """Compare both losses of every pointwise objective that a pairing computes once."""
+    scores = torch.linspace(-5, 5, 101, dtype=torch.float64)
+    for base in (Hinge(), JensenShannon(), JensenShannon("minimax")):
+        assert base.symmetric
+        assert torch.equal(base.real_loss(scores), base.fake_loss(-scores))
