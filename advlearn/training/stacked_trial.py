@@ -117,7 +117,9 @@ def _figures(trainer: Trainer, *, member: bool) -> dict[str, Tensor]:
     """Return the losses, scores and gradients of a step by name."""
     found = {**trainer._latest()}
     for name, head in trainer.adversaries.items():
-        found |= {f"{name}/{key}": value for key, value in head.last_scores.items()}
+        scores = {} if head._scored is None else head._scored[1]
+        named = {**head._figures, **scores}
+        found |= {f"{name}/{key}": value for key, value in named.items()}
     if member:
         found = {name: stacked.of_all(value)[-1] for name, value in found.items()}
     for k, p in enumerate(trainer._parameters):
