@@ -11,6 +11,7 @@ from relevant import Record, unpacked
 BUDGET = 25.0
 MOST_TESTS = 250
 MOST_FILES = 14
+OF_DEFAULTS = "tests/test_defaults.py::test_the_defaults_are_those_of_the_file"
 # Tests in several processes, which a record of this process knows nothing of.
 IN_PROCESSES = (
     *("tests/reliability/test_processes_agree.py", "tests/reliability/test_guard_processes.py"),
@@ -71,7 +72,10 @@ class Selection:
             files.add(file)
             spent += self._seconds[test]
             chosen.append(test)
-        return Selected([*chosen[:MOST_TESTS], *self._in_processes(mutant, set(chosen))])
+        others = self._in_processes(mutant, set(chosen))
+        # A default is evaluated on import, where no test runs it.
+        defaults = [] if mutant.statement in self._keys else [OF_DEFAULTS]
+        return Selected([*defaults, *chosen[:MOST_TESTS], *others])
 
     def _in_processes(self, mutant: Mutant, chosen: set[str]) -> list[str]:
         """Return the tests in several processes, for code that differs there."""

@@ -1,6 +1,7 @@
 """Near-duplicates among images, found by the distance of short binary codes."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -121,8 +122,8 @@ def _standardised(images: Tensor) -> Tensor:
 def _trained(x: Tensor, bits: int, steps: int, generator: torch.Generator) -> nn.Linear:
     """Return the encoder of a denoising autoencoder."""
     # Without PyTorch's own start, which draws from the global generator.
-    encoder = skip_init(nn.Linear, x.shape[1], bits)
-    decoder = skip_init(nn.Linear, bits, x.shape[1])
+    encoder = cast(nn.Linear, skip_init(nn.Linear, x.shape[1], bits))
+    decoder = cast(nn.Linear, skip_init(nn.Linear, bits, x.shape[1]))
     with torch.no_grad():
         for layer in (encoder, decoder):
             layer.bias.zero_()
