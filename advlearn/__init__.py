@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from advlearn.description import cite, describe
+    from advlearn.citation import cite
+    from advlearn.description import describe
     from advlearn.fitting import fit
     from advlearn.run import Run, load
 
@@ -57,7 +58,7 @@ PACKAGES = (
 )
 _LATE = {
     "Run": "run",
-    "cite": "description",
+    "cite": "citation",
     "describe": "description",
     "fit": "fitting",
     "load": "run",

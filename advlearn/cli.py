@@ -230,7 +230,7 @@ def cite(
     ],
 ) -> None:
     """Print the papers of a method, a spec or a run as BibTeX entries."""
-    from advlearn.description import cite as call
+    from advlearn.citation import cite as call
 
     with one_line_errors(None):
         typer.echo(call(name))

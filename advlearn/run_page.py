@@ -4,10 +4,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, final
 
+from advlearn.citation import cite
 from advlearn.core import distributed
 from advlearn.core.arguments import checked
 from advlearn.core.trainer import Callback, Trainer
-from advlearn.description import cite
 from advlearn.page import content_of_folder, write_page
 from advlearn.training.warn_once import WarnOnce
 

@@ -27,8 +27,12 @@ NEEDS = {
     "head_speed": ("adult",),
     "semisup_mnist": ("MNIST/raw",),
 }
+# Each takes more than ten seconds: a browser, compiled code, killed processes, many methods.
+LONG = {"compile_penalties", "fairness_tables", "imitation_wrappers", "lab", "pictures", "resume"}
 QUICK = [
-    path.stem for path in sorted(FOLDER.glob("*.py")) if "arguments(__doc__" in path.read_text()
+    pytest.param(path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+    for path in sorted(FOLDER.glob("*.py"))
+    if "arguments(__doc__" in path.read_text()
 ]
 
 

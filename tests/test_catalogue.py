@@ -11,11 +11,12 @@ import torch
 
 import advlearn
 from advlearn import catalogue, kinds, methods
+from advlearn.citation import cite
 from advlearn.core import plugins, registry
 from advlearn.core.chain import Defaults
 from advlearn.core.described import Reference
 from advlearn.core.method import Method
-from advlearn.description import cite, describe
+from advlearn.description import describe
 from advlearn.listing import listing
 from advlearn.terminal_math import formula
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from advlearn.core import agreement, contracts, distributed, samples, saving, stacked
 from advlearn.core.balance import AdversarialWeight, Weighting
@@ -28,7 +28,7 @@ from advlearn.core.health_history import History
 from advlearn.core.host_parts import on_host
 from advlearn.core.losses import Losses, LossFunctions
 from advlearn.core.modules import eval_mode
-from advlearn.core.optim import added, clear, gradient_norm
+from advlearn.core.optim import added, clear, gradient_norm, move_average
 from advlearn.core.rates import set_rate, silence
 from advlearn.core.samples import Conditions, Samples
 from advlearn.core.scores import outputs, outputs_of_both, score
@@ -88,7 +88,7 @@ class Head(nn.Module):
         self._rates: list[float] = []
         contracts.check_average(critic, ema)
         self.average = (
-            AveragedModel(critic, multi_avg_fn=partial(_move_average, ema)) if ema else None
+            AveragedModel(critic, multi_avg_fn=partial(move_average, ema)) if ema else None
         )
         self.last_losses: Losses = {}
         self._figures: Losses = {}
@@ -344,8 +344,3 @@ class Head(nn.Module):
             factor = self.timing.rate(self.steps_done)
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                 set_rate(group, rate * factor)
-
-
-def _move_average(decay: float, averages: Any, values: Any, count: Any) -> None:
-    """Move averages towards the values; PyTorch's own function is local and cannot be pickled."""
-    get_ema_multi_avg_fn(decay)(averages, values, count)

@@ -235,8 +235,9 @@ def _ranked(objective: Objective, batch: CriticBatch) -> Tensor:
         torch.ones_like(scores) if weights is None else per_sample(weights).to(scores)
         for scores, weights in ((real, batch.real_weights), (fake, batch.fake_weights))
     )
-    won = of_real @ torch.sign(real[:, None] - fake[None, :]) @ of_fake
-    return (won / (of_real.sum() * of_fake.sum()) + 1) / 2
+    weights_of_pairs = of_real[:, None] * of_fake[None, :]
+    won = (torch.sign(real[:, None] - fake[None, :]) * weights_of_pairs).sum()
+    return (won / weights_of_pairs.sum() + 1) / 2
 
 
 def _reward_spread(objective: Objective, batches: Sequence[CriticBatch]) -> float:

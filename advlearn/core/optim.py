@@ -6,10 +6,11 @@
 import operator
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from advlearn.core import distributed, stacked
 from advlearn.core.chain import Defaults
@@ -158,3 +159,8 @@ def clear(parameters: Iterable[nn.Parameter]) -> None:
     """Set gradients to None, without the profiler calls of `Optimizer.zero_grad`."""
     for p in parameters:
         p.grad = None
+
+
+def move_average(decay: float, averages: Any, values: Any, count: Any) -> None:
+    """Move averages towards the values; PyTorch's own function is local and cannot be pickled."""
+    get_ema_multi_avg_fn(decay)(averages, values, count)

@@ -19,7 +19,7 @@ from tests.device.second import DEVICE, NAME, SecondDevice, devices
 
 GENERATE = "generate(latent=2)"
 # Where the host may synchronise: before the first step, at the end, and once per epoch.
-SETUP = {"train_task.py train_task", "data/batches.py __init__", "core/adversary.py __init__"}
+SETUP = {"train_task.py build_run", "data/batches.py __init__", "core/adversary.py __init__"}
 SETUP |= {"regularizers/bottleneck.py __init__", "regularizers/spectral_norm.py wrap"}
 SETUP |= {"core/contracts.py finds_mixing", "core/head.py __init__"}
 ALLOWED = {

@@ -103,6 +103,7 @@ def test_padding_as_a_word_is_refused() -> None:
         GroupedConv2d(4, 4, 3, padding="same")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 # PyTorch's own compiler is imported here, and warns about itself: also of the functions that it
 # instantiates in order to trace them.
 @pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")

@@ -114,8 +114,9 @@ def test_a_full_disk_that_is_freed_costs_no_step(tmp_path: Path) -> None:
         kind = saves if message.startswith("checkpoint: ") else log
         (pictures if "tensorboard" not in message and kind is log else kind).append(message)
     assert len(log) == 1 and "events.out.tfevents" in log[0] and "File too large" in log[0]
-    assert len(pictures) == 2 and all(str(tmp_path) in message for message in pictures)
-    assert ["curves" in message for message in pictures] == [False, True]
+    assert len(pictures) == 3 and all(str(tmp_path) in message for message in pictures)
+    assert ["curves" in message for message in pictures] == [False, True, False]
+    assert "recording" in pictures[2]
     assert len(saves) == 2 and all("the earlier checkpoint is kept" in line for line in saves)
     assert load(tmp_path)["trainer"]["step"] == 400 and saved_is_finite(tmp_path)
     steps = [step for step, _ in curves(tmp_path / "tensorboard")["data/critic_loss"]]
