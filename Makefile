@@ -27,7 +27,7 @@ test slow mutants: export OMP_NUM_THREADS ?= 1
 FUZZ_SECONDS ?= 900
 FUZZ_SEED ?=
 
-.PHONY: help setup demo test slow mutants fuzz wheel-test lowest gallery lint format types docs stubs benchmarks clean
+.PHONY: help setup demo test slow browser mutants fuzz wheel-test lowest gallery lint format types docs stubs benchmarks clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -49,11 +49,14 @@ demo: $(READY) ## Train a small generator on digits; pictures and curves in runs
 
 # Stealing, since examples and benchmarks are long and stand together: else one worker ends minutes after the other.
 test: $(READY) ## Run the tests but the slow ones, and list the twenty that take longest
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow" --durations=20
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not browser" --durations=20
 
-slow: $(READY) ## Run the learning tests (minutes)
-	@# pytest says 5 where it finds no test: a checkout without learning tests is not a failure.
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow || [ $$? -eq 5 ]
+slow: $(READY) ## Run the examples, benchmarks, notebooks and compiled losses (minutes)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow --durations=10
+
+# One after the other, since a browser that shares its core waits for seconds.
+browser: $(READY) ## Click through the pages in Chromium, if it is installed (minutes)
+	$(BIN)/python -m pytest -q -m browser tests/lab tests/page
 
 fuzz: $(READY) ## Feed random input to everything that reads it (FUZZ_SECONDS=900, FUZZ_SEED=...)
 	$(BIN)/python .ci/fuzz.py --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))

@@ -27,12 +27,8 @@ NEEDS = {
     "head_speed": ("adult",),
     "semisup_mnist": ("MNIST/raw",),
 }
-# Each takes more than ten seconds: a browser, compiled code, killed processes, many methods.
-LONG = {"compile_penalties", "fairness_tables", "imitation_wrappers", "lab", "pictures", "resume"}
 QUICK = [
-    pytest.param(path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
-    for path in sorted(FOLDER.glob("*.py"))
-    if "arguments(__doc__" in path.read_text()
+    path.stem for path in sorted(FOLDER.glob("*.py")) if "arguments(__doc__" in path.read_text()
 ]
 
 
@@ -49,6 +45,7 @@ def copied(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_quick_form_runs_and_writes_nothing(name: str, copied: Path, scripts: ScriptServer) -> None:
     for place in NEEDS.get(name, ()):

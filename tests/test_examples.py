@@ -30,6 +30,7 @@ GUESTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
 def test_example_runs(example: Path, tmp_path: Path, scripts: ScriptServer) -> None:
     run(scripts, example, tmp_path)
@@ -37,6 +38,7 @@ def test_example_runs(example: Path, tmp_path: Path, scripts: ScriptServer) -> N
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG"), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids="-".join)
 def test_variant_runs(variant: tuple[str, str, str], tmp_path: Path, scripts: ScriptServer) -> None:
     name, *options = variant

@@ -174,7 +174,7 @@ def run_pytest(arguments: list[str], plugin: object, folder: Path) -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     first = [os.environ[CHILDREN]] if CHILDREN in os.environ else []
     os.environ["PYTHONPATH"] = os.pathsep.join([*first, str(ROOT), str(ROOT / "envs")])
-    common = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "--tb=short"]
+    common = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not browser", "--tb=short"]
     # Rewriting assertions would compile the files that are named here without `replace_source`.
     common += ["--assert=plain"]
     started = time.process_time()

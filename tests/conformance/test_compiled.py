@@ -28,6 +28,7 @@ def has_plain_operations(chain: Chain, loss: str) -> bool:
 
 
 # After a graph break, Dynamo itself reads the .grad of tensors that are not leaves.
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor that is not a leaf Tensor:UserWarning"
 )

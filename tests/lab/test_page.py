@@ -11,7 +11,7 @@ from tests.lab.conftest import Address
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
@@ -24,7 +24,7 @@ def page(lab: Address) -> Iterator[Any]:
         # The test's own functions are evaluated as text, which the page's policy forbids.
         context = browser.new_context(bypass_csp=True, viewport={"width": 1280, "height": 900})
         opened = context.new_page()
-        opened.set_default_timeout(60_000)
+        opened.set_default_timeout(150_000)
         faults: list[str] = []
         requests: list[str] = []
         opened.on("pageerror", lambda error: faults.append(str(error)))

@@ -13,7 +13,7 @@ from tests.page.test_page import HOSTILE, noise
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
@@ -30,7 +30,7 @@ def show() -> Iterator[Callable[[Path], Any]]:
             # The test's own functions are evaluated as text, which the page's policy forbids.
             context = browser.new_context(bypass_csp=True, viewport={"width": 1280, "height": 900})
             page = context.new_page()
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(150_000)
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on("request", lambda request: requests.append(request.url))
             page.goto(path.as_uri())
