@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 # The data sets that a benchmark reads from a data folder.
 NEEDS = {
     "images": ("MNIST/raw",),
+    "difference_penalties": ("MNIST/raw",),
     "encode": ("MNIST/raw",),
     "autoencoder": ("FashionMNIST/raw",),
     "images_conditional": ("FashionMNIST/raw",),
