@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from advlearn.core import registry
 from advlearn.core.arguments import hints_of
 from advlearn.core.finite import NonFiniteError
+from advlearn.data import folders
 from tests.reliability.argument_examples import (
     EXAMPLES,
     SMALL,
@@ -205,8 +206,19 @@ def names_it(message: str, label: str, name: str, call: Any) -> bool:
     return bool(re.search(rf"\b({name}|{also})\b", message)) or message.split(":")[0] in others
 
 
+# The entries that read a data set, and its folder.
+OF_DATA = {"adult": "adult", "german_credit": "german-credit"}
+
+
+def skip_without_data(label):
+    place = OF_DATA.get(label)
+    if place and not any(any((folder / place).glob("*")) for folder in folders()):
+        pytest.skip(f"needs {place} in a data folder, and tests download nothing")
+
+
 @pytest.mark.parametrize("label", ENTRIES)
 def test_every_argument_is_taken_or_refused_in_one_line_that_names_it(label):
+    skip_without_data(label)
     call = entry(label)
     wrong = []
     for parameter in named_parameters(call):
@@ -232,6 +244,7 @@ def test_every_argument_is_taken_or_refused_in_one_line_that_names_it(label):
 
 @pytest.mark.parametrize("label", ENTRIES)
 def test_the_example_call_is_valid(label):
+    skip_without_data(label)
     if label == "from_hdf5":
         pytest.importorskip("h5py")
     call = entry(label)
