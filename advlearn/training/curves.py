@@ -14,11 +14,10 @@ from advlearn.core.files import atomic_write
 from advlearn.core.trainer import Trainer
 from advlearn.training.evaluation import Evaluation
 from advlearn.training.tensorboard import TensorBoard
+from advlearn.training.thinning import with_point
 from advlearn.training.warn_once import WarnOnce
 
 PICTURE, VALUES = "curves.png", "curves.jsonl"
-# A picture shows no more points, and a long run would rewrite all of them at each picture.
-MOST = 1000
 
 
 class Panel(NamedTuple):
@@ -82,24 +81,13 @@ class Curves(Callback):
 
     def on_step(self, trainer: Trainer) -> None:
         if self.scalars.last[0] == trainer.step:
-            self._add((trainer.step, dict(self.scalars.last[1])))
+            point = trainer.step, dict(self.scalars.last[1])
+            self.points = with_point(self.points, point)
         if trainer.step % self.every == 0:
             self._write()
 
     def on_end(self, trainer: Trainer) -> None:
         self._write()
-
-    def _add(self, point: Point) -> None:
-        """Add a point, unless it is too close to the last one; thin all at twice `MOST`."""
-        if self.points and not _is_apart(self.points[-1], point, point[0]):
-            return
-        self.points.append(point)
-        if len(self.points) >= 2 * MOST:
-            kept = self.points[:1]
-            for later in self.points[1:]:
-                if _is_apart(kept[-1], later, point[0]):
-                    kept.append(later)
-            self.points = kept
 
     def _write(self) -> None:
         evaluations = [] if self.evaluation is None else self.evaluation.results
@@ -110,11 +98,6 @@ class Curves(Callback):
             with atomic_write(self.folder / VALUES) as file:
                 file.write(("\n".join(lines) + "\n").encode())
             draw_curves(self.points, self.folder / PICTURE, evaluations)
-
-
-def _is_apart(earlier: Point, later: Point, step: int) -> bool:
-    """Return whether two points are a thousandth of the steps so far apart."""
-    return (later[0] - earlier[0]) * MOST >= step
 
 
 def read_curves(path: Path) -> list[Point]:

@@ -17,6 +17,7 @@ from advlearn.core.files import atomic_write
 from advlearn.core.trainer import Trainer
 from advlearn.training.rng import isolated
 from advlearn.training.tensorboard import TensorBoard
+from advlearn.training.thinning import thinned, with_point
 from advlearn.training.warn_once import WarnOnce
 
 VALUES = "recording.jsonl"
@@ -87,9 +88,10 @@ class Plane:
 class Recording(Callback):
     """Keep the verdicts of a run and the frames of its plane in ``recording.jsonl``.
 
-    The verdicts are those of the steps at which `TensorBoard` computes its scalars, and of the last
-    step. A plane has at most 200 frames. A resumed run continues the recording. Only the first
-    process writes. A file that cannot be written is a warning, once, and training continues.
+    The verdicts are those of the steps at which `TensorBoard` computes its scalars, as many as
+    `Curves` keeps, and of the last step. A plane has at most 200 frames. A resumed run continues
+    the recording. Only the first process writes. A file that cannot be written is a warning, once,
+    and training continues.
 
     Args:
         folder: Folder of the file.
@@ -119,42 +121,53 @@ class Recording(Callback):
         self.every = every
         self.scalars = scalars
         self.plane = plane
-        self.rows: list[Row] = []
+        self._verdicts: list[tuple[int, Row]] = []
+        self._frames: list[tuple[int, Row]] = []
         self._interval = 1
         self._unwritten = WarnOnce()
 
     def on_start(self, trainer: Trainer) -> None:
         # A run that starts anew, or from an earlier checkpoint, drops the later rows.
         kept = [row for row in read_recording(self.path) if "step" in row]
-        self.rows = [row for row in kept if row["step"] <= trainer.step]
+        rows = [(row["step"], row) for row in kept if row["step"] <= trainer.step]
+        self._verdicts = [(step, row) for step, row in rows if "verdicts" in row]
         self._interval = math.ceil(trainer.steps / FRAMES)
+        # A run that continues to more steps has fewer frames of the first ones.
+        self._frames = thinned([(s, r) for s, r in rows if "fake" in r], self._interval)
 
     def on_step(self, trainer: Trainer) -> None:
         step, verdicts = self.scalars.last[0], self.scalars.verdicts
         if step == trainer.step:
-            self.rows.append({"step": step, "verdicts": dict(verdicts)})
+            row: Row = {"step": step, "verdicts": dict(verdicts)}
+            self._verdicts = with_point(self._verdicts, (step, row))
         if trainer.step % self._interval == 0:
             self._record(trainer.step)
         if trainer.step % self.every == 0:
             self._write()
 
     def on_end(self, trainer: Trainer) -> None:
-        if trainer.step and all(r["step"] < trainer.step for r in self.rows if "verdicts" in r):
+        if trainer.step and all(step < trainer.step for step, _ in self._verdicts):
             verdicts = {name: a.health().verdict for name, a in trainer.adversaries.items()}
-            self.rows.append({"step": trainer.step, "verdicts": verdicts})
+            self._verdicts.append((trainer.step, {"step": trainer.step, "verdicts": verdicts}))
         if trainer.step % self._interval:
             self._record(trainer.step)
         self._write()
 
+    @property
+    def rows(self) -> list[Row]:
+        """Verdicts and frames in the order of their steps."""
+        return [row for _, row in sorted((*self._verdicts, *self._frames), key=lambda p: p[0])]
+
     def _record(self, step: int) -> None:
         if self.plane is not None and not distributed.rank():
             with isolated(0), torch.no_grad():
-                self.rows.append(self.plane.frame(step))
+                self._frames.append((step, self.plane.frame(step)))
 
     def _write(self) -> None:
-        if distributed.rank() or not self.rows:
+        rows = self.rows
+        if distributed.rank() or not rows:
             return
-        rows = self.rows if self.plane is None else [self.plane.header(), *self.rows]
+        rows = rows if self.plane is None else [self.plane.header(), *rows]
         with (
             self._unwritten.instead_of_errors("write a recording in", self.path.parent),
             atomic_write(self.path) as file,

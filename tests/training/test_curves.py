@@ -8,8 +8,9 @@ from PIL import Image
 
 import advlearn
 from advlearn.data import ArrayDataset
-from advlearn.training import curves
+from advlearn.training import thinning
 from advlearn.training.curves import Curves, draw_curves, panels_of, read_curves
+from advlearn.training.recording import Recording, read_recording
 from advlearn.training.tensorboard import TensorBoard
 
 
@@ -57,13 +58,25 @@ def test_each_quantity_has_a_panel_and_values_that_are_not_finite_are_left_out(t
     assert draw_curves(points, tmp_path / "curves.png").exists()
 
 
-def test_a_long_run_keeps_a_bounded_number_of_points_spread_evenly(tmp_path, monkeypatch):
-    monkeypatch.setattr(curves, "MOST", 50)
-    callback = Curves(tmp_path, scalars=TensorBoard(tmp_path))
+def test_a_long_run_keeps_a_bounded_number_of_points_spread_evenly(monkeypatch):
+    monkeypatch.setattr(thinning, "MOST", 50)
+    points = []
     for step in range(1, 5001):
-        callback._add((step, {"loss": float(step)}))
-        assert len(callback.points) < 100
-    steps = [step for step, _ in callback.points]
+        points = thinning.with_point(points, (step, float(step)))
+        assert len(points) < 100
+    steps = [step for step, _ in points]
     gaps = [b - a for a, b in pairwise(steps)]
     assert steps[0] == 1 and steps[-1] > 4900 and min(gaps) >= 40 and max(gaps) <= 100
-    assert all(values["loss"] == step for step, values in callback.points)
+    assert all(value == step for step, value in points)
+
+
+def test_the_files_of_a_long_run_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(thinning, "MOST", 5)
+    scalars = TensorBoard(tmp_path, every=1)
+    writers = [kind(tmp_path, 10, scalars=scalars) for kind in (Curves, Recording)]
+    data = ArrayDataset(torch.randn(80, 2, generator=torch.Generator().manual_seed(0)), None, "n")
+    advlearn.fit(data=data, steps=60, batch_size=8, device="cpu", callbacks=[scalars, *writers])
+    verdicts = read_recording(tmp_path / "recording.jsonl")
+    # The verdict of the last step is kept besides.
+    assert len(read_curves(tmp_path / "curves.jsonl")) < 10 and len(verdicts) <= 10
+    assert verdicts[-1]["step"] == 60
