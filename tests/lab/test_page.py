@@ -1,5 +1,7 @@
 """Click through the lab's page in Chromium; skipped where Debian's chromium is not installed."""
 
+import copy
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,11 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
 ]
 
+# Keeps the page's socket, so that a test can hand a message to it.
+KEEP_SOCKET = """window.WebSocket = class extends WebSocket {
+  constructor(address) { super(address); window.socket = this; }
+};"""
+
 
 @pytest.fixture
 def page(lab: Address) -> Iterator[Any]:
@@ -29,6 +36,7 @@ def page(lab: Address) -> Iterator[Any]:
         requests: list[str] = []
         opened.on("pageerror", lambda error: faults.append(str(error)))
         opened.on("request", lambda request: requests.append(request.url))
+        opened.add_init_script(KEEP_SOCKET)
         opened.goto(lab.page)
         wait(opened, "lab.frames > 0")
         yield opened
@@ -174,7 +182,62 @@ def test_share_record_replay_and_two_games(page: Any, tmp_path: Path) -> None:
     wait(page, "lab.replaying")
     page.evaluate("document.getElementById('replay').focus()")
     page.keyboard.press("End")
-    wait(page, "lab.step > 5")
+    wait(page, f"lab.step === {last}")
+
+
+def test_a_late_message_does_not_change_an_opened_recording(page: Any, tmp_path: Path) -> None:
+    for k in range(3):
+        page.click("#step-both")
+        wait(page, f"lab.step === {k + 1}")
+    with page.expect_download() as saved:
+        page.click("#save-recording")
+    saved.value.save_as(tmp_path / "run.json")
+    recording = json.loads((tmp_path / "run.json").read_text())
+    choose(page, "Dirac-GAN circles")
+    page.set_input_files("#open-recording", str(tmp_path / "run.json"))
+    wait(page, "lab.replaying && document.getElementById('replay').max === '3'")
+    late = copy.deepcopy(recording["frames"][-1])
+    late["games"][0]["step"] = 99
+    for message in (recording["started"], late):
+        page.evaluate("(m) => socket.onmessage({data: JSON.stringify(m)})", message)
+    page.evaluate("document.getElementById('replay').focus()")
+    page.keyboard.press("End")
+    wait(page, "lab.step === 3")
+    page.click("#live")
+    wait(page, "!lab.replaying && lab.step === 99")
+
+
+def test_an_edit_of_an_opened_recording_starts_its_games(page: Any, tmp_path: Path) -> None:
+    page.click("#pair")
+    page.wait_for_function("document.querySelectorAll('.game').length === 2")
+    page.click("#step-both")
+    wait(page, "lab.step === 1")
+    with page.expect_download() as saved:
+        page.click("#save-recording")
+    saved.value.save_as(tmp_path / "run.json")
+    page.click("#pair")
+    page.wait_for_function("document.querySelectorAll('.game').length === 1")
+    page.set_input_files("#open-recording", str(tmp_path / "run.json"))
+    page.wait_for_function("document.querySelectorAll('.game').length === 2")
+    page.click(".game >> nth=1 >> text=Edit B")
+    page.fill("[id='set-objective']", "wgan-gp")
+    page.press("[id='set-objective']", "Tab")
+    page.wait_for_selector(".game >> nth=1 >> figcaption:has-text('Wasserstein')")
+    wait(page, "!lab.replaying && lab.step === 0")
+    assert page.is_hidden("#refused")
+
+
+@pytest.mark.parametrize("started", [{"games": []}, {"games": [{"settings": {}, "scene": {}}]}])
+def test_a_damaged_recording_leaves_the_live_game(
+    page: Any, tmp_path: Path, started: dict[str, Any]
+) -> None:
+    file = tmp_path / "run.json"
+    frame = {"games": [{"step": 7}] * len(started["games"])}
+    file.write_text(json.dumps({"advlearn_lab": 1, "started": started, "frames": [frame]}))
+    page.set_input_files("#open-recording", str(file))
+    page.wait_for_selector("#refused:not([hidden])")
+    page.click("#step-both")
+    wait(page, "!lab.replaying && lab.step === 1")
 
 
 def test_every_preset_and_the_gallery_train(page: Any) -> None:

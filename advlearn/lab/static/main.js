@@ -15,7 +15,10 @@ const lab = (window.lab = { frames: 0, drawn: 0, speed: 0, step: 0, playing: fal
 const on = {};
 let catalogue, games = [], canvases = [], edited = 0, panel;
 
-const curves = new Curves($("curves"), $("health")), graph = new Graph($("graph")), recording = new Recording();
+const curves = new Curves($("curves"), $("health")), graph = new Graph($("graph")), live = new Recording();
+// What the replay bar shows: the live games, or a recording that was opened. Messages of the server
+// go to `live` only, so that one that arrives late cannot change an opened recording.
+let shown = live;
 const slow = new SlowMotion(graph, $("slow-text"), (side) => send({ type: "step", side }), () => games[0]?.latest?.figures ?? {});
 const drawing = new Drawing((points) => edit({ ...games[edited].settings, data: { shape: "points", points } }), (t) => refuse(t));
 const send = connect({ welcome, started, frame, state, refused: (m) => refuse(m.message) }, (text) => ($("status").textContent = text));
@@ -44,13 +47,17 @@ function choose(k) {
 }
 
 function start(list) {
+  goLive();
   slow.stop();
   press("slow", false);
   edited = 0;
   send({ type: "start", games: list });
 }
 
+/** Change a game; where a recording is open, start its games with the change. */
 function edit(settings) {
+  if (shown !== live) return start(games.map((game, k) => (k === edited ? settings : game.settings)));
+  goLive();
   refuse("");
   send({ type: "edit", game: edited, settings });
 }
@@ -61,19 +68,27 @@ function refuse(text) {
   if (text && games[edited]) panel.show(games[edited].settings, titleOf());
 }
 
-function started(message, isReplay = false) {
+function started(message) {
+  live.clear(message);
+  if (shown !== live) return;
+  goLive();
+  display(message);
+  state(message);
+}
+
+/** Show the games of a message, live ones or those of a recording. */
+function display(message) {
   const same = games.length === message.games.length && games.every((g, k) => g.settings.kind === message.games[k].settings.kind);
   games = message.games.map((game) => ({ settings: game.settings, scene: unpackAll(game.scene) }));
+  edited = Math.min(edited, Math.max(0, games.length - 1));
   refuse("");
   if (!same || !isEdit(message)) curves.clear(games.length);
   if (!same) { buildGames(); buildLayers(); }
-  if (!isReplay) { recording.clear(message); goLive(); }
   games.forEach((game, k) => (canvases[k].caption.textContent = `${games.length > 1 ? `${"AB"[k]}: ` : ""}${game.scene.chain}`));
   graph.element.hidden = games[0].settings.kind !== "generate";
   $("slow").disabled = games[0].settings.kind !== "generate";
   press("pair", games.length > 1);
   panel.show(games[edited].settings, titleOf());
-  state(message);
 }
 
 let lastSeeds = "";
@@ -130,13 +145,17 @@ function buildLayers() {
 }
 
 function frame(message) {
-  recording.add(message);
+  live.add(message);
   lab.speed = message.speed;
   lab.frames++;
   if (!lab.replaying) show(message);
-  $("replay").max = Math.max(0, recording.frames.length - 1);
-  if (!lab.replaying) $("replay").value = $("replay").max;
+  showLength();
   send({ type: "drawn" });
+}
+
+function showLength() {
+  $("replay").max = Math.max(0, shown.frames.length - 1);
+  if (!lab.replaying) $("replay").value = $("replay").max;
 }
 
 function show(message) {
@@ -191,20 +210,30 @@ function draw(now) {
   requestAnimationFrame(draw);
 }
 
+/** Show another recording, with new curves. */
+function change(recording) {
+  shown = recording;
+  lastSeeds = "";
+  if (shown.started) display(shown.started);
+  showLength();
+}
+
 function goLive() {
   lab.replaying = false;
   $("live").disabled = true;
-  if (recording.frames.length) show(recording.frames.at(-1));
+  if (shown !== live) change(live);
+  showLength();
+  if (live.frames.length) show(live.frames.at(-1));
 }
 
 function replay(index) {
-  if (!recording.frames.length) return;
+  if (!shown.frames.length) return;
   lab.replaying = true;
   $("live").disabled = false;
   if (lab.playing) send({ type: "pause" });
-  const k = Math.max(0, Math.min(recording.frames.length - 1, index));
+  const k = Math.max(0, Math.min(shown.frames.length - 1, index));
   $("replay").value = k;
-  show(recording.frames[k]);
+  show(shown.frames[k]);
 }
 
 function step(side) {
@@ -229,6 +258,7 @@ const actions = {
   "step-generator": () => step("generator"),
   slow: () => {
     if (slow.on) return stopSlow();
+    goLive();
     if (lab.playing) send({ type: "pause" });
     slow.start();
     press("slow", true);
@@ -239,7 +269,7 @@ const actions = {
   theme: () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
   help: () => { $("keys").hidden = !$("keys").hidden; $("help").setAttribute("aria-expanded", String(!$("keys").hidden)); },
   live: goLive,
-  "save-recording": () => recording.save(),
+  "save-recording": () => shown.save(),
 };
 for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
 $("preset").onchange = (event) => choose(Number(event.target.value));
@@ -248,11 +278,15 @@ $("open-recording").onchange = async (event) => {
   const file = event.target.files[0];
   event.target.value = "";
   try {
-    await recording.open(file);
-    started(recording.started, true);
-    $("replay").max = recording.frames.length - 1;
+    const opened = await Recording.open(file);
+    stopSlow();
+    lab.replaying = true;
+    change(opened);
     replay(0);
-  } catch (error) { refuse(error.message); }
+  } catch (error) {
+    goLive();
+    refuse(error.message);
+  }
 };
 
 const KEYS = { " ": "play", s: "step-both", c: "step-critic", g: "step-generator", m: "slow", r: "restart", t: "theme", "?": "help" };

@@ -32,12 +32,16 @@ export class Recording {
   }
 
   /** Read a saved recording; throws an Error with one line where the file is another. */
-  async open(file) {
+  static async open(file) {
     if (file.size > 60_000_000) throw new Error("recording: larger than 60 MB");
     let value;
     try { value = JSON.parse(await file.text()); } catch { throw new Error("recording: not JSON"); }
-    if (value?.advlearn_lab !== 1 || !Array.isArray(value.frames) || !value.started?.games) throw new Error("recording: not a file of the lab");
-    this.clear(value.started);
-    this.frames = value.frames.slice(0, 2 * MOST);
+    const games = value?.started?.games;
+    const fits = (frame) => Array.isArray(frame?.games) && frame.games.length === games.length;
+    if (value?.advlearn_lab !== 1 || !Array.isArray(games) || !games.length || !Array.isArray(value.frames) || !value.frames.length || !value.frames.every(fits)) throw new Error("recording: not a file of the lab");
+    const recording = new Recording();
+    recording.clear(value.started);
+    recording.frames = value.frames.slice(0, 2 * MOST);
+    return recording;
   }
 }
