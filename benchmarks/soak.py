@@ -95,7 +95,7 @@ def train(run: str, folder: Path, steps: int) -> list[Sample]:
             "cartpole",
             steps=steps,
             out=folder,
-            save_every=2000,
+            save_every=2000 // 16,  # steps of each of the 16 environments
             critic_replay_size=3000,
             callbacks=[watch],
             quiet=True,
