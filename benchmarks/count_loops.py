@@ -1,7 +1,9 @@
-"""Hand-written steps of further objectives, whose operators `step_counts.py` counts."""
+"""Hand-written steps of further objectives, and all of them by name."""
+
+from collections.abc import Callable
 
 import torch
-from gpu_loops import Draw, Optimizers, Step, noise
+from gpu_loops import Draw, Optimizers, Step, noise, nsgan, r3gan, wgan_gp
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
@@ -67,3 +69,15 @@ def hinge_two_penalties(g: nn.Module, d: nn.Module, draw: Draw) -> Step:
         move.move_generator(lambda: -d(fake).mean())
 
     return step
+
+
+# Objective to its hand-written step.
+BY_HAND: dict[str, Callable[[nn.Module, nn.Module, Draw], Step]] = {
+    "nsgan": nsgan,
+    "hinge": hinge,
+    "hinge + spectral_norm": hinge,
+    "wgan-gp": wgan_gp,
+    "r3gan": r3gan,
+    "dragan": dragan,
+    "hinge + r1 + gradient_penalty": hinge_two_penalties,
+}

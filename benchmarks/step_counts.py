@@ -10,15 +10,14 @@ machine. They do not depend on the width of the networks, so narrow ones are use
 import copy
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import gpu_loops
 import torch
-from count_loops import dragan, hinge, hinge_two_penalties
-from gpu_loops import LATENT, Draw, Step
+from count_loops import BY_HAND
+from gpu_loops import LATENT, Step
 from harness import Result, Row, arguments, one_thread
 from overhead import largest_gradient_difference
 from torch import Tensor, nn
@@ -33,16 +32,6 @@ from advlearn.nets import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
 from advlearn.regularizers import SpectralNorm
 from advlearn.tasks.generate import Generate
 
-# Objective to its hand-written step.
-BY_HAND: dict[str, Callable[[nn.Module, nn.Module, Draw], Step]] = {
-    "nsgan": gpu_loops.nsgan,
-    "hinge": hinge,
-    "hinge + spectral_norm": hinge,
-    "wgan-gp": gpu_loops.wgan_gp,
-    "r3gan": gpu_loops.r3gan,
-    "dragan": dragan,
-    "hinge + r1 + gradient_penalty": hinge_two_penalties,
-}
 NETWORKS = ("perceptron", "DCGAN-32")
 # File and functions of the library whose operators are monitoring.
 WATCHING = {"finite.py": ("note", "look", "_look"), "losses.py": ("_plain",)}
