@@ -86,6 +86,11 @@ def test_formulas_become_mathml(site: Any) -> None:
     assert html.startswith("<math") and "&#x0003C;" in html and "arithmatex" not in html
 
 
+def test_the_variable_of_a_minimum_is_under_it_in_a_displayed_formula(site: Any) -> None:
+    html = site("formulas").as_mathml('<div class="arithmatex">\\[\\min_x y\\]</div>')
+    assert "<munder><mo>min</mo><mi>x</mi></munder>" in html
+
+
 def test_every_formula_of_a_docstring_can_be_written(site: Any) -> None:
     convert = site("formulas").convert
     for item in kinds.items():

@@ -8,6 +8,9 @@ import gallery
 from links import ROOT
 
 FOLDER = ROOT / "examples"
+NAMES = {name.lower(): name for name in ("AIRL", "BiGAN", "FSDP2", "GAIL", "InfoGAN", "IRGAN")}
+NAMES |= {name.lower(): name for name in ("CartPole", "CycleGAN", "HalfCheetah", "Hopper")}
+NAMES |= {name.lower(): name for name in ("Pendulum", "SB3", "StyleGAN", "VAIL", "WAIL")}
 # Where the site has the pictures, as seen from a page.
 PICTURES = "../pictures/gallery"
 
@@ -61,7 +64,9 @@ def _examples() -> list[Path]:
 
 
 def _title(path: Path) -> str:
-    return path.stem.replace("_", " ").capitalize()
+    """Return the file's name in words, each name of the field as it is written."""
+    words = [NAMES.get(word, word) for word in path.stem.split("_")]
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
 
 
 def _docstring(path: Path) -> str:

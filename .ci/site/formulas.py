@@ -8,6 +8,7 @@ from latex2mathml.converter import convert
 # What pymdownx.arithmatex leaves of $...$ and $$...$$.
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
+EXTREMUM = re.compile(r"(\\(?:min|max|sup|inf))_")
 
 
 def as_mathml(html: str) -> str:
@@ -18,4 +19,9 @@ def as_mathml(html: str) -> str:
         True
     """
     html = INLINE.sub(lambda match: convert(entities.unescape(match[1])), html)
-    return BLOCK.sub(lambda match: convert(entities.unescape(match[1]), display="block"), html)
+    return BLOCK.sub(lambda match: _displayed(entities.unescape(match[1])), html)
+
+
+def _displayed(formula: str) -> str:
+    # latex2mathml writes the variable of a minimum under it only where it is told to.
+    return convert(EXTREMUM.sub(r"\1\\limits_", formula), display="block")
