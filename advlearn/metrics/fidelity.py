@@ -9,6 +9,11 @@ from advlearn.core.arguments import Count, Seed, checked
 from advlearn.core.checks import check_choice, check_count, describe_value
 from advlearn.metrics._checks import pair, rows
 
+_BLOCK = 250
+"""Rows of a block of KID's kernel; of two blocks' products with each other, one is computed."""
+_KERNEL_VALUES = 2**24
+"""Values of a kernel of all samples up to which subsets take theirs from it."""
+
 
 class MeanStd(NamedTuple):
     """Hold the mean and the standard deviation of a score.
@@ -71,10 +76,13 @@ def inception_score(
             "1; pass kind='probabilities'"
         )
     if kind == "probabilities":
-        logs = values.log().clamp_min(torch.finfo(values.dtype).min)
+        p, own = values, torch.xlogy(values, values).sum(dim=1)
     else:
-        logs = values.log_softmax(dim=1)
-    scores = torch.cat([_inception_scores(parts) for parts in _equal_parts(logs, splits)])
+        # sum p log p without a second exponential of all values: log p = (x - max x) + log max p.
+        p, top = values.softmax(dim=1), values.amax(dim=1, keepdim=True)
+        own = (p * (values - top)).sum(dim=1) + p.amax(dim=1).log()
+    parts = zip(_equal_parts(p, splits), _equal_parts(own[:, None], splits), strict=True)
+    scores = torch.cat([_inception_scores(*part) for part in parts])
     return MeanStd(scores.mean(), scores.std(correction=0))
 
 
@@ -97,12 +105,10 @@ def _equal_parts(x: Tensor, splits: int) -> list[Tensor]:
     return [part.view(count, n, -1) for part, count, n in parts if count]
 
 
-def _inception_scores(logs: Tensor) -> Tensor:
+def _inception_scores(p: Tensor, own: Tensor) -> Tensor:
     # KL = E sum p log p - sum m log m, with 0 log 0 = 0.
-    p = logs.exp()
     marginal = p.mean(dim=1)
-    own = (p * logs).sum(dim=2).mean(dim=1)
-    return (own - torch.xlogy(marginal, marginal).sum(dim=1)).exp()
+    return (own.mean(dim=(1, 2)) - torch.xlogy(marginal, marginal).sum(dim=1)).exp()
 
 
 @checked
@@ -280,30 +286,58 @@ def kid(
     )
     generator = torch.Generator().manual_seed(seed)
 
-    def subset(x: Tensor) -> Tensor:
-        return x[torch.randperm(x.shape[0], generator=generator)[:subset_size].to(x.device)]
-
     whole = [len(x) == subset_size for x in (first, second)]
     if all(whole):
         return MeanStd(_polynomial_mmd(first, second, degree), first.new_tensor(torch.nan))
-    values = torch.stack(
-        [
-            _polynomial_mmd(subset(first), subset(second), degree)
-            for _ in range(check_count("subsets", subsets))
-        ]
-    )
+    draws = [
+        tuple(
+            torch.randperm(len(x), generator=generator)[:subset_size].to(x.device)
+            for x in (first, second)
+        )
+        for _ in range(check_count("subsets", subsets))
+    ]
+    pairs_of_all = max(len(first), len(second)) ** 2
+    if pairs_of_all <= min(subsets * subset_size**2, _KERNEL_VALUES):
+        values = _mmds_of_subsets(first, second, draws, degree)
+    else:
+        values = torch.stack([_polynomial_mmd(first[i], second[j], degree) for i, j in draws])
     spread = values.std(correction=0)
     return MeanStd(values.mean(), spread * torch.nan if any(whole) or subsets == 1 else spread)
 
 
-def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
-    n, d = x.shape
+def _kernel(x: Tensor, y: Tensor, degree: int) -> Tensor:
+    # In place, since allocations of n x n numbers cost as much as the power.
+    return (x @ y.T).div_(x.shape[1]).add_(1.0).pow_(degree)
 
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.T / d + 1.0) ** degree
 
-    within = [kernel(z, z) for z in (x, y)]
-    return (
-        sum((k.sum() - k.trace() for k in within), x.new_zeros(())) / (n * (n - 1))
-        - 2.0 * kernel(x, y).mean()
+def _mmds_of_subsets(x: Tensor, y: Tensor, draws: list[tuple[Tensor, ...]], degree: int) -> Tensor:
+    """Compute the MMD of each pair of subsets from one kernel of all samples."""
+    # Rows of ones at the samples of a subset, (subsets, N) and (subsets, M).
+    of_x, of_y = (
+        z.new_zeros(len(draws), len(z)).scatter_(1, torch.stack([d[side] for d in draws]), 1.0)
+        for side, z in enumerate((x, y))
     )
+    n = len(draws[0][0])
+    within = sum(
+        ((chosen @ _kernel(z, z, degree).fill_diagonal_(0.0)) * chosen).sum(1)
+        for chosen, z in ((of_x, x), (of_y, y))
+    )
+    across = ((of_x @ _kernel(x, y, degree)) * of_y).sum(1)
+    return within / (n * (n - 1)) - 2.0 * across / n**2
+
+
+def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
+    n = len(x)
+
+    def within(z: Tensor) -> Tensor:
+        """Sum the kernel over all pairs of different rows; each pair of blocks is computed once."""
+        total, end = z.new_zeros(()), 0
+        for block in z.split(_BLOCK):
+            end += len(block)
+            own = _kernel(block, block, degree)
+            total = total + own.sum() - own.trace()
+            if end < len(z):
+                total = total + 2.0 * _kernel(block, z[end:], degree).sum()
+        return total
+
+    return (within(x) + within(y)) / (n * (n - 1)) - 2.0 * _kernel(x, y, degree).mean()
