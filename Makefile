@@ -59,7 +59,7 @@ browser: $(READY) ## Click through the pages in Chromium, if it is installed (mi
 	$(BIN)/python -m pytest -q -m browser tests/lab tests/page
 
 fuzz: $(READY) ## Feed random input to everything that reads it (FUZZ_SECONDS=900, FUZZ_SEED=...)
-	$(BIN)/python .ci/fuzz.py --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
+	$(BIN)/python benchmarks/fuzz.py --seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 mutants: $(READY) ## Change the code at random places and see that a test fails (an hour; kept rows are not run again)
 	$(BIN)/python .ci/mutants -n $(MUTANTS) --jobs $(JOBS)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / ".ci" / "fuzz.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fuzz_inputs.py"
 SECONDS = 1.3
 
 
 def load_script() -> Any:
     """Return the fuzzer's module, which is outside of the package."""
     if not SCRIPT.exists():
-        pytest.skip("needs the repository, whose .ci folder has the fuzzer")
+        pytest.skip("needs the benchmarks, which have the fuzzer")
     spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,11 +1,5 @@
-"""Feed random input to everything that reads it: specs, commands, arrays and files.
+"""Random inputs of `fuzz.py`: specs, commands, arrays and files, many of them damaged."""
 
-Each input must be taken, or be refused by an error of one line. `make fuzz` runs it for 15 minutes;
-``python .ci/fuzz.py --seconds 60 --seed 3 --only specs,files`` for less. A failing input is kept
-in a folder, with its traceback; the seed and the number of the case repeat it.
-"""
-
-import argparse
 import itertools
 import random
 import shutil
@@ -299,23 +293,3 @@ def fuzz(seconds: float, seed: int, keep: Path, only: list[str] | None = None) -
     fuzzer = Fuzzer(seed, keep)
     fuzzer.run(seconds, list(fuzzer.targets) if only is None else only)
     return fuzzer
-
-
-def main() -> None:
-    """Run from the command line; the exit status is 1 if an input failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=900)
-    parser.add_argument("--seed", type=int, default=None, help="default: the time")
-    parser.add_argument("--keep", type=Path, default=Path("runs/fuzz"))
-    parser.add_argument("--only", default=None, help="kinds of input, separated by commas")
-    given = parser.parse_args()
-    seed = int(time.time()) if given.seed is None else given.seed
-    print(f"seed {seed}", flush=True)
-    done = fuzz(given.seconds, seed, given.keep, given.only and given.only.split(","))
-    print(", ".join(f"{count} {name}" for name, count in done.counts.items()))
-    print(f"{len(done.failures)} failures" + f", kept in {given.keep}" * bool(done.failures))
-    raise SystemExit(bool(done.failures))
-
-
-if __name__ == "__main__":
-    main()
