@@ -7,7 +7,9 @@ InvertedPendulum-v5 and Reacher-v5 (MuJoCo), and LunarLander-v3, which needs box
   kept in the folder of `--runs` in the form of rl-baselines3-zoo, which `zoo_expert` reads. Its
   mode is recorded for ten episodes.
 - `imitation` is `imitate` with its defaults (GAIL with R1, `"ppo"`, `absorbing="auto"`), from all
-  pairs of the ten episodes, and nothing but the number of steps set.
+  pairs of the ten episodes, and nothing but the number of steps set. It is measured after each
+  number of steps of `GAMES` (`budget`). A later row continues the run of the row before, and its
+  CPU seconds are those since then. The bars are on the most steps.
 - `true reward` is the same PPO with the same steps on the environment's own reward, one seed: what
   the algorithm reaches in these steps when the reward is known.
 
@@ -62,13 +64,13 @@ EXPERTS: dict[str, tuple[int, dict[str, Any]]] = {
         },
     ),
 }
-# Id to the steps of imitation and the settings of `imitate` that are not its defaults.
-GAMES: dict[str, tuple[int, dict[str, Any]]] = {
-    "InvertedPendulum-v5": (100_000, {}),
-    "Reacher-v5": (200_000, {}),
-    "LunarLander-v3": (400_000, {}),
+# Id to the numbers of steps after which a run is measured.
+GAMES: dict[str, tuple[int, ...]] = {
+    "InvertedPendulum-v5": (100_000,),
+    "Reacher-v5": (200_000, 400_000),
+    "LunarLander-v3": (400_000, 1_000_000),
 }
-COLUMNS = ["game", "method", "seed", "return", "expert", "random", "share", "steps", "cpu_seconds"]
+COLUMNS = ["game", "method", "seed", "budget", "return", "expert", "random", "share", "cpu_seconds"]
 
 
 def usable(env_id: str) -> bool:
@@ -132,44 +134,38 @@ def random_return(env_id: str, episodes: int) -> float:
     return total / episodes
 
 
-def imitation(env_id: str, seed: int, runs: str, quick: bool) -> Row:
+def imitation(env_id: str, seed: int, budget: int, runs: str, quick: bool) -> Row:
     """Return the row of one run of `imitate` with its defaults."""
     demos, level = demonstrations(env_id, runs, quick)
-    steps, settings = GAMES[env_id]
     out = Path(runs) / f"{env_id}-{seed}"
     began = time.process_time()
     run = imitate(
         demos,
-        steps=2048 if quick else steps,
+        steps=2048 if quick else budget,
         env=env_id,
         seed=seed,
         out=None if quick else out,
         save_every=SAVE_EVERY,
         quiet=True,
-        **settings,
     )
     seconds = time.process_time() - began
     returns = run.returns(env_id, 2 if quick else MEASURED, seed=1000 + seed)
-    key = {"game": env_id, "method": "imitation", "seed": seed}
-    found = {
-        "settings": settings,
-        "absorbing": run.reward.absorbing,
-        "pairs": int(demos.lengths.sum()),
-    }
+    key = {"game": env_id, "method": "imitation", "seed": seed, "budget": budget}
+    found = {"absorbing": run.reward.absorbing, "pairs": int(demos.lengths.sum())}
     return key | scores(returns, level) | found | cost(run.policy.num_timesteps, seconds)
 
 
-def true_reward(env_id: str, seed: int, runs: str, quick: bool) -> Row:
+def true_reward(env_id: str, seed: int, budget: int, runs: str, quick: bool) -> Row:
     """Return the row of the same PPO on the environment's own reward."""
     _, level = demonstrations(env_id, runs, quick)
     learner = algorithms.build("ppo", env_id, seed)
     began = time.process_time()
-    learner.learn(2048 if quick else GAMES[env_id][0])
+    learner.learn(2048 if quick else budget)
     seconds = time.process_time() - began
     venv = make_vec_env(env_id, 1, seed=1000 + seed)
     count = 2 if quick else MEASURED
     returns: Any = evaluate_policy(learner, venv, count, return_episode_rewards=True)[0]
-    key = {"game": env_id, "method": "true reward", "seed": seed}
+    key = {"game": env_id, "method": "true reward", "seed": seed, "budget": budget}
     return key | scores(np.array(returns), level) | cost(learner.num_timesteps, seconds)
 
 
@@ -186,11 +182,13 @@ def cost(steps: int, seconds: float) -> Row:
 
 
 def bars(result: Result) -> None:
-    """State the required bars: the worst of the seeds that were run."""
-    for game in GAMES:
-        rows = [r for r in result.rows if (r["game"], r["method"]) == (game, "imitation")]
-        if not rows:
+    """State the required bars: the worst of the seeds, after the most steps that were run."""
+    for game, budgets in GAMES.items():
+        every = [r for r in result.rows if (r["game"], r["method"]) == (game, "imitation")]
+        reached = [b for b in budgets if any(r["budget"] == b for r in every)]
+        if not reached:
             continue
+        rows = [r for r in every if r["budget"] == reached[-1]]
         if game == "Reacher-v5":
             name, found = "share of the way from random to the expert", [r["share"] for r in rows]
         else:
@@ -224,11 +222,12 @@ def compute_game(result: Result, game: str, runs: str, quick: bool) -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = scratch if quick else runs
-        for seed in SEEDS[:1] if quick else SEEDS:
-            if not result.has(game=game, method="imitation", seed=seed):
-                result.add(imitation(game, seed, folder, quick))
-        if not result.has(game=game, method="true reward"):
-            result.add(true_reward(game, SEEDS[0], folder, quick))
+        for budget in GAMES[game]:
+            for seed in SEEDS[:1] if quick else SEEDS:
+                if not result.has(game=game, method="imitation", seed=seed, budget=budget):
+                    result.add(imitation(game, seed, budget, folder, quick))
+            if not result.has(game=game, method="true reward", budget=budget):
+                result.add(true_reward(game, SEEDS[0], budget, folder, quick))
 
 
 if __name__ == "__main__":
