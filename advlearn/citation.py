@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +22,8 @@ def cite(name: Any) -> str:
 
     Args:
         name: A name or a spec, as for `describe`; an object; a run that `fit` returned, or its
-            folder. The papers of a run are those of its method, objective, regularizers, networks
-            and game rule.
+            folder; a run of imitation. The papers of a run are those of its method, objective,
+            regularizers, networks and game rule; of imitation, those of its algorithm too.
 
     Returns:
         A BibTeX entry for each paper, the method's first.
@@ -35,10 +36,12 @@ def cite(name: Any) -> str:
         >>> print(cite("wgan-gp").splitlines()[0])
         @misc{gulrajani2017improved,
     """
-    papers = list({(paper.title, paper.url): paper for paper in _papers(name)}.values())
+    papers: dict[str, Reference] = {}
+    for paper in _papers(name):
+        papers.setdefault(paper.url, paper)
     if not papers:
         raise ValueError(f"name: expected something with a paper, got {name!r}")
-    return "\n\n".join(_entry(paper) for paper in papers)
+    return "\n\n".join(_entry(paper) for paper in papers.values())
 
 
 def _papers(name: Any) -> list[Reference]:
@@ -46,6 +49,8 @@ def _papers(name: Any) -> list[Reference]:
     config = cast(dict[str, Any] | None, getattr(name, "config", None))
     if isinstance(config, dict):
         return _of_run(config)
+    if (cited_parts := getattr(name, "cited_parts", None)) is not None:
+        return _of_parts(cited_parts())
     if isinstance(name, Path):
         return _of_run(_config(name))
     # A name that is known is that name, also where a file is called so.
@@ -93,6 +98,17 @@ def _of_run(config: dict[str, Any]) -> list[Reference]:
         *[paper for paper in found if paper is not None],
         *(_papers(game.partition("(")[0]) if isinstance(game, str) and game else []),
     ]
+
+
+def _of_parts(parts: Sequence[Method | Chain | Reference]) -> list[Reference]:
+    """Collect the papers of the parts of a run of imitation."""
+    found: list[Reference] = []
+    for part in parts:
+        if isinstance(part, Reference):
+            found.append(part)
+        else:
+            found += _of_row(part) if isinstance(part, Method) else _of_chain(part)
+    return found
 
 
 def _is_spec(name: str) -> bool:

@@ -17,6 +17,7 @@ from advlearn.core.chain import Defaults
 from advlearn.core.described import Reference
 from advlearn.core.method import Method
 from advlearn.description import describe
+from advlearn.imitation import imitate
 from advlearn.listing import listing
 from advlearn.terminal_math import formula
 
@@ -238,6 +239,13 @@ def test_a_run_cites_the_papers_of_its_parts() -> None:
         cite("moons")
 
 
+def test_a_paper_has_one_title_wherever_it_is_cited() -> None:
+    entries = [e.reference for e in registry.entries().values()]
+    papers = [catalogue.paper_of(row) for row in registry.methods().values()]
+    named = [(p.url, p.title) for p in (*entries, *papers) if p is not None]
+    assert len({url for url, _ in named}) == len(set(named))
+
+
 def test_a_run_and_its_folder_cite_networks_and_game(tmp_path: Path) -> None:
     data, task = torch.randn(8, 1, 16, 16), "generate(architecture='sagan', base_channels=2)"
     settings = {"steps": 1, "device": "cpu", "callbacks": (), "game": "lookahead(k=5)"}
@@ -250,6 +258,25 @@ def test_a_run_and_its_folder_cite_networks_and_game(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises((ValueError, FileNotFoundError)):
         cite(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "urls"),
+    [
+        ("vail + r1", {"steps": 64}, ["1810.00821", "1801.04406", "1707.06347"]),
+        ("wasserstein", {"steps": 64, "algorithm": "a2c"}, ["1701.07875", "1602.01783"]),
+        ("gail", {"steps": 64, "absorbing": True}, ["1606.03476", "1809.02925", "1707.06347"]),
+        ("bc", {"bc_steps": 1}, ["1707.06347"]),
+    ],
+)
+def test_a_run_of_imitation_cites_its_method_and_its_algorithm(
+    method: str, settings: dict[str, Any], urls: list[str]
+) -> None:
+    run = imitate("cartpole", method, quiet=True, **settings)
+    found = re.findall(r"url = \{.*/(.*)\}", cite(run))
+    assert [url for url in found if url in urls] == urls
+    assert found[-1] == "20-1364.html"
+    assert ("1809.02925" in found) == settings.get("absorbing", False)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from advlearn.core.arguments import checked
+from advlearn.core.chain import Chain
+from advlearn.core.described import Reference
 from advlearn.core.files import atomic_write
+from advlearn.core.method import Method
+from advlearn.imitation import papers
 from advlearn.imitation.demonstrations.dataset import Demonstrations
 from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.saving import save_reward
@@ -30,6 +34,7 @@ class ImitationResult:
         recipe: How to build an environment like the one of the training; None: the policy's.
 
     Attributes:
+        method: The method of the catalogue; None for an objective with its own reward.
         history: For each rollout, the environment steps, the return, the critic's losses and
             scores, and the mean learned reward.
         evaluations: For each measurement in a separate environment, the environment steps, and the
@@ -49,6 +54,7 @@ class ImitationResult:
         self.demonstrations = demonstrations
         self.env_id = env_id
         self.recipe = recipe or EnvironmentRecipe.of(policy.get_env())
+        self.method: Method | None = None
         self.history: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
 
@@ -110,6 +116,15 @@ class ImitationResult:
         from advlearn.imitation.page import write_page_of
 
         return write_page_of(self, path)
+
+    def cited_parts(self) -> list[Method | Chain | Reference]:
+        """Return what `advlearn.cite` cites: the method, the objective, and further papers."""
+        adversary = self.reward.adversary
+        used: list[Method | Chain | Reference] = [] if self.method is None else [self.method]
+        if self.history:  # a policy that was only cloned has no critic that was trained
+            used.append(adversary.chain)
+            used += [papers.ABSORBING] if self.reward.absorbing else []
+        return [*used, *papers.of_algorithm(self.policy)]
 
     def save(self, folder: str | Path) -> Path:
         """Write ``policy.zip``, for stable-baselines3, and ``reward.pt``, for `load_reward`.

@@ -32,6 +32,7 @@ class Specification:
         airl: Whether the critic is AIRL's.
         cloning_only: Whether the method is behaviour cloning, which trains no critic.
         options: More settings of the method, keys of `METHOD_SETTINGS`.
+        method: The method of the catalogue, if there is one.
     """
 
     chain: Chain
@@ -39,6 +40,7 @@ class Specification:
     airl: bool = False
     cloning_only: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    method: Method | None = None
 
 
 def methods() -> dict[str, Method]:
@@ -102,7 +104,7 @@ def _of_row(row: Method, rest: str) -> Specification:
         )
     cloning_only = critic == "none"
     options = {"bc_steps": BC_STEPS, **options} if cloning_only else options
-    return Specification(chain, reward, critic == "airl", cloning_only, options)
+    return Specification(chain, reward, critic == "airl", cloning_only, options, row)
 
 
 def describe_reward(reward: Reward) -> str:

@@ -234,6 +234,7 @@ def imitate(
         with record_environment(learner, window) as recording:
             learned = build_reward(learner, windows, specification, settings)
             run = ImitationResult(learner, learned, demos, env_id, recipe)
+            run.method = specification.method
             if specification.cloning_only:
                 _clone(learner, expert, cloning)
                 RunGuard(run, None).check()

@@ -6,7 +6,11 @@ from advlearn.core.method import Method
 ARXIV = "https://arxiv.org/abs/"
 NETWORKS = "the policy of a stable-baselines3 algorithm; a perceptron critic of transitions"
 VAIL = Reference(
-    "Variational Discriminator Bottleneck", "Peng et al. 2019", "eq. 12 to 14", ARXIV + "1810.00821"
+    "Variational Discriminator Bottleneck: Improving Imitation Learning, Inverse RL, and GANs by "
+    "Constraining Information Flow",
+    "Peng et al. 2019",
+    "eq. 12 to 14",
+    ARXIV + "1810.00821",
 )
 
 

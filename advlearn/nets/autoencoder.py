@@ -39,7 +39,7 @@ class AutoencoderCritic(Network):
         >>> AutoencoderCritic((2,), base_channels=8, code=1)(torch.zeros(5, 2)).shape
         torch.Size([5])
 
-    Reference: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Networks", 2017, section
+    Reference: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Network", 2017, section
         2.3; Berthelot, Schumm, Metz, "BEGAN", 2017, equation 1 for "l1".
 
     Deviations: the error is a mean over dimensions instead of a norm, which makes a margin

@@ -104,7 +104,8 @@ def dragan(weight: float = 10.0, scale: float = 0.5) -> Chain:
 
 @cites(
     Reference(
-        "Variational Discriminator Bottleneck",
+        "Variational Discriminator Bottleneck: Improving Imitation Learning, Inverse RL, and GANs "
+        "by Constraining Information Flow",
         "Peng et al. 2019",
         "eq. 9 and 10",
         "https://arxiv.org/abs/1810.00821",

@@ -15,7 +15,7 @@ from advlearn.core.regularizer import Regularizer
 from advlearn.regularizers.instance_noise import unwrapped
 
 REFERENCE = Reference(
-    "Energy-based Generative Adversarial Networks",
+    "Energy-based Generative Adversarial Network",
     "Zhao et al. 2017",
     "section 2.4",
     "https://arxiv.org/abs/1609.03126",
