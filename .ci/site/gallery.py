@@ -30,7 +30,7 @@ LONGEST = 12  # lines of the printed output, from its end
 # Options of the examples whose default takes more than about a minute.
 OPTIONS = {
     "airl_transfer_maze": "--steps 100000",
-    "bigan_digits": "--steps 2500",
+    "bigan_digits": "--reconstruction 0.1",
     "colourise": "--steps 800",
     "conditional_images": "--steps 500",
     "custom_sb3_algorithm": "--steps 60000",
