@@ -301,6 +301,11 @@ def positive_weights(
         sample_weight, points, dtype=np.float64, ensure_non_negative=True
     )
     kept = weights > 0
+    if not kept.any():  # newer versions of scikit-learn refuse it themselves
+        raise ValueError(
+            "sample_weight: expected at least one non-zero weight, got zeros only; "
+            "leave out sample_weight, or weigh some samples"
+        )
     return weights / weights[kept].mean(), kept
 
 

@@ -105,7 +105,7 @@ def test_class_weights_move_the_decisions() -> None:
     ("weight", "line"),
     [
         (np.ones(3), r"sample_weight.shape == \(3,\), expected \(200,\)"),
-        (np.zeros(N), r"^Sample weights must contain at least one non-zero"),
+        (np.zeros(N), r"at least one non-zero"),
         (-np.ones(N), r"[Nn]egative"),
     ],
 )
