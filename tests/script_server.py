@@ -51,13 +51,18 @@ class Started:
 
     def communicate(self, line: str = "") -> tuple[int, str, str]:
         """Send a last line, wait for the end, and return the exit status and both outputs."""
-        with self.stdin, self.stdout:
-            with suppress(BrokenPipeError):  # it may have ended
-                self.stdin.write(line)
-                self.stdin.close()
-            output = self.stdout.read()
+        with suppress(BrokenPipeError):  # it may have ended
+            self.stdin.write(line)
+            self.stdin.close()
+        output = self.stdout.read()
+        self.close()
         status, errors = self.end()
         return status, output, errors
+
+    def close(self) -> None:
+        """Close the standard input and output."""
+        self.stdin.close()
+        self.stdout.close()
 
 
 @final
