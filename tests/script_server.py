@@ -35,7 +35,7 @@ EVERYTHING = (
 @final
 @dataclass
 class Started:
-    """A process that runs, in a session and process group of its own.
+    """A process that runs, and leads a new session and process group.
 
     Args:
         pid: Its number, also that of its group.
