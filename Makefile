@@ -23,6 +23,8 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS ?= 1
 
 # Parallel test workers share the cores: more than one thread each makes all of them slower.
 test slow mutants: export OMP_NUM_THREADS ?= 1
+# Each worker and each process of the tests would otherwise compile the same files again.
+test slow mutants: export PYTHONDONTWRITEBYTECODE :=
 
 FUZZ_SECONDS ?= 900
 FUZZ_SEED ?=

@@ -3,7 +3,7 @@
 Importing torch, its optimisers and matplotlib takes longer than most commands that the tests run
 for a few steps. A server imports them once and forks for each command. The command runs as by
 ``python SCRIPT``, ``python -c CODE`` or ``python -m MODULE``: as ``__main__``, with its arguments,
-folder, environment and path.
+folder, environment and path. A process that is started can be sent lines and signals while it runs.
 """
 
 import json
@@ -13,13 +13,14 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any, Self, final
+from typing import Any, Self, TextIO, final
 
 TIMEOUT = 300
 # What the examples, the benchmarks and the pages import; only those of the first row are required.
@@ -29,6 +30,39 @@ EVERYTHING = (
     *("gymnasium", "stable_baselines3", "torch._dynamo", "scipy.stats", "rich.console", "typer"),
     *("torch.profiler", "matplotlib.backends.backend_agg", "PIL.JpegImagePlugin"),
 )
+
+
+@final
+@dataclass
+class Started:
+    """A process that runs, and leads a new session and process group.
+
+    Args:
+        pid: Its number, also that of its group.
+        stdin: Its standard input.
+        stdout: Its standard output.
+        end: Called once: wait for the end, and return the exit status and the error output.
+    """
+
+    pid: int
+    stdin: TextIO
+    stdout: TextIO
+    end: Callable[[], tuple[int, str]]
+
+    def communicate(self, line: str = "") -> tuple[int, str, str]:
+        """Send a last line, wait for the end, and return the exit status and both outputs."""
+        with suppress(BrokenPipeError):  # it may have ended
+            self.stdin.write(line)
+            self.stdin.close()
+        output = self.stdout.read()
+        self.close()
+        status, errors = self.end()
+        return status, output, errors
+
+    def close(self) -> None:
+        """Close the standard input and output."""
+        self.stdin.close()
+        self.stdout.close()
 
 
 @final
@@ -44,6 +78,7 @@ class ScriptServer:
 
     def __init__(self, imported: tuple[str, ...] = EVERYTHING) -> None:
         self._imported = imported
+        self._count = 0
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
@@ -77,24 +112,64 @@ class ScriptServer:
             cwd: The folder; that of the tests by default.
             env: The environment; that of the server by default.
         """
-        assert self._server.stdin is not None and self._server.stdout is not None
-        files = [str(self._folder / name) for name in ("stdout", "stderr")]
+        files = [os.devnull, *(str(self._folder / name) for name in ("stdout", "stderr"))]
+        self._request(command, cwd, env, files)
+        status = self._number()
+        output, errors = (Path(file).read_text() for file in files[1:])
+        return subprocess.CompletedProcess(command, status, output, errors)
+
+    def start(
+        self, *command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Started:
+        """Start the arguments of ``python``; the process must end before the next one starts.
+
+        Args:
+            command: As for `python`.
+            cwd: As for `python`.
+            env: As for `python`.
+        """
+        self._count += 1
+        files = [str(self._folder / f"{name}-{self._count}") for name in ("in", "out", "errors")]
+        for file in files[:2]:
+            os.mkfifo(file)
+        pid = self._request(command, cwd, env, files)
+        # In the order in which the process opens them: each waits for the other end.
+        stdin = open(files[0], "w")  # noqa: SIM115 - `communicate` closes both
+        stdout = open(files[1])  # noqa: SIM115
+        return Started(pid, stdin, stdout, lambda: (self._number(), Path(files[2]).read_text()))
+
+    def _request(
+        self,
+        command: tuple[str, ...],
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+        files: list[str],
+    ) -> int:
+        """Let the server fork for a command, and return the number of the new process."""
+        assert self._server.stdin is not None
         folder = str(Path.cwd() if cwd is None else cwd)
         environment = None if env is None else dict(env)
-        request = {"argv": command, "cwd": folder, "files": files, "env": environment}
+        request = {"argv": command, "cwd": folder, "env": environment, "files": files}
+        request["session"] = files[0] != os.devnull
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
-        status = int(self._server.stdout.readline())
-        output, errors = (Path(file).read_text() for file in files)
-        return subprocess.CompletedProcess(command, status, output, errors)
+        return self._number()
+
+    def _number(self) -> int:
+        assert self._server.stdout is not None
+        return int(self._server.stdout.readline())
 
 
 def serve() -> dict[str, Any] | None:
-    """Fork for each request on the standard input; return the request in the fork."""
+    """Fork for each request on the standard input; return the request in the fork.
+
+    Print the number of each process, and its exit status when it has ended.
+    """
     for line in sys.stdin:
         child = os.fork()
         if not child:
             return json.loads(line)
+        print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
     return None
 
@@ -102,7 +177,9 @@ def serve() -> dict[str, Any] | None:
 def become(request: dict[str, Any]) -> None:
     """Run the command of a request with its folder, environment and output files."""
     signal.alarm(TIMEOUT)
-    for descriptor, file in zip((0, 1, 2), (os.devnull, *request["files"]), strict=True):
+    if request["session"]:
+        os.setsid()
+    for descriptor, file in zip((0, 1, 2), request["files"], strict=True):
         mode = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(file, mode), descriptor)
     os.chdir(request["cwd"])

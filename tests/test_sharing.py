@@ -3,8 +3,6 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +134,9 @@ def test_the_real_client_is_called_and_its_offline_error_is_one_line(
     assert "offline" in push.lower()
 
 
-def test_a_cached_download_loads_without_a_network(run: Any, tmp_path: Path) -> None:
+def test_a_cached_download_loads_without_a_network(
+    run: Any, tmp_path: Path, scripts: ScriptServer
+) -> None:
     """The file lies where the client keeps downloads, so that the real client finds it."""
     pytest.importorskip("huggingface_hub", reason="needs the extra hub")
     commit = "0" * 40
@@ -148,9 +148,8 @@ def test_a_cached_download_loads_without_a_network(run: Any, tmp_path: Path) -> 
         "import os, sys; os.environ.update(HF_HUB_OFFLINE='1', HF_HOME=sys.argv[1]); "
         "import advlearn; print(advlearn.load('hub:owner/name').sample(2, seed=1).sum().item())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
-    )
+    done = scripts.python("-c", code, str(tmp_path))
+    assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(float(run.sample(2, seed=1).sum()), rel=1e-5)
 
 

@@ -35,6 +35,9 @@ PANELS = (
     Panel("gradient that the critic gives", ("/health/player_gradient",)),
 )
 
+# Of each panel, in inches: left, right, below and above.
+MARGINS = (0.7, 0.15, 0.5, 0.35)
+
 Point = tuple[int, dict[str, float]]
 
 
@@ -127,7 +130,18 @@ def draw_curves(points: list[Point], path: Path, evaluations: list[Point] | None
     panels = panels_of(points, evaluations or [])
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(4.6 * columns, 3.0 * rows), layout="constrained")
+    width, height = 4.6 * columns, 3.0 * rows
+    # Fixed margins, since finding them takes as long as the drawing.
+    left, right, below, above = MARGINS
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=below / height,
+        top=1 - above / height,
+        wspace=(left + right) / (width / columns - left - right),
+        hspace=(below + above) / (height / rows - below - above),
+    )
     for place, (panel, lines) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, place + 1)
         axes.set_title(panel.title, fontsize=10)

@@ -123,6 +123,7 @@ def test_pairs_of_different_number_are_refused() -> None:
 
 
 @pytest.mark.parametrize("spec", ["feature_matching", "feature_matching(layers='all')"])
+@pytest.mark.slow
 def test_a_critic_compiled_by_itself_has_the_features_of_the_plain_one(spec: str) -> None:
     real, fake = draw(4, 3, 9, 9), draw(4, 3, 9, 9, seed=1)
     try:

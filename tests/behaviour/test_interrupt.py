@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from advlearn.core.interrupt import between_steps
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.training.checkpoint import load
+from tests.script_server import ScriptServer
 
 STEPS, STOPPED = 9, 4
 SETTINGS = {
@@ -43,17 +42,14 @@ def source() -> ArrayDataset:
     return ArrayDataset(torch.randn(24, 2, generator=torch.Generator().manual_seed(0)))
 
 
-def test_an_interrupted_run_resumes_exactly(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    child = subprocess.Popen(command, **pipes, text=True, env=dict(os.environ))
-    assert child.stdout is not None
+def test_an_interrupted_run_resumes_exactly(tmp_path: Path, scripts: ScriptServer) -> None:
+    child = scripts.start("-c", SCRIPT, str(tmp_path))
     first_line = child.stdout.readline()
     if first_line:
-        child.send_signal(signal.SIGINT)
-    _, error = child.communicate("\n", timeout=120)
+        os.kill(child.pid, signal.SIGINT)
+    status, _, error = child.communicate("\n")
     assert first_line == "waiting\n", error
-    assert child.returncode in (130, -signal.SIGINT), error
+    assert status in (130, -signal.SIGINT), error
     assert load(tmp_path)["trainer"]["step"] == STOPPED
     resumed = fit(data=source(), out=tmp_path, callbacks=(), **SETTINGS)
     straight = fit(data=source(), callbacks=(), **SETTINGS)

@@ -69,6 +69,7 @@ def test_no_step_waits_for_the_device() -> None:
             adversary.update(REAL, FAKE)
 
 
+@pytest.mark.slow
 def test_the_compiled_loss_has_the_penalty_at_the_same_steps() -> None:
     eager, compiled = head("hinge + r1(every=2)"), head("hinge + r1(every=2)")
     losses = compiled._losses

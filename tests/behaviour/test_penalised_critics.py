@@ -195,6 +195,7 @@ class Custom(nn.Module):
 @pytest.mark.parametrize(
     "penalty", ["r1", "gradient_penalty", "r1 + r2", "r1(estimate='difference')"]
 )
+@pytest.mark.slow
 def test_a_critic_compiled_by_itself_is_penalised(how: str, penalty: str) -> None:
     if how == "under noise" and "difference" in penalty:
         pytest.skip("noise has no difference estimate")

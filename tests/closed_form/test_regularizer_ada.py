@@ -258,5 +258,6 @@ def test_bad_arguments_are_one_line(arguments: dict[str, Any], line: str) -> Non
         Ada(**arguments)
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(lambda: Ada(p=0.7), shape=(3, 4, 5))

@@ -143,6 +143,7 @@ def test_derivatives() -> None:
     check_gradients(Bottleneck(beta=0.5))
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(lambda: Bottleneck(beta=0.5))
 

@@ -107,5 +107,6 @@ def test_derivatives() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4,), (1, 3, 3)])
+@pytest.mark.slow
 def test_compiled_equals_eager(shape: tuple[int, ...]) -> None:
     check_compiled(lambda: Consistency(noise=0.5), shape=shape)

@@ -145,5 +145,6 @@ def test_an_augmentation_of_the_same_critic_is_refused(spec: str) -> None:
         adversary.update(*sides())
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(CutMix, shape=(2, 4, 4))

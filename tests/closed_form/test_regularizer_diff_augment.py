@@ -169,5 +169,6 @@ def test_bad_arguments_are_one_line(arguments: dict[str, object], line: str) -> 
         DiffAugment(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(DiffAugment, shape=(3, 4, 8))

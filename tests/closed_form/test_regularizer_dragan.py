@@ -63,5 +63,6 @@ def test_derivatives() -> None:
     check_gradients(DraganPenalty())
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(DraganPenalty)

@@ -78,5 +78,6 @@ def test_derivatives() -> None:
     check_gradients(FeatureMatching(), learner_term)
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(FeatureMatching, learner_term)

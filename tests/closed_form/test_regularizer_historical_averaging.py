@@ -102,5 +102,6 @@ def test_derivatives() -> None:
     )
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(HistoricalAveraging)

@@ -87,5 +87,6 @@ def test_a_schedule_of_no_steps_is_refused() -> None:
         InstanceNoise(steps=0)
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(InstanceNoise)

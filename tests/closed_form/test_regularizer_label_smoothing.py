@@ -47,5 +47,6 @@ def test_derivatives() -> None:
     check_gradients(LabelSmoothing())
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(LabelSmoothing)

@@ -103,5 +103,6 @@ def test_bad_arguments_are_one_line() -> None:
         LeCam(weight=-1)
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(LeCam)

@@ -90,6 +90,7 @@ def test_derivatives_agree_with_finite_differences() -> None:
     check_gradients(LowDensity(quantile=0.0), learner_term)
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(LowDensity, learner_term)
 

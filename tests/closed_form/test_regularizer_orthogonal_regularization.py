@@ -95,5 +95,6 @@ def test_derivatives(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["full", "off_diagonal"])
+@pytest.mark.slow
 def test_compiled_equals_eager(form: str) -> None:
     check_compiled(lambda: OrthogonalRegularization(0.1, form))

@@ -95,5 +95,6 @@ def test_derivatives_through_the_critic() -> None:
     check_gradients(PullingAway(), learner_term)
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(PullingAway, learner_term)

@@ -105,5 +105,6 @@ def test_derivatives_with_fixed_vectors() -> None:
     assert torch.autograd.gradgradcheck(lambda *_: critic_batch(critic, x, x).fake_scores, inputs)
 
 
+@pytest.mark.slow
 def test_compiled_equals_eager() -> None:
     check_compiled(SpectralNorm)

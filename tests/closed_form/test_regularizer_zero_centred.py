@@ -75,5 +75,6 @@ def test_derivatives(cls: type[Regularizer]) -> None:
 
 
 @BOTH
+@pytest.mark.slow
 def test_compiled_equals_eager(cls: type[Regularizer]) -> None:
     check_compiled(cls)

@@ -63,11 +63,12 @@ def forms_by_critic() -> list[str]:
     return sorted(set(found.values()))
 
 
+GAMES = different_games()
 TRIED = [
     (objective, form)
     for forms in FORMS.values()
     for form in forms
-    for objective in (different_games() if form == forms[0] else DIAGONAL)
+    for objective in (GAMES if form == forms[0] else DIAGONAL)
 ]
 TRIED += [(chain, form) for form in forms_by_critic() for chain in REGULARIZERS]
 

@@ -307,9 +307,7 @@ def test_options_of_the_order_survive_the_removal_of_labels():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
-def test_uint8_images_take_little_more_than_their_own_memory(tmp_path):
-    import subprocess
-
+def test_uint8_images_take_little_more_than_their_own_memory(tmp_path, torch_only):
     np.save(tmp_path / "x.npy", np.zeros((32768, 32, 32, 3), np.uint8))
     code = (
         "import sys, torch, numpy as np\n"
@@ -322,6 +320,6 @@ def test_uint8_images_take_little_more_than_their_own_memory(tmp_path):
         "stream = batches(load(x), 64); next(stream); print((peak() - before) / 98304)\n"
     )
     for form in ("array", "mapped"):
-        command = [sys.executable, "-c", code, str(tmp_path / "x.npy"), form]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = torch_only.python("-c", code, str(tmp_path / "x.npy"), form)
+        assert done.returncode == 0, done.stderr
         assert float(done.stdout) <= 1.3

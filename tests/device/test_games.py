@@ -13,8 +13,7 @@ from advlearn.core.grammar import resolve
 from advlearn.data import ArrayDataset
 from advlearn.fitting import fit
 from advlearn.nets import architectures
-from advlearn.testing._found import different_games
-from tests.conformance.test_games import REGULARIZERS, TASKS, shared
+from tests.conformance.test_games import GAMES, REGULARIZERS, TASKS, shared
 from tests.device.second import DEVICE, NAME, SecondDevice, devices
 
 GENERATE = "generate(latent=2)"
@@ -36,7 +35,7 @@ def is_compatible(objective: str, form: str) -> bool:
     return shared(form)[0].check_compatibility(resolve(objective).required_objective()) is None
 
 
-CROSSED = [(o, GENERATE) for o in [*different_games(), *REGULARIZERS] if is_compatible(o, GENERATE)]
+CROSSED = [(o, GENERATE) for o in [*GAMES, *REGULARIZERS] if is_compatible(o, GENERATE)]
 CROSSED += [(o, form) for form in TASKS for o in ("nsgan", "k-plus-one") if is_compatible(o, form)]
 
 

@@ -339,6 +339,8 @@ EXAMPLES: MappingProxyType[str, Callable[[], Any]] = MappingProxyType(
         "LearnedReward.demonstrations": transitions,
         "clone_behaviour.demonstrations": transitions,
         "clone_behaviour.steps": lambda: 1,
+        "binary_codes.steps": lambda: 1,
+        "near_duplicates.steps": lambda: 1,
         "LearnedReward.encoder": lambda: imitation().reward.encoder,
         "imitate.method": lambda: "bc",
         "imitate.bc_steps": lambda: 1,

@@ -4,8 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import torch
 import advlearn
 from advlearn.core.trainer import Callback, Trainer
 from advlearn.training.folder_lock import FolderInUseError, folder_lock
+from tests.script_server import ScriptServer, Started
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
@@ -27,16 +26,10 @@ with folder_lock(sys.argv[1]):
 """
 
 
-def hold(folder: Path) -> "subprocess.Popen[str]":
+def hold(scripts: ScriptServer, folder: Path) -> Started:
     """Start a process that holds a folder until it is killed or gets a line."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    process = scripts.start("-c", HOLDER, str(folder), cwd=ROOT)
+    assert process.stdout.readline() == "held\n"
     return process
 
 
@@ -46,8 +39,10 @@ def train(folder: Path, *callbacks: Callback, steps: int = 2) -> Any:
     )
 
 
-def test_another_run_is_refused_by_name_and_a_killed_one_frees_the_folder(tmp_path: Path) -> None:
-    process = hold(tmp_path)
+def test_another_run_is_refused_by_name_and_a_killed_one_frees_the_folder(
+    tmp_path: Path, scripts: ScriptServer
+) -> None:
+    process = hold(scripts, tmp_path)
     try:
         with pytest.raises(FolderInUseError) as caught:
             train(tmp_path)
@@ -60,7 +55,7 @@ def test_another_run_is_refused_by_name_and_a_killed_one_frees_the_folder(tmp_pa
         assert re.match(expected, str(caught.value)) and "\n" not in str(caught.value)
         assert os.listdir(tmp_path) == [".lock"]
     finally:
-        process.send_signal(signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     train(tmp_path)
     assert (tmp_path / "checkpoint.pt").exists() and not (tmp_path / ".lock").exists()
@@ -145,15 +140,11 @@ with folder_lock(folder):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
-def test_a_file_that_is_removed_before_it_is_locked_does_not_count(tmp_path: Path) -> None:
+def test_a_file_that_is_removed_before_it_is_locked_does_not_count(
+    tmp_path: Path, scripts: ScriptServer
+) -> None:
     """The run before may end between the two calls; a third run would then make a new file."""
-    done = subprocess.run(
-        [sys.executable, "-c", REMOVED, str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = scripts.python("-c", REMOVED, str(tmp_path), cwd=ROOT)
     assert done.stdout == "1 True\n", done.stderr
 
 
@@ -171,22 +162,17 @@ with folder_lock(sys.argv[1]):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork of POSIX")
-def test_a_worker_that_outlives_a_killed_run_does_not_keep_the_folder(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", FORKED, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
+def test_a_worker_that_outlives_a_killed_run_does_not_keep_the_folder(
+    tmp_path: Path, scripts: ScriptServer
+) -> None:
+    process = scripts.start("-c", FORKED, str(tmp_path), cwd=ROOT)
     worker = int(process.stdout.readline())
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.end()[0] == -signal.SIGKILL
     try:
         os.kill(worker, 0)  # it is running
         with folder_lock(tmp_path):
             pass
     finally:
         os.kill(worker, signal.SIGKILL)
-        process.communicate()
+        process.close()

@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from advlearn.training.ema import EMA
 from advlearn.training.samples import SampleGrid
 from advlearn.training.tensorboard import TensorBoard
 from tests.reliability.test_guard import POINTS, At, run, saved_is_finite
+from tests.script_server import ScriptServer
 from tests.training.test_watchers import curves
 from tests.training.tiny import build, same
 
@@ -92,22 +90,16 @@ def test_foreign_files_are_skipped(tmp_path: Path) -> None:
     assert [event.step for event in events.Images("pictures/step")] == [3, 6]
 
 
-def disk(folder: Path, end: str) -> dict[str, Any]:
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.full_disk", str(folder), end],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def disk(scripts: ScriptServer, folder: Path, end: str) -> dict[str, Any]:
+    command = ("-m", "tests.reliability.full_disk", str(folder), end)
+    result = scripts.python(*command, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
     return json.loads(result.stdout)
 
 
-def test_a_full_disk_that_is_freed_costs_no_step(tmp_path: Path) -> None:
-    result = disk(tmp_path, "freed")
+def test_a_full_disk_that_is_freed_costs_no_step(tmp_path: Path, scripts: ScriptServer) -> None:
+    result = disk(scripts, tmp_path, "freed")
     assert result["error"] == ""
     log, pictures, saves = [], [], []
     for message in result["warnings"]:
@@ -123,8 +115,10 @@ def test_a_full_disk_that_is_freed_costs_no_step(tmp_path: Path) -> None:
     assert steps == [100, 400]
 
 
-def test_a_disk_that_stays_full_is_an_error_at_the_end(tmp_path: Path) -> None:
-    result = disk(tmp_path, "full")
+def test_a_disk_that_stays_full_is_an_error_at_the_end(
+    tmp_path: Path, scripts: ScriptServer
+) -> None:
+    result = disk(scripts, tmp_path, "full")
     kept = tmp_path / "checkpoint.pt"
     expected = f"checkpoint: cannot write {kept}: File too large; the earlier checkpoint is kept"
     assert result["error"] == expected

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,32 +13,20 @@ from advlearn.core.interrupt import between_steps
 from advlearn.training.checkpoint import load
 from tests.processes import preload
 from tests.reliability import signalled
+from tests.script_server import ScriptServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def interrupted(kind: str, number: int, folder: Path, *, group: bool) -> str:
+def interrupted(scripts: ScriptServer, kind: str, number: int, folder: Path, *, group: bool) -> str:
     """Send a signal in the middle of a run, and return its error output."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.reliability.signalled", kind, str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "envs")))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert child.stdout is not None
+    child = scripts.start("-m", "tests.reliability.signalled", kind, str(folder), cwd=ROOT)
     first_line = child.stdout.readline()
     if first_line:
         (os.killpg if group else os.kill)(child.pid, number)
-    try:
-        _, error = child.communicate("\n", timeout=120)
-    finally:
-        child.kill()
+    status, _, error = child.communicate("\n")
     assert first_line == "waiting\n", error
-    assert child.returncode in (130, -signal.SIGINT), error
+    assert status in (130, -signal.SIGINT), error
     assert error.rstrip().endswith("KeyboardInterrupt"), error
     return error
 
@@ -53,11 +39,11 @@ def weights(run: Any) -> torch.Tensor:
 @pytest.mark.parametrize("kind", ["fit", "fit-workers"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_fit_saves_the_step_and_resumes_exactly(
-    tmp_path: Path, kind: str, number: int, group: bool
+    tmp_path: Path, scripts: ScriptServer, kind: str, number: int, group: bool
 ) -> None:
     if kind == "fit" and group:
         pytest.skip("a process without children is its own group")
-    interrupted(kind, number, tmp_path, group=group)
+    interrupted(scripts, kind, number, tmp_path, group=group)
     assert load(tmp_path)["trainer"]["step"] == signalled.WAIT
     resumed = signalled.fit(tmp_path)
     assert resumed.trainer.step == signalled.STEPS
@@ -73,20 +59,22 @@ def test_fit_saves_the_step_and_resumes_exactly(
     ],
 )
 def test_imitation_stops_at_the_next_checkpoint_and_resumes_exactly(
-    tmp_path: Path, kind: str, number: int, group: bool
+    tmp_path: Path, scripts: ScriptServer, kind: str, number: int, group: bool
 ) -> None:
     pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
     from tests.imitation.counting import weights_of
 
-    interrupted(kind, number, tmp_path / "broken", group=group)
+    interrupted(scripts, kind, number, tmp_path / "broken", group=group)
     assert load(tmp_path / "broken")["steps"] == 64
     resumed, whole = signalled.imitate(tmp_path / "broken"), signalled.imitate(tmp_path / "whole")
     assert torch.equal(weights_of(resumed), weights_of(whole))
 
 
-def test_imitation_whose_workers_ended_by_the_signal_saves_the_last_rollout(tmp_path: Path) -> None:
+def test_imitation_whose_workers_ended_by_the_signal_saves_the_last_rollout(
+    tmp_path: Path, scripts: ScriptServer
+) -> None:
     pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
-    interrupted("imitate-workers", signal.SIGTERM, tmp_path, group=True)
+    interrupted(scripts, "imitate-workers", signal.SIGTERM, tmp_path, group=True)
     assert load(tmp_path)["steps"] == 32
     assert signalled.imitate(tmp_path).policy.num_timesteps == 192
 

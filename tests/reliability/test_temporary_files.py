@@ -3,14 +3,13 @@
 import ast
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import advlearn
 from advlearn.core.files import atomic_write
+from tests.script_server import ScriptServer
 
 ROOT = Path(advlearn.__file__).parent
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
@@ -88,10 +87,10 @@ with atomic_write(Path(sys.argv[1])) as file:
 
 @posix
 def test_the_rest_of_a_killed_writer_is_removed_and_that_of_a_running_one_kept(
-    tmp_path: Path,
+    tmp_path: Path, scripts: ScriptServer
 ) -> None:
     path = tmp_path / "note"
-    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, env=os.environ)
+    scripts.python("-c", KILLED, str(path))
     left = temporary_files(tmp_path)
     assert len(left) == 1 and not path.exists()
     with atomic_write(path) as running:

@@ -1,8 +1,10 @@
 """Test the curves of a run: their values, a resumed run and the panels."""
 
 import json
+import shutil
 from itertools import pairwise
 
+import pytest
 import torch
 from PIL import Image
 
@@ -21,8 +23,16 @@ def train(folder, steps):
     )
 
 
-def test_a_run_writes_its_curves_and_a_resumed_run_continues_them(tmp_path):
-    run = train(tmp_path, 100)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """Train a run for 100 steps, and return it with its folder."""
+    folder = tmp_path_factory.mktemp("run")
+    return train(folder, 100), folder
+
+
+def test_a_run_writes_its_curves_and_a_resumed_run_continues_them(tmp_path, first):
+    run, folder = first
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     ((step, values),) = read_curves(tmp_path / "curves.jsonl")
     assert step == 100
     assert values["data/critic_loss"] == run.trainer.last_losses()["data/critic_loss"]
@@ -33,8 +43,8 @@ def test_a_run_writes_its_curves_and_a_resumed_run_continues_them(tmp_path):
         assert image.size[0] > 1000
 
 
-def test_a_new_run_drops_points_after_its_checkpoint(tmp_path):
-    train(tmp_path, 100)
+def test_a_new_run_drops_points_after_its_checkpoint(tmp_path, first):
+    shutil.copytree(first[1], tmp_path, dirs_exist_ok=True)
     with (tmp_path / "curves.jsonl").open("a") as file:
         file.write(json.dumps([150, {"data/critic_loss": 9.0}]) + "\n{broken\n[1]\n7\n")
     train(tmp_path, 200)

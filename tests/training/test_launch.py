@@ -1,13 +1,12 @@
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch.distributed as dist
 
 from advlearn.training.launch import launched, start, stop
+from tests.script_server import ScriptServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,17 +26,13 @@ def test_a_missing_device_is_refused_before_a_group_is_created() -> None:
     assert not dist.is_initialized()
 
 
-def test_two_processes_of_torchrun_train_together_with_every_callback(tmp_path: Path) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    result = subprocess.run(
-        [*launcher, "-m", "tests.training.two_processes", str(tmp_path)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+def test_two_processes_of_torchrun_train_together_with_every_callback(
+    tmp_path: Path, torch_only: ScriptServer
+) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = (*launcher, "-m", "tests.training.two_processes", str(tmp_path))
+    result = torch_only.python(*command, cwd=ROOT, env=environment)
     assert result.returncode == 0, result.stderr
     first, second = sorted(
         map(json.loads, result.stdout.splitlines()), key=lambda report: report["rank"]

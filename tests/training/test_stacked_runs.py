@@ -44,7 +44,7 @@ NO_CRITIC = ("KPlusOne", "Predictive")
 
 
 def trainer_of(
-    spec: Spec, seed: int, shape: tuple[int, ...] = POINTS, *, steps: int = 3, **settings: Any
+    spec: Spec, seed: int, shape: tuple[int, ...] = POINTS, *, steps: int = 2, **settings: Any
 ) -> Trainer:
     """Build a small game in fp64 from the global generator."""
     generator = nn.Sequential(
