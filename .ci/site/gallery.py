@@ -33,12 +33,11 @@ OPTIONS = {
     "bigan_digits": "--reconstruction 0.1",
     "colourise": "--steps 800",
     "conditional_images": "--steps 500",
-    "custom_sb3_algorithm": "--steps 60000",
     "cycle_digits": "--steps 600",
     "drawing": "--steps 700",
     "few_labels": "--steps 200",
     "gail_cartpole": "--steps 100000",
-    "gail_hopper": "--steps 40000",
+    "gail_hopper": "--steps 500000",
     "generate_digits": "--steps 800",
     "growing_digits": "--steps 600",
     "laplacian_pyramid": "--steps 800",
@@ -47,9 +46,8 @@ OPTIONS = {
     "style_mixing": "--steps 500",
     "super_resolution": "--steps 500",
     "texture": "--steps 600",
-    "vail_halfcheetah": "--steps 30000",
+    "vail_halfcheetah": "--steps 500000",
     "wail_pendulum": "--steps 200000",
-    "your_own_demos": "--steps 80000",
 }
 # Examples that no run has reached yet; `make gallery` runs them.
 NOT_RUN = {
