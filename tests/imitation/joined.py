@@ -24,9 +24,11 @@ from advlearn.imitation.sb3.replacing import replaced
 from advlearn.imitation.settings import choose
 from advlearn.imitation.specification import specify
 
+GAIL = "gail + r1(weight=1)"
 N, T, ITERATIONS = 3, 8, 3  # environments of a process, steps of a rollout, rollouts
 MINIBATCH, EPOCHS, CRITIC_BATCH, CRITIC_STEPS = 12, 2, 8, 2
 COLUMNS = ("observations", "actions", "values", "log_probs", "advantages", "returns")
+STOPPING = 6e-5  # the target_kl at which only some of the passes stop
 SEED, APART = 5, 15_485_863  # of the run, and between the seeds of two processes
 
 
@@ -80,20 +82,21 @@ class Noisy(ActorCriticPolicy):
         return actions, self.value_net(critic), distribution.log_prob(actions)
 
 
-def learner_of(kind: str, first: int, count: int, **settings: Any) -> Any:
+def learner_of(kind: str, first: int, count: int, policy: Any = Noisy, **settings: Any) -> Any:
     """Return an algorithm whose minibatches have `count / N` times the size of a process's."""
     share = count // N
     # Not Adam, which turns the rounding error of a zero gradient into a full step.
-    policy = {"net_arch": [8], "optimizer_class": torch.optim.SGD}
+    network = {"net_arch": [8], "optimizer_class": torch.optim.SGD}
     given: dict[str, Any] = {"n_steps": T, "learning_rate": 0.1, "seed": 0, "device": "cpu"}
-    given |= {"policy_kwargs": policy, "ent_coef": 0.01, "max_grad_norm": 0.3}
+    given |= {"policy_kwargs": network, "ent_coef": 0.01, "max_grad_norm": 0.3}
     if kind == "a2c":
         venv = StableBaselinesVecEnv(Drift(first, count))  # type: ignore[arg-type]
-        return A2C(Noisy, venv, normalize_advantage=True, **given | settings)
+        return A2C(policy, venv, normalize_advantage=True, **given | settings)
     given |= {"batch_size": share * MINIBATCH, "n_epochs": EPOCHS} | settings
-    if kind == "device":
-        return DevicePPO(Noisy, Drift(first, count), **given)
-    return PPO(Noisy, StableBaselinesVecEnv(Drift(first, count)), **given)  # type: ignore[arg-type]
+    if kind.startswith("device"):
+        given |= {"target_kl": STOPPING} if kind == "device stopped" else {}
+        return DevicePPO(policy, Drift(first, count), **given)
+    return PPO(policy, StableBaselinesVecEnv(Drift(first, count)), **given)  # type: ignore[arg-type]
 
 
 def expert() -> Demonstrations:
@@ -149,6 +152,34 @@ def _imitated(rank: int, kind: str, method: str, absorbing: bool) -> dict[str, T
         **settings_of(method, absorbing),
     )  # fmt: skip
     return weights_of(run.policy, run.reward.adversary)
+
+
+def resume_one_of_two(rank: int, folder: str) -> None:
+    """Train in one of two processes, without a break and with one, and save the weights."""
+    meet(rank, folder)
+    try:
+        for kind in ("ppo", "device"):
+            found = {
+                name: _sampled(rank, kind, Path(folder) / f"{kind} {name}", rollouts)
+                for name, rollouts in (("whole", (6,)), ("broken", (2, 6)))
+            }
+            torch.save(found, Path(folder) / f"{kind} {rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+def _sampled(rank: int, kind: str, folder: Path, rollouts: tuple[int, ...]) -> dict[str, Tensor]:
+    """Imitate with drawn actions up to each number of rollouts, each time from the folder."""
+    runs = [
+        imitate(
+            expert(), GAIL, steps=count * T * N, out=folder, save_every=2 * T, batch_size=8,
+            algorithm=learner_of(kind, rank * N, N, policy="MlpPolicy"), critic_steps=2,
+            critic_replay_size=2 * T * N, evaluate=None, absorbing=False, quiet=True,
+        )
+        for count in rollouts
+    ]  # fmt: skip
+    actions = torch.as_tensor(runs[-1].policy.rollout_buffer.actions).clone()
+    return weights_of(runs[-1].policy, runs[-1].reward.adversary) | {"actions": actions}
 
 
 class JoinedDraws:
