@@ -66,7 +66,7 @@ def refuse_separate(
     if isinstance(env, VecEnv) and scale_of(env) is not None:
         raise ValueError(
             f"env: expected none in VecNormalize in {count} processes, since each would scale by "
-            "the observations of its own environments, got one; leave it out, or use one process"
+            "the observations in its own environments, got one; leave it out, or use one process"
         )
 
 
@@ -83,7 +83,7 @@ def _refuse_object(algorithm: BaseAlgorithm, count: int) -> None:
     if any(isinstance(part, kinds) for part in algorithm.policy.modules()):
         raise ValueError(
             f"policy: expected no batch normalisation in {count} processes, since each would use "
-            "the statistics of its own rollout, got one that has it; use layer normalisation"
+            "statistics over its own rollout, got one that has it; use layer normalisation"
         )
 
 
