@@ -1,5 +1,7 @@
 """Train in several processes, and in one process that is given their joined rollouts."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,32 +156,55 @@ def _imitated(rank: int, kind: str, method: str, absorbing: bool) -> dict[str, T
     return weights_of(run.policy, run.reward.adversary)
 
 
+class Signalled(Drift):
+    """Send SIGTERM to the second process in the third step of a rollout."""
+
+    def step(self, actions: Tensor) -> Step:
+        if self.total == 2 and dist.get_rank() == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().step(actions)
+
+
 def resume_one_of_two(rank: int, folder: str) -> None:
     """Train in one of two processes, without a break and with one, and save the weights."""
     meet(rank, folder)
     try:
         for kind in ("ppo", "device"):
-            found = {
-                name: _sampled(rank, kind, Path(folder) / f"{kind} {name}", rollouts)
-                for name, rollouts in (("whole", (6,)), ("broken", (2, 6)))
-            }
+            whole = _sampled(rank, kind, Path(folder) / f"{kind} whole", 6)
+            broken = Path(folder) / f"{kind} broken"
+            if kind == "device":
+                _stop_by_signal(rank, broken)
+            else:
+                _sampled(rank, kind, broken, 2)
+            found = {"whole": whole, "broken": _sampled(rank, kind, broken, 6)}
             torch.save(found, Path(folder) / f"{kind} {rank}.pt")
     finally:
         dist.destroy_process_group()
 
 
-def _sampled(rank: int, kind: str, folder: Path, rollouts: tuple[int, ...]) -> dict[str, Tensor]:
-    """Imitate with drawn actions up to each number of rollouts, each time from the folder."""
-    runs = [
-        imitate(
-            expert(), GAIL, steps=count * T * N, out=folder, save_every=2 * T, batch_size=8,
-            algorithm=learner_of(kind, rank * N, N, policy="MlpPolicy"), critic_steps=2,
-            critic_replay_size=2 * T * N, evaluate=None, absorbing=False, quiet=True,
-        )
-        for count in rollouts
-    ]  # fmt: skip
-    actions = torch.as_tensor(runs[-1].policy.rollout_buffer.actions).clone()
-    return weights_of(runs[-1].policy, runs[-1].reward.adversary) | {"actions": actions}
+def _stop_by_signal(rank: int, folder: Path) -> None:
+    """Begin a run that a signal to one process stops in all, at the next checkpoint."""
+    try:
+        _sampled(rank, "device", folder, 6, Signalled(rank * N, N))
+    except KeyboardInterrupt:
+        return
+    raise AssertionError("expected KeyboardInterrupt in every process")
+
+
+def _sampled(
+    rank: int, kind: str, folder: Path, rollouts: int, env: Drift | None = None
+) -> dict[str, Tensor]:
+    """Imitate with drawn actions up to a number of rollouts, from the folder if it has a run."""
+    learner = learner_of(kind, rank * N, N, policy="MlpPolicy")
+    if env is not None:
+        learner.set_env(env)
+    run = imitate(
+        expert(), GAIL, steps=rollouts * T * N, out=folder, save_every=2 * T, batch_size=8,
+        algorithm=learner, critic_steps=2, critic_replay_size=2 * T * N, absorbing=False,
+        quiet=True,
+    )  # fmt: skip
+    actions = torch.as_tensor(run.policy.rollout_buffer.actions).clone()
+    return weights_of(run.policy, run.reward.adversary) | {"actions": actions}
 
 
 class JoinedDraws:
