@@ -30,6 +30,7 @@ from advlearn.fit_seeds import (
 from advlearn.held_out import Keep
 from advlearn.run import Run
 from advlearn.train_task import train_task
+from advlearn.training import launch
 from advlearn.training.comparison import check_changes
 from advlearn.training.device import Precision
 from advlearn.training.run_arguments import CHANGEABLE, TrainingArguments
@@ -339,6 +340,6 @@ def _imitate(
     if demonstrations is None:
         raise ValueError("data: expected demonstrations, such as 'cartpole' or a file, got None")
     run = imitate(demonstrations, *spec, steps=steps, seed=training.seed, **given)
-    if training.page and training.out is not None:
+    if training.page and training.out is not None and launch.is_first():
         run.page(training.out / "run.html")
     return run

@@ -149,6 +149,7 @@ ANSWERS = [
     ("It collapsed. What now?", "health.md", "# Health verdicts and what to do"),
     ("How do I continue a run?", "questions.md", "## How do I resume a run?"),
     ("How do I use several GPUs?", "performance.md", "# Performance on a GPU"),
+    ("How do I train on a cluster?", "cluster.md", "# From one GPU to a cluster"),
     ("How do I add my own objective?", "extending.md", "## An objective"),
 ]
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from advlearn.core import distributed
 from advlearn.core.arguments import Count, Positive, checked
 from advlearn.core.optim import adam
 from advlearn.imitation.demonstrations.transitions import Transitions
@@ -30,7 +31,8 @@ def clone_behaviour(
         algorithm: PPO, A2C, TRPO or another with an actor-critic policy; changed in place.
         demonstrations: The expert's transitions.
         steps: Steps of Adam.
-        batch_size: Transitions in a step, drawn with replacement.
+        batch_size: Transitions in a step, drawn with replacement, in each of several processes,
+            whose gradients are averaged.
         lr: Adam's learning rate; the algorithm's own optimiser is not used.
 
     Returns:
@@ -60,12 +62,13 @@ def clone_behaviour(
     policy.set_training_mode(True)
     loss = torch.zeros(())
     for _ in range(steps):
-        rows = torch.randint(expert.size, (batch_size,), device=policy.device)
+        rows = distributed.randint(expert.size, batch_size, device=policy.device)
         _, log_prob, _ = policy.evaluate_actions(
             adapt(expert.observations[rows]), expert.actions[rows]
         )
         loss = -log_prob.mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.average_gradients(policy.parameters())
         optimizer.step()
     return float(loss.detach())

@@ -152,6 +152,7 @@ def build_reward_callback(
     *,
     batch_size: int,
     critic_replay_size: int,
+    seed: int = 0,
     **pace: int,
 ) -> RewardCallback:
     """Build the callback that writes the learned rewards and trains the critic.
@@ -164,12 +165,13 @@ def build_reward_callback(
         log: Called at each update.
         batch_size: Transitions of each side in a critic step.
         critic_replay_size: The policy's newest transitions that an on-policy critic learns from.
+        seed: The run's seed.
         **pace: How often the critic is trained.
     """
     if isinstance(learner, OnPolicyAlgorithm):
         return OnPolicyReward(
             learned, recording, critic_replay_size=critic_replay_size, batch_size=batch_size,
-            look=log, **pace,
+            look=log, seed=seed, **pace,
         )  # fmt: skip
     replay = RelabelingReplayBuffer(cast(Any, learner).replay_buffer, learned, learner.policy)
     cast(Any, learner).replay_buffer = replay

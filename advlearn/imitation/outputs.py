@@ -12,17 +12,22 @@ from advlearn.core.files import atomic_write
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3.making import make_environments
 from advlearn.imitation.sb3.playing import playing
+from advlearn.training import launch
 
 
 @checked
 def report(run: ImitationResult, folder: str | Path, episodes: Count = 20) -> None:
     """Save a run and its learning curve to a folder, and print the policy's return.
 
+    Of several processes only the first one does so.
+
     Args:
         run: The run.
         folder: Folder for ``policy.zip``, ``reward.pt`` and ``curve.png``.
         episodes: Episodes over which the return is measured.
     """
+    if not launch.is_first():
+        return
     folder = run.save(folder)
     plot_learning_curve(run, folder / "curve.png")
     returns = run.returns(episodes=episodes)

@@ -12,12 +12,15 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import device as Device
 from torch import nn
 
+from advlearn.core import agreement, distributed
 from advlearn.core.adversary import OptimizerFactory
 from advlearn.core.arguments import Count, Natural, NonNegative, Positive, Seed, checked
 from advlearn.core.chain import OptimizerName
 from advlearn.core.grammar import Spec
+from advlearn.core.identity import flatten
 from advlearn.core.inputs import Inputs
 from advlearn.core.method import Method
+from advlearn.imitation import processes
 from advlearn.imitation.behaviour_cloning import clone_behaviour
 from advlearn.imitation.building import (
     RewardCallback,
@@ -101,6 +104,10 @@ def imitate(
     environment's own reward is recorded, and hidden from the policy during training. On return, and
     after an error, the algorithm has its original environments and buffers again.
 
+    Under torchrun each process has its own environments, and all train one policy and one critic
+    (PPO, A2C and `DevicePPO`). Every number counts for each process: N processes take N times
+    `steps`, and learn from batches of N times `batch_size` (`docs/cluster.md`).
+
     An argument overrides the option of the same name of the method, which overrides the default.
 
     Args:
@@ -146,9 +153,10 @@ def imitate(
         bc_steps: Steps of behaviour cloning before the first step in the environment; None: 0, and
             2,000 with the method ``"bc"``. See `clone_behaviour`.
         device: Device of an algorithm by name and of its critic; None: the CPU.
-        seed: Seeds everything except an algorithm object.
-        out: Folder for checkpoints; the same call continues from the last one, bit for bit. A
-            folder that another run writes to is refused.
+        seed: Seeds everything except an algorithm object; in several processes also the
+            environments of each, by its rank.
+        out: Folder for checkpoints; the same call, in as many processes, continues from the last
+            one, bit for bit. A folder that another run writes to is refused.
         save_every: Steps of each environment between two checkpoints, at which the environments are
             reset; choose several episodes' length. None: 10,000. With `out`, Ctrl-C or SIGTERM
             stops at the next checkpoint, a second Ctrl-C at once.
@@ -168,7 +176,7 @@ def imitate(
 
     Raises:
         ValueError: If an argument is refused or the demonstrations do not fit the environment,
-            before any training.
+            before any training; in several processes, if they cannot be joined or differ.
         TypeError: If the environment or algorithm is not supported.
         NonFiniteError: If a loss, a weight or a state of an optimizer stopped being finite.
         ChildProcessError: If a worker process of a `SubprocVecEnv` ended.
@@ -182,7 +190,7 @@ def imitate(
         The bonus is the entropy in the visited states, as in PPO and A2C: its gradient ignores
         that actions lead to states of different entropy.
     """
-    launch.require_one_process("imitate")
+    processes.refuse_separate(algorithm, env, callbacks)
     changes = check_changes(resume_with, CHANGEABLE, out)
     steps = changes.pop("steps", steps)
     specification = specify(method)
@@ -210,13 +218,17 @@ def imitate(
     if isinstance(demonstrations, str | Path):
         demonstrations = load_demonstrations(demonstrations)
     demos, cloning = demonstrations, chosen["bc_steps"]
-    if chosen["absorbing"] == "auto":
-        chosen["absorbing"] = ends_early(demos, quiet=quiet or specification.cloning_only)
-    settings = RewardSettings.of(critic, chosen)
-    with folder_lock(out), rng.isolated(seed):
+    place = launch.launched(processes.device_of(algorithm, device))
+    with place as own_device, folder_lock(out), rng.isolated(seed):
+        first = distributed.rank() == 0
+        quiet = quiet or not first
+        if chosen["absorbing"] == "auto":
+            chosen["absorbing"] = ends_early(demos, quiet=quiet or specification.cloning_only)
+        settings = RewardSettings.of(critic, chosen)
         learner = algorithms.build(
             algorithm, _environment(algorithm, env, demos), seed, ent_coef=chosen["ent_coef"],
-            device=device, env_settings=None if env else demos.env_settings,
+            device=None if device is None else own_device,
+            env_settings=None if env else demos.env_settings,
         )  # fmt: skip
         pace = critic_pace(learner, chosen["critic_steps"], chosen["critic_every"])
         venv = cast(VecEnv, learner.get_env())
@@ -231,32 +243,38 @@ def imitate(
         check_algorithm(learner, chosen["critic_replay_size"], cloning, window)
         expert = demos.transitions(every, seed=seed).to(learner.device)
         windows = demos.transitions(every, seed=seed, window=window).to(learner.device)
-        with record_environment(learner, window) as recording:
+        with record_environment(learner, window) as recording, processes.joined(learner):
             learned = build_reward(learner, windows, specification, settings)
             run = ImitationResult(learner, learned, demos, env_id, recipe)
             run.method = specification.method
             if specification.cloning_only:
-                _clone(learner, expert, cloning)
+                _start(learner, expert, cloning, seed)
                 RunGuard(run, None).check()
-                if out is not None:
+                if out is not None and first:
                     run.save(out)
                 return run
             log = ProgressLog(run, steps, quiet=quiet)
             training = {name: chosen[name] for name in ("batch_size", "critic_replay_size")} | pace
-            reward_callback = build_reward_callback(learner, learned, recording, log, **training)
-            start = partial(_clone, learner, expert, cloning)
+            reward_callback = build_reward_callback(
+                learner, learned, recording, log, seed=seed, **training
+            )
+            start = partial(_start, learner, expert, cloning, seed)
             ours: list[BaseCallback] = [reward_callback]
             if evaluate is not None:
                 refuse_unknown_environment(run, evaluate)
-                folder = None if out is None else Path(out)
+                folder = None if out is None or not first else Path(out)
                 ours.append(HeldOutReturn(run, evaluate, seed, folder))
-            if out is None:
-                learn(run, [*ours, *callbacks], steps, start)
-            else:
+            shared, facts = {}, {}
+            if out is not None or distributed.world_size() > 1:
                 shared = resume_settings(repr(specification.chain), learner, demos, env_id)
                 shared |= settings.plain() | training
                 shared |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
                 facts = facts_of(learner) | settings.values()
+                compared = {"steps": steps, "evaluate": evaluate, "out": str(out)}
+                agreement.require_same(flatten(shared | facts) | compared)
+            if out is None:
+                learn(run, [*ours, *callbacks], steps, start)
+            else:
                 checkpoints = _checkpoints(run, reward_callback, Path(out), shared)
                 checkpoints.facts, checkpoints.changed = facts, tuple(resume_with or ())
                 checkpoints.callbacks = callbacks
@@ -274,6 +292,12 @@ def _environment(
     if env is not None or isinstance(algorithm, BaseAlgorithm):
         return env
     return demonstrations.env_id or None
+
+
+def _start(learner: BaseAlgorithm, expert: Transitions, cloning: int, seed: int) -> None:
+    """Begin a run that has no checkpoint."""
+    processes.begin(learner, seed)
+    _clone(learner, expert, cloning)
 
 
 def _clone(learner: BaseAlgorithm, expert: Transitions, steps: int) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -38,10 +39,7 @@ def start(device: str | torch.device = "auto") -> torch.device:
         return pick(device)
     chosen = _local(device, int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():
-        if chosen.type == "cuda":
-            dist.init_process_group("nccl", device_id=chosen)
-        else:
-            dist.init_process_group("gloo")
+        _join(chosen)
     return chosen
 
 
@@ -88,24 +86,37 @@ def processes() -> int:
     return int(os.environ["WORLD_SIZE"]) if started else 1
 
 
-def require_one_process(name: str) -> None:
-    """Refuse a call in several processes, before it starts.
+def is_first() -> bool:
+    """Return whether this process is the first of those that torchrun started, or the only one.
 
-    Args:
-        name: Name of the function, for the message.
-
-    Raises:
-        ValueError: If torchrun started several processes, or a process group has several.
+    It also holds before the processes have met, and after they have left their group.
 
     Example:
-        >>> require_one_process("imitate")
+        >>> is_first()
+        True
     """
-    count = processes()
-    if count > 1:
-        raise ValueError(
-            f"processes: {name} expected 1 process, got {count}; start it without torchrun, or use "
-            "more environments in one process"
-        )
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank() == 0
+    return processes() == 1 or os.environ["RANK"] == "0"
+
+
+def _join(device: torch.device) -> None:
+    """Create the process group of torchrun."""
+    # Not every build of torch has them.
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, world_size = next(rendezvous("env://"))
+    # torchrun keeps its store at a restart, with the addresses of the processes that ended. On
+    # several machines it counts the restarts of each apart, so that they share no such name.
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = PrefixStore(f"attempt {attempt}", store)
+    group: dict[str, Any] = {"store": store, "rank": rank, "world_size": world_size}
+    if device.type == "cuda":
+        dist.init_process_group("nccl", device_id=device, **group)
+    else:
+        dist.init_process_group("gloo", **group)
 
 
 def _local(device: str | torch.device, local_rank: int) -> torch.device:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch.distributed as dist
 
-from advlearn.training.launch import launched, start, stop
+from advlearn.training.launch import is_first, launched, start, stop
 from tests.script_server import ScriptServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +24,17 @@ def test_a_missing_device_is_refused_before_a_group_is_created() -> None:
     with pytest.raises(ValueError, match=r"^device: "):
         start("cuda:99")
     assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_the_first_process_is_known_before_the_processes_meet(
+    rank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_first()
+    given = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "MASTER_ADDR": "localhost"}
+    for name, value in {**given, "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert is_first() is (rank == "0")
 
 
 def test_two_processes_of_torchrun_train_together_with_every_callback(

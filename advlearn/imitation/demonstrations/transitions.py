@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from advlearn.core import distributed
 from advlearn.core.arguments import checked
 from advlearn.core.checks import describe_value
 
@@ -72,8 +73,18 @@ class Transitions(NamedTuple):
         return Transitions(*(part.to(device) for part in self))
 
     def draw(self, n: int) -> "Transitions":
-        """Draw `n` transitions with replacement."""
-        return self.at(torch.randint(self.size, (n,), device=self.observations.device))
+        """Draw `n` transitions with replacement; several processes draw different ones."""
+        return self.at(distributed.randint(self.size, n, device=self.observations.device))
+
+    def joined(self) -> "Transitions":
+        """Return the transitions of all processes, by rank; each has as many."""
+        if distributed.world_size() == 1:
+            return self
+        gather = distributed.gather
+        # Not every backend sends booleans.
+        ended = gather(self.terminated.to(torch.uint8)).to(torch.bool)
+        parts = self.observations, self.actions, self.next_observations
+        return Transitions(*(gather(part) for part in parts), terminated=ended)
 
 
 # What a critic reads: parts of a transition, or a function from transitions to features (N, k).

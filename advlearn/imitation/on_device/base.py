@@ -75,6 +75,12 @@ class OnDevice(PPO):
     def _maybe_recommend_cpu(self, mlp_class_name: str = "ActorCriticPolicy") -> None:
         """Print no advice to use the CPU, which holds for rollouts in numpy only."""
 
+    def _excluded_save_params(self) -> list[str]:
+        # Tensors of a GPU do not load without one, and plain PPO chooses its own buffer.
+        names = ["_bounds", "_last_obs", "_last_episode_starts", "rollout_buffer_class"]
+        names += ["_iteration", "_fixed_devices", "capture"]
+        return [*super()._excluded_save_params(), *names]
+
     @staticmethod
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
         return vec_env(env)

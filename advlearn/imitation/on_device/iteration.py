@@ -61,7 +61,7 @@ class FixedIteration:
             key=self._numbers,
             optimizers=[(policy.optimizer, self.rate)],
             # The algorithm then makes the passes itself.
-            reason="" if algorithm.target_kl is None else "target_kl stops it on the host",
+            reason=_why_not_passes(algorithm.target_kl),
         )
         # Whether the figures are those of passes that were not logged.
         self.unlogged = False
@@ -152,6 +152,13 @@ class FixedIteration:
     def _rates(head: Head) -> tuple[Any, ...]:
         groups = [] if head.optimizer is None else head.optimizer.param_groups
         return tuple(float(group["lr"]) for group in groups)
+
+
+def _why_not_passes(target_kl: float | None) -> str:
+    """Return why the passes cannot be captured; empty if they can."""
+    if distributed.world_size() > 1:
+        return "several processes share its gradients"
+    return "" if target_kl is None else "target_kl stops it on the host"
 
 
 def _why_not_reward(reward: Any) -> str:

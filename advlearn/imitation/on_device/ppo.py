@@ -11,6 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from advlearn.core import distributed
 from advlearn.core.arguments import Count, NonNegative, Positive, Seed, Share, checked
 from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.base import OnDevice, check_device
@@ -44,6 +45,9 @@ class DevicePPO(OnDevice):
     value of one in each step costs the time that this class saves. ``infos`` holds empty dicts.
     Episodes are recorded as `VecMonitor` records them. A run of `imitate` with `out` resumes
     exactly.
+
+    In a process group, each process steps its own environments, and the processes make each pass
+    together: advantages are standardised, gradients averaged, and `target_kl` judged over all.
 
     Args:
         policy: ``"MlpPolicy"`` or a class of actor-critic policies.
@@ -237,6 +241,7 @@ class DevicePPO(OnDevice):
 
     def learn(self, *args: Any, **kwargs: Any) -> Self:
         """Train as PPO's `learn` does, with its arguments."""
+        distributed.share(self.policy)
         super().learn(*args, **kwargs)
         if self._iteration is not None and self._iteration.unlogged:
             self._log(self._iteration.read()[2])
@@ -342,9 +347,3 @@ class DevicePPO(OnDevice):
             if isinstance(space, spaces.Box)
             else None
         )
-
-    def _excluded_save_params(self) -> list[str]:
-        # Tensors of a GPU do not load without one, and plain PPO chooses its own buffer.
-        names = ["_bounds", "_last_obs", "_last_episode_starts", "rollout_buffer_class"]
-        names += ["_iteration", "_fixed_devices", "capture"]
-        return [*super()._excluded_save_params(), *names]

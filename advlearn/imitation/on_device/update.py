@@ -9,6 +9,7 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from advlearn.core import distributed
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 
 # Names in the log, in the order of `Record.figures`.
@@ -79,7 +80,7 @@ def losses(policy: ActorCriticPolicy, batch: RolloutBufferSamples, weights: Coef
     values, clip, advantages = values.flatten(), weights.clip_range, batch.advantages
     # A minibatch of one row has no standard deviation.
     if weights.normalize_advantage and len(advantages) > 1:
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        advantages = standardised(advantages)
     log_ratio = log_prob - batch.old_log_prob
     ratio = log_ratio.exp()
     clipped = advantages * torch.clamp(ratio, cast(Any, 1 - clip), cast(Any, 1 + clip))
@@ -96,6 +97,20 @@ def losses(policy: ActorCriticPolicy, batch: RolloutBufferSamples, weights: Coef
     return Losses(total, parts, log_ratio.detach())
 
 
+def standardised(advantages: Tensor) -> Tensor:
+    """Subtract the mean and divide by the standard deviation of the minibatch of all processes.
+
+    Args:
+        advantages: Those of this process's part, (m,); m is the same in every process.
+    """
+    processes = distributed.world_size()
+    if processes == 1:
+        return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    centred = advantages - distributed.mean(advantages.mean())
+    squares = processes * distributed.mean(centred.square().sum())
+    return centred / ((squares / (processes * len(advantages) - 1)).sqrt() + 1e-8)
+
+
 def divergence(log_ratio: Tensor) -> Tensor:
     """Return the mean over the last dimension of an estimate of the divergence, never negative.
 
@@ -104,10 +119,21 @@ def divergence(log_ratio: Tensor) -> Tensor:
     return ((log_ratio.exp() - 1) - log_ratio).mean(-1)
 
 
+def diverges(log_ratio: Tensor, target_kl: float) -> bool:
+    """Return whether the minibatch of all processes diverges; waits for the device.
+
+    Args:
+        log_ratio: Log-ratios of this process's part.
+        target_kl: The passes stop at 1.5 times this divergence.
+    """
+    return float(distributed.mean(divergence(log_ratio))) > 1.5 * target_kl
+
+
 def descend(policy: ActorCriticPolicy, loss: Tensor, max_grad_norm: float) -> None:
-    """Make one step of the policy's optimizer against the gradient of a loss."""
+    """Make one step of the policy's optimizer against the gradient of the loss of all processes."""
     policy.optimizer.zero_grad()
     loss.backward()
+    distributed.average_gradients(policy.parameters())
     torch.nn.utils.clip_grad_norm_(policy.parameters(), max_grad_norm)
     policy.optimizer.step()
 
@@ -181,6 +207,8 @@ def eager_passes(
 ) -> tuple[Tensor, int]:
     """Make passes over a full rollout, until a minibatch diverges.
 
+    Several processes make the same passes, each over its own rollout.
+
     Args:
         policy: The policy.
         buffer: The full buffer.
@@ -200,7 +228,7 @@ def eager_passes(
         for batch in buffer.get(batch_size):
             found = losses(policy, batch, weights)
             record.add(found)
-            if target_kl is not None and float(divergence(found.log_ratio)) > 1.5 * target_kl:
+            if target_kl is not None and diverges(found.log_ratio, target_kl):
                 break
             descend(policy, found.total, weights.max_grad_norm)
         else:

@@ -106,6 +106,9 @@ class LearnedReward:
     def update(self, policy: Transitions, batch_size: int) -> Tensor:
         """Train the critic for one step.
 
+        In a process group each process draws its part of the batch, and the gradients are
+        averaged. With absorbing states, whose number differs, each scores the whole batch.
+
         Args:
             policy: The policy's transitions to draw from.
             batch_size: Transitions drawn from the expert, and from the policy.
@@ -114,10 +117,10 @@ class LearnedReward:
             The critic's loss.
         """
         self._note(policy)
-        expert = self.demonstrations.draw(batch_size)
-        return self.adversary.update(
-            self._compared(expert), self._compared(policy.draw(batch_size))
-        )
+        expert, drawn = self.demonstrations.draw(batch_size), policy.draw(batch_size)
+        if self.absorbing and not isinstance(self.adversary.objective, Setwise):
+            expert, drawn = expert.joined(), drawn.joined()
+        return self.adversary.update(self._compared(expert), self._compared(drawn))
 
     @torch.no_grad()
     def of(self, steps: Transitions) -> Tensor:
@@ -225,7 +228,8 @@ class LearnedReward:
         """Keep transitions of the policy for an objective that compares sets."""
         if not isinstance(self.adversary.objective, Setwise):
             return
-        some = policy.at(slice(None, None, -(-policy.size // COMPARED)))
+        joined = policy.joined()
+        some = joined.at(slice(None, None, -(-joined.size // COMPARED)))
         if self.policy is None or self.policy.size != some.size:
             self.policy = Transitions(*(part.clone() for part in some))
             return

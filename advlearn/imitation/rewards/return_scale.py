@@ -5,6 +5,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from advlearn.core import distributed
+
 
 @final
 class ReturnScale:
@@ -15,7 +17,8 @@ class ReturnScale:
     The rewards of a winning critic can be of any size, and a value function needs many steps to
     learn large returns. The policy's gradient does not change, since its advantages are normalised.
     No mean is subtracted, since that would reward or punish long episodes. The sums are float64,
-    and only `state_dict` reads them on the host.
+    and only `state_dict` reads them on the host. Several processes, with as many environments each,
+    share one deviation.
 
     Args:
         gamma: Discount.
@@ -77,11 +80,12 @@ class ReturnScale:
     def _add(self, values: Tensor) -> None:
         """Update count, mean and sum of squares by Chan's formula."""
         before, mean, square = self._moments.clone().unbind()
-        count, new_mean = values.numel(), values.mean()
+        processes = distributed.world_size()
+        count, new_mean = processes * values.numel(), distributed.mean(values.mean())
         total, difference = before + count, new_mean - mean
         square = (
             square
-            + (values - new_mean).square().sum()
+            + processes * distributed.mean((values - new_mean).square().sum())
             + difference.square() * (before * count / total)
         )
         self._moments.copy_(torch.stack((total, mean + difference * (count / total), square)))

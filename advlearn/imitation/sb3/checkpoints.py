@@ -12,9 +12,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.nn.parameter import is_lazy
 
+from advlearn.core import distributed
 from advlearn.core.files import RefusedFileError
 from advlearn.core.identity import flatten
 from advlearn.core.rates import set_rate
+from advlearn.imitation.processes import own_seed
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3.exploration import draw_exploration, end_episodes
 from advlearn.imitation.sb3.finite import RunGuard, moments
@@ -47,6 +49,9 @@ CONTENT: Final = {
 }
 """What a checkpoint of a run of imitation holds."""
 
+OWN: Final = ("episodes", "ours", "rng")
+"""What each of several processes has for itself; those after the first are in ``ranks``."""
+
 
 @final
 class Checkpoints(BaseCallback):
@@ -60,6 +65,9 @@ class Checkpoints(BaseCallback):
     A state that is not finite is never saved. Until the end of the run ``checkpoint-previous.pt``
     keeps the checkpoint before the last one. A save that fails during the run, such as on a full
     disk, is a warning and is repeated at the next interval.
+
+    The first of several processes writes for all of them, and each resumes its own part. Their
+    environments are seeded by their rank too.
 
     Args:
         run: The run.
@@ -120,6 +128,7 @@ class Checkpoints(BaseCallback):
             return 0
         state = checkpoint.load(self.folder)
         structure.check(state, CONTENT, self.folder)
+        state |= self._own_part(state.get("ranks", []))
         if state["counters"]["num_timesteps"] != state["steps"]:
             raise RefusedFileError(
                 f"checkpoint: expected {state['steps']} steps, got a count of "
@@ -136,6 +145,17 @@ class Checkpoints(BaseCallback):
         with structure.refusing(self.folder):
             self._restore(state)
         return self.run.policy.num_timesteps
+
+    def _own_part(self, ranks: Any) -> dict[str, Any]:
+        """Return what this process has for itself; that of the first process is in place."""
+        structure.check(ranks, Every({name: CONTENT[name] for name in OWN}), self.folder)
+        saved, count, rank = 1 + len(ranks), distributed.world_size(), distributed.rank()
+        if saved != count:
+            raise ValueError(
+                f"out: {self.folder} holds a run of {saved} processes, got {count}; start {saved}, "
+                "or choose another folder"
+            )
+        return ranks[rank - 1] if rank else {}
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Put the networks, the counters and the history of a checkpoint into the run."""
@@ -207,27 +227,36 @@ class Checkpoints(BaseCallback):
         steps = self._rollout_start = self.run.policy.num_timesteps
         if steps // self.every > self._last // self.every:
             self._reset()
-            try:
-                self._write()
-            except OSError as error:
-                if self.interrupted:
-                    raise
-                warnings.warn(
-                    f"{error}; training continues, the next save is {self.every} steps later",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+            self._write_or_warn()
             draw_exploration(self.run.policy)
-            # Only at a checkpoint, since its reset would not be part of an uninterrupted run.
-            self.stopped = bool(self.interrupted)
         self._last = steps
+
+    def _write_or_warn(self) -> None:
+        """Save the state, and stop after a signal; a signal to one process stops all."""
+        failure: OSError | None = None
+        try:
+            self._write()
+        except OSError as error:
+            failure = error
+        # Only at a checkpoint, since its reset would not be part of an uninterrupted run.
+        signals = distributed.gather_numbers([len(self.interrupted)])
+        self.stopped = any(count for (count,) in signals)
+        if failure is not None and self.stopped:
+            raise failure
+        if failure is not None:
+            warnings.warn(
+                f"{failure}; training continues, the next save is {self.every} steps later",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _on_training_end(self) -> None:
         # The same call then has nothing to do, and one with more steps continues.
         if not self.stopped:
             self._reset()
             self._write()
-            previous(self.folder / checkpoint.NAME).unlink(missing_ok=True)
+            if distributed.rank() == 0:
+                previous(self.folder / checkpoint.NAME).unlink(missing_ok=True)
 
     def save_without_environment(self) -> None:
         """Save the state at the start of the rollout, when the environments have gone.
@@ -252,10 +281,13 @@ class Checkpoints(BaseCallback):
 
     def _write(self) -> None:
         self.guard.check()
-        path = self.folder / checkpoint.NAME
-        with keep_previous(path):
-            checkpoint.save(path, self._payload())
-        write_history(self.run.history, self.folder / HISTORY)
+        payload = self._payload()
+        others = distributed.gather_objects({name: payload[name] for name in OWN})[1:]
+        if distributed.rank() == 0:
+            path = self.folder / checkpoint.NAME
+            with keep_previous(path):
+                checkpoint.save(path, payload | {"ranks": others})
+            write_history(self.run.history, self.folder / HISTORY)
         self.guard.saved = self.run.policy.num_timesteps
 
     def _payload(self) -> dict[str, Any]:
@@ -290,7 +322,7 @@ class Checkpoints(BaseCallback):
 
     def _seed(self) -> None:
         algorithm: Any = self.run.policy
-        seed = (self.seed * 1_000_003 + algorithm.num_timesteps) % 2**31
+        seed = own_seed(self.seed * 1_000_003 + algorithm.num_timesteps)
         algorithm.env.seed(seed)
         algorithm.action_space.seed(seed)
         if getattr(algorithm, "action_noise", None) is not None:

@@ -6,6 +6,7 @@ from typing import cast
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
+from advlearn.core import distributed
 from advlearn.core.interrupt import between_steps
 from advlearn.imitation.result import ImitationResult
 from advlearn.imitation.sb3.checkpoints import Checkpoints
@@ -68,7 +69,8 @@ def learn_from_checkpoint(
                 if done < steps:
                     learner.learn(steps - done, callback=callbacks, reset_num_timesteps=not done)
             except ENDED as error:
-                if not interrupted:
+                # A save needs all processes, and the others are elsewhere.
+                if not interrupted or distributed.world_size() > 1:
                     raise
                 checkpoints.save_without_environment()
                 raise KeyboardInterrupt from error

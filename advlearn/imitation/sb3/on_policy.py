@@ -1,12 +1,14 @@
 """Learned rewards for PPO, A2C and TRPO, computed for each rollout before the policy learns."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
+from advlearn.core import distributed
 from advlearn.imitation.demonstrations.transitions import TransitionMemory, Transitions
 from advlearn.imitation.on_device.environment import DeviceRecording
 from advlearn.imitation.on_device.iteration import FixedIteration
@@ -16,6 +18,7 @@ from advlearn.imitation.rewards.learned_reward import LearnedReward
 from advlearn.imitation.rewards.return_scale import ReturnScale
 from advlearn.imitation.sb3.recording import StepRecorder
 from advlearn.imitation.sb3.replacing import replaced
+from advlearn.training import rng
 
 # Called with the latest learned rewards, before they are scaled.
 Look = Callable[[Tensor], None]
@@ -30,6 +33,9 @@ class OnPolicyReward(BaseCallback):
     time limits; the learned rewards are added to them. Everything is computed on the critic's
     device, and a buffer of tensors stays there.
 
+    In a process group every process has its own rollout. They train one critic, for which all draw
+    the same random numbers, as a head expects.
+
     Args:
         reward: The learned reward.
         recording: The recorded steps of the algorithm's environment.
@@ -38,6 +44,7 @@ class OnPolicyReward(BaseCallback):
         critic_replay_size: Number of the policy's newest transitions that the critic learns from;
             0: those of the rollout.
         look: Called with the rewards after each rollout.
+        seed: Seeds the draws of the critic that several processes share.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class OnPolicyReward(BaseCallback):
         batch_size: int,
         critic_replay_size: int = 0,
         look: Look | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.reward = reward
@@ -57,6 +65,7 @@ class OnPolicyReward(BaseCallback):
         self.batch_size = batch_size
         self.replay = TransitionMemory(critic_replay_size) if critic_replay_size else None
         self.look = look
+        self.seed = seed
         self._rewards = torch.empty(0)
         self._last_states: _LastStates | None = None
         self._stage: tuple[FixedIteration, Stage] | None = None
@@ -97,8 +106,9 @@ class OnPolicyReward(BaseCallback):
         if self.replay is not None:
             self.replay.add(steps)
         recent = steps if self.replay is None or self.replay.held is None else self.replay.held
-        for _ in range(self.critic_steps):
-            self.reward.update(recent, self.batch_size)
+        with self._shared_draws():
+            for _ in range(self.critic_steps):
+                self.reward.update(recent, self.batch_size)
         # Tensors that share the memory of the buffer, also of one in numpy.
         stored, starts = torch.as_tensor(buffer.rewards), torch.as_tensor(buffer.episode_starts)
         last_values, dones = self._last_states_of_rollout()
@@ -107,6 +117,12 @@ class OnPolicyReward(BaseCallback):
         self._rewards = self.reward.of(steps)
         stored += self.scale(self._rewards.reshape(stored.shape), ended).to(stored)
         buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+
+    def _shared_draws(self) -> AbstractContextManager[None]:
+        """Return a block in which all processes draw the same numbers; each has its own outside."""
+        if distributed.world_size() == 1:
+            return nullcontext()
+        return rng.isolated((self.seed * 1_000_003 + self.model.num_timesteps) % 2**32)
 
     def _last_states_of_rollout(self) -> tuple[Any, Any]:
         """Return the values after the last step, and whether it ended an episode."""
