@@ -73,8 +73,9 @@ class Selection:
             spent += self._seconds[test]
             chosen.append(test)
         others = self._in_processes(mutant, set(chosen))
-        # A default is evaluated on import, where no test runs it.
-        defaults = [] if mutant.statement in self._keys else [OF_DEFAULTS]
+        # A default is evaluated on import, where no test runs it: it has no statement.
+        runs = mutant.statement in self._keys and mutant.statement.count("::") > 1
+        defaults = [] if runs else [OF_DEFAULTS]
         return Selected([*defaults, *chosen[:MOST_TESTS], *others])
 
     def _in_processes(self, mutant: Mutant, chosen: set[str]) -> list[str]:

@@ -48,6 +48,11 @@ def test_separable_classes_are_read_and_unrelated_ones_are_guessed() -> None:
     assert linear_probe(x, y, seed=1) == linear_probe(x.numpy(), y.numpy(), seed=1)
 
 
+def test_of_a_class_of_two_samples_one_is_held_out() -> None:
+    x = torch.tensor([[0.0], [0.1], [5.0], [5.1]])
+    assert linear_probe(x, torch.tensor([0, 0, 1, 1])) == 1
+
+
 def test_classes_on_a_ring_are_not_linear() -> None:
     """The inside of a circle has the accuracy of a constant, and the radius tells it."""
     x = torch.randn(600, 2, generator=torch.Generator().manual_seed(1))
