@@ -125,13 +125,3 @@ def test_a_checkpoint_of_an_older_version_resumes_with_a_warning(tmp_path: Path)
     checkpoint.save(tmp_path / checkpoint.NAME, payload)
     with pytest.warns(UserWarning, match=r"older version.*: algorithm_settings\.clip_range"):
         assert go(tmp_path, steps=96).policy.num_timesteps == 96
-
-
-def test_imitation_under_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-    for name in names:
-        monkeypatch.setenv(name, "2" if name == "WORLD_SIZE" else "0")
-    with pytest.raises(ValueError, match=r"^processes: imitate expected 1 process, got 2"):
-        imitate("cartpole", steps=10)
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    assert imitate(always_one(), algorithm=small(counting()), steps=48, quiet=True).policy
