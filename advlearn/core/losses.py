@@ -131,7 +131,13 @@ class LossFunctions:
             or moved
             or any(r.player_needs_real for r in self.regularizers)
         )
-        scored = self._scores(critic, real, fake, needed)
+        if needed and not moved:
+            # In one call with the fake samples, the backward pass would go through both.
+            with torch.no_grad():
+                of_real = outputs(critic, real)
+            scored = of_real, outputs(critic, fake)
+        else:
+            scored = self._scores(critic, real, fake, needed)
         _check(scored, rw, fw, self.objective)
         batches = batches_of_outputs(critic, (real, fake), scored, (rw, fw))
         losses = [self._weighted(self.objective.player_loss, batch) for batch in batches]
