@@ -4,8 +4,7 @@ python .ci/site/gallery.py [--jobs 2] [--again] [NAME ...]
 
 Pictures are in docs/pictures/gallery (at most 60 kB each), commands and output in gallery.json
 there. An example that has an entry is not run again, unless it is named or `--again` is given. Some
-run for fewer steps than by default, so that all of them take about a quarter of an hour on two
-cores; the page shows the command.
+run for fewer steps than by default; the page shows the command.
 """
 
 import argparse
@@ -48,32 +47,6 @@ OPTIONS = {
     "texture": "--steps 600",
     "vail_halfcheetah": "--steps 500000",
     "wail_pendulum": "--steps 200000",
-}
-# Examples that no run has reached yet; `make gallery` runs them.
-NOT_RUN = {
-    "bigan_digits",
-    "codec_head",
-    "colourise",
-    "conditional_images",
-    "custom_sb3_algorithm",
-    "cycle_digits",
-    "drawing",
-    "few_labels",
-    "gail_cartpole",
-    "gail_hopper",
-    "generate_digits",
-    "growing_digits",
-    "infogan_digits",
-    "laplacian_pyramid",
-    "next_frame",
-    "pix2pix_edges",
-    "style_mixing",
-    "super_resolution",
-    "super_resolution_head",
-    "texture",
-    "vail_halfcheetah",
-    "wail_pendulum",
-    "your_own_demos",
 }
 
 
