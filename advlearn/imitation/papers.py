@@ -29,11 +29,12 @@ ALGORITHMS = {
     "TRPO": Reference(
         "Trust Region Policy Optimization",
         "Schulman et al. 2015",
-        "algorithm 1",
+        "section 6",
         ARXIV + "1502.05477",
     ),
     "SAC": Reference(
-        "Soft Actor-Critic: Off-Policy Maximum Entropy Deep Reinforcement Learning",
+        "Soft Actor-Critic: Off-Policy Maximum Entropy Deep Reinforcement Learning with a "
+        "Stochastic Actor",
         "Haarnoja et al. 2018",
         "algorithm 1",
         ARXIV + "1801.01290",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from advlearn.core import distributed
 from advlearn.imitation.on_device.ppo import DevicePPO
-from advlearn.imitation.on_device.update import standardised
+from advlearn.imitation.on_device.update import share_policy, standardised
 from advlearn.imitation.sb3.making import scale_of
 from advlearn.imitation.sb3.replacing import replaced
 from advlearn.training import launch, rng
@@ -105,7 +105,7 @@ def own_seed(seed: int) -> int:
 
 
 def begin(algorithm: BaseAlgorithm, seed: int) -> None:
-    """Share the first weights, and give each process its own environments and draws.
+    """Share the first policy, and give each process its own environments and draws.
 
     Args:
         algorithm: The algorithm; with one process nothing changes.
@@ -113,7 +113,7 @@ def begin(algorithm: BaseAlgorithm, seed: int) -> None:
     """
     if distributed.world_size() == 1:
         return
-    distributed.share(algorithm.policy)
+    share_policy(cast(Any, algorithm.policy))
     rng.seed_all(own_seed(seed))
     cast(VecEnv, algorithm.env).seed(own_seed(seed))
 

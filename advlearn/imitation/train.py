@@ -222,27 +222,33 @@ def imitate(
     with place as own_device, folder_lock(out), rng.isolated(seed):
         first = distributed.rank() == 0
         quiet = quiet or not first
-        if chosen["absorbing"] == "auto":
-            chosen["absorbing"] = ends_early(demos, quiet=quiet or specification.cloning_only)
-        settings = RewardSettings.of(critic, chosen)
-        learner = algorithms.build(
-            algorithm, _environment(algorithm, env, demos), seed, ent_coef=chosen["ent_coef"],
-            device=None if device is None else own_device,
-            env_settings=None if env else demos.env_settings,
-        )  # fmt: skip
-        pace = critic_pace(learner, chosen["critic_steps"], chosen["critic_every"])
-        venv = cast(VecEnv, learner.get_env())
-        env_id = id_of(venv) or (env if isinstance(env, str) else "")
-        recipe = EnvironmentRecipe.of(venv)
-        compare(demos, env_id, plain_settings(recipe.spec))
-        demos = validate_demonstrations(
-            demos, learner.observation_space, learner.action_space, clip=clip
-        )
-        check_env(venv)
-        window, every = chosen["critic_window"], chosen["expert_subsample"]
-        check_algorithm(learner, chosen["critic_replay_size"], cloning, window)
-        expert = demos.transitions(every, seed=seed).to(learner.device)
-        windows = demos.transitions(every, seed=seed, window=window).to(learner.device)
+        with agreement.agreed() as compared:
+            if chosen["absorbing"] == "auto":
+                chosen["absorbing"] = ends_early(demos, quiet=quiet or specification.cloning_only)
+            settings = RewardSettings.of(critic, chosen)
+            learner = algorithms.build(
+                algorithm, _environment(algorithm, env, demos), seed, ent_coef=chosen["ent_coef"],
+                device=None if device is None else own_device,
+                env_settings=None if env else demos.env_settings,
+            )  # fmt: skip
+            pace = critic_pace(learner, chosen["critic_steps"], chosen["critic_every"])
+            venv = cast(VecEnv, learner.get_env())
+            env_id = id_of(venv) or (env if isinstance(env, str) else "")
+            recipe = EnvironmentRecipe.of(venv)
+            compare(demos, env_id, plain_settings(recipe.spec))
+            demos = validate_demonstrations(
+                demos, learner.observation_space, learner.action_space, clip=clip
+            )
+            check_env(venv)
+            window, every = chosen["critic_window"], chosen["expert_subsample"]
+            check_algorithm(learner, chosen["critic_replay_size"], cloning, window)
+            expert = demos.transitions(every, seed=seed).to(learner.device)
+            windows = demos.transitions(every, seed=seed, window=window).to(learner.device)
+            if distributed.world_size() > 1:
+                compared |= flatten(
+                    resume_settings(repr(specification.chain), learner, demos, env_id)
+                )
+                compared |= {"bc_steps": cloning, "seed": seed}
         with record_environment(learner, window) as recording, processes.joined(learner):
             learned = build_reward(learner, windows, specification, settings)
             run = ImitationResult(learner, learned, demos, env_id, recipe)
@@ -270,8 +276,8 @@ def imitate(
                 shared |= settings.plain() | training
                 shared |= {"bc_steps": cloning, "seed": seed, "save_every": save_every}
                 facts = facts_of(learner) | settings.values()
-                compared = {"steps": steps, "evaluate": evaluate, "out": str(out)}
-                agreement.require_same(flatten(shared | facts) | compared)
+                more = {"steps": steps, "evaluate": evaluate, "out": str(out)}
+                agreement.require_same(flatten(shared | facts) | more)
             if out is None:
                 learn(run, [*ours, *callbacks], steps, start)
             else:

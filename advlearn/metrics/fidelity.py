@@ -10,7 +10,7 @@ from advlearn.core.checks import check_choice, check_count, describe_value
 from advlearn.metrics._checks import pair, rows
 
 _BLOCK = 250
-"""Rows of a block of KID's kernel; of two blocks' products with each other, one is computed."""
+"""Rows of a block of KID's kernel. It is symmetric, so each pair of blocks is computed once."""
 _KERNEL_VALUES = 2**24
 """Values of a kernel of all samples up to which subsets take theirs from it."""
 
@@ -296,8 +296,10 @@ def kid(
         )
         for _ in range(check_count("subsets", subsets))
     ]
-    pairs_of_all = max(len(first), len(second)) ** 2
-    if pairs_of_all <= min(subsets * subset_size**2, _KERNEL_VALUES):
+    pairs_of_all, d = max(len(first), len(second)) ** 2, first.shape[1]
+    # Products of the kernel and of the rows that choose from it, and those of subset by subset.
+    joint, apart = pairs_of_all * (d + subsets), subsets * subset_size**2 * d
+    if joint <= apart and pairs_of_all <= _KERNEL_VALUES:
         values = _mmds_of_subsets(first, second, draws, degree)
     else:
         values = torch.stack([_polynomial_mmd(first[i], second[j], degree) for i, j in draws])
@@ -312,18 +314,20 @@ def _kernel(x: Tensor, y: Tensor, degree: int) -> Tensor:
 
 def _mmds_of_subsets(x: Tensor, y: Tensor, draws: list[tuple[Tensor, ...]], degree: int) -> Tensor:
     """Compute the MMD of each pair of subsets from one kernel of all samples."""
-    # Rows of ones at the samples of a subset, (subsets, N) and (subsets, M).
-    of_x, of_y = (
-        z.new_zeros(len(draws), len(z)).scatter_(1, torch.stack([d[side] for d in draws]), 1.0)
-        for side, z in enumerate((x, y))
-    )
-    n = len(draws[0][0])
-    within = sum(
-        ((chosen @ _kernel(z, z, degree).fill_diagonal_(0.0)) * chosen).sum(1)
-        for chosen, z in ((of_x, x), (of_y, y))
-    )
-    across = ((of_x @ _kernel(x, y, degree)) * of_y).sum(1)
-    return within / (n * (n - 1)) - 2.0 * across / n**2
+    of_x, of_y = (_kernel(z, z, degree).fill_diagonal_(0.0) for z in (x, y))
+    across, n = _kernel(x, y, degree), len(draws[0][0])
+    size = max(1, _KERNEL_VALUES // max(len(x), len(y)))
+    values: list[Tensor] = []
+    for start in range(0, len(draws), size):
+        part = draws[start : start + size]
+        # Rows of ones at the samples of a subset, (subsets, N) and (subsets, M).
+        in_x, in_y = (
+            z.new_zeros(len(part), len(z)).scatter_(1, torch.stack([d[side] for d in part]), 1.0)
+            for side, z in enumerate((x, y))
+        )
+        within = ((in_x @ of_x) * in_x).sum(1) + ((in_y @ of_y) * in_y).sum(1)
+        values.append(within / (n * (n - 1)) - 2.0 / n**2 * ((in_x @ across) * in_y).sum(1))
+    return torch.cat(values)
 
 
 def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
@@ -340,4 +344,5 @@ def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
                 total = total + 2.0 * _kernel(block, z[end:], degree).sum()
         return total
 
-    return (within(x) + within(y)) / (n * (n - 1)) - 2.0 * _kernel(x, y, degree).mean()
+    across = sum(_kernel(block, y, degree).sum() for block in x.split(_BLOCK))
+    return (within(x) + within(y)) / (n * (n - 1)) - 2.0 / n**2 * across

@@ -160,6 +160,42 @@ def test_kid_over_all_samples_is_the_sum_over_pairs():
     assert result.std.isnan()  # every subset is the whole set
 
 
+def mmd_by_pairs(x: np.ndarray, y: np.ndarray) -> float:
+    """Compute the unbiased estimate with a cubic kernel by its formula."""
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    n = len(x)
+    within = sum(kernel(z, z).sum() - np.trace(kernel(z, z)) for z in (x, y))
+    return float(within / (n * (n - 1)) - 2 * kernel(x, y).mean())
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "d", "subsets", "size"),
+    [
+        (40, 30, 30, 50, 20),  # from one kernel of all samples
+        (600, 650, 3, 2, 510),  # in blocks
+        (90, 700, 3, 40, 60),  # subset by subset
+    ],
+)
+def test_kid_is_the_formula_in_each_way_of_computing_it(
+    n: int, m: int, d: int, subsets: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, fake = draw(n, d), draw(m, d, seed=1) + 0.4
+    generator = torch.Generator().manual_seed(0)
+    expected = []
+    for _ in range(subsets):
+        chosen = [torch.randperm(len(z), generator=generator)[:size] for z in (real, fake)]
+        expected.append(mmd_by_pairs(real[chosen[0]].numpy(), fake[chosen[1]].numpy()))
+    result = kid(real, fake, subsets, size)
+    assert result.mean.item() == pytest.approx(np.mean(expected), rel=1e-10)
+    assert result.std.item() == pytest.approx(np.std(expected), rel=1e-8)
+    monkeypatch.setattr("advlearn.metrics.fidelity._KERNEL_VALUES", max(n, m) ** 2)
+    parts = kid(real, fake, subsets, size)  # some subsets at a time
+    torch.testing.assert_close(parts.mean, result.mean, rtol=1e-12, atol=0)
+
+
 def test_kid_has_a_spread_only_where_subsets_of_both_sets_differ():
     real, fake = draw(40, 3), draw(60, 3, seed=1)
     for size, subsets in ((40, 5), (20, 1)):

@@ -145,6 +145,35 @@ def imitation(rank: int, world: int) -> Results:
     return {}
 
 
+def cloning(rank: int, world: int) -> Results:
+    pytest.importorskip("stable_baselines3")
+    from advlearn.imitation import imitate
+
+    imitate("cartpole", "bc", bc_steps=(4, 2)[rank], quiet=True)
+    return {}
+
+
+def other_environment(rank: int, world: int) -> Results:
+    pytest.importorskip("stable_baselines3")
+    from advlearn.imitation import imitate
+
+    imitate("cartpole", steps=64, env=("CartPole-v1", "Pendulum-v1")[rank], quiet=True)
+    return {}
+
+
+def shared_policy(rank: int, world: int) -> Results:
+    pytest.importorskip("stable_baselines3")
+    from stable_baselines3 import PPO
+
+    from advlearn.imitation.on_device.update import share_policy
+
+    policy = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16, seed=rank).learn(16).policy
+    share_policy(policy)
+    states = policy.optimizer.state_dict()["state"].values()
+    moments = [float(state[name].sum()) for state in states for name in ("exp_avg", "exp_avg_sq")]
+    return {"values": [float(p.sum()) for p in policy.parameters()] + moments}
+
+
 def save(folder: str, rank: int, world: int) -> Results:
     return {"weights": weights(fit(out=folder))}
 
@@ -158,6 +187,9 @@ JOBS: dict[str, Job] = {
     "trainer": other_steps_of_a_trainer,
     "batch norm": batch_norm,
     "imitation": imitation,
+    "cloning": cloning,
+    "other environment": other_environment,
+    "shared policy": shared_policy,
     "agree": agree,
 }
 
@@ -241,6 +273,24 @@ def test_imitation_with_another_seed_is_refused(found: list[dict[str, Any]]) -> 
     line = "ValueError: processes: expected the same seed in every process, got 0 in rank 0 and 1"
     for results in found:
         assert str(results["imitation"]).startswith(line), results["imitation"]
+
+
+def test_cloning_with_other_steps_is_refused(found: list[dict[str, Any]]) -> None:
+    for results in found:
+        assert "processes: expected the same bc_steps in every process" in results["cloning"]
+
+
+def test_an_environment_refused_in_one_process_stops_both(found: list[dict[str, Any]]) -> None:
+    first, second = (str(results["other environment"]) for results in found)
+    assert first.startswith("ValueError: processes: rank 1 refused to start: "), first
+    assert second.startswith("ValueError: ") and "processes" not in second, second
+
+
+def test_a_policy_that_was_trained_before_is_shared_with_its_moments(
+    found: list[dict[str, Any]],
+) -> None:
+    values, others = (results["shared policy"]["values"] for results in found)
+    assert values == others and any(values)
 
 
 def test_another_number_of_processes_resumes_with_a_warning(

@@ -11,14 +11,13 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from advlearn.core import distributed
 from advlearn.core.arguments import Count, NonNegative, Positive, Seed, Share, checked
 from advlearn.imitation.on_device.actions import device_distribution
 from advlearn.imitation.on_device.base import OnDevice, check_device
 from advlearn.imitation.on_device.buffer import DeviceRolloutBuffer
 from advlearn.imitation.on_device.environment import Batch, vec_env
 from advlearn.imitation.on_device.iteration import FixedIteration
-from advlearn.imitation.on_device.update import Coefficients, eager_passes
+from advlearn.imitation.on_device.update import Coefficients, eager_passes, share_policy
 
 
 @checked
@@ -241,7 +240,7 @@ class DevicePPO(OnDevice):
 
     def learn(self, *args: Any, **kwargs: Any) -> Self:
         """Train as PPO's `learn` does, with its arguments."""
-        distributed.share(self.policy)
+        share_policy(self.policy)
         super().learn(*args, **kwargs)
         if self._iteration is not None and self._iteration.unlogged:
             self._log(self._iteration.read()[2])

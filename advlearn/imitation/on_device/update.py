@@ -129,6 +129,14 @@ def diverges(log_ratio: Tensor, target_kl: float) -> bool:
     return float(distributed.mean(divergence(log_ratio))) > 1.5 * target_kl
 
 
+def share_policy(policy: ActorCriticPolicy) -> None:
+    """Give every process the weights and the optimizer's state of the first one."""
+    if distributed.world_size() == 1:
+        return
+    distributed.share(policy)
+    policy.optimizer.load_state_dict(distributed.gather_objects(policy.optimizer.state_dict())[0])
+
+
 def descend(policy: ActorCriticPolicy, loss: Tensor, max_grad_norm: float) -> None:
     """Make one step of the policy's optimizer against the gradient of the loss of all processes."""
     policy.optimizer.zero_grad()
