@@ -32,12 +32,13 @@ def sides(real_moves: bool) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("objective", ["rpgan", "ragan", "rpgan + r1 + r2"])
 def test_real_samples_that_do_not_move_are_scored_without_a_gradient(objective: str) -> None:
-    adversary = Adversary(Recorded(), objective)
+    critic = Recorded()
+    adversary = Adversary(critic, objective)
     adversary.player_loss(*sides(False)).backward()
-    adversary.critic.calls.clear()
+    critic.calls.clear()
     real, fake = sides(False)
     adversary.player_loss(real, fake).backward()
-    assert adversary.critic.calls == [(4, False), (4, True)]
+    assert critic.calls == [(4, False), (4, True)]
     scores = (real @ WEIGHT, fake.detach() @ WEIGHT)
     if objective.startswith("rpgan"):
         slope = torch.sigmoid(scores[0] - scores[1])[:, None] / 4
