@@ -8,10 +8,12 @@ import torch
 
 pytest.importorskip("stable_baselines3", reason="imitation needs the extra rl")
 
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
 
-from advlearn.imitation import imitate
+from advlearn.imitation import imitate, processes
 from tests.imitation.counting import counting, small
 from tests.imitation.joined import (
     GAIL,
@@ -98,3 +100,15 @@ def test_what_two_processes_cannot_join_is_refused_at_once(
     monkeypatch.setenv("MASTER_PORT", "1")
     with pytest.raises(ValueError, match=line):
         imitate("no such demonstrations", steps=8, **given)
+
+
+@pytest.mark.parametrize("has_logger", [False, True])
+def test_the_log_of_an_algorithm_is_as_before_after_a_block_without_one(has_logger: bool) -> None:
+    algorithm = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16)
+    if has_logger:
+        algorithm.set_logger(Logger(None, []))
+    names = ("_logger", "_custom_logger")
+    before = {name: vars(algorithm).get(name) for name in names}
+    with processes._without_log(algorithm):
+        assert algorithm.logger is not before["_logger"] and not algorithm.logger.output_formats
+    assert {name: vars(algorithm).get(name) for name in names} == before
