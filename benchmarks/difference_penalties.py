@@ -121,7 +121,7 @@ def main() -> None:
         for seed in (SEEDS[:1] if options.quick else SEEDS)
         for row in ROWS[data]
     ]
-    compute(result, partial(run, quick=options.quick), todo, options.jobs)
+    compute(result, partial(run, quick=options.quick), [] if options.report else todo, options.jobs)
     for data in options.data:
         bars(result, data)
     result.save()

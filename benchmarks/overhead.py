@@ -105,9 +105,10 @@ def main() -> None:
     options = arguments(__doc__ or "").parse_args()
     one_thread()
     result = Result("overhead", quick=options.quick)
-    result.start_again()
-    for name in cases(options.quick):
-        result.add(pair(options.quick, name))
+    if not options.report:
+        result.start_again()
+        for name in cases(options.quick):
+            result.add(pair(options.quick, name))
     for row in result.rows:
         result.bar(f"ratio, {row['case']}", row["ratio"], "<=", 1.05)
         result.bar(f"gradients, {row['case']}", row["largest_gradient_difference"], "<=", 1e-6)

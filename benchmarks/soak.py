@@ -163,7 +163,7 @@ def main() -> None:
     one_thread()
     result = Result("soak", quick=options.quick)
     todo = [{"run": run} for run in ("fit", "imitate")]
-    compute(result, partial(watched, quick=options.quick), todo, 1)
+    compute(result, partial(watched, quick=options.quick), [] if options.report else todo, 1)
     bars(result)
     result.save()
     result.show(COLUMNS)
