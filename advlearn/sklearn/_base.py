@@ -65,11 +65,11 @@ class Estimator(BaseEstimator):
 
     def _build(self, data: Any, options: dict[str, Any]) -> Task:
         """Build the task with networks that have the layers of `hidden`, or with `module`."""
-        raise NotImplementedError
+        raise NotImplementedError  # each estimator has its own
 
     def _answers(self, outputs: np.ndarray) -> np.ndarray:
         """Return the predictions that belong to outputs of the model."""
-        raise NotImplementedError
+        raise NotImplementedError  # classifiers and regressors have their own
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
