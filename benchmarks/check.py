@@ -206,6 +206,7 @@ ASKED: dict[str, list[Bar]] = {
         *((f"{way}: accuracy over that of the images as they are*", ">=", 0.1) for way in _WAYS),
         *((f"{way}: share of what pairs gain*", ">=", 0.5) for way in _WAYS),
     ],
+    "fuzz": [("inputs that end in another error than one line", "==", 0)],
     "gpu": [
         ("*: over hand captured", "<=", 1.1),
         ("*: equals eager bit for bit", "==", 1),
@@ -214,6 +215,14 @@ ASKED: dict[str, list[Bar]] = {
             for name, fewest in (("biggan", 4_000), ("sngan", 8_000), ("stylegan", 5_000))
         ),
         *((f"{name}: bf16 over fp32", ">=", 1.0) for name in ("biggan", "sngan", "stylegan")),
+        ("r3gan: milliseconds a step", "<=", 60.0),
+        ("*, 16 games over one", "<=", 3.0),
+        *(
+            (f"{name}: difference of {precision} losses from fp32", "<=", highest)
+            for name in ("biggan", "sngan", "stylegan", "r3gan")
+            for precision, highest in (("tf32", 0.02), ("bf16", 0.05))
+        ),
+        ("device tests that fail on the device", "==", 0),
     ],
     "import_time": [("import advlearn over import torch, median", "<=", 2.0)],
 }

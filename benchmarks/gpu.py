@@ -3,34 +3,47 @@
 All ways of a row run one after the other on the same networks and batch size, so their ratios are
 of one run, with torch's own settings (TF32 in convolutions). The Trainer is timed as users run it,
 with its stream of batches and its callbacks.
-Captured training is compared with eager training bit for bit. Without a GPU it says so, and
-`--quick` runs the same code on small networks on the CPU, where nothing is captured.
+Captured training is compared with eager training bit for bit, the losses of each precision with
+those of fp32, and the device tests run on the GPU. Without a GPU it says so, and `--quick` runs the
+same code on small networks on the CPU, where nothing is captured. Rows of the parts of `--parts`
+are replaced, the others kept.
 """
 
 import copy
 import gc
-import statistics
-import time
-from collections.abc import Callable
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gpu_loops
 import torch
+from gpu_images import (
+    CHANNELS_LAST,
+    NETWORKS,
+    PRECISIONS,
+    SHAPE,
+    add_image_bars,
+    close_rows,
+    images_row,
+)
 from gpu_loops import LATENT
+from gpu_timing import Timer, timed, timer_of
 from harness import Result, Row, arguments
 from many_games import BARS, GAMES
 from many_games import row as many_games_row
 from torch import Tensor, nn
 
-import advlearn
 from advlearn.core.adversary import Adversary
-from advlearn.core.trainer import Callback, Trainer
+from advlearn.core.trainer import Trainer
 from advlearn.data import ArrayDataset, Batches
 from advlearn.nets import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
 from advlearn.tasks.generate import Generate
 from advlearn.training import rng
 
-SHAPE = (3, 32, 32)
 # Row: highest ratios over the hand-written loop, eager and captured.
 STEPS = {
     "wgan-gp, 3x512 MLP, batch 256": ("wgan-gp", "mlp", 256, gpu_loops.wgan_gp, 0.20),
@@ -39,76 +52,14 @@ STEPS = {
     "r3gan loss, DCGAN-32, batch 128": ("r3gan", "dcgan", 128, gpu_loops.r3gan, 0.60),
 }
 OVER_CAPTURED = 1.10
-# Row: objective and fewest images a second.
-IMAGES = {
-    "biggan": ("hinge + spectral_norm", 4_000),
-    "sngan": ("hinge + spectral_norm", 8_000),
-    "stylegan": ("nsgan + r1", 5_000),
-}
-PRECISIONS = ("fp32", "tf32", "bf16")
-WARM = 12
-
-
-class Timer(Callback):
-    """Time a run in rounds of several steps, after the first ones.
-
-    Args:
-        rounds: Rounds.
-        each: Steps in a round.
-        device: Device of the run.
-        warm: Steps before the first round.
-    """
-
-    def __init__(self, rounds: int, each: int, device: str, warm: int = WARM) -> None:
-        self.rounds, self.each, self.device, self.warm = rounds, each, device, warm
-        self.times: list[float] = []
-        self.losses: list[dict[str, float]] = []
-        self._start = 0.0
-
-    def on_step(self, trainer: Trainer) -> None:
-        """Note the time at the end of each round."""
-        if trainer.step >= self.warm and (trainer.step - self.warm) % self.each == 0:
-            wait(self.device)
-            now = time.perf_counter()
-            if trainer.step > self.warm:
-                self.times.append((now - self._start) / self.each)
-            self._start = now
-
-    @property
-    def steps(self) -> int:
-        """Steps of the run that has all rounds."""
-        return self.warm + self.rounds * self.each
-
-    @property
-    def milliseconds(self) -> float:
-        """Median time of a step."""
-        return 1e3 * statistics.median(self.times)
-
-
-def timer_of(rounds: int, each: int, device: str, quick: bool) -> Timer:
-    """Return a timer; that of a quick run ends after three steps."""
-    return Timer(1, 1, device, warm=2) if quick else Timer(rounds, each, device)
-
-
-def wait(device: str) -> None:
-    """Wait until the device has finished its work."""
-    if device != "cpu":
-        torch.cuda.synchronize()
-
-
-def timed(step: Callable[[], None], timer: Timer) -> float:
-    """Return the median time of a hand-written step in ms, in the rounds of a timer."""
-    for _ in range(timer.warm):
-        step()
-    times = list[float]()
-    for _ in range(timer.rounds):
-        wait(timer.device)
-        start = time.perf_counter()
-        for _ in range(timer.each):
-            step()
-        wait(timer.device)
-        times.append((time.perf_counter() - start) / timer.each)
-    return 1e3 * statistics.median(times)
+# Games whose captured training is compared with eager training.
+EQUAL = (
+    ("wgan-gp", "mlp", "constant"),
+    ("nsgan", "dcgan", "linear"),
+    ("hinge + r1(every=4)", "dcgan", "constant"),
+)
+PARTS = ("step", "equal", "images", "many games", "close", "tests")
+TESTS_SECONDS = 240
 
 
 def networks(kind: str, quick: bool) -> tuple[nn.Module, nn.Module, tuple[int, ...]]:
@@ -173,35 +124,6 @@ def step_row(name: str, device: str, quick: bool) -> Row:
     return row
 
 
-def images_row(name: str, precision: str, device: str, quick: bool) -> Row:
-    """Time the networks of a paper through `fit`, in images a second."""
-    n = 8 if quick else 64
-    timer = timer_of(5, 20, device, quick)
-    torch.manual_seed(0)
-    x = torch.rand(64 if quick else 1024, *SHAPE) * 2 - 1
-    run = advlearn.fit(
-        f"generate(architecture={name!r}, base_channels={4 if quick else 64})",
-        IMAGES[name][0],
-        x,
-        steps=timer.steps,
-        batch_size=n,
-        critic_steps=1,
-        device=device,
-        precision=precision,  # pyright: ignore[reportArgumentType]
-        callbacks=[timer],
-    )
-    captured = run.trainer.captured if run.trainer is not None else None
-    return {
-        "part": "images",
-        "case": name,
-        "precision": precision,
-        "device": device,
-        "ms": timer.milliseconds,
-        "images_per_second": 1e3 * n / timer.milliseconds,
-        "replays": 0 if captured is None else captured.replays,
-    }
-
-
 def equal_row(objective: str, kind: str, schedule: str, device: str, quick: bool) -> Row:
     """Compare captured with eager training for 20 steps after the first ones."""
     torch.manual_seed(0)
@@ -239,30 +161,85 @@ def equal_row(objective: str, kind: str, schedule: str, device: str, quick: bool
     }
 
 
+def tests_row(device: str) -> Row:
+    """Run the device tests on the device, in a separate process."""
+    folder = Path(__file__).parents[1] / "tests" / "device"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    row: Row = {"part": "tests", "case": "tests/device", "device": device}
+    try:
+        done = subprocess.run(
+            [*command, str(folder)],
+            cwd=folder.parents[1],
+            env={**os.environ, "ADVLEARN_TEST_DEVICE": device},
+            capture_output=True,
+            text=True,
+            timeout=TESTS_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {**row, "summary": f"stopped after {TESTS_SECONDS} s", "passed": 0, "failed": -1}
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    summary = lines[-1] if lines else ""
+    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|errors?)", summary)}
+    # Without a test that ran, pytest itself failed.
+    failed = sum(n for word, n in counts.items() if word != "passed") if "passed" in counts else -1
+    failures = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    passed = counts.get("passed", 0)
+    return {**row, "summary": summary, "passed": passed, "failed": failed, "failures": failures}
+
+
 def add_bars(result: Result) -> None:
     """Compare the rows of a GPU with the required bars."""
-    rows = {(r["part"], r["case"], r.get("precision")): r for r in result.rows}
-    for name, (*_, highest) in STEPS.items():
-        row = rows["step", name, None]
-        ours = row["trainer_captured_ms"]
-        result.bar(f"{name}: over hand eager", ours / row["hand_eager_ms"], "<=", highest)
+    for row in (r for r in result.rows if r["part"] == "step"):
+        name, ours = row["case"], row["trainer_captured_ms"]
+        result.bar(f"{name}: over hand eager", ours / row["hand_eager_ms"], "<=", STEPS[name][-1])
         result.bar(
             f"{name}: over hand captured", ours / row["hand_captured_ms"], "<=", OVER_CAPTURED
         )
-    for name, (_, fewest) in IMAGES.items():
-        speeds = {p: rows["images", name, p]["images_per_second"] for p in PRECISIONS}
-        result.bar(f"{name}: images a second", max(speeds.values()), ">=", fewest)
-        result.bar(f"{name}: bf16 over fp32", speeds["bf16"] / speeds["fp32"], ">=", 1.0)
+    add_image_bars(result)
     for row in result.rows:
         if row["part"] == "many games":
             result.bar(f"{row['case']} over one", row["ratio"], "<=", BARS["cuda"])
         if row["part"] == "equal":
             result.bar(f"{row['case']}: equals eager bit for bit", float(row["equal"]), "==", 1)
+        if row["part"] == "tests":
+            result.bar("device tests that fail on the device", row["failed"], "==", 0)
+
+
+def cases(device: str, quick: bool) -> Iterator[tuple[str, Callable[[], list[Row]]]]:
+    """Give the part of each case, and the function that computes its rows."""
+    for name in STEPS:
+        yield "step", lambda name=name: [step_row(name, device, quick)]
+    for game in EQUAL:
+        yield "equal", lambda game=game: [equal_row(*game, device, quick)]
+    for name in NETWORKS:
+        for precision in PRECISIONS[:1] if quick else PRECISIONS:
+            for layout in (CHANNELS_LAST,) if quick else ("contiguous", CHANNELS_LAST):
+                yield (
+                    "images",
+                    lambda n=name, p=precision, m=layout: [images_row(n, p, m, device, quick)],
+                )
+    for name in GAMES[:2]:
+        yield (
+            "many games",
+            lambda name=name: [
+                {
+                    "part": "many games",
+                    **many_games_row(name, 2 if quick else 16, device, quick),
+                }
+            ],
+        )
+    for name in ("sngan",) if quick else NETWORKS:
+        yield "close", lambda name=name: close_rows(name, device, quick)
+    if not quick:
+        yield "tests", lambda: [tests_row(device)]
 
 
 def main() -> None:
-    """Run all rows."""
-    options = arguments(__doc__ or "").parse_args()
+    """Compute the rows of the wanted parts."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    options = parser.parse_args()
     quick = options.quick
     if not torch.cuda.is_available() and not (quick or options.report):
         print("gpu: torch finds no CUDA device; --quick runs the same code on the CPU")
@@ -270,32 +247,21 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() and not quick else "cpu"
     result = Result("gpu", quick=quick)
     if not options.report:
-        result.rows.clear()
+        result.rows = [r for r in result.rows if r["part"] not in {"device", *options.parts}]
+        result.save()
         if device == "cuda":
             result.add({"part": "device", "case": torch.cuda.get_device_name()})
-        for name in STEPS:
-            result.add(step_row(name, device, quick))
-            gc.collect()
-        for objective, kind, schedule in (
-            ("wgan-gp", "mlp", "constant"),
-            ("nsgan", "dcgan", "linear"),
-            ("hinge + r1(every=4)", "dcgan", "constant"),
-        ):
-            result.add(equal_row(objective, kind, schedule, device, quick))
-        for name in IMAGES:
-            for precision in PRECISIONS[:1] if quick else PRECISIONS:
-                result.add(images_row(name, precision, device, quick))
+        for part, compute in cases(device, quick):
+            if part in options.parts:
+                for row in compute():
+                    result.add(row)
                 gc.collect()
-        for name in GAMES[:2]:
-            games = many_games_row(name, 2 if quick else 16, device, quick)
-            result.add({"part": "many games", **games})
-            gc.collect()
     if not quick:
         add_bars(result)
         result.save()
-    columns = ["part", "case", "precision", "hand_eager_ms", "hand_captured_ms"]
+    columns = ["part", "case", "precision", "layout", "hand_eager_ms", "hand_captured_ms"]
     columns += ["trainer_eager_ms", "trainer_captured_ms", "images_per_second", "equal"]
-    columns += ["one_ms", "several_ms", "ratio"]
+    columns += ["one_ms", "several_ms", "ratio", "mean_difference", "summary"]
     result.show([*columns, "largest_difference"])
 
 

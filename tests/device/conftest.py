@@ -5,12 +5,15 @@ import torch
 
 from advlearn.imitation.sb3 import algorithms
 from advlearn.training import device, launch
-from tests.device.second import DEVICE, NAME, SecondDevice
+from tests.device.second import DEVICE, NAME, REAL, RealDevice, SecondDevice
 
 
 @pytest.fixture
-def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecondDevice]:
+def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[SecondDevice | RealDevice]:
     """Provide the second device under a name that every ``device=`` accepts."""
+    if REAL:
+        yield RealDevice()
+        return
     known = device.pick
 
     def pick(name: str | torch.device = "auto") -> torch.device:

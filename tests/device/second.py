@@ -3,8 +3,11 @@
 A GPU refuses an operation that mixes its tensors with tensors on the host or with a generator on
 the host; so does this device. It counts copies between the two, because each synchronises a GPU.
 Gradients, fused optimisers and checkpoints work as on any device.
+
+`ADVLEARN_TEST_DEVICE=cuda` runs the tests on a real device instead, where no copies are counted.
 """
 
+import os
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -20,9 +23,10 @@ from torch.utils.backend_registration import (
     _setup_privateuseone_for_python_backend,
 )
 
+REAL = os.environ.get("ADVLEARN_TEST_DEVICE")
 # The name that torch reserves for a user's backend.
-NAME = "privateuseone"
-DEVICE = torch.device(NAME, 0)
+NAME = torch.device(REAL).type if REAL else "privateuseone"
+DEVICE = torch.empty(0, device=REAL).device if REAL else torch.device(NAME, 0)
 ROOT = f"{Path(__file__).parents[2]}/"
 # An index may stay on the host if the indexed tensor is on a device.
 INDEXING = (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
@@ -46,7 +50,8 @@ class _Backend(_DummyBackendModule):
 
 
 # Before the first backward pass of the process, which starts a thread for each device.
-_setup_privateuseone_for_python_backend(rename=NAME, backend_module=_Backend())
+if not REAL:
+    _setup_privateuseone_for_python_backend(rename=NAME, backend_module=_Backend())
 
 
 @final
@@ -129,6 +134,18 @@ class SecondDevice(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _compute(func, args, kwargs or {})
+
+
+@final
+class RealDevice:
+    """Stand for `SecondDevice` on a real device.
+
+    Attributes:
+        waits: Always empty.
+    """
+
+    def __init__(self) -> None:
+        self.waits: Counter[str] = Counter()
 
 
 _ACTIVE: list[SecondDevice] = []

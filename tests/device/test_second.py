@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from tests.device.second import DEVICE, NAME, SecondDevice
+from tests.device.second import DEVICE, NAME, REAL, SecondDevice
+
+pytestmark = pytest.mark.skipif(bool(REAL), reason="the device is a real one")
 
 
 def test_mixing_tensors_of_both_devices_is_refused(second: SecondDevice) -> None:
