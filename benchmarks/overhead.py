@@ -1,7 +1,8 @@
 """Time a step of the Trainer against a hand-written loop on the same networks, in pairs.
 
 Both compute the same mathematics with the same random numbers, so their gradients are compared as
-well. The hand-written loops are those of `gpu_loops.py` and `count_loops.py`.
+well. The hand-written loops are those of `gpu_loops.py`, `count_loops.py` and, for all other names
+of objectives whose critic returns one score a sample, `alias_loops.py`.
 """
 
 import copy
@@ -10,12 +11,14 @@ import time
 from collections.abc import Callable
 
 import torch
+from alias_loops import ALIASES_BY_HAND
 from count_loops import BY_HAND
 from gpu_loops import LATENT
 from harness import Result, arguments, one_thread
 from torch import nn
 
 from advlearn.core.adversary import Adversary
+from advlearn.core.grammar import resolve
 from advlearn.core.trainer import Trainer
 from advlearn.data import ArrayDataset, Batches
 from advlearn.nets import DCGANCritic, DCGANGenerator, MLPCritic, MLPGenerator
@@ -38,13 +41,15 @@ def cases(quick: bool) -> dict[str, Case]:
     for objective in BY_HAND:
         if objective != "wgan-gp":
             found[f"{objective}, DCGAN-32, batch 64"] = (objective, *dcgan)
+    for objective in ALIASES_BY_HAND:
+        found[f"{objective}, 3x512 MLP, batch 256"] = (objective, *mlp)
     return found
 
 
 def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     """Time the two loops step by step in turn, and compare their final weights."""
     objective, g, d, shape, n = cases(quick)[name]
-    if "spectral_norm" in objective:
+    if any(isinstance(r, SpectralNorm) for r in resolve(objective).regularizers):
         # Both start from the same vectors; the library leaves a normalised layer as it is.
         d = SpectralNorm().wrap(d)
     source = ArrayDataset(torch.randn(2048, *shape).clamp(-1, 1))
@@ -52,7 +57,7 @@ def pair(quick: bool, name: str) -> dict[str, float | str | int]:
     adversary = Adversary(copy.deepcopy(d), objective)
     trainer = Trainer(task, {"data": adversary}, Batches(source, n), steps=10**9)
     data = Batches(source, n)
-    step = BY_HAND[objective](g, d, lambda: next(data)[0])
+    step = (BY_HAND | ALIASES_BY_HAND)[objective](g, d, lambda: next(data)[0])
     difference = largest_gradient_difference(trainer, step, task, adversary, g, d)
     rounds, repeats = (2, 2) if quick else (41, 1)
     trainer_values, loop_values = list[float](), list[float]()
