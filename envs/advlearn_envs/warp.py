@@ -1,4 +1,4 @@
-"""Import MuJoCo Warp, which works only with the MuJoCo of its own version."""
+"""Import MuJoCo Warp, whose version must be that of MuJoCo."""
 
 import logging
 from functools import cache
