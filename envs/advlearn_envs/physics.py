@@ -127,9 +127,9 @@ class WarpPhysics(Physics):
 
     After one step of the environment from the same state, the largest difference of a position or
     velocity from `HostPhysics` was 4e-6 on Hopper, 2e-4 on Walker2d and 1.3e-3 on HalfCheetah, with
-    as many contacts, by RK4 and by Euler (1,280 states each, on Warp's CPU device). Differences grow
-    within an episode. A GPU draws other start states than a CPU from the same seed, so two batches
-    with the same states and actions also differ from their first fall on.
+    as many contacts, by RK4 and by Euler (1,280 states each, on Warp's CPU device). Differences
+    grow within an episode. A GPU draws other start states than a CPU from the same seed, so two
+    batches with the same states and actions also differ from their first fall on.
 
     Ant differs by up to 2 in a step with contacts. MuJoCo's first direction of friction is that of
     the capsule along the floor. Warp's is y if the capsule is less than 30 degrees from upright

@@ -16,6 +16,8 @@ from advlearn_envs.batched import BatchedEnv
 from advlearn_envs.physics import HostPhysics, WarpPhysics
 from torch import Tensor
 
+from advlearn.imitation import load_demonstrations
+
 mujoco = pytest.importorskip("mujoco", reason="MuJoCo is not installed")
 pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed")
 
@@ -202,6 +204,28 @@ def test_feet_stand_on_the_floor_and_do_not_sink(name: str) -> None:
     # The margin of Ant's contacts is 0.02 m, and its robots may be anywhere within it.
     assert np.abs(found - expected).max() < (0.03 if name == "Ant-v5" else 1e-3)
     assert found.min() > -0.01
+
+
+@pytest.mark.parametrize("name", ["hopper", "halfcheetah"])
+def test_the_steps_of_an_expert_have_the_hosts_speed_and_lead_to_its_states(name: str) -> None:
+    """Start from each state of an episode that gymnasium recorded from a trained policy."""
+    env_id = {"hopper": "Hopper-v5", "halfcheetah": "HalfCheetah-v5"}[name]
+    steps = load_demonstrations(name).first(1).transitions()
+    now, after = steps.observations.double(), steps.next_observations.double()
+    both = pair(env_id, num_envs=len(now))
+    # The time and x are not recorded, and the solver starts from 0.
+    zeros = torch.zeros(len(now), 2, dtype=torch.float64)
+    states = torch.cat((zeros, now, torch.zeros(len(now), both.model.nv)), 1).T.contiguous()
+    host = both.host.advance(states, steps.actions)
+    warp = both.on_warp(states, steps.actions)
+    assert (both.moving(warp) - both.moving(host)).abs().max() < TOLERANCE[env_id]
+    # Hopper's velocities are recorded up to 10.
+    whole = (now.abs() < 10).all(1) & (after.abs() < 10).all(1)
+    assert whole.sum() > 30
+    assert (both.moving(warp)[1:].T - after)[whole].abs().max() < TOLERANCE[env_id]
+    # The sum of the speeds, thousands, is the return but for the costs of the actions.
+    assert warp[1].sum().item() == pytest.approx(host[1].sum().item(), rel=1e-5)
+    assert host[1].sum() / both.host.seconds > 2000
 
 
 def rolled(env: BatchedEnv, steps: int) -> tuple[Tensor, Tensor]:
