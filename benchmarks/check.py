@@ -129,6 +129,14 @@ ASKED: dict[str, list[Bar]] = {
         ("walker2d: mean ratio to the expert, *", ">=", 0.9),
         ("hopper: mean ratio to the expert, off-policy, 300k steps", ">=", 0.9),
     ],
+    "imitation_warp": [
+        ("hopper: training steps a second, lowest", ">=", 400_000),
+        ("hopper: seconds to 0.95, longest", "<=", 45),
+        *(
+            (f"{game}: ratio to the expert at the end, lowest", ">=", bar)
+            for game, bar in (("hopper", 0.95), ("halfcheetah", 0.9), ("walker2d", 0.9))
+        ),
+    ],
     "imitation_speed": [
         ("share that the adversary adds to PPO's time", "<=", 0.15),
         ("our settings, over the reference library", ">=", 3.0),
