@@ -4,9 +4,9 @@ All ways of a row run one after the other on the same networks and batch size, s
 of one run, with torch's own settings (TF32 in convolutions). The Trainer is timed as users run it,
 with its stream of batches and its callbacks.
 Captured training is compared with eager training bit for bit, the losses of each precision with
-those of fp32, and the device tests run on the GPU. Without a GPU it says so, and `--quick` runs the
-same code on small networks on the CPU, where nothing is captured. Rows of the parts of `--parts`
-are replaced, the others kept.
+those of fp32, and the device tests run on the GPU. For two kinds of networks it lists the kernels
+that take longest. Without a GPU it says so, and `--quick` runs the same code on small networks on
+the CPU, where nothing is captured. Rows of the parts of `--parts` are replaced, the others kept.
 """
 
 import copy
@@ -23,12 +23,14 @@ import gpu_loops
 import torch
 from gpu_images import (
     CHANNELS_LAST,
+    LAYOUTS,
     NETWORKS,
     PRECISIONS,
     SHAPE,
     add_image_bars,
     close_rows,
     images_row,
+    kernel_rows,
 )
 from gpu_loops import LATENT
 from gpu_timing import Timer, timed, timer_of
@@ -58,7 +60,17 @@ EQUAL = (
     ("nsgan", "dcgan", "linear"),
     ("hinge + r1(every=4)", "dcgan", "constant"),
 )
-PARTS = ("step", "equal", "images", "many games", "close", "tests")
+WAYS = ("hand_eager", "hand_captured", "trainer_eager", "trainer_captured")
+# Part: the columns of its table.
+PARTS = {
+    "step": ["case", *(f"{w}_ms" for w in WAYS), "replays_captured"],
+    "equal": ["case", "equal", "largest_difference", "replays"],
+    "images": ["case", "precision", "layout", "ms", "images_per_second", "replays"],
+    "kernels": ["case", "kernel", "calls", "ms"],
+    "many games": ["case", "one_ms", "several_ms", "ratio", "largest_difference"],
+    "close": ["case", "precision", "steps", "mean_difference", "largest_difference"],
+    "tests": ["case", "summary"],
+}
 TESTS_SECONDS = 240
 
 
@@ -214,11 +226,13 @@ def cases(device: str, quick: bool) -> Iterator[tuple[str, Callable[[], list[Row
         yield "equal", lambda game=game: [equal_row(*game, device, quick)]
     for name in NETWORKS:
         for precision in PRECISIONS[:1] if quick else PRECISIONS:
-            for layout in (CHANNELS_LAST,) if quick else ("contiguous", CHANNELS_LAST):
+            for layout in (CHANNELS_LAST,) if quick else LAYOUTS:
                 yield (
                     "images",
                     lambda n=name, p=precision, m=layout: [images_row(n, p, m, device, quick)],
                 )
+    for name in ("stylegan", "r3gan"):
+        yield "kernels", lambda name=name: kernel_rows(name, device, quick)
     for name in GAMES[:2]:
         yield (
             "many games",
@@ -238,7 +252,7 @@ def cases(device: str, quick: bool) -> Iterator[tuple[str, Callable[[], list[Row
 def main() -> None:
     """Compute the rows of the wanted parts."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
     quick = options.quick
     if not torch.cuda.is_available() and not (quick or options.report):
@@ -259,10 +273,10 @@ def main() -> None:
     if not quick:
         add_bars(result)
         result.save()
-    columns = ["part", "case", "precision", "layout", "hand_eager_ms", "hand_captured_ms"]
-    columns += ["trainer_eager_ms", "trainer_captured_ms", "images_per_second", "equal"]
-    columns += ["one_ms", "several_ms", "ratio", "mean_difference", "summary"]
-    result.show([*columns, "largest_difference"])
+    for part, columns in PARTS.items():
+        if rows := [r for r in result.rows if r["part"] == part]:
+            result.show_table(columns, rows)
+    result.show_bars()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from gpu_timing import timer_of
 from harness import Result, Row
+from torch.autograd import DeviceType
+from torch.profiler import profile
 
 import advlearn
 from advlearn.core.trainer import Callback, Trainer
@@ -20,7 +22,10 @@ NETWORKS = {
 # Fewest images a second, and longest step in ms, at the best precision and layout.
 FEWEST, LONGEST = {"biggan": 4_000, "sngan": 8_000, "stylegan": 5_000}, {"r3gan": 60.0}
 PRECISIONS = ("fp32", "tf32", "bf16")
-CHANNELS_LAST = "channels last"
+CONTIGUOUS, CHANNELS_LAST, TUNED = "contiguous", "channels last", "contiguous, cuDNN tuned"
+LAYOUTS = (CONTIGUOUS, CHANNELS_LAST, TUNED)
+# Steps before a profile, and kernels that it lists.
+FIRST, KERNELS = 3, 12
 # Highest mean difference of the critic's loss from fp32 in the first steps, over its mean in fp32.
 CLOSE, CLOSE_STEPS = {"tf32": 0.02, "bf16": 0.05}, 200
 
@@ -51,7 +56,13 @@ class Losses(Callback):
 
 
 def fit(
-    name: str, precision: str, steps: int, device: str, quick: bool, callbacks: list[Callback]
+    name: str,
+    precision: str,
+    steps: int,
+    device: str,
+    quick: bool,
+    callbacks: list[Callback],
+    capture: bool = True,
 ) -> Any:
     """Train the networks of a paper on random images."""
     objective, channels, batch = NETWORKS[name]
@@ -67,6 +78,7 @@ def fit(
         device=device,
         precision=precision,  # pyright: ignore[reportArgumentType]
         callbacks=callbacks,
+        capture=capture,
     )
 
 
@@ -76,7 +88,12 @@ def images_row(name: str, precision: str, layout: str, device: str, quick: bool)
     callbacks: list[Callback] = [timer]
     if layout == CHANNELS_LAST:
         callbacks.insert(0, ChannelsLast())
-    run = fit(name, precision, timer.steps, device, quick, callbacks)
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = layout == TUNED
+    try:
+        run = fit(name, precision, timer.steps, device, quick, callbacks)
+    finally:
+        torch.backends.cudnn.benchmark = before
     captured = run.trainer.captured if run.trainer is not None else None
     return {
         "part": "images",
@@ -88,6 +105,50 @@ def images_row(name: str, precision: str, layout: str, device: str, quick: bool)
         "images_per_second": 1e3 * (8 if quick else NETWORKS[name][2]) / timer.milliseconds,
         "replays": 0 if captured is None else captured.replays,
     }
+
+
+class Profile(Callback):
+    """Profile some steps after the first ones.
+
+    Args:
+        steps: Profiled steps.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.profiler = profile()
+
+    def on_step(self, trainer: Trainer) -> None:
+        """Start and stop the profiler."""
+        if trainer.step == FIRST:
+            self.profiler.start()
+        elif trainer.step == FIRST + self.steps:
+            self.profiler.stop()
+
+
+def kernel_rows(name: str, device: str, quick: bool) -> list[Row]:
+    """List the kernels that take most of a step in TF32, without a graph around them."""
+    profiled = Profile(1 if quick else 5)
+    precision = "fp32" if device == "cpu" else "tf32"
+    steps = FIRST + profiled.steps
+    fit(name, precision, steps, device, quick, [profiled], capture=False)
+    found = list[tuple[float, int, str]]()
+    for event in profiled.profiler.key_averages():
+        on_gpu = event.device_type == DeviceType.CUDA
+        if on_gpu or device == "cpu":
+            time = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+            found.append((1e-3 * time / profiled.steps, event.count // profiled.steps, event.key))
+    return [
+        {
+            "part": "kernels",
+            "case": name,
+            "device": device,
+            "kernel": kernel[:120],
+            "calls": calls,
+            "ms": ms,
+        }
+        for ms, calls, kernel in sorted(found, reverse=True)[:KERNELS]
+    ]
 
 
 def close_rows(name: str, device: str, quick: bool) -> list[Row]:

@@ -88,17 +88,27 @@ class Result:
 
     def show(self, columns: list[str], rows: list[Row] | None = None) -> None:
         """Print rows as a table, then the bars."""
+        self.show_table(columns, self.rows if rows is None else rows)
+        self.show_bars()
+
+    def show_table(self, columns: list[str], rows: list[Row]) -> None:
+        """Print rows as a table."""
         from rich.console import Console
         from rich.table import Table
 
         table = Table(*columns, title=self.name)
-        for row in self.rows if rows is None else rows:
+        for row in rows:
             table.add_row(*(_formatted(row.get(column, "")) for column in columns))
-        console = Console(width=160)
-        console.print(table)
+        Console(width=160).print(table)
+
+    def show_bars(self) -> None:
+        """Print the bars, and whether they are met."""
+        from rich.console import Console
+
         for b in self.bars:
             state = "met  " if b["met"] else "SHORT"
-            console.print(f"{state} {b['name']}: {_formatted(b['value'])} {b['op']} {b['bar']}")
+            line = f"{state} {b['name']}: {_formatted(b['value'])} {b['op']} {b['bar']}"
+            Console(width=160).print(line)
 
 
 def met(value: float, op: str, bar: float) -> bool:

@@ -28,6 +28,11 @@ _blocks: list[None] = []
 _CPU = torch.device("cpu")
 
 
+def has_group() -> bool:
+    """Return whether this process belongs to a group, of one process or more."""
+    return dist.is_available() and dist.is_initialized()
+
+
 def world_size() -> int:
     """Return the number of processes."""
     return dist.get_world_size() if _takes_part() else 1
@@ -49,7 +54,7 @@ def only_this_process() -> Generator[None]:
 
 
 def _takes_part() -> bool:
-    return not _blocks and dist.is_available() and dist.is_initialized()
+    return not _blocks and has_group()
 
 
 def randn(*shape: int, like: Tensor) -> Tensor:
@@ -196,6 +201,9 @@ def reshard(module: nn.Module) -> None:
 
 
 def _sharded_parts(module: nn.Module) -> list[Any]:
+    # Without a group nothing is sharded, and a step has no time for a search.
+    if not has_group():
+        return []
     # By the method's name: importing FSDP takes longer than importing this package.
     return [part for part in module.modules() if hasattr(part, "set_reshard_after_backward")]
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from advlearn.core import stacked
+from advlearn.core import distributed, stacked
 
 
 @contextmanager
@@ -19,9 +19,11 @@ def freeze(module: nn.Module) -> Generator[None]:
     try:
         yield
     finally:
-        # FSDP2 may have put gathered parameters of the same names in the place of sharded ones.
-        present = (p for name, p in module.named_parameters() if name in trained)
-        for p in (*trained.values(), *present):
+        present = list(trained.values())
+        if distributed.has_group():
+            # FSDP2 may have put gathered parameters of the same names in the place of sharded ones.
+            present += [p for name, p in module.named_parameters() if name in trained]
+        for p in present:
             stacked.set_requires_grad(p, True)
 
 
