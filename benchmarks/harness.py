@@ -31,7 +31,8 @@ class Result:
         self.path = RESULTS / f"{name}.json"
         self.started = time.time()
         old = json.loads(self.path.read_text()) if self.path.exists() and not quick else {}
-        self.rows: list[Row] = old.get("rows", [])
+        self._old: dict[str, Any] = old
+        self.rows: list[Row] = list(old.get("rows", []))
         self.bars: list[Row] = []
         self.seconds: float = old.get("seconds", 0.0)
 
@@ -75,9 +76,7 @@ class Result:
         content = {
             "benchmark": self.name,
             "command": f"python benchmarks/{self.name}.py",
-            "commit": _commit(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "versions": _versions(),
+            **self._origin(),
             "seconds": round(self.seconds, 1),
             "rows": self.rows,
             "bars": self.bars,
@@ -85,6 +84,16 @@ class Result:
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps(content, indent=1, allow_nan=True) + "\n")
         temporary.replace(self.path)
+
+    def _origin(self) -> dict[str, Any]:
+        """Return where the rows come from: a report keeps what it reports on."""
+        if "commit" in self._old and self.rows == self._old["rows"]:
+            return {key: self._old[key] for key in ("commit", "machine", "versions")}
+        return {
+            "commit": _commit(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "versions": _versions(),
+        }
 
     def show(self, columns: list[str], rows: list[Row] | None = None) -> None:
         """Print rows as a table, then the bars."""

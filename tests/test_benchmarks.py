@@ -144,6 +144,19 @@ def test_complete_results_of_two_devices_have_every_required_bar(
         assert len([bar for bar in others if "cuda" in bar]) * 2 == len(others)
 
 
+def test_a_report_keeps_where_the_rows_come_from(copied: Path, scripts: ScriptServer) -> None:
+    path = copied / "results" / "fuzz.json"
+    path.parent.mkdir()
+    origin = {"commit": "0123456", "machine": "another one", "versions": {"torch": "2.11"}}
+    rows = [{"input": "specs", "inputs": 9, "failures": 1, "seed": 3}]
+    path.write_text(json.dumps({**origin, "seconds": 5.0, "rows": rows, "bars": []}))
+    done = scripts.run(copied / "fuzz.py", "--report", cwd=copied)
+    assert done.returncode == 1, done.stderr
+    content = json.loads(path.read_text())
+    assert {key: content[key] for key in origin} == origin
+    assert content["rows"] == rows and [bar["value"] for bar in content["bars"]] == [1]
+
+
 def test_check_fails_when_a_bar_is_missing_and_passes_when_one_is_not_reached(
     copied: Path, scripts: ScriptServer
 ) -> None:
