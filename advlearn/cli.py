@@ -77,6 +77,7 @@ def fit(
     precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16.")] = "fp32",
     compile: Annotated[bool, typer.Option(help="Compile the losses, penalties included.")] = False,
     capture: Annotated[bool, typer.Option(help="On CUDA, replay steps as CUDA graphs.")] = True,
+    accumulate: Annotated[int, typer.Option(help="Parts of a batch, to save memory.")] = 1,
     out: Annotated[str | None, typer.Option(help=OUT, metavar="PATH", autocompletion=paths)] = None,
     resume_with: Annotated[
         list[str] | None,
@@ -179,6 +180,7 @@ def fit(
             precision=cast(Any, precision),
             compile=compile,
             capture=capture,
+            accumulate=accumulate,
             out=folder,
             resume_with=key_values(resume_with, "resume-with") if resume_with else None,
             warm_start=warm_start,

@@ -102,6 +102,8 @@ def reason_against_building(
         return "compile=True compiles the losses of each run"
     if training.precision == "bf16":
         return "bf16 is computed under autocast"
+    if training.accumulate > 1:
+        return "accumulate= splits the batches of each run"
     if settings.game is not None:
         return f"the rule of the game, {settings.game!r}, keeps further weights"
     if launch.processes() > 1:

@@ -47,6 +47,7 @@ def fit(
     *,
     steps: int | None = ...,
     batch_size: int | None = ...,
+    accumulate: int = ...,
     lr: float | None = ...,
     seed: int = ...,
     seeds: None = None,
@@ -93,6 +94,7 @@ def fit(
     *,
     steps: Count | None = None,
     batch_size: Count | None = None,
+    accumulate: Count = 1,
     lr: Positive | None = None,
     seed: Seed = 0,
     seeds: Sequence[Seed] | None = None,
@@ -129,6 +131,8 @@ def fit(
         steps: Steps of the learner; None: the method's.
         batch_size: Samples in a batch, over all processes; None: the method's, or all of a smaller
             data set.
+        accumulate: Parts into which each batch is split, for batches that do not fit into memory:
+            their gradients are added before critics or learner move.
         lr: Learning rate of the learner and the critics; None: the method's.
         seed: Seed of the whole run; the state of the global generators does not change.
         seeds: Seeds of several runs, such as ``range(16)``, whose steps are computed as one: a list
@@ -187,7 +191,7 @@ def fit(
     training = TrainingArguments(
         steps, batch_size, lr, seed, device, precision, compile, capture, folder, callbacks,
         save_every=save_every, picture_every=picture_every, warm_start=warm_start,
-        evaluate=evaluate, keep=keep, page=page,
+        evaluate=evaluate, keep=keep, page=page, accumulate=accumulate,
     )  # fmt: skip
     training, settings = _change(training, settings, check_changes(resume_with, CHANGEABLE, out))
     request, settings = _merge(
@@ -319,6 +323,7 @@ def _imitate(
     unsupported = {"compile": training.compile or None}
     unsupported |= {"precision": None if training.precision == "fp32" else training.precision}
     unsupported |= {"warm_start": training.warm_start, "evaluate": training.evaluate}
+    unsupported |= {"accumulate": None if training.accumulate == 1 else training.accumulate}
     given = {"batch_size": training.batch_size, "critic_lr": training.lr, "out": training.out}
     given |= {"save_every": training.save_every, "picture_every": training.picture_every}
     given |= {"device": None if training.device == "auto" else training.device}

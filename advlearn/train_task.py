@@ -181,10 +181,17 @@ def _hold_out(source: Any, task: Task, training: TrainingArguments) -> HeldOut:
 
 def _batch_size(training: TrainingArguments, chain: Chain, source: Any) -> int:
     if training.batch_size is not None:
-        return training.batch_size
-    if isinstance(source, StreamedDataset) and source.batch_size:
-        return source.batch_size
-    return min(cast(int, chain.defaults.over(FALLBACK).batch_size), len(source))
+        size = training.batch_size
+    elif isinstance(source, StreamedDataset) and source.batch_size:
+        size = source.batch_size
+    else:
+        size = min(cast(int, chain.defaults.over(FALLBACK).batch_size), len(source))
+    own = size // distributed.world_size()
+    if training.accumulate > own:
+        raise ValueError(
+            f"accumulate: expected at most the {own} samples of a batch, got {training.accumulate}"
+        )
+    return size
 
 
 def _trainer(
@@ -220,6 +227,7 @@ def _trainer(
         callbacks=callbacks,
         game=settings.game,
         capture=training.capture,
+        accumulate=training.accumulate,
     )
     return trainer, average
 
@@ -255,6 +263,8 @@ def _config(
     plain = {k: v if isinstance(v, str | int | float) else CUSTOM for k, v in given.items()}
     values = {"batch_size": batch_size, "lr": training.lr, "seed": training.seed}
     values |= {"data": source.name, "count": len(source), **plain}
+    if training.accumulate > 1:
+        values["accumulate"] = training.accumulate
     if training.evaluate is not None:
         values |= {"evaluate": training.evaluate, "keep": training.keep}
     class_names = getattr(source, "class_names", ())

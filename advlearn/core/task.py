@@ -118,6 +118,11 @@ class Task(nn.Module, ABC):
         """Accumulate the gradient of the task's loss and the weighted adversarial loss."""
         backward(adversarial if loss is None else added([adversarial, loss]))
 
+    @property
+    def adds_gradients(self) -> bool:
+        """Whether gradients that `backward` accumulates from parts of a batch add up."""
+        return True
+
     def config(self) -> dict[str, Any] | None:
         """Return the constructor's arguments as plain values, or None if one has no plain form.
 

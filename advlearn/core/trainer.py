@@ -16,7 +16,6 @@ from advlearn.core import agreement, distributed
 from advlearn.core import capture as capturing
 from advlearn.core.adversary import Adversary, OptimizerFactory
 from advlearn.core.arguments import Count, Positive, checked
-from advlearn.core.balance import times
 from advlearn.core.callback import Callback as Callback
 from advlearn.core.callback import Stream as Stream
 from advlearn.core.chain import FALLBACK, Schedule
@@ -24,13 +23,14 @@ from advlearn.core.finite import NonFiniteError as NonFiniteError
 from advlearn.core.game import GameFactory
 from advlearn.core.host_parts import on_host
 from advlearn.core.host_reads import numbers
-from advlearn.core.optim import added, build_optimizer, clear
+from advlearn.core.learning import Learning
+from advlearn.core.optim import build_optimizer
 from advlearn.core.rates import Rates, plain_rates
 from advlearn.core.run_loop import run_loop
 from advlearn.core.schedules import factor
 from advlearn.core.state_guard import StateGuard
-from advlearn.core.task import Batch, Task, TaskOutput
-from advlearn.core.turns import Pairs, turns_by
+from advlearn.core.task import Batch, Task
+from advlearn.core.turns import turns_by
 
 
 @checked
@@ -55,10 +55,13 @@ class Trainer:
             function from its sides to a `Game`; None moves them in turn.
         capture: On CUDA, replay each step as one CUDA graph; a single warning says why where a step
             cannot be captured. The results are those of the same steps without graphs.
+        accumulate: Parts into which each batch is split. Their gradients are added before critics
+            or learner move, so that memory holds the activations of one part. Without layers that
+            depend on the batch, such as batch norm, the gradients are those of the whole batch.
 
     Raises:
-        ValueError: If the adversaries' names differ from those of the task's critics, or `steps` is
-            not positive.
+        ValueError: If the adversaries' names differ from those of the task's critics, `steps` is
+            not positive, or gradients of parts do not add up to that of a batch.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         game: GameFactory | str | None = None,
         capture: bool = True,
+        accumulate: Count = 1,
     ) -> None:
         defaults = next((a.defaults for a in adversaries.values()), FALLBACK)
         self.task = task
@@ -104,6 +108,9 @@ class Trainer:
             if a.optimizer is not None
         )
         self.critic_steps = max(steps_of, default=1)
+        self._learning = Learning(
+            task, self.adversaries, self.turns, self._parameters, self.critic_steps, accumulate
+        )
         critics = [a.optimizer for a in self.adversaries.values() if a.optimizer is not None]
         self.rates = Rates([self.optimizer, *critics])
         self.capture = capture
@@ -180,60 +187,13 @@ class Trainer:
 
     def _learn(self, batches: Iterator[Batch]) -> None:
         before = self._latest()
-        for k in range(self.critic_steps - 1):
-            for _ in range(self.turns.passes):
-                with torch.no_grad():
-                    output = self._task_output(next(batches))
-                self.turns.critics(self._pairs(output, k))
-        loss = None
-        for _ in range(self.turns.passes):
-            loss = self._move_learner(next(batches))
+        loss = self._learning.step(batches, self._weight)
         on_host(partial(self._end_step, loss))
         self.guard.note(before, self._latest())
-
-    def _move_learner(self, batch: Batch) -> Tensor | None:
-        """Make the last critic step and the learner's step on one batch; return the task loss."""
-        output, reversal = self._task_output(batch), self.task.gradient_reversal
-        if not reversal:
-            self.turns.last_critics(self._pairs(output, self.critic_steps - 1))
-        clear(self._parameters)
-        self.task.backward(output.loss, self._adversarial(output), self._parameters)
-        distributed.average_gradients(self._parameters)
-        self.turns.learner(self.adversaries.values() if reversal else ())
-        return None if output.loss is None else output.loss.detach()
 
     def _end_step(self, loss: Tensor | None) -> None:
         self.step += 1
         self._task_loss = loss
-
-    def _adversarial(self, output: TaskOutput) -> Tensor:
-        """Return the weighted sum of the adversarial losses of the learner."""
-        if not self.adversaries:
-            return cast(Tensor, output.loss).new_zeros(())
-        weight, pairs = self._weight, output.pairs
-        if self.task.gradient_reversal:
-            return added(
-                a.reversed_loss(*pairs[name], adversarial_weight=weight * a.weighting.fixed())
-                for name, a in self.adversaries.items()
-            )
-        losses = (
-            a.player_loss(*pairs[name], task_loss=a.weighting.needed(output.loss))
-            for name, a in self.adversaries.items()
-        )
-        return times(weight, added(losses))
-
-    def _task_output(self, batch: Batch) -> TaskOutput:
-        output = cast(TaskOutput, self.task(batch))
-        output.check(self.adversaries)
-        return output
-
-    def _pairs(self, output: TaskOutput, k: int) -> Pairs:
-        """Return the adversaries that make critic step k, with their samples; all make the last."""
-        return [
-            (adversary, output.pairs[name])
-            for name, adversary in self.adversaries.items()
-            if self.critic_steps - k <= cast(int, adversary.defaults.critic_steps)
-        ]
 
     def _latest(self) -> dict[str, Tensor]:
         every = self.adversaries.items()

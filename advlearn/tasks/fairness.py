@@ -227,6 +227,10 @@ class Fairness(Task):
     def adversarial_weight_at(self, progress: float) -> float:
         return self.adversarial_weight if progress >= self.warmup else 0.0
 
+    @property
+    def adds_gradients(self) -> bool:
+        return self.gradient_combination != "project"
+
     def backward(
         self, loss: Tensor | None, adversarial: Tensor, parameters: Sequence[nn.Parameter]
     ) -> None:

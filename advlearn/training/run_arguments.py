@@ -37,6 +37,7 @@ class TrainingArguments:
         picture_every: Steps between two pictures; None is `EVERY`.
         evaluate: Steps between two evaluations on a held-out part of the data; None makes none.
         keep: ``"best"`` ends the run with the model that was best in these evaluations.
+        accumulate: Parts of a batch whose gradients are added before a step.
         page: Whether to write the page that plays the run into its folder at the end.
 
     Raises:
@@ -61,6 +62,7 @@ class TrainingArguments:
     evaluate: int | None = None
     keep: Literal["last", "best"] = "last"
     page: bool = False
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         for name in ("save_every", "picture_every", "evaluate"):
