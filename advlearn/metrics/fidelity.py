@@ -302,7 +302,7 @@ def kid(
     if joint <= apart and pairs_of_all <= _KERNEL_VALUES:
         values = _mmds_of_subsets(first, second, draws, degree)
     else:
-        values = torch.stack([_polynomial_mmd(first[i], second[j], degree) for i, j in draws])
+        values = _mmd_of_each_subset(first, second, draws, degree)
     spread = values.std(correction=0)
     return MeanStd(values.mean(), spread * torch.nan if any(whole) or subsets == 1 else spread)
 
@@ -316,6 +316,10 @@ def _mmds_of_subsets(x: Tensor, y: Tensor, draws: list[tuple[Tensor, ...]], degr
     """Compute the MMD of each pair of subsets from one kernel of all samples."""
     of_x, of_y = (_kernel(z, z, degree).fill_diagonal_(0.0) for z in (x, y))
     across, n = _kernel(x, y, degree), len(draws[0][0])
+    # The products multiply pairs outside a subset by zero, and infinity times zero is NaN.
+    sizes = torch.stack([torch.linalg.vector_norm(k, 1) for k in (of_x, of_y, across)])
+    if not bool(sizes.isfinite().all()):
+        return _mmd_of_each_subset(x, y, draws, degree)
     size = max(1, _KERNEL_VALUES // max(len(x), len(y)))
     values: list[Tensor] = []
     for start in range(0, len(draws), size):
@@ -330,6 +334,13 @@ def _mmds_of_subsets(x: Tensor, y: Tensor, draws: list[tuple[Tensor, ...]], degr
     return torch.cat(values)
 
 
+def _mmd_of_each_subset(
+    x: Tensor, y: Tensor, draws: list[tuple[Tensor, ...]], degree: int
+) -> Tensor:
+    """Compute the MMD of each pair of subsets from kernels of the samples in it."""
+    return torch.stack([_polynomial_mmd(x[i], y[j], degree) for i, j in draws])
+
+
 def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
     n = len(x)
 
@@ -338,8 +349,8 @@ def _polynomial_mmd(x: Tensor, y: Tensor, degree: int) -> Tensor:
         total, end = z.new_zeros(()), 0
         for block in z.split(_BLOCK):
             end += len(block)
-            own = _kernel(block, block, degree)
-            total = total + own.sum() - own.trace()
+            # Subtracting the trace from the sum would be infinity minus infinity at an overflow.
+            total = total + _kernel(block, block, degree).fill_diagonal_(0.0).sum()
             if end < len(z):
                 total = total + 2.0 * _kernel(block, z[end:], degree).sum()
         return total
