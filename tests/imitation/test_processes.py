@@ -1,7 +1,7 @@
 """Several processes that imitate together equal one process with all environments."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecNormalize
+from torch import nn
 
 from advlearn.imitation import imitate, processes
 from tests.imitation.counting import counting, small
@@ -80,12 +81,21 @@ class Stop(BaseCallback):
         return False
 
 
+def normalised() -> PPO:
+    """Return an algorithm whose policy has batch normalisation in its features."""
+    algorithm = small(counting())
+    features = cast(Any, algorithm.policy).features_extractor
+    features.flatten = nn.Sequential(features.flatten, nn.BatchNorm1d(1))
+    return algorithm
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"algorithm": "sac"}, r"^algorithm: expected 'ppo', 'a2c', .* in 2 processes, .* got 'sac'"),
     ({"algorithm": "trpo"}, r"^algorithm: .* got 'trpo'"),
     ({"callbacks": [Stop()]}, r"^callbacks: expected none in 2 processes, .* got 1; leave "),
     ({"env": VecNormalize(counting())}, r"^env: expected none in VecNormalize in 2 processes"),
     ({"algorithm": small(counting(), target_kl=0.1)}, r"^target_kl: .* got 0\.1; use DevicePPO"),
+    ({"algorithm": normalised()}, r"^policy: expected no batch normalisation in 2 processes, "),
     ({"algorithm": small(VecNormalize(counting()))}, r"^env: expected none in VecNormalize"),
 ]
 
