@@ -35,6 +35,8 @@ CASES = [
     ("device", GAIL, True),
     ("device stopped", GAIL, False),
     ("device", "gmmil", False),
+    ("ppo", "airl", False),
+    ("device", "airl", True),
 ]
 
 
