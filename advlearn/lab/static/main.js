@@ -62,9 +62,13 @@ function edit(settings) {
   send({ type: "edit", game: edited, settings });
 }
 
-function refuse(text) {
+function write(text) {
   $("refused").hidden = !text;
   $("refused").textContent = text;
+}
+
+function refuse(text) {
+  write(text);
   if (text && games[edited]) panel.show(games[edited].settings, titleOf());
 }
 
@@ -158,13 +162,22 @@ function showLength() {
   if (!lab.replaying) $("replay").value = $("replay").max;
 }
 
+const broken = (error) => `picture: expected a frame that can be drawn, got one with an error (${error.message}); make a step or restart`;
+
+let unshown = "";
+/** Show a frame; where it cannot be shown, `draw` says so until the next one. */
 function show(message) {
   if (message.games.length !== games.length) return;
-  const now = performance.now();
-  message.games.forEach((raw, k) => {
+  unshown = "";
+  try { present(message); } catch (error) { unshown = broken(error); }
+}
+
+function present(message) {
+  const now = performance.now(), unpacked = message.games.map(unpackAll);
+  unpacked.forEach((latest, k) => {
     const game = games[k];
     game.before = game.latest;
-    game.latest = unpackAll(raw);
+    game.latest = latest;
     game.gap = Math.min(250, now - (game.at ?? now));
     game.at = now;
   });
@@ -193,13 +206,25 @@ function state(message) {
 
 function press(id, value) { $(id).setAttribute("aria-pressed", String(value)); }
 
-let second = performance.now();
+let second = performance.now(), warned = "";
+/** Write what is wrong with the pictures, and clear it once they are drawn again. */
+function warn(text) {
+  if (text ? !$("refused").hidden && text === warned : !warned) return;
+  if (text || $("refused").textContent === warned) write(text);
+  warned = text;
+}
+
 function draw(now) {
+  requestAnimationFrame(draw); // first, since an error in a picture must not end the animation
+  let wrong = unshown;
   for (const [k, game] of games.entries()) {
     if (!game.latest) continue;
     const share = game.gap ? Math.min(1, (now - game.at) / game.gap) : 1;
-    canvases[k].list.forEach((canvas, view) => drawings[game.settings.kind](canvas, game.scene, game.latest, game.before, share, on, view));
+    try {
+      canvases[k].list.forEach((canvas, view) => drawings[game.settings.kind](canvas, game.scene, game.latest, game.before, share, on, view));
+    } catch (error) { wrong = broken(error); }
   }
+  warn(wrong);
   lab.drawn++;
   if (now - second >= 1000) {
     lab.fps = (lab.drawn * 1000) / (now - second);
@@ -207,7 +232,6 @@ function draw(now) {
     lab.drawn = 0;
     second = now;
   }
-  requestAnimationFrame(draw);
 }
 
 /** Show another recording, with new curves. */
@@ -278,7 +302,7 @@ $("open-recording").onchange = async (event) => {
   const file = event.target.files[0];
   event.target.value = "";
   try {
-    const opened = await Recording.open(file);
+    const opened = await Recording.open(file, catalogue);
     stopSlow();
     lab.replaying = true;
     change(opened);

@@ -1,6 +1,8 @@
 // Recording and replay: the messages of a run are kept, thinned out when there are many.
 
-const MOST = 600;
+import { check } from "./check.js";
+
+const MOST = 600, LARGEST = 60_000_000;
 
 export class Recording {
   constructor() { this.clear(null); }
@@ -31,14 +33,12 @@ export class Recording {
     URL.revokeObjectURL(link.href);
   }
 
-  /** Read a saved recording; throws an Error with one line where the file is another. */
-  static async open(file) {
-    if (file.size > 60_000_000) throw new Error("recording: larger than 60 MB");
+  /** Read a saved recording; throw an Error with one line where anything in the file is damaged. */
+  static async open(file, catalogue) {
+    if (file.size > LARGEST) throw new Error("recording: larger than 60 MB");
     let value;
     try { value = JSON.parse(await file.text()); } catch { throw new Error("recording: not JSON"); }
-    const games = value?.started?.games;
-    const fits = (frame) => Array.isArray(frame?.games) && frame.games.length === games.length;
-    if (value?.advlearn_lab !== 1 || !Array.isArray(games) || !games.length || !Array.isArray(value.frames) || !value.frames.length || !value.frames.every(fits)) throw new Error("recording: not a file of the lab");
+    check(value, catalogue);
     const recording = new Recording();
     recording.clear(value.started);
     recording.frames = value.frames.slice(0, 2 * MOST);
