@@ -149,3 +149,62 @@ def test_a_live_frame_that_cannot_be_drawn_does_not_stop_the_animation(
     page.click("#layer-real")
     page.wait_for_timeout(120)
     assert canvas.screenshot() != before
+
+
+def receive(page: Any, *messages: dict[str, Any]) -> None:
+    """Hand messages to the page as the server sends them."""
+    for message in messages:
+        page.evaluate("(m) => socket.onmessage({data: JSON.stringify(m)})", message)
+
+
+def drawn_curves(page: Any) -> list[list[str]]:
+    """Return the name, the value and the pixels of each curve."""
+    return page.evaluate(
+        "[...document.querySelectorAll('#curves figure')].map("
+        "(figure) => [figure.innerText, figure.querySelector('canvas').toDataURL()])"
+    )
+
+
+def live_messages(steps: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the message of a start and frames, as the server sends them."""
+    recording = recorded("generate", steps)
+    frames = [{**frame, "speed": 0} for frame in recording["frames"]]
+    return {"type": "started", "playing": False, **recording["started"]}, frames
+
+
+def test_the_curves_of_the_live_games_are_kept_while_a_recording_is_open(
+    page: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(recorded("dirac")))
+    started, frames = live_messages(4)
+    receive(page, started, *frames[:4])
+    before = drawn_curves(page)
+    assert len(before) > 5
+    for late in ([], frames[4:]):
+        page.set_input_files("#open-recording", str(file))
+        wait(page, "lab.replaying && document.getElementById('replay').max === '2'")
+        assert "KL" not in page.inner_text("#curves") and "distance" in page.inner_text("#curves")
+        receive(page, *late)
+        assert "KL" not in page.inner_text("#curves")
+        page.click("#live")
+        after = drawn_curves(page)
+        assert (after == before) is (not late)
+    # The same frames without a recording in between.
+    page.click("#restart")
+    wait(page, "lab.step === 0")
+    receive(page, started, *frames)
+    assert drawn_curves(page) == after
+
+
+def test_the_curves_of_a_replay_end_at_its_step(page: Any) -> None:
+    started, frames = live_messages(3)
+    pictures = []
+    for message in (started, *frames):
+        receive(page, message)
+        pictures.append(drawn_curves(page))
+    page.evaluate("document.getElementById('replay').focus()")
+    for key, count in (("ArrowLeft", 2), ("ArrowLeft", 1), ("End", 3)):
+        page.keyboard.press(key)
+        wait(page, f"lab.step === {count}")
+        assert drawn_curves(page) == pictures[1 + count]

@@ -73,7 +73,7 @@ function refuse(text) {
 }
 
 function started(message) {
-  live.clear(message);
+  live.clear(message, isEdit(message));
   if (shown !== live) return;
   goLive();
   display(message);
@@ -86,7 +86,6 @@ function display(message) {
   games = message.games.map((game) => ({ settings: game.settings, scene: unpackAll(game.scene) }));
   edited = Math.min(edited, Math.max(0, games.length - 1));
   refuse("");
-  if (!same || !isEdit(message)) curves.clear(games.length);
   if (!same) { buildGames(); buildLayers(); }
   games.forEach((game, k) => (canvases[k].caption.textContent = `${games.length > 1 ? `${"AB"[k]}: ` : ""}${game.scene.chain}`));
   graph.element.hidden = games[0].settings.kind !== "generate";
@@ -95,14 +94,13 @@ function display(message) {
   panel.show(games[edited].settings, titleOf());
 }
 
-let lastSeeds = "";
-/** An edit keeps the curves; a start with other games, or a restart, clears them. */
+/** Whether the live games continue: a start with other games, or a restart, is no edit. */
 function isEdit(message) {
-  const seeds = JSON.stringify(message.games.map((g) => [g.settings.kind, g.settings.seed]));
-  const kept = seeds === lastSeeds && lab.step > 0 && !lab.restarting;
-  lastSeeds = seeds;
+  const seeds = (started) => JSON.stringify(started?.games.map((game) => [game.settings.kind, game.settings.seed]));
+  const trained = (live.newest?.games[0].step ?? 0) > 0;
+  const continues = trained && !lab.restarting && seeds(live.started) === seeds(message);
   lab.restarting = false;
-  return kept;
+  return continues;
 }
 
 const titleOf = () => (games.length > 1 ? `Settings of game ${"AB"[edited]}` : "Settings");
@@ -183,7 +181,7 @@ function present(message) {
   });
   lab.step = message.games[0].step;
   $("replay-step").textContent = `step ${lab.step}`;
-  curves.add(message.games);
+  curves.show(shown.points, message.games);
   graph.describe(games[0].settings, message.games[0].figures);
   describe();
 }
@@ -234,10 +232,9 @@ function draw(now) {
   }
 }
 
-/** Show another recording, with new curves. */
+/** Show another recording, which has its own curves. */
 function change(recording) {
   shown = recording;
-  lastSeeds = "";
   if (shown.started) display(shown.started);
   showLength();
 }
@@ -247,7 +244,7 @@ function goLive() {
   $("live").disabled = true;
   if (shown !== live) change(live);
   showLength();
-  if (live.frames.length) show(live.frames.at(-1));
+  if (live.newest) show(live.newest);
 }
 
 function replay(index) {

@@ -1,21 +1,30 @@
 // Recording and replay: the messages of a run are kept, thinned out when there are many.
 
 import { check } from "./check.js";
+import { Points } from "./curves.js";
 
 const MOST = 600, LARGEST = 60_000_000;
 
 export class Recording {
-  constructor() { this.clear(null); }
+  constructor() {
+    this.points = new Points();
+    this.clear(null);
+  }
 
-  clear(started) {
+  /** Start again with a message; an edit keeps the curves. */
+  clear(started, keepsCurves = false) {
     this.started = started;
     this.frames = [];
+    this.newest = null;
     this.every = 1;
     this.count = 0;
+    if (!keepsCurves) this.points.clear(started?.games.length ?? 0);
   }
 
   /** Keep a frame; where there are too many, keep every second one from then on. */
   add(frame) {
+    this.newest = frame;
+    this.points.add(frame.games);
     if (this.count++ % this.every) return;
     this.frames.push(frame);
     if (this.frames.length > MOST) {
@@ -41,7 +50,7 @@ export class Recording {
     check(value, catalogue);
     const recording = new Recording();
     recording.clear(value.started);
-    recording.frames = value.frames.slice(0, 2 * MOST);
+    for (const frame of value.frames) recording.add(frame);
     return recording;
   }
 }
